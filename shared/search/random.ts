@@ -1,0 +1,103 @@
+/**
+ * Counter-based random numbers: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+ * SC 2011). The numbers of a trial follow from (seed, trial number) alone, so it does not matter which other
+ * trials were asked for before, or by whom.
+ */
+
+const MULTIPLIER_0 = 0xd2511f53;
+const MULTIPLIER_1 = 0xcd9e8d57;
+const WEYL_0 = 0x9e3779b9;
+const WEYL_1 = 0xbb67ae85;
+const ROUNDS = 10;
+
+/** The upper 32 bits of the 64-bit product of two unsigned 32-bit integers. */
+function multiplyHigh(a: number, b: number): number {
+  const aLow = a & 0xffff;
+  const aHigh = a >>> 16;
+  const bLow = b & 0xffff;
+  const bHigh = b >>> 16;
+  const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
+  const carry = aLow * bHigh + (middle % 0x10000);
+  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(carry / 0x10000)) >>> 0;
+}
+
+/**
+ * One Philox block.
+ *
+ * @param counter four unsigned 32-bit words
+ * @param key two unsigned 32-bit words
+ * @returns four unsigned 32-bit words
+ */
+export function philox4x32(
+  counter: readonly [number, number, number, number],
+  key: readonly [number, number],
+): [number, number, number, number] {
+  let [c0, c1, c2, c3] = counter;
+  let [k0, k1] = key;
+  for (let round = 0; round < ROUNDS; round++) {
+    const high0 = multiplyHigh(MULTIPLIER_0, c0);
+    const low0 = Math.imul(MULTIPLIER_0, c0);
+    const high1 = multiplyHigh(MULTIPLIER_1, c2);
+    const low1 = Math.imul(MULTIPLIER_1, c2);
+    c0 = (high1 ^ c1 ^ k0) >>> 0;
+    c1 = low1 >>> 0;
+    c2 = (high0 ^ c3 ^ k1) >>> 0;
+    c3 = low0 >>> 0;
+    k0 = (k0 + WEYL_0) >>> 0;
+    k1 = (k1 + WEYL_1) >>> 0;
+  }
+  return [c0, c1, c2, c3];
+}
+
+export interface RandomStream {
+  /** Uniform in [0, 1), with 32 random bits. */
+  uniform(): number;
+  /** Uniform in 0 … count - 1. */
+  below(count: number): number;
+  /** Standard normal. */
+  normal(): number;
+}
+
+/** What a stream is for; streams of one trial that differ in it are independent. */
+export type StreamPurpose = "sampler" | "sample-order" | "problem" | "noise";
+const PURPOSES: readonly StreamPurpose[] = ["sampler", "sample-order", "problem", "noise"];
+
+/**
+ * @param seed any integer that a double holds exactly
+ * @param trial the trial's number, from 0
+ */
+export function createRandomStream(seed: number, trial: number, purpose: StreamPurpose): RandomStream {
+  const key = [seed >>> 0, Math.floor(seed / 0x100000000) >>> 0] as const;
+  const domain = PURPOSES.indexOf(purpose);
+  let block: readonly number[] = [];
+  let position = 4;
+  let blocks = 0;
+  let spareNormal: number | undefined;
+
+  function word(): number {
+    if (position === 4) {
+      block = philox4x32([blocks++, trial >>> 0, Math.floor(trial / 0x100000000) >>> 0, domain], key);
+      position = 0;
+    }
+    return block[position++]!;
+  }
+  function uniform(): number {
+    return word() / 0x100000000;
+  }
+  return {
+    uniform,
+    below: (count) => Math.floor(uniform() * count),
+    normal() {
+      if (spareNormal !== undefined) {
+        const normal = spareNormal;
+        spareNormal = undefined;
+        return normal;
+      }
+      // Box and Muller; 1 - u lies in (0, 1], so the logarithm is finite.
+      const radius = Math.sqrt(-2 * Math.log(1 - uniform()));
+      const angle = 2 * Math.PI * uniform();
+      spareNormal = radius * Math.sin(angle);
+      return radius * Math.cos(angle);
+    },
+  };
+}
