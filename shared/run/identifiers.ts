@@ -1,0 +1,33 @@
+import * as z from "zod";
+
+/** Safe as a file name, an S3 key part and an SQS message group. */
+export const runIdSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/);
+
+/** Milliseconds since the epoch. The reducer has no clock: every event brings its own time. */
+export const timestampSchema = z.int().min(0).max(8.64e15);
+
+const MAX_TRIAL_NUMBER = 1_000_000;
+export const trialNumberSchema = z.int().min(0).max(MAX_TRIAL_NUMBER);
+
+const MAX_SHARDS = 1_024;
+export const shardCountSchema = z.int().min(1).max(MAX_SHARDS);
+/** One of `count` nearly equal, consecutive parts of the samples. */
+export const shardSchema = z
+  .strictObject({ index: z.int().min(0), count: shardCountSchema })
+  .refine((shard) => shard.index < shard.count, { error: "the shard's index is not below its count" });
+export type Shard = Readonly<z.infer<typeof shardSchema>>;
+
+const MAX_KEY_LENGTH = 512;
+/** A key of the object store. */
+export const storeKeySchema = z
+  .string()
+  .max(MAX_KEY_LENGTH)
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/);
+
+/** The half-open range of samples that belongs to a shard; the first shards take the remainder. */
+export function shardRange(shard: Shard, samples: number): { readonly start: number; readonly end: number } {
+  const size = Math.floor(samples / shard.count);
+  const remainder = samples % shard.count;
+  const start = shard.index * size + Math.min(shard.index, remainder);
+  return { start, end: start + size + (shard.index < remainder ? 1 : 0) };
+}

@@ -1,0 +1,217 @@
+import * as z from "zod";
+import {
+  runIdSchema,
+  shardSchema,
+  storeKeySchema,
+  timestampSchema,
+  trialNumberSchema,
+} from "./identifiers.js";
+import { configurationSchema, runRequestSchema } from "./request.js";
+import { packedRowsSchema } from "./rows.js";
+
+/** Raised when a message changes its meaning; a receiver refuses every version but its own. */
+export const MESSAGE_VERSION = 1;
+
+const MAX_REASON = 2_000;
+const MAX_ATTEMPTS = 1_000;
+const MAX_GROUPS = 16_384;
+const MAX_OBJECTS = 1_000;
+
+const version = z.literal(MESSAGE_VERSION);
+const attempt = z.int().min(1).max(MAX_ATTEMPTS);
+const seconds = z.number().min(0);
+const workerSchema = z.string().min(1).max(256);
+
+// Jobs: what workers carry out. Sending one twice is harmless: run, trial, shard and attempt identify it.
+
+export const statisticsJobSchema = z.strictObject({
+  version,
+  type: z.literal("statistics"),
+  runId: runIdSchema,
+  attempt,
+  shard: shardSchema,
+  key: storeKeySchema,
+  deadline: timestampSchema,
+});
+
+const raceSchema = z.strictObject({
+  /** Where the rows of the float model for this very shard lie. */
+  referenceScores: storeKeySchema,
+  incumbent: z
+    .strictObject({
+      trial: trialNumberSchema,
+      /** Where the incumbent's rows for this very shard lie. */
+      scores: storeKeySchema,
+      bytes: z.number().min(0),
+      latencyRatio: z.number().gt(0).optional(),
+    })
+    .optional(),
+  /** This shard's part of the probability of stopping a trial wrongly. */
+  delta: z.number().gt(0).lt(1),
+});
+
+export const trialJobSchema = z.strictObject({
+  version,
+  type: z.literal("trial"),
+  runId: runIdSchema,
+  trial: trialNumberSchema,
+  attempt,
+  /** `null` is the float model. */
+  configuration: configurationSchema.nullable(),
+  shard: shardSchema,
+  /** Absent: the trial is scored to its end. */
+  race: raceSchema.optional(),
+  measureLatency: z.boolean(),
+  /** After this the job is taken for lost and sent again; a late answer still counts if it is the first. */
+  deadline: timestampSchema,
+});
+
+const candidateSchema = z.strictObject({
+  trial: trialNumberSchema,
+  configuration: configurationSchema,
+});
+
+export const finishJobSchema = z.strictObject({
+  version,
+  type: z.literal("finish"),
+  runId: runIdSchema,
+  attempt,
+  /** Best first; empty where no quantized trial was completed. */
+  candidates: z.array(candidateSchema).max(100),
+  deadline: timestampSchema,
+});
+
+export const jobSchema = z.discriminatedUnion("type", [statisticsJobSchema, trialJobSchema, finishJobSchema]);
+
+export type StatisticsJob = Readonly<z.infer<typeof statisticsJobSchema>>;
+export type TrialJob = Readonly<z.infer<typeof trialJobSchema>>;
+export type FinishJob = Readonly<z.infer<typeof finishJobSchema>>;
+export type Job = StatisticsJob | TrialJob | FinishJob;
+export type Race = z.infer<typeof raceSchema>;
+
+// Events: everything the reducer hears. `at` is the sender's time; the reducer knows no other.
+
+const eventBase = { version, runId: runIdSchema, at: timestampSchema };
+/** What the worker was billed for, where work is billed. */
+const billed = { billedMilliseconds: z.number().min(0).optional() };
+const failure = z.strictObject({ state: z.literal("failed"), reason: z.string().max(MAX_REASON) });
+
+const quantizedShareSchema = z.strictObject({
+  byCount: z.number().min(0).max(1),
+  byParameters: z.number().min(0).max(1),
+});
+
+const timingsSchema = z.strictObject({
+  quantize: seconds,
+  session: seconds,
+  inference: seconds,
+  total: seconds,
+});
+
+export const measuredOutcomeSchema = z.strictObject({
+  /** `pruned`: stopped by the race after `samples` samples. */
+  state: z.enum(["complete", "pruned"]),
+  rows: packedRowsSchema,
+  /** Samples scored, the rows' count. */
+  samples: z.int().min(0),
+  /** Of the quantized tensors. */
+  bytes: z.number().min(0),
+  quantizedShare: quantizedShareSchema,
+  /** `ratio`: float latency over this model's, measured in turn; `noise`: its relative standard error. */
+  latency: z.strictObject({ ratio: z.number().gt(0), noise: z.number().min(0) }).optional(),
+  timings: timingsSchema,
+});
+
+export const runRequestedSchema = z.strictObject({
+  ...eventBase,
+  type: z.literal("RunRequested"),
+  request: runRequestSchema,
+});
+
+/** The process that held the jobs has ended: all that are unanswered are sent again, not counted as overdue. */
+export const runResumedSchema = z.strictObject({ ...eventBase, type: z.literal("RunResumed") });
+
+export const statisticsReportedSchema = z.strictObject({
+  ...eventBase,
+  ...billed,
+  type: z.literal("StatisticsReported"),
+  attempt,
+  shard: shardSchema,
+  outcome: z.discriminatedUnion("state", [
+    z.strictObject({
+      state: z.literal("complete"),
+      /** Quantization error a group, the larger the more sensitive; over shards the largest counts. */
+      sensitivity: z
+        .record(z.string().max(1_024), z.number())
+        .refine((groups) => Object.keys(groups).length <= MAX_GROUPS)
+        .optional(),
+      seconds,
+    }),
+    failure,
+  ]),
+});
+
+export const trialReportedSchema = z.strictObject({
+  ...eventBase,
+  ...billed,
+  type: z.literal("TrialReported"),
+  trial: trialNumberSchema,
+  attempt,
+  shard: shardSchema,
+  worker: workerSchema,
+  /** The instruction set that computed it: integer results differ between them (runtime-facts.md). */
+  isa: z.string().min(1).max(64),
+  outcome: z.discriminatedUnion("state", [measuredOutcomeSchema, failure]),
+});
+
+export const tickSchema = z.strictObject({ ...eventBase, type: z.literal("Tick") });
+
+export const cancelRequestedSchema = z.strictObject({ ...eventBase, type: z.literal("CancelRequested") });
+
+const writtenObjectSchema = z.strictObject({
+  key: z.string().min(1).max(1_024),
+  bytes: z.number().min(0),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+});
+
+export const finishReportedSchema = z.strictObject({
+  ...eventBase,
+  ...billed,
+  type: z.literal("FinishReported"),
+  attempt,
+  outcome: z.discriminatedUnion("state", [
+    z.strictObject({
+      state: z.literal("complete"),
+      /** The candidate whose model was written; `null` where there was none. */
+      best: trialNumberSchema.nullable(),
+      validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })).max(101),
+      objects: z.array(writtenObjectSchema).max(MAX_OBJECTS),
+    }),
+    failure,
+  ]),
+});
+
+export const eventSchema = z.discriminatedUnion("type", [
+  runRequestedSchema,
+  runResumedSchema,
+  statisticsReportedSchema,
+  trialReportedSchema,
+  tickSchema,
+  cancelRequestedSchema,
+  finishReportedSchema,
+]);
+
+export type RunRequested = Readonly<z.infer<typeof runRequestedSchema>>;
+export type RunResumed = Readonly<z.infer<typeof runResumedSchema>>;
+export type StatisticsReported = Readonly<z.infer<typeof statisticsReportedSchema>>;
+export type TrialReported = Readonly<z.infer<typeof trialReportedSchema>>;
+export type Tick = Readonly<z.infer<typeof tickSchema>>;
+export type CancelRequested = Readonly<z.infer<typeof cancelRequestedSchema>>;
+export type FinishReported = Readonly<z.infer<typeof finishReportedSchema>>;
+export type RunEvent = z.infer<typeof eventSchema>;
+/** What carrying out a job answers. */
+export type JobReport = StatisticsReported | TrialReported | FinishReported;
+export type MeasuredOutcome = Readonly<z.infer<typeof measuredOutcomeSchema>>;

@@ -1,0 +1,95 @@
+import * as z from "zod";
+import { runIdSchema, shardCountSchema, storeKeySchema, timestampSchema } from "./identifiers.js";
+
+const MAX_NAME = 1_024;
+const MAX_PARAMETERS = 16_384;
+const MAX_CHOICES = 1_024;
+const MAX_TRIALS = 100_000;
+const MAX_SAMPLES = 10_000_000;
+
+const nameSchema = z.string().min(1).max(MAX_NAME);
+export const choiceSchema = z.union([z.string().max(MAX_NAME), z.number(), z.boolean()]);
+
+export const configurationSchema = z
+  .record(nameSchema, choiceSchema)
+  .refine((configuration) => Object.keys(configuration).length <= MAX_PARAMETERS, {
+    error: `a configuration has at most ${MAX_PARAMETERS} parameters`,
+  });
+
+const parameterSchema = z.strictObject({
+  name: nameSchema,
+  group: nameSchema,
+  kind: z.enum(["categorical", "ordinal"]),
+  choices: z.array(choiceSchema).min(1).max(MAX_CHOICES),
+  when: z
+    .strictObject({ parameter: nameSchema, in: z.array(choiceSchema).min(1).max(MAX_CHOICES) })
+    .optional(),
+});
+
+export const spaceSchema = z.array(parameterSchema).max(MAX_PARAMETERS);
+
+const optimizerSchema = z.strictObject({
+  /** Trials in all, the base configuration (trial 1) included and the float model (trial 0) not. */
+  maxTrials: z.int().min(1).max(MAX_TRIALS),
+  /** Minutes that the run may spend working; 0 is unlimited. Tested before a trial, never during one. */
+  maxMinutes: z.number().min(0),
+  stopOnTarget: z.boolean(),
+  objective: z.enum(["constrained", "loss", "pareto"]),
+  minimize: z.enum(["latency", "size"]),
+  /** Percent, relative to the float model. */
+  accuracyLoss: z.number().min(0),
+  /** Float latency over quantized latency that is asked for. */
+  latencyReduce: z.number().min(0),
+  accuracyWeight: z.number().min(0),
+  latencyWeight: z.number().min(0),
+  expectedQuantizationRatio: z.number().gt(0).lt(1),
+  quantizationRatioWeight: z.number().min(0),
+  race: z.boolean(),
+  /** Probability that the race stops a trial wrongly, spent over looks and shards (search.md, "The race"). */
+  raceDelta: z.number().gt(0).lt(1),
+  sensitivity: z.enum(["auto", "off"]),
+  measureLatency: z.boolean(),
+});
+
+const metricSchema = z.strictObject({
+  name: nameSchema,
+  direction: z.enum(["higher", "lower"]),
+  /** Values a sample contributes. */
+  rowWidth: z.int().min(1).max(65_536),
+  /** Whether the metric is the mean of rows of one value, so that the race can compare it in pairs. */
+  perSampleMean: z.boolean(),
+  /** Smallest and largest value of a row, where the metric has them; the race needs both. */
+  range: z.tuple([z.number(), z.number()]).optional(),
+});
+
+const timeoutSchema = z.int().min(1_000).max(86_400_000);
+
+/** What a run is asked to do: all the reducer knows about model and data are names, shapes and counts. */
+export const runRequestSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  runId: runIdSchema,
+  requestedAt: timestampSchema,
+  seed: z.int().min(0).max(0xffff_ffff),
+  space: spaceSchema,
+  /** Trial 1. */
+  base: configurationSchema,
+  /** What trial 0 (the float model) is called in the space, where the space contains it. */
+  float: configurationSchema.optional(),
+  optimizer: optimizerSchema,
+  evaluation: z.strictObject({ samples: z.int().min(1).max(MAX_SAMPLES), shards: shardCountSchema }),
+  statistics: z.strictObject({ key: storeKeySchema, shards: shardCountSchema }),
+  metric: metricSchema,
+  /** Trials side by side. */
+  parallel: z.int().min(1).max(4_096),
+  /** How many of the best trials the finish job validates. */
+  finalists: z.int().min(1).max(100),
+  /** Milliseconds after which an unanswered job is sent again; doubled with every attempt. */
+  timeouts: z.strictObject({ statistics: timeoutSchema, trial: timeoutSchema, finish: timeoutSchema }),
+  /** The only instruction set whose results count; the first result's where it is left out. */
+  isa: z.string().min(1).max(64).optional(),
+  budget: z.strictObject({ maxUsd: z.number().gt(0), usdPerBilledSecond: z.number().gt(0) }).optional(),
+});
+
+export type RunRequest = z.infer<typeof runRequestSchema>;
+export type OptimizerSettings = RunRequest["optimizer"];
+export type MetricShape = RunRequest["metric"];

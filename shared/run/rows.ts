@@ -1,0 +1,81 @@
+import * as z from "zod";
+
+/** 16 Mi characters of base64: 12 MiB of rows, more than a queue message may hold. */
+const MAX_ENCODED_ROWS = 16 * 1024 * 1024;
+const MAX_ROWS = 10_000_000;
+const MAX_ROW_WIDTH = 65_536;
+
+/**
+ * Per-sample metric rows as they travel in an event and lie in the store: `rows` rows of `width` values, in
+ * sample order. `bits` holds one bit a value (only zeros and ones), least significant bit first; `float32`
+ * holds little-endian 32-bit floats. Both are base64.
+ */
+export const packedRowsSchema = z.strictObject({
+  encoding: z.enum(["bits", "float32"]),
+  rows: z.int().min(0).max(MAX_ROWS),
+  width: z.int().min(1).max(MAX_ROW_WIDTH),
+  data: z.base64().max(MAX_ENCODED_ROWS),
+});
+
+export type PackedRows = Readonly<z.infer<typeof packedRowsSchema>>;
+
+/** Packs rows of `width` values each, laid out row after row; lossless for 32-bit floats. */
+export function packRows(values: Float32Array, width: number): PackedRows {
+  if (width < 1 || values.length % width !== 0)
+    throw new RangeError(`${values.length} values do not make whole rows of ${width}`);
+  const rows = values.length / width;
+  if (isBinary(values)) return { encoding: "bits", rows, width, data: encodeBits(values) };
+  return { encoding: "float32", rows, width, data: encodeFloats(values) };
+}
+
+/**
+ * The rows as floats, row after row: `rows * width` values.
+ *
+ * @throws RangeError where the data is not as long as the announced shape needs.
+ */
+export function unpackRows(packed: PackedRows): Float32Array {
+  const count = packed.rows * packed.width;
+  const bytes = Buffer.from(packed.data, "base64");
+  const expected = packed.encoding === "bits" ? Math.ceil(count / 8) : count * 4;
+  if (bytes.length !== expected)
+    throw new RangeError(
+      `${packed.rows} rows of ${packed.width} values as ${packed.encoding} need ${expected} bytes, not ${bytes.length}`,
+    );
+  const values = new Float32Array(count);
+  switch (packed.encoding) {
+    case "bits":
+      for (let i = 0; i < count; i++) values[i] = (bytes[i >> 3]! >> (i & 7)) & 1;
+      return values;
+    case "float32":
+      for (let i = 0; i < count; i++) values[i] = bytes.readFloatLE(4 * i);
+      return values;
+  }
+}
+
+/** The rows of all shards behind each other, in the order given. */
+export function concatenateRows(shards: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(shards.reduce((sum, shard) => sum + shard.length, 0));
+  let offset = 0;
+  for (const shard of shards) {
+    all.set(shard, offset);
+    offset += shard.length;
+  }
+  return all;
+}
+
+function isBinary(values: Float32Array): boolean {
+  // Object.is keeps -0 out, which bits could not give back.
+  return values.every((value) => value === 1 || Object.is(value, 0));
+}
+
+function encodeBits(values: Float32Array): string {
+  const bytes = Buffer.alloc(Math.ceil(values.length / 8));
+  for (let i = 0; i < values.length; i++) if (values[i] === 1) bytes[i >> 3]! |= 1 << (i & 7);
+  return bytes.toString("base64");
+}
+
+function encodeFloats(values: Float32Array): string {
+  const bytes = Buffer.alloc(values.length * 4);
+  for (let i = 0; i < values.length; i++) bytes.writeFloatLE(values[i]!, 4 * i);
+  return bytes.toString("base64");
+}
