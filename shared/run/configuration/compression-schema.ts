@@ -1,0 +1,272 @@
+import * as z from "zod";
+import {
+  distinct,
+  fixed,
+  listed,
+  mustBe,
+  nameRequired,
+  numberBetween,
+  numberFrom,
+  oneOf,
+  section,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from "./requirement.js";
+
+const MOST_SAMPLES = 1_000_000_000;
+const LARGEST_SEED = 2 ** 32 - 1;
+const MOST_IGNORED = 100_000;
+const LARGEST_THRESHOLD = 1e12;
+const HALF = 0.5;
+
+const sampling = {
+  stat_subset_size: wholeNumber(1, MOST_SAMPLES)
+    .optional()
+    .describe(
+      "Calibration samples that are used: the first N, or N at random with shuffle_data; all when left out.",
+    ),
+  stat_batch_size: fixed([1], "statistics are a row a sample here; remove it"),
+  shuffle_data: yesOrNo()
+    .default(false)
+    .describe("Draw the calibration samples at random instead of the first."),
+  seed: wholeNumber(0, LARGEST_SEED).default(0).describe("Seed of shuffle_data."),
+};
+
+/** POT copies these from `compression` into every algorithm, so that its dumps hold them there too. */
+const COPIED = "belongs to compression, not to an algorithm; move it there";
+const refusedEverywhere = {
+  target_device: COPIED,
+  model_type: COPIED,
+  dump_intermediate_model: COPIED,
+  inplace_statistics: COPIED,
+};
+
+const ignored = section({
+  scope: z
+    .array(text(4096, "the name of a node"), {
+      error: (issue) => mustBe(issue.input, "a list of node names"),
+    })
+    .max(MOST_IGNORED, { error: `holds more than ${MOST_IGNORED} names` })
+    .default([])
+    .describe("Names of nodes that stay in float."),
+  operations: z
+    .array(
+      section({
+        type: text(256, "the type of an op, such as Add").describe("Op type that stays in float."),
+        attributes: z
+          .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.array(z.number())]), {
+            error: (issue) => mustBe(issue.input, "an object of attribute values"),
+          })
+          .optional()
+          .describe("Only ops whose attributes all have these values."),
+      }),
+      { error: (issue) => mustBe(issue.input, "a list of op types") },
+    )
+    .max(MOST_IGNORED, { error: `holds more than ${MOST_IGNORED} ops` })
+    .default([])
+    .describe("Types of ops that stay in float."),
+  skip_model: yesOrNo().default(false).describe("Leave the whole model in float."),
+}).describe("What stays in float.");
+
+const AGGREGATORS = [
+  "mean",
+  "min",
+  "max",
+  "median",
+  "mean_no_outliers",
+  "median_no_outliers",
+  "hl_estimator",
+  "batch_mean",
+  "power_of_2",
+] as const;
+
+const outlierProbability = numberBetween(0, HALF);
+const aggregator = oneOf(AGGREGATORS).optional().describe("How the samples' values become one.");
+const outlier_prob = outlierProbability
+  .optional()
+  .describe("Share of values beyond a quantile; 1e-4 when left out.");
+
+const rangeEstimator = section({
+  preset: oneOf(["default", "quantile"]).default("default").describe("Estimators of both sides at once."),
+  min: section({
+    type: oneOf(["min", "quantile"]).optional().describe("Statistic of the lower side."),
+    aggregator,
+    outlier_prob,
+  }).optional(),
+  max: section({
+    type: oneOf(["max", "abs_max", "quantile", "abs_quantile"])
+      .optional()
+      .describe("Statistic of the upper side."),
+    aggregator,
+    outlier_prob,
+  }).optional(),
+}).describe("How a range is estimated from what was seen.");
+
+/** How a range is estimated, as the user wrote it; what is left out comes from the preset. */
+export type RangeEstimatorConfiguration = z.output<typeof rangeEstimator>;
+
+const WIDTHS = [2, 4, 8, 16] as const;
+const bits = z.literal(WIDTHS, { error: (issue) => mustBe(issue.input, listed(WIDTHS)) });
+
+function pinned() {
+  return section({
+    bits: bits.optional().describe("Width of the codes."),
+    mode: oneOf(["symmetric", "asymmetric"]).optional().describe("Whether the zero point is fixed."),
+    granularity: oneOf(["pertensor", "perchannel"]).optional().describe("One scale, or one a channel."),
+    level_low: wholeNumber(-(2 ** 31), 0)
+      .optional()
+      .describe("Smallest code."),
+    level_high: wholeNumber(1, 2 ** 31 - 1)
+      .optional()
+      .describe("Largest code."),
+    range_estimator: rangeEstimator.optional(),
+  }).optional();
+}
+
+/** Fields that the user fixes for weights or activations; the rest is the hardware's and the preset's choice. */
+export type PinnedQuantization = NonNullable<z.output<ReturnType<typeof pinned>>>;
+
+const PRESETS = ["performance", "mixed", "accuracy", "symmetric", "asymmetric"] as const;
+export type Preset = "performance" | "mixed" | "accuracy";
+
+function presetOf(name: (typeof PRESETS)[number]): Preset {
+  switch (name) {
+    case "symmetric":
+      return "performance";
+    case "asymmetric":
+      return "accuracy";
+    case "performance":
+    case "mixed":
+    case "accuracy":
+      return name;
+  }
+}
+
+const quantization = {
+  preset: oneOf(PRESETS)
+    .default("performance")
+    .transform(presetOf)
+    .describe("The base configuration; symmetric is another name of performance, asymmetric of accuracy."),
+  ...sampling,
+  ignored: ignored.optional(),
+  weights: pinned().describe("Fixes how weights are quantized."),
+  activations: pinned().describe("Fixes how activations are quantized."),
+  range_estimator: rangeEstimator.optional(),
+  saturation_fix: oneOf(["first_layer", "all", "no"])
+    .optional()
+    .describe(
+      "Layers that give up one bit of their weights, so that processors without VNNI do not saturate.",
+    ),
+};
+
+const threshold = numberFrom(0, LARGEST_THRESHOLD).describe(
+  "A bias whose relative change is larger than this is left as it was.",
+);
+const apply_for_all_nodes = yesOrNo()
+  .default(false)
+  .describe("Correct ops whose weights stay in float, too.");
+
+function correction(usual: number) {
+  return {
+    ...sampling,
+    threshold: threshold.default(usual),
+    apply_for_all_nodes,
+    ignored: ignored.optional(),
+  };
+}
+
+function parameters<Shape extends z.ZodRawShape>(
+  shape: Shape,
+  refused: Readonly<Record<string, string>> = {},
+) {
+  return section(shape, { ...refusedEverywhere, ...refused });
+}
+
+function algorithm<const Name extends string, Params extends z.ZodType>(name: Name, params: Params) {
+  return section({ name: z.literal(name), params });
+}
+
+const tuning = {
+  tuning_scope: distinct(oneOf(["bits", "mode", "granularity", "layer", "range_estimator"]), 0, 5)
+    .default(["layer", "mode", "range_estimator"])
+    .describe("What differs between trials."),
+  estimator_tuning_scope: distinct(oneOf(["preset", "aggregator", "type", "outlier_prob"]), 0, 4)
+    .optional()
+    .describe(
+      'What of the range estimators differs; with range_estimator in tuning_scope, ["preset"] by itself.',
+    ),
+  outlier_prob_choices: distinct(outlierProbability, 1, 64)
+    .optional()
+    .describe("Outlier probabilities to choose from; needed with outlier_prob in estimator_tuning_scope."),
+};
+
+const tunableQuantization = parameters({ ...quantization, ...tuning }).transform(
+  ({ estimator_tuning_scope, ...others }) => ({
+    ...others,
+    estimator_tuning_scope:
+      estimator_tuning_scope ??
+      (others.tuning_scope.includes("range_estimator") ? (["preset"] as const) : []),
+  }),
+);
+
+const defaultQuantization = parameters(
+  {
+    ...quantization,
+    use_fast_bias: yesOrNo().default(true).describe("FastBiasCorrection rather than BiasCorrection."),
+    threshold: threshold.optional(),
+    apply_for_all_nodes,
+  },
+  { use_layerwise_tuning: "needs PyTorch and is not offered here; remove it" },
+);
+
+const algorithms = z
+  .array(
+    z.discriminatedUnion(
+      "name",
+      [
+        algorithm(
+          "ActivationChannelAlignment",
+          parameters({ ...sampling, ignored: ignored.optional() }).prefault({}),
+        ),
+        algorithm("TunableQuantization", tunableQuantization.prefault({})),
+        algorithm("MinMaxQuantization", parameters(quantization).prefault({})),
+        algorithm("DefaultQuantization", defaultQuantization.prefault({})),
+        algorithm("FastBiasCorrection", parameters(correction(2)).prefault({})),
+        algorithm("BiasCorrection", parameters(correction(1000)).prefault({})),
+        algorithm("WeightBiasCorrection", parameters({ ignored: ignored.optional() }).prefault({})),
+      ],
+      {
+        error: nameRequired("an object with a name and params", {
+          AccuracyAwareQuantization:
+            "is not offered here; use TunableQuantization with layer in tuning_scope, which searches among the same models",
+          OverflowCorrection: "is for processors with GNA, which ONNX Runtime does not serve; remove it",
+          RangerAlgorithm: "is not offered here; remove it",
+        }),
+      },
+    ),
+    { error: (issue) => mustBe(issue.input, "a list of algorithms") },
+  )
+  .min(1, { error: "is empty, but must hold an algorithm, such as TunableQuantization" })
+  .max(16, { error: "holds more than 16 algorithms" })
+  .prefault([{ name: "TunableQuantization" }])
+  .describe("What is done to the model, in this order.");
+
+/** One element of `compression.algorithms`, told apart by `name`. */
+export type AlgorithmConfiguration = z.output<typeof algorithms>[number];
+
+export const compression = section({
+  target_device: oneOf(["ANY", "CPU", "GPU", "VPU", "NPU", "GNA", "GNA3"])
+    .default("ANY")
+    .describe("The hardware configuration whose options are used; ANY is CPU."),
+  model_type: z
+    .literal([null, "None", "transformer"], {
+      error: (issue) => mustBe(issue.input, `null or "transformer"`),
+    })
+    .transform((type) => (type === "None" ? null : type))
+    .default(null)
+    .describe("transformer leaves residual additions and the like in float."),
+  dump_intermediate_model: yesOrNo().default(false).describe("Write the model after each algorithm, too."),
+  inplace_statistics: fixed([true], "statistics are always gathered inside the model; remove it"),
+  algorithms,
+});

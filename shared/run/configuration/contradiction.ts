@@ -1,0 +1,222 @@
+import type { AlgorithmConfiguration, PinnedQuantization } from "./compression-schema.js";
+import type { DataSection, MetricConfiguration } from "./engine-schema.js";
+import type { Problem } from "./problem.js";
+import type { RunConfiguration } from "./schema.js";
+
+/** What no single value shows: the first place where two parts of the configuration do not go together. */
+export function findContradiction(configuration: RunConfiguration): Problem | undefined {
+  for (const problem of contradictions(configuration)) return problem;
+  return undefined;
+}
+
+function* contradictions(configuration: RunConfiguration): Generator<Problem> {
+  const { engine, optimizer, compression } = configuration;
+  yield* inData("engine.calibration", engine.calibration);
+  yield* inData("engine.evaluation", engine.evaluation);
+  yield* inData("engine.validation", engine.validation);
+  if (engine.metric !== undefined && needsLabels(engine.metric)) {
+    yield* missingLabels("engine.evaluation", engine.evaluation, engine.metric);
+    yield* missingLabels("engine.validation", engine.validation, engine.metric);
+  }
+  const { objective, minimize } = optimizer.params;
+  if (objective === "loss" && minimize === "size") {
+    yield {
+      path: "optimizer.params.minimize",
+      message:
+        'is "size", but objective "loss" is a formula of accuracy and latency; use objective "constrained" or remove minimize',
+    };
+  }
+  yield* inAlgorithms(compression.algorithms);
+}
+
+function* inData(path: string, section: DataSection | undefined): Generator<Problem> {
+  if (section === undefined) return;
+  if ((section.inputs === undefined) === (section.images === undefined)) {
+    const given = section.inputs === undefined ? "neither inputs nor images" : "both inputs and images";
+    yield { path, message: `has ${given}, but must have one of the two` };
+  }
+  if (section.images === undefined && section.preprocess !== undefined) {
+    yield {
+      path: `${path}.preprocess`,
+      message: "belongs to images, but there are none; give scale, mean and std in the inputs",
+    };
+  }
+  if (section.images === undefined && section.labels?.data === "folders") {
+    yield { path: `${path}.labels`, message: 'is "folders", which needs images; name a file of labels' };
+  }
+  if (section.images !== undefined && section.labels?.rows !== undefined) {
+    yield {
+      path: `${path}.labels.rows`,
+      message: "has no meaning beside images; list the images that count in the labels file",
+    };
+  }
+  for (const [name, input] of Object.entries(section.inputs ?? {})) {
+    yield* unevenChannels(`${path}.inputs.${name}`, input.mean, input.std);
+  }
+  yield* unevenChannels(`${path}.preprocess`, section.preprocess?.mean, section.preprocess?.std);
+}
+
+function* unevenChannels(
+  path: string,
+  mean: readonly number[] = [],
+  std: readonly number[] = [],
+): Generator<Problem> {
+  if (mean.length > 1 && std.length > 1 && mean.length !== std.length) {
+    yield {
+      path: `${path}.std`,
+      message: `has ${std.length} values, but mean has ${mean.length}; give both one a channel`,
+    };
+  }
+}
+
+/** Whether the metric compares with labels at all; `mse`, `sqnr` and `cosine` can do either, a module says itself. */
+function needsLabels(metric: MetricConfiguration): boolean {
+  switch (metric.name) {
+    case "accuracy":
+    case "f1":
+    case "miou":
+    case "text_accuracy":
+    case "character_accuracy":
+      return true;
+    case "mse":
+    case "sqnr":
+    case "cosine":
+    case "agreement":
+    case "module":
+    case undefined:
+      return false;
+  }
+}
+
+function* missingLabels(
+  path: string,
+  section: DataSection | undefined,
+  metric: MetricConfiguration,
+): Generator<Problem> {
+  if (section !== undefined && section.labels === undefined) {
+    yield {
+      path: `${path}.labels`,
+      message: `is missing, but metric ${metric.name} needs labels; name their file, or use metric agreement`,
+    };
+  }
+}
+
+function isQuantizer({ name }: AlgorithmConfiguration): boolean {
+  return name === "TunableQuantization" || name === "MinMaxQuantization" || name === "DefaultQuantization";
+}
+
+function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator<Problem> {
+  const path = "compression.algorithms";
+  const quantizers = algorithms.filter(isQuantizer);
+  if (quantizers.length !== 1) {
+    const given =
+      quantizers.length === 0 ? "no quantization" : quantizers.map(({ name }) => name).join(" and ");
+    yield {
+      path,
+      message: `holds ${given}, but must hold one of TunableQuantization, MinMaxQuantization and DefaultQuantization`,
+    };
+  }
+  const at = algorithms.findIndex(isQuantizer);
+  const corrections = algorithms.filter(
+    ({ name }) => name === "FastBiasCorrection" || name === "BiasCorrection",
+  );
+  if (corrections.length > 1) {
+    yield {
+      path,
+      message: `holds ${corrections.map(({ name }) => name).join(" and ")}, but one bias correction replaces the other; keep one`,
+    };
+  }
+  for (const [index, algorithm] of algorithms.entries()) {
+    const place = `${path}[${index}]`;
+    if (
+      !isQuantizer(algorithm) &&
+      quantizers[0]?.name === "DefaultQuantization" &&
+      algorithm.name !== "WeightBiasCorrection"
+    ) {
+      yield {
+        path: place,
+        message: `is ${algorithm.name}, which DefaultQuantization beside it already holds; remove it`,
+      };
+    }
+    if (algorithms.findIndex(({ name }) => name === algorithm.name) !== index) {
+      yield { path: place, message: `is ${algorithm.name} a second time; remove it` };
+    }
+    if (algorithm.name === "ActivationChannelAlignment" && index > at) {
+      yield {
+        path: place,
+        message:
+          "is ActivationChannelAlignment after the quantization, but it changes the float model; move it to the front",
+      };
+    }
+    if (algorithm.name.endsWith("BiasCorrection") && index < at) {
+      yield {
+        path: place,
+        message: `is ${algorithm.name} before the quantization, but it corrects what quantizing did; move it to the end`,
+      };
+    }
+    yield* inAlgorithm(`${place}.params`, algorithm);
+  }
+}
+
+function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generator<Problem> {
+  switch (algorithm.name) {
+    case "TunableQuantization": {
+      const { tuning_scope, estimator_tuning_scope, outlier_prob_choices } = algorithm.params;
+      if (estimator_tuning_scope.length > 0 && !tuning_scope.includes("range_estimator")) {
+        yield {
+          path: `${path}.estimator_tuning_scope`,
+          message: 'is given, but tuning_scope does not hold "range_estimator"; add it there or remove this',
+        };
+      }
+      if (estimator_tuning_scope.includes("outlier_prob") && outlier_prob_choices === undefined) {
+        yield {
+          path: `${path}.outlier_prob_choices`,
+          message:
+            'is missing, but estimator_tuning_scope holds "outlier_prob"; list the probabilities, such as [1e-3, 1e-4, 1e-5]',
+        };
+      }
+      yield* inPinned(path, algorithm.params);
+      return;
+    }
+    case "MinMaxQuantization":
+    case "DefaultQuantization":
+      yield* inPinned(path, algorithm.params);
+      return;
+    case "ActivationChannelAlignment":
+    case "FastBiasCorrection":
+    case "BiasCorrection":
+    case "WeightBiasCorrection":
+      return;
+  }
+}
+
+interface Pins {
+  readonly weights?: PinnedQuantization | undefined;
+  readonly activations?: PinnedQuantization | undefined;
+}
+
+function* inPinned(path: string, pins: Pins): Generator<Problem> {
+  for (const kind of ["weights", "activations"] as const) {
+    const pinned = pins[kind];
+    if (pinned === undefined) continue;
+    const { bits, level_low, level_high } = pinned;
+    if ((level_low === undefined) !== (level_high === undefined)) {
+      const lacking = level_low === undefined ? "level_low" : "level_high";
+      yield {
+        path: `${path}.${kind}.${lacking}`,
+        message: "is missing, but the other end of the levels is given; give both or neither",
+      };
+    }
+    if (
+      level_low !== undefined &&
+      level_high !== undefined &&
+      bits !== undefined &&
+      level_high - level_low >= 2 ** bits
+    ) {
+      yield {
+        path: `${path}.${kind}.level_high`,
+        message: `is ${level_high}, but ${bits} bits hold ${2 ** bits} codes and level_low is ${level_low}`,
+      };
+    }
+  }
+}

@@ -1,0 +1,218 @@
+import * as z from "zod";
+import { mustBe, nameRequired, numberFrom, oneOf, section, text, wholeNumber } from "./requirement.js";
+
+const LONGEST_PATH = 4096;
+const LONGEST_NAME = 1024;
+const MOST_ROWS = 1_000_000_000;
+const MOST_CHANNELS = 65_536;
+const MOST_CLASSES = 1_000_000;
+const MOST_THREADS = 1024;
+const LARGEST_PICTURE_SIDE = 8192;
+const LARGEST_FACTOR = 1e12;
+const SMALLEST_DEVIATION = 1e-12;
+
+type Input = { readonly input?: unknown };
+
+export function path() {
+  return text(LONGEST_PATH, `a path of 1 to ${LONGEST_PATH} characters`);
+}
+
+function perChannel(low: number, high: number) {
+  const error = (issue: Input) => mustBe(issue.input, `a list of 1 to ${MOST_CHANNELS} numbers`);
+  return z.array(numberFrom(low, high), { error }).min(1, { error }).max(MOST_CHANNELS, { error });
+}
+
+const scale = numberFrom(-LARGEST_FACTOR, LARGEST_FACTOR)
+  .default(1)
+  .describe("Factor on each value, before mean and std.");
+const mean = perChannel(-LARGEST_FACTOR, LARGEST_FACTOR)
+  .optional()
+  .describe("Subtracted after scale: one number, or one a channel (axis 1).");
+const std = perChannel(SMALLEST_DEVIATION, LARGEST_FACTOR)
+  .optional()
+  .describe("Divided by last: one number, or one a channel (axis 1).");
+const rows = z
+  .tuple([wholeNumber(0, MOST_ROWS), wholeNumber(1, MOST_ROWS)], {
+    error: (issue) => mustBe(issue.input, "two whole numbers [first, end)"),
+  })
+  .refine(([first, end]) => first < end, {
+    error: (issue) => mustBe(issue.input, "a half-open range [first, end) with first below end"),
+  })
+  .optional()
+  .describe("Half-open range [first, end) of the file's rows; every row when left out.");
+
+const arraySection = section({
+  data: path().describe("A .npy file, or file.npz#key; its first axis counts samples."),
+  rows,
+  scale,
+  mean,
+  std,
+});
+
+/** An input's array. `data` is relative to the configuration file. */
+export type ArraySource = z.output<typeof arraySection>;
+
+const arraySource = z.union([path().transform((data): ArraySource => ({ data, scale: 1 })), arraySection], {
+  error: (issue) => mustBe(issue.input, "a path, or an object with data, rows, scale, mean and std"),
+});
+
+const labelSection = section({
+  data: path().describe(
+    'An array (.npy, file.npz#key), a text file with a line a sample, or "folders" beside images: a class a folder.',
+  ),
+  rows,
+});
+
+/** Where labels come from. `data` is relative to the configuration file, or the word `folders` beside images. */
+export type LabelSource = z.output<typeof labelSection>;
+
+const labels = z
+  .union([path().transform((data): LabelSource => ({ data })), labelSection], {
+    error: (issue) => mustBe(issue.input, "a path, or an object with data and rows"),
+  })
+  .optional()
+  .describe("What is right for each sample; not needed by metrics that compare with the float model.");
+
+const side = wholeNumber(1, LARGEST_PICTURE_SIDE);
+
+const preprocess = section({
+  resize: side.optional().describe("Length of the shorter side after resizing; the crop's when left out."),
+  crop: side.optional().describe("Side of the centred square that is cut out; the model's when left out."),
+  layout: oneOf(["NCHW", "NHWC"]).default("NCHW").describe("Order of the axes that the model takes."),
+  channels: oneOf(["RGB", "BGR", "GRAY"])
+    .default("RGB")
+    .describe("Order of the colours; GRAY is one channel."),
+  scale,
+  mean,
+  std,
+});
+
+/** How an image becomes a sample. */
+export type ImagePreprocessing = z.output<typeof preprocess>;
+
+const inputName = text(LONGEST_NAME, `the name of a model input, 1 to ${LONGEST_NAME} characters`);
+
+const dataSection = section({
+  inputs: z
+    .record(inputName, arraySource, {
+      error: (issue) => mustBe(issue.input, "an object that holds an array for each of the model's inputs"),
+    })
+    .refine((inputs) => Object.keys(inputs).length > 0, {
+      error: "is empty, but must name the model's inputs",
+    })
+    .optional()
+    .describe("An array for each input of the model, by its name."),
+  images: path().optional().describe("Folder of images, instead of inputs, for a model with one input."),
+  preprocess: preprocess.optional().describe("How images become samples."),
+  labels,
+}).describe("Samples: either inputs or images.");
+
+/** One of the sections `calibration`, `evaluation` and `validation`. */
+export type DataSection = z.output<typeof dataSection>;
+
+const output = text(LONGEST_NAME, "the name of one of the model's outputs")
+  .optional()
+  .describe("The output that is scored; the model's first when left out.");
+const textMetric = {
+  output,
+  decoder: oneOf(["ctc"])
+    .default("ctc")
+    .describe("Greedy CTC: best class a step, repeats merged, blank first."),
+  characters: path().describe(
+    "Text file with a character a line, in the order of the classes after the blank.",
+  ),
+};
+
+const metric = z
+  .discriminatedUnion(
+    "name",
+    [
+      section({
+        name: z.literal("accuracy"),
+        output,
+        top_k: wholeNumber(1, MOST_CLASSES).default(1).describe("Right if among the k best classes."),
+      }),
+      section({ name: z.literal("f1"), output }).describe("Mean of the classes' F1 (macro)."),
+      section({
+        name: z.literal("miou"),
+        output,
+        classes: wholeNumber(2, 4096)
+          .optional()
+          .describe("Number of classes, where the output's shape has none."),
+        ignore_label: wholeNumber(0, 2 ** 31 - 1)
+          .default(255)
+          .describe("Label of pixels that do not count."),
+      }),
+      section({ name: z.literal("mse"), output }),
+      section({ name: z.literal("sqnr"), output }),
+      section({ name: z.literal("cosine"), output }),
+      section({ name: z.literal("agreement"), output }),
+      section({ name: z.literal("text_accuracy"), ...textMetric }),
+      section({ name: z.literal("character_accuracy"), ...textMetric }),
+      section({
+        name: z.literal("module").optional(),
+        output,
+        module: z
+          .string({
+            error: (issue) =>
+              issue.input === undefined
+                ? "is missing; give the metric's name, or the path of your own as module"
+                : mustBe(issue.input, "the path of a JavaScript module"),
+          })
+          .min(1, { error: "is empty, but must be the path of a JavaScript module" })
+          .max(LONGEST_PATH, { error: `is longer than ${LONGEST_PATH} characters` })
+          .describe("An ES module of yours that scores samples."),
+      }),
+    ],
+    { error: nameRequired("an object with a name, or a module", {}) },
+  )
+  .describe("What is measured.");
+
+/** The configured metric. */
+export type MetricConfiguration = z.output<typeof metric>;
+
+const session = section({
+  graphOptimizationLevel: oneOf(["disabled", "basic", "extended", "layout", "all"])
+    .default("all")
+    .describe("ONNX Runtime's optimization level; integer kernels need extended or more."),
+  intraOpNumThreads: wholeNumber(1, MOST_THREADS).default(1).describe("Threads that one inference uses."),
+}).describe("What the model will be deployed with.");
+
+const ELSEWHERE =
+  "describe the data in engine.calibration and engine.evaluation instead, as arrays or images";
+
+export const engine = section(
+  {
+    calibration: dataSection
+      .optional()
+      .describe("Samples that ranges are taken from; tune and quantize need them."),
+    evaluation: dataSection
+      .optional()
+      .describe("Samples that trials are scored on; tune and evaluate need them."),
+    validation: dataSection
+      .optional()
+      .describe("Samples that no decision uses; the best models are scored on them."),
+    metric: metric.optional(),
+    session: session.prefault({}),
+    batch_size: wholeNumber(1, 4096)
+      .default(32)
+      .describe("Samples in one inference while scoring; 1 where the model's batch is fixed."),
+  },
+  {
+    name: `is a key of POT's accuracy checker, which is not used here; ${ELSEWHERE}`,
+    type: `chooses one of POT's engines, and here there is one; ${ELSEWHERE}`,
+    config: `points to an accuracy checker file, which is not read here; ${ELSEWHERE}`,
+    launchers: `is a key of POT's accuracy checker, which is not used here; ${ELSEWHERE}`,
+    datasets: `is a key of POT's accuracy checker, which is not used here; ${ELSEWHERE}`,
+    data_source: `is a key of POT's simplified engine, which is not used here; ${ELSEWHERE}`,
+    layout: `is a key of POT's simplified engine; give it as preprocess.layout beside the images`,
+    central_fraction: `is a key of POT's simplified engine; give preprocess.resize and preprocess.crop beside the images`,
+    data_type: `is a key of POT's data-free engine, and data is never made up here; ${ELSEWHERE}`,
+    shape: `is a key of POT's data-free engine, and data is never made up here; ${ELSEWHERE}`,
+    generate_data: `is a key of POT's data-free engine, and data is never made up here; ${ELSEWHERE}`,
+    stat_requests_number:
+      "has no effect here, where the number of workers decides; remove it and use --workers",
+    eval_requests_number:
+      "has no effect here, where the number of workers decides; remove it and use --workers",
+  },
+);

@@ -1,0 +1,165 @@
+import { ConfigurationError } from "../../errors.js";
+import type {
+  AlgorithmConfiguration,
+  PinnedQuantization,
+  RangeEstimatorConfiguration,
+} from "./compression-schema.js";
+import type { DataSection, MetricConfiguration } from "./engine-schema.js";
+import { listed } from "./requirement.js";
+import type { RunConfiguration } from "./schema.js";
+
+/** The commands that do what a configuration asks for. */
+export type Command = "tune" | "quantize" | "evaluate";
+
+type Value = string | number;
+
+/**
+ * What exists. Everything that the schema knows beyond this is refused by name before any work; an algorithm
+ * that is added extends its row, and nothing else.
+ */
+const SUPPORTED = {
+  algorithms: {
+    tune: ["TunableQuantization"],
+    quantize: ["TunableQuantization", "MinMaxQuantization"],
+  },
+  targetDevices: ["ANY", "CPU"],
+  presets: ["performance", "mixed"],
+  scopes: ["layer", "mode", "granularity", "range_estimator"],
+  estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
+  estimatorTypes: ["min", "max", "abs_max", "quantile", "abs_quantile"],
+  aggregators: ["mean", "min", "max", "median"],
+  bits: [8],
+  saturationFixes: ["no"],
+} as const satisfies Record<string, readonly Value[] | Record<string, readonly Value[]>>;
+
+interface Measured {
+  readonly evaluation: DataSection;
+  readonly metric: MetricConfiguration;
+}
+
+interface Calibrated {
+  readonly calibration: DataSection;
+}
+
+interface SectionsOf {
+  readonly tune: Measured & Calibrated;
+  readonly quantize: Calibrated;
+  readonly evaluate: Measured;
+}
+
+/** A configuration with the sections that the command reads. */
+export type ConfigurationFor<C extends Command> = RunConfiguration & { readonly engine: SectionsOf[C] };
+
+/**
+ * Checks that the configuration holds what `command` reads, and asks for nothing that does not exist.
+ *
+ * @throws ConfigurationError naming the key, its value and what to do
+ */
+export function requireSupported<C extends Command>(
+  configuration: RunConfiguration,
+  command: C,
+): asserts configuration is ConfigurationFor<C> {
+  requireSections(configuration, command);
+  if (command === "evaluate") return;
+  const { target_device, algorithms } = configuration.compression;
+  requireOneOf("compression.target_device", target_device, SUPPORTED.targetDevices);
+  for (const [index, algorithm] of algorithms.entries()) {
+    requireAlgorithm(`compression.algorithms[${index}]`, algorithm, command === "tune" ? "tune" : "quantize");
+  }
+}
+
+function requireSections({ engine }: RunConfiguration, command: Command): void {
+  const reads = {
+    tune: ["calibration", "evaluation", "metric"],
+    quantize: ["calibration"],
+    evaluate: ["evaluation", "metric"],
+  } as const;
+  for (const section of reads[command]) {
+    if (engine[section] === undefined) {
+      throw new ConfigurationError(
+        `engine.${section} is missing, and ${command} needs it; add it to the configuration.`,
+        `engine.${section}`,
+      );
+    }
+  }
+}
+
+function requireAlgorithm(
+  path: string,
+  algorithm: AlgorithmConfiguration,
+  command: "tune" | "quantize",
+): void {
+  if (
+    command === "tune" &&
+    (algorithm.name === "DefaultQuantization" || algorithm.name === "MinMaxQuantization")
+  ) {
+    throw new ConfigurationError(
+      `${path}.name is "${algorithm.name}", which leaves nothing to tune; run quantize instead, or use TunableQuantization.`,
+      `${path}.name`,
+    );
+  }
+  requireOneOf(`${path}.name`, algorithm.name, SUPPORTED.algorithms[command]);
+  switch (algorithm.name) {
+    case "TunableQuantization":
+      if (command === "tune") requireTuning(`${path}.params`, algorithm.params);
+      requireQuantization(`${path}.params`, algorithm.params);
+      return;
+    case "MinMaxQuantization":
+    case "DefaultQuantization":
+      requireQuantization(`${path}.params`, algorithm.params);
+      return;
+    case "ActivationChannelAlignment":
+    case "FastBiasCorrection":
+    case "BiasCorrection":
+    case "WeightBiasCorrection":
+      return;
+  }
+}
+
+type Params<Name extends AlgorithmConfiguration["name"]> = Extract<
+  AlgorithmConfiguration,
+  { name: Name }
+>["params"];
+
+function requireTuning(path: string, params: Params<"TunableQuantization">): void {
+  if (params.tuning_scope.length === 0) {
+    throw new ConfigurationError(
+      `${path}.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list ${listed(SUPPORTED.scopes)}.`,
+      `${path}.tuning_scope`,
+    );
+  }
+  requireEach(`${path}.tuning_scope`, params.tuning_scope, SUPPORTED.scopes);
+  requireEach(`${path}.estimator_tuning_scope`, params.estimator_tuning_scope, SUPPORTED.estimatorScopes);
+}
+
+function requireQuantization(path: string, params: Params<"MinMaxQuantization">): void {
+  requireOneOf(`${path}.preset`, params.preset, SUPPORTED.presets);
+  requireOneOf(`${path}.saturation_fix`, params.saturation_fix, SUPPORTED.saturationFixes);
+  requireEstimator(`${path}.range_estimator`, params.range_estimator);
+  requirePinned(`${path}.weights`, params.weights);
+  requirePinned(`${path}.activations`, params.activations);
+}
+
+function requirePinned(path: string, pinned: PinnedQuantization | undefined): void {
+  requireOneOf(`${path}.bits`, pinned?.bits, SUPPORTED.bits);
+  requireEstimator(`${path}.range_estimator`, pinned?.range_estimator);
+}
+
+function requireEstimator(path: string, estimator: RangeEstimatorConfiguration | undefined): void {
+  for (const side of ["min", "max"] as const) {
+    requireOneOf(`${path}.${side}.type`, estimator?.[side]?.type, SUPPORTED.estimatorTypes);
+    requireOneOf(`${path}.${side}.aggregator`, estimator?.[side]?.aggregator, SUPPORTED.aggregators);
+  }
+}
+
+function requireEach(path: string, values: readonly Value[] | undefined, supported: readonly Value[]): void {
+  for (const [index, value] of (values ?? []).entries()) requireOneOf(`${path}[${index}]`, value, supported);
+}
+
+function requireOneOf(path: string, value: Value | undefined, supported: readonly Value[]): void {
+  if (value === undefined || supported.includes(value)) return;
+  throw new ConfigurationError(
+    `${path} is ${JSON.stringify(value)}, which this version does not offer yet; use ${listed(supported)}, or remove it.`,
+    path,
+  );
+}
