@@ -6,7 +6,7 @@ import {
   timestampSchema,
   trialNumberSchema,
 } from "./identifiers.js";
-import { configurationSchema, runRequestSchema } from "./request.js";
+import { configurationSchema, type RunRequest, runRequestSchema } from "./request.js";
 import { packedRowsSchema } from "./rows.js";
 
 /** Raised when a message changes its meaning; a receiver refuses every version but its own. */
@@ -204,14 +204,23 @@ export const eventSchema = z.discriminatedUnion("type", [
   finishReportedSchema,
 ]);
 
-export type RunRequested = Readonly<z.infer<typeof runRequestedSchema>>;
+export type RunRequested = Readonly<Omit<z.infer<typeof runRequestedSchema>, "request">> & {
+  readonly request: RunRequest;
+};
 export type RunResumed = Readonly<z.infer<typeof runResumedSchema>>;
 export type StatisticsReported = Readonly<z.infer<typeof statisticsReportedSchema>>;
 export type TrialReported = Readonly<z.infer<typeof trialReportedSchema>>;
 export type Tick = Readonly<z.infer<typeof tickSchema>>;
 export type CancelRequested = Readonly<z.infer<typeof cancelRequestedSchema>>;
 export type FinishReported = Readonly<z.infer<typeof finishReportedSchema>>;
-export type RunEvent = z.infer<typeof eventSchema>;
+export type RunEvent =
+  | RunRequested
+  | RunResumed
+  | StatisticsReported
+  | TrialReported
+  | Tick
+  | CancelRequested
+  | FinishReported;
 /** What carrying out a job answers. */
 export type JobReport = StatisticsReported | TrialReported | FinishReported;
 export type MeasuredOutcome = Readonly<z.infer<typeof measuredOutcomeSchema>>;

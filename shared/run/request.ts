@@ -1,32 +1,21 @@
 import * as z from "zod";
+import type { Configuration, Space } from "../search/space.js";
+import { spaceSchema } from "../search/space-document.js";
 import { runIdSchema, shardCountSchema, storeKeySchema, timestampSchema } from "./identifiers.js";
 
 const MAX_NAME = 1_024;
-const MAX_PARAMETERS = 16_384;
-const MAX_CHOICES = 1_024;
+const MAX_PARAMETERS = 20_000;
 const MAX_TRIALS = 100_000;
 const MAX_SAMPLES = 10_000_000;
 
 const nameSchema = z.string().min(1).max(MAX_NAME);
-export const choiceSchema = z.union([z.string().max(MAX_NAME), z.number(), z.boolean()]);
+const choiceSchema = z.union([z.string().max(MAX_NAME), z.number(), z.boolean()]);
 
 export const configurationSchema = z
   .record(nameSchema, choiceSchema)
   .refine((configuration) => Object.keys(configuration).length <= MAX_PARAMETERS, {
     error: `a configuration has at most ${MAX_PARAMETERS} parameters`,
   });
-
-const parameterSchema = z.strictObject({
-  name: nameSchema,
-  group: nameSchema,
-  kind: z.enum(["categorical", "ordinal"]),
-  choices: z.array(choiceSchema).min(1).max(MAX_CHOICES),
-  when: z
-    .strictObject({ parameter: nameSchema, in: z.array(choiceSchema).min(1).max(MAX_CHOICES) })
-    .optional(),
-});
-
-export const spaceSchema = z.array(parameterSchema).max(MAX_PARAMETERS);
 
 const optimizerSchema = z.strictObject({
   /** Trials in all, the base configuration (trial 1) included and the float model (trial 0) not. */
@@ -90,6 +79,10 @@ export const runRequestSchema = z.strictObject({
   budget: z.strictObject({ maxUsd: z.number().gt(0), usdPerBilledSecond: z.number().gt(0) }).optional(),
 });
 
-export type RunRequest = z.infer<typeof runRequestSchema>;
+export type RunRequest = Readonly<Omit<z.infer<typeof runRequestSchema>, "space" | "base" | "float">> & {
+  readonly space: Space;
+  readonly base: Configuration;
+  readonly float?: Configuration;
+};
 export type OptimizerSettings = RunRequest["optimizer"];
 export type MetricShape = RunRequest["metric"];

@@ -1,0 +1,178 @@
+import { type Clock, systemClock } from "./clock.js";
+import {
+  DEFAULT_MAX_MESSAGE_BYTES,
+  MessageTooLargeError,
+  type OutgoingMessage,
+  type Queue,
+  type ReceivedMessage,
+  type ReceiveOptions,
+} from "./queue.js";
+
+/** As long as SQS remembers a deduplication id. */
+const DEDUPLICATION_MILLISECONDS = 300_000;
+
+export interface InProcessQueueOptions {
+  readonly kind: "standard" | "fifo";
+  /** How long a message that was handed out stays hidden. */
+  readonly visibilityMilliseconds: number;
+  /** After so many deliveries without acknowledgement a message goes to `deadLetter`; without it, never. */
+  readonly maxDeliveries?: number;
+  readonly deadLetter?: Queue;
+  readonly maxMessageBytes?: number;
+  readonly clock?: Clock;
+}
+
+interface Entry {
+  readonly id: string;
+  readonly message: OutgoingMessage;
+  deliveries: number;
+  visibleAt: number;
+  receipt: string | undefined;
+}
+
+/** A queue within the process, with the delivery rules of SQS. */
+export class InProcessQueue implements Queue {
+  readonly #options: InProcessQueueOptions;
+  readonly #clock: Clock;
+  readonly #entries = new Map<string, Entry>();
+  readonly #byReceipt = new Map<string, Entry>();
+  readonly #sentAt = new Map<string, number>();
+  #waiting = new Set<() => void>();
+  #count = 0;
+
+  constructor(options: InProcessQueueOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  async send(messages: readonly OutgoingMessage[]): Promise<void> {
+    const limit = this.#options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
+    for (const { body } of messages) {
+      const bytes = Buffer.byteLength(body);
+      if (bytes > limit) throw new MessageTooLargeError(bytes, limit);
+    }
+    for (const message of messages) this.#add(message);
+    this.#wake();
+  }
+
+  async receive({ max, waitMilliseconds, signal }: ReceiveOptions): Promise<readonly ReceivedMessage[]> {
+    const until = this.#clock.now() + waitMilliseconds;
+    for (;;) {
+      const received = this.#take(max);
+      const left = until - this.#clock.now();
+      if (received.length > 0 || left <= 0 || signal?.aborted) return received;
+      await this.#change(Math.min(left, this.#untilNextVisible()), signal);
+    }
+  }
+
+  async acknowledge(receipt: string): Promise<void> {
+    const entry = this.#byReceipt.get(receipt);
+    if (entry === undefined) return;
+    this.#forget(entry);
+    this.#wake();
+  }
+
+  async changeVisibility(receipt: string, milliseconds: number): Promise<void> {
+    const entry = this.#byReceipt.get(receipt);
+    if (entry === undefined) return;
+    entry.visibleAt = this.#clock.now() + milliseconds;
+    this.#wake();
+  }
+
+  #add(message: OutgoingMessage): void {
+    const now = this.#clock.now();
+    if (this.#options.kind === "fifo") {
+      if (message.group === undefined || message.deduplication === undefined)
+        throw new TypeError(
+          "a message for a first-in-first-out queue needs a group and a deduplication text",
+        );
+      if (this.#isRepeated(message.deduplication, now)) return;
+    }
+    const entry: Entry = {
+      id: `${++this.#count}`,
+      message,
+      deliveries: 0,
+      visibleAt: now + (message.delayMilliseconds ?? 0),
+      receipt: undefined,
+    };
+    this.#entries.set(entry.id, entry);
+  }
+
+  #isRepeated(deduplication: string, now: number): boolean {
+    for (const [text, at] of this.#sentAt) {
+      if (at > now - DEDUPLICATION_MILLISECONDS) break;
+      this.#sentAt.delete(text);
+    }
+    if (this.#sentAt.has(deduplication)) return true;
+    this.#sentAt.set(deduplication, now);
+    return false;
+  }
+
+  #take(max: number): readonly ReceivedMessage[] {
+    const now = this.#clock.now();
+    const blocked = new Set<string>();
+    const received: ReceivedMessage[] = [];
+    // A group with a hidden message is blocked as a whole, but one call may take several of a group, as SQS does.
+    for (const entry of this.#entries.values())
+      if (entry.visibleAt > now && entry.message.group !== undefined) blocked.add(entry.message.group);
+    for (const entry of this.#entries.values()) {
+      if (received.length >= max) break;
+      if (entry.visibleAt > now) continue;
+      if (
+        entry.message.group !== undefined &&
+        this.#options.kind === "fifo" &&
+        blocked.has(entry.message.group)
+      )
+        continue;
+      if (entry.deliveries >= (this.#options.maxDeliveries ?? Number.POSITIVE_INFINITY)) this.#bury(entry);
+      else received.push(this.#handOut(entry, now));
+    }
+    return received;
+  }
+
+  #handOut(entry: Entry, now: number): ReceivedMessage {
+    if (entry.receipt !== undefined) this.#byReceipt.delete(entry.receipt);
+    entry.deliveries++;
+    entry.visibleAt = now + this.#options.visibilityMilliseconds;
+    entry.receipt = `${entry.id}/${entry.deliveries}`;
+    this.#byReceipt.set(entry.receipt, entry);
+    const { body, group } = entry.message;
+    const { id, receipt, deliveries } = entry;
+    return { id, body, receipt, deliveries, ...(group === undefined ? {} : { group }) };
+  }
+
+  #bury(entry: Entry): void {
+    this.#forget(entry);
+    void this.#options.deadLetter?.send([entry.message]);
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry.id);
+    if (entry.receipt !== undefined) this.#byReceipt.delete(entry.receipt);
+  }
+
+  #untilNextVisible(): number {
+    const now = this.#clock.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const { visibleAt } of this.#entries.values())
+      if (visibleAt > now) next = Math.min(next, visibleAt - now);
+    return next;
+  }
+
+  async #change(atMost: number, signal: AbortSignal | undefined): Promise<void> {
+    const settled = new AbortController();
+    const woken = new Promise<void>((resolve) => {
+      this.#waiting.add(resolve);
+      settled.signal.addEventListener("abort", () => this.#waiting.delete(resolve));
+    });
+    const either = signal === undefined ? settled.signal : AbortSignal.any([signal, settled.signal]);
+    await Promise.race([woken, this.#clock.sleep(atMost, either)]);
+    settled.abort();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,92 @@
+import { compareTrials } from "../search/ranking.js";
+import type { FinishedTrial } from "../search/sampler.js";
+import type { Configuration } from "../search/space.js";
+import { firstAssignment } from "./assignment.js";
+import type { SamplerCache } from "./sampler-cache.js";
+import type { MeasuredTrial, RunningTrial, RunState } from "./state.js";
+import { findStopReason } from "./stopping.js";
+import { BASE_TRIAL, FLOAT_TRIAL, findReferences, judgeTrial, type References, type Study } from "./study.js";
+
+/**
+ * Asks for trials until as many run as may run side by side: the float model and the base configuration first,
+ * and once both have ended, what the sampler proposes.
+ */
+export function askTrials(study: Study, cache: SamplerCache, state: RunState, at: number): RunState {
+  let next = state;
+  while (next.stop === undefined && next.running.length < next.request.parallel) {
+    const stop = findStopReason(study, next, at);
+    if (stop !== undefined) return { ...next, stop };
+    if (next.asked === FLOAT_TRIAL) next = start(study, next, null, at);
+    else if (next.asked === BASE_TRIAL) next = start(study, next, next.request.base, at);
+    else if (findReferences(next) === undefined) return next;
+    else {
+      const configuration = cache.ask(next);
+      if (configuration === undefined) return { ...next, stop: "space_exhausted" };
+      next = start(study, next, configuration, at);
+    }
+  }
+  return next;
+}
+
+/** With the best complete quantized trial brought up to date with trials that ended since `known` of them had. */
+export function updateBest(study: Study, state: RunState, known: number): RunState {
+  const references = findReferences(state);
+  if (references === undefined || known === state.finished.length) return state;
+  // Before both references had ended, nothing could be judged.
+  const from = known <= BASE_TRIAL ? 0 : known;
+  const added = state.finished.slice(from).filter(isCandidate);
+  const best = rank(study, state, references, state.best === undefined ? added : [state.best, ...added])[0];
+  return best === undefined ? state : { ...state, best };
+}
+
+/** The best complete quantized trials, best first. */
+export function rankCandidates(study: Study, state: RunState, count: number): readonly MeasuredTrial[] {
+  const references = findReferences(state);
+  if (references === undefined) return [];
+  return rank(study, state, references, state.finished.filter(isCandidate)).slice(0, count);
+}
+
+function rank(
+  study: Study,
+  { request }: RunState,
+  references: References,
+  trials: readonly MeasuredTrial[],
+): readonly MeasuredTrial[] {
+  const judged = trials.flatMap((trial): { trial: MeasuredTrial; seen: FinishedTrial }[] => {
+    const seen = judgeTrial(study, request, references, trial);
+    return seen === undefined ? [] : [{ trial, seen }];
+  });
+  return judged.sort((a, b) => compareTrials(a.seen, b.seen)).map(({ trial }) => trial);
+}
+
+function isCandidate(trial: RunState["finished"][number]): trial is MeasuredTrial {
+  return trial.state === "complete" && trial.configuration !== null;
+}
+
+function start(study: Study, state: RunState, configuration: Configuration | null, at: number): RunState {
+  const { request, asked: number } = state;
+  const { optimizer, evaluation, metric, timeouts } = request;
+  const racing = optimizer.race && metric.perSampleMean && number > BASE_TRIAL;
+  const incumbent = racing ? feasibleBest(study, state) : undefined;
+  const trial: RunningTrial = {
+    number,
+    configuration,
+    seen: state.finished.length,
+    askedAt: at,
+    racing,
+    ...(incumbent === undefined ? {} : { incumbent }),
+    shards: Array.from({ length: evaluation.shards }, () => ({
+      state: "waiting" as const,
+      assignment: firstAssignment(at, timeouts.trial),
+    })),
+  };
+  return { ...state, asked: number + 1, running: [...state.running, trial] };
+}
+
+/** What misses the accuracy bound is no measure for others. */
+function feasibleBest(study: Study, state: RunState): number | undefined {
+  const references = findReferences(state);
+  if (references === undefined || state.best === undefined) return undefined;
+  const { violation } = study.judge(state.best.measurement, references, state.request);
+  return violation > 0 ? undefined : state.best.number;
+}

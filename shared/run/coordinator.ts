@@ -1,0 +1,129 @@
+import type { Queue } from "../queues/queue.js";
+import { PreconditionFailedError, WriteConflictError } from "../storage/errors.js";
+import type { ObjectStore } from "../storage/object-store.js";
+import { updateBest } from "./asking.js";
+import { type Command, markCarriedOut, pendingCommands } from "./commands.js";
+import type { Job, RunEvent } from "./messages.js";
+import { createReducer, type Reducer } from "./reducer.js";
+import { RunRecords, type SavedState } from "./run-records.js";
+import type { RunState } from "./state.js";
+import type { Study } from "./study.js";
+
+/** Saves that lose against another coordinator in a row before the events go back to their queue. */
+const MAX_LOST_SAVES = 10;
+
+export interface CoordinatorOptions {
+  readonly store: ObjectStore;
+  /** Where workers take jobs from. */
+  readonly jobs: Queue;
+  readonly study: Study;
+}
+
+/**
+ * Carries a run through the reducer: load, reduce, save by compare-and-swap, and only then carry out what the
+ * saved state asks for. It is the same for every engine; who hands it events must not acknowledge them before
+ * `handle` has returned, and must not call it again for a run before that.
+ *
+ * The state last saved is kept in memory. It is worth nothing more than the time to read it again: a save of
+ * another coordinator makes this one's fail, and then it is read from the store.
+ */
+export class Coordinator {
+  readonly #records: RunRecords;
+  readonly #jobs: Queue;
+  readonly #study: Study;
+  readonly #reduce: Reducer;
+  readonly #saved = new Map<string, SavedState>();
+
+  constructor({ store, jobs, study }: CoordinatorOptions) {
+    this.#records = new RunRecords(store);
+    this.#jobs = jobs;
+    this.#study = study;
+    this.#reduce = createReducer(study);
+  }
+
+  /** The run as it was saved last; `undefined` where there is none. */
+  async read(runId: string): Promise<RunState | undefined> {
+    return (await this.#load(runId))?.state;
+  }
+
+  /**
+   * Applies events of one run, in their order, with one save for all of them.
+   *
+   * @returns the run after them; `undefined` where nobody has requested it, so that they concern no run
+   */
+  async handle(runId: string, events: readonly RunEvent[]): Promise<RunState | undefined> {
+    for (let lost = 0; lost < MAX_LOST_SAVES; lost++) {
+      const before = await this.#load(runId);
+      const state = await this.#reduceAll(runId, before?.state, events);
+      if (state === undefined) return undefined;
+      try {
+        const etag = state === before?.state ? before.etag : await this.#records.save(state, before?.etag);
+        this.#saved.set(runId, { state, etag });
+        return await this.#carryOut(state, etag);
+      } catch (error) {
+        if (!(error instanceof PreconditionFailedError || error instanceof WriteConflictError)) throw error;
+        const stale = this.#saved.get(runId);
+        this.#saved.delete(runId);
+        await this.#load(runId, stale?.state);
+      }
+    }
+    throw new Error(`the state of run ${runId} was saved by others ${MAX_LOST_SAVES} times in a row`);
+  }
+
+  async #reduceAll(
+    runId: string,
+    before: RunState | undefined,
+    events: readonly RunEvent[],
+  ): Promise<RunState | undefined> {
+    let state = before;
+    for (const event of events) {
+      if (event.runId !== runId)
+        throw new TypeError(`an event of run ${event.runId} was handed over for ${runId}`);
+      const fitting =
+        state === undefined && event.type === "RunRequested"
+          ? { ...event, request: await this.#records.create(event.request) }
+          : event;
+      state = this.#reduce(state, fitting).state;
+    }
+    return state;
+  }
+
+  async #load(runId: string, earlier?: RunState): Promise<SavedState | undefined> {
+    const known = this.#saved.get(runId);
+    if (known !== undefined) return known;
+    const loaded = await this.#records.load(runId, earlier);
+    if (loaded === undefined) return undefined;
+    const saved = { state: updateBest(this.#study, loaded.state, 0), etag: loaded.etag };
+    this.#saved.set(runId, saved);
+    return saved;
+  }
+
+  /**
+   * What could not be sent stays unmarked, here and in the store, and is tried again with the next event. That
+   * something was sent is saved with the next state: if the process ends before, it is sent twice.
+   */
+  async #carryOut(state: RunState, etag: string): Promise<RunState> {
+    const commands = pendingCommands(state);
+    if (commands.length === 0) return state;
+    const jobs = commands.flatMap(jobOf);
+    const { request } = state;
+    if (jobs.length > 0) await this.#jobs.send(jobs.map((job) => ({ body: JSON.stringify(job) })));
+    for (const command of commands)
+      if (command.type === "WriteRecord")
+        await this.#records.writeSegment(request, command.segment, command.trials);
+    const marked = markCarriedOut(state, commands);
+    this.#saved.set(request.runId, { state: marked, etag });
+    return marked;
+  }
+}
+
+function jobOf(command: Command): readonly Job[] {
+  switch (command.type) {
+    case "SendStatisticsJob":
+    case "SendTrialJob":
+    case "SendFinishJob":
+      return [command.job];
+    case "WriteRecord":
+      return [];
+  }
+}

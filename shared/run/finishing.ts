@@ -1,0 +1,69 @@
+import { rankCandidates } from "./asking.js";
+import { firstAssignment, isOverdue, renew, reportFailure, sendAgain } from "./assignment.js";
+import type { FinishReported } from "./messages.js";
+import { chargeReport, chargeUnanswered } from "./spend.js";
+import { attemptOf, type Finishing, type RunState } from "./state.js";
+import type { Study } from "./study.js";
+
+/** Hands the best trials to the finish job. */
+export function startFinishing(study: Study, state: RunState, at: number): RunState {
+  const { timeouts, finalists } = state.request;
+  // A run that is finished again after it was resumed must not take the earlier finish's answer for its own.
+  const attempt = state.finishing === undefined ? 1 : attemptOf(state.finishing.job) + 1;
+  const candidates = rankCandidates(study, state, finalists).map(({ number }) => number);
+  const assignment = firstAssignment(at, timeouts.finish, attempt);
+  return { ...state, phase: "finish", finishing: { candidates, job: { state: "waiting", assignment } } };
+}
+
+export function onFinishReported(state: RunState, event: FinishReported): RunState {
+  const { finishing } = state;
+  if (state.phase !== "finish" || finishing?.job.state !== "waiting") return state;
+  const { assignment } = finishing.job;
+  if (event.attempt < assignment.firstAttempt || event.attempt > assignment.attempt) return state;
+  const spend = chargeReport(state.spend, event.billedMilliseconds);
+  switch (event.outcome.state) {
+    case "complete": {
+      const { best, validation } = event.outcome;
+      const job = { state: "done" as const, attempt: event.attempt, result: { best, validation } };
+      return { ...state, spend, phase: "done", finishing: { ...finishing, job } };
+    }
+    case "failed": {
+      if (assignment.failedAttempts.includes(event.attempt)) return state;
+      const { at, attempt, outcome } = event;
+      const timeout = state.request.timeouts.finish;
+      return settle(
+        { ...state, spend },
+        finishing,
+        reportFailure(assignment, attempt, at, timeout, outcome.reason),
+      );
+    }
+  }
+}
+
+export function onFinishOverdue(state: RunState, at: number): RunState {
+  const { finishing } = state;
+  if (finishing?.job.state !== "waiting" || !isOverdue(finishing.job.assignment, at)) return state;
+  const paid = { ...state, spend: chargeUnanswered(state.spend, 1) };
+  const timeout = state.request.timeouts.finish;
+  return settle(
+    paid,
+    finishing,
+    sendAgain(finishing.job.assignment, at, timeout, "no worker answered in time"),
+  );
+}
+
+export function renewFinish(state: RunState, at: number): RunState {
+  const { finishing } = state;
+  if (finishing?.job.state !== "waiting") return state;
+  const assignment = renew(finishing.job.assignment, at, state.request.timeouts.finish);
+  return { ...state, finishing: { ...finishing, job: { state: "waiting", assignment } } };
+}
+
+function settle(state: RunState, finishing: Finishing, outcome: ReturnType<typeof sendAgain>): RunState {
+  switch (outcome.state) {
+    case "waiting":
+      return { ...state, finishing: { ...finishing, job: outcome } };
+    case "givenUp":
+      return { ...state, phase: "failed", failure: `The best model could not be written: ${outcome.reason}` };
+  }
+}

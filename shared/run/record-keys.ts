@@ -1,0 +1,33 @@
+import { createHash } from "node:crypto";
+import type { Shard } from "./identifiers.js";
+import type { PackedRows } from "./rows.js";
+
+/** Trial records a segment. */
+export const SEGMENT_SIZE = 32;
+
+/** Where a run's records lie in the object store (docs/run.md, "What is stored"). */
+export const runPrefix = (runId: string): string => `runs/${runId}/`;
+export const requestKey = (runId: string): string => `${runPrefix(runId)}request.json`;
+export const spaceKey = (runId: string): string => `${runPrefix(runId)}space.json`;
+export const stateKey = (runId: string): string => `${runPrefix(runId)}state.json`;
+
+export function segmentKey(runId: string, segment: number): string {
+  return `${runPrefix(runId)}trials/${String(segment).padStart(6, "0")}.json`;
+}
+
+/**
+ * The name of a shard's rows: their hash, so that two answers to one job that differ (the race may look at a
+ * latency) never share a key, and the same answer written twice does.
+ */
+export function scoresName(rows: PackedRows): string {
+  const { encoding, width, data } = rows;
+  return createHash("sha256").update(`${encoding} ${rows.rows} ${width} ${data}`).digest("hex").slice(0, 12);
+}
+
+export function scoresKey(runId: string, trial: number, shard: number, name: string): string {
+  return `${runPrefix(runId)}scores/${trial}/${shard}-${name}.json`;
+}
+
+export function claimKey(runId: string, trial: number, shard: Shard, attempt: number): string {
+  return `${runPrefix(runId)}claims/${trial}/${shard.index}-${attempt}.json`;
+}

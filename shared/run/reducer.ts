@@ -1,0 +1,181 @@
+import { askTrials, updateBest } from "./asking.js";
+import { firstAssignment, renew } from "./assignment.js";
+import { type Command, pendingCommands } from "./commands.js";
+import { onFinishOverdue, onFinishReported, renewFinish, startFinishing } from "./finishing.js";
+import type { RunEvent, RunRequested } from "./messages.js";
+import { SamplerCache } from "./sampler-cache.js";
+import { NOTHING_SPENT } from "./spend.js";
+import type { RunState, ShardState } from "./state.js";
+import { onStatisticsOverdue, onStatisticsReported } from "./statistics-reports.js";
+import { findStopReason } from "./stopping.js";
+import { FLOAT_TRIAL, type Study } from "./study.js";
+import { onTrialReported, onTrialsOverdue } from "./trial-reports.js";
+
+export interface Reduction {
+  /** The very same object where the event changed nothing. */
+  readonly state: RunState | undefined;
+  /** Everything the state asks for that is not known to have been carried out, earlier events' included. */
+  readonly commands: readonly Command[];
+}
+
+/** A pure function of its arguments: no clock, no randomness, no network (system.md, "The coordinator"). */
+export type Reducer = (state: RunState | undefined, event: RunEvent) => Reduction;
+
+/**
+ * The coordinator's reducer. Events may come twice, late or in any order; a state of `undefined` is a run that
+ * has not been requested, and of the events only `RunRequested` makes one.
+ */
+export function createReducer(study: Study): Reducer {
+  const cache = new SamplerCache(study);
+  return (state, event) => {
+    const next = reduceState(study, cache, state, event);
+    return { state: next, commands: next === undefined ? [] : pendingCommands(next) };
+  };
+}
+
+function reduceState(
+  study: Study,
+  cache: SamplerCache,
+  state: RunState | undefined,
+  event: RunEvent,
+): RunState | undefined {
+  if (state === undefined) return event.type === "RunRequested" ? startRun(event) : undefined;
+  if (event.runId !== state.request.runId) return state;
+  const changed = applyEvent(study, state, event);
+  const advanced = advance(study, cache, state, changed, event.at);
+  if (advanced === state) return state;
+  return { ...advanced, lastAt: Math.max(state.lastAt, event.at) };
+}
+
+function applyEvent(study: Study, state: RunState, event: RunEvent): RunState {
+  switch (event.type) {
+    case "RunRequested":
+      return state;
+    case "RunResumed":
+      return resume(study, state, event.at);
+    case "StatisticsReported":
+      return onStatisticsReported(state, event);
+    case "TrialReported":
+      return onTrialReported(study, state, event);
+    case "FinishReported":
+      return onFinishReported(state, event);
+    case "CancelRequested":
+      return state.phase === "statistics" || state.phase === "search"
+        ? { ...state, stop: "cancelled" }
+        : state;
+    case "Tick":
+      return onTick(state, event.at);
+  }
+}
+
+function onTick(state: RunState, at: number): RunState {
+  switch (state.phase) {
+    case "statistics":
+      return onStatisticsOverdue(state, at);
+    case "search":
+      return onTrialsOverdue(state, at);
+    case "finish":
+      return onFinishOverdue(state, at);
+    case "done":
+    case "failed":
+      return state;
+  }
+}
+
+/** What follows from a state whatever event led to it: asking, stopping, finishing. */
+function advance(
+  study: Study,
+  cache: SamplerCache,
+  before: RunState,
+  changed: RunState,
+  at: number,
+): RunState {
+  let state = updateBest(study, changed, before.finished.length);
+  // Trials that were running when the run was cancelled are not waited for; they stay, for the run to be resumed.
+  if (state.stop === "cancelled" && (state.phase === "statistics" || state.phase === "search"))
+    return startFinishing(study, state, at);
+  if (state.phase === "statistics" && state.statistics.every((shard) => shard.state === "done"))
+    state = { ...state, phase: "search" };
+  if (state.phase !== "search") return state;
+  const float = state.finished.slice(0, 2).find(({ number }) => number === FLOAT_TRIAL);
+  if (float?.state === "failed")
+    return { ...state, phase: "failed", failure: `The float model could not be scored: ${float.reason}` };
+  state = askTrials(study, cache, state, at);
+  if (state.stop === undefined) {
+    const stop = findStopReason(study, state, at);
+    if (stop !== undefined) state = { ...state, stop };
+  }
+  return state.stop !== undefined && state.running.length === 0 ? startFinishing(study, state, at) : state;
+}
+
+function startRun({ request, at }: RunRequested): RunState {
+  return {
+    request,
+    phase: "statistics",
+    startedAt: at,
+    lastAt: at,
+    pausedMilliseconds: 0,
+    statistics: waitingShards(request.statistics.shards, at, request.timeouts.statistics),
+    asked: 0,
+    running: [],
+    finished: [],
+    sealedSegments: 0,
+    spend: NOTHING_SPENT,
+  };
+}
+
+function waitingShards(count: number, at: number, timeout: number): readonly ShardState<never>[] {
+  return Array.from({ length: count }, () => ({
+    state: "waiting",
+    assignment: firstAssignment(at, timeout),
+  }));
+}
+
+/**
+ * The run goes on after the process that held its jobs has ended: they are sent anew. A cancelled run searches
+ * on, and one that failed for want of statistics or of a written model tries that again.
+ */
+function resume(study: Study, state: RunState, at: number): RunState {
+  const { request } = state;
+  const pausedMilliseconds = state.pausedMilliseconds + Math.max(0, at - state.lastAt);
+  const { statistics: timeout, trial: trialTimeout } = request.timeouts;
+  const { stop, failure: _, ...rest } = state;
+  const resumed: RunState = {
+    ...rest,
+    lastAt: Math.max(state.lastAt, at),
+    pausedMilliseconds,
+    ...(stop === undefined || stop === "cancelled" ? {} : { stop }),
+    statistics: state.statistics.map((shard) => renewShard(shard, at, timeout)),
+    running: state.running.map((trial) => ({
+      ...trial,
+      shards: trial.shards.map((shard) => renewShard(shard, at, trialTimeout)),
+    })),
+  };
+  const gathered = resumed.statistics.every((shard) => shard.state === "done");
+  switch (state.phase) {
+    case "statistics":
+    case "search":
+      return resumed;
+    case "finish":
+      if (stop !== "cancelled") return renewFinish(resumed, at);
+      return { ...resumed, phase: gathered ? "search" : "statistics" };
+    case "done":
+      if (stop !== "cancelled") return state;
+      return { ...resumed, phase: gathered ? "search" : "statistics" };
+    case "failed":
+      if (state.finishing !== undefined) return startFinishing(study, resumed, at);
+      if (gathered) return state;
+      return {
+        ...resumed,
+        phase: "statistics",
+        statistics: state.statistics.map((shard) =>
+          shard.state === "done" ? shard : { state: "waiting", assignment: firstAssignment(at, timeout) },
+        ),
+      };
+  }
+}
+
+function renewShard<Result>(shard: ShardState<Result>, at: number, timeout: number): ShardState<Result> {
+  if (shard.state === "done") return shard;
+  return { state: "waiting", assignment: renew(shard.assignment, at, timeout) };
+}

@@ -1,0 +1,203 @@
+import type * as z from "zod";
+import { type EncodedSpace, encodeSpace } from "../search/encoding.js";
+import { parseSpace } from "../search/space-document.js";
+import type { ObjectStore } from "../storage/object-store.js";
+import { putImmutable } from "../storage/retrying-store.js";
+import { inOrder } from "./concurrently.js";
+import type { TrialReported } from "./messages.js";
+import {
+  requestKey,
+  SEGMENT_SIZE,
+  scoresKey,
+  scoresName,
+  segmentKey,
+  spaceKey,
+  stateKey,
+} from "./record-keys.js";
+import { type RunRequest, runRequestSchema } from "./request.js";
+import { packedRowsSchema } from "./rows.js";
+import type { RunningTrial, RunState, ScoredShard, ShardState, TrialRecord } from "./state.js";
+import {
+  fromRecordDocument,
+  fromRunningDocument,
+  fromShardDocument,
+  type StateDocument,
+  segmentSchema,
+  stateDocumentSchema,
+  toRecordDocument,
+  toStateDocument,
+} from "./state-document.js";
+
+/** Reads under way at once when a state is read back. */
+const READS = 32;
+
+const requestDocumentSchema = runRequestSchema.omit({ space: true });
+
+export interface SavedState {
+  readonly state: RunState;
+  readonly etag: string;
+}
+
+/** A record of the run that should be there is not, or is not what was written. */
+export class DamagedRecordError extends Error {
+  override readonly name = "DamagedRecordError";
+  constructor(
+    readonly key: string,
+    problem: string,
+    options?: ErrorOptions,
+  ) {
+    super(`The run's record ${key} ${problem}; start a new run.`, options);
+  }
+}
+
+/**
+ * A run in the object store: the request and its space, written once; the state document, compared and swapped
+ * with every event; segments of finished trials and the rows of scored shards, each written once. Layout and
+ * crash protocol are told in docs/run.md.
+ */
+export class RunRecords {
+  readonly #store: ObjectStore;
+  readonly #spaces = new WeakMap<RunRequest, EncodedSpace>();
+
+  constructor(store: ObjectStore) {
+    this.#store = store;
+  }
+
+  /** Writes the request if the run has none yet, and returns the one that holds. */
+  async create(request: RunRequest): Promise<RunRequest> {
+    const { space, ...document } = request;
+    // The request last: once it is there, the run can be read.
+    await putImmutable(this.#store, spaceKey(request.runId), toBytes(space));
+    await putImmutable(this.#store, requestKey(request.runId), toBytes(document));
+    return (await this.readRequest(request.runId)) ?? request;
+  }
+
+  async readRequest(runId: string): Promise<RunRequest | undefined> {
+    const document = await this.#read(requestKey(runId), requestDocumentSchema);
+    if (document === undefined) return undefined;
+    const stored = await this.#store.get(spaceKey(runId));
+    if (stored === undefined) throw new DamagedRecordError(spaceKey(runId), "is missing");
+    return { ...document, space: parseSpace(parseJson(spaceKey(runId), stored.body)) };
+  }
+
+  /**
+   * @param earlier a state of the same run; what was sealed in it is taken from there instead of being read
+   * @returns the state as it was saved last, without `best`, which is derived
+   */
+  async load(runId: string, earlier?: RunState): Promise<SavedState | undefined> {
+    const key = stateKey(runId);
+    const stored = await this.#store.get(key);
+    if (stored === undefined) return undefined;
+    const document = parse(key, stateDocumentSchema, parseJson(key, stored.body));
+    const request = earlier?.request ?? (await this.readRequest(runId));
+    if (request === undefined) throw new DamagedRecordError(requestKey(runId), "is missing");
+    return { state: await this.#restore(request, document, earlier), etag: stored.etag };
+  }
+
+  /**
+   * @param etag of the state that this one follows; `undefined` for a run's first
+   * @throws PreconditionFailedError if another coordinator saved in between
+   */
+  async save(state: RunState, etag: string | undefined): Promise<string> {
+    const document = toStateDocument(this.#space(state.request), state);
+    const condition = etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: etag };
+    return this.#store.put(stateKey(state.request.runId), toBytes(document), condition);
+  }
+
+  /** Writes a segment; as it consists of trials in a saved state, whoever writes it writes the same. */
+  async writeSegment(request: RunRequest, segment: number, trials: readonly TrialRecord[]): Promise<void> {
+    const space = this.#space(request);
+    const document = { version: 1, trials: trials.map((trial) => toRecordDocument(space, trial)) };
+    await putImmutable(this.#store, segmentKey(request.runId, segment), toBytes(document));
+  }
+
+  async #restore(request: RunRequest, document: StateDocument, earlier?: RunState): Promise<RunState> {
+    const space = this.#space(request);
+    const { version: _, unsealed, statistics, running, finishing, ...plain } = document;
+    const known = earlier?.finished.slice(0, earlier.sealedSegments * SEGMENT_SIZE) ?? [];
+    const first = known.length / SEGMENT_SIZE;
+    const segments = Array.from(
+      { length: Math.max(0, document.sealedSegments - first) },
+      (_, i) => first + i,
+    );
+    const read = await inOrder(segments, READS, (segment) => this.#readSegment(request, segment));
+    const scored = await inOrder(running, READS, (trial) => this.#readShards(request.runId, trial));
+    return {
+      ...plain,
+      request,
+      statistics: statistics.map((shard) => fromShardDocument(shard, (result) => result)),
+      running: running.map((trial, i) => fromRunningDocument(space, trial, scored[i]!)),
+      finished: [...known, ...read.flat(), ...unsealed.map((record) => fromRecordDocument(space, record))],
+      ...(finishing === undefined
+        ? {}
+        : { finishing: { ...finishing, job: fromShardDocument(finishing.job, (result) => result) } }),
+    };
+  }
+
+  async #readSegment(request: RunRequest, segment: number): Promise<readonly TrialRecord[]> {
+    const key = segmentKey(request.runId, segment);
+    const document = await this.#read(key, segmentSchema);
+    if (document === undefined) throw new DamagedRecordError(key, "is missing");
+    return document.trials.map((record) => fromRecordDocument(this.#space(request), record));
+  }
+
+  async #readShards(
+    runId: string,
+    { number, shards }: StateDocument["running"][number],
+  ): Promise<RunningTrial["shards"]> {
+    return inOrder([...shards.entries()], READS, async ([index, shard]): Promise<ShardState<ScoredShard>> => {
+      const state = fromShardDocument(shard, (scores) => scores);
+      if (state.state === "waiting") return state;
+      const key = scoresKey(runId, number, index, state.result);
+      const rows = await this.#read(key, packedRowsSchema);
+      if (rows === undefined) throw new DamagedRecordError(key, "is missing");
+      return { ...state, result: { rows, scores: state.result } };
+    });
+  }
+
+  async #read<Schema extends z.ZodType>(key: string, schema: Schema): Promise<z.infer<Schema> | undefined> {
+    const stored = await this.#store.get(key);
+    return stored === undefined ? undefined : parse(key, schema, parseJson(key, stored.body));
+  }
+
+  #space(request: RunRequest): EncodedSpace {
+    let space = this.#spaces.get(request);
+    if (space === undefined) {
+      space = encodeSpace(request.space);
+      this.#spaces.set(request, space);
+    }
+    return space;
+  }
+}
+
+/**
+ * Stores the rows of a scored shard. Workers do it before they report, so that no report is merged whose rows
+ * are not there for a race or for a coordinator that reads the state back.
+ */
+export async function storeScores(store: ObjectStore, event: TrialReported): Promise<void> {
+  const { runId, trial, shard, outcome } = event;
+  if (outcome.state === "failed") return;
+  const key = scoresKey(runId, trial, shard.index, scoresName(outcome.rows));
+  await putImmutable(store, key, toBytes(outcome.rows));
+}
+
+function toBytes(document: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(document));
+}
+
+function parseJson(key: string, body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body).toString("utf8"));
+  } catch (error) {
+    throw new DamagedRecordError(key, "is not JSON", { cause: error });
+  }
+}
+
+function parse<Schema extends z.ZodType>(key: string, schema: Schema, document: unknown): z.infer<Schema> {
+  const parsed = schema.safeParse(document);
+  if (!parsed.success)
+    throw new DamagedRecordError(key, "does not have the shape that this version writes", {
+      cause: parsed.error,
+    });
+  return parsed.data;
+}

@@ -1,0 +1,80 @@
+import type { Sampler } from "../search/sampler.js";
+import type { Configuration } from "../search/space.js";
+import type { RunState, TrialRecord } from "./state.js";
+import { findReferences, judgeTrial, type Study } from "./study.js";
+
+interface Cached {
+  readonly sampler: Sampler;
+  readonly runId: string;
+  told: number;
+  lastTold: TrialRecord | undefined;
+  readonly running: Map<number, Configuration>;
+}
+
+/**
+ * Keeps the sampler from event to event, so that an ask need not tell it all finished trials again.
+ *
+ * A sampler is a function of the finished and the running trials, so this is a cache and no state: for a state
+ * that does not continue the one it was last used with (another run, a save that lost the race, a state read
+ * back from the store), it is rebuilt and asks the same.
+ */
+export class SamplerCache {
+  readonly #study: Study;
+  #cached: Cached | undefined;
+
+  constructor(study: Study) {
+    this.#study = study;
+  }
+
+  /** @returns what to try as the next trial; `undefined` where the space is exhausted */
+  ask(state: RunState): Configuration | undefined {
+    const cached = this.#synchronize(state);
+    const configuration = cached.sampler.ask(state.asked);
+    if (configuration === undefined) return undefined;
+    cached.sampler.started(state.asked, configuration);
+    cached.running.set(state.asked, configuration);
+    return configuration;
+  }
+
+  #synchronize(state: RunState): Cached {
+    if (this.#cached === undefined || !continues(this.#cached, state)) this.#cached = this.#start(state);
+    const cached = this.#cached;
+    const references = findReferences(state);
+    if (references === undefined) throw new Error("the sampler was asked before the reference trials ended");
+    for (const record of state.finished.slice(cached.told)) {
+      const trial = judgeTrial(this.#study, state.request, references, record);
+      if (trial !== undefined) cached.sampler.tell(trial);
+      cached.running.delete(record.number);
+    }
+    cached.told = state.finished.length;
+    cached.lastTold = state.finished.at(-1);
+    return cached;
+  }
+
+  #start(state: RunState): Cached {
+    const sampler = this.#study.createSampler(state.request, state.sensitivity);
+    const running = new Map<number, Configuration>();
+    for (const { number, configuration } of state.running) {
+      if (configuration === null) continue;
+      sampler.started(number, configuration);
+      running.set(number, configuration);
+    }
+    return { sampler, runId: state.request.runId, told: 0, lastTold: undefined, running };
+  }
+}
+
+/**
+ * Records and configurations are created once, so finding the very same objects again means that the state
+ * descends from the one that the sampler was last used with.
+ */
+function continues(cached: Cached, state: RunState): boolean {
+  if (cached.runId !== state.request.runId) return false;
+  if (cached.told > 0 && state.finished[cached.told - 1] !== cached.lastTold) return false;
+  const known = new Map<number, Configuration | null>();
+  for (const { number, configuration } of state.running) known.set(number, configuration);
+  for (const { number, configuration } of state.finished.slice(cached.told)) known.set(number, configuration);
+  for (const [number, configuration] of cached.running) if (known.get(number) !== configuration) return false;
+  for (const { number, configuration } of state.running)
+    if (configuration !== null && cached.running.get(number) !== configuration) return false;
+  return true;
+}

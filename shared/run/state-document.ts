@@ -1,0 +1,179 @@
+import * as z from "zod";
+import type { EncodedSpace } from "../search/encoding.js";
+import type { Configuration } from "../search/space.js";
+import type { Assignment } from "./assignment.js";
+import { packConfiguration, unpackConfiguration } from "./configuration-code.js";
+import { timestampSchema, trialNumberSchema } from "./identifiers.js";
+import { measuredOutcomeSchema } from "./messages.js";
+import { SEGMENT_SIZE } from "./record-keys.js";
+import type { RunningTrial, RunState, ShardState, TrialRecord } from "./state.js";
+
+/** A configuration packed for the run's space; `null` is the float model. */
+const packedSchema = z.string().max(65_536).nullable();
+const counter = z.int().min(0);
+const measures = measuredOutcomeSchema.pick({
+  bytes: true,
+  quantizedShare: true,
+  latency: true,
+  timings: true,
+});
+
+/** Attempt, first attempt, whether sent (0 or 1), deadline, failed attempts. */
+const waitingSchema = z.tuple([counter, counter, z.int().min(0).max(1), timestampSchema], counter);
+/** Attempt and what is kept of the answer. */
+const doneSchema = <Kept extends z.ZodType>(kept: Kept) => z.strictObject({ attempt: counter, kept });
+const shardSchema = <Kept extends z.ZodType>(kept: Kept) => z.union([waitingSchema, doneSchema(kept)]);
+
+const scoresNameSchema = z.string().regex(/^([0-9a-f]{12})?$/);
+
+const runningSchema = z.strictObject({
+  number: trialNumberSchema,
+  configuration: packedSchema,
+  seen: counter,
+  askedAt: timestampSchema,
+  racing: z.boolean(),
+  incumbent: trialNumberSchema.exactOptional(),
+  shards: z.array(shardSchema(scoresNameSchema)),
+  measures: measures.extend({ worker: z.string() }).exactOptional(),
+});
+
+const endedFields = {
+  number: trialNumberSchema,
+  configuration: packedSchema,
+  seen: counter,
+  askedAt: timestampSchema,
+  endedAt: timestampSchema,
+  attempts: counter,
+};
+const recordSchema = z.discriminatedUnion("state", [
+  z.strictObject({ ...endedFields, state: z.literal("failed"), reason: z.string() }),
+  z.strictObject({
+    ...endedFields,
+    state: z.enum(["complete", "pruned"]),
+    measurement: measures.omit({ timings: true }).extend({ metric: z.number(), samples: counter }),
+    worker: z.string(),
+    timings: measuredOutcomeSchema.shape.timings,
+    scores: z.array(scoresNameSchema),
+  }),
+]);
+
+/** A sealed segment of trial records. */
+export const segmentSchema = z.strictObject({ version: z.literal(1), trials: z.array(recordSchema) });
+
+const finishResultSchema = z.strictObject({
+  best: trialNumberSchema.nullable(),
+  validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })),
+});
+
+/** `state.json`: all that changes from event to event, without what lies in records of its own. */
+export const stateDocumentSchema = z.strictObject({
+  version: z.literal(1),
+  phase: z.enum(["statistics", "search", "finish", "done", "failed"]),
+  startedAt: timestampSchema,
+  lastAt: timestampSchema,
+  pausedMilliseconds: counter,
+  isa: z.string().exactOptional(),
+  statistics: z.array(shardSchema(z.strictObject({ seconds: z.number() }))),
+  sensitivity: z.record(z.string(), z.number()).exactOptional(),
+  asked: counter,
+  running: z.array(runningSchema),
+  /** Segments that are known to be written; `unsealed` holds the finished trials after them. */
+  sealedSegments: counter,
+  unsealed: z.array(recordSchema),
+  stop: z
+    .enum(["max_trials", "max_minutes", "stop_on_target", "max_cost_usd", "space_exhausted", "cancelled"])
+    .exactOptional(),
+  finishing: z
+    .strictObject({ candidates: z.array(trialNumberSchema), job: shardSchema(finishResultSchema) })
+    .exactOptional(),
+  failure: z.string().exactOptional(),
+  spend: z.strictObject({
+    billedMilliseconds: z.number(),
+    reports: counter,
+    reportedMilliseconds: z.number(),
+  }),
+});
+
+export type StateDocument = z.infer<typeof stateDocumentSchema>;
+type RecordDocument = z.infer<typeof recordSchema>;
+type RunningDocument = z.infer<typeof runningSchema>;
+type ShardDocument<Kept> = z.infer<typeof waitingSchema> | { attempt: number; kept: Kept };
+
+export function toStateDocument(space: EncodedSpace, state: RunState): StateDocument {
+  const { request: _request, best: _best, finished, statistics, running, finishing, ...plain } = state;
+  return {
+    version: 1,
+    ...plain,
+    statistics: statistics.map((shard) => toShardDocument(shard, (result) => result)),
+    running: running.map((trial) => toRunningDocument(space, trial)),
+    unsealed: finished
+      .slice(state.sealedSegments * SEGMENT_SIZE)
+      .map((trial) => toRecordDocument(space, trial)),
+    ...(finishing === undefined
+      ? {}
+      : {
+          finishing: {
+            candidates: [...finishing.candidates],
+            job: toShardDocument(finishing.job, ({ best, validation }) => ({
+              best,
+              validation: [...validation],
+            })),
+          },
+        }),
+  };
+}
+
+export function toRecordDocument(space: EncodedSpace, trial: TrialRecord): RecordDocument {
+  const configuration = pack(space, trial.configuration);
+  return trial.state === "failed"
+    ? { ...trial, configuration }
+    : { ...trial, configuration, scores: [...trial.scores] };
+}
+
+export function fromRecordDocument(space: EncodedSpace, record: RecordDocument): TrialRecord {
+  return { ...record, configuration: unpack(space, record.configuration) };
+}
+
+export function fromShardDocument<Kept, Result>(
+  shard: ShardDocument<Kept>,
+  restore: (kept: Kept) => Result,
+): ShardState<Result> {
+  if (!Array.isArray(shard)) return { state: "done", attempt: shard.attempt, result: restore(shard.kept) };
+  const [attempt, firstAttempt, sent, deadline, ...failedAttempts] = shard;
+  const assignment: Assignment = { attempt, firstAttempt, sent: sent === 1, deadline, failedAttempts };
+  return { state: "waiting", assignment };
+}
+
+/** @param shards with their rows, which lie in records of their own */
+export function fromRunningDocument(
+  space: EncodedSpace,
+  trial: RunningDocument,
+  shards: RunningTrial["shards"],
+): RunningTrial {
+  return { ...trial, configuration: unpack(space, trial.configuration), shards };
+}
+
+function toRunningDocument(space: EncodedSpace, trial: RunningTrial): RunningDocument {
+  return {
+    ...trial,
+    configuration: pack(space, trial.configuration),
+    shards: trial.shards.map((shard) => toShardDocument(shard, ({ scores }) => scores)),
+  };
+}
+
+function toShardDocument<Result, Kept>(
+  shard: ShardState<Result>,
+  keep: (result: Result) => Kept,
+): ShardDocument<Kept> {
+  if (shard.state === "done") return { attempt: shard.attempt, kept: keep(shard.result) };
+  const { attempt, firstAttempt, sent, deadline, failedAttempts } = shard.assignment;
+  return [attempt, firstAttempt, sent ? 1 : 0, deadline, ...failedAttempts];
+}
+
+function pack(space: EncodedSpace, configuration: Configuration | null): string | null {
+  return configuration === null ? null : packConfiguration(space, configuration);
+}
+
+function unpack(space: EncodedSpace, packed: string | null): Configuration | null {
+  return packed === null ? null : unpackConfiguration(space, packed);
+}

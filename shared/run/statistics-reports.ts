@@ -1,0 +1,77 @@
+import { type AssignmentOutcome, isOverdue, reportFailure, sendAgain } from "./assignment.js";
+import type { StatisticsReported } from "./messages.js";
+import { chargeReport, chargeUnanswered } from "./spend.js";
+import type { RunState } from "./state.js";
+
+/** The state after a collector's answer; the first answer of a shard counts. */
+export function onStatisticsReported(state: RunState, event: StatisticsReported): RunState {
+  const shard = state.statistics[event.shard.index];
+  if (state.phase !== "statistics" || shard?.state !== "waiting") return state;
+  const { assignment } = shard;
+  if (event.shard.count !== state.statistics.length || event.attempt > assignment.attempt) return state;
+  const { attempt, at, outcome } = event;
+  const isCurrent = attempt === assignment.attempt && !assignment.failedAttempts.includes(attempt);
+  const spend = isCurrent
+    ? chargeReport(state.spend, event.billedMilliseconds)
+    : chargeUnanswered(state.spend, outcome.state === "complete" ? 1 : 0);
+  const { index } = event.shard;
+  switch (outcome.state) {
+    case "failed": {
+      const timeout = state.request.timeouts.statistics;
+      const next = reportFailure(assignment, attempt, at, timeout, outcome.reason);
+      return settle(isCurrent ? { ...state, spend } : state, index, next);
+    }
+    case "complete": {
+      const sensitivity = mergeSensitivity(state.sensitivity, outcome.sensitivity);
+      const done = { state: "done" as const, attempt, result: { seconds: outcome.seconds } };
+      return {
+        ...state,
+        spend,
+        statistics: state.statistics.with(index, done),
+        ...(sensitivity === undefined ? {} : { sensitivity }),
+      };
+    }
+  }
+}
+
+/** Sends again what has not been answered in time. */
+export function onStatisticsOverdue(state: RunState, at: number): RunState {
+  let next = state;
+  for (const [index, shard] of state.statistics.entries()) {
+    if (shard.state !== "waiting" || !isOverdue(shard.assignment, at)) continue;
+    const timeout = state.request.timeouts.statistics;
+    const outcome = sendAgain(shard.assignment, at, timeout, "no worker answered in time");
+    next = settle({ ...next, spend: chargeUnanswered(next.spend, 1) }, index, outcome);
+  }
+  return next;
+}
+
+function settle(state: RunState, index: number, outcome: AssignmentOutcome): RunState {
+  switch (outcome.state) {
+    case "waiting":
+      return { ...state, statistics: state.statistics.with(index, outcome) };
+    case "givenUp":
+      return {
+        ...state,
+        phase: "failed",
+        failure: `The statistics of shard ${index + 1} of ${state.statistics.length} could not be gathered: ${outcome.reason}`,
+      };
+  }
+}
+
+/** Significant digits of a sensitivity: it only orders groups, and 200 of them are saved with every event. */
+const SENSITIVITY_DIGITS = 6;
+
+/** The largest over the shards, as it is the same in whatever order they answer. */
+function mergeSensitivity(
+  before: RunState["sensitivity"],
+  added: Readonly<Record<string, number>> | undefined,
+): RunState["sensitivity"] {
+  if (added === undefined) return before;
+  const merged: Record<string, number> = { ...before };
+  for (const [group, value] of Object.entries(added)) {
+    const rounded = Number(value.toPrecision(SENSITIVITY_DIGITS));
+    merged[group] = Math.max(merged[group] ?? rounded, rounded);
+  }
+  return merged;
+}

@@ -1,0 +1,107 @@
+import { randomUUID } from "node:crypto";
+import { link, readFile, unlink, writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
+import {
+  currentProcess,
+  mayBeAlive,
+  type ProcessIdentity,
+  processIdentitySchema,
+} from "./process-identity.js";
+
+const ownerSchema = processIdentitySchema.extend({ nonce: z.uuid() });
+type Owner = Readonly<z.infer<typeof ownerSchema>>;
+
+/** Pause between two looks at a lock that a living process holds. */
+const RETRY_MILLISECONDS = 2;
+
+/** Locks that this process holds: where the platform tells no start times, they tell an own lock from a dead namesake's. */
+const held = new Set<string>();
+
+export interface FileLock {
+  release(): Promise<void>;
+}
+
+/** The lock is held by a process that may be alive. */
+export class LockedError extends Error {
+  override readonly name = "LockedError";
+  constructor(
+    readonly path: string,
+    readonly owner: ProcessIdentity,
+  ) {
+    super(
+      `${path} is held by process ${owner.pid} on ${owner.host}; wait for its end, or remove the file if there is no such process.`,
+    );
+  }
+}
+
+/**
+ * Takes an exclusive lock between the processes of one machine.
+ *
+ * A lock is a file that names its owner; it appears whole, by a hard link. The lock of a dead process is taken
+ * over: whoever wants to remove it first locks the removal of that very lock (its nonce is in the name) and
+ * looks again, so that a slow process cannot remove the lock of the one that came in between.
+ *
+ * @throws LockedError unless `wait`, if a process that may be alive holds it
+ */
+export async function acquireFileLock(path: string, { wait }: { readonly wait: boolean }): Promise<FileLock> {
+  const owner: Owner = { ...currentProcess(), nonce: randomUUID() };
+  const draft = `${path}.${owner.nonce}`;
+  held.add(owner.nonce);
+  try {
+    await writeFile(draft, JSON.stringify(owner), { flag: "wx" });
+    try {
+      while (!(await linkUnlessPresent(draft, path))) {
+        const present = await readOwner(path);
+        if (present === undefined) continue;
+        if (!ownerMayBeAlive(present)) await removeStale(path, present);
+        else if (wait) await sleep(RETRY_MILLISECONDS);
+        else throw new LockedError(path, present);
+      }
+    } finally {
+      await unlink(draft);
+    }
+  } catch (error) {
+    held.delete(owner.nonce);
+    throw error;
+  }
+  return {
+    release: async () => {
+      await unlink(path);
+      held.delete(owner.nonce);
+    },
+  };
+}
+
+async function removeStale(path: string, stale: Owner): Promise<void> {
+  const removal = await acquireFileLock(`${path}.removal-of-${stale.nonce}`, { wait: true });
+  try {
+    if ((await readOwner(path))?.nonce === stale.nonce) await unlink(path);
+  } finally {
+    await removal.release();
+  }
+}
+
+function ownerMayBeAlive(owner: Owner): boolean {
+  if (owner.pid === process.pid && owner.started === undefined) return held.has(owner.nonce);
+  return mayBeAlive(owner);
+}
+
+async function linkUnlessPresent(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+async function readOwner(path: string): Promise<Owner | undefined> {
+  try {
+    return ownerSchema.parse(JSON.parse(await readFile(path, "utf8")));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

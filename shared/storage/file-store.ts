@@ -1,0 +1,179 @@
+import { randomUUID } from "node:crypto";
+import { link, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
+import { dirname, join, sep } from "node:path";
+import { assertKey, PreconditionFailedError } from "./errors.js";
+import { contentEtag } from "./etag.js";
+import { acquireFileLock } from "./file-lock.js";
+import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
+import { currentProcess, mayBeAlive, processIdentitySchema } from "./process-identity.js";
+
+/** Beside the objects: no part of a key begins with a dot. */
+const DRAFTS = ".drafts";
+const LOCKS = ".locks";
+
+/**
+ * An object store in a folder, an object a file of the same name.
+ *
+ * A write goes to a draft first, is flushed to the disk and then moved (or, if there must not be such an
+ * object, hard-linked) into its place, so a process that is killed leaves at most a draft, which the next
+ * `open` of the folder removes. Comparing and swapping is done under a lock of the key, as there is no atomic
+ * operation for it on files; a dead process's lock is taken over.
+ */
+export class FileObjectStore implements ObjectStore {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async open(folder: string): Promise<FileObjectStore> {
+    await mkdir(join(folder, DRAFTS), { recursive: true });
+    await mkdir(join(folder, LOCKS), { recursive: true });
+    await removeDraftsOfTheDead(join(folder, DRAFTS));
+    return new FileObjectStore(folder);
+  }
+
+  async get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
+    assertKey(key);
+    const body = await readIfPresent(this.#path(key));
+    if (body === undefined) return undefined;
+    return {
+      body: range === undefined ? body : body.subarray(range.start, range.end),
+      etag: contentEtag(body),
+    };
+  }
+
+  async put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {
+    assertKey(key);
+    const path = this.#path(key);
+    const draft = await this.#writeDraft(body);
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      if (condition !== undefined && "ifNoneMatch" in condition) await linkNew(draft, path, key);
+      else await this.#locked(key, () => moveIfMatching(draft, path, key, condition?.ifMatch));
+    } finally {
+      await unlinkIfPresent(draft);
+    }
+    await syncFolder(dirname(path));
+    return contentEtag(body);
+  }
+
+  async *list(prefix: string): AsyncIterable<string> {
+    const entries = await readdir(this.#folder, { recursive: true, withFileTypes: true });
+    const keys = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) =>
+        join(entry.parentPath, entry.name)
+          .slice(this.#folder.length + 1)
+          .split(sep)
+          .join("/"),
+      )
+      .filter((key) => key.startsWith(prefix) && !key.startsWith("."));
+    yield* keys.sort();
+  }
+
+  async delete(key: string): Promise<void> {
+    assertKey(key);
+    await this.#locked(key, () => unlinkIfPresent(this.#path(key)));
+  }
+
+  #path(key: string): string {
+    return join(this.#folder, ...key.split("/"));
+  }
+
+  async #writeDraft(body: Uint8Array): Promise<string> {
+    const { host, pid, started } = currentProcess();
+    const name = Buffer.from(JSON.stringify({ host, pid, started })).toString("base64url");
+    const draft = join(this.#folder, DRAFTS, `${name}.${randomUUID()}`);
+    const file = await open(draft, "wx");
+    try {
+      await file.writeFile(body);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    return draft;
+  }
+
+  async #locked(key: string, action: () => Promise<void>): Promise<void> {
+    const lock = await acquireFileLock(join(this.#folder, LOCKS, key.replaceAll("/", "~")), { wait: true });
+    try {
+      await action();
+    } finally {
+      await lock.release();
+    }
+  }
+}
+
+async function linkNew(draft: string, path: string, key: string): Promise<void> {
+  try {
+    await link(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST")
+      throw new PreconditionFailedError(key, { cause: error });
+    throw error;
+  }
+}
+
+async function moveIfMatching(
+  draft: string,
+  path: string,
+  key: string,
+  etag: string | undefined,
+): Promise<void> {
+  if (etag !== undefined) {
+    const present = await readIfPresent(path);
+    if (present === undefined || contentEtag(present) !== etag) throw new PreconditionFailedError(key);
+  }
+  await rename(draft, path);
+}
+
+async function readIfPresent(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
+async function unlinkIfPresent(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === "ENOENT" || code === "ENOTDIR";
+}
+
+/** Without it, a name can be lost with the power although the file's content is on the disk. */
+async function syncFolder(folder: string): Promise<void> {
+  // Windows cannot open folders, and keeps names in its journal.
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function removeDraftsOfTheDead(drafts: string): Promise<void> {
+  for (const name of await readdir(drafts)) {
+    const owner = parseOwner(name);
+    if (owner === undefined || !mayBeAlive(owner)) await unlinkIfPresent(join(drafts, name));
+  }
+}
+
+function parseOwner(name: string) {
+  try {
+    const owner: unknown = JSON.parse(Buffer.from(name.split(".")[0] ?? "", "base64url").toString());
+    return processIdentitySchema.safeParse(owner).data;
+  } catch {
+    return undefined;
+  }
+}
