@@ -1,0 +1,139 @@
+import { open } from "node:fs/promises";
+import { isAbsolute, relative, resolve } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import {
+  TensorProto_DataLocation as DataLocation,
+  type GraphProto,
+  StringStringEntryProtoSchema,
+  type TensorProto,
+} from "onnx-buf";
+import { ModelError } from "../errors.js";
+import { nestedGraphs } from "./attributes.js";
+import type { Model } from "./codec.js";
+import { isExternal, tensorBytes } from "./tensor.js";
+
+/** ONNX Runtime folds the model into one protobuf message, which cannot be longer. */
+const MAX_TOTAL_BYTES = 2 ** 31 - 1;
+
+/** Tensors below this stay in the message, as in ONNX's own tools. */
+const EXTERNAL_THRESHOLD_BYTES = 1024;
+
+interface Location {
+  readonly file: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * Reads the external tensors of a model into its message. Paths come from the model, which is data from
+ * outside: they must stay inside the model's folder, and offsets and lengths inside the files.
+ *
+ * @param directory the model's folder
+ * @returns whether there were any
+ * @throws {ModelError}
+ */
+export async function loadExternalData(model: Model, directory: string): Promise<boolean> {
+  const tensors = allTensors(model.graph).filter(isExternal);
+  let total = 0;
+  for (const tensor of tensors) {
+    const location = parseLocation(tensor, directory);
+    total += location.length;
+    if (total > MAX_TOTAL_BYTES) {
+      throw new ModelError(
+        `The model's external data is more than ${MAX_TOTAL_BYTES} bytes, which is all that can be folded at once; split the model.`,
+      );
+    }
+    tensor.rawData = await readRange(tensor, location);
+    tensor.externalData = [];
+    tensor.dataLocation = DataLocation.DEFAULT;
+  }
+  return tensors.length > 0;
+}
+
+/**
+ * Moves the larger initializers out of the message, in place, one behind the other in one external file.
+ * @returns the file's content, in pieces that share memory with the tensors
+ */
+export function externalizeData(model: Model, file: string): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  let offset = 0;
+  for (const tensor of model.graph.initializer) {
+    const { rawData } = tensor;
+    if (rawData.byteLength < EXTERNAL_THRESHOLD_BYTES) continue;
+    pieces.push(rawData);
+    tensor.externalData = [
+      entry("location", file),
+      entry("offset", String(offset)),
+      entry("length", String(rawData.byteLength)),
+    ];
+    tensor.dataLocation = DataLocation.EXTERNAL;
+    tensor.rawData = new Uint8Array(0);
+    offset += rawData.byteLength;
+  }
+  return pieces;
+}
+
+function entry(key: string, value: string) {
+  return create(StringStringEntryProtoSchema, { key, value });
+}
+
+function allTensors(graph: GraphProto): TensorProto[] {
+  return [
+    ...graph.initializer,
+    ...graph.node.flatMap((node) => [
+      ...node.attribute.flatMap(({ t, tensors }) => [...(t === undefined ? [] : [t]), ...tensors]),
+      ...nestedGraphs(node).flatMap(allTensors),
+    ]),
+  ];
+}
+
+function parseLocation(tensor: TensorProto, directory: string): Location {
+  const fields = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
+  const path = fields.get("location") ?? "";
+  const file = resolve(directory, path);
+  const inside = relative(directory, file);
+  if (path === "" || isAbsolute(path) || inside.startsWith("..") || isAbsolute(inside)) {
+    throw new ModelError(
+      `Initializer "${tensor.name}" keeps its data in "${path}", outside the model's folder; move the file beside the model.`,
+    );
+  }
+  const expected = tensorBytes(tensor);
+  const offset = Number(fields.get("offset") ?? 0);
+  const length = Number(fields.get("length") ?? expected);
+  if (!Number.isSafeInteger(offset) || offset < 0 || length !== expected) {
+    throw new ModelError(
+      `Initializer "${tensor.name}" says that its data are ${length} bytes at ${offset} of "${path}" where its shape needs ${expected} bytes; export the model again.`,
+    );
+  }
+  return { file, offset, length };
+}
+
+async function readRange(
+  tensor: TensorProto,
+  { file, offset, length }: Location,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const handle = await open(file, "r").catch((cause: unknown) => {
+    throw new ModelError(
+      `The external data "${file}" of initializer "${tensor.name}" cannot be read; copy it beside the model.`,
+      { cause },
+    );
+  });
+  try {
+    const { size } = await handle.stat();
+    if (offset + length > size) {
+      throw new ModelError(
+        `The external data "${file}" has ${size} bytes where initializer "${tensor.name}" needs ${offset + length}; copy the whole file beside the model.`,
+      );
+    }
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    while (done < length) {
+      const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
+      if (bytesRead === 0) throw new ModelError(`The external data "${file}" ended early; copy it again.`);
+      done += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,216 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
+  type GraphProto,
+  type NodeProto,
+  NodeProtoSchema,
+  OperatorSetIdProtoSchema,
+} from "onnx-buf";
+import { ModelError } from "../errors.js";
+import {
+  floatAttribute,
+  intAttribute,
+  intsAttribute,
+  makeIntAttribute,
+  nestedGraphs,
+  stringAttribute,
+} from "./attributes.js";
+import { type Model, opsetVersion } from "./codec.js";
+import { DataType, makeTensor } from "./tensor.js";
+
+/** Lifting starts here: older operator sets differ in broadcasting, which needs shapes to translate. */
+const OLDEST_LIFTABLE = 7;
+
+const LARGEST_FLOAT = 3.4028234663852886e38;
+
+/**
+ * Brings a model of an older operator set to `target`, in place, by rewriting the nodes whose form changed in
+ * between (attributes that became inputs). A node whose meaning changed is refused.
+ *
+ * @throws {ModelError} when a node does not allow it
+ */
+export function liftOpset(model: Model, target: number, origin: string): void {
+  const version = opsetVersion(model);
+  if (version >= target) return;
+  const refuse = (reason: string): never => {
+    throw new ModelError(
+      `${origin} uses operator set ${version}, quantizing needs ${target}, and ${reason}; export the model with opset_version=${target} or newer.`,
+    );
+  };
+  if (version < OLDEST_LIFTABLE) refuse(`sets before ${OLDEST_LIFTABLE} cannot be lifted`);
+  liftGraph(model.graph, version, refuse);
+  model.opsetImport = [
+    ...model.opsetImport.filter(({ domain }) => domain !== "" && domain !== "ai.onnx"),
+    create(OperatorSetIdProtoSchema, { domain: "", version: BigInt(target) }),
+  ];
+}
+
+function liftGraph(graph: GraphProto, version: number, refuse: (reason: string) => never): void {
+  const constants = new Constants(graph);
+  graph.node = graph.node.flatMap((node) => {
+    for (const body of nestedGraphs(node)) liftGraph(body, version, refuse);
+    const standard = node.domain === "" || node.domain === "ai.onnx";
+    return standard ? liftNode(node, version, constants, refuse) : [node];
+  });
+}
+
+/** Adds the constants that replace attributes. */
+class Constants {
+  #count = 0;
+  readonly #taken: Set<string>;
+
+  constructor(private readonly graph: GraphProto) {
+    this.#taken = new Set([
+      ...graph.initializer.map(({ name }) => name),
+      ...graph.node.flatMap(({ output }) => output),
+    ]);
+  }
+
+  ints(values: readonly number[]): string {
+    return this.#add(DataType.INT64, [values.length], BigInt64Array.from(values.map(BigInt)));
+  }
+
+  float(value: number): string {
+    return this.#add(DataType.FLOAT, [], Float32Array.of(value));
+  }
+
+  floats(values: readonly number[]): string {
+    return this.#add(DataType.FLOAT, [values.length], Float32Array.from(values));
+  }
+
+  reserve(...names: string[]): void {
+    for (const name of names) this.#taken.add(name);
+  }
+
+  #add(type: DataType, dims: number[], data: Float32Array | BigInt64Array): string {
+    let name: string;
+    do name = `lifted_constant_${this.#count++}`;
+    while (this.#taken.has(name));
+    this.graph.initializer.push(makeTensor(name, type, dims, data));
+    return name;
+  }
+}
+
+/** The node in its new form, with whatever it needs before and behind it. */
+function liftNode(
+  node: NodeProto,
+  version: number,
+  constants: Constants,
+  refuse: (reason: string) => never,
+): NodeProto[] {
+  const drop = (...names: string[]): void => {
+    node.attribute = node.attribute.filter(({ name }) => !names.includes(name));
+  };
+  const moveInts = (attribute: string, input: number): void => {
+    const values = intsAttribute(node, attribute);
+    if (values !== undefined) setInput(node, input, constants.ints(values));
+    drop(attribute);
+  };
+  switch (node.opType) {
+    case "Clip":
+      if (version < 11) {
+        setInput(node, 1, constants.float(floatAttribute(node, "min", -LARGEST_FLOAT)));
+        setInput(node, 2, constants.float(floatAttribute(node, "max", LARGEST_FLOAT)));
+        drop("min", "max");
+      }
+      break;
+    case "Pad":
+      if (version < 11) {
+        moveInts("pads", 1);
+        setInput(node, 2, constants.float(floatAttribute(node, "value", 0)));
+        drop("value");
+      }
+      break;
+    case "Slice":
+      if (version < 10) {
+        moveInts("starts", 1);
+        moveInts("ends", 2);
+        moveInts("axes", 3);
+      }
+      break;
+    case "TopK":
+      if (version < 10) {
+        setInput(node, 1, constants.ints([intAttribute(node, "k", 1)]));
+        drop("k");
+      }
+      break;
+    case "Squeeze":
+    case "Unsqueeze":
+    case "ReduceSum":
+      moveInts("axes", 1);
+      break;
+    case "Split":
+      moveInts("split", 1);
+      break;
+    case "Dropout":
+      if (version < 12) drop("ratio");
+      break;
+    case "BatchNormalization":
+      if (version < 9) drop("spatial");
+      node.output.length = 1;
+      break;
+    case "Softmax":
+    case "LogSoftmax":
+    case "Hardmax":
+      return liftSoftmax(node, constants);
+    case "Upsample":
+      liftUpsample(node, version, constants);
+      break;
+    case "Resize":
+      if (version < 11) liftUpsample(node, version, constants);
+      break;
+    case "Scatter":
+      node.opType = "ScatterElements";
+      break;
+    case "Scan":
+      if (version < 9) refuse(`node "${node.name}" is a Scan, whose form changed`);
+      break;
+  }
+  return [node];
+}
+
+/**
+ * Before set 13 these normalized over all axes from `axis` on together: flatten them into one, normalize over that,
+ * and give the result its shape back.
+ */
+function liftSoftmax(node: NodeProto, constants: Constants): NodeProto[] {
+  const axis = intAttribute(node, "axis", 1);
+  if (axis === -1) return [node];
+  const [input, output] = [node.input[0]!, node.output[0]!];
+  const name = (part: string) => `${output}/${part}`;
+  const make = (opType: string, inputs: string[], made: string, attribute = [] as NodeProto["attribute"]) =>
+    create(NodeProtoSchema, { name: made, opType, input: inputs, output: [made], attribute });
+  const shape = make("Shape", [input], name("shape"));
+  const flat = make("Flatten", [input], name("flattened"), [makeIntAttribute("axis", axis)]);
+  const restored = make("Reshape", [name("normalized"), name("shape")], output);
+  node.input = [name("flattened")];
+  node.output = [name("normalized")];
+  node.attribute = [makeIntAttribute("axis", -1)];
+  constants.reserve(name("shape"), name("flattened"), name("normalized"));
+  return [shape, flat, node, restored];
+}
+
+/** Upsample, and Resize of set 10, had scales only and sampled from the corner. */
+function liftUpsample(node: NodeProto, version: number, constants: Constants): void {
+  const scales = version >= 9 ? node.input[1]! : constants.floats(floatsAttribute(node, "scales"));
+  const mode = stringAttribute(node, "mode", "nearest");
+  node.opType = "Resize";
+  node.input = [node.input[0]!, constants.floats([]), scales];
+  const text = (name: string, value: string) =>
+    create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: new Uint8Array(Buffer.from(value)) });
+  node.attribute = [
+    text("mode", mode),
+    text("coordinate_transformation_mode", "asymmetric"),
+    ...(mode === "nearest" ? [text("nearest_mode", "floor")] : []),
+  ];
+}
+
+function floatsAttribute(node: NodeProto, name: string): number[] {
+  return node.attribute.find((attribute) => attribute.name === name)?.floats ?? [];
+}
+
+function setInput(node: NodeProto, index: number, name: string): void {
+  while (node.input.length <= index) node.input.push("");
+  node.input[index] = name;
+}

@@ -1,0 +1,195 @@
+import type { NodeProto, TensorProto } from "onnx-buf";
+import type { Model } from "../onnx/codec.js";
+import { edited } from "../onnx/edited.js";
+import { activationPair, dequantizedConstant, type Insertion } from "../onnx/qdq-nodes.js";
+import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
+import { type Affine, representableRange } from "./affine.js";
+import { quantizeBias, smallestWeightScales } from "./bias-codes.js";
+import { type Boundaries, findBoundaries, onlyDequantizedReaders } from "./boundaries.js";
+import type { QuantizerLayout } from "./groups.js";
+import type { QuantizationPlan } from "./plan.js";
+import { clipBounds, type OperandView, type QuantizableOp } from "./quantizable-ops.js";
+import type { WeightCache } from "./weight-cache.js";
+import type { WeightCodes } from "./weight-codes.js";
+
+/** Relative slack within which a range's end counts as a Clip's bound: float32 rounding of the scale. */
+const BOUND_SLACK = 1e-6;
+
+/**
+ * Writes a plan into the model as QuantizeLinear and DequantizeLinear nodes, in the form that ONNX Runtime fuses into
+ * integer kernels (docs/quantization.md, "What fuses"). The given model is left as it was; tensors that do not change
+ * are shared with it.
+ *
+ * @param scales scale and zero point of every activation quantizer in the plan, by id
+ */
+export function quantizeModel(
+  model: Model,
+  view: OperandView,
+  layout: QuantizerLayout,
+  plan: QuantizationPlan,
+  scales: ReadonlyMap<string, Affine>,
+  weights: WeightCache,
+): Model {
+  return new Rewriter(model, view, layout, plan, scales, weights).rewrite();
+}
+
+class Rewriter {
+  readonly #boundaries: Boundaries;
+  readonly #nodes: NodeProto[] = [];
+  readonly #initializers: TensorProto[] = [];
+  /** What quantized readers of a tensor read instead. */
+  readonly #dequantized = new Map<string, string>();
+  /** New names of tensors whose own name now belongs to their dequantized values. */
+  readonly #renamed = new Map<string, string>();
+  readonly #dropped = new Set<NodeProto>();
+  readonly #constants = new Map<string, string>();
+
+  constructor(
+    private readonly model: Model,
+    private readonly view: OperandView,
+    private readonly layout: QuantizerLayout,
+    private readonly plan: QuantizationPlan,
+    private readonly scales: ReadonlyMap<string, Affine>,
+    private readonly weights: WeightCache,
+  ) {
+    this.#boundaries = findBoundaries(layout, plan, view);
+  }
+
+  rewrite(): Model {
+    for (const input of this.view.index.inputs) this.#quantizeTensor(input, input);
+    for (const node of this.view.index.nodes) this.#rewriteNode(node);
+    const { graph } = this.model;
+    const used = new Set([
+      ...this.#nodes.flatMap(({ input }) => input),
+      ...this.view.index.captured,
+      ...this.view.index.outputs,
+    ]);
+    const kept = graph.initializer.filter(({ name }) => used.has(name));
+    return edited(this.model, {
+      graph: edited(graph, {
+        node: this.#nodes,
+        initializer: [...kept, ...this.#initializers],
+        valueInfo: [],
+        quantizationAnnotation: [],
+      }),
+    });
+  }
+
+  #rewriteNode(node: NodeProto): void {
+    if (this.#dropped.has(node)) return;
+    const op = this.layout.ops.get(node.output[0] ?? "");
+    const quantizedOp = op !== undefined && this.plan.ops.has(op.key) ? op : undefined;
+    const input = node.input.map((tensor, i) =>
+      this.#boundaries.readsDequantized(node, i)
+        ? this.#dequantized.get(tensor)!
+        : (this.#renamed.get(tensor) ?? tensor),
+    );
+    if (quantizedOp !== undefined) this.#quantizeConstants(quantizedOp, input);
+    const output = node.output.map((tensor) => this.#outputName(tensor));
+    this.#nodes.push(edited(node, { input, output }));
+    const saturating = quantizedOp?.saturating;
+    if (quantizedOp !== undefined && saturating !== undefined && this.#saturates(quantizedOp, saturating)) {
+      this.#dropped.add(saturating);
+      this.#quantizeTensor(quantizedOp.output, output[0]!);
+    } else {
+      node.output.forEach((tensor, i) => {
+        this.#quantizeTensor(tensor, output[i]!);
+      });
+    }
+  }
+
+  /** Where only the dequantized values may be seen from outside, they take over the tensor's name. */
+  #outputName(tensor: string): string {
+    if (!this.#boundaries.integerOnly.has(tensor) || !this.view.index.isVisibleOutside(tensor)) return tensor;
+    const name = `${tensor}/float`;
+    this.#renamed.set(tensor, name);
+    return name;
+  }
+
+  #quantizeTensor(tensor: string, source: string): void {
+    if (!this.#boundaries.quantized.has(tensor)) return;
+    const { scale, zeroPoint } = this.scales.get(this.layout.quantizerOf.get(tensor)!)!;
+    const takesName = this.#boundaries.integerOnly.has(tensor) && this.view.index.isVisibleOutside(tensor);
+    const pair = activationPair(tensor, scale, zeroPoint, source, takesName ? tensor : undefined);
+    this.#insert(pair);
+    this.#dequantized.set(tensor, pair.output);
+  }
+
+  /** Whether the quantizer behind a Relu or Clip cuts off at least as much, so that it can stand for it. */
+  #saturates(op: QuantizableOp, saturating: NodeProto): boolean {
+    if (!onlyDequantizedReaders(op, this.#boundaries, this.view)) return false;
+    const bounds = clipBounds(saturating, this.view.index)!;
+    const affine = this.scales.get(this.layout.quantizerOf.get(op.output)!)!;
+    const range = representableRange(affine, 8);
+    const slack = BOUND_SLACK * (range.high - range.low);
+    return range.low >= bounds.low - slack && range.high <= bounds.high + slack;
+  }
+
+  #quantizeConstants(op: QuantizableOp, input: string[]): void {
+    const { weight, bias } = op;
+    if (weight === undefined) return;
+    const inputScale = this.scales.get(
+      this.layout.quantizerOf.get(op.node.input[op.activations[0]!]!)!,
+    )!.scale;
+    const integerBias = bias !== undefined && op.kernel !== "none";
+    const biasValues = integerBias ? floatValues(this.view.index.initializers.get(bias)!) : undefined;
+    const codes = this.#weightCodes(weight.initializer, inputScale, biasValues);
+    input[weight.input] = this.#weight(weight.initializer, codes);
+    if (biasValues === undefined) return;
+    const weightScales = codes.channels.map(({ scale }) => scale);
+    const quantized = quantizeBias(biasValues, inputScale, weightScales);
+    const perChannel = quantized.scales.length > 1;
+    const insertion = dequantizedConstant(`${op.key}/bias`, {
+      dataType: DataType.INT32,
+      dims: [biasValues.length],
+      codes: quantized.codes,
+      scales: quantized.scales,
+      zeroPoints: new Int32Array(quantized.scales.length),
+      axis: perChannel ? 0 : undefined,
+    });
+    this.#insert(insertion);
+    input[2] = insertion.output;
+  }
+
+  #weightCodes(initializer: string, inputScale: number, bias: Float32Array | undefined): WeightCodes {
+    const plan = this.plan.weights.get(initializer)!;
+    const axis = this.layout.weights.get(initializer)!.channelAxis;
+    const cached = this.weights.get(initializer, axis, plan);
+    if (bias === undefined) return cached;
+    const smallest = smallestWeightScales(bias, inputScale);
+    const needed = cached.channels.length === 1 ? [Math.max(...smallest)] : smallest;
+    const fits = cached.channels.every(({ scale }, c) => scale >= needed[c]!);
+    return fits ? cached : this.weights.make(initializer, axis, plan, needed);
+  }
+
+  /** One DequantizeLinear for a constant, unless its ops need different scales. */
+  #weight(initializer: string, { codes, channels }: WeightCodes): string {
+    const scales = Float32Array.from(channels, ({ scale }) => scale);
+    const signature = `${initializer} ${scales.join(" ")}`;
+    const known = this.#constants.get(signature);
+    if (known !== undefined) return known;
+    const again = [...this.#constants.keys()].filter((key) => key.startsWith(`${initializer} `)).length;
+    const axis = this.layout.weights.get(initializer)!.channelAxis;
+    const signed = codes instanceof Int8Array;
+    const zeroPoints = channels.map(({ zeroPoint }) => zeroPoint);
+    const insertion = dequantizedConstant(again === 0 ? initializer : `${initializer}/${again}`, {
+      dataType: signed ? DataType.INT8 : DataType.UINT8,
+      dims: dimensions(this.view.index.initializers.get(initializer)!),
+      codes,
+      scales,
+      zeroPoints: signed ? Int8Array.from(zeroPoints) : Uint8Array.from(zeroPoints),
+      axis:
+        channels.length === 1 && this.plan.weights.get(initializer)!.granularity === "pertensor"
+          ? undefined
+          : axis,
+    });
+    this.#insert(insertion);
+    this.#constants.set(signature, insertion.output);
+    return insertion.output;
+  }
+
+  #insert({ nodes, initializers }: Insertion): void {
+    this.#nodes.push(...nodes);
+    this.#initializers.push(...initializers);
+  }
+}

@@ -1,0 +1,81 @@
+import type { Mode } from "./hardware.js";
+
+/** An interval of real values that a quantizer's codes cover. */
+export interface Range {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Below this a symmetric range is widened, so that scales stay normal numbers (reference section 4.6). */
+const SYMMETRIC_FLOOR = 8e-5;
+/** No channel's range may be narrower than this share of the widest channel's. */
+const CHANNEL_FLOOR = 0.01;
+/** Asymmetric ranges up to this wide are widened by as much at both ends. */
+const ASYMMETRIC_FLOOR = 8e-4;
+
+/** Rounds to the nearest integer, ties to even, as ONNX's QuantizeLinear does. */
+export function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  const fraction = x - floor;
+  if (fraction < 0.5) return floor;
+  if (fraction > 0.5) return floor + 1;
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/** Largest magnitudes with the floors of reference section 4.6 applied; one value a channel. */
+export function floorMagnitudes(magnitudes: readonly number[]): number[] {
+  const floor = Math.max(SYMMETRIC_FLOOR, CHANNEL_FLOOR * magnitudes.reduce((a, b) => Math.max(a, b), 0));
+  return magnitudes.map((magnitude) => Math.max(magnitude, floor));
+}
+
+/** Symmetric, narrow weight ranges: [-M, M] a channel (reference section 4.6). */
+export function symmetricWeightRanges(magnitudes: readonly number[]): Range[] {
+  return floorMagnitudes(magnitudes).map((magnitude) => ({ low: -magnitude, high: magnitude }));
+}
+
+/**
+ * Symmetric activation range: [0, M] when nothing negative was seen, else [-M L/(L-2), M] with L levels, so that
+ * zero falls on a code (reference section 4.6).
+ */
+export function symmetricActivationRange(min: number, magnitude: number, bits: number): Range {
+  const [high] = floorMagnitudes([magnitude]) as [number];
+  if (min >= 0) return { low: 0, high };
+  const levels = 2 ** bits;
+  return { low: (-high * levels) / (levels - 2), high };
+}
+
+/**
+ * Asymmetric range around [min, max] in which zero falls exactly on a code: of the two ways to move one end
+ * outwards, the wider (reference section 4.6). Where zero would round to the first or last code, that end
+ * becomes zero, because QuantizeLinear rounds the zero point to a code.
+ */
+export function asymmetricRange(min: number, max: number, bits: number): Range {
+  const degenerate = max - min <= ASYMMETRIC_FLOOR;
+  const low = Math.min(degenerate ? min - ASYMMETRIC_FLOOR : min, 0);
+  const high = Math.max(degenerate ? max + ASYMMETRIC_FLOOR : max, 0);
+  const top = 2 ** bits - 1;
+  const zero = roundHalfEven((-low * top) / (high - low));
+  if (zero === 0) return { low: 0, high };
+  if (zero === top) return { low, high: 0 };
+  const movedLow = (zero / (zero - top)) * high;
+  const movedHigh = ((zero - top) / zero) * low;
+  return high - movedLow > movedHigh - low ? { low: movedLow, high } : { low, high: movedHigh };
+}
+
+/** The activation range of a mode from a tensor's aggregated smallest and largest value (or magnitude). */
+export function activationRange(mode: Mode, min: number, max: number, bits: number): Range {
+  switch (mode) {
+    case "symmetric":
+      return symmetricActivationRange(min, Math.max(max, 0), bits);
+    case "asymmetric":
+      return asymmetricRange(min, max, bits);
+  }
+}
+
+/** One range for all members of a unified group: the widest ends, zero moved onto a code again. */
+export function unifiedRange(ranges: readonly Range[], bits: number): Range {
+  const low = Math.min(...ranges.map((range) => range.low));
+  const high = Math.max(...ranges.map((range) => range.high));
+  if (ranges.every((range) => range.low === low && range.high === high)) return { low, high };
+  return asymmetricRange(low, high, bits);
+}

@@ -1,0 +1,44 @@
+import type { Granularity, Mode, Scheme } from "./hardware.js";
+import type { EstimatorPreset, RangeEstimator, SideEstimator } from "./range-estimator.js";
+
+export type Preset = "performance" | "mixed";
+export type TuningScope = "bits" | "mode" | "granularity" | "layer" | "range_estimator";
+export type EstimatorScope = "preset" | "aggregator" | "type" | "outlier_prob";
+
+/** What the user pins of a range estimator; the rest comes from the preset (reference section 5.3). */
+export interface EstimatorOverrides {
+  readonly preset?: EstimatorPreset;
+  readonly min?: Partial<SideEstimator>;
+  readonly max?: Partial<SideEstimator>;
+}
+
+/** What the user pins of all weights or all activations. */
+export interface TensorOverrides {
+  readonly bits?: Scheme["bits"];
+  readonly mode?: Mode;
+  readonly granularity?: Granularity;
+  readonly rangeEstimator?: EstimatorOverrides;
+}
+
+/** The parameters of TunableQuantization (reference section 3.1); empty scopes leave the preset alone. */
+export interface TuningOptions {
+  readonly preset: Preset;
+  readonly tuningScope: ReadonlySet<TuningScope>;
+  readonly estimatorScope: ReadonlySet<EstimatorScope>;
+  readonly outlierProbChoices: readonly number[];
+  readonly weights: TensorOverrides;
+  readonly activations: TensorOverrides;
+  readonly rangeEstimator?: EstimatorOverrides;
+}
+
+/** A preset's estimator with the user's fields put over it. */
+export function overrideEstimator(
+  estimator: RangeEstimator,
+  overrides: EstimatorOverrides | undefined,
+): RangeEstimator {
+  if (overrides === undefined) return estimator;
+  return {
+    ...(estimator.min === undefined ? {} : { min: { ...estimator.min, ...overrides.min } }),
+    max: { ...estimator.max, ...overrides.max },
+  };
+}

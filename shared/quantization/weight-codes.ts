@@ -1,0 +1,130 @@
+import { quantileOfSorted } from "../statistics/quantile.js";
+import { type Affine, narrowSignedAffine, quantize, unsignedAffine } from "./affine.js";
+import type { TensorPlan } from "./plan.js";
+import { asymmetricRange, type Range, symmetricWeightRanges } from "./range.js";
+import type { SideEstimator } from "./range-estimator.js";
+
+/** A quantized constant: codes in the tensor's own layout, one scale and zero point a channel (or one in all). */
+export interface WeightCodes {
+  readonly codes: Int8Array | Uint8Array;
+  readonly channels: readonly Affine[];
+}
+
+/** A float constant seen as channels: element i belongs to channel floor(i / inner) mod channels. */
+export interface ChannelView {
+  readonly values: Float32Array;
+  readonly channels: number;
+  /** Elements between two steps along the channel axis. */
+  readonly inner: number;
+}
+
+/**
+ * Views a tensor along its channel axis.
+ * @param axis `undefined` for one channel in all
+ */
+export function channelView(
+  values: Float32Array,
+  dims: readonly number[],
+  axis: number | undefined,
+): ChannelView {
+  if (axis === undefined) return { values, channels: 1, inner: Math.max(values.length, 1) };
+  const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+  return { values, channels: dims[axis]!, inner };
+}
+
+/**
+ * Quantizes a constant: narrow signed codes around zero in symmetric mode, unsigned codes with a zero point a
+ * channel in asymmetric mode (reference sections 4.5 and 4.6).
+ *
+ * @param smallestScales scales may not be below these, one a channel: so that a bias, whose scale is the product of
+ * the input's and the weights', fits into 32 bits
+ */
+export function quantizeWeights(
+  view: ChannelView,
+  plan: TensorPlan,
+  smallestScales?: readonly number[],
+): WeightCodes {
+  const ranges = weightRanges(view, plan);
+  const symmetric = plan.mode === "symmetric";
+  const channels = ranges.map((range, c) => {
+    const affine = symmetric ? narrowSignedAffine(range, plan.bits) : unsignedAffine(range, plan.bits);
+    const smallest = smallestScales?.[c] ?? 0;
+    return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
+  });
+  const top = symmetric ? 2 ** (plan.bits - 1) - 1 : 2 ** plan.bits - 1;
+  const bottom = symmetric ? -top : 0;
+  const codes = symmetric ? new Int8Array(view.values.length) : new Uint8Array(view.values.length);
+  forEachRun(view, (channel, start, end) => {
+    const affine = channels[channel]!;
+    for (let i = start; i < end; i++) codes[i] = quantize(view.values[i]!, affine, bottom, top);
+  });
+  return { codes, channels };
+}
+
+/** The range of each channel under a plan's estimator. */
+export function weightRanges(view: ChannelView, plan: TensorPlan): Range[] {
+  const high = estimate(view, plan.estimator.max, "max");
+  if (plan.mode === "symmetric") return symmetricWeightRanges(high).map((range) => clip(range, plan));
+  const low = plan.estimator.min === undefined ? high : estimate(view, plan.estimator.min, "min");
+  return high.map((max, c) => clip(asymmetricRange(low[c]!, max, plan.bits), plan));
+}
+
+/** Clipping comes after the range is made (reference section 4.6); a symmetric one stays symmetric around zero. */
+function clip(range: Range, { estimator, mode, bits }: TensorPlan): Range {
+  const high = Math.min(range.high, estimator.max.clippingValue ?? range.high);
+  const low = Math.max(range.low, estimator.min?.clippingValue ?? range.low);
+  if (high === range.high && low === range.low) return range;
+  if (mode === "symmetric") return { low: -high, high };
+  return asymmetricRange(low, high, bits);
+}
+
+function estimate(
+  view: ChannelView,
+  { type, outlierProb = 0 }: SideEstimator,
+  side: "min" | "max",
+): number[] {
+  switch (type) {
+    case "min":
+      return fold(view, Number.POSITIVE_INFINITY, Math.min);
+    case "max":
+      return fold(view, Number.NEGATIVE_INFINITY, Math.max);
+    case "abs_max":
+      return fold(view, 0, (a, b) => Math.max(a, Math.abs(b)));
+    case "quantile":
+      return sortedChannels(view, (x) => x).map((values) =>
+        quantileOfSorted(values, side === "min" ? outlierProb : 1 - outlierProb),
+      );
+    case "abs_quantile":
+      return sortedChannels(view, Math.abs).map((values) => quantileOfSorted(values, 1 - outlierProb));
+  }
+}
+
+function fold(view: ChannelView, start: number, step: (a: number, b: number) => number): number[] {
+  const folded = new Array<number>(view.channels).fill(start);
+  forEachRun(view, (channel, from, to) => {
+    let value = folded[channel]!;
+    for (let i = from; i < to; i++) value = step(value, view.values[i]!);
+    folded[channel] = value;
+  });
+  return folded;
+}
+
+function sortedChannels(view: ChannelView, map: (x: number) => number): Float32Array[] {
+  const size = view.values.length / view.channels;
+  const sorted = Array.from({ length: view.channels }, () => new Float32Array(size));
+  const filled = new Array<number>(view.channels).fill(0);
+  forEachRun(view, (channel, from, to) => {
+    for (let i = from; i < to; i++) sorted[channel]![filled[channel]!++] = map(view.values[i]!);
+  });
+  return sorted.map((values) => values.sort());
+}
+
+/** Calls `visit` with each stretch of consecutive elements of one channel. */
+function forEachRun(
+  { values, channels, inner }: ChannelView,
+  visit: (channel: number, start: number, end: number) => void,
+): void {
+  for (let start = 0, run = 0; start < values.length; start += inner, run++) {
+    visit(run % channels, start, start + inner);
+  }
+}

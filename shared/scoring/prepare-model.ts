@@ -1,0 +1,148 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { ValueInfoProtoSchema } from "onnx-buf";
+import type { InferenceSession } from "onnxruntime-node";
+import { ModelError } from "../errors.js";
+import { nestedGraphs } from "../onnx/attributes.js";
+import { decodeModel, type Model } from "../onnx/codec.js";
+import { edited } from "../onnx/edited.js";
+import { loadExternalData } from "../onnx/external-data.js";
+import { liftOpset } from "../onnx/opset.js";
+import { refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
+import type { TensorInfo } from "../quantization/quantizable-ops.js";
+import { openSession } from "./session.js";
+
+/** A larger file cannot be one protobuf message. */
+const MAX_FILE_BYTES = 2 ** 31 - 1;
+
+/** QuantizeLinear and DequantizeLinear take an axis, so scales a channel, from this operator set on. */
+const PER_CHANNEL_OPSET = 13;
+
+/** A float model made ready for quantizing: constants and batch norms folded, tensor types known. */
+export interface PreparedModel {
+  readonly model: Model;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly inputs: readonly InputInfo[];
+  /** SHA-256 of the model file, and of its external data where there are any. */
+  readonly sha256: string;
+  /** Size of the model file and its external data. */
+  readonly bytes: number;
+  /** Whether the tensors came from external files; the quantized model's go there too. */
+  readonly external: boolean;
+}
+
+export interface InputInfo {
+  readonly name: string;
+  readonly type: string;
+  readonly shape: readonly (number | string)[];
+}
+
+/**
+ * Reads and prepares the model at `path` (system.md, "A run", step 1).
+ * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads
+ */
+export async function prepareModelFile(path: string): Promise<PreparedModel> {
+  const bytes = await readModelFile(path);
+  const model = decodeModel(bytes, path);
+  refuseQuantized(model, path);
+  const hash = createHash("sha256").update(bytes);
+  const external = await loadExternalData(model, dirname(path));
+  let size = bytes.byteLength;
+  if (external) {
+    for (const { rawData } of model.graph.initializer) {
+      hash.update(rawData);
+      size += rawData.byteLength;
+    }
+  }
+  liftOpset(model, PER_CHANNEL_OPSET, path);
+  const prepared = await foldConstants(model);
+  refuseNonFiniteWeights(prepared, path);
+  return {
+    model: prepared,
+    ...(await inferTypes(prepared)),
+    sha256: hash.digest("hex"),
+    bytes: size,
+    external,
+  };
+}
+
+async function readModelFile(path: string): Promise<Uint8Array> {
+  try {
+    const bytes = await readFile(path);
+    if (bytes.byteLength > MAX_FILE_BYTES) {
+      throw new ModelError(`${path} has ${bytes.byteLength} bytes; move its tensors into external data.`);
+    }
+    return bytes;
+  } catch (cause) {
+    if (cause instanceof ModelError) throw cause;
+    throw new ModelError(
+      `The model ${path} cannot be read (${(cause as NodeJS.ErrnoException).code}); check the path.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Folds constants and batch norms by ONNX Runtime's own basic optimizations, which keep to standard operators. */
+async function foldConstants(model: Model): Promise<Model> {
+  const folder = await mkdtemp(join(tmpdir(), "quantfleet-fold-"));
+  try {
+    const path = join(folder, "folded.onnx");
+    const session = await openSession(model, { graphOptimizationLevel: "basic", intraOpNumThreads: 1 }, path);
+    await session.release();
+    const folded = decodeModel(await readFile(path), path);
+    dropUnusedDomains(folded);
+    return folded;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** ONNX Runtime writes every domain that it knows into the model's imports. */
+function dropUnusedDomains(model: Model): void {
+  const used = new Set<string>([""]);
+  const visit = (graph: Model["graph"]): void => {
+    for (const node of graph.node) {
+      used.add(node.domain === "ai.onnx" ? "" : node.domain);
+      nestedGraphs(node).forEach(visit);
+    }
+  };
+  visit(model.graph);
+  for (const fn of model.functions) {
+    used.add(fn.domain);
+    for (const node of fn.node) used.add(node.domain);
+  }
+  model.opsetImport = model.opsetImport.filter(({ domain }) => used.has(domain === "ai.onnx" ? "" : domain));
+}
+
+/** Lets ONNX Runtime infer every tensor's type, by asking for all of them as outputs. */
+async function inferTypes(model: Model): Promise<Pick<PreparedModel, "tensors" | "inputs">> {
+  const { graph } = model;
+  const outputs = new Set(graph.output.map(({ name }) => name));
+  const hidden = graph.node
+    .flatMap(({ output }) => output)
+    .filter((name) => name !== "" && !outputs.has(name));
+  const revealing = edited(model, {
+    graph: edited(graph, {
+      output: [...graph.output, ...hidden.map((name) => create(ValueInfoProtoSchema, { name }))],
+    }),
+  });
+  const session = await openSession(revealing, { graphOptimizationLevel: "disabled", intraOpNumThreads: 1 });
+  try {
+    const inputs = session.inputMetadata.map(tensorInfo);
+    const tensors = [...inputs, ...session.outputMetadata.map(tensorInfo)];
+    return { inputs, tensors: new Map(tensors.map((info) => [info.name, info])) };
+  } finally {
+    await session.release();
+  }
+}
+
+function tensorInfo(metadata: InferenceSession.ValueMetadata): InputInfo {
+  return metadata.isTensor
+    ? { name: metadata.name, type: metadata.type, shape: metadata.shape }
+    : { name: metadata.name, type: "not a tensor", shape: [] };
+}

@@ -1,0 +1,83 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  TensorProto_DataLocation as DataLocation,
+  StringStringEntryProtoSchema,
+  type TensorProto,
+} from "onnx-buf";
+import { InferenceSession } from "onnxruntime-node";
+import { ModelError } from "../errors.js";
+import { encodeModel, type Model } from "../onnx/codec.js";
+import { edited } from "../onnx/edited.js";
+
+/** Tensors from this size on are handed to ONNX Runtime beside the message, so that they are never encoded again. */
+const BESIDE_MESSAGE_BYTES = 4096;
+
+/** Errors only: warnings of the runtime say nothing that a user could act on. */
+const LOG_ERRORS = 3;
+
+export type OptimizationLevel = "disabled" | "basic" | "extended" | "all";
+
+/** The session options that a model is deployed with (interface.md, `engine.session`). */
+export interface SessionSettings {
+  readonly graphOptimizationLevel: OptimizationLevel;
+  readonly intraOpNumThreads: number;
+}
+
+/** How statistics and scores are computed unless the user says otherwise. */
+export const DEFAULT_SESSION: SessionSettings = { graphOptimizationLevel: "all", intraOpNumThreads: 1 };
+
+/**
+ * Opens a session.
+ * @param optimizedModelPath where ONNX Runtime writes the graph it really executes
+ * @throws {ModelError} when ONNX Runtime refuses the model
+ */
+export async function openSession(
+  model: Model | Uint8Array | string,
+  settings: SessionSettings,
+  optimizedModelPath?: string,
+): Promise<InferenceSession> {
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: ["cpu"],
+    graphOptimizationLevel: settings.graphOptimizationLevel,
+    intraOpNumThreads: settings.intraOpNumThreads,
+    interOpNumThreads: 1,
+    logSeverityLevel: LOG_ERRORS,
+    ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
+  };
+  try {
+    if (typeof model === "string") return await InferenceSession.create(model, options);
+    if (model instanceof Uint8Array) return await InferenceSession.create(model, options);
+    const { bytes, externalData } = encodeBeside(model);
+    return await InferenceSession.create(bytes, { ...options, externalData });
+  } catch (cause) {
+    throw new ModelError(`ONNX Runtime cannot load the model: ${firstLine(cause)}`, { cause });
+  }
+}
+
+function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return `${text.split("\n", 1)[0]!.replace(/\.$/, "")}.`;
+}
+
+/** Encodes the graph and small tensors alone; big ones go beside it as views. The model is left as it was. */
+function encodeBeside(model: Model): {
+  bytes: Uint8Array;
+  externalData: { path: string; data: Uint8Array }[];
+} {
+  const externalData: { path: string; data: Uint8Array }[] = [];
+  const initializer = model.graph.initializer.map((tensor): TensorProto => {
+    if (tensor.rawData.byteLength < BESIDE_MESSAGE_BYTES) return tensor;
+    const path = `initializer-${externalData.length}`;
+    externalData.push({ path, data: tensor.rawData });
+    return edited(tensor, {
+      rawData: new Uint8Array(0),
+      dataLocation: DataLocation.EXTERNAL,
+      externalData: [
+        create(StringStringEntryProtoSchema, { key: "location", value: path }),
+        create(StringStringEntryProtoSchema, { key: "offset", value: "0" }),
+        create(StringStringEntryProtoSchema, { key: "length", value: String(tensor.rawData.byteLength) }),
+      ],
+    });
+  });
+  return { bytes: encodeModel(edited(model, { graph: edited(model.graph, { initializer }) })), externalData };
+}

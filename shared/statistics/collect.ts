@@ -1,0 +1,73 @@
+import type { InferenceSession } from "onnxruntime-node";
+import type { Model } from "../onnx/codec.js";
+import type { InputBatch } from "../scoring/data/dataset.js";
+import { toFeeds } from "../scoring/feeds.js";
+import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
+import { type InstrumentedModel, instrument, STATISTICS_OUTPUT, shapeProbe } from "./instrument.js";
+import type { StatisticsRequirement } from "./requirement.js";
+import { StatisticsTable } from "./table.js";
+
+/** The batches that statistics are gathered over; one row is kept of each. */
+export interface CalibrationBatches {
+  readonly count: number;
+  batch(index: number): InputBatch | Promise<InputBatch>;
+}
+
+/**
+ * Gathers statistics of activations in one pass over the samples, for every estimator at once (system.md, "A run",
+ * step 2). One batch is in memory at a time, and one row of reduced values is kept of each.
+ */
+export async function collectStatistics(
+  model: Model,
+  requirement: StatisticsRequirement,
+  batches: CalibrationBatches,
+  signal?: AbortSignal,
+): Promise<StatisticsTable> {
+  const sizes = await tensorSizes(model, [...requirement.keys()], await batches.batch(0));
+  const instrumented = instrument(model, requirement, sizes);
+  const session = await openSession(instrumented.model, DEFAULT_SESSION);
+  try {
+    const rows: Float32Array[] = [];
+    for (let i = 0; i < batches.count; i++) {
+      signal?.throwIfAborted();
+      const outputs = await session.run(toFeeds(await batches.batch(i)));
+      rows.push(row(instrumented, outputs));
+    }
+    return new StatisticsTable(instrumented.columns, rows);
+  } finally {
+    await session.release();
+  }
+}
+
+/** Elements that each tensor has for one batch. */
+export async function tensorSizes(
+  model: Model,
+  tensors: readonly string[],
+  batch: InputBatch,
+): Promise<Map<string, number>> {
+  const probe = shapeProbe(model, tensors);
+  const session = await openSession(probe.model, DEFAULT_SESSION);
+  try {
+    const outputs = await session.run(toFeeds(batch));
+    return new Map(
+      tensors.map((tensor, i) => {
+        const shape = outputs[probe.outputs[i]!]!.data as BigInt64Array;
+        return [tensor, Number(shape.reduce((product, dim) => product * dim, 1n))];
+      }),
+    );
+  } finally {
+    await session.release();
+  }
+}
+
+function row(
+  { interpolations }: InstrumentedModel,
+  outputs: InferenceSession.OnnxValueMapType,
+): Float32Array {
+  const values = outputs[STATISTICS_OUTPUT]!.data as Float32Array;
+  return Float32Array.from(interpolations, ({ low, high, fraction }) => {
+    const near = values[low]!;
+    const far = values[high]!;
+    return near + fraction * (far - near);
+  });
+}
