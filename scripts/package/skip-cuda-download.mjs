@@ -8,8 +8,8 @@
  * .npmrc would do as well, but a package cannot set either for its users. In a checkout, where npm runs the
  * project's preinstall script last, the lock file does it: see portable-lock.mjs.)
  *
- * Whoever wants CUDA gets it: with ONNXRUNTIME_NODE_INSTALL=cuda12 that script does not look for existing
- * files, and its download replaces the placeholders.
+ * Whoever says what that script shall do (ONNXRUNTIME_NODE_INSTALL=cuda12, say) is left alone: it goes by
+ * existing files even then (onnxruntime-node 1.30.0), so a placeholder would keep CUDA out.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -17,8 +17,16 @@ import path from "node:path";
 
 const require = createRequire(import.meta.url);
 
+/** Where onnxruntime-node's install script reads what the user wants of it. */
+const USER_SETTINGS = [
+  "ONNXRUNTIME_NODE_INSTALL",
+  "ONNXRUNTIME_NODE_INSTALL_CUDA",
+  "npm_config_onnxruntime_node_install",
+  "npm_config_onnxruntime_node_install_cuda",
+];
+
 const PLACEHOLDER =
-  "Left out of this installation by quantfleet. To download it, reinstall with ONNXRUNTIME_NODE_INSTALL=cuda12.\n";
+  "Left out by quantfleet. To download it, remove node_modules and install with ONNXRUNTIME_NODE_INSTALL=cuda12.\n";
 
 /** The folder of the installed onnxruntime-node, or undefined where dependencies are not there yet. */
 function runtimeFolder() {
@@ -30,7 +38,8 @@ function runtimeFolder() {
 }
 
 const folder = runtimeFolder();
-if (folder !== undefined) {
+const userDecides = USER_SETTINGS.some((name) => process.env[name]);
+if (folder !== undefined && !userDecides) {
   const platform = `${process.platform}/${process.arch}`;
   const { requirements, manifests } = require(path.join(folder, "script/install-metadata.js"));
   for (const requirement of requirements[platform] ?? []) {

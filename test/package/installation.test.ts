@@ -35,7 +35,7 @@ describe("the packed package in an empty folder", () => {
 
   before(() => {
     folder = mkdtempSync(path.join(tmpdir(), "quantfleet-package-"));
-    // Without scripts: `prepare` would rebuild the folder that this test runs from.
+    // `prepare` would rebuild the folder that this test runs from (npm 10 does it all the same).
     const parameters = ["--json", "--ignore-scripts", "--pack-destination", folder];
     const [report] = JSON.parse(run(PROJECT, "npm", "pack", ...parameters)) as [PackedFiles];
     packed = report;
