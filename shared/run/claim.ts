@@ -1,12 +1,13 @@
+import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { PreconditionFailedError } from "../storage/errors.js";
-import type { ObjectStore } from "../storage/object-store.js";
+import type { ObjectStore, PutCondition } from "../storage/object-store.js";
 import { type TrialJob, type TrialReported, trialReportedSchema } from "./messages.js";
 import { claimKey } from "./record-keys.js";
 
 const claimSchema = z.discriminatedUnion("state", [
-  z.strictObject({ state: z.literal("working"), worker: z.string(), until: z.int() }),
-  z.strictObject({ state: z.literal("answered"), report: trialReportedSchema }),
+  z.strictObject({ state: z.literal("working"), nonce: z.uuid(), until: z.int() }),
+  z.strictObject({ state: z.literal("answered"), nonce: z.uuid(), report: trialReportedSchema }),
 ]);
 type Claim = z.infer<typeof claimSchema>;
 
@@ -34,47 +35,72 @@ export interface Lease {
 export async function claimJob(
   store: ObjectStore,
   job: TrialJob,
-  worker: string,
   now: number,
   until: number,
 ): Promise<ClaimOutcome> {
   const key = claimKey(job.runId, job.trial, job.shard, job.attempt);
-  const mine: Claim = { state: "working", worker, until };
+  const nonce = randomUUID();
   for (;;) {
-    const stored = await store.get(key);
-    if (stored !== undefined) {
-      const claim = claimSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")));
-      if (claim.state === "answered") return claim;
-      if (claim.until > now) return { state: "taken", until: claim.until };
-    }
-    try {
-      const condition = stored === undefined ? { ifNoneMatch: true as const } : { ifMatch: stored.etag };
-      const etag = await store.put(key, toBytes(mine), condition);
-      return { state: "granted", lease: createLease(store, key, worker, etag) };
-    } catch (error) {
-      // Somebody else was first; see who.
-      if (!(error instanceof PreconditionFailedError)) throw error;
-    }
+    const present = await readClaim(store, key);
+    if (present?.claim.nonce === nonce) return grant(store, key, nonce, present.etag);
+    if (present?.claim.state === "answered") return { state: "answered", report: present.claim.report };
+    if (present !== undefined && present.claim.until > now)
+      return { state: "taken", until: present.claim.until };
+    const condition = present === undefined ? { ifNoneMatch: true as const } : { ifMatch: present.etag };
+    const etag = await replaceClaim(store, key, { state: "working", nonce, until }, condition);
+    if (etag !== undefined) return grant(store, key, nonce, etag);
   }
 }
 
-function createLease(store: ObjectStore, key: string, worker: string, granted: string): Lease {
+function grant(store: ObjectStore, key: string, nonce: string, granted: string): ClaimOutcome {
   let etag = granted;
   const replace = async (claim: Claim): Promise<boolean> => {
-    try {
-      etag = await store.put(key, toBytes(claim), { ifMatch: etag });
-      return true;
-    } catch (error) {
-      if (error instanceof PreconditionFailedError) return false;
-      throw error;
+    for (;;) {
+      const replaced = await replaceClaim(store, key, claim, { ifMatch: etag });
+      if (replaced !== undefined) {
+        etag = replaced;
+        return true;
+      }
+      // The own write may have been carried out and its answer lost: then the claim is another, but still ours.
+      const present = await readClaim(store, key);
+      if (present === undefined || present.claim.nonce !== nonce) return false;
+      etag = present.etag;
     }
   };
-  return {
-    extend: (until) => replace({ state: "working", worker, until }),
+  const lease: Lease = {
+    extend: (until) => replace({ state: "working", nonce, until }),
     answer: async (report) => {
-      await replace({ state: "answered", report });
+      await replace({ state: "answered", nonce, report });
     },
   };
+  return { state: "granted", lease };
+}
+
+async function readClaim(
+  store: ObjectStore,
+  key: string,
+): Promise<{ claim: Claim; etag: string } | undefined> {
+  const stored = await store.get(key);
+  if (stored === undefined) return undefined;
+  return {
+    claim: claimSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8"))),
+    etag: stored.etag,
+  };
+}
+
+/** @returns the new etag; `undefined` if the claim is not what it was taken for */
+async function replaceClaim(
+  store: ObjectStore,
+  key: string,
+  claim: Claim,
+  condition: PutCondition,
+): Promise<string | undefined> {
+  try {
+    return await store.put(key, toBytes(claim), condition);
+  } catch (error) {
+    if (error instanceof PreconditionFailedError) return undefined;
+    throw error;
+  }
 }
 
 function toBytes(claim: Claim): Uint8Array {

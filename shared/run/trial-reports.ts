@@ -36,18 +36,20 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   const underWay = isCurrent ? 0 : 1;
   const { index } = event.shard;
 
+  const fail = (reason: string): RunState => {
+    const outcome = reportFailure(shard.assignment, attempt, at, timeout, reason);
+    return settle(charged, trial, index, outcome, at, underWay);
+  };
+  if (event.outcome.state === "failed") return fail(event.outcome.reason);
+
   const isa = state.isa ?? request.isa ?? event.isa;
   if (event.isa !== isa) {
     if (!isCurrent) return state;
     const outcome = sendAgain(shard.assignment, at, timeout, wrongIsa(event.isa, isa));
     return settle(charged, trial, index, outcome, at, underWay);
   }
-  const defect =
-    event.outcome.state === "failed" ? event.outcome.reason : findDefect(request, event.outcome, event.shard);
-  if (event.outcome.state === "failed" || defect !== undefined) {
-    const outcome = reportFailure(shard.assignment, attempt, at, timeout, defect ?? "");
-    return settle(charged, trial, index, outcome, at, underWay);
-  }
+  const defect = findDefect(request, event.outcome, event.shard);
+  if (defect !== undefined) return fail(defect);
 
   const paid = { ...charged, isa, spend: chargeUnanswered(charged.spend, underWay) };
   const scored = addScores(trial, event, event.outcome);

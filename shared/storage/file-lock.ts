@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { link, readFile, unlink, writeFile } from "node:fs/promises";
+import { link, readdir, readFile, unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
+import { newDraftPath } from "./drafts.js";
 import {
   currentProcess,
   mayBeAlive,
@@ -20,6 +22,13 @@ const held = new Set<string>();
 
 export interface FileLock {
   release(): Promise<void>;
+}
+
+export interface FileLockOptions {
+  /** Whether to wait for a living holder to release it. */
+  readonly wait: boolean;
+  /** A folder on the same file system for the lock before it is in place. */
+  readonly drafts: string;
 }
 
 /** The lock is held by a process that may be alive. */
@@ -54,8 +63,8 @@ export async function acquireFileLock(path: string, { wait }: { readonly wait: b
       while (!(await linkUnlessPresent(draft, path))) {
         const present = await readOwner(path);
         if (present === undefined) continue;
-        if (!ownerMayBeAlive(present)) await removeStale(path, present);
-        else if (wait) await sleep(RETRY_MILLISECONDS);
+        if (!ownerMayBeAlive(present)) await removeStale(path, present, options);
+        else if (options.wait) await sleep(RETRY_MILLISECONDS);
         else throw new LockedError(path, present);
       }
     } finally {
@@ -73,8 +82,19 @@ export async function acquireFileLock(path: string, { wait }: { readonly wait: b
   };
 }
 
-async function removeStale(path: string, stale: Owner): Promise<void> {
-  const removal = await acquireFileLock(`${path}.removal-of-${stale.nonce}`, { wait: true });
+/** Removes the locks of dead processes from a folder of locks, so that they do not pile up under keys no longer used. */
+export async function removeStaleLocks(folder: string, drafts: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const owner = await readOwner(path);
+    if (owner === undefined || ownerMayBeAlive(owner)) continue;
+    const lock = await acquireFileLock(path, { wait: true, drafts });
+    await lock.release();
+  }
+}
+
+async function removeStale(path: string, stale: Owner, { drafts }: FileLockOptions): Promise<void> {
+  const removal = await acquireFileLock(`${path}.removal-of-${stale.nonce}`, { wait: true, drafts });
   try {
     if ((await readOwner(path))?.nonce === stale.nonce) await unlink(path);
   } finally {

@@ -1,11 +1,10 @@
-import { randomUUID } from "node:crypto";
 import { link, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
+import { newDraftPath, removeDraftsOfTheDead } from "./drafts.js";
 import { assertKey, PreconditionFailedError } from "./errors.js";
 import { contentEtag } from "./etag.js";
-import { acquireFileLock } from "./file-lock.js";
+import { acquireFileLock, type FileLock, removeStaleLocks } from "./file-lock.js";
 import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
-import { currentProcess, mayBeAlive, processIdentitySchema } from "./process-identity.js";
 
 /** Beside the objects: no part of a key begins with a dot. */
 const DRAFTS = ".drafts";
@@ -30,7 +29,14 @@ export class FileObjectStore implements ObjectStore {
     await mkdir(join(folder, DRAFTS), { recursive: true });
     await mkdir(join(folder, LOCKS), { recursive: true });
     await removeDraftsOfTheDead(join(folder, DRAFTS));
+    await removeStaleLocks(join(folder, LOCKS), join(folder, DRAFTS));
     return new FileObjectStore(folder);
+  }
+
+  /** An exclusive lock of the whole folder, for one user of it at a time; stores in it work all the same. */
+  lock(name: string): Promise<FileLock> {
+    const drafts = join(this.#folder, DRAFTS);
+    return acquireFileLock(join(this.#folder, LOCKS, name), { wait: false, drafts });
   }
 
   async get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
@@ -82,9 +88,7 @@ export class FileObjectStore implements ObjectStore {
   }
 
   async #writeDraft(body: Uint8Array): Promise<string> {
-    const { host, pid, started } = currentProcess();
-    const name = Buffer.from(JSON.stringify({ host, pid, started })).toString("base64url");
-    const draft = join(this.#folder, DRAFTS, `${name}.${randomUUID()}`);
+    const draft = newDraftPath(join(this.#folder, DRAFTS));
     const file = await open(draft, "wx");
     try {
       await file.writeFile(body);
@@ -96,7 +100,9 @@ export class FileObjectStore implements ObjectStore {
   }
 
   async #locked(key: string, action: () => Promise<void>): Promise<void> {
-    const lock = await acquireFileLock(join(this.#folder, LOCKS, key.replaceAll("/", "~")), { wait: true });
+    // Hashed, as a key may be longer than a file's name.
+    const path = join(this.#folder, LOCKS, contentEtag(Buffer.from(key)));
+    const lock = await acquireFileLock(path, { wait: true, drafts: join(this.#folder, DRAFTS) });
     try {
       await action();
     } finally {
@@ -159,21 +165,5 @@ async function syncFolder(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
-  }
-}
-
-async function removeDraftsOfTheDead(drafts: string): Promise<void> {
-  for (const name of await readdir(drafts)) {
-    const owner = parseOwner(name);
-    if (owner === undefined || !mayBeAlive(owner)) await unlinkIfPresent(join(drafts, name));
-  }
-}
-
-function parseOwner(name: string) {
-  try {
-    const owner: unknown = JSON.parse(Buffer.from(name.split(".")[0] ?? "", "base64url").toString());
-    return processIdentitySchema.safeParse(owner).data;
-  } catch {
-    return undefined;
   }
 }

@@ -20,7 +20,7 @@ export class MemoryObjectStore implements ObjectStore {
       const holds = "ifMatch" in condition ? present?.etag === condition.ifMatch : present === undefined;
       if (!holds) throw new PreconditionFailedError(key);
     }
-    const object = { body: body.slice(), etag: contentEtag(body) };
+    const object = { body: new Uint8Array(body), etag: contentEtag(body) };
     this.#objects.set(key, object);
     return object.etag;
   }

@@ -1,0 +1,162 @@
+import { type Clock, systemClock } from "../../shared/queues/clock.js";
+import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
+import type { Queue } from "../../shared/queues/queue.js";
+import { Coordinator } from "../../shared/run/coordinator.js";
+import { eventSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
+import { describeProgress, type Progress } from "../../shared/run/progress.js";
+import type { RunRequest } from "../../shared/run/request.js";
+import { hasEnded, type RunState } from "../../shared/run/state.js";
+import type { Study } from "../../shared/run/study.js";
+import { FileObjectStore } from "../../shared/storage/file-store.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+import { runJobLoop } from "./job-loop.js";
+import type { JobRunner } from "./job-runner.js";
+import { LatestValue } from "./latest-value.js";
+
+const TICK_MILLISECONDS = 1_000;
+/** Events merged with one save. */
+const EVENT_BATCH = 10;
+/** Messages stay in this process, so what bounds them is memory. */
+const MAX_MESSAGE_BYTES = 64 * 1_048_576;
+/** A job cannot be lost on its way within the process: it is handed out once. */
+const NEVER_VISIBLE_AGAIN = 2 ** 31 - 1;
+
+export interface EngineOptions {
+  /** Where the run keeps its records: `DIR/run`. */
+  readonly folder: string;
+  readonly study: Study;
+  readonly runner: JobRunner;
+  /** A new run, or one to go on with. */
+  readonly run: { readonly request: RunRequest } | { readonly resume: string };
+  /** Ends the search at once; what has finished is kept, and the best of it written. */
+  readonly signal?: AbortSignal;
+  readonly clock?: Clock;
+}
+
+export interface Engine {
+  /** The latest state of things, as often as the consumer asks. */
+  readonly progress: AsyncIterable<Progress>;
+  /** The run when it has ended: its phase is `done` or `failed`. */
+  readonly ended: Promise<RunState>;
+}
+
+/**
+ * Runs a request on this machine: reducer and jobs as on AWS, over a folder and queues within the process. The
+ * folder is locked, so that no two processes carry one run; the lock of a killed process is taken over.
+ *
+ * `ended` rejects with LockedError where another process carries the run, and with RunNotFoundError where
+ * there is none to resume. The runner is closed in any case.
+ */
+export function startEngine(options: EngineOptions): Engine {
+  const progress = new LatestValue<Progress>();
+  const ended = runLocked(options, progress).finally(() => progress.close());
+  return { progress, ended };
+}
+
+export class RunNotFoundError extends Error {
+  override readonly name = "RunNotFoundError";
+  constructor(
+    readonly runId: string,
+    readonly folder: string,
+  ) {
+    super(`${folder} holds no run ${runId}; start it without --resume.`);
+  }
+}
+
+/** The runs whose records lie in the folder. */
+export async function listRuns(folder: string): Promise<readonly string[]> {
+  const store = await FileObjectStore.open(folder);
+  const runs: string[] = [];
+  for await (const key of store.list("runs/")) {
+    const [, runId = "", name] = key.split("/");
+    if (name === "state.json") runs.push(runId);
+  }
+  return runs;
+}
+
+async function runLocked(options: EngineOptions, progress: LatestValue<Progress>): Promise<RunState> {
+  try {
+    const store = await FileObjectStore.open(options.folder);
+    const lock = await store.lock("engine");
+    try {
+      return await carryRun(options, store, progress);
+    } finally {
+      await lock.release();
+    }
+  } finally {
+    await options.runner.close();
+  }
+}
+
+async function carryRun(
+  options: EngineOptions,
+  store: ObjectStore,
+  progress: LatestValue<Progress>,
+): Promise<RunState> {
+  const { study, runner, run, signal, clock = systemClock } = options;
+  const runId = "request" in run ? run.request.runId : run.resume;
+  const queueOptions = {
+    visibilityMilliseconds: NEVER_VISIBLE_AGAIN,
+    maxMessageBytes: MAX_MESSAGE_BYTES,
+    clock,
+  };
+  const jobs = new InProcessQueue({ kind: "standard", ...queueOptions });
+  const events = new InProcessQueue({ kind: "fifo", ...queueOptions });
+  const coordinator = new Coordinator({ store, jobs, study });
+  const handle = async (batch: readonly RunEvent[]): Promise<RunState> => {
+    const state = await coordinator.handle(runId, batch);
+    if (state === undefined) throw new RunNotFoundError(runId, options.folder);
+    progress.set(describeProgress(state, clock.now()));
+    return state;
+  };
+
+  const base = { version: MESSAGE_VERSION, runId } as const;
+  const present = await coordinator.read(runId);
+  if (present === undefined && "resume" in run) throw new RunNotFoundError(runId, options.folder);
+  let state = await handle([
+    present === undefined && "request" in run
+      ? { ...base, type: "RunRequested", at: clock.now(), request: run.request }
+      : { ...base, type: "RunResumed", at: clock.now() },
+  ]);
+
+  const stop = new AbortController();
+  const cancel = signal ?? new AbortController().signal;
+  const sendCancel = (): void => {
+    const event = { ...base, type: "CancelRequested", at: clock.now() };
+    void events.send([{ body: JSON.stringify(event), group: runId, deduplication: "cancel" }]);
+  };
+  const loops = Array.from({ length: runner.slots }, () =>
+    runJobLoop({ jobs, events, store, runner, clock, stop: stop.signal, cancel }),
+  );
+  // A loop that fails ends the run; the others are stopped then.
+  const failed = Promise.all(loops).then(() => never());
+  failed.catch(() => stop.abort());
+  try {
+    if (cancel.aborted) sendCancel();
+    else cancel.addEventListener("abort", sendCancel, { once: true });
+    let tickAt = clock.now() + TICK_MILLISECONDS;
+    while (!hasEnded(state)) {
+      const batch = await Promise.race([receiveEvents(events), failed]);
+      const now = clock.now();
+      const isTick = now >= tickAt;
+      if (isTick) tickAt = now + TICK_MILLISECONDS;
+      const tick: readonly RunEvent[] = isTick ? [{ ...base, type: "Tick", at: now }] : [];
+      state = await handle([...batch.map(({ event }) => event), ...tick]);
+      for (const { receipt } of batch) await events.acknowledge(receipt);
+    }
+    return state;
+  } finally {
+    cancel.removeEventListener("abort", sendCancel);
+    stop.abort();
+    await Promise.allSettled(loops);
+  }
+}
+
+async function receiveEvents(events: Queue): Promise<readonly { event: RunEvent; receipt: string }[]> {
+  const messages = await events.receive({ max: EVENT_BATCH, waitMilliseconds: TICK_MILLISECONDS });
+  return messages.map(({ body, receipt }) => ({ event: eventSchema.parse(JSON.parse(body)), receipt }));
+}
+
+function never(): Promise<never> {
+  return new Promise(() => {});
+}

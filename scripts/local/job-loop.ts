@@ -1,0 +1,84 @@
+import { hostname } from "node:os";
+import type { Clock } from "../../shared/queues/clock.js";
+import type { Queue, ReceivedMessage } from "../../shared/queues/queue.js";
+import { type Job, type JobReport, jobSchema, MESSAGE_VERSION } from "../../shared/run/messages.js";
+import { storeScores } from "../../shared/run/run-records.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+import type { JobRunner } from "./job-runner.js";
+
+const WAIT_MILLISECONDS = 60_000;
+const MAX_REASON = 2_000;
+
+export interface JobLoopOptions {
+  readonly jobs: Queue;
+  readonly events: Queue;
+  readonly store: ObjectStore;
+  readonly runner: JobRunner;
+  readonly clock: Clock;
+  /** Ends the loop. */
+  readonly stop: AbortSignal;
+  /** Statistics and trials are not wanted any more; the finish job still is. */
+  readonly cancel: AbortSignal;
+}
+
+/** Takes jobs one by one, has them carried out and reports; as many of these run as the runner has slots. */
+export async function runJobLoop(options: JobLoopOptions): Promise<void> {
+  const { jobs, stop } = options;
+  while (!stop.aborted) {
+    const [message] = await jobs.receive({ max: 1, waitMilliseconds: WAIT_MILLISECONDS, signal: stop });
+    if (message !== undefined) await carryOut(options, message);
+  }
+}
+
+async function carryOut(
+  { jobs, events, store, runner, clock, stop, cancel }: JobLoopOptions,
+  message: ReceivedMessage,
+): Promise<void> {
+  const job = jobSchema.parse(JSON.parse(message.body));
+  const unwanted = job.type === "finish" ? stop : AbortSignal.any([stop, cancel]);
+  const report = unwanted.aborted ? undefined : await answer(runner, job, unwanted, clock);
+  // Without a report the job stays with the run, which sends it anew when it is resumed.
+  if (report !== undefined) {
+    if (report.type === "TrialReported") await storeScores(store, report);
+    await events.send([{ body: JSON.stringify(report), group: job.runId, deduplication: message.id }]);
+  }
+  await jobs.acknowledge(message.receipt);
+}
+
+async function answer(
+  runner: JobRunner,
+  job: Job,
+  unwanted: AbortSignal,
+  clock: Clock,
+): Promise<JobReport | undefined> {
+  try {
+    return await runner.run(job, unwanted);
+  } catch (error) {
+    if (unwanted.aborted) return undefined;
+    const reason = error instanceof Error ? error.message : String(error);
+    return failureReport(job, reason.slice(0, MAX_REASON), clock.now());
+  }
+}
+
+/** What a job's failure is reported as when there is no worker left to report it. */
+function failureReport(job: Job, reason: string, at: number): JobReport {
+  const { runId, attempt } = job;
+  const base = { version: MESSAGE_VERSION, runId, at, attempt } as const;
+  const outcome = { state: "failed", reason } as const;
+  switch (job.type) {
+    case "statistics":
+      return { ...base, type: "StatisticsReported", shard: job.shard, outcome };
+    case "trial":
+      return {
+        ...base,
+        type: "TrialReported",
+        trial: job.trial,
+        shard: job.shard,
+        worker: hostname(),
+        isa: process.arch,
+        outcome,
+      };
+    case "finish":
+      return { ...base, type: "FinishReported", outcome };
+  }
+}

@@ -1,0 +1,52 @@
+import type { Measurement, Phase, RunState, StopReason } from "./state.js";
+import { workedMinutes } from "./stopping.js";
+import { findReferences } from "./study.js";
+
+/** How far a run has come. */
+export interface Progress {
+  readonly phase: Phase;
+  /** Trials that have ended, and those handed out, the float model's included. */
+  readonly trialsDone: number;
+  readonly trialsAsked: number;
+  /** How many there will be at most, the float model's included. */
+  readonly trialsAtMost: number;
+  readonly float?: Measurement;
+  readonly best?: { readonly trial: number; readonly measurement: Measurement };
+  readonly secondsElapsed: number;
+  /** Until the search ends, by the pace of the trials so far; absent before there is one. */
+  readonly secondsLeft?: number;
+  readonly stop?: StopReason;
+}
+
+export function describeProgress(state: RunState, at: number): Progress {
+  const { phase, finished, asked, best, stop, request } = state;
+  const secondsElapsed = workedMinutes(state, at) * 60;
+  const secondsLeft = estimateSecondsLeft(state, at, secondsElapsed);
+  const float = findReferences(state)?.float;
+  return {
+    phase,
+    trialsDone: finished.length,
+    trialsAsked: asked,
+    trialsAtMost: request.optimizer.maxTrials + 1,
+    ...(float === undefined ? {} : { float }),
+    ...(best === undefined ? {} : { best: { trial: best.number, measurement: best.measurement } }),
+    secondsElapsed,
+    ...(secondsLeft === undefined ? {} : { secondsLeft }),
+    ...(stop === undefined ? {} : { stop }),
+  };
+}
+
+/** Trials by whose pace the rest is estimated: late enough to leave the cold start behind. */
+const PACE_WINDOW = 20;
+
+function estimateSecondsLeft(state: RunState, at: number, elapsed: number): number | undefined {
+  if (state.phase !== "search") return state.phase === "statistics" ? undefined : 0;
+  const window = state.finished.slice(-PACE_WINDOW);
+  const from = window[0]?.endedAt;
+  if (from === undefined || window.length < 2) return undefined;
+  const { maxTrials, maxMinutes } = state.request.optimizer;
+  const last = state.stop === undefined ? maxTrials + 1 : state.asked;
+  const secondsEach = (Math.max(at, state.lastAt) - from) / 1_000 / (window.length - 1);
+  const byTrials = (last - state.finished.length) * secondsEach;
+  return maxMinutes > 0 ? Math.max(0, Math.min(byTrials, maxMinutes * 60 - elapsed)) : byTrials;
+}
