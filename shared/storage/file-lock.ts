@@ -53,9 +53,9 @@ export class LockedError extends Error {
  *
  * @throws LockedError unless `wait`, if a process that may be alive holds it
  */
-export async function acquireFileLock(path: string, { wait }: { readonly wait: boolean }): Promise<FileLock> {
+export async function acquireFileLock(path: string, options: FileLockOptions): Promise<FileLock> {
   const owner: Owner = { ...currentProcess(), nonce: randomUUID() };
-  const draft = `${path}.${owner.nonce}`;
+  const draft = newDraftPath(options.drafts);
   held.add(owner.nonce);
   try {
     await writeFile(draft, JSON.stringify(owner), { flag: "wx" });
