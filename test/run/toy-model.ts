@@ -1,0 +1,150 @@
+import { shardRange } from "../../shared/run/identifiers.js";
+import { type Job, type JobReport, MESSAGE_VERSION, type TrialJob } from "../../shared/run/messages.js";
+import type { RunRequest } from "../../shared/run/request.js";
+import { packRows } from "../../shared/run/rows.js";
+import { createRandomStream } from "../../shared/search/random.js";
+import type { Configuration, Space } from "../../shared/search/space.js";
+
+/**
+ * A model whose accuracy is a formula, for tests of what carries a run: each group loses a little when it is
+ * quantized, some much, and each sample is right as long as the losses stay under its own difficulty. Everything
+ * is a function of (seed, configuration), as integer kernels are on one instruction set.
+ */
+export function toySpace(groups: number): Space {
+  return Array.from({ length: groups }, (_, g) => [
+    { name: `g${g}.layer`, group: `g${g}`, kind: "categorical" as const, choices: ["quantized", "float"] },
+    {
+      name: `g${g}.mode`,
+      group: `g${g}`,
+      kind: "categorical" as const,
+      choices: ["symmetric", "asymmetric"],
+      when: { parameter: `g${g}.layer`, in: ["quantized"] },
+    },
+    {
+      name: `g${g}.outlier`,
+      group: `g${g}`,
+      kind: "ordinal" as const,
+      choices: [0.001, 0.0001, 0.00001],
+      when: { parameter: `g${g}.layer`, in: ["quantized"] },
+    },
+  ]).flat();
+}
+
+export function toyBase(space: Space): Configuration {
+  return Object.fromEntries(space.map(({ name, choices }) => [name, choices[0]!]));
+}
+
+export function toyFloat(space: Space): Configuration {
+  return Object.fromEntries(
+    space.flatMap(({ name, when }) => (when === undefined ? [[name, "float" as const]] : [])),
+  );
+}
+
+/** What a worker answers; the report's time is the given one. */
+export function answerToyJob(
+  request: RunRequest,
+  job: Job,
+  { worker, isa, at }: { readonly worker: string; readonly isa: string; readonly at: number },
+): JobReport {
+  const { runId, attempt } = job;
+  const base = { version: MESSAGE_VERSION, runId, attempt, at } as const;
+  switch (job.type) {
+    case "statistics": {
+      const sensitivity = Object.fromEntries(
+        request.space.map(({ group }) => [group, groupLoss(request, group)]),
+      );
+      const outcome = { state: "complete", sensitivity, seconds: 0.5 } as const;
+      return { ...base, type: "StatisticsReported", shard: job.shard, outcome };
+    }
+    case "trial": {
+      const outcome = scoreToyTrial(request, job);
+      return { ...base, type: "TrialReported", trial: job.trial, shard: job.shard, worker, isa, outcome };
+    }
+    case "finish": {
+      const best = job.candidates[0]?.trial ?? null;
+      const validation = job.candidates.map(({ trial, configuration }) => ({
+        trial,
+        value: toyAccuracy(request, configuration, 0, request.evaluation.samples),
+      }));
+      return {
+        ...base,
+        type: "FinishReported",
+        outcome: { state: "complete", best, validation, objects: [] },
+      };
+    }
+  }
+}
+
+export function scoreToyTrial(request: RunRequest, job: TrialJob) {
+  const { start, end } = shardRange(job.shard, request.evaluation.samples);
+  const half = start + Math.ceil((end - start) / 2);
+  // A race of its own: what is hopeless halfway is stopped there.
+  const stops = job.race !== undefined && toyAccuracy(request, job.configuration, start, half) < 0.6;
+  const rows = toyRows(request, job.configuration, start, stops ? half : end);
+  const quantized = toyQuantizedShare(request.space, job.configuration);
+  return {
+    state: stops ? ("pruned" as const) : ("complete" as const),
+    rows: packRows(rows, 1),
+    samples: rows.length,
+    bytes: 1_000 + Math.round(3_000 * (1 - quantized)),
+    quantizedShare: { byCount: quantized, byParameters: quantized },
+    ...(job.measureLatency ? { latency: { ratio: 1 + quantized, noise: 0.01 } } : {}),
+    timings: { quantize: 0.01, session: 0.02, inference: 0.1, total: 0.13 },
+  };
+}
+
+export function toyAccuracy(
+  request: RunRequest,
+  configuration: Configuration | null,
+  start: number,
+  end: number,
+): number {
+  const rows = toyRows(request, configuration, start, end);
+  return rows.reduce((sum, row) => sum + row, 0) / rows.length;
+}
+
+function toyRows(
+  request: RunRequest,
+  configuration: Configuration | null,
+  start: number,
+  end: number,
+): Float32Array {
+  const loss = configuration === null ? 0 : toyLoss(request, configuration);
+  const rows = new Float32Array(end - start);
+  for (let i = 0; i < rows.length; i++) rows[i] = 0.95 - 0.9 * difficulty(request, start + i) > loss ? 1 : 0;
+  return rows;
+}
+
+const difficulties = new Map<number, readonly number[]>();
+
+function difficulty({ seed, evaluation }: RunRequest, sample: number): number {
+  let known = difficulties.get(seed);
+  if (known === undefined || known.length < evaluation.samples) {
+    const random = createRandomStream(seed, 0, "noise");
+    known = Array.from({ length: evaluation.samples }, () => random.uniform());
+    difficulties.set(seed, known);
+  }
+  return known[sample]!;
+}
+
+function toyLoss(request: RunRequest, configuration: Configuration): number {
+  let loss = 0;
+  for (const { name, group, when } of request.space) {
+    if (when !== undefined || configuration[name] !== "quantized") continue;
+    const asymmetric = configuration[`${group}.mode`] === "asymmetric" ? 0.7 : 1;
+    const outlier = 1 - 2_000 * Math.abs(Number(configuration[`${group}.outlier`]) - 0.0001);
+    loss += groupLoss(request, group) * asymmetric * (2 - Math.max(0, outlier));
+  }
+  return loss;
+}
+
+function groupLoss({ seed }: RunRequest, group: string): number {
+  const u = createRandomStream(seed, Number(group.slice(1)), "problem").uniform();
+  return 0.3 * u ** 4;
+}
+
+function toyQuantizedShare(space: Space, configuration: Configuration | null): number {
+  const layers = space.filter(({ when }) => when === undefined);
+  if (configuration === null || layers.length === 0) return 0;
+  return layers.filter(({ name }) => configuration[name] === "quantized").length / layers.length;
+}

@@ -1,0 +1,82 @@
+import type { RunRequest } from "../../shared/run/request.js";
+import type { Study } from "../../shared/run/study.js";
+import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
+import { toyBase, toyFloat, toySpace } from "./toy-model.js";
+import { createHillClimber } from "./toy-sampler.js";
+
+export const toyStudy: Study = {
+  createSampler: (request) => createHillClimber(request.space, request.seed),
+  aggregate: (rows) => rows.reduce((sum, row) => sum + row, 0) / rows.length,
+  judge(trial, { float }, { optimizer }) {
+    const loss = (100 * (float.metric - trial.metric)) / float.metric;
+    const violation = Math.max(0, loss - optimizer.accuracyLoss);
+    const ratio = trial.latency?.ratio ?? 1;
+    const value = optimizer.minimize === "size" ? trial.bytes : -ratio;
+    return { values: [value], violation, meetsTarget: violation === 0 && ratio >= optimizer.latencyReduce };
+  },
+};
+
+/** The same with the sampler that users get. */
+export const toyTpeStudy: Study = {
+  ...toyStudy,
+  createSampler: (request, sensitivity) =>
+    createTpeSampler(request.space, {
+      seed: request.seed,
+      base: request.base,
+      maxTrials: request.optimizer.maxTrials,
+      ...(sensitivity === undefined ? {} : { sensitivity }),
+    }),
+};
+
+export interface ToyRequestOptions {
+  readonly runId?: string;
+  readonly seed?: number;
+  readonly groups?: number;
+  readonly maxTrials?: number;
+  readonly parallel?: number;
+  readonly shards?: number;
+  readonly statisticsShards?: number;
+  readonly samples?: number;
+  readonly optimizer?: Partial<RunRequest["optimizer"]>;
+  readonly budget?: RunRequest["budget"];
+  readonly isa?: string;
+}
+
+export function toyRequest(options: ToyRequestOptions = {}): RunRequest {
+  const space = toySpace(options.groups ?? 6);
+  return {
+    schemaVersion: 1,
+    runId: options.runId ?? "toy",
+    requestedAt: 0,
+    seed: options.seed ?? 1,
+    space,
+    base: toyBase(space),
+    float: toyFloat(space),
+    optimizer: {
+      maxTrials: options.maxTrials ?? 20,
+      maxMinutes: 0,
+      stopOnTarget: false,
+      objective: "constrained",
+      minimize: "size",
+      accuracyLoss: 2,
+      latencyReduce: 1.5,
+      accuracyWeight: 1,
+      latencyWeight: 1,
+      expectedQuantizationRatio: 0.5,
+      quantizationRatioWeight: 0,
+      race: true,
+      raceDelta: 0.05,
+      sensitivity: "auto",
+      measureLatency: true,
+      ...options.optimizer,
+    },
+    evaluation: { samples: options.samples ?? 60, shards: options.shards ?? 1 },
+    statistics: { key: "statistics/toy", shards: options.statisticsShards ?? 1 },
+    metric: { name: "accuracy", direction: "higher", rowWidth: 1, perSampleMean: true, range: [0, 1] },
+    parallel: options.parallel ?? 1,
+    finalists: 3,
+    timeouts: { statistics: 60_000, trial: 60_000, finish: 60_000 },
+    ...(options.budget === undefined ? {} : { budget: options.budget }),
+    ...(options.isa === undefined ? {} : { isa: options.isa }),
+  };
+}
