@@ -1,6 +1,6 @@
 import type { AlgorithmConfiguration, PinnedQuantization } from "./compression-schema.js";
 import type { DataSection, MetricConfiguration } from "./engine-schema.js";
-import type { Problem } from "./problem.js";
+import { jsonPath, type Problem } from "./problem.js";
 import type { RunConfiguration } from "./schema.js";
 
 /** What no single value shows: the first place where two parts of the configuration do not go together. */
@@ -51,7 +51,7 @@ function* inData(path: string, section: DataSection | undefined): Generator<Prob
     };
   }
   for (const [name, input] of Object.entries(section.inputs ?? {})) {
-    yield* unevenChannels(`${path}.inputs.${name}`, input.mean, input.std);
+    yield* unevenChannels(jsonPath([...path.split("."), "inputs", name]), input.mean, input.std);
   }
   yield* unevenChannels(`${path}.preprocess`, section.preprocess?.mean, section.preprocess?.std);
 }
@@ -215,7 +215,7 @@ function* inPinned(path: string, pins: Pins): Generator<Problem> {
     ) {
       yield {
         path: `${path}.${kind}.level_high`,
-        message: `is ${level_high}, but ${bits} bits hold ${2 ** bits} codes and level_low is ${level_low}`,
+        message: `is ${level_high}, but ${bits} bits hold ${2 ** bits} codes and level_low is ${level_low}; give at most ${level_low + 2 ** bits - 1}`,
       };
     }
   }

@@ -5,6 +5,9 @@ import { jsonPath } from "./problem.js";
 /** jsonc-parser's `SyntaxKind`, a const enum, which modules compiled one by one cannot import. */
 const TOKEN = { openBrace: 1, closeBrace: 2, openBracket: 3, closeBracket: 4, endOfFile: 17 } as const;
 
+/** jsonc-parser's `ParseErrorCode.ValueExpected`, a const enum too. */
+const VALUE_EXPECTED = 4;
+
 /** Far above any configuration; jsonc-parser recurses, so deeper text would end in a stack overflow. */
 const DEEPEST_NESTING = 64;
 export const LARGEST_CONFIGURATION_BYTES = 1024 * 1024;
@@ -28,15 +31,10 @@ export function parseJsonWithComments(text: string, file: string): unknown {
   const errors: ParseError[] = [];
   const tree = parseTree(text, errors, { allowTrailingComma: false, disallowComments: false });
   const [first] = errors;
-  if (first !== undefined) {
-    throw new ConfigurationError(
-      `${file}:${position(text, first.offset)} is not JSON: ${describeSyntaxError(first.error)}.`,
-    );
-  }
-  if (tree === undefined) {
-    throw new ConfigurationError(`${file} holds only comments, but must hold a configuration in JSON.`);
-  }
-  return plainValue(tree, [], text, file);
+  if (first === undefined && tree !== undefined) return plainValue(tree, [], text, file);
+  const offset = first?.offset ?? text.length;
+  const what = describeSyntaxError(first?.error ?? VALUE_EXPECTED);
+  throw new ConfigurationError(`${file}:${position(text, offset)} is not JSON: ${what}.`);
 }
 
 function refuseDeepNesting(text: string, file: string): void {

@@ -145,8 +145,8 @@ export function distinct<Element extends z.ZodType<string | number>>(
 }
 
 /**
- * A key of POT's that is accepted where its value asks for what happens here anyway; it leaves no trace in the
- * configuration. Any other value is refused with `reason`.
+ * A key of POT's that is accepted where its value asks for what happens here anyway; it becomes `undefined`, so
+ * that it does not enter the configuration's hash. Any other value is refused with `reason`.
  */
 export function fixed<
   const Values extends readonly [string | number | boolean, ...(string | number | boolean)[]],

@@ -1,0 +1,108 @@
+import type { IgnoredScope } from "../../quantization/quantizable-ops.js";
+import type {
+  EstimatorOverrides,
+  TensorOverrides,
+  TuningOptions,
+} from "../../quantization/tuning-options.js";
+import type {
+  AlgorithmConfiguration,
+  PinnedQuantization,
+  RangeEstimatorConfiguration,
+} from "./compression-schema.js";
+import type { RunConfiguration } from "./schema.js";
+
+/** What the configuration asks of quantization, in the core's terms. */
+export interface QuantizationSettings {
+  readonly targetDevice: "ANY" | "CPU";
+  readonly options: TuningOptions;
+  readonly ignored: IgnoredScope;
+  /** Which calibration samples are used. */
+  readonly sampling: { readonly size: number | undefined; readonly shuffle: boolean; readonly seed: number };
+}
+
+/** Op types that `model_type: "transformer"` keeps in float (reference section 4.3). */
+const TRANSFORMER_FLOAT_TYPES = ["Add", "Pow", "Squeeze", "Mul", "Sub", "ReduceMean"];
+
+/**
+ * Takes the quantizing algorithm out of a configuration that `requireSupported` has let through; algorithms without
+ * scopes leave nothing to tune.
+ */
+export function quantizationSettings({ compression }: RunConfiguration): QuantizationSettings {
+  const algorithm = compression.algorithms.find(isQuantizing);
+  const params = algorithm?.params;
+  const tunable = algorithm?.name === "TunableQuantization" ? algorithm.params : undefined;
+  const global = estimatorOverrides(params?.range_estimator);
+  return {
+    targetDevice: compression.target_device === "CPU" ? "CPU" : "ANY",
+    options: {
+      preset: params?.preset === "mixed" ? "mixed" : "performance",
+      tuningScope: new Set(tunable?.tuning_scope),
+      estimatorScope: new Set(tunable?.estimator_tuning_scope),
+      outlierProbChoices: tunable?.outlier_prob_choices ?? [],
+      weights: tensorOverrides(params?.weights),
+      activations: tensorOverrides(params?.activations),
+      ...(global === undefined ? {} : { rangeEstimator: global }),
+    },
+    ignored: {
+      skipModel: params?.ignored?.skip_model ?? false,
+      scope: params?.ignored?.scope ?? [],
+      operations: [
+        ...(params?.ignored?.operations ?? []),
+        ...(compression.model_type === "transformer"
+          ? TRANSFORMER_FLOAT_TYPES.map((type) => ({ type }))
+          : []),
+      ],
+    },
+    sampling: {
+      size: params?.stat_subset_size,
+      shuffle: params?.shuffle_data ?? false,
+      seed: params?.seed ?? 0,
+    },
+  };
+}
+
+type Quantizing = Extract<
+  AlgorithmConfiguration,
+  { name: "TunableQuantization" | "MinMaxQuantization" | "DefaultQuantization" }
+>;
+
+function isQuantizing(algorithm: AlgorithmConfiguration): algorithm is Quantizing {
+  return (
+    algorithm.name === "TunableQuantization" ||
+    algorithm.name === "MinMaxQuantization" ||
+    algorithm.name === "DefaultQuantization"
+  );
+}
+
+function tensorOverrides(pinned: PinnedQuantization | undefined): TensorOverrides {
+  const rangeEstimator = estimatorOverrides(pinned?.range_estimator);
+  return {
+    ...(pinned?.bits === undefined ? {} : { bits: pinned.bits }),
+    ...(pinned?.mode === undefined ? {} : { mode: pinned.mode }),
+    ...(pinned?.granularity === undefined ? {} : { granularity: pinned.granularity }),
+    ...(rangeEstimator === undefined ? {} : { rangeEstimator }),
+  };
+}
+
+function estimatorOverrides(
+  estimator: RangeEstimatorConfiguration | undefined,
+): EstimatorOverrides | undefined {
+  if (estimator === undefined) return undefined;
+  return {
+    preset: estimator.preset,
+    ...(estimator.min === undefined ? {} : { min: side(estimator.min) }),
+    ...(estimator.max === undefined ? {} : { max: side(estimator.max) }),
+  };
+}
+
+type Side = NonNullable<RangeEstimatorConfiguration["min"] | RangeEstimatorConfiguration["max"]>;
+
+function side({ type, aggregator, outlier_prob }: Side): NonNullable<EstimatorOverrides["max"]> {
+  return {
+    ...(type === undefined ? {} : { type }),
+    ...(aggregator === undefined || aggregator === "batch_mean" || aggregator === "power_of_2"
+      ? {}
+      : { aggregator }),
+    ...(outlier_prob === undefined ? {} : { outlierProb: outlier_prob }),
+  };
+}

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { parseConfiguration } from "../../../shared/run/configuration/parse.js";
+import { type Command, requireSupported } from "../../../shared/run/configuration/supported.js";
+import { spoil } from "../../fixtures/broken/spoiled-configuration.js";
+
+function check(at: string, value: unknown, command: Command): void {
+  const { configuration } = parseConfiguration(spoil(at, value), { file: "run.json" });
+  requireSupported(configuration, command);
+}
+
+const ALGORITHM = "compression.algorithms[0]";
+const PARAMS = `${ALGORITHM}.params`;
+
+describe("What exists is let through", () => {
+  for (const command of ["tune", "quantize", "evaluate"] as const) {
+    test(command, () => check("model.model_name", "a", command));
+  }
+  test("quantize takes MinMaxQuantization and no evaluation", () => {
+    check(ALGORITHM, { name: "MinMaxQuantization", params: { preset: "mixed" } }, "quantize");
+    check("engine.evaluation", undefined, "quantize");
+  });
+  test("evaluate takes no calibration, and whatever the compression is", () => {
+    check("engine.calibration", undefined, "evaluate");
+    check(ALGORITHM, { name: "DefaultQuantization" }, "evaluate");
+  });
+});
+
+const REFUSED: readonly [title: string, command: Command, at: string, value: unknown, message: string][] = [
+  [
+    "no calibration",
+    "tune",
+    "engine.calibration",
+    undefined,
+    "engine.calibration is missing, and tune needs it; add it to the configuration.",
+  ],
+  [
+    "no evaluation",
+    "evaluate",
+    "engine.evaluation",
+    undefined,
+    "engine.evaluation is missing, and evaluate needs it; add it to the configuration.",
+  ],
+  [
+    "no metric",
+    "tune",
+    "engine.metric",
+    undefined,
+    "engine.metric is missing, and tune needs it; add it to the configuration.",
+  ],
+  [
+    "tune with MinMaxQuantization",
+    "tune",
+    ALGORITHM,
+    { name: "MinMaxQuantization" },
+    `${ALGORITHM}.name is "MinMaxQuantization", which leaves nothing to tune; run quantize instead, or use TunableQuantization.`,
+  ],
+  [
+    "tune with DefaultQuantization",
+    "tune",
+    ALGORITHM,
+    { name: "DefaultQuantization" },
+    `${ALGORITHM}.name is "DefaultQuantization", which leaves nothing to tune; run quantize instead, or use TunableQuantization.`,
+  ],
+  [
+    "nothing in scope",
+    "tune",
+    PARAMS,
+    { tuning_scope: [] },
+    `${PARAMS}.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list "layer", "mode", "granularity" or "range_estimator".`,
+  ],
+];
+
+describe("What a command cannot use is refused", () => {
+  for (const [title, command, at, value, message] of REFUSED) {
+    test(title, () =>
+      assert.throws(() => check(at, value, command), { name: "ConfigurationError", message }),
+    );
+  }
+});
+
+test("a refusal carries the JSON path", () => {
+  assert.throws(() => check("compression.target_device", "GNA", "quantize"), {
+    path: "compression.target_device",
+    message:
+      'compression.target_device is "GNA", which this version does not offer yet; use "ANY" or "CPU", or remove it.',
+  });
+});
