@@ -56,18 +56,27 @@ export class Coordinator {
       const before = await this.#load(runId);
       const state = await this.#reduceAll(runId, before?.state, events);
       if (state === undefined) return undefined;
-      try {
-        const etag = state === before?.state ? before.etag : await this.#records.save(state, before?.etag);
+      const etag = await this.#saveChange(before, state);
+      if (etag !== undefined) {
         this.#saved.set(runId, { state, etag });
-        return await this.#carryOut(state, etag);
-      } catch (error) {
-        if (!(error instanceof PreconditionFailedError || error instanceof WriteConflictError)) throw error;
-        const stale = this.#saved.get(runId);
-        this.#saved.delete(runId);
-        await this.#load(runId, stale?.state);
+        return this.#carryOut(state, etag);
       }
+      this.#saved.delete(runId);
+      await this.#load(runId, before?.state);
     }
     throw new Error(`the state of run ${runId} was saved by others ${MAX_LOST_SAVES} times in a row`);
+  }
+
+  /** @returns the etag under which the state is stored; `undefined` if another coordinator has saved in between */
+  async #saveChange(before: SavedState | undefined, state: RunState): Promise<string | undefined> {
+    // An event can mean nothing to an outdated state and much to the one that another coordinator has saved.
+    if (state === before?.state) return (await this.#records.isCurrent(before)) ? before.etag : undefined;
+    try {
+      return await this.#records.save(state, before?.etag);
+    } catch (error) {
+      if (error instanceof PreconditionFailedError || error instanceof WriteConflictError) return undefined;
+      throw error;
+    }
   }
 
   async #reduceAll(

@@ -94,6 +94,11 @@ export class RunRecords {
     return { state: await this.#restore(request, document, earlier), etag: stored.etag };
   }
 
+  /** Whether nobody has saved another state since. */
+  async isCurrent({ state, etag }: SavedState): Promise<boolean> {
+    return (await this.#store.get(stateKey(state.request.runId)))?.etag === etag;
+  }
+
   /**
    * @param etag of the state that this one follows; `undefined` for a run's first
    * @throws PreconditionFailedError if another coordinator saved in between

@@ -1,0 +1,83 @@
+import type { MeasuredOutcome } from "./messages.js";
+import { countDuplicates } from "./records.js";
+import type { MeasuredTrial, RunState } from "./state.js";
+import { findReferences, type References, type Study } from "./study.js";
+
+/** A metric's value with its 95 % interval. */
+export interface MetricResult {
+  readonly name: string;
+  readonly value: number;
+  readonly samples: number;
+  readonly interval: readonly [number, number];
+}
+
+export interface IntegerKernelCount {
+  readonly quantized: number;
+  readonly integer: number;
+  readonly unfused: readonly { readonly name: string; readonly type: string; readonly reason: string }[];
+}
+
+export interface ModelResult {
+  readonly trial: number;
+  readonly metric: MetricResult;
+  /** Percent, relative to the float model. */
+  readonly accuracyLoss: number;
+  readonly latencyRatio: number | null;
+  readonly latencyNoise: number | null;
+  readonly latencyMs: number | null;
+  /** Of the quantized tensors: weights, and the activations of one sample. */
+  readonly bytes: number;
+  /** Of the model's files. */
+  readonly modelBytes: number | null;
+  readonly quantizedShare: MeasuredOutcome["quantizedShare"];
+  readonly integerKernels: IntegerKernelCount | null;
+  readonly loss: number;
+  readonly meetsTarget: boolean;
+  readonly validation: MetricResult | null;
+}
+
+/** `result.json` (interface.md, "Output folder"). */
+export interface RunResult {
+  readonly schemaVersion: 1;
+  readonly runId: string;
+  readonly seed: number;
+  readonly isa: string;
+  readonly onnxruntime: string;
+  readonly configurationHash: string;
+  readonly model: { readonly sha256: string; readonly bytes: number };
+  readonly session: { readonly graphOptimizationLevel: string; readonly intraOpNumThreads: number };
+  readonly float: {
+    readonly metric: MetricResult;
+    readonly latencyMs: number | null;
+    readonly bytes: number;
+    readonly validation: MetricResult | null;
+  };
+  readonly base: ModelResult | null;
+  readonly best: ModelResult | null;
+  readonly pareto: readonly {
+    readonly trial: number;
+    readonly metric: MetricResult;
+    readonly latencyRatio: number | null;
+    readonly bytes: number;
+  }[];
+  readonly trials: {
+    readonly asked: number;
+    readonly complete: number;
+    readonly pruned: number;
+    readonly failed: number;
+    readonly duplicates: number;
+    /** Evaluation samples that trials scored, and those that scoring every trial to its end would have taken. */
+    readonly samplesScored: number;
+    readonly samplesWithoutRace: number;
+  };
+  readonly stop: string | null;
+  readonly timing: {
+    readonly wallSeconds: number;
+    readonly statisticsSeconds: number;
+    readonly askSeconds: number;
+    readonly quantizeSeconds: number;
+    readonly sessionSeconds: number;
+    readonly inferenceSeconds: number;
+    readonly workers: number;
+  };
+}

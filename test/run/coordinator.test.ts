@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
+import { Coordinator } from "../../shared/run/coordinator.js";
+import { type Job, jobSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
+import { stateKey } from "../../shared/run/record-keys.js";
+import type { RunRequest } from "../../shared/run/request.js";
+import { DamagedRecordError, storeScores } from "../../shared/run/run-records.js";
+import type { RunState } from "../../shared/run/state.js";
+import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
+import type { ObjectStore, PutCondition } from "../../shared/storage/object-store.js";
+import { answerToyJob } from "./toy-model.js";
+import { type ToyRequestOptions, toyRequest, toyStudy } from "./toy-study.js";
+
+class Bench {
+  readonly jobs = new InProcessQueue({ kind: "standard", visibilityMilliseconds: 1_000_000 });
+  coordinator: Coordinator;
+  at = 0;
+
+  constructor(
+    readonly request: RunRequest,
+    readonly store: ObjectStore = new MemoryObjectStore(),
+  ) {
+    this.coordinator = this.newCoordinator();
+  }
+
+  newCoordinator(): Coordinator {
+    return new Coordinator({ store: this.store, jobs: this.jobs, study: toyStudy });
+  }
+
+  start(): Promise<RunState | undefined> {
+    return this.handle([this.event({ type: "RunRequested", request: this.request })]);
+  }
+
+  handle(events: readonly RunEvent[]): Promise<RunState | undefined> {
+    return this.coordinator.handle(this.request.runId, events);
+  }
+
+  event(event: { type: "RunRequested"; request: RunRequest } | { type: "Tick" | "RunResumed" }): RunEvent {
+    return { version: MESSAGE_VERSION, runId: this.request.runId, at: ++this.at, ...event };
+  }
+
+  async takeJobs(): Promise<readonly Job[]> {
+    const messages = await this.jobs.receive({ max: 1_000, waitMilliseconds: 0 });
+    for (const { receipt } of messages) await this.jobs.acknowledge(receipt);
+    return messages.map(({ body }) => jobSchema.parse(JSON.parse(body)));
+  }
+
+  async answer(job: Job): Promise<RunEvent> {
+    const report = answerToyJob(this.request, job, { worker: "w", isa: "isa", at: ++this.at });
+    if (report.type === "TrialReported") await storeScores(this.store, report);
+    return report;
+  }
+
+  /** Answers one job after the other; `before` each event there is the chance to disturb. */
+  async runToEnd(before: (step: number) => Promise<void> = async () => {}): Promise<RunState> {
+    let state = await this.start();
+    const open = [...(await this.takeJobs())];
+    for (let step = 0; open.length > 0; step++) {
+      await before(step);
+      state = await this.handle([await this.answer(open.shift()!)]);
+      open.push(...(await this.takeJobs()));
+    }
+    assert.ok(state);
+    return state;
+  }
+}
+
+const optionsArbitrary: fc.Arbitrary<ToyRequestOptions> = fc.record({
+  seed: fc.nat(1_000),
+  groups: fc.integer({ min: 2, max: 5 }),
+  maxTrials: fc.integer({ min: 1, max: 80 }),
+  parallel: fc.integer({ min: 1, max: 6 }),
+  shards: fc.integer({ min: 1, max: 3 }),
+});
+
+describe("coordinator", () => {
+  test("the state read back from the store equals the state in memory, at any step", async () => {
+    await fc.assert(
+      fc.asyncProperty(optionsArbitrary, async (options) => {
+        const bench = new Bench(toyRequest(options));
+        const compare = async (): Promise<void> => {
+          const fresh = await bench.newCoordinator().read("toy");
+          const known = await bench.coordinator.read("toy");
+          assert.deepEqual(withoutMarks(fresh), withoutMarks(known));
+        };
+        await bench.runToEnd(async (step) => {
+          if (step % 7 === 0) await compare();
+        });
+        await compare();
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  test("a coordinator replaced before every event ends the run the same way", async () => {
+    await fc.assert(
+      fc.asyncProperty(optionsArbitrary, async (options) => {
+        const undisturbed = await new Bench(toyRequest(options)).runToEnd();
+        const bench = new Bench(toyRequest(options));
+        const state = await bench.runToEnd(async () => {
+          bench.coordinator = bench.newCoordinator();
+          // What the last one sent is not known to have been sent, so it is sent again, under the same number.
+          await bench.handle([bench.event({ type: "Tick" })]);
+          await bench.takeJobs();
+          bench.at--;
+        });
+        assert.deepEqual(state.finished, undisturbed.finished);
+        assert.equal(state.phase, "done");
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  test("two coordinators that both hold the run lose nothing", async () => {
+    const bench = new Bench(toyRequest({ maxTrials: 30, parallel: 4 }));
+    const others = [bench.coordinator, bench.newCoordinator()];
+    const state = await bench.runToEnd(async (step) => {
+      bench.coordinator = others[step % 2]!;
+    });
+    assert.deepEqual(
+      state.finished.map(({ number }) => number).sort((a, b) => a - b),
+      [...Array(31).keys()],
+    );
+  });
+
+  test("a batch of events is saved once", async () => {
+    const store = new CountingStore();
+    const bench = new Bench(toyRequest({ parallel: 6, maxTrials: 12 }), store);
+    await bench.start();
+    const [statistics] = await bench.takeJobs();
+    await bench.handle([await bench.answer(statistics!)]);
+    const references = await Promise.all((await bench.takeJobs()).map((job) => bench.answer(job)));
+    store.stateSaves = 0;
+    await bench.handle(references);
+    assert.equal(store.stateSaves, 1);
+    assert.equal((await bench.takeJobs()).length, 6);
+  });
+
+  test("an event that changes nothing is not saved", async () => {
+    const store = new CountingStore();
+    const bench = new Bench(toyRequest(), store);
+    await bench.start();
+    store.stateSaves = 0;
+    await bench.handle([bench.event({ type: "Tick" })]);
+    assert.equal(store.stateSaves, 0);
+  });
+
+  test("jobs are sent only after the state that asks for them was saved", async () => {
+    const store = new CountingStore();
+    const bench = new Bench(toyRequest(), store);
+    store.failStateSaves = true;
+    await assert.rejects(bench.start(), /refused/);
+    assert.deepEqual(await bench.takeJobs(), []);
+    store.failStateSaves = false;
+    await bench.start();
+    assert.equal((await bench.takeJobs()).length, 1);
+  });
+
+  test("jobs that could not be sent are sent with the next event", async () => {
+    const bench = new Bench(toyRequest());
+    const { jobs } = bench;
+    const send = jobs.send.bind(jobs);
+    jobs.send = async () => {
+      throw new Error("the queue is down");
+    };
+    await assert.rejects(bench.start(), /the queue is down/);
+    jobs.send = send;
+    await bench.handle([bench.event({ type: "Tick" })]);
+    assert.equal((await bench.takeJobs()).length, 1);
+  });
+
+  test("what concerns no run that was requested changes nothing", async () => {
+    const bench = new Bench(toyRequest());
+    assert.equal(await bench.handle([bench.event({ type: "Tick" })]), undefined);
+    assert.equal(await bench.store.get(stateKey("toy")), undefined);
+  });
+
+  test("a second request under a run's id does not replace the first", async () => {
+    const bench = new Bench(toyRequest({ seed: 1 }));
+    await bench.start();
+    const other = bench.newCoordinator();
+    const request = toyRequest({ seed: 2 });
+    const event = { version: MESSAGE_VERSION, type: "RunRequested", runId: "toy", at: 5, request } as const;
+    assert.equal((await other.handle("toy", [event]))?.request.seed, 1);
+  });
+
+  test("a damaged state is reported with its key", async () => {
+    const bench = new Bench(toyRequest());
+    await bench.start();
+    await bench.store.put(stateKey("toy"), Buffer.from("{"));
+    await assert.rejects(bench.newCoordinator().read("toy"), DamagedRecordError);
+    await bench.store.put(stateKey("toy"), Buffer.from('{"version":1}'));
+    await assert.rejects(bench.newCoordinator().read("toy"), /runs\/toy\/state\.json/);
+  });
+});
+
+/** That something was sent or sealed is saved with the next event, so the store may not know it yet. */
+function withoutMarks(state: RunState | undefined) {
+  assert.ok(state);
+  const json = JSON.stringify({ ...state, sealedSegments: 0 }, (key, value) =>
+    key === "sent" ? undefined : value,
+  );
+  return JSON.parse(json) as unknown;
+}
+
+class CountingStore extends MemoryObjectStore {
+  stateSaves = 0;
+  failStateSaves = false;
+
+  override async put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {
+    if (key === stateKey("toy")) {
+      if (this.failStateSaves) throw new Error("refused");
+      this.stateSaves++;
+    }
+    return super.put(key, body, condition);
+  }
+}
