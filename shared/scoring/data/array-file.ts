@@ -45,6 +45,9 @@ export interface ArrayRequest {
 export async function readArray({ file, rows, name }: ArrayRequest): Promise<SourceArray> {
   const hash = file.lastIndexOf("#");
   const archive = hash < 0 ? undefined : file.slice(0, hash);
+  if (archive === undefined && file.endsWith(".npz")) {
+    throw new DataError(`${name} is an archive of arrays; name one of them as file.npz#key.`);
+  }
   const array =
     archive === undefined
       ? await readNpyFile(file, rows, name)

@@ -65,7 +65,10 @@ async function readBounded(file: string, name: string): Promise<Uint8Array> {
   try {
     const handle = await open(file, "r");
     try {
-      const { size } = await handle.stat();
+      const status = await handle.stat();
+      if (!status.isFile())
+        throw new DataError(`${name} is not a file; give the path of a .npy or text file.`);
+      const { size } = status;
       if (size > LARGEST_TEXT_BYTES) {
         throw new DataError(
           `${name} has ${size} bytes, but a text file has at most ${LARGEST_TEXT_BYTES}; use an array.`,

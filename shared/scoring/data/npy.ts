@@ -83,7 +83,9 @@ function dimensions(text: string, name: string): readonly number[] {
     .filter((axis) => axis !== "")
     .map(Number);
   if (shape.length === 0) {
-    throw new DataError(`${name} holds a single number without axes; its first axis must count samples.`);
+    throw new DataError(
+      `${name} holds a single number, but the first axis must count samples; save an array.`,
+    );
   }
   if (shape.length > MOST_AXES || shape.some((axis) => !Number.isSafeInteger(axis))) {
     throw new DataError(`${name} has a shape that no array can have; write it anew with numpy.save.`);

@@ -33,9 +33,14 @@ export function extractFromNpz(archive: Uint8Array, key: string, name: string): 
         if (entry.name !== wanted) return false;
         if (declared >= 0) throw new DataError(`${name} holds ${key} twice; write it anew with numpy.savez.`);
         declared = entry.originalSize;
-        if (declared > LARGEST_ARCHIVE_BYTES || declared > entry.size * LARGEST_RATIO + LARGEST_RATIO) {
+        if (declared > LARGEST_ARCHIVE_BYTES) {
           throw new DataError(
-            `${name} unpacks ${key} from ${entry.size} to ${declared} bytes, but at most ${LARGEST_ARCHIVE_BYTES} are allowed; save the array with numpy.save, which is read by rows.`,
+            `${name} unpacks to ${declared} bytes, but at most ${LARGEST_ARCHIVE_BYTES} are allowed; save the array with numpy.save, which is read by rows.`,
+          );
+        }
+        if (declared > (entry.size + 1) * LARGEST_RATIO) {
+          throw new DataError(
+            `${name} claims to unpack ${entry.size} bytes to ${declared}, which no archive can; write it anew with numpy.savez.`,
           );
         }
         return true;
