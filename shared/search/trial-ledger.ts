@@ -1,4 +1,5 @@
 import { type Codes, codesKey, type EncodedSpace, encodeConfiguration } from "./encoding.js";
+import { compareTrials } from "./ranking.js";
 import type { FinishedTrial } from "./sampler.js";
 import type { Configuration } from "./space.js";
 
@@ -15,6 +16,7 @@ export interface LedgerEntry {
  */
 export class TrialLedger {
   readonly #finished: LedgerEntry[] = [];
+  readonly #ranked: LedgerEntry[] = [];
   readonly #finishedNumbers = new Set<number>();
   readonly #running = new Map<number, Codes>();
   readonly #uses = new Map<string, number>();
@@ -23,6 +25,11 @@ export class TrialLedger {
 
   get finished(): readonly LedgerEntry[] {
     return this.#finished;
+  }
+
+  /** The finished trials, best first (`compareTrials`). */
+  get ranked(): readonly LedgerEntry[] {
+    return this.#ranked;
   }
 
   /** Configurations handed out and not yet ended, by ascending trial number. */
@@ -62,11 +69,8 @@ export class TrialLedger {
     }
     this.#use(entry.codes, 1);
     this.#finishedNumbers.add(trial.number);
-    let position = this.#finished.length;
-    while (position > 0 && this.#finished[position - 1]!.trial.number > trial.number) {
-      position--;
-    }
-    this.#finished.splice(position, 0, entry);
+    insert(this.#finished, entry, (a, b) => a.trial.number - b.trial.number);
+    insert(this.#ranked, entry, (a, b) => compareTrials(a.trial, b.trial));
     return entry;
   }
 
@@ -79,4 +83,23 @@ export class TrialLedger {
       this.#uses.set(key, uses);
     }
   }
+}
+
+/** Inserts into a sorted array; new entries mostly belong near the end of one by number. */
+function insert(
+  sorted: LedgerEntry[],
+  entry: LedgerEntry,
+  compare: (a: LedgerEntry, b: LedgerEntry) => number,
+): void {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compare(sorted[middle]!, entry) < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  sorted.splice(low, 0, entry);
 }

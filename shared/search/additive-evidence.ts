@@ -1,0 +1,175 @@
+import { EffectsModel, initialRelevance, type Relevance, sumEffects } from "./effects-model.js";
+import type { Codes, EncodedSpace } from "./encoding.js";
+import type { RandomStream } from "./random.js";
+import type { FinishedTrial } from "./sampler.js";
+import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
+
+/** Steps of relevance estimation at every refit. */
+const RELEVANCE_STEPS = 4;
+/** Outcomes this many scaled absolute deviations above the median say no more than "bad". */
+const OUTLIER_DEVIATIONS = 3;
+const NORMAL_CONSISTENCY = 1.4826;
+const CENSORING_ROUNDS = 3;
+
+/** Observations that a model keeps, so that one refit stays near 100 ms whatever the size of the space. */
+function capacity(encoded: EncodedSpace): number {
+  return Math.min(400, Math.max(128, Math.floor(Math.sqrt(1e7 / Math.max(1, encoded.size)))));
+}
+
+/** The number of trials at which relevance was last estimated: every 8 trials early on, every 64 in the end. */
+function lastRefit(trials: number): number {
+  const step = trials < 64 ? 8 : trials < 256 ? 16 : 64;
+  return trials - (trials % step);
+}
+
+/** An outcome of a trial that is modelled, smaller being better. */
+export interface Outcome {
+  readonly of: (trial: FinishedTrial) => number | undefined;
+  /** Outcomes at or below this are only known to be so. */
+  readonly censoredAt?: number;
+}
+
+/** One draw of what every choice adds to an outcome. */
+export interface DrawnEffects {
+  /** In units of `scale`; one a choice, all choices in one row, and last the intercept. */
+  readonly effects: Float64Array;
+  readonly location: number;
+  readonly scale: number;
+}
+
+/**
+ * Additive evidence on one outcome: an {@link EffectsModel} of the finished trials.
+ *
+ * What it holds is a function of the ledger alone. Relevance comes from the trials up to the last refit by number;
+ * later trials only add observations, at a cost of n² each.
+ */
+export class AdditiveEvidence {
+  readonly #ledger: TrialLedger;
+  readonly #outcome: Outcome;
+  #model: EffectsModel;
+  #base: readonly LedgerEntry[] = [];
+  #entries: LedgerEntry[] = [];
+
+  constructor(ledger: TrialLedger, outcome: Outcome) {
+    this.#ledger = ledger;
+    this.#outcome = outcome;
+    this.#model = new EffectsModel(ledger.encoded, initialRelevance(ledger.encoded));
+  }
+
+  /** Which parameters matter to the outcome, from what has finished so far. */
+  get relevance(): Relevance {
+    this.#refresh();
+    return this.#model.relevance;
+  }
+
+  /**
+   * @param temperature 0 for the mean, 1 for a draw from the posterior
+   * @param running are taken to bring what the mean foretells: that leaves the mean alone and narrows the posterior
+   */
+  draw(random: RandomStream, temperature: number, running: readonly Codes[]): DrawnEffects {
+    this.#refresh();
+    const { outcomes, location, scale } = this.#outcomes(this.#entries);
+    const effects = this.#model.effects(outcomes);
+    if (temperature > 0) {
+      const observed = this.#model.size;
+      for (const codes of running) {
+        this.#model.append(codes);
+      }
+      const deviation = this.#model.deviation(random, temperature);
+      this.#model.truncate(observed);
+      for (let k = 0; k < effects.length; k++) {
+        effects[k]! += deviation[k]!;
+      }
+    }
+    return { effects, location, scale };
+  }
+
+  #refresh(): void {
+    const { finished, ranked, encoded } = this.#ledger;
+    const refit = lastRefit(finished.length);
+    const limit = capacity(encoded);
+    const base = refit <= limit ? finished.slice(0, refit) : best(ranked, finished[refit - 1]!, limit);
+    if (!sameEntries(base, this.#base)) {
+      this.#refit(base);
+    }
+    const recent = finished.slice(refit);
+    let kept = base.length;
+    while (kept < this.#entries.length && this.#entries[kept] === recent[kept - base.length]) {
+      kept++;
+    }
+    this.#model.truncate(kept);
+    this.#entries.length = kept;
+    for (const entry of recent.slice(kept - base.length)) {
+      this.#model.append(entry.codes);
+      this.#entries.push(entry);
+    }
+  }
+
+  #refit(base: readonly LedgerEntry[]): void {
+    const { encoded } = this.#ledger;
+    let relevance = initialRelevance(encoded);
+    for (let step = 0; ; step++) {
+      this.#model = new EffectsModel(encoded, relevance);
+      for (const { codes } of base) {
+        this.#model.append(codes);
+      }
+      if (step === RELEVANCE_STEPS || base.length === 0) {
+        break;
+      }
+      relevance = this.#model.reestimate(this.#outcomes(base).outcomes);
+    }
+    this.#base = base;
+    this.#entries = [...base];
+  }
+
+  /** Outcomes with outliers pulled in, centred and scaled; a failed trial has the worst. */
+  #outcomes(entries: readonly LedgerEntry[]): { outcomes: Float64Array; location: number; scale: number } {
+    const raw = entries.map(({ trial }) => (trial.state === "failed" ? undefined : this.#outcome.of(trial)));
+    const sorted = Float64Array.from(raw.filter((value) => value !== undefined)).sort();
+    if (sorted.length === 0) {
+      return { outcomes: new Float64Array(entries.length), location: 0, scale: 1 };
+    }
+    const median = sorted[sorted.length >> 1]!;
+    const deviations = sorted.map((value) => Math.abs(value - median)).sort();
+    const spread = NORMAL_CONSISTENCY * deviations[deviations.length >> 1]!;
+    const ceiling = spread > 0 ? median + OUTLIER_DEVIATIONS * spread : Number.POSITIVE_INFINITY;
+    const worst = Math.min(ceiling, sorted.at(-1)!);
+    const values = Float64Array.from(raw, (value) => Math.min(value ?? worst, ceiling));
+    const location = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const variance = values.reduce((sum, value) => sum + (value - location) ** 2, 0) / values.length;
+    const scale = variance > 0 ? Math.sqrt(variance) : 1;
+    const outcomes = values.map((value) => (value - location) / scale);
+    if (this.#outcome.censoredAt !== undefined && this.#model.size === entries.length) {
+      this.#imputeCensored(entries, outcomes, (this.#outcome.censoredAt - location) / scale);
+    }
+    return { outcomes, location, scale };
+  }
+
+  /** Puts what the model foretells in place of outcomes that are only known to lie at or below the bound. */
+  #imputeCensored(entries: readonly LedgerEntry[], outcomes: Float64Array, bound: number): void {
+    const censored = outcomes.map((value) => (value <= bound ? 1 : 0));
+    for (let round = 0; round < CENSORING_ROUNDS; round++) {
+      const effects = this.#model.effects(outcomes);
+      for (const [i, { codes }] of entries.entries()) {
+        if (censored[i] === 1) {
+          outcomes[i] = Math.min(bound, sumEffects(this.#ledger.encoded, effects, codes));
+        }
+      }
+    }
+  }
+}
+
+/** The best entries among those up to `last` by number, in the order of their numbers. */
+function best(ranked: readonly LedgerEntry[], last: LedgerEntry, limit: number): readonly LedgerEntry[] {
+  const chosen: LedgerEntry[] = [];
+  for (const entry of ranked) {
+    if (entry.trial.number <= last.trial.number && chosen.push(entry) === limit) {
+      break;
+    }
+  }
+  return chosen.sort((a, b) => a.trial.number - b.trial.number);
+}
+
+function sameEntries(a: readonly LedgerEntry[], b: readonly LedgerEntry[]): boolean {
+  return a.length === b.length && a.every((entry, i) => entry === b[i]);
+}
