@@ -117,7 +117,12 @@ export function requireElementType(input: ModelPort, name: string): ElementType 
 }
 
 /** Compares everything but the first axis, which counts samples; an empty shape is one the model does not state. */
-export function requireShape(shape: readonly number[], input: ModelPort, name: string): void {
+export function requireShape(
+  shape: readonly number[],
+  input: ModelPort,
+  name: string,
+  remedy = "reshape the array",
+): void {
   if (input.shape.length === 0) return;
   const fits =
     shape.length === input.shape.length &&
@@ -127,7 +132,7 @@ export function requireShape(shape: readonly number[], input: ModelPort, name: s
     position === 0 ? "samples" : isFixed(axis) ? axis : "any",
   );
   throw new DataError(
-    `${name} has shape [${shape.join(", ")}], but the model takes [${expected.join(", ")}]; reshape the array.`,
+    `${name} has shape [${shape.join(", ")}], but the model takes [${expected.join(", ")}]; ${remedy}.`,
   );
 }
 

@@ -44,7 +44,7 @@ export async function loadImages(
     scale: 1,
   };
   const geometry = geometryFor(preprocessing, input, `${path}.preprocess`);
-  requireShape([files.length, ...sampleShape(geometry)], input, name);
+  requireShape([files.length, ...sampleShape(geometry)], input, name, "correct preprocess");
   requireChannelValues(preprocessing, `${path}.preprocess`);
   const cuts = new CutCache(files, geometry, options.cacheBytes ?? LARGEST_CACHE_BYTES);
   return {
