@@ -105,7 +105,7 @@ const dataSection = section({
   images: path().optional().describe("Folder of images, instead of inputs, for a model with one input."),
   preprocess: preprocess.optional().describe("How images become samples."),
   labels,
-}).describe("Samples: either inputs or images.");
+});
 
 /** One of the sections `calibration`, `evaluation` and `validation`. */
 export type DataSection = z.output<typeof dataSection>;

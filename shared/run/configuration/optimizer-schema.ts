@@ -73,7 +73,7 @@ const params = section(
       .describe("Best within accuracy_loss, POT's loss formula, or the whole front of accuracy and latency."),
     minimize: oneOf(["latency", "size"])
       .default("latency")
-      .describe("What is made small within the accuracy bound; size is the bytes of the weighted tensors."),
+      .describe("What is made small within the accuracy bound; size is the bytes of the quantized tensors."),
     race: oneOf(["on", "off"])
       .default("on")
       .describe("Stop hopeless trials before they have seen every sample."),

@@ -156,5 +156,6 @@ export function fixed<
       error: (issue) => `is ${shown(issue.input)}, but can only be ${listed(values)}: ${reason}`,
     })
     .transform((): undefined => undefined)
-    .optional();
+    .optional()
+    .describe("Only in files made for POT: this is what happens anyway.");
 }
