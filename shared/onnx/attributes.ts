@@ -29,6 +29,28 @@ export function stringAttribute(node: NodeProto, name: string, fallback: string)
   return attribute === undefined ? fallback : Buffer.from(attribute.s).toString("utf8");
 }
 
+export type AttributeValue = number | string | boolean | readonly number[];
+
+/** Whether the node has the attribute with this value; a boolean stands for 0 or 1, as in ONNX. */
+export function attributeEquals(node: NodeProto, name: string, value: AttributeValue): boolean {
+  const attribute = find(node, name);
+  if (attribute === undefined) return false;
+  switch (attribute.type) {
+    case AttributeType.INT:
+      return Number(attribute.i) === Number(value);
+    case AttributeType.FLOAT:
+      return attribute.f === Math.fround(Number(value));
+    case AttributeType.STRING:
+      return Buffer.from(attribute.s).toString("utf8") === value;
+    case AttributeType.INTS:
+      return Array.isArray(value) && attribute.ints.map(Number).join() === value.join();
+    case AttributeType.FLOATS:
+      return Array.isArray(value) && attribute.floats.join() === value.map(Math.fround).join();
+    default:
+      return false;
+  }
+}
+
 export function makeIntAttribute(name: string, value: number): AttributeProto {
   return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
 }

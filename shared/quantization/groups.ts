@@ -23,6 +23,7 @@ export interface WeightQuantizer {
   readonly id: string;
   readonly ops: readonly string[];
   readonly channelAxis: number | undefined;
+  readonly unifiedZeroPoint: boolean;
 }
 
 /**
@@ -130,12 +131,13 @@ function weightQuantizers(ops: ReadonlyMap<string, QuantizableOp>): Map<string, 
   const weights = new Map<string, WeightQuantizer>();
   for (const { key, weight } of ops.values()) {
     if (weight === undefined) continue;
-    const { initializer: id, channelAxis } = weight;
+    const { initializer: id, channelAxis, unifiedZeroPoint } = weight;
     const other = weights.get(id);
     weights.set(id, {
       id,
       ops: [...(other?.ops ?? []), key],
       channelAxis: other === undefined || other.channelAxis === channelAxis ? channelAxis : undefined,
+      unifiedZeroPoint: unifiedZeroPoint || (other?.unifiedZeroPoint ?? false),
     });
   }
   return weights;

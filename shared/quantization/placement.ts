@@ -36,11 +36,8 @@ function padsWithZero(node: NodeProto, view: OperandView): boolean {
   const value = node.input[2] ?? "";
   if (value === "") return true;
   const tensor = view.index.initializers.get(value);
-  return (
-    tensor !== undefined &&
-    tensor.rawData.every((byte) => byte === 0) &&
-    tensor.floatData.every((x) => x === 0)
-  );
+  if (tensor === undefined) return false;
+  return tensor.rawData.every((byte) => byte === 0) && tensor.floatData.every((x) => x === 0);
 }
 
 class Reach {

@@ -153,13 +153,13 @@ class Rewriter {
 
   #weightCodes(initializer: string, inputScale: number, bias: Float32Array | undefined): WeightCodes {
     const plan = this.plan.weights.get(initializer)!;
-    const axis = this.layout.weights.get(initializer)!.channelAxis;
-    const cached = this.weights.get(initializer, axis, plan);
+    const quantizer = this.layout.weights.get(initializer)!;
+    const cached = this.weights.get(quantizer, plan);
     if (bias === undefined) return cached;
     const smallest = smallestWeightScales(bias, inputScale);
     const needed = cached.channels.length === 1 ? [Math.max(...smallest)] : smallest;
     const fits = cached.channels.every(({ scale }, c) => scale >= needed[c]!);
-    return fits ? cached : this.weights.make(initializer, axis, plan, needed);
+    return fits ? cached : this.weights.make(quantizer, plan, needed);
   }
 
   /** One DequantizeLinear for a constant, unless its ops need different scales. */

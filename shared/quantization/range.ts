@@ -50,16 +50,42 @@ export function symmetricActivationRange(min: number, magnitude: number, bits: n
  * becomes zero, because QuantizeLinear rounds the zero point to a code.
  */
 export function asymmetricRange(min: number, max: number, bits: number): Range {
+  const range = aroundZero(min, max);
+  return withZeroAt(roundHalfEven(zeroPosition(range, bits)), range, bits);
+}
+
+/** Widened where it is degenerate, and so far that it holds zero. */
+function aroundZero(min: number, max: number): Range {
   const degenerate = max - min <= ASYMMETRIC_FLOOR;
-  const low = Math.min(degenerate ? min - ASYMMETRIC_FLOOR : min, 0);
-  const high = Math.max(degenerate ? max + ASYMMETRIC_FLOOR : max, 0);
+  return {
+    low: Math.min(degenerate ? min - ASYMMETRIC_FLOOR : min, 0),
+    high: Math.max(degenerate ? max + ASYMMETRIC_FLOOR : max, 0),
+  };
+}
+
+/** Where zero lies among the codes 0 to 2^bits - 1, before rounding. */
+function zeroPosition({ low, high }: Range, bits: number): number {
+  return (-low * (2 ** bits - 1)) / (high - low);
+}
+
+/** The range with one end moved so that zero falls on the given code. */
+function withZeroAt(zero: number, { low, high }: Range, bits: number): Range {
   const top = 2 ** bits - 1;
-  const zero = roundHalfEven((-low * top) / (high - low));
   if (zero === 0) return { low: 0, high };
   if (zero === top) return { low, high: 0 };
   const movedLow = (zero / (zero - top)) * high;
   const movedHigh = ((zero - top) / zero) * low;
   return high - movedLow > movedHigh - low ? { low: movedLow, high } : { low, high: movedHigh };
+}
+
+/**
+ * Asymmetric ranges of several channels around one zero point: the mean of the channels' own, each channel's range then
+ * moved outwards at one end to fit it (reference section 4.6, Unified zero point).
+ */
+export function unifiedZeroPointRanges(ranges: readonly Range[], bits: number): Range[] {
+  const wide = ranges.map(({ low, high }) => aroundZero(low, high));
+  const zero = roundHalfEven(wide.reduce((sum, range) => sum + zeroPosition(range, bits), 0) / wide.length);
+  return wide.map((range) => withZeroAt(zero, range, bits));
 }
 
 /** The activation range of a mode from a tensor's aggregated smallest and largest value (or magnitude). */

@@ -1,5 +1,6 @@
 import type { GraphIndex } from "../onnx/graph-index.js";
 import { dimensions, floatValues } from "../onnx/tensor.js";
+import type { WeightQuantizer } from "./groups.js";
 import type { TensorPlan } from "./plan.js";
 import { channelView, quantizeWeights, type WeightCodes } from "./weight-codes.js";
 
@@ -9,11 +10,11 @@ export class WeightCache {
 
   constructor(private readonly index: GraphIndex) {}
 
-  get(initializer: string, axis: number | undefined, plan: TensorPlan): WeightCodes {
-    const key = `${initializer} ${JSON.stringify(plan)}`;
+  get(quantizer: WeightQuantizer, plan: TensorPlan): WeightCodes {
+    const key = `${quantizer.id} ${JSON.stringify(plan)}`;
     let codes = this.#codes.get(key);
     if (codes === undefined) {
-      codes = this.make(initializer, axis, plan);
+      codes = this.make(quantizer, plan);
       this.#codes.set(key, codes);
     }
     return codes;
@@ -21,13 +22,13 @@ export class WeightCache {
 
   /** Quantizes a constant afresh, with scales that are no smaller than given. */
   make(
-    initializer: string,
-    axis: number | undefined,
+    { id, channelAxis, unifiedZeroPoint }: WeightQuantizer,
     plan: TensorPlan,
     smallestScales?: readonly number[],
   ): WeightCodes {
-    const tensor = this.index.initializers.get(initializer)!;
-    const along = plan.granularity === "perchannel" ? axis : undefined;
-    return quantizeWeights(channelView(floatValues(tensor), dimensions(tensor), along), plan, smallestScales);
+    const tensor = this.index.initializers.get(id)!;
+    const axis = plan.granularity === "perchannel" ? channelAxis : undefined;
+    const view = channelView(floatValues(tensor), dimensions(tensor), axis);
+    return quantizeWeights(view, plan, unifiedZeroPoint, smallestScales);
   }
 }

@@ -1,7 +1,7 @@
 import { quantileOfSorted } from "../statistics/quantile.js";
 import { type Affine, narrowSignedAffine, quantize, unsignedAffine } from "./affine.js";
 import type { TensorPlan } from "./plan.js";
-import { asymmetricRange, type Range, symmetricWeightRanges } from "./range.js";
+import { asymmetricRange, type Range, symmetricWeightRanges, unifiedZeroPointRanges } from "./range.js";
 import type { SideEstimator } from "./range-estimator.js";
 
 /** A quantized constant: codes in the tensor's own layout, one scale and zero point a channel (or one in all). */
@@ -36,15 +36,17 @@ export function channelView(
  * Quantizes a constant: narrow signed codes around zero in symmetric mode, unsigned codes with a zero point a
  * channel in asymmetric mode (reference sections 4.5 and 4.6).
  *
+ * @param unifiedZeroPoint all channels share one zero point
  * @param smallestScales scales may not be below these, one a channel: so that a bias, whose scale is the product of
  * the input's and the weights', fits into 32 bits
  */
 export function quantizeWeights(
   view: ChannelView,
   plan: TensorPlan,
+  unifiedZeroPoint = false,
   smallestScales?: readonly number[],
 ): WeightCodes {
-  const ranges = weightRanges(view, plan);
+  const ranges = weightRanges(view, plan, unifiedZeroPoint);
   const symmetric = plan.mode === "symmetric";
   const channels = ranges.map((range, c) => {
     const affine = symmetric ? narrowSignedAffine(range, plan.bits) : unsignedAffine(range, plan.bits);
@@ -62,11 +64,15 @@ export function quantizeWeights(
 }
 
 /** The range of each channel under a plan's estimator. */
-export function weightRanges(view: ChannelView, plan: TensorPlan): Range[] {
+export function weightRanges(view: ChannelView, plan: TensorPlan, unifiedZeroPoint = false): Range[] {
   const high = estimate(view, plan.estimator.max, "max");
   if (plan.mode === "symmetric") return symmetricWeightRanges(high).map((range) => clip(range, plan));
   const low = plan.estimator.min === undefined ? high : estimate(view, plan.estimator.min, "min");
-  return high.map((max, c) => clip(asymmetricRange(low[c]!, max, plan.bits), plan));
+  const seen = high.map((max, c) => ({ low: low[c]!, high: max }));
+  const ranges = unifiedZeroPoint
+    ? unifiedZeroPointRanges(seen, plan.bits)
+    : seen.map((range) => asymmetricRange(range.low, range.high, plan.bits));
+  return ranges.map((range) => clip(range, plan));
 }
 
 /** Clipping comes after the range is made (reference section 4.6); a symmetric one stays symmetric around zero. */

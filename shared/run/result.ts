@@ -1,7 +1,4 @@
 import type { MeasuredOutcome } from "./messages.js";
-import { countDuplicates } from "./records.js";
-import type { MeasuredTrial, RunState } from "./state.js";
-import { findReferences, type References, type Study } from "./study.js";
 
 /** A metric's value with its 95 % interval. */
 export interface MetricResult {

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { ValueInfoProtoSchema } from "onnx-buf";
-import type { InferenceSession } from "onnxruntime-node";
 import { ModelError } from "../errors.js";
 import { nestedGraphs } from "../onnx/attributes.js";
 import { decodeModel, type Model } from "../onnx/codec.js";
@@ -13,7 +12,7 @@ import { loadExternalData } from "../onnx/external-data.js";
 import { liftOpset } from "../onnx/opset.js";
 import { refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
 import type { TensorInfo } from "../quantization/quantizable-ops.js";
-import { openSession } from "./session.js";
+import { openSession, type PortInfo, portsOf } from "./session.js";
 
 /** A larger file cannot be one protobuf message. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
@@ -25,19 +24,14 @@ const PER_CHANNEL_OPSET = 13;
 export interface PreparedModel {
   readonly model: Model;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  readonly inputs: readonly InputInfo[];
+  readonly inputs: readonly PortInfo[];
+  readonly outputs: readonly PortInfo[];
   /** SHA-256 of the model file, and of its external data where there are any. */
   readonly sha256: string;
   /** Size of the model file and its external data. */
   readonly bytes: number;
   /** Whether the tensors came from external files; the quantized model's go there too. */
   readonly external: boolean;
-}
-
-export interface InputInfo {
-  readonly name: string;
-  readonly type: string;
-  readonly shape: readonly (number | string)[];
 }
 
 /**
@@ -120,7 +114,7 @@ function dropUnusedDomains(model: Model): void {
 }
 
 /** Lets ONNX Runtime infer every tensor's type, by asking for all of them as outputs. */
-async function inferTypes(model: Model): Promise<Pick<PreparedModel, "tensors" | "inputs">> {
+async function inferTypes(model: Model): Promise<Pick<PreparedModel, "tensors" | "inputs" | "outputs">> {
   const { graph } = model;
   const outputs = new Set(graph.output.map(({ name }) => name));
   const hidden = graph.node
@@ -133,16 +127,14 @@ async function inferTypes(model: Model): Promise<Pick<PreparedModel, "tensors" |
   });
   const session = await openSession(revealing, { graphOptimizationLevel: "disabled", intraOpNumThreads: 1 });
   try {
-    const inputs = session.inputMetadata.map(tensorInfo);
-    const tensors = [...inputs, ...session.outputMetadata.map(tensorInfo)];
-    return { inputs, tensors: new Map(tensors.map((info) => [info.name, info])) };
+    const { inputs, outputs: made } = portsOf(session);
+    const tensors = [...inputs, ...made];
+    return {
+      inputs,
+      outputs: made.filter(({ name }) => outputs.has(name)),
+      tensors: new Map(tensors.map((info) => [info.name, info])),
+    };
   } finally {
     await session.release();
   }
-}
-
-function tensorInfo(metadata: InferenceSession.ValueMetadata): InputInfo {
-  return metadata.isTensor
-    ? { name: metadata.name, type: metadata.type, shape: metadata.shape }
-    : { name: metadata.name, type: "not a tensor", shape: [] };
 }

@@ -4,7 +4,7 @@ import {
   StringStringEntryProtoSchema,
   type TensorProto,
 } from "onnx-buf";
-import { InferenceSession } from "onnxruntime-node";
+import { env, InferenceSession } from "onnxruntime-node";
 import { ModelError } from "../errors.js";
 import { encodeModel, type Model } from "../onnx/codec.js";
 import { edited } from "../onnx/edited.js";
@@ -15,12 +15,17 @@ const BESIDE_MESSAGE_BYTES = 4096;
 /** Errors only: warnings of the runtime say nothing that a user could act on. */
 const LOG_ERRORS = 3;
 
-export type OptimizationLevel = "disabled" | "basic" | "extended" | "all";
+export type OptimizationLevel = "disabled" | "basic" | "extended" | "layout" | "all";
 
 /** The session options that a model is deployed with (interface.md, `engine.session`). */
 export interface SessionSettings {
   readonly graphOptimizationLevel: OptimizationLevel;
   readonly intraOpNumThreads: number;
+}
+
+/** The version of ONNX Runtime that computes everything; part of results and cache keys. */
+export function onnxruntimeVersion(): string {
+  return env.versions.node ?? env.versions.common;
 }
 
 /** How statistics and scores are computed unless the user says otherwise. */
@@ -52,6 +57,27 @@ export async function openSession(
   } catch (cause) {
     throw new ModelError(`ONNX Runtime cannot load the model: ${firstLine(cause)}`, { cause });
   }
+}
+
+/** An input or output of a model; dynamic dimensions are names. */
+export interface PortInfo {
+  readonly name: string;
+  readonly type: string;
+  readonly shape: readonly (number | string)[];
+}
+
+export function portsOf(session: InferenceSession): {
+  readonly inputs: readonly PortInfo[];
+  readonly outputs: readonly PortInfo[];
+} {
+  return { inputs: session.inputMetadata.map(portInfo), outputs: session.outputMetadata.map(portInfo) };
+}
+
+function portInfo(metadata: InferenceSession.ValueMetadata): PortInfo {
+  const { name } = metadata;
+  return metadata.isTensor
+    ? { name, type: metadata.type, shape: metadata.shape }
+    : { name, type: "not a tensor", shape: [] };
 }
 
 function firstLine(error: unknown): string {

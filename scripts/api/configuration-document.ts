@@ -1,0 +1,97 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { ConfigurationError } from "../../shared/errors.js";
+import { nearest } from "../../shared/run/configuration/requirement.js";
+import { configurationSchema } from "../../shared/run/request.js";
+import type { Subject } from "../../shared/scoring/subject.js";
+import type { Configuration } from "../../shared/search/space.js";
+
+const MAX_BYTES = 64 * 2 ** 20;
+
+const documentSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  model: z.strictObject({ name: z.string().optional(), sha256: z.string() }),
+  run: z.string(),
+  trial: z.number(),
+  /** The value of every active parameter; where one is left out, the base's value holds. */
+  choices: configurationSchema,
+});
+
+export type ConfigurationDocument = z.infer<typeof documentSchema>;
+
+/** `configuration.json`: the choices of a trial, for `quantize --configuration` and later runs. */
+export function configurationDocument(
+  run: string,
+  trial: number,
+  choices: Configuration,
+  name: string | undefined,
+  { prepared }: Subject,
+): ConfigurationDocument {
+  return {
+    schemaVersion: 1,
+    model: { ...(name === undefined ? {} : { name }), sha256: prepared.sha256 },
+    run,
+    trial,
+    choices: { ...choices },
+  };
+}
+
+/**
+ * Reads the choices of a `configuration.json` for a subject, whose space must know them. A model of the same structure
+ * will do: weights may have been trained further.
+ *
+ * @throws {ConfigurationError}
+ */
+export async function readConfigurationDocument(path: string, { space }: Subject): Promise<Configuration> {
+  const document = parseDocument(path, await readDocument(path));
+  const parameters = new Map(space.parameters.map((parameter) => [parameter.name, parameter]));
+  for (const [name, value] of Object.entries(document.choices)) {
+    const parameter = parameters.get(name);
+    if (parameter === undefined) {
+      const near = nearest(name, [...parameters.keys()]);
+      throw new ConfigurationError(
+        `choices["${name}"] in ${path} is no parameter of this model with the configuration's scopes${near === undefined ? "" : ` (the nearest is "${near}")`}; use the model and the scopes that the file was made with.`,
+        `choices["${name}"]`,
+      );
+    }
+    if (!parameter.choices.includes(value)) {
+      throw new ConfigurationError(
+        `choices["${name}"] in ${path} is ${JSON.stringify(value)}, but must be one of ${parameter.choices.map((choice) => JSON.stringify(choice)).join(", ")}.`,
+        `choices["${name}"]`,
+      );
+    }
+  }
+  return document.choices;
+}
+
+async function readDocument(path: string): Promise<string> {
+  const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    throw new ConfigurationError(
+      `${path} cannot be read (${cause.code}); give the path of a configuration.json that tune wrote.`,
+      undefined,
+      { cause },
+    );
+  });
+  if (text.length > MAX_BYTES) {
+    throw new ConfigurationError(
+      `${path} has ${text.length} characters, more than any configuration.json; check the path.`,
+    );
+  }
+  return text;
+}
+
+function parseDocument(path: string, text: string): ConfigurationDocument {
+  try {
+    return documentSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    const where =
+      cause instanceof z.ZodError
+        ? ` (${cause.issues[0]?.path.join(".") || "it"}: ${cause.issues[0]?.message})`
+        : "";
+    throw new ConfigurationError(
+      `${path} is not a configuration.json of this version${where}; give a file that tune wrote.`,
+      undefined,
+      { cause },
+    );
+  }
+}

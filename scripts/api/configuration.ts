@@ -1,0 +1,42 @@
+import type { LoadedConfiguration } from "../../shared/run/configuration/parse.js";
+import { readConfiguration, validateConfiguration } from "../../shared/run/configuration/parse.js";
+import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
+
+/** The path of a configuration file, or a configuration with the folder that its paths start from. */
+export type ConfigurationSource =
+  | string
+  | { readonly configuration: RunConfigurationInput; readonly directory?: string };
+
+/** What the command line puts over the file's values. */
+export interface OptimizerOverrides {
+  readonly maxTrials?: number | undefined;
+  readonly maxMinutes?: number | undefined;
+  readonly seed?: number | undefined;
+  readonly race?: "on" | "off" | undefined;
+}
+
+/** @throws {ConfigurationError} */
+export async function loadConfiguration(
+  source: ConfigurationSource,
+  overrides: OptimizerOverrides = {},
+): Promise<LoadedConfiguration> {
+  const loaded =
+    typeof source === "string"
+      ? await readConfiguration(source)
+      : validateConfiguration(source.configuration, { directory: source.directory ?? process.cwd() });
+  const { configuration, directory } = loaded;
+  const { maxTrials, maxMinutes, seed, race } = overrides;
+  const changed = {
+    ...(maxTrials === undefined ? {} : { max_trials: maxTrials }),
+    ...(maxMinutes === undefined ? {} : { max_minutes: maxMinutes }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(race === undefined ? {} : { race }),
+  };
+  if (Object.keys(changed).length === 0) return loaded;
+  const { optimizer } = configuration;
+  // Validated again, so that a value from the command line has the file's limits.
+  return validateConfiguration(
+    { ...configuration, optimizer: { ...optimizer, params: { ...optimizer.params, ...changed } } },
+    { directory },
+  );
+}

@@ -1,0 +1,70 @@
+import { stat } from "node:fs/promises";
+import { ModelError } from "../../shared/errors.js";
+import { resolvePath } from "../../shared/run/configuration/parse.js";
+import { requireSupported } from "../../shared/run/configuration/supported.js";
+import type { MetricResult } from "../../shared/run/result.js";
+import { fixedBatchSize } from "../../shared/scoring/batching.js";
+import { loadDataset } from "../../shared/scoring/data/dataset.js";
+import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
+import { Scorer } from "../../shared/scoring/scorer.js";
+import { openSession, portsOf } from "../../shared/scoring/session.js";
+import { checkLabels, SCORING_ORDER_SEED } from "../../shared/scoring/workload.js";
+import { sampleOrder } from "../../shared/search/race.js";
+import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
+
+export interface EvaluateResult {
+  readonly metric: MetricResult;
+  readonly secondsPerSample: number;
+}
+
+/**
+ * Scores any ONNX model on a configuration's evaluation data, just as trials are scored.
+ *
+ * @example
+ * const { metric } = await evaluate("quantized/model.onnx", "config.json");
+ *
+ * @throws {ConfigurationError | ModelError | DataError}
+ */
+export async function evaluate(model: string, source: ConfigurationSource): Promise<EvaluateResult> {
+  const { configuration, directory } = await loadConfiguration(source);
+  requireSupported(configuration, "evaluate");
+  const { engine, optimizer } = configuration;
+  await stat(model).catch((cause: NodeJS.ErrnoException) => {
+    throw new ModelError(`The model ${model} cannot be read (${cause.code}); check the path.`, { cause });
+  });
+  const session = await openSession(model, engine.session);
+  try {
+    const { inputs, outputs } = portsOf(session);
+    const dataset = await loadDataset(engine.evaluation, { directory, inputs, path: "engine.evaluation" });
+    const metric = await createMetric(engine.metric, {
+      directory,
+      outputs,
+      labelled: dataset.labels({ from: 0, to: 1 }) !== undefined,
+    });
+    checkLabels(metric, dataset, "engine.evaluation.labels");
+    const fixedBatch = fixedBatchSize(inputs);
+    const samples = Math.min(optimizer.params.eval_subset_size ?? dataset.samples, dataset.samples);
+    const scorer = new Scorer({
+      dataset,
+      metric,
+      batchSize: fixedBatch ?? engine.batch_size,
+      fixedBatch: fixedBatch !== undefined,
+      order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
+      openFloat: () => openSession(resolvePath(directory, configuration.model.model), engine.session),
+    });
+    const scores = await scorer.score(session);
+    await scorer.release();
+    const [low, high] = metric.interval(scores.rows);
+    return {
+      metric: {
+        name: metric.name,
+        value: metric.aggregate(scores.rows),
+        samples: scores.samples,
+        interval: [low, high],
+      },
+      secondsPerSample: scores.inferenceSeconds / scores.samples,
+    };
+  } finally {
+    await session.release();
+  }
+}

@@ -1,0 +1,118 @@
+import { createHash } from "node:crypto";
+import { join, resolve } from "node:path";
+import { configurationHash } from "../../shared/run/configuration/hash.js";
+import { resolvePath } from "../../shared/run/configuration/parse.js";
+import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
+import { requireSupported } from "../../shared/run/configuration/supported.js";
+import { fixedBatchSize } from "../../shared/scoring/batching.js";
+import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
+import { loadDataset } from "../../shared/scoring/data/dataset.js";
+import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
+import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
+import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
+import { type QuantizedShare, Quantizer } from "../../shared/scoring/quantizer.js";
+import { onnxruntimeVersion } from "../../shared/scoring/session.js";
+import { makeSubject } from "../../shared/scoring/subject.js";
+import { statisticsKey } from "../../shared/statistics/cache-key.js";
+import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
+import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
+import { FileObjectStore } from "../../shared/storage/file-store.js";
+import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
+import { readConfigurationDocument } from "./configuration-document.js";
+import { OUTPUT_FILES, writeWhole } from "./output-folder.js";
+import { statisticsFolder } from "./statistics-folder.js";
+
+export interface QuantizeOptions {
+  readonly out?: string;
+  /** A `configuration.json` that tune wrote; the preset's configuration when left out. */
+  readonly configuration?: string;
+}
+
+export interface QuantizeResult {
+  /** The path of the quantized model. */
+  readonly model: string;
+  readonly modelBytes: number;
+  readonly floatModelBytes: number;
+  readonly quantizedShare: QuantizedShare;
+  readonly integerKernels: IntegerKernels;
+  /** Weighted ops that no configuration can quantize, and why. */
+  readonly unquantizable: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly reason: string;
+  }[];
+}
+
+const WHOLE = { index: 0, count: 1 };
+
+/**
+ * Quantizes a model without a search: by the preset, or by the choices of an earlier run.
+ *
+ * @example
+ * const { model } = await quantize("config.json", { out: "quantized" });
+ *
+ * @throws {ConfigurationError | ModelError | DataError} before anything is written
+ */
+export async function quantize(
+  source: ConfigurationSource,
+  options: QuantizeOptions = {},
+): Promise<QuantizeResult> {
+  const { configuration, directory } = await loadConfiguration(source);
+  requireSupported(configuration, "quantize");
+  const prepared = await prepareModelFile(resolvePath(directory, configuration.model.model));
+  const settings = quantizationSettings(configuration);
+  const subject = makeSubject(prepared, settings);
+  const dataset = await loadDataset(configuration.engine.calibration, {
+    directory,
+    inputs: prepared.inputs,
+    path: "engine.calibration",
+  });
+  const choices =
+    options.configuration === undefined
+      ? subject.space.base
+      : await readConfigurationDocument(options.configuration, subject);
+  const samples = calibrationSamples(dataset.samples, settings.sampling);
+  const fixedBatch = fixedBatchSize(prepared.inputs);
+  const batches = calibrationBatches(dataset, samples, fixedBatch);
+  const key = statisticsKey({
+    modelSha256: prepared.sha256,
+    dataHash: dataset.contentHash,
+    samples,
+    requirement: subject.statistics,
+    onnxruntime: onnxruntimeVersion(),
+  });
+  const cache = await FileObjectStore.open(statisticsFolder());
+  let statistics = await readStatistics(cache, key, WHOLE.count);
+  if (statistics === undefined) {
+    statistics = await collectStatistics(prepared.model, subject.statistics, batches);
+    await writeStatisticsShard(cache, key, WHOLE, statistics);
+  }
+  const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
+  const sizes = await tensorSizes(prepared.model, sources, await batches.batch(0));
+  const quantized = new Quantizer(subject, statistics, sizes).quantize(choices);
+  const hash = configurationHash(configuration);
+  const files = encodeFiles(
+    withProperties(quantized.model, {
+      "quantfleet.configuration": hash,
+      "quantfleet.choices": createHash("sha256").update(JSON.stringify(choices)).digest("hex"),
+    }),
+    prepared.external,
+  );
+  const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
+  const model = join(out, OUTPUT_FILES.model);
+  if (files.data !== undefined) await writeWhole(join(out, OUTPUT_FILES.externalData), files.data);
+  await writeWhole(model, files.model);
+  return {
+    model,
+    modelBytes: files.model.byteLength + (files.data?.byteLength ?? 0),
+    floatModelBytes: prepared.bytes,
+    quantizedShare: quantized.quantizedShare,
+    integerKernels: await findIntegerKernels(
+      quantized.model,
+      subject.layout,
+      quantized.plan,
+      configuration.engine.session,
+    ),
+    unquantizable: subject.layout.unquantizable,
+  };
+}

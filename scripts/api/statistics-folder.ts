@@ -1,0 +1,11 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/**
+ * Where statistics are kept by content, so that the next run with the same model and samples gathers none:
+ * `QUANTFLEET_CACHE`, or the user's cache folder.
+ */
+export function statisticsFolder(): string {
+  const { QUANTFLEET_CACHE, XDG_CACHE_HOME } = process.env;
+  return QUANTFLEET_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "quantfleet");
+}

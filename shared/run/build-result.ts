@@ -1,0 +1,155 @@
+import type { FinishSummary } from "../scoring/finish.js";
+import type { Metric } from "../scoring/metrics/metric.js";
+import type { ObjectStore } from "../storage/object-store.js";
+import { scoresKey } from "./record-keys.js";
+import { countDuplicates } from "./records.js";
+import type { IntegerKernelCount, MetricResult, ModelResult, RunResult } from "./result.js";
+import { concatenateRows, packedRowsSchema, unpackRows } from "./rows.js";
+import type { MeasuredTrial, RunState } from "./state.js";
+import { BASE_TRIAL, FLOAT_TRIAL, findReferences, type References, type Study } from "./study.js";
+
+export interface ResultSources {
+  readonly state: RunState;
+  readonly study: Study;
+  readonly metric: Metric;
+  readonly store: ObjectStore;
+  readonly summary: FinishSummary;
+  readonly model: RunResult["model"];
+  readonly session: RunResult["session"];
+  readonly onnxruntime: string;
+  readonly configurationHash: string;
+  readonly askSeconds: number;
+  readonly workers: number;
+}
+
+/** Puts a run's result together from its records. */
+export async function buildResult(sources: ResultSources): Promise<RunResult> {
+  const { state, summary } = sources;
+  const { request } = state;
+  const measured = state.finished.filter((trial) => trial.state !== "failed");
+  const trial = (number: number) => measured.find((candidate) => candidate.number === number);
+  const float = trial(FLOAT_TRIAL);
+  const references = findReferences(state);
+  if (float === undefined || references === undefined) {
+    throw new Error("A result needs the float model's scores, and the run ended without them.");
+  }
+  const result = async (number: number | undefined, finished: FinishSummary["base"] | undefined) => {
+    const found = number === undefined ? undefined : trial(number);
+    return found === undefined ? null : modelResult(sources, references, found, finished);
+  };
+  const [first] = summary.candidates;
+  const complete = measured.filter(({ number, state: s }) => number !== FLOAT_TRIAL && s === "complete");
+  return {
+    schemaVersion: 1,
+    runId: request.runId,
+    seed: request.seed,
+    isa: state.isa ?? "unknown",
+    onnxruntime: sources.onnxruntime,
+    configurationHash: sources.configurationHash,
+    model: sources.model,
+    session: sources.session,
+    float: {
+      metric: await metricResult(sources, float),
+      latencyMs: summary.base.latency.referenceMs,
+      bytes: float.measurement.bytes,
+      validation: scored(sources.metric.name, summary.floatValidation),
+    },
+    base: await result(BASE_TRIAL, summary.base),
+    best: await result(first?.trial, first),
+    pareto: await Promise.all(
+      paretoFront(sources.metric, complete).map(async (point) => ({
+        trial: point.number,
+        metric: await metricResult(sources, point),
+        latencyRatio: point.measurement.latency?.ratio ?? null,
+        bytes: point.measurement.bytes,
+      })),
+    ),
+    trials: counts(state, measured),
+    stop: state.stop ?? null,
+    timing: {
+      wallSeconds: (state.lastAt - state.startedAt - state.pausedMilliseconds) / 1000,
+      statisticsSeconds: sum(state.statistics.map((s) => (s.state === "done" ? s.result.seconds : 0))),
+      askSeconds: sources.askSeconds,
+      quantizeSeconds: sum(measured.map(({ timings }) => timings.quantize)),
+      sessionSeconds: sum(measured.map(({ timings }) => timings.session)),
+      inferenceSeconds: sum(measured.map(({ timings }) => timings.inference)),
+      workers: sources.workers,
+    },
+  };
+}
+
+async function modelResult(
+  sources: ResultSources,
+  references: References,
+  trial: MeasuredTrial,
+  finished: FinishSummary["base"] | undefined,
+): Promise<ModelResult> {
+  const { metric, study, state } = sources;
+  const { measurement } = trial;
+  const { values, meetsTarget } = study.judge(measurement, references, state.request);
+  const kernels: IntegerKernelCount | null = finished?.integerKernels ?? null;
+  return {
+    trial: trial.number,
+    metric: await metricResult(sources, trial),
+    accuracyLoss: 100 * metric.loss(references.float.metric, measurement.metric),
+    latencyRatio: measurement.latency?.ratio ?? finished?.latency.ratio ?? null,
+    latencyNoise: measurement.latency?.noise ?? finished?.latency.noise ?? null,
+    latencyMs: finished?.latency.candidateMs ?? null,
+    bytes: measurement.bytes,
+    modelBytes: finished?.modelBytes ?? null,
+    quantizedShare: measurement.quantizedShare,
+    integerKernels: kernels,
+    loss: values[0] ?? 0,
+    meetsTarget,
+    validation: scored(metric.name, finished?.validation),
+  };
+}
+
+function scored(name: string, score: FinishSummary["floatValidation"]): MetricResult | null {
+  return score === undefined ? null : { name, ...score };
+}
+
+async function metricResult(
+  { metric, store, state }: ResultSources,
+  trial: MeasuredTrial,
+): Promise<MetricResult> {
+  const shards: Float32Array[] = [];
+  for (const [shard, name] of trial.scores.entries()) {
+    const stored = await store.get(scoresKey(state.request.runId, trial.number, shard, name));
+    if (stored === undefined)
+      throw new Error(`The scores of trial ${trial.number} are missing from the run's records.`);
+    shards.push(unpackRows(packedRowsSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")))));
+  }
+  const [low, high] = metric.interval(concatenateRows(shards));
+  const { metric: value, samples } = trial.measurement;
+  return { name: metric.name, value, samples, interval: [low, high] };
+}
+
+/** Trials that no other beats in accuracy and size (and latency, where it was measured) at once. */
+function paretoFront(metric: Metric, trials: readonly MeasuredTrial[]): MeasuredTrial[] {
+  const points = trials.map(({ measurement }) => [
+    metric.direction === "maximize" ? -measurement.metric : measurement.metric,
+    measurement.latency === undefined ? measurement.bytes : 1 / measurement.latency.ratio,
+  ]);
+  const dominates = (a: readonly number[], b: readonly number[]): boolean =>
+    a.every((value, i) => value <= b[i]!) && a.some((value, i) => value < b[i]!);
+  return trials.filter((_, i) => !points.some((other) => dominates(other, points[i]!)));
+}
+
+function counts(state: RunState, measured: readonly MeasuredTrial[]): RunResult["trials"] {
+  const searched = measured.filter(({ number }) => number > BASE_TRIAL);
+  const of = (s: string): number => state.finished.filter((trial) => trial.state === s).length;
+  return {
+    asked: state.asked,
+    complete: of("complete"),
+    pruned: of("pruned"),
+    failed: of("failed"),
+    duplicates: countDuplicates(state),
+    samplesScored: sum(searched.map(({ measurement }) => measurement.samples)),
+    samplesWithoutRace: searched.length * state.request.evaluation.samples,
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

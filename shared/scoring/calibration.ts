@@ -1,0 +1,36 @@
+import { createRandomStream } from "../search/random.js";
+import type { CalibrationBatches } from "../statistics/collect.js";
+import type { Dataset } from "./data/dataset.js";
+
+/** Which calibration samples are used: the first, or as many at random (reference section 9, Sampler). */
+export function calibrationSamples(
+  available: number,
+  {
+    size,
+    shuffle,
+    seed,
+  }: { readonly size: number | undefined; readonly shuffle: boolean; readonly seed: number },
+): number[] {
+  const samples = Array.from({ length: available }, (_, i) => i);
+  const count = Math.min(size ?? available, available);
+  if (!shuffle) return samples.slice(0, count);
+  const random = createRandomStream(seed, 0, "sample-order");
+  for (let i = 0; i < count; i++) {
+    const j = i + random.below(available - i);
+    [samples[i], samples[j]] = [samples[j]!, samples[i]!];
+  }
+  return samples.slice(0, count);
+}
+
+/** One sample a batch, or as many as the model's fixed batch takes; an incomplete last one is left out. */
+export function calibrationBatches(
+  dataset: Dataset,
+  samples: readonly number[],
+  fixedBatch: number | undefined,
+): CalibrationBatches {
+  const size = fixedBatch ?? 1;
+  return {
+    count: Math.floor(samples.length / size),
+    batch: (index) => dataset.batch(samples.slice(index * size, (index + 1) * size)),
+  };
+}

@@ -1,0 +1,202 @@
+import { createHash } from "node:crypto";
+import { performance } from "node:perf_hooks";
+import type { InferenceSession } from "onnxruntime-node";
+import { RunError } from "../errors.js";
+import { shardRange } from "../run/identifiers.js";
+import type { MeasuredOutcome, StatisticsJob, TrialJob } from "../run/messages.js";
+import { packRows } from "../run/rows.js";
+import { collectStatistics, tensorSizes } from "../statistics/collect.js";
+import { hasStatisticsShard, readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
+import type { ObjectStore } from "../storage/object-store.js";
+import { calibrationBatches } from "./calibration.js";
+import type { ExclusiveGate } from "./exclusive-gate.js";
+import { openFastestSession } from "./fastest-session.js";
+import { toFeeds } from "./feeds.js";
+import { type LatencyRatio, measureLatencyRatio } from "./latency.js";
+import { type QuantizedModel, Quantizer } from "./quantizer.js";
+import { openRace } from "./racing.js";
+import { Scorer, type Scores } from "./scorer.js";
+import { openSession } from "./session.js";
+import type { Workload } from "./workload.js";
+
+export interface EvaluatorOptions {
+  readonly workload: Workload;
+  /** The run's records: rows to race against. */
+  readonly store: ObjectStore;
+  /** Statistics by content, which outlive the run. */
+  readonly statistics: { readonly store: ObjectStore; readonly shards: number };
+  /** Shared by evaluators on one machine, so that one measures latency while the others hold still. */
+  readonly gate?: ExclusiveGate;
+}
+
+/**
+ * Carries out jobs on one thread: the same for worker threads and for Lambda. Keeps what trials share: statistics,
+ * quantized weights, the float sessions.
+ */
+export class Evaluator {
+  #quantizer: Promise<Quantizer> | undefined;
+  #fastestFloat: Promise<InferenceSession> | undefined;
+  readonly #scorers = new Map<string, Scorer>();
+
+  constructor(private readonly options: EvaluatorOptions) {}
+
+  /** Gathers one shard of the statistics, unless it is there already. */
+  async gatherStatistics({ key, shard }: StatisticsJob, signal?: AbortSignal): Promise<void> {
+    const { workload, statistics } = this.options;
+    if (await hasStatisticsShard(statistics.store, key, shard)) return;
+    const { start, end } = shardRange(shard, workload.calibrated.length);
+    const batches = calibrationBatches(
+      workload.calibration,
+      workload.calibrated.slice(start, end),
+      workload.fixedBatch,
+    );
+    const { prepared } = workload.subject;
+    const table = await collectStatistics(prepared.model, workload.subject.statistics, batches, signal);
+    await writeStatisticsShard(statistics.store, key, shard, table);
+  }
+
+  /** Quantizes and scores a trial's shard of the evaluation samples. */
+  async scoreTrial(job: TrialJob, signal?: AbortSignal): Promise<MeasuredOutcome> {
+    const { workload, store } = this.options;
+    const started = performance.now();
+    const candidate =
+      job.configuration === null ? undefined : (await this.quantizer()).quantize(job.configuration);
+    const quantized = performance.now();
+    const session = await this.#openCandidate(candidate);
+    const opened = performance.now();
+    try {
+      const bytes = candidate?.bytes ?? (await this.quantizer()).floatBytes();
+      const race = job.race && (await openRace(job.race, store, workload, bytes));
+      const scores = await this.#scorer(job.shard).score(session, signal, race?.isDecided);
+      const pruned = scores.samples < this.#scorer(job.shard).samples;
+      const latency =
+        job.measureLatency && !pruned && candidate !== undefined ? await this.#latency(session) : undefined;
+      return {
+        state: pruned ? "pruned" : "complete",
+        rows: packRows(scores.rows, workload.metric.rowWidth),
+        samples: scores.samples,
+        bytes,
+        quantizedShare: candidate?.quantizedShare ?? { byCount: 0, byParameters: 0 },
+        ...(latency === undefined ? {} : { latency: { ratio: latency.ratio, noise: latency.noise } }),
+        timings: timings(started, quantized, opened, scores),
+      };
+    } finally {
+      await session.release();
+    }
+  }
+
+  /** Latency of the float model over a candidate's, measured while nobody else on this machine scores. */
+  async latency(candidate: QuantizedModel): Promise<LatencyRatio> {
+    const session = await this.#openCandidate(candidate);
+    try {
+      return await this.#latency(session);
+    } finally {
+      await session.release();
+    }
+  }
+
+  /** Scores a model on the validation samples, which no decision uses. */
+  async validate(candidate: QuantizedModel | undefined): Promise<Scores | undefined> {
+    const { workload } = this.options;
+    if (workload.validation === undefined) return undefined;
+    const session = await this.#openCandidate(candidate);
+    try {
+      const order = Array.from({ length: workload.validation.samples }, (_, i) => i);
+      return await this.#makeScorer(workload.validation, order).score(session);
+    } finally {
+      await session.release();
+    }
+  }
+
+  /** The statistics' quantizer; they must have been gathered. */
+  quantizer(): Promise<Quantizer> {
+    this.#quantizer ??= this.#makeQuantizer();
+    return this.#quantizer;
+  }
+
+  async release(): Promise<void> {
+    for (const scorer of this.#scorers.values()) await scorer.release();
+    await (await this.#fastestFloat)?.release();
+  }
+
+  async #makeQuantizer(): Promise<Quantizer> {
+    const { workload, statistics } = this.options;
+    const { subject, statisticsKey } = workload;
+    const table = await readStatistics(statistics.store, statisticsKey, statistics.shards);
+    if (table === undefined) {
+      throw new RunError(`The statistics ${statisticsKey} are missing; resume the run to gather them again.`);
+    }
+    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
+    const sizes = await tensorSizes(subject.prepared.model, tensors, await this.#firstBatch());
+    const each = workload.fixedBatch ?? 1;
+    return new Quantizer(subject, table, new Map([...sizes].map(([tensor, size]) => [tensor, size / each])));
+  }
+
+  #firstBatch() {
+    const { workload } = this.options;
+    return calibrationBatches(workload.calibration, workload.calibrated, workload.fixedBatch).batch(0);
+  }
+
+  #openCandidate(candidate: QuantizedModel | undefined): Promise<InferenceSession> {
+    const { workload } = this.options;
+    return openSession(candidate?.model ?? workload.modelPath, workload.configuration.engine.session);
+  }
+
+  async #latency(candidate: InferenceSession): Promise<LatencyRatio> {
+    const { workload, gate } = this.options;
+    const { benchmark } = workload.configuration.optimizer.params;
+    const feeds = toFeeds(await this.#firstBatch());
+    this.#fastestFloat ??= openFastestSession(
+      workload.modelPath,
+      workload.configuration.engine.session.intraOpNumThreads,
+      feeds,
+    );
+    const float = await this.#fastestFloat;
+    const measure = () => measureLatencyRatio(float, candidate, feeds, benchmark.duration_seconds);
+    return gate === undefined ? measure() : gate.exclusively(measure);
+  }
+
+  #scorer(shard: TrialJob["shard"]): Scorer {
+    const key = `${shard.index}/${shard.count}`;
+    let scorer = this.#scorers.get(key);
+    if (scorer === undefined) {
+      const { evaluation, order } = this.options.workload;
+      const { start, end } = shardRange(shard, order.length);
+      scorer = this.#makeScorer(evaluation, order.slice(start, end));
+      this.#scorers.set(key, scorer);
+    }
+    return scorer;
+  }
+
+  #makeScorer(dataset: Workload["evaluation"], order: readonly number[]): Scorer {
+    const { workload, gate } = this.options;
+    return new Scorer({
+      dataset,
+      metric: workload.metric,
+      batchSize: workload.batchSize,
+      fixedBatch: workload.fixedBatch !== undefined,
+      order,
+      openFloat: () => openSession(workload.modelPath, workload.configuration.engine.session),
+      ...(gate === undefined ? {} : { gate }),
+    });
+  }
+}
+
+function timings(
+  started: number,
+  quantized: number,
+  opened: number,
+  scores: Scores,
+): MeasuredOutcome["timings"] {
+  return {
+    quantize: (quantized - started) / 1000,
+    session: (opened - quantized) / 1000,
+    inference: scores.inferenceSeconds,
+    total: (performance.now() - started) / 1000,
+  };
+}
+
+/** The name of a model's content. */
+export function contentHash(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

@@ -1,0 +1,96 @@
+import type { InferenceSession } from "onnxruntime-node";
+
+/** Inferences of each model before anything is timed: caches, branch predictors, lazy allocations. */
+const WARM_UP_RUNS = 3;
+/** Turns in which both models are timed; their spread gives the noise. */
+const FEWEST_TURNS = 5;
+const MOST_TURNS = 200;
+/** A turn lasts about this long for each model, so that the clock's resolution and the switch do not count. */
+const TURN_MILLISECONDS = 4;
+/** Without a given duration, measuring ends when the ratio is known this well … */
+const ENOUGH_NOISE = 0.01;
+/** … or after this long. */
+const DEFAULT_SECONDS = 1;
+/** Makes the median absolute deviation an estimate of the standard deviation. */
+const MAD_TO_SIGMA = 1.4826;
+/** The standard error of a median over that of a mean, for normal noise. */
+const MEDIAN_EFFICIENCY = 1.2533;
+
+/** How much faster one model is than another. */
+export interface LatencyRatio {
+  /** Latency of the reference over that of the candidate. */
+  readonly ratio: number;
+  /** Relative standard error of `ratio`. */
+  readonly noise: number;
+  readonly referenceMs: number;
+  readonly candidateMs: number;
+}
+
+/**
+ * Times two models in turn on this thread and compares them turn by turn, so that whatever slows the machine for a
+ * while slows both. Medians throughout: interruptions only ever lengthen a turn.
+ *
+ * @param seconds how long at most; as long as the noise asks for when left out
+ */
+export async function measureLatencyRatio(
+  reference: InferenceSession,
+  candidate: InferenceSession,
+  feeds: InferenceSession.OnnxValueMapType,
+  seconds?: number,
+): Promise<LatencyRatio> {
+  const referenceRuns = await calibrate(reference, feeds);
+  const candidateRuns = await calibrate(candidate, feeds);
+  const end = performance.now() + 1000 * (seconds ?? DEFAULT_SECONDS);
+  const ratios: number[] = [];
+  const times: { reference: number; candidate: number }[] = [];
+  while (ratios.length < MOST_TURNS) {
+    const turn = {
+      reference: await time(reference, feeds, referenceRuns),
+      candidate: await time(candidate, feeds, candidateRuns),
+    };
+    times.push(turn);
+    ratios.push(turn.reference / turn.candidate);
+    if (ratios.length < FEWEST_TURNS) continue;
+    if (performance.now() >= end) break;
+    if (seconds === undefined && relativeNoise(ratios) <= ENOUGH_NOISE) break;
+  }
+  return {
+    ratio: median(ratios),
+    noise: relativeNoise(ratios),
+    referenceMs: median(times.map((turn) => turn.reference)),
+    candidateMs: median(times.map((turn) => turn.candidate)),
+  };
+}
+
+/** Warms a model up; how many runs make a turn. */
+async function calibrate(
+  session: InferenceSession,
+  feeds: InferenceSession.OnnxValueMapType,
+): Promise<number> {
+  await time(session, feeds, WARM_UP_RUNS);
+  const once = await time(session, feeds, WARM_UP_RUNS);
+  return Math.max(1, Math.round(TURN_MILLISECONDS / once));
+}
+
+/** Milliseconds of one run, averaged over several in a row. */
+async function time(
+  session: InferenceSession,
+  feeds: InferenceSession.OnnxValueMapType,
+  runs: number,
+): Promise<number> {
+  const start = performance.now();
+  for (let i = 0; i < runs; i++) await session.run(feeds);
+  return (performance.now() - start) / runs;
+}
+
+function relativeNoise(ratios: readonly number[]): number {
+  const middle = median(ratios);
+  const deviation = MAD_TO_SIGMA * median(ratios.map((ratio) => Math.abs(ratio - middle)));
+  return (MEDIAN_EFFICIENCY * deviation) / Math.sqrt(ratios.length) / middle;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

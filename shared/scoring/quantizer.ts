@@ -1,0 +1,104 @@
+import type { Model } from "../onnx/codec.js";
+import { dimensions, elementCount } from "../onnx/tensor.js";
+import { activationAffine } from "../quantization/activation-scales.js";
+import { planQuantization, type QuantizationPlan } from "../quantization/plan.js";
+import { WEIGHTED_TYPES } from "../quantization/quantizable-ops.js";
+import { quantizeModel } from "../quantization/quantize-model.js";
+import { WeightCache } from "../quantization/weight-cache.js";
+import type { Configuration } from "../search/space.js";
+import type { StatisticsTable } from "../statistics/table.js";
+import type { Subject } from "./subject.js";
+
+const FLOAT_BYTES = 4;
+
+/** A share of the model's weighted ops: by their number, and by the elements of their weights. */
+export interface QuantizedShare {
+  readonly byCount: number;
+  readonly byParameters: number;
+}
+
+export interface QuantizedModel {
+  readonly model: Model;
+  readonly plan: QuantizationPlan;
+  /** What the tensors under quantizers take: weights, and activations of one sample (interface.md, `minimize`). */
+  readonly bytes: number;
+  readonly quantizedShare: QuantizedShare;
+}
+
+/** Makes quantized models of one float model, and keeps what configurations share. */
+export class Quantizer {
+  readonly #weights: WeightCache;
+
+  /**
+   * @param statistics of the calibration samples
+   * @param activationSizes elements of one sample of each activation tensor under a quantizer
+   */
+  constructor(
+    private readonly subject: Subject,
+    private readonly statistics: StatisticsTable,
+    private readonly activationSizes: ReadonlyMap<string, number>,
+  ) {
+    this.#weights = new WeightCache(subject.view.index);
+  }
+
+  quantize(configuration: Configuration): QuantizedModel {
+    const { prepared, view, layout, hardware, settings } = this.subject;
+    const plan = planQuantization(layout, hardware, settings.options, configuration);
+    const scales = new Map(
+      [...plan.activations].map(([id, tensor]) => [
+        id,
+        activationAffine(layout.activations.get(id)!, tensor, this.statistics),
+      ]),
+    );
+    const model = quantizeModel(prepared.model, view, layout, plan, scales, this.#weights);
+    return { model, plan, bytes: this.#bytes(plan), quantizedShare: this.#quantizedShare(plan) };
+  }
+
+  /** What the same tensors take in the float model. */
+  floatBytes(): number {
+    return this.#bytes({ ops: new Set(), activations: new Map(), weights: new Map() });
+  }
+
+  #bytes(plan: QuantizationPlan): number {
+    const { layout } = this.subject;
+    let bytes = 0;
+    for (const id of layout.weights.keys()) {
+      const bits = plan.weights.get(id)?.bits;
+      bytes += this.#weightSize(id) * (bits === undefined ? FLOAT_BYTES : bits / 8);
+    }
+    for (const { id, sources } of layout.activations.values()) {
+      const bits = plan.activations.get(id)?.bits;
+      for (const source of sources) {
+        bytes += (this.activationSizes.get(source) ?? 0) * (bits === undefined ? FLOAT_BYTES : bits / 8);
+      }
+    }
+    return bytes;
+  }
+
+  #weightSize(id: string): number {
+    return elementCount(dimensions(this.subject.view.index.initializers.get(id)!));
+  }
+
+  /** Of all weighted ops with constant weights, those that cannot be quantized included. */
+  #quantizedShare(plan: QuantizationPlan): QuantizedShare {
+    const { layout, view } = this.subject;
+    let [count, parameters, quantizedCount, quantizedParameters] = [0, 0, 0, 0];
+    for (const node of view.index.nodes) {
+      if (!WEIGHTED_TYPES.has(node.opType)) continue;
+      const op = layout.ops.get(node.output[0] ?? "");
+      const name =
+        op?.weight?.initializer ?? node.input.slice(0, 2).find((input) => view.index.initializers.has(input));
+      if (name === undefined) continue;
+      const size = this.#weightSize(name);
+      count += 1;
+      parameters += size;
+      if (op === undefined || !plan.ops.has(op.key)) continue;
+      quantizedCount += 1;
+      quantizedParameters += size;
+    }
+    return {
+      byCount: count === 0 ? 0 : quantizedCount / count,
+      byParameters: parameters === 0 ? 0 : quantizedParameters / parameters,
+    };
+  }
+}

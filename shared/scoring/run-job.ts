@@ -1,0 +1,60 @@
+import { hostname } from "node:os";
+import { type Job, type JobReport, MESSAGE_VERSION } from "../run/messages.js";
+import type { ObjectStore } from "../storage/object-store.js";
+import type { Evaluator } from "./evaluator.js";
+import { finishRun } from "./finish.js";
+import { instructionSet } from "./isa.js";
+import type { Workload } from "./workload.js";
+
+const MAX_REASON = 2_000;
+
+export interface JobContext {
+  readonly evaluator: Evaluator;
+  readonly workload: Workload;
+  readonly store: ObjectStore;
+  /** Names this worker in records. */
+  readonly worker: string;
+  /** Written into the final model's metadata. */
+  readonly properties: Readonly<Record<string, string>>;
+  readonly now: () => number;
+}
+
+/**
+ * Carries out one job. What goes wrong in it is its answer; only an abort throws.
+ */
+export async function runJob(job: Job, context: JobContext, signal?: AbortSignal): Promise<JobReport> {
+  const { evaluator, workload, store, worker } = context;
+  const { runId, attempt } = job;
+  const base = () => ({ version: MESSAGE_VERSION, runId, attempt, at: context.now() }) as const;
+  const failed = (error: unknown) => {
+    signal?.throwIfAborted();
+    const reason = error instanceof Error ? error.message : String(error);
+    return { state: "failed" as const, reason: reason.slice(0, MAX_REASON) };
+  };
+  switch (job.type) {
+    case "statistics": {
+      const started = performance.now();
+      const outcome = await evaluator
+        .gatherStatistics(job, signal)
+        .then(() => ({ state: "complete" as const, seconds: (performance.now() - started) / 1000 }), failed);
+      return { ...base(), type: "StatisticsReported", shard: job.shard, outcome };
+    }
+    case "trial": {
+      const outcome = await evaluator.scoreTrial(job, signal).catch(failed);
+      const { trial, shard } = job;
+      return {
+        ...base(),
+        type: "TrialReported",
+        trial,
+        shard,
+        worker: `${hostname()}/${worker}`,
+        isa: instructionSet(),
+        outcome,
+      };
+    }
+    case "finish": {
+      const outcome = await finishRun(job, evaluator, workload, store, context.properties).catch(failed);
+      return { ...base(), type: "FinishReported", outcome };
+    }
+  }
+}

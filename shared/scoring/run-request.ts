@@ -1,0 +1,62 @@
+import type { RunRequest } from "../run/request.js";
+import { RACE_DELTA } from "../search/race.js";
+import { instructionSet } from "./isa.js";
+import type { Workload } from "./workload.js";
+
+export interface RequestOptions {
+  readonly runId: string;
+  readonly requestedAt: number;
+  /** Trials side by side. */
+  readonly parallel: number;
+  readonly statisticsShards: number;
+  readonly evaluationShards: number;
+  /** Milliseconds after which an unanswered job counts as lost. */
+  readonly timeouts: RunRequest["timeouts"];
+}
+
+/** Trials that are validated at the end: the winner, and two to see how much choosing it flattered it. */
+const FINALISTS = 3;
+
+/** A workload as the coordinator sees it: names, shapes and counts. */
+export function makeRunRequest(workload: Workload, options: RequestOptions): RunRequest {
+  const { subject, metric, configuration, order, statisticsKey } = workload;
+  const params = configuration.optimizer.params;
+  return {
+    schemaVersion: 1,
+    runId: options.runId,
+    requestedAt: options.requestedAt,
+    seed: params.seed,
+    space: subject.space.parameters,
+    base: subject.space.base,
+    optimizer: {
+      maxTrials: params.max_trials,
+      maxMinutes: params.max_minutes,
+      stopOnTarget: params.stop_on_target,
+      objective: params.objective,
+      minimize: params.minimize,
+      accuracyLoss: params.accuracy_loss,
+      latencyReduce: params.latency_reduce,
+      accuracyWeight: params.accuracy_weight,
+      latencyWeight: params.latency_weight,
+      expectedQuantizationRatio: params.expected_quantization_ratio,
+      quantizationRatioWeight: params.quantization_ratio_weight,
+      race: params.race === "on",
+      raceDelta: RACE_DELTA,
+      sensitivity: params.sensitivity,
+      measureLatency: params.objective !== "constrained" || params.minimize === "latency",
+    },
+    evaluation: { samples: order.length, shards: options.evaluationShards },
+    statistics: { key: statisticsKey, shards: options.statisticsShards },
+    metric: {
+      name: metric.name,
+      direction: metric.direction === "maximize" ? "higher" : "lower",
+      rowWidth: metric.rowWidth,
+      perSampleMean: metric.perSampleMean,
+      ...(metric.range === undefined ? {} : { range: [metric.range[0], metric.range[1]] }),
+    },
+    parallel: options.parallel,
+    finalists: FINALISTS,
+    timeouts: options.timeouts,
+    isa: instructionSet(),
+  };
+}

@@ -1,0 +1,105 @@
+import { Worker } from "node:worker_threads";
+import { RunError } from "../errors.js";
+import type { Job, JobReport } from "../run/messages.js";
+import type { ReportMessage, ThreadSettings } from "./evaluator-thread.js";
+import { ExclusiveGate } from "./exclusive-gate.js";
+
+type PoolSettings = Omit<ThreadSettings, "name" | "gate" | "cancelled">;
+
+interface Waiting {
+  readonly resolve: (report: JobReport) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Evaluators in worker threads, because ONNX Runtime blocks the thread that it runs on. */
+export class ThreadPool {
+  readonly #gate = new ExclusiveGate();
+  readonly #threads: Thread[];
+
+  constructor(
+    private readonly settings: PoolSettings,
+    readonly slots: number,
+  ) {
+    this.#threads = Array.from({ length: slots }, (_, i) => this.#start(`worker-${i + 1}`));
+  }
+
+  /**
+   * Carries out a job on a thread that has none; there are as many threads as slots.
+   * @throws {RunError} when the thread dies; a new one takes its place
+   */
+  async run(job: Job, signal: AbortSignal): Promise<JobReport> {
+    const slot = this.#threads.findIndex((thread) => !thread.busy);
+    const thread = this.#threads[slot];
+    if (thread === undefined) throw new RunError(`All ${this.slots} worker threads are busy; wait for one.`);
+    try {
+      return await thread.run(job, signal);
+    } finally {
+      if (thread.dead) this.#threads[slot] = this.#start(thread.name);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.close()));
+  }
+
+  #start(name: string): Thread {
+    return new Thread({ ...this.settings, name, gate: this.#gate.buffer });
+  }
+}
+
+class Thread {
+  readonly name: string;
+  dead = false;
+  #waiting: Waiting | undefined;
+  #number = 0;
+  readonly #cancelled = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  readonly #worker: Worker;
+
+  constructor(settings: Omit<ThreadSettings, "cancelled">) {
+    this.name = settings.name;
+    this.#worker = new Worker(new URL("./evaluator-thread.js", import.meta.url), {
+      workerData: { ...settings, cancelled: this.#cancelled.buffer },
+    });
+    this.#worker.on("message", (message: ReportMessage) => this.#answer(message));
+    this.#worker.on("error", (error) => this.#die(error.message));
+    this.#worker.on("exit", (code) => this.#die(`it ended with code ${code}`));
+  }
+
+  get busy(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  run(job: Job, signal: AbortSignal): Promise<JobReport> {
+    const number = ++this.#number;
+    const cancel = (): void => {
+      Atomics.store(this.#cancelled, 0, number);
+    };
+    if (signal.aborted) cancel();
+    signal.addEventListener("abort", cancel, { once: true });
+    return new Promise<JobReport>((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#worker.postMessage({ number, job });
+    }).finally(() => {
+      signal.removeEventListener("abort", cancel);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.dead = true;
+    await this.#worker.terminate();
+  }
+
+  #answer(message: ReportMessage): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if ("report" in message) waiting?.resolve(message.report);
+    else waiting?.reject(new RunError(message.error));
+  }
+
+  #die(reason: string): void {
+    this.dead = true;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.reject(new RunError(`Worker thread ${this.name} died: ${reason}.`));
+  }
+}

@@ -1,0 +1,104 @@
+import { DataError } from "../errors.js";
+import { resolvePath } from "../run/configuration/parse.js";
+import { quantizationSettings } from "../run/configuration/quantization-settings.js";
+import type { RunConfiguration } from "../run/configuration/schema.js";
+import type { ConfigurationFor } from "../run/configuration/supported.js";
+import { sampleOrder } from "../search/race.js";
+import { statisticsKey } from "../statistics/cache-key.js";
+import { fixedBatchSize } from "./batching.js";
+import { calibrationSamples } from "./calibration.js";
+import { type Dataset, loadDataset } from "./data/dataset.js";
+import { createMetric } from "./metrics/create-metric.js";
+import type { Metric } from "./metrics/metric.js";
+import { prepareModelFile } from "./prepare-model.js";
+import { onnxruntimeVersion } from "./session.js";
+import { makeSubject, type Subject } from "./subject.js";
+
+/** The order in which evaluation samples are scored is the same for every run, so that `evaluate` shares it. */
+export const SCORING_ORDER_SEED = 0;
+
+/** Model, data and metric of a configuration, read and checked against each other. */
+export interface Workload {
+  readonly configuration: RunConfiguration;
+  readonly directory: string;
+  readonly modelPath: string;
+  readonly subject: Subject;
+  readonly calibration: Dataset;
+  readonly evaluation: Dataset;
+  readonly validation: Dataset | undefined;
+  readonly metric: Metric;
+  readonly fixedBatch: number | undefined;
+  readonly batchSize: number;
+  /** Numbers of the calibration samples that statistics are gathered over. */
+  readonly calibrated: readonly number[];
+  /** Numbers of the evaluation samples in scoring order. */
+  readonly order: readonly number[];
+  readonly statisticsKey: string;
+}
+
+/**
+ * Reads everything that a tuning run works on. Whatever does not fit is refused here, before any work.
+ * @throws {ConfigurationError | ModelError | DataError}
+ */
+export async function loadWorkload(
+  configuration: ConfigurationFor<"tune">,
+  directory: string,
+): Promise<Workload> {
+  const { engine, model, optimizer } = configuration;
+  const modelPath = resolvePath(directory, model.model);
+  const prepared = await prepareModelFile(modelPath);
+  const settings = quantizationSettings(configuration);
+  const subject = makeSubject(prepared, settings);
+  const load = (section: NonNullable<typeof engine.validation>, path: string): Promise<Dataset> =>
+    loadDataset(section, { directory, inputs: prepared.inputs, path: `engine.${path}` });
+  const calibration = await load(engine.calibration, "calibration");
+  const evaluation = await load(engine.evaluation, "evaluation");
+  const validation =
+    engine.validation === undefined ? undefined : await load(engine.validation, "validation");
+  const metric = await createMetric(engine.metric, {
+    directory,
+    outputs: prepared.outputs,
+    labelled: engine.evaluation.labels !== undefined || engine.evaluation.images !== undefined,
+  });
+  checkLabels(metric, evaluation, "engine.evaluation.labels");
+  if (validation !== undefined) checkLabels(metric, validation, "engine.validation.labels");
+  const calibrated = calibrationSamples(calibration.samples, settings.sampling);
+  const fixedBatch = fixedBatchSize(prepared.inputs);
+  if (fixedBatch !== undefined && calibrated.length < fixedBatch) {
+    throw new DataError(
+      `engine.calibration has ${calibrated.length} samples, but the model takes batches of ${fixedBatch}; give at least ${fixedBatch}.`,
+    );
+  }
+  const samples = Math.min(optimizer.params.eval_subset_size ?? evaluation.samples, evaluation.samples);
+  return {
+    configuration,
+    directory,
+    modelPath,
+    subject,
+    calibration,
+    evaluation,
+    validation,
+    metric,
+    fixedBatch,
+    batchSize: fixedBatch ?? engine.batch_size,
+    calibrated,
+    order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
+    statisticsKey: statisticsKey({
+      modelSha256: prepared.sha256,
+      dataHash: calibration.contentHash,
+      samples: calibrated,
+      requirement: subject.statistics,
+      onnxruntime: onnxruntimeVersion(),
+    }),
+  };
+}
+
+/** Reads labels of every sample once, so that a label that the metric cannot compare with is found before any work. */
+export function checkLabels(metric: Metric, dataset: Dataset, name: string): void {
+  if (metric.needs !== "labels") return;
+  const labels = dataset.labels({ from: 0, to: dataset.samples });
+  if (labels === undefined) {
+    throw new DataError(`${name} is missing, but metric ${metric.name} needs labels; name their file.`);
+  }
+  metric.checkLabels(labels, name);
+}

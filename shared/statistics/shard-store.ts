@@ -1,0 +1,40 @@
+import type { ObjectStore } from "../storage/object-store.js";
+import { putImmutable } from "../storage/retrying-store.js";
+import { StatisticsTable } from "./table.js";
+
+/** Shards of statistics under one content key: `<key>/<count>/<index>`. */
+function shardKey(key: string, { index, count }: { index: number; count: number }): string {
+  return `${key}/${count}/${index}`;
+}
+
+export async function hasStatisticsShard(
+  store: ObjectStore,
+  key: string,
+  shard: { readonly index: number; readonly count: number },
+): Promise<boolean> {
+  return (await store.get(shardKey(key, shard), { start: 0, end: 0 })) !== undefined;
+}
+
+export async function writeStatisticsShard(
+  store: ObjectStore,
+  key: string,
+  shard: { readonly index: number; readonly count: number },
+  table: StatisticsTable,
+): Promise<void> {
+  await putImmutable(store, shardKey(key, shard), table.encode());
+}
+
+/** All shards of a key, joined in sample order; `undefined` while one is missing. */
+export async function readStatistics(
+  store: ObjectStore,
+  key: string,
+  count: number,
+): Promise<StatisticsTable | undefined> {
+  const shards: StatisticsTable[] = [];
+  for (let index = 0; index < count; index++) {
+    const stored = await store.get(shardKey(key, { index, count }));
+    if (stored === undefined) return undefined;
+    shards.push(StatisticsTable.decode(stored.body));
+  }
+  return StatisticsTable.concatenate(shards);
+}
