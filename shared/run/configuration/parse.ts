@@ -28,7 +28,11 @@ export async function readConfiguration(file: string): Promise<LoadedConfigurati
 
 async function readText(file: string): Promise<string> {
   try {
-    const { size } = await stat(file);
+    const status = await stat(file);
+    if (!status.isFile()) {
+      throw new ConfigurationError(`${file} is not a file; give the path of a configuration file.`);
+    }
+    const { size } = status;
     if (size > LARGEST_CONFIGURATION_BYTES) {
       throw new ConfigurationError(
         `${file} has ${size} bytes, but a configuration has at most ${LARGEST_CONFIGURATION_BYTES}; keep data in files of its own.`,

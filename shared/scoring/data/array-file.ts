@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { DataError } from "../../errors.js";
 import {
   asNumbers,
@@ -101,9 +101,8 @@ async function openForReading(file: string, name: string): Promise<FileHandle> {
     throw new DataError(`${name} is in S3, which only submit reads; give a file for a run on this machine.`);
   }
   try {
-    const handle = await open(file, "r");
-    if ((await handle.stat()).isFile()) return handle;
-    await handle.close();
+    // Asked first, because opening a pipe waits for a writer.
+    if ((await stat(file)).isFile()) return await open(file, "r");
   } catch (error) {
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
     throw new DataError(

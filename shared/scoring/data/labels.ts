@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { open } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { DataError } from "../../errors.js";
 import type { LabelSource } from "../../run/configuration/engine-schema.js";
 import { resolvePath } from "../../run/configuration/parse.js";
@@ -63,21 +63,15 @@ export async function readLines(file: string, name: string): Promise<string[]> {
 
 async function readBounded(file: string, name: string): Promise<Uint8Array> {
   try {
-    const handle = await open(file, "r");
-    try {
-      const status = await handle.stat();
-      if (!status.isFile())
-        throw new DataError(`${name} is not a file; give the path of a .npy or text file.`);
-      const { size } = status;
-      if (size > LARGEST_TEXT_BYTES) {
-        throw new DataError(
-          `${name} has ${size} bytes, but a text file has at most ${LARGEST_TEXT_BYTES}; use an array.`,
-        );
-      }
-      return await handle.readFile();
-    } finally {
-      await handle.close();
+    // Asked first, because opening a pipe waits for a writer.
+    const status = await stat(file);
+    if (!status.isFile()) throw new DataError(`${name} is not a file; give the path of a .npy or text file.`);
+    if (status.size > LARGEST_TEXT_BYTES) {
+      throw new DataError(
+        `${name} has ${status.size} bytes, but a text file has at most ${LARGEST_TEXT_BYTES}; use an array.`,
+      );
     }
+    return await readFile(file);
   } catch (error) {
     if (error instanceof DataError) throw error;
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);

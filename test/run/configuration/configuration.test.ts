@@ -12,6 +12,7 @@ import {
   validateConfiguration,
 } from "../../../shared/run/configuration/parse.js";
 import { configurationJsonSchema } from "../../../shared/run/configuration/schema.js";
+import { spoil } from "../../fixtures/broken/spoiled-configuration.js";
 
 const MINIMAL = '{ "model": { "model": "m.onnx" }, "engine": {} }';
 
@@ -98,6 +99,14 @@ describe("What POT's users write", () => {
   });
 });
 
+test("a checked configuration can be checked again, and stays the same", () => {
+  for (const text of [MINIMAL, spoil("optimizer", { params: { anneal: false, seed: 7 } })]) {
+    const once = parse(text);
+    const { configuration } = validateConfiguration(once, { directory: "." });
+    assert.equal(canonicalJson(configuration), canonicalJson(once));
+  }
+});
+
 describe("Places", () => {
   test("paths start from the configuration's folder, but for absolute ones and S3", async () => {
     const folder = await mkdtemp(join(tmpdir(), "quantfleet-configuration-"));
@@ -116,6 +125,13 @@ describe("Places", () => {
     await assert.rejects(readConfiguration("no-such-file.json"), {
       name: "ConfigurationError",
       message: "no-such-file.json cannot be read (ENOENT); give the path of a configuration file.",
+    });
+  });
+
+  test("a folder is no configuration", async () => {
+    await assert.rejects(readConfiguration("."), {
+      name: "ConfigurationError",
+      message: ". is not a file; give the path of a configuration file.",
     });
   });
 

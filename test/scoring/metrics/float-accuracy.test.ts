@@ -21,8 +21,8 @@ function ports(metadata: readonly InferenceSession.ValueMetadata[]): ModelPort[]
   }));
 }
 
-/** Evaluation and validation value of a folder's float model, at the level that the published figures were taken at. */
-async function floatValues(folder: string): Promise<number[]> {
+/** The first `sections` of evaluation and validation value of a folder's float model, at the level that the published figures were taken at. */
+async function floatValues(folder: string, sections: number): Promise<number[]> {
   const { configuration, directory } = await readConfiguration(join(MODELS, folder, "config.json"));
   requireSupported(configuration, "evaluate");
   const { engine, model } = configuration;
@@ -37,7 +37,7 @@ async function floatValues(folder: string): Promise<number[]> {
     labelled: true,
   });
   const values: number[] = [];
-  for (const section of [engine.evaluation, engine.validation ?? engine.evaluation]) {
+  for (const section of [engine.evaluation, engine.validation ?? engine.evaluation].slice(0, sections)) {
     const dataset = await loadDataset(section, {
       directory,
       inputs: ports(session.inputMetadata),
@@ -67,19 +67,20 @@ async function floatValues(folder: string): Promise<number[]> {
 }
 
 // As the README beside the models states them; for ppocr-rec it says "about .97".
-const STATED: readonly [folder: string, evaluation: number, validation: number][] = [
+const STATED: readonly [folder: string, evaluation: number, validation?: number][] = [
   ["demo-mnist-dscnn", 0.978, 0.982],
   ["kws-dscnn-mlperf", 0.9, 0.925],
   ["text-trec", 0.872, 0.848],
-  ["ppocr-rec", 146 / 150, 146 / 150],
+  ["ppocr-rec", 146 / 150],
 ];
-for (const [folder, ...stated] of STATED) {
+for (const [folder, ...values] of STATED) {
+  const stated = values.filter((value) => value !== undefined);
   test(`the float model of ${folder} scores as stated`, async (t) => {
     if (!existsSync(join(MODELS, folder))) {
       t.skip(`left out: ../shared/models/${folder} is missing`);
       return;
     }
-    const found = await floatValues(folder);
+    const found = await floatValues(folder, stated.length);
     assert.deepEqual(
       found.map((value) => value.toFixed(6)),
       stated.map((value) => value.toFixed(6)),
