@@ -15,9 +15,15 @@ export function mean(rows: Float32Array): number {
   return sum / rows.length;
 }
 
-/** 95 % interval of a mean: Wilson's where all rows are 0 or 1, the normal one otherwise. */
-export function meanInterval(rows: Float32Array): Interval {
-  return rows.every((row) => row === 0 || row === 1) ? wilson(mean(rows), rows.length) : normal(rows);
+/**
+ * 95 % interval of a mean: Wilson's where all rows are 0 or 1, the normal one otherwise.
+ *
+ * @param range the least and greatest number a row can hold, beyond which the mean cannot lie either
+ */
+export function meanInterval(rows: Float32Array, range?: Interval): Interval {
+  if (rows.every((row) => row === 0 || row === 1)) return wilson(mean(rows), rows.length);
+  const [low, high] = normal(rows);
+  return range === undefined ? [low, high] : [Math.max(low, range[0]), Math.min(high, range[1])];
 }
 
 /** Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927). */
@@ -25,7 +31,8 @@ export function wilson(share: number, samples: number): Interval {
   const spread = (Z * Z) / samples;
   const centre = (share + spread / 2) / (1 + spread);
   const half = (Z / (1 + spread)) * Math.sqrt((share * (1 - share)) / samples + spread / (4 * samples));
-  return [Math.max(0, centre - half), Math.min(1, centre + half)];
+  // At the ends one bound is the share itself, which the sum misses by a rounding.
+  return [share === 0 ? 0 : centre - half, share === 1 ? 1 : centre + half];
 }
 
 function normal(rows: Float32Array): Interval {

@@ -20,7 +20,7 @@ export function meanMetric(parts: MeanMetricParts): Metric {
     rowWidth: 1,
     perSampleMean: true,
     aggregate: mean,
-    interval: meanInterval,
+    interval: (rows) => meanInterval(rows, parts.range),
     loss: (floatValue, value) => relativeLoss(parts.direction, floatValue, value),
   };
 }

@@ -90,7 +90,7 @@ export async function loadModuleMetric(file: string, shownAs: string): Promise<M
     score: (outputs, reference) => scoreOf(score, outputs, reference, rowWidth, shownAs),
     aggregate: value,
     interval: (rows) =>
-      aggregate === undefined ? meanInterval(rows) : bootstrapInterval(rows, rowWidth, value),
+      aggregate === undefined ? meanInterval(rows, range) : bootstrapInterval(rows, rowWidth, value),
     loss: (floatValue, found) => relativeLoss(direction, floatValue, found),
   };
 }
