@@ -11,7 +11,7 @@ const SHOWN_CHARACTERS = 48;
 const LARGEST_SLIP = 0.4;
 
 /** A value as a message shows it: short, and never the content of a large object. */
-export function shown(value: unknown): string {
+function shown(value: unknown): string {
   if (value === undefined) return "missing";
   if (typeof value === "number" || typeof value === "bigint") return String(value);
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return "an object";

@@ -13,7 +13,7 @@ import { LONGEST_NPY_HEADER, type NpyHeader, parseNpyHeader } from "./npy.js";
 import { extractFromNpz, LARGEST_ARCHIVE_BYTES } from "./npz.js";
 
 /** Rows of one array that are held in memory at once. */
-export const LARGEST_ARRAY_BYTES = 4 * 1024 ** 3;
+const LARGEST_ARRAY_BYTES = 4 * 1024 ** 3;
 /** Node reads at most 2^31-1 bytes in one call. */
 const BYTES_A_READ = 1024 ** 3;
 

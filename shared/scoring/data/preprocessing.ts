@@ -22,7 +22,7 @@ export interface ChannelGeometry {
   readonly inner: number;
 }
 
-export function isIdentity({ scale, mean = [], std = [] }: Normalization): boolean {
+function isIdentity({ scale, mean = [], std = [] }: Normalization): boolean {
   return scale === 1 && mean.every((value) => value === 0) && std.every((value) => value === 1);
 }
 

@@ -27,7 +27,7 @@ export function meanInterval(rows: Float32Array, range?: Interval): Interval {
 }
 
 /** Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927). */
-export function wilson(share: number, samples: number): Interval {
+function wilson(share: number, samples: number): Interval {
   const spread = (Z * Z) / samples;
   const centre = (share + spread / 2) / (1 + spread);
   const half = (Z / (1 + spread)) * Math.sqrt((share * (1 - share)) / samples + spread / (4 * samples));
