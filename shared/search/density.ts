@@ -1,5 +1,5 @@
 import type { Codes } from "./encoding.js";
-import { type CoordinateKernels, drawProductKernel, logProductKernel } from "./kernels.js";
+import { type CoordinateKernels, logProductKernel } from "./kernels.js";
 import { logAddExp } from "./log-domain.js";
 import type { RandomStream } from "./random.js";
 
@@ -36,35 +36,26 @@ export function createJointDensity(
   };
 }
 
+/** Logarithm of the density of a configuration. */
 export function logJointDensity(density: JointDensity, codes: Codes): number {
   const { kernels, members, weights, priorWeight } = density;
-  let sum =
-    priorWeight > 0
-      ? Math.log(priorWeight) + logProductKernel(kernels, NO_CENTRE(codes.length), codes)
-      : Number.NEGATIVE_INFINITY;
+  let sum = Math.log(priorWeight) + logProductKernel(kernels, undefined, codes);
   for (let i = 0; i < members.length; i++) {
     sum = logAddExp(sum, Math.log(weights[i]!) + logProductKernel(kernels, members[i]!, codes));
   }
   return sum;
 }
 
-let noCentre: Codes = new Int16Array();
-function NO_CENTRE(size: number): Codes {
-  if (noCentre.length !== size) {
-    noCentre = new Int16Array(size).fill(-1);
-  }
-  return noCentre;
-}
-
-export function drawJointDensity(density: JointDensity, random: RandomStream): Codes {
+/** Draws a component by its weight: a member, or `undefined` for the prior. */
+export function drawMember(density: JointDensity, random: RandomStream): Codes | undefined {
   let remaining = random.uniform() - density.priorWeight;
-  if (remaining < 0 || density.members.length === 0) {
-    return drawProductKernel(density.kernels, undefined, random);
+  if (remaining < 0) {
+    return undefined;
   }
   let chosen = 0;
   while (chosen < density.members.length - 1 && remaining >= density.weights[chosen]!) {
     remaining -= density.weights[chosen]!;
     chosen++;
   }
-  return drawProductKernel(density.kernels, density.members[chosen]!, random);
+  return density.members[chosen];
 }

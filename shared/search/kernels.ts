@@ -82,13 +82,20 @@ export function logKernel(kernels: CoordinateKernels, d: number, centre: number,
         kernels.logShareTotal[start + centre]!;
 }
 
-/** Logarithm of the probability of a configuration under the product of the kernels around `centre`. */
-export function logProductKernel(kernels: CoordinateKernels, centre: Codes, codes: Codes): number {
+/**
+ * Logarithm of the probability of a configuration under the product of the kernels around `centre`, or under the
+ * prior without a centre.
+ */
+export function logProductKernel(
+  kernels: CoordinateKernels,
+  centre: Codes | undefined,
+  codes: Codes,
+): number {
   let sum = 0;
   for (let d = 0; d < codes.length; d++) {
     const choice = codes[d]!;
     if (choice !== INACTIVE) {
-      sum += logKernel(kernels, d, centre[d]!, choice);
+      sum += logKernel(kernels, d, centre === undefined ? INACTIVE : centre[d]!, choice);
     }
   }
   return sum;

@@ -1,123 +1,91 @@
-import { AdditiveEvidence } from "./additive-evidence.js";
-import { createJointDensity, type JointDensity, logJointDensity } from "./density.js";
-import { sumEffects } from "./effects-model.js";
-import { type Codes, countConfigurations, decodeConfiguration, encodeSpace, INACTIVE } from "./encoding.js";
-import { type CoordinateKernels, createKernels, drawProductKernel } from "./kernels.js";
+import {
+  type Codes,
+  countConfigurations,
+  decodeConfiguration,
+  encodeConfiguration,
+  encodeSpace,
+} from "./encoding.js";
+import { createKernels, drawProductKernel } from "./kernels.js";
 import { createRandomStream, type RandomStream } from "./random.js";
-import type { FinishedTrial, Sampler } from "./sampler.js";
+import { sensitivityWave } from "./reversal.js";
+import type { Sampler } from "./sampler.js";
 import type { Configuration, Space } from "./space.js";
-import { TiltedKernel } from "./tilting.js";
+import { proposeConfiguration } from "./tpe-proposal.js";
 import { DEFAULT_TPE_SETTINGS, type TpeSettings } from "./tpe-settings.js";
-import { type LedgerEntry, TrialLedger } from "./trial-ledger.js";
+import { TrialEvidence } from "./trial-evidence.js";
+import { TrialLedger } from "./trial-ledger.js";
 import { findUnused } from "./unused.js";
+
+/** The wave may take a third of the trials (search.md, "The sampler"). */
+const WAVE_SHARE = 1 / 3;
 
 export interface TpeOptions {
   readonly seed: number;
+  /** The base configuration, which a run tells as its trial 1; without one the search starts from nothing. */
   readonly base?: Configuration;
+  /** A score a group, larger for groups that quantization hurts more; orders the sensitivity wave. */
   readonly sensitivity?: Readonly<Record<string, number>>;
+  /** Whether the groups of a base are reversed one by one first; default `auto`. */
+  readonly sensitivityWave?: "auto" | "off";
+  /** The trials that the whole search may take, which bounds the wave. */
   readonly maxTrials?: number;
   readonly settings?: Partial<TpeSettings>;
 }
 
+/**
+ * The tree-structured Parzen estimator over a whole configuration, with additive evidence (docs/search.md).
+ *
+ * @throws ConfigurationError when the space contradicts itself or the base does not fit it
+ */
 export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
   const encoded = encodeSpace(space);
   const total = countConfigurations(encoded);
-  const ledger = new TrialLedger(encoded);
   const settings = { ...DEFAULT_TPE_SETTINGS, ...options.settings };
-  const value = new AdditiveEvidence(ledger, { of: (trial) => trial.values[0] });
+  const ledger = new TrialLedger(encoded);
+  const evidence = new TrialEvidence(ledger);
+  const base = options.base === undefined ? undefined : encodeConfiguration(encoded, options.base);
+  const wave =
+    base === undefined || options.sensitivityWave === "off"
+      ? []
+      : sensitivityWave(
+          encoded,
+          base,
+          options.sensitivity ?? {},
+          Math.floor(WAVE_SHARE * (options.maxTrials ?? Number.POSITIVE_INFINITY)),
+        );
 
-  function propose(random: RandomStream): Codes {
-    const { ranked } = ledger;
-    if (ranked.length < settings.startupTrials) {
-      return drawProductKernel(createKernels(encoded, 0.3), undefined, random);
-    }
-    const running = ledger.running;
-    const count = Math.min(Math.ceil(settings.goodShare * ranked.length), settings.goodLimit);
-    const good = ranked.slice(0, count);
-    const rivals = ranked.slice(count, count + settings.rivals);
-    const active = countActive(good[0]!.codes);
-    const kernels = createKernels(
-      encoded,
-      Math.min(settings.mismatchLimit, settings.changesPerDraw / Math.max(1, active)),
-    );
-    const weights = improvementWeights(good, rivals[0]);
-    const l = createJointDensity(
-      kernels,
-      good.map(({ codes }) => codes),
-      weights,
-      weights.reduce((a, b) => a + b, 0) / weights.length,
-    );
-    const bad = [...rivals.map(({ codes }) => codes), ...running];
-    const g = createJointDensity(kernels, bad, new Float64Array(bad.length).fill(1), 1);
-    const drawn = value.draw(random, settings.temperature, running);
-    const evidence = drawn.effects.map((effect) => -settings.evidenceWeight * effect);
-    let best: Codes | undefined;
-    let bestScore = Number.NEGATIVE_INFINITY;
-    for (const codes of candidates(l, kernels, evidence, random)) {
-      if (ledger.has(codes)) {
-        continue;
-      }
-      const score =
-        logJointDensity(l, codes) - logJointDensity(g, codes) + sumEffects(encoded, evidence, codes);
-      if (score > bestScore) {
-        bestScore = score;
-        best = codes;
-      }
-    }
-    return best ?? drawProductKernel(kernels, ranked[0]!.codes, random);
+  /** Around the base where there is one, else from the prior. */
+  function drawAtStart(random: RandomStream): Codes {
+    const mismatch = Math.min(settings.mismatchLimit, settings.changesPerDraw / Math.max(1, encoded.size));
+    return drawProductKernel(createKernels(encoded, mismatch), base, random);
   }
 
-  function* candidates(
-    l: JointDensity,
-    kernels: CoordinateKernels,
-    evidence: Float64Array,
-    random: RandomStream,
-  ): Generator<Codes> {
-    const tilted = new TiltedKernel(kernels, evidence);
-    yield tilted.mode(undefined);
-    for (const member of l.members) {
-      yield tilted.mode(member);
+  function propose(random: RandomStream): Codes {
+    const first = wave.find((codes) => !ledger.has(codes));
+    if (first !== undefined) {
+      return first;
     }
-    for (let i = 0; i < settings.candidates; i++) {
-      yield tilted.draw(drawMember(l, random), random);
+    if (ledger.finished.length < settings.startupTrials) {
+      return drawAtStart(random);
     }
+    return proposeConfiguration(ledger, evidence, settings, random) ?? ledger.ranked[0]!.codes;
   }
 
   return {
     ask(trial) {
-      const random = createRandomStream(options.seed, trial, "sampler");
       if (ledger.distinct >= total) {
         return undefined;
       }
+      const random = createRandomStream(options.seed, trial, "sampler");
       const proposal = propose(random);
       const codes = ledger.has(proposal) ? findUnused(ledger, proposal, random, total) : proposal;
       return decodeConfiguration(encoded, codes);
     },
     started: (trial, configuration) => ledger.started(trial, configuration),
-    tell(trial: FinishedTrial) {
-      ledger.tell(trial);
+    tell(trial) {
+      if (ledger.tell(trial) !== undefined) {
+        evidence.note(trial);
+      }
     },
   };
-}
-
-function drawMember(density: JointDensity, random: RandomStream): Codes | undefined {
-  let remaining = random.uniform() - density.priorWeight;
-  if (remaining < 0) {
-    return undefined;
-  }
-  let chosen = 0;
-  while (chosen < density.members.length - 1 && remaining >= density.weights[chosen]!) {
-    remaining -= density.weights[chosen]!;
-    chosen++;
-  }
-  return density.members[chosen];
-}
-
-function countActive(codes: Codes): number {
-  return codes.reduce((count, code) => count + (code === INACTIVE ? 0 : 1), 0);
-}
-
-function improvementWeights(good: readonly LedgerEntry[], firstBad: LedgerEntry | undefined): number[] {
-  const reference = firstBad?.trial.values[0] ?? 0;
-  return good.map(({ trial }) => Math.max(1e-12, reference - (trial.values[0] ?? 0)));
 }

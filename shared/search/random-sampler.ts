@@ -1,0 +1,32 @@
+import { countConfigurations, decodeConfiguration, encodeSpace } from "./encoding.js";
+import { createKernels, drawProductKernel } from "./kernels.js";
+import { createRandomStream } from "./random.js";
+import type { Sampler } from "./sampler.js";
+import type { Space } from "./space.js";
+import { TrialLedger } from "./trial-ledger.js";
+import { findUnused } from "./unused.js";
+
+/** Uniform choices for every active parameter; the baseline that any search has to beat. */
+export function createRandomSampler(space: Space, { seed }: { readonly seed: number }): Sampler {
+  const encoded = encodeSpace(space);
+  const total = countConfigurations(encoded);
+  const ledger = new TrialLedger(encoded);
+  const prior = createKernels(encoded, 0.5);
+  return {
+    ask(trial) {
+      if (ledger.distinct >= total) {
+        return undefined;
+      }
+      const random = createRandomStream(seed, trial, "sampler");
+      const drawn = drawProductKernel(prior, undefined, random);
+      return decodeConfiguration(
+        encoded,
+        ledger.has(drawn) ? findUnused(ledger, drawn, random, total) : drawn,
+      );
+    },
+    started: (trial, configuration) => ledger.started(trial, configuration),
+    tell(trial) {
+      ledger.tell(trial);
+    },
+  };
+}

@@ -1,0 +1,26 @@
+import type { FinishedTrial } from "./sampler.js";
+import type { LedgerEntry } from "./trial-ledger.js";
+
+/** No good trial weighs nothing. */
+const LEAST_IMPROVEMENT = 1e-12;
+
+/**
+ * Weights of the good trials: by how much each improves on the best of the others (Watanabe, arXiv 2304.11127, the
+ * expected-improvement weights). An infeasible trial counts as worse than the worst feasible one by its violation.
+ *
+ * @param good best first
+ * @param rival the best trial that is not good
+ */
+export function improvementWeights(
+  good: readonly LedgerEntry[],
+  rival: LedgerEntry | undefined,
+): Float64Array {
+  const feasible = good.filter(({ trial }) => trial.violation === 0).map(({ trial }) => trial.values[0] ?? 0);
+  const worstFeasible = feasible.length === 0 ? 0 : Math.max(...feasible);
+  const loss = ({ violation, values }: FinishedTrial): number =>
+    violation > 0 ? worstFeasible + violation : (values[0] ?? 0);
+  const losses = good.map(({ trial }) => loss(trial));
+  const reference =
+    rival === undefined || rival.trial.state === "failed" ? Math.max(...losses) : loss(rival.trial);
+  return Float64Array.from(losses, (value) => Math.max(LEAST_IMPROVEMENT, reference - value));
+}
