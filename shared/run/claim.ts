@@ -20,10 +20,15 @@ export type ClaimOutcome =
   | { readonly state: "answered"; readonly report: TrialReported };
 
 export interface Lease {
-  /** @returns whether the job is still this worker's */
+  /** @returns whether the job is still this worker's; if not, the work is not wanted any more */
   extend(until: number): Promise<boolean>;
-  /** Leaves the report for whoever is handed the job again. */
-  answer(report: TrialReported): Promise<void>;
+  /**
+   * Leaves the report for whoever is handed the job again; do it before the report is sent.
+   *
+   * @returns whether the job is still this worker's; if not, another one is at it, and this report must not be
+   * sent: as a failure it would have the job done a third time
+   */
+  answer(report: TrialReported): Promise<boolean>;
 }
 
 /**
@@ -69,9 +74,7 @@ function grant(store: ObjectStore, key: string, nonce: string, granted: string):
   };
   const lease: Lease = {
     extend: (until) => replace({ state: "working", nonce, until }),
-    answer: async (report) => {
-      await replace({ state: "answered", nonce, report });
-    },
+    answer: (report) => replace({ state: "answered", nonce, report }),
   };
   return { state: "granted", lease };
 }

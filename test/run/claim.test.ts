@@ -49,6 +49,7 @@ describe("claims of jobs", () => {
     const outcomes = await Promise.all(Array.from({ length: 5 }, () => claimJob(store, job, 100, 200)));
     assert.equal(outcomes.filter(({ state }) => state === "granted").length, 1);
     assert.equal(await first.extend(300), false);
+    assert.equal(await first.answer(report), false);
   });
 
   test("a lease that is extended stays", async () => {
@@ -60,7 +61,7 @@ describe("claims of jobs", () => {
 
   test("whoever is handed the job after it was answered finds the report", async () => {
     const store = new MemoryObjectStore();
-    await granted(await claimJob(store, job, 0, 100)).answer(report);
+    assert.equal(await granted(await claimJob(store, job, 0, 100)).answer(report), true);
     assert.deepEqual(await claimJob(store, job, 50, 150), { state: "answered", report });
   });
 

@@ -75,6 +75,29 @@ export function answerToyJob(
   }
 }
 
+/** What a worker answers that cannot do the job. */
+export function failToyJob(job: Job, reason: string, at: number): JobReport {
+  const { runId, attempt } = job;
+  const base = { version: MESSAGE_VERSION, runId, attempt, at } as const;
+  const outcome = { state: "failed", reason } as const;
+  switch (job.type) {
+    case "statistics":
+      return { ...base, type: "StatisticsReported", shard: job.shard, outcome };
+    case "trial":
+      return {
+        ...base,
+        type: "TrialReported",
+        trial: job.trial,
+        shard: job.shard,
+        worker: "w",
+        isa: "i",
+        outcome,
+      };
+    case "finish":
+      return { ...base, type: "FinishReported", outcome };
+  }
+}
+
 export function scoreToyTrial(request: RunRequest, job: TrialJob) {
   const { start, end } = shardRange(job.shard, request.evaluation.samples);
   const half = start + Math.ceil((end - start) / 2);

@@ -1,0 +1,68 @@
+import type { RandomStream } from "../../shared/search/random.js";
+import { StoreUnavailableError, WriteConflictError } from "../../shared/storage/errors.js";
+import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
+import type {
+  ByteRange,
+  ObjectStore,
+  PutCondition,
+  StoredObject,
+} from "../../shared/storage/object-store.js";
+import type { VirtualClock } from "./virtual-clock.js";
+import type { Faults } from "./weather.js";
+
+const ANSWER_MILLISECONDS = 20;
+const MOST_SLOW_MILLISECONDS = 60_000;
+
+/** An object store that answers late, or not, or refuses a conditional write that met another. */
+export class FaultyStore implements ObjectStore {
+  /** What was really written. */
+  readonly contents = new MemoryObjectStore();
+  readonly #clock: VirtualClock;
+  readonly #random: RandomStream;
+  readonly #faults: Faults;
+
+  constructor(clock: VirtualClock, random: RandomStream, faults: Faults) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#faults = faults;
+  }
+
+  async get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
+    await this.#travel();
+    if (this.#happens(this.#faults.storeUnavailable)) throw new StoreUnavailableError(key);
+    const stored = await this.contents.get(key, range);
+    await this.#travel();
+    return stored;
+  }
+
+  async put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {
+    await this.#travel();
+    if (condition !== undefined && this.#happens(this.#faults.storeConflict))
+      throw new WriteConflictError(key);
+    if (this.#happens(this.#faults.storeUnavailable / 2)) throw new StoreUnavailableError(key);
+    const etag = await this.contents.put(key, body, condition);
+    if (this.#happens(this.#faults.storeUnavailable / 2)) throw new StoreUnavailableError(key);
+    await this.#travel();
+    return etag;
+  }
+
+  list(prefix: string): AsyncIterable<string> {
+    return this.contents.list(prefix);
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#travel();
+    await this.contents.delete(key);
+  }
+
+  async #travel(): Promise<void> {
+    const slow = this.#happens(this.#faults.storeSlow)
+      ? MOST_SLOW_MILLISECONDS * this.#random.uniform() ** 4
+      : 0;
+    await this.#clock.sleep(ANSWER_MILLISECONDS * this.#random.uniform() + slow);
+  }
+
+  #happens(probability: number): boolean {
+    return this.#random.uniform() < probability;
+  }
+}

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { BrokenInvariantError } from "./observer.js";
+import { type SimulationOptions, simulate } from "./simulate.js";
+import { VirtualClock } from "./virtual-clock.js";
+
+const SEEDS = 120;
+
+describe("simulated runs", () => {
+  test(`of ${SEEDS} seeds break no invariant`, async () => {
+    const stops = new Set<string>();
+    let failures = 0;
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const { state } = await simulate(seed);
+      stops.add(state.stop ?? state.phase);
+      failures += state.finished.filter((trial) => trial.state === "failed").length;
+    }
+    // If the weather were too fair or too foul, the invariants would hold for want of anything to break them.
+    for (const stop of ["max_trials", "cancelled", "max_cost_usd", "stop_on_target", "space_exhausted"])
+      assert.ok(stops.has(stop), `no run ended by ${stop}`);
+    assert.ok(failures > 0, "no trial failed");
+  });
+
+  test("go the same way with the same seed", async () => {
+    for (const seed of [3, 25, 77]) {
+      const [first, second] = [await simulate(seed), await simulate(seed)];
+      assert.deepEqual(second, first);
+    }
+  });
+
+  const sabotages: readonly (readonly [NonNullable<SimulationOptions["sabotage"]>, RegExp])[] = [
+    ["no claims", /is evaluated again/],
+    ["unconditional writes", /was replaced or moved|is not in the state|ended or run|is evaluated again/],
+    ["sampler with a memory", /went another way/],
+  ];
+  for (const [sabotage, broken] of sabotages)
+    test(`notice: ${sabotage}`, async () => {
+      const noticed: string[] = [];
+      for (let seed = 1; seed <= 60 && noticed.length === 0; seed++)
+        try {
+          await simulate(seed, { sabotage });
+        } catch (error) {
+          assert.ok(error instanceof BrokenInvariantError, String(error));
+          noticed.push(error.message);
+        }
+      assert.match(noticed[0] ?? "nothing was noticed", broken);
+    });
+});
+
+describe("virtual clock", () => {
+  test("wakes sleepers by time, and by order among those of one time", async () => {
+    const clock = new VirtualClock(0);
+    const woken: string[] = [];
+    const sleeps = [30, 10, 20, 10, 30, 0].map((milliseconds, i) =>
+      clock.sleep(milliseconds).then(() => void woken.push(`${milliseconds}/${i}`)),
+    );
+    assert.equal(await clock.runUntil(() => woken.length === sleeps.length), true);
+    assert.deepEqual(woken, ["0/5", "10/1", "10/3", "20/2", "30/0", "30/4"]);
+    assert.equal(clock.now(), 30);
+  });
+
+  test("stops when nobody waits any more", async () => {
+    assert.equal(await new VirtualClock(0).runUntil(() => false), false);
+  });
+
+  test("wakes a sleeper that is told to, without letting time pass", async () => {
+    const clock = new VirtualClock(0);
+    const stop = new AbortController();
+    let woken = false;
+    void clock.sleep(1_000, stop.signal).then(() => {
+      woken = true;
+    });
+    stop.abort();
+    await clock.runUntil(() => woken);
+    assert.equal(clock.now(), 0);
+  });
+});

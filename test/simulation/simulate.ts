@@ -1,0 +1,163 @@
+import { MESSAGE_VERSION } from "../../shared/run/messages.js";
+import { hasEnded, type RunState } from "../../shared/run/state.js";
+import type { Study } from "../../shared/run/study.js";
+import { createRandomStream } from "../../shared/search/random.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+import { toyStudy, toyTpeStudy } from "../run/toy-study.js";
+import { runCoordinator } from "./coordinator-process.js";
+import { FaultyQueue } from "./faulty-queue.js";
+import { FaultyStore } from "./faulty-store.js";
+import { BrokenInvariantError, Observer } from "./observer.js";
+import { SimulatedProcess } from "./simulated-process.js";
+import { judgeRun } from "./verdict.js";
+import { VirtualClock } from "./virtual-clock.js";
+import { drawWeather } from "./weather.js";
+import { LEASE_MILLISECONDS, runWorker } from "./worker-process.js";
+
+const START = Date.UTC(2026, 0, 1);
+const TICK_MILLISECONDS = 10_000;
+const RESTART_MILLISECONDS = 2_000;
+const COORDINATORS = 2;
+/** A run that has not ended after so long never will. */
+const LONGEST_RUN_MILLISECONDS = 3 * 24 * 3_600_000;
+/** Late and doubled messages that come after the end must not change it. */
+const AFTERMATH_MILLISECONDS = 120_000;
+const EVENT_VISIBILITY_MILLISECONDS = 60_000;
+const MAX_DELIVERIES = 5;
+
+export interface SimulationOptions {
+  /** Switches a safeguard off, to show that the invariants notice. */
+  readonly sabotage?: "no claims" | "unconditional writes" | "sampler with a memory";
+}
+
+export interface SimulatedRun {
+  readonly state: RunState;
+  readonly virtualMilliseconds: number;
+  readonly evaluations: number;
+}
+
+/**
+ * One run under the weather of its seed: coordinators, workers, queues, store and clock in one process. The same
+ * seed goes the same way.
+ *
+ * @throws BrokenInvariantError
+ */
+export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulatedRun> {
+  const random = createRandomStream(seed, 0, "noise");
+  const weather = drawWeather(seed, random);
+  const { request, faults, sampler } = weather;
+  const { runId } = request;
+  const honest = sampler === "tpe" ? toyTpeStudy : toyStudy;
+  const study = options.sabotage === "sampler with a memory" ? rememberAsks(honest) : honest;
+  const clock = new VirtualClock(START);
+  const observer = new Observer();
+  const faulty = new FaultyStore(clock, random, faults);
+  const store = options.sabotage === "unconditional writes" ? dropConditions(faulty) : faulty;
+  const standard = {
+    kind: "standard",
+    visibilityMilliseconds: LEASE_MILLISECONDS,
+    maxDeliveries: MAX_DELIVERIES,
+  } as const;
+  const jobs = new FaultyQueue(standard, clock, random, faults);
+  const fifo = { kind: "fifo", visibilityMilliseconds: EVENT_VISIBILITY_MILLISECONDS } as const;
+  const events = new FaultyQueue(fifo, clock, random, faults);
+  const ended = (): boolean => observer.latest !== undefined && hasEnded(observer.latest);
+
+  const startProcess = (
+    mortality: { dies: number; hangs: number },
+    run: (self: SimulatedProcess) => Promise<void>,
+  ): void => {
+    const restart = (): void => {
+      void clock.sleep(RESTART_MILLISECONDS).then(() => startProcess(mortality, run));
+    };
+    const self = new SimulatedProcess(clock, random, mortality, restart);
+    run(self).catch((error: unknown) => {
+      // No fault of the weather gets through to here, so it is one of the code.
+      observer.broken ??= error instanceof Error ? error : new Error(String(error));
+    });
+  };
+
+  for (let i = 0; i < COORDINATORS; i++)
+    startProcess({ dies: faults.coordinatorDies, hangs: faults.coordinatorHangs }, (self) =>
+      runCoordinator({ runId, store, jobs, events, study, observer }, self),
+    );
+  const world = {
+    store,
+    jobs,
+    events,
+    weather,
+    observer,
+    clock,
+    random,
+    withoutClaims: options.sabotage === "no claims",
+  };
+  for (let i = 0; i < weather.workers + weather.foreignWorkers; i++) {
+    const isa = i < weather.workers ? "isa-a" : "isa-b";
+    startProcess({ dies: faults.workerDies, hangs: faults.workerHangs }, (self) =>
+      runWorker(world, `worker-${i}`, isa, self),
+    );
+  }
+
+  const say = (event: object, deduplication: string): Promise<void> => {
+    const body = JSON.stringify({ version: MESSAGE_VERSION, runId, at: clock.now(), ...event });
+    return events.sendSafely({ body, group: runId, deduplication });
+  };
+  await say({ type: "RunRequested", request }, "request");
+  if (weather.cancelAfter !== undefined)
+    void clock.sleep(weather.cancelAfter).then(() => say({ type: "CancelRequested" }, "cancel"));
+  const tick = async (): Promise<void> => {
+    for (let n = 0; !ended(); n++) {
+      await clock.sleep(TICK_MILLISECONDS);
+      await say({ type: "Tick" }, `tick ${n}`);
+      if (random.uniform() < faults.junk) await sendJunk(jobs, events, runId, n);
+    }
+  };
+  void tick();
+
+  const limit = START + LONGEST_RUN_MILLISECONDS;
+  await clock.runUntil(() => observer.broken !== undefined || ended() || clock.now() > limit);
+  const endedAt = clock.now();
+  await clock.runUntil(() => observer.broken !== undefined || clock.now() > endedAt + AFTERMATH_MILLISECONDS);
+  if (observer.broken !== undefined) throw observer.broken;
+  const seen = observer.latest;
+  if (seen === undefined || !hasEnded(seen))
+    throw new BrokenInvariantError(`the run has not ended: ${seen?.phase ?? "it was never begun"}`);
+  const state = await judgeRun(seen, weather, study, observer, faulty.contents);
+  return { state, virtualMilliseconds: endedAt - START, evaluations: observer.evaluationsBegun };
+}
+
+/** A sampler that depends on more than the trials it was told of: how often it was asked. */
+function rememberAsks(study: Study): Study {
+  let asks = 0;
+  return {
+    ...study,
+    createSampler(request, sensitivity) {
+      const sampler = study.createSampler(request, sensitivity);
+      return {
+        ask: (trial) => sampler.ask(trial + 1_000 * ++asks),
+        started: (trial, configuration) => sampler.started(trial, configuration),
+        tell: (trial) => sampler.tell(trial),
+      };
+    },
+  };
+}
+
+function dropConditions(store: ObjectStore): ObjectStore {
+  return {
+    get: (key, range) => store.get(key, range),
+    put: (key, body) => store.put(key, body),
+    list: (prefix) => store.list(prefix),
+    delete: (key) => store.delete(key),
+  };
+}
+
+async function sendJunk(jobs: FaultyQueue, events: FaultyQueue, runId: string, n: number): Promise<void> {
+  const junk = [
+    "{",
+    '{"version":99}',
+    JSON.stringify({ version: MESSAGE_VERSION, runId: "another", type: "Tick", at: 1 }),
+  ];
+  const body = junk[n % junk.length]!;
+  await jobs.sendSafely({ body });
+  await events.sendSafely({ body, group: runId, deduplication: `junk ${n}` });
+}

@@ -1,0 +1,141 @@
+import { isDeepStrictEqual } from "node:util";
+import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
+import { Coordinator } from "../../shared/run/coordinator.js";
+import { spentUsd } from "../../shared/run/spend.js";
+import type { RunState, TrialRecord } from "../../shared/run/state.js";
+import type { Study } from "../../shared/run/study.js";
+import { configurationKey } from "../../shared/search/configuration-key.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+import { toyAccuracy } from "../run/toy-model.js";
+import { insist, type Observer } from "./observer.js";
+import { runUndisturbed } from "./undisturbed.js";
+import type { Weather } from "./weather.js";
+
+/**
+ * Holds a run that has ended, as it lies in the store, against the invariants.
+ *
+ * @param seen the state that a coordinator showed last; one that ended right after a save may have gone further
+ * @returns the state in the store
+ */
+export async function judgeRun(
+  seen: RunState,
+  weather: Weather,
+  study: Study,
+  observer: Observer,
+  store: ObjectStore,
+): Promise<RunState> {
+  const jobs = new InProcessQueue({ kind: "standard", visibilityMilliseconds: 1 });
+  const state = await new Coordinator({ store, jobs, study }).read(seen.request.runId);
+  insist(
+    state !== undefined &&
+      state.phase === seen.phase &&
+      isDeepStrictEqual(state.finished.slice(0, seen.finished.length), seen.finished),
+    "the run read back from the store is not the one that ended",
+  );
+  endsEveryTrialOnce(state);
+  triesNothingTwice(state);
+  failsForAReason(state);
+  measuresTheTruth(state);
+  equalsUndisturbed(state, runUndisturbed(study, state, observer));
+  staysUnderBudget(state, weather, observer);
+  return state;
+}
+
+function endsEveryTrialOnce(state: RunState): void {
+  const ended = state.finished.map(({ number }) => number);
+  insist(new Set(ended).size === ended.length, `a trial ended twice: ${ended}`);
+  const left = state.running.map(({ number }) => number);
+  const all = [...ended, ...left].sort((a, b) => a - b);
+  insist(
+    all.length === state.asked && all.every((number, i) => number === i),
+    `of ${state.asked} trials, these ended or run: ${all}`,
+  );
+  insist(
+    left.length === 0 || state.stop === "cancelled" || state.phase === "failed",
+    `the run ended although these trials had not: ${left}`,
+  );
+}
+
+function triesNothingTwice({ finished, running }: RunState): void {
+  const tried = [...finished, ...running].map(({ configuration }) =>
+    configuration === null ? "float" : configurationKey(configuration),
+  );
+  insist(new Set(tried).size === tried.length, "two trials have the same configuration");
+}
+
+function failsForAReason(state: RunState): void {
+  if (state.phase !== "failed") return;
+  insist(
+    /poisoned|bad luck|\(6 attempts\)/.test(state.failure ?? ""),
+    `the run failed although nothing was wrong with it: ${state.failure}`,
+  );
+}
+
+function measuresTheTruth({ request, finished }: RunState): void {
+  for (const trial of finished) {
+    if (trial.state !== "complete") continue;
+    const truth = toyAccuracy(request, trial.configuration, 0, request.evaluation.samples);
+    insist(
+      trial.measurement.metric === truth && trial.measurement.samples === request.evaluation.samples,
+      `trial ${trial.number} has the metric ${trial.measurement.metric} instead of ${truth}`,
+    );
+  }
+}
+
+function equalsUndisturbed(state: RunState, undisturbed: RunState): void {
+  const [course, straight] = [state, undisturbed].map(({ finished }) => finished.map(outcomeOf));
+  insist(
+    isDeepStrictEqual(course, straight),
+    `the undisturbed run with the same order of results went another way:\n${JSON.stringify(straight)}\n${JSON.stringify(course)}`,
+  );
+  insist(
+    state.best?.number === undisturbed.best?.number,
+    `the best trial is ${state.best?.number}, and ${undisturbed.best?.number} undisturbed`,
+  );
+  if (state.phase !== "done") return;
+  const best = state.finishing?.job.state === "done" ? state.finishing.job.result.best : undefined;
+  const first = state.finishing?.candidates[0] ?? null;
+  insist(best === first, `trial ${best} was written and not the best one, ${first}`);
+  if (state.stop !== "cancelled")
+    insist(
+      first === (state.best?.number ?? null),
+      `trial ${first} was taken for the best, which is ${state.best?.number}`,
+    );
+}
+
+/** What a trial is apart from when it ended and after how many attempts. */
+function outcomeOf(trial: TrialRecord) {
+  const { number, state, configuration, seen } = trial;
+  const outcome = trial.state === "failed" ? trial.reason : [trial.measurement, trial.scores];
+  return { number, state, configuration, seen, outcome };
+}
+
+/** The longest that one piece of work takes, with what a hanging worker spends besides. */
+function dearestWork({ trialMilliseconds, faults }: Weather): number {
+  const hangs = faults.workerHangs > 0 ? 240_000 * 4 : 0;
+  const slow = faults.storeSlow > 0 ? 60_000 * 4 : 0;
+  return trialMilliseconds * 1.5 + 5_000 + hangs + slow;
+}
+
+/**
+ * What the coordinator knows of may exceed the budget by what was under way when it stopped asking: the jobs of
+ * `parallel` trials and the finish. What was really spent includes work that nobody heard of.
+ */
+function staysUnderBudget(state: RunState, weather: Weather, observer: Observer): void {
+  const { budget, parallel, evaluation } = state.request;
+  if (budget === undefined) return;
+  const dearest = (dearestWork(weather) / 1_000) * budget.usdPerBilledSecond;
+  const references = 2 * evaluation.shards;
+  const underWay = parallel * evaluation.shards + 1 + references + state.request.statistics.shards;
+  const known = spentUsd(state);
+  insist(
+    known <= budget.maxUsd + underWay * dearest,
+    `${known} was spent, with a budget of ${budget.maxUsd} and at most ${underWay * dearest} under way`,
+  );
+  const spent = (observer.billedMilliseconds / 1_000) * budget.usdPerBilledSecond;
+  const unheard = Math.max(0, observer.evaluationsBegun - state.spend.reports);
+  insist(
+    spent <= budget.maxUsd + (underWay + unheard) * dearest,
+    `${spent} was really spent, with a budget of ${budget.maxUsd}`,
+  );
+}
