@@ -86,7 +86,7 @@ async function modelResult(
 ): Promise<ModelResult> {
   const { metric, study, state } = sources;
   const { measurement } = trial;
-  const { values, meetsTarget } = study.judge(measurement, references, state.request);
+  const { values, violation, meetsTarget } = study.judge(measurement, references, state.request);
   const kernels: IntegerKernelCount | null = finished?.integerKernels ?? null;
   return {
     trial: trial.number,
@@ -100,6 +100,7 @@ async function modelResult(
     quantizedShare: measurement.quantizedShare,
     integerKernels: kernels,
     loss: values[0] ?? 0,
+    withinBound: violation === 0,
     meetsTarget,
     validation: scored(metric.name, finished?.validation),
   };

@@ -29,6 +29,8 @@ export interface ModelResult {
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
   readonly integerKernels: IntegerKernelCount | null;
   readonly loss: number;
+  /** Whether the accuracy bound is met, and whether the asked-for speed-up is as well. */
+  readonly withinBound: boolean;
   readonly meetsTarget: boolean;
   readonly validation: MetricResult | null;
 }

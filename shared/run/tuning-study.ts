@@ -1,10 +1,11 @@
 import type { Metric } from "../scoring/metrics/metric.js";
+import { judgeMeasurement, type Objective, type ObjectiveMeasurement } from "../search/objective.js";
 import { createTpeSampler } from "../search/tpe-sampler.js";
 import type { RunRequest } from "./request.js";
 import type { Measurement } from "./state.js";
 import type { Judgement, References, Study } from "./study.js";
 
-/** Search and metric of a tuning run, as the reducer needs them. */
+/** Search, objective and metric of a tuning run, as the reducer needs them. */
 export function tuningStudy(metric: Metric): Study {
   return {
     createSampler: ({ space, seed, base, optimizer }, sensitivity) =>
@@ -12,6 +13,7 @@ export function tuningStudy(metric: Metric): Study {
         seed,
         base,
         maxTrials: optimizer.maxTrials,
+        sensitivityWave: optimizer.sensitivity,
         ...(sensitivity === undefined ? {} : { sensitivity }),
       }),
     aggregate: (rows) => metric.aggregate(rows),
@@ -19,19 +21,47 @@ export function tuningStudy(metric: Metric): Study {
   };
 }
 
-function judge(
-  metric: Metric,
-  trial: Measurement,
-  { float }: References,
-  { optimizer }: RunRequest,
-): Judgement {
-  const loss = metric.loss(float.metric, trial.metric);
-  const violation = Math.max(0, loss - optimizer.accuracyLoss / 100);
-  const ratio = trial.latency?.ratio ?? 1;
-  const value = optimizer.minimize === "size" ? trial.bytes / float.bytes : 1 / ratio;
-  return {
-    values: [value],
-    violation,
-    meetsTarget: violation === 0 && ratio >= optimizer.latencyReduce,
-  };
+function judge(metric: Metric, trial: Measurement, references: References, request: RunRequest): Judgement {
+  const { float, base } = references;
+  const measured = (measurement: Measurement): ObjectiveMeasurement => ({
+    metric: measurement.metric,
+    floatMetric: float.metric,
+    direction: metric.direction === "maximize" ? "higher-is-better" : "lower-is-better",
+    latencyRatio: measurement.latency?.ratio ?? 1,
+    ...(measurement.latency === undefined
+      ? {}
+      : { latencyRatioNoise: measurement.latency.ratio * measurement.latency.noise }),
+    bytes: measurement.bytes,
+    floatBytes: float.bytes,
+    quantizedRatio: measurement.quantizedShare.byCount,
+  });
+  const { values, violation } = judgeMeasurement(
+    objectiveOf(request),
+    measured(trial),
+    base && measured(base),
+  );
+  const { latencyReduce, measureLatency } = request.optimizer;
+  const fastEnough = !measureLatency || (trial.latency?.ratio ?? 0) >= latencyReduce;
+  return { values, violation, meetsTarget: violation === 0 && fastEnough };
+}
+
+function objectiveOf({ optimizer }: RunRequest): Objective {
+  const { objective, minimize, accuracyLoss } = optimizer;
+  switch (objective) {
+    case "constrained":
+    case "pareto":
+      return { kind: objective, minimize, accuracyLoss };
+    case "loss":
+      return {
+        kind: "loss",
+        parameters: {
+          accuracyLoss: accuracyLoss / 100,
+          latencyReduce: optimizer.latencyReduce,
+          accuracyWeight: optimizer.accuracyWeight,
+          latencyWeight: optimizer.latencyWeight,
+          expectedQuantizationRatio: optimizer.expectedQuantizationRatio,
+          quantizationRatioWeight: optimizer.quantizationRatioWeight,
+        },
+      };
+  }
 }

@@ -1,0 +1,45 @@
+import Table from "cli-table3";
+import { type InspectedTensor, type InspectResult, inspect } from "../api/inspect.js";
+import { EXIT } from "./exit-code.js";
+
+export async function runInspect(
+  model: string,
+  { targetDevice, json }: { readonly targetDevice: "ANY" | "CPU"; readonly json?: boolean },
+): Promise<number> {
+  const result = await inspect(model, { targetDevice });
+  process.stdout.write(json === true ? `${JSON.stringify(result, null, 2)}\n` : describe(result));
+  return EXIT.done;
+}
+
+function describe({ groups, unquantizable }: InspectResult): string {
+  const table = new Table({
+    head: ["group", "ops", "tensor", "choices"],
+    style: { head: [], border: [] },
+    wordWrap: true,
+  });
+  for (const { group, ops, tensors } of groups) {
+    table.push([
+      group,
+      ops
+        .map(({ name, type, kernel }) => `${type} ${name}${kernel === "float" ? " (no integer kernel)" : ""}`)
+        .join("\n"),
+      tensors.map(({ kind, tensor }) => `${kind === "weights" ? "W" : "A"} ${tensor}`).join("\n"),
+      tensors.map(choices).join("\n"),
+    ]);
+  }
+  return [
+    table.toString(),
+    `${groups.length} groups; A activations, W weights; the first choice is the base.`,
+    ...unquantizable.map(({ name, type, reason }) => `Stays in float: ${type} ${name} (${reason}).`),
+    "",
+  ].join("\n");
+}
+
+function choices({ choices: schemes }: InspectedTensor): string {
+  return schemes
+    .map(
+      ({ bits, mode, granularity }) =>
+        `${bits} ${mode === "symmetric" ? "sym" : "asym"}/${granularity === "perchannel" ? "channel" : "tensor"}`,
+    )
+    .join(", ");
+}

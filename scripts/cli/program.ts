@@ -1,0 +1,110 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { packageVersion } from "../package-root.js";
+import { runDemo } from "./demo.js";
+import { runEvaluate } from "./evaluate.js";
+import { runInspect } from "./inspect.js";
+import { runQuantize } from "./quantize.js";
+import { runTune } from "./tune.js";
+
+const MOST_WORKERS = 1024;
+
+/** The command line (interface.md, "Commands"): a thin shell over the functions of scripts/api. */
+export function createProgram(exit: (code: number) => void): Command {
+  const program = new Command("quantfleet")
+    .description(
+      "Finds the quantization of an ONNX model that is smallest or fastest within an accuracy bound.",
+    )
+    .version(packageVersion())
+    .option("--verbose", "stack traces of errors")
+    .showSuggestionAfterError()
+    .exitOverride();
+
+  program
+    .command("demo")
+    .description("the bundled example, start to finish, in about a minute")
+    .option("--out <dir>", "output folder", "quantfleet-demo")
+    .addOption(workers())
+    .addHelpText("after", "\nExample:\n  quantfleet demo --workers 2")
+    .action(async (options) => exit(await runDemo(options)));
+
+  program
+    .command("tune")
+    .description("search the best quantization of a model")
+    .argument("<config>", "configuration file")
+    .option("--out <dir>", "output folder (default: quantfleet-<model name>)")
+    .option("--max-trials <n>", "trials at most", wholeNumber("--max-trials", 1, 100_000))
+    .option("--max-minutes <n>", "minutes after which no further trial starts", number("--max-minutes", 0))
+    .addOption(workers())
+    .option("--seed <n>", "fixes the sequence of trials", wholeNumber("--seed", 0, 2 ** 32 - 1))
+    .option("--resume", "go on with the run in the output folder")
+    .addOption(new Option("--race <on|off>", "stop hopeless trials early").choices(["on", "off"]))
+    .option("--json", "print the result as one JSON document")
+    .addHelpText(
+      "after",
+      "\nExample:\n  quantfleet tune config.json --out tuned --max-trials 100 --workers 2",
+    )
+    .action(async (config, options) => exit(await runTune(config, options)));
+
+  program
+    .command("quantize")
+    .description("quantize without a search")
+    .argument("<config>", "configuration file")
+    .option("--out <dir>", "output folder (default: quantfleet-<model name>)")
+    .option(
+      "--configuration <file>",
+      "the choices of an earlier run, as tune writes them to configuration.json",
+    )
+    .option("--json", "print the result as one JSON document")
+    .addHelpText(
+      "after",
+      "\nExample:\n  quantfleet quantize config.json --configuration tuned/configuration.json",
+    )
+    .action(async (config, options) => exit(await runQuantize(config, options)));
+
+  program
+    .command("evaluate")
+    .description("score any ONNX model on a configuration's evaluation data")
+    .argument("<model>", "ONNX model, float or quantized")
+    .argument("<config>", "configuration file")
+    .option("--json", "print the result as one JSON document")
+    .addHelpText("after", "\nExample:\n  quantfleet evaluate tuned/model.onnx config.json")
+    .action(async (model, config, options) => exit(await runEvaluate(model, config, options)));
+
+  program
+    .command("inspect")
+    .description("list a model's quantizer groups, their ops and their choices")
+    .argument("<model>", "ONNX model, float or quantized by quantfleet")
+    .addOption(
+      new Option("--target-device <device>", "hardware to quantize for")
+        .choices(["ANY", "CPU"])
+        .default("CPU"),
+    )
+    .option("--json", "print the result as one JSON document")
+    .addHelpText("after", "\nExample:\n  quantfleet inspect model.onnx --target-device CPU")
+    .action(async (model, options) => exit(await runInspect(model, options)));
+
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}
+
+function workers(): Option {
+  return new Option("--workers <n>", "worker threads (default: the physical cores)").argParser(
+    wholeNumber("--workers", 1, MOST_WORKERS),
+  );
+}
+
+function wholeNumber(name: string, low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isInteger(value) && value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`${name} must be a whole number from ${low} to ${high}.`);
+  };
+}
+
+function number(name: string, low: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isFinite(value) && value >= low) return value;
+    throw new InvalidArgumentError(`${name} must be a number from ${low} on.`);
+  };
+}

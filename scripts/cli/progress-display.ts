@@ -1,0 +1,75 @@
+import cliProgress from "cli-progress";
+import type { Progress } from "../../shared/run/progress.js";
+
+/** Without a terminal, a line at most this often. */
+const LINE_SECONDS = 5;
+
+/** Follows a run's progress on stderr: a live line on a terminal, plain lines elsewhere. */
+export async function showProgress(progress: AsyncIterable<Progress>): Promise<void> {
+  if (process.stderr.isTTY) await showBar(progress);
+  else await printLines(progress);
+}
+
+async function showBar(progress: AsyncIterable<Progress>): Promise<void> {
+  const bar = new cliProgress.SingleBar({
+    stream: process.stderr,
+    clearOnComplete: true,
+    hideCursor: true,
+    format: "{bar} {value}/{total} {text}",
+  });
+  let started = false;
+  for await (const latest of progress) {
+    const text = describe(latest);
+    if (!started) bar.start(latest.trialsAtMost, latest.trialsDone, { text });
+    else bar.update(latest.trialsDone, { text });
+    started = true;
+  }
+  bar.stop();
+}
+
+async function printLines(progress: AsyncIterable<Progress>): Promise<void> {
+  let printedAt = Number.NEGATIVE_INFINITY;
+  let printed = "";
+  for await (const latest of progress) {
+    const due = latest.secondsElapsed - printedAt >= LINE_SECONDS || latest.phase !== printed;
+    if (!due) continue;
+    printedAt = latest.secondsElapsed;
+    printed = latest.phase;
+    process.stderr.write(`${latest.trialsDone}/${latest.trialsAtMost} ${describe(latest)}\n`);
+  }
+}
+
+function describe({ phase, best, float, secondsLeft }: Progress): string {
+  switch (phase) {
+    case "statistics":
+      return "gathering statistics";
+    case "search": {
+      const parts = ["trials"];
+      if (best !== undefined) {
+        const { metric, bytes } = best.measurement;
+        const size = float === undefined ? "" : `, ${percent(bytes / float.bytes)} of float's size`;
+        parts.push(`best ${metric.toFixed(4)}${size} (trial ${best.trial})`);
+      }
+      if (secondsLeft !== undefined) parts.push(`${duration(secondsLeft)} left`);
+      return parts.join(" · ");
+    }
+    case "finish":
+      return "validating and writing the best";
+    case "done":
+      return "done";
+    case "failed":
+      return "failed";
+  }
+}
+
+function percent(share: number): string {
+  return `${Math.round(100 * share)} %`;
+}
+
+/** Hours, minutes and seconds, as far as they matter. */
+function duration(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
+}

@@ -1,0 +1,34 @@
+import { type QuantizeOptions, type QuantizeResult, quantize } from "../api/quantize.js";
+import { EXIT } from "./exit-code.js";
+import { bytesCell } from "./result-table.js";
+
+export async function runQuantize(
+  config: string,
+  options: QuantizeOptions & { readonly json?: boolean },
+): Promise<number> {
+  const { json, ...quantizing } = options;
+  const result = await quantize(config, quantizing);
+  process.stdout.write(json === true ? `${JSON.stringify(result, null, 2)}\n` : describe(result));
+  return EXIT.done;
+}
+
+function describe({
+  model,
+  modelBytes,
+  floatModelBytes,
+  quantizedShare,
+  integerKernels,
+  unquantizable,
+}: QuantizeResult): string {
+  const { quantized, integer, unfused } = integerKernels;
+  const lines = [
+    `Quantized ${Math.round(100 * quantizedShare.byCount)} % of the weighted ops, with ${Math.round(100 * quantizedShare.byParameters)} % of their parameters: ${bytesCell(floatModelBytes)} -> ${bytesCell(modelBytes)}.`,
+    `${integer} of ${quantized} quantized products run as integer kernels.`,
+    ...unfused.map(
+      ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,
+    ),
+    ...unquantizable.map(({ name, type, reason }) => `Left in float: ${type} ${name} (${reason}).`),
+    `Written to ${model}.`,
+  ];
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,80 @@
+import Table from "cli-table3";
+import type { MetricResult, ModelResult, RunResult } from "../../shared/run/result.js";
+
+/** A run's result as people read it. */
+export function resultTable(result: RunResult): string {
+  const { float, base, best } = result;
+  const table = new Table({
+    head: [
+      "",
+      result.float.metric.name,
+      "validation",
+      "latency",
+      "float / it",
+      "size",
+      "quantized ops",
+      "integer kernels",
+    ],
+    style: { head: [], border: [] },
+    colAligns: ["left", "right", "right", "right", "right", "right", "right", "right"],
+  });
+  table.push([
+    "float",
+    metricCell(float.metric),
+    float.validation === null ? "–" : metricCell(float.validation),
+    millisecondsCell(float.latencyMs),
+    "1.00",
+    bytesCell(float.bytes),
+    "–",
+    "–",
+  ]);
+  if (base !== null) table.push(modelRow("base (the preset)", base));
+  if (best !== null && best.trial !== base?.trial) table.push(modelRow(`best (trial ${best.trial})`, best));
+  return table.toString();
+}
+
+function modelRow(name: string, model: ModelResult): string[] {
+  const { metric, validation, latencyMs, latencyRatio, bytes, quantizedShare, integerKernels } = model;
+  return [
+    name,
+    metricCell(metric),
+    validation === null ? "–" : metricCell(validation),
+    millisecondsCell(latencyMs),
+    latencyRatio === null ? "–" : latencyRatio.toFixed(2),
+    bytesCell(bytes),
+    `${Math.round(100 * quantizedShare.byCount)} %`,
+    integerKernels === null ? "–" : `${integerKernels.integer} of ${integerKernels.quantized}`,
+  ];
+}
+
+/** Sentences about what the table cannot show. */
+export function resultNotes(result: RunResult): string[] {
+  const { best, trials, timing } = result;
+  const notes: string[] = [];
+  if (best === null) return ["No quantized trial could be scored."];
+  const loss =
+    best.accuracyLoss <= 0 ? "no accuracy lost" : `${best.accuracyLoss.toFixed(2)} % accuracy lost`;
+  notes.push(
+    `Best: trial ${best.trial}, ${loss} on the evaluation samples${best.meetsTarget ? "" : "; no trial met the targets"}.`,
+  );
+  for (const { name, type, reason } of best.integerKernels?.unfused ?? []) {
+    notes.push(`Runs in float although quantized: ${type} ${name} (${reason}).`);
+  }
+  notes.push(
+    `${trials.complete} trials complete, ${trials.pruned} stopped early, ${trials.failed} failed, in ${timing.wallSeconds.toFixed(1)} s with ${timing.workers} workers.`,
+  );
+  return notes;
+}
+
+function metricCell({ value, interval: [low, high] }: MetricResult): string {
+  return `${value.toFixed(4)} [${low.toFixed(3)}, ${high.toFixed(3)}]`;
+}
+
+function millisecondsCell(milliseconds: number | null): string {
+  return milliseconds === null ? "–" : `${milliseconds.toPrecision(3)} ms`;
+}
+
+export function bytesCell(bytes: number): string {
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return `${(bytes / 1e6).toFixed(2)} MB`;
+}

@@ -1,0 +1,41 @@
+import type { RunResult } from "../../shared/run/result.js";
+import type { ConfigurationSource } from "../api/configuration.js";
+import { type TuneOptions, tune } from "../api/tune.js";
+import { EXIT } from "./exit-code.js";
+import { watchInterruption } from "./interruption.js";
+import { showProgress } from "./progress-display.js";
+import { resultNotes, resultTable } from "./result-table.js";
+
+/** Tunes with progress on stderr; Ctrl-C writes the best so far. */
+export async function tuneWithProgress(
+  source: ConfigurationSource,
+  options: TuneOptions,
+): Promise<{ readonly result: RunResult; readonly out: string; readonly interrupted: boolean }> {
+  const interruption = watchInterruption();
+  try {
+    const run = await tune(source, { ...options, signal: interruption.signal });
+    process.stderr.write(
+      `Run ${run.runId}, ${run.workload.subject.space.parameters.length} parameters; records in ${run.out}.\n`,
+    );
+    await showProgress(run.progress);
+    const result = await run.result;
+    return { result, out: run.out, interrupted: interruption.signal.aborted };
+  } finally {
+    interruption.stop();
+  }
+}
+
+export async function runTune(
+  config: string,
+  options: TuneOptions & { readonly json?: boolean },
+): Promise<number> {
+  const { json, ...tuning } = options;
+  const { result, out, interrupted } = await tuneWithProgress(config, tuning);
+  if (json === true) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+  else
+    process.stdout.write(
+      `${[resultTable(result), ...resultNotes(result), `Written to ${out}.`].join("\n")}\n`,
+    );
+  if (interrupted) return EXIT.interrupted;
+  return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
+}

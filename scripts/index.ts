@@ -1,0 +1,17 @@
+export {
+  ConfigurationError,
+  DataError,
+  type ErrorCode,
+  ModelError,
+  QuantfleetError,
+  RunError,
+  UsageError,
+} from "../shared/errors.js";
+export { configurationJsonSchema, type RunConfigurationInput } from "../shared/run/configuration/schema.js";
+export type { Progress } from "../shared/run/progress.js";
+export type { RunResult } from "../shared/run/result.js";
+export type { ConfigurationSource } from "./api/configuration.js";
+export { type EvaluateResult, evaluate } from "./api/evaluate.js";
+export { type InspectOptions, type InspectResult, inspect } from "./api/inspect.js";
+export { type QuantizeOptions, type QuantizeResult, quantize } from "./api/quantize.js";
+export { type TuneOptions, type TuneRun, tune } from "./api/tune.js";
