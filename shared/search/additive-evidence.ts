@@ -1,4 +1,4 @@
-import { EffectsModel, initialRelevance, type Relevance, sumEffects } from "./effects-model.js";
+import { EffectsModel, initialRelevance, sumEffects } from "./effects-model.js";
 import type { Codes, EncodedSpace } from "./encoding.js";
 import type { RandomStream } from "./random.js";
 import type { FinishedTrial } from "./sampler.js";
@@ -56,20 +56,13 @@ export class AdditiveEvidence {
     this.#model = new EffectsModel(ledger.encoded, initialRelevance(ledger.encoded));
   }
 
-  /** Which parameters matter to the outcome, from what has finished so far. */
-  get relevance(): Relevance {
-    this.#refresh();
-    return this.#model.relevance;
-  }
-
   /**
    * @param temperature 0 for the mean, 1 for a draw from the posterior
    * @param running are taken to bring what the mean foretells: that leaves the mean alone and narrows the posterior
    */
   draw(random: RandomStream, temperature: number, running: readonly Codes[]): DrawnEffects {
-    this.#refresh();
-    const { outcomes, location, scale } = this.#outcomes(this.#entries);
-    const effects = this.#model.effects(outcomes);
+    const drawn = this.mean();
+    const { effects } = drawn;
     if (temperature > 0) {
       const observed = this.#model.size;
       for (const codes of running) {
@@ -81,7 +74,14 @@ export class AdditiveEvidence {
         effects[k]! += deviation[k]!;
       }
     }
-    return { effects, location, scale };
+    return drawn;
+  }
+
+  /** What every choice adds on average. */
+  mean(): DrawnEffects {
+    this.#refresh();
+    const { outcomes, location, scale } = this.#outcomes(this.#entries);
+    return { effects: this.#model.effects(outcomes), location, scale };
   }
 
   #refresh(): void {

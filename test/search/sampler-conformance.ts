@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { configurationKey } from "../../shared/search/configuration-key.js";
+import { encodeConfiguration, encodeSpace } from "../../shared/search/encoding.js";
+import { createRandomStream } from "../../shared/search/random.js";
+import type { FinishedTrial, Sampler } from "../../shared/search/sampler.js";
+import type { Configuration, Space } from "../../shared/search/space.js";
+import { flatSpace, layeredSpace } from "./spaces.js";
+
+export type SamplerFactory = (space: Space, base: Configuration, seed: number) => Sampler;
+
+const LAYERS = 6;
+const space = layeredSpace(LAYERS);
+const base: Configuration = Object.fromEntries(
+  Array.from({ length: LAYERS }, (_, layer) => [
+    [`layer${layer}.quantize`, true],
+    [`layer${layer}.mode`, "symmetric"],
+    [`layer${layer}.estimator`, "max"],
+  ]).flat(),
+);
+
+/** A made-up result that depends on the configuration alone: some infeasible, pruned and failed trials among them. */
+function resultOf(number: number, configuration: Configuration): FinishedTrial {
+  const stream = createRandomStream(configurationKey(configuration).length, number, "noise");
+  const quantized = Object.values(configuration).filter((choice) => choice === true).length;
+  const violation = Math.max(0, quantized - 4 + stream.normal());
+  const draw = stream.uniform();
+  if (draw < 0.05) {
+    return { number, configuration, state: "failed", values: [], violation: 0, samples: 0 };
+  }
+  const values = [1 - 0.1 * quantized + 0.02 * stream.normal()];
+  return draw < 0.2
+    ? { number, configuration, state: "pruned", values, violation, samples: 64 }
+    : { number, configuration, state: "complete", values, violation, samples: 1000 };
+}
+
+/** Asks and tells one by one. */
+function study(sampler: Sampler, trials: number): FinishedTrial[] {
+  return Array.from({ length: trials }, (_, number) => {
+    const configuration = sampler.ask(number);
+    assert.ok(configuration !== undefined);
+    sampler.started(number, configuration);
+    const trial = resultOf(number, configuration);
+    sampler.tell(trial);
+    return trial;
+  });
+}
+
+/** What every sampler promises (shared/search/sampler.ts). */
+export function describeSampler(name: string, create: SamplerFactory): void {
+  describe(`${name}: what every sampler promises`, () => {
+    test("asks only members of the space", () => {
+      const encoded = encodeSpace(space);
+      for (const { configuration } of study(create(space, base, 1), 40)) {
+        encodeConfiguration(encoded, configuration);
+      }
+    });
+
+    test("the same seed asks the same, trial after trial", () => {
+      const asked = (seed: number) =>
+        study(create(space, base, seed), 40).map(({ configuration }) => configuration);
+      assert.deepEqual(asked(3), asked(3));
+    });
+
+    test("asks the same next trial in whatever order results came, twice told or not", () => {
+      const finished = study(create(space, base, 1), 60);
+      const inOrder = create(space, base, 1);
+      const shuffled = create(space, base, 1);
+      for (const trial of finished) {
+        inOrder.tell(trial);
+      }
+      const random = createRandomStream(1, 0, "problem");
+      const order = finished.map((trial) => ({ trial, key: random.uniform() })).sort((a, b) => a.key - b.key);
+      for (const [position, { trial }] of order.entries()) {
+        shuffled.started(trial.number, trial.configuration);
+        shuffled.tell(trial);
+        shuffled.tell(trial);
+        if (position % 10 === 0) {
+          // Asking in between must leave no trace.
+          shuffled.ask(1000 + position);
+        }
+      }
+      for (const next of [60, 61, 75]) {
+        assert.deepEqual(shuffled.ask(next), inOrder.ask(next));
+      }
+    });
+
+    test("never asks what is finished or running, with 16 running at once", () => {
+      const sampler = create(space, base, 2);
+      const seen = new Set<string>();
+      const running: [number, Configuration][] = [];
+      for (let number = 0; number < 160; number++) {
+        const configuration = sampler.ask(number);
+        assert.ok(configuration !== undefined);
+        const key = configurationKey(configuration);
+        assert.ok(!seen.has(key), `trial ${number} repeats ${key}`);
+        seen.add(key);
+        sampler.started(number, configuration);
+        running.push([number, configuration]);
+        if (running.length === 16) {
+          // The youngest first: results come out of order.
+          const [ended, its] = running.pop()!;
+          sampler.tell(resultOf(ended, its));
+          const [oldest, oldestConfiguration] = running.shift()!;
+          sampler.tell(resultOf(oldest, oldestConfiguration));
+        }
+      }
+    });
+
+    test("asks a small space to its end, and then nothing", () => {
+      const small = flatSpace(3, 3);
+      const sampler = create(small, { layer0: 0, layer1: 0, layer2: 0 }, 1);
+      const seen = new Set<string>();
+      for (let number = 0; number < 27; number++) {
+        const configuration = sampler.ask(number);
+        assert.ok(configuration !== undefined);
+        seen.add(configurationKey(configuration));
+        sampler.started(number, configuration);
+        if (number % 2 === 0) {
+          sampler.tell({
+            number,
+            configuration,
+            state: "complete",
+            values: [number % 7],
+            violation: 0,
+            samples: 1,
+          });
+        }
+      }
+      assert.equal(seen.size, 27);
+      assert.equal(sampler.ask(27), undefined);
+    });
+
+    test("goes on when every trial failed", () => {
+      const sampler = create(space, base, 1);
+      for (let number = 0; number < 30; number++) {
+        const configuration = sampler.ask(number);
+        assert.ok(configuration !== undefined);
+        sampler.tell({ number, configuration, state: "failed", values: [], violation: 0, samples: 0 });
+      }
+    });
+  });
+}

@@ -1,0 +1,9 @@
+import { createRandomSampler } from "../../shared/search/random-sampler.js";
+import { createReversalSampler } from "../../shared/search/reversal-sampler.js";
+import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
+import { describeSampler } from "./sampler-conformance.js";
+
+describeSampler("TPE", (space, base, seed) => createTpeSampler(space, { seed, base, maxTrials: 60 }));
+describeSampler("TPE without a base", (space, _, seed) => createTpeSampler(space, { seed }));
+describeSampler("random", (space, _, seed) => createRandomSampler(space, { seed }));
+describeSampler("greedy layer reversal", (space, base, seed) => createReversalSampler(space, { seed, base }));

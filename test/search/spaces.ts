@@ -1,0 +1,43 @@
+import type { Space } from "../../shared/search/space.js";
+
+/** A switch with a mode, an estimator and an ordered outlier level, a layer each. */
+export function layeredSpace(layers: number): Space {
+  return Array.from({ length: layers }, (_, layer) => {
+    const group = `layer${layer}`;
+    const quantized = { parameter: `${group}.quantize`, in: [true] };
+    return [
+      { name: `${group}.quantize`, group, kind: "categorical", choices: [true, false] },
+      {
+        name: `${group}.mode`,
+        group,
+        kind: "categorical",
+        choices: ["symmetric", "asymmetric"],
+        when: quantized,
+      },
+      {
+        name: `${group}.estimator`,
+        group,
+        kind: "categorical",
+        choices: ["max", "mean", "quantile"],
+        when: quantized,
+      },
+      {
+        name: `${group}.outlier`,
+        group,
+        kind: "ordinal",
+        choices: [1e-5, 1e-4, 1e-3],
+        when: { parameter: `${group}.estimator`, in: ["quantile"] },
+      },
+    ] satisfies Space;
+  }).flat();
+}
+
+/** Unconditional categorical parameters, one a layer. */
+export function flatSpace(layers: number, choices: number): Space {
+  return Array.from({ length: layers }, (_, layer) => ({
+    name: `layer${layer}`,
+    group: `layer${layer}`,
+    kind: "categorical" as const,
+    choices: Array.from({ length: choices }, (_, code) => code),
+  }));
+}
