@@ -1,6 +1,7 @@
 import type { InferenceSession } from "onnxruntime-node";
 import { type Batch, makeBatches } from "./batching.js";
 import type { Dataset } from "./data/dataset.js";
+import type { LabelSlice } from "./data/labels.js";
 import type { TensorValue } from "./data/tensor.js";
 import type { ExclusiveGate } from "./exclusive-gate.js";
 import { toFeeds } from "./feeds.js";
@@ -8,6 +9,15 @@ import type { Metric, ModelOutputs, Reference } from "./metrics/metric.js";
 
 /** Float outputs that are kept for metrics that compare with them; beyond it they are computed anew each time. */
 const KEPT_OUTPUT_BYTES = 512 * 1024 ** 2;
+
+/** Batches that are kept from trial to trial; beyond it they are gathered anew each time. */
+const KEPT_INPUT_BYTES = 256 * 1024 ** 2;
+
+/** What a session is fed for a batch, and what its outputs are compared with. */
+interface LoadedBatch {
+  readonly feeds: InferenceSession.OnnxValueMapType;
+  readonly labels: LabelSlice | undefined;
+}
 
 export interface ScorerOptions {
   readonly dataset: Dataset;
@@ -33,6 +43,8 @@ export interface Scores {
 /** Scores models on the same samples in the same order and the same batches, so that results compare exactly. */
 export class Scorer {
   readonly #batches: readonly Batch[];
+  readonly #loaded = new Map<number, LoadedBatch>();
+  #loadedBytes = 0;
   readonly #floatOutputs = new Map<number, ModelOutputs>();
   #keptBytes = 0;
   #float: InferenceSession | undefined;
@@ -59,11 +71,11 @@ export class Scorer {
     let inferenceSeconds = 0;
     for (const [index, batch] of this.#batches.entries()) {
       signal?.throwIfAborted();
-      const feeds = toFeeds(await this.options.dataset.batch(batch.samples));
+      const loaded = this.#loaded.get(index) ?? (await this.#load(index, batch));
       const start = performance.now();
-      const outputs = await this.#run(session, feeds);
+      const outputs = await this.#run(session, loaded.feeds);
       inferenceSeconds += (performance.now() - start) / 1000;
-      const reference = await this.#reference(index, batch, feeds);
+      const reference = await this.#reference(index, batch, loaded);
       const scored = metric.score(counted(outputs, batch), reference);
       rows.set(scored, samples * metric.rowWidth);
       samples += batch.counted;
@@ -84,15 +96,21 @@ export class Scorer {
     return gate === undefined ? session.run(feeds) : gate.shared(() => session.run(feeds));
   }
 
-  async #reference(
-    index: number,
-    batch: Batch,
-    feeds: InferenceSession.OnnxValueMapType,
-  ): Promise<Reference> {
-    const { metric, dataset } = this.options;
-    if (metric.needs === "labels") {
-      return { kind: "labels", labels: dataset.labels(batch.samples.slice(0, batch.counted))! };
+  async #load(index: number, batch: Batch): Promise<LoadedBatch> {
+    const { dataset } = this.options;
+    const inputs = await dataset.batch(batch.samples);
+    const labels = dataset.labels(batch.samples.slice(0, batch.counted));
+    const loaded = { feeds: toFeeds(inputs), labels };
+    const bytes = Object.values(inputs).reduce((sum, { data }) => sum + data.byteLength, 0);
+    if (this.#loadedBytes + bytes <= KEPT_INPUT_BYTES) {
+      this.#loadedBytes += bytes;
+      this.#loaded.set(index, loaded);
     }
+    return loaded;
+  }
+
+  async #reference(index: number, batch: Batch, { feeds, labels }: LoadedBatch): Promise<Reference> {
+    if (this.options.metric.needs === "labels") return { kind: "labels", labels: labels! };
     const known = this.#floatOutputs.get(index);
     if (known !== undefined) return { kind: "float outputs", outputs: known };
     this.#float ??= await this.options.openFloat();
