@@ -29,7 +29,13 @@ export function createReducer(study: Study): Reducer {
   const cache = new SamplerCache(study);
   return (state, event) => {
     const next = reduceState(study, cache, state, event);
-    return { state: next, commands: next === undefined ? [] : pendingCommands(next) };
+    return {
+      state: next,
+      // Only what a batch of events comes to in the end is asked for.
+      get commands() {
+        return next === undefined ? [] : pendingCommands(next);
+      },
+    };
   };
 }
 
