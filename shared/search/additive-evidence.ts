@@ -5,15 +5,15 @@ import type { FinishedTrial } from "./sampler.js";
 import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
 
 /** Steps of relevance estimation at every refit. */
-const RELEVANCE_STEPS = 4;
+const RELEVANCE_STEPS = 2;
 /** Outcomes this many scaled absolute deviations above the median say no more than "bad". */
 const OUTLIER_DEVIATIONS = 3;
 const NORMAL_CONSISTENCY = 1.4826;
 const CENSORING_ROUNDS = 3;
 
-/** Observations that a model keeps, so that one refit stays near 100 ms whatever the size of the space. */
+/** Observations that a model keeps, so that one refit stays within some 50 ms whatever the size of the space. */
 function capacity(encoded: EncodedSpace): number {
-  return Math.min(400, Math.max(128, Math.floor(Math.sqrt(1e7 / Math.max(1, encoded.size)))));
+  return Math.min(400, Math.max(128, Math.floor(Math.sqrt(6e6 / Math.max(1, encoded.size)))));
 }
 
 /** The number of trials at which relevance was last estimated: every 8 trials early on, every 64 in the end. */
@@ -49,6 +49,10 @@ export class AdditiveEvidence {
   #model: EffectsModel;
   #base: readonly LedgerEntry[] = [];
   #entries: LedgerEntry[] = [];
+  /** Running trials whose rows stand behind those of the entries. */
+  #running: readonly Codes[] = [];
+  /** Of the entries as they are; forgotten when they change. */
+  #mean: DrawnEffects | undefined;
 
   constructor(ledger: TrialLedger, outcome: Outcome) {
     this.#ledger = ledger;
@@ -62,16 +66,11 @@ export class AdditiveEvidence {
    */
   draw(random: RandomStream, temperature: number, running: readonly Codes[]): DrawnEffects {
     const drawn = this.mean();
-    const { effects } = drawn;
     if (temperature > 0) {
-      const observed = this.#model.size;
-      for (const codes of running) {
-        this.#model.append(codes);
-      }
+      this.#appendRunning(running);
       const deviation = this.#model.deviation(random, temperature);
-      this.#model.truncate(observed);
-      for (let k = 0; k < effects.length; k++) {
-        effects[k]! += deviation[k]!;
+      for (let k = 0; k < deviation.length; k++) {
+        drawn.effects[k]! += deviation[k]!;
       }
     }
     return drawn;
@@ -80,8 +79,26 @@ export class AdditiveEvidence {
   /** What every choice adds on average. */
   mean(): DrawnEffects {
     this.#refresh();
-    const { outcomes, location, scale } = this.#outcomes(this.#entries);
-    return { effects: this.#model.effects(outcomes), location, scale };
+    if (this.#mean === undefined) {
+      this.#model.truncate(this.#entries.length);
+      this.#running = [];
+      const { outcomes, location, scale } = this.#outcomes(this.#entries);
+      this.#mean = { effects: this.#model.effects(outcomes), location, scale };
+    }
+    return { ...this.#mean, effects: this.#mean.effects.slice() };
+  }
+
+  /** Keeps the rows of running trials that are still the first ones, so that a batch of asks adds one row each. */
+  #appendRunning(running: readonly Codes[]): void {
+    let kept = 0;
+    while (kept < this.#running.length && this.#running[kept] === running[kept]) {
+      kept++;
+    }
+    this.#model.truncate(this.#entries.length + kept);
+    for (const codes of running.slice(kept)) {
+      this.#model.append(codes);
+    }
+    this.#running = running;
   }
 
   #refresh(): void {
@@ -97,6 +114,11 @@ export class AdditiveEvidence {
     while (kept < this.#entries.length && this.#entries[kept] === recent[kept - base.length]) {
       kept++;
     }
+    if (kept === this.#entries.length && kept === base.length + recent.length) {
+      return;
+    }
+    this.#mean = undefined;
+    this.#running = [];
     this.#model.truncate(kept);
     this.#entries.length = kept;
     for (const entry of recent.slice(kept - base.length)) {
@@ -120,6 +142,8 @@ export class AdditiveEvidence {
     }
     this.#base = base;
     this.#entries = [...base];
+    this.#running = [];
+    this.#mean = undefined;
   }
 
   /** Outcomes with outliers pulled in, centred and scaled; a failed trial has the worst. */

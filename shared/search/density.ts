@@ -1,6 +1,6 @@
 import type { Codes } from "./encoding.js";
 import { type CoordinateKernels, logProductKernel } from "./kernels.js";
-import { logAddExp } from "./log-domain.js";
+import { logSumExp } from "./log-domain.js";
 import type { RandomStream } from "./random.js";
 
 /**
@@ -15,6 +15,8 @@ export interface JointDensity {
   /** Weights of the members; they add up to one with `priorWeight`. */
   readonly weights: Float64Array;
   readonly priorWeight: number;
+  /** Logarithms of the weights, the prior's last. */
+  readonly logWeights: Float64Array;
 }
 
 /** @param weights positive, one a member; `priorWeight` is on the same scale */
@@ -28,22 +30,24 @@ export function createJointDensity(
   for (let i = 0; i < members.length; i++) {
     total += weights[i]!;
   }
+  const shares = Float64Array.from(members, (_, i) => weights[i]! / total);
   return {
     kernels,
     members,
-    weights: Float64Array.from(members, (_, i) => weights[i]! / total),
+    weights: shares,
     priorWeight: priorWeight / total,
+    logWeights: Float64Array.from([...shares, priorWeight / total], Math.log),
   };
 }
 
 /** Logarithm of the density of a configuration. */
 export function logJointDensity(density: JointDensity, codes: Codes): number {
-  const { kernels, members, weights, priorWeight } = density;
-  let sum = Math.log(priorWeight) + logProductKernel(kernels, undefined, codes);
-  for (let i = 0; i < members.length; i++) {
-    sum = logAddExp(sum, Math.log(weights[i]!) + logProductKernel(kernels, members[i]!, codes));
+  const { kernels, members, logWeights } = density;
+  const terms = new Float64Array(members.length + 1);
+  for (let i = 0; i <= members.length; i++) {
+    terms[i] = logWeights[i]! + logProductKernel(kernels, members[i], codes);
   }
-  return sum;
+  return logSumExp(terms);
 }
 
 /** Draws a component by its weight: a member, or `undefined` for the prior. */

@@ -122,8 +122,8 @@ export class EffectsModel {
     const { size, cardinality } = encoded;
     const alpha = this.#factor.solve(outcomes);
     const inverse = this.#factor.inverse();
-    const outer = sumOverPairs(encoded, rows, (i, j) => alpha[i]! * alpha[j]!);
-    const posterior = sumOverPairs(encoded, rows, (i, j) => inverse[(i * (i + 1)) / 2 + j]!);
+    const effects = this.#project(alpha);
+    const posterior = sumOverPairs(encoded, rows, inverse);
     const { variance, noise } = this.relevance;
     const priorSquares = (2 * RELEVANCE_PRIOR_WEIGHT * RELEVANCE_PRIOR_SHARE) / Math.max(1, size);
     const reestimated = variance.map((old, d) => {
@@ -131,7 +131,8 @@ export class EffectsModel {
       if (spread === 0) {
         return LEAST_VARIANCE;
       }
-      const squares = (old * old * (outer.matching[d]! * (spread + 1) - outer.shared[d]!)) / spread;
+      const squares =
+        (spread / (spread + 1)) * sumOfSquares(effects, encoded.offset[d]!, encoded.offset[d + 1]!);
       const determined = (old * (posterior.matching[d]! * (spread + 1) - posterior.shared[d]!)) / spread;
       return Math.max(
         LEAST_VARIANCE,
@@ -196,32 +197,38 @@ interface PairSums {
   readonly trace: number;
 }
 
-/** @param weight of a symmetric matrix over the observations, asked for i >= j */
-function sumOverPairs(
-  { size }: EncodedSpace,
-  rows: readonly Codes[],
-  weight: (i: number, j: number) => number,
-): PairSums {
+/** @param packed lower triangle of a symmetric matrix over the observations */
+function sumOverPairs({ size }: EncodedSpace, rows: readonly Codes[], packed: Float64Array): PairSums {
   const matching = new Float64Array(size);
   const shared = new Float64Array(size);
   let trace = 0;
-  for (const [i, a] of rows.entries()) {
+  for (let i = 0; i < rows.length; i++) {
+    const a = rows[i]!;
+    const start = (i * (i + 1)) / 2;
     for (let j = 0; j <= i; j++) {
       const b = rows[j]!;
-      const w = (i === j ? 1 : 2) * weight(i, j);
-      trace += i === j ? w : 0;
+      const weight = (i === j ? 1 : 2) * packed[start + j]!;
+      trace += i === j ? weight : 0;
       for (let d = 0; d < size; d++) {
         const code = a[d]!;
         if (code >= 0 && b[d]! >= 0) {
-          shared[d]! += w;
+          shared[d]! += weight;
           if (code === b[d]) {
-            matching[d]! += w;
+            matching[d]! += weight;
           }
         }
       }
     }
   }
   return { matching, shared, trace };
+}
+
+function sumOfSquares(values: Float64Array, start: number, end: number): number {
+  let sum = 0;
+  for (let k = start; k < end; k++) {
+    sum += values[k]! * values[k]!;
+  }
+  return sum;
 }
 
 /** The outcome that the effects foretell for a configuration. */

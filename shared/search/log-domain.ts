@@ -15,14 +15,3 @@ export function logSumExp(values: ArrayLike<number>): number {
   }
   return largest + Math.log(sum);
 }
-
-/** log(exp(a) + exp(b)). */
-export function logAddExp(a: number, b: number): number {
-  const larger = Math.max(a, b);
-  return Number.isFinite(larger) ? larger + Math.log1p(Math.exp(Math.min(a, b) - larger)) : larger;
-}
-
-/** log(exp(a) - exp(b)) for a >= b. */
-export function logSubtractExp(a: number, b: number): number {
-  return b === Number.NEGATIVE_INFINITY ? a : a + Math.log(-Math.expm1(b - a));
-}

@@ -1,6 +1,6 @@
 import { type Codes, type EncodedSpace, INACTIVE, isActive } from "./encoding.js";
 import { type CoordinateKernels, logKernel } from "./kernels.js";
-import { logAddExp } from "./log-domain.js";
+import { logSumExp } from "./log-domain.js";
 import type { RandomStream } from "./random.js";
 
 /**
@@ -14,6 +14,8 @@ export class TiltedKernel {
   readonly #kernels: CoordinateKernels;
   readonly #evidence: Float64Array;
   readonly #promise: Float64Array;
+  /** Views of the logits, one a parameter. */
+  readonly #logitsOf: readonly Float64Array[];
 
   /** @param evidence added to the log probability of each choice, all choices in one row */
   constructor(kernels: CoordinateKernels, evidence: Float64Array) {
@@ -22,11 +24,13 @@ export class TiltedKernel {
     this.#evidence = evidence;
     this.#logits = new Float64Array(kernels.encoded.offset[kernels.encoded.size]!);
     this.#promise = new Float64Array(kernels.encoded.size);
+    const { offset } = kernels.encoded;
+    this.#logitsOf = Array.from(this.#promise, (_, d) => this.#logits.subarray(offset[d]!, offset[d + 1]!));
   }
 
   /** The most probable configuration of the component around `centre`, or of the prior's without one. */
   mode(centre: Codes | undefined): Codes {
-    this.#weigh(centre, Math.max);
+    this.#weigh(centre, largest);
     return this.#choose((d) => {
       const start = this.#encoded.offset[d]!;
       let best = 0;
@@ -41,7 +45,7 @@ export class TiltedKernel {
 
   /** A draw from the component around `centre`, or from the prior's without one. */
   draw(centre: Codes | undefined, random: RandomStream): Codes {
-    this.#weigh(centre, logAddExp);
+    this.#weigh(centre, logSumExp);
     return this.#choose((d) => {
       const start = this.#encoded.offset[d]!;
       const last = this.#encoded.cardinality[d]! - 1;
@@ -57,20 +61,18 @@ export class TiltedKernel {
   }
 
   /** Fills the logits of all choices; `gather` joins those of one parameter to what its parent's choice is promised. */
-  #weigh(centre: Codes | undefined, gather: (a: number, b: number) => number): void {
+  #weigh(centre: Codes | undefined, gather: (logits: Float64Array) => number): void {
     const { size, cardinality, offset, children, existsFor } = this.#encoded;
     for (let d = size - 1; d >= 0; d--) {
       const at = centre === undefined ? INACTIVE : centre[d]!;
-      let gathered = Number.NEGATIVE_INFINITY;
       for (let k = 0; k < cardinality[d]!; k++) {
         let logit = logKernel(this.#kernels, d, at, k) + this.#evidence[offset[d]! + k]!;
         for (const child of children[d]!) {
           logit += existsFor[child]![k] === 1 ? this.#promise[child]! : 0;
         }
         this.#logits[offset[d]! + k] = logit;
-        gathered = gather(gathered, logit);
       }
-      this.#promise[d] = gathered;
+      this.#promise[d] = gather(this.#logitsOf[d]!);
     }
   }
 
@@ -83,4 +85,12 @@ export class TiltedKernel {
     }
     return codes;
   }
+}
+
+function largest(values: Float64Array): number {
+  let best = Number.NEGATIVE_INFINITY;
+  for (let k = 0; k < values.length; k++) {
+    best = Math.max(best, values[k]!);
+  }
+  return best;
 }

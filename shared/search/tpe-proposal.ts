@@ -1,5 +1,5 @@
 import { createJointDensity, drawMember, type JointDensity, logJointDensity } from "./density.js";
-import { type Codes, INACTIVE } from "./encoding.js";
+import { type Codes, codesKey, INACTIVE } from "./encoding.js";
 import { createKernels } from "./kernels.js";
 import type { RandomStream } from "./random.js";
 import { rankPareto } from "./ranking.js";
@@ -43,13 +43,17 @@ export function proposeConfiguration(
     weights,
     meanWeight,
   );
-  const bad = [...rivals.map(({ codes }) => codes), ...running];
+  // The latest liars stand for all of them: of 256 running trials, each ask would weigh every one.
+  const bad = [...rivals.map(({ codes }) => codes), ...running.slice(-settings.rivals)];
   const g = createJointDensity(kernels, bad, new Float64Array(bad.length).fill(1), 1);
   const evidence = trialEvidence.draw(random, settings.evidenceWeight, settings.temperature, running);
   let best: Codes | undefined;
   let bestScore = Number.NEGATIVE_INFINITY;
+  const scored = new Set<string>();
   for (const codes of candidates(l, evidence, settings, random)) {
-    if (!ledger.has(codes)) {
+    const key = codesKey(codes);
+    if (!scored.has(key) && !ledger.has(codes)) {
+      scored.add(key);
       const score = logJointDensity(l, codes) - logJointDensity(g, codes) + evidence.score(codes);
       if (score > bestScore) {
         bestScore = score;

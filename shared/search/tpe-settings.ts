@@ -10,7 +10,10 @@ export interface TpeSettings {
   readonly mismatchLimit: number;
   /** Draws from the good density that are scored, next to the mode of each of its components. */
   readonly candidates: number;
-  /** The bad density is estimated from so many trials ranked right behind the good ones. */
+  /**
+   * The bad density is estimated from so many trials ranked right behind the good ones, and from as many running
+   * ones (constant liar), the latest.
+   */
   readonly rivals: number;
   /** Nats per standard deviation of the outcome that the additive evidence foretells. */
   readonly evidenceWeight: number;
@@ -24,8 +27,8 @@ export const DEFAULT_TPE_SETTINGS: TpeSettings = {
   goodLimit: 25,
   changesPerDraw: 4,
   mismatchLimit: 0.3,
-  candidates: 32,
-  rivals: 32,
-  evidenceWeight: 20,
+  candidates: 24,
+  rivals: 16,
+  evidenceWeight: 50,
   temperature: 0.4,
 };
