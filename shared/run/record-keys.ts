@@ -3,7 +3,7 @@ import type { Shard } from "./identifiers.js";
 import type { PackedRows } from "./rows.js";
 
 /** Trial records a segment. */
-export const SEGMENT_SIZE = 32;
+export const SEGMENT_SIZE = 16;
 
 /** Where a run's records lie in the object store (docs/run.md, "What is stored"). */
 export const runPrefix = (runId: string): string => `runs/${runId}/`;

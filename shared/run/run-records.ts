@@ -130,12 +130,17 @@ export class RunRecords {
     return {
       ...plain,
       request,
-      statistics: statistics.map((shard) => fromShardDocument(shard, (result) => result)),
+      statistics: statistics.map((shard) => fromShardDocument(shard, document.startedAt, (result) => result)),
       running: running.map((trial, i) => fromRunningDocument(space, trial, scored[i]!)),
       finished: [...known, ...read.flat(), ...unsealed.map((record) => fromRecordDocument(space, record))],
       ...(finishing === undefined
         ? {}
-        : { finishing: { ...finishing, job: fromShardDocument(finishing.job, (result) => result) } }),
+        : {
+            finishing: {
+              ...finishing,
+              job: fromShardDocument(finishing.job, document.startedAt, (result) => result),
+            },
+          }),
     };
   }
 
@@ -148,10 +153,10 @@ export class RunRecords {
 
   async #readShards(
     runId: string,
-    { number, shards }: StateDocument["running"][number],
+    { number, askedAt, shards }: StateDocument["running"][number],
   ): Promise<RunningTrial["shards"]> {
     return inOrder([...shards.entries()], READS, async ([index, shard]): Promise<ShardState<ScoredShard>> => {
-      const state = fromShardDocument(shard, (scores) => scores);
+      const state = fromShardDocument(shard, askedAt, (scores) => scores);
       if (state.state === "waiting") return state;
       const key = scoresKey(runId, number, index, state.result);
       const rows = await this.#read(key, packedRowsSchema);

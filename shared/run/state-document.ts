@@ -18,8 +18,11 @@ const measures = measuredOutcomeSchema.pick({
   timings: true,
 });
 
-/** Attempt, first attempt, whether sent (0 or 1), deadline, failed attempts. */
-const waitingSchema = z.tuple([counter, counter, z.int().min(0).max(1), timestampSchema], counter);
+/**
+ * Attempt, first attempt, whether sent (0 or 1), deadline, failed attempts. With a thousand shards under way, this
+ * is what the document is made of, hence no names, and deadlines from when the trial was asked for.
+ */
+const waitingSchema = z.tuple([counter, counter, z.int().min(0).max(1), counter], counter);
 /** Attempt and what is kept of the answer. */
 const doneSchema = <Kept extends z.ZodType>(kept: Kept) => z.strictObject({ attempt: counter, kept });
 const shardSchema = <Kept extends z.ZodType>(kept: Kept) => z.union([waitingSchema, doneSchema(kept)]);
@@ -104,7 +107,7 @@ export function toStateDocument(space: EncodedSpace, state: RunState): StateDocu
   return {
     version: 1,
     ...plain,
-    statistics: statistics.map((shard) => toShardDocument(shard, (result) => result)),
+    statistics: statistics.map((shard) => toShardDocument(shard, state.startedAt, (result) => result)),
     running: running.map((trial) => toRunningDocument(space, trial)),
     unsealed: finished
       .slice(state.sealedSegments * SEGMENT_SIZE)
@@ -114,7 +117,7 @@ export function toStateDocument(space: EncodedSpace, state: RunState): StateDocu
       : {
           finishing: {
             candidates: [...finishing.candidates],
-            job: toShardDocument(finishing.job, ({ best, validation }) => ({
+            job: toShardDocument(finishing.job, state.startedAt, ({ best, validation }) => ({
               best,
               validation: [...validation],
             })),
@@ -134,13 +137,21 @@ export function fromRecordDocument(space: EncodedSpace, record: RecordDocument):
   return { ...record, configuration: unpack(space, record.configuration) };
 }
 
+/** @param since what the deadline counts from: when the trial was asked for, or the run began */
 export function fromShardDocument<Kept, Result>(
   shard: ShardDocument<Kept>,
+  since: number,
   restore: (kept: Kept) => Result,
 ): ShardState<Result> {
   if (!Array.isArray(shard)) return { state: "done", attempt: shard.attempt, result: restore(shard.kept) };
-  const [attempt, firstAttempt, sent, deadline, ...failedAttempts] = shard;
-  const assignment: Assignment = { attempt, firstAttempt, sent: sent === 1, deadline, failedAttempts };
+  const [attempt, firstAttempt, sent, time, ...failedAttempts] = shard;
+  const assignment: Assignment = {
+    attempt,
+    firstAttempt,
+    sent: sent === 1,
+    deadline: since + time,
+    failedAttempts,
+  };
   return { state: "waiting", assignment };
 }
 
@@ -157,17 +168,18 @@ function toRunningDocument(space: EncodedSpace, trial: RunningTrial): RunningDoc
   return {
     ...trial,
     configuration: pack(space, trial.configuration),
-    shards: trial.shards.map((shard) => toShardDocument(shard, ({ scores }) => scores)),
+    shards: trial.shards.map((shard) => toShardDocument(shard, trial.askedAt, ({ scores }) => scores)),
   };
 }
 
 function toShardDocument<Result, Kept>(
   shard: ShardState<Result>,
+  since: number,
   keep: (result: Result) => Kept,
 ): ShardDocument<Kept> {
   if (shard.state === "done") return { attempt: shard.attempt, kept: keep(shard.result) };
   const { attempt, firstAttempt, sent, deadline, failedAttempts } = shard.assignment;
-  return [attempt, firstAttempt, sent ? 1 : 0, deadline, ...failedAttempts];
+  return [attempt, firstAttempt, sent ? 1 : 0, deadline - since, ...failedAttempts];
 }
 
 function pack(space: EncodedSpace, configuration: Configuration | null): string | null {
