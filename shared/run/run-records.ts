@@ -119,12 +119,10 @@ export class RunRecords {
   async #restore(request: RunRequest, document: StateDocument, earlier?: RunState): Promise<RunState> {
     const space = this.#space(request);
     const { version: _, unsealed, statistics, running, finishing, ...plain } = document;
-    const known = earlier?.finished.slice(0, earlier.sealedSegments * SEGMENT_SIZE) ?? [];
-    const first = known.length / SEGMENT_SIZE;
-    const segments = Array.from(
-      { length: Math.max(0, document.sealedSegments - first) },
-      (_, i) => first + i,
-    );
+    // The earlier state may know of a segment that this one, another coordinator's, still holds itself.
+    const first = Math.min(earlier?.sealedSegments ?? 0, document.sealedSegments);
+    const known = earlier?.finished.slice(0, first * SEGMENT_SIZE) ?? [];
+    const segments = Array.from({ length: document.sealedSegments - first }, (_, i) => first + i);
     const read = await inOrder(segments, READS, (segment) => this.#readSegment(request, segment));
     const scored = await inOrder(running, READS, (trial) => this.#readShards(request.runId, trial));
     return {

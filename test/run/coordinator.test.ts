@@ -113,15 +113,21 @@ describe("coordinator", () => {
     );
   });
 
-  test("two coordinators that both hold the run lose nothing", async () => {
-    const bench = new Bench(toyRequest({ maxTrials: 30, parallel: 4 }));
-    const others = [bench.coordinator, bench.newCoordinator()];
-    const state = await bench.runToEnd(async (step) => {
-      bench.coordinator = others[step % 2]!;
-    });
-    assert.deepEqual(
-      state.finished.map(({ number }) => number).sort((a, b) => a - b),
-      [...Array(31).keys()],
+  test("coordinators that all hold the run, each an outdated state, lose nothing and double nothing", async () => {
+    const turns = fc.array(fc.nat(2), { minLength: 1, maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(turns, async (picks) => {
+        const bench = new Bench(toyRequest({ maxTrials: 50, parallel: 4 }));
+        const others = [bench.coordinator, bench.newCoordinator(), bench.newCoordinator()];
+        const state = await bench.runToEnd(async (step) => {
+          bench.coordinator = others[picks[step % picks.length]!]!;
+        });
+        assert.deepEqual(
+          state.finished.map(({ number }) => number).sort((a, b) => a - b),
+          [...Array(51).keys()],
+        );
+      }),
+      { numRuns: 20 },
     );
   });
 

@@ -4,7 +4,7 @@ import { BrokenInvariantError } from "./observer.js";
 import { type SimulationOptions, simulate } from "./simulate.js";
 import { VirtualClock } from "./virtual-clock.js";
 
-const SEEDS = 120;
+const SEEDS = 100;
 
 describe("simulated runs", () => {
   test(`of ${SEEDS} seeds break no invariant`, async () => {
