@@ -1,10 +1,10 @@
 /** Failures that workers report for one job before it is given up (system.md, "The coordinator"). */
-export const MAX_FAILURES = 2;
+const MAX_FAILURES = 2;
 /**
  * How often one job is sent in all. Unanswered jobs and those answered by another instruction set are no
  * failures of the trial, but a job that no worker survives has to end too.
  */
-export const MAX_ATTEMPTS = 6;
+const MAX_ATTEMPTS = 6;
 
 /** A job that is with the workers and not answered yet. */
 export interface Assignment {

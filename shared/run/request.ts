@@ -84,5 +84,3 @@ export type RunRequest = Readonly<Omit<z.infer<typeof runRequestSchema>, "space"
   readonly base: Configuration;
   readonly float?: Configuration;
 };
-export type OptimizerSettings = RunRequest["optimizer"];
-export type MetricShape = RunRequest["metric"];

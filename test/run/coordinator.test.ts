@@ -70,7 +70,7 @@ class Bench {
 const optionsArbitrary: fc.Arbitrary<ToyRequestOptions> = fc.record({
   seed: fc.nat(1_000),
   groups: fc.integer({ min: 2, max: 5 }),
-  maxTrials: fc.integer({ min: 1, max: 80 }),
+  maxTrials: fc.integer({ min: 1, max: 60 }),
   parallel: fc.integer({ min: 1, max: 6 }),
   shards: fc.integer({ min: 1, max: 3 }),
 });
@@ -90,7 +90,7 @@ describe("coordinator", () => {
         });
         await compare();
       }),
-      { numRuns: 15 },
+      { numRuns: 10 },
     );
   });
 
@@ -109,7 +109,7 @@ describe("coordinator", () => {
         assert.deepEqual(state.finished, undisturbed.finished);
         assert.equal(state.phase, "done");
       }),
-      { numRuns: 15 },
+      { numRuns: 10 },
     );
   });
 
@@ -127,7 +127,7 @@ describe("coordinator", () => {
           [...Array(51).keys()],
         );
       }),
-      { numRuns: 20 },
+      { numRuns: 12 },
     );
   });
 

@@ -98,7 +98,7 @@ export function failToyJob(job: Job, reason: string, at: number): JobReport {
   }
 }
 
-export function scoreToyTrial(request: RunRequest, job: TrialJob) {
+function scoreToyTrial(request: RunRequest, job: TrialJob) {
   const { start, end } = shardRange(job.shard, request.evaluation.samples);
   const half = start + Math.ceil((end - start) / 2);
   // A race of its own: what is hopeless halfway is stopped there.
