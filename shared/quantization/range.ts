@@ -80,11 +80,18 @@ function withZeroAt(zero: number, { low, high }: Range, bits: number): Range {
 
 /**
  * Asymmetric ranges of several channels around one zero point: the mean of the channels' own, each channel's range then
- * moved outwards at one end to fit it (reference section 4.6, Unified zero point).
+ * moved outwards at one end to fit it (reference section 4.6, Unified zero point). It lies on the first
+ * or last code only where every channel's own does: a channel of the other sign would lose all its values.
  */
 export function unifiedZeroPointRanges(ranges: readonly Range[], bits: number): Range[] {
   const wide = ranges.map(({ low, high }) => aroundZero(low, high));
-  const zero = roundHalfEven(wide.reduce((sum, range) => sum + zeroPosition(range, bits), 0) / wide.length);
+  const zeros = wide.map((range) => zeroPosition(range, bits));
+  const mean = roundHalfEven(zeros.reduce((sum, zero) => sum + zero, 0) / zeros.length);
+  const own = zeros.map(roundHalfEven);
+  const top = 2 ** bits - 1;
+  const lowest = own.every((zero) => zero === 0) ? 0 : 1;
+  const highest = own.every((zero) => zero === top) ? top : top - 1;
+  const zero = Math.min(highest, Math.max(lowest, mean));
   return wide.map((range) => withZeroAt(zero, range, bits));
 }
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { type StatisticsRequirement, statisticName } from "./requirement.js";
 
-/** Raised when the same requirement would give other numbers than before. */
-const STATISTICS_VERSION = 1;
+/** Raised when the same requirement would give other numbers than before, or records of another form. */
+const STATISTICS_VERSION = 2;
 
 export interface StatisticsContent {
   readonly modelSha256: string;

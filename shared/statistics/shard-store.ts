@@ -24,7 +24,10 @@ export async function writeStatisticsShard(
   await putImmutable(store, shardKey(key, shard), table.encode());
 }
 
-/** All shards of a key, joined in sample order; `undefined` while one is missing. */
+/**
+ * All shards of a key, joined in sample order; `undefined` while one is missing.
+ * @throws {RunError} naming the record that is damaged
+ */
 export async function readStatistics(
   store: ObjectStore,
   key: string,
@@ -32,9 +35,10 @@ export async function readStatistics(
 ): Promise<StatisticsTable | undefined> {
   const shards: StatisticsTable[] = [];
   for (let index = 0; index < count; index++) {
-    const stored = await store.get(shardKey(key, { index, count }));
+    const name = shardKey(key, { index, count });
+    const stored = await store.get(name);
     if (stored === undefined) return undefined;
-    shards.push(StatisticsTable.decode(stored.body));
+    shards.push(StatisticsTable.decode(stored.body, name));
   }
   return StatisticsTable.concatenate(shards);
 }

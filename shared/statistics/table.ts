@@ -1,10 +1,13 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
+import { RunError } from "../errors.js";
 import type { SideEstimator } from "../quantization/range-estimator.js";
 import { aggregate } from "./aggregator.js";
 import { statisticName, statisticsOf } from "./requirement.js";
 
-/** Keeps a damaged header from asking for more memory than any model's statistics need. */
-const MAX_HEADER_BYTES = 64 * 2 ** 20;
+/** A record ends with the SHA-256 of what stands before: statistics outlive runs, and damage would pass as values. */
+const DIGEST_BYTES = 32;
+const HEADER_LENGTH_BYTES = 4;
 
 const headerSchema = z.strictObject({
   samples: z.number().int().nonnegative(),
@@ -58,43 +61,54 @@ export class StatisticsTable {
 
   encode(): Uint8Array {
     const header = Buffer.from(JSON.stringify({ samples: this.samples, columns: this.columns }));
-    const bytes = new Uint8Array(4 + header.length + 4 * this.samples * this.columns.length);
+    const values = HEADER_LENGTH_BYTES + header.length;
+    const end = values + 4 * this.samples * this.columns.length;
+    const bytes = new Uint8Array(end + DIGEST_BYTES);
     const view = new DataView(bytes.buffer);
     view.setUint32(0, header.length, true);
-    bytes.set(header, 4);
-    let offset = 4 + header.length;
+    bytes.set(header, HEADER_LENGTH_BYTES);
+    let offset = values;
     for (const { tensor, statistic } of this.columns) {
       for (const value of this.column(tensor, statistic)) {
         view.setFloat32(offset, value, true);
         offset += 4;
       }
     }
+    bytes.set(digest(bytes.subarray(0, end)), end);
     return bytes;
   }
 
-  /** @throws {Error} when the bytes are not a table */
-  static decode(bytes: Uint8Array): StatisticsTable {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const headerBytes = bytes.byteLength >= 4 ? view.getUint32(0, true) : MAX_HEADER_BYTES + 1;
-    if (headerBytes > MAX_HEADER_BYTES || 4 + headerBytes > bytes.byteLength) {
-      throw new Error("The statistics record has no header; delete it, and it is gathered again.");
+  /**
+   * @param name how errors call the record
+   * @throws {RunError} when the bytes are not the table that was written
+   */
+  static decode(bytes: Uint8Array, name: string): StatisticsTable {
+    const end = bytes.byteLength - DIGEST_BYTES;
+    if (end < HEADER_LENGTH_BYTES || !digest(bytes.subarray(0, end)).equals(bytes.subarray(end))) {
+      throw new RunError(`The statistics record ${name} is damaged; delete it, and it is gathered again.`);
     }
-    const header = headerSchema.parse(
-      JSON.parse(Buffer.from(bytes.subarray(4, 4 + headerBytes)).toString("utf8")),
+    const view = new DataView(bytes.buffer, bytes.byteOffset, end);
+    const values = HEADER_LENGTH_BYTES + view.getUint32(0, true);
+    const { samples, columns } = headerSchema.parse(
+      JSON.parse(Buffer.from(bytes.subarray(HEADER_LENGTH_BYTES, values)).toString("utf8")),
     );
-    const { samples, columns } = header;
-    if (bytes.byteLength !== 4 + headerBytes + 4 * samples * columns.length) {
-      throw new Error("The statistics record is cut short; delete it, and it is gathered again.");
-    }
     const rows = Array.from({ length: samples }, (_, row) =>
-      Float32Array.from(columns, (_, c) => view.getFloat32(4 + headerBytes + 4 * (c * samples + row), true)),
+      Float32Array.from(columns, (_, c) => view.getFloat32(values + 4 * (c * samples + row), true)),
     );
     return new StatisticsTable(columns, rows);
   }
 
-  /** The shards' rows below each other. */
+  /**
+   * The shards' rows below each other.
+   * @throws {RunError} when the shards' columns differ
+   */
   static concatenate(shards: readonly StatisticsTable[]): StatisticsTable {
     const { columns } = shards[0]!;
+    if (shards.some((shard) => JSON.stringify(shard.columns) !== JSON.stringify(columns))) {
+      throw new RunError(
+        "The shards of the statistics have different columns; delete them, and they are gathered again.",
+      );
+    }
     const rows = shards.flatMap((shard) =>
       Array.from({ length: shard.samples }, (_, row) =>
         Float32Array.from(columns, ({ tensor, statistic }) => shard.column(tensor, statistic)[row]!),
@@ -102,6 +116,10 @@ export class StatisticsTable {
     );
     return new StatisticsTable(columns, rows);
   }
+}
+
+function digest(content: Uint8Array): Buffer {
+  return createHash("sha256").update(content).digest();
 }
 
 function columnKey(tensor: string, statistic: string): string {

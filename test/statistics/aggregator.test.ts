@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import type { Aggregator } from "../../shared/quantization/range-estimator.js";
+import { aggregate } from "../../shared/statistics/aggregator.js";
+import { quantileOfSorted } from "../../shared/statistics/quantile.js";
+
+fc.configureGlobal({ seed: 7, numRuns: 300 });
+
+/** The vectors are printed to four to seven digits. */
+const PRINTED = 5e-5;
+
+describe("Aggregators, by the test vectors of the reference's section 10", () => {
+  test("17: the largest values of three samples; power_of_2 (32) is no aggregator here", () => {
+    const largest = [10, 8, 20];
+    const found = (["mean", "max", "median", "hl_estimator"] as const).map((a) => aggregate(a, largest));
+    [12.6667, 20, 10, 14].forEach((expected, i) => {
+      assert.ok(Math.abs(found[i]! - expected) < PRINTED);
+    });
+  });
+
+  test("17: the 0.9 quantile of each sample, and their mean", () => {
+    const samples = [
+      [0, 1, 2, 3, 10],
+      [0, 2, 4, 6, 8],
+      [-1, 0, 1, 1, 20],
+    ];
+    const quantiles = samples.map((sample) => quantileOfSorted(sample, 0.9));
+    [7.2, 7.2, 12.4].forEach((expected, i) => {
+      assert.ok(Math.abs(quantiles[i]! - expected) < 1e-12);
+    });
+    assert.ok(Math.abs(aggregate("mean", quantiles) - 8.9333) < PRINTED);
+  });
+
+  test("18: Hodges-Lehmann, and the values between the 1 % and 99 % quantiles", () => {
+    assert.equal(aggregate("hl_estimator", [1, 2, 3, 10]), 4);
+    assert.equal(aggregate("mean_no_outliers", [1, 2, 3, 100]), 2.5);
+    assert.equal(aggregate("median_no_outliers", [1, 2, 3, 100]), 2.5);
+  });
+});
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function inliers(values: readonly number[]): number[] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [low, high] = [quantileOfSorted(sorted, 0.01), quantileOfSorted(sorted, 0.99)];
+  const kept = sorted.filter((value) => low <= value && value <= high);
+  return kept.length === 0 ? sorted : kept;
+}
+
+function pairSums(values: readonly number[]): number[] {
+  return values.flatMap((value, i) => values.slice(0, i).map((other) => value + other));
+}
+
+const BY_DEFINITION: Readonly<Record<Aggregator, (values: readonly number[]) => number>> = {
+  mean,
+  max: (values) => Math.max(...values),
+  min: (values) => Math.min(...values),
+  median,
+  mean_no_outliers: (values) => mean(inliers(values)),
+  median_no_outliers: (values) => median(inliers(values)),
+  hl_estimator: (values) => (values.length === 1 ? values[0]! : median(pairSums(values)) / 2),
+};
+
+describe("Aggregators, by their definitions", () => {
+  const samples = fc
+    .array(fc.float({ min: -1000, max: 1000, noNaN: true }), { minLength: 1, maxLength: 40 })
+    .map((values) => Float32Array.from(values));
+  for (const [name, definition] of Object.entries(BY_DEFINITION) as [Aggregator, typeof mean][]) {
+    test(`${name}, for one sample and more, in any order, between the smallest and the largest`, () => {
+      fc.assert(
+        fc.property(samples, (values) => {
+          const found = aggregate(name, values);
+          assert.ok(Math.abs(found - definition([...values])) <= 1e-9);
+          assert.ok(Math.abs(found - aggregate(name, values.toReversed())) <= 1e-9);
+          assert.ok(found >= Math.min(...values) - 1e-9 && found <= Math.max(...values) + 1e-9);
+          assert.equal(aggregate(name, values.slice(0, 1)), values[0]);
+        }),
+      );
+    });
+  }
+});

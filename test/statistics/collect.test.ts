@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Tensor } from "onnxruntime-node";
+import type { Model } from "../../shared/onnx/codec.js";
+import type { InputBatch } from "../../shared/scoring/data/dataset.js";
+import { DEFAULT_SESSION, openSession } from "../../shared/scoring/session.js";
+import { createRandomStream } from "../../shared/search/random.js";
+import { collectStatistics } from "../../shared/statistics/collect.js";
+import { quantileOfSorted } from "../../shared/statistics/quantile.js";
+import { type Statistic, statisticName } from "../../shared/statistics/requirement.js";
+import { floats, node, smallModel } from "../quantization/small-model.js";
+
+const SAMPLES = 3;
+const PROBABILITIES = [0.5, 0.1, 1e-2, 1e-3, 1e-4, 1e-5];
+const STATISTICS: readonly Statistic[] = [
+  { type: "min" },
+  { type: "max" },
+  ...PROBABILITIES.flatMap((outlierProb): Statistic[] => [
+    { type: "quantile", side: "min", outlierProb },
+    { type: "quantile", side: "max", outlierProb },
+    { type: "abs_quantile", outlierProb },
+  ]),
+];
+
+/** x -> hidden = 3 x - 1 -> y = relu(hidden), on samples of the given shape. */
+function modelOf(shape: readonly number[]): Model {
+  return smallModel({
+    inputs: [{ name: "x", shape: [1, ...shape] }],
+    outputs: [{ name: "y", shape: [1, ...shape] }],
+    nodes: [
+      node("Mul", ["x", "three"], "tripled"),
+      node("Sub", ["tripled", "one"], "hidden"),
+      node("Relu", ["hidden"], "y"),
+    ],
+    initializers: [floats("three", [], [3]), floats("one", [], [1])],
+  });
+}
+
+function samplesOf(shape: readonly number[]): InputBatch[] {
+  const random = createRandomStream(11, 0, "sample-order");
+  const size = shape.reduce((product, dim) => product * dim, 1);
+  return Array.from({ length: SAMPLES }, () => {
+    // Many equal values and some far out: what activations behind a Relu look like.
+    const data = Float32Array.from({ length: size }, () => {
+      const u = random.uniform();
+      return u < 0.3 ? 0.5 : (u - 0.6) ** 3 * 100;
+    });
+    return { x: { type: "float32", data, dims: [1, ...shape] } };
+  });
+}
+
+/** All activations of the model, fetched and reduced in JavaScript. */
+async function fetched(
+  model: Model,
+  tensor: string,
+  batches: readonly InputBatch[],
+): Promise<Float32Array[]> {
+  const { graph } = model;
+  const output = [...graph.output, { ...graph.output[0]!, name: tensor, type: undefined }];
+  const session = await openSession({ ...model, graph: { ...graph, output } }, DEFAULT_SESSION);
+  const values: Float32Array[] = [];
+  for (const { x } of batches) {
+    const outputs = await session.run({ x: new Tensor("float32", x!.data as Float32Array, [...x!.dims]) });
+    values.push(outputs[tensor]!.data as Float32Array);
+  }
+  await session.release();
+  return values;
+}
+
+function reduce(values: Float32Array, statistic: Statistic): number {
+  const sorted = values.toSorted();
+  switch (statistic.type) {
+    case "min":
+      return sorted[0]!;
+    case "max":
+      return sorted.at(-1)!;
+    case "quantile": {
+      const q = statistic.side === "min" ? statistic.outlierProb : 1 - statistic.outlierProb;
+      return quantileOfSorted(sorted, q);
+    }
+    case "abs_quantile":
+      return quantileOfSorted(values.map(Math.abs).toSorted(), 1 - statistic.outlierProb);
+  }
+}
+
+describe("Statistics reduced inside ONNX Runtime are those of the fetched activations", () => {
+  for (const shape of [[], [1], [7], [100], [3, 5, 5], [2, 3, 4, 2, 2], [20_000]]) {
+    test(`samples of shape [${shape.join(", ")}]`, async () => {
+      const model = modelOf(shape);
+      const batches = samplesOf(shape);
+      const tensors = ["x", "hidden", "y"];
+      const requirement = new Map(tensors.map((tensor) => [tensor, STATISTICS]));
+      const table = await collectStatistics(model, requirement, {
+        count: SAMPLES,
+        batch: (index) => batches[index]!,
+      });
+      for (const tensor of tensors) {
+        const activations =
+          tensor === "x"
+            ? batches.map(({ x }) => x!.data as Float32Array)
+            : await fetched(model, tensor, batches);
+        for (const statistic of STATISTICS) {
+          const column = table.column(tensor, statisticName(statistic));
+          activations.forEach((values, sample) => {
+            const expected = reduce(values, statistic);
+            // Interpolated in double precision by both, from the two ends of the order; stored as float32.
+            const allowed = 2 ** -22 * Math.max(...values.map(Math.abs));
+            assert.ok(
+              Math.abs(column[sample]! - expected) <= allowed,
+              `${tensor} ${statisticName(statistic)} is ${column[sample]}, not ${expected}`,
+            );
+          });
+        }
+      }
+    });
+  }
+});
+
+test("a run of statistics that is not wanted any more ends", async () => {
+  const batches = samplesOf([4]);
+  const signal = AbortSignal.abort();
+  const gathering = collectStatistics(
+    modelOf([4]),
+    new Map([["x", STATISTICS]]),
+    { count: SAMPLES, batch: (index) => batches[index]! },
+    signal,
+  );
+  await assert.rejects(gathering, { name: "AbortError" });
+});
