@@ -4,17 +4,23 @@ import type { Hardware, Mode, Scheme } from "./hardware.js";
 import {
   type Aggregator,
   activationEstimator,
+  DEFAULT_OUTLIER_PROB,
+  type EstimatorPreset,
   isQuantile,
   type RangeEstimator,
   type StatisticType,
   weightEstimator,
 } from "./range-estimator.js";
 import { activationSchemes, baseScheme, weightSchemes } from "./schemes.js";
-import type { TuningOptions } from "./tuning-options.js";
+import { overrideEstimator, pinnedEstimator, type TuningOptions } from "./tuning-options.js";
 
 /** The statistics that each end can be estimated from (reference section 3.4). */
-export const MIN_TYPES: readonly StatisticType[] = ["min", "quantile"];
-export const MAX_TYPES: readonly StatisticType[] = ["max", "abs_max", "quantile", "abs_quantile"];
+export const SIDE_TYPES: Readonly<Record<Side, readonly StatisticType[]>> = {
+  min: ["min", "quantile"],
+  max: ["max", "abs_max", "quantile", "abs_quantile"],
+};
+
+const PRESETS: readonly EstimatorPreset[] = ["default", "quantile"];
 
 export const AGGREGATORS: readonly Aggregator[] = [
   "mean",
@@ -65,60 +71,65 @@ export function deriveSpace(
   hardware: Hardware,
   options: TuningOptions,
 ): TuningSpace {
-  const parameters: Parameter[] = [];
+  const space = new SpaceBuilder();
   for (const group of layout.groups.values()) {
     let when: Condition | undefined;
     if (options.tuningScope.has("layer")) {
-      parameters.push({
-        name: switchName(group.id),
-        group: group.id,
-        kind: "categorical",
-        choices: [true, false],
-      });
-      when = { parameter: switchName(group.id), in: [true] };
+      const name = switchName(group.id);
+      space.add({ name, group: group.id, kind: "categorical", choices: [true, false] });
+      when = { parameter: name, in: [true] };
     }
     for (const id of group.activations) {
       const schemes = activationSchemes(layout.activations.get(id)!, layout, hardware, options);
-      parameters.push(...tensorParameters("activations", id, group.id, schemes, options, when));
+      addTensor(space, { tensor: "activations", id, group: group.id, options }, schemes, when);
     }
     for (const id of group.weights) {
       const schemes = weightSchemes(layout.weights.get(id)!, layout, hardware, options);
-      parameters.push(...tensorParameters("weights", id, group.id, schemes, options, when));
+      addTensor(space, { tensor: "weights", id, group: group.id, options }, schemes, when);
     }
   }
-  return { parameters, base: firstChoices(parameters) };
+  return space;
 }
 
-/** The first choice of every parameter that is active then. */
-function firstChoices(parameters: readonly Parameter[]): Configuration {
-  const base: Record<string, Choice> = {};
-  for (const { name, choices, when } of parameters) {
-    if (when === undefined || (when.parameter in base && when.in.includes(base[when.parameter]!))) {
-      base[name] = choices[0]!;
-    }
+/** Parameters in their order, and the base that they start from. */
+class SpaceBuilder implements TuningSpace {
+  readonly parameters: Parameter[] = [];
+  readonly base: Record<string, Choice> = {};
+
+  /** @param start the base's value where the parameter is active in the base; the first choice when left out */
+  add(parameter: Parameter, start: Choice = parameter.choices[0]!): void {
+    this.parameters.push(parameter);
+    const { name, when } = parameter;
+    if (when === undefined || when.in.includes(this.base[when.parameter] ?? "")) this.base[name] = start;
   }
-  return base;
 }
 
-function tensorParameters(
-  tensor: "activations" | "weights",
-  id: string,
-  group: string,
+/** Whose parameters are derived. */
+interface TunedTensor {
+  readonly tensor: "activations" | "weights";
+  readonly id: string;
+  readonly group: string;
+  readonly options: TuningOptions;
+}
+
+function addTensor(
+  space: SpaceBuilder,
+  tuned: TunedTensor,
   schemes: readonly Scheme[],
-  options: TuningOptions,
   when: Condition | undefined,
-): Parameter[] {
+): void {
+  const { tensor, id, group, options } = tuned;
   const names = parameterNames(tensor, id);
   const base = baseScheme(schemes, tensor, options.preset);
-  const parameters: Parameter[] = [];
-  const choose = (name: string, choices: readonly Choice[], condition = when): void => {
+  const choose = (name: string, choices: readonly Choice[]): void => {
     if (choices.length < 2) return;
-    parameters.push({
+    space.add({
       name,
       group,
+      family: familyOf(name, id),
       kind: "categorical",
       choices,
-      ...(condition === undefined ? {} : { when: condition }),
+      ...conditional(when),
     });
   };
   const field = <K extends "bits" | "mode" | "granularity">(key: K): Scheme[K][] =>
@@ -129,65 +140,81 @@ function tensorParameters(
   choose(names.granularity, field("granularity"));
   const modes = field("mode");
   choose(names.mode, modes);
-  if (options.tuningScope.has("range_estimator")) {
-    for (const mode of modes) {
-      const condition = modes.length > 1 ? { parameter: names.mode, in: [mode] } : when;
-      parameters.push(...estimatorParameters(tensor, names, group, mode, options, condition));
-    }
+  if (!options.tuningScope.has("range_estimator")) return;
+  for (const mode of modes) {
+    addEstimator(space, tuned, mode, modes.length > 1 ? { parameter: names.mode, in: [mode] } : when);
   }
-  return parameters;
 }
 
-/** The parameters of a range estimator in one mode (reference section 3.4); min and max vary independently. */
-function estimatorParameters(
-  tensor: "activations" | "weights",
-  names: ReturnType<typeof parameterNames>,
-  group: string,
+/**
+ * The parameters of a range estimator in one mode (reference section 3.4); min and max vary independently. What the
+ * user pins is where the base starts from.
+ */
+function addEstimator(
+  space: SpaceBuilder,
+  { tensor, id, group, options }: TunedTensor,
   mode: Mode,
-  options: TuningOptions,
   when: Condition | undefined,
-): Parameter[] {
+): void {
+  const names = parameterNames(tensor, id);
   const scope = options.estimatorScope;
-  const parameters: Parameter[] = [];
-  const push = (parameter: Omit<Parameter, "group">): void => {
-    parameters.push({ ...parameter, group });
-  };
-  const conditional = (condition: Condition | undefined) =>
-    condition === undefined ? {} : { when: condition };
-  const sides: Side[] = tensor === "weights" && mode === "symmetric" ? ["max"] : ["min", "max"];
-  const preset = (name: "default" | "quantile"): RangeEstimator =>
-    tensor === "weights" ? weightEstimator(name, mode) : activationEstimator(name, mode, "pertensor");
-  const outlierProb = (side: Side, condition: Condition): void => {
+  const pinned = pinnedEstimator(options, tensor);
+  const estimator = (preset: EstimatorPreset): RangeEstimator =>
+    overrideEstimator(
+      tensor === "weights" ? weightEstimator(preset, mode) : activationEstimator(preset, mode, "pertensor"),
+      pinned,
+    );
+  const basePreset = pinned?.preset ?? "default";
+  const base = estimator(basePreset);
+  const sides: Side[] = base.min === undefined ? ["max"] : ["min", "max"];
+  const choose = (name: string, choices: readonly Choice[]): void =>
+    space.add({
+      name,
+      group,
+      family: familyOf(name, id),
+      kind: "categorical",
+      choices,
+      ...conditional(when),
+    });
+  const chooseOutlierProb = (side: Side, condition: Condition | undefined): void => {
     if (!scope.has("outlier_prob") || options.outlierProbChoices.length === 0) return;
     const choices = [...new Set(options.outlierProbChoices)].sort((a, b) => a - b);
-    push({ name: names.outlierProb(mode, side), kind: "ordinal", choices, when: condition });
+    const start = base[side]!.outlierProb ?? DEFAULT_OUTLIER_PROB;
+    const name = names.outlierProb(mode, side);
+    space.add(
+      { name, group, family: familyOf(name, id), kind: "ordinal", choices, ...conditional(condition) },
+      choices.includes(start) ? start : choices[0],
+    );
   };
   if (scope.has("type")) {
     for (const side of sides) {
-      const base = preset("default")[side]!.type;
-      const types = [...new Set([base, ...(side === "min" ? MIN_TYPES : MAX_TYPES)])];
-      push({ name: names.type(mode, side), kind: "categorical", choices: types, ...conditional(when) });
-      outlierProb(side, { parameter: names.type(mode, side), in: types.filter(isQuantile) });
+      const types = [...new Set([base[side]!.type, ...SIDE_TYPES[side]])];
+      choose(names.type(mode, side), types);
+      chooseOutlierProb(side, { parameter: names.type(mode, side), in: types.filter(isQuantile) });
     }
-  } else if (scope.has("preset")) {
-    push({
-      name: names.preset(mode),
-      kind: "categorical",
-      choices: ["default", "quantile"],
-      ...conditional(when),
-    });
+  } else {
+    const presets = scope.has("preset")
+      ? [basePreset, ...PRESETS.filter((p) => p !== basePreset)]
+      : [basePreset];
+    if (presets.length > 1) choose(names.preset(mode), presets);
     for (const side of sides) {
-      if (isQuantile(preset("quantile")[side]!.type)) {
-        outlierProb(side, { parameter: names.preset(mode), in: ["quantile"] });
-      }
+      const cutting = presets.filter((preset) => isQuantile(estimator(preset)[side]!.type));
+      if (cutting.length === presets.length) chooseOutlierProb(side, when);
+      else if (cutting.length > 0) chooseOutlierProb(side, { parameter: names.preset(mode), in: cutting });
     }
   }
   if (scope.has("aggregator") && tensor === "activations") {
     for (const side of sides) {
-      const base = preset("default")[side]!.aggregator!;
-      const choices = [...new Set([base, ...AGGREGATORS])];
-      push({ name: names.aggregator(mode, side), kind: "categorical", choices, ...conditional(when) });
+      choose(names.aggregator(mode, side), [...new Set([base[side]!.aggregator!, ...AGGREGATORS])]);
     }
   }
-  return parameters;
+}
+
+/** What a parameter is of, whichever tensor it belongs to: the same question asked of many (`Parameter.family`). */
+function familyOf(name: string, id: string): string {
+  return name.slice(id.length + 1);
+}
+
+function conditional(when: Condition | undefined): { when?: Condition } {
+  return when === undefined ? {} : { when };
 }

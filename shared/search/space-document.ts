@@ -13,6 +13,7 @@ const nameSchema = z.string().min(1).max(MAX_NAME_LENGTH);
 const parameterSchema = z.strictObject({
   name: nameSchema,
   group: nameSchema,
+  family: nameSchema.exactOptional(),
   kind: z.enum(["categorical", "ordinal"]),
   choices: z.array(choiceSchema).min(1).max(MAX_CHOICES),
   when: z

@@ -11,6 +11,8 @@ export type Choice = string | number | boolean;
 export interface Parameter {
   readonly name: string;
   readonly group: string;
+  /** Parameters of one family ask the same question of different groups, and share their choices. */
+  readonly family?: string;
   readonly kind: "categorical" | "ordinal";
   readonly choices: readonly Choice[];
   readonly when?: { readonly parameter: string; readonly in: readonly Choice[] };

@@ -5,6 +5,7 @@ import {
   encodeConfiguration,
   encodeSpace,
 } from "./encoding.js";
+import { familyDescent } from "./family-moves.js";
 import { createKernels, drawProductKernel } from "./kernels.js";
 import { createRandomStream, type RandomStream } from "./random.js";
 import { sensitivityWave } from "./reversal.js";
@@ -16,8 +17,11 @@ import { TrialEvidence } from "./trial-evidence.js";
 import { TrialLedger } from "./trial-ledger.js";
 import { findUnused } from "./unused.js";
 
-/** The wave may take a third of the trials (search.md, "The sampler"). */
+/** Family descent and wave together may take a third of the trials (search.md, "The sampler"). */
 const WAVE_SHARE = 1 / 3;
+
+/** The descent alone may take half of that. */
+const DESCENT_SHARE = 1 / 6;
 
 export interface TpeOptions {
   readonly seed: number;
@@ -44,15 +48,21 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
   const ledger = new TrialLedger(encoded);
   const evidence = new TrialEvidence(ledger);
   const base = options.base === undefined ? undefined : encodeConfiguration(encoded, options.base);
-  const wave =
-    base === undefined || options.sensitivityWave === "off"
-      ? []
-      : sensitivityWave(
-          encoded,
-          base,
-          options.sensitivity ?? {},
-          Math.floor(WAVE_SHARE * (options.maxTrials ?? Number.POSITIVE_INFINITY)),
-        );
+  const seeded = base !== undefined && options.sensitivityWave !== "off";
+  const maxTrials = options.maxTrials ?? Number.POSITIVE_INFINITY;
+
+  /** The next configuration of the descent by families, then of the wave of single groups around its best. */
+  function nextSeed(): Codes | undefined {
+    if (!seeded || ledger.distinct > WAVE_SHARE * maxTrials) {
+      return undefined;
+    }
+    const { center, untried } = familyDescent(ledger, base);
+    if (untried.length > 0 && ledger.distinct <= DESCENT_SHARE * maxTrials) {
+      return untried[0];
+    }
+    const wave = sensitivityWave(encoded, center, options.sensitivity ?? {}, encoded.size);
+    return wave.find((codes) => !ledger.has(codes));
+  }
 
   /** Around the base where there is one, else from the prior. */
   function drawAtStart(random: RandomStream): Codes {
@@ -61,9 +71,9 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
   }
 
   function propose(random: RandomStream): Codes {
-    const first = wave.find((codes) => !ledger.has(codes));
-    if (first !== undefined) {
-      return first;
+    const seed = nextSeed();
+    if (seed !== undefined) {
+      return seed;
     }
     if (ledger.finished.length < settings.startupTrials) {
       return drawAtStart(random);
