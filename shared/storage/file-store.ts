@@ -1,5 +1,5 @@
 import { link, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { newDraftPath, removeDraftsOfTheDead } from "./drafts.js";
 import { assertKey, PreconditionFailedError } from "./errors.js";
 import { contentEtag } from "./etag.js";
@@ -25,7 +25,8 @@ export class FileObjectStore implements ObjectStore {
     this.#folder = folder;
   }
 
-  static async open(folder: string): Promise<FileObjectStore> {
+  static async open(path: string): Promise<FileObjectStore> {
+    const folder = resolve(path);
     await mkdir(join(folder, DRAFTS), { recursive: true });
     await mkdir(join(folder, LOCKS), { recursive: true });
     await removeDraftsOfTheDead(join(folder, DRAFTS));
@@ -54,11 +55,10 @@ export class FileObjectStore implements ObjectStore {
     const path = this.#path(key);
     const draft = await this.#writeDraft(body);
     try {
-      await mkdir(dirname(path), { recursive: true });
-      if (condition !== undefined && "ifNoneMatch" in condition) await linkNew(draft, path, key);
-      else await this.#locked(key, () => moveIfMatching(draft, path, key, condition?.ifMatch));
-    } finally {
+      await inFolder(dirname(path), () => this.#place(draft, path, key, condition));
+    } catch (error) {
       await unlinkIfPresent(draft);
+      throw error;
     }
     await syncFolder(dirname(path));
     return contentEtag(body);
@@ -81,6 +81,11 @@ export class FileObjectStore implements ObjectStore {
   async delete(key: string): Promise<void> {
     assertKey(key);
     await this.#locked(key, () => unlinkIfPresent(this.#path(key)));
+  }
+
+  async #place(draft: string, path: string, key: string, condition: PutCondition | undefined): Promise<void> {
+    if (condition !== undefined && "ifNoneMatch" in condition) await linkNew(draft, path, key);
+    else await this.#locked(key, () => moveIfMatching(draft, path, key, condition?.ifMatch));
   }
 
   #path(key: string): string {
@@ -111,9 +116,21 @@ export class FileObjectStore implements ObjectStore {
   }
 }
 
+/** Makes the folder only if it turns out to be missing: nearly always it is there. */
+async function inFolder(folder: string, action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    await mkdir(folder, { recursive: true });
+    await action();
+  }
+}
+
 async function linkNew(draft: string, path: string, key: string): Promise<void> {
   try {
     await link(draft, path);
+    await unlink(draft);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST")
       throw new PreconditionFailedError(key, { cause: error });

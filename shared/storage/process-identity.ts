@@ -13,6 +13,13 @@ export const processIdentitySchema = z.object({
 export type ProcessIdentity = Readonly<z.infer<typeof processIdentitySchema>>;
 
 export function currentProcess(): ProcessIdentity {
+  current ??= identify();
+  return current;
+}
+
+let current: ProcessIdentity | undefined;
+
+function identify(): ProcessIdentity {
   const started = startTime(process.pid);
   return { host: hostname(), pid: process.pid, ...(started === undefined ? {} : { started }) };
 }

@@ -16,6 +16,15 @@ const writer = fileURLToPath(new URL("./counting-writer.js", import.meta.url));
 
 describeObjectStore("files", async () => FileObjectStore.open(await newFolder()));
 
+test("a file store lists the same keys however its folder is named", async () => {
+  const folder = await newFolder();
+  const store = await FileObjectStore.open(`${folder}/./`);
+  await store.put("a/b", Buffer.from("x"));
+  const keys: string[] = [];
+  for await (const key of store.list("")) keys.push(key);
+  assert.deepEqual(keys, ["a/b"]);
+});
+
 describe("file store between processes", () => {
   test("loses no increment of racing processes", async () => {
     const folder = await newFolder();
