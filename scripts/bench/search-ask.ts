@@ -36,7 +36,7 @@ function space(parameters: number): Space {
 function measure(trials: number, parameters: number, asks: number, batch: number): Timing {
   const random = createRandomStream(1, 0, "problem");
   const effects = Array.from({ length: parameters }, () => Math.exp(random.normal()));
-  const valueOf = (configuration: Configuration): number =>
+  const outcomeOf = (configuration: Configuration): number =>
     effects.reduce((sum, effect, d) => sum + effect * Math.abs(Number(configuration[`layer${d}`]) - 1), 0);
   const sampler = createTpeSampler(space(parameters), { seed: 1 });
   const tell = (number: number, configuration: Configuration): void =>
@@ -44,7 +44,7 @@ function measure(trials: number, parameters: number, asks: number, batch: number
       number,
       configuration,
       state: "complete",
-      values: [valueOf(configuration)],
+      values: [outcomeOf(configuration)],
       violation: 0,
       samples: 1,
     });

@@ -6,6 +6,11 @@ import type { TrialLedger } from "./trial-ledger.js";
 
 /** A missed bound costs this many standard deviations of the value for one of the violation. */
 const VIOLATION_PENALTY = 10;
+/**
+ * The expected miss is taken over so many full draws from the posterior. The mean alone would let a candidate with
+ * many untried switches pass as feasible.
+ */
+const VIOLATION_DRAWS = 2;
 
 /**
  * Exchange rates between violation and value at which configurations are sought: each picks another trade of cost
@@ -64,12 +69,16 @@ export class TrialEvidence {
     if (!this.#constrained) {
       return { tilts: [value], score: (codes) => sumEffects(encoded, value, codes) };
     }
-    const violation = this.#violation.draw(random, temperature, running);
+    const violation = this.#violation.mean();
+    const draws = Array.from({ length: VIOLATION_DRAWS }, () => this.#violation.draw(random, 1, running));
     return {
       tilts: EXCHANGE_RATES.map((rate) => value.map((v, k) => v - weight * rate * violation.effects[k]!)),
       score: (codes) => {
-        const missed = missedBound(sumEffects(encoded, violation.effects, codes), violation);
-        return sumEffects(encoded, value, codes) - weight * VIOLATION_PENALTY * missed;
+        const missed = draws.reduce(
+          (sum, draw) => sum + missedBound(sumEffects(encoded, draw.effects, codes), draw),
+          0,
+        );
+        return sumEffects(encoded, value, codes) - (weight * VIOLATION_PENALTY * missed) / VIOLATION_DRAWS;
       },
     };
   }
