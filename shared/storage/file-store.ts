@@ -60,7 +60,8 @@ export class FileObjectStore implements ObjectStore {
       await unlinkIfPresent(draft);
       throw error;
     }
-    await syncFolder(dirname(path));
+    // A swap whose new name is lost with the power leaves the earlier object, whole.
+    if (condition === undefined || "ifNoneMatch" in condition) await syncFolder(dirname(path));
     return contentEtag(body);
   }
 
