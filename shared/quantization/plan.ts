@@ -14,7 +14,7 @@ import {
 } from "./range-estimator.js";
 import { activationSchemes, baseScheme, weightSchemes } from "./schemes.js";
 import { parameterNames, type Side, switchName } from "./space.js";
-import { overrideEstimator, type TuningOptions } from "./tuning-options.js";
+import { overrideEstimator, pinnedEstimator, type TuningOptions } from "./tuning-options.js";
 
 /** How one tensor is quantized. */
 export interface TensorPlan extends Scheme {
@@ -80,7 +80,7 @@ function tensorPlan(
   const granularity =
     (configuration[names.granularity] as Scheme["granularity"] | undefined) ?? base.granularity;
   const bits = (configuration[names.bits] as Scheme["bits"] | undefined) ?? base.bits;
-  const overrides = options[tensor].rangeEstimator ?? options.rangeEstimator;
+  const overrides = pinnedEstimator(options, tensor);
   const preset =
     (configuration[names.preset(mode)] as EstimatorPreset | undefined) ?? overrides?.preset ?? "default";
   const estimator = overrideEstimator(

@@ -58,16 +58,34 @@ export function baseScheme(
   );
 }
 
+/**
+ * What all lists have in common, in the order of the first; where that is nothing, each list takes its schemes' weaker
+ * variants in as well: one scale for a tensor, symmetric, or both (reference section 4.8).
+ */
 function intersection(lists: readonly Scheme[][]): Scheme[] {
-  const [first = [], ...others] = lists;
-  return first.filter((scheme) =>
-    others.every((list) =>
-      list.some(
-        ({ bits, mode, granularity }) =>
-          bits === scheme.bits && mode === scheme.mode && granularity === scheme.granularity,
-      ),
-    ),
-  );
+  const common = inAll(lists);
+  return common.length > 0 || lists.length === 0 ? common : inAll(lists.map(withWeakerVariants));
+}
+
+function inAll([first = [], ...others]: readonly Scheme[][]): Scheme[] {
+  return first.filter((scheme) => others.every((list) => list.some((other) => isSame(other, scheme))));
+}
+
+function withWeakerVariants(schemes: readonly Scheme[]): Scheme[] {
+  const variants = schemes.flatMap((scheme): Scheme[] => [
+    { ...scheme, granularity: "pertensor" },
+    { ...scheme, mode: "symmetric" },
+    { ...scheme, mode: "symmetric", granularity: "pertensor" },
+  ]);
+  const distinct: Scheme[] = [];
+  for (const scheme of [...schemes, ...variants]) {
+    if (!distinct.some((other) => isSame(other, scheme))) distinct.push(scheme);
+  }
+  return distinct;
+}
+
+function isSame(a: Scheme, b: Scheme): boolean {
+  return a.bits === b.bits && a.mode === b.mode && a.granularity === b.granularity;
 }
 
 function pinned(schemes: readonly Scheme[], overrides: TensorOverrides, what: string): Scheme[] {

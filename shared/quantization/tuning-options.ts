@@ -31,6 +31,14 @@ export interface TuningOptions {
   readonly rangeEstimator?: EstimatorOverrides;
 }
 
+/** What the user pins of the estimators of weights or activations: their own section, or the one for both. */
+export function pinnedEstimator(
+  options: TuningOptions,
+  tensor: "activations" | "weights",
+): EstimatorOverrides | undefined {
+  return options[tensor].rangeEstimator ?? options.rangeEstimator;
+}
+
 /** A preset's estimator with the user's fields put over it. */
 export function overrideEstimator(
   estimator: RangeEstimator,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { InferenceSession, Tensor } from "onnxruntime-node";
+import { encodeModel } from "../../shared/onnx/codec.js";
 import { DataType } from "../../shared/onnx/tensor.js";
 import {
   type Affine,
@@ -12,7 +13,7 @@ import {
   unsignedAffine,
 } from "../../shared/quantization/affine.js";
 import { asymmetricRange, symmetricActivationRange } from "../../shared/quantization/range.js";
-import { node, smallModelBytes } from "./small-model.js";
+import { buildModel } from "../fixtures/models/model-builder.js";
 
 fc.configureGlobal({ seed: 3, numRuns: 200 });
 
@@ -28,22 +29,15 @@ const INT8: CodeType = { name: "int8", type: DataType.INT8, lowest: -128, highes
 
 /** QuantizeLinear and DequantizeLinear with scale and zero point as inputs, so that one session does for all. */
 async function openPair({ type }: CodeType): Promise<InferenceSession> {
-  const bytes = smallModelBytes({
-    inputs: [
-      { name: "x", shape: ["n"] },
-      { name: "scale", shape: [] },
-      { name: "zero", shape: [], type },
-    ],
-    outputs: [
-      { name: "codes", shape: ["n"], type },
-      { name: "y", shape: ["n"] },
-    ],
-    nodes: [
-      node("QuantizeLinear", ["x", "scale", "zero"], "codes"),
-      node("DequantizeLinear", ["codes", "scale", "zero"], "y"),
-    ],
+  const model = buildModel((graph) => {
+    const parameters = [graph.input("scale", []), graph.input("zero", [], type)];
+    const x = graph.input("x", ["n"]);
+    const codes = graph.node("QuantizeLinear", [x, ...parameters], {}, { outputs: ["codes"] });
+    const y = graph.node("DequantizeLinear", [codes, ...parameters], {}, { outputs: ["y"] });
+    graph.output(codes, type, ["n"]);
+    graph.output(y, DataType.FLOAT, ["n"]);
   });
-  const session = await InferenceSession.create(bytes, { graphOptimizationLevel: "disabled" });
+  const session = await InferenceSession.create(encodeModel(model), { graphOptimizationLevel: "disabled" });
   after(() => session.release());
   return session;
 }

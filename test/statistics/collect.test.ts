@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { ValueInfoProtoSchema } from "onnx-buf";
 import { Tensor } from "onnxruntime-node";
 import type { Model } from "../../shared/onnx/codec.js";
+import { edited } from "../../shared/onnx/edited.js";
 import type { InputBatch } from "../../shared/scoring/data/dataset.js";
 import { DEFAULT_SESSION, openSession } from "../../shared/scoring/session.js";
 import { createRandomStream } from "../../shared/search/random.js";
 import { collectStatistics } from "../../shared/statistics/collect.js";
 import { quantileOfSorted } from "../../shared/statistics/quantile.js";
 import { type Statistic, statisticName } from "../../shared/statistics/requirement.js";
-import { floats, node, smallModel } from "../quantization/small-model.js";
+import { buildModel } from "../fixtures/models/model-builder.js";
 
 const SAMPLES = 3;
 const PROBABILITIES = [0.5, 0.1, 1e-2, 1e-3, 1e-4, 1e-5];
@@ -24,15 +27,11 @@ const STATISTICS: readonly Statistic[] = [
 
 /** x -> hidden = 3 x - 1 -> y = relu(hidden), on samples of the given shape. */
 function modelOf(shape: readonly number[]): Model {
-  return smallModel({
-    inputs: [{ name: "x", shape: [1, ...shape] }],
-    outputs: [{ name: "y", shape: [1, ...shape] }],
-    nodes: [
-      node("Mul", ["x", "three"], "tripled"),
-      node("Sub", ["tripled", "one"], "hidden"),
-      node("Relu", ["hidden"], "y"),
-    ],
-    initializers: [floats("three", [], [3]), floats("one", [], [1])],
+  return buildModel((graph) => {
+    const x = graph.input("x", [1, ...shape]);
+    const tripled = graph.node("Mul", [x, graph.floats("three", [], [3])]);
+    const hidden = graph.node("Sub", [tripled, graph.floats("one", [], [1])], {}, { outputs: ["hidden"] });
+    graph.output(graph.node("Relu", [hidden], {}, { outputs: ["y"] }));
   });
 }
 
@@ -55,9 +54,9 @@ async function fetched(
   tensor: string,
   batches: readonly InputBatch[],
 ): Promise<Float32Array[]> {
-  const { graph } = model;
-  const output = [...graph.output, { ...graph.output[0]!, name: tensor, type: undefined }];
-  const session = await openSession({ ...model, graph: { ...graph, output } }, DEFAULT_SESSION);
+  const output = create(ValueInfoProtoSchema, { name: tensor });
+  const fetching = edited(model, { graph: edited(model.graph, { output: [output] }) });
+  const session = await openSession(fetching, DEFAULT_SESSION);
   const values: Float32Array[] = [];
   for (const { x } of batches) {
     const outputs = await session.run({ x: new Tensor("float32", x!.data as Float32Array, [...x!.dims]) });

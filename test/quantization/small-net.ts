@@ -1,0 +1,73 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { encodeModel, type Model } from "../../shared/onnx/codec.js";
+import { DataType } from "../../shared/onnx/tensor.js";
+import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
+import type { QuantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
+import { type PreparedModel, prepareModelFile } from "../../shared/scoring/prepare-model.js";
+import { buildModel, type GraphBuilder } from "../fixtures/models/model-builder.js";
+
+/** Samples of `x` have this shape. */
+export const SMALL_NET_INPUT = [4, 8, 8] as const;
+
+/**
+ * A network that has one of each thing that joins quantizers: a residual, a depthwise convolution, a pool that passes
+ * codes on, a concatenation, and a dense layer with a bias at its end. Nodes are named after their outputs.
+ */
+export function smallNet(batch: number | string = "N"): Model {
+  return buildModel((graph) => {
+    const node = (name: string, ...[opType, inputs, attributes]: Parameters<GraphBuilder["node"]>): string =>
+      graph.node(opType, inputs, attributes, { name, outputs: [name] });
+    const conv = (name: string, input: string, dims: readonly number[], attributes = {}): string => {
+      const weight = graph.random(`${name}.weight`, dims, 0.25);
+      const bias = graph.random(`${name}.bias`, dims.slice(0, 1), 0.25);
+      return node(name, "Conv", [input, weight, bias], attributes);
+    };
+    const padded = { pads: [1, 1, 1, 1] };
+    const x = graph.input("x", [batch, ...SMALL_NET_INPUT]);
+    const stem = node("stem_relu", "Relu", [conv("stem", x, [8, 4, 3, 3], padded)]);
+    const depthwise = conv("depthwise", stem, [8, 1, 3, 3], { ...padded, group: 8 });
+    const residual = node("residual", "Add", [stem, depthwise]);
+    const pooled = node("pooled", "MaxPool", [residual], { kernel_shape: [2, 2], strides: [2, 2] });
+    const sides = [conv("left", pooled, [4, 8, 1, 1]), conv("right", pooled, [4, 8, 1, 1])];
+    const averaged = node("averaged", "GlobalAveragePool", [node("joined", "Concat", sides, { axis: 1 })]);
+    const flat = node("flat", "Reshape", [averaged, graph.ints("shape", [-1, 8])]);
+    const dense = [flat, graph.random("dense.weight", [3, 8], 0.25), graph.random("dense.bias", [3], 0.25)];
+    graph.output(node("y", "Gemm", dense, { transB: 1 }), DataType.FLOAT, [batch, 3]);
+  });
+}
+
+/** The network, prepared as every run prepares its model. */
+export async function prepareSmallNet(): Promise<PreparedModel> {
+  const folder = await mkdtemp(join(tmpdir(), "quantfleet-net-"));
+  try {
+    const path = join(folder, "net.onnx");
+    await writeFile(path, encodeModel(smallNet()));
+    return await prepareModelFile(path);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The preset performance with nothing tuned, but for what is given. */
+export function tuningOptions(options: Partial<TuningOptions> = {}): TuningOptions {
+  return {
+    preset: "performance",
+    tuningScope: new Set(),
+    estimatorScope: new Set(),
+    outlierProbChoices: [],
+    weights: {},
+    activations: {},
+    ...options,
+  };
+}
+
+export function quantizationSettings(options: Partial<TuningOptions> = {}): QuantizationSettings {
+  return {
+    targetDevice: "CPU",
+    options: tuningOptions(options),
+    ignored: {},
+    sampling: { size: undefined, shuffle: false, seed: 0 },
+  };
+}
