@@ -7,7 +7,7 @@ import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
 /** Steps of relevance estimation at every refit. */
 const RELEVANCE_STEPS = 2;
 /** Outcomes this many scaled absolute deviations above the median say no more than "bad". */
-const OUTLIER_DEVIATIONS = 3;
+const OUTLIER_DEVIATIONS = 10;
 const NORMAL_CONSISTENCY = 1.4826;
 const CENSORING_ROUNDS = 3;
 
