@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { RunEvent, TrialJob, TrialReported } from "../../shared/run/messages.js";
-import type { RunState } from "../../shared/run/state.js";
+import type { RunState, TrialRecord } from "../../shared/run/state.js";
 
 /** An invariant does not hold. */
 export class BrokenInvariantError extends Error {
@@ -27,6 +27,8 @@ export class Observer {
   broken: Error | undefined;
   /** Milliseconds of work on which money was spent, whether it led to a report or not. */
   billedMilliseconds = 0;
+  /** Records that a coordinator has in memory, and the place at which they were found equal to what was saved. */
+  readonly #compared = new WeakMap<TrialRecord, number>();
   readonly #evaluations = new Map<string, Evaluation[]>();
   readonly #reports = new Map<string, TrialReported>();
   /** The reports of trials, to be played again undisturbed. */
@@ -78,11 +80,19 @@ export class Observer {
   #finishedOnlyGrows(state: RunState): void {
     const known = this.latest?.finished ?? [];
     const common = Math.min(known.length, state.finished.length);
-    // Records are created once a coordinator; another one has read equal ones from the store.
-    for (let i = common - 1; i >= 0 && known[i] !== state.finished[i]; i--)
+    for (let i = 0; i < common; i++) {
+      const record = state.finished[i]!;
+      if (this.#compared.has(record)) continue;
       insist(
-        isDeepStrictEqual(known[i], state.finished[i]),
+        isDeepStrictEqual(known[i], record),
         `finished trial ${known[i]?.number} was replaced or moved after it had been saved`,
+      );
+      this.#compared.set(record, i);
+    }
+    for (const [i, record] of state.finished.entries())
+      insist(
+        (this.#compared.get(record) ?? i) === i,
+        `finished trial ${record.number} was moved after it had been saved`,
       );
   }
 }
