@@ -19,7 +19,7 @@ import { readStatistics, writeStatisticsShard } from "../../shared/statistics/sh
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 import { readConfigurationDocument } from "./configuration-document.js";
-import { OUTPUT_FILES, writeWhole } from "./output-folder.js";
+import { OUTPUT_FILES, requireWritable, writeWhole } from "./output-folder.js";
 import { statisticsFolder } from "./statistics-folder.js";
 
 export interface QuantizeOptions {
@@ -59,6 +59,8 @@ export async function quantize(
 ): Promise<QuantizeResult> {
   const { configuration, directory } = await loadConfiguration(source);
   requireSupported(configuration, "quantize");
+  const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
+  await requireWritable(out);
   const prepared = await prepareModelFile(resolvePath(directory, configuration.model.model));
   const settings = quantizationSettings(configuration);
   const subject = makeSubject(prepared, settings);
@@ -98,7 +100,6 @@ export async function quantize(
     }),
     prepared.external,
   );
-  const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   const model = join(out, OUTPUT_FILES.model);
   if (files.data !== undefined) await writeWhole(join(out, OUTPUT_FILES.externalData), files.data);
   await writeWhole(model, files.model);

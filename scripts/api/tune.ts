@@ -24,7 +24,7 @@ import { FileObjectStore } from "../../shared/storage/file-store.js";
 import { listRuns, startEngine } from "../local/engine.js";
 import { type ConfigurationSource, loadConfiguration, type OptimizerOverrides } from "./configuration.js";
 import { configurationDocument } from "./configuration-document.js";
-import { OUTPUT_FILES, runFolder, writeWhole } from "./output-folder.js";
+import { OUTPUT_FILES, requireWritable, runFolder, writeWhole } from "./output-folder.js";
 import { statisticsFolder } from "./statistics-folder.js";
 
 /** Jobs within one machine are not lost without their thread dying, which is noticed; this only bounds a hang. */
@@ -65,8 +65,9 @@ export interface TuneRun {
 export async function tune(source: ConfigurationSource, options: TuneOptions = {}): Promise<TuneRun> {
   const { configuration, directory } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
-  const workload = await loadWorkload(configuration, directory);
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
+  await requireWritable(out);
+  const workload = await loadWorkload(configuration, directory);
   const workers = options.workers ?? physicalCores();
   const hash = configurationHash(configuration);
   const request =
@@ -117,7 +118,7 @@ async function newRun(out: string, workload: Workload, workers: number, hash: st
     runId: `${new Date(requestedAt).toISOString().slice(0, 19).replace(/\D/g, "")}-${randomBytes(3).toString("hex")}`,
     requestedAt,
     parallel: workers,
-    statisticsShards: Math.min(workers, workload.calibrated.length),
+    statisticsShards: Math.min(workers, workload.calibrationBatches.count),
     evaluationShards: 1,
     timeouts: { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS },
   });

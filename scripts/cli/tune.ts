@@ -1,3 +1,4 @@
+import { QuantfleetError } from "../../shared/errors.js";
 import type { RunResult } from "../../shared/run/result.js";
 import type { ConfigurationSource } from "../api/configuration.js";
 import { type TuneOptions, tune } from "../api/tune.js";
@@ -18,7 +19,14 @@ export async function tuneWithProgress(
       `Run ${run.runId}, ${run.workload.subject.space.parameters.length} parameters; records in ${run.out}.\n`,
     );
     await showProgress(run.progress);
-    const result = await run.result;
+    const result = await run.result.catch((cause: unknown) => {
+      if (!interruption.signal.aborted) throw cause;
+      throw new QuantfleetError(
+        "INTERRUPTED",
+        `Stopped before the float model and the base had been scored; go on with --resume --out ${run.out}.`,
+        { cause },
+      );
+    });
     return { result, out: run.out, interrupted: interruption.signal.aborted };
   } finally {
     interruption.stop();

@@ -1,3 +1,4 @@
+import { DataError } from "../errors.js";
 import { createRandomStream } from "../search/random.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
 import type { Dataset } from "./data/dataset.js";
@@ -22,15 +23,28 @@ export function calibrationSamples(
   return samples.slice(0, count);
 }
 
-/** One sample a batch, or as many as the model's fixed batch takes; an incomplete last one is left out. */
+/**
+ * One sample a batch, or as many as the model's fixed batch takes; an incomplete last one is left out.
+ * @throws {DataError} when there is no complete batch
+ */
 export function calibrationBatches(
   dataset: Dataset,
   samples: readonly number[],
   fixedBatch: number | undefined,
 ): CalibrationBatches {
   const size = fixedBatch ?? 1;
+  if (samples.length < size) {
+    throw new DataError(
+      `engine.calibration has ${samples.length} samples, but the model takes batches of ${size}; give at least ${size}.`,
+    );
+  }
   return {
     count: Math.floor(samples.length / size),
     batch: (index) => dataset.batch(samples.slice(index * size, (index + 1) * size)),
   };
+}
+
+/** Some of the batches, so that shards of them are all batches in order. */
+export function sliceBatches(batches: CalibrationBatches, start: number, end: number): CalibrationBatches {
+  return { count: end - start, batch: (index) => batches.batch(start + index) };
 }

@@ -8,7 +8,7 @@ import { packRows } from "../run/rows.js";
 import { collectStatistics, tensorSizes } from "../statistics/collect.js";
 import { hasStatisticsShard, readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { calibrationBatches } from "./calibration.js";
+import { sliceBatches } from "./calibration.js";
 import type { ExclusiveGate } from "./exclusive-gate.js";
 import { openFastestSession } from "./fastest-session.js";
 import { toFeeds } from "./feeds.js";
@@ -44,12 +44,8 @@ export class Evaluator {
   async gatherStatistics({ key, shard }: StatisticsJob, signal?: AbortSignal): Promise<void> {
     const { workload, statistics } = this.options;
     if (await hasStatisticsShard(statistics.store, key, shard)) return;
-    const { start, end } = shardRange(shard, workload.calibrated.length);
-    const batches = calibrationBatches(
-      workload.calibration,
-      workload.calibrated.slice(start, end),
-      workload.fixedBatch,
-    );
+    const { start, end } = shardRange(shard, workload.calibrationBatches.count);
+    const batches = sliceBatches(workload.calibrationBatches, start, end);
     const { prepared } = workload.subject;
     const table = await collectStatistics(prepared.model, workload.subject.statistics, batches, signal);
     await writeStatisticsShard(statistics.store, key, shard, table);
@@ -133,8 +129,7 @@ export class Evaluator {
   }
 
   #firstBatch() {
-    const { workload } = this.options;
-    return calibrationBatches(workload.calibration, workload.calibrated, workload.fixedBatch).batch(0);
+    return this.options.workload.calibrationBatches.batch(0);
   }
 
   #openCandidate(candidate: QuantizedModel | undefined): Promise<InferenceSession> {

@@ -7,6 +7,8 @@ const FEWEST_TURNS = 5;
 const MOST_TURNS = 200;
 /** A turn lasts about this long for each model, so that the clock's resolution and the switch do not count. */
 const TURN_MILLISECONDS = 4;
+/** A clock too coarse to see one run would ask for endless ones. */
+const MOST_RUNS = 10_000;
 /** Without a given duration, measuring ends when the ratio is known this well … */
 const ENOUGH_NOISE = 0.01;
 /** … or after this long. */
@@ -26,32 +28,48 @@ export interface LatencyRatio {
   readonly candidateMs: number;
 }
 
+/** What is timed: one inference a run. */
+export type TimedModel = Pick<InferenceSession, "run">;
+
 /**
  * Times two models in turn on this thread and compares them turn by turn, so that whatever slows the machine for a
  * while slows both. Medians throughout: interruptions only ever lengthen a turn.
  *
  * @param seconds how long at most; as long as the noise asks for when left out
+ * @param now milliseconds from a fixed point in time
  */
 export async function measureLatencyRatio(
-  reference: InferenceSession,
-  candidate: InferenceSession,
+  reference: TimedModel,
+  candidate: TimedModel,
   feeds: InferenceSession.OnnxValueMapType,
   seconds?: number,
+  now: () => number = () => performance.now(),
 ): Promise<LatencyRatio> {
-  const referenceRuns = await calibrate(reference, feeds);
-  const candidateRuns = await calibrate(candidate, feeds);
-  const end = performance.now() + 1000 * (seconds ?? DEFAULT_SECONDS);
+  const time = async (model: TimedModel, runs: number): Promise<number> => {
+    const start = now();
+    for (let i = 0; i < runs; i++) await model.run(feeds);
+    return (now() - start) / runs;
+  };
+  /** Warms a model up; how many runs make a turn. */
+  const calibrate = async (model: TimedModel): Promise<number> => {
+    await time(model, WARM_UP_RUNS);
+    const once = await time(model, WARM_UP_RUNS);
+    return Math.min(MOST_RUNS, Math.max(1, Math.round(TURN_MILLISECONDS / once)));
+  };
+  const referenceRuns = await calibrate(reference);
+  const candidateRuns = await calibrate(candidate);
+  const end = now() + 1000 * (seconds ?? DEFAULT_SECONDS);
   const ratios: number[] = [];
   const times: { reference: number; candidate: number }[] = [];
   while (ratios.length < MOST_TURNS) {
     const turn = {
-      reference: await time(reference, feeds, referenceRuns),
-      candidate: await time(candidate, feeds, candidateRuns),
+      reference: await time(reference, referenceRuns),
+      candidate: await time(candidate, candidateRuns),
     };
     times.push(turn);
     ratios.push(turn.reference / turn.candidate);
     if (ratios.length < FEWEST_TURNS) continue;
-    if (performance.now() >= end) break;
+    if (now() >= end) break;
     if (seconds === undefined && relativeNoise(ratios) <= ENOUGH_NOISE) break;
   }
   return {
@@ -60,27 +78,6 @@ export async function measureLatencyRatio(
     referenceMs: median(times.map((turn) => turn.reference)),
     candidateMs: median(times.map((turn) => turn.candidate)),
   };
-}
-
-/** Warms a model up; how many runs make a turn. */
-async function calibrate(
-  session: InferenceSession,
-  feeds: InferenceSession.OnnxValueMapType,
-): Promise<number> {
-  await time(session, feeds, WARM_UP_RUNS);
-  const once = await time(session, feeds, WARM_UP_RUNS);
-  return Math.max(1, Math.round(TURN_MILLISECONDS / once));
-}
-
-/** Milliseconds of one run, averaged over several in a row. */
-async function time(
-  session: InferenceSession,
-  feeds: InferenceSession.OnnxValueMapType,
-  runs: number,
-): Promise<number> {
-  const start = performance.now();
-  for (let i = 0; i < runs; i++) await session.run(feeds);
-  return (performance.now() - start) / runs;
 }
 
 function relativeNoise(ratios: readonly number[]): number {

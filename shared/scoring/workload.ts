@@ -5,8 +5,9 @@ import type { RunConfiguration } from "../run/configuration/schema.js";
 import type { ConfigurationFor } from "../run/configuration/supported.js";
 import { sampleOrder } from "../search/race.js";
 import { statisticsKey } from "../statistics/cache-key.js";
+import type { CalibrationBatches } from "../statistics/collect.js";
 import { fixedBatchSize } from "./batching.js";
-import { calibrationSamples } from "./calibration.js";
+import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { type Dataset, loadDataset } from "./data/dataset.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
@@ -23,14 +24,13 @@ export interface Workload {
   readonly directory: string;
   readonly modelPath: string;
   readonly subject: Subject;
-  readonly calibration: Dataset;
   readonly evaluation: Dataset;
   readonly validation: Dataset | undefined;
   readonly metric: Metric;
   readonly fixedBatch: number | undefined;
   readonly batchSize: number;
-  /** Numbers of the calibration samples that statistics are gathered over. */
-  readonly calibrated: readonly number[];
+  /** What statistics are gathered over; shards of them are made of whole batches. */
+  readonly calibrationBatches: CalibrationBatches;
   /** Numbers of the evaluation samples in scoring order. */
   readonly order: readonly number[];
   readonly statisticsKey: string;
@@ -64,24 +64,18 @@ export async function loadWorkload(
   if (validation !== undefined) checkLabels(metric, validation, "engine.validation.labels");
   const calibrated = calibrationSamples(calibration.samples, settings.sampling);
   const fixedBatch = fixedBatchSize(prepared.inputs);
-  if (fixedBatch !== undefined && calibrated.length < fixedBatch) {
-    throw new DataError(
-      `engine.calibration has ${calibrated.length} samples, but the model takes batches of ${fixedBatch}; give at least ${fixedBatch}.`,
-    );
-  }
   const samples = Math.min(optimizer.params.eval_subset_size ?? evaluation.samples, evaluation.samples);
   return {
     configuration,
     directory,
     modelPath,
     subject,
-    calibration,
     evaluation,
     validation,
     metric,
     fixedBatch,
     batchSize: fixedBatch ?? engine.batch_size,
-    calibrated,
+    calibrationBatches: calibrationBatches(calibration, calibrated, fixedBatch),
     order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
     statisticsKey: statisticsKey({
       modelSha256: prepared.sha256,
