@@ -125,18 +125,20 @@ async function carryRun(
     const event = { ...base, type: "CancelRequested", at: clock.now() };
     void events.send([{ body: JSON.stringify(event), group: runId, deduplication: "cancel" }]);
   };
+  const failure = new AbortController();
   const loops = Array.from({ length: runner.slots }, () =>
-    runJobLoop({ jobs, events, store, runner, clock, stop: stop.signal, cancel }),
+    // A loop that fails ends the run, and with it the other loops.
+    runJobLoop({ jobs, events, store, runner, clock, stop: stop.signal, cancel }).catch((error: unknown) =>
+      failure.abort(error),
+    ),
   );
-  // A loop that fails ends the run; the others are stopped then.
-  const failed = Promise.all(loops).then(() => never());
-  failed.catch(() => stop.abort());
   try {
     if (cancel.aborted) sendCancel();
     else cancel.addEventListener("abort", sendCancel, { once: true });
     let tickAt = clock.now() + TICK_MILLISECONDS;
     while (!hasEnded(state)) {
-      const batch = await Promise.race([receiveEvents(events), failed]);
+      const batch = await receiveEvents(events, failure.signal);
+      failure.signal.throwIfAborted();
       const now = clock.now();
       const isTick = now >= tickAt;
       if (isTick) tickAt = now + TICK_MILLISECONDS;
@@ -148,15 +150,14 @@ async function carryRun(
   } finally {
     cancel.removeEventListener("abort", sendCancel);
     stop.abort();
-    await Promise.allSettled(loops);
+    await Promise.all(loops);
   }
 }
 
-async function receiveEvents(events: Queue): Promise<readonly { event: RunEvent; receipt: string }[]> {
-  const messages = await events.receive({ max: EVENT_BATCH, waitMilliseconds: TICK_MILLISECONDS });
+async function receiveEvents(
+  events: Queue,
+  signal: AbortSignal,
+): Promise<readonly { event: RunEvent; receipt: string }[]> {
+  const messages = await events.receive({ max: EVENT_BATCH, waitMilliseconds: TICK_MILLISECONDS, signal });
   return messages.map(({ body, receipt }) => ({ event: eventSchema.parse(JSON.parse(body)), receipt }));
-}
-
-function never(): Promise<never> {
-  return new Promise(() => {});
 }

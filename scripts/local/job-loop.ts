@@ -24,18 +24,21 @@ export interface JobLoopOptions {
 /** Takes jobs one by one, has them carried out and reports; as many of these run as the runner has slots. */
 export async function runJobLoop(options: JobLoopOptions): Promise<void> {
   const { jobs, stop } = options;
+  const stopOrCancel = AbortSignal.any([stop, options.cancel]);
   while (!stop.aborted) {
     const [message] = await jobs.receive({ max: 1, waitMilliseconds: WAIT_MILLISECONDS, signal: stop });
-    if (message !== undefined) await carryOut(options, message);
+    if (message === undefined) continue;
+    const job = jobSchema.parse(JSON.parse(message.body));
+    await carryOut(options, message, job, job.type === "finish" ? stop : stopOrCancel);
   }
 }
 
 async function carryOut(
-  { jobs, events, store, runner, clock, stop, cancel }: JobLoopOptions,
+  { jobs, events, store, runner, clock }: JobLoopOptions,
   message: ReceivedMessage,
+  job: Job,
+  unwanted: AbortSignal,
 ): Promise<void> {
-  const job = jobSchema.parse(JSON.parse(message.body));
-  const unwanted = job.type === "finish" ? stop : AbortSignal.any([stop, cancel]);
   const report = unwanted.aborted ? undefined : await answer(runner, job, unwanted, clock);
   // Without a report the job stays with the run, which sends it anew when it is resumed.
   if (report !== undefined) {

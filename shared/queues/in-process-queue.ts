@@ -160,20 +160,22 @@ export class InProcessQueue implements Queue {
   }
 
   async #change(atMost: number, signal: AbortSignal | undefined): Promise<void> {
-    const settled = new AbortController();
-    const woken = new Promise<void>((resolve) => {
-      this.#waiting.add(resolve);
-      settled.signal.addEventListener("abort", () => this.#waiting.delete(resolve));
-    });
-    const either = signal === undefined ? settled.signal : AbortSignal.any([signal, settled.signal]);
-    await Promise.race([woken, this.#clock.sleep(atMost, either)]);
+    const over = new AbortController();
     // With a reason of its own, as making the default one (an exception with its stack) costs more than the rest.
-    settled.abort("settled");
+    const end = (): void => over.abort("over");
+    this.#waiting.add(end);
+    signal?.addEventListener("abort", end, { once: true });
+    try {
+      await this.#clock.sleep(atMost, over.signal);
+    } finally {
+      this.#waiting.delete(end);
+      signal?.removeEventListener("abort", end);
+    }
   }
 
   #wake(): void {
     const waiting = this.#waiting;
     this.#waiting = new Set();
-    for (const resolve of waiting) resolve();
+    for (const end of waiting) end();
   }
 }

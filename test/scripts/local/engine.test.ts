@@ -114,6 +114,22 @@ describe("local engine", () => {
     assert.deepEqual(state.finished.map(outcome), undisturbed.finished.map(outcome));
   });
 
+  test("fails with what a broken runner answered, and can be resumed", async () => {
+    const folder = await newFolder();
+    const request = toyRequest({ maxTrials: 5, parallel: 2 });
+    class BrokenRunner extends ToyRunner {
+      override async run(...args: Parameters<ToyRunner["run"]>): ReturnType<ToyRunner["run"]> {
+        const report = await super.run(...args);
+        return report.type === "TrialReported" && report.trial === 2 ? { ...report, at: -1 } : report;
+      }
+    }
+    const broken = new BrokenRunner(request, 2);
+    await assert.rejects(start(folder, request, broken).ended, /too_small|Too small/);
+    assert.equal(broken.closed, true);
+    const state = await start(folder, request).ended;
+    assert.equal(state.finished.length, 6);
+  });
+
   test("refuses a folder in which another process carries a run", async () => {
     const folder = await newFolder();
     const request = toyRequest();
