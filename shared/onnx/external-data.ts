@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { isAbsolute, relative, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
@@ -17,6 +17,9 @@ const MAX_TOTAL_BYTES = 2 ** 31 - 1;
 
 /** Tensors below this stay in the message, as in ONNX's own tools. */
 const EXTERNAL_THRESHOLD_BYTES = 1024;
+
+/** ONNX Runtime maps the file into memory, where elements and vector registers want aligned addresses. */
+const ALIGNMENT_BYTES = 64;
 
 interface Location {
   readonly file: string;
@@ -60,7 +63,9 @@ export function externalizeData(model: Model, file: string): Uint8Array[] {
   for (const tensor of model.graph.initializer) {
     const { rawData } = tensor;
     if (rawData.byteLength < EXTERNAL_THRESHOLD_BYTES) continue;
-    pieces.push(rawData);
+    const padding = -offset & (ALIGNMENT_BYTES - 1);
+    pieces.push(new Uint8Array(padding), rawData);
+    offset += padding;
     tensor.externalData = [
       entry("location", file),
       entry("offset", String(offset)),
@@ -100,7 +105,7 @@ function parseLocation(tensor: TensorProto, directory: string): Location {
   const expected = tensorBytes(tensor);
   const offset = Number(fields.get("offset") ?? 0);
   const length = Number(fields.get("length") ?? expected);
-  if (!Number.isSafeInteger(offset) || offset < 0 || length !== expected) {
+  if (!Number.isSafeInteger(offset) || offset < 0 || length < 0 || length !== expected) {
     throw new ModelError(
       `Initializer "${tensor.name}" says that its data are ${length} bytes at ${offset} of "${path}" where its shape needs ${expected} bytes; export the model again.`,
     );
@@ -112,12 +117,16 @@ async function readRange(
   tensor: TensorProto,
   { file, offset, length }: Location,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const handle = await open(file, "r").catch((cause: unknown) => {
+  const unreadable = (cause?: unknown): never => {
     throw new ModelError(
       `The external data "${file}" of initializer "${tensor.name}" cannot be read; copy it beside the model.`,
       { cause },
     );
-  });
+  };
+  const found = await stat(file).catch(unreadable);
+  // Opening a pipe would wait for whoever writes into it.
+  if (!found.isFile()) unreadable();
+  const handle = await open(file, "r").catch(unreadable);
   try {
     const { size } = await handle.stat();
     if (offset + length > size) {

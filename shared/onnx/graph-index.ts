@@ -17,6 +17,8 @@ export class GraphIndex {
   readonly inputs: readonly string[];
   readonly outputs: ReadonlySet<string>;
   readonly captured: ReadonlySet<string>;
+  /** Every name in the graph and in the bodies within: of tensors and of nodes. */
+  readonly names: ReadonlySet<string>;
   readonly #producers = new Map<string, NodeProto>();
   readonly #consumers = new Map<string, Consumer[]>();
 
@@ -39,6 +41,7 @@ export class GraphIndex {
       for (const body of nestedGraphs(node)) collectCaptured(body, captured);
     }
     this.captured = captured;
+    this.names = collectNames(graph, new Set());
   }
 
   producer(tensor: string): NodeProto | undefined {
@@ -53,6 +56,15 @@ export class GraphIndex {
   isVisibleOutside(tensor: string): boolean {
     return this.outputs.has(tensor) || this.captured.has(tensor);
   }
+}
+
+function collectNames(graph: GraphProto, names: Set<string>): Set<string> {
+  for (const { name } of [...graph.input, ...graph.initializer]) names.add(name);
+  for (const node of graph.node) {
+    for (const name of [node.name, ...node.output]) names.add(name);
+    for (const body of nestedGraphs(node)) collectNames(body, names);
+  }
+  return names;
 }
 
 function collectCaptured(body: GraphProto, captured: Set<string>): void {

@@ -17,10 +17,15 @@ import {
   stringAttribute,
 } from "./attributes.js";
 import { type Model, opsetVersion } from "./codec.js";
-import { DataType, makeTensor } from "./tensor.js";
+import { GraphIndex } from "./graph-index.js";
+import { NewNames } from "./new-names.js";
+import { DataType, floatValues, makeTensor } from "./tensor.js";
 
 /** Lifting starts here: older operator sets differ in broadcasting, which needs shapes to translate. */
 const OLDEST_LIFTABLE = 7;
+
+/** The IR version that came with operator set 13. */
+const IR_VERSION = 7n;
 
 const LARGEST_FLOAT = 3.4028234663852886e38;
 
@@ -39,32 +44,45 @@ export function liftOpset(model: Model, target: number, origin: string): void {
     );
   };
   if (version < OLDEST_LIFTABLE) refuse(`sets before ${OLDEST_LIFTABLE} cannot be lifted`);
-  liftGraph(model.graph, version, refuse);
+  liftGraph(model.graph, version, new NewNames(new GraphIndex(model.graph).names), refuse);
+  if (model.irVersion < IR_VERSION) model.irVersion = IR_VERSION;
   model.opsetImport = [
     ...model.opsetImport.filter(({ domain }) => domain !== "" && domain !== "ai.onnx"),
     create(OperatorSetIdProtoSchema, { domain: "", version: BigInt(target) }),
   ];
 }
 
-function liftGraph(graph: GraphProto, version: number, refuse: (reason: string) => never): void {
-  const constants = new Constants(graph);
+function liftGraph(
+  graph: GraphProto,
+  version: number,
+  names: NewNames,
+  refuse: (reason: string) => never,
+): void {
+  const constants = new Constants(graph, names);
   graph.node = graph.node.flatMap((node) => {
-    for (const body of nestedGraphs(node)) liftGraph(body, version, refuse);
+    for (const body of nestedGraphs(node)) liftGraph(body, version, names, refuse);
     const standard = node.domain === "" || node.domain === "ai.onnx";
     return standard ? liftNode(node, version, constants, refuse) : [node];
   });
 }
 
-/** Adds the constants that replace attributes. */
+/** A graph's constants, and those that replace attributes. */
 class Constants {
-  #count = 0;
-  readonly #taken: Set<string>;
+  /** @param names of the whole model, as a nested graph must not hide those outside */
+  constructor(
+    private readonly graph: GraphProto,
+    readonly names: NewNames,
+  ) {}
 
-  constructor(private readonly graph: GraphProto) {
-    this.#taken = new Set([
-      ...graph.initializer.map(({ name }) => name),
-      ...graph.node.flatMap(({ output }) => output),
-    ]);
+  /** The values of a FLOAT constant, from an initializer or a Constant node. */
+  values(name: string): Float32Array | undefined {
+    const constant = this.graph.node.find(
+      ({ opType, output }) => opType === "Constant" && output[0] === name,
+    );
+    const tensor =
+      this.graph.initializer.find((initializer) => initializer.name === name) ??
+      constant?.attribute.find((attribute) => attribute.name === "value")?.t;
+    return tensor?.dataType === DataType.FLOAT ? floatValues(tensor) : undefined;
   }
 
   ints(values: readonly number[]): string {
@@ -79,14 +97,8 @@ class Constants {
     return this.#add(DataType.FLOAT, [values.length], Float32Array.from(values));
   }
 
-  reserve(...names: string[]): void {
-    for (const name of names) this.#taken.add(name);
-  }
-
   #add(type: DataType, dims: number[], data: Float32Array | BigInt64Array): string {
-    let name: string;
-    do name = `lifted_constant_${this.#count++}`;
-    while (this.#taken.has(name));
+    const name = this.names.name("lifted_constant");
     this.graph.initializer.push(makeTensor(name, type, dims, data));
     return name;
   }
@@ -147,7 +159,10 @@ function liftNode(
       if (version < 12) drop("ratio");
       break;
     case "BatchNormalization":
-      if (version < 9) drop("spatial");
+      if (intAttribute(node, "spatial", 1) === 0) {
+        refuse(`BatchNormalization "${node.name}" has a mean for each pixel`);
+      }
+      drop("spatial");
       node.output.length = 1;
       break;
     case "Softmax":
@@ -155,10 +170,11 @@ function liftNode(
     case "Hardmax":
       return liftSoftmax(node, constants);
     case "Upsample":
-      liftUpsample(node, version, constants);
+      if (version < 9) setInput(node, 1, constants.floats(floatsAttribute(node, "scales")));
+      liftUpsample(node, constants, "floor");
       break;
     case "Resize":
-      if (version < 11) liftUpsample(node, version, constants);
+      if (version < 11) liftUpsample(node, constants, nearestMode(node, constants, refuse));
       break;
     case "Scatter":
       node.opType = "ScatterElements";
@@ -178,7 +194,8 @@ function liftSoftmax(node: NodeProto, constants: Constants): NodeProto[] {
   const axis = intAttribute(node, "axis", 1);
   if (axis === -1) return [node];
   const [input, output] = [node.input[0]!, node.output[0]!];
-  const name = (part: string) => `${output}/${part}`;
+  const prefix = constants.names.prefix(output, ["shape", "flattened", "normalized"]);
+  const name = (part: string) => `${prefix}/${part}`;
   const make = (opType: string, inputs: string[], made: string, attribute = [] as NodeProto["attribute"]) =>
     create(NodeProtoSchema, { name: made, opType, input: inputs, output: [made], attribute });
   const shape = make("Shape", [input], name("shape"));
@@ -187,23 +204,35 @@ function liftSoftmax(node: NodeProto, constants: Constants): NodeProto[] {
   node.input = [name("flattened")];
   node.output = [name("normalized")];
   node.attribute = [makeIntAttribute("axis", -1)];
-  constants.reserve(name("shape"), name("flattened"), name("normalized"));
   return [shape, flat, node, restored];
 }
 
 /** Upsample, and Resize of set 10, had scales only and sampled from the corner. */
-function liftUpsample(node: NodeProto, version: number, constants: Constants): void {
-  const scales = version >= 9 ? node.input[1]! : constants.floats(floatsAttribute(node, "scales"));
+function liftUpsample(node: NodeProto, constants: Constants, nearest: "floor" | "ceil"): void {
   const mode = stringAttribute(node, "mode", "nearest");
   node.opType = "Resize";
-  node.input = [node.input[0]!, constants.floats([]), scales];
+  node.input = [node.input[0]!, constants.floats([]), node.input[1]!];
   const text = (name: string, value: string) =>
     create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: new Uint8Array(Buffer.from(value)) });
   node.attribute = [
     text("mode", mode),
     text("coordinate_transformation_mode", "asymmetric"),
-    ...(mode === "nearest" ? [text("nearest_mode", "floor")] : []),
+    ...(mode === "nearest" ? [text("nearest_mode", nearest)] : []),
   ];
+}
+
+/** ONNX Runtime's Resize of set 10 takes the element below where an axis grows and the one above where it shrinks. */
+function nearestMode(
+  node: NodeProto,
+  constants: Constants,
+  refuse: (reason: string) => never,
+): "floor" | "ceil" {
+  if (stringAttribute(node, "mode", "nearest") !== "nearest") return "floor";
+  const scales = constants.values(node.input[1]!);
+  if (scales === undefined) return refuse(`Resize "${node.name}" has computed scales`);
+  if (scales.every((scale) => scale >= 1)) return "floor";
+  if (scales.every((scale) => scale <= 1)) return "ceil";
+  return refuse(`Resize "${node.name}" makes one axis longer and another shorter`);
 }
 
 function floatsAttribute(node: NodeProto, name: string): number[] {

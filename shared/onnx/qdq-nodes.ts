@@ -21,6 +21,16 @@ export interface Insertion {
   readonly output: string;
 }
 
+/** What is appended to a prefix to name the inserted nodes and tensors. */
+export const INSERTED_NAMES: readonly string[] = [
+  "QuantizeLinear",
+  "DequantizeLinear",
+  "scale",
+  "zero_point",
+  "quantized",
+  "dequantized",
+];
+
 function node(opType: string, name: string, input: string[], output: string, axis?: number): NodeProto {
   return create(NodeProtoSchema, {
     opType,
@@ -34,24 +44,24 @@ function node(opType: string, name: string, input: string[], output: string, axi
 /**
  * QuantizeLinear and DequantizeLinear behind each other, on unsigned 8-bit codes.
  *
- * @param tensor what is quantized; also names the inserted nodes and tensors
- * @param input the tensor that is read, where it is not `tensor` itself
+ * @param prefix of the inserted nodes' and tensors' names
+ * @param input the tensor that is quantized
  * @param output the name of the dequantized tensor
  */
 export function activationPair(
-  tensor: string,
+  prefix: string,
   scale: number,
   zeroPoint: number,
   input: string,
-  output = `${tensor}/dequantized`,
+  output = `${prefix}/dequantized`,
 ): Insertion {
-  const names = { scale: `${tensor}/scale`, zeroPoint: `${tensor}/zero_point`, codes: `${tensor}/quantized` };
+  const names = { scale: `${prefix}/scale`, zeroPoint: `${prefix}/zero_point`, codes: `${prefix}/quantized` };
   return {
     nodes: [
-      node("QuantizeLinear", `${tensor}/QuantizeLinear`, [input, names.scale, names.zeroPoint], names.codes),
+      node("QuantizeLinear", `${prefix}/QuantizeLinear`, [input, names.scale, names.zeroPoint], names.codes),
       node(
         "DequantizeLinear",
-        `${tensor}/DequantizeLinear`,
+        `${prefix}/DequantizeLinear`,
         [names.codes, names.scale, names.zeroPoint],
         output,
       ),
@@ -64,17 +74,20 @@ export function activationPair(
   };
 }
 
-/** A constant's codes behind a DequantizeLinear. */
-export function dequantizedConstant(name: string, constant: QuantizedConstant): Insertion {
+/**
+ * A constant's codes behind a DequantizeLinear.
+ * @param prefix of the inserted node's and tensors' names
+ */
+export function dequantizedConstant(prefix: string, constant: QuantizedConstant): Insertion {
   const { dataType, dims, codes, scales, zeroPoints, axis } = constant;
   const shape = axis === undefined ? [] : [scales.length];
-  const names = { codes: `${name}/quantized`, scale: `${name}/scale`, zeroPoint: `${name}/zero_point` };
-  const output = `${name}/dequantized`;
+  const names = { codes: `${prefix}/quantized`, scale: `${prefix}/scale`, zeroPoint: `${prefix}/zero_point` };
+  const output = `${prefix}/dequantized`;
   return {
     nodes: [
       node(
         "DequantizeLinear",
-        `${name}/DequantizeLinear`,
+        `${prefix}/DequantizeLinear`,
         [names.codes, names.scale, names.zeroPoint],
         output,
         axis,

@@ -1,14 +1,18 @@
+import type { GraphProto, NodeProto, TensorProto } from "onnx-buf";
 import { ModelError } from "../errors.js";
 import { nestedGraphs } from "./attributes.js";
 import type { Model } from "./codec.js";
 import { DataType, floatValues, isExternal } from "./tensor.js";
+import { WEIGHTED_TYPES } from "./weighted-ops.js";
 
 const QUANTIZED_TYPES =
-  /^(QuantizeLinear|DequantizeLinear|DynamicQuantize\w+|QLinear\w+|QGemm|QAttention|ConvInteger|MatMulInteger\w*|MatMulNBits|DynamicQuantizeMatMul)$/;
+  /^(QuantizeLinear|DequantizeLinear|DynamicQuantize\w+|QLinear\w+|QGemm|QAttention|ConvInteger|MatMulInteger\w*|MatMulNBits)$/;
+
+const HALF_TYPES: readonly number[] = [DataType.FLOAT16, DataType.BFLOAT16];
 
 /** @throws {ModelError} when the model has been quantized before: its float values are gone */
 export function refuseQuantized(model: Model, origin: string): void {
-  const nodes = [model.graph, ...model.graph.node.flatMap(nestedGraphs)].flatMap(({ node }) => node);
+  const nodes = [...allNodes(model.graph), ...model.functions.flatMap(({ node }) => node)];
   const quantized = nodes.find(({ opType }) => QUANTIZED_TYPES.test(opType));
   if (quantized !== undefined) {
     throw new ModelError(
@@ -17,16 +21,51 @@ export function refuseQuantized(model: Model, origin: string): void {
   }
 }
 
-/** @throws {ModelError} when a float constant is NaN or infinite, which no scale can hold */
+/** @throws {ModelError} when weights are 16-bit floats: ONNX Runtime's processor kernels compute in float32 */
+export function refuseHalfPrecision(model: Model, origin: string): void {
+  const constants = constantTensors(model.graph);
+  for (const node of model.graph.node) {
+    if (!WEIGHTED_TYPES.has(node.opType)) continue;
+    const half = node.input.find((name) => HALF_TYPES.includes(constants.get(name)?.dataType ?? 0));
+    if (half === undefined) continue;
+    const type = DataType[constants.get(half)!.dataType];
+    throw new ModelError(
+      `${origin} keeps the weights "${half}" of node "${node.name}" in ${type}; export the model in float32.`,
+    );
+  }
+}
+
+/** @throws {ModelError} when a float constant is NaN, or a weight infinite, which no scale can hold */
 export function refuseNonFiniteWeights(model: Model, origin: string): void {
+  const weights = new Set(
+    model.graph.node.filter(({ opType }) => WEIGHTED_TYPES.has(opType)).flatMap(({ input }) => input),
+  );
   for (const tensor of model.graph.initializer) {
     if (tensor.dataType !== DataType.FLOAT || isExternal(tensor)) continue;
     const values = floatValues(tensor);
-    const at = values.findIndex((value) => Number.isNaN(value));
+    // Infinity elsewhere is a mask, as in attention.
+    const isUnfit = weights.has(tensor.name)
+      ? (value: number) => !Number.isFinite(value)
+      : (value: number) => Number.isNaN(value);
+    const at = values.findIndex(isUnfit);
     if (at >= 0) {
       throw new ModelError(
-        `${origin}: initializer "${tensor.name}" holds NaN at element ${at}; repair the weights and export the model again.`,
+        `${origin}: initializer "${tensor.name}" holds ${values[at]} at element ${at}; repair the weights and export the model again.`,
       );
     }
   }
+}
+
+function allNodes(graph: GraphProto): NodeProto[] {
+  return graph.node.flatMap((node) => [node, ...nestedGraphs(node).flatMap(allNodes)]);
+}
+
+/** Initializers and the values of Constant nodes, by the names of their tensors. */
+function constantTensors(graph: GraphProto): Map<string, TensorProto> {
+  const constants = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
+  for (const { opType, attribute, output } of graph.node) {
+    const value = opType === "Constant" ? attribute.find(({ name }) => name === "value")?.t : undefined;
+    if (value !== undefined) constants.set(output[0] ?? "", value);
+  }
+  return constants;
 }

@@ -40,6 +40,13 @@ export function findBoundaries(
     const input = agnosticInput(node, layout, view);
     if (input !== undefined && node.output.some((output) => quantized.has(output))) quantized.add(input);
   }
+  for (const key of plan.ops) {
+    const op = layout.ops.get(key)!;
+    // With a quantized and another reader side by side, ONNX Runtime fuses neither form of the product.
+    if (op.kernel === "any output" && op.saturating === undefined && quantized.has(op.output)) {
+      integerOnly.add(op.output);
+    }
+  }
   for (const node of view.index.nodes) {
     const input = agnosticInput(node, layout, view);
     if (input === undefined || !integerOnly.has(input)) continue;

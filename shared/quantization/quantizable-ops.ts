@@ -1,7 +1,9 @@
 import type { NodeProto, TensorProto } from "onnx-buf";
 import { type AttributeValue, attributeEquals, floatAttribute, intAttribute } from "../onnx/attributes.js";
 import type { GraphIndex } from "../onnx/graph-index.js";
+import { nodeName } from "../onnx/node-names.js";
 import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
+import { WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
 import type { Hardware, Kernel } from "./hardware.js";
 
 /** What ONNX Runtime inferred of a tensor; dynamic dimensions are names. */
@@ -67,11 +69,7 @@ export interface OperandView {
   readonly ignored: IgnoredScope;
 }
 
-export const WEIGHTED_TYPES: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
-
-export function nodeName(node: NodeProto): string {
-  return node.name !== "" ? node.name : `${node.opType}(${node.output[0] ?? ""})`;
-}
+export { WEIGHTED_TYPES };
 
 /** The graph's weighted ops that can be quantized, the followers that may be, and why the others cannot. */
 export function findQuantizableOps(view: OperandView): {
@@ -190,7 +188,6 @@ function weightedOperands(node: NodeProto, view: OperandView): WeightedOperands 
       const weight = constantWeight(second, view);
       if (weight === undefined || !isActivation(first, view))
         return "its second operand is not constant float32";
-      if (intAttribute(node, "transA", 0) !== 0) return "its first operand is transposed";
       if (floatAttribute(node, "alpha", 1) !== 1) return "its alpha is not 1";
       const transposed = intAttribute(node, "transB", 0) !== 0;
       const channels = dimensions(weight)[transposed ? 0 : 1];

@@ -1,7 +1,8 @@
 import type { NodeProto, TensorProto } from "onnx-buf";
 import type { Model } from "../onnx/codec.js";
 import { edited } from "../onnx/edited.js";
-import { activationPair, dequantizedConstant, type Insertion } from "../onnx/qdq-nodes.js";
+import { NewNames } from "../onnx/new-names.js";
+import { activationPair, dequantizedConstant, INSERTED_NAMES, type Insertion } from "../onnx/qdq-nodes.js";
 import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
 import { type Affine, representableRange } from "./affine.js";
 import { quantizeBias, smallestWeightScales } from "./bias-codes.js";
@@ -9,11 +10,15 @@ import { type Boundaries, findBoundaries, onlyDequantizedReaders } from "./bound
 import type { QuantizerLayout } from "./groups.js";
 import type { QuantizationPlan } from "./plan.js";
 import { clipBounds, type OperandView, type QuantizableOp } from "./quantizable-ops.js";
+import { spellOutSaturation } from "./separate-saturation.js";
 import type { WeightCache } from "./weight-cache.js";
 import type { WeightCodes } from "./weight-codes.js";
 
 /** Relative slack within which a range's end counts as a Clip's bound: float32 rounding of the scale. */
 const BOUND_SLACK = 1e-6;
+
+/** Between signed and unsigned codes of the same values. */
+const UNSIGNED_OFFSET = 128;
 
 /**
  * Writes a plan into the model as QuantizeLinear and DequantizeLinear nodes, in the form that ONNX Runtime fuses into
@@ -42,7 +47,10 @@ class Rewriter {
   /** New names of tensors whose own name now belongs to their dequantized values. */
   readonly #renamed = new Map<string, string>();
   readonly #dropped = new Set<NodeProto>();
+  /** Relu and Clip nodes that stand apart from the product before them. */
+  readonly #apart = new Set<NodeProto>();
   readonly #constants = new Map<string, string>();
+  readonly #names: NewNames;
 
   constructor(
     private readonly model: Model,
@@ -53,6 +61,7 @@ class Rewriter {
     private readonly weights: WeightCache,
   ) {
     this.#boundaries = findBoundaries(layout, plan, view);
+    this.#names = new NewNames(view.index.names);
   }
 
   rewrite(): Model {
@@ -86,22 +95,51 @@ class Rewriter {
     );
     if (quantizedOp !== undefined) this.#quantizeConstants(quantizedOp, input);
     const output = node.output.map((tensor) => this.#outputName(tensor));
-    this.#nodes.push(edited(node, { input, output }));
-    const saturating = quantizedOp?.saturating;
-    if (quantizedOp !== undefined && saturating !== undefined && this.#saturates(quantizedOp, saturating)) {
-      this.#dropped.add(saturating);
-      this.#quantizeTensor(quantizedOp.output, output[0]!);
+    const rewritten = edited(node, { input, output });
+    if (this.#apart.has(node)) {
+      const bounds = clipBounds(node, this.view.index)!;
+      this.#insert(spellOutSaturation(rewritten, input[0]!, bounds, this.#names));
     } else {
+      this.#nodes.push(rewritten);
+    }
+    const saturating = quantizedOp?.saturating;
+    if (quantizedOp === undefined || saturating === undefined) {
       node.output.forEach((tensor, i) => {
         this.#quantizeTensor(tensor, output[i]!);
       });
+    } else if (this.#saturates(quantizedOp, saturating)) {
+      this.#dropped.add(saturating);
+      this.#quantizeTensor(quantizedOp.output, output[0]!);
+    } else {
+      this.#setApart(quantizedOp, saturating, output[0]!);
+    }
+  }
+
+  /**
+   * Keeps a Relu or Clip that its quantizer cannot stand for from holding the op before it in float: an op that needs a
+   * quantized output gets one of its own, with the same scale, so that nothing is rounded twice.
+   */
+  #setApart(op: QuantizableOp, saturating: NodeProto, output: string): void {
+    switch (op.kernel) {
+      case "integer output": {
+        const { scale, zeroPoint } = this.scales.get(this.layout.quantizerOf.get(op.output)!)!;
+        const pair = activationPair(this.#names.prefix(op.key, INSERTED_NAMES), scale, zeroPoint, output);
+        this.#insert(pair);
+        this.#renamed.set(op.key, pair.output);
+        break;
+      }
+      case "any output":
+        this.#apart.add(saturating);
+        break;
+      case "none":
+        break;
     }
   }
 
   /** Where only the dequantized values may be seen from outside, they take over the tensor's name. */
   #outputName(tensor: string): string {
     if (!this.#boundaries.integerOnly.has(tensor) || !this.view.index.isVisibleOutside(tensor)) return tensor;
-    const name = `${tensor}/float`;
+    const name = this.#names.name(`${tensor}/float`);
     this.#renamed.set(tensor, name);
     return name;
   }
@@ -110,7 +148,8 @@ class Rewriter {
     if (!this.#boundaries.quantized.has(tensor)) return;
     const { scale, zeroPoint } = this.scales.get(this.layout.quantizerOf.get(tensor)!)!;
     const takesName = this.#boundaries.integerOnly.has(tensor) && this.view.index.isVisibleOutside(tensor);
-    const pair = activationPair(tensor, scale, zeroPoint, source, takesName ? tensor : undefined);
+    const prefix = this.#names.prefix(tensor, INSERTED_NAMES);
+    const pair = activationPair(prefix, scale, zeroPoint, source, takesName ? tensor : undefined);
     this.#insert(pair);
     this.#dequantized.set(tensor, pair.output);
   }
@@ -134,12 +173,14 @@ class Rewriter {
     const integerBias = bias !== undefined && op.kernel !== "none";
     const biasValues = integerBias ? floatValues(this.view.index.initializers.get(bias)!) : undefined;
     const codes = this.#weightCodes(weight.initializer, inputScale, biasValues);
-    input[weight.input] = this.#weight(weight.initializer, codes);
+    // ONNX Runtime fuses a left operand of the activations' type only.
+    const unsigned = weight.input === 0;
+    input[weight.input] = this.#weight(weight.initializer, unsigned ? withUnsignedCodes(codes) : codes);
     if (biasValues === undefined) return;
     const weightScales = codes.channels.map(({ scale }) => scale);
     const quantized = quantizeBias(biasValues, inputScale, weightScales);
     const perChannel = quantized.scales.length > 1;
-    const insertion = dequantizedConstant(`${op.key}/bias`, {
+    const insertion = dequantizedConstant(this.#names.prefix(`${op.key}/bias`, INSERTED_NAMES), {
       dataType: DataType.INT32,
       dims: [biasValues.length],
       codes: quantized.codes,
@@ -165,14 +206,13 @@ class Rewriter {
   /** One DequantizeLinear for a constant, unless its ops need different scales. */
   #weight(initializer: string, { codes, channels }: WeightCodes): string {
     const scales = Float32Array.from(channels, ({ scale }) => scale);
-    const signature = `${initializer} ${scales.join(" ")}`;
+    const signed = codes instanceof Int8Array;
+    const signature = `${initializer} ${signed} ${scales.join(" ")}`;
     const known = this.#constants.get(signature);
     if (known !== undefined) return known;
-    const again = [...this.#constants.keys()].filter((key) => key.startsWith(`${initializer} `)).length;
     const axis = this.layout.weights.get(initializer)!.channelAxis;
-    const signed = codes instanceof Int8Array;
     const zeroPoints = channels.map(({ zeroPoint }) => zeroPoint);
-    const insertion = dequantizedConstant(again === 0 ? initializer : `${initializer}/${again}`, {
+    const insertion = dequantizedConstant(this.#names.prefix(initializer, INSERTED_NAMES), {
       dataType: signed ? DataType.INT8 : DataType.UINT8,
       dims: dimensions(this.view.index.initializers.get(initializer)!),
       codes,
@@ -188,8 +228,17 @@ class Rewriter {
     return insertion.output;
   }
 
-  #insert({ nodes, initializers }: Insertion): void {
+  #insert({ nodes, initializers }: Pick<Insertion, "nodes" | "initializers">): void {
     this.#nodes.push(...nodes);
     this.#initializers.push(...initializers);
   }
+}
+
+/** The same values as unsigned codes. */
+function withUnsignedCodes({ codes, channels }: WeightCodes): WeightCodes {
+  if (codes instanceof Uint8Array) return { codes, channels };
+  return {
+    codes: Uint8Array.from(codes, (code) => code + UNSIGNED_OFFSET),
+    channels: channels.map(({ scale, zeroPoint }) => ({ scale, zeroPoint: zeroPoint + UNSIGNED_OFFSET })),
+  };
 }

@@ -7,10 +7,13 @@ import { ValueInfoProtoSchema } from "onnx-buf";
 import { ModelError } from "../errors.js";
 import { nestedGraphs } from "../onnx/attributes.js";
 import { decodeModel, type Model } from "../onnx/codec.js";
+import { makeInitializersConstant } from "../onnx/constant-inputs.js";
 import { edited } from "../onnx/edited.js";
 import { loadExternalData } from "../onnx/external-data.js";
+import { normalizeGemms } from "../onnx/gemm.js";
+import { restoreNodeNames } from "../onnx/node-names.js";
 import { liftOpset } from "../onnx/opset.js";
-import { refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
+import { refuseHalfPrecision, refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
 import type { TensorInfo } from "../quantization/quantizable-ops.js";
 import { openSession, type PortInfo, portsOf } from "./session.js";
 
@@ -42,6 +45,7 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
   const bytes = await readModelFile(path);
   const model = decodeModel(bytes, path);
   refuseQuantized(model, path);
+  refuseHalfPrecision(model, path);
   const hash = createHash("sha256").update(bytes);
   const external = await loadExternalData(model, dirname(path));
   let size = bytes.byteLength;
@@ -52,7 +56,10 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
     }
   }
   liftOpset(model, PER_CHANNEL_OPSET, path);
-  const prepared = await foldConstants(model);
+  makeInitializersConstant(model);
+  const prepared = await foldConstants(model, path);
+  restoreNodeNames(prepared, new Set(model.graph.node.map(({ name }) => name)));
+  normalizeGemms(prepared);
   refuseNonFiniteWeights(prepared, path);
   return {
     model: prepared,
@@ -82,17 +89,29 @@ async function readModelFile(path: string): Promise<Uint8Array> {
 }
 
 /** Folds constants and batch norms by ONNX Runtime's own basic optimizations, which keep to standard operators. */
-async function foldConstants(model: Model): Promise<Model> {
+async function foldConstants(model: Model, origin: string): Promise<Model> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fold-"));
   try {
     const path = join(folder, "folded.onnx");
-    const session = await openSession(model, { graphOptimizationLevel: "basic", intraOpNumThreads: 1 }, path);
-    await session.release();
+    await loadOnce(model, origin, path);
     const folded = decodeModel(await readFile(path), path);
     dropUnusedDomains(folded);
     return folded;
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function loadOnce(model: Model, origin: string, optimizedModelPath: string): Promise<void> {
+  try {
+    const settings = { graphOptimizationLevel: "basic", intraOpNumThreads: 1 } as const;
+    const session = await openSession(model, settings, optimizedModelPath);
+    await session.release();
+  } catch (cause) {
+    if (!(cause instanceof ModelError)) throw cause;
+    throw new ModelError(`${origin}: ${cause.message.replace(/\.$/, "")}; export the model again.`, {
+      cause,
+    });
   }
 }
 

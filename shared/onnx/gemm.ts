@@ -1,0 +1,91 @@
+import type { NodeProto, TensorProto } from "onnx-buf";
+import { floatAttribute, intAttribute } from "./attributes.js";
+import type { Model } from "./codec.js";
+import { GraphIndex } from "./graph-index.js";
+import { NewNames } from "./new-names.js";
+import { DataType, dimensions, floatValues, makeTensor } from "./tensor.js";
+
+/**
+ * Takes `alpha` into the constant weights of each Gemm and `beta` into its constant bias, and writes the bias as one
+ * value a column, in place: only in that form do ONNX Runtime's fusions make it a QGemm with an integer bias.
+ */
+export function normalizeGemms(model: Model): void {
+  const constants = new Constants(model);
+  for (const node of model.graph.node) {
+    if (node.opType === "Gemm" && node.domain === "") normalize(node, constants);
+  }
+}
+
+function normalize(node: NodeProto, constants: Constants): void {
+  const [, second = "", third = ""] = node.input;
+  const weight = constants.get(second);
+  if (weight?.dims.length !== 2) return;
+  const alpha = floatAttribute(node, "alpha", 1);
+  if (alpha !== 1) {
+    const scaled = floatValues(weight).map((value) => value * alpha);
+    node.input[1] = constants.replace(second, node, dimensions(weight), scaled);
+    dropAttribute(node, "alpha");
+  }
+  const bias = constants.get(third);
+  if (bias === undefined) return;
+  const columns = dimensions(weight)[intAttribute(node, "transB", 0) === 0 ? 1 : 0]!;
+  const row = biasRow(bias, columns);
+  const beta = floatAttribute(node, "beta", 1);
+  if (row === undefined || (beta === 1 && bias.dims.length === 1 && Number(bias.dims[0]) === columns)) return;
+  node.input[2] = constants.replace(
+    third,
+    node,
+    [columns],
+    row.map((value) => value * beta),
+  );
+  dropAttribute(node, "beta");
+}
+
+/** The bias as one value a column, where it is the same for all rows. */
+function biasRow(bias: TensorProto, columns: number): Float32Array | undefined {
+  const dims = dimensions(bias);
+  const values = floatValues(bias);
+  if (values.length === 1) return new Float32Array(columns).fill(values[0]!);
+  return values.length === columns && dims.at(-1) === columns ? values : undefined;
+}
+
+function dropAttribute(node: NodeProto, dropped: string): void {
+  node.attribute = node.attribute.filter(({ name }) => name !== dropped);
+}
+
+/** The FLOAT initializers of a graph, which several nodes may share. */
+class Constants {
+  readonly #tensors: Map<string, TensorProto>;
+  readonly #uses = new Map<string, number>();
+  readonly #names: NewNames;
+
+  constructor(private readonly model: Model) {
+    const { initializers, nodes, outputs, captured, names } = new GraphIndex(model.graph);
+    this.#names = new NewNames(names);
+    this.#tensors = new Map(initializers);
+    for (const name of [...nodes.flatMap(({ input }) => input), ...outputs, ...captured]) {
+      this.#uses.set(name, (this.#uses.get(name) ?? 0) + 1);
+    }
+  }
+
+  get(name: string): TensorProto | undefined {
+    const tensor = this.#tensors.get(name);
+    return tensor?.dataType === DataType.FLOAT ? tensor : undefined;
+  }
+
+  /** New contents for one reader of a constant: under its own name where nobody else reads it. */
+  replace(name: string, node: NodeProto, dims: readonly number[], values: Float32Array): string {
+    const { initializer } = this.model.graph;
+    const shared = this.#uses.get(name) !== 1;
+    const tensor = makeTensor(
+      shared ? this.#names.name(`${name}/${node.output[0]}`) : name,
+      DataType.FLOAT,
+      dims,
+      values,
+    );
+    if (shared) initializer.push(tensor);
+    else initializer[initializer.findIndex((other) => other.name === name)] = tensor;
+    this.#tensors.set(tensor.name, tensor);
+    return tensor.name;
+  }
+}

@@ -1,0 +1,2 @@
+/** The ops whose constant operand is worth quantizing: products of activations and weights. */
+export const WEIGHTED_TYPES: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);

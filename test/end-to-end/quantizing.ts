@@ -1,0 +1,164 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { encodeModel, type Model } from "../../shared/onnx/codec.js";
+import { fixedBatchSize } from "../../shared/scoring/batching.js";
+import type { InputBatch } from "../../shared/scoring/data/dataset.js";
+import type { TensorValue } from "../../shared/scoring/data/tensor.js";
+import { toFeeds } from "../../shared/scoring/feeds.js";
+import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
+import { Quantizer } from "../../shared/scoring/quantizer.js";
+import { type OptimizationLevel, openSession, type PortInfo } from "../../shared/scoring/session.js";
+import { makeSubject, type Subject } from "../../shared/scoring/subject.js";
+import type { Choice, Configuration } from "../../shared/search/space.js";
+import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
+import type { ModelFixture } from "../fixtures/models/model-fixture.js";
+import { RandomValues } from "../fixtures/models/random-values.js";
+
+const CALIBRATION_BATCHES = 8;
+const DYNAMIC_BATCH = 3;
+
+/** A fixture made ready: its float model, everything that follows from it, and statistics. */
+export interface ReadyFixture {
+  readonly fixture: ModelFixture;
+  readonly float: Model;
+  readonly subject: Subject;
+  readonly quantizer: Quantizer;
+  /** One of the batches that statistics were gathered over. */
+  readonly batch: InputBatch;
+}
+
+/** Takes a fixture through what `quantize` does before it chooses a configuration, with every scope open. */
+export async function readyFixture(fixture: ModelFixture): Promise<ReadyFixture> {
+  const folder = await mkdtemp(join(tmpdir(), "quantfleet-fixture-"));
+  try {
+    const path = join(folder, "model.onnx");
+    const float = fixture.build();
+    await writeFile(path, encodeModel(float));
+    const prepared = await prepareModelFile(path);
+    const subject = makeSubject(prepared, {
+      targetDevice: "CPU",
+      options: {
+        preset: "performance",
+        tuningScope: new Set(["bits", "mode", "granularity", "layer", "range_estimator"]),
+        estimatorScope: new Set(["preset", "aggregator", "outlier_prob"]),
+        outlierProbChoices: [1e-2, 1e-3],
+        weights: {},
+        activations: {},
+      },
+      ignored: {},
+      sampling: { size: undefined, shuffle: false, seed: 0 },
+    });
+    const size = fixedBatchSize(prepared.inputs) ?? DYNAMIC_BATCH;
+    const batches = Array.from({ length: CALIBRATION_BATCHES }, (_, i) =>
+      makeBatch(prepared.inputs, fixture, size, 100 + i),
+    );
+    const calibration = { count: batches.length, batch: (i: number) => batches[i]! };
+    const statistics = await collectStatistics(prepared.model, subject.statistics, calibration);
+    const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
+    const sizes = await tensorSizes(prepared.model, sources, batches[0]!);
+    return {
+      fixture,
+      float,
+      subject,
+      quantizer: new Quantizer(subject, statistics, sizes),
+      batch: batches[0]!,
+    };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+export type Outputs = ReadonlyMap<string, Float64Array>;
+
+/** Runs a model in a session of its own; the numbers of its outputs, in any element type. */
+export async function runModel(model: Model, level: OptimizationLevel, batch: InputBatch): Promise<Outputs> {
+  const session = await openSession(encodeModel(model), {
+    graphOptimizationLevel: level,
+    intraOpNumThreads: 1,
+  });
+  try {
+    const fed = Object.fromEntries(
+      session.inputNames.flatMap((name) => (batch[name] === undefined ? [] : [[name, batch[name]]])),
+    );
+    const outputs = await session.run(toFeeds(fed));
+    return new Map(
+      Object.entries(outputs).map(([name, { data }]) => [
+        name,
+        Float64Array.from(data as Iterable<number | bigint>, Number),
+      ]),
+    );
+  } finally {
+    await session.release();
+  }
+}
+
+/** Signal to noise in decibel of the worst output; infinite where all are equal. */
+export function worstSqnr(reference: Outputs, outputs: Outputs): number {
+  return Math.min(
+    ...[...reference].map(([name, expected]) => {
+      const found = outputs.get(name);
+      if (found?.length !== expected.length) return Number.NEGATIVE_INFINITY;
+      let [signal, noise] = [0, 0];
+      expected.forEach((value, i) => {
+        signal += value ** 2;
+        noise += (value - found[i]!) ** 2;
+      });
+      return noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(signal / noise);
+    }),
+  );
+}
+
+/** The base configuration, but with ranges that hold every calibration sample, so that nothing saturates. */
+export function widestConfiguration({ space }: Subject): Configuration {
+  const widest = space.parameters.flatMap(({ name, choices }) => {
+    const end = name.match(/\/(min|max)\.aggregator$/)?.[1];
+    return name in space.base && end !== undefined && choices.includes(end) ? [[name, end] as const] : [];
+  });
+  return { ...space.base, ...Object.fromEntries(widest) };
+}
+
+/** Chooses a value for every active parameter; `draws` are taken in turn. */
+export function drawConfiguration({ space }: Subject, draws: readonly number[]): Configuration {
+  const configuration: Record<string, Choice> = {};
+  space.parameters.forEach(({ name, choices, when }, i) => {
+    if (when !== undefined && !when.in.includes(configuration[when.parameter]!)) return;
+    configuration[name] = choices[draws[i % draws.length]! % choices.length]!;
+  });
+  return configuration;
+}
+
+function makeBatch(
+  inputs: readonly PortInfo[],
+  fixture: ModelFixture,
+  size: number,
+  seed: number,
+): InputBatch {
+  const random = new RandomValues(seed);
+  return Object.fromEntries(
+    inputs.map(({ name, type, shape }) => {
+      const dims = shape.map((length, axis) => {
+        if (typeof length === "number") return length;
+        return axis === 0 ? size : (fixture.sizes?.[length] ?? 4);
+      });
+      const count = dims.reduce((product, length) => product * length, 1);
+      return [name, { type, dims, data: randomData(type, count, random, fixture) } as TensorValue];
+    }),
+  );
+}
+
+function randomData(
+  type: string,
+  count: number,
+  random: RandomValues,
+  { vocabulary = 8 }: ModelFixture,
+): Float32Array | BigInt64Array {
+  switch (type) {
+    case "float32":
+      return Float32Array.from({ length: count }, () => random.normal());
+    case "int64":
+      return BigInt64Array.from({ length: count }, () => BigInt(random.below(vocabulary)));
+    default:
+      throw new Error(`Fixtures have no inputs of type ${type}.`);
+  }
+}
