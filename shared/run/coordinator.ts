@@ -4,6 +4,7 @@ import type { ObjectStore } from "../storage/object-store.js";
 import { updateBest } from "./asking.js";
 import { type Command, markCarriedOut, pendingCommands } from "./commands.js";
 import type { Job, RunEvent } from "./messages.js";
+import { RecentlyUsed } from "./recently-used.js";
 import { createReducer, type Reducer } from "./reducer.js";
 import { RunRecords, type SavedState } from "./run-records.js";
 import type { RunState } from "./state.js";
@@ -11,6 +12,9 @@ import type { Study } from "./study.js";
 
 /** Saves that lose against another coordinator in a row before the events go back to their queue. */
 const MAX_LOST_SAVES = 10;
+
+/** States kept between events; a run beyond them is read from the store again. */
+const RUNS_IN_MEMORY = 16;
 
 export interface CoordinatorOptions {
   readonly store: ObjectStore;
@@ -32,7 +36,7 @@ export class Coordinator {
   readonly #jobs: Queue;
   readonly #study: Study;
   readonly #reduce: Reducer;
-  readonly #saved = new Map<string, SavedState>();
+  readonly #saved = new RecentlyUsed<string, SavedState>(RUNS_IN_MEMORY);
 
   constructor({ store, jobs, study }: CoordinatorOptions) {
     this.#records = new RunRecords(store);

@@ -1,11 +1,14 @@
 import type { Sampler } from "../search/sampler.js";
 import type { Configuration } from "../search/space.js";
+import { RecentlyUsed } from "./recently-used.js";
 import type { RunState, TrialRecord } from "./state.js";
 import { findReferences, judgeTrial, type Study } from "./study.js";
 
+/** Samplers kept between events; a run beyond them has its sampler built again. */
+const RUNS_IN_MEMORY = 16;
+
 interface Cached {
   readonly sampler: Sampler;
-  readonly runId: string;
   told: number;
   lastTold: TrialRecord | undefined;
   readonly running: Map<number, Configuration>;
@@ -15,12 +18,12 @@ interface Cached {
  * Keeps the sampler from event to event, so that an ask need not tell it all finished trials again.
  *
  * A sampler is a function of the finished and the running trials, so this is a cache and no state: for a state
- * that does not continue the one it was last used with (another run, a save that lost the race, a state read
- * back from the store), it is rebuilt and asks the same.
+ * that does not continue the one it was last used with (a save that lost the race, a state read back
+ * from the store), it is rebuilt and asks the same.
  */
 export class SamplerCache {
   readonly #study: Study;
-  #cached: Cached | undefined;
+  readonly #cached = new RecentlyUsed<string, Cached>(RUNS_IN_MEMORY);
 
   constructor(study: Study) {
     this.#study = study;
@@ -37,8 +40,10 @@ export class SamplerCache {
   }
 
   #synchronize(state: RunState): Cached {
-    if (this.#cached === undefined || !continues(this.#cached, state)) this.#cached = this.#start(state);
-    const cached = this.#cached;
+    const { runId } = state.request;
+    const present = this.#cached.get(runId);
+    const cached = present !== undefined && continues(present, state) ? present : this.#start(state);
+    this.#cached.set(runId, cached);
     const references = findReferences(state);
     if (references === undefined) throw new Error("the sampler was asked before the reference trials ended");
     for (const record of state.finished.slice(cached.told)) {
@@ -59,7 +64,7 @@ export class SamplerCache {
       sampler.started(number, configuration);
       running.set(number, configuration);
     }
-    return { sampler, runId: state.request.runId, told: 0, lastTold: undefined, running };
+    return { sampler, told: 0, lastTold: undefined, running };
   }
 }
 
@@ -68,7 +73,6 @@ export class SamplerCache {
  * descends from the one that the sampler was last used with.
  */
 function continues(cached: Cached, state: RunState): boolean {
-  if (cached.runId !== state.request.runId) return false;
   if (cached.told > 0 && state.finished[cached.told - 1] !== cached.lastTold) return false;
   const known = new Map<number, Configuration | null>();
   for (const { number, configuration } of state.running) known.set(number, configuration);
