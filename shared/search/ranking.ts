@@ -11,7 +11,8 @@ function rankClass(trial: FinishedTrial): number {
 
 /**
  * Compares two trials of a one-valued objective (search.md, "The sampler"): infeasible trials stand behind every
- * feasible one by how far they miss the bound, and in each of the two, pruned trials behind complete ones. Equal
+ * feasible one by how far they miss the bound, and in each of the two, pruned trials behind complete ones. Of equal
+ * values the more accurate comes first. Equal
  * trials keep the order of their numbers, so sorting does not depend on the order of arrival.
  */
 export function compareTrials(a: FinishedTrial, b: FinishedTrial): number {
@@ -19,6 +20,7 @@ export function compareTrials(a: FinishedTrial, b: FinishedTrial): number {
     rankClass(a) - rankClass(b) ||
     a.violation - b.violation ||
     (a.values[0] ?? 0) - (b.values[0] ?? 0) ||
+    (a.accuracyLoss ?? 0) - (b.accuracyLoss ?? 0) ||
     a.number - b.number
   );
 }

@@ -10,6 +10,8 @@ export interface FinishedTrial {
   readonly values: readonly number[];
   /** By how much the accuracy bound is missed; 0 for a feasible trial. */
   readonly violation: number;
+  /** Accuracy lost against float, which decides between trials of equal value; 0 when left out. */
+  readonly accuracyLoss?: number;
   /** How many evaluation samples the values rest on. */
   readonly samples: number;
 }

@@ -29,6 +29,6 @@ export const DEFAULT_TPE_SETTINGS: TpeSettings = {
   mismatchLimit: 0.3,
   candidates: 24,
   rivals: 16,
-  evidenceWeight: 50,
+  evidenceWeight: 100,
   temperature: 0.4,
 };
