@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import type { GraphProto, NodeProto } from "onnx-buf";
+import { nestedGraphs } from "../../shared/onnx/attributes.js";
+import type { Model } from "../../shared/onnx/codec.js";
+import { liftOpset } from "../../shared/onnx/opset.js";
+import { WEIGHTED_TYPES } from "../../shared/quantization/quantizable-ops.js";
+import { switchName } from "../../shared/quantization/space.js";
+import { findIntegerKernels } from "../../shared/scoring/integer-kernels.js";
+import type { QuantizedModel } from "../../shared/scoring/quantizer.js";
+import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
+import type { Configuration } from "../../shared/search/space.js";
+import { betweenConvolutions } from "../fixtures/models/between-convolutions.js";
+import { convolutions } from "../fixtures/models/convolutions.js";
+import type { ModelFixture } from "../fixtures/models/model-fixture.js";
+import { oldOperatorSets } from "../fixtures/models/old-operator-sets.js";
+import { products } from "../fixtures/models/products.js";
+import { structures } from "../fixtures/models/structures.js";
+import {
+  drawConfiguration,
+  type ReadyFixture,
+  readyFixture,
+  runModel,
+  widestConfiguration,
+  worstSqnr,
+} from "./quantizing.js";
+
+/**
+ * A normal signal within 4 deviations on 256 codes has 10 log10(12 * 255^2 / 8^2) = 41 dB; these nets chain up to a
+ * dozen quantizers, whose noise adds up to about 30 dB, and a product of two signals loses 3 more. A scale or a zero
+ * point that is off by a few codes, or on the wrong axis, falls below 20.
+ */
+const LEAST_SQNR = 25;
+
+/** Integer kernels round each result once, float ones on the way: a few codes may differ by one. */
+const LEAST_AGREEMENT = 40;
+
+const RANDOM_CONFIGURATIONS = 3;
+
+/** What ONNX Runtime's folding, or a quantizer that saturates, may put in the place of. */
+const ABSORBED: ReadonlySet<string> = new Set([
+  ...["Constant", "Identity", "Dropout", "BatchNormalization", "Pad", "Transpose", "Reshape", "Relu", "Clip"],
+  ...["Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "ReduceMean", "HardSwish", "Upsample", "Scatter"],
+]);
+
+for (const [kind, fixtures] of Object.entries({ convolutions, products, betweenConvolutions, structures })) {
+  describe(`models: ${kind}`, () => {
+    for (const fixture of fixtures) test(fixture.name, () => examine(fixture));
+  });
+}
+
+describe("models: older operator sets, lifted", () => {
+  for (const fixture of oldOperatorSets) test(fixture.name, () => examine(fixture));
+});
+
+async function examine(fixture: ModelFixture): Promise<void> {
+  const ready = await readyFixture(fixture);
+  const { layout, space } = ready.subject;
+  const widest = widestConfiguration(ready.subject);
+  const quantized = ready.quantizer.quantize(widest);
+  const expected = await runModel(ready.float, "all", ready.batch);
+  const fused = await runModel(quantized.model, "all", ready.batch);
+  const sqnr = worstSqnr(expected, fused);
+  if (fixture.discontinuous !== true) assert.ok(sqnr >= LEAST_SQNR, `the outputs have ${sqnr} dB`);
+  assert.deepEqual(reasons(layout.unquantizable), fixture.float ?? {});
+  assert.deepEqual(await unfused(ready, quantized), fixture.unfused ?? {});
+  assertNamesKept(ready.float, quantized.model);
+  assertBodiesUntouched(lifted(fixture), quantized.model);
+  await assertConsistent(ready, widest, quantized);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.nat(1000), { minLength: space.parameters.length, maxLength: space.parameters.length }),
+      async (draws) => {
+        const configuration = drawConfiguration(ready.subject, draws);
+        const drawn = ready.quantizer.quantize(configuration);
+        await assertConsistent(ready, configuration, drawn);
+        const exceptions = Object.keys(fixture.unfused ?? {});
+        for (const name of Object.keys(await unfused(ready, drawn)))
+          assert.ok(exceptions.includes(name), name);
+      },
+    ),
+    { seed: 1, numRuns: RANDOM_CONFIGURATIONS },
+  );
+}
+
+function reasons(ops: readonly { name: string; reason: string }[]): Record<string, string> {
+  return Object.fromEntries(ops.map(({ name, reason }) => [name, reason]));
+}
+
+async function unfused({ subject }: ReadyFixture, { model, plan }: QuantizedModel) {
+  return reasons((await findIntegerKernels(model, subject.layout, plan, DEFAULT_SESSION)).unfused);
+}
+
+/** The same numbers with and without fusing, one scale a quantizer, nothing quantized in groups that are off. */
+async function assertConsistent(
+  ready: ReadyFixture,
+  configuration: Configuration,
+  quantized: QuantizedModel,
+): Promise<void> {
+  const { model, plan } = quantized;
+  const { groups, ops } = ready.subject.layout;
+  const fused = await runModel(model, "all", ready.batch);
+  const agreement = worstSqnr(await runModel(model, "disabled", ready.batch), fused);
+  assert.ok(agreement >= LEAST_AGREEMENT, `fused and unfused agree to ${agreement} dB`);
+  const scales = scalesOfQuantizers(ready, model);
+  for (const [quantizer, found] of scales) assert.equal(found.size, 1, `${quantizer} has one scale`);
+  for (const group of groups.values()) {
+    if (configuration[switchName(group.id)] !== false) continue;
+    for (const op of group.ops) assert.ok(!plan.ops.has(op), `${op} is off`);
+    for (const quantizer of group.activations) assert.ok(!scales.has(quantizer), `${quantizer} is off`);
+  }
+  const producers = new Map(
+    model.graph.node.flatMap((node) => node.output.map((output) => [output, node.opType])),
+  );
+  const nodes = new Map(model.graph.node.map((node) => [node.name, node]));
+  for (const key of plan.ops) {
+    const { name, activations, weight } = ops.get(key)!;
+    for (const input of [...activations, ...(weight === undefined ? [] : [weight.input])]) {
+      const operand = nodes.get(name)!.input[input]!;
+      assert.equal(producers.get(operand), "DequantizeLinear", `operand ${input} of ${name}`);
+    }
+  }
+}
+
+/** The scales and zero points of the activations that each quantizer covers. */
+function scalesOfQuantizers({ subject }: ReadyFixture, { graph }: Model): Map<string, Set<string>> {
+  const { ops, quantizerOf } = subject.layout;
+  const owners = new Map(quantizerOf);
+  for (const { key, output, saturating } of ops.values()) {
+    const quantizer = quantizerOf.get(output);
+    if (saturating !== undefined && quantizer !== undefined) owners.set(key, quantizer);
+  }
+  const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor.rawData]));
+  const scales = new Map<string, Set<string>>();
+  for (const { opType, name, input } of graph.node) {
+    if (opType !== "QuantizeLinear") continue;
+    const prefix = name.replace(/\/QuantizeLinear$/, "");
+    const quantizer = owners.get(prefix) ?? owners.get(prefix.replace(/\/\d+$/, ""));
+    assert.ok(quantizer !== undefined, `${name} belongs to a quantizer`);
+    const affine = input
+      .slice(1)
+      .map((part) => Buffer.from(initializers.get(part)!).toString("hex"))
+      .join(" ");
+    scales.set(quantizer, (scales.get(quantizer) ?? new Set()).add(affine));
+  }
+  return scales;
+}
+
+function assertNamesKept(float: Model, quantized: Model): void {
+  const kept = new Set(quantized.graph.node.map(({ name }) => name));
+  for (const { name, opType } of float.graph.node) {
+    if (name === "" || (ABSORBED.has(opType) && !WEIGHTED_TYPES.has(opType))) continue;
+    assert.ok(kept.has(name), `node ${name} is kept`);
+  }
+}
+
+function lifted(fixture: ModelFixture): Model {
+  const model = fixture.build();
+  liftOpset(model, 13, fixture.name);
+  return model;
+}
+
+function assertBodiesUntouched(float: Model, quantized: Model): void {
+  const bodies = ({ graph }: Model): Map<string, string[]> =>
+    new Map(
+      graph.node
+        .filter((node) => nestedGraphs(node).length > 0)
+        .map((node) => [node.name, nestedGraphs(node).flatMap(describeBody)]),
+    );
+  const written = bodies(quantized);
+  for (const [name, expected] of bodies(float)) assert.deepEqual(written.get(name), expected);
+}
+
+function describeBody({ node, output }: GraphProto): string[] {
+  const describeNode = ({ opType, name, input, output: made }: NodeProto): string =>
+    `${opType} ${name} (${input.join(", ")}) -> ${made.join(", ")}`;
+  return [...node.map(describeNode), ...output.map(({ name }) => name)];
+}

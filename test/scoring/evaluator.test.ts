@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { loadConfiguration } from "../../scripts/api/configuration.js";
+import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
+import { requireSupported } from "../../shared/run/configuration/supported.js";
+import { MESSAGE_VERSION, type Race, type TrialJob } from "../../shared/run/messages.js";
+import { unpackRows } from "../../shared/run/rows.js";
+import { Evaluator } from "../../shared/scoring/evaluator.js";
+import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
+import type { Configuration } from "../../shared/search/space.js";
+import { readStatistics } from "../../shared/statistics/shard-store.js";
+import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
+import { DEMO, demoConfiguration } from "../end-to-end/demo-configuration.js";
+import { configurationAt } from "../quantization/configurations.js";
+
+const SIZE = { trials: 1, calibration: 11, evaluation: 512 };
+const FLOAT_SCORES = "runs/test/scores/float";
+
+async function workloadOf(input: RunConfigurationInput): Promise<Workload> {
+  const { configuration, directory } = await loadConfiguration({ configuration: input });
+  requireSupported(configuration, "tune");
+  return loadWorkload(configuration, directory);
+}
+
+const workload = await workloadOf(await demoConfiguration(SIZE));
+const { statisticsKey, subject } = workload;
+
+const store = new MemoryObjectStore();
+const evaluators: Evaluator[] = [];
+after(() => Promise.all(evaluators.map((evaluator) => evaluator.release())));
+
+/** An evaluator with statistics gathered in this many shards. */
+async function evaluatorWith(shards: number): Promise<Evaluator> {
+  const evaluator = new Evaluator({ workload, store, statistics: { store, shards } });
+  evaluators.push(evaluator);
+  for (let index = 0; index < shards; index++) {
+    await evaluator.gatherStatistics({
+      version: MESSAGE_VERSION,
+      type: "statistics",
+      runId: "test",
+      attempt: 1,
+      shard: { index, count: shards },
+      key: statisticsKey,
+      deadline: 0,
+    });
+  }
+  return evaluator;
+}
+
+function job(trialConfiguration: Configuration | null, race?: Race): TrialJob {
+  return {
+    version: MESSAGE_VERSION,
+    type: "trial",
+    runId: "test",
+    trial: 1,
+    attempt: 1,
+    configuration: trialConfiguration,
+    shard: { index: 0, count: 1 },
+    ...(race === undefined ? {} : { race }),
+    measureLatency: false,
+    deadline: 0,
+  };
+}
+
+describe("Statistics", () => {
+  test("gathered in shards are those of one pass, to the last bit", async () => {
+    await evaluatorWith(1);
+    await evaluatorWith(3);
+    const whole = (await readStatistics(store, statisticsKey, 1))!;
+    const joined = (await readStatistics(store, statisticsKey, 3))!;
+    assert.deepEqual(joined.encode(), whole.encode());
+    assert.equal(whole.samples, SIZE.calibration);
+  });
+});
+
+describe("Trials", async () => {
+  const evaluator = await evaluatorWith(2);
+  const score = async (trial: TrialJob) => {
+    const outcome = await evaluator.scoreTrial(trial);
+    return { ...outcome, values: unpackRows(outcome.rows) };
+  };
+  const float = await score(job(null));
+  await store.put(FLOAT_SCORES, Buffer.from(JSON.stringify(float.rows)));
+  const race: Race = { referenceScores: FLOAT_SCORES, delta: 0.1 };
+  const space = subject.space.parameters;
+  const configurations = [
+    subject.space.base,
+    ...[0.1, 0.35, 0.6, 0.9].map((draw) =>
+      configurationAt(space, [draw, (draw * 7) % 1, (draw * 13) % 1, (draw * 29) % 1, (draw * 31) % 1]),
+    ),
+    // Everything in float but the first group: as good as the float model, so that the race lets it through.
+    Object.fromEntries(
+      space.filter(({ name }) => name.endsWith("/quantize")).map(({ name }, i) => [name, i === 0]),
+    ),
+  ];
+
+  test("that the race lets through have the very scores that they have without it, others their first ones", async () => {
+    const states = new Set<string>();
+    for (const trial of configurations) {
+      const alone = await score(job(trial));
+      const raced = await score(job(trial, race));
+      assert.equal(alone.state, "complete");
+      assert.equal(alone.samples, SIZE.evaluation);
+      assert.deepEqual(raced.values, alone.values.subarray(0, raced.samples));
+      assert.equal(raced.state, raced.samples === SIZE.evaluation ? "complete" : "pruned");
+      states.add(raced.state);
+    }
+    assert.ok(states.has("complete"), "some trial is let through");
+  });
+
+  test("that are wrong nearly everywhere are stopped at the first look, at 64 samples", async () => {
+    const shifted = await demoConfiguration(SIZE);
+    const labels = { data: join(DEMO, "y.npy"), rows: [1, SIZE.evaluation + 1] as [number, number] };
+    const hopeless = new Evaluator({
+      workload: await workloadOf({
+        ...shifted,
+        engine: { ...shifted.engine, evaluation: { ...shifted.engine.evaluation, labels } },
+      }),
+      store,
+      statistics: { store, shards: 2 },
+    });
+    evaluators.push(hopeless);
+    const outcome = await hopeless.scoreTrial(job(subject.space.base, race));
+    assert.equal(outcome.state, "pruned");
+    assert.equal(outcome.samples, 64);
+  });
+
+  test("scored by shards are, together, those scored at once", async () => {
+    const whole = await score(job(subject.space.base));
+    const parts: number[] = [];
+    for (let index = 0; index < 3; index++) {
+      const part = await score({ ...job(subject.space.base), shard: { index, count: 3 } });
+      parts.push(...part.values);
+    }
+    assert.deepEqual(Float32Array.from(parts), whole.values);
+  });
+
+  test("of the float model take 4 bytes where 8-bit codes take 1, and quantize nothing", async () => {
+    const base = await score(job(subject.space.base));
+    assert.equal(float.bytes, 4 * base.bytes);
+    assert.deepEqual(float.quantizedShare, { byCount: 0, byParameters: 0 });
+    assert.deepEqual(base.quantizedShare, { byCount: 1, byParameters: 1 });
+  });
+});
