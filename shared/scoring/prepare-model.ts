@@ -11,6 +11,7 @@ import { makeInitializersConstant } from "../onnx/constant-inputs.js";
 import { edited } from "../onnx/edited.js";
 import { loadExternalData } from "../onnx/external-data.js";
 import { normalizeGemms } from "../onnx/gemm.js";
+import { restoreBodies } from "../onnx/nested-bodies.js";
 import { restoreNodeNames } from "../onnx/node-names.js";
 import { liftOpset } from "../onnx/opset.js";
 import { refuseHalfPrecision, refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
@@ -59,6 +60,7 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
   makeInitializersConstant(model);
   const prepared = await foldConstants(model, path);
   restoreNodeNames(prepared, new Set(model.graph.node.map(({ name }) => name)));
+  restoreBodies(prepared, model);
   normalizeGemms(prepared);
   refuseNonFiniteWeights(prepared, path);
   return {
