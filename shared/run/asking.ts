@@ -39,11 +39,24 @@ export function updateBest(study: Study, state: RunState, known: number): RunSta
   return best === undefined ? state : { ...state, best };
 }
 
-/** The best complete quantized trials, best first. */
+/** The best complete quantized trials, best first; unlike the best so far, with regard to what is known for sure. */
 export function rankCandidates(study: Study, state: RunState, count: number): readonly MeasuredTrial[] {
   const references = findReferences(state);
   if (references === undefined) return [];
-  return rank(study, state, references, state.finished.filter(isCandidate)).slice(0, count);
+  const { request } = state;
+  let left = state.finished.filter(isCandidate).map((trial) => ({
+    ...study.judge(trial.measurement, references, request),
+    number: trial.number,
+    trial,
+  }));
+  const ranked: MeasuredTrial[] = [];
+  while (ranked.length < count) {
+    const best = study.pickBest(left, request);
+    if (best === undefined) break;
+    ranked.push(best.trial);
+    left = left.filter((other) => other !== best);
+  }
+  return ranked;
 }
 
 function rank(

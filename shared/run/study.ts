@@ -14,6 +14,10 @@ export interface Judgement {
   readonly values: readonly number[];
   /** By how much the accuracy bound is missed; 0 within it. */
   readonly violation: number;
+  /** Percent of accuracy lost against the float model; negative where the trial is better. */
+  readonly accuracyLoss: number;
+  /** What the last of `values` is known up to; 0 where it is exact. */
+  readonly noise: number;
   /** Whether both the accuracy bound and the asked-for speed-up are met. */
   readonly meetsTarget: boolean;
 }
@@ -25,6 +29,11 @@ export interface Study {
   /** The metric of rows of `request.metric.rowWidth` values, laid out row after row in sample order. */
   aggregate(rows: Float32Array, request: RunRequest): number;
   judge(trial: Measurement, references: References, request: RunRequest): Judgement;
+  /** The best of complete trials, where values within each other's noise count as equal. */
+  pickBest<Trial extends Judgement & { readonly number: number }>(
+    trials: readonly Trial[],
+    request: RunRequest,
+  ): Trial | undefined;
 }
 
 export const FLOAT_TRIAL = 0;
@@ -54,6 +63,7 @@ export function judgeTrial(
   if (configuration === undefined) return undefined;
   const { number, state } = trial;
   if (state === "failed") return { number, configuration, state, values: [], violation: 0, samples: 0 };
-  const { values, violation } = study.judge(trial.measurement, references, request);
-  return { number, configuration, state, values, violation, samples: trial.measurement.samples };
+  const { values, violation, accuracyLoss } = study.judge(trial.measurement, references, request);
+  const { samples } = trial.measurement;
+  return { number, configuration, state, values, violation, accuracyLoss, samples };
 }

@@ -1,5 +1,10 @@
 import type { Metric } from "../scoring/metrics/metric.js";
-import { judgeMeasurement, type Objective, type ObjectiveMeasurement } from "../search/objective.js";
+import {
+  judgeMeasurement,
+  type Objective,
+  type ObjectiveMeasurement,
+  pickBest,
+} from "../search/objective.js";
 import { createTpeSampler } from "../search/tpe-sampler.js";
 import type { RunRequest } from "./request.js";
 import type { Measurement } from "./state.js";
@@ -18,6 +23,7 @@ export function tuningStudy(metric: Metric): Study {
       }),
     aggregate: (rows) => metric.aggregate(rows),
     judge: (trial, references, request) => judge(metric, trial, references, request),
+    pickBest: (trials, request) => pickBest(objectiveOf(request), trials),
   };
 }
 
@@ -35,14 +41,10 @@ function judge(metric: Metric, trial: Measurement, references: References, reque
     floatBytes: float.bytes,
     quantizedRatio: measurement.quantizedShare.byCount,
   });
-  const { values, violation } = judgeMeasurement(
-    objectiveOf(request),
-    measured(trial),
-    base && measured(base),
-  );
+  const judged = judgeMeasurement(objectiveOf(request), measured(trial), base && measured(base));
   const { latencyReduce, measureLatency } = request.optimizer;
   const fastEnough = !measureLatency || (trial.latency?.ratio ?? 0) >= latencyReduce;
-  return { values, violation, meetsTarget: violation === 0 && fastEnough };
+  return { ...judged, meetsTarget: judged.violation === 0 && fastEnough };
 }
 
 function objectiveOf({ optimizer }: RunRequest): Objective {

@@ -12,8 +12,17 @@ export const toyStudy: Study = {
     const violation = Math.max(0, loss - optimizer.accuracyLoss);
     const ratio = trial.latency?.ratio ?? 1;
     const value = optimizer.minimize === "size" ? trial.bytes : -ratio;
-    return { values: [value], violation, meetsTarget: violation === 0 && ratio >= optimizer.latencyReduce };
+    const meetsTarget = violation === 0 && ratio >= optimizer.latencyReduce;
+    return { values: [value], violation, accuracyLoss: loss, noise: 0, meetsTarget };
   },
+  pickBest: (trials) =>
+    [...trials].sort(
+      (a, b) =>
+        a.violation - b.violation ||
+        a.values[0]! - b.values[0]! ||
+        a.accuracyLoss - b.accuracyLoss ||
+        a.number - b.number,
+    )[0],
 };
 
 /** The same with the sampler that users get. */
