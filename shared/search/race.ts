@@ -102,8 +102,11 @@ export interface RaceLook {
   readonly delta?: number;
   /** The accuracy bound: the mean difference to the float model must be at least `least`. */
   readonly bound?: { readonly differences: SampleMean; readonly least: number };
-  /** The incumbent, and whether it is better in every objective but accuracy. */
-  readonly incumbent?: { readonly differences: SampleMean; readonly betterElsewhere: boolean };
+  /**
+   * The incumbent, and whether it is better in every objective but accuracy. Where accuracy is only a bound, as under
+   * the objective `constrained`, it is no objective: leave the differences out, and name a feasible incumbent only.
+   */
+  readonly incumbent?: { readonly differences?: SampleMean; readonly betterElsewhere: boolean };
 }
 
 export type RaceDecision = "continue" | "infeasible" | "dominated";
@@ -111,22 +114,23 @@ export type RaceDecision = "continue" | "infeasible" | "dominated";
 /**
  * Whether a trial goes on: it is stopped as infeasible when even the optimistic end of its interval misses the
  * accuracy bound, and as dominated when the optimistic end is below the incumbent's accuracy and every other
- * objective is worse too. A trial that has seen all samples always goes on, so that its state is `complete`.
+ * objective is worse too. Where accuracy is no objective, the others decide at the first look. A trial that has seen all
+ * samples always goes on, so that its state is `complete`.
  */
 export function decideRace(look: RaceLook): RaceDecision {
   const delta = spentDelta(look.delta ?? RACE_DELTA, look.look);
   const optimistic = (differences: SampleMean): number =>
     differences.mean + bernsteinSerflingHalfWidth(differences, look.total, look.range, delta);
   const { bound, incumbent } = look;
-  if (bound !== undefined && bound.differences.count < look.total) {
-    if (optimistic(bound.differences) < bound.least) {
-      return "infeasible";
-    }
+  if ((bound?.differences.count ?? incumbent?.differences?.count ?? 0) >= look.total) {
+    return "continue";
   }
-  if (incumbent?.betterElsewhere && incumbent.differences.count < look.total) {
-    if (optimistic(incumbent.differences) < 0) {
-      return "dominated";
-    }
+  if (bound !== undefined && optimistic(bound.differences) < bound.least) {
+    return "infeasible";
+  }
+  if (incumbent?.betterElsewhere) {
+    const { differences } = incumbent;
+    return differences === undefined || optimistic(differences) < 0 ? "dominated" : "continue";
   }
   return "continue";
 }

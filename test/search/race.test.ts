@@ -92,6 +92,10 @@ describe("the decision", () => {
     assert.equal(decideRace({ ...common, incumbent: { ...incumbent, betterElsewhere: false } }), "continue");
     assert.equal(decideRace({ ...common, incumbent: { ...incumbent, differences: close } }), "continue");
   });
+  test("dominated at once where accuracy is only a bound", () => {
+    assert.equal(decideRace({ ...common, incumbent: { betterElsewhere: true } }), "dominated");
+    assert.equal(decideRace({ ...common, incumbent: { betterElsewhere: false } }), "continue");
+  });
   test("what has seen all samples is complete, whatever they say", () => {
     const all = { ...clear, count: 1024 };
     assert.equal(
