@@ -1,8 +1,22 @@
+import { dirname } from "node:path";
+import { decodeModel, type Model } from "../../shared/onnx/codec.js";
+import { loadExternalData } from "../../shared/onnx/external-data.js";
+import { isQuantized } from "../../shared/onnx/refusals.js";
+import { unsignedAffine } from "../../shared/quantization/affine.js";
 import type { QuantizerLayout } from "../../shared/quantization/groups.js";
 import type { Scheme } from "../../shared/quantization/hardware.js";
+import { planQuantization } from "../../shared/quantization/plan.js";
+import { quantizeModel } from "../../shared/quantization/quantize-model.js";
 import { activationSchemes, weightSchemes } from "../../shared/quantization/schemes.js";
 import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
-import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
+import { WeightCache } from "../../shared/quantization/weight-cache.js";
+import {
+  findIntegerKernels,
+  findIntegerKernelsOf,
+  type IntegerKernels,
+} from "../../shared/scoring/integer-kernels.js";
+import { prepareModelFile, readModelFile } from "../../shared/scoring/prepare-model.js";
+import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import { makeSubject, type Subject } from "../../shared/scoring/subject.js";
 
 export interface InspectOptions {
@@ -22,10 +36,13 @@ export interface InspectedGroup {
   readonly tensors: readonly InspectedTensor[];
 }
 
+/** Of a model that is quantized already there are no groups, only what runs as integer kernels. */
 export interface InspectResult {
-  readonly model: { readonly sha256: string; readonly bytes: number };
+  readonly quantized: boolean;
   readonly groups: readonly InspectedGroup[];
   readonly unquantizable: QuantizerLayout["unquantizable"];
+  /** Of the model as it is, or, for a float model, with all groups quantized as the preset says. */
+  readonly integerKernels: IntegerKernels;
 }
 
 const EVERYTHING: TuningOptions = {
@@ -38,23 +55,62 @@ const EVERYTHING: TuningOptions = {
 };
 
 /**
- * Lists a model's quantizer groups, their ops, and what may be chosen for each tensor; no data is needed.
+ * Lists a model's quantizer groups, their ops, what may be chosen for each tensor, and which products ONNX Runtime would
+ * run as integer kernels; no data is needed. Of a quantized model, which of its products do run so.
  *
  * @throws {ModelError}
  */
-export async function inspect(model: string, options: InspectOptions = {}): Promise<InspectResult> {
-  const targetDevice = options.targetDevice ?? "CPU";
-  const subject = makeSubject(await prepareModelFile(model), {
-    targetDevice,
+export async function inspect(path: string, options: InspectOptions = {}): Promise<InspectResult> {
+  const model = await readModel(path);
+  if (isQuantized(model)) {
+    const integerKernels = await findIntegerKernelsOf(model, DEFAULT_SESSION);
+    return { quantized: true, groups: [], unquantizable: [], integerKernels };
+  }
+  const subject = makeSubject(await prepareModelFile(path), {
+    targetDevice: options.targetDevice ?? "CPU",
     options: EVERYTHING,
     ignored: {},
     sampling: { size: undefined, shuffle: false, seed: 0 },
   });
   return {
-    model: { sha256: subject.prepared.sha256, bytes: subject.prepared.bytes },
+    quantized: false,
     groups: [...subject.layout.groups.keys()].map((group) => inspectGroup(subject, group)),
     unquantizable: subject.layout.unquantizable,
+    integerKernels: await trialFusion(subject),
   };
+}
+
+async function readModel(path: string): Promise<Model> {
+  const bytes = await readModelFile(path);
+  const model = decodeModel(bytes, path);
+  await loadExternalData(model, dirname(path));
+  return model;
+}
+
+/**
+ * What fuses does not depend on the scales, only on where zero lies: quantizes the base configuration with made-up
+ * ranges, from zero on behind a Relu and around zero elsewhere.
+ */
+function trialFusion({
+  prepared,
+  view,
+  layout,
+  hardware,
+  settings,
+  space,
+}: Subject): Promise<IntegerKernels> {
+  const plan = planQuantization(layout, hardware, settings.options, space.base);
+  const saturated = new Set(
+    [...layout.ops.values()].flatMap((op) => (op.saturating === undefined ? [] : [op.output])),
+  );
+  const scales = new Map(
+    [...plan.activations.keys()].map((id) => {
+      const fromZero = layout.activations.get(id)!.sources.some((tensor) => saturated.has(tensor));
+      return [id, unsignedAffine({ low: fromZero ? 0 : -1, high: 1 }, 8)];
+    }),
+  );
+  const model = quantizeModel(prepared.model, view, layout, plan, scales, new WeightCache(view.index));
+  return findIntegerKernels(model, layout, plan, DEFAULT_SESSION);
 }
 
 function inspectGroup({ layout, hardware, settings }: Subject, id: string): InspectedGroup {

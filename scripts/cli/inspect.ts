@@ -11,7 +11,13 @@ export async function runInspect(
   return EXIT.done;
 }
 
-function describe({ groups, unquantizable }: InspectResult): string {
+function describe({ quantized, groups, unquantizable, integerKernels }: InspectResult): string {
+  const { quantized: products, integer, unfused } = integerKernels;
+  const kernels = [
+    `${integer} of ${products} quantized products ${quantized ? "run" : "would run"} as integer kernels.`,
+    ...unfused.map(({ name, type, reason }) => `In float although quantized: ${type} ${name} (${reason}).`),
+  ];
+  if (quantized) return `${["The model is quantized already.", ...kernels].join("\n")}\n`;
   const table = new Table({
     head: ["group", "ops", "tensor", "choices"],
     style: { head: [], border: [] },
@@ -30,6 +36,7 @@ function describe({ groups, unquantizable }: InspectResult): string {
   return [
     table.toString(),
     `${groups.length} groups; A activations, W weights; the first choice is the base.`,
+    ...kernels,
     ...unquantizable.map(({ name, type, reason }) => `Stays in float: ${type} ${name} (${reason}).`),
     "",
   ].join("\n");

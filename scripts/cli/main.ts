@@ -24,19 +24,26 @@ export async function main(argv: readonly string[]): Promise<void> {
 function report(error: unknown, verbose: boolean): void {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return;
-    const sentence = error.message
-      .replace(/^error: /, "")
-      .replace(/\s+/g, " ")
-      .trim();
-    const help = error.code === "commander.help" ? "" : " See quantfleet --help.";
-    process.stderr.write(
-      `quantfleet: ${sentence === "(outputHelp)" ? "a command is missing." : withStop(sentence)}${help}\n`,
-    );
+    process.stderr.write(`quantfleet: ${usageProblem(error)}; see quantfleet --help.\n`);
     return;
   }
   if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   else
     process.stderr.write(`quantfleet: ${withStop(error instanceof Error ? error.message : String(error))}\n`);
+}
+
+/** Commander's words as part of one sentence. */
+function usageProblem({ code, message }: CommanderError): string {
+  if (code === "commander.help") return "a command is missing";
+  const text = message
+    .replace(/^error: /, "")
+    .replace(/\s+/g, " ")
+    .replace("(Did you", "(did you")
+    .trim();
+  const invalid = /^option '(--[\w-]+)[^']*' argument '(.*)' is invalid\. (.*?)\.?$/.exec(text);
+  if (invalid === null) return text.replace(/\.$/, "");
+  const [, option, value, problem = ""] = invalid;
+  return `${option} is "${value}", but ${problem.replace("Allowed choices are", "must be one of")}`;
 }
 
 function withStop(sentence: string): string {

@@ -32,10 +32,10 @@ export function createProgram(exit: (code: number) => void): Command {
     .description("search the best quantization of a model")
     .argument("<config>", "configuration file")
     .option("--out <dir>", "output folder (default: quantfleet-<model name>)")
-    .option("--max-trials <n>", "trials at most", wholeNumber("--max-trials", 1, 100_000))
-    .option("--max-minutes <n>", "minutes after which no further trial starts", number("--max-minutes", 0))
+    .option("--max-trials <n>", "trials at most", wholeNumber(1, 100_000))
+    .option("--max-minutes <n>", "minutes after which no further trial starts", number(0))
     .addOption(workers())
-    .option("--seed <n>", "fixes the sequence of trials", wholeNumber("--seed", 0, 2 ** 32 - 1))
+    .option("--seed <n>", "fixes the sequence of trials", wholeNumber(0, 2 ** 32 - 1))
     .option("--resume", "go on with the run in the output folder")
     .addOption(new Option("--race <on|off>", "stop hopeless trials early").choices(["on", "off"]))
     .option("--json", "print the result as one JSON document")
@@ -89,22 +89,22 @@ export function createProgram(exit: (code: number) => void): Command {
 
 function workers(): Option {
   return new Option("--workers <n>", "worker threads (default: the physical cores)").argParser(
-    wholeNumber("--workers", 1, MOST_WORKERS),
+    wholeNumber(1, MOST_WORKERS),
   );
 }
 
-function wholeNumber(name: string, low: number, high: number): (text: string) => number {
+function wholeNumber(low: number, high: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== "" && Number.isInteger(value) && value >= low && value <= high) return value;
-    throw new InvalidArgumentError(`${name} must be a whole number from ${low} to ${high}.`);
+    throw new InvalidArgumentError(`must be a whole number from ${low} to ${high}.`);
   };
 }
 
-function number(name: string, low: number): (text: string) => number {
+function number(low: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== "" && Number.isFinite(value) && value >= low) return value;
-    throw new InvalidArgumentError(`${name} must be a number from ${low} on.`);
+    throw new InvalidArgumentError(`must be a number from ${low} on.`);
   };
 }

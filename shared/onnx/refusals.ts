@@ -10,10 +10,19 @@ const QUANTIZED_TYPES =
 
 const HALF_TYPES: readonly number[] = [DataType.FLOAT16, DataType.BFLOAT16];
 
+/** Whether the model has been quantized before. */
+export function isQuantized(model: Model): boolean {
+  return findQuantizedNode(model) !== undefined;
+}
+
+function findQuantizedNode(model: Model): NodeProto | undefined {
+  const nodes = [...allNodes(model.graph), ...model.functions.flatMap(({ node }) => node)];
+  return nodes.find(({ opType }) => QUANTIZED_TYPES.test(opType));
+}
+
 /** @throws {ModelError} when the model has been quantized before: its float values are gone */
 export function refuseQuantized(model: Model, origin: string): void {
-  const nodes = [...allNodes(model.graph), ...model.functions.flatMap(({ node }) => node)];
-  const quantized = nodes.find(({ opType }) => QUANTIZED_TYPES.test(opType));
+  const quantized = findQuantizedNode(model);
   if (quantized !== undefined) {
     throw new ModelError(
       `${origin} is quantized already (node "${quantized.name}" is a ${quantized.opType}); give the float model that it was made from.`,

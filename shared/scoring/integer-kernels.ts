@@ -2,6 +2,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeModel, type Model } from "../onnx/codec.js";
+import { GraphIndex } from "../onnx/graph-index.js";
+import { WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
 import type { QuantizerLayout } from "../quantization/groups.js";
 import type { QuantizationPlan } from "../quantization/plan.js";
 import { openSession, type SessionSettings } from "./session.js";
@@ -28,38 +30,79 @@ export interface IntegerKernels {
   readonly unfused: readonly { readonly name: string; readonly type: string; readonly reason: string }[];
 }
 
+/** A quantized Conv, ConvTranspose, MatMul or Gemm. */
+interface Product {
+  readonly name: string;
+  readonly type: string;
+  /** Its own output, and the codes of the tensor behind it: one of them is a fused kernel's output. */
+  readonly outputs: readonly string[];
+  readonly hasIntegerKernel: boolean;
+}
+
 /**
- * Has ONNX Runtime optimize a quantized model and reads back which of the quantized products became integer kernels
- * (runtime-facts.md: a pattern that does not fuse runs in float without a word).
+ * Has ONNX Runtime optimize a model that a plan was written into, and reads back which of the quantized products became
+ * integer kernels (runtime-facts.md: a pattern that does not fuse runs in float without a word).
  */
-export async function findIntegerKernels(
+export function findIntegerKernels(
   model: Model,
   layout: QuantizerLayout,
   plan: QuantizationPlan,
   settings: SessionSettings,
 ): Promise<IntegerKernels> {
-  const executed = await optimizedGraph(model, settings);
-  const names = new Set<string>();
-  const outputs = new Set<string>();
-  for (const node of executed.graph.node) {
-    if (!INTEGER_TYPES.has(node.opType)) continue;
-    names.add(node.name.replace(TOKEN, ""));
-    for (const output of node.output) outputs.add(output);
-  }
-  const products = [...layout.ops.values()].filter(
-    ({ key, role }) => role === "weighted" && plan.ops.has(key),
-  );
-  const unfused = products
-    .filter(
-      ({ name, key, output }) => !names.has(name) && !outputs.has(key) && !outputs.has(`${output}/quantized`),
-    )
-    .map(({ name, node, kernel }) => ({
+  const products = [...layout.ops.values()]
+    .filter(({ key, role }) => role === "weighted" && plan.ops.has(key))
+    .map(({ name, node, key, output, kernel }) => ({
       name,
       type: node.opType,
-      reason:
-        kernel === "none"
-          ? `ONNX Runtime has no integer ${node.opType}`
-          : `ONNX Runtime did not fuse it at level ${settings.graphOptimizationLevel}`,
+      outputs: [key, `${output}/quantized`],
+      hasIntegerKernel: kernel !== "none",
+    }));
+  return countIntegerKernels(model, products, settings);
+}
+
+/** The same for any QDQ model, whoever quantized it: its products are those whose two operands are dequantized. */
+export function findIntegerKernelsOf(model: Model, settings: SessionSettings): Promise<IntegerKernels> {
+  const index = new GraphIndex(model.graph);
+  const isDequantized = (tensor: string | undefined): boolean =>
+    index.producer(tensor ?? "")?.opType === "DequantizeLinear";
+  const products = index.nodes
+    .filter(({ opType, input }) => WEIGHTED_TYPES.has(opType) && input.slice(0, 2).every(isDequantized))
+    .map((node) => ({
+      name: node.name,
+      type: node.opType,
+      outputs: [
+        node.output[0]!,
+        ...index
+          .consumers(node.output[0]!)
+          .filter((consumer) => consumer.node.opType === "QuantizeLinear")
+          .map((consumer) => consumer.node.output[0]!),
+      ],
+      hasIntegerKernel: node.opType !== "ConvTranspose",
+    }));
+  return countIntegerKernels(model, products, settings);
+}
+
+async function countIntegerKernels(
+  model: Model,
+  products: readonly Product[],
+  settings: SessionSettings,
+): Promise<IntegerKernels> {
+  const executed = await optimizedGraph(model, settings);
+  const names = new Set<string>();
+  const made = new Set<string>();
+  for (const node of executed.graph.node) {
+    if (!INTEGER_TYPES.has(node.opType)) continue;
+    if (node.name !== "") names.add(node.name.replace(TOKEN, ""));
+    for (const output of node.output) made.add(output);
+  }
+  const unfused = products
+    .filter(({ name, outputs }) => !names.has(name) && !outputs.some((output) => made.has(output)))
+    .map(({ name, type, hasIntegerKernel }) => ({
+      name,
+      type,
+      reason: hasIntegerKernel
+        ? `ONNX Runtime did not fuse it at level ${settings.graphOptimizationLevel}`
+        : `ONNX Runtime has no integer ${type}`,
     }));
   return { quantized: products.length, integer: products.length - unfused.length, unfused };
 }

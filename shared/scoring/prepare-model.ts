@@ -72,7 +72,7 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
   };
 }
 
-async function readModelFile(path: string): Promise<Uint8Array> {
+export async function readModelFile(path: string): Promise<Uint8Array> {
   try {
     const bytes = await readFile(path);
     if (bytes.byteLength > MAX_FILE_BYTES) {
