@@ -27,7 +27,7 @@ export const DEFAULT_TPE_SETTINGS: TpeSettings = {
   goodLimit: 25,
   changesPerDraw: 4,
   mismatchLimit: 0.3,
-  candidates: 24,
+  candidates: 16,
   rivals: 16,
   evidenceWeight: 100,
   temperature: 0.4,
