@@ -73,7 +73,11 @@ function collectCaptured(body: GraphProto, captured: Set<string>): void {
     for (const name of node.input) {
       if (name !== "" && !local.has(name)) captured.add(name);
     }
-    for (const nested of nestedGraphs(node)) collectCaptured(nested, captured);
+    for (const nested of nestedGraphs(node)) {
+      const further = new Set<string>();
+      collectCaptured(nested, further);
+      for (const name of further) if (!local.has(name)) captured.add(name);
+    }
     for (const name of node.output) local.add(name);
   }
   for (const { name } of body.output) {
