@@ -39,8 +39,10 @@ export async function openRace(
   const least = -(accuracy_loss / 100) * Math.abs(floatMean);
   const looks = lookSchedule(total);
   // A latency is known only when the trial has been scored, so a race against it cannot be lost before.
-  const betterElsewhere =
-    race.incumbent !== undefined && minimize === "size" && race.incumbent.bytes <= bytes;
+  const incumbentBytes = minimize === "size" ? race.incumbent?.bytes : undefined;
+  const betterElsewhere = incumbentBytes !== undefined && incumbentBytes <= bytes;
+  // Within the bound accuracy only decides between equal sizes: a larger trial cannot win however accurate it is.
+  const accuracyCounts = objective !== "constrained" || incumbentBytes === bytes;
   const [low, high] = metric.range;
   let look = 0;
   return {
@@ -58,7 +60,12 @@ export async function openRace(
           : { bound: { differences: pairedDifferences(scores, reference), least } }),
         ...(incumbent === undefined
           ? {}
-          : { incumbent: { differences: pairedDifferences(scores, incumbent), betterElsewhere } }),
+          : {
+              incumbent: {
+                betterElsewhere,
+                ...(accuracyCounts ? { differences: pairedDifferences(scores, incumbent) } : {}),
+              },
+            }),
       });
       return decision !== "continue";
     },

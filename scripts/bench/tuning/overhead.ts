@@ -18,6 +18,7 @@ export interface Overhead {
 
 interface Line {
   readonly number: number;
+  readonly state: string;
   readonly timings: { quantize: number; session: number; inference: number; total: number } | null;
   readonly askedAt: number;
   readonly endedAt: number;
@@ -29,7 +30,8 @@ export function readOverhead(trials: string): Overhead {
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as Line)
-    .filter(({ number }) => number > WARM_UP_TRIALS + 1)
+    // A trial that the race stopped has paid for its session and not for its samples.
+    .filter(({ number, state }) => number > WARM_UP_TRIALS + 1 && state === "complete")
     .flatMap(({ timings, askedAt, endedAt }) =>
       timings === null ? [] : [{ ...timings, asked: (endedAt - askedAt) / 1000 }],
     );
