@@ -46,7 +46,7 @@ export interface JudgedMeasurement {
  * Relative loss of accuracy as a share, positive where the trial is worse. Against a float metric of 0 no ratio
  * exists, and the difference itself stands in.
  */
-export function accuracyDrop({ metric, floatMetric, direction }: ObjectiveMeasurement): number {
+function accuracyDrop({ metric, floatMetric, direction }: ObjectiveMeasurement): number {
   const drop = direction === "higher-is-better" ? floatMetric - metric : metric - floatMetric;
   return floatMetric === 0 ? drop : drop / Math.abs(floatMetric);
 }

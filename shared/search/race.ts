@@ -1,7 +1,7 @@
 import { createRandomStream } from "./random.js";
 
 /** Samples of the first look; every further look doubles them (search.md, "The race"). */
-export const FIRST_LOOK_SAMPLES = 64;
+const FIRST_LOOK_SAMPLES = 64;
 
 /**
  * Probability that any look at one trial misjudges it, spent over its looks. The interval is a worst-case one and
