@@ -153,7 +153,7 @@ export function encodeFiles(
 }
 
 /** Beside `model.onnx`. */
-export const EXTERNAL_DATA_FILE = "model.onnx.data";
+const EXTERNAL_DATA_FILE = "model.onnx.data";
 
 /** The model with entries added to its metadata, over earlier ones of the same keys. */
 export function withProperties(model: Model, properties: Readonly<Record<string, string>>): Model {

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { parseConfiguration } from "../../../shared/run/configuration/parse.js";
 import type { RunConfigurationInput } from "../../../shared/run/configuration/schema.js";
 import { packageRoot } from "../../package-root.js";
@@ -51,8 +51,4 @@ function withoutCompanions(configuration: RunConfigurationInput): RunConfigurati
   const { compression = {} } = configuration;
   const algorithms = compression.algorithms?.filter(({ name }) => name === "TunableQuantization") ?? [];
   return { ...configuration, compression: { ...compression, algorithms } };
-}
-
-export function inFolder(directory: string, path: string): string {
-  return isAbsolute(path) ? path : join(directory, path);
 }
