@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { QuantfleetError, RunError, UsageError } from "../../shared/errors.js";
@@ -103,20 +102,24 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   return { runId, out, workload, progress: engine.progress, result };
 }
 
+/** A run is named by its configuration and its place among the runs of its folder. */
+const RUN_ID_HASH_LENGTH = 12;
+
 /** Beside a run's records: the hash of the configuration that it was started with. */
 const configurationKey = (runId: string): string => `${runPrefix(runId)}configuration.txt`;
 
 async function newRun(out: string, workload: Workload, workers: number, hash: string): Promise<RunRequest> {
-  const unfinished = (await readRuns(out)).find(({ state }) => !hasEnded(state));
+  const runs = await readRuns(out);
+  const unfinished = runs.find(({ state }) => !hasEnded(state));
   if (unfinished !== undefined) {
     throw new UsageError(
       `${out} holds the unfinished run ${unfinished.state.request.runId}; go on with it by --resume, or give another folder by --out.`,
     );
   }
-  const requestedAt = Date.now();
   const request = makeRunRequest(workload, {
-    runId: `${new Date(requestedAt).toISOString().slice(0, 19).replace(/\D/g, "")}-${randomBytes(3).toString("hex")}`,
-    requestedAt,
+    // Neither time nor chance: the model carries the name, and the same run must give the same bytes.
+    runId: `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${runs.length + 1}`,
+    requestedAt: Date.now(),
     parallel: workers,
     statisticsShards: Math.min(workers, workload.calibrationBatches.count),
     evaluationShards: 1,
@@ -153,7 +156,7 @@ async function readRuns(out: string): Promise<{ state: RunState; configurationHa
   const store = await FileObjectStore.open(folder);
   const records = new RunRecords(store);
   const runs: { state: RunState; configurationHash: string | undefined }[] = [];
-  for (const runId of [...(await listRuns(folder))].sort()) {
+  for (const runId of await listRuns(folder)) {
     const saved = await records.load(runId);
     const stored = await store.get(configurationKey(runId));
     if (saved === undefined) continue;
@@ -162,7 +165,7 @@ async function readRuns(out: string): Promise<{ state: RunState; configurationHa
       configurationHash: stored && Buffer.from(stored.body).toString("utf8"),
     });
   }
-  return runs;
+  return runs.sort((a, b) => a.state.startedAt - b.state.startedAt);
 }
 
 /** A study that keeps the time that asking takes. */

@@ -55,7 +55,7 @@ export async function openSession(
     const { bytes, externalData } = encodeBeside(model);
     return await InferenceSession.create(bytes, { ...options, externalData });
   } catch (cause) {
-    throw new ModelError(`ONNX Runtime cannot load the model: ${firstLine(cause)}`, { cause });
+    throw new ModelError(`ONNX Runtime cannot load the model: ${reasonOf(cause)}.`, { cause });
   }
 }
 
@@ -80,9 +80,16 @@ function portInfo(metadata: InferenceSession.ValueMetadata): PortInfo {
     : { name, type: "not a tensor", shape: [] };
 }
 
-function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return `${text.split("\n", 1)[0]!.replace(/\.$/, "")}.`;
+/** ONNX Runtime's reason, without the places in its own source that it comes from, as the rest of one sentence. */
+function reasonOf(error: unknown): string {
+  const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n", 1);
+  const future = /Opset (\d+) is under development.* is till opset (\d+)/.exec(line);
+  if (future !== null) return `it uses operator set ${future[1]}, and sets up to ${future[2]} are known`;
+  const sentences = line
+    .replace(/^\S+\.(?:cc|h):\d+ (?:.*\) (?=[A-Z])|\w+ )/, "")
+    .replace(/^(?:This is an )?invalid model\. /i, "")
+    .replace(/^(?:Fatal error|Error): /, "");
+  return sentences.replace(/\.(?: [A-Z].*)?$/, "");
 }
 
 /** Encodes the graph and small tensors alone; big ones go beside it as views. The model is left as it was. */

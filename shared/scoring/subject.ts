@@ -1,3 +1,4 @@
+import { ModelError } from "../errors.js";
 import { GraphIndex } from "../onnx/graph-index.js";
 import { layOutQuantizers, type QuantizerLayout } from "../quantization/groups.js";
 import { type Hardware, targetHardware } from "../quantization/hardware.js";
@@ -37,4 +38,19 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
     space: deriveSpace(layout, hardware, settings.options),
     statistics: requiredStatistics(layout, settings.options),
   };
+}
+
+/**
+ * @param path how errors name the model
+ * @throws {ModelError} when there is nothing that any configuration could quantize
+ */
+export function requireQuantizable({ layout }: Subject, path: string): void {
+  if (layout.ops.size > 0) return;
+  const [first, ...others] = layout.unquantizable;
+  const more = others.length === 0 ? "" : ` and ${others.length} more`;
+  throw new ModelError(
+    first === undefined
+      ? `${path} has nothing to quantize, as it has no Conv, ConvTranspose, Gemm or MatMul; use it as it is.`
+      : `${path} has nothing to quantize: ${first.type} "${first.name}"${more} must stay in float, because ${first.reason}; change that, or use the model as it is.`,
+  );
 }

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import type { RunResult } from "../../shared/run/result.js";
+import { runCommand } from "./command.js";
+import { DEMO, demoConfiguration } from "./demo-configuration.js";
+
+const SIZE = { trials: 6, calibration: 20, evaluation: 256 };
+
+const folder = await mkdtemp(join(tmpdir(), "quantfleet-cli-"));
+after(() => rm(folder, { recursive: true, force: true }));
+await writeFile(
+  join(folder, "config.json"),
+  JSON.stringify(await demoConfiguration(SIZE, { accuracy_loss: 5 })),
+);
+
+const run = (...argv: string[]) => runCommand(argv, folder);
+const read = (file: string) => readFile(join(folder, file), "utf8");
+
+describe("quantfleet tune --json", async () => {
+  const { code, stdout, stderr } = await run(
+    "tune",
+    "config.json",
+    "--out",
+    "out",
+    "--workers",
+    "1",
+    "--json",
+  );
+  const result = JSON.parse(stdout) as RunResult;
+
+  test("prints one document on stdout, that of result.json, and progress on stderr", async () => {
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, await read("out/result.json"));
+    assert.match(stderr, /^Run \S+, \d+ parameters; records in /);
+    assert.match(stderr, /^\d+\/7 gathering statistics$/m);
+    assert.match(stderr, /^7\/7 done$/m);
+  });
+
+  test("leaves the files of the output folder, and no drafts", async () => {
+    assert.deepEqual((await readdir(join(folder, "out"))).sort(), [
+      "configuration.json",
+      "model.onnx",
+      "result.json",
+      "run",
+      "trials.jsonl",
+    ]);
+  });
+
+  test("says in result.json what interface.md promises", () => {
+    const { best, base, float, pareto, trials, timing } = result;
+    assert.equal(result.schemaVersion, 1);
+    assert.equal(result.seed, 1);
+    assert.match(result.isa, /^(x64|x64-vnni|arm64)$/);
+    assert.match(result.model.sha256, /^[0-9a-f]{64}$/);
+    assert.deepEqual(result.session, { graphOptimizationLevel: "all", intraOpNumThreads: 1 });
+    assert.equal(trials.asked, SIZE.trials + 1, "the trials asked for, and the float model");
+    assert.equal(trials.complete + trials.pruned + trials.failed, trials.asked);
+    assert.ok(best !== null && base !== null);
+    assert.equal(base.trial, 1);
+    assert.equal(best.meetsTarget, true);
+    for (const { metric } of [float, base, best]) {
+      assert.equal(metric.name, "accuracy");
+      assert.equal(metric.samples, SIZE.evaluation);
+      const [low, high] = metric.interval;
+      assert.ok(low <= metric.value && metric.value <= high);
+    }
+    const loss = (100 * (float.metric.value - best.metric.value)) / float.metric.value;
+    assert.ok(Math.abs(best.accuracyLoss - loss) < 1e-9);
+    assert.ok(best.latencyRatio! > 0 && best.bytes < float.bytes);
+    assert.ok(best.quantizedShare.byCount > 0 && best.quantizedShare.byParameters <= 1);
+    assert.equal(best.validation?.samples, SIZE.evaluation);
+    assert.ok(pareto.length > 0);
+    for (const key of ["wallSeconds", "statisticsSeconds", "askSeconds", "quantizeSeconds"] as const) {
+      assert.ok(timing[key] >= 0, key);
+    }
+    assert.equal(timing.workers, 1);
+  });
+
+  test("says a line a trial in trials.jsonl", async () => {
+    const lines = (await read("out/trials.jsonl")).trim().split("\n");
+    const trials = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    assert.deepEqual(
+      trials.map(({ number }) => number),
+      Array.from({ length: SIZE.trials + 1 }, (_, i) => i),
+    );
+    for (const trial of trials) {
+      assert.match(String(trial.state), /^(complete|pruned|failed)$/);
+      for (const key of ["choices", "metric", "samples", "bytes", "timings", "worker", "seen"]) {
+        assert.ok(key in trial, `${key} of trial ${trial.number}`);
+      }
+    }
+    const best = trials.find(({ number }) => number === result.best?.trial);
+    const { choices } = JSON.parse(await read("out/configuration.json")) as { choices: unknown };
+    assert.deepEqual(choices, best?.choices);
+  });
+
+  test("made a model that evaluate scores the same, to the last digit", async () => {
+    const evaluated = await run("evaluate", "out/model.onnx", "config.json", "--json");
+    assert.equal(evaluated.code, 0, evaluated.stderr);
+    const { metric } = JSON.parse(evaluated.stdout) as { metric: unknown };
+    assert.deepEqual(metric, result.best?.metric);
+    assert.equal(evaluated.stderr, "");
+    const plain = await run("evaluate", "out/model.onnx", "config.json");
+    assert.ok(plain.stdout.startsWith(`accuracy ${result.best?.metric.value} on ${SIZE.evaluation} samples`));
+  });
+
+  test("and the float model scores what result.json says of it", async () => {
+    const { stdout: evaluated } = await run("evaluate", join(DEMO, "model.onnx"), "config.json", "--json");
+    assert.deepEqual((JSON.parse(evaluated) as { metric: unknown }).metric, result.float.metric);
+  });
+
+  test("made choices that quantize --configuration turns into a model of the same scores", async () => {
+    const quantized = await run(
+      ...["quantize", "config.json", "--out", "again", "--configuration", "out/configuration.json", "--json"],
+    );
+    assert.equal(quantized.code, 0, quantized.stderr);
+    const { quantizedShare } = JSON.parse(quantized.stdout) as { quantizedShare: unknown };
+    assert.deepEqual(quantizedShare, result.best?.quantizedShare);
+    const { stdout: evaluated } = await run("evaluate", "again/model.onnx", "config.json", "--json");
+    assert.deepEqual((JSON.parse(evaluated) as { metric: unknown }).metric, result.best?.metric);
+  });
+
+  test("has run to its end: to resume it writes the same again", async () => {
+    const resumed = await run("tune", "config.json", "--out", "out", "--workers", "1", "--resume", "--json");
+    assert.equal(resumed.code, 0, resumed.stderr);
+    const { best, runId } = JSON.parse(resumed.stdout) as RunResult;
+    assert.deepEqual({ best, runId }, { best: result.best, runId: result.runId });
+  });
+
+  test("is not resumed with another configuration", async () => {
+    const other = await run("tune", "config.json", "--out", "out", "--seed", "2", "--resume");
+    assert.equal(other.code, 2);
+    assert.match(other.stderr, /^quantfleet: .* holds a run of another configuration; .*\.\n$/);
+  });
+});
+
+describe("Exit codes and streams", () => {
+  test("3 where no trial meets the bound, and the best is written all the same", async () => {
+    const configuration = await demoConfiguration({ ...SIZE, trials: 3 }, { accuracy_loss: 0, race: "off" });
+    // One scale a tensor for activations and presets alone: too little to save this network.
+    const params = { preset: "performance", tuning_scope: ["mode"], stat_subset_size: 10 };
+    const compression = { algorithms: [{ name: "TunableQuantization", params }] };
+    await writeFile(join(folder, "impossible.json"), JSON.stringify({ ...configuration, compression }));
+    const { code, stdout } = await run("tune", "impossible.json", "--out", "missed", "--workers", "1");
+    assert.equal(code, 3);
+    assert.match(stdout, /no trial met the targets/);
+    const result = JSON.parse(await read("missed/result.json")) as RunResult;
+    assert.equal(result.best?.meetsTarget, false);
+    assert.ok((await readdir(join(folder, "missed"))).includes("model.onnx"));
+  });
+
+  test("inspect prints groups on stdout and nothing else", async () => {
+    const { code, stdout, stderr } = await run("inspect", join(DEMO, "model.onnx"), "--json");
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+    const { groups } = JSON.parse(stdout) as { groups: { ops: { type: string }[] }[] };
+    const types = groups.flatMap(({ ops }) => ops.map(({ type }) => type));
+    assert.ok(types.includes("Conv"));
+  });
+
+  for (const command of ["demo", "tune", "quantize", "evaluate", "inspect"]) {
+    test(`${command} --help shows an example on stdout`, async () => {
+      const { code, stdout, stderr } = await run(command, "--help");
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+      assert.match(stdout, new RegExp(`Example:\n {2}quantfleet ${command}`));
+    });
+  }
+
+  test("a trace of the stack only with --verbose", async () => {
+    const plain = await run("quantize", "missing.json");
+    const verbose = await run("--verbose", "quantize", "missing.json");
+    assert.equal(plain.stderr.trim().split("\n").length, 1);
+    assert.match(verbose.stderr, /\n\s+at /);
+    assert.deepEqual([plain.code, verbose.code], [2, 2]);
+  });
+});
