@@ -1,5 +1,5 @@
 import { open, stat } from "node:fs/promises";
-import { isAbsolute, relative, resolve } from "node:path";
+import { isAbsolute, relative, resolve, sep } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
   TensorProto_DataLocation as DataLocation,
@@ -97,7 +97,8 @@ function parseLocation(tensor: TensorProto, directory: string): Location {
   const path = fields.get("location") ?? "";
   const file = resolve(directory, path);
   const inside = relative(directory, file);
-  if (path === "" || isAbsolute(path) || inside.startsWith("..") || isAbsolute(inside)) {
+  const escapes = inside === "" || inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside);
+  if (isAbsolute(path) || escapes) {
     throw new ModelError(
       `Initializer "${tensor.name}" keeps its data in "${path}", outside the model's folder; move the file beside the model.`,
     );
