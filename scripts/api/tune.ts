@@ -11,7 +11,7 @@ import type { RunRequest } from "../../shared/run/request.js";
 import type { RunResult } from "../../shared/run/result.js";
 import { RunRecords } from "../../shared/run/run-records.js";
 import { hasEnded, type RunState } from "../../shared/run/state.js";
-import { FLOAT_TRIAL, findReferences, type Study } from "../../shared/run/study.js";
+import { BASE_TRIAL, FLOAT_TRIAL, findReferences, type Study } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
 import { finishKeys, finishSummarySchema } from "../../shared/scoring/finish.js";
 import { physicalCores } from "../../shared/scoring/physical-cores.js";
@@ -241,8 +241,13 @@ async function writeOutputs(state: RunState, context: OutputContext): Promise<Ru
 }
 
 function failure(state: RunState): string {
-  const float = state.finished.find(({ number }) => number === FLOAT_TRIAL);
   if (state.failure !== undefined) return `The run failed: ${state.failure}.`;
-  if (float?.state === "failed") return `The float model could not be scored: ${float.reason}`;
+  const reason = (wanted: number): string | undefined => {
+    const trial = state.finished.find(({ number }) => number === wanted);
+    return trial?.state === "failed" ? trial.reason : undefined;
+  };
+  const [float, base] = [reason(FLOAT_TRIAL), reason(BASE_TRIAL)];
+  if (float !== undefined) return `The float model could not be scored: ${float}`;
+  if (base !== undefined) return `The base configuration could not be scored: ${base}`;
   return "The run was stopped before the float model and the base configuration had been scored; --resume goes on with it.";
 }
