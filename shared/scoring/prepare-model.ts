@@ -48,14 +48,8 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
   refuseQuantized(model, path);
   refuseHalfPrecision(model, path);
   const hash = createHash("sha256").update(bytes);
-  const external = await loadExternalData(model, dirname(path));
-  let size = bytes.byteLength;
-  if (external) {
-    for (const { rawData } of model.graph.initializer) {
-      hash.update(rawData);
-      size += rawData.byteLength;
-    }
-  }
+  const externalContents = await loadExternalData(model, dirname(path));
+  for (const content of externalContents) hash.update(content);
   liftOpset(model, PER_CHANNEL_OPSET, path);
   makeInitializersConstant(model);
   const prepared = await foldConstants(model, path);
@@ -67,8 +61,8 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
     model: prepared,
     ...(await inferTypes(prepared)),
     sha256: hash.digest("hex"),
-    bytes: size,
-    external,
+    bytes: externalContents.reduce((sum, { byteLength }) => sum + byteLength, bytes.byteLength),
+    external: externalContents.length > 0,
   };
 }
 
