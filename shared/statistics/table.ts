@@ -20,6 +20,7 @@ const headerSchema = z.strictObject({
  */
 export class StatisticsTable {
   readonly #columns = new Map<string, Float32Array>();
+  readonly #estimates = new Map<string, number>();
 
   /** @param rows one array of `columns.length` values a sample */
   constructor(
@@ -45,18 +46,33 @@ export class StatisticsTable {
     return column;
   }
 
-  /** One end of a tensor's range: a statistic aggregated over the samples. */
+  /** One end of a tensor's range: a statistic aggregated over the samples; trials ask for the same ones again. */
   estimate(
     tensor: string,
     side: "min" | "max",
-    { type, aggregator, outlierProb = 0 }: SideEstimator,
+    { type, aggregator = "mean", outlierProb = 0 }: SideEstimator,
   ): number {
+    const key = `${side} ${type} ${aggregator} ${outlierProb} ${tensor}`;
+    let estimate = this.#estimates.get(key);
+    if (estimate === undefined) {
+      estimate = aggregate(aggregator, this.#values(tensor, side, type, outlierProb));
+      this.#estimates.set(key, estimate);
+    }
+    return estimate;
+  }
+
+  /** The values of an estimator's statistic, one a sample. */
+  #values(
+    tensor: string,
+    side: "min" | "max",
+    type: SideEstimator["type"],
+    outlierProb: number,
+  ): Float32Array {
     const [first, second] = statisticsOf(type, side, outlierProb).map((s) =>
       this.column(tensor, statisticName(s)),
     );
-    const values =
-      second === undefined ? first! : first!.map((low, i) => Math.max(Math.abs(low), Math.abs(second[i]!)));
-    return aggregate(aggregator ?? "mean", values);
+    if (second === undefined) return first!;
+    return first!.map((low, i) => Math.max(Math.abs(low), Math.abs(second[i]!)));
   }
 
   encode(): Uint8Array {

@@ -16,6 +16,7 @@ import { betweenConvolutions } from "../fixtures/models/between-convolutions.js"
 import { convolutions } from "../fixtures/models/convolutions.js";
 import { buildModel } from "../fixtures/models/model-builder.js";
 import type { ModelFixture } from "../fixtures/models/model-fixture.js";
+import { nestedStructures } from "../fixtures/models/nested-structures.js";
 import { oldOperatorSets } from "../fixtures/models/old-operator-sets.js";
 import { products } from "../fixtures/models/products.js";
 import { structures } from "../fixtures/models/structures.js";
@@ -46,7 +47,13 @@ const ABSORBED: ReadonlySet<string> = new Set([
   ...["Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "ReduceMean", "HardSwish", "Upsample", "Scatter"],
 ]);
 
-for (const [kind, fixtures] of Object.entries({ convolutions, products, betweenConvolutions, structures })) {
+for (const [kind, fixtures] of Object.entries({
+  convolutions,
+  products,
+  betweenConvolutions,
+  structures,
+  nestedStructures,
+})) {
   describe(`models: ${kind}`, () => {
     for (const fixture of fixtures) test(fixture.name, () => examine(fixture));
   });

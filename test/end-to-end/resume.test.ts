@@ -75,7 +75,7 @@ describe("A run that is killed again and again", async () => {
 describe("A run that is interrupted by Ctrl-C", async () => {
   const out = join(folder, "interrupted");
   const command = startCommand(tune("interrupted"), folder);
-  await untilFinished(command, out, 5);
+  await untilFinished(command, out, 3);
   command.process.kill("SIGINT");
   const interrupted = await command.outcome;
 

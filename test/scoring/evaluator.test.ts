@@ -143,7 +143,7 @@ describe("Trials", async () => {
       workload: await workloadOf(asked),
       store,
       statistics: { store, shards: 2 },
-      gate: new ExclusiveGate(),
+      gate: new ExclusiveGate(ExclusiveGate.buffer(1), 0),
     });
     evaluators.push(timing);
     const { latency, state } = await timing.scoreTrial({ ...job(subject.space.base), measureLatency: true });
