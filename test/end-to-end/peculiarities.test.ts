@@ -163,18 +163,13 @@ async function assertConsistent(
 
 /** The scales and zero points of the activations that each quantizer covers. */
 function scalesOfQuantizers({ subject }: ReadyFixture, { graph }: Model): Map<string, Set<string>> {
-  const { ops, quantizerOf } = subject.layout;
-  const owners = new Map(quantizerOf);
-  for (const { key, output, saturating } of ops.values()) {
-    const quantizer = quantizerOf.get(output);
-    if (saturating !== undefined && quantizer !== undefined) owners.set(key, quantizer);
-  }
+  const { quantizerOf } = subject.layout;
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor.rawData]));
   const scales = new Map<string, Set<string>>();
   for (const { opType, name, input } of graph.node) {
     if (opType !== "QuantizeLinear") continue;
     const prefix = name.replace(/\/QuantizeLinear$/, "");
-    const quantizer = owners.get(prefix) ?? owners.get(prefix.replace(/\/\d+$/, ""));
+    const quantizer = quantizerOf.get(prefix) ?? quantizerOf.get(prefix.replace(/\/\d+$/, ""));
     assert.ok(quantizer !== undefined, `${name} belongs to a quantizer`);
     const affine = input
       .slice(1)
