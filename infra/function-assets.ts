@@ -11,7 +11,7 @@ const RUNTIME = "onnxruntime-node";
 const RUNTIME_COMMON = "onnxruntime-common";
 
 /** Where the build leaves the bundles: beside this module's folder. */
-function bundleFolder(name: FunctionName): string {
+export function bundleFolder(name: FunctionName): string {
   const folder = fileURLToPath(new URL(`../bundles/${name}`, import.meta.url));
   if (!existsSync(folder)) {
     throw new Error(`There is no bundle of the ${name} at ${folder}; run \`npm run build\` first.`);
