@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { SQSEvent } from "aws-lambda";
 import type { Queue, ReceivedMessage } from "../../shared/queues/queue.js";
+import { toEvent } from "../functions/lambda-events.js";
 import type { Answer, Invocation } from "./execution-environment.js";
 
 export interface EventSourceOptions {
@@ -102,26 +102,4 @@ export class EventSource {
       else ended();
     });
   }
-}
-
-function toEvent(messages: readonly ReceivedMessage[]): SQSEvent {
-  return {
-    Records: messages.map(({ id, body, receipt, deliveries, group }) => ({
-      messageId: id,
-      receiptHandle: receipt,
-      body,
-      attributes: {
-        ApproximateReceiveCount: String(deliveries),
-        SentTimestamp: "0",
-        SenderId: "emulated",
-        ApproximateFirstReceiveTimestamp: "0",
-        ...(group === undefined ? {} : { MessageGroupId: group }),
-      },
-      messageAttributes: {},
-      md5OfBody: "",
-      eventSource: "aws:sqs",
-      eventSourceARN: "arn:aws:sqs:us-east-1:000000000000:emulated",
-      awsRegion: "us-east-1",
-    })),
-  };
 }
