@@ -1,8 +1,10 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { packageVersion } from "../package-root.js";
 import { runDemo } from "./demo.js";
 import { runEvaluate } from "./evaluate.js";
+import { addFleetCommands } from "./fleet-program.js";
 import { runInspect } from "./inspect.js";
+import { number, wholeNumber } from "./option-values.js";
 import { runQuantize } from "./quantize.js";
 import { runReplay } from "./replay.js";
 import { runTune } from "./tune.js";
@@ -92,6 +94,7 @@ export function createProgram(exit: (code: number) => void): Command {
     .addHelpText("after", "\nExample:\n  quantfleet replay tuned")
     .action(async (out, options) => exit(await runReplay(out, options)));
 
+  addFleetCommands(program, exit);
   for (const command of program.commands) command.exitOverride();
   return program;
 }
@@ -100,20 +103,4 @@ function workers(): Option {
   return new Option("--workers <n>", "worker threads (default: the physical cores)").argParser(
     wholeNumber(1, MOST_WORKERS),
   );
-}
-
-function wholeNumber(low: number, high: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && Number.isInteger(value) && value >= low && value <= high) return value;
-    throw new InvalidArgumentError(`must be a whole number from ${low} to ${high}.`);
-  };
-}
-
-function number(low: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && Number.isFinite(value) && value >= low) return value;
-    throw new InvalidArgumentError(`must be a number from ${low} on.`);
-  };
 }

@@ -9,7 +9,7 @@ import { type S3Server, startS3Server } from "./s3-server.js";
 import { queueArn, startSqsServer } from "./sqs-server.js";
 
 /** What the event sources and queues of the stack are set to, in so far as a short test can wait for it. */
-const VISIBILITY_SECONDS = "20";
+const VISIBILITY_SECONDS = "5";
 const MAX_DELIVERIES = 10;
 const COORDINATOR_TIMEOUT_SECONDS = 60;
 const EVALUATOR_TIMEOUT_SECONDS = 900;
@@ -23,6 +23,8 @@ export interface EmulatedFleet {
   readonly deadJobs: SqsQueue;
   readonly deadEvents: SqsQueue;
   readonly evaluators: EventSource;
+  /** What functions and commands are told. */
+  readonly environment: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
 
@@ -83,6 +85,7 @@ export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFl
     deadJobs: queue(urls.deadJobs),
     deadEvents: queue(urls.deadEvents),
     evaluators: evaluatorSource,
+    environment,
     async close() {
       await Promise.all([coordinator.close(), evaluatorSource.close()]);
       await sqs.close();

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { tune } from "../../scripts/api/tune.js";
-import { fetchResult, status } from "../../scripts/fleet/runs.js";
+import { cancel, fetchResult, status } from "../../scripts/fleet/runs.js";
 import { submit } from "../../scripts/fleet/submit.js";
 import type { SqsQueue } from "../../shared/queues/sqs-queue.js";
+import { runCommand } from "../end-to-end/command.js";
 import { demoConfiguration } from "../end-to-end/demo-configuration.js";
 import { decidedTrials } from "../end-to-end/run-folder.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
@@ -38,6 +39,13 @@ async function ended(runId: string): Promise<void> {
     if (phase === "done" || phase === "failed") return;
     await sleep(POLL_MILLISECONDS);
   }
+}
+
+async function hasReached(runId: string, trials: number): Promise<boolean> {
+  return status(fleet, runId).then(
+    ({ trialsDone }) => trialsDone >= trials,
+    () => false,
+  );
 }
 
 /** What the dead-letter queue has been sent, once it is `count` messages. */
@@ -99,15 +107,46 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
     assert.deepEqual(await buried(fleet.deadJobs, 2), [wanted, "no job"].sort());
   });
 
+  test("is submitted, watched and fetched from the command line", async () => {
+    const { QUANTFLEET_EVENTS_URL, ...environment } = fleet.environment;
+    Object.assign(process.env, environment);
+    await writeFile(join(folder, "config.json"), JSON.stringify(configuration));
+    const outputs = [
+      "--bucket",
+      environment.QUANTFLEET_BUCKET ?? "",
+      "--events-url",
+      QUANTFLEET_EVENTS_URL ?? "",
+    ];
+    const run = (...argv: string[]) => runCommand([...argv, ...outputs], folder);
+    const submitted = await run("submit", "config.json", "--max-trials", "3", "--parallel", "2");
+    assert.equal(submitted.code, 0, submitted.stderr);
+    const runId = submitted.stdout.trim();
+    const watched = await run("watch", runId);
+    assert.equal(watched.code, 0, watched.stderr);
+    assert.match(watched.stderr, /3\/3 done/);
+    const shown = await run("status", runId);
+    assert.equal(JSON.parse(shown.stdout).phase, "done", shown.stderr);
+    const fetched = await run("fetch", runId, "--out", "fetched");
+    assert.ok(fetched.code === 0 || fetched.code === 3, fetched.stderr);
+    assert.equal((await decidedTrials(join(folder, "fetched"))).length, 4);
+    const unknown = await run("status", "unheard-of");
+    assert.equal(unknown.code, 2);
+    assert.match(unknown.stderr, /no run unheard-of/);
+  });
+
+  test("is cancelled with the best so far", async () => {
+    const runId = await submit(fleet, { configuration }, { runId: "cancelled", parallel: 1, maxTrials: 500 });
+    while (!(await hasReached(runId, 3))) await sleep(POLL_MILLISECONDS / 10);
+    await cancel(fleet, runId);
+    await ended(runId);
+    const { phase, stop } = await status(fleet, runId);
+    assert.deepEqual({ phase, stop }, { phase: "done", stop: "cancelled" });
+  });
+
   test("ends although evaluators are killed while they work", async () => {
     const runId = await submit(fleet, { configuration }, { runId: "killed", parallel: 2, maxTrials: 8 });
-    const reached = async (trials: number): Promise<boolean> =>
-      status(fleet, runId).then(
-        ({ trialsDone }) => trialsDone >= trials,
-        () => false,
-      );
     for (const trials of [1, 4]) {
-      while (!(await reached(trials))) await sleep(POLL_MILLISECONDS / 10);
+      while (!(await hasReached(runId, trials))) await sleep(POLL_MILLISECONDS / 10);
       assert.ok(fleet.evaluators.kill());
     }
     await ended(runId);

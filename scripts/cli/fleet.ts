@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { QuantfleetError } from "../../shared/errors.js";
+import type { Progress } from "../../shared/run/progress.js";
+import type { FleetOutputs } from "../fleet/connect.js";
+import type { SubmitOptions } from "../fleet/submit.js";
+import { EXIT } from "./exit-code.js";
+import { showProgress } from "./progress-display.js";
+import { bytesCell, resultNotes, resultTable } from "./result-table.js";
+
+/** The AWS SDK takes longer to load than everything else, and most commands do without. */
+const load = async () => ({
+  ...(await import("../fleet/connect.js")),
+  ...(await import("../fleet/runs.js")),
+  ...(await import("../fleet/submit.js")),
+});
+
+const POLL_MILLISECONDS = 2_000;
+/** After this the coordinator has heard of a run that was submitted, or there is none. */
+const PATIENCE_MILLISECONDS = 60_000;
+
+export async function runSubmit(
+  config: string,
+  { bucket, eventsUrl, ...options }: FleetOutputs & Omit<SubmitOptions, "onUpload">,
+): Promise<number> {
+  const { connectFleet, submit } = await load();
+  const runId = await submit(connectFleet({ bucket, eventsUrl }), config, {
+    ...options,
+    onUpload: ({ file, bytes, wasThere }) =>
+      void process.stderr.write(
+        `${wasThere ? "Already there" : "Uploaded"}: ${file} (${bytesCell(bytes)}).\n`,
+      ),
+  });
+  process.stdout.write(`${runId}\n`);
+  return EXIT.done;
+}
+
+export async function runStatus(runId: string, outputs: FleetOutputs): Promise<number> {
+  const { connectFleet, status } = await load();
+  process.stdout.write(`${JSON.stringify(await status(connectFleet(outputs), runId), null, 2)}\n`);
+  return EXIT.done;
+}
+
+/** Shows a run's progress until it has ended. */
+export async function runWatch(runId: string, outputs: FleetOutputs): Promise<number> {
+  const { connectFleet, status } = await load();
+  const fleet = connectFleet(outputs);
+  let last: Progress["phase"] | undefined;
+  const patientUntil = Date.now() + PATIENCE_MILLISECONDS;
+  async function* follow(): AsyncIterable<Progress> {
+    for (;;) {
+      const progress = await status(fleet, runId).catch((error: unknown) => {
+        const isUnknown = error instanceof QuantfleetError && error.code === "NOTHING_TO_RESUME";
+        if (!isUnknown || last !== undefined || Date.now() > patientUntil) throw error;
+      });
+      if (progress === undefined) {
+        await sleep(POLL_MILLISECONDS);
+        continue;
+      }
+      last = progress.phase;
+      yield progress;
+      if (last === "done" || last === "failed") return;
+      await sleep(POLL_MILLISECONDS);
+    }
+  }
+  await showProgress(follow());
+  return last === "done" ? EXIT.done : EXIT.failed;
+}
+
+export async function runFetch(
+  runId: string,
+  { out = `quantfleet-${runId}`, ...outputs }: FleetOutputs & { readonly out?: string },
+): Promise<number> {
+  const { connectFleet, fetchResult } = await load();
+  const result = await fetchResult(connectFleet(outputs), runId, out);
+  process.stdout.write(`${[resultTable(result), ...resultNotes(result), `Written to ${out}.`].join("\n")}\n`);
+  return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
+}
+
+export async function runCancel(runId: string, outputs: FleetOutputs): Promise<number> {
+  const { cancel, connectFleet } = await load();
+  await cancel(connectFleet(outputs), runId);
+  return EXIT.done;
+}

@@ -1,0 +1,17 @@
+import { InvalidArgumentError } from "commander";
+
+export function wholeNumber(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isInteger(value) && value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`must be a whole number from ${low} to ${high}.`);
+  };
+}
+
+export function number(low: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isFinite(value) && value >= low) return value;
+    throw new InvalidArgumentError(`must be a number from ${low} on.`);
+  };
+}
