@@ -4,6 +4,7 @@ import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
+import { alignedSubject } from "../../shared/scoring/aligned-subject.js";
 import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
@@ -16,11 +17,10 @@ import { makeSubject, requireQuantizable } from "../../shared/scoring/subject.js
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
-import { FileObjectStore } from "../../shared/storage/file-store.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 import { readConfigurationDocument } from "./configuration-document.js";
 import { OUTPUT_FILES, requireWritable, writeWhole } from "./output-folder.js";
-import { statisticsFolder } from "./statistics-folder.js";
+import { openStatistics } from "./statistics-folder.js";
 
 export interface QuantizeOptions {
   readonly out?: string;
@@ -64,13 +64,14 @@ export async function quantize(
   const modelPath = resolvePath(directory, configuration.model.model);
   const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);
-  const subject = makeSubject(prepared, settings);
-  requireQuantizable(subject, modelPath);
+  const original = makeSubject(prepared, settings);
+  requireQuantizable(original, modelPath);
   const dataset = await loadDataset(configuration.engine.calibration, {
     directory,
     inputs: prepared.inputs,
     path: "engine.calibration",
   });
+  const subject = await alignedSubject(original, dataset, openStatistics);
   const choices =
     options.configuration === undefined
       ? subject.space.base
@@ -80,19 +81,20 @@ export async function quantize(
   const batches = calibrationBatches(dataset, samples, fixedBatch);
   const key = statisticsKey({
     modelSha256: prepared.sha256,
+    rewritings: subject.prepared.rewritings,
     dataHash: dataset.contentHash,
     samples,
     requirement: subject.statistics,
     onnxruntime: onnxruntimeVersion(),
   });
-  const cache = await FileObjectStore.open(statisticsFolder());
+  const cache = await openStatistics();
   let statistics = await readStatistics(cache, key, WHOLE.count);
   if (statistics === undefined) {
-    statistics = await collectStatistics(prepared.model, subject.statistics, batches);
+    statistics = await collectStatistics(subject.prepared.model, subject.statistics, batches);
     await writeStatisticsShard(cache, key, WHOLE, statistics);
   }
   const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
-  const sizes = await tensorSizes(prepared.model, sources, await batches.batch(0));
+  const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
   const quantized = new Quantizer(subject, statistics, sizes).quantize(choices);
   const hash = configurationHash(configuration);
   const files = encodeFiles(

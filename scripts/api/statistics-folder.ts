@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { FileObjectStore } from "../../shared/storage/file-store.js";
 
 /**
  * Where statistics are kept by content, so that the next run with the same model and samples gathers none:
@@ -8,4 +9,9 @@ import { join } from "node:path";
 export function statisticsFolder(): string {
   const { QUANTFLEET_CACHE, XDG_CACHE_HOME } = process.env;
   return QUANTFLEET_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "quantfleet");
+}
+
+/** Opens the store in that folder. */
+export function openStatistics(): Promise<FileObjectStore> {
+  return FileObjectStore.open(statisticsFolder());
 }

@@ -24,7 +24,7 @@ import { listRuns, startEngine } from "../local/engine.js";
 import { type ConfigurationSource, loadConfiguration, type OptimizerOverrides } from "./configuration.js";
 import { configurationDocument } from "./configuration-document.js";
 import { OUTPUT_FILES, requireWritable, runFolder, writeWhole } from "./output-folder.js";
-import { statisticsFolder } from "./statistics-folder.js";
+import { openStatistics, statisticsFolder } from "./statistics-folder.js";
 
 /** Jobs within one machine are not lost without their thread dying, which is noticed; this only bounds a hang. */
 const DAY_MILLISECONDS = 86_400_000;
@@ -66,7 +66,7 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   requireSupported(configuration, "tune");
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
-  const workload = await loadWorkload(configuration, directory);
+  const workload = await loadWorkload(configuration, directory, openStatistics);
   const workers = options.workers ?? physicalCores();
   const hash = configurationHash(configuration);
   const request =

@@ -31,12 +31,13 @@ export type ReportMessage =
   | { readonly number: number; readonly error: string };
 
 async function openContext(settings: ThreadSettings): Promise<JobContext> {
-  const workload = await loadWorkload(settings.configuration, settings.directory);
   const store = await FileObjectStore.open(settings.records);
   const statistics = {
     store: await FileObjectStore.open(settings.statistics.folder),
     shards: settings.statistics.shards,
   };
+  const openStatistics = async () => statistics.store;
+  const workload = await loadWorkload(settings.configuration, settings.directory, openStatistics);
   const gate = new ExclusiveGate(settings.gate);
   return {
     workload,

@@ -32,6 +32,8 @@ export interface PreparedModel {
   readonly outputs: readonly PortInfo[];
   /** SHA-256 of the model file, and of its external data where there are any. */
   readonly sha256: string;
+  /** The algorithms that have rewritten the float model since, each with what it followed from. */
+  readonly rewritings: readonly string[];
   /** Size of the model file and its external data. */
   readonly bytes: number;
   /** Whether the tensors came from external files; the quantized model's go there too. */
@@ -67,6 +69,7 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
     model: prepared,
     ...(await inferTypes(prepared)),
     sha256: hash.digest("hex"),
+    rewritings: [],
     bytes: size,
     external,
   };

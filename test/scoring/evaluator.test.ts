@@ -20,13 +20,13 @@ const FLOAT_SCORES = "runs/test/scores/float";
 async function workloadOf(input: RunConfigurationInput): Promise<Workload> {
   const { configuration, directory } = await loadConfiguration({ configuration: input });
   requireSupported(configuration, "tune");
-  return loadWorkload(configuration, directory);
+  return loadWorkload(configuration, directory, async () => store);
 }
 
+const store = new MemoryObjectStore();
 const workload = await workloadOf(await demoConfiguration(SIZE));
 const { statisticsKey, subject } = workload;
 
-const store = new MemoryObjectStore();
 const evaluators: Evaluator[] = [];
 after(() => Promise.all(evaluators.map((evaluator) => evaluator.release())));
 

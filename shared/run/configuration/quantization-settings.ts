@@ -17,7 +17,15 @@ export interface QuantizationSettings {
   readonly options: TuningOptions;
   readonly ignored: IgnoredScope;
   /** Which calibration samples are used. */
-  readonly sampling: { readonly size: number | undefined; readonly shuffle: boolean; readonly seed: number };
+  readonly sampling: Sampling;
+  /** ActivationChannelAlignment, where it is asked for; its samples are its own. */
+  readonly channelAlignment?: { readonly ignored: IgnoredScope; readonly sampling: Sampling };
+}
+
+export interface Sampling {
+  readonly size: number | undefined;
+  readonly shuffle: boolean;
+  readonly seed: number;
 }
 
 /** Op types that `model_type: "transformer"` keeps in float (reference section 4.3). */
@@ -43,23 +51,55 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       activations: tensorOverrides(params?.activations),
       ...(global === undefined ? {} : { rangeEstimator: global }),
     },
-    ignored: {
-      skipModel: params?.ignored?.skip_model ?? false,
-      scope: params?.ignored?.scope ?? [],
-      operations: [
-        ...(params?.ignored?.operations ?? []),
-        ...(compression.model_type === "transformer"
-          ? TRANSFORMER_FLOAT_TYPES.map((type) => ({ type }))
-          : []),
-      ],
-    },
-    sampling: {
-      size: params?.stat_subset_size,
-      shuffle: params?.shuffle_data ?? false,
-      seed: params?.seed ?? 0,
-    },
+    ignored: ignoredScope(
+      params?.ignored,
+      compression.model_type === "transformer" ? TRANSFORMER_FLOAT_TYPES : [],
+    ),
+    sampling: samplingOf(params),
+    ...companions(compression.algorithms),
   };
 }
+
+/** What is done beside quantizing; DefaultQuantization holds it (reference section 1.1). */
+function companions(
+  algorithms: readonly AlgorithmConfiguration[],
+): Pick<QuantizationSettings, "channelAlignment"> {
+  const whole = named(algorithms, "DefaultQuantization")?.params;
+  const alignment = named(algorithms, "ActivationChannelAlignment")?.params ?? whole;
+  return alignment === undefined
+    ? {}
+    : { channelAlignment: { ignored: ignoredScope(alignment.ignored), sampling: samplingOf(alignment) } };
+}
+
+type Named<Name extends AlgorithmConfiguration["name"]> = Extract<AlgorithmConfiguration, { name: Name }>;
+
+function named<Name extends AlgorithmConfiguration["name"]>(
+  algorithms: readonly AlgorithmConfiguration[],
+  name: Name,
+): Named<Name> | undefined {
+  return algorithms.find((algorithm): algorithm is Named<Name> => algorithm.name === name);
+}
+
+function ignoredScope(
+  ignored: Quantizing["params"]["ignored"],
+  floatTypes: readonly string[] = [],
+): IgnoredScope {
+  return {
+    skipModel: ignored?.skip_model ?? false,
+    scope: ignored?.scope ?? [],
+    operations: [...(ignored?.operations ?? []), ...floatTypes.map((type) => ({ type }))],
+  };
+}
+
+function samplingOf(params: Sampled | undefined): Sampling {
+  return {
+    size: params?.stat_subset_size,
+    shuffle: params?.shuffle_data ?? false,
+    seed: params?.seed ?? 0,
+  };
+}
+
+type Sampled = Pick<Quantizing["params"], "stat_subset_size" | "shuffle_data" | "seed">;
 
 type Quantizing = Extract<
   AlgorithmConfiguration,

@@ -19,8 +19,8 @@ type Value = string | number;
  */
 const SUPPORTED = {
   algorithms: {
-    tune: ["TunableQuantization"],
-    quantize: ["TunableQuantization", "MinMaxQuantization"],
+    tune: ["TunableQuantization", "ActivationChannelAlignment"],
+    quantize: ["TunableQuantization", "MinMaxQuantization", "ActivationChannelAlignment"],
   },
   targetDevices: ["ANY", "CPU"],
   presets: ["performance", "mixed"],
