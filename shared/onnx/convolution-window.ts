@@ -29,7 +29,7 @@ export function isPointwise({ kernel, strides, pads }: ConvolutionWindow): boole
 }
 
 export function windowName({ kernel, strides, dilations, pads, autoPad }: ConvolutionWindow): string {
-  return [kernel, strides, dilations, pads].map((sizes) => sizes.join("x")).join(".") + `.${autoPad}`;
+  return [...[kernel, strides, dilations, pads].map((sizes) => sizes.join("x")), autoPad].join(".");
 }
 
 /** Positions of the window along each axis, and the padding that they see: all beginnings, then all ends. */

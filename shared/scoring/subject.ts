@@ -1,12 +1,13 @@
 import { ModelError } from "../errors.js";
 import { GraphIndex } from "../onnx/graph-index.js";
+import { biasStatistics } from "../quantization/algorithms/fast-bias-correction.js";
 import { layOutQuantizers, type QuantizerLayout } from "../quantization/groups.js";
 import { type Hardware, targetHardware } from "../quantization/hardware.js";
 import type { OperandView } from "../quantization/quantizable-ops.js";
 import { deriveSpace, type TuningSpace } from "../quantization/space.js";
 import { requiredStatistics } from "../quantization/statistics-requirement.js";
 import type { QuantizationSettings } from "../run/configuration/quantization-settings.js";
-import type { StatisticsRequirement } from "../statistics/requirement.js";
+import { mergeRequirements, type StatisticsRequirement } from "../statistics/requirement.js";
 import type { PreparedModel } from "./prepare-model.js";
 
 /** A model with everything that follows from it and from the configuration, before any sample is seen. */
@@ -36,7 +37,12 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
     view,
     layout,
     space: deriveSpace(layout, hardware, settings.options),
-    statistics: requiredStatistics(layout, settings.options),
+    statistics: mergeRequirements(
+      requiredStatistics(layout, settings.options),
+      settings.biasCorrection === undefined
+        ? new Map()
+        : biasStatistics(layout, view, settings.biasCorrection),
+    ),
   };
 }
 

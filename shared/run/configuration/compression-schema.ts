@@ -167,6 +167,9 @@ const apply_for_all_nodes = yesOrNo()
   .default(false)
   .describe("Correct ops whose weights stay in float, too.");
 
+/** Standard deviations of an op's output (reference section 6.2). */
+export const FAST_BIAS_THRESHOLD = 2;
+
 function correction(usual: number) {
   return {
     ...sampling,
@@ -232,7 +235,7 @@ const algorithms = z
         algorithm("TunableQuantization", tunableQuantization.prefault({})),
         algorithm("MinMaxQuantization", parameters(quantization).prefault({})),
         algorithm("DefaultQuantization", defaultQuantization.prefault({})),
-        algorithm("FastBiasCorrection", parameters(correction(2)).prefault({})),
+        algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
         algorithm("BiasCorrection", parameters(correction(1000)).prefault({})),
         algorithm("WeightBiasCorrection", parameters({ ignored: ignored.optional() }).prefault({})),
       ],

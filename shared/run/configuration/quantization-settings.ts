@@ -1,3 +1,4 @@
+import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
 import type { IgnoredScope } from "../../quantization/quantizable-ops.js";
 import type {
   EstimatorOverrides,
@@ -9,6 +10,7 @@ import type {
   PinnedQuantization,
   RangeEstimatorConfiguration,
 } from "./compression-schema.js";
+import { FAST_BIAS_THRESHOLD } from "./compression-schema.js";
 import type { RunConfiguration } from "./schema.js";
 
 /** What the configuration asks of quantization, in the core's terms. */
@@ -20,6 +22,8 @@ export interface QuantizationSettings {
   readonly sampling: Sampling;
   /** ActivationChannelAlignment, where it is asked for; its samples are its own. */
   readonly channelAlignment?: { readonly ignored: IgnoredScope; readonly sampling: Sampling };
+  /** FastBiasCorrection, where it is asked for; it shares the quantization's samples. */
+  readonly biasCorrection?: BiasCorrectionSettings;
 }
 
 export interface Sampling {
@@ -63,12 +67,23 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
 /** What is done beside quantizing; DefaultQuantization holds it (reference section 1.1). */
 function companions(
   algorithms: readonly AlgorithmConfiguration[],
-): Pick<QuantizationSettings, "channelAlignment"> {
+): Pick<QuantizationSettings, "channelAlignment" | "biasCorrection"> {
   const whole = named(algorithms, "DefaultQuantization")?.params;
   const alignment = named(algorithms, "ActivationChannelAlignment")?.params ?? whole;
-  return alignment === undefined
-    ? {}
-    : { channelAlignment: { ignored: ignoredScope(alignment.ignored), sampling: samplingOf(alignment) } };
+  const correction = named(algorithms, "FastBiasCorrection")?.params ?? whole;
+  return {
+    ...(alignment === undefined
+      ? {}
+      : { channelAlignment: { ignored: ignoredScope(alignment.ignored), sampling: samplingOf(alignment) } }),
+    ...(correction === undefined
+      ? {}
+      : {
+          biasCorrection: {
+            threshold: correction.threshold ?? FAST_BIAS_THRESHOLD,
+            ignored: ignoredScope(correction.ignored),
+          },
+        }),
+  };
 }
 
 type Named<Name extends AlgorithmConfiguration["name"]> = Extract<AlgorithmConfiguration, { name: Name }>;

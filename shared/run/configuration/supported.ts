@@ -11,7 +11,7 @@ import type { RunConfiguration } from "./schema.js";
 /** The commands that do what a configuration asks for. */
 export type Command = "tune" | "quantize" | "evaluate";
 
-type Value = string | number;
+type Value = string | number | boolean;
 
 /**
  * What exists. Everything that the schema knows beyond this is refused by name before any work; an algorithm
@@ -19,8 +19,14 @@ type Value = string | number;
  */
 const SUPPORTED = {
   algorithms: {
-    tune: ["TunableQuantization", "ActivationChannelAlignment"],
-    quantize: ["TunableQuantization", "MinMaxQuantization", "ActivationChannelAlignment"],
+    tune: ["TunableQuantization", "ActivationChannelAlignment", "FastBiasCorrection"],
+    quantize: [
+      "TunableQuantization",
+      "MinMaxQuantization",
+      "DefaultQuantization",
+      "ActivationChannelAlignment",
+      "FastBiasCorrection",
+    ],
   },
   targetDevices: ["ANY", "CPU"],
   presets: ["performance", "mixed"],
@@ -104,8 +110,11 @@ function requireAlgorithm(
       if (command === "tune") requireTuning(`${path}.params`, algorithm.params);
       requireQuantization(`${path}.params`, algorithm.params);
       return;
-    case "MinMaxQuantization":
     case "DefaultQuantization":
+      requireOneOf(`${path}.params.use_fast_bias`, algorithm.params.use_fast_bias, [true]);
+      requireQuantization(`${path}.params`, algorithm.params);
+      return;
+    case "MinMaxQuantization":
       requireQuantization(`${path}.params`, algorithm.params);
       return;
     case "ActivationChannelAlignment":
