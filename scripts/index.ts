@@ -14,4 +14,5 @@ export type { ConfigurationSource } from "./api/configuration.js";
 export { type EvaluateResult, evaluate } from "./api/evaluate.js";
 export { type InspectOptions, type InspectResult, inspect } from "./api/inspect.js";
 export { type QuantizeOptions, type QuantizeResult, quantize } from "./api/quantize.js";
+export { replay } from "./api/replay.js";
 export { type TuneOptions, type TuneRun, tune } from "./api/tune.js";

@@ -98,24 +98,29 @@ async function benchStatic(models: readonly BenchModel[], scratch: string, pytho
       "float",
       "ours",
       "quantize_static",
-      "difference",
+      "points: evaluation",
+      "validation",
+      "both",
       "our speed over theirs",
-      "integer kernels",
+      "integer",
     ],
   });
+  const points = (ours: number, theirs: number): string => (100 * (ours - theirs)).toFixed(2);
   for (const model of models) {
     const compared = await compareWithStatic(model, scratch, python);
     if (typeof compared === "string") {
-      table.push([model.name, { colSpan: 6, content: compared }]);
+      table.push([model.name, { colSpan: 8, content: compared }]);
       continue;
     }
     const { float, ours, theirs, speed, speedNoise, integer, unfused } = compared;
     table.push([
       model.name,
-      float.toFixed(4),
-      ours.toFixed(4),
-      theirs.toFixed(4),
-      (ours - theirs).toFixed(4),
+      float.both.toFixed(4),
+      ours.both.toFixed(4),
+      theirs.both.toFixed(4),
+      points(ours.evaluation, theirs.evaluation),
+      points(ours.validation, theirs.validation),
+      points(ours.both, theirs.both),
       `${speed.toFixed(3)} ± ${(2 * speed * speedNoise).toFixed(3)}`,
       [integer, ...unfused].join("\n"),
     ]);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
@@ -81,6 +81,11 @@ function main(): void {
   const seeds = positive("seeds", values.seeds);
   const trials = positive("trials", values.trials);
   const batch = positive("batch", values.batch);
+  if (positionals.length === 0 && !existsSync(DEFAULT_FOLDER)) {
+    throw new Error(
+      `${DEFAULT_FOLDER} is missing: name problem files, or write some with search-generate.js.`,
+    );
+  }
   const paths =
     positionals.length > 0
       ? positionals

@@ -4,6 +4,7 @@ import { runDemo } from "./demo.js";
 import { runEvaluate } from "./evaluate.js";
 import { runInspect } from "./inspect.js";
 import { runQuantize } from "./quantize.js";
+import { runReplay } from "./replay.js";
 import { runTune } from "./tune.js";
 
 const MOST_WORKERS = 1024;
@@ -82,6 +83,14 @@ export function createProgram(exit: (code: number) => void): Command {
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  quantfleet inspect model.onnx --target-device CPU")
     .action(async (model, options) => exit(await runInspect(model, options)));
+
+  program
+    .command("replay")
+    .description("repeat the asks of a run from its records and tell whether they are the same")
+    .argument("<dir>", "output folder of tune")
+    .option("--json", "print the result as one JSON document")
+    .addHelpText("after", "\nExample:\n  quantfleet replay tuned")
+    .action(async (out, options) => exit(await runReplay(out, options)));
 
   for (const command of program.commands) command.exitOverride();
   return program;

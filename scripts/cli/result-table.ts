@@ -57,6 +57,11 @@ export function resultNotes(result: RunResult): string[] {
   notes.push(
     `Best: trial ${best.trial}, ${loss} on the evaluation samples${best.meetsTarget ? "" : "; no trial met the targets"}.`,
   );
+  if (best.latencyRatio !== null && best.latencyRatio < 1) {
+    notes.push(
+      "On this machine the float model runs faster at its best level; what quantizing buys here is size.",
+    );
+  }
   for (const { name, type, reason } of best.integerKernels?.unfused ?? []) {
     notes.push(`Runs in float although quantized: ${type} ${name} (${reason}).`);
   }

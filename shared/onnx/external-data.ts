@@ -32,11 +32,12 @@ interface Location {
  * outside: they must stay inside the model's folder, and offsets and lengths inside the files.
  *
  * @param directory the model's folder
- * @returns whether there were any
+ * @returns the contents of these tensors, which share memory with them
  * @throws {ModelError}
  */
-export async function loadExternalData(model: Model, directory: string): Promise<boolean> {
+export async function loadExternalData(model: Model, directory: string): Promise<Uint8Array[]> {
   const tensors = allTensors(model.graph).filter(isExternal);
+  const contents: Uint8Array[] = [];
   let total = 0;
   for (const tensor of tensors) {
     const location = parseLocation(tensor, directory);
@@ -46,11 +47,13 @@ export async function loadExternalData(model: Model, directory: string): Promise
         `The model's external data is more than ${MAX_TOTAL_BYTES} bytes, which is all that can be folded at once; split the model.`,
       );
     }
-    tensor.rawData = await readRange(tensor, location);
+    const content = await readRange(tensor, location);
+    contents.push(content);
+    tensor.rawData = content;
     tensor.externalData = [];
     tensor.dataLocation = DataLocation.DEFAULT;
   }
-  return tensors.length > 0;
+  return contents;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { ModelError } from "../errors.js";
 import type { StatisticsTable } from "../statistics/table.js";
 import { type Affine, unsignedAffine } from "./affine.js";
 import type { ActivationQuantizer } from "./groups.js";
@@ -7,6 +8,7 @@ import { activationRange, asymmetricRange, type Range, unifiedRange } from "./ra
 /**
  * The scale and zero point that all tensors of a quantizer share: each source's range by the plan's estimator, clipped
  * (reference section 4.6), then the union of them.
+ * @throws {ModelError} when a statistic is infinite or NaN
  */
 export function activationAffine(
   quantizer: ActivationQuantizer,
@@ -24,6 +26,11 @@ function sourceRange(
 ): Range {
   const min = statistics.estimate(tensor, "min", estimator.min!);
   const max = statistics.estimate(tensor, "max", estimator.max);
+  if (!Number.isFinite(min) || !Number.isFinite(max)) {
+    throw new ModelError(
+      `Calibration saw ${Number.isFinite(min) ? max : min} in tensor "${tensor}", which no scale can hold; put the ops that read it into \`ignored\`.`,
+    );
+  }
   return activationRange(mode, min, max, bits);
 }
 

@@ -1,4 +1,5 @@
 import type { NodeProto } from "onnx-buf";
+import type { Consumer } from "../onnx/graph-index.js";
 import type { QuantizerLayout } from "./groups.js";
 import { passThroughInput } from "./placement.js";
 import type { QuantizationPlan } from "./plan.js";
@@ -19,7 +20,8 @@ export interface Boundaries {
 
 /**
  * Finds the tensors that quantized ops read and that integer kernels write, and carries them upwards through
- * agnostic ops, so that these move codes instead of floats (reference section 4.2).
+ * agnostic ops, so that these move codes instead of floats, unless a float op would then read rounded values
+ * (reference section 4.2).
  */
 export function findBoundaries(
   layout: QuantizerLayout,
@@ -36,9 +38,22 @@ export function findBoundaries(
       integerOnly.add(op.output);
     }
   }
+  const movingCodes = new Set<NodeProto>();
+  const readsCodes = ({ node, input }: Consumer): boolean => {
+    const op = layout.ops.get(node.output[0] ?? "");
+    if (op !== undefined && plan.ops.has(op.key)) return op.activations.includes(input);
+    return input === 0 && movingCodes.has(node);
+  };
   for (const node of [...view.index.nodes].reverse()) {
     const input = agnosticInput(node, layout, view);
-    if (input !== undefined && node.output.some((output) => quantized.has(output))) quantized.add(input);
+    const read = node.output.filter((output) => output !== "");
+    if (input === undefined || !read.some((output) => quantized.has(output))) continue;
+    const onlyCodes = read.every(
+      (output) => !view.index.isVisibleOutside(output) && view.index.consumers(output).every(readsCodes),
+    );
+    if (!onlyCodes) continue;
+    quantized.add(input);
+    movingCodes.add(node);
   }
   for (const key of plan.ops) {
     const op = layout.ops.get(key)!;
@@ -59,13 +74,7 @@ export function findBoundaries(
       const tensor = node.input[input]!;
       if (!quantized.has(tensor)) return false;
       if (integerOnly.has(tensor)) return true;
-      const op = layout.ops.get(node.output[0] ?? "");
-      if (op !== undefined && plan.ops.has(op.key)) return op.activations.includes(input);
-      return (
-        input === 0 &&
-        agnosticInput(node, layout, view) !== undefined &&
-        node.output.some((output) => quantized.has(output))
-      );
+      return readsCodes({ node, input });
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { NodeProto } from "onnx-buf";
+import { stringAttribute } from "../onnx/attributes.js";
 import type { OperandView, QuantizableOp } from "./quantizable-ops.js";
 
 /**
@@ -28,7 +29,16 @@ export function passThroughInput(node: NodeProto, view: OperandView): string | u
   if ((role !== "agnostic" && role !== "saturating") || input === undefined) return undefined;
   if (view.index.initializers.has(input) || view.tensors.get(input)?.type !== "float32") return undefined;
   if (node.opType === "Pad" && !padsWithZero(node, view)) return undefined;
+  if (node.opType === "Resize" && !interpolatesWithin(node)) return undefined;
   return input;
+}
+
+/** Cubic interpolation overshoots its neighbours, and what a crop adds at the borders is a value of its own. */
+function interpolatesWithin(node: NodeProto): boolean {
+  return (
+    stringAttribute(node, "mode", "nearest") !== "cubic" &&
+    stringAttribute(node, "coordinate_transformation_mode", "half_pixel") !== "tf_crop_and_resize"
+  );
 }
 
 /** Padding keeps a tensor's range only where it pads with what the range always holds: zero, or its own values. */

@@ -11,7 +11,7 @@ import { type Boundaries, findBoundaries, onlyDequantizedReaders } from "./bound
 import type { QuantizerLayout } from "./groups.js";
 import type { QuantizationPlan } from "./plan.js";
 import { clipBounds, type OperandView, type QuantizableOp } from "./quantizable-ops.js";
-import { spellOutSaturation } from "./separate-saturation.js";
+import { clipCodes, spellOutSaturation } from "./separate-saturation.js";
 import type { WeightCache } from "./weight-cache.js";
 import type { WeightCodes } from "./weight-codes.js";
 
@@ -105,8 +105,7 @@ class Rewriter {
     const output = node.output.map((tensor) => this.#outputName(tensor));
     const rewritten = edited(node, { input, output });
     if (this.#apart.has(node)) {
-      const bounds = clipBounds(node, this.view.index)!;
-      this.#insert(spellOutSaturation(rewritten, input[0]!, bounds, this.#names));
+      this.#insert(spellOutSaturation(rewritten, input[0]!, this.#boundsOf(node), this.#names));
     } else {
       this.#nodes.push(...this.#withAddedShift(rewritten, quantizedOp));
     }
@@ -115,11 +114,11 @@ class Rewriter {
       node.output.forEach((tensor, i) => {
         this.#quantizeTensor(tensor, output[i]!);
       });
-    } else if (this.#saturates(quantizedOp, saturating)) {
+    } else if (quantizedOp.kernel === "integer output" || this.#saturates(quantizedOp, saturating)) {
       this.#dropped.add(saturating);
-      this.#quantizeTensor(quantizedOp.output, output[0]!);
-    } else {
-      this.#setApart(quantizedOp, saturating, output[0]!);
+      this.#quantizeTensor(quantizedOp.output, output[0]!, saturating);
+    } else if (quantizedOp.kernel === "any output") {
+      this.#apart.add(saturating);
     }
   }
 
@@ -142,27 +141,6 @@ class Rewriter {
     return [product];
   }
 
-  /**
-   * Keeps a Relu or Clip that its quantizer cannot stand for from holding the op before it in float: an op that needs a
-   * quantized output gets one of its own, with the same scale, so that nothing is rounded twice.
-   */
-  #setApart(op: QuantizableOp, saturating: NodeProto, output: string): void {
-    switch (op.kernel) {
-      case "integer output": {
-        const { scale, zeroPoint } = this.scales.get(this.layout.quantizerOf.get(op.output)!)!;
-        const pair = activationPair(this.#names.prefix(op.key, INSERTED_NAMES), scale, zeroPoint, output);
-        this.#insert(pair);
-        this.#renamed.set(op.key, pair.output);
-        break;
-      }
-      case "any output":
-        this.#apart.add(saturating);
-        break;
-      case "none":
-        break;
-    }
-  }
-
   /** Where only the dequantized values may be seen from outside, they take over the tensor's name. */
   #outputName(tensor: string): string {
     if (!this.#boundaries.integerOnly.has(tensor) || !this.view.index.isVisibleOutside(tensor)) return tensor;
@@ -171,32 +149,51 @@ class Rewriter {
     return name;
   }
 
-  #quantizeTensor(tensor: string, source: string): void {
+  /** @param saturating a Relu or Clip in between, whose work is done on the codes */
+  #quantizeTensor(tensor: string, source: string, saturating?: NodeProto): void {
     if (!this.#boundaries.quantized.has(tensor)) return;
-    const { scale, zeroPoint } = this.scales.get(this.layout.quantizerOf.get(tensor)!)!;
+    const affine = this.#affineOf(tensor);
     const takesName = this.#boundaries.integerOnly.has(tensor) && this.view.index.isVisibleOutside(tensor);
     const prefix = this.#names.prefix(tensor, INSERTED_NAMES);
-    const pair = activationPair(prefix, scale, zeroPoint, source, takesName ? tensor : undefined);
-    this.#insert(pair);
+    const pair = activationPair(
+      prefix,
+      affine.scale,
+      affine.zeroPoint,
+      source,
+      takesName ? tensor : undefined,
+    );
+    if (saturating === undefined || this.#isWithinBounds(affine, saturating)) this.#insert(pair);
+    else this.#insert(clipCodes(pair, saturating, this.#boundsOf(saturating), affine, this.#names));
     this.#dequantized.set(tensor, pair.output);
   }
 
-  /** Whether the quantizer behind a Relu or Clip cuts off at least as much, so that it can stand for it. */
+  /** Whether nobody misses a Relu or Clip behind an op: everybody reads codes that cut off at least as much. */
   #saturates(op: QuantizableOp, saturating: NodeProto): boolean {
-    if (!onlyDequantizedReaders(op, this.#boundaries, this.view)) return false;
-    const bounds = clipBounds(saturating, this.view.index)!;
-    const affine = this.scales.get(this.layout.quantizerOf.get(op.output)!)!;
+    return (
+      onlyDequantizedReaders(op, this.#boundaries, this.view) &&
+      this.#isWithinBounds(this.#affineOf(op.output), saturating)
+    );
+  }
+
+  #isWithinBounds(affine: Affine, saturating: NodeProto): boolean {
+    const bounds = this.#boundsOf(saturating);
     const range = representableRange(affine, 8);
     const slack = BOUND_SLACK * (range.high - range.low);
     return range.low >= bounds.low - slack && range.high <= bounds.high + slack;
   }
 
+  #boundsOf(saturating: NodeProto): { readonly low: number; readonly high: number } {
+    return clipBounds(saturating, this.view.index)!;
+  }
+
+  #affineOf(tensor: string): Affine {
+    return this.scales.get(this.layout.quantizerOf.get(tensor)!)!;
+  }
+
   #quantizeConstants(op: QuantizableOp, input: string[]): void {
     const { weight } = op;
     if (weight === undefined) return;
-    const inputScale = this.scales.get(
-      this.layout.quantizerOf.get(op.node.input[op.activations[0]!]!)!,
-    )!.scale;
+    const inputScale = this.#affineOf(op.node.input[op.activations[0]!]!).scale;
     const bias = this.#biasOf(op);
     const biasValues = op.kernel === "none" ? undefined : bias;
     const codes = this.#weightCodes(weight.initializer, inputScale, biasValues);

@@ -2,7 +2,12 @@ import { create } from "@bufbuild/protobuf";
 import { type NodeProto, NodeProtoSchema, type TensorProto } from "onnx-buf";
 import { edited } from "../onnx/edited.js";
 import type { NewNames } from "../onnx/new-names.js";
+import type { Insertion } from "../onnx/qdq-nodes.js";
 import { DataType, makeTensor } from "../onnx/tensor.js";
+import { type Affine, quantize } from "./affine.js";
+
+const LOWEST_CODE = 0;
+const HIGHEST_CODE = 255;
 
 /**
  * A Relu or Clip as Max and Min: behind a quantized MatMul or Gemm, ONNX Runtime waits for a QuantizeLinear after a Relu
@@ -39,4 +44,36 @@ export function spellOutSaturation(
     output: [raised],
   });
   return { nodes: [raise, as("Min", [raised, bound("high", high)])], initializers };
+}
+
+/**
+ * Does the work of a Relu or Clip on the codes of a pair of QuantizeLinear and DequantizeLinear, by a Clip of the same
+ * name between them: rounding keeps the order, so that clipping before and after it give the same code. Left in float
+ * it would keep the op before it in float too.
+ */
+export function clipCodes(
+  pair: Insertion,
+  saturating: NodeProto,
+  { low, high }: { readonly low: number; readonly high: number },
+  affine: Affine,
+  names: NewNames,
+): Pick<Insertion, "nodes" | "initializers"> {
+  const initializers = [...pair.initializers];
+  const bound = (side: string, value: number): string => {
+    if (!Number.isFinite(value)) return "";
+    const name = names.name(`${saturating.name}/${side}`);
+    const code = quantize(value, affine, LOWEST_CODE, HIGHEST_CODE);
+    initializers.push(makeTensor(name, DataType.UINT8, [], Uint8Array.of(code)));
+    return name;
+  };
+  const [quantizeLinear, dequantizeLinear] = pair.nodes as [NodeProto, NodeProto];
+  const clipped = names.name(`${quantizeLinear.output[0]}/clipped`);
+  const clip = edited(saturating, {
+    opType: "Clip",
+    input: [quantizeLinear.output[0]!, bound("low", low), bound("high", high)],
+    output: [clipped],
+    attribute: [],
+  });
+  const dequantized = edited(dequantizeLinear, { input: [clipped, ...dequantizeLinear.input.slice(1)] });
+  return { nodes: [quantizeLinear, clip, dequantized], initializers };
 }

@@ -30,9 +30,7 @@ export function tuningStudy(metric: Metric): Study {
 function judge(metric: Metric, trial: Measurement, references: References, request: RunRequest): Judgement {
   const { float, base } = references;
   const measured = (measurement: Measurement): ObjectiveMeasurement => ({
-    metric: measurement.metric,
-    floatMetric: float.metric,
-    direction: metric.direction === "maximize" ? "higher-is-better" : "lower-is-better",
+    accuracyDrop: metric.loss(float.metric, measurement.metric),
     latencyRatio: measurement.latency?.ratio ?? 1,
     ...(measurement.latency === undefined
       ? {}

@@ -16,7 +16,8 @@ export interface ThreadSettings {
   readonly records: string;
   readonly statistics: { readonly folder: string; readonly shards: number };
   readonly properties: Readonly<Record<string, string>>;
-  readonly gate: SharedArrayBuffer;
+  /** What threads share so that one measures latency while the others hold still, and this thread's slot in it. */
+  readonly gate: { readonly buffer: SharedArrayBuffer; readonly slot: number };
   /** Holds the number of the latest job that is not wanted any more. */
   readonly cancelled: SharedArrayBuffer;
 }
@@ -38,7 +39,7 @@ async function openContext(settings: ThreadSettings): Promise<JobContext> {
   };
   const openStatistics = async () => statistics.store;
   const workload = await loadWorkload(settings.configuration, settings.directory, openStatistics);
-  const gate = new ExclusiveGate(settings.gate);
+  const gate = new ExclusiveGate(settings.gate.buffer, settings.gate.slot);
   return {
     workload,
     store,

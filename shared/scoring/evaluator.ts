@@ -66,7 +66,9 @@ export class Evaluator {
       const scores = await this.#scorer(job.shard).score(session, signal, race?.isDecided);
       const pruned = scores.samples < this.#scorer(job.shard).samples;
       const latency =
-        job.measureLatency && !pruned && candidate !== undefined ? await this.#latency(session) : undefined;
+        job.measureLatency && !pruned && candidate !== undefined
+          ? await this.#latency(candidate, session)
+          : undefined;
       return {
         state: pruned ? "pruned" : "complete",
         rows: packRows(scores.rows, workload.metric.rowWidth),
@@ -82,13 +84,8 @@ export class Evaluator {
   }
 
   /** Latency of the float model over a candidate's, measured while nobody else on this machine scores. */
-  async latency(candidate: QuantizedModel): Promise<LatencyRatio> {
-    const session = await this.#openCandidate(candidate);
-    try {
-      return await this.#latency(session);
-    } finally {
-      await session.release();
-    }
+  latency(candidate: QuantizedModel): Promise<LatencyRatio> {
+    return this.#latency(candidate);
   }
 
   /** Scores a model on the validation samples, which no decision uses. */
@@ -132,22 +129,47 @@ export class Evaluator {
     return this.options.workload.calibrationBatches.batch(0);
   }
 
-  #openCandidate(candidate: QuantizedModel | undefined): Promise<InferenceSession> {
+  #openCandidate(
+    candidate: QuantizedModel | undefined,
+    intraOpNumThreads = this.options.workload.configuration.engine.session.intraOpNumThreads,
+  ): Promise<InferenceSession> {
     const { workload } = this.options;
-    return openSession(candidate?.model ?? workload.modelPath, workload.configuration.engine.session);
+    const settings = { ...workload.configuration.engine.session, intraOpNumThreads };
+    return openSession(candidate?.model ?? workload.modelPath, settings);
   }
 
-  async #latency(candidate: InferenceSession): Promise<LatencyRatio> {
+  /** Measures with as many threads as the benchmark asks for, which may be others than the candidate is scored with. */
+  async #latency(candidate: QuantizedModel, scored?: InferenceSession): Promise<LatencyRatio> {
+    const { engine, optimizer } = this.options.workload.configuration;
+    const { nthreads } = optimizer.params.benchmark;
+    if (
+      scored !== undefined &&
+      (nthreads ?? engine.session.intraOpNumThreads) === engine.session.intraOpNumThreads
+    ) {
+      return this.#compareWithFloat(scored);
+    }
+    const session = await this.#openCandidate(candidate, nthreads);
+    try {
+      return await this.#compareWithFloat(session);
+    } finally {
+      await session.release();
+    }
+  }
+
+  /** While others hold still, the choice of the float model's fastest form included. */
+  async #compareWithFloat(candidate: InferenceSession): Promise<LatencyRatio> {
     const { workload, gate } = this.options;
-    const { benchmark } = workload.configuration.optimizer.params;
+    const { engine, optimizer } = workload.configuration;
+    const { nthreads, duration_seconds } = optimizer.params.benchmark;
     const feeds = toFeeds(await this.#firstBatch());
-    this.#fastestFloat ??= openFastestSession(
-      workload.modelPath,
-      workload.configuration.engine.session.intraOpNumThreads,
-      feeds,
-    );
-    const float = await this.#fastestFloat;
-    const measure = () => measureLatencyRatio(float, candidate, feeds, benchmark.duration_seconds);
+    const measure = async (): Promise<LatencyRatio> => {
+      this.#fastestFloat ??= openFastestSession(
+        workload.modelPath,
+        nthreads ?? engine.session.intraOpNumThreads,
+        feeds,
+      );
+      return measureLatencyRatio(await this.#fastestFloat, candidate, feeds, duration_seconds);
+    };
     return gate === undefined ? measure() : gate.exclusively(measure);
   }
 

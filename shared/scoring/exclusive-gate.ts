@@ -1,16 +1,36 @@
-const EXCLUSIVE = 0;
-const ACTIVE = 1;
-const WORDS = 2;
+/** Nobody, or the slot of the thread that measures, plus one. */
+const HOLDER = 0;
+/** Then a word for each thread: how often it is inside. */
+const FIRST_SLOT = 1;
 
 /**
  * Lets one worker thread measure latency while the others hold still: scoring enters and leaves batch by batch, and
- * `exclusively` waits until nobody is inside and keeps everybody out. Threads share it as the buffer behind it.
+ * `exclusively` waits until nobody is inside and keeps everybody out. Threads share the buffer behind it, each with a
+ * slot of its own, so that one that dies inside can be taken out.
  */
 export class ExclusiveGate {
   readonly #words: Int32Array;
 
-  constructor(readonly buffer = new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT)) {
+  /** @param slot of the thread that this gate is used on; no other thread uses it */
+  constructor(
+    buffer: SharedArrayBuffer,
+    private readonly slot: number,
+  ) {
     this.#words = new Int32Array(buffer);
+  }
+
+  /** What threads share: they have slots 0 to `slots` - 1. */
+  static buffer(slots: number): SharedArrayBuffer {
+    return new SharedArrayBuffer((FIRST_SLOT + slots) * Int32Array.BYTES_PER_ELEMENT);
+  }
+
+  /** Takes a thread out that has died, wherever it stood; called on another thread. */
+  static abandon(buffer: SharedArrayBuffer, slot: number): void {
+    const words = new Int32Array(buffer);
+    Atomics.store(words, FIRST_SLOT + slot, 0);
+    Atomics.notify(words, FIRST_SLOT + slot);
+    Atomics.compareExchange(words, HOLDER, slot + 1, 0);
+    Atomics.notify(words, HOLDER);
   }
 
   /** Runs one piece of work that others may work beside. Blocks the thread while somebody measures. */
@@ -19,36 +39,49 @@ export class ExclusiveGate {
     try {
       return await work();
     } finally {
-      Atomics.sub(this.#words, ACTIVE, 1);
-      Atomics.notify(this.#words, ACTIVE);
+      this.#leave();
     }
   }
 
   /** Runs work that nobody may work beside. */
   async exclusively<T>(work: () => Promise<T>): Promise<T> {
-    while (Atomics.compareExchange(this.#words, EXCLUSIVE, 0, 1) !== 0) {
-      Atomics.wait(this.#words, EXCLUSIVE, 1);
+    for (;;) {
+      const holder = Atomics.compareExchange(this.#words, HOLDER, 0, this.slot + 1);
+      if (holder === 0) break;
+      Atomics.wait(this.#words, HOLDER, holder);
     }
     try {
-      for (let active = Atomics.load(this.#words, ACTIVE); active > 0; ) {
-        Atomics.wait(this.#words, ACTIVE, active);
-        active = Atomics.load(this.#words, ACTIVE);
-      }
+      for (let word = FIRST_SLOT; word < this.#words.length; word++) this.#waitUntilLeft(word);
       return await work();
     } finally {
-      Atomics.store(this.#words, EXCLUSIVE, 0);
-      Atomics.notify(this.#words, EXCLUSIVE);
+      Atomics.store(this.#words, HOLDER, 0);
+      Atomics.notify(this.#words, HOLDER);
+    }
+  }
+
+  #waitUntilLeft(word: number): void {
+    for (let inside = Atomics.load(this.#words, word); inside > 0; ) {
+      Atomics.wait(this.#words, word, inside);
+      inside = Atomics.load(this.#words, word);
     }
   }
 
   #enter(): void {
     for (;;) {
-      Atomics.wait(this.#words, EXCLUSIVE, 1);
-      Atomics.add(this.#words, ACTIVE, 1);
+      const holder = Atomics.load(this.#words, HOLDER);
+      if (holder !== 0) {
+        Atomics.wait(this.#words, HOLDER, holder);
+        continue;
+      }
+      Atomics.add(this.#words, FIRST_SLOT + this.slot, 1);
       // Whoever closed the gate in between counts on everybody inside having been seen.
-      if (Atomics.load(this.#words, EXCLUSIVE) === 0) return;
-      Atomics.sub(this.#words, ACTIVE, 1);
-      Atomics.notify(this.#words, ACTIVE);
+      if (Atomics.load(this.#words, HOLDER) === 0) return;
+      this.#leave();
     }
+  }
+
+  #leave(): void {
+    Atomics.sub(this.#words, FIRST_SLOT + this.slot, 1);
+    Atomics.notify(this.#words, FIRST_SLOT + this.slot);
   }
 }

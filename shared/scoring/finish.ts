@@ -68,6 +68,8 @@ export async function finishRun(
   store: ObjectStore,
   properties: Readonly<Record<string, string>>,
 ): Promise<Finished> {
+  // Interrupted before the base had been scored: there may be no statistics yet, and there is nothing to write.
+  if (job.candidates.length === 0) return { state: "complete", best: null, validation: [], objects: [] };
   const keys = finishKeys(job.runId);
   const objects: Finished["objects"] = [];
   const put = async (key: string, body: Uint8Array): Promise<void> => {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -50,14 +50,8 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
   refuseQuantized(model, path);
   refuseHalfPrecision(model, path);
   const hash = createHash("sha256").update(bytes);
-  const external = await loadExternalData(model, dirname(path));
-  let size = bytes.byteLength;
-  if (external) {
-    for (const { rawData } of model.graph.initializer) {
-      hash.update(rawData);
-      size += rawData.byteLength;
-    }
-  }
+  const externalContents = await loadExternalData(model, dirname(path));
+  for (const content of externalContents) hash.update(content);
   liftOpset(model, PER_CHANNEL_OPSET, path);
   makeInitializersConstant(model);
   const prepared = await foldConstants(model, path);
@@ -70,27 +64,26 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
     ...(await inferTypes(prepared)),
     sha256: hash.digest("hex"),
     rewritings: [],
-    bytes: size,
-    external,
+    bytes: externalContents.reduce((sum, { byteLength }) => sum + byteLength, bytes.byteLength),
+    external: externalContents.length > 0,
   };
 }
 
+/** @throws {ModelError} when there is no such file, or none that one protobuf message can be */
 export async function readModelFile(path: string): Promise<Uint8Array> {
-  try {
-    const bytes = await readFile(path);
-    if (bytes.byteLength > MAX_FILE_BYTES) {
-      throw new ModelError(`${path} has ${bytes.byteLength} bytes; move its tensors into external data.`);
-    }
-    return bytes;
-  } catch (cause) {
-    if (cause instanceof ModelError) throw cause;
+  const unreadable = (cause: NodeJS.ErrnoException): never => {
+    throw new ModelError(`The model ${path} cannot be read (${cause.code}); check the path.`, { cause });
+  };
+  const found = await stat(path).catch(unreadable);
+  // Opening a pipe would wait for whoever writes into it.
+  if (!found.isFile())
+    throw new ModelError(`The model ${path} is not a file; give the path of an .onnx file.`);
+  if (found.size > MAX_FILE_BYTES) {
     throw new ModelError(
-      `The model ${path} cannot be read (${(cause as NodeJS.ErrnoException).code}); check the path.`,
-      {
-        cause,
-      },
+      `The model ${path} has ${found.size} bytes, more than the ${MAX_FILE_BYTES} of a protobuf message; move its tensors into external data.`,
     );
   }
+  return readFile(path).catch(unreadable);
 }
 
 /** Folds constants and batch norms by ONNX Runtime's own basic optimizations, which keep to standard operators. */

@@ -13,14 +13,15 @@ interface Waiting {
 
 /** Evaluators in worker threads, because ONNX Runtime blocks the thread that it runs on. */
 export class ThreadPool {
-  readonly #gate = new ExclusiveGate();
+  readonly #gate: SharedArrayBuffer;
   readonly #threads: Thread[];
 
   constructor(
     private readonly settings: PoolSettings,
     readonly slots: number,
   ) {
-    this.#threads = Array.from({ length: slots }, (_, i) => this.#start(`worker-${i + 1}`));
+    this.#gate = ExclusiveGate.buffer(slots);
+    this.#threads = Array.from({ length: slots }, (_, slot) => this.#start(slot));
   }
 
   /**
@@ -34,7 +35,10 @@ export class ThreadPool {
     try {
       return await thread.run(job, signal);
     } finally {
-      if (thread.dead) this.#threads[slot] = this.#start(thread.name);
+      if (thread.dead) {
+        ExclusiveGate.abandon(this.#gate, slot);
+        this.#threads[slot] = this.#start(slot);
+      }
     }
   }
 
@@ -42,8 +46,8 @@ export class ThreadPool {
     await Promise.all(this.#threads.map((thread) => thread.close()));
   }
 
-  #start(name: string): Thread {
-    return new Thread({ ...this.settings, name, gate: this.#gate.buffer });
+  #start(slot: number): Thread {
+    return new Thread({ ...this.settings, name: `worker-${slot + 1}`, gate: { buffer: this.#gate, slot } });
   }
 }
 

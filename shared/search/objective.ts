@@ -2,9 +2,8 @@ import { type PotLossParameters, potLoss, scalePotLoss } from "./pot-loss.js";
 
 /** What a trial measured, next to what it is compared with. */
 export interface ObjectiveMeasurement {
-  readonly metric: number;
-  readonly floatMetric: number;
-  readonly direction: "higher-is-better" | "lower-is-better";
+  /** Accuracy lost against float as a share (0.01 is one percent), as the metric defines it; negative where it gained. */
+  readonly accuracyDrop: number;
   /** Float latency over the trial's, and half the width of its interval. */
   readonly latencyRatio: number;
   readonly latencyRatioNoise?: number;
@@ -43,15 +42,6 @@ export interface JudgedMeasurement {
 }
 
 /**
- * Relative loss of accuracy as a share, positive where the trial is worse. Against a float metric of 0 no ratio
- * exists, and the difference itself stands in.
- */
-function accuracyDrop({ metric, floatMetric, direction }: ObjectiveMeasurement): number {
-  const drop = direction === "higher-is-better" ? floatMetric - metric : metric - floatMetric;
-  return floatMetric === 0 ? drop : drop / Math.abs(floatMetric);
-}
-
-/**
  * @param base the base configuration's measurement, which POT's loss is scaled by; the trial's own where the base
  *   could not be scored
  */
@@ -60,7 +50,7 @@ export function judgeMeasurement(
   measurement: ObjectiveMeasurement,
   base: ObjectiveMeasurement = measurement,
 ): JudgedMeasurement {
-  const drop = accuracyDrop(measurement);
+  const drop = measurement.accuracyDrop;
   const accuracyLoss = 100 * drop;
   switch (objective.kind) {
     case "constrained": {
@@ -75,7 +65,7 @@ export function judgeMeasurement(
     case "loss": {
       const { latencyRatio, quantizedRatio } = measurement;
       const scaling = scalePotLoss(
-        { accuracyDrop: accuracyDrop(base), latencyRatio: base.latencyRatio },
+        { accuracyDrop: base.accuracyDrop, latencyRatio: base.latencyRatio },
         objective.parameters,
       );
       const loss = potLoss(

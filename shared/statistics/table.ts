@@ -34,6 +34,7 @@ export interface StatisticsColumn {
  */
 export class StatisticsTable {
   readonly #columns = new Map<string, Float32Array>();
+  readonly #estimates = new Map<string, number>();
 
   /** @param rows one array a sample: the values of all columns, side by side */
   constructor(
@@ -74,18 +75,33 @@ export class StatisticsTable {
     });
   }
 
-  /** One end of a tensor's range: a statistic aggregated over the samples. */
+  /** One end of a tensor's range: a statistic aggregated over the samples; trials ask for the same ones again. */
   estimate(
     tensor: string,
     side: "min" | "max",
-    { type, aggregator, outlierProb = 0 }: SideEstimator,
+    { type, aggregator = "mean", outlierProb = 0 }: SideEstimator,
   ): number {
+    const key = `${side} ${type} ${aggregator} ${outlierProb} ${tensor}`;
+    let estimate = this.#estimates.get(key);
+    if (estimate === undefined) {
+      estimate = aggregate(aggregator, this.#values(tensor, side, type, outlierProb));
+      this.#estimates.set(key, estimate);
+    }
+    return estimate;
+  }
+
+  /** The values of an estimator's statistic, one a sample. */
+  #values(
+    tensor: string,
+    side: "min" | "max",
+    type: SideEstimator["type"],
+    outlierProb: number,
+  ): Float32Array {
     const [first, second] = statisticsOf(type, side, outlierProb).map((s) =>
       this.column(tensor, statisticName(s)),
     );
-    const values =
-      second === undefined ? first! : first!.map((low, i) => Math.max(Math.abs(low), Math.abs(second[i]!)));
-    return aggregate(aggregator ?? "mean", values);
+    if (second === undefined) return first!;
+    return first!.map((low, i) => Math.max(Math.abs(low), Math.abs(second[i]!)));
   }
 
   encode(): Uint8Array {

@@ -179,7 +179,7 @@ export const BAD_INPUTS: readonly BadInput[] = [
     title: "a folder for a model",
     at: "model.model",
     value: ".",
-    says: "The model . cannot be read (EISDIR); check the path.",
+    says: "The model . is not a file; give the path of an .onnx file.",
   },
   {
     title: "an empty model",

@@ -5,6 +5,7 @@ import type { GraphProto, NodeProto } from "onnx-buf";
 import { nestedGraphs } from "../../shared/onnx/attributes.js";
 import type { Model } from "../../shared/onnx/codec.js";
 import { liftOpset } from "../../shared/onnx/opset.js";
+import { layOutQuantizers } from "../../shared/quantization/groups.js";
 import { WEIGHTED_TYPES } from "../../shared/quantization/quantizable-ops.js";
 import { switchName } from "../../shared/quantization/space.js";
 import { findIntegerKernels } from "../../shared/scoring/integer-kernels.js";
@@ -13,7 +14,9 @@ import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import type { Configuration } from "../../shared/search/space.js";
 import { betweenConvolutions } from "../fixtures/models/between-convolutions.js";
 import { convolutions } from "../fixtures/models/convolutions.js";
+import { buildModel } from "../fixtures/models/model-builder.js";
 import type { ModelFixture } from "../fixtures/models/model-fixture.js";
+import { nestedStructures } from "../fixtures/models/nested-structures.js";
 import { oldOperatorSets } from "../fixtures/models/old-operator-sets.js";
 import { products } from "../fixtures/models/products.js";
 import { structures } from "../fixtures/models/structures.js";
@@ -44,7 +47,13 @@ const ABSORBED: ReadonlySet<string> = new Set([
   ...["Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "ReduceMean", "HardSwish", "Upsample", "Scatter"],
 ]);
 
-for (const [kind, fixtures] of Object.entries({ convolutions, products, betweenConvolutions, structures })) {
+for (const [kind, fixtures] of Object.entries({
+  convolutions,
+  products,
+  betweenConvolutions,
+  structures,
+  nestedStructures,
+})) {
   describe(`models: ${kind}`, () => {
     for (const fixture of fixtures) test(fixture.name, () => examine(fixture));
   });
@@ -52,6 +61,35 @@ for (const [kind, fixtures] of Object.entries({ convolutions, products, betweenC
 
 describe("models: older operator sets, lifted", () => {
   for (const fixture of oldOperatorSets) test(fixture.name, () => examine(fixture));
+});
+
+test("a float reader of a tensor that is moved about for a quantized one reads it unrounded", async () => {
+  const ready = await readyFixture({
+    name: "moved",
+    build: () =>
+      buildModel((graph) => {
+        const x = graph.input("x", ["N", 64]);
+        const image = graph.node("Reshape", [x, graph.ints("shape", [0, 1, 8, 8])]);
+        graph.output(graph.node("Tanh", [image], {}, { outputs: ["float"] }));
+        graph.output(graph.conv(image, [4, 1, 3, 3]));
+        graph.output(graph.node("Transpose", [image], { perm: [0, 1, 3, 2] }, { outputs: ["turned"] }));
+      }),
+  });
+  const { model } = ready.quantizer.quantize(ready.subject.space.base);
+  const expected = await runModel(ready.float, "disabled", ready.batch);
+  const outputs = await runModel(model, "disabled", ready.batch);
+  for (const name of ["float", "turned"]) assert.deepEqual(outputs.get(name), expected.get(name));
+});
+
+test("a product is ignored by the name it had before an Add was taken into it", async () => {
+  const fused = products.find(({ name }) => name.startsWith("MatMul and Add"))!;
+  const { subject } = await readyFixture(fused);
+  const { ops, unquantizable } = layOutQuantizers({ ...subject.view, ignored: { scope: ["fc1"] } });
+  assert.deepEqual(
+    [...ops.values()].map(({ name, node }) => [name, node.opType]),
+    [["fc2", "Gemm"]],
+  );
+  assert.deepEqual(reasons(unquantizable), { fc1: "the configuration's `ignored` names it" });
 });
 
 async function examine(fixture: ModelFixture): Promise<void> {
@@ -125,18 +163,13 @@ async function assertConsistent(
 
 /** The scales and zero points of the activations that each quantizer covers. */
 function scalesOfQuantizers({ subject }: ReadyFixture, { graph }: Model): Map<string, Set<string>> {
-  const { ops, quantizerOf } = subject.layout;
-  const owners = new Map(quantizerOf);
-  for (const { key, output, saturating } of ops.values()) {
-    const quantizer = quantizerOf.get(output);
-    if (saturating !== undefined && quantizer !== undefined) owners.set(key, quantizer);
-  }
+  const { quantizerOf } = subject.layout;
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor.rawData]));
   const scales = new Map<string, Set<string>>();
   for (const { opType, name, input } of graph.node) {
     if (opType !== "QuantizeLinear") continue;
     const prefix = name.replace(/\/QuantizeLinear$/, "");
-    const quantizer = owners.get(prefix) ?? owners.get(prefix.replace(/\/\d+$/, ""));
+    const quantizer = quantizerOf.get(prefix) ?? quantizerOf.get(prefix.replace(/\/\d+$/, ""));
     assert.ok(quantizer !== undefined, `${name} belongs to a quantizer`);
     const affine = input
       .slice(1)
@@ -149,8 +182,9 @@ function scalesOfQuantizers({ subject }: ReadyFixture, { graph }: Model): Map<st
 
 function assertNamesKept(float: Model, quantized: Model): void {
   const kept = new Set(quantized.graph.node.map(({ name }) => name));
-  for (const { name, opType } of float.graph.node) {
-    if (name === "" || (ABSORBED.has(opType) && !WEIGHTED_TYPES.has(opType))) continue;
+  for (const { name, opType, domain } of float.graph.node) {
+    // The model's own functions are replaced by what they stand for.
+    if (name === "" || domain !== "" || (ABSORBED.has(opType) && !WEIGHTED_TYPES.has(opType))) continue;
     assert.ok(kept.has(name), `node ${name} is kept`);
   }
 }

@@ -75,7 +75,7 @@ describe("A run that is killed again and again", async () => {
 describe("A run that is interrupted by Ctrl-C", async () => {
   const out = join(folder, "interrupted");
   const command = startCommand(tune("interrupted"), folder);
-  await untilFinished(command, out, 5);
+  await untilFinished(command, out, 3);
   command.process.kill("SIGINT");
   const interrupted = await command.outcome;
 
@@ -116,10 +116,12 @@ describe("A run that is interrupted before anything is scored", async () => {
 });
 
 describe("An unfinished run", async () => {
-  const command = startCommand(tune("held"), folder);
+  // Long enough for two more processes to start beside it.
+  const held = tune("held", "--max-trials", "10000");
+  const command = startCommand(held, folder);
   await untilFinished(command, join(folder, "held"), 2);
-  const beside = await runCommand(tune("held"), folder);
-  const resumed = await runCommand(tune("held", "--resume"), folder);
+  const beside = await runCommand(held, folder);
+  const resumed = await runCommand([...held, "--resume"], folder);
   command.process.kill("SIGKILL");
   await command.outcome;
 

@@ -6,6 +6,7 @@ import { decodeModel, encodeModel, opsetVersion } from "../../shared/onnx/codec.
 import { betweenConvolutions } from "../fixtures/models/between-convolutions.js";
 import { convolutions } from "../fixtures/models/convolutions.js";
 import { buildModel, makeModel } from "../fixtures/models/model-builder.js";
+import { nestedStructures } from "../fixtures/models/nested-structures.js";
 import { products } from "../fixtures/models/products.js";
 import { structures } from "../fixtures/models/structures.js";
 
@@ -25,7 +26,13 @@ function refusal(message: string | RegExp) {
 
 describe("codec", () => {
   test("an unedited model encodes to the same bytes", () => {
-    for (const { build } of [...convolutions, ...products, ...betweenConvolutions, ...structures]) {
+    for (const { build } of [
+      ...convolutions,
+      ...products,
+      ...betweenConvolutions,
+      ...structures,
+      ...nestedStructures,
+    ]) {
       const bytes = encodeModel(build());
       assert.deepEqual(encodeModel(decodeModel(bytes, "m.onnx")), bytes);
     }

@@ -67,7 +67,11 @@ describe("external data", () => {
       const offset = Number(tensor.externalData.find(({ key }) => key === "offset")!.value);
       assert.equal(offset % 64, 0);
     }
-    assert.equal(await loadExternalData(written, folder), true);
+    const contents = await loadExternalData(written, folder);
+    assert.deepEqual(
+      contents.map(({ byteLength }) => byteLength),
+      [1027, 1200],
+    );
     const [odd, w] = written.graph.initializer;
     assert.deepEqual(new Int8Array(odd!.rawData), new Int8Array(1027).fill(3));
     assert.deepEqual(floatValues(w!), floatValues(model().graph.initializer[0]!));
@@ -84,7 +88,7 @@ describe("external data", () => {
   });
 
   test("a model without any needs no file", async () => {
-    assert.equal(await loadExternalData(model(), join(root, "nowhere")), false);
+    assert.deepEqual(await loadExternalData(model(), join(root, "nowhere")), []);
   });
 
   test("are read from a folder within, from an offset, and with the length left out", async () => {
@@ -93,7 +97,7 @@ describe("external data", () => {
     const content = Float32Array.from({ length: 310 }, (_, i) => i - 10);
     await writeFile(join(folder, "data", "w"), new Uint8Array(content.buffer));
     const loaded = pointing({ location: "data/w", offset: "40" });
-    assert.equal(await loadExternalData(loaded, folder), true);
+    assert.ok((await loadExternalData(loaded, folder)).length > 0);
     assert.deepEqual(floatValues(loaded.graph.initializer[0]!), content.subarray(10));
   });
 
@@ -112,7 +116,7 @@ describe("external data", () => {
         else_branch: { graph: new GraphBuilder("other").graph },
       });
     });
-    assert.equal(await loadExternalData(outer, folder), true);
+    assert.ok((await loadExternalData(outer, folder)).length > 0);
     assert.equal(floatValues(outer.graph.node[0]!.attribute[0]!.t!).length, 300);
     assert.equal(floatValues(body.graph.initializer[0]!).length, 300);
   });
@@ -131,7 +135,7 @@ describe("external data", () => {
 
   test("a file whose name begins with dots is inside", async () => {
     const folder = await folderWith("..w", new Uint8Array(1200));
-    assert.equal(await loadExternalData(pointing({ location: "..w" }), folder), true);
+    assert.ok((await loadExternalData(pointing({ location: "..w" }), folder)).length > 0);
   });
 
   test("that are missing, a folder or a pipe are refused", async () => {

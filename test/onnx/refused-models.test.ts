@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -13,6 +13,8 @@ import { buildModel, GraphBuilder as Graph, type GraphBuilder } from "../fixture
 
 const root = await mkdtemp(join(tmpdir(), "quantfleet-refused-"));
 after(() => rm(root, { recursive: true, force: true }));
+const elsewhere = await mkdtemp(join(tmpdir(), "quantfleet-refused-"));
+after(() => rm(elsewhere, { recursive: true, force: true }));
 const path = join(root, "model.onnx");
 
 async function messageOf(content: Model | Uint8Array): Promise<string> {
@@ -40,16 +42,32 @@ const quantizeNode = (graph: GraphBuilder, input: string): string => {
 };
 
 describe("models that cannot be quantized are refused", () => {
-  test("a file that is not there, or a folder", async () => {
-    for (const [name, code] of [
-      ["missing.onnx", "ENOENT"],
-      [".", "EISDIR"],
-    ] as const) {
-      await assert.rejects(
-        prepareModelFile(join(root, name)),
-        new ModelError(`The model ${join(root, name)} cannot be read (${code}); check the path.`),
-      );
-    }
+  test("a file that is not there", async () => {
+    const missing = join(root, "missing.onnx");
+    await assert.rejects(
+      prepareModelFile(missing),
+      new ModelError(`The model ${missing} cannot be read (ENOENT); check the path.`),
+    );
+  });
+
+  test("a folder", async () => {
+    await assert.rejects(
+      prepareModelFile(root),
+      new ModelError(`The model ${root} is not a file; give the path of an .onnx file.`),
+    );
+  });
+
+  test("a file that is larger than any protobuf message", async () => {
+    const large = join(elsewhere, "large.onnx");
+    const file = await open(large, "w");
+    await file.truncate(2 ** 31);
+    await file.close();
+    await assert.rejects(
+      prepareModelFile(large),
+      new ModelError(
+        `The model ${large} has 2147483648 bytes, more than the 2147483647 of a protobuf message; move its tensors into external data.`,
+      ),
+    );
   });
 
   test("a model that is quantized already", async () => {

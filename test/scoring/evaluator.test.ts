@@ -7,6 +7,7 @@ import { requireSupported } from "../../shared/run/configuration/supported.js";
 import { MESSAGE_VERSION, type Race, type TrialJob } from "../../shared/run/messages.js";
 import { unpackRows } from "../../shared/run/rows.js";
 import { Evaluator } from "../../shared/scoring/evaluator.js";
+import { ExclusiveGate } from "../../shared/scoring/exclusive-gate.js";
 import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
 import type { Configuration } from "../../shared/search/space.js";
 import { readStatistics } from "../../shared/statistics/shard-store.js";
@@ -134,6 +135,20 @@ describe("Trials", async () => {
       parts.push(...part.values);
     }
     assert.deepEqual(Float32Array.from(parts), whole.values);
+  });
+
+  test("are timed against the float model, in turn, with the threads that the benchmark asks for", async () => {
+    const asked = await demoConfiguration(SIZE, { benchmark: { duration_seconds: 0.05, nthreads: 2 } });
+    const timing = new Evaluator({
+      workload: await workloadOf(asked),
+      store,
+      statistics: { store, shards: 2 },
+      gate: new ExclusiveGate(ExclusiveGate.buffer(1), 0),
+    });
+    evaluators.push(timing);
+    const { latency, state } = await timing.scoreTrial({ ...job(subject.space.base), measureLatency: true });
+    assert.equal(state, "complete");
+    assert.ok(latency !== undefined && latency.ratio > 0 && Number.isFinite(latency.noise));
   });
 
   test("of the float model take 4 bytes where 8-bit codes take 1, and quantize nothing", async () => {

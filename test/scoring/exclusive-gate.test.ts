@@ -3,29 +3,47 @@ import { once } from "node:events";
 import { describe, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { ExclusiveGate } from "../../shared/scoring/exclusive-gate.js";
-import { BOARD, type GateThread } from "./gate-thread.js";
+import { BOARD, DEAD, type GateThread } from "./gate-thread.js";
 
 const THREADS = 4;
 const ROUNDS = 700;
 
+function newBoard(): SharedArrayBuffer {
+  return new SharedArrayBuffer(BOARD.words * Int32Array.BYTES_PER_ELEMENT);
+}
+
+async function runThread(workerData: GateThread): Promise<number> {
+  const thread = new Worker(new URL("./gate-thread.js", import.meta.url), { workerData });
+  const [code] = await once(thread, "exit");
+  return code as number;
+}
+
 describe("The gate between worker threads", () => {
   test("has nobody else inside while one measures, and lets all through in the end", async () => {
-    const board = new SharedArrayBuffer(BOARD.words * Int32Array.BYTES_PER_ELEMENT);
-    const workerData: GateThread = { gate: new ExclusiveGate().buffer, board, rounds: ROUNDS };
-    const threads = Array.from(
-      { length: THREADS },
-      () => new Worker(new URL("./gate-thread.js", import.meta.url), { workerData }),
+    const [gate, board] = [ExclusiveGate.buffer(THREADS), newBoard()];
+    const threads = Array.from({ length: THREADS }, (_, slot) =>
+      runThread({ gate, slot, board, rounds: ROUNDS }),
     );
-    const codes = await Promise.all(threads.map(async (thread) => (await once(thread, "exit"))[0]));
+    assert.deepEqual(await Promise.all(threads), [0, 0, 0, 0]);
     const words = new Int32Array(board);
-    assert.deepEqual(codes, [0, 0, 0, 0]);
     assert.equal(words[BOARD.violations], 0);
     assert.equal(words[BOARD.measured], THREADS * (ROUNDS / 7));
     assert.equal(words[BOARD.scored], THREADS * (ROUNDS - ROUNDS / 7));
   });
 
+  for (const dies of ["shared", "exclusive"] as const) {
+    test(`goes on without a thread that died inside (${dies})`, async () => {
+      const [gate, board] = [ExclusiveGate.buffer(2), newBoard()];
+      assert.equal(await runThread({ gate, slot: 0, board, rounds: 0, dies }), DEAD);
+      const other = runThread({ gate, slot: 1, board, rounds: 14 });
+      ExclusiveGate.abandon(gate, 0);
+      assert.equal(await other, 0);
+      assert.equal(new Int32Array(board)[BOARD.measured], 2);
+    });
+  }
+
   test("is left by work that fails", async () => {
-    const gate = new ExclusiveGate();
+    const gate = new ExclusiveGate(ExclusiveGate.buffer(1), 0);
     const failing = async (): Promise<never> => {
       throw new Error("no");
     };

@@ -4,12 +4,18 @@ import { ExclusiveGate } from "../../shared/scoring/exclusive-gate.js";
 /** What the threads of exclusive-gate.test.ts are started with. */
 export interface GateThread {
   readonly gate: SharedArrayBuffer;
+  readonly slot: number;
+  /** Ends the thread while it is inside. */
+  readonly dies?: "shared" | "exclusive";
   readonly board: SharedArrayBuffer;
   readonly rounds: number;
 }
 
 /** Words of the board on which threads count who is inside. */
 export const BOARD = { shared: 0, exclusive: 1, violations: 2, measured: 3, scored: 4, words: 5 } as const;
+
+/** The exit code of a thread that was asked to die. */
+export const DEAD = 9;
 
 /** Every how many rounds a thread measures instead of scoring. */
 const MEASURE_EVERY = 7;
@@ -18,8 +24,11 @@ function spin(turns: number): void {
   for (let i = 0; i < turns; i++) Math.sqrt(i);
 }
 
-async function play({ gate, board, rounds }: GateThread): Promise<void> {
-  const exclusiveGate = new ExclusiveGate(gate);
+async function play({ gate, slot, dies, board, rounds }: GateThread): Promise<void> {
+  const exclusiveGate = new ExclusiveGate(gate, slot);
+  const die = async (): Promise<never> => process.exit(DEAD);
+  if (dies === "shared") await exclusiveGate.shared(die);
+  if (dies === "exclusive") await exclusiveGate.exclusively(die);
   const words = new Int32Array(board);
   const seeNobody = (word: number): void => {
     if (Atomics.load(words, word) > 0) Atomics.add(words, BOARD.violations, 1);

@@ -53,6 +53,7 @@ describe("Estimates, by test vector 17 of the reference", () => {
     const table = new StatisticsTable(VECTOR_17.columns, [Float32Array.of(-7, 3), Float32Array.of(-1, 5)]);
     assert.equal(table.estimate("x", "max", { type: "abs_max", aggregator: "mean" }), 6);
     assert.equal(table.estimate("x", "max", { type: "abs_max", aggregator: "min" }), 5);
+    assert.equal(table.estimate("x", "max", { type: "abs_max", aggregator: "mean" }), 6, "asked again");
   });
 });
 

@@ -25,7 +25,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 logging.disable(logging.WARNING)
 
 
-def load_rows(folder, source, count):
+TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
+
+
+def load_rows(folder, source, count, dtype):
     array = np.load(os.path.join(folder, source["data"]))
     first, last = source.get("rows", (0, len(array)))
     rows = array[first:last][:count]
@@ -33,8 +36,8 @@ def load_rows(folder, source, count):
         shape = (1, -1) + (1,) * (rows.ndim - 2)
         mean = np.array(source.get("mean", [0.0])).reshape(shape)
         std = np.array(source.get("std", [1.0])).reshape(shape)
-        rows = ((rows * source.get("scale", 1.0) - mean) / std).astype(np.float32)
-    return rows
+        rows = (rows * source.get("scale", 1.0) - mean) / std
+    return rows.astype(dtype)
 
 
 class Rows(CalibrationDataReader):
@@ -55,8 +58,10 @@ def main():
     folder = os.path.dirname(os.path.abspath(config_path))
     model = os.path.join(folder, config["model"]["model"])
     count = config["compression"]["algorithms"][0]["params"].get("stat_subset_size")
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    types = {port.name: TYPES[port.type] for port in session.get_inputs()}
     inputs = {
-        name: load_rows(folder, source, count)
+        name: load_rows(folder, source, count, types[name])
         for name, source in config["engine"]["calibration"]["inputs"].items()
     }
     with tempfile.TemporaryDirectory() as scratch:

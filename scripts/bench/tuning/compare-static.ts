@@ -13,11 +13,18 @@ import type { BenchModel } from "./models.js";
 
 const LATENCY_SECONDS = 3;
 
+/** On the evaluation samples, the validation samples, and both together. */
+interface Score {
+  readonly evaluation: number;
+  readonly validation: number;
+  readonly both: number;
+}
+
 export interface Comparison {
   readonly model: string;
-  readonly float: number;
-  readonly ours: number;
-  readonly theirs: number;
+  readonly float: Score;
+  readonly ours: Score;
+  readonly theirs: Score;
   /** Their latency over ours, measured in turn; above 1 ours is faster. */
   readonly speed: number;
   readonly speedNoise: number;
@@ -40,22 +47,33 @@ export async function compareWithStatic(
   const made = spawnSync(python, [peer, peerConfiguration, theirs], { encoding: "utf8" });
   if (made.status !== 0) return made.stderr.trim().split("\n").at(-1) ?? `${python} could not be started`;
   const ours = await quantize(source, { out: join(folder, name) });
-  const [floatScore, ourScore, theirScore] = [
-    await evaluate(join(directory, configuration.model.model), source),
-    await evaluate(ours.model, source),
-    await evaluate(theirs, source),
-  ];
   const { ratio, noise } = await compareLatency(model, theirs, ours.model);
   const { quantized, integer, unfused } = ours.integerKernels;
   return {
     model: name,
-    float: floatScore.metric.value,
-    ours: ourScore.metric.value,
-    theirs: theirScore.metric.value,
+    float: await scoreTwice(join(directory, configuration.model.model), model),
+    ours: await scoreTwice(ours.model, model),
+    theirs: await scoreTwice(theirs, model),
     speed: ratio,
     speedNoise: noise,
     integer: `${integer} of ${quantized}`,
     unfused: unfused.map(({ name: op, reason }) => `${op}: ${reason}`),
+  };
+}
+
+async function scoreTwice(path: string, { configuration, directory }: BenchModel): Promise<Score> {
+  const { engine } = configuration;
+  const evaluation = await evaluate(path, { configuration, directory });
+  const validation = await evaluate(path, {
+    configuration: { ...configuration, engine: { ...engine, evaluation: engine.validation } },
+    directory,
+  });
+  const [first, second] = [evaluation.metric, validation.metric];
+  const samples = first.samples + second.samples;
+  return {
+    evaluation: first.value,
+    validation: second.value,
+    both: (first.value * first.samples + second.value * second.samples) / samples,
   };
 }
 

@@ -1,0 +1,33 @@
+import { QuantfleetError } from "../../shared/errors.js";
+import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
+import { requireSupported } from "../../shared/run/configuration/supported.js";
+import { type Replay, replayAsks } from "../../shared/run/replay.js";
+import { tuningStudy } from "../../shared/run/tuning-study.js";
+import { loadWorkload } from "../../shared/scoring/workload.js";
+import { loadConfiguration } from "./configuration.js";
+import { readRuns } from "./earlier-runs.js";
+import { openStatistics } from "./statistics-folder.js";
+
+/**
+ * Repeats the asks of the latest run in an output folder, from its seed and what each ask had seen.
+ *
+ * @throws {QuantfleetError} when the folder holds no run
+ * @throws {ConfigurationError | ModelError | DataError} when its model or data are not where they were
+ */
+export async function replay(out: string): Promise<Replay & { readonly runId: string }> {
+  const run = (await readRuns(out)).at(-1);
+  if (run?.remembered === undefined) {
+    throw new QuantfleetError(
+      "NOTHING_TO_RESUME",
+      `${out} holds no run to replay; give the output folder of tune.`,
+    );
+  }
+  const { configuration, directory } = await loadConfiguration({
+    // Checked again by the schema that it was written by.
+    configuration: run.remembered.configuration as RunConfigurationInput,
+    directory: run.remembered.directory,
+  });
+  requireSupported(configuration, "tune");
+  const { metric } = await loadWorkload(configuration, directory, openStatistics);
+  return { runId: run.state.request.runId, ...replayAsks(tuningStudy(metric), run.state) };
+}

@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import { RunError } from "../../shared/errors.js";
+import { buildResult } from "../../shared/run/build-result.js";
+import { trialLines } from "../../shared/run/records.js";
+import type { RunResult } from "../../shared/run/result.js";
+import type { RunState } from "../../shared/run/state.js";
+import { BASE_TRIAL, FLOAT_TRIAL, findReferences, type Study } from "../../shared/run/study.js";
+import { finishKeys, finishSummarySchema } from "../../shared/scoring/finish.js";
+import { onnxruntimeVersion } from "../../shared/scoring/session.js";
+import type { Workload } from "../../shared/scoring/workload.js";
+import { FileObjectStore } from "../../shared/storage/file-store.js";
+import { configurationDocument } from "./configuration-document.js";
+import { OUTPUT_FILES, runFolder, writeWhole } from "./output-folder.js";
+
+export interface OutputContext {
+  readonly out: string;
+  readonly study: Study;
+  readonly workload: Workload;
+  readonly hash: string;
+  readonly workers: number;
+  readonly timers: { readonly askSeconds: number };
+}
+
+/** Writes what the run came to into the output folder, each file whole or not at all. */
+export async function writeOutputs(state: RunState, context: OutputContext): Promise<RunResult> {
+  const { out, study, workload, hash, workers, timers } = context;
+  const { runId } = state.request;
+  const store = await FileObjectStore.open(runFolder(out));
+  const lines = [...trialLines(study, state)];
+  await writeWhole(join(out, OUTPUT_FILES.trials), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  if (state.phase === "failed") throw new RunError(failure(state));
+  const keys = finishKeys(runId);
+  const stored = await store.get(keys.summary);
+  if (stored === undefined || findReferences(state) === undefined) throw new RunError(failure(state));
+  const summary = finishSummarySchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")));
+  const { prepared } = workload.subject;
+  const result = await buildResult({
+    state,
+    study,
+    metric: workload.metric,
+    store,
+    summary,
+    model: { sha256: prepared.sha256, bytes: prepared.bytes },
+    session: workload.configuration.engine.session,
+    onnxruntime: onnxruntimeVersion(),
+    configurationHash: hash,
+    askSeconds: timers.askSeconds,
+    workers,
+  });
+  const best = lines.find(({ number }) => number === result.best?.trial);
+  if (best?.choices != null) {
+    const { model_name: name } = workload.configuration.model;
+    const document = configurationDocument(runId, best.number, best.choices, name, workload.subject);
+    await writeWhole(join(out, OUTPUT_FILES.configuration), `${JSON.stringify(document, null, 2)}\n`);
+  }
+  for (const [key, file] of [
+    [keys.externalData, OUTPUT_FILES.externalData],
+    [keys.model, OUTPUT_FILES.model],
+  ] as const) {
+    const object = await store.get(key);
+    if (object !== undefined) await writeWhole(join(out, file), object.body);
+  }
+  await writeWhole(join(out, OUTPUT_FILES.result), `${JSON.stringify(result, null, 2)}\n`);
+  return result;
+}
+
+function failure(state: RunState): string {
+  if (state.failure !== undefined) return `The run failed: ${state.failure}.`;
+  const reason = (wanted: number): string | undefined => {
+    const trial = state.finished.find(({ number }) => number === wanted);
+    return trial?.state === "failed" ? trial.reason : undefined;
+  };
+  const [float, base] = [reason(FLOAT_TRIAL), reason(BASE_TRIAL)];
+  if (float !== undefined) return `The float model could not be scored: ${float}`;
+  if (base !== undefined) return `The base configuration could not be scored: ${base}`;
+  return "The run was stopped before the float model and the base configuration had been scored; --resume goes on with it.";
+}
