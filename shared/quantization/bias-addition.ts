@@ -33,17 +33,21 @@ export function shifted(tensor: TensorProto, shift: Float32Array, name: string):
   return makeTensor(name, DataType.FLOAT, dimensions(tensor), values);
 }
 
-/** An Add that makes `output` of `product` and a new constant. */
+/**
+ * Adds a constant to a product, as the subtraction of its negative: ONNX Runtime makes a MatMul and an Add behind it a
+ * Gemm, which with a float bias runs in float (measured, docs/quantization.md).
+ */
 export function addBehind(
   product: string,
   output: string,
   shift: Float32Array,
   names: NewNames,
 ): { nodes: NodeProto[]; initializers: TensorProto[] } {
-  const bias = names.name(`${output}/bias`);
-  const name = names.name(`${output}/Add`);
+  const constant = names.name(`${output}/negative_bias`);
+  const name = names.name(`${output}/Sub`);
+  const negative = shift.map((value) => -value);
   return {
-    nodes: [create(NodeProtoSchema, { opType: "Add", name, input: [product, bias], output: [output] })],
-    initializers: [makeTensor(bias, DataType.FLOAT, [shift.length], shift)],
+    nodes: [create(NodeProtoSchema, { opType: "Sub", name, input: [product, constant], output: [output] })],
+    initializers: [makeTensor(constant, DataType.FLOAT, [negative.length], negative)],
   };
 }

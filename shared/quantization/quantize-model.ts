@@ -122,7 +122,7 @@ class Rewriter {
     }
   }
 
-  /** A MatMul has no bias of its own: what is added to it goes into the Add behind it, or into a new one. */
+  /** A MatMul has no bias of its own: what is added to it goes into the Add behind it, or is added apart. */
   #withAddedShift(product: NodeProto, op: QuantizableOp | undefined): NodeProto[] {
     const shift = op?.node.opType === "MatMul" ? this.shifts.get(op.key) : undefined;
     if (op === undefined || shift === undefined) return [product];
