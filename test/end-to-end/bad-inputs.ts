@@ -83,12 +83,12 @@ export const BAD_INPUTS: readonly BadInput[] = [
   {
     title: "a file where the output folder should be",
     argv: ["tune", "broken.json", "--out", "x.npy"],
-    says: "x.npy is a file, but the results need a folder; give another by --out.",
+    says: "x.npy is a file, but a folder is needed; give another by --out.",
   },
   {
     title: "an output folder below a file",
     argv: ["quantize", "broken.json", "--out", "x.npy/out"],
-    says: "x.npy/out cannot be the output folder (ENOTDIR); give another by --out.",
+    says: "x.npy/out cannot be a folder (ENOTDIR); give another by --out.",
   },
   {
     title: "a misspelt key",
@@ -572,5 +572,45 @@ export const BAD_INPUTS: readonly BadInput[] = [
     at: "compression.algorithms[0].params",
     value: { tuning_scope: [] },
     says: 'compression.algorithms[0].params.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list "layer", "mode", "granularity" or "range_estimator".',
+  },
+  {
+    title: "a model that is not there",
+    argv: ["evaluate", "missing.onnx", "broken.json"],
+    says: "The model missing.onnx cannot be read (ENOENT); check the path.",
+  },
+  {
+    title: "a folder for a model",
+    argv: ["evaluate", ".", "broken.json"],
+    says: ". is not a file; give the path of an .onnx file.",
+  },
+  {
+    title: "text for a model",
+    argv: ["evaluate", "text.onnx", "broken.json"],
+    says: "text.onnx: ONNX Runtime cannot load the model: Protobuf parsing failed; give an ONNX model that it can.",
+  },
+  {
+    title: "a graph that goes round",
+    argv: ["evaluate", "cyclic.onnx", "broken.json"],
+    says: "cyclic.onnx: ONNX Runtime cannot load the model: the graph is not acyclic; give an ONNX model that it can.",
+  },
+  {
+    title: "no configuration",
+    argv: ["evaluate", "model.onnx"],
+    says: "missing required argument 'config'; see quantfleet --help.",
+  },
+  {
+    title: "a model that is not there",
+    argv: ["inspect", "missing.onnx"],
+    says: "The model missing.onnx cannot be read (ENOENT); check the path.",
+  },
+  {
+    title: "text for a model",
+    argv: ["inspect", "text.onnx"],
+    says: "text.onnx is not an ONNX model (its 29 bytes do not parse as protobuf); give the path of an .onnx file.",
+  },
+  {
+    title: "a device that is not there yet",
+    argv: ["inspect", "model.onnx", "--target-device", "GPU"],
+    says: '--target-device is "GPU", but must be one of ANY, CPU; see quantfleet --help.',
   },
 ];
