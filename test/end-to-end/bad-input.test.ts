@@ -3,8 +3,12 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { BAD_ARGUMENTS } from "./bad-arguments.js";
+import { BAD_CONFIGURATIONS } from "./bad-configurations.js";
+import type { BadInput } from "./bad-input.js";
 import { FILES } from "./bad-input-files.js";
-import { BAD_INPUTS, type BadInput } from "./bad-inputs.js";
+import { BAD_MODELS } from "./bad-models.js";
+import { BAD_SAMPLES } from "./bad-samples.js";
 import { CommandThread, runCommand } from "./command.js";
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-bad-"));
@@ -14,6 +18,8 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 for (const [name, content] of Object.entries(FILES)) await writeFile(join(folder, name), content);
+
+const BAD_INPUTS = [...BAD_ARGUMENTS, ...BAD_CONFIGURATIONS, ...BAD_MODELS, ...BAD_SAMPLES];
 
 /** A sound configuration, but for `value` at `at`. */
 function configuration(at?: string, value?: unknown): string {
