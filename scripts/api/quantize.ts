@@ -20,7 +20,7 @@ import { readStatistics, writeStatisticsShard } from "../../shared/statistics/sh
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 import { readConfigurationDocument } from "./configuration-document.js";
 import { OUTPUT_FILES, requireWritable, writeWhole } from "./output-folder.js";
-import { openStatistics } from "./statistics-folder.js";
+import { openStatistics, requireStatisticsFolder } from "./statistics-folder.js";
 
 export interface QuantizeOptions {
   readonly out?: string;
@@ -61,6 +61,7 @@ export async function quantize(
   requireSupported(configuration, "quantize");
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
+  await requireStatisticsFolder();
   const modelPath = resolvePath(directory, configuration.model.model);
   const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);

@@ -1,6 +1,12 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
+import { requireWritable } from "./output-folder.js";
+
+/** @throws {UsageError} when statistics cannot be kept */
+export function requireStatisticsFolder(): Promise<void> {
+  return requireWritable(statisticsFolder(), "set QUANTFLEET_CACHE to a folder that can be written to");
+}
 
 /**
  * Where statistics are kept by content, so that the next run with the same model and samples gathers none:

@@ -20,8 +20,9 @@ async function showBar(progress: AsyncIterable<Progress>): Promise<void> {
   let started = false;
   for await (const latest of progress) {
     const text = describe(latest);
-    if (!started) bar.start(latest.trialsAtMost, latest.trialsDone, { text });
-    else bar.update(latest.trialsDone, { text });
+    const { done, most } = counts(latest);
+    if (!started) bar.start(most, done, { text });
+    else bar.update(done, { text });
     started = true;
   }
   bar.stop();
@@ -35,8 +36,14 @@ async function printLines(progress: AsyncIterable<Progress>): Promise<void> {
     if (!due) continue;
     printedAt = latest.secondsElapsed;
     printed = latest.phase;
-    process.stderr.write(`${latest.trialsDone}/${latest.trialsAtMost} ${describe(latest)}\n`);
+    const { done, most } = counts(latest);
+    process.stderr.write(`${done}/${most} ${describe(latest)}\n`);
   }
+}
+
+/** Without the float model, which is what trials are compared with. */
+function counts({ trialsDone, trialsAtMost }: Progress): { readonly done: number; readonly most: number } {
+  return { done: Math.max(0, trialsDone - 1), most: trialsAtMost - 1 };
 }
 
 function describe({ phase, best, float, secondsLeft }: Progress): string {

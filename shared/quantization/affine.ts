@@ -19,6 +19,15 @@ export function unsignedAffine(range: Range, bits: number): Affine {
   return { scale, zeroPoint };
 }
 
+/**
+ * The signed codes -2^(bits-1) to 2^(bits-1) - 1 laid over a range: those of {@link unsignedAffine}, moved down by half
+ * their number.
+ */
+export function signedAffine(range: Range, bits: number): Affine {
+  const { scale, zeroPoint } = unsignedAffine(range, bits);
+  return { scale, zeroPoint: zeroPoint - 2 ** (bits - 1) };
+}
+
 /** The narrow signed codes -(2^(bits-1) - 1) to 2^(bits-1) - 1 laid over [-M, M]. */
 export function narrowSignedAffine(range: Range, bits: number): Affine {
   return { scale: Math.fround(range.high / (2 ** (bits - 1) - 1)), zeroPoint: 0 };

@@ -1,5 +1,5 @@
 import { quantileOfSorted } from "../statistics/quantile.js";
-import { type Affine, narrowSignedAffine, quantize, unsignedAffine } from "./affine.js";
+import { type Affine, narrowSignedAffine, quantize, signedAffine } from "./affine.js";
 import type { TensorPlan } from "./plan.js";
 import { asymmetricRange, type Range, symmetricWeightRanges, unifiedZeroPointRanges } from "./range.js";
 import type { SideEstimator } from "./range-estimator.js";
@@ -33,8 +33,9 @@ export function channelView(
 }
 
 /**
- * Quantizes a constant: narrow signed codes around zero in symmetric mode, unsigned codes with a zero point a
- * channel in asymmetric mode (reference sections 4.5 and 4.6).
+ * Quantizes a constant: narrow codes around zero in symmetric mode, codes with a zero point a channel in asymmetric
+ * mode (reference sections 4.5 and 4.6). Codes are signed in both, because ONNX Runtime's kernels for unsigned activations
+ * and signed weights are the faster ones (docs/quantization.md).
  *
  * @param unifiedZeroPoint all channels share one zero point
  * @param smallestScales scales may not be below these, one a channel: so that a bias, whose scale is the product of
@@ -49,13 +50,13 @@ export function quantizeWeights(
   const ranges = weightRanges(view, plan, unifiedZeroPoint);
   const symmetric = plan.mode === "symmetric";
   const channels = ranges.map((range, c) => {
-    const affine = symmetric ? narrowSignedAffine(range, plan.bits) : unsignedAffine(range, plan.bits);
+    const affine = symmetric ? narrowSignedAffine(range, plan.bits) : signedAffine(range, plan.bits);
     const smallest = smallestScales?.[c] ?? 0;
     return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
   });
-  const top = symmetric ? 2 ** (plan.bits - 1) - 1 : 2 ** plan.bits - 1;
-  const bottom = symmetric ? -top : 0;
-  const codes = symmetric ? new Int8Array(view.values.length) : new Uint8Array(view.values.length);
+  const top = 2 ** (plan.bits - 1) - 1;
+  const bottom = symmetric ? -top : -top - 1;
+  const codes = new Int8Array(view.values.length);
   forEachRun(view, (channel, start, end) => {
     const affine = channels[channel]!;
     for (let i = start; i < end; i++) codes[i] = quantize(view.values[i]!, affine, bottom, top);

@@ -139,9 +139,11 @@ function paretoFront(metric: Metric, trials: readonly MeasuredTrial[]): Measured
 
 function counts(state: RunState, measured: readonly MeasuredTrial[]): RunResult["trials"] {
   const searched = measured.filter(({ number }) => number > BASE_TRIAL);
-  const of = (s: string): number => state.finished.filter((trial) => trial.state === s).length;
+  // The float model is what trials are compared with, and none of them.
+  const of = (s: string): number =>
+    state.finished.filter((trial) => trial.number !== FLOAT_TRIAL && trial.state === s).length;
   return {
-    asked: state.asked,
+    asked: Math.max(0, state.asked - 1),
     complete: of("complete"),
     pruned: of("pruned"),
     failed: of("failed"),

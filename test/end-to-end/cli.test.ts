@@ -35,8 +35,8 @@ describe("quantfleet tune --json", async () => {
     assert.equal(code, 0, stderr);
     assert.equal(stdout, await read("out/result.json"));
     assert.match(stderr, /^Run \S+, \d+ parameters; records in /);
-    assert.match(stderr, /^\d+\/7 gathering statistics$/m);
-    assert.match(stderr, /^7\/7 done$/m);
+    assert.match(stderr, /^0\/\d+ gathering statistics$/m);
+    assert.match(stderr, /^(\d+)\/\1 done$/m);
   });
 
   test("leaves the files of the output folder, and no drafts", async () => {
@@ -56,7 +56,7 @@ describe("quantfleet tune --json", async () => {
     assert.match(result.isa, /^(x64|x64-vnni|arm64)$/);
     assert.match(result.model.sha256, /^[0-9a-f]{64}$/);
     assert.deepEqual(result.session, { graphOptimizationLevel: "all", intraOpNumThreads: 1 });
-    assert.equal(trials.asked, SIZE.trials + 1, "the trials asked for, and the float model");
+    assert.equal(trials.asked, SIZE.trials, "the float model is no trial of its own");
     assert.equal(trials.complete + trials.pruned + trials.failed, trials.asked);
     assert.ok(best !== null && base !== null);
     assert.equal(base.trial, 1);

@@ -87,7 +87,7 @@ describe("Against a reference that goes element by element", () => {
           const view = channelView(values, dims, axis);
           const { codes, channels } = quantizeWeights(view, asked, unified);
           const ranges = weightRanges(view, asked, unified);
-          const [bottom, top] = mode === "symmetric" ? [-127, 127] : [0, 255];
+          const [bottom, top] = mode === "symmetric" ? [-127, 127] : [-128, 127];
           values.forEach((value, i) => {
             const c = coordinate(i, dims, axis);
             const { scale, zeroPoint } = channels[c]!;

@@ -3,10 +3,12 @@ import { once } from "node:events";
 import { describe, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { ExclusiveGate } from "../../shared/scoring/exclusive-gate.js";
-import { BOARD, DEAD, type GateThread } from "./gate-thread.js";
+import { BOARD, DEAD, type GateThread, MEASURE_EVERY } from "./gate-thread.js";
 
 const THREADS = 4;
-const ROUNDS = 700;
+/** Only a thread that waits for ever takes so long. */
+const HANG_MILLISECONDS = 20_000;
+const ROUNDS = 30_000;
 
 function newBoard(): SharedArrayBuffer {
   return new SharedArrayBuffer(BOARD.words * Int32Array.BYTES_PER_ELEMENT);
@@ -27,15 +29,15 @@ describe("The gate between worker threads", () => {
     assert.deepEqual(await Promise.all(threads), [0, 0, 0, 0]);
     const words = new Int32Array(board);
     assert.equal(words[BOARD.violations], 0);
-    assert.equal(words[BOARD.measured], THREADS * (ROUNDS / 7));
-    assert.equal(words[BOARD.scored], THREADS * (ROUNDS - ROUNDS / 7));
+    assert.equal(words[BOARD.measured], THREADS * (ROUNDS / MEASURE_EVERY));
+    assert.equal(words[BOARD.scored], THREADS * (ROUNDS - ROUNDS / MEASURE_EVERY));
   });
 
   for (const dies of ["shared", "exclusive"] as const) {
-    test(`goes on without a thread that died inside (${dies})`, async () => {
+    test(`goes on without a thread that died inside (${dies})`, { timeout: HANG_MILLISECONDS }, async () => {
       const [gate, board] = [ExclusiveGate.buffer(2), newBoard()];
       assert.equal(await runThread({ gate, slot: 0, board, rounds: 0, dies }), DEAD);
-      const other = runThread({ gate, slot: 1, board, rounds: 14 });
+      const other = runThread({ gate, slot: 1, board, rounds: 2 * MEASURE_EVERY });
       ExclusiveGate.abandon(gate, 0);
       assert.equal(await other, 0);
       assert.equal(new Int32Array(board)[BOARD.measured], 2);

@@ -18,7 +18,7 @@ export const BOARD = { shared: 0, exclusive: 1, violations: 2, measured: 3, scor
 export const DEAD = 9;
 
 /** Every how many rounds a thread measures instead of scoring. */
-const MEASURE_EVERY = 7;
+export const MEASURE_EVERY = 3;
 
 function spin(turns: number): void {
   for (let i = 0; i < turns; i++) Math.sqrt(i);
@@ -39,7 +39,7 @@ async function play({ gate, slot, dies, board, rounds }: GateThread): Promise<vo
         seeNobody(BOARD.exclusive);
         Atomics.add(words, BOARD.exclusive, 1);
         seeNobody(BOARD.shared);
-        spin(300);
+        spin(100);
         // Others may take their turns on the event loop meanwhile; they must not come in.
         await Promise.resolve();
         seeNobody(BOARD.shared);
@@ -50,7 +50,7 @@ async function play({ gate, slot, dies, board, rounds }: GateThread): Promise<vo
       await exclusiveGate.shared(async () => {
         Atomics.add(words, BOARD.shared, 1);
         seeNobody(BOARD.exclusive);
-        spin(50);
+        spin(10);
         await Promise.resolve();
         seeNobody(BOARD.exclusive);
         Atomics.sub(words, BOARD.shared, 1);

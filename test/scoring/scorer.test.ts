@@ -3,6 +3,7 @@ import { after, describe, test } from "node:test";
 import { encodeModel } from "../../shared/onnx/codec.js";
 import type { Dataset } from "../../shared/scoring/data/dataset.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
+import type { Metric } from "../../shared/scoring/metrics/metric.js";
 import { Scorer, type ScorerOptions } from "../../shared/scoring/scorer.js";
 import { DEFAULT_SESSION, openSession, portsOf } from "../../shared/scoring/session.js";
 import { createRandomStream } from "../../shared/search/random.js";
@@ -67,6 +68,20 @@ function scorer(options: Partial<ScorerOptions> = {}): Scorer {
   });
 }
 
+/** Accuracy that also sees whether outputs are as long as their shapes say. */
+const careful: Metric = {
+  ...accuracy,
+  score: (given, reference) => {
+    for (const { data, dims } of Object.values(given)) {
+      assert.equal(
+        data.length,
+        dims.reduce((product, dim) => product * dim, 1),
+      );
+    }
+    return accuracy.score(given, reference);
+  },
+};
+
 describe("Scores", () => {
   const expected = scorer().score(dynamic);
 
@@ -84,7 +99,7 @@ describe("Scores", () => {
   }
 
   test("are the same from a model of a fixed batch, the last of which is filled up", async () => {
-    const padded = await scorer({ batchSize: 4, fixedBatch: true }).score(fixed);
+    const padded = await scorer({ metric: careful, batchSize: 4, fixedBatch: true }).score(fixed);
     assert.deepEqual(padded.rows, (await expected).rows);
   });
 

@@ -22,7 +22,7 @@ export interface ProblemShape {
   readonly ordered: boolean;
 }
 
-export const DEFAULT_SHAPE: ProblemShape = {
+const DEFAULT_SHAPE: ProblemShape = {
   layers: 50,
   structure: "flat",
   choices: 6,
