@@ -4,7 +4,6 @@ import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
-import { alignedSubject } from "../../shared/scoring/aligned-subject.js";
 import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
@@ -12,6 +11,7 @@ import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { type QuantizedShare, Quantizer } from "../../shared/scoring/quantizer.js";
+import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import { makeSubject, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
@@ -72,7 +72,7 @@ export async function quantize(
     inputs: prepared.inputs,
     path: "engine.calibration",
   });
-  const subject = await alignedSubject(original, dataset, openStatistics);
+  const subject = await rewrittenSubject(original, dataset, openStatistics);
   const choices =
     options.configuration === undefined
       ? subject.space.base

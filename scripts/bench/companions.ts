@@ -21,8 +21,12 @@ const PRESETS = ["performance", "mixed"] as const;
 const COMPANIONS = {
   alone: [],
   "with FastBiasCorrection": ["FastBiasCorrection"],
-  "with both": ["ActivationChannelAlignment", "FastBiasCorrection"],
-} as const satisfies Record<string, readonly ("ActivationChannelAlignment" | "FastBiasCorrection")[]>;
+  "with ActivationChannelAlignment, too": ["ActivationChannelAlignment", "FastBiasCorrection"],
+  "with CrossLayerEqualization": ["CrossLayerEqualization"],
+  "with CrossLayerEqualization and FastBiasCorrection": ["CrossLayerEqualization", "FastBiasCorrection"],
+} as const satisfies Record<string, readonly Companion[]>;
+
+type Companion = "CrossLayerEqualization" | "ActivationChannelAlignment" | "FastBiasCorrection";
 
 const folder = modelsFolder();
 if (folder === undefined) {
@@ -57,7 +61,7 @@ if (folder === undefined) {
       async function measure(
         { name, directory, configuration }: BenchModel,
         preset: (typeof PRESETS)[number],
-        companions: readonly ("ActivationChannelAlignment" | "FastBiasCorrection")[],
+        companions: readonly Companion[],
       ): Promise<string[]> {
         const asked = withCompanions(configuration, preset, companions);
         const started = performance.now();
@@ -81,7 +85,7 @@ if (folder === undefined) {
 function withCompanions(
   configuration: RunConfigurationInput,
   preset: (typeof PRESETS)[number],
-  companions: readonly ("ActivationChannelAlignment" | "FastBiasCorrection")[],
+  companions: readonly Companion[],
 ): RunConfigurationInput {
   const { compression = {} } = configuration;
   const algorithms = (compression.algorithms ?? []).flatMap((algorithm) => {
@@ -89,7 +93,7 @@ function withCompanions(
     return [{ ...algorithm, params: { ...algorithm.params, preset } }];
   });
   const named = companions.map((name) => ({ name }));
-  const before = named.filter(({ name }) => name === "ActivationChannelAlignment");
+  const before = named.filter(({ name }) => name !== "FastBiasCorrection");
   const behind = named.filter(({ name }) => name === "FastBiasCorrection");
   return {
     ...configuration,

@@ -7,13 +7,13 @@ import { sampleOrder } from "../search/race.js";
 import { statisticsKey } from "../statistics/cache-key.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { alignedSubject } from "./aligned-subject.js";
 import { fixedBatchSize } from "./batching.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { type Dataset, loadDataset } from "./data/dataset.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
 import { prepareModelFile } from "./prepare-model.js";
+import { rewrittenSubject } from "./rewritten-subject.js";
 import { onnxruntimeVersion } from "./session.js";
 import { makeSubject, requireQuantizable, type Subject } from "./subject.js";
 
@@ -69,7 +69,7 @@ export async function loadWorkload(
   if (validation !== undefined) checkLabels(metric, validation, "engine.validation.labels");
   const calibrated = calibrationSamples(calibration.samples, settings.sampling);
   const fixedBatch = fixedBatchSize(prepared.inputs);
-  const subject = await alignedSubject(original, calibration, openStatistics);
+  const subject = await rewrittenSubject(original, calibration, openStatistics);
   const samples = Math.min(optimizer.params.eval_subset_size ?? evaluation.samples, evaluation.samples);
   return {
     configuration,

@@ -41,13 +41,13 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     title: "an algorithm that is not there yet",
     at: "compression.algorithms[1]",
     value: { name: "BiasCorrection" },
-    says: 'compression.algorithms[1].name is "BiasCorrection", which this version does not offer yet; use "TunableQuantization", "ActivationChannelAlignment" or "FastBiasCorrection", or remove it.',
+    says: 'compression.algorithms[1].name is "BiasCorrection", which this version does not offer yet; use "TunableQuantization", "CrossLayerEqualization", "ActivationChannelAlignment" or "FastBiasCorrection", or remove it.',
   },
   {
     title: "a bias correction over samples of its own",
     at: "compression.algorithms[1]",
     value: { name: "FastBiasCorrection", params: { stat_subset_size: 7 } },
-    says: "compression.algorithms[1].params.stat_subset_size is 7, but FastBiasCorrection shares the pass over the samples of TunableQuantization; give both the same, or remove it here.",
+    says: "compression.algorithms[1].params.stat_subset_size in broken.json is 7, but FastBiasCorrection shares the pass over the samples of TunableQuantization; give both the same, or remove it here.",
   },
   {
     title: "an algorithm that leaves nothing to tune",

@@ -9,6 +9,7 @@ import { quantileOfSorted } from "../../statistics/quantile.js";
 import type { ChannelStatistic, StatisticsRequirement } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import { type IgnoredScope, isIgnored } from "../quantizable-ops.js";
+import { ownsConstants } from "./owned-constants.js";
 
 const OUTLIER_PROBABILITY = 1e-4;
 const SMALLEST_FACTOR = 0.01;
@@ -60,19 +61,6 @@ function isPlainConvolution(node: NodeProto, index: GraphIndex): boolean {
     pads.every((pad) => pad === 0) &&
     [...strides, ...dilations].every((step) => step === 1)
   );
-}
-
-/** Whether weights and bias are constants that no other node reads. */
-function ownsConstants(node: NodeProto, index: GraphIndex): boolean {
-  return node.input
-    .slice(1)
-    .filter((name) => name !== "")
-    .every(
-      (name) =>
-        index.initializers.get(name)?.dataType === DataType.FLOAT &&
-        index.consumers(name).length === 1 &&
-        !index.isVisibleOutside(name),
-    );
 }
 
 /** Quantiles of every channel that a producer makes. */

@@ -161,7 +161,7 @@ const quantization = {
 };
 
 const threshold = numberFrom(0, LARGEST_THRESHOLD).describe(
-  "A bias whose relative change is larger than this is left as it was.",
+  "An op whose bias would change by more standard deviations of its output than this is left as it was.",
 );
 const apply_for_all_nodes = yesOrNo()
   .default(false)
@@ -228,6 +228,7 @@ const algorithms = z
     z.discriminatedUnion(
       "name",
       [
+        algorithm("CrossLayerEqualization", parameters({ ignored: ignored.optional() }).prefault({})),
         algorithm(
           "ActivationChannelAlignment",
           parameters({ ...sampling, ignored: ignored.optional() }).prefault({}),

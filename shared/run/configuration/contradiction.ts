@@ -137,7 +137,8 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
     if (
       !isQuantizer(algorithm) &&
       quantizers[0]?.name === "DefaultQuantization" &&
-      algorithm.name !== "WeightBiasCorrection"
+      algorithm.name !== "WeightBiasCorrection" &&
+      algorithm.name !== "CrossLayerEqualization"
     ) {
       yield {
         path: place,
@@ -147,11 +148,10 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
     if (algorithms.findIndex(({ name }) => name === algorithm.name) !== index) {
       yield { path: place, message: `is ${algorithm.name} a second time; remove it` };
     }
-    if (algorithm.name === "ActivationChannelAlignment" && index > at) {
+    if (rewritesFloatModel(algorithm) && index > at) {
       yield {
         path: place,
-        message:
-          "is ActivationChannelAlignment after the quantization, but it changes the float model; move it to the front",
+        message: `is ${algorithm.name} after the quantization, but it changes the float model; move it to the front`,
       };
     }
     if (algorithm.name.endsWith("BiasCorrection") && index < at) {
@@ -165,6 +165,10 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
     }
     yield* inAlgorithm(`${place}.params`, algorithm);
   }
+}
+
+function rewritesFloatModel({ name }: AlgorithmConfiguration): boolean {
+  return name === "ActivationChannelAlignment" || name === "CrossLayerEqualization";
 }
 
 /** Statistics of quantization and correction come from one pass (first table of the reference). */
@@ -215,6 +219,7 @@ function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generato
     case "DefaultQuantization":
       yield* inPinned(path, algorithm.params);
       return;
+    case "CrossLayerEqualization":
     case "ActivationChannelAlignment":
     case "FastBiasCorrection":
     case "BiasCorrection":

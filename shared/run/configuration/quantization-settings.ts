@@ -20,6 +20,8 @@ export interface QuantizationSettings {
   readonly ignored: IgnoredScope;
   /** Which calibration samples are used. */
   readonly sampling: Sampling;
+  /** CrossLayerEqualization, where it is asked for. */
+  readonly layerEqualization?: { readonly ignored: IgnoredScope };
   /** ActivationChannelAlignment, where it is asked for; its samples are its own. */
   readonly channelAlignment?: { readonly ignored: IgnoredScope; readonly sampling: Sampling };
   /** FastBiasCorrection, where it is asked for; it shares the quantization's samples. */
@@ -67,11 +69,15 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
 /** What is done beside quantizing; DefaultQuantization holds it (reference section 1.1). */
 function companions(
   algorithms: readonly AlgorithmConfiguration[],
-): Pick<QuantizationSettings, "channelAlignment" | "biasCorrection"> {
+): Pick<QuantizationSettings, "layerEqualization" | "channelAlignment" | "biasCorrection"> {
+  const equalization = named(algorithms, "CrossLayerEqualization")?.params;
   const whole = named(algorithms, "DefaultQuantization")?.params;
   const alignment = named(algorithms, "ActivationChannelAlignment")?.params ?? whole;
   const correction = named(algorithms, "FastBiasCorrection")?.params ?? whole;
   return {
+    ...(equalization === undefined
+      ? {}
+      : { layerEqualization: { ignored: ignoredScope(equalization.ignored) } }),
     ...(alignment === undefined
       ? {}
       : { channelAlignment: { ignored: ignoredScope(alignment.ignored), sampling: samplingOf(alignment) } }),

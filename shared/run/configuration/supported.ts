@@ -19,11 +19,17 @@ type Value = string | number | boolean;
  */
 const SUPPORTED = {
   algorithms: {
-    tune: ["TunableQuantization", "ActivationChannelAlignment", "FastBiasCorrection"],
+    tune: [
+      "TunableQuantization",
+      "CrossLayerEqualization",
+      "ActivationChannelAlignment",
+      "FastBiasCorrection",
+    ],
     quantize: [
       "TunableQuantization",
       "MinMaxQuantization",
       "DefaultQuantization",
+      "CrossLayerEqualization",
       "ActivationChannelAlignment",
       "FastBiasCorrection",
     ],
@@ -117,6 +123,7 @@ function requireAlgorithm(
     case "MinMaxQuantization":
       requireQuantization(`${path}.params`, algorithm.params);
       return;
+    case "CrossLayerEqualization":
     case "ActivationChannelAlignment":
     case "FastBiasCorrection":
     case "BiasCorrection":

@@ -3,6 +3,7 @@ import {
   alignmentStatistics,
   findAlignablePairs,
 } from "../quantization/algorithms/activation-channel-alignment.js";
+import { equalizeLayers, findEqualizablePairs } from "../quantization/algorithms/cross-layer-equalization.js";
 import { statisticsKey } from "../statistics/cache-key.js";
 import { collectStatistics } from "../statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
@@ -16,12 +17,32 @@ import { makeSubject, type Subject } from "./subject.js";
 const WHOLE = { index: 0, count: 1 };
 
 /**
- * The subject after ActivationChannelAlignment, where the configuration asks for it and the model has pairs to align.
- * What it follows from is gathered once and kept by content, so that all workers of a run align alike.
+ * The subject after the algorithms that rewrite the float model: CrossLayerEqualization, which follows from the weights
+ * alone, then ActivationChannelAlignment.
  *
  * @param openStatistics opens the store where statistics are kept by content
  */
-export async function alignedSubject(
+export function rewrittenSubject(
+  subject: Subject,
+  calibration: Dataset,
+  openStatistics: () => Promise<ObjectStore>,
+): Promise<Subject> {
+  return alignedSubject(equalizedSubject(subject), calibration, openStatistics);
+}
+
+function equalizedSubject(subject: Subject): Subject {
+  const { prepared, settings, view } = subject;
+  if (settings.layerEqualization === undefined) return subject;
+  const pairs = findEqualizablePairs(view.index, settings.layerEqualization.ignored);
+  if (pairs.length === 0) return subject;
+  const model = equalizeLayers(prepared.model, view.index, pairs);
+  const names = pairs.map(({ producer, consumer }) => `${producer.output[0]} ${consumer.output[0]}`);
+  const rewritings = [...prepared.rewritings, `CrossLayerEqualization ${JSON.stringify(names)}`];
+  return makeSubject({ ...prepared, model, rewritings }, settings);
+}
+
+/** What alignment follows from is gathered once and kept by content, so that all workers of a run align alike. */
+async function alignedSubject(
   subject: Subject,
   calibration: Dataset,
   openStatistics: () => Promise<ObjectStore>,
