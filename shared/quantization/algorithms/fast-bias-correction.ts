@@ -36,6 +36,12 @@ interface CorrectableOp {
   readonly outputsFirst: boolean;
 }
 
+/** Of an op in the float model, over all samples. */
+interface Moments {
+  readonly inputMeans: Float64Array;
+  readonly outputDeviations: Float64Array;
+}
+
 /**
  * Takes the mean error that quantized weights cause out of the output, channel by channel (reference section 6.2): the
  * bias is raised by E[(W - Wq) x], so that for inputs in float the mean of the output is what it was.
@@ -48,6 +54,7 @@ interface CorrectableOp {
 export class FastBiasCorrection {
   readonly #ops: ReadonlyMap<string, CorrectableOp>;
   readonly #shifts = new Map<string, Float32Array | undefined>();
+  readonly #moments = new Map<string, Moments>();
 
   constructor(
     private readonly layout: QuantizerLayout,
@@ -74,10 +81,22 @@ export class FastBiasCorrection {
   #guarded(found: CorrectableOp, plan: TensorPlan): Float32Array | undefined {
     const float = floatValues(this.view.index.initializers.get(found.weight)!);
     const codes = this.weights.get(this.layout.weights.get(found.weight)!, plan);
-    const means = this.statistics.channels(found.input, found.inputMeans, "mean");
-    const shift = meanError(found, float, codes, means);
-    const deviations = outputDeviations(found, this.statistics);
-    return largestShift(shift, deviations) < this.settings.threshold ? shift : undefined;
+    const { inputMeans, outputDeviations } = this.#momentsOf(found);
+    const shift = meanError(found, float, codes, inputMeans);
+    return largestShift(shift, outputDeviations) < this.settings.threshold ? shift : undefined;
+  }
+
+  #momentsOf(found: CorrectableOp): Moments {
+    const { op, input, inputMeans } = found;
+    let moments = this.#moments.get(op.key);
+    if (moments === undefined) {
+      moments = {
+        inputMeans: this.statistics.channels(input, inputMeans, "mean"),
+        outputDeviations: outputDeviations(found, this.statistics),
+      };
+      this.#moments.set(op.key, moments);
+    }
+    return moments;
   }
 }
 
