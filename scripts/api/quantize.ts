@@ -12,7 +12,7 @@ import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/in
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { type QuantizedShare, Quantizer } from "../../shared/scoring/quantizer.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { makeSubject, requireQuantizable } from "../../shared/scoring/subject.js";
+import { makeSubject, requireKnownScope, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
@@ -66,6 +66,7 @@ export async function quantize(
   const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);
   const subject = makeSubject(prepared, settings);
+  requireKnownScope(subject, modelPath);
   requireQuantizable(subject, modelPath);
   const dataset = await loadDataset(configuration.engine.calibration, {
     directory,

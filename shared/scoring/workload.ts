@@ -13,7 +13,7 @@ import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
 import { prepareModelFile } from "./prepare-model.js";
 import { onnxruntimeVersion } from "./session.js";
-import { makeSubject, requireQuantizable, type Subject } from "./subject.js";
+import { makeSubject, requireKnownScope, requireQuantizable, type Subject } from "./subject.js";
 
 /** The order in which evaluation samples are scored is the same for every run, so that `evaluate` shares it. */
 export const SCORING_ORDER_SEED = 0;
@@ -49,6 +49,7 @@ export async function loadWorkload(
   const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);
   const subject = makeSubject(prepared, settings);
+  requireKnownScope(subject, modelPath);
   requireQuantizable(subject, modelPath);
   const load = (section: NonNullable<typeof engine.validation>, path: string): Promise<Dataset> =>
     loadDataset(section, { directory, inputs: prepared.inputs, path: `engine.${path}` });
