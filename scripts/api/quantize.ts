@@ -13,7 +13,7 @@ import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { type QuantizedShare, Quantizer } from "../../shared/scoring/quantizer.js";
 import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { makeSubject, requireQuantizable } from "../../shared/scoring/subject.js";
+import { makeSubject, requireKnownScope, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
@@ -66,6 +66,7 @@ export async function quantize(
   const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);
   const original = makeSubject(prepared, settings);
+  requireKnownScope(original, modelPath);
   requireQuantizable(original, modelPath);
   const dataset = await loadDataset(configuration.engine.calibration, {
     directory,

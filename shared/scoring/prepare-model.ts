@@ -27,6 +27,8 @@ const PER_CHANNEL_OPSET = 13;
 /** A float model made ready for quantizing: constants and batch norms folded, tensor types known. */
 export interface PreparedModel {
   readonly model: Model;
+  /** Of the model as it was given: folding leaves some out. */
+  readonly nodeNames: ReadonlySet<string>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly inputs: readonly PortInfo[];
   readonly outputs: readonly PortInfo[];
@@ -55,12 +57,14 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
   liftOpset(model, PER_CHANNEL_OPSET, path);
   makeInitializersConstant(model);
   const prepared = await foldConstants(model, path);
-  restoreNodeNames(prepared, new Set(model.graph.node.map(({ name }) => name)));
+  const nodeNames = new Set(model.graph.node.map(({ name }) => name));
+  restoreNodeNames(prepared, nodeNames);
   restoreBodies(prepared, model);
   normalizeGemms(prepared);
   refuseNonFiniteWeights(prepared, path);
   return {
     model: prepared,
+    nodeNames,
     ...(await inferTypes(prepared)),
     sha256: hash.digest("hex"),
     rewritings: [],

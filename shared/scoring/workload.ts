@@ -15,7 +15,7 @@ import type { Metric } from "./metrics/metric.js";
 import { prepareModelFile } from "./prepare-model.js";
 import { rewrittenSubject } from "./rewritten-subject.js";
 import { onnxruntimeVersion } from "./session.js";
-import { makeSubject, requireQuantizable, type Subject } from "./subject.js";
+import { makeSubject, requireKnownScope, requireQuantizable, type Subject } from "./subject.js";
 
 /** The order in which evaluation samples are scored is the same for every run, so that `evaluate` shares it. */
 export const SCORING_ORDER_SEED = 0;
@@ -53,6 +53,7 @@ export async function loadWorkload(
   const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);
   const original = makeSubject(prepared, settings);
+  requireKnownScope(original, modelPath);
   requireQuantizable(original, modelPath);
   const load = (section: NonNullable<typeof engine.validation>, path: string): Promise<Dataset> =>
     loadDataset(section, { directory, inputs: prepared.inputs, path: `engine.${path}` });

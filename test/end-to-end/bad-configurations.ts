@@ -74,6 +74,12 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     says: 'The target device cannot quantize activation "x" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
   },
   {
+    title: "an ignored node that the model does not have",
+    at: "compression.algorithms[0].params.ignored",
+    value: { scope: ["stemm"] },
+    says: 'ignored.scope names "stemm", which is no node of model.onnx; did you mean "stem"?',
+  },
+  {
     title: "everything ignored",
     at: "compression.algorithms[0].params.ignored",
     value: { skip_model: true },

@@ -39,7 +39,7 @@ const SUPPORTED = {
   scopes: ["layer", "mode", "granularity", "range_estimator"],
   estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
   estimatorTypes: ["min", "max", "abs_max", "quantile", "abs_quantile"],
-  aggregators: ["mean", "min", "max", "median"],
+  aggregators: ["mean", "min", "max", "median", "mean_no_outliers", "median_no_outliers", "hl_estimator"],
   bits: [8],
   saturationFixes: ["no"],
 } as const satisfies Record<string, readonly Value[] | Record<string, readonly Value[]>>;
