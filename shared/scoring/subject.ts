@@ -53,7 +53,10 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
  */
 export function requireKnownScope({ prepared, settings }: Subject, path: string): void {
   const known = [...prepared.nodeNames];
-  const missing = settings.ignored.scope?.find((name) => !prepared.nodeNames.has(name));
+  const { ignored, layerEqualization, channelAlignment, biasCorrection } = settings;
+  const missing = [ignored, layerEqualization?.ignored, channelAlignment?.ignored, biasCorrection?.ignored]
+    .flatMap((named) => named?.scope ?? [])
+    .find((name) => !prepared.nodeNames.has(name));
   if (missing === undefined) return;
   const near = nearest(missing, known);
   const remedy = near === undefined ? "see inspect for its nodes" : `did you mean "${near}"?`;
