@@ -16,3 +16,6 @@ export { type InspectOptions, type InspectResult, inspect } from "./api/inspect.
 export { type QuantizeOptions, type QuantizeResult, quantize } from "./api/quantize.js";
 export { replay } from "./api/replay.js";
 export { type TuneOptions, type TuneRun, tune } from "./api/tune.js";
+export { connectFleet, type FleetOutputs } from "./fleet/connect.js";
+export { cancel, fetchResult, status } from "./fleet/runs.js";
+export { type Fleet, type SubmitOptions, submit } from "./fleet/submit.js";

@@ -9,6 +9,7 @@ import { finishKeys, finishSummarySchema } from "../../shared/scoring/finish.js"
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { configurationDocument } from "./configuration-document.js";
 import { OUTPUT_FILES, runFolder, writeWhole } from "./output-folder.js";
 
@@ -19,13 +20,15 @@ export interface OutputContext {
   readonly hash: string;
   readonly workers: number;
   readonly timers: { readonly askSeconds: number };
+  /** Where the run's records lie; in the output folder when left out. */
+  readonly store?: ObjectStore;
 }
 
 /** Writes what the run came to into the output folder, each file whole or not at all. */
 export async function writeOutputs(state: RunState, context: OutputContext): Promise<RunResult> {
   const { out, study, workload, hash, workers, timers } = context;
   const { runId } = state.request;
-  const store = await FileObjectStore.open(runFolder(out));
+  const store = context.store ?? (await FileObjectStore.open(runFolder(out)));
   const lines = [...trialLines(study, state)];
   await writeWhole(join(out, OUTPUT_FILES.trials), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   if (state.phase === "failed") throw new RunError(failure(state));

@@ -1,13 +1,12 @@
-import { hostname } from "node:os";
 import type { Clock } from "../../shared/queues/clock.js";
 import type { Queue, ReceivedMessage } from "../../shared/queues/queue.js";
-import { type Job, type JobReport, jobSchema, MESSAGE_VERSION } from "../../shared/run/messages.js";
+import { failureReport } from "../../shared/run/failure-report.js";
+import { type Job, type JobReport, jobSchema } from "../../shared/run/messages.js";
 import { storeScores } from "../../shared/run/run-records.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { JobRunner } from "./job-runner.js";
 
 const WAIT_MILLISECONDS = 60_000;
-const MAX_REASON = 2_000;
 
 export interface JobLoopOptions {
   readonly jobs: Queue;
@@ -58,30 +57,6 @@ async function answer(
     return await runner.run(job, unwanted);
   } catch (error) {
     if (unwanted.aborted) return undefined;
-    const reason = error instanceof Error ? error.message : String(error);
-    return failureReport(job, reason.slice(0, MAX_REASON), clock.now());
-  }
-}
-
-/** What a job's failure is reported as when there is no worker left to report it. */
-function failureReport(job: Job, reason: string, at: number): JobReport {
-  const { runId, attempt } = job;
-  const base = { version: MESSAGE_VERSION, runId, at, attempt } as const;
-  const outcome = { state: "failed", reason } as const;
-  switch (job.type) {
-    case "statistics":
-      return { ...base, type: "StatisticsReported", shard: job.shard, outcome };
-    case "trial":
-      return {
-        ...base,
-        type: "TrialReported",
-        trial: job.trial,
-        shard: job.shard,
-        worker: hostname(),
-        isa: process.arch,
-        outcome,
-      };
-    case "finish":
-      return { ...base, type: "FinishReported", outcome };
+    return failureReport(job, error, clock.now());
   }
 }

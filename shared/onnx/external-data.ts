@@ -57,6 +57,17 @@ export async function loadExternalData(model: Model, directory: string): Promise
 }
 
 /**
+ * The files that hold the model's external tensors, each once.
+ *
+ * @param directory the model's folder, which they must not leave
+ * @throws {ModelError}
+ */
+export function externalDataFiles(model: Model, directory: string): readonly string[] {
+  const tensors = allTensors(model.graph).filter(isExternal);
+  return [...new Set(tensors.map((tensor) => parseLocation(tensor, directory).file))];
+}
+
+/**
  * Moves the larger initializers out of the message, in place, one behind the other in one external file.
  * @returns the file's content, in pieces that share memory with the tensors
  */

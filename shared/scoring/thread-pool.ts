@@ -1,24 +1,29 @@
 import { Worker } from "node:worker_threads";
 import { RunError } from "../errors.js";
 import type { Job, JobReport } from "../run/messages.js";
-import type { ReportMessage, ThreadSettings } from "./evaluator-thread.js";
+import type { LocalSettings } from "./evaluator-thread.js";
 import { ExclusiveGate } from "./exclusive-gate.js";
+import type { ReportMessage, ThreadSettings } from "./job-thread.js";
 
-type PoolSettings = Omit<ThreadSettings, "name" | "gate" | "cancelled">;
+const LOCAL_THREAD = new URL("./evaluator-thread.js", import.meta.url);
 
 interface Waiting {
   readonly resolve: (report: JobReport) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** Evaluators in worker threads, because ONNX Runtime blocks the thread that it runs on. */
-export class ThreadPool {
+/**
+ * Evaluators in worker threads, because ONNX Runtime blocks the thread that it runs on. `entry` is the threads'
+ * module, which calls `serveJobs`; the one for this machine when left out.
+ */
+export class ThreadPool<Settings extends object = LocalSettings> {
   readonly #gate: SharedArrayBuffer;
   readonly #threads: Thread[];
 
   constructor(
-    private readonly settings: PoolSettings,
+    private readonly settings: Settings,
     readonly slots: number,
+    private readonly entry: URL = LOCAL_THREAD,
   ) {
     this.#gate = ExclusiveGate.buffer(slots);
     this.#threads = Array.from({ length: slots }, (_, slot) => this.#start(slot));
@@ -47,7 +52,8 @@ export class ThreadPool {
   }
 
   #start(slot: number): Thread {
-    return new Thread({ ...this.settings, name: `worker-${slot + 1}`, gate: { buffer: this.#gate, slot } });
+    const gate = { buffer: this.#gate, slot };
+    return new Thread(this.entry, { ...this.settings, name: `worker-${slot + 1}`, gate });
   }
 }
 
@@ -59,9 +65,9 @@ class Thread {
   readonly #cancelled = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly #worker: Worker;
 
-  constructor(settings: Omit<ThreadSettings, "cancelled">) {
+  constructor(entry: URL, settings: Omit<ThreadSettings, "cancelled">) {
     this.name = settings.name;
-    this.#worker = new Worker(new URL("./evaluator-thread.js", import.meta.url), {
+    this.#worker = new Worker(entry, {
       workerData: { ...settings, cancelled: this.#cancelled.buffer },
     });
     this.#worker.on("message", (message: ReportMessage) => this.#answer(message));

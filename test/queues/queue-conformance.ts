@@ -21,6 +21,21 @@ const take = async (
 const bodies = async (queue: Queue, max = 10): Promise<string[]> =>
   (await take(queue, max)).map(({ body }) => body);
 
+/** Bodies in the order in which they are handed out to somebody who acknowledges each before taking further ones. */
+async function drain(queue: Queue, count: number): Promise<string[]> {
+  const drained: string[] = [];
+  while (drained.length < count) {
+    const received = await take(queue);
+    // A queue may hand out fewer than were asked for, but not none while there are some.
+    if (received.length === 0) break;
+    for (const { body, receipt } of received) {
+      drained.push(body);
+      await queue.acknowledge(receipt);
+    }
+  }
+  return drained;
+}
+
 /** What every standard queue must do; run against each adapter. */
 export function describeStandardQueue(adapter: string, open: () => Promise<QueueUnderTest>): void {
   describe(`standard queue: ${adapter}`, () => {
@@ -127,7 +142,7 @@ export function describeFifoQueue(adapter: string, open: () => Promise<QueueUnde
     test("keeps the order within a group", async () => {
       const { queue } = await open();
       await queue.send(["1", "2", "3"].map((body) => message(body, "run")));
-      assert.deepEqual(await bodies(queue), ["1", "2", "3"]);
+      assert.deepEqual(await drain(queue, 3), ["1", "2", "3"]);
     });
 
     test("hands out nothing of a group while an earlier message is worked on", async () => {
@@ -145,14 +160,14 @@ export function describeFifoQueue(adapter: string, open: () => Promise<QueueUnde
       await queue.send([message("1", "run"), message("2", "run")]);
       await take(queue, 1);
       await pass(VISIBILITY_MILLISECONDS + 100);
-      assert.deepEqual(await bodies(queue), ["1", "2"]);
+      assert.deepEqual(await drain(queue, 2), ["1", "2"]);
     });
 
     test("drops what was sent before under the same deduplication text", async () => {
       const { queue } = await open();
       await queue.send([message("1", "run")]);
       await queue.send([message("1", "run"), message("2", "run")]);
-      assert.deepEqual(await bodies(queue), ["1", "2"]);
+      assert.deepEqual(await drain(queue, 3), ["1", "2"]);
     });
 
     test("refuses a message without group or deduplication text", async () => {

@@ -1,4 +1,3 @@
-import sharp from "sharp";
 import { DataError } from "../../errors.js";
 import type { ImagePreprocessing } from "../../run/configuration/engine-schema.js";
 
@@ -28,6 +27,8 @@ export function channelCount(channels: ImagePreprocessing["channels"]): number {
  * @throws DataError when the file is not an image, or has more than 100 million pixels
  */
 export async function decodeImage(file: string, geometry: ImageGeometry): Promise<Uint8Array> {
+  // Who reads arrays needs no decoder, and where there is none, as on Lambda, still loads this module.
+  const { default: sharp } = await import("sharp");
   try {
     const options = { limitInputPixels: MOST_PIXELS, failOn: "error" } as const;
     const { width, height } = await sharp(file, options).metadata();

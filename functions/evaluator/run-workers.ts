@@ -1,0 +1,86 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { failureReport } from "../../shared/run/failure-report.js";
+import type { Job, JobReport } from "../../shared/run/messages.js";
+import { RunRecords } from "../../shared/run/run-records.js";
+import { readWorkloadDocument, type WorkloadDocument } from "../../shared/run/workload-document.js";
+import { fetchWorkloadFiles } from "../../shared/run/workload-folder.js";
+import { ThreadPool } from "../../shared/scoring/thread-pool.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+
+/** What a thread of a run is started with. */
+export interface RunSettings {
+  readonly bucket: string;
+  /** Where the run's files lie. */
+  readonly directory: string;
+  readonly document: WorkloadDocument;
+  readonly statisticsShards: number;
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+export interface RunWorkersOptions {
+  readonly bucket: string;
+  readonly store: ObjectStore;
+  /** For models and data; Lambda keeps it from one invocation to the next. */
+  readonly folder: string;
+  /** The threads' module. */
+  readonly entry: URL;
+}
+
+/**
+ * The worker thread of the run that this environment works for. Model, data, statistics and sessions stay in it
+ * between invocations. Another run's job ends it and starts one of its own, as memory is for one.
+ */
+export class RunWorkers {
+  #current: { readonly runId: string; readonly pool: ThreadPool<RunSettings> } | undefined;
+
+  constructor(private readonly options: RunWorkersOptions) {}
+
+  /**
+   * Carries a job out; a thread that dies of it is its answer.
+   *
+   * @returns `undefined` where nobody has asked for the job's run
+   */
+  async run(job: Job, signal: AbortSignal): Promise<JobReport | undefined> {
+    const pool = await this.#open(job.runId);
+    if (pool === undefined) return undefined;
+    try {
+      return await pool.run(job, signal);
+    } catch (error) {
+      // A thread whose workload did not open, or which died, is not asked again.
+      if (this.#current?.pool === pool) await this.close();
+      signal.throwIfAborted();
+      return failureReport(job, error, Date.now());
+    }
+  }
+
+  /** Ends the thread, whatever it is doing. */
+  async close(): Promise<void> {
+    const { pool } = this.#current ?? {};
+    this.#current = undefined;
+    await pool?.close();
+  }
+
+  async #open(runId: string): Promise<ThreadPool<RunSettings> | undefined> {
+    if (this.#current?.runId === runId) return this.#current.pool;
+    const { bucket, store, folder, entry } = this.options;
+    const document = await readWorkloadDocument(store, runId);
+    const request = await new RunRecords(store).readRequest(runId);
+    if (document === undefined || request === undefined) return undefined;
+    await this.close();
+    // Temporary storage, too, is for one run; contents that the next one shares are kept.
+    await rm(join(folder, "runs"), { recursive: true, force: true });
+    const directory = join(folder, "runs", runId);
+    await fetchWorkloadFiles(store, document.files, { folder: directory, cache: join(folder, "contents") });
+    const properties = {
+      "quantfleet.run": runId,
+      "quantfleet.seed": String(request.seed),
+      "quantfleet.configuration": document.configurationHash,
+    };
+    const statisticsShards = request.statistics.shards;
+    const settings = { bucket, directory, document, statisticsShards, properties };
+    const pool = new ThreadPool<RunSettings>(settings, 1, entry);
+    this.#current = { runId, pool };
+    return pool;
+  }
+}

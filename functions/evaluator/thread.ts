@@ -1,0 +1,27 @@
+import { workloadConfiguration } from "../../shared/run/workload-document.js";
+import { Evaluator } from "../../shared/scoring/evaluator.js";
+import { openGate, serveJobs, type ThreadSettings } from "../../shared/scoring/job-thread.js";
+import type { JobContext } from "../../shared/scoring/run-job.js";
+import { loadWorkload } from "../../shared/scoring/workload.js";
+import { openStore } from "../surroundings.js";
+import type { RunSettings } from "./run-workers.js";
+
+/** Model, data and statistics of one run, kept for as long as the thread lives. */
+async function openContext(settings: RunSettings & ThreadSettings): Promise<JobContext> {
+  const { bucket, directory, document, statisticsShards, name, properties } = settings;
+  const store = openStore(bucket);
+  const configuration = workloadConfiguration(document, directory);
+  const workload = await loadWorkload(configuration, directory, async () => store);
+  const statistics = { store, shards: statisticsShards };
+  const gate = openGate(settings);
+  return {
+    workload,
+    store,
+    evaluator: new Evaluator({ workload, store, statistics, gate }),
+    worker: name,
+    properties,
+    now: Date.now,
+  };
+}
+
+serveJobs(openContext);

@@ -1,0 +1,53 @@
+import { Logger } from "@aws-lambda-powertools/logger";
+import { S3Client } from "@aws-sdk/client-s3";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import * as z from "zod";
+import type { Queue } from "../shared/queues/queue.js";
+import { SqsQueue } from "../shared/queues/sqs-queue.js";
+import { S3ObjectStore } from "../shared/storage/s3-store.js";
+import type { Log } from "./log.js";
+
+/** What the stack tells its functions. */
+const environmentSchema = z.object({
+  QUANTFLEET_BUCKET: z.string().min(3).max(63),
+  QUANTFLEET_JOBS_URL: z.url(),
+  QUANTFLEET_EVENTS_URL: z.url(),
+  /** Where the function puts messages that it cannot read. */
+  QUANTFLEET_DEAD_LETTERS_URL: z.url(),
+  /** How long a worker that says nothing is taken for alive. */
+  QUANTFLEET_LEASE_SECONDS: z.coerce.number().min(1).max(900).default(60),
+});
+
+/** What a function works with. */
+export interface Surroundings {
+  readonly bucket: string;
+  readonly store: S3ObjectStore;
+  readonly jobs: Queue;
+  readonly events: Queue;
+  readonly deadLetters: Queue;
+  readonly log: Log;
+  readonly leaseMilliseconds: number;
+}
+
+export function openSurroundings(
+  service: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Surroundings {
+  const parsed = environmentSchema.parse(environment);
+  // The region's endpoint serves every queue of the region, so the queue's own address need not be resolved.
+  const client = new SQSClient({ useQueueUrlAsEndpoint: false });
+  const queue = (url: string): Queue => new SqsQueue({ client, url });
+  return {
+    bucket: parsed.QUANTFLEET_BUCKET,
+    store: openStore(parsed.QUANTFLEET_BUCKET),
+    jobs: queue(parsed.QUANTFLEET_JOBS_URL),
+    events: queue(parsed.QUANTFLEET_EVENTS_URL),
+    deadLetters: queue(parsed.QUANTFLEET_DEAD_LETTERS_URL),
+    log: new Logger({ serviceName: service }),
+    leaseMilliseconds: parsed.QUANTFLEET_LEASE_SECONDS * 1_000,
+  };
+}
+
+export function openStore(bucket: string): S3ObjectStore {
+  return new S3ObjectStore({ client: new S3Client({}), bucket });
+}

@@ -1,0 +1,78 @@
+import { type Duration, type RemovalPolicy, Size } from "aws-cdk-lib";
+import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import {
+  Architecture,
+  Code,
+  Function as LambdaFunction,
+  LoggingFormat,
+  Runtime,
+  Tracing,
+} from "aws-cdk-lib/aws-lambda";
+import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
+import { Construct } from "constructs";
+import { acknowledgeFunction } from "./acknowledgements.js";
+import { assembleFunction, bundleFolder, type FunctionName } from "./function-assets.js";
+
+interface FleetFunctionProps {
+  readonly name: FunctionName;
+  readonly description: string;
+  readonly architecture: Architecture;
+  readonly memory: Size;
+  readonly timeout: Duration;
+  readonly storage?: Size;
+  readonly reservedConcurrency?: number;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly logRetention: RetentionDays;
+  readonly removalPolicy: RemovalPolicy;
+}
+
+const LAMBDA_STORAGE = Size.mebibytes(512);
+
+/** A function with a role of its own that may do nothing yet but write its log. */
+export class FleetFunction extends Construct {
+  readonly function: LambdaFunction;
+  readonly role: Role;
+
+  constructor(scope: Construct, id: string, props: FleetFunctionProps) {
+    super(scope, id);
+    const { name, architecture, reservedConcurrency } = props;
+    const logGroup = new LogGroup(this, "Log", {
+      retention: props.logRetention,
+      removalPolicy: props.removalPolicy,
+    });
+    this.role = new Role(this, "Role", { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
+    logGroup.grantWrite(this.role);
+    this.function = new LambdaFunction(this, "Function", {
+      description: props.description,
+      runtime: Runtime.NODEJS_24_X,
+      architecture,
+      code: codeOf(name, architecture),
+      handler: "index.handler",
+      role: this.role,
+      memorySize: props.memory.toMebibytes(),
+      timeout: props.timeout,
+      ephemeralStorageSize: props.storage ?? LAMBDA_STORAGE,
+      logGroup,
+      loggingFormat: LoggingFormat.JSON,
+      tracing: Tracing.DISABLED,
+      environment: { ...props.environment },
+      ...(reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: reservedConcurrency }),
+    });
+    acknowledgeFunction(this.function);
+  }
+}
+
+/** What is put together here needs neither Docker nor a network. */
+function codeOf(name: FunctionName, architecture: Architecture): Code {
+  return Code.fromAsset(bundleFolder(name), {
+    bundling: {
+      image: Runtime.NODEJS_24_X.bundlingImage,
+      local: {
+        tryBundle(out) {
+          assembleFunction(name, architecture.name === Architecture.ARM_64.name ? "arm64" : "x64", out);
+          return true;
+        },
+      },
+    },
+  });
+}

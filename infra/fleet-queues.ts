@@ -1,0 +1,85 @@
+import { Duration, type RemovalPolicy } from "aws-cdk-lib";
+import {
+  Alarm,
+  ComparisonOperator,
+  type IAlarmAction,
+  type IMetric,
+  TreatMissingData,
+} from "aws-cdk-lib/aws-cloudwatch";
+import type { IKey } from "aws-cdk-lib/aws-kms";
+import { Queue, QueueEncryption, type QueueProps } from "aws-cdk-lib/aws-sqs";
+import { Construct } from "constructs";
+import { acknowledgeDeadLetters } from "./acknowledgements.js";
+
+/** Deliveries that end without an answer before a message is buried: a lease that is taken counts as one, too. */
+const MAX_DELIVERIES = 10;
+const RETENTION = Duration.days(14);
+const TOO_OLD = Duration.minutes(10);
+
+interface FleetQueueProps {
+  readonly isFifo: boolean;
+  /** AWS asks for at least six times the function's timeout; the evaluator shortens it as soon as it has a job. */
+  readonly visibility: Duration;
+  readonly encryptionKey: IKey | undefined;
+  readonly removalPolicy: RemovalPolicy;
+  readonly alarmActions: readonly IAlarmAction[];
+}
+
+/** A queue with the queue for what nobody could deal with, and an alarm for each. */
+export class FleetQueue extends Construct {
+  readonly queue: Queue;
+  readonly deadLetters: Queue;
+
+  constructor(scope: Construct, id: string, props: FleetQueueProps) {
+    super(scope, id);
+    const { isFifo, visibility, encryptionKey, removalPolicy } = props;
+    const common: QueueProps = {
+      enforceSSL: true,
+      retentionPeriod: RETENTION,
+      removalPolicy,
+      ...(isFifo ? { fifo: true } : {}),
+      ...(encryptionKey === undefined
+        ? { encryption: QueueEncryption.SQS_MANAGED }
+        : { encryption: QueueEncryption.KMS, encryptionMasterKey: encryptionKey }),
+    };
+    this.deadLetters = new Queue(this, "DeadLetters", common);
+    acknowledgeDeadLetters(this.deadLetters);
+    this.queue = new Queue(this, "Queue", {
+      ...common,
+      visibilityTimeout: visibility,
+      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: MAX_DELIVERIES },
+    });
+    this.#alarm(
+      "Buried",
+      "Messages that nobody could deal with.",
+      this.deadLetters.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(1) }),
+      1,
+      props.alarmActions,
+    );
+    this.#alarm(
+      "Waiting",
+      "Messages wait for longer than a fleet at work lets them.",
+      this.queue.metricApproximateAgeOfOldestMessage({ period: Duration.minutes(1) }),
+      isFifo ? TOO_OLD.toSeconds() : visibility.toSeconds(),
+      props.alarmActions,
+    );
+  }
+
+  #alarm(
+    id: string,
+    alarmDescription: string,
+    metric: IMetric,
+    threshold: number,
+    actions: readonly IAlarmAction[],
+  ): void {
+    const alarm = new Alarm(this, id, {
+      alarmDescription,
+      metric,
+      threshold,
+      evaluationPeriods: 1,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+    });
+    alarm.addAlarmAction(...actions);
+  }
+}

@@ -1,0 +1,54 @@
+import type { Duration, RemovalPolicy, Size } from "aws-cdk-lib";
+import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
+import type { IKey } from "aws-cdk-lib/aws-kms";
+import type { Architecture } from "aws-cdk-lib/aws-lambda";
+import type { RetentionDays } from "aws-cdk-lib/aws-logs";
+import type { IBucket } from "aws-cdk-lib/aws-s3";
+
+/** How a fleet is set up; all of it can be left out. */
+export interface QuantFleetProps {
+  /**
+   * The processors that score, which decides what 8-bit kernels compute: arm64 gives what x86 with VNNI gives, and
+   * Lambda's x86 may have none.
+   * @default Architecture.ARM_64
+   */
+  readonly architecture?: Architecture;
+  /**
+   * An evaluator's memory, and with it its share of processors: one whole at 1,769 MB. The model, the data and the
+   * sessions must fit in.
+   * @default 3,538 MB
+   */
+  readonly evaluatorMemory?: Size;
+  /** The coordinator's memory. @default 1,769 MB */
+  readonly coordinatorMemory?: Size;
+  /**
+   * Evaluators at work at once, from 2 to 1,000. With `provisionedPollers` it must be left out.
+   * @default 100
+   */
+  readonly evaluatorConcurrency?: number;
+  /** Pollers that stand ready, which get to many evaluators three times as fast, and are paid for by the hour. */
+  readonly provisionedPollers?: { readonly minimum: number; readonly maximum: number };
+  /**
+   * Keeps so much of the account's concurrency for evaluators, and from everybody else.
+   * @default none is kept
+   */
+  readonly reservedEvaluators?: number;
+  /** Temporary storage of an evaluator: model and data must fit in. @default 2 GiB */
+  readonly evaluatorStorage?: Size;
+  /** How long an evaluator that says nothing is taken for alive. @default 60 seconds */
+  readonly lease?: Duration;
+  /** @default RetentionDays.ONE_MONTH */
+  readonly logRetention?: RetentionDays;
+  /**
+   * What becomes of bucket and logs with the stack. With RETAIN they stay; without it the bucket is emptied and
+   * removed.
+   * @default RemovalPolicy.DESTROY
+   */
+  readonly removalPolicy?: RemovalPolicy;
+  /** A bucket to use instead of an own one; it must refuse requests without TLS itself. */
+  readonly bucket?: IBucket;
+  /** Encrypts bucket and queues; keys of S3 and SQS do when it is left out. */
+  readonly encryptionKey?: IKey;
+  /** What is done when messages are buried or wait too long. */
+  readonly alarmActions?: readonly IAlarmAction[];
+}

@@ -1,0 +1,103 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { QuantfleetError } from "../../shared/errors.js";
+import { updateBest } from "../../shared/run/asking.js";
+import { MESSAGE_VERSION } from "../../shared/run/messages.js";
+import { describeProgress, type Progress } from "../../shared/run/progress.js";
+import type { RunResult } from "../../shared/run/result.js";
+import { RunRecords } from "../../shared/run/run-records.js";
+import { hasEnded, type RunState } from "../../shared/run/state.js";
+import type { Study } from "../../shared/run/study.js";
+import { readWorkloadDocument, workloadConfiguration } from "../../shared/run/workload-document.js";
+import { fetchWorkloadFiles } from "../../shared/run/workload-folder.js";
+import { loadWorkload } from "../../shared/scoring/workload.js";
+import { openStudy } from "../../shared/scoring/workload-study.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+import { requireWritable } from "../api/output-folder.js";
+import { writeOutputs } from "../api/write-outputs.js";
+import type { Fleet } from "./submit.js";
+
+/**
+ * How far a run of the fleet has come.
+ * @throws {QuantfleetError} when there is no such run
+ */
+export async function status({ store }: Pick<Fleet, "store">, runId: string): Promise<Progress> {
+  return inScratch(async (folder) => {
+    const { state } = await readRun(store, runId, folder);
+    return describeProgress(state, Date.now());
+  });
+}
+
+/** Ends a run's search at once; the best of what has finished is written. */
+export async function cancel({ events }: Pick<Fleet, "events">, runId: string): Promise<void> {
+  const event = { version: MESSAGE_VERSION, type: "CancelRequested", runId, at: Date.now() };
+  await events.send([{ body: JSON.stringify(event), group: runId, deduplication: `cancel/${runId}` }]);
+}
+
+/**
+ * Writes what an ended run came to into a folder, as `tune` does on one machine.
+ * @throws {QuantfleetError} when there is no such run, when it has not ended, or when it failed
+ */
+export async function fetchResult(
+  { store }: Pick<Fleet, "store">,
+  runId: string,
+  out: string,
+): Promise<RunResult> {
+  await requireWritable(out);
+  return inScratch(async (folder) => {
+    const { state, study } = await readRun(store, runId, folder);
+    if (!hasEnded(state)) {
+      throw new QuantfleetError(
+        "RUN_FAILED",
+        `Run ${runId} has not ended (${state.phase}); wait for it, or cancel it first.`,
+      );
+    }
+    const document = await readWorkloadDocument(store, runId);
+    if (document === undefined) throw unknownRun(runId);
+    const directory = join(folder, "workload");
+    await fetchWorkloadFiles(store, document.files, { folder: directory, cache: join(folder, "contents") });
+    const workload = await loadWorkload(
+      workloadConfiguration(document, directory),
+      directory,
+      async () => store,
+    );
+    return writeOutputs(state, {
+      out,
+      study,
+      workload,
+      hash: document.configurationHash,
+      workers: state.request.parallel,
+      // The coordinator's, which it does not keep.
+      timers: { askSeconds: 0 },
+      store,
+    });
+  });
+}
+
+async function readRun(
+  store: ObjectStore,
+  runId: string,
+  folder: string,
+): Promise<{ readonly state: RunState; readonly study: Study }> {
+  const study = await openStudy(store, runId, folder);
+  const saved = await new RunRecords(store).load(runId);
+  if (study === undefined || saved === undefined) throw unknownRun(runId);
+  return { study, state: updateBest(study, saved.state, 0) };
+}
+
+function unknownRun(runId: string): QuantfleetError {
+  return new QuantfleetError(
+    "NOTHING_TO_RESUME",
+    `The fleet holds no run ${runId}, or has not heard of it yet; submit one, or check its name.`,
+  );
+}
+
+async function inScratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "quantfleet-"));
+  try {
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

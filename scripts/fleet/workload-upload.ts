@@ -1,0 +1,144 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { basename, dirname, relative, sep } from "node:path";
+import { ConfigurationError } from "../../shared/errors.js";
+import { decodeModel } from "../../shared/onnx/codec.js";
+import { externalDataFiles } from "../../shared/onnx/external-data.js";
+import type { DataSection, MetricConfiguration } from "../../shared/run/configuration/engine-schema.js";
+import { resolvePath } from "../../shared/run/configuration/parse.js";
+import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
+import type { ConfigurationFor } from "../../shared/run/configuration/supported.js";
+import type { WorkloadDocument, WorkloadFile } from "../../shared/run/workload-document.js";
+import type { Workload } from "../../shared/scoring/workload.js";
+import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
+
+export interface UploadProgress {
+  readonly file: string;
+  readonly bytes: number;
+  /** Whether the bucket had it already. */
+  readonly wasThere: boolean;
+}
+
+/**
+ * Refuses what workers on AWS cannot read yet.
+ * @throws {ConfigurationError}
+ */
+export function requireUploadable({ engine }: ConfigurationFor<"tune">): void {
+  for (const section of ["calibration", "evaluation", "validation"] as const) {
+    if (engine[section]?.images === undefined) continue;
+    throw new ConfigurationError(
+      `engine.${section}.images is a folder of images, which are read on this machine only; save the samples as an array and name it in inputs.`,
+      `engine.${section}.images`,
+    );
+  }
+  if ("module" in engine.metric) {
+    throw new ConfigurationError(
+      `engine.metric.module is code of your own, which runs on this machine only; use one of the metrics that have a name.`,
+      "engine.metric.module",
+    );
+  }
+}
+
+/** Uploads a workload's files by their content, each only if the bucket has none like it, and describes them. */
+export async function uploadWorkload(
+  store: S3ObjectStore,
+  workload: Workload,
+  configurationHash: string,
+  onProgress: (progress: UploadProgress) => void = () => undefined,
+): Promise<WorkloadDocument> {
+  const { configuration, directory, modelPath, subject } = workload;
+  const names = new FileNames(directory);
+  const moved = moveConfiguration(configuration, names);
+  const model = decodeModel(await readFile(modelPath), modelPath);
+  const modelFolder = dirname(modelPath);
+  for (const file of externalDataFiles(model, modelFolder))
+    names.add(file, `model/${relative(modelFolder, file).split(sep).join("/")}`);
+  const files: WorkloadFile[] = [];
+  for (const [file, path] of names.entries()) files.push(await uploadFile(store, file, path, onProgress));
+  return {
+    version: 1,
+    configuration: moved,
+    configurationHash,
+    files,
+    outputs: subject.prepared.outputs.map(({ name, type, shape }) => ({ name, type, shape: [...shape] })),
+  };
+}
+
+/** The names that files get beside each other, wherever they come from. */
+class FileNames {
+  readonly #names = new Map<string, string>();
+
+  constructor(private readonly directory: string) {}
+
+  model(path: string): string {
+    const file = resolvePath(this.directory, path);
+    return this.add(file, `model/${basename(file)}`);
+  }
+
+  data(path: string): string {
+    const file = resolvePath(this.directory, path);
+    return this.add(file, `data/${this.#names.size}/${basename(file)}`);
+  }
+
+  add(file: string, name: string): string {
+    const known = this.#names.get(file);
+    if (known !== undefined) return known;
+    this.#names.set(file, name);
+    return name;
+  }
+
+  entries(): Iterable<[string, string]> {
+    return this.#names;
+  }
+}
+
+function moveConfiguration(configuration: RunConfiguration, names: FileNames): Record<string, unknown> {
+  const { model, engine } = configuration;
+  const { calibration, evaluation, validation, metric } = engine;
+  return {
+    ...configuration,
+    model: { ...model, model: names.model(model.model) },
+    engine: {
+      ...engine,
+      ...(calibration === undefined ? {} : { calibration: moveSection(calibration, names) }),
+      ...(evaluation === undefined ? {} : { evaluation: moveSection(evaluation, names) }),
+      ...(validation === undefined ? {} : { validation: moveSection(validation, names) }),
+      ...(metric === undefined ? {} : { metric: moveMetric(metric, names) }),
+    },
+  };
+}
+
+function moveSection(section: DataSection, names: FileNames): DataSection {
+  const { inputs, labels } = section;
+  const move = <Source extends { readonly data: string }>(source: Source): Source => {
+    // An archive's member stands behind the path.
+    const [path = "", ...member] = source.data.split("#");
+    return { ...source, data: [names.data(path), ...member].join("#") };
+  };
+  return {
+    ...section,
+    ...(inputs === undefined
+      ? {}
+      : { inputs: Object.fromEntries(Object.entries(inputs).map(([name, source]) => [name, move(source)])) }),
+    ...(labels === undefined ? {} : { labels: move(labels) }),
+  };
+}
+
+function moveMetric(metric: MetricConfiguration, names: FileNames): MetricConfiguration {
+  return "characters" in metric ? { ...metric, characters: names.data(metric.characters) } : metric;
+}
+
+async function uploadFile(
+  store: S3ObjectStore,
+  file: string,
+  path: string,
+  onProgress: (progress: UploadProgress) => void,
+): Promise<WorkloadFile> {
+  const body = await readFile(file);
+  const sha256 = createHash("sha256").update(body).digest("hex");
+  const key = `${path.startsWith("model/") ? "models" : "data"}/${sha256}`;
+  const wasThere = await store.has(key);
+  if (!wasThere) await store.put(key, body);
+  onProgress({ file, bytes: body.byteLength, wasThere });
+  return { path, key, bytes: body.byteLength, sha256 };
+}

@@ -1,0 +1,46 @@
+/**
+ * Bundles the functions for Lambda (part of `npm run build`): `node scripts/package/bundle-functions.mjs [folder]`,
+ * where the folder holds the compiled sources, `dist` when left out. They go to `bundles/` in it, without what is
+ * native, which the construct adds for the architecture that is wanted.
+ */
+import { rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { build } from "esbuild";
+
+const ROOT = path.resolve(process.argv[2] ?? "dist");
+
+const FUNCTIONS = {
+  coordinator: ["index"],
+  evaluator: ["index", "thread"],
+};
+
+/** Lambda's Node; the tests' oldest one runs the same bundles. */
+const TARGET = "node20";
+
+/** Some packages within are CommonJS, whose `require` has to come from somewhere. */
+const BANNER =
+  'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);';
+
+for (const [name, entries] of Object.entries(FUNCTIONS)) {
+  const outdir = path.join(ROOT, "bundles", name);
+  rmSync(outdir, { recursive: true, force: true });
+  await build({
+    entryPoints: entries.map((entry) => path.join(ROOT, "functions", name, `${entry}.js`)),
+    outdir,
+    bundle: true,
+    minify: true,
+    // Error names are part of the protocol.
+    keepNames: true,
+    platform: "node",
+    format: "esm",
+    target: TARGET,
+    // The packages' ES modules, of which unused parts are left out.
+    mainFields: ["module", "main"],
+    banner: { js: BANNER },
+    // Native: one comes with the construct, the other decodes images, which functions are not given.
+    external: ["onnxruntime-node", "sharp"],
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  writeFileSync(path.join(outdir, "package.json"), '{ "type": "module" }\n');
+}

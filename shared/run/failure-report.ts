@@ -1,0 +1,28 @@
+import { hostname } from "node:os";
+import { type Job, type JobReport, MESSAGE_VERSION } from "./messages.js";
+
+const MAX_REASON = 2_000;
+
+/** What a job's failure is reported as when there is no worker left to report it. */
+export function failureReport(job: Job, error: unknown, at: number): JobReport {
+  const { runId, attempt } = job;
+  const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON);
+  const base = { version: MESSAGE_VERSION, runId, at, attempt } as const;
+  const outcome = { state: "failed", reason } as const;
+  switch (job.type) {
+    case "statistics":
+      return { ...base, type: "StatisticsReported", shard: job.shard, outcome };
+    case "trial":
+      return {
+        ...base,
+        type: "TrialReported",
+        trial: job.trial,
+        shard: job.shard,
+        worker: hostname(),
+        isa: process.arch,
+        outcome,
+      };
+    case "finish":
+      return { ...base, type: "FinishReported", outcome };
+  }
+}

@@ -1,0 +1,105 @@
+import * as z from "zod";
+import type { ObjectStore } from "../storage/object-store.js";
+import { putImmutable } from "../storage/retrying-store.js";
+import { validateConfiguration } from "./configuration/parse.js";
+import { type ConfigurationFor, requireSupported } from "./configuration/supported.js";
+import { storeKeySchema } from "./identifiers.js";
+import { runPrefix } from "./record-keys.js";
+import { DamagedRecordError } from "./run-records.js";
+
+/** Lambda's temporary storage holds 10 GiB; the rest is for what is made of the files. */
+const MAX_WORKLOAD_BYTES = 8 * 2 ** 30;
+const MAX_FILES = 1_000;
+const MAX_DIMENSIONS = 64;
+const MAX_NAME = 1_024;
+
+/** A path that stays inside the folder it is put in, on every platform. */
+const relativePathSchema = z
+  .string()
+  .min(1)
+  .max(MAX_NAME)
+  .refine(
+    (path) =>
+      !/[\\:\0]/.test(path) && path.split("/").every((part) => part !== "" && !/^\.{1,2}$/.test(part)),
+    { error: "the path could leave its folder" },
+  );
+
+const fileSchema = z.strictObject({
+  path: relativePathSchema,
+  key: storeKeySchema,
+  bytes: z.int().min(0).max(MAX_WORKLOAD_BYTES),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+/** What a run works on, for workers that do not share a disk with whoever asked for it. */
+const workloadDocumentSchema = z.strictObject({
+  version: z.literal(1),
+  /** The configuration with its paths made relative to the folder of `files`. */
+  configuration: z.record(z.string(), z.unknown()),
+  /** Of the configuration with its own paths, as on one machine. */
+  configurationHash: z.string().regex(/^[0-9a-f]{64}$/),
+  files: z
+    .array(fileSchema)
+    .min(1)
+    .max(MAX_FILES)
+    .refine((files) => files.reduce((sum, { bytes }) => sum + bytes, 0) <= MAX_WORKLOAD_BYTES, {
+      error: `the files have more than ${MAX_WORKLOAD_BYTES} bytes together`,
+    }),
+  /** The model's outputs, so that a metric can be made where there is no ONNX Runtime. */
+  outputs: z
+    .array(
+      z.strictObject({
+        name: z.string().max(MAX_NAME),
+        type: z.string().max(MAX_NAME),
+        shape: z.array(z.union([z.number(), z.string().max(MAX_NAME)])).max(MAX_DIMENSIONS),
+      }),
+    )
+    .max(MAX_FILES),
+});
+
+export type WorkloadFile = Readonly<z.infer<typeof fileSchema>>;
+export type WorkloadDocument = Readonly<z.infer<typeof workloadDocumentSchema>>;
+
+const workloadKey = (runId: string): string => `${runPrefix(runId)}workload.json`;
+
+/** Writes the document, which never changes; do it before the run is requested. */
+export async function writeWorkloadDocument(
+  store: ObjectStore,
+  runId: string,
+  document: WorkloadDocument,
+): Promise<void> {
+  const checked = workloadDocumentSchema.parse(document);
+  await putImmutable(store, workloadKey(runId), Buffer.from(JSON.stringify(checked)));
+}
+
+/**
+ * @returns `undefined` where there is no such run
+ * @throws DamagedRecordError when it is not what this version writes
+ */
+export async function readWorkloadDocument(
+  store: ObjectStore,
+  runId: string,
+): Promise<WorkloadDocument | undefined> {
+  const key = workloadKey(runId);
+  const stored = await store.get(key);
+  if (stored === undefined) return undefined;
+  try {
+    return workloadDocumentSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")));
+  } catch (error) {
+    throw new DamagedRecordError(key, "does not have the shape that this version writes", { cause: error });
+  }
+}
+
+/** The document's configuration, for files that lie in `directory`. */
+export function workloadConfiguration(
+  document: WorkloadDocument,
+  directory: string,
+): ConfigurationFor<"tune"> {
+  // What a configuration is made of is checked here, whatever the document says.
+  const { configuration } = validateConfiguration(
+    document.configuration as Parameters<typeof validateConfiguration>[0],
+    { directory },
+  );
+  requireSupported(configuration, "tune");
+  return configuration;
+}

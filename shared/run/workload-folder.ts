@@ -1,0 +1,72 @@
+import { createHash, randomUUID } from "node:crypto";
+import { link, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { ObjectStore } from "../storage/object-store.js";
+import { DamagedRecordError } from "./run-records.js";
+import type { WorkloadFile } from "./workload-document.js";
+
+/** Read at once, so that a file of any size takes this much memory. */
+const CHUNK_BYTES = 32 * 1_048_576;
+
+/**
+ * Puts a workload's files into `folder`. Contents are kept in `cache` by their hash, so that runs on the same
+ * model and data fetch them once; both must lie in one file system.
+ *
+ * @throws DamagedRecordError when an object is missing or is not what its hash says
+ */
+export async function fetchWorkloadFiles(
+  store: ObjectStore,
+  files: readonly WorkloadFile[],
+  { folder, cache }: { readonly folder: string; readonly cache: string },
+): Promise<void> {
+  await mkdir(cache, { recursive: true });
+  for (const file of files) {
+    const content = join(cache, file.sha256);
+    if (!(await isPresent(content))) await fetchContent(store, file, content);
+    const path = join(folder, file.path);
+    await mkdir(dirname(path), { recursive: true });
+    // A hard link, as external data must not be a link to a place outside the model's folder.
+    await link(content, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+  }
+}
+
+async function fetchContent(store: ObjectStore, file: WorkloadFile, content: string): Promise<void> {
+  // Seen whole or not at all, also by a process that goes on after this one was killed.
+  const draft = `${content}.${randomUUID()}`;
+  try {
+    await writeContent(store, file, draft);
+    await rename(draft, content);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+async function writeContent(
+  store: ObjectStore,
+  { key, bytes, sha256 }: WorkloadFile,
+  draft: string,
+): Promise<void> {
+  const hash = createHash("sha256");
+  const handle = await open(draft, "wx");
+  try {
+    for (let start = 0; start < bytes; start += CHUNK_BYTES) {
+      const stored = await store.get(key, { start, end: Math.min(start + CHUNK_BYTES, bytes) });
+      if (stored === undefined) throw new DamagedRecordError(key, "is missing");
+      hash.update(stored.body);
+      await handle.writeFile(stored.body);
+    }
+  } finally {
+    await handle.close();
+  }
+  if (hash.digest("hex") !== sha256) throw new DamagedRecordError(key, "is not what its hash says");
+}
+
+async function isPresent(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,27 @@
+import { join } from "node:path";
+import type { Study } from "../run/study.js";
+import { tuningStudy } from "../run/tuning-study.js";
+import { readWorkloadDocument, workloadConfiguration } from "../run/workload-document.js";
+import { fetchWorkloadFiles } from "../run/workload-folder.js";
+import type { ObjectStore } from "../storage/object-store.js";
+import { createMetric } from "./metrics/create-metric.js";
+
+/** The study of a run, as its workload describes it; `undefined` where there is no such run. */
+export async function openStudy(
+  store: ObjectStore,
+  runId: string,
+  folder: string,
+): Promise<Study | undefined> {
+  const document = await readWorkloadDocument(store, runId);
+  if (document === undefined) return undefined;
+  const directory = join(folder, "runs", runId);
+  const { engine } = workloadConfiguration(document, directory);
+  const { metric, evaluation } = engine;
+  if ("characters" in metric) {
+    const files = document.files.filter(({ path }) => path === metric.characters);
+    await fetchWorkloadFiles(store, files, { folder: directory, cache: join(folder, "contents") });
+  }
+  const { outputs } = document;
+  const labelled = evaluation.labels !== undefined;
+  return tuningStudy(await createMetric(metric, { directory, outputs, labelled }));
+}

@@ -1,0 +1,188 @@
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  paginateListObjectsV2,
+  type S3Client,
+  S3ServiceException,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
+import { assertKey, PreconditionFailedError, StoreUnavailableError, WriteConflictError } from "./errors.js";
+import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
+
+/** Objects from this size on go up in parts of it; S3 wants parts of 5 MiB or more, and at most 10,000. */
+const PART_BYTES = 64 * 1_048_576;
+/** Parts on their way at once, each of which is in memory anyway. */
+const PARTS_AT_ONCE = 4;
+
+export interface S3ObjectStoreOptions {
+  readonly client: S3Client;
+  readonly bucket: string;
+  readonly partBytes?: number;
+}
+
+/**
+ * An object store in an S3 bucket. A condition holds for an object that goes up in parts too, where S3 compares
+ * when the parts are put together. The client repeats calls that were not answered, so that a conditional write
+ * whose answer was lost can end as PreconditionFailedError, as with RetryingObjectStore.
+ */
+export class S3ObjectStore implements ObjectStore {
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  readonly #partBytes: number;
+
+  constructor({ client, bucket, partBytes = PART_BYTES }: S3ObjectStoreOptions) {
+    this.#client = client;
+    this.#bucket = bucket;
+    this.#partBytes = partBytes;
+  }
+
+  async get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
+    assertKey(key);
+    // HTTP has no empty range.
+    if (range !== undefined && range.end <= range.start) return this.#getNothing(key);
+    try {
+      const { Body, ETag } = await this.#client.send(
+        new GetObjectCommand({
+          ...this.#locate(key),
+          ...(range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` }),
+        }),
+      );
+      return { body: (await Body?.transformToByteArray()) ?? new Uint8Array(), etag: ETag ?? "" };
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === 404) return undefined;
+      if (status === 416) return this.#getNothing(key);
+      throw translate(error, key);
+    }
+  }
+
+  async put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {
+    assertKey(key);
+    try {
+      if (body.byteLength > this.#partBytes) return await this.#putInParts(key, body, condition);
+      const { ETag } = await this.#client.send(
+        new PutObjectCommand({ ...this.#locate(key), Body: body, ...conditionHeaders(condition) }),
+      );
+      return ETag ?? "";
+    } catch (error) {
+      // An object that is to be replaced and is not there is not found.
+      if (condition !== undefined && statusOf(error) === 404)
+        throw new PreconditionFailedError(key, { cause: error });
+      throw translate(error, key);
+    }
+  }
+
+  async *list(prefix: string): AsyncIterable<string> {
+    const pages = paginateListObjectsV2({ client: this.#client }, { Bucket: this.#bucket, Prefix: prefix });
+    try {
+      for await (const { Contents = [] } of pages)
+        for (const { Key } of Contents) if (Key !== undefined) yield Key;
+    } catch (error) {
+      throw translate(error, prefix);
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    assertKey(key);
+    try {
+      await this.#client.send(new DeleteObjectCommand(this.#locate(key)));
+    } catch (error) {
+      throw translate(error, key);
+    }
+  }
+
+  /** Whether there is such an object, without reading it. */
+  async has(key: string): Promise<boolean> {
+    assertKey(key);
+    return (await this.#getNothing(key)) !== undefined;
+  }
+
+  async #getNothing(key: string): Promise<StoredObject | undefined> {
+    try {
+      const { ETag } = await this.#client.send(new HeadObjectCommand(this.#locate(key)));
+      return { body: new Uint8Array(), etag: ETag ?? "" };
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw translate(error, key);
+    }
+  }
+
+  async #putInParts(key: string, body: Uint8Array, condition: PutCondition | undefined): Promise<string> {
+    const target = this.#locate(key);
+    const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand(target));
+    try {
+      const Parts = await this.#sendParts(target, UploadId, body);
+      const { ETag } = await this.#client.send(
+        new CompleteMultipartUploadCommand({
+          ...target,
+          UploadId,
+          MultipartUpload: { Parts },
+          ...conditionHeaders(condition),
+        }),
+      );
+      return ETag ?? "";
+    } catch (error) {
+      // Parts that nobody puts together are stored, and paid for, until they are removed.
+      await this.#client
+        .send(new AbortMultipartUploadCommand({ ...target, UploadId }))
+        .catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #sendParts(
+    target: { readonly Bucket: string; readonly Key: string },
+    UploadId: string | undefined,
+    body: Uint8Array,
+  ): Promise<{ PartNumber: number; ETag: string | undefined }[]> {
+    const count = Math.ceil(body.byteLength / this.#partBytes);
+    const parts: { PartNumber: number; ETag: string | undefined }[] = [];
+    for (let first = 0; first < count; first += PARTS_AT_ONCE) {
+      const group = Array.from({ length: Math.min(PARTS_AT_ONCE, count - first) }, async (_, i) => {
+        const start = (first + i) * this.#partBytes;
+        const PartNumber = first + i + 1;
+        const Body = body.subarray(start, start + this.#partBytes);
+        const { ETag } = await this.#client.send(
+          new UploadPartCommand({ ...target, UploadId, PartNumber, Body }),
+        );
+        return { PartNumber, ETag };
+      });
+      parts.push(...(await Promise.all(group)));
+    }
+    return parts;
+  }
+
+  #locate(key: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.#bucket, Key: key };
+  }
+}
+
+function conditionHeaders(condition: PutCondition | undefined): { IfNoneMatch?: string; IfMatch?: string } {
+  if (condition === undefined) return {};
+  return "ifMatch" in condition ? { IfMatch: condition.ifMatch } : { IfNoneMatch: "*" };
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+}
+
+function translate(error: unknown, key: string): unknown {
+  const status = statusOf(error);
+  if (status === 412) return new PreconditionFailedError(key, { cause: error });
+  if (status === 409) return new WriteConflictError(key, { cause: error });
+  const isUnanswered = error instanceof Error && !(error instanceof S3ServiceException) && isNetwork(error);
+  if (isUnanswered || status === 429 || (status !== undefined && status >= 500))
+    return new StoreUnavailableError(key, { cause: error });
+  return error;
+}
+
+const NETWORK_CODES = ["ECONNRESET", "ECONNREFUSED", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"];
+
+function isNetwork(error: Error): boolean {
+  return error.name === "TimeoutError" || NETWORK_CODES.includes((error as NodeJS.ErrnoException).code ?? "");
+}

@@ -1,0 +1,28 @@
+import { pathToFileURL } from "node:url";
+import type { SQSBatchResponse } from "aws-lambda";
+
+/** One of a function's execution environments: a process with the bundle, which is sent one event after the other. */
+
+export interface Invocation {
+  readonly event: unknown;
+  readonly timeoutMilliseconds: number;
+}
+
+export type Answer = { readonly response: SQSBatchResponse } | { readonly error: string };
+
+type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<SQSBatchResponse>;
+
+const [, , bundle] = process.argv;
+if (bundle !== undefined && process.send !== undefined) {
+  const { handler } = (await import(pathToFileURL(bundle).href)) as { handler: Handler };
+  process.on("message", async ({ event, timeoutMilliseconds }: Invocation) => {
+    const until = Date.now() + timeoutMilliseconds;
+    const context = { getRemainingTimeInMillis: () => until - Date.now() };
+    const answer: Answer = await handler(event, context).then(
+      (response) => ({ response }),
+      (error: unknown) => ({ error: String(error) }),
+    );
+    process.send?.(answer);
+  });
+  process.send("ready");
+}

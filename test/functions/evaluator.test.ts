@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { createEvaluatorHandler } from "../../functions/evaluator/handler.js";
+import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
+import type { Queue } from "../../shared/queues/queue.js";
+import { claimJob } from "../../shared/run/claim.js";
+import {
+  eventSchema,
+  type Job,
+  type JobReport,
+  MESSAGE_VERSION,
+  type TrialJob,
+  type TrialReported,
+} from "../../shared/run/messages.js";
+import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
+import { answerToyJob, toyBase, toySpace } from "../run/toy-model.js";
+import { toyRequest } from "../run/toy-study.js";
+import { keepLog, toEvent } from "./lambda-events.js";
+
+const MINUTE = 60_000;
+const job: TrialJob = {
+  version: MESSAGE_VERSION,
+  type: "trial",
+  runId: "toy",
+  trial: 4,
+  attempt: 1,
+  configuration: toyBase(toySpace(6)),
+  shard: { index: 0, count: 1 },
+  measureLatency: false,
+  deadline: 8.64e15,
+};
+const report = answerToyJob(toyRequest(), job, { worker: "w", isa: "arm64", at: 1 }) as TrialReported;
+
+type Run = (job: Job, signal: AbortSignal) => Promise<JobReport | undefined>;
+
+function open(run: Run, leaseMilliseconds = MINUTE) {
+  const queue = (kind: "standard" | "fifo") =>
+    new InProcessQueue({ kind, visibilityMilliseconds: 6 * MINUTE });
+  const store = new MemoryObjectStore();
+  const queues = { jobs: queue("standard"), events: queue("fifo"), deadLetters: queue("standard") };
+  const log = keepLog();
+  const ended: string[] = [];
+  const workers = { run, close: async () => void ended.push("closed") };
+  const handler = createEvaluatorHandler({
+    store,
+    ...queues,
+    log,
+    now: Date.now,
+    workers,
+    leaseMilliseconds,
+  });
+  const invoke = async (remaining = 15 * MINUTE) => {
+    const messages = await take(queues.jobs);
+    const { batchItemFailures } = await handler(toEvent(messages), {
+      getRemainingTimeInMillis: () => remaining,
+    });
+    return batchItemFailures.length;
+  };
+  const send = (body: unknown) => queues.jobs.send([{ body: JSON.stringify(body) }]);
+  return { store, ...queues, log, ended, invoke, send };
+}
+
+const take = (queue: Queue) => queue.receive({ max: 10, waitMilliseconds: 0 });
+const reports = async (events: Queue) =>
+  (await take(events)).map(({ body }) => eventSchema.parse(JSON.parse(body)));
+const never: Run = () => new Promise(() => undefined);
+
+describe("The evaluator's function", () => {
+  test("leaves the answer in the claim, stores the rows and reports, with what was billed", async () => {
+    const { store, events, send, invoke } = open(async () => report);
+    await send(job);
+    assert.equal(await invoke(), 0);
+    const [event] = await reports(events);
+    assert.ok(event?.type === "TrialReported" && event.billedMilliseconds !== undefined);
+    assert.deepEqual(event.outcome, report.outcome);
+    assert.equal((await claimJob(store, job, Date.now(), Date.now())).state, "answered");
+    const keys: string[] = [];
+    for await (const key of store.list("runs/toy/scores/")) keys.push(key);
+    assert.equal(keys.length, 1);
+  });
+
+  test("sends the answer that a worker left before it died, without working", async () => {
+    const { store, events, send, invoke } = open(never);
+    const claim = await claimJob(store, job, 0, Date.now());
+    assert.ok(claim.state === "granted" && (await claim.lease.answer(report)));
+    await send(job);
+    assert.equal(await invoke(), 0);
+    assert.deepEqual(await reports(events), [report]);
+  });
+
+  test("leaves a job that another worker has to it", async () => {
+    const { store, events, send, invoke } = open(never);
+    await claimJob(store, job, Date.now(), Date.now() + MINUTE);
+    await send(job);
+    assert.equal(await invoke(), 1);
+    assert.deepEqual(await reports(events), []);
+  });
+
+  test("hands a job back ahead of the timeout, for another worker to take at once", async () => {
+    const { jobs, store, events, ended, send, invoke } = open(never);
+    await send(job);
+    assert.equal(await invoke(15_001), 1);
+    assert.deepEqual(ended, ["closed"]);
+    assert.deepEqual(await reports(events), []);
+    assert.equal((await take(jobs)).length, 1);
+    assert.equal((await claimJob(store, job, Date.now() + 1, Date.now() + MINUTE)).state, "granted");
+  });
+
+  test("stops working and says nothing when the claim went to another worker", async () => {
+    let begin: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const work: Run = (...given) => {
+      begin();
+      return never(...given);
+    };
+    const { store, events, ended, log, send, invoke } = open(work, 60);
+    await send(job);
+    const invoked = invoke();
+    await begun;
+    // As if this worker had stood still for longer than its lease.
+    while ((await claimJob(store, job, Date.now() + MINUTE, Date.now() + 2 * MINUTE)).state !== "granted");
+    assert.equal(await invoked, 1);
+    assert.deepEqual(ended, ["closed"]);
+    assert.ok(log.lines.includes("job lost"));
+    assert.deepEqual(await reports(events), []);
+  });
+
+  test("extends claim and visibility while it works", async () => {
+    const lease = 60;
+    const { store, events, send, invoke } = open(async () => {
+      while ((await claimOf(store)) < started + 2 * lease)
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      return report;
+    }, lease);
+    await send(job);
+    const started = Date.now();
+    assert.equal(await invoke(), 0);
+    assert.equal((await reports(events)).length, 1);
+  });
+
+  test("drops what is overdue, buries what is no job or of an unknown run", async () => {
+    const { events, deadLetters, send, invoke } = open(async () => undefined);
+    await send({ ...job, deadline: 1 });
+    await send({ ...job, version: 2 });
+    await send({ ...job, runId: "stranger" });
+    assert.equal(await invoke(), 0);
+    assert.deepEqual(await reports(events), []);
+    assert.equal((await take(deadLetters)).length, 2);
+  });
+
+  test("has a job come again when something beside it fails", async () => {
+    const { log, send, invoke } = open(() => Promise.reject(new Error("no store")));
+    await send(job);
+    assert.equal(await invoke(), 1);
+    assert.deepEqual(log.lines, ["job not carried out"]);
+  });
+});
+
+async function claimOf(store: MemoryObjectStore): Promise<number> {
+  const outcome = await claimJob(store, job, 0, 1);
+  return outcome.state === "taken" ? outcome.until : 0;
+}

@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { App, RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
+import { Match, Template } from "aws-cdk-lib/assertions";
+import { Key } from "aws-cdk-lib/aws-kms";
+import { Architecture } from "aws-cdk-lib/aws-lambda";
+import { Bucket } from "aws-cdk-lib/aws-s3";
+import { AwsSolutionsChecks, ServerlessChecks } from "cdk-nag";
+import { assembleFunction } from "../../infra/function-assets.js";
+import { QuantFleet } from "../../infra/quant-fleet.js";
+import type { QuantFleetProps } from "../../infra/quant-fleet-props.js";
+import { QuantFleetStack } from "../../infra/stack.js";
+
+const folder = mkdtempSync(join(tmpdir(), "quantfleet-infra-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What is bundled does not matter to a template. */
+const CONTEXT = { "aws:cdk:bundling-stacks": [] };
+
+function templateOf(fleet: QuantFleetProps = {}): Template {
+  const app = new App({ context: CONTEXT });
+  return Template.fromStack(new QuantFleetStack(app, "Fleet", { fleet }));
+}
+
+interface Statement {
+  readonly Action: string | string[];
+  readonly Resource: unknown;
+}
+
+function statements(template: Template): Statement[] {
+  const policies = Object.values(template.findResources("AWS::IAM::Policy"));
+  return policies.flatMap(({ Properties }) => Properties.PolicyDocument.Statement as Statement[]);
+}
+
+/** A folder's size, its folders' included. */
+function bytesOf(path: string): number {
+  if (!statSync(path).isDirectory()) return statSync(path).size;
+  return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0);
+}
+
+describe("The fleet's template", () => {
+  const template = templateOf();
+
+  test("has arm64 functions of Node 24 with the time that they need", () => {
+    for (const timeout of [60, 900]) {
+      template.hasResourceProperties("AWS::Lambda::Function", {
+        Runtime: "nodejs24.x",
+        Architectures: ["arm64"],
+        Timeout: timeout,
+        Handler: "index.handler",
+      });
+    }
+  });
+
+  test("hands evaluators one job each, coordinators several events, and takes partial answers", () => {
+    template.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
+      BatchSize: 1,
+      FunctionResponseTypes: ["ReportBatchItemFailures"],
+      ScalingConfig: { MaximumConcurrency: 100 },
+    });
+    template.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
+      BatchSize: 10,
+      FunctionResponseTypes: ["ReportBatchItemFailures"],
+    });
+  });
+
+  test("buries what fails, hides what is worked on for six timeouts, and tells of both", () => {
+    for (const [VisibilityTimeout, fifo] of [
+      [5_400, Match.absent()],
+      [360, true],
+    ] as const) {
+      template.hasResourceProperties("AWS::SQS::Queue", {
+        VisibilityTimeout,
+        FifoQueue: fifo,
+        SqsManagedSseEnabled: true,
+        RedrivePolicy: Match.objectLike({ maxReceiveCount: 10 }),
+      });
+    }
+    template.resourceCountIs("AWS::SQS::Queue", 4);
+    template.resourceCountIs("AWS::CloudWatch::Alarm", 4);
+  });
+
+  test("keeps the bucket private and encrypted, and everything to TLS", () => {
+    template.hasResourceProperties("AWS::S3::Bucket", {
+      PublicAccessBlockConfiguration: { BlockPublicAcls: true, RestrictPublicBuckets: true },
+      BucketEncryption: Match.anyValue(),
+    });
+    const isTlsOnly = Match.objectLike({
+      Statement: Match.arrayWith([
+        Match.objectLike({ Effect: "Deny", Condition: { Bool: { "aws:SecureTransport": "false" } } }),
+      ]),
+    });
+    template.hasResourceProperties("AWS::S3::BucketPolicy", { PolicyDocument: isTlsOnly });
+    template.allResourcesProperties("AWS::SQS::QueuePolicy", { PolicyDocument: isTlsOnly });
+    template.resourceCountIs("AWS::SQS::QueuePolicy", 4);
+  });
+
+  test("gives roles no action and no resource by wildcard but objects below a prefix", () => {
+    for (const { Action, Resource } of statements(template)) {
+      for (const action of [Action].flat()) assert.doesNotMatch(action, /\*/);
+      assert.notEqual(Resource, "*");
+    }
+  });
+
+  test("lets only the evaluator write statistics, and nobody write models", () => {
+    const writers = (prefix: string) =>
+      statements(template).filter(
+        ({ Action, Resource }) =>
+          [Action].flat().includes("s3:PutObject") && JSON.stringify(Resource).includes(`/${prefix}/*`),
+      ).length;
+    assert.deepEqual([writers("statistics"), writers("models"), writers("data")], [1, 0, 0]);
+  });
+
+  test("ticks every minute", () => {
+    template.hasResourceProperties("AWS::Events::Rule", { ScheduleExpression: "rate(1 minute)" });
+  });
+
+  test("is removed with everything in it", () => {
+    for (const type of ["AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::Logs::LogGroup"])
+      template.allResources(type, { DeletionPolicy: "Delete" });
+  });
+});
+
+describe("The fleet's props", () => {
+  test("choose architecture, concurrency and pollers", () => {
+    templateOf({ architecture: Architecture.X86_64, evaluatorConcurrency: 7 }).hasResourceProperties(
+      "AWS::Lambda::EventSourceMapping",
+      { ScalingConfig: { MaximumConcurrency: 7 } },
+    );
+    const template = templateOf({ provisionedPollers: { minimum: 2, maximum: 20 }, reservedEvaluators: 50 });
+    template.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
+      ProvisionedPollerConfig: { MinimumPollers: 2, MaximumPollers: 20 },
+      ScalingConfig: Match.absent(),
+    });
+    template.hasResourceProperties("AWS::Lambda::Function", { ReservedConcurrentExecutions: 50 });
+    assert.throws(
+      () => templateOf({ provisionedPollers: { minimum: 2, maximum: 20 }, evaluatorConcurrency: 7 }),
+      /exclude each other/,
+    );
+  });
+
+  test("keep the data", () => {
+    templateOf({ removalPolicy: RemovalPolicy.RETAIN }).allResources("AWS::S3::Bucket", {
+      DeletionPolicy: "Retain",
+    });
+  });
+
+  test("use a bucket and a key that are there", () => {
+    const stack = new Stack(new App({ context: CONTEXT }), "Own");
+    const encryptionKey = new Key(stack, "Key");
+    const bucket = Bucket.fromBucketName(stack, "Bucket", "models-of-ours");
+    new QuantFleet(stack, "QuantFleet", { bucket, encryptionKey });
+    const template = Template.fromStack(stack);
+    template.resourceCountIs("AWS::S3::Bucket", 0);
+    template.allResourcesProperties("AWS::SQS::Queue", { KmsMasterKeyId: Match.anyValue() });
+  });
+});
+
+interface NagReport {
+  readonly pluginReports: readonly {
+    readonly conclusion: string;
+    readonly violations: readonly unknown[];
+    readonly suppressedViolations: readonly { readonly ruleName: string; readonly reason: string }[];
+  }[];
+}
+
+for (const [name, isEncrypted] of [
+  ["the keys of S3 and SQS", false],
+  ["a key of one's own", true],
+] as const) {
+  test(`with ${name} cdk-nag has nothing to say but what is acknowledged with a reason`, () => {
+    const outdir = join(folder, `nag-${isEncrypted}`);
+    const app = new App({ context: CONTEXT, outdir });
+    const keys = new Stack(app, "Keys");
+    const encryptionKey = new Key(keys, "Key", { enableKeyRotation: true });
+    new QuantFleetStack(app, "Fleet", { fleet: isEncrypted ? { encryptionKey } : {} });
+    Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new ServerlessChecks(app));
+    app.synth();
+    const file = join(outdir, "validation-report.json");
+    const { pluginReports } = JSON.parse(readFileSync(file, "utf8")) as NagReport;
+    assert.equal(pluginReports.length, 2);
+    for (const { conclusion, violations, suppressedViolations } of pluginReports) {
+      assert.deepEqual(violations, []);
+      assert.equal(conclusion, "success");
+      assert.ok(suppressedViolations.length > 0);
+      for (const { ruleName, reason } of suppressedViolations) assert.ok(reason.length > 20, ruleName);
+    }
+  });
+}
+
+for (const architecture of ["arm64", "x64"] as const) {
+  test(`an ${architecture} evaluator has that architecture's files only, under 60 MB`, () => {
+    const out = join(folder, architecture);
+    assembleFunction("evaluator", architecture, out);
+    const binaries = join(out, "node_modules", "onnxruntime-node", "bin", "napi-v6");
+    assert.deepEqual(readdirSync(binaries), ["linux"]);
+    assert.deepEqual(readdirSync(join(binaries, "linux")), [architecture]);
+    assert.ok(bytesOf(out) < 60e6);
+  });
+}
+
+test("a coordinator has no ONNX Runtime", () => {
+  const out = join(folder, "coordinator");
+  assembleFunction("coordinator", "arm64", out);
+  assert.deepEqual(readdirSync(out).sort(), ["index.js", "package.json"]);
+  assert.doesNotMatch(readFileSync(join(out, "index.js"), "utf8"), /onnxruntime-node/);
+});

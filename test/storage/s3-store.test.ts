@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { PreconditionFailedError, StoreUnavailableError } from "../../shared/storage/errors.js";
+import { S3ObjectStore } from "../../shared/storage/s3-store.js";
+import { type S3Server, startS3Server } from "../emulated/s3-server.js";
+import { describeObjectStore } from "./object-store-conformance.js";
+
+const servers: S3Server[] = [];
+
+async function open(partBytes?: number): Promise<S3ObjectStore> {
+  const server = await startS3Server();
+  servers.push(server);
+  const { client } = server;
+  return new S3ObjectStore({ client, bucket: "runs", ...(partBytes === undefined ? {} : { partBytes }) });
+}
+
+after(() => Promise.all(servers.map((server) => server.close())));
+
+describeObjectStore("S3", () => open());
+
+describe("S3", () => {
+  let server: S3Server;
+  let store: S3ObjectStore;
+  before(async () => {
+    store = await open(4);
+    server = servers.at(-1) as S3Server;
+  });
+
+  test("a large object goes up in parts and comes back whole", async () => {
+    const body = Uint8Array.from({ length: 23 }, (_, i) => i);
+    const etag = await store.put("large", body);
+    assert.match(etag, /-6"$/);
+    assert.deepEqual(Uint8Array.from((await store.get("large"))?.body ?? []), body);
+    assert.equal(server.openUploads, 0);
+  });
+
+  test("parts are put together on condition only, and are removed otherwise", async () => {
+    const etag = await store.put("swapped", Buffer.from("first version"));
+    await assert.rejects(
+      store.put("swapped", Buffer.from("second version"), { ifNoneMatch: true }),
+      PreconditionFailedError,
+    );
+    assert.equal(server.openUploads, 0);
+    await store.put("swapped", Buffer.from("third version"), { ifMatch: etag });
+    assert.equal(Buffer.from((await store.get("swapped"))?.body ?? []).toString(), "third version");
+  });
+
+  test("an empty range, and one behind the end, have no bytes", async () => {
+    await store.put("ten", Buffer.from("0123456789"));
+    assert.equal((await store.get("ten", { start: 4, end: 4 }))?.body.length, 0);
+    assert.equal((await store.get("ten", { start: 10, end: 20 }))?.body.length, 0);
+    assert.equal(await store.get("absent", { start: 4, end: 4 }), undefined);
+  });
+
+  test("knows without reading whether an object is there", async () => {
+    await store.put("present", Buffer.from("x"));
+    assert.equal(await store.has("present"), true);
+    assert.equal(await store.has("absent"), false);
+  });
+
+  test("repeats what was not answered, and says so where it never is", async () => {
+    await store.put("slow", Buffer.from("x"));
+    server.failNext(503);
+    assert.equal((await store.get("slow"))?.body.length, 1);
+    server.failNext(503, 503, 503);
+    await assert.rejects(store.get("slow"), StoreUnavailableError);
+  });
+});
+
+test("a server that is not there is a store that does not answer", async () => {
+  const server = await startS3Server();
+  const { client } = server;
+  const store = new S3ObjectStore({ client, bucket: "runs" });
+  await store.put("key", Buffer.from("x"));
+  await server.close();
+  await assert.rejects(store.get("key"), StoreUnavailableError);
+});
