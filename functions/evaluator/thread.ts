@@ -9,8 +9,9 @@ import type { RunSettings } from "./run-workers.js";
 /** Model, data and statistics of one run, kept for as long as the thread lives. */
 async function openContext(settings: RunSettings & ThreadSettings): Promise<JobContext> {
   const { bucket, directory, document, statisticsShards, name, properties } = settings;
-  const workload = await loadWorkload(workloadConfiguration(document, directory), directory);
   const store = openStore(bucket);
+  const configuration = workloadConfiguration(document, directory);
+  const workload = await loadWorkload(configuration, directory, async () => store);
   const statistics = { store, shards: statisticsShards };
   const gate = openGate(settings);
   return {

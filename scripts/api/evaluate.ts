@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import type { InferenceSession } from "onnxruntime-node";
 import { ModelError } from "../../shared/errors.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
@@ -7,7 +8,7 @@ import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
 import { Scorer } from "../../shared/scoring/scorer.js";
-import { openSession, portsOf } from "../../shared/scoring/session.js";
+import { openSession, portsOf, type SessionSettings } from "../../shared/scoring/session.js";
 import { checkLabels, SCORING_ORDER_SEED } from "../../shared/scoring/workload.js";
 import { sampleOrder } from "../../shared/search/race.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
@@ -29,10 +30,7 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
   const { configuration, directory } = await loadConfiguration(source);
   requireSupported(configuration, "evaluate");
   const { engine, optimizer } = configuration;
-  await stat(model).catch((cause: NodeJS.ErrnoException) => {
-    throw new ModelError(`The model ${model} cannot be read (${cause.code}); check the path.`, { cause });
-  });
-  const session = await openSession(model, engine.session);
+  const session = await openModel(model, engine.session);
   try {
     const { inputs, outputs } = portsOf(session);
     const dataset = await loadDataset(engine.evaluation, { directory, inputs, path: "engine.evaluation" });
@@ -67,4 +65,17 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
   } finally {
     await session.release();
   }
+}
+
+/** Opens a model as it is, float or quantized. */
+async function openModel(model: string, settings: SessionSettings): Promise<InferenceSession> {
+  const found = await stat(model).catch((cause: NodeJS.ErrnoException) => {
+    throw new ModelError(`The model ${model} cannot be read (${cause.code}); check the path.`, { cause });
+  });
+  if (!found.isFile()) throw new ModelError(`${model} is not a file; give the path of an .onnx file.`);
+  return openSession(model, settings).catch((cause: unknown) => {
+    if (!(cause instanceof ModelError)) throw cause;
+    const problem = cause.message.replace(/\.$/, "");
+    throw new ModelError(`${model}: ${problem}; give an ONNX model that it can.`, { cause });
+  });
 }

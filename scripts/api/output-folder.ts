@@ -15,26 +15,31 @@ export const OUTPUT_FILES = {
 
 /**
  * Checks that files can be written into a folder, which need not exist yet, and writes nothing.
+ *
+ * @param remedy how to name another folder
  * @throws {UsageError}
  */
-export async function requireWritable(out: string): Promise<void> {
-  for (let folder = out; ; folder = dirname(folder)) {
-    const found = await stat(folder).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code === "ENOENT") return undefined;
-      throw new UsageError(`${out} cannot be the output folder (${cause.code}); give another by --out.`, {
-        cause,
-      });
-    });
-    if (found === undefined && folder !== dirname(folder)) continue;
-    if (!found?.isDirectory()) {
-      throw new UsageError(`${folder} is a file, but the results need a folder; give another by --out.`);
-    }
-    await access(folder, constants.W_OK).catch((cause: NodeJS.ErrnoException) => {
-      throw new UsageError(`${folder} cannot be written to (${cause.code}); give another folder by --out.`, {
-        cause,
-      });
-    });
-    return;
+export async function requireWritable(wanted: string, remedy = "give another by --out"): Promise<void> {
+  const refuse = (problem: string) => (cause: NodeJS.ErrnoException) => {
+    throw new UsageError(`${wanted} ${problem} (${cause.code}); ${remedy}.`, { cause });
+  };
+  let folder = wanted;
+  while (!(await exists(folder).catch(refuse("cannot be a folder"))) && folder !== dirname(folder)) {
+    folder = dirname(folder);
+  }
+  if (!(await stat(folder)).isDirectory()) {
+    throw new UsageError(`${folder} is a file, but a folder is needed; ${remedy}.`);
+  }
+  await access(folder, constants.W_OK).catch(refuse("cannot be written to"));
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
   }
 }
 

@@ -11,16 +11,16 @@ import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { type QuantizedShare, Quantizer } from "../../shared/scoring/quantizer.js";
+import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { makeSubject, requireQuantizable } from "../../shared/scoring/subject.js";
+import { makeSubject, requireKnownScope, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
-import { FileObjectStore } from "../../shared/storage/file-store.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 import { readConfigurationDocument } from "./configuration-document.js";
 import { OUTPUT_FILES, requireWritable, writeWhole } from "./output-folder.js";
-import { statisticsFolder } from "./statistics-folder.js";
+import { openStatistics, requireStatisticsFolder } from "./statistics-folder.js";
 
 export interface QuantizeOptions {
   readonly out?: string;
@@ -61,16 +61,19 @@ export async function quantize(
   requireSupported(configuration, "quantize");
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
+  await requireStatisticsFolder();
   const modelPath = resolvePath(directory, configuration.model.model);
   const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);
-  const subject = makeSubject(prepared, settings);
-  requireQuantizable(subject, modelPath);
+  const original = makeSubject(prepared, settings);
+  requireKnownScope(original, modelPath);
+  requireQuantizable(original, modelPath);
   const dataset = await loadDataset(configuration.engine.calibration, {
     directory,
     inputs: prepared.inputs,
     path: "engine.calibration",
   });
+  const subject = await rewrittenSubject(original, dataset, openStatistics);
   const choices =
     options.configuration === undefined
       ? subject.space.base
@@ -80,19 +83,20 @@ export async function quantize(
   const batches = calibrationBatches(dataset, samples, fixedBatch);
   const key = statisticsKey({
     modelSha256: prepared.sha256,
+    rewritings: subject.prepared.rewritings,
     dataHash: dataset.contentHash,
     samples,
     requirement: subject.statistics,
     onnxruntime: onnxruntimeVersion(),
   });
-  const cache = await FileObjectStore.open(statisticsFolder());
+  const cache = await openStatistics();
   let statistics = await readStatistics(cache, key, WHOLE.count);
   if (statistics === undefined) {
-    statistics = await collectStatistics(prepared.model, subject.statistics, batches);
+    statistics = await collectStatistics(subject.prepared.model, subject.statistics, batches);
     await writeStatisticsShard(cache, key, WHOLE, statistics);
   }
   const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
-  const sizes = await tensorSizes(prepared.model, sources, await batches.batch(0));
+  const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
   const quantized = new Quantizer(subject, statistics, sizes).quantize(choices);
   const hash = configurationHash(configuration);
   const files = encodeFiles(

@@ -6,6 +6,7 @@ import { tuningStudy } from "../../shared/run/tuning-study.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
 import { loadConfiguration } from "./configuration.js";
 import { readRuns } from "./earlier-runs.js";
+import { openStatistics } from "./statistics-folder.js";
 
 /**
  * Repeats the asks of the latest run in an output folder, from its seed and what each ask had seen.
@@ -27,6 +28,6 @@ export async function replay(out: string): Promise<Replay & { readonly runId: st
     directory: run.remembered.directory,
   });
   requireSupported(configuration, "tune");
-  const { metric } = await loadWorkload(configuration, directory);
+  const { metric } = await loadWorkload(configuration, directory, openStatistics);
   return { runId: run.state.request.runId, ...replayAsks(tuningStudy(metric), run.state) };
 }

@@ -1,5 +1,12 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { FileObjectStore } from "../../shared/storage/file-store.js";
+import { requireWritable } from "./output-folder.js";
+
+/** @throws {UsageError} when statistics cannot be kept */
+export function requireStatisticsFolder(): Promise<void> {
+  return requireWritable(statisticsFolder(), "set QUANTFLEET_CACHE to a folder that can be written to");
+}
 
 /**
  * Where statistics are kept by content, so that the next run with the same model and samples gathers none:
@@ -8,4 +15,9 @@ import { join } from "node:path";
 export function statisticsFolder(): string {
   const { QUANTFLEET_CACHE, XDG_CACHE_HOME } = process.env;
   return QUANTFLEET_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "quantfleet");
+}
+
+/** Opens the store in that folder. */
+export function openStatistics(): Promise<FileObjectStore> {
+  return FileObjectStore.open(statisticsFolder());
 }

@@ -16,7 +16,7 @@ import { startEngine } from "../local/engine.js";
 import { type ConfigurationSource, loadConfiguration, type OptimizerOverrides } from "./configuration.js";
 import { earlierRun, readRuns, rememberConfiguration } from "./earlier-runs.js";
 import { requireWritable, runFolder } from "./output-folder.js";
-import { statisticsFolder } from "./statistics-folder.js";
+import { openStatistics, requireStatisticsFolder, statisticsFolder } from "./statistics-folder.js";
 import { writeOutputs } from "./write-outputs.js";
 
 /** Jobs within one machine are not lost without their thread dying, which is noticed; this only bounds a hang. */
@@ -59,7 +59,8 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   requireSupported(configuration, "tune");
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
-  const workload = await loadWorkload(configuration, directory);
+  await requireStatisticsFolder();
+  const workload = await loadWorkload(configuration, directory, openStatistics);
   const workers = options.workers ?? physicalCores();
   const hash = configurationHash(configuration);
   const request =

@@ -28,18 +28,21 @@ export function resultTable(result: RunResult): string {
     "–",
     "–",
   ]);
-  if (base !== null) table.push(modelRow("base (the preset)", base));
-  if (best !== null && best.trial !== base?.trial) table.push(modelRow(`best (trial ${best.trial})`, best));
+  if (base !== null) table.push(modelRow("base (the preset)", base, float.latencyMs));
+  if (best !== null && best.trial !== base?.trial) {
+    table.push(modelRow(`best (trial ${best.trial})`, best, float.latencyMs));
+  }
   return table.toString();
 }
 
-function modelRow(name: string, model: ModelResult): string[] {
-  const { metric, validation, latencyMs, latencyRatio, bytes, quantizedShare, integerKernels } = model;
+/** Latencies follow from the ratios, which were measured in turn; times taken at different moments do not compare. */
+function modelRow(name: string, model: ModelResult, floatMs: number | null): string[] {
+  const { metric, validation, latencyRatio, bytes, quantizedShare, integerKernels } = model;
   return [
     name,
     metricCell(metric),
     validation === null ? "–" : metricCell(validation),
-    millisecondsCell(latencyMs),
+    millisecondsCell(latencyRatio === null || floatMs === null ? null : floatMs / latencyRatio),
     latencyRatio === null ? "–" : latencyRatio.toFixed(2),
     bytesCell(bytes),
     `${Math.round(100 * quantizedShare.byCount)} %`,

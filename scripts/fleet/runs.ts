@@ -57,7 +57,11 @@ export async function fetchResult(
     if (document === undefined) throw unknownRun(runId);
     const directory = join(folder, "workload");
     await fetchWorkloadFiles(store, document.files, { folder: directory, cache: join(folder, "contents") });
-    const workload = await loadWorkload(workloadConfiguration(document, directory), directory);
+    const workload = await loadWorkload(
+      workloadConfiguration(document, directory),
+      directory,
+      async () => store,
+    );
     return writeOutputs(state, {
       out,
       study,

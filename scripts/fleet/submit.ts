@@ -53,7 +53,7 @@ export async function submit(
   const { configuration, directory } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
   requireUploadable(configuration);
-  const workload = await loadWorkload(configuration, directory);
+  const workload = await loadWorkload(configuration, directory, async () => store);
   const hash = configurationHash(configuration);
   const at = Date.now();
   const runId = options.runId ?? `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${at.toString(BASE_36)}`;

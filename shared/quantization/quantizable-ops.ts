@@ -119,7 +119,8 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
   return typeof operands === "string" ? operands : { ...common, role: "weighted", ...operands };
 }
 
-function isIgnored(node: NodeProto, ignored: IgnoredScope): boolean {
+/** Whether the configuration keeps a node from being touched. */
+export function isIgnored(node: NodeProto, ignored: IgnoredScope): boolean {
   return (
     (ignored.skipModel ?? false) ||
     (ignored.scope?.includes(node.name) ?? false) ||

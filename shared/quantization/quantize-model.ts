@@ -3,8 +3,9 @@ import type { Model } from "../onnx/codec.js";
 import { edited } from "../onnx/edited.js";
 import { NewNames } from "../onnx/new-names.js";
 import { activationPair, dequantizedConstant, INSERTED_NAMES, type Insertion } from "../onnx/qdq-nodes.js";
-import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
+import { DataType, dimensions, floatValues, makeTensor } from "../onnx/tensor.js";
 import { type Affine, representableRange } from "./affine.js";
+import { addBehind, type BiasShifts, findAddedBias, shifted } from "./bias-addition.js";
 import { quantizeBias, smallestWeightScales } from "./bias-codes.js";
 import { type Boundaries, findBoundaries, onlyDequantizedReaders } from "./boundaries.js";
 import type { QuantizerLayout } from "./groups.js";
@@ -26,6 +27,7 @@ const UNSIGNED_OFFSET = 128;
  * are shared with it.
  *
  * @param scales scale and zero point of every activation quantizer in the plan, by id
+ * @param shifts what is added to biases, by the ops' keys
  */
 export function quantizeModel(
   model: Model,
@@ -34,8 +36,9 @@ export function quantizeModel(
   plan: QuantizationPlan,
   scales: ReadonlyMap<string, Affine>,
   weights: WeightCache,
+  shifts: BiasShifts = new Map(),
 ): Model {
-  return new Rewriter(model, view, layout, plan, scales, weights).rewrite();
+  return new Rewriter(model, view, layout, plan, scales, weights, shifts).rewrite();
 }
 
 class Rewriter {
@@ -50,6 +53,8 @@ class Rewriter {
   /** Relu and Clip nodes that stand apart from the product before them. */
   readonly #apart = new Set<NodeProto>();
   readonly #constants = new Map<string, string>();
+  /** Corrected biases that stand in the Add behind a product. */
+  readonly #addedBiases = new Map<NodeProto, { readonly input: number; readonly name: string }>();
   readonly #names: NewNames;
 
   constructor(
@@ -59,6 +64,7 @@ class Rewriter {
     private readonly plan: QuantizationPlan,
     private readonly scales: ReadonlyMap<string, Affine>,
     private readonly weights: WeightCache,
+    private readonly shifts: BiasShifts,
   ) {
     this.#boundaries = findBoundaries(layout, plan, view);
     this.#names = new NewNames(view.index.names);
@@ -88,18 +94,20 @@ class Rewriter {
     if (this.#dropped.has(node)) return;
     const op = this.layout.ops.get(node.output[0] ?? "");
     const quantizedOp = op !== undefined && this.plan.ops.has(op.key) ? op : undefined;
-    const input = node.input.map((tensor, i) =>
-      this.#boundaries.readsDequantized(node, i)
+    const addedBias = this.#addedBiases.get(node);
+    const input = node.input.map((tensor, i) => {
+      if (addedBias?.input === i) return addedBias.name;
+      return this.#boundaries.readsDequantized(node, i)
         ? this.#dequantized.get(tensor)!
-        : (this.#renamed.get(tensor) ?? tensor),
-    );
+        : (this.#renamed.get(tensor) ?? tensor);
+    });
     if (quantizedOp !== undefined) this.#quantizeConstants(quantizedOp, input);
     const output = node.output.map((tensor) => this.#outputName(tensor));
     const rewritten = edited(node, { input, output });
     if (this.#apart.has(node)) {
       this.#insert(spellOutSaturation(rewritten, input[0]!, this.#boundsOf(node), this.#names));
     } else {
-      this.#nodes.push(rewritten);
+      this.#nodes.push(...this.#withAddedShift(rewritten, quantizedOp));
     }
     const saturating = quantizedOp?.saturating;
     if (quantizedOp === undefined || saturating === undefined) {
@@ -112,6 +120,25 @@ class Rewriter {
     } else if (quantizedOp.kernel === "any output") {
       this.#apart.add(saturating);
     }
+  }
+
+  /** A MatMul has no bias of its own: what is added to it goes into the Add behind it, or is added apart. */
+  #withAddedShift(product: NodeProto, op: QuantizableOp | undefined): NodeProto[] {
+    const shift = op?.node.opType === "MatMul" ? this.shifts.get(op.key) : undefined;
+    if (op === undefined || shift === undefined) return [product];
+    const added = findAddedBias(op.key, shift.length, this.view.index);
+    if (added === undefined) {
+      const output = product.output[0]!;
+      const inner = this.#names.name(`${output}/product`);
+      const { nodes, initializers } = addBehind(inner, output, shift, this.#names);
+      this.#initializers.push(...initializers);
+      return [edited(product, { output: [inner] }), ...nodes];
+    }
+    const constant = added.add.input[added.input]!;
+    const name = this.#names.name(`${constant}/corrected`);
+    this.#initializers.push(shifted(this.view.index.initializers.get(constant)!, shift, name));
+    this.#addedBiases.set(added.add, { input: added.input, name });
+    return [product];
   }
 
   /** Where only the dequantized values may be seen from outside, they take over the tensor's name. */
@@ -164,16 +191,19 @@ class Rewriter {
   }
 
   #quantizeConstants(op: QuantizableOp, input: string[]): void {
-    const { weight, bias } = op;
+    const { weight } = op;
     if (weight === undefined) return;
     const inputScale = this.#affineOf(op.node.input[op.activations[0]!]!).scale;
-    const integerBias = bias !== undefined && op.kernel !== "none";
-    const biasValues = integerBias ? floatValues(this.view.index.initializers.get(bias)!) : undefined;
+    const bias = this.#biasOf(op);
+    const biasValues = op.kernel === "none" ? undefined : bias;
     const codes = this.#weightCodes(weight.initializer, inputScale, biasValues);
     // ONNX Runtime fuses a left operand of the activations' type only.
     const unsigned = weight.input === 0;
     input[weight.input] = this.#weight(weight.initializer, unsigned ? withUnsignedCodes(codes) : codes);
-    if (biasValues === undefined) return;
+    if (biasValues === undefined) {
+      if (bias !== undefined && this.shifts.has(op.key)) input[2] = this.#floatBias(op, bias);
+      return;
+    }
     const weightScales = codes.channels.map(({ scale }) => scale);
     const quantized = quantizeBias(biasValues, inputScale, weightScales);
     const perChannel = quantized.scales.length > 1;
@@ -187,6 +217,19 @@ class Rewriter {
     });
     this.#insert(insertion);
     input[2] = insertion.output;
+  }
+
+  /** The bias of an op that takes one, with what is added to it; an op that had none gets this alone. */
+  #biasOf({ key, node, bias }: QuantizableOp): Float32Array | undefined {
+    const shift = node.opType === "MatMul" ? undefined : this.shifts.get(key);
+    const values = bias === undefined ? undefined : floatValues(this.view.index.initializers.get(bias)!);
+    return shift === undefined ? values : shift.map((added, channel) => added + (values?.[channel] ?? 0));
+  }
+
+  #floatBias({ key }: QuantizableOp, values: Float32Array): string {
+    const name = this.#names.name(`${key}/bias`);
+    this.#initializers.push(makeTensor(name, DataType.FLOAT, [values.length], values));
+    return name;
   }
 
   #weightCodes(initializer: string, inputScale: number, bias: Float32Array | undefined): WeightCodes {

@@ -169,6 +169,9 @@ function resume(study: Study, state: RunState, at: number): RunState {
       if (stop !== "cancelled") return state;
       return { ...resumed, phase: gathered ? "search" : "statistics" };
     case "failed":
+      // Who cancelled and then resumes wants the search to go on, also where the finish failed.
+      if (state.finishing !== undefined && stop === "cancelled")
+        return { ...resumed, phase: gathered ? "search" : "statistics" };
       if (state.finishing !== undefined) return startFinishing(study, resumed, at);
       if (gathered) return state;
       return {

@@ -16,12 +16,13 @@ export interface LocalSettings {
 }
 
 async function openContext(settings: LocalSettings & ThreadSettings): Promise<JobContext> {
-  const workload = await loadWorkload(settings.configuration, settings.directory);
   const store = await FileObjectStore.open(settings.records);
   const statistics = {
     store: await FileObjectStore.open(settings.statistics.folder),
     shards: settings.statistics.shards,
   };
+  const openStatistics = async () => statistics.store;
+  const workload = await loadWorkload(settings.configuration, settings.directory, openStatistics);
   return {
     workload,
     store,

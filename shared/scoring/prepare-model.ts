@@ -27,11 +27,15 @@ const PER_CHANNEL_OPSET = 13;
 /** A float model made ready for quantizing: constants and batch norms folded, tensor types known. */
 export interface PreparedModel {
   readonly model: Model;
+  /** Of the model as it was given: folding leaves some out. */
+  readonly nodeNames: ReadonlySet<string>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly inputs: readonly PortInfo[];
   readonly outputs: readonly PortInfo[];
   /** SHA-256 of the model file, and of its external data where there are any. */
   readonly sha256: string;
+  /** The algorithms that have rewritten the float model since, each with what it followed from. */
+  readonly rewritings: readonly string[];
   /** Size of the model file and its external data. */
   readonly bytes: number;
   /** Whether the tensors came from external files; the quantized model's go there too. */
@@ -53,14 +57,17 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
   liftOpset(model, PER_CHANNEL_OPSET, path);
   makeInitializersConstant(model);
   const prepared = await foldConstants(model, path);
-  restoreNodeNames(prepared, new Set(model.graph.node.map(({ name }) => name)));
+  const nodeNames = new Set(model.graph.node.map(({ name }) => name));
+  restoreNodeNames(prepared, nodeNames);
   restoreBodies(prepared, model);
   normalizeGemms(prepared);
   refuseNonFiniteWeights(prepared, path);
   return {
     model: prepared,
+    nodeNames,
     ...(await inferTypes(prepared)),
     sha256: hash.digest("hex"),
+    rewritings: [],
     bytes: externalContents.reduce((sum, { byteLength }) => sum + byteLength, bytes.byteLength),
     external: externalContents.length > 0,
   };

@@ -1,6 +1,8 @@
 import type { Model } from "../onnx/codec.js";
 import { dimensions, elementCount } from "../onnx/tensor.js";
 import { activationAffine } from "../quantization/activation-scales.js";
+import { FastBiasCorrection } from "../quantization/algorithms/fast-bias-correction.js";
+import type { BiasShifts } from "../quantization/bias-addition.js";
 import { planQuantization, type QuantizationPlan } from "../quantization/plan.js";
 import { WEIGHTED_TYPES } from "../quantization/quantizable-ops.js";
 import { quantizeModel } from "../quantization/quantize-model.js";
@@ -28,6 +30,7 @@ export interface QuantizedModel {
 /** Makes quantized models of one float model, and keeps what configurations share. */
 export class Quantizer {
   readonly #weights: WeightCache;
+  readonly #biasCorrection: FastBiasCorrection | undefined;
 
   /**
    * @param statistics of the calibration samples
@@ -38,7 +41,11 @@ export class Quantizer {
     private readonly statistics: StatisticsTable,
     private readonly activationSizes: ReadonlyMap<string, number>,
   ) {
-    this.#weights = new WeightCache(subject.view.index);
+    const { layout, view, settings } = subject;
+    this.#weights = new WeightCache(view.index);
+    this.#biasCorrection =
+      settings.biasCorrection &&
+      new FastBiasCorrection(layout, view, settings.biasCorrection, statistics, this.#weights);
   }
 
   quantize(configuration: Configuration): QuantizedModel {
@@ -50,8 +57,19 @@ export class Quantizer {
         activationAffine(layout.activations.get(id)!, tensor, this.statistics),
       ]),
     );
-    const model = quantizeModel(prepared.model, view, layout, plan, scales, this.#weights);
+    const shifts = this.#biasShifts(plan);
+    const model = quantizeModel(prepared.model, view, layout, plan, scales, this.#weights, shifts);
     return { model, plan, bytes: this.#bytes(plan), quantizedShare: this.#quantizedShare(plan) };
+  }
+
+  #biasShifts(plan: QuantizationPlan): BiasShifts {
+    const shifts = new Map<string, Float32Array>();
+    for (const key of plan.ops) {
+      const weight = this.subject.layout.ops.get(key)?.weight;
+      const shift = weight && this.#biasCorrection?.shift(key, plan.weights.get(weight.initializer)!);
+      if (shift !== undefined) shifts.set(key, shift);
+    }
+    return shifts;
   }
 
   /** What the same tensors take in the float model. */

@@ -86,6 +86,7 @@ function reasonOf(error: unknown): string {
   const future = /Opset (\d+) is under development.* is till opset (\d+)/.exec(line);
   if (future !== null) return `it uses operator set ${future[1]}, and sets up to ${future[2]} are known`;
   const sentences = line
+    .replace(/^Load model from .* failed: ?/, "")
     .replace(/^\S+\.(?:cc|h):\d+ (?:.*\) (?=[A-Z])|\w+ )/, "")
     .replace(/^(?:This is an )?invalid model\. /i, "")
     .replace(/^(?:Fatal error|Error): /, "");

@@ -1,12 +1,14 @@
-import { ModelError } from "../errors.js";
+import { ConfigurationError, ModelError } from "../errors.js";
 import { GraphIndex } from "../onnx/graph-index.js";
+import { biasStatistics } from "../quantization/algorithms/fast-bias-correction.js";
 import { layOutQuantizers, type QuantizerLayout } from "../quantization/groups.js";
 import { type Hardware, targetHardware } from "../quantization/hardware.js";
 import type { OperandView } from "../quantization/quantizable-ops.js";
 import { deriveSpace, type TuningSpace } from "../quantization/space.js";
 import { requiredStatistics } from "../quantization/statistics-requirement.js";
 import type { QuantizationSettings } from "../run/configuration/quantization-settings.js";
-import type { StatisticsRequirement } from "../statistics/requirement.js";
+import { nearest } from "../run/configuration/requirement.js";
+import { mergeRequirements, type StatisticsRequirement } from "../statistics/requirement.js";
 import type { PreparedModel } from "./prepare-model.js";
 
 /** A model with everything that follows from it and from the configuration, before any sample is seen. */
@@ -36,8 +38,32 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
     view,
     layout,
     space: deriveSpace(layout, hardware, settings.options),
-    statistics: requiredStatistics(layout, settings.options),
+    statistics: mergeRequirements(
+      requiredStatistics(layout, settings.options),
+      settings.biasCorrection === undefined
+        ? new Map()
+        : biasStatistics(layout, view, settings.biasCorrection),
+    ),
   };
+}
+
+/**
+ * @param path how errors name the model
+ * @throws {ConfigurationError} when `ignored` names a node that the model does not have
+ */
+export function requireKnownScope({ prepared, settings }: Subject, path: string): void {
+  const known = [...prepared.nodeNames];
+  const { ignored, layerEqualization, channelAlignment, biasCorrection } = settings;
+  const missing = [ignored, layerEqualization?.ignored, channelAlignment?.ignored, biasCorrection?.ignored]
+    .flatMap((named) => named?.scope ?? [])
+    .find((name) => !prepared.nodeNames.has(name));
+  if (missing === undefined) return;
+  const near = nearest(missing, known);
+  const remedy = near === undefined ? "see inspect for its nodes" : `did you mean "${near}"?`;
+  throw new ConfigurationError(
+    `ignored.scope names "${missing}", which is no node of ${path}; ${remedy}${remedy.endsWith("?") ? "" : "."}`,
+    "ignored.scope",
+  );
 }
 
 /**

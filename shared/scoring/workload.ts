@@ -6,14 +6,16 @@ import type { ConfigurationFor } from "../run/configuration/supported.js";
 import { sampleOrder } from "../search/race.js";
 import { statisticsKey } from "../statistics/cache-key.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
+import type { ObjectStore } from "../storage/object-store.js";
 import { fixedBatchSize } from "./batching.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { type Dataset, loadDataset } from "./data/dataset.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
 import { prepareModelFile } from "./prepare-model.js";
+import { rewrittenSubject } from "./rewritten-subject.js";
 import { onnxruntimeVersion } from "./session.js";
-import { makeSubject, requireQuantizable, type Subject } from "./subject.js";
+import { makeSubject, requireKnownScope, requireQuantizable, type Subject } from "./subject.js";
 
 /** The order in which evaluation samples are scored is the same for every run, so that `evaluate` shares it. */
 export const SCORING_ORDER_SEED = 0;
@@ -38,18 +40,21 @@ export interface Workload {
 
 /**
  * Reads everything that a tuning run works on. Whatever does not fit is refused here, before any work.
+ * @param openStatistics opens the store where statistics are kept by content
  * @throws {ConfigurationError | ModelError | DataError}
  */
 export async function loadWorkload(
   configuration: ConfigurationFor<"tune">,
   directory: string,
+  openStatistics: () => Promise<ObjectStore>,
 ): Promise<Workload> {
   const { engine, model, optimizer } = configuration;
   const modelPath = resolvePath(directory, model.model);
   const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);
-  const subject = makeSubject(prepared, settings);
-  requireQuantizable(subject, modelPath);
+  const original = makeSubject(prepared, settings);
+  requireKnownScope(original, modelPath);
+  requireQuantizable(original, modelPath);
   const load = (section: NonNullable<typeof engine.validation>, path: string): Promise<Dataset> =>
     loadDataset(section, { directory, inputs: prepared.inputs, path: `engine.${path}` });
   const calibration = await load(engine.calibration, "calibration");
@@ -65,6 +70,7 @@ export async function loadWorkload(
   if (validation !== undefined) checkLabels(metric, validation, "engine.validation.labels");
   const calibrated = calibrationSamples(calibration.samples, settings.sampling);
   const fixedBatch = fixedBatchSize(prepared.inputs);
+  const subject = await rewrittenSubject(original, calibration, openStatistics);
   const samples = Math.min(optimizer.params.eval_subset_size ?? evaluation.samples, evaluation.samples);
   return {
     configuration,
@@ -80,6 +86,7 @@ export async function loadWorkload(
     order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
     statisticsKey: statisticsKey({
       modelSha256: prepared.sha256,
+      rewritings: subject.prepared.rewritings,
       dataHash: calibration.contentHash,
       samples: calibrated,
       requirement: subject.statistics,

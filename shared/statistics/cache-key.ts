@@ -2,10 +2,12 @@ import { createHash } from "node:crypto";
 import { type StatisticsRequirement, statisticName } from "./requirement.js";
 
 /** Raised when the same requirement would give other numbers than before, or records of another form. */
-const STATISTICS_VERSION = 2;
+const STATISTICS_VERSION = 3;
 
 export interface StatisticsContent {
   readonly modelSha256: string;
+  /** What the float model was rewritten by before, in this order (`PreparedModel.rewritings`). */
+  readonly rewritings: readonly string[];
   /** Of the calibration samples as the model is fed with them. */
   readonly dataHash: string;
   /** Which of them are used, in which order. */

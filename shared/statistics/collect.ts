@@ -1,9 +1,11 @@
 import type { InferenceSession } from "onnxruntime-node";
 import type { Model } from "../onnx/codec.js";
+import { elementCount } from "../onnx/tensor.js";
 import type { InputBatch } from "../scoring/data/dataset.js";
 import { toFeeds } from "../scoring/feeds.js";
 import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
-import { type InstrumentedModel, instrument, STATISTICS_OUTPUT, shapeProbe } from "./instrument.js";
+import { type InstrumentedModel, instrument, shapeProbe } from "./instrument.js";
+import { STATISTICS_OUTPUT } from "./reduction-graph.js";
 import type { StatisticsRequirement } from "./requirement.js";
 import { StatisticsTable } from "./table.js";
 
@@ -23,8 +25,8 @@ export async function collectStatistics(
   batches: CalibrationBatches,
   signal?: AbortSignal,
 ): Promise<StatisticsTable> {
-  const sizes = await tensorSizes(model, [...requirement.keys()], await batches.batch(0));
-  const instrumented = instrument(model, requirement, sizes);
+  const shapes = await tensorShapes(model, [...requirement.keys()], await batches.batch(0));
+  const instrumented = instrument(model, requirement, shapes);
   const session = await openSession(instrumented.model, DEFAULT_SESSION);
   try {
     const rows: Float32Array[] = [];
@@ -45,6 +47,16 @@ export async function tensorSizes(
   tensors: readonly string[],
   batch: InputBatch,
 ): Promise<Map<string, number>> {
+  const shapes = await tensorShapes(model, tensors, batch);
+  return new Map([...shapes].map(([tensor, shape]) => [tensor, elementCount(shape)]));
+}
+
+/** The shape that each tensor has for one batch. */
+async function tensorShapes(
+  model: Model,
+  tensors: readonly string[],
+  batch: InputBatch,
+): Promise<Map<string, readonly number[]>> {
   const probe = shapeProbe(model, tensors);
   const session = await openSession(probe.model, DEFAULT_SESSION);
   try {
@@ -52,7 +64,7 @@ export async function tensorSizes(
     return new Map(
       tensors.map((tensor, i) => {
         const shape = outputs[probe.outputs[i]!]!.data as BigInt64Array;
-        return [tensor, Number(shape.reduce((product, dim) => product * dim, 1n))];
+        return [tensor, Array.from(shape, Number)];
       }),
     );
   } finally {

@@ -1,10 +1,40 @@
+import { type ConvolutionWindow, windowName } from "../onnx/convolution-window.js";
 import type { StatisticType } from "../quantization/range-estimator.js";
 
 /** One number a sample of a tensor. */
-export type Statistic =
+export type TensorStatistic =
   | { readonly type: "min" | "max" }
   | { readonly type: "quantile"; readonly side: "min" | "max"; readonly outlierProb: number }
   | { readonly type: "abs_quantile"; readonly outlierProb: number };
+
+/** A number for each channel a sample: for each index along `axis`, over all other axes. */
+export type ChannelStatistic =
+  | { readonly type: "channel_mean" | "channel_variance"; readonly axis: number }
+  | {
+      readonly type: "channel_quantile";
+      readonly axis: number;
+      readonly side: "min" | "max";
+      readonly outlierProb: number;
+    }
+  /** Channels x taps: what each tap of a convolution reads on average over its positions, padding included. */
+  | { readonly type: "tap_mean"; readonly window: ConvolutionWindow };
+
+export type Statistic = TensorStatistic | ChannelStatistic;
+
+export function isChannelStatistic(statistic: Statistic): statistic is ChannelStatistic {
+  switch (statistic.type) {
+    case "channel_mean":
+    case "channel_variance":
+    case "channel_quantile":
+    case "tap_mean":
+      return true;
+    case "min":
+    case "max":
+    case "quantile":
+    case "abs_quantile":
+      return false;
+  }
+}
 
 /** The name of a statistic's column: `min`, `quantile.max.0.001`, … */
 export function statisticName(statistic: Statistic): string {
@@ -16,6 +46,13 @@ export function statisticName(statistic: Statistic): string {
       return `quantile.${statistic.side}.${statistic.outlierProb}`;
     case "abs_quantile":
       return `abs_quantile.${statistic.outlierProb}`;
+    case "channel_mean":
+    case "channel_variance":
+      return `${statistic.type}.${statistic.axis}`;
+    case "channel_quantile":
+      return `channel_quantile.${statistic.axis}.${statistic.side}.${statistic.outlierProb}`;
+    case "tap_mean":
+      return `tap_mean.${windowName(statistic.window)}`;
   }
 }
 
@@ -36,3 +73,16 @@ export function statisticsOf(type: StatisticType, side: "min" | "max", outlierPr
 
 /** What is gathered of each tensor in one pass over the samples. */
 export type StatisticsRequirement = ReadonlyMap<string, readonly Statistic[]>;
+
+/** Everything that either of two requirements asks for, each statistic once. */
+export function mergeRequirements(
+  first: StatisticsRequirement,
+  second: StatisticsRequirement,
+): StatisticsRequirement {
+  const merged = new Map(first);
+  for (const [tensor, statistics] of second) {
+    const all = [...(merged.get(tensor) ?? []), ...statistics];
+    merged.set(tensor, [...new Map(all.map((statistic) => [statisticName(statistic), statistic])).values()]);
+  }
+  return merged;
+}

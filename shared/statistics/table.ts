@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { RunError } from "../errors.js";
-import type { SideEstimator } from "../quantization/range-estimator.js";
+import type { Aggregator, SideEstimator } from "../quantization/range-estimator.js";
 import { aggregate } from "./aggregator.js";
-import { statisticName, statisticsOf } from "./requirement.js";
+import { type ChannelStatistic, statisticName, statisticsOf } from "./requirement.js";
 
 /** A record ends with the SHA-256 of what stands before: statistics outlive runs, and damage would pass as values. */
 const DIGEST_BYTES = 32;
@@ -11,8 +11,22 @@ const HEADER_LENGTH_BYTES = 4;
 
 const headerSchema = z.strictObject({
   samples: z.number().int().nonnegative(),
-  columns: z.array(z.strictObject({ tensor: z.string(), statistic: z.string() })),
+  columns: z.array(
+    z.strictObject({
+      tensor: z.string(),
+      statistic: z.string(),
+      width: z.number().int().positive().optional(),
+    }),
+  ),
 });
+
+/** What a column holds. */
+export interface StatisticsColumn {
+  readonly tensor: string;
+  readonly statistic: string;
+  /** Values a sample: 1 when left out, more for statistics a channel. */
+  readonly width?: number | undefined;
+}
 
 /**
  * Statistics of activations: a column for each tensor and statistic, a row for each sample in sample order, so that
@@ -22,28 +36,43 @@ export class StatisticsTable {
   readonly #columns = new Map<string, Float32Array>();
   readonly #estimates = new Map<string, number>();
 
-  /** @param rows one array of `columns.length` values a sample */
+  /** @param rows one array a sample: the values of all columns, side by side */
   constructor(
-    readonly columns: readonly { readonly tensor: string; readonly statistic: string }[],
+    readonly columns: readonly StatisticsColumn[],
     rows: readonly Float32Array[],
   ) {
-    columns.forEach(({ tensor, statistic }, c) => {
-      this.#columns.set(
-        columnKey(tensor, statistic),
-        Float32Array.from(rows, (row) => row[c]!),
-      );
-    });
+    let start = 0;
+    for (const { tensor, statistic, width = 1 } of columns) {
+      const values = new Float32Array(rows.length * width);
+      rows.forEach((row, sample) => {
+        values.set(row.subarray(start, start + width), sample * width);
+      });
+      this.#columns.set(columnKey(tensor, statistic), values);
+      start += width;
+    }
     this.samples = rows.length;
   }
 
   readonly samples: number;
 
-  /** The values of a statistic, one a sample. */
+  /** The values of a statistic: one a sample, or for each sample one a channel. */
   column(tensor: string, statistic: string): Float32Array {
     const column = this.#columns.get(columnKey(tensor, statistic));
     if (column === undefined)
       throw new Error(`The statistics have no column ${statistic} of tensor ${tensor}.`);
     return column;
+  }
+
+  /** A statistic a channel, aggregated over the samples. */
+  channels(tensor: string, statistic: ChannelStatistic, aggregator: Aggregator): Float64Array {
+    const values = this.column(tensor, statisticName(statistic));
+    const width = this.samples === 0 ? 0 : values.length / this.samples;
+    const samples = new Float32Array(this.samples);
+    return Float64Array.from({ length: width }, (_, channel) => {
+      for (let sample = 0; sample < this.samples; sample++)
+        samples[sample] = values[sample * width + channel]!;
+      return aggregate(aggregator, samples);
+    });
   }
 
   /** One end of a tensor's range: a statistic aggregated over the samples; trials ask for the same ones again. */
@@ -78,7 +107,7 @@ export class StatisticsTable {
   encode(): Uint8Array {
     const header = Buffer.from(JSON.stringify({ samples: this.samples, columns: this.columns }));
     const values = HEADER_LENGTH_BYTES + header.length;
-    const end = values + 4 * this.samples * this.columns.length;
+    const end = values + 4 * this.samples * rowWidth(this.columns);
     const bytes = new Uint8Array(end + DIGEST_BYTES);
     const view = new DataView(bytes.buffer);
     view.setUint32(0, header.length, true);
@@ -108,9 +137,15 @@ export class StatisticsTable {
     const { samples, columns } = headerSchema.parse(
       JSON.parse(Buffer.from(bytes.subarray(HEADER_LENGTH_BYTES, values)).toString("utf8")),
     );
-    const rows = Array.from({ length: samples }, (_, row) =>
-      Float32Array.from(columns, (_, c) => view.getFloat32(values + 4 * (c * samples + row), true)),
-    );
+    const rows = Array.from({ length: samples }, () => new Float32Array(rowWidth(columns)));
+    let offset = values;
+    let start = 0;
+    for (const { width = 1 } of columns) {
+      for (const row of rows) {
+        for (let i = 0; i < width; i++, offset += 4) row[start + i] = view.getFloat32(offset, true);
+      }
+      start += width;
+    }
     return new StatisticsTable(columns, rows);
   }
 
@@ -126,12 +161,24 @@ export class StatisticsTable {
       );
     }
     const rows = shards.flatMap((shard) =>
-      Array.from({ length: shard.samples }, (_, row) =>
-        Float32Array.from(columns, ({ tensor, statistic }) => shard.column(tensor, statistic)[row]!),
-      ),
+      Array.from({ length: shard.samples }, (_, sample) => shard.#row(sample)),
     );
     return new StatisticsTable(columns, rows);
   }
+
+  #row(sample: number): Float32Array {
+    const row = new Float32Array(rowWidth(this.columns));
+    let start = 0;
+    for (const { tensor, statistic, width = 1 } of this.columns) {
+      row.set(this.column(tensor, statistic).subarray(sample * width, (sample + 1) * width), start);
+      start += width;
+    }
+    return row;
+  }
+}
+
+function rowWidth(columns: readonly StatisticsColumn[]): number {
+  return columns.reduce((sum, { width = 1 }) => sum + width, 0);
 }
 
 function digest(content: Uint8Array): Buffer {

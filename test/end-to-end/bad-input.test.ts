@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { BAD_ARGUMENTS } from "./bad-arguments.js";
+import { BAD_CONFIGURATIONS } from "./bad-configurations.js";
+import type { BadInput } from "./bad-input.js";
 import { FILES } from "./bad-input-files.js";
-import { BAD_INPUTS, type BadInput } from "./bad-inputs.js";
+import { BAD_MODELS } from "./bad-models.js";
+import { BAD_SAMPLES } from "./bad-samples.js";
 import { CommandThread, runCommand } from "./command.js";
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-bad-"));
@@ -14,6 +18,8 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 for (const [name, content] of Object.entries(FILES)) await writeFile(join(folder, name), content);
+
+const BAD_INPUTS = [...BAD_ARGUMENTS, ...BAD_CONFIGURATIONS, ...BAD_MODELS, ...BAD_SAMPLES];
 
 /** A sound configuration, but for `value` at `at`. */
 function configuration(at?: string, value?: unknown): string {
@@ -54,6 +60,10 @@ function argumentsOf({ argv, command = "tune", options = [] }: BadInput): string
   );
 }
 
+function nameOf({ command, argv, title }: BadInput): string {
+  return `${command ?? argv?.[0] ?? "tune"}: ${title}`;
+}
+
 test("The sound configuration is not refused", async () => {
   await writeFile(join(folder, "broken.json"), configuration());
   const { code, stderr } = await thread.run(argumentsOf({ title: "", command: "quantize", says: "" }));
@@ -63,7 +73,7 @@ test("The sound configuration is not refused", async () => {
 
 describe("Refused with exit code 2, one sentence and nothing written", () => {
   for (const input of BAD_INPUTS) {
-    test(`${input.command ?? input.argv?.[0] ?? "tune"}: ${input.title}`, async () => {
+    test(nameOf(input), async () => {
       await writeFile(join(folder, "broken.json"), configuration(input.at, input.value));
       const before = await readdir(folder);
       const { code, stdout, stderr } = await thread.run(argumentsOf(input));
@@ -77,14 +87,31 @@ describe("Refused with exit code 2, one sentence and nothing written", () => {
   }
 });
 
+test("Refused where statistics cannot be kept", async () => {
+  const elsewhere = join(folder, "elsewhere");
+  await mkdir(elsewhere);
+  await writeFile(join(elsewhere, "statistics"), "a file");
+  await writeFile(join(folder, "broken.json"), configuration());
+  for (const command of ["tune", "quantize"] as const) {
+    const { code, stderr } = await runCommand(argumentsOf({ title: "", command, says: "" }), elsewhere);
+    const says = `${elsewhere}/statistics is a file, but a folder is needed; set QUANTFLEET_CACHE to a folder that can be written to.`;
+    assert.deepEqual({ code, stderr }, { code: 2, stderr: `quantfleet: ${says}\n` });
+  }
+  assert.deepEqual(await readdir(elsewhere), ["statistics"]);
+  await rm(elsewhere, { recursive: true });
+});
+
 describe("Refused just so as a process of its own", () => {
   const few = BAD_INPUTS.filter((_, i) => i % 18 === 0);
   for (const input of few) {
-    test(`${input.command ?? "tune"}: ${input.title}`, async () => {
+    test(nameOf(input), async () => {
       await writeFile(join(folder, "broken.json"), configuration(input.at, input.value));
       const before = await readdir(folder);
       const outcome = await runCommand(argumentsOf(input), folder);
-      assert.equal(outcome.stderr.replaceAll(`${folder}/`, ""), `quantfleet: ${input.says}\n`);
+      assert.equal(
+        outcome.stderr.replaceAll(`${folder}/`, "").replaceAll(folder, "."),
+        `quantfleet: ${input.says}\n`,
+      );
       assert.deepEqual({ code: outcome.code, stdout: outcome.stdout }, { code: 2, stdout: "" });
       assert.deepEqual(await readdir(folder), before);
     });

@@ -35,8 +35,8 @@ describe("quantfleet tune --json", async () => {
     assert.equal(code, 0, stderr);
     assert.equal(stdout, await read("out/result.json"));
     assert.match(stderr, /^Run \S+, \d+ parameters; records in /);
-    assert.match(stderr, /^\d+\/7 gathering statistics$/m);
-    assert.match(stderr, /^7\/7 done$/m);
+    assert.match(stderr, /^0\/\d+ gathering statistics$/m);
+    assert.match(stderr, /^(\d+)\/\1 done$/m);
   });
 
   test("leaves the files of the output folder, and no drafts", async () => {

@@ -149,33 +149,47 @@ async function assertConsistent(
     for (const quantizer of group.activations) assert.ok(!scales.has(quantizer), `${quantizer} is off`);
   }
   const producers = new Map(
-    model.graph.node.flatMap((node) => node.output.map((output) => [output, node.opType])),
+    model.graph.node.flatMap((node) => node.output.map((output) => [output, node] as const)),
   );
   const nodes = new Map(model.graph.node.map((node) => [node.name, node]));
+  const affineOf = affinesIn(model);
   for (const key of plan.ops) {
     const { name, activations, weight } = ops.get(key)!;
+    const node = nodes.get(name)!;
     for (const input of [...activations, ...(weight === undefined ? [] : [weight.input])]) {
-      const operand = nodes.get(name)!.input[input]!;
-      assert.equal(producers.get(operand), "DequantizeLinear", `operand ${input} of ${name}`);
+      const operand = producers.get(node.input[input]!);
+      assert.equal(operand?.opType, "DequantizeLinear", `operand ${input} of ${name}`);
     }
+    if (node.opType !== "Concat") continue;
+    const around = [
+      ...node.input.map((input) => producers.get(input)!),
+      ...model.graph.node.filter(({ input }) => input[0] === node.output[0]),
+    ];
+    assert.equal(new Set(around.map(affineOf)).size, 1, `${name} has one scale on all sides`);
   }
 }
 
-/** The scales and zero points of the activations that each quantizer covers. */
-function scalesOfQuantizers({ subject }: ReadyFixture, { graph }: Model): Map<string, Set<string>> {
-  const { quantizerOf } = subject.layout;
-  const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor.rawData]));
-  const scales = new Map<string, Set<string>>();
-  for (const { opType, name, input } of graph.node) {
-    if (opType !== "QuantizeLinear") continue;
-    const prefix = name.replace(/\/QuantizeLinear$/, "");
-    const quantizer = quantizerOf.get(prefix) ?? quantizerOf.get(prefix.replace(/\/\d+$/, ""));
-    assert.ok(quantizer !== undefined, `${name} belongs to a quantizer`);
-    const affine = input
+/** Tells scale and zero point of a QuantizeLinear or DequantizeLinear. */
+function affinesIn({ graph }: Model): (node: NodeProto) => string {
+  const initializers = new Map(graph.initializer.map(({ name, rawData }) => [name, rawData]));
+  return ({ input }) =>
+    input
       .slice(1)
-      .map((part) => Buffer.from(initializers.get(part)!).toString("hex"))
+      .map((name) => Buffer.from(initializers.get(name)!).toString("hex"))
       .join(" ");
-    scales.set(quantizer, (scales.get(quantizer) ?? new Set()).add(affine));
+}
+
+/** The scales and zero points of the activations that each quantizer covers. */
+function scalesOfQuantizers({ subject }: ReadyFixture, model: Model): Map<string, Set<string>> {
+  const { quantizerOf } = subject.layout;
+  const affineOf = affinesIn(model);
+  const scales = new Map<string, Set<string>>();
+  for (const node of model.graph.node) {
+    if (node.opType !== "QuantizeLinear") continue;
+    const prefix = node.name.replace(/\/QuantizeLinear$/, "");
+    const quantizer = quantizerOf.get(prefix) ?? quantizerOf.get(prefix.replace(/\/\d+$/, ""));
+    assert.ok(quantizer !== undefined, `${node.name} belongs to a quantizer`);
+    scales.set(quantizer, (scales.get(quantizer) ?? new Set()).add(affineOf(node)));
   }
   return scales;
 }

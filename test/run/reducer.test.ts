@@ -374,6 +374,18 @@ describe("jobs that go wrong", () => {
     desk.hear(desk.answer(finish!, 31));
     assert.equal(desk.state.phase, "done");
   });
+
+  test("a run that was cancelled and whose finish failed searches on when it is resumed", () => {
+    const desk = new Desk(toyRequest());
+    for (let at = 1; at <= 5; at++) desk.hear(desk.answer(desk.sent.at(-1)!, at));
+    desk.hear({ ...base, type: "CancelRequested", at: 6 });
+    const outcome = { state: "failed", reason: "disk full" } as const;
+    for (const attempt of [1, 2]) desk.hear({ ...base, type: "FinishReported", attempt, at: 7, outcome });
+    assert.equal(desk.state.phase, "failed");
+    const [again] = desk.hear({ ...base, type: "RunResumed", at: 100 });
+    assert.equal(desk.state.phase, "search");
+    assert.equal(again?.type, "trial");
+  });
 });
 
 describe("what is kept of the answers", () => {

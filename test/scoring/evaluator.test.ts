@@ -21,19 +21,19 @@ const FLOAT_SCORES = "runs/test/scores/float";
 async function workloadOf(input: RunConfigurationInput): Promise<Workload> {
   const { configuration, directory } = await loadConfiguration({ configuration: input });
   requireSupported(configuration, "tune");
-  return loadWorkload(configuration, directory);
+  return loadWorkload(configuration, directory, async () => store);
 }
 
+const store = new MemoryObjectStore();
 const workload = await workloadOf(await demoConfiguration(SIZE));
 const { statisticsKey, subject } = workload;
 
-const store = new MemoryObjectStore();
 const evaluators: Evaluator[] = [];
 after(() => Promise.all(evaluators.map((evaluator) => evaluator.release())));
 
 /** An evaluator with statistics gathered in this many shards. */
-async function evaluatorWith(shards: number): Promise<Evaluator> {
-  const evaluator = new Evaluator({ workload, store, statistics: { store, shards } });
+async function evaluatorWith(shards: number, of: Workload = workload): Promise<Evaluator> {
+  const evaluator = new Evaluator({ workload: of, store, statistics: { store, shards } });
   evaluators.push(evaluator);
   for (let index = 0; index < shards; index++) {
     await evaluator.gatherStatistics({
@@ -42,7 +42,7 @@ async function evaluatorWith(shards: number): Promise<Evaluator> {
       runId: "test",
       attempt: 1,
       shard: { index, count: shards },
-      key: statisticsKey,
+      key: of.statisticsKey,
       deadline: 0,
     });
   }
@@ -72,6 +72,33 @@ describe("Statistics", () => {
     const joined = (await readStatistics(store, statisticsKey, 3))!;
     assert.deepEqual(joined.encode(), whole.encode());
     assert.equal(whole.samples, SIZE.calibration);
+  });
+});
+
+describe("With the algorithms beside the quantization", () => {
+  test("statistics in shards are those of one pass, and trials are corrected from them", async () => {
+    const demo = await demoConfiguration(SIZE);
+    const plain = demo.compression?.algorithms ?? [];
+    const algorithms = [
+      { name: "ActivationChannelAlignment" },
+      ...plain,
+      { name: "FastBiasCorrection" },
+    ] as const;
+    const corrected = await workloadOf({
+      ...demo,
+      compression: { ...demo.compression, algorithms: [...algorithms] },
+    });
+    assert.notEqual(corrected.statisticsKey, statisticsKey);
+    const [whole, sharded] = [await evaluatorWith(1, corrected), await evaluatorWith(3, corrected)];
+    assert.deepEqual(
+      (await readStatistics(store, corrected.statisticsKey, 3))!.encode(),
+      (await readStatistics(store, corrected.statisticsKey, 1))!.encode(),
+    );
+    const base = job(corrected.subject.space.base);
+    const { rows } = await whole.scoreTrial(base);
+    assert.deepEqual((await sharded.scoreTrial(base)).rows, rows);
+    const uncorrected = await (await evaluatorWith(1)).scoreTrial(base);
+    assert.notDeepEqual(rows, uncorrected.rows);
   });
 });
 

@@ -8,6 +8,7 @@ import { requireSupported } from "../../shared/run/configuration/supported.js";
 import { MESSAGE_VERSION, type TrialJob } from "../../shared/run/messages.js";
 import { ThreadPool } from "../../shared/scoring/thread-pool.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
+import { FileObjectStore } from "../../shared/storage/file-store.js";
 import { demoConfiguration } from "../end-to-end/demo-configuration.js";
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-pool-"));
@@ -32,7 +33,9 @@ async function openPool(slots: number, metric?: string): Promise<ThreadPool> {
     slots,
   );
   after(() => pool.close());
-  const { statisticsKey: key } = await loadWorkload(configuration, directory);
+  const { statisticsKey: key } = await loadWorkload(configuration, directory, () =>
+    FileObjectStore.open(join(folder, "statistics")),
+  );
   const gathered = await pool.run({ ...STATISTICS_JOB, key }, never);
   assert.ok(gathered.type === "StatisticsReported" && gathered.outcome.state === "complete");
   return pool;

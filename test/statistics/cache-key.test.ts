@@ -4,6 +4,7 @@ import { type StatisticsContent, statisticsKey } from "../../shared/statistics/c
 
 const CONTENT: StatisticsContent = {
   modelSha256: "a".repeat(64),
+  rewritings: [],
   dataHash: "b".repeat(64),
   samples: [0, 1, 2],
   requirement: new Map([["x", [{ type: "min" }, { type: "abs_quantile", outlierProb: 1e-3 }]]]),
@@ -19,6 +20,7 @@ describe("The key of statistics", () => {
 
   const changes: Readonly<Record<string, Partial<StatisticsContent>>> = {
     "another model": { modelSha256: "c".repeat(64) },
+    "a rewritten model": { rewritings: ["ActivationChannelAlignment statistics/0"] },
     "other data": { dataHash: "c".repeat(64) },
     "other samples": { samples: [0, 1, 3] },
     "the samples in another order": { samples: [2, 1, 0] },

@@ -10,15 +10,15 @@ import { DEFAULT_SESSION, openSession } from "../../shared/scoring/session.js";
 import { createRandomStream } from "../../shared/search/random.js";
 import { collectStatistics } from "../../shared/statistics/collect.js";
 import { quantileOfSorted } from "../../shared/statistics/quantile.js";
-import { type Statistic, statisticName } from "../../shared/statistics/requirement.js";
+import { statisticName, type TensorStatistic } from "../../shared/statistics/requirement.js";
 import { buildModel } from "../fixtures/models/model-builder.js";
 
 const SAMPLES = 3;
 const PROBABILITIES = [0.5, 0.1, 1e-2, 1e-3, 1e-4, 1e-5];
-const STATISTICS: readonly Statistic[] = [
+const STATISTICS: readonly TensorStatistic[] = [
   { type: "min" },
   { type: "max" },
-  ...PROBABILITIES.flatMap((outlierProb): Statistic[] => [
+  ...PROBABILITIES.flatMap((outlierProb): TensorStatistic[] => [
     { type: "quantile", side: "min", outlierProb },
     { type: "quantile", side: "max", outlierProb },
     { type: "abs_quantile", outlierProb },
@@ -66,7 +66,7 @@ async function fetched(
   return values;
 }
 
-function reduce(values: Float32Array, statistic: Statistic): number {
+function reduce(values: Float32Array, statistic: TensorStatistic): number {
   const sorted = values.toSorted();
   switch (statistic.type) {
     case "min":

@@ -4,7 +4,7 @@ import { parseConfiguration } from "../../../shared/run/configuration/parse.js";
 import type { RunConfigurationInput } from "../../../shared/run/configuration/schema.js";
 import { packageRoot } from "../../package-root.js";
 
-/** A model to measure on, with its configuration cut down to what this version offers. */
+/** A model to measure on, with its configuration cut down to the quantization itself. */
 export interface BenchModel {
   readonly name: string;
   readonly directory: string;
@@ -46,7 +46,7 @@ export function loadBenchModels(
   });
 }
 
-/** The configurations list algorithms beside TunableQuantization that this version refuses by name. */
+/** The figures of issue 2 are taken with TunableQuantization alone. */
 function withoutCompanions(configuration: RunConfigurationInput): RunConfigurationInput {
   const { compression = {} } = configuration;
   const algorithms = compression.algorithms?.filter(({ name }) => name === "TunableQuantization") ?? [];

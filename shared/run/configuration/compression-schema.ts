@@ -161,11 +161,14 @@ const quantization = {
 };
 
 const threshold = numberFrom(0, LARGEST_THRESHOLD).describe(
-  "A bias whose relative change is larger than this is left as it was.",
+  "An op whose bias would change by more standard deviations of its output than this is left as it was.",
 );
 const apply_for_all_nodes = yesOrNo()
   .default(false)
   .describe("Correct ops whose weights stay in float, too.");
+
+/** Standard deviations of an op's output (reference section 6.2). */
+export const FAST_BIAS_THRESHOLD = 2;
 
 function correction(usual: number) {
   return {
@@ -225,6 +228,7 @@ const algorithms = z
     z.discriminatedUnion(
       "name",
       [
+        algorithm("CrossLayerEqualization", parameters({ ignored: ignored.optional() }).prefault({})),
         algorithm(
           "ActivationChannelAlignment",
           parameters({ ...sampling, ignored: ignored.optional() }).prefault({}),
@@ -232,7 +236,7 @@ const algorithms = z
         algorithm("TunableQuantization", tunableQuantization.prefault({})),
         algorithm("MinMaxQuantization", parameters(quantization).prefault({})),
         algorithm("DefaultQuantization", defaultQuantization.prefault({})),
-        algorithm("FastBiasCorrection", parameters(correction(2)).prefault({})),
+        algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
         algorithm("BiasCorrection", parameters(correction(1000)).prefault({})),
         algorithm("WeightBiasCorrection", parameters({ ignored: ignored.optional() }).prefault({})),
       ],

@@ -101,7 +101,13 @@ function* missingLabels(
   }
 }
 
-function isQuantizer({ name }: AlgorithmConfiguration): boolean {
+type Quantizing = Extract<
+  AlgorithmConfiguration,
+  { name: "TunableQuantization" | "MinMaxQuantization" | "DefaultQuantization" }
+>;
+
+function isQuantizer(algorithm: AlgorithmConfiguration): algorithm is Quantizing {
+  const { name } = algorithm;
   return name === "TunableQuantization" || name === "MinMaxQuantization" || name === "DefaultQuantization";
 }
 
@@ -131,7 +137,8 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
     if (
       !isQuantizer(algorithm) &&
       quantizers[0]?.name === "DefaultQuantization" &&
-      algorithm.name !== "WeightBiasCorrection"
+      algorithm.name !== "WeightBiasCorrection" &&
+      algorithm.name !== "CrossLayerEqualization"
     ) {
       yield {
         path: place,
@@ -141,11 +148,10 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
     if (algorithms.findIndex(({ name }) => name === algorithm.name) !== index) {
       yield { path: place, message: `is ${algorithm.name} a second time; remove it` };
     }
-    if (algorithm.name === "ActivationChannelAlignment" && index > at) {
+    if (rewritesFloatModel(algorithm) && index > at) {
       yield {
         path: place,
-        message:
-          "is ActivationChannelAlignment after the quantization, but it changes the float model; move it to the front",
+        message: `is ${algorithm.name} after the quantization, but it changes the float model; move it to the front`,
       };
     }
     if (algorithm.name.endsWith("BiasCorrection") && index < at) {
@@ -154,7 +160,38 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
         message: `is ${algorithm.name} before the quantization, but it corrects what quantizing did; move it to the end`,
       };
     }
+    if (algorithm.name === "FastBiasCorrection" && at >= 0) {
+      yield* otherSamples(`${place}.params`, algorithm.params, algorithms[at]!);
+    }
     yield* inAlgorithm(`${place}.params`, algorithm);
+  }
+}
+
+function rewritesFloatModel({ name }: AlgorithmConfiguration): boolean {
+  return name === "ActivationChannelAlignment" || name === "CrossLayerEqualization";
+}
+
+/** Statistics of quantization and correction come from one pass (first table of the reference). */
+function* otherSamples(
+  path: string,
+  correction: Extract<AlgorithmConfiguration, { name: "FastBiasCorrection" }>["params"],
+  quantizer: AlgorithmConfiguration,
+): Generator<Problem> {
+  if (!isQuantizer(quantizer)) return;
+  const { params } = quantizer;
+  const { stat_subset_size, shuffle_data, seed } = correction;
+  const differing = [
+    ...(stat_subset_size !== undefined && stat_subset_size !== params.stat_subset_size
+      ? ["stat_subset_size" as const]
+      : []),
+    ...(shuffle_data && !params.shuffle_data ? ["shuffle_data" as const] : []),
+    ...(shuffle_data && seed !== params.seed ? ["seed" as const] : []),
+  ];
+  for (const key of differing) {
+    yield {
+      path: `${path}.${key}`,
+      message: `is ${correction[key]}, but FastBiasCorrection shares the pass over the samples of ${quantizer.name}; give both the same, or remove it here`,
+    };
   }
 }
 
@@ -182,6 +219,7 @@ function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generato
     case "DefaultQuantization":
       yield* inPinned(path, algorithm.params);
       return;
+    case "CrossLayerEqualization":
     case "ActivationChannelAlignment":
     case "FastBiasCorrection":
     case "BiasCorrection":

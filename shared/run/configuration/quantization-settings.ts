@@ -1,3 +1,4 @@
+import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
 import type { IgnoredScope } from "../../quantization/quantizable-ops.js";
 import type {
   EstimatorOverrides,
@@ -9,6 +10,7 @@ import type {
   PinnedQuantization,
   RangeEstimatorConfiguration,
 } from "./compression-schema.js";
+import { FAST_BIAS_THRESHOLD } from "./compression-schema.js";
 import type { RunConfiguration } from "./schema.js";
 
 /** What the configuration asks of quantization, in the core's terms. */
@@ -17,7 +19,19 @@ export interface QuantizationSettings {
   readonly options: TuningOptions;
   readonly ignored: IgnoredScope;
   /** Which calibration samples are used. */
-  readonly sampling: { readonly size: number | undefined; readonly shuffle: boolean; readonly seed: number };
+  readonly sampling: Sampling;
+  /** CrossLayerEqualization, where it is asked for. */
+  readonly layerEqualization?: { readonly ignored: IgnoredScope };
+  /** ActivationChannelAlignment, where it is asked for; its samples are its own. */
+  readonly channelAlignment?: { readonly ignored: IgnoredScope; readonly sampling: Sampling };
+  /** FastBiasCorrection, where it is asked for; it shares the quantization's samples. */
+  readonly biasCorrection?: BiasCorrectionSettings;
+}
+
+export interface Sampling {
+  readonly size: number | undefined;
+  readonly shuffle: boolean;
+  readonly seed: number;
 }
 
 /** Op types that `model_type: "transformer"` keeps in float (reference section 4.3). */
@@ -43,23 +57,70 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       activations: tensorOverrides(params?.activations),
       ...(global === undefined ? {} : { rangeEstimator: global }),
     },
-    ignored: {
-      skipModel: params?.ignored?.skip_model ?? false,
-      scope: params?.ignored?.scope ?? [],
-      operations: [
-        ...(params?.ignored?.operations ?? []),
-        ...(compression.model_type === "transformer"
-          ? TRANSFORMER_FLOAT_TYPES.map((type) => ({ type }))
-          : []),
-      ],
-    },
-    sampling: {
-      size: params?.stat_subset_size,
-      shuffle: params?.shuffle_data ?? false,
-      seed: params?.seed ?? 0,
-    },
+    ignored: ignoredScope(
+      params?.ignored,
+      compression.model_type === "transformer" ? TRANSFORMER_FLOAT_TYPES : [],
+    ),
+    sampling: samplingOf(params),
+    ...companions(compression.algorithms),
   };
 }
+
+/** What is done beside quantizing; DefaultQuantization holds it (reference section 1.1). */
+function companions(
+  algorithms: readonly AlgorithmConfiguration[],
+): Pick<QuantizationSettings, "layerEqualization" | "channelAlignment" | "biasCorrection"> {
+  const equalization = named(algorithms, "CrossLayerEqualization")?.params;
+  const whole = named(algorithms, "DefaultQuantization")?.params;
+  const alignment = named(algorithms, "ActivationChannelAlignment")?.params ?? whole;
+  const correction = named(algorithms, "FastBiasCorrection")?.params ?? whole;
+  return {
+    ...(equalization === undefined
+      ? {}
+      : { layerEqualization: { ignored: ignoredScope(equalization.ignored) } }),
+    ...(alignment === undefined
+      ? {}
+      : { channelAlignment: { ignored: ignoredScope(alignment.ignored), sampling: samplingOf(alignment) } }),
+    ...(correction === undefined
+      ? {}
+      : {
+          biasCorrection: {
+            threshold: correction.threshold ?? FAST_BIAS_THRESHOLD,
+            ignored: ignoredScope(correction.ignored),
+          },
+        }),
+  };
+}
+
+type Named<Name extends AlgorithmConfiguration["name"]> = Extract<AlgorithmConfiguration, { name: Name }>;
+
+function named<Name extends AlgorithmConfiguration["name"]>(
+  algorithms: readonly AlgorithmConfiguration[],
+  name: Name,
+): Named<Name> | undefined {
+  return algorithms.find((algorithm): algorithm is Named<Name> => algorithm.name === name);
+}
+
+function ignoredScope(
+  ignored: Quantizing["params"]["ignored"],
+  floatTypes: readonly string[] = [],
+): IgnoredScope {
+  return {
+    skipModel: ignored?.skip_model ?? false,
+    scope: ignored?.scope ?? [],
+    operations: [...(ignored?.operations ?? []), ...floatTypes.map((type) => ({ type }))],
+  };
+}
+
+function samplingOf(params: Sampled | undefined): Sampling {
+  return {
+    size: params?.stat_subset_size,
+    shuffle: params?.shuffle_data ?? false,
+    seed: params?.seed ?? 0,
+  };
+}
+
+type Sampled = Pick<Quantizing["params"], "stat_subset_size" | "shuffle_data" | "seed">;
 
 type Quantizing = Extract<
   AlgorithmConfiguration,

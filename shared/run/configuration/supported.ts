@@ -11,7 +11,7 @@ import type { RunConfiguration } from "./schema.js";
 /** The commands that do what a configuration asks for. */
 export type Command = "tune" | "quantize" | "evaluate";
 
-type Value = string | number;
+type Value = string | number | boolean;
 
 /**
  * What exists. Everything that the schema knows beyond this is refused by name before any work; an algorithm
@@ -19,15 +19,27 @@ type Value = string | number;
  */
 const SUPPORTED = {
   algorithms: {
-    tune: ["TunableQuantization"],
-    quantize: ["TunableQuantization", "MinMaxQuantization"],
+    tune: [
+      "TunableQuantization",
+      "CrossLayerEqualization",
+      "ActivationChannelAlignment",
+      "FastBiasCorrection",
+    ],
+    quantize: [
+      "TunableQuantization",
+      "MinMaxQuantization",
+      "DefaultQuantization",
+      "CrossLayerEqualization",
+      "ActivationChannelAlignment",
+      "FastBiasCorrection",
+    ],
   },
   targetDevices: ["ANY", "CPU"],
   presets: ["performance", "mixed"],
   scopes: ["layer", "mode", "granularity", "range_estimator"],
   estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
   estimatorTypes: ["min", "max", "abs_max", "quantile", "abs_quantile"],
-  aggregators: ["mean", "min", "max", "median"],
+  aggregators: ["mean", "min", "max", "median", "mean_no_outliers", "median_no_outliers", "hl_estimator"],
   bits: [8],
   saturationFixes: ["no"],
 } as const satisfies Record<string, readonly Value[] | Record<string, readonly Value[]>>;
@@ -104,10 +116,14 @@ function requireAlgorithm(
       if (command === "tune") requireTuning(`${path}.params`, algorithm.params);
       requireQuantization(`${path}.params`, algorithm.params);
       return;
-    case "MinMaxQuantization":
     case "DefaultQuantization":
+      requireOneOf(`${path}.params.use_fast_bias`, algorithm.params.use_fast_bias, [true]);
       requireQuantization(`${path}.params`, algorithm.params);
       return;
+    case "MinMaxQuantization":
+      requireQuantization(`${path}.params`, algorithm.params);
+      return;
+    case "CrossLayerEqualization":
     case "ActivationChannelAlignment":
     case "FastBiasCorrection":
     case "BiasCorrection":

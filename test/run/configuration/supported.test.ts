@@ -20,6 +20,18 @@ describe("What exists is let through", () => {
     check(ALGORITHM, { name: "MinMaxQuantization", params: { preset: "mixed" } }, "quantize");
     check("engine.evaluation", undefined, "quantize");
   });
+  test("quantize takes DefaultQuantization, and tune the algorithms beside the quantization", () => {
+    check(ALGORITHM, { name: "DefaultQuantization" }, "quantize");
+    check(
+      "compression.algorithms",
+      [
+        { name: "ActivationChannelAlignment", params: { stat_subset_size: 300 } },
+        { name: "TunableQuantization", params: { stat_subset_size: 100 } },
+        { name: "FastBiasCorrection", params: { stat_subset_size: 100, threshold: 3 } },
+      ],
+      "tune",
+    );
+  });
   test("evaluate takes no calibration, and whatever the compression is", () => {
     check("engine.calibration", undefined, "evaluate");
     check(ALGORITHM, { name: "DefaultQuantization" }, "evaluate");
@@ -61,6 +73,13 @@ const REFUSED: readonly [title: string, command: Command, at: string, value: unk
     ALGORITHM,
     { name: "DefaultQuantization" },
     `${ALGORITHM}.name is "DefaultQuantization", which leaves nothing to tune; run quantize instead, or use TunableQuantization.`,
+  ],
+  [
+    "DefaultQuantization with BiasCorrection",
+    "quantize",
+    ALGORITHM,
+    { name: "DefaultQuantization", params: { use_fast_bias: false } },
+    `${PARAMS}.use_fast_bias is false, which this version does not offer yet; use true, or remove it.`,
   ],
   [
     "nothing in scope",

@@ -1,0 +1,215 @@
+import { intAttribute } from "../../onnx/attributes.js";
+import { convolutionWindow, isPointwise } from "../../onnx/convolution-window.js";
+import { dimensions, elementCount, floatValues } from "../../onnx/tensor.js";
+import {
+  type ChannelStatistic,
+  mergeRequirements,
+  type StatisticsRequirement,
+  statisticName,
+} from "../../statistics/requirement.js";
+import type { StatisticsTable } from "../../statistics/table.js";
+import { dequantize } from "../affine.js";
+import type { QuantizerLayout } from "../groups.js";
+import type { TensorPlan } from "../plan.js";
+import { type IgnoredScope, isIgnored, type OperandView, type QuantizableOp } from "../quantizable-ops.js";
+import type { WeightCache } from "../weight-cache.js";
+import type { WeightCodes } from "../weight-codes.js";
+
+export interface BiasCorrectionSettings {
+  /** Largest shift of a channel, in standard deviations of its float output; a larger one leaves the op alone. */
+  readonly threshold: number;
+  readonly ignored: IgnoredScope;
+}
+
+/** A product whose constant operand is seen as [outputs, terms] or its transpose. */
+interface CorrectableOp {
+  readonly op: QuantizableOp;
+  readonly weight: string;
+  readonly input: string;
+  /** Its channels are the terms, of all groups one after the other. */
+  readonly inputMeans: ChannelStatistic;
+  readonly outputAxis: number;
+  readonly outputs: number;
+  readonly terms: number;
+  readonly groups: number;
+  /** Whether the terms of an output lie side by side. */
+  readonly outputsFirst: boolean;
+}
+
+/** Of an op in the float model, over all samples. */
+interface Moments {
+  readonly inputMeans: Float64Array;
+  readonly outputDeviations: Float64Array;
+}
+
+/**
+ * Takes the mean error that quantized weights cause out of the output, channel by channel (reference section 6.2): the
+ * bias is raised by E[(W - Wq) x], so that for inputs in float the mean of the output is what it was.
+ *
+ * The reference feeds one op with a constant a channel, which forgets that the padding is zero. Here x is averaged for
+ * each tap of the kernel over its positions, padding included: the op is linear, so that this is the exact mean, and
+ * nothing needs to run. Inputs are the float model's: a correction depends on the op and how its weights are
+ * quantized, and is kept from trial to trial.
+ */
+export class FastBiasCorrection {
+  readonly #ops: ReadonlyMap<string, CorrectableOp>;
+  readonly #shifts = new Map<string, Float32Array | undefined>();
+  readonly #moments = new Map<string, Moments>();
+
+  constructor(
+    private readonly layout: QuantizerLayout,
+    private readonly view: OperandView,
+    private readonly settings: BiasCorrectionSettings,
+    private readonly statistics: StatisticsTable,
+    private readonly weights: WeightCache,
+  ) {
+    this.#ops = new Map(correctableOps(layout, view, settings).map((found) => [found.op.key, found]));
+  }
+
+  /**
+   * What is added to the op's bias, a value an output channel; an op without a bias gets this one.
+   * @returns `undefined` where the op cannot be corrected, or would be by more than the threshold
+   */
+  shift(key: string, plan: TensorPlan): Float32Array | undefined {
+    const found = this.#ops.get(key);
+    if (found === undefined) return undefined;
+    const choice = `${key} ${JSON.stringify(plan)}`;
+    if (!this.#shifts.has(choice)) this.#shifts.set(choice, this.#guarded(found, plan));
+    return this.#shifts.get(choice);
+  }
+
+  #guarded(found: CorrectableOp, plan: TensorPlan): Float32Array | undefined {
+    const float = floatValues(this.view.index.initializers.get(found.weight)!);
+    const codes = this.weights.get(this.layout.weights.get(found.weight)!, plan);
+    const { inputMeans, outputDeviations } = this.#momentsOf(found);
+    const shift = meanError(found, float, codes, inputMeans);
+    return largestShift(shift, outputDeviations) < this.settings.threshold ? shift : undefined;
+  }
+
+  #momentsOf(found: CorrectableOp): Moments {
+    const { op, input, inputMeans } = found;
+    let moments = this.#moments.get(op.key);
+    if (moments === undefined) {
+      moments = {
+        inputMeans: this.statistics.channels(input, inputMeans, "mean"),
+        outputDeviations: outputDeviations(found, this.statistics),
+      };
+      this.#moments.set(op.key, moments);
+    }
+    return moments;
+  }
+}
+
+/** The means and variances that corrections follow from. */
+export function biasStatistics(
+  layout: QuantizerLayout,
+  view: OperandView,
+  settings: BiasCorrectionSettings,
+): StatisticsRequirement {
+  return correctableOps(layout, view, settings).reduce<StatisticsRequirement>(
+    (all, { op, input, inputMeans, outputAxis }) =>
+      [
+        new Map([[input, [inputMeans]]]),
+        new Map([[op.key, [outputMeans(outputAxis), outputVariances(outputAxis)]]]),
+      ].reduce(mergeRequirements, all),
+    new Map(),
+  );
+}
+
+const outputMeans = (axis: number): ChannelStatistic => ({ type: "channel_mean", axis });
+const outputVariances = (axis: number): ChannelStatistic => ({ type: "channel_variance", axis });
+
+function correctableOps(
+  layout: QuantizerLayout,
+  view: OperandView,
+  { ignored }: BiasCorrectionSettings,
+): CorrectableOp[] {
+  return [...layout.ops.values()]
+    .filter(({ node }) => !isIgnored(node, ignored))
+    .flatMap((op) => describe(op, view) ?? []);
+}
+
+/** Of what Conv, Gemm and MatMul compute from their constant operand; other ops are left alone. */
+function describe(op: QuantizableOp, view: OperandView): CorrectableOp | undefined {
+  if (op.weight === undefined) return undefined;
+  const { node, activations } = op;
+  const input = node.input[activations[0]!]!;
+  const dims = dimensions(view.index.initializers.get(op.weight.initializer)!);
+  const matrix = (inputAxis: number, outputAxis: number, outputsFirst: boolean): CorrectableOp => ({
+    op,
+    weight: op.weight!.initializer,
+    input,
+    inputMeans: { type: "channel_mean", axis: inputAxis },
+    outputAxis,
+    outputs: dims[outputsFirst ? 0 : 1]!,
+    terms: dims[outputsFirst ? 1 : 0]!,
+    groups: 1,
+    outputsFirst,
+  });
+  switch (node.opType) {
+    case "Conv": {
+      const window = convolutionWindow(node, dims.slice(2));
+      return {
+        ...matrix(1, 1, true),
+        inputMeans: isPointwise(window) ? { type: "channel_mean", axis: 1 } : { type: "tap_mean", window },
+        terms: elementCount(dims.slice(1)),
+        groups: intAttribute(node, "group", 1),
+      };
+    }
+    case "Gemm":
+      return matrix(intAttribute(node, "transA", 0) === 0 ? 1 : 0, 1, intAttribute(node, "transB", 0) !== 0);
+    case "MatMul": {
+      const last = (view.tensors.get(input)?.shape.length ?? 0) - 1;
+      return op.weight.input === 1 && dims.length === 2 && last > 0 ? matrix(last, last, false) : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** E[(W - Wq) x] of each output, in double precision. */
+export function meanError(
+  {
+    outputs,
+    terms,
+    groups,
+    outputsFirst,
+  }: Pick<CorrectableOp, "outputs" | "terms" | "groups" | "outputsFirst">,
+  weights: Float32Array,
+  { codes, channels }: WeightCodes,
+  inputMeans: Float64Array,
+): Float32Array {
+  return Float32Array.from({ length: outputs }, (_, output) => {
+    const affine = channels[channels.length === 1 ? 0 : output]!;
+    const start = Math.floor((output * groups) / outputs) * terms;
+    let error = 0;
+    for (let term = 0; term < terms; term++) {
+      const at = outputsFirst ? output * terms + term : term * outputs + output;
+      error += (weights[at]! - dequantize(codes[at]!, affine)) * inputMeans[start + term]!;
+    }
+    return error;
+  });
+}
+
+/** Standard deviation of each channel of the float output over all samples and positions. */
+function outputDeviations({ op, outputAxis }: CorrectableOp, statistics: StatisticsTable): Float64Array {
+  const within = statistics.channels(op.key, outputVariances(outputAxis), "mean");
+  const centres = statistics.channels(op.key, outputMeans(outputAxis), "mean");
+  const means = statistics.column(op.key, statisticName(outputMeans(outputAxis)));
+  return within.map((variance, channel) => {
+    let between = 0;
+    for (let sample = 0; sample < statistics.samples; sample++) {
+      between += (means[sample * centres.length + channel]! - centres[channel]!) ** 2;
+    }
+    return Math.sqrt(variance + between / statistics.samples);
+  });
+}
+
+/** In deviations; a channel that never varies has no measure of its own and is not asked. */
+function largestShift(shift: Float32Array, deviations: Float64Array): number {
+  return shift.reduce(
+    (largest, value, channel) =>
+      deviations[channel]! > 0 ? Math.max(largest, Math.abs(value) / deviations[channel]!) : largest,
+    0,
+  );
+}

@@ -1,0 +1,138 @@
+import type { AttributeProto } from "onnx-buf";
+import { makeIntAttribute, makeIntsAttribute } from "../onnx/attributes.js";
+import { type ConvolutionWindow, placeWindow } from "../onnx/convolution-window.js";
+import { elementCount } from "../onnx/tensor.js";
+import { exactly, type ReductionGraph } from "./reduction-graph.js";
+import type { ChannelStatistic } from "./requirement.js";
+import { addTail } from "./tail.js";
+
+/** From this operator set on, ReduceMean takes its axes as an input. */
+const AXES_AS_INPUT_OPSET = 18;
+
+/**
+ * Adds the statistics of a tensor that have a value a channel.
+ * @param shape of the tensor, for one batch
+ */
+export function addChannelReductions(
+  graph: ReductionGraph,
+  opset: number,
+  tensor: string,
+  shape: readonly number[],
+  statistics: readonly ChannelStatistic[],
+): void {
+  for (const statistic of statistics) {
+    if (statistic.type === "tap_mean") {
+      addTapMeans(graph, opset, tensor, shape, statistic);
+      continue;
+    }
+    const { axis } = statistic;
+    const channels = shape[axis]!;
+    const rows = byChannel(graph, tensor, shape, axis);
+    switch (statistic.type) {
+      case "channel_mean":
+        emit(graph, tensor, statistic, reduceMean(graph, opset, rows, 1, false), channels);
+        break;
+      case "channel_variance": {
+        const deviations = graph.node("Sub", [rows, reduceMean(graph, opset, rows, 1, true)]);
+        const squares = graph.node("Mul", [deviations, deviations]);
+        emit(graph, tensor, statistic, reduceMean(graph, opset, squares, 1, false), channels);
+        break;
+      }
+      case "channel_quantile": {
+        const { side, outlierProb } = statistic;
+        const size = elementCount(shape) / channels;
+        addTail(graph, tensor, { values: rows, channels, size, side }, [{ statistic, outlierProb }]);
+        break;
+      }
+    }
+  }
+}
+
+/** The tensor as [channels, everything else]. */
+function byChannel(graph: ReductionGraph, tensor: string, shape: readonly number[], axis: number): string {
+  const others = shape.map((_, i) => i).filter((i) => i !== axis);
+  const first = graph.node("Transpose", [tensor], [makeIntsAttribute("perm", [axis, ...others])]);
+  return graph.node("Reshape", [first, graph.integers([shape[axis]!, -1])]);
+}
+
+function reduceMean(
+  graph: ReductionGraph,
+  opset: number,
+  tensor: string,
+  axis: number,
+  keepDimension: boolean,
+): string {
+  const attributes: AttributeProto[] = [makeIntAttribute("keepdims", keepDimension ? 1 : 0)];
+  return opset >= AXES_AS_INPUT_OPSET
+    ? graph.node("ReduceMean", [tensor, graph.integers([axis])], attributes)
+    : graph.node("ReduceMean", [tensor], [makeIntsAttribute("axes", [axis]), ...attributes]);
+}
+
+function emit(
+  graph: ReductionGraph,
+  tensor: string,
+  statistic: ChannelStatistic,
+  flat: string,
+  width: number,
+): void {
+  const at = graph.piece(flat, width);
+  graph.column(
+    tensor,
+    statistic,
+    Array.from({ length: width }, (_, i) => exactly(at + i)),
+  );
+}
+
+/**
+ * Means of what each tap reads, by a convolution with kernel and output exchanged: with y[p] = sum over t of
+ * w[t] x[p s + t d], the sum over all positions p of x[p s + t d] is a convolution of x with ones over the positions,
+ * dilated by the stride s and stepping by the dilation d. The padding, which a mean a channel would miss, is counted as
+ * the zeros that it is.
+ */
+function addTapMeans(
+  graph: ReductionGraph,
+  opset: number,
+  tensor: string,
+  [batch, channels, ...spatial]: readonly number[],
+  statistic: { readonly type: "tap_mean"; readonly window: ConvolutionWindow },
+): void {
+  const { kernel, strides, dilations } = statistic.window;
+  const { positions, pads } = placeWindow(statistic.window, spatial);
+  const count = elementCount(positions);
+  const separate = graph.node("Reshape", [tensor, graph.integers([batch! * channels!, 1, ...spatial])]);
+  const mean = graph.floats([1, 1, ...positions], new Float32Array(count).fill(1 / count));
+  const taps = graph.node(
+    "Conv",
+    [separate, mean],
+    [
+      makeIntsAttribute("strides", dilations),
+      makeIntsAttribute("dilations", strides),
+      makeIntsAttribute("pads", pads),
+    ],
+  );
+  // Rows that no tap reads, left over by a stride, make further values behind each axis' taps.
+  const reached = spatial.map((size, axis) => {
+    const padded = size + pads[axis]! + pads[axis + spatial.length]!;
+    return Math.floor((padded - (positions[axis]! - 1) * strides[axis]! - 1) / dilations[axis]!) + 1;
+  });
+  const each = elementCount(reached);
+  const samples = graph.node("Reshape", [taps, graph.integers([batch!, channels! * each])]);
+  const at = graph.piece(reduceMean(graph, opset, samples, 0, false), channels! * each);
+  const wanted = tapOffsets(kernel, reached);
+  graph.column(
+    tensor,
+    statistic,
+    Array.from({ length: channels! }, (_, channel) =>
+      wanted.map((offset) => exactly(at + channel * each + offset)),
+    ).flat(),
+  );
+}
+
+/** Where the taps of a kernel stand in an array of `extents`, in row-major order. */
+function tapOffsets(kernel: readonly number[], extents: readonly number[]): number[] {
+  return kernel.reduce<number[]>(
+    (offsets, size, axis) =>
+      offsets.flatMap((offset) => Array.from({ length: size }, (_, i) => offset * extents[axis]! + i)),
+    [0],
+  );
+}

@@ -1,0 +1,56 @@
+import { makeIntAttribute } from "../onnx/attributes.js";
+import { quantilePosition } from "./quantile.js";
+import type { ReductionGraph } from "./reduction-graph.js";
+import type { Statistic } from "./requirement.js";
+
+/** Values whose quantiles near one end are wanted. */
+export interface TailSource {
+  /** A tensor [channels, size]. */
+  readonly values: string;
+  readonly channels: number;
+  readonly size: number;
+  readonly side: "min" | "max";
+}
+
+/**
+ * Adds quantiles near one end of each channel's values, from one TopK that reaches as far as the furthest of them.
+ * @param wanted with the share of values beyond each
+ */
+export function addTail(
+  graph: ReductionGraph,
+  tensor: string,
+  { values, channels, size, side }: TailSource,
+  wanted: readonly { readonly statistic: Statistic; readonly outlierProb: number }[],
+): void {
+  if (wanted.length === 0) return;
+  const ranks = wanted.map(({ outlierProb }) => {
+    const { below, fraction } = quantilePosition(size, outlierProb);
+    return { near: below, far: Math.min(below + 1, size - 1), fraction };
+  });
+  const depth = Math.max(...ranks.map(({ far }) => far)) + 1;
+  const top = graph.node(
+    "TopK",
+    [values, graph.integers([depth])],
+    [
+      makeIntAttribute("axis", 1),
+      makeIntAttribute("largest", side === "max" ? 1 : 0),
+      makeIntAttribute("sorted", 1),
+    ],
+    ["top", "indices"],
+  );
+  const kept = [...new Set(ranks.flatMap(({ near, far }) => [near, far]))];
+  const picked = graph.node("Gather", [top, graph.integers(kept)], [makeIntAttribute("axis", 1)]);
+  const at = graph.piece(graph.node("Reshape", [picked, graph.integers([-1])]), channels * kept.length);
+  wanted.forEach(({ statistic }, i) => {
+    const { near, far, fraction } = ranks[i]!;
+    graph.column(
+      tensor,
+      statistic,
+      Array.from({ length: channels }, (_, channel) => ({
+        low: at + channel * kept.length + kept.indexOf(near),
+        high: at + channel * kept.length + kept.indexOf(far),
+        fraction,
+      })),
+    );
+  });
+}

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { evaluate } from "../../scripts/api/evaluate.js";
+import { quantize } from "../../scripts/api/quantize.js";
+import { DEMO, demoConfiguration } from "./demo-configuration.js";
+
+const folder = await mkdtemp(join(tmpdir(), "quantfleet-companions-"));
+process.env.QUANTFLEET_CACHE = join(folder, "statistics");
+after(() => rm(folder, { recursive: true, force: true }));
+
+const demo = await demoConfiguration({ trials: 1, calibration: 100, evaluation: 1000 });
+
+/** Accuracy of the demo, quantized by the preset with algorithms before and behind. */
+async function accuracyWith(out: string, before: readonly string[], behind: readonly string[]) {
+  const named = (names: readonly string[]) =>
+    names.map((name) => ({ name }) as { name: "FastBiasCorrection" });
+  const algorithms = [...named(before), ...(demo.compression?.algorithms ?? []), ...named(behind)];
+  const configuration = { ...demo, compression: { ...demo.compression, algorithms } };
+  const made = await quantize({ configuration }, { out: join(folder, out) });
+  assert.deepEqual(made.quantizedShare, { byCount: 1, byParameters: 1 });
+  return (await evaluate(made.model, { configuration })).metric.value;
+}
+
+test("The demo, all layers quantized, is within half a point of float once its layers are equalized", async () => {
+  const float = await evaluate(join(DEMO, "model.onnx"), { configuration: demo });
+  const plain = await accuracyWith("plain", [], []);
+  const corrected = await accuracyWith("corrected", ["ActivationChannelAlignment"], ["FastBiasCorrection"]);
+  const equalized = await accuracyWith("equalized", ["CrossLayerEqualization"], ["FastBiasCorrection"]);
+  assert.ok(plain < float.metric.value - 0.05, `plain ${plain} shows nothing`);
+  assert.ok(corrected > plain, `corrected ${corrected}, plain ${plain}`);
+  assert.ok(equalized >= float.metric.value - 0.005, `equalized ${equalized}, float ${float.metric.value}`);
+});
