@@ -20,7 +20,7 @@ export function currentProcess(): ProcessIdentity {
 let current: ProcessIdentity | undefined;
 
 function identify(): ProcessIdentity {
-  const started = startTime(process.pid);
+  const started = processStatus(process.pid)?.started;
   return { host: hostname(), pid: process.pid, ...(started === undefined ? {} : { started }) };
 }
 
@@ -36,15 +36,25 @@ export function mayBeAlive(owner: ProcessIdentity): boolean {
     // EPERM: it runs, as another user.
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
-  const started = startTime(owner.pid);
-  return started === undefined || owner.started === undefined || started === owner.started;
+  const status = processStatus(owner.pid);
+  if (status === undefined) return true;
+  // A killed process keeps its number until its parent asks for it, in a container often for good.
+  if (ENDED_STATES.has(status.state)) return false;
+  return owner.started === undefined || status.started === owner.started;
 }
 
-function startTime(pid: number): string | undefined {
+/** Zombie and dead (proc(5)). */
+const ENDED_STATES: ReadonlySet<string> = new Set(["Z", "X"]);
+
+function processStatus(pid: number): { readonly state: string; readonly started: string } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The command, second in line, may hold spaces and parentheses; the start time is 20th after its end (proc(5)).
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    // The command, second in line, may hold spaces and parentheses; the state follows it, and 19 fields on the
+    // start time (proc(5)).
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [state] = fields;
+    const started = fields[19];
+    return state === undefined || started === undefined ? undefined : { state, started };
   } catch {
     return undefined;
   }

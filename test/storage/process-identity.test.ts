@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { currentProcess, mayBeAlive } from "../../shared/storage/process-identity.js";
+
+test("this process is alive, one with its number and another start is not", () => {
+  const self = currentProcess();
+  assert.equal(mayBeAlive(self), true);
+  if (self.started !== undefined) assert.equal(mayBeAlive({ ...self, started: "1" }), false);
+});
+
+test("a process of another host counts as alive", () => {
+  assert.equal(mayBeAlive({ ...currentProcess(), host: `${hostname()}-other` }), true);
+});
+
+const withoutProc = !existsSync("/proc/self/stat") && "only Linux tells the state of a process";
+
+test("an ended process that nobody has asked for is not alive", { skip: withoutProc }, async () => {
+  // The shell becomes a process that never asks for its child.
+  const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 30"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  try {
+    const [line] = (await once(parent.stdout, "data")) as [Buffer];
+    const pid = Number(line.toString());
+    const isZombie = () => / Z /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+    for (let tries = 0; tries < 500 && !isZombie(); tries++) await wait(10);
+    assert.ok(isZombie());
+    assert.equal(mayBeAlive({ host: hostname(), pid }), false);
+  } finally {
+    parent.kill("SIGKILL");
+  }
+});
