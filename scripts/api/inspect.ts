@@ -70,6 +70,7 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
     targetDevice: options.targetDevice ?? "CPU",
     options: EVERYTHING,
     ignored: {},
+    ignoredPatterns: "runtime",
     sampling: { size: undefined, shuffle: false, seed: 0 },
   });
   return {

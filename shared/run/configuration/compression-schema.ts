@@ -150,6 +150,11 @@ const quantization = {
     .describe("The base configuration; symmetric is another name of performance, asymmetric of accuracy."),
   ...sampling,
   ignored: ignored.optional(),
+  ignored_patterns: oneOf(["runtime", "pot"])
+    .optional()
+    .describe(
+      "Which of POT's ignored patterns stay in float: all (pot), or those that ONNX Runtime has no integer kernels for (runtime, the default on ANY and CPU).",
+    ),
   weights: pinned().describe("Fixes how weights are quantized."),
   activations: pinned().describe("Fixes how activations are quantized."),
   range_estimator: rangeEstimator.optional(),
