@@ -7,7 +7,7 @@ import type { QuantizerLayout } from "../../shared/quantization/groups.js";
 import type { Scheme } from "../../shared/quantization/hardware.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import { quantizeModel } from "../../shared/quantization/quantize-model.js";
-import { activationSchemes, weightSchemes } from "../../shared/quantization/schemes.js";
+import { deriveGroup } from "../../shared/quantization/space.js";
 import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
 import { WeightCache } from "../../shared/quantization/weight-cache.js";
 import {
@@ -121,17 +121,10 @@ function inspectGroup({ layout, hardware, settings }: Subject, id: string): Insp
       const { name, node, kernel } = layout.ops.get(key)!;
       return { name, type: node.opType, kernel: kernel === "none" ? "float" : "integer" };
     }),
-    tensors: [
-      ...group.activations.map((tensor) => ({
-        tensor,
-        kind: "activations" as const,
-        choices: activationSchemes(layout.activations.get(tensor)!, layout, hardware, settings.options),
-      })),
-      ...group.weights.map((tensor) => ({
-        tensor,
-        kind: "weights" as const,
-        choices: weightSchemes(layout.weights.get(tensor)!, layout, hardware, settings.options),
-      })),
-    ],
+    tensors: deriveGroup(group, layout, hardware, settings.options).tensors.map(({ tensor, id, kept }) => ({
+      tensor: id,
+      kind: tensor,
+      choices: kept,
+    })),
   };
 }

@@ -3,39 +3,92 @@ import type { ActivationQuantizer, QuantizerLayout, WeightQuantizer } from "./gr
 import type { Hardware, Scheme } from "./hardware.js";
 import type { TensorOverrides, TuningOptions } from "./tuning-options.js";
 
+/** How the schemes of one tensor came about (reference section 3.2), for whoever asks why there are no others. */
+export interface SchemeDerivation {
+  /** What the target device offers each op that reads or makes the tensor. */
+  readonly candidates: readonly { readonly op: string; readonly schemes: readonly Scheme[] }[];
+  /** What the ops have in common, in the order of the first. */
+  readonly common: readonly Scheme[];
+  /** Whether they had nothing in common until weaker variants were taken in (reference section 4.8). */
+  readonly weakened: boolean;
+  /** What of it is left out. */
+  readonly removed: readonly { readonly scheme: Scheme; readonly because: RemovalReason }[];
+  /** What may be chosen. */
+  readonly schemes: readonly Scheme[];
+}
+
+/** The user pins something else, or the weight has no axis of channels. */
+export type RemovalReason = "pinned" | "no channel axis";
+
 /**
  * How an activation quantizer may be set: what every op that reads or makes its tensors supports, as far as the
  * user pins nothing else, in the order of the first of them.
+ *
+ * @throws {ModelError} when nothing is left
  */
-export function activationSchemes(
+export function deriveActivationSchemes(
   quantizer: ActivationQuantizer,
   layout: QuantizerLayout,
   hardware: Hardware,
   options: TuningOptions,
-): Scheme[] {
+): SchemeDerivation {
   const members = new Set(quantizer.tensors);
-  const lists = [...layout.ops.values()]
+  const candidates = [...layout.ops.values()]
     .filter(
       (op) => members.has(op.output) || op.activations.some((input) => members.has(op.node.input[input]!)),
     )
-    .map((op) => hardware.schemes(op.node.opType, "activations"));
-  return pinned(intersection(lists), options.activations, `activation "${quantizer.id}"`);
+    .map((op) => ({ op: op.key, schemes: hardware.schemes(op.node.opType, "activations") }));
+  return derive(candidates, options.activations, `activation "${quantizer.id}"`);
 }
 
-/** How a weight quantizer may be set; one scale for all channels is all that is left without a channel axis. */
-export function weightSchemes(
+/**
+ * How a weight quantizer may be set; one scale for all channels is all that is left without a channel axis.
+ *
+ * @throws {ModelError} when nothing is left
+ */
+export function deriveWeightSchemes(
   quantizer: WeightQuantizer,
   layout: QuantizerLayout,
   hardware: Hardware,
   options: TuningOptions,
-): Scheme[] {
-  const lists = quantizer.ops.map((key) => hardware.schemes(layout.ops.get(key)!.node.opType, "weights"));
-  const supported = intersection(lists).filter(
-    ({ granularity }) => granularity === "pertensor" || quantizer.channelAxis !== undefined,
+): SchemeDerivation {
+  const candidates = quantizer.ops.map((key) => ({
+    op: key,
+    schemes: hardware.schemes(layout.ops.get(key)!.node.opType, "weights"),
+  }));
+  const hasChannels = quantizer.channelAxis !== undefined;
+  return derive(
+    candidates,
+    hasChannels ? options.weights : { ...options.weights, granularity: undefined },
+    `weight "${quantizer.id}"`,
+    ({ granularity }) => granularity === "pertensor" || hasChannels,
   );
-  const overrides =
-    quantizer.channelAxis === undefined ? { ...options.weights, granularity: undefined } : options.weights;
-  return pinned(supported, overrides, `weight "${quantizer.id}"`);
+}
+
+export function activationSchemes(...tensor: Parameters<typeof deriveActivationSchemes>): readonly Scheme[] {
+  return deriveActivationSchemes(...tensor).schemes;
+}
+
+export function weightSchemes(...tensor: Parameters<typeof deriveWeightSchemes>): readonly Scheme[] {
+  return deriveWeightSchemes(...tensor).schemes;
+}
+
+function derive(
+  candidates: SchemeDerivation["candidates"],
+  overrides: TensorOverrides,
+  what: string,
+  isPossible: (scheme: Scheme) => boolean = () => true,
+): SchemeDerivation {
+  const { common, weakened } = intersection(candidates.map(({ schemes }) => schemes));
+  const possible = common.filter(isPossible);
+  const schemes = pinned(possible, overrides, what);
+  const removed = common
+    .filter((scheme) => !schemes.includes(scheme))
+    .map((scheme) => ({
+      scheme,
+      because: possible.includes(scheme) ? ("pinned" as const) : ("no channel axis" as const),
+    }));
+  return { candidates, common, weakened, removed, schemes };
 }
 
 /**
@@ -62,12 +115,14 @@ export function baseScheme(
  * What all lists have in common, in the order of the first; where that is nothing, each list takes its schemes' weaker
  * variants in as well: one scale for a tensor, symmetric, or both (reference section 4.8).
  */
-function intersection(lists: readonly Scheme[][]): Scheme[] {
+function intersection(lists: readonly (readonly Scheme[])[]): Pick<SchemeDerivation, "common" | "weakened"> {
   const common = inAll(lists);
-  return common.length > 0 || lists.length === 0 ? common : inAll(lists.map(withWeakerVariants));
+  return common.length > 0 || lists.length === 0
+    ? { common, weakened: false }
+    : { common: inAll(lists.map(withWeakerVariants)), weakened: true };
 }
 
-function inAll([first = [], ...others]: readonly Scheme[][]): Scheme[] {
+function inAll([first = [], ...others]: readonly (readonly Scheme[])[]): Scheme[] {
   return first.filter((scheme) => others.every((list) => list.some((other) => isSame(other, scheme))));
 }
 

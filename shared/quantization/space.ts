@@ -1,5 +1,5 @@
 import type { Choice, Configuration, Parameter } from "../search/space.js";
-import type { QuantizerLayout } from "./groups.js";
+import type { QuantizerGroup, QuantizerLayout } from "./groups.js";
 import type { Hardware, Mode, Scheme } from "./hardware.js";
 import {
   type Aggregator,
@@ -11,8 +11,18 @@ import {
   type StatisticType,
   weightEstimator,
 } from "./range-estimator.js";
-import { activationSchemes, baseScheme, weightSchemes } from "./schemes.js";
-import { overrideEstimator, pinnedEstimator, type TuningOptions } from "./tuning-options.js";
+import {
+  baseScheme,
+  deriveActivationSchemes,
+  deriveWeightSchemes,
+  type SchemeDerivation,
+} from "./schemes.js";
+import {
+  overrideEstimator,
+  pinnedEstimator,
+  type TuningOptions,
+  type TuningScope,
+} from "./tuning-options.js";
 
 /** The statistics that each end can be estimated from (reference section 3.4). */
 export const SIDE_TYPES: Readonly<Record<Side, readonly StatisticType[]>> = {
@@ -59,6 +69,30 @@ export interface TuningSpace {
   readonly base: Configuration;
 }
 
+/** A field of a scheme that a tuning scope can hold. */
+type SchemeField = keyof Scheme & TuningScope;
+
+/** How the parameters of one tensor came about, step by step (reference sections 3.2 to 3.5). */
+export interface TensorDerivation {
+  readonly tensor: "activations" | "weights";
+  readonly id: string;
+  readonly schemes: SchemeDerivation;
+  readonly base: Scheme;
+  /** What the tuning scope lets vary, the base first. */
+  readonly kept: readonly Scheme[];
+  /** What it does not, with the fields in which it differs from the base and that are not in the scope. */
+  readonly dropped: readonly { readonly scheme: Scheme; readonly outOfScope: readonly SchemeField[] }[];
+  /** Where the range estimator of each mode starts from; what may be chosen instead is in `parameters`. */
+  readonly estimators: readonly { readonly mode: Mode; readonly base: RangeEstimator }[];
+  readonly parameters: readonly Parameter[];
+}
+
+/** How the part of one quantizer group in the space came about. */
+export interface GroupDerivation extends TuningSpace {
+  readonly group: string;
+  readonly tensors: readonly TensorDerivation[];
+}
+
 type Condition = NonNullable<Parameter["when"]>;
 
 /**
@@ -71,24 +105,38 @@ export function deriveSpace(
   hardware: Hardware,
   options: TuningOptions,
 ): TuningSpace {
+  const groups = [...layout.groups.values()].map((group) => deriveGroup(group, layout, hardware, options));
+  return {
+    parameters: groups.flatMap(({ parameters }) => parameters),
+    base: Object.assign({}, ...groups.map(({ base }) => base)),
+  };
+}
+
+/** The part of one group in `deriveSpace`, with the steps that lead to it. */
+export function deriveGroup(
+  group: QuantizerGroup,
+  layout: QuantizerLayout,
+  hardware: Hardware,
+  options: TuningOptions,
+): GroupDerivation {
   const space = new SpaceBuilder();
-  for (const group of layout.groups.values()) {
-    let when: Condition | undefined;
-    if (options.tuningScope.has("layer")) {
-      const name = switchName(group.id);
-      space.add({ name, group: group.id, kind: "categorical", choices: [true, false] });
-      when = { parameter: name, in: [true] };
-    }
-    for (const id of group.activations) {
-      const schemes = activationSchemes(layout.activations.get(id)!, layout, hardware, options);
-      addTensor(space, { tensor: "activations", id, group: group.id, options }, schemes, when);
-    }
-    for (const id of group.weights) {
-      const schemes = weightSchemes(layout.weights.get(id)!, layout, hardware, options);
-      addTensor(space, { tensor: "weights", id, group: group.id, options }, schemes, when);
-    }
+  let when: Condition | undefined;
+  if (options.tuningScope.has("layer")) {
+    const name = switchName(group.id);
+    space.add({ name, group: group.id, kind: "categorical", choices: [true, false] });
+    when = { parameter: name, in: [true] };
   }
-  return space;
+  const tensors = [
+    ...group.activations.map((id) => {
+      const schemes = deriveActivationSchemes(layout.activations.get(id)!, layout, hardware, options);
+      return addTensor(space, { tensor: "activations", id, group: group.id, options }, schemes, when);
+    }),
+    ...group.weights.map((id) => {
+      const schemes = deriveWeightSchemes(layout.weights.get(id)!, layout, hardware, options);
+      return addTensor(space, { tensor: "weights", id, group: group.id, options }, schemes, when);
+    }),
+  ];
+  return { group: group.id, tensors, parameters: space.parameters, base: space.base };
 }
 
 /** Parameters in their order, and the base that they start from. */
@@ -115,12 +163,14 @@ interface TunedTensor {
 function addTensor(
   space: SpaceBuilder,
   tuned: TunedTensor,
-  schemes: readonly Scheme[],
+  schemes: SchemeDerivation,
   when: Condition | undefined,
-): void {
+): TensorDerivation {
   const { tensor, id, group, options } = tuned;
   const names = parameterNames(tensor, id);
-  const base = baseScheme(schemes, tensor, options.preset);
+  const first = space.parameters.length;
+  const base = baseScheme(schemes.schemes, tensor, options.preset);
+  const { kept, dropped } = withinScope(schemes.schemes, base, options.tuningScope);
   const choose = (name: string, choices: readonly Choice[]): void => {
     if (choices.length < 2) return;
     space.add({
@@ -132,30 +182,49 @@ function addTensor(
       ...conditional(when),
     });
   };
-  const field = <K extends "bits" | "mode" | "granularity">(key: K): Scheme[K][] =>
-    options.tuningScope.has(key)
-      ? [...new Set([base[key], ...schemes.map((scheme) => scheme[key])])]
-      : [base[key]];
+  const field = <K extends SchemeField>(key: K): Scheme[K][] => [
+    ...new Set(kept.map((scheme) => scheme[key])),
+  ];
   choose(names.bits, field("bits"));
   choose(names.granularity, field("granularity"));
   const modes = field("mode");
   choose(names.mode, modes);
-  if (!options.tuningScope.has("range_estimator")) return;
-  for (const mode of modes) {
-    addEstimator(space, tuned, mode, modes.length > 1 ? { parameter: names.mode, in: [mode] } : when);
-  }
+  const estimators = modes.map((mode) => {
+    const condition = modes.length > 1 ? { parameter: names.mode, in: [mode] } : when;
+    return { mode, base: addEstimator(space, tuned, mode, condition) };
+  });
+  return { tensor, id, schemes, base, kept, dropped, estimators, parameters: space.parameters.slice(first) };
+}
+
+/** A scheme varies with the scope if it differs from the base in nothing else (reference section 3.3). */
+function withinScope(
+  schemes: readonly Scheme[],
+  base: Scheme,
+  scope: ReadonlySet<TuningScope>,
+): Pick<TensorDerivation, "kept" | "dropped"> {
+  const compared = schemes.map((scheme) => ({
+    scheme,
+    outOfScope: (["bits", "mode", "granularity"] as const).filter(
+      (key) => scheme[key] !== base[key] && !scope.has(key),
+    ),
+  }));
+  const kept = compared.flatMap(({ scheme, outOfScope }) => (outOfScope.length === 0 ? [scheme] : []));
+  return {
+    kept: [base, ...kept.filter((scheme) => scheme !== base)],
+    dropped: compared.filter(({ outOfScope }) => outOfScope.length > 0),
+  };
 }
 
 /**
  * The parameters of a range estimator in one mode (reference section 3.4); min and max vary independently. What the
- * user pins is where the base starts from.
+ * user pins is where the base starts from, and what stands without range_estimator in the tuning scope.
  */
 function addEstimator(
   space: SpaceBuilder,
   { tensor, id, group, options }: TunedTensor,
   mode: Mode,
   when: Condition | undefined,
-): void {
+): RangeEstimator {
   const names = parameterNames(tensor, id);
   const scope = options.estimatorScope;
   const pinned = pinnedEstimator(options, tensor);
@@ -166,6 +235,7 @@ function addEstimator(
     );
   const basePreset = pinned?.preset ?? "default";
   const base = estimator(basePreset);
+  if (!options.tuningScope.has("range_estimator")) return base;
   const sides: Side[] = base.min === undefined ? ["max"] : ["min", "max"];
   const choose = (name: string, choices: readonly Choice[]): void =>
     space.add({
@@ -208,6 +278,7 @@ function addEstimator(
       choose(names.aggregator(mode, side), [...new Set([base[side]!.aggregator!, ...AGGREGATORS])]);
     }
   }
+  return base;
 }
 
 /** What a parameter is of, whichever tensor it belongs to: the same question asked of many (`Parameter.family`). */
