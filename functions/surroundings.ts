@@ -11,6 +11,7 @@ import type { Log } from "./log.js";
 const environmentSchema = z.object({
   QUANTFLEET_BUCKET: z.string().min(3).max(63),
   QUANTFLEET_JOBS_URL: z.url(),
+  QUANTFLEET_STATISTICS_URL: z.url(),
   QUANTFLEET_EVENTS_URL: z.url(),
   /** Where the function puts messages that it cannot read. */
   QUANTFLEET_DEAD_LETTERS_URL: z.url(),
@@ -23,6 +24,7 @@ export interface Surroundings {
   readonly bucket: string;
   readonly store: S3ObjectStore;
   readonly jobs: Queue;
+  readonly statisticsJobs: Queue;
   readonly events: Queue;
   readonly deadLetters: Queue;
   readonly log: Log;
@@ -41,6 +43,7 @@ export function openSurroundings(
     bucket: parsed.QUANTFLEET_BUCKET,
     store: openStore(parsed.QUANTFLEET_BUCKET),
     jobs: queue(parsed.QUANTFLEET_JOBS_URL),
+    statisticsJobs: queue(parsed.QUANTFLEET_STATISTICS_URL),
     events: queue(parsed.QUANTFLEET_EVENTS_URL),
     deadLetters: queue(parsed.QUANTFLEET_DEAD_LETTERS_URL),
     log: new Logger({ serviceName: service }),

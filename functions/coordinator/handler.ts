@@ -7,6 +7,7 @@ import type { Study } from "../../shared/run/study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "../incoming-message.js";
 import { describeError, type Log } from "../log.js";
+import { answerBatch } from "../partial-batch.js";
 import { ActiveRuns } from "./active-runs.js";
 
 /** Runs whose metric and state stay in memory between invocations. */
@@ -15,6 +16,8 @@ const RUNS_IN_MEMORY = 16;
 export interface CoordinatorHandlerOptions {
   readonly store: ObjectStore;
   readonly jobs: Queue;
+  /** Where collectors take statistics jobs from. */
+  readonly statisticsJobs: Queue;
   readonly events: Queue;
   readonly deadLetters: Queue;
   readonly log: Log;
@@ -40,12 +43,13 @@ export function createCoordinatorHandler(options: CoordinatorHandlerOptions): Co
       await sendTicks(events, await active.list(), now());
       return { batchItemFailures: [] };
     }
-    const failed: SQSRecord[] = [];
+    const carried = new Map<string, boolean>();
     for (const [runId, group] of await readGroups(event.Records, options)) {
       const isDone = await carriers.carry(runId, group, active);
-      if (!isDone) failed.push(...group.map(({ record }) => record));
+      for (const { record } of group) carried.set(record.messageId, isDone);
     }
-    return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };
+    // What was buried is done with.
+    return answerBatch(event, async ({ messageId }) => carried.get(messageId) ?? true);
   };
 }
 
@@ -114,10 +118,10 @@ class RunCarriers {
   async #open(runId: string): Promise<Coordinator | undefined> {
     const known = this.#coordinators.get(runId);
     if (known !== undefined) return known;
-    const { store, jobs, openStudy } = this.options;
+    const { store, jobs, statisticsJobs, openStudy } = this.options;
     const study = await openStudy(runId);
     if (study === undefined) return undefined;
-    const coordinator = new Coordinator({ store, jobs, study });
+    const coordinator = new Coordinator({ store, jobs, statisticsJobs, study });
     this.#coordinators.set(runId, coordinator);
     return coordinator;
   }

@@ -20,6 +20,8 @@ export interface CoordinatorOptions {
   readonly store: ObjectStore;
   /** Where workers take jobs from. */
   readonly jobs: Queue;
+  /** Where those take jobs from who only gather statistics; `jobs` when left out. */
+  readonly statisticsJobs?: Queue;
   readonly study: Study;
 }
 
@@ -34,13 +36,15 @@ export interface CoordinatorOptions {
 export class Coordinator {
   readonly #records: RunRecords;
   readonly #jobs: Queue;
+  readonly #statisticsJobs: Queue;
   readonly #study: Study;
   readonly #reduce: Reducer;
   readonly #saved = new RecentlyUsed<string, SavedState>(RUNS_IN_MEMORY);
 
-  constructor({ store, jobs, study }: CoordinatorOptions) {
+  constructor({ store, jobs, statisticsJobs = jobs, study }: CoordinatorOptions) {
     this.#records = new RunRecords(store);
     this.#jobs = jobs;
+    this.#statisticsJobs = statisticsJobs;
     this.#study = study;
     this.#reduce = createReducer(study);
   }
@@ -120,7 +124,12 @@ export class Coordinator {
     if (commands.length === 0) return state;
     const jobs = commands.flatMap(jobOf);
     const { request } = state;
-    if (jobs.length > 0) await this.#jobs.send(jobs.map((job) => ({ body: JSON.stringify(job) })));
+    for (const [queue, sent] of [
+      [this.#statisticsJobs, jobs.filter(({ type }) => type === "statistics")],
+      [this.#jobs, jobs.filter(({ type }) => type !== "statistics")],
+    ] as const) {
+      if (sent.length > 0) await queue.send(sent.map((job) => ({ body: JSON.stringify(job) })));
+    }
     for (const command of commands)
       if (command.type === "WriteRecord")
         await this.#records.writeSegment(request, command.segment, command.trials);

@@ -97,8 +97,8 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
     await fleet.events.send([
       { body: JSON.stringify(tick), group: tick.runId, deduplication: "run that nobody asked for" },
     ]);
-    const job = { version: 1, type: "statistics", runId: "unheard-of", attempt: 1, key: "statistics/none" };
-    const wanted = JSON.stringify({ ...job, shard: { index: 0, count: 1 }, deadline: 8.64e15 });
+    const job = { version: 1, type: "finish", runId: "unheard-of", attempt: 1, candidates: [] };
+    const wanted = JSON.stringify({ ...job, deadline: 8.64e15 });
     await fleet.jobs.send([{ body: "no job" }, { body: wanted }]);
     await ended(runId);
     assert.equal((await status(fleet, runId)).phase, "done");

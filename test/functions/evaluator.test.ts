@@ -140,14 +140,16 @@ describe("The evaluator's function", () => {
     assert.equal((await reports(events)).length, 1);
   });
 
-  test("drops what is overdue, buries what is no job or of an unknown run", async () => {
+  test("drops what is overdue, buries what is no job, a collector's, or of an unknown run", async () => {
     const { events, deadLetters, send, invoke } = open(async () => undefined);
     await send({ ...job, deadline: 1 });
     await send({ ...job, version: 2 });
     await send({ ...job, runId: "stranger" });
+    const { version, runId, attempt, shard, deadline } = job;
+    await send({ version, type: "statistics", runId, attempt, shard, key: "statistics/0", deadline });
     assert.equal(await invoke(), 0);
     assert.deepEqual(await reports(events), []);
-    assert.equal((await take(deadLetters)).length, 2);
+    assert.equal((await take(deadLetters)).length, 3);
   });
 
   test("has a job come again when something beside it fails", async () => {
