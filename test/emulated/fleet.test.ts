@@ -138,10 +138,10 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
 
   test("stops before it costs more than it may", async () => {
     const options = { runId: "bounded", parallel: 2, maxTrials: 500, maxCostUsd: 0.01 };
-    const dear = { ...(await readPriceList()) };
+    const list = await readPriceList();
     const prices = join(folder, "prices.json");
     const usdPerGigabyteSecond = { arm64: 0.0005, x86_64: 0.0005 };
-    await writeFile(prices, JSON.stringify({ ...dear, lambda: { ...dear.lambda, usdPerGigabyteSecond } }));
+    await writeFile(prices, JSON.stringify({ ...list, lambda: { ...list.lambda, usdPerGigabyteSecond } }));
     const runId = await submit(fleet, { configuration }, { ...options, prices });
     await ended(runId);
     const { stop, cost } = await status(fleet, runId);
