@@ -2,6 +2,7 @@ import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda"
 import type * as z from "zod";
 import type { Queue } from "../shared/queues/queue.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
+import type { BilledTime } from "./billed-time.js";
 import { holdJob } from "./hold.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "./incoming-message.js";
 import { describeError, type Log } from "./log.js";
@@ -25,6 +26,8 @@ export interface JobHandlerOptions {
   };
   /** How long a worker that says nothing is taken for alive. */
   readonly leaseMilliseconds: number;
+  /** Where work is billed. */
+  readonly billedTime?: BilledTime | undefined;
 }
 
 type InvocationContext = Pick<Context, "getRemainingTimeInMillis">;
@@ -47,9 +50,14 @@ export interface Delivery<J extends Job> {
 export function createJobHandler<J extends Job>(
   schema: z.ZodType<J>,
   carryOut: (delivery: Delivery<J>) => Promise<boolean>,
-  { deadLetters, log, now }: Pick<JobHandlerOptions, "deadLetters" | "log" | "now">,
+  {
+    deadLetters,
+    log,
+    now,
+    billedTime,
+  }: Pick<JobHandlerOptions, "deadLetters" | "log" | "now" | "billedTime">,
 ): JobHandler {
-  return (event, context) =>
+  const handle: JobHandler = (event, context) =>
     answerBatch(event, async (record) => {
       const started = now();
       try {
@@ -68,6 +76,8 @@ export function createJobHandler<J extends Job>(
         return false;
       }
     });
+  if (billedTime === undefined) return handle;
+  return (event, context) => billedTime.during(() => handle(event, context));
 }
 
 /** Carries out a job that gives the same whoever does it, and that does no harm when it is done twice. */
@@ -88,7 +98,7 @@ export async function carryOutUnclaimed(
  * @returns the report; `undefined` when the job was handed back or lost to another worker
  */
 export async function workOn(
-  { job, record, context, started }: Delivery<Job>,
+  { job, record, context }: Delivery<Job>,
   options: JobHandlerOptions,
   extend: (until: number) => Promise<boolean>,
 ): Promise<JobReport | undefined> {
@@ -110,7 +120,8 @@ export async function workOn(
       if (report === "handed back") await jobs.changeVisibility(record.receiptHandle, 0);
       return undefined;
     }
-    return { ...report, billedMilliseconds: now() - started };
+    const billed = options.billedTime?.charge();
+    return billed === undefined ? report : { ...report, billed };
   } finally {
     await hold.release();
   }
