@@ -5,6 +5,7 @@ import { eventSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/me
 import { RecentlyUsed } from "../../shared/run/recently-used.js";
 import type { Study } from "../../shared/run/study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
+import type { BilledTime } from "../billed-time.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "../incoming-message.js";
 import { describeError, type Log } from "../log.js";
 import { ActiveRuns } from "./active-runs.js";
@@ -19,6 +20,8 @@ export interface CoordinatorHandlerOptions {
   readonly deadLetters: Queue;
   readonly log: Log;
   readonly now: () => number;
+  /** Where work is billed. */
+  readonly billedTime?: BilledTime | undefined;
   /** The study of a run; `undefined` where nobody has asked for it. */
   readonly openStudy: (runId: string) => Promise<Study | undefined>;
 }
@@ -35,7 +38,7 @@ export function createCoordinatorHandler(options: CoordinatorHandlerOptions): Co
   const { store, events, now } = options;
   const active = new ActiveRuns(store);
   const carriers = new RunCarriers(options);
-  return async (event) => {
+  const handle: CoordinatorHandler = async (event) => {
     if (!("Records" in event)) {
       await sendTicks(events, await active.list(), now());
       return { batchItemFailures: [] };
@@ -47,6 +50,8 @@ export function createCoordinatorHandler(options: CoordinatorHandlerOptions): Co
     }
     return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };
   };
+  const { billedTime } = options;
+  return billedTime === undefined ? handle : (event) => billedTime.during(() => handle(event));
 }
 
 interface Received {
@@ -89,6 +94,7 @@ class RunCarriers {
       const state = await coordinator?.handle(
         runId,
         received.map(({ event }) => event),
+        this.options.billedTime?.charge(),
       );
       if (state === undefined) {
         for (const { record } of received)

@@ -4,6 +4,7 @@ import { claimJob } from "../../shared/run/claim.js";
 import { type Job, type JobReport, jobSchema } from "../../shared/run/messages.js";
 import { storeScores } from "../../shared/run/run-records.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
+import type { BilledTime } from "../billed-time.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "../incoming-message.js";
 import { describeError, type Log } from "../log.js";
 import { holdJob } from "./hold.js";
@@ -26,6 +27,8 @@ export interface EvaluatorHandlerOptions {
   };
   /** How long a worker that says nothing is taken for alive. */
   readonly leaseMilliseconds: number;
+  /** Where work is billed. */
+  readonly billedTime?: BilledTime | undefined;
 }
 
 export type EvaluatorHandler = (
@@ -35,7 +38,7 @@ export type EvaluatorHandler = (
 
 /** The evaluator as a function behind the jobs queue; the protocol is told in docs/run.md. */
 export function createEvaluatorHandler(options: EvaluatorHandlerOptions): EvaluatorHandler {
-  return async ({ Records }, context) => {
+  const carryOutAll: EvaluatorHandler = async ({ Records }, context) => {
     const failed: SQSRecord[] = [];
     for (const record of Records) {
       const isDone = await carryOut(record, context, options);
@@ -43,6 +46,9 @@ export function createEvaluatorHandler(options: EvaluatorHandlerOptions): Evalua
     }
     return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };
   };
+  const { billedTime } = options;
+  if (billedTime === undefined) return carryOutAll;
+  return (event, context) => billedTime.during(() => carryOutAll(event, context));
 }
 
 /** @returns whether the message is done with; if not, the queue hands it out again */
@@ -61,7 +67,7 @@ async function carryOut(
     }
     return job.type === "trial"
       ? await carryOutClaimed(job, record, context, options, started)
-      : await carryOutUnclaimed(job, record, context, options, started);
+      : await carryOutUnclaimed(job, record, context, options);
   } catch (error) {
     if (error instanceof UnreadableMessageError) {
       await buryMessage(deadLetters, log, record, error.message);
@@ -78,9 +84,8 @@ async function carryOutUnclaimed(
   record: SQSRecord,
   context: Pick<Context, "getRemainingTimeInMillis">,
   options: EvaluatorHandlerOptions,
-  started: number,
 ): Promise<boolean> {
-  const report = await work(job, record, context, options, started, async () => true);
+  const report = await work(job, record, context, options, async () => true);
   if (report === undefined) return false;
   await sendReport(report, record, options);
   return true;
@@ -106,7 +111,7 @@ async function carryOutClaimed(
       return true;
     case "granted": {
       const { lease } = claim;
-      const report = await work(job, record, context, options, started, (until) => lease.extend(until));
+      const report = await work(job, record, context, options, (until) => lease.extend(until));
       if (report?.type !== "TrialReported") {
         await lease.extend(now());
         return false;
@@ -125,7 +130,6 @@ async function work(
   record: SQSRecord,
   context: Pick<Context, "getRemainingTimeInMillis">,
   options: EvaluatorHandlerOptions,
-  started: number,
   extend: (until: number) => Promise<boolean>,
 ): Promise<JobReport | undefined> {
   const { jobs, workers, log, now, leaseMilliseconds } = options;
@@ -146,7 +150,8 @@ async function work(
       if (report === "handed back") await jobs.changeVisibility(record.receiptHandle, 0);
       return undefined;
     }
-    return { ...report, billedMilliseconds: now() - started };
+    const billed = options.billedTime?.charge();
+    return billed === undefined ? report : { ...report, billed };
   } finally {
     await hold.release();
   }

@@ -3,10 +3,11 @@ import { PreconditionFailedError, WriteConflictError } from "../storage/errors.j
 import type { ObjectStore } from "../storage/object-store.js";
 import { updateBest } from "./asking.js";
 import { type Command, markCarriedOut, pendingCommands } from "./commands.js";
-import type { Job, RunEvent } from "./messages.js";
+import type { Billed, Job, RunEvent } from "./messages.js";
 import { RecentlyUsed } from "./recently-used.js";
 import { createReducer, type Reducer } from "./reducer.js";
 import { RunRecords, type SavedState } from "./run-records.js";
+import { chargeCoordinator } from "./spend.js";
 import type { RunState } from "./state.js";
 import type { Study } from "./study.js";
 
@@ -53,13 +54,17 @@ export class Coordinator {
   /**
    * Applies events of one run, in their order, with one save for all of them.
    *
+   * @param own what the coordinator's own work is billed for and has not been charged yet, where it is billed
    * @returns the run after them; `undefined` where nobody has requested it, so that they concern no run
    */
-  async handle(runId: string, events: readonly RunEvent[]): Promise<RunState | undefined> {
+  async handle(runId: string, events: readonly RunEvent[], own?: Billed): Promise<RunState | undefined> {
     for (let lost = 0; lost < MAX_LOST_SAVES; lost++) {
       const before = await this.#load(runId);
-      const state = await this.#reduceAll(runId, before?.state, events);
-      if (state === undefined) return undefined;
+      const reduced = await this.#reduceAll(runId, before?.state, events);
+      if (reduced === undefined) return undefined;
+      // Not worth a save of its own.
+      const isCharged = own !== undefined && reduced !== before?.state;
+      const state = isCharged ? { ...reduced, spend: chargeCoordinator(reduced, own) } : reduced;
       const etag = await this.#saveChange(before, state);
       if (etag !== undefined) {
         this.#saved.set(runId, { state, etag });

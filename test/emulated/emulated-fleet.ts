@@ -50,6 +50,7 @@ export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFl
     AWS_ENDPOINT_URL_S3: s3.endpoint,
     AWS_ENDPOINT_URL_SQS: sqs.endpoint,
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true",
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "2048",
     QUANTFLEET_LEASE_SECONDS: "3",
     QUANTFLEET_BUCKET: BUCKET,
     QUANTFLEET_JOBS_URL: urls.jobs,
