@@ -36,10 +36,9 @@ const SUPPORTED = {
   },
   targetDevices: ["ANY", "CPU"],
   presets: ["performance", "mixed"],
-  scopes: ["layer", "mode", "granularity", "range_estimator"],
+  scopes: ["bits", "layer", "mode", "granularity", "range_estimator"],
   estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
   estimatorTypes: ["min", "max", "abs_max", "quantile", "abs_quantile"],
-  bits: [8],
   saturationFixes: ["no"],
 } as const satisfies Record<string, readonly Value[] | Record<string, readonly Value[]>>;
 
@@ -156,7 +155,6 @@ function requireQuantization(path: string, params: Params<"MinMaxQuantization">)
 }
 
 function requirePinned(path: string, pinned: PinnedQuantization | undefined): void {
-  requireOneOf(`${path}.bits`, pinned?.bits, SUPPORTED.bits);
   requireEstimator(`${path}.range_estimator`, pinned?.range_estimator);
 }
 
