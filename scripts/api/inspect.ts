@@ -70,7 +70,6 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
     targetDevice: options.targetDevice ?? "CPU",
     options: EVERYTHING,
     ignored: {},
-    ignoredPatterns: "runtime",
     sampling: { size: undefined, shuffle: false, seed: 0 },
   });
   return {

@@ -47,7 +47,6 @@ export async function readyFixture(fixture: ModelFixture): Promise<ReadyFixture>
         activations: {},
       },
       ignored: {},
-      ignoredPatterns: "runtime",
       sampling: { size: undefined, shuffle: false, seed: 0 },
     });
     const size = fixedBatchSize(prepared.inputs) ?? DYNAMIC_BATCH;

@@ -68,7 +68,6 @@ export function quantizationSettings(options: Partial<TuningOptions> = {}): Quan
     targetDevice: "CPU",
     options: tuningOptions(options),
     ignored: {},
-    ignoredPatterns: "runtime",
     sampling: { size: undefined, shuffle: false, seed: 0 },
   };
 }

@@ -59,23 +59,34 @@ export const constant: NodePattern = { kind: "constant" };
 export const graphInput: NodePattern = { kind: "graph input" };
 export const anything: NodePattern = { kind: "anything" };
 
-/**
- * The nodes of the pattern whose last node is `last`, or `undefined` where the graph does not look like it there.
- *
- * @param unbranched nobody outside reads what is inside
- */
-export function matchAt(
-  pattern: NodePattern,
+/** A pattern and where it counts. */
+export interface PlacedPattern {
+  readonly pattern: NodePattern;
+  /** Only where the last node makes an output of the model. */
+  readonly atOutput?: true;
+  /** Only where nobody outside reads what is inside. */
+  readonly unbranched?: true;
+}
+
+/** The nodes of a graph that are found by the pattern, wherever it matches. */
+export function findMatches(placed: PlacedPattern, index: GraphIndex): ReadonlySet<NodeProto> {
+  const found = new Set<NodeProto>();
+  for (const last of index.nodes) for (const node of matchAt(placed, last, index)) found.add(node);
+  return found;
+}
+
+function matchAt(
+  { pattern, atOutput, unbranched }: PlacedPattern,
   last: NodeProto,
   index: GraphIndex,
-  { unbranched = false } = {},
-): readonly NodeProto[] | undefined {
+): readonly NodeProto[] {
+  if (atOutput === true && !last.output.some((made) => index.outputs.has(made))) return [];
+  const branches = (made: string): boolean =>
+    index.isVisibleOutside(made) || index.consumers(made).length !== 1;
   for (const { found, inner } of matchNode(pattern, last, index, NOTHING)) {
-    const branches = (made: string): boolean =>
-      index.isVisibleOutside(made) || index.consumers(made).length !== 1;
-    if (!unbranched || !inner.some(branches)) return found;
+    if (unbranched !== true || !inner.some(branches)) return found;
   }
-  return undefined;
+  return [];
 }
 
 /** Every way in which a tensor and what it is made from fit the pattern. */

@@ -3,7 +3,7 @@ import type { GraphIndex } from "../../onnx/graph-index.js";
 import type { Hardware } from "../hardware.js";
 import { findDetectionTail } from "./detection-tail.js";
 import { findIgnored, type IgnoredScope } from "./ignored-scope.js";
-import { matchAt } from "./node-pattern.js";
+import { findMatches } from "./node-pattern.js";
 import { IGNORED_PATTERNS, type IgnoredPattern } from "./patterns.js";
 import { findShapeNodes } from "./shape-nodes.js";
 
@@ -15,14 +15,15 @@ export type PatternSet = "runtime" | "pot";
 
 export interface FloatRequest {
   readonly ignored: IgnoredScope;
-  readonly patterns: PatternSet;
+  /** The device's own set when left out: `pot` on those of POT's that are simulated, or else `runtime`. */
+  readonly patterns?: PatternSet | undefined;
 }
 
 /** The nodes that stay in float whatever the hardware offers, each with its reason as a clause. */
 export function findNodesInFloat(
   index: GraphIndex,
   hardware: Hardware,
-  { ignored, patterns }: FloatRequest,
+  { ignored, patterns = SIMULATED_DEVICES.has(hardware.device) ? "pot" : "runtime" }: FloatRequest,
 ): ReadonlyMap<NodeProto, string> {
   const reasons = new Map<NodeProto, string>();
   const add = (nodes: Iterable<NodeProto>, reason: string): void => {
@@ -36,20 +37,13 @@ export function findNodesInFloat(
   for (const pattern of IGNORED_PATTERNS) {
     if (!applies(pattern, hardware.device, patterns)) continue;
     const reason = `it belongs to a ${pattern.name}, which \`ignored_patterns\` leaves in float`;
-    for (const node of index.nodes) add(matches(pattern, node, index), reason);
+    add(findMatches(pattern, index), reason);
   }
   add(findDetectionTail(index), "it belongs to a detection_tail, which `ignored_patterns` leaves in float");
   return reasons;
 }
 
-function matches(
-  { pattern, atOutput, unbranched }: IgnoredPattern,
-  node: NodeProto,
-  index: GraphIndex,
-): readonly NodeProto[] {
-  if (atOutput === true && !node.output.some((tensor) => index.outputs.has(tensor))) return [];
-  return matchAt(pattern, node, index, { unbranched: unbranched ?? false }) ?? [];
-}
+const SIMULATED_DEVICES: ReadonlySet<string> = new Set(["GPU", "VPU", "NPU", "GNA", "GNA3"]);
 
 /** Devices that POT's patterns of the CPU hold for (reference sections 4.4 and 8). */
 const CPU_DEVICES: ReadonlySet<string> = new Set(["ANY", "CPU", "CPU_SPR"]);

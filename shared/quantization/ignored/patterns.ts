@@ -7,19 +7,14 @@ import {
   maybe,
   type NodePattern,
   op,
+  type PlacedPattern,
   tensor,
 } from "./node-pattern.js";
 
 /** A sub-graph that stays in float (reference section 4.4). */
-export interface IgnoredPattern {
+export interface IgnoredPattern extends PlacedPattern {
   /** POT's name, or for its nameless ones what they hold. */
   readonly name: string;
-  /** The last node comes first; nodes written with `op` stay in float, those written with `beside` do not. */
-  readonly pattern: NodePattern;
-  /** Only where the last node makes an output of the model. */
-  readonly atOutput?: true;
-  /** Only where nobody else reads what is inside. */
-  readonly unbranched?: true;
   /** Not on every device. */
   readonly devices?: "CPU and GPU" | "CPU";
   /**
@@ -80,7 +75,8 @@ const inputOf = (operand: NodePattern): NodePattern => {
 };
 
 /**
- * POT's ignored patterns as they look in ONNX. Its `operation_with_bias` and the Add behind
+ * POT's ignored patterns as they look in ONNX: nodes written with `op` stay in float, those written with `beside` only
+ * stand around them. Its `operation_with_bias` and the Add behind
  * `ExperimentalDetectron…` are not among them: an ONNX product holds its bias, or has it in an Add of a constant, which
  * is never quantized, and the others do not exist.
  */

@@ -163,7 +163,7 @@ const quantization = {
   ignored_patterns: oneOf(["runtime", "pot"])
     .optional()
     .describe(
-      "Which of POT's ignored patterns stay in float: all (pot), or those that ONNX Runtime has no integer kernels for (runtime, the default on ANY and CPU).",
+      "Which of POT's ignored patterns stay in float: all (pot), or those that cost no integer kernels of ONNX Runtime (runtime, the default on ANY and CPU).",
     ),
   weights: pinned().describe("Fixes how weights are quantized."),
   activations: pinned().describe("Fixes how activations are quantized."),

@@ -19,7 +19,8 @@ export interface QuantizationSettings {
   readonly targetDevice: "ANY" | "CPU";
   readonly options: TuningOptions;
   readonly ignored: IgnoredScope;
-  readonly ignoredPatterns: PatternSet;
+  /** The target device's own set when left out. */
+  readonly ignoredPatterns?: PatternSet;
   /** Which calibration samples are used. */
   readonly sampling: Sampling;
   /** CrossLayerEqualization, where it is asked for. */
@@ -63,7 +64,7 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       params?.ignored,
       compression.model_type === "transformer" ? TRANSFORMER_FLOAT_TYPES : [],
     ),
-    ignoredPatterns: params?.ignored_patterns ?? "runtime",
+    ...(params?.ignored_patterns === undefined ? {} : { ignoredPatterns: params.ignored_patterns }),
     sampling: samplingOf(params),
     ...companions(compression.algorithms),
   };
