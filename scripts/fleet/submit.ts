@@ -1,5 +1,7 @@
+import { ConfigurationError } from "../../shared/errors.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
+import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import { MESSAGE_VERSION } from "../../shared/run/messages.js";
 import type { RunRequest } from "../../shared/run/request.js";
@@ -52,6 +54,7 @@ export async function submit(
 ): Promise<string> {
   const { configuration, directory } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
+  requireColdStart(configuration);
   requireUploadable(configuration);
   const workload = await loadWorkload(configuration, directory, async () => store);
   const hash = configurationHash(configuration);
@@ -63,6 +66,16 @@ export async function submit(
   const event = { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request };
   await events.send([{ body: JSON.stringify(event), group: runId, deduplication: `request/${runId}` }]);
   return runId;
+}
+
+/** @throws {ConfigurationError} as earlier runs are found in an output folder */
+function requireColdStart({ optimizer }: RunConfiguration): void {
+  const { trials_load_method: method } = optimizer.params;
+  if (method === "cold_start") return;
+  throw new ConfigurationError(
+    `optimizer.params.trials_load_method is "${method}", which reads earlier runs of an output folder, and a fleet has none; use "cold_start", or run tune on this machine.`,
+    "optimizer.params.trials_load_method",
+  );
 }
 
 function fleetRequest(
