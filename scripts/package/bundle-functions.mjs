@@ -11,6 +11,7 @@ const ROOT = path.resolve(process.argv[2] ?? "dist");
 
 const FUNCTIONS = {
   coordinator: ["index"],
+  collector: ["index", "thread"],
   evaluator: ["index", "thread"],
 };
 

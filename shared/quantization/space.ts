@@ -11,6 +11,7 @@ import {
   type StatisticType,
   weightEstimator,
 } from "./range-estimator.js";
+import { schemeParameters } from "./scheme-choices.js";
 import {
   baseScheme,
   deriveActivationSchemes,
@@ -47,9 +48,8 @@ export function parameterNames(tensor: "activations" | "weights", id: string) {
   const prefix = `${id}/${tensor}`;
   const estimator = (mode: Mode, field: string) => `${prefix}/${mode}/${field}`;
   return {
-    bits: `${prefix}/bits`,
+    prefix,
     mode: `${prefix}/mode`,
-    granularity: `${prefix}/granularity`,
     preset: (mode: Mode) => estimator(mode, "preset"),
     type: (mode: Mode, side: Side) => estimator(mode, `${side}.type`),
     outlierProb: (mode: Mode, side: Side) => estimator(mode, `${side}.outlier_prob`),
@@ -115,6 +115,18 @@ export function deriveSpace(
   };
 }
 
+/** Every width that some configuration gives a tensor. */
+export function reachableWidths(
+  layout: QuantizerLayout,
+  hardware: Hardware,
+  options: TuningOptions,
+): ReadonlySet<Scheme["bits"]> {
+  const groups = [...layout.groups.values()].map((group) => deriveGroup(group, layout, hardware, options));
+  return new Set(
+    groups.flatMap(({ tensors }) => tensors.flatMap(({ kept }) => kept.map(({ bits }) => bits))),
+  );
+}
+
 /** The part of one group in `deriveSpace`, with the steps that lead to it. */
 export function deriveGroup(
   group: QuantizerGroup,
@@ -177,24 +189,10 @@ function addTensor(
   const first = space.parameters.length;
   const base = baseScheme(schemes.schemes, tensor, options.preset);
   const { kept, dropped } = withinScope(schemes.schemes, base, options.tuningScope);
-  const choose = (name: string, choices: readonly Choice[]): void => {
-    if (choices.length < 2) return;
-    space.add({
-      name,
-      group,
-      family: familyOf(name, id),
-      kind: "categorical",
-      choices,
-      ...conditional(when),
-    });
-  };
-  const field = <K extends SchemeField>(key: K): Scheme[K][] => [
-    ...new Set(kept.map((scheme) => scheme[key])),
-  ];
-  choose(names.bits, field("bits"));
-  choose(names.granularity, field("granularity"));
-  const modes = field("mode");
-  choose(names.mode, modes);
+  for (const parameter of schemeParameters(names.prefix, kept, when)) {
+    space.add({ ...parameter, group, family: familyOf(parameter.name, id), kind: "categorical" });
+  }
+  const modes = [...new Set(kept.map(({ mode }) => mode))];
   const estimators = modes.map((mode) => {
     const condition = modes.length > 1 ? { parameter: names.mode, in: [mode] } : when;
     return { mode, base: addEstimator(space, tuned, mode, condition) };
@@ -203,7 +201,7 @@ function addTensor(
 }
 
 /** A scheme varies with the scope if it differs from the base in nothing else (reference section 3.3). */
-function withinScope(
+export function withinScope(
   schemes: readonly Scheme[],
   base: Scheme,
   scope: ReadonlySet<TuningScope>,

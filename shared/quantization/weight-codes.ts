@@ -6,7 +6,7 @@ import type { SideEstimator } from "./range-estimator.js";
 
 /** A quantized constant: codes in the tensor's own layout, one scale and zero point a channel (or one in all). */
 export interface WeightCodes {
-  readonly codes: Int8Array | Uint8Array;
+  readonly codes: Int8Array | Uint8Array | Int16Array;
   readonly channels: readonly Affine[];
 }
 
@@ -56,7 +56,7 @@ export function quantizeWeights(
   });
   const top = 2 ** (plan.bits - 1) - 1;
   const bottom = symmetric ? -top : -top - 1;
-  const codes = new Int8Array(view.values.length);
+  const codes = plan.bits > 8 ? new Int16Array(view.values.length) : new Int8Array(view.values.length);
   forEachRun(view, (channel, start, end) => {
     const affine = channels[channel]!;
     for (let i = start; i < end; i++) codes[i] = quantize(view.values[i]!, affine, bottom, top);

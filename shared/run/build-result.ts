@@ -75,6 +75,9 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       inferenceSeconds: sum(measured.map(({ timings }) => timings.inference)),
       workers: sources.workers,
     },
+    ...(request.cost === undefined
+      ? {}
+      : { cost: { usd: state.spend.usd, estimatedBeforehand: request.cost.estimatedUsd ?? null } }),
   };
 }
 

@@ -95,8 +95,14 @@ export type Race = z.infer<typeof raceSchema>;
 // Events: everything the reducer hears. `at` is the sender's time; the reducer knows no other.
 
 const eventBase = { version, runId: runIdSchema, at: timestampSchema };
-/** What the worker was billed for, where work is billed. */
-const billed = { billedMilliseconds: z.number().min(0).optional() };
+const billedSchema = z.strictObject({
+  milliseconds: z.number().min(0),
+  /** Memory of the function, which decides the price of its time. */
+  megabytes: z.int().min(1).max(1_000_000),
+  architecture: z.enum(["arm64", "x86_64"]),
+});
+/** What the job's work is billed for, where work is billed. */
+const billed = { billed: billedSchema.optional() };
 const failure = z.strictObject({ state: z.literal("failed"), reason: z.string().max(MAX_REASON) });
 
 const quantizedShareSchema = z.strictObject({
@@ -207,6 +213,7 @@ export const eventSchema = z.discriminatedUnion("type", [
   finishReportedSchema,
 ]);
 
+export type Billed = Readonly<z.infer<typeof billedSchema>>;
 export type RunRequested = Readonly<Omit<z.infer<typeof runRequestedSchema>, "request">> & {
   readonly request: RunRequest;
   /** The `request.restored` trials, which the coordinator reads from their record; they are in no message. */

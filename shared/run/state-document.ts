@@ -69,6 +69,13 @@ const finishResultSchema = z.strictObject({
   validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })),
 });
 
+const tallySchema = z.strictObject({
+  reports: counter,
+  milliseconds: z.number(),
+  usd: z.number(),
+  usdSquared: z.number(),
+});
+
 /** `state.json`: all that changes from event to event, without what lies in records of its own. */
 export const stateDocumentSchema = z.strictObject({
   version: z.literal(1),
@@ -92,9 +99,10 @@ export const stateDocumentSchema = z.strictObject({
     .exactOptional(),
   failure: z.string().exactOptional(),
   spend: z.strictObject({
+    usd: z.number(),
     billedMilliseconds: z.number(),
-    reports: counter,
-    reportedMilliseconds: z.number(),
+    jobs: tallySchema,
+    trialJobs: tallySchema,
   }),
 });
 

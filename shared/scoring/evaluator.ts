@@ -3,12 +3,11 @@ import { performance } from "node:perf_hooks";
 import type { InferenceSession } from "onnxruntime-node";
 import { RunError } from "../errors.js";
 import { shardRange } from "../run/identifiers.js";
-import type { MeasuredOutcome, StatisticsJob, TrialJob } from "../run/messages.js";
+import type { MeasuredOutcome, TrialJob } from "../run/messages.js";
 import { packRows } from "../run/rows.js";
-import { collectStatistics, tensorSizes } from "../statistics/collect.js";
-import { hasStatisticsShard, readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
+import { tensorSizes } from "../statistics/collect.js";
+import { readStatistics } from "../statistics/shard-store.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { sliceBatches } from "./calibration.js";
 import type { ExclusiveGate } from "./exclusive-gate.js";
 import { openFastestSession } from "./fastest-session.js";
 import { toFeeds } from "./feeds.js";
@@ -39,17 +38,6 @@ export class Evaluator {
   readonly #scorers = new Map<string, Scorer>();
 
   constructor(private readonly options: EvaluatorOptions) {}
-
-  /** Gathers one shard of the statistics, unless it is there already. */
-  async gatherStatistics({ key, shard }: StatisticsJob, signal?: AbortSignal): Promise<void> {
-    const { workload, statistics } = this.options;
-    if (await hasStatisticsShard(statistics.store, key, shard)) return;
-    const { start, end } = shardRange(shard, workload.calibrationBatches.count);
-    const batches = sliceBatches(workload.calibrationBatches, start, end);
-    const { prepared } = workload.subject;
-    const table = await collectStatistics(prepared.model, workload.subject.statistics, batches, signal);
-    await writeStatisticsShard(statistics.store, key, shard, table);
-  }
 
   /** Quantizes and scores a trial's shard of the evaluation samples. */
   async scoreTrial(job: TrialJob, signal?: AbortSignal): Promise<MeasuredOutcome> {

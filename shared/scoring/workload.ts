@@ -13,10 +13,9 @@ import { type Dataset, loadDataset } from "./data/dataset.js";
 import { measurementKey } from "./measurement-key.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
-import { prepareModelFile } from "./prepare-model.js";
 import { rewrittenSubject } from "./rewritten-subject.js";
 import { onnxruntimeVersion } from "./session.js";
-import { makeSubject, requireKnownScope, requireQuantizable, type Subject } from "./subject.js";
+import { openSubject, requireKnownScope, requireQuantizable, type Subject } from "./subject.js";
 
 /** The order in which evaluation samples are scored is the same for every run, so that `evaluate` shares it. */
 export const SCORING_ORDER_SEED = 0;
@@ -53,9 +52,9 @@ export async function loadWorkload(
 ): Promise<Workload> {
   const { engine, model, optimizer } = configuration;
   const modelPath = resolvePath(directory, model.model);
-  const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);
-  const original = makeSubject(prepared, settings);
+  const original = await openSubject(modelPath, settings);
+  const { prepared } = original;
   requireKnownScope(original, modelPath);
   requireQuantizable(original, modelPath);
   const load = (section: NonNullable<typeof engine.validation>, path: string): Promise<Dataset> =>

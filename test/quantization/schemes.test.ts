@@ -72,7 +72,7 @@ describe("Pinned schemes", () => {
 
   test("leave what agrees with them", () => {
     const options = tuningOptions({
-      weights: { granularity: "pertensor" },
+      weights: { bits: 8, granularity: "pertensor" },
       activations: { mode: "asymmetric" },
     });
     assert.deepEqual(
