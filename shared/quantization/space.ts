@@ -33,7 +33,12 @@ export const SIDE_TYPES: Readonly<Record<Side, readonly StatisticType[]>> = {
 
 const PRESETS: readonly EstimatorPreset[] = ["default", "quantile"];
 
+/**
+ * The aggregators to choose from: the eight of reference section 3.4. Its ninth, `power_of_2`, widens a range up to
+ * twofold; it is there where the user's own estimator has it.
+ */
 export const AGGREGATORS: readonly Aggregator[] = [
+  "batch_mean",
   "mean",
   "max",
   "min",

@@ -81,6 +81,10 @@ const AGGREGATORS = [
   "power_of_2",
 ] as const;
 
+/** Clipped ranges of at least this width keep scales normal numbers (reference section 4.6). */
+const SMALLEST_CLIPPING = 1e-4;
+const LARGEST_CLIPPING = 1e12;
+
 const outlierProbability = numberBetween(0, HALF);
 const aggregator = oneOf(AGGREGATORS).optional().describe("How the samples' values become one.");
 const outlier_prob = outlierProbability
@@ -93,6 +97,9 @@ const rangeEstimator = section({
     type: oneOf(["min", "quantile"]).optional().describe("Statistic of the lower side."),
     aggregator,
     outlier_prob,
+    clipping_value: numberFrom(-LARGEST_CLIPPING, 0)
+      .optional()
+      .describe("The range goes no further down; where zero would lie between two codes, an end moves out."),
   }).optional(),
   max: section({
     type: oneOf(["max", "abs_max", "quantile", "abs_quantile"])
@@ -100,6 +107,9 @@ const rangeEstimator = section({
       .describe("Statistic of the upper side."),
     aggregator,
     outlier_prob,
+    clipping_value: numberFrom(SMALLEST_CLIPPING, LARGEST_CLIPPING)
+      .optional()
+      .describe("The range goes no further up; where zero would lie between two codes, an end moves out."),
   }).optional(),
 }).describe("How a range is estimated from what was seen.");
 

@@ -158,12 +158,16 @@ function estimatorOverrides(
 
 type Side = NonNullable<RangeEstimatorConfiguration["min"] | RangeEstimatorConfiguration["max"]>;
 
-function side({ type, aggregator, outlier_prob }: Side): NonNullable<EstimatorOverrides["max"]> {
+function side({
+  type,
+  aggregator,
+  outlier_prob,
+  clipping_value,
+}: Side): NonNullable<EstimatorOverrides["max"]> {
   return {
     ...(type === undefined ? {} : { type }),
-    ...(aggregator === undefined || aggregator === "batch_mean" || aggregator === "power_of_2"
-      ? {}
-      : { aggregator }),
+    ...(aggregator === undefined ? {} : { aggregator }),
     ...(outlier_prob === undefined ? {} : { outlierProb: outlier_prob }),
+    ...(clipping_value === undefined ? {} : { clippingValue: clipping_value }),
   };
 }

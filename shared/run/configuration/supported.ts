@@ -39,7 +39,6 @@ const SUPPORTED = {
   scopes: ["bits", "layer", "mode", "granularity", "range_estimator"],
   estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
   estimatorTypes: ["min", "max", "abs_max", "quantile", "abs_quantile"],
-  aggregators: ["mean", "min", "max", "median", "mean_no_outliers", "median_no_outliers", "hl_estimator"],
   saturationFixes: ["no"],
 } as const satisfies Record<string, readonly Value[] | Record<string, readonly Value[]>>;
 
@@ -162,7 +161,6 @@ function requirePinned(path: string, pinned: PinnedQuantization | undefined): vo
 function requireEstimator(path: string, estimator: RangeEstimatorConfiguration | undefined): void {
   for (const side of ["min", "max"] as const) {
     requireOneOf(`${path}.${side}.type`, estimator?.[side]?.type, SUPPORTED.estimatorTypes);
-    requireOneOf(`${path}.${side}.aggregator`, estimator?.[side]?.aggregator, SUPPORTED.aggregators);
   }
 }
 
