@@ -103,8 +103,7 @@ export async function finishRun(
     candidates.push(await examine(trial, configuration, rank === 0));
   }
   const base =
-    candidates.find(({ trial }) => trial === BASE_TRIAL) ??
-    (await examine(BASE_TRIAL, workload.subject.space.base, false));
+    candidates.find(({ trial }) => trial === BASE_TRIAL) ?? (await examine(BASE_TRIAL, job.base, false));
   const summary: FinishSummary = {
     ...(floatValidation === undefined ? {} : { floatValidation }),
     base,
