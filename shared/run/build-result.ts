@@ -1,7 +1,7 @@
 import type { FinishSummary } from "../scoring/finish.js";
 import type { Metric } from "../scoring/metrics/metric.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { scoresKey } from "./record-keys.js";
+import { rowsKey } from "./record-keys.js";
 import { countDuplicates } from "./records.js";
 import type { IntegerKernelCount, MetricResult, ModelResult, RunResult } from "./result.js";
 import { concatenateRows, packedRowsSchema, unpackRows } from "./rows.js";
@@ -43,7 +43,7 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
     schemaVersion: 1,
     runId: request.runId,
     seed: request.seed,
-    isa: state.isa ?? "unknown",
+    isa: state.isa ?? request.isa ?? "unknown",
     onnxruntime: sources.onnxruntime,
     configurationHash: sources.configurationHash,
     model: sources.model,
@@ -119,7 +119,7 @@ async function metricResult(
 ): Promise<MetricResult> {
   const shards: Float32Array[] = [];
   for (const [shard, name] of trial.scores.entries()) {
-    const stored = await store.get(scoresKey(state.request.runId, trial.number, shard, name));
+    const stored = await store.get(rowsKey(state.request.runId, trial, shard, name));
     if (stored === undefined)
       throw new Error(`The scores of trial ${trial.number} are missing from the run's records.`);
     shards.push(unpackRows(packedRowsSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")))));
