@@ -160,10 +160,10 @@ const quantization = {
     .describe("The base configuration; symmetric is another name of performance, asymmetric of accuracy."),
   ...sampling,
   ignored: ignored.optional(),
-  ignored_patterns: oneOf(["runtime", "pot"])
+  ignored_patterns: oneOf(["runtime", "pot", "none"])
     .optional()
     .describe(
-      "Which of POT's ignored patterns stay in float: all (pot), or those that cost no integer kernels of ONNX Runtime (runtime, the default on ANY and CPU).",
+      "Which of POT's ignored patterns stay in float: all (pot), those that are no loss with ONNX Runtime (runtime, the default on ANY and CPU), or none.",
     ),
   weights: pinned().describe("Fixes how weights are quantized."),
   activations: pinned().describe("Fixes how activations are quantized."),

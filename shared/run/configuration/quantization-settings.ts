@@ -59,6 +59,7 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       weights: tensorOverrides(params?.weights),
       activations: tensorOverrides(params?.activations),
       ...(global === undefined ? {} : { rangeEstimator: global }),
+      ...(compression.model_type === "transformer" ? { symmetricProducts: true } : {}),
     },
     ignored: ignoredScope(
       params?.ignored,
