@@ -43,7 +43,7 @@ function schemesOfPooled(hardware: Hardware): string[] {
     index: new GraphIndex(prepared.model.graph),
     tensors: prepared.tensors,
     hardware,
-    ignored: {},
+    inFloat: new Map(),
   };
   const layout = layOutQuantizers(view);
   const quantizer = layout.activations.get(layout.quantizerOf.get("averaged")!)!;

@@ -160,6 +160,11 @@ const quantization = {
     .describe("The base configuration; symmetric is another name of performance, asymmetric of accuracy."),
   ...sampling,
   ignored: ignored.optional(),
+  ignored_patterns: oneOf(["runtime", "pot"])
+    .optional()
+    .describe(
+      "Which of POT's ignored patterns stay in float: all (pot), or those that cost no integer kernels of ONNX Runtime (runtime, the default on ANY and CPU).",
+    ),
   weights: pinned().describe("Fixes how weights are quantized."),
   activations: pinned().describe("Fixes how activations are quantized."),
   range_estimator: rangeEstimator.optional(),
