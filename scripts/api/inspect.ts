@@ -5,11 +5,13 @@ import { isQuantized } from "../../shared/onnx/refusals.js";
 import { unsignedAffine } from "../../shared/quantization/affine.js";
 import type { QuantizerLayout } from "../../shared/quantization/groups.js";
 import type { Scheme } from "../../shared/quantization/hardware.js";
+import { simulationReason } from "../../shared/quantization/kernel-support.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import { quantizeModel } from "../../shared/quantization/quantize-model.js";
 import { deriveGroup } from "../../shared/quantization/space.js";
 import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
 import { WeightCache } from "../../shared/quantization/weight-cache.js";
+import { readTargetDevice } from "../../shared/run/configuration/hardware-file.js";
 import {
   findIntegerKernels,
   findIntegerKernelsOf,
@@ -20,7 +22,8 @@ import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import { openSubject, type Subject } from "../../shared/scoring/subject.js";
 
 export interface InspectOptions {
-  readonly targetDevice?: "ANY" | "CPU";
+  /** The name of a device, or the path of a hardware file; CPU when left out. */
+  readonly targetDevice?: string;
 }
 
 export interface InspectedTensor {
@@ -32,7 +35,12 @@ export interface InspectedTensor {
 
 export interface InspectedGroup {
   readonly group: string;
-  readonly ops: readonly { readonly name: string; readonly type: string; readonly kernel: string }[];
+  /** Without an integer kernel in ONNX Runtime an op is simulated, here as the base configuration has it. */
+  readonly ops: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly kernel: "integer" | "simulated";
+  }[];
   readonly tensors: readonly InspectedTensor[];
 }
 
@@ -43,6 +51,8 @@ export interface InspectResult {
   readonly unquantizable: QuantizerLayout["unquantizable"];
   /** Of the model as it is, or, for a float model, with all groups quantized as the preset says. */
   readonly integerKernels: IntegerKernels;
+  /** What of the target device cannot be expressed. */
+  readonly notes: readonly string[];
 }
 
 const EVERYTHING: TuningOptions = {
@@ -58,16 +68,16 @@ const EVERYTHING: TuningOptions = {
  * Lists a model's quantizer groups, their ops, what may be chosen for each tensor, and which products ONNX Runtime would
  * run as integer kernels; no data is needed. Of a quantized model, which of its products do run so.
  *
- * @throws {ModelError}
+ * @throws {ModelError | ConfigurationError}
  */
 export async function inspect(path: string, options: InspectOptions = {}): Promise<InspectResult> {
   const model = await readModel(path);
   if (isQuantized(model)) {
     const integerKernels = await findIntegerKernelsOf(model, DEFAULT_SESSION);
-    return { quantized: true, groups: [], unquantizable: [], integerKernels };
+    return { quantized: true, groups: [], unquantizable: [], integerKernels, notes: [] };
   }
   const subject = await openSubject(path, {
-    targetDevice: options.targetDevice ?? "CPU",
+    targetDevice: await readTargetDevice(options.targetDevice ?? "CPU"),
     options: EVERYTHING,
     ignored: {},
     sampling: { size: undefined, shuffle: false, seed: 0 },
@@ -75,6 +85,7 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
   return {
     quantized: false,
     groups: [...subject.layout.groups.keys()].map((group) => inspectGroup(subject, group)),
+    notes: subject.hardware.notes,
     unquantizable: subject.layout.unquantizable,
     integerKernels: await trialFusion(subject),
   };
@@ -106,20 +117,23 @@ function trialFusion({
   const scales = new Map(
     [...plan.activations.keys()].map((id) => {
       const fromZero = layout.activations.get(id)!.sources.some((tensor) => saturated.has(tensor));
-      return [id, unsignedAffine({ low: fromZero ? 0 : -1, high: 1 }, 8)];
+      const { bits } = plan.activations.get(id)!;
+      return [id, unsignedAffine({ low: fromZero ? 0 : -1, high: 1 }, bits)];
     }),
   );
   const model = quantizeModel(prepared.model, view, layout, plan, scales, new WeightCache(view.index));
   return findIntegerKernels(model, layout, plan, DEFAULT_SESSION);
 }
 
-function inspectGroup({ layout, hardware, settings }: Subject, id: string): InspectedGroup {
+function inspectGroup({ layout, hardware, settings, space }: Subject, id: string): InspectedGroup {
   const group = layout.groups.get(id)!;
+  const plan = planQuantization(layout, hardware, settings.options, space.base);
   return {
     group: id,
     ops: group.ops.map((key) => {
-      const { name, node, kernel } = layout.ops.get(key)!;
-      return { name, type: node.opType, kernel: kernel === "none" ? "float" : "integer" };
+      const op = layout.ops.get(key)!;
+      const kernel = simulationReason(op, layout, plan) === undefined ? "integer" : "simulated";
+      return { name: op.name, type: op.node.opType, kernel };
     }),
     tensors: deriveGroup(group, layout, hardware, settings.options).tensors.map(({ tensor, id, kept }) => ({
       tensor: id,

@@ -4,14 +4,14 @@ import { EXIT } from "./exit-code.js";
 
 export async function runInspect(
   model: string,
-  { targetDevice, json }: { readonly targetDevice: "ANY" | "CPU"; readonly json?: boolean },
+  { targetDevice, json }: { readonly targetDevice: string; readonly json?: boolean },
 ): Promise<number> {
   const result = await inspect(model, { targetDevice });
   process.stdout.write(json === true ? `${JSON.stringify(result, null, 2)}\n` : describe(result));
   return EXIT.done;
 }
 
-function describe({ quantized, groups, unquantizable, integerKernels }: InspectResult): string {
+function describe({ quantized, groups, unquantizable, integerKernels, notes }: InspectResult): string {
   const { quantized: products, integer, unfused } = integerKernels;
   const kernels = [
     `${integer} of ${products} quantized products ${quantized ? "run" : "would run"} as integer kernels.`,
@@ -27,7 +27,7 @@ function describe({ quantized, groups, unquantizable, integerKernels }: InspectR
     table.push([
       group,
       ops
-        .map(({ name, type, kernel }) => `${type} ${name}${kernel === "float" ? " (no integer kernel)" : ""}`)
+        .map(({ name, type, kernel }) => `${type} ${name}${kernel === "simulated" ? " (simulated)" : ""}`)
         .join("\n"),
       tensors.map(({ kind, tensor }) => `${kind === "weights" ? "W" : "A"} ${tensor}`).join("\n"),
       tensors.map(choices).join("\n"),
@@ -38,6 +38,7 @@ function describe({ quantized, groups, unquantizable, integerKernels }: InspectR
     `${groups.length} groups; A activations, W weights; the first choice is the base.`,
     ...kernels,
     ...unquantizable.map(({ name, type, reason }) => `Stays in float: ${type} ${name} (${reason}).`),
+    ...notes.map((note) => `Of the device: ${note}`),
     "",
   ].join("\n");
 }

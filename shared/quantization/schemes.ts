@@ -37,8 +37,15 @@ export function deriveActivationSchemes(
     .filter(
       (op) => members.has(op.output) || op.activations.some((input) => members.has(op.node.input[input]!)),
     )
-    .map((op) => ({ op: op.key, schemes: hardware.schemes(op.node.opType, "activations") }));
-  return derive(candidates, options.activations, `activation "${quantizer.id}"`);
+    .map((op) => ({ op: op.key, schemes: hardware.schemes(op.deviceType, "activations") }));
+  return derive(
+    candidates,
+    options.activations,
+    `activation "${quantizer.id}"`,
+    hardware,
+    // Activations have one scale a tensor: ONNX Runtime's kernels take no others.
+    (schemes) => distinct(schemes.map((scheme) => ({ ...scheme, granularity: "pertensor" }))),
+  );
 }
 
 /**
@@ -54,13 +61,15 @@ export function deriveWeightSchemes(
 ): SchemeDerivation {
   const candidates = quantizer.ops.map((key) => ({
     op: key,
-    schemes: hardware.schemes(layout.ops.get(key)!.node.opType, "weights"),
+    schemes: hardware.schemes(layout.ops.get(key)!.deviceType, "weights"),
   }));
   const hasChannels = quantizer.channelAxis !== undefined;
   return derive(
     candidates,
     hasChannels ? options.weights : { ...options.weights, granularity: undefined },
     `weight "${quantizer.id}"`,
+    hardware,
+    (schemes) => schemes,
     ({ granularity }) => granularity === "pertensor" || hasChannels,
   );
 }
@@ -77,11 +86,14 @@ function derive(
   candidates: SchemeDerivation["candidates"],
   overrides: TensorOverrides,
   what: string,
+  hardware: Hardware,
+  expressible: (schemes: readonly Scheme[]) => readonly Scheme[],
   isPossible: (scheme: Scheme) => boolean = () => true,
 ): SchemeDerivation {
-  const { common, weakened } = intersection(candidates.map(({ schemes }) => schemes));
+  const lists = candidates.map(({ schemes }) => expressible(schemes));
+  const { common, weakened } = intersection(lists, hardware.primaryBitwidth);
   const possible = common.filter(isPossible);
-  const schemes = pinned(possible, overrides, what);
+  const schemes = pinned(possible, overrides, what, hardware.device);
   const removed = common
     .filter((scheme) => !schemes.includes(scheme))
     .map((scheme) => ({
@@ -92,8 +104,9 @@ function derive(
 }
 
 /**
- * The scheme of a preset: performance takes the first mode, mixed the last mode of activations
- * (reference section 7).
+ * The scheme of a preset: performance takes the first, mixed the first of weights and the last of activations, accuracy
+ * the last of both (reference section 7). Of the last, the mode and width count: the granularity stays the first that
+ * goes with them.
  */
 export function baseScheme(
   schemes: readonly Scheme[],
@@ -101,29 +114,56 @@ export function baseScheme(
   preset: TuningOptions["preset"],
 ): Scheme {
   const first = schemes[0]!;
-  if (preset === "performance" || tensor === "weights") return first;
-  const lastMode = schemes.at(-1)!.mode;
-  return (
-    schemes.find(
-      ({ bits, mode, granularity }) =>
-        mode === lastMode && bits === first.bits && granularity === first.granularity,
-    ) ?? first
-  );
+  const last = schemes.at(-1)!;
+  const accurate = schemes.find(({ bits, mode }) => bits === last.bits && mode === last.mode) ?? last;
+  switch (preset) {
+    case "performance":
+      return first;
+    case "mixed":
+      return tensor === "weights" ? first : accurate;
+    case "accuracy":
+      return accurate;
+  }
 }
 
 /**
  * What all lists have in common, in the order of the first; where that is nothing, each list takes its schemes' weaker
- * variants in as well: one scale for a tensor, symmetric, or both (reference section 4.8).
+ * variants in as well: one scale for a tensor, symmetric, or both. Where there is nothing still, widths are resolved: to
+ * the device's primary one if one side has it, else to the smaller (reference section 4.8).
  */
-function intersection(lists: readonly (readonly Scheme[])[]): Pick<SchemeDerivation, "common" | "weakened"> {
+function intersection(
+  lists: readonly (readonly Scheme[])[],
+  primary: Scheme["bits"],
+): Pick<SchemeDerivation, "common" | "weakened"> {
   const common = inAll(lists);
-  return common.length > 0 || lists.length === 0
-    ? { common, weakened: false }
-    : { common: inAll(lists.map(withWeakerVariants)), weakened: true };
+  if (common.length > 0 || lists.length === 0) return { common, weakened: false };
+  const weaker = lists.map(withWeakerVariants);
+  const weakened = inAll(weaker);
+  if (weakened.length > 0) return { common: weakened, weakened: true };
+  const resolved = lists.reduce((a, b) => withResolvedWidths(a, b, primary));
+  const most = resolved.length > 0 ? resolved : weaker.reduce((a, b) => withResolvedWidths(a, b, primary));
+  return { common: most, weakened: true };
 }
 
 function inAll([first = [], ...others]: readonly (readonly Scheme[])[]): Scheme[] {
   return first.filter((scheme) => others.every((list) => list.some((other) => isSame(other, scheme))));
+}
+
+function withResolvedWidths(
+  schemes: readonly Scheme[],
+  others: readonly Scheme[],
+  primary: Scheme["bits"],
+): Scheme[] {
+  const resolved = schemes.flatMap((scheme) =>
+    others
+      .filter(({ mode, granularity }) => mode === scheme.mode && granularity === scheme.granularity)
+      .map((other) => {
+        if (scheme.bits === primary || other.bits === primary)
+          return scheme.bits === primary ? scheme : other;
+        return scheme.bits < other.bits ? scheme : other;
+      }),
+  );
+  return distinct(resolved);
 }
 
 function withWeakerVariants(schemes: readonly Scheme[]): Scheme[] {
@@ -132,18 +172,24 @@ function withWeakerVariants(schemes: readonly Scheme[]): Scheme[] {
     { ...scheme, mode: "symmetric" },
     { ...scheme, mode: "symmetric", granularity: "pertensor" },
   ]);
-  const distinct: Scheme[] = [];
-  for (const scheme of [...schemes, ...variants]) {
-    if (!distinct.some((other) => isSame(other, scheme))) distinct.push(scheme);
-  }
-  return distinct;
+  return distinct([...schemes, ...variants]);
+}
+
+/** Each scheme once, where it stands first. */
+export function distinct(schemes: readonly Scheme[]): Scheme[] {
+  return schemes.filter((scheme, i) => schemes.findIndex((other) => isSame(other, scheme)) === i);
 }
 
 function isSame(a: Scheme, b: Scheme): boolean {
   return a.bits === b.bits && a.mode === b.mode && a.granularity === b.granularity;
 }
 
-function pinned(schemes: readonly Scheme[], overrides: TensorOverrides, what: string): Scheme[] {
+function pinned(
+  schemes: readonly Scheme[],
+  overrides: TensorOverrides,
+  what: string,
+  device: string,
+): Scheme[] {
   const agreeing = schemes.filter(
     (scheme) =>
       (overrides.bits ?? scheme.bits) === scheme.bits &&
@@ -160,6 +206,6 @@ function pinned(schemes: readonly Scheme[], overrides: TensorOverrides, what: st
     ...new Set(schemes.map(({ bits, mode, granularity }) => `${bits} bit ${mode} ${granularity}`)),
   ];
   throw new ModelError(
-    `The target device cannot quantize ${what} as ${asked}; choose from ${offered.join(", ")}, or put its op into \`ignored\`.`,
+    `The target device ${device} cannot quantize ${what} as ${asked}; choose from ${offered.join(", ")}, or put its op into \`ignored\`.`,
   );
 }

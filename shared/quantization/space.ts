@@ -16,6 +16,7 @@ import {
   baseScheme,
   deriveActivationSchemes,
   deriveWeightSchemes,
+  distinct,
   type SchemeDerivation,
 } from "./schemes.js";
 import {
@@ -219,7 +220,7 @@ export function withinScope(
   }));
   const kept = compared.flatMap(({ scheme, outOfScope }) => (outOfScope.length === 0 ? [scheme] : []));
   return {
-    kept: [base, ...kept.filter((scheme) => scheme !== base)],
+    kept: distinct([base, ...kept]),
     dropped: compared.filter(({ outOfScope }) => outOfScope.length > 0),
   };
 }

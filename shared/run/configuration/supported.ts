@@ -34,8 +34,6 @@ const SUPPORTED = {
       "FastBiasCorrection",
     ],
   },
-  targetDevices: ["ANY", "CPU"],
-  presets: ["performance", "mixed"],
   scopes: ["bits", "layer", "mode", "granularity", "range_estimator"],
   estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
   estimatorTypes: ["min", "max", "abs_max", "quantile", "abs_quantile"],
@@ -71,8 +69,7 @@ export function requireSupported<C extends Command>(
 ): asserts configuration is ConfigurationFor<C> {
   requireSections(configuration, command);
   if (command === "evaluate") return;
-  const { target_device, algorithms } = configuration.compression;
-  requireOneOf("compression.target_device", target_device, SUPPORTED.targetDevices);
+  const { algorithms } = configuration.compression;
   for (const [index, algorithm] of algorithms.entries()) {
     requireAlgorithm(`compression.algorithms[${index}]`, algorithm, command === "tune" ? "tune" : "quantize");
   }
@@ -147,7 +144,6 @@ function requireTuning(path: string, params: Params<"TunableQuantization">): voi
 }
 
 function requireQuantization(path: string, params: Params<"MinMaxQuantization">): void {
-  requireOneOf(`${path}.preset`, params.preset, SUPPORTED.presets);
   requireOneOf(`${path}.saturation_fix`, params.saturation_fix, SUPPORTED.saturationFixes);
   requireEstimator(`${path}.range_estimator`, params.range_estimator);
   requirePinned(`${path}.weights`, params.weights);
