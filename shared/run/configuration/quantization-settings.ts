@@ -53,6 +53,9 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       tuningScope: new Set(tunable?.tuning_scope),
       estimatorScope: new Set(tunable?.estimator_tuning_scope),
       outlierProbChoices: tunable?.outlier_prob_choices ?? [],
+      ...(tunable?.estimator_preset_choices === undefined
+        ? {}
+        : { presetChoices: tunable.estimator_preset_choices }),
       weights: tensorOverrides(params?.weights),
       activations: tensorOverrides(params?.activations),
       ...(global === undefined ? {} : { rangeEstimator: global }),
