@@ -28,7 +28,7 @@ export function resultTable(result: RunResult): string {
     "–",
     "–",
   ]);
-  if (base !== null) table.push(modelRow("base (the preset)", base, float.latencyMs));
+  if (base !== null) table.push(modelRow("base (trial 1)", base, float.latencyMs));
   if (best !== null && best.trial !== base?.trial) {
     table.push(modelRow(`best (trial ${best.trial})`, best, float.latencyMs));
   }

@@ -73,6 +73,8 @@ export function switchName(group: string): string {
 export interface TuningSpace {
   readonly parameters: readonly Parameter[];
   readonly base: Configuration;
+  /** What every parameter starts from, those included that do not exist in the base. */
+  readonly defaults: Configuration;
 }
 
 /** A field of a scheme that a tuning scope can hold. */
@@ -115,6 +117,7 @@ export function deriveSpace(
   return {
     parameters: groups.flatMap(({ parameters }) => parameters),
     base: Object.assign({}, ...groups.map(({ base }) => base)),
+    defaults: Object.assign({}, ...groups.map(({ defaults }) => defaults)),
   };
 }
 
@@ -154,18 +157,21 @@ export function deriveGroup(
       return addTensor(space, { tensor: "weights", id, group: group.id, options }, schemes, when);
     }),
   ];
-  return { group: group.id, tensors, parameters: space.parameters, base: space.base };
+  const { parameters, base, defaults } = space;
+  return { group: group.id, tensors, parameters, base, defaults };
 }
 
 /** Parameters in their order, and the base that they start from. */
 class SpaceBuilder implements TuningSpace {
   readonly parameters: Parameter[] = [];
   readonly base: Record<string, Choice> = {};
+  readonly defaults: Record<string, Choice> = {};
 
   /** @param start the base's value where the parameter is active in the base; the first choice when left out */
   add(parameter: Parameter, start: Choice = parameter.choices[0]!): void {
     this.parameters.push(parameter);
     const { name, when } = parameter;
+    this.defaults[name] = start;
     if (when === undefined || when.in.includes(this.base[when.parameter] ?? "")) this.base[name] = start;
   }
 }

@@ -31,6 +31,11 @@ export interface TuningOptions {
   readonly weights: TensorOverrides;
   readonly activations: TensorOverrides;
   readonly rangeEstimator?: EstimatorOverrides;
+  /**
+   * What `model_type: "transformer"` forces: both operands of a product of two activations are symmetric, whatever is
+   * pinned; the estimator follows (reference section 4.3).
+   */
+  readonly symmetricProducts?: boolean;
 }
 
 const POT_PRESETS: readonly EstimatorPreset[] = ["default", "quantile"];

@@ -3,7 +3,7 @@ import { PreconditionFailedError, WriteConflictError } from "../storage/errors.j
 import type { ObjectStore } from "../storage/object-store.js";
 import { updateBest } from "./asking.js";
 import { type Command, markCarriedOut, pendingCommands } from "./commands.js";
-import type { Billed, Job, RunEvent } from "./messages.js";
+import type { Billed, Job, RunEvent, RunRequested } from "./messages.js";
 import { RecentlyUsed } from "./recently-used.js";
 import { createReducer, type Reducer } from "./reducer.js";
 import { RunRecords, type SavedState } from "./run-records.js";
@@ -102,12 +102,15 @@ export class Coordinator {
       if (event.runId !== runId)
         throw new TypeError(`an event of run ${event.runId} was handed over for ${runId}`);
       const fitting =
-        state === undefined && event.type === "RunRequested"
-          ? { ...event, request: await this.#records.create(event.request) }
-          : event;
+        state === undefined && event.type === "RunRequested" ? await this.#create(event) : event;
       state = this.#reduce(state, fitting).state;
     }
     return state;
+  }
+
+  async #create(event: RunRequested): Promise<RunRequested> {
+    const request = await this.#records.create(event.request);
+    return { ...event, request, restored: await this.#records.readRestored(request) };
   }
 
   async #load(runId: string, earlier?: RunState): Promise<SavedState | undefined> {

@@ -163,6 +163,11 @@ const quantization = {
     .describe("The base configuration; symmetric is another name of performance, asymmetric of accuracy."),
   ...sampling,
   ignored: ignored.optional(),
+  ignored_patterns: oneOf(["runtime", "pot", "none"])
+    .optional()
+    .describe(
+      "Which of POT's ignored patterns stay in float: all (pot), those that are no loss with ONNX Runtime (runtime, the default on ANY and CPU), or none.",
+    ),
   weights: pinned().describe("Fixes how weights are quantized."),
   activations: pinned().describe("Fixes how activations are quantized."),
   range_estimator: rangeEstimator.optional(),

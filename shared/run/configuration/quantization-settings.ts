@@ -1,5 +1,6 @@
 import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
-import type { IgnoredScope } from "../../quantization/quantizable-ops.js";
+import type { IgnoredScope } from "../../quantization/ignored/ignored-scope.js";
+import type { PatternSet } from "../../quantization/ignored/nodes-in-float.js";
 import type {
   EstimatorOverrides,
   TensorOverrides,
@@ -18,6 +19,8 @@ export interface QuantizationSettings {
   readonly targetDevice: "ANY" | "CPU";
   readonly options: TuningOptions;
   readonly ignored: IgnoredScope;
+  /** The target device's own set when left out. */
+  readonly ignoredPatterns?: PatternSet;
   /** Which calibration samples are used. */
   readonly sampling: Sampling;
   /** CrossLayerEqualization, where it is asked for. */
@@ -59,11 +62,13 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       weights: tensorOverrides(params?.weights),
       activations: tensorOverrides(params?.activations),
       ...(global === undefined ? {} : { rangeEstimator: global }),
+      ...(compression.model_type === "transformer" ? { symmetricProducts: true } : {}),
     },
     ignored: ignoredScope(
       params?.ignored,
       compression.model_type === "transformer" ? TRANSFORMER_FLOAT_TYPES : [],
     ),
+    ...(params?.ignored_patterns === undefined ? {} : { ignoredPatterns: params.ignored_patterns }),
     sampling: samplingOf(params),
     ...companions(compression.algorithms),
   };
