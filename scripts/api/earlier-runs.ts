@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { QuantfleetError, UsageError } from "../../shared/errors.js";
 import { canonicalJson } from "../../shared/run/configuration/hash.js";
 import type { RunConfiguration } from "../../shared/run/configuration/schema.js";

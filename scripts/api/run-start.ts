@@ -13,9 +13,12 @@ import { type ConfigurationFor, requireSupported } from "../../shared/run/config
 import type { RunRequest } from "../../shared/run/request.js";
 import { type RestoredTrials, restoreTrials } from "../../shared/run/restored-trials.js";
 import { findFinished, type RunState, type TrialRecord } from "../../shared/run/state.js";
+import { findReferences } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
 import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
 import { adoptConfiguration } from "../../shared/search/adopt-configuration.js";
+import { configurationKey } from "../../shared/search/configuration-key.js";
+import type { LossReference } from "../../shared/search/objective.js";
 import type { Configuration } from "../../shared/search/space.js";
 import type { EarlierRun } from "./earlier-runs.js";
 import { openStatistics } from "./statistics-folder.js";
@@ -29,6 +32,7 @@ export interface RunStart {
   readonly restored: readonly TrialRecord[];
   /** The configuration's when left out. */
   readonly maxTrials?: number;
+  readonly lossReference?: LossReference;
   /** Sentences for the user: what it begins with, and what could not be done as asked for. */
   readonly notices: readonly string[];
 }
@@ -58,50 +62,106 @@ export async function planStart(options: StartOptions): Promise<RunStart> {
   if (found === undefined) {
     return withoutSource(options, `${out} holds no earlier run with a scored quantized trial`);
   }
-  const { state } = found;
-  const { runId } = state.request;
-  const merged = withScopesOf(configuration, found.configuration);
-  requireSupported(merged, "tune");
-  const workload = await load(merged, directory);
-  const earlier = new EarlierTrials(state, quantizationSettings(found.configuration).options, workload);
-  const own = quantizationSettings(configuration).options;
-  const request = options.draft(workload);
-  const difference = findDifference(state, request);
-  const best = findBest(state, request, workload, difference === undefined);
-  const center = best?.configuration == null ? undefined : earlier.adopt(best.configuration);
-  const around = (configuration: Configuration): TuningSpace =>
-    narrowSpace(workload.subject.space, configuration, own);
-  if (best === undefined || center === undefined) {
+  const source = await openSource(options, found);
+  if (source === undefined) {
+    const { runId } = found.state.request;
     return withoutSource(
       options,
       `the best configuration of run ${runId} cannot be expressed with this model and configuration`,
     );
   }
-  const fromBest = { workload, space: around(center), restored: [] };
-  if (method === "fine_tune") {
-    return { ...fromBest, notices: [`Begins around trial ${best.number} of run ${runId}.`] };
+  const start = { workload: source.workload, restored: [], ...lossReferenceOf(source) };
+  switch (method) {
+    case "fine_tune":
+      return {
+        ...start,
+        space: source.around(source.center),
+        notices: [`Begins around trial ${source.best.number} of run ${source.runId}.`],
+      };
+    case "eval":
+      return { ...start, ...rebuild(source) };
+    case "warm_start": {
+      const { space, trials, setAside } = source.restore();
+      if (space === undefined || trials.length === 0) {
+        const why =
+          source.difference ?? "its base configuration cannot be expressed with this model and configuration";
+        return withoutSource(options, `the trials of run ${source.runId} are set aside, because ${why}`);
+      }
+      const taken = `Begins with ${trials.length} trials of run ${source.runId}, the float model's included`;
+      const left = setAside === 0 ? "." : `; ${setAside} that the tuning scope cannot express are set aside.`;
+      return { ...start, space, restored: trials, notices: [`${taken}${left}`] };
+    }
   }
-  const base = earlier.adopt(state.request.base);
-  const space = base === undefined ? undefined : around(base);
-  const { trials, setAside }: RestoredTrials =
-    difference !== undefined || space === undefined
-      ? { trials: [], setAside: state.finished.length }
-      : restoreTrials(state, (choices) => earlier.adopt(choices, space));
-  if (method === "eval") {
-    const isRestored = trials.some(({ origin, number }) => (origin?.trial ?? number) === best.number);
-    const rebuilt = `Rebuilds trial ${best.number} of run ${runId}`;
-    if (space === undefined || !isRestored)
-      return { ...fromBest, maxTrials: 1, notices: [`${rebuilt}, and scores it anew.`] };
-    const maxTrials = trials.length - 1;
-    return { workload, space, restored: trials, maxTrials, notices: [`${rebuilt}, without a trial.`] };
+}
+
+/** The best configuration, without a trial where what it measured still holds. */
+function rebuild(source: Source): Pick<RunStart, "space" | "restored" | "maxTrials" | "notices"> {
+  const { best, center, runId } = source;
+  const { space, trials } = source.restore();
+  const sought = configurationKey(center);
+  const isRestored = trials.some(
+    ({ configuration }) => configuration !== null && configurationKey(configuration) === sought,
+  );
+  const rebuilt = `Rebuilds trial ${best.number} of run ${runId}`;
+  if (space === undefined || !isRestored) {
+    const notices = [`${rebuilt}, and scores it anew.`];
+    return { space: source.around(center), restored: [], maxTrials: 1, notices };
   }
-  if (space === undefined || trials.length === 0) {
-    const why = difference ?? "its base configuration cannot be expressed with this model and configuration";
-    return withoutSource(options, `the trials of run ${runId} are set aside, because ${why}`);
-  }
-  const restored = `Begins with ${trials.length} trials of run ${runId}, the float model's included`;
-  const left = setAside === 0 ? "." : `; ${setAside} that the tuning scope cannot express are set aside.`;
-  return { workload, space, restored: trials, notices: [`${restored}${left}`] };
+  const notices = [`${rebuilt}, without a trial.`];
+  return { space, restored: trials, maxTrials: trials.length - 1, notices };
+}
+
+/** An earlier run as one with another configuration, on the same or another workload, sees it. */
+interface Source {
+  readonly state: RunState;
+  readonly runId: string;
+  readonly workload: Workload;
+  readonly best: TrialRecord;
+  /** The choices of the best in the space of both runs' scopes. */
+  readonly center: Configuration;
+  /** Why its trials cannot stand beside this run's; `undefined` where they can. */
+  readonly difference: string | undefined;
+  /** The space that this run's scopes leave around a configuration. */
+  around(configuration: Configuration): TuningSpace;
+  /** Its trials in the space around its base. */
+  restore(): RestoredTrials & { readonly space: TuningSpace | undefined };
+}
+
+/** @returns `undefined` where its best configuration has no meaning here */
+async function openSource(
+  { configuration, directory, draft }: StartOptions,
+  { state, configuration: theirs }: Found,
+): Promise<Source | undefined> {
+  const merged = withScopesOf(configuration, theirs);
+  requireSupported(merged, "tune");
+  const workload = await load(merged, directory);
+  const earlier = new EarlierChoices(state, quantizationSettings(theirs).options, workload);
+  const own = quantizationSettings(configuration).options;
+  const request = draft(workload);
+  const difference = findDifference(state, request);
+  const best = findBest(state, request, workload, difference === undefined);
+  const center = best?.configuration == null ? undefined : earlier.adopt(best.configuration);
+  if (best === undefined || center === undefined) return undefined;
+  const around = (choices: Configuration): TuningSpace => narrowSpace(workload.subject.space, choices, own);
+  const restore: Source["restore"] = () => {
+    const base = earlier.adopt(state.request.base);
+    const space = base && around(base);
+    if (difference !== undefined || space === undefined) return { space, trials: [], setAside: 0 };
+    return { space, ...restoreTrials(state, (choices) => earlier.adopt(choices, space)) };
+  };
+  return { state, runId: state.request.runId, workload, best, center, difference, around, restore };
+}
+
+/** What objective `loss` is scaled by: the fully quantized model, which is not the base of a run around a best one. */
+function lossReferenceOf({ state, workload, difference }: Source): Pick<RunStart, "lossReference"> {
+  if (difference !== undefined) return {};
+  const references = findReferences(state);
+  const known = state.request.lossReference;
+  if (known !== undefined) return { lossReference: known };
+  if (references?.base?.latency === undefined) return {};
+  const { float, base } = references;
+  const accuracyDrop = workload.metric.loss(float.metric, base.metric);
+  return { lossReference: { accuracyDrop, latencyRatio: references.base.latency.ratio } };
 }
 
 /** The workload of a run that is gone on with: what it began with is in its records. */
@@ -138,13 +198,13 @@ async function withoutSource(
   return coldStart(await load(configuration, directory), [notice]);
 }
 
-interface Source {
+interface Found {
   readonly state: RunState;
   readonly configuration: RunConfiguration;
 }
 
 /** The latest run that has something to begin with, and the configuration that it was started with. */
-function findSource(runs: readonly EarlierRun[]): Source | undefined {
+function findSource(runs: readonly EarlierRun[]): Found | undefined {
   for (const { state, remembered } of runs.toReversed()) {
     const isScored = state.finished.some(
       (trial) => trial.state === "complete" && trial.configuration !== null,
@@ -165,7 +225,7 @@ function parseRemembered({ configuration, directory }: NonNullable<EarlierRun["r
 }
 
 /** An earlier run's choices in the space of a workload whose scopes hold that run's. */
-class EarlierTrials {
+class EarlierChoices {
   readonly #known: ReadonlySet<string>;
 
   constructor(

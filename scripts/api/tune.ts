@@ -136,7 +136,7 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
       timeouts: { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS },
       ...start,
     });
-  const { workload, space, restored, maxTrials, notices } = await planStart({
+  const { workload, space, restored, maxTrials, lossReference, notices } = await planStart({
     configuration,
     directory,
     out,
@@ -147,6 +147,7 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
     start: space,
     ...(restored.length === 0 ? {} : { restored: restored.length }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
+    ...(lossReference === undefined ? {} : { lossReference }),
   });
   await rememberRun(out, request, { hash, directory, configuration: workload.configuration }, restored);
   return { request, workload, notices };

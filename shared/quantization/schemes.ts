@@ -1,6 +1,7 @@
 import { ModelError } from "../errors.js";
 import type { ActivationQuantizer, QuantizerLayout, WeightQuantizer } from "./groups.js";
 import type { Hardware, Scheme } from "./hardware.js";
+import type { QuantizableOp } from "./quantizable-ops.js";
 import type { TensorOverrides, TuningOptions } from "./tuning-options.js";
 
 /** How the schemes of one tensor came about (reference section 3.2), for whoever asks why there are no others. */
@@ -17,8 +18,8 @@ export interface SchemeDerivation {
   readonly schemes: readonly Scheme[];
 }
 
-/** The user pins something else, or the weight has no axis of channels. */
-export type RemovalReason = "pinned" | "no channel axis";
+/** The user pins something else, the weight has no axis of channels, or `model_type` demands symmetric mode. */
+export type RemovalReason = "pinned" | "no channel axis" | "model_type transformer";
 
 /**
  * How an activation quantizer may be set: what every op that reads or makes its tensors supports, as far as the
@@ -33,19 +34,36 @@ export function deriveActivationSchemes(
   options: TuningOptions,
 ): SchemeDerivation {
   const members = new Set(quantizer.tensors);
-  const candidates = [...layout.ops.values()]
-    .filter(
-      (op) => members.has(op.output) || op.activations.some((input) => members.has(op.node.input[input]!)),
-    )
-    .map((op) => ({ op: op.key, schemes: hardware.schemes(op.deviceType, "activations") }));
+  const reads = (op: QuantizableOp): boolean =>
+    op.activations.some((input) => members.has(op.node.input[input]!));
+  const ops = [...layout.ops.values()].filter((op) => members.has(op.output) || reads(op));
+  const candidates = ops.map(({ key, deviceType }) => ({
+    op: key,
+    schemes: hardware.schemes(deviceType, "activations"),
+  }));
+  const isSymmetric =
+    options.symmetricProducts === true &&
+    ops.some((op) => isFreeProduct(op) && reads(op)) &&
+    candidates.every(({ schemes }) => schemes.some(({ mode }) => mode === "symmetric"));
+  // One scale a tensor: ONNX Runtime's kernels take no others.
+  const lists = candidates.map(({ schemes }) =>
+    schemes.map((scheme) => ({ ...scheme, granularity: "pertensor" as const })),
+  );
   return derive(
     candidates,
-    options.activations,
-    `activation "${quantizer.id}"`,
-    hardware,
-    // Activations have one scale a tensor: ONNX Runtime's kernels take no others.
-    (schemes) => distinct(schemes.map((scheme) => ({ ...scheme, granularity: "pertensor" }))),
+    intersection(lists, hardware),
+    isSymmetric ? { ...options.activations, mode: undefined } : options.activations,
+    `The target device ${hardware.device} cannot quantize activation "${quantizer.id}"`,
+    {
+      because: "model_type transformer",
+      isPossible: ({ mode }) => mode === "symmetric" || !isSymmetric,
+    },
   );
+}
+
+/** A product of two activations, such as those of attention. */
+function isFreeProduct({ node, weight }: QuantizableOp): boolean {
+  return node.opType === "MatMul" && weight === undefined;
 }
 
 /**
@@ -66,11 +84,16 @@ export function deriveWeightSchemes(
   const hasChannels = quantizer.channelAxis !== undefined;
   return derive(
     candidates,
+    intersection(
+      candidates.map(({ schemes }) => schemes),
+      hardware,
+    ),
     hasChannels ? options.weights : { ...options.weights, granularity: undefined },
-    `weight "${quantizer.id}"`,
-    hardware,
-    (schemes) => schemes,
-    ({ granularity }) => granularity === "pertensor" || hasChannels,
+    `The target device ${hardware.device} cannot quantize weight "${quantizer.id}"`,
+    {
+      because: "no channel axis",
+      isPossible: ({ granularity }) => granularity === "pertensor" || hasChannels,
+    },
   );
 }
 
@@ -84,22 +107,19 @@ export function weightSchemes(...tensor: Parameters<typeof deriveWeightSchemes>)
 
 function derive(
   candidates: SchemeDerivation["candidates"],
+  { common, weakened }: Pick<SchemeDerivation, "common" | "weakened">,
   overrides: TensorOverrides,
   what: string,
-  hardware: Hardware,
-  expressible: (schemes: readonly Scheme[]) => readonly Scheme[],
-  isPossible: (scheme: Scheme) => boolean = () => true,
+  demand: {
+    readonly because: Exclude<RemovalReason, "pinned">;
+    readonly isPossible: (scheme: Scheme) => boolean;
+  },
 ): SchemeDerivation {
-  const lists = candidates.map(({ schemes }) => expressible(schemes));
-  const { common, weakened } = intersection(lists, hardware.primaryBitwidth);
-  const possible = common.filter(isPossible);
-  const schemes = pinned(possible, overrides, what, hardware.device);
+  const possible = common.filter(demand.isPossible);
+  const schemes = pinned(possible, overrides, what);
   const removed = common
     .filter((scheme) => !schemes.includes(scheme))
-    .map((scheme) => ({
-      scheme,
-      because: possible.includes(scheme) ? ("pinned" as const) : ("no channel axis" as const),
-    }));
+    .map((scheme) => ({ scheme, because: possible.includes(scheme) ? ("pinned" as const) : demand.because }));
   return { candidates, common, weakened, removed, schemes };
 }
 
@@ -133,15 +153,16 @@ export function baseScheme(
  */
 function intersection(
   lists: readonly (readonly Scheme[])[],
-  primary: Scheme["bits"],
+  { primaryBitwidth }: Hardware,
 ): Pick<SchemeDerivation, "common" | "weakened"> {
   const common = inAll(lists);
   if (common.length > 0 || lists.length === 0) return { common, weakened: false };
   const weaker = lists.map(withWeakerVariants);
   const weakened = inAll(weaker);
   if (weakened.length > 0) return { common: weakened, weakened: true };
-  const resolved = lists.reduce((a, b) => withResolvedWidths(a, b, primary));
-  const most = resolved.length > 0 ? resolved : weaker.reduce((a, b) => withResolvedWidths(a, b, primary));
+  const resolved = lists.reduce((a, b) => withResolvedWidths(a, b, primaryBitwidth));
+  const most =
+    resolved.length > 0 ? resolved : weaker.reduce((a, b) => withResolvedWidths(a, b, primaryBitwidth));
   return { common: most, weakened: true };
 }
 
@@ -184,12 +205,7 @@ function isSame(a: Scheme, b: Scheme): boolean {
   return a.bits === b.bits && a.mode === b.mode && a.granularity === b.granularity;
 }
 
-function pinned(
-  schemes: readonly Scheme[],
-  overrides: TensorOverrides,
-  what: string,
-  device: string,
-): Scheme[] {
+function pinned(schemes: readonly Scheme[], overrides: TensorOverrides, what: string): Scheme[] {
   const agreeing = schemes.filter(
     (scheme) =>
       (overrides.bits ?? scheme.bits) === scheme.bits &&
@@ -206,6 +222,6 @@ function pinned(
     ...new Set(schemes.map(({ bits, mode, granularity }) => `${bits} bit ${mode} ${granularity}`)),
   ];
   throw new ModelError(
-    `The target device ${device} cannot quantize ${what} as ${asked}; choose from ${offered.join(", ")}, or put its op into \`ignored\`.`,
+    `${what} as ${asked}; choose from ${offered.join(", ")}, or put its op into \`ignored\`.`,
   );
 }

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { StringStringEntryProtoSchema } from "onnx-buf";
-import { z } from "zod";
+import * as z from "zod";
 import { encodeModel, type Model } from "../onnx/codec.js";
 import { edited } from "../onnx/edited.js";
 import { externalizeData } from "../onnx/external-data.js";

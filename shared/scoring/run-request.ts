@@ -1,5 +1,6 @@
 import type { TuningSpace } from "../quantization/space.js";
 import type { RunRequest } from "../run/request.js";
+import type { LossReference } from "../search/objective.js";
 import { RACE_DELTA } from "../search/race.js";
 import { instructionSet } from "./isa.js";
 import type { Workload } from "./workload.js";
@@ -19,6 +20,8 @@ export interface RequestOptions {
   readonly restored?: number;
   /** Those of the configuration when left out. */
   readonly maxTrials?: number;
+  /** What objective `loss` is scaled by, where an earlier run measured it. */
+  readonly lossReference?: LossReference;
 }
 
 /** Trials that are validated at the end: the winner, and two to see how much choosing it flattered it. */
@@ -68,5 +71,6 @@ export function makeRunRequest(workload: Workload, options: RequestOptions): Run
     isa: instructionSet(),
     measuredUnder: workload.measuredUnder,
     ...(options.restored === undefined ? {} : { restored: options.restored }),
+    ...(options.lossReference === undefined ? {} : { lossReference: { ...options.lossReference } }),
   };
 }

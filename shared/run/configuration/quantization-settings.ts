@@ -1,7 +1,8 @@
 import { ConfigurationError } from "../../errors.js";
 import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
 import { isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
-import type { IgnoredScope } from "../../quantization/quantizable-ops.js";
+import type { IgnoredScope } from "../../quantization/ignored/ignored-scope.js";
+import type { PatternSet } from "../../quantization/ignored/nodes-in-float.js";
 import type {
   EstimatorOverrides,
   TensorOverrides,
@@ -20,6 +21,8 @@ export interface QuantizationSettings {
   readonly targetDevice: TargetDevice;
   readonly options: TuningOptions;
   readonly ignored: IgnoredScope;
+  /** The target device's own set when left out. */
+  readonly ignoredPatterns?: PatternSet;
   /** Which calibration samples are used. */
   readonly sampling: Sampling;
   /** CrossLayerEqualization, where it is asked for. */
@@ -55,14 +58,19 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       tuningScope: new Set(tunable?.tuning_scope),
       estimatorScope: new Set(tunable?.estimator_tuning_scope),
       outlierProbChoices: tunable?.outlier_prob_choices ?? [],
+      ...(tunable?.estimator_preset_choices === undefined
+        ? {}
+        : { presetChoices: tunable.estimator_preset_choices }),
       weights: tensorOverrides(params?.weights),
       activations: tensorOverrides(params?.activations),
       ...(global === undefined ? {} : { rangeEstimator: global }),
+      ...(compression.model_type === "transformer" ? { symmetricProducts: true } : {}),
     },
     ignored: ignoredScope(
       params?.ignored,
       compression.model_type === "transformer" ? TRANSFORMER_FLOAT_TYPES : [],
     ),
+    ...(params?.ignored_patterns === undefined ? {} : { ignoredPatterns: params.ignored_patterns }),
     sampling: samplingOf(params),
     ...companions(compression.algorithms),
   };
