@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { GraphIndex } from "../../shared/onnx/graph-index.js";
 import { findMatches } from "../../shared/quantization/ignored/node-pattern.js";
 import { IGNORED_PATTERNS } from "../../shared/quantization/ignored/patterns.js";
+import { validateConfiguration } from "../../shared/run/configuration/parse.js";
+import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { instructionSet } from "../../shared/scoring/isa.js";
-import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
+import { openSubject } from "../../shared/scoring/subject.js";
 import { evaluate } from "../api/evaluate.js";
 import { quantize } from "../api/quantize.js";
 import { scoredAgainstFloat } from "./tuning/against-float.js";
@@ -52,7 +53,7 @@ if (folder === undefined) {
             model.name,
             preset,
             variant.title,
-            nodes,
+            nodes || "",
             float.toFixed(4),
             (await score(made.model, asked)).toFixed(4),
             (
@@ -77,28 +78,39 @@ async function score(
   return (await evaluate(path, source)).metric.value;
 }
 
-/** The patterns that the model has are switched on one by one, by the names of their nodes. */
+/** Patterns that hold what would be quantized are switched on one by one, by the names of their nodes. */
 async function variants(model: BenchModel): Promise<(Variant & { readonly nodes: number })[]> {
-  const prepared = await prepareModelFile(join(model.directory, model.configuration.model.model));
-  const index = new GraphIndex(prepared.model.graph);
+  const { configuration } = validateConfiguration(model.configuration, model);
+  const path = join(model.directory, configuration.model.model);
+  const { view, layout } = await openSubject(path, {
+    ...quantizationSettings(configuration),
+    ignoredPatterns: "none",
+  });
   const byName = new Map<string, Set<string>>();
-  for (const pattern of IGNORED_PATTERNS.filter(({ integerInRuntime }) => integerInRuntime === true)) {
-    const names = byName.get(pattern.name) ?? new Set();
-    for (const node of findMatches(pattern, index)) names.add(node.name);
-    byName.set(pattern.name, names);
+  for (const pattern of IGNORED_PATTERNS) {
+    const found = [...findMatches(pattern, view.index)];
+    if (!found.some((node) => layout.ops.has(node.output[0] ?? ""))) continue;
+    byName.set(
+      pattern.name,
+      new Set([...(byName.get(pattern.name) ?? []), ...found.map(({ name }) => name)]),
+    );
   }
+  const none = { ignored_patterns: "none" };
   return [
-    { title: "runtime", nodes: 0 },
-    ...[...byName].flatMap(([title, names]) => {
-      if (names.size === 0) return [];
-      return [{ title, nodes: names.size, params: { ignored: { scope: [...names] } } }];
-    }),
+    { title: "none", nodes: 0, params: none },
+    ...[...byName].map(([title, names]) => ({
+      title,
+      nodes: names.size,
+      params: { ...none, ignored: { scope: [...names] } },
+    })),
+    { title: "runtime", nodes: 0, params: { ignored_patterns: "runtime" } },
+    { title: "pot", nodes: 0, params: { ignored_patterns: "pot" } },
     {
-      title: "pot",
-      nodes: [...byName.values()].reduce((sum, { size }) => sum + size, 0),
-      params: { ignored_patterns: "pot" },
+      title: 'none, model_type "transformer"',
+      nodes: 0,
+      params: none,
+      compression: { model_type: "transformer" },
     },
-    { title: 'model_type "transformer"', nodes: 0, compression: { model_type: "transformer" } },
   ];
 }
 

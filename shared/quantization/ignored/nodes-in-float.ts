@@ -8,10 +8,10 @@ import { IGNORED_PATTERNS, type IgnoredPattern } from "./patterns.js";
 import { findShapeNodes } from "./shape-nodes.js";
 
 /**
- * Which of POT's ignored patterns stay in float: all that concern the device, or, for ONNX Runtime, those whose nodes
- * it has no integer kernels for anyway.
+ * Which of POT's ignored patterns stay in float: all that concern the device, those that are no loss with ONNX Runtime
+ * (docs/quantization.md, "Ignored patterns"), or none.
  */
-export type PatternSet = "runtime" | "pot";
+export type PatternSet = "runtime" | "pot" | "none";
 
 export interface FloatRequest {
   readonly ignored: IgnoredScope;
@@ -39,6 +39,7 @@ export function findNodesInFloat(
     const reason = `it belongs to a ${pattern.name}, which \`ignored_patterns\` leaves in float`;
     add(findMatches(pattern, index), reason);
   }
+  if (patterns === "none") return reasons;
   add(findDetectionTail(index), "it belongs to a detection_tail, which `ignored_patterns` leaves in float");
   return reasons;
 }
@@ -53,7 +54,7 @@ function applies(
   device: string,
   patterns: PatternSet,
 ): boolean {
-  if (patterns === "runtime" && integerInRuntime === true) return false;
+  if (patterns === "none" || (patterns === "runtime" && integerInRuntime === true)) return false;
   switch (devices) {
     case undefined:
       return true;

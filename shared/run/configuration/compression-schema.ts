@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { ERROR_TYPES, ESTIMATOR_PRESETS } from "../../quantization/range-estimator.js";
 import {
   distinct,
   fixed,
@@ -92,9 +93,11 @@ const outlier_prob = outlierProbability
   .describe("Share of values beyond a quantile; 1e-4 when left out.");
 
 const rangeEstimator = section({
-  preset: oneOf(["default", "quantile"]).default("default").describe("Estimators of both sides at once."),
+  preset: oneOf(ESTIMATOR_PRESETS).default("default").describe("Estimators of both sides at once."),
   min: section({
-    type: oneOf(["min", "quantile"]).optional().describe("Statistic of the lower side."),
+    type: oneOf(["min", "quantile", ...ERROR_TYPES])
+      .optional()
+      .describe("What the lower side comes from."),
     aggregator,
     outlier_prob,
     clipping_value: numberFrom(-LARGEST_CLIPPING, 0)
@@ -102,9 +105,9 @@ const rangeEstimator = section({
       .describe("The range goes no further down; where zero would lie between two codes, an end moves out."),
   }).optional(),
   max: section({
-    type: oneOf(["max", "abs_max", "quantile", "abs_quantile"])
+    type: oneOf(["max", "abs_max", "quantile", "abs_quantile", ...ERROR_TYPES])
       .optional()
-      .describe("Statistic of the upper side."),
+      .describe("What the upper side comes from."),
     aggregator,
     outlier_prob,
     clipping_value: numberFrom(SMALLEST_CLIPPING, LARGEST_CLIPPING)
@@ -160,10 +163,10 @@ const quantization = {
     .describe("The base configuration; symmetric is another name of performance, asymmetric of accuracy."),
   ...sampling,
   ignored: ignored.optional(),
-  ignored_patterns: oneOf(["runtime", "pot"])
+  ignored_patterns: oneOf(["runtime", "pot", "none"])
     .optional()
     .describe(
-      "Which of POT's ignored patterns stay in float: all (pot), or those that cost no integer kernels of ONNX Runtime (runtime, the default on ANY and CPU).",
+      "Which of POT's ignored patterns stay in float: all (pot), those that are no loss with ONNX Runtime (runtime, the default on ANY and CPU), or none.",
     ),
   weights: pinned().describe("Fixes how weights are quantized."),
   activations: pinned().describe("Fixes how activations are quantized."),
@@ -217,6 +220,11 @@ const tuning = {
   outlier_prob_choices: distinct(outlierProbability, 1, 64)
     .optional()
     .describe("Outlier probabilities to choose from; needed with outlier_prob in estimator_tuning_scope."),
+  estimator_preset_choices: distinct(oneOf(ESTIMATOR_PRESETS), 1, ESTIMATOR_PRESETS.length)
+    .optional()
+    .describe(
+      'Presets that preset in estimator_tuning_scope chooses from, besides the base\'s; ["default", "quantile"] when left out.',
+    ),
 };
 
 const tunableQuantization = parameters({ ...quantization, ...tuning }).transform(

@@ -56,9 +56,13 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       tuningScope: new Set(tunable?.tuning_scope),
       estimatorScope: new Set(tunable?.estimator_tuning_scope),
       outlierProbChoices: tunable?.outlier_prob_choices ?? [],
+      ...(tunable?.estimator_preset_choices === undefined
+        ? {}
+        : { presetChoices: tunable.estimator_preset_choices }),
       weights: tensorOverrides(params?.weights),
       activations: tensorOverrides(params?.activations),
       ...(global === undefined ? {} : { rangeEstimator: global }),
+      ...(compression.model_type === "transformer" ? { symmetricProducts: true } : {}),
     },
     ignored: ignoredScope(
       params?.ignored,

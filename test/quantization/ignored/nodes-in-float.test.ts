@@ -87,10 +87,11 @@ describe("Sets of ignored patterns", () => {
     return new GraphIndex(graph.graph);
   };
 
-  test("pot holds all, runtime those that cost no integer kernels and is the CPU's own", () => {
+  test("pot holds all, runtime those that are no loss there, and it is the CPU's own", () => {
     assert.deepEqual(inFloat(gated(), {}, "pot"), ["gate", "hard", "scale"]);
     assert.deepEqual(inFloat(gated(), {}, "runtime"), ["hard"]);
     assert.deepEqual(inFloat(gated(), {}), ["hard"]);
+    assert.deepEqual(inFloat(gated(), {}, "none"), []);
   });
 
   test("every node in float has one reason", () => {
