@@ -6,11 +6,13 @@ import { isQuantized } from "../../shared/onnx/refusals.js";
 import { unsignedAffine } from "../../shared/quantization/affine.js";
 import type { QuantizerGroup, QuantizerLayout } from "../../shared/quantization/groups.js";
 import type { Scheme } from "../../shared/quantization/hardware.js";
+import { simulationReason } from "../../shared/quantization/kernel-support.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import { quantizeModel } from "../../shared/quantization/quantize-model.js";
 import { deriveGroup, type GroupDerivation } from "../../shared/quantization/space.js";
 import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
 import { WeightCache } from "../../shared/quantization/weight-cache.js";
+import { readTargetDevice } from "../../shared/run/configuration/hardware-file.js";
 import {
   type QuantizationSettings,
   quantizationSettings,
@@ -28,8 +30,8 @@ import { openSubject, requireKnownScope, type Subject } from "../../shared/scori
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 
 export interface InspectOptions {
-  /** The configuration's own, or else CPU, when left out. */
-  readonly targetDevice?: "ANY" | "CPU" | undefined;
+  /** The name of a device, or the path of a hardware file; the configuration's own, or else CPU, when left out. */
+  readonly targetDevice?: string | undefined;
   /** Whose compression section counts; what a device can do at all, when left out. */
   readonly configuration?: ConfigurationSource | undefined;
   /** Only this group, with how its choices came about: its name, or that of an op or tensor of it. */
@@ -45,7 +47,12 @@ export interface InspectedTensor {
 
 export interface InspectedGroup {
   readonly group: string;
-  readonly ops: readonly { readonly name: string; readonly type: string; readonly kernel: string }[];
+  /** Without an integer kernel in ONNX Runtime an op is simulated, here as the base configuration has it. */
+  readonly ops: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly kernel: "integer" | "simulated";
+  }[];
   readonly tensors: readonly InspectedTensor[];
 }
 
@@ -58,6 +65,8 @@ export interface InspectResult {
   readonly integerKernels: IntegerKernels;
   /** Of the group that was asked for. */
   readonly derivation?: GroupDerivation;
+  /** What of the target device cannot be expressed. */
+  readonly notes: readonly string[];
 }
 
 const EVERYTHING: TuningOptions = {
@@ -87,7 +96,7 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
       );
     }
     const integerKernels = await findIntegerKernelsOf(model, DEFAULT_SESSION);
-    return { quantized: true, groups: [], unquantizable: [], integerKernels };
+    return { quantized: true, groups: [], unquantizable: [], integerKernels, notes: [] };
   }
   const subject = await openSubject(path, await settingsOf(options));
   requireKnownScope(subject, path);
@@ -97,6 +106,7 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
   return {
     quantized: false,
     groups: groups.map((group) => inspectGroup(subject, group)),
+    notes: hardware.notes,
     unquantizable: layout.unquantizable,
     integerKernels: await trialFusion(subject),
     ...(options.group === undefined
@@ -111,7 +121,7 @@ async function settingsOf({
 }: InspectOptions): Promise<QuantizationSettings> {
   if (source === undefined) {
     return {
-      targetDevice: targetDevice ?? "CPU",
+      targetDevice: await readTargetDevice(targetDevice ?? "CPU"),
       options: EVERYTHING,
       ignored: {},
       sampling: { size: undefined, shuffle: false, seed: 0 },
@@ -120,7 +130,9 @@ async function settingsOf({
   const { configuration } = await loadConfiguration(source);
   requireSupported(configuration, "inspect");
   const settings = quantizationSettings(configuration);
-  return targetDevice === undefined ? settings : { ...settings, targetDevice };
+  return targetDevice === undefined
+    ? settings
+    : { ...settings, targetDevice: await readTargetDevice(targetDevice) };
 }
 
 /** @throws {UsageError} when nothing in the model is called so */
@@ -171,19 +183,22 @@ function trialFusion({
   const scales = new Map(
     [...plan.activations.keys()].map((id) => {
       const fromZero = layout.activations.get(id)!.sources.some((tensor) => saturated.has(tensor));
-      return [id, unsignedAffine({ low: fromZero ? 0 : -1, high: 1 }, 8)];
+      const { bits } = plan.activations.get(id)!;
+      return [id, unsignedAffine({ low: fromZero ? 0 : -1, high: 1 }, bits)];
     }),
   );
   const model = quantizeModel(prepared.model, view, layout, plan, scales, new WeightCache(view.index));
   return findIntegerKernels(model, layout, plan, DEFAULT_SESSION);
 }
 
-function inspectGroup({ layout, hardware, settings }: Subject, group: QuantizerGroup): InspectedGroup {
+function inspectGroup({ layout, hardware, settings, space }: Subject, group: QuantizerGroup): InspectedGroup {
+  const plan = planQuantization(layout, hardware, settings.options, space.base);
   return {
     group: group.id,
     ops: group.ops.map((key) => {
-      const { name, node, kernel } = layout.ops.get(key)!;
-      return { name, type: node.opType, kernel: kernel === "none" ? "float" : "integer" };
+      const op = layout.ops.get(key)!;
+      const kernel = simulationReason(op, layout, plan) === undefined ? "integer" : "simulated";
+      return { name: op.name, type: op.node.opType, kernel };
     }),
     tensors: deriveGroup(group, layout, hardware, settings.options).tensors.map(({ tensor, id, kept }) => ({
       tensor: id,

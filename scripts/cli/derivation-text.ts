@@ -17,9 +17,7 @@ export function describeDerivation(
     `Group ${group}`,
     ...entry(
       "ops",
-      ops.map(
-        ({ name, type, kernel }) => `${type} ${name}${kernel === "float" ? " (no integer kernel)" : ""}`,
-      ),
+      ops.map(({ name, type, kernel }) => `${type} ${name}${kernel === "simulated" ? " (simulated)" : ""}`),
     ),
     ...entry(
       "switch",
@@ -87,7 +85,9 @@ export function describeSchemes(schemes: readonly Scheme[]): string {
 
 /** Width, mode and granularity shortened; whatever else a scheme holds, by its name. */
 function describeScheme({ bits, mode, granularity, ...others }: Scheme): string {
-  const named = Object.entries(others).map(([name, value]) => ` ${name}=${String(value)}`);
+  const named = Object.entries(others).map(([name, value]) =>
+    typeof value === "object" ? ` ${name} ${Object.values(value).join("..")}` : ` ${name}`,
+  );
   const short = `${mode === "symmetric" ? "sym" : "asym"}/${granularity === "perchannel" ? "channel" : "tensor"}`;
   return `${bits} ${short}${named.join("")}`;
 }

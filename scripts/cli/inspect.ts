@@ -4,7 +4,7 @@ import { describeDerivation, describeSchemes } from "./derivation-text.js";
 import { EXIT } from "./exit-code.js";
 
 interface Options {
-  readonly targetDevice?: "ANY" | "CPU";
+  readonly targetDevice?: string;
   readonly config?: string;
   readonly group?: string;
   readonly json?: boolean;
@@ -23,7 +23,7 @@ export async function runInspect(
   return EXIT.done;
 }
 
-function describe({ quantized, groups, unquantizable, integerKernels }: InspectResult): string {
+function describe({ quantized, groups, unquantizable, integerKernels, notes }: InspectResult): string {
   const { quantized: products, integer, unfused } = integerKernels;
   const kernels = [
     `${integer} of ${products} quantized products ${quantized ? "run" : "would run"} as integer kernels.`,
@@ -39,7 +39,7 @@ function describe({ quantized, groups, unquantizable, integerKernels }: InspectR
     table.push([
       group,
       ops
-        .map(({ name, type, kernel }) => `${type} ${name}${kernel === "float" ? " (no integer kernel)" : ""}`)
+        .map(({ name, type, kernel }) => `${type} ${name}${kernel === "simulated" ? " (simulated)" : ""}`)
         .join("\n"),
       tensors.map(({ kind, tensor }) => `${kind === "weights" ? "W" : "A"} ${tensor}`).join("\n"),
       tensors.map(choices).join("\n"),
@@ -50,6 +50,7 @@ function describe({ quantized, groups, unquantizable, integerKernels }: InspectR
     `${groups.length} groups; A activations, W weights; the first choice is the base.`,
     ...kernels,
     ...unquantizable.map(({ name, type, reason }) => `Stays in float: ${type} ${name} (${reason}).`),
+    ...notes.map((note) => `Of the device: ${note}`),
     "",
   ].join("\n");
 }
