@@ -61,7 +61,7 @@ async function benchTuning(models: readonly BenchModel[], scratch: string, worke
   });
   const overheads = new Table({
     style: { head: [], border: [] },
-    head: ["a trial", "inference ms", "quantize ms", "session ms", "beyond inference", "asked to ended"],
+    head: ["a trial", "inference ms", "quantize ms", "session ms", "beyond inference", "report to report"],
   });
   for (const { name, directory, configuration, trials } of models) {
     const out = join(scratch, `tune-${name}`);
@@ -87,7 +87,7 @@ async function benchTuning(models: readonly BenchModel[], scratch: string, worke
       overhead.quantize.toFixed(2),
       overhead.session.toFixed(1),
       `${(100 * overhead.beyondInference).toFixed(1)} %`,
-      `${(100 * overhead.beyondInferenceAsked).toFixed(1)} %`,
+      `${(100 * overhead.beyondInferenceBetween).toFixed(1)} %`,
     ]);
   }
   console.log(table.toString());
