@@ -17,5 +17,6 @@ export { type QuantizeOptions, type QuantizeResult, quantize } from "./api/quant
 export { replay } from "./api/replay.js";
 export { type TuneOptions, type TuneRun, tune } from "./api/tune.js";
 export { connectFleet, type FleetOutputs } from "./fleet/connect.js";
+export type { CostEstimate } from "./fleet/cost-estimate.js";
 export { cancel, fetchResult, status } from "./fleet/runs.js";
-export { type Fleet, type SubmitOptions, submit } from "./fleet/submit.js";
+export { estimate, type Fleet, type SubmitOptions, submit } from "./fleet/submit.js";

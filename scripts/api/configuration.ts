@@ -13,6 +13,7 @@ export interface OptimizerOverrides {
   readonly maxMinutes?: number | undefined;
   readonly seed?: number | undefined;
   readonly race?: "on" | "off" | undefined;
+  readonly maxCostUsd?: number | undefined;
 }
 
 /** @throws {ConfigurationError} */
@@ -25,12 +26,13 @@ export async function loadConfiguration(
       ? await readConfiguration(source)
       : validateConfiguration(source.configuration, { directory: source.directory ?? process.cwd() });
   const { configuration, directory } = loaded;
-  const { maxTrials, maxMinutes, seed, race } = overrides;
+  const { maxTrials, maxMinutes, seed, race, maxCostUsd } = overrides;
   const changed = {
     ...(maxTrials === undefined ? {} : { max_trials: maxTrials }),
     ...(maxMinutes === undefined ? {} : { max_minutes: maxMinutes }),
     ...(seed === undefined ? {} : { seed }),
     ...(race === undefined ? {} : { race }),
+    ...(maxCostUsd === undefined ? {} : { max_cost_usd: maxCostUsd }),
   };
   if (Object.keys(changed).length === 0) return loaded;
   const { optimizer } = configuration;

@@ -15,9 +15,9 @@ import {
   findIntegerKernelsOf,
   type IntegerKernels,
 } from "../../shared/scoring/integer-kernels.js";
-import { prepareModelFile, readModelFile } from "../../shared/scoring/prepare-model.js";
+import { readModelFile } from "../../shared/scoring/prepare-model.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
-import { makeSubject, type Subject } from "../../shared/scoring/subject.js";
+import { openSubject, type Subject } from "../../shared/scoring/subject.js";
 
 export interface InspectOptions {
   readonly targetDevice?: "ANY" | "CPU";
@@ -66,7 +66,7 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
     const integerKernels = await findIntegerKernelsOf(model, DEFAULT_SESSION);
     return { quantized: true, groups: [], unquantizable: [], integerKernels };
   }
-  const subject = makeSubject(await prepareModelFile(path), {
+  const subject = await openSubject(path, {
     targetDevice: options.targetDevice ?? "CPU",
     options: EVERYTHING,
     ignored: {},

@@ -9,11 +9,11 @@ import { calibrationBatches, calibrationSamples } from "../../shared/scoring/cal
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
-import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
-import { type QuantizedShare, Quantizer } from "../../shared/scoring/quantizer.js";
+import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
+import type { QuantizedShare } from "../../shared/scoring/quantizer.js";
 import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { makeSubject, requireKnownScope, requireQuantizable } from "../../shared/scoring/subject.js";
+import { openSubject, requireKnownScope, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
@@ -63,9 +63,9 @@ export async function quantize(
   await requireWritable(out);
   await requireStatisticsFolder();
   const modelPath = resolvePath(directory, configuration.model.model);
-  const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);
-  const original = makeSubject(prepared, settings);
+  const original = await openSubject(modelPath, settings);
+  const { prepared } = original;
   requireKnownScope(original, modelPath);
   requireQuantizable(original, modelPath);
   const dataset = await loadDataset(configuration.engine.calibration, {
@@ -97,7 +97,8 @@ export async function quantize(
   }
   const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
   const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
-  const quantized = new Quantizer(subject, statistics, sizes).quantize(choices);
+  const calibration = { subject, batches, statisticsKey: key, store: cache };
+  const quantized = (await openQuantizer(calibration, statistics, sizes)).quantize(choices);
   const hash = configurationHash(configuration);
   const files = encodeFiles(
     withProperties(quantized.model, {

@@ -2,10 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { QuantfleetError } from "../../shared/errors.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { FleetOutputs } from "../fleet/connect.js";
+import type { CostEstimate } from "../fleet/cost-estimate.js";
 import type { SubmitOptions } from "../fleet/submit.js";
 import { EXIT } from "./exit-code.js";
 import { showProgress } from "./progress-display.js";
-import { bytesCell, resultNotes, resultTable } from "./result-table.js";
+import { bytesCell, resultNotes, resultTable, usdCell } from "./result-table.js";
+
+type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate"> & { readonly dryRun?: boolean };
 
 /** The AWS SDK takes longer to load than everything else, and most commands do without. */
 const load = async () => ({
@@ -20,11 +23,16 @@ const PATIENCE_MILLISECONDS = 60_000;
 
 export async function runSubmit(
   config: string,
-  { bucket, eventsUrl, ...options }: FleetOutputs & Omit<SubmitOptions, "onUpload">,
+  { bucket, eventsUrl, dryRun, ...options }: FleetOutputs & SubmitArguments,
 ): Promise<number> {
-  const { connectFleet, submit } = await load();
+  const { connectFleet, estimate, submit } = await load();
+  if (dryRun) {
+    process.stdout.write(`${JSON.stringify(await estimate(config, options), null, 2)}\n`);
+    return EXIT.done;
+  }
   const runId = await submit(connectFleet({ bucket, eventsUrl }), config, {
     ...options,
+    onEstimate: (expected) => void process.stderr.write(`${describeEstimate(expected)}\n`),
     onUpload: ({ file, bytes, wasThere }) =>
       void process.stderr.write(
         `${wasThere ? "Already there" : "Uploaded"}: ${file} (${bytesCell(bytes)}).\n`,
@@ -32,6 +40,13 @@ export async function runSubmit(
   });
   process.stdout.write(`${runId}\n`);
   return EXIT.done;
+}
+
+function describeEstimate({ usd, trials, secondsPerTrial, evaluator, prices }: CostEstimate): string {
+  return (
+    `Expected to cost ${usdCell(usd)} at most: ${trials} trials of ${secondsPerTrial.toFixed(1)} s ` +
+    `on ${evaluator.architecture} with ${evaluator.megabytes} MB, at the prices of ${prices.region} as of ${prices.date}.`
+  );
 }
 
 export async function runStatus(runId: string, outputs: FleetOutputs): Promise<number> {

@@ -28,7 +28,7 @@ export function resultTable(result: RunResult): string {
     "–",
     "–",
   ]);
-  if (base !== null) table.push(modelRow("base (the preset)", base, float.latencyMs));
+  if (base !== null) table.push(modelRow("base (trial 1)", base, float.latencyMs));
   if (best !== null && best.trial !== base?.trial) {
     table.push(modelRow(`best (trial ${best.trial})`, best, float.latencyMs));
   }
@@ -71,7 +71,13 @@ export function resultNotes(result: RunResult): string[] {
   notes.push(
     `${trials.complete} trials complete, ${trials.pruned} stopped early, ${trials.failed} failed, in ${timing.wallSeconds.toFixed(1)} s with ${timing.workers} workers.`,
   );
+  if (result.cost !== undefined) notes.push(`It cost ${usdCell(result.cost.usd)}.`);
   return notes;
+}
+
+/** As many digits as tell something of small amounts. */
+export function usdCell(usd: number): string {
+  return usd < 1 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(2)}`;
 }
 
 function metricCell({ value, interval: [low, high] }: MetricResult): string {

@@ -18,6 +18,7 @@ export async function tuneWithProgress(
     process.stderr.write(
       `Run ${run.runId}, ${run.workload.subject.space.parameters.length} parameters; records in ${run.out}.\n`,
     );
+    for (const notice of run.notices) process.stderr.write(`${notice}\n`);
     await showProgress(run.progress);
     const result = await run.result.catch((cause: unknown) => {
       if (!interruption.signal.aborted) throw cause;

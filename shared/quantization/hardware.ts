@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import cpu from "./hardware/cpu.json" with { type: "json" };
 
 const modeSchema = z.enum(["symmetric", "asymmetric"]);

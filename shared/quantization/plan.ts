@@ -1,6 +1,6 @@
 import type { Choice, Configuration } from "../search/space.js";
 import type { QuantizerLayout } from "./groups.js";
-import type { Hardware, Mode, Scheme } from "./hardware.js";
+import type { Hardware, Scheme } from "./hardware.js";
 import {
   type Aggregator,
   activationEstimator,
@@ -12,8 +12,9 @@ import {
   type StatisticType,
   weightEstimator,
 } from "./range-estimator.js";
+import { chosenScheme } from "./scheme-choices.js";
 import { activationSchemes, baseScheme, weightSchemes } from "./schemes.js";
-import { parameterNames, type Side, switchName } from "./space.js";
+import { parameterNames, type Side, switchName, withinScope } from "./space.js";
 import { overrideEstimator, pinnedEstimator, type TuningOptions } from "./tuning-options.js";
 
 /** How one tensor is quantized. */
@@ -76,10 +77,9 @@ function tensorPlan(
 ): TensorPlan {
   const names = parameterNames(tensor, id);
   const base = baseScheme(schemes, tensor, options.preset);
-  const mode = (configuration[names.mode] as Mode | undefined) ?? base.mode;
-  const granularity =
-    (configuration[names.granularity] as Scheme["granularity"] | undefined) ?? base.granularity;
-  const bits = (configuration[names.bits] as Scheme["bits"] | undefined) ?? base.bits;
+  const { kept } = withinScope(schemes, base, options.tuningScope);
+  const scheme = chosenScheme(names.prefix, kept, configuration);
+  const { mode, granularity } = scheme;
   const overrides = pinnedEstimator(options, tensor);
   const preset =
     (configuration[names.preset(mode)] as EstimatorPreset | undefined) ?? overrides?.preset ?? "default";
@@ -104,9 +104,7 @@ function tensorPlan(
     };
   };
   return {
-    bits,
-    mode,
-    granularity,
+    ...scheme,
     estimator: {
       ...(estimator.min === undefined ? {} : { min: chosen("min", estimator.min) }),
       max: chosen("max", estimator.max),

@@ -1,5 +1,5 @@
 import type { NodeProto, TensorProto } from "onnx-buf";
-import { type AttributeValue, attributeEquals, floatAttribute, intAttribute } from "../onnx/attributes.js";
+import { floatAttribute, intAttribute } from "../onnx/attributes.js";
 import type { GraphIndex } from "../onnx/graph-index.js";
 import { nodeName } from "../onnx/node-names.js";
 import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
@@ -10,17 +10,6 @@ import type { Hardware, Kernel } from "./hardware.js";
 export interface TensorInfo {
   readonly type: string;
   readonly shape: readonly (number | string)[];
-}
-
-export interface IgnoredScope {
-  readonly skipModel?: boolean;
-  /** Node names. */
-  readonly scope?: readonly string[];
-  /** Op types; with attributes, only nodes that have all of them with these values. */
-  readonly operations?: readonly {
-    readonly type: string;
-    readonly attributes?: Readonly<Record<string, AttributeValue>> | undefined;
-  }[];
 }
 
 /** A constant operand that is quantized for good. */
@@ -66,7 +55,8 @@ export interface OperandView {
   readonly index: GraphIndex;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly hardware: Hardware;
-  readonly ignored: IgnoredScope;
+  /** The nodes that stay in float whatever the hardware offers, each with its reason as a clause. */
+  readonly inFloat: ReadonlyMap<NodeProto, string>;
 }
 
 export { WEIGHTED_TYPES };
@@ -98,7 +88,8 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
   if (operation === undefined || (operation.role !== "weighted" && operation.role !== "follower")) {
     return `the target device has no quantized ${node.opType}`;
   }
-  if (isIgnored(node, view.ignored)) return "the configuration's `ignored` names it";
+  const reason = view.inFloat.get(node);
+  if (reason !== undefined) return reason;
   const output = node.output[0];
   if (output === undefined || view.tensors.get(output)?.type !== "float32")
     return "its output is not float32";
@@ -117,20 +108,6 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
   }
   const operands = weightedOperands(node, view);
   return typeof operands === "string" ? operands : { ...common, role: "weighted", ...operands };
-}
-
-/** Whether the configuration keeps a node from being touched. */
-export function isIgnored(node: NodeProto, ignored: IgnoredScope): boolean {
-  return (
-    (ignored.skipModel ?? false) ||
-    (ignored.scope?.includes(node.name) ?? false) ||
-    (ignored.operations?.some(
-      ({ type, attributes = {} }) =>
-        type === node.opType &&
-        Object.entries(attributes).every(([name, value]) => attributeEquals(node, name, value)),
-    ) ??
-      false)
-  );
 }
 
 function isActivation(tensor: string, { index, tensors }: OperandView): boolean {

@@ -8,7 +8,9 @@ export type Aggregator =
   | "median"
   | "mean_no_outliers"
   | "median_no_outliers"
-  | "hl_estimator";
+  | "hl_estimator"
+  | "batch_mean"
+  | "power_of_2";
 
 /** How one end of a range is estimated: a statistic of each sample, and what to make of it over the samples. */
 export interface SideEstimator {

@@ -1,6 +1,7 @@
 import { ModelError } from "../errors.js";
 import type { ActivationQuantizer, QuantizerLayout, WeightQuantizer } from "./groups.js";
 import type { Hardware, Scheme } from "./hardware.js";
+import type { QuantizableOp } from "./quantizable-ops.js";
 import type { TensorOverrides, TuningOptions } from "./tuning-options.js";
 
 /** How the schemes of one tensor came about (reference section 3.2), for whoever asks why there are no others. */
@@ -17,8 +18,8 @@ export interface SchemeDerivation {
   readonly schemes: readonly Scheme[];
 }
 
-/** The user pins something else, or the weight has no axis of channels. */
-export type RemovalReason = "pinned" | "no channel axis";
+/** The user pins something else, the weight has no axis of channels, or `model_type` demands symmetric mode. */
+export type RemovalReason = "pinned" | "no channel axis" | "model_type transformer";
 
 /**
  * How an activation quantizer may be set: what every op that reads or makes its tensors supports, as far as the
@@ -33,12 +34,31 @@ export function deriveActivationSchemes(
   options: TuningOptions,
 ): SchemeDerivation {
   const members = new Set(quantizer.tensors);
-  const candidates = [...layout.ops.values()]
-    .filter(
-      (op) => members.has(op.output) || op.activations.some((input) => members.has(op.node.input[input]!)),
-    )
-    .map((op) => ({ op: op.key, schemes: hardware.schemes(op.node.opType, "activations") }));
-  return derive(candidates, options.activations, `activation "${quantizer.id}"`);
+  const reads = (op: QuantizableOp): boolean =>
+    op.activations.some((input) => members.has(op.node.input[input]!));
+  const ops = [...layout.ops.values()].filter((op) => members.has(op.output) || reads(op));
+  const candidates = ops.map(({ key, node }) => ({
+    op: key,
+    schemes: hardware.schemes(node.opType, "activations"),
+  }));
+  const isSymmetric =
+    options.symmetricProducts === true &&
+    ops.some((op) => isFreeProduct(op) && reads(op)) &&
+    candidates.every(({ schemes }) => schemes.some(({ mode }) => mode === "symmetric"));
+  return derive(
+    candidates,
+    isSymmetric ? { ...options.activations, mode: undefined } : options.activations,
+    `activation "${quantizer.id}"`,
+    {
+      because: "model_type transformer",
+      isPossible: ({ mode }) => mode === "symmetric" || !isSymmetric,
+    },
+  );
+}
+
+/** A product of two activations, such as those of attention. */
+function isFreeProduct({ node, weight }: QuantizableOp): boolean {
+  return node.opType === "MatMul" && weight === undefined;
 }
 
 /**
@@ -61,7 +81,10 @@ export function deriveWeightSchemes(
     candidates,
     hasChannels ? options.weights : { ...options.weights, granularity: undefined },
     `weight "${quantizer.id}"`,
-    ({ granularity }) => granularity === "pertensor" || hasChannels,
+    {
+      because: "no channel axis",
+      isPossible: ({ granularity }) => granularity === "pertensor" || hasChannels,
+    },
   );
 }
 
@@ -77,17 +100,17 @@ function derive(
   candidates: SchemeDerivation["candidates"],
   overrides: TensorOverrides,
   what: string,
-  isPossible: (scheme: Scheme) => boolean = () => true,
+  demand: {
+    readonly because: Exclude<RemovalReason, "pinned">;
+    readonly isPossible: (scheme: Scheme) => boolean;
+  },
 ): SchemeDerivation {
   const { common, weakened } = intersection(candidates.map(({ schemes }) => schemes));
-  const possible = common.filter(isPossible);
+  const possible = common.filter(demand.isPossible);
   const schemes = pinned(possible, overrides, what);
   const removed = common
     .filter((scheme) => !schemes.includes(scheme))
-    .map((scheme) => ({
-      scheme,
-      because: possible.includes(scheme) ? ("pinned" as const) : ("no channel axis" as const),
-    }));
+    .map((scheme) => ({ scheme, because: possible.includes(scheme) ? ("pinned" as const) : demand.because }));
   return { candidates, common, weakened, removed, schemes };
 }
 

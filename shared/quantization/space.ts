@@ -11,6 +11,7 @@ import {
   type StatisticType,
   weightEstimator,
 } from "./range-estimator.js";
+import { schemeParameters } from "./scheme-choices.js";
 import {
   baseScheme,
   deriveActivationSchemes,
@@ -32,7 +33,12 @@ export const SIDE_TYPES: Readonly<Record<Side, readonly StatisticType[]>> = {
 
 const PRESETS: readonly EstimatorPreset[] = ["default", "quantile"];
 
+/**
+ * The aggregators to choose from: the eight of reference section 3.4. Its ninth, `power_of_2`, widens a range up to
+ * twofold; it is there where the user's own estimator has it.
+ */
 export const AGGREGATORS: readonly Aggregator[] = [
+  "batch_mean",
   "mean",
   "max",
   "min",
@@ -47,9 +53,8 @@ export function parameterNames(tensor: "activations" | "weights", id: string) {
   const prefix = `${id}/${tensor}`;
   const estimator = (mode: Mode, field: string) => `${prefix}/${mode}/${field}`;
   return {
-    bits: `${prefix}/bits`,
+    prefix,
     mode: `${prefix}/mode`,
-    granularity: `${prefix}/granularity`,
     preset: (mode: Mode) => estimator(mode, "preset"),
     type: (mode: Mode, side: Side) => estimator(mode, `${side}.type`),
     outlierProb: (mode: Mode, side: Side) => estimator(mode, `${side}.outlier_prob`),
@@ -67,6 +72,8 @@ export function switchName(group: string): string {
 export interface TuningSpace {
   readonly parameters: readonly Parameter[];
   readonly base: Configuration;
+  /** What every parameter starts from, those included that do not exist in the base. */
+  readonly defaults: Configuration;
 }
 
 /** A field of a scheme that a tuning scope can hold. */
@@ -109,7 +116,20 @@ export function deriveSpace(
   return {
     parameters: groups.flatMap(({ parameters }) => parameters),
     base: Object.assign({}, ...groups.map(({ base }) => base)),
+    defaults: Object.assign({}, ...groups.map(({ defaults }) => defaults)),
   };
+}
+
+/** Every width that some configuration gives a tensor. */
+export function reachableWidths(
+  layout: QuantizerLayout,
+  hardware: Hardware,
+  options: TuningOptions,
+): ReadonlySet<Scheme["bits"]> {
+  const groups = [...layout.groups.values()].map((group) => deriveGroup(group, layout, hardware, options));
+  return new Set(
+    groups.flatMap(({ tensors }) => tensors.flatMap(({ kept }) => kept.map(({ bits }) => bits))),
+  );
 }
 
 /** The part of one group in `deriveSpace`, with the steps that lead to it. */
@@ -136,18 +156,21 @@ export function deriveGroup(
       return addTensor(space, { tensor: "weights", id, group: group.id, options }, schemes, when);
     }),
   ];
-  return { group: group.id, tensors, parameters: space.parameters, base: space.base };
+  const { parameters, base, defaults } = space;
+  return { group: group.id, tensors, parameters, base, defaults };
 }
 
 /** Parameters in their order, and the base that they start from. */
 class SpaceBuilder implements TuningSpace {
   readonly parameters: Parameter[] = [];
   readonly base: Record<string, Choice> = {};
+  readonly defaults: Record<string, Choice> = {};
 
   /** @param start the base's value where the parameter is active in the base; the first choice when left out */
   add(parameter: Parameter, start: Choice = parameter.choices[0]!): void {
     this.parameters.push(parameter);
     const { name, when } = parameter;
+    this.defaults[name] = start;
     if (when === undefined || when.in.includes(this.base[when.parameter] ?? "")) this.base[name] = start;
   }
 }
@@ -171,24 +194,10 @@ function addTensor(
   const first = space.parameters.length;
   const base = baseScheme(schemes.schemes, tensor, options.preset);
   const { kept, dropped } = withinScope(schemes.schemes, base, options.tuningScope);
-  const choose = (name: string, choices: readonly Choice[]): void => {
-    if (choices.length < 2) return;
-    space.add({
-      name,
-      group,
-      family: familyOf(name, id),
-      kind: "categorical",
-      choices,
-      ...conditional(when),
-    });
-  };
-  const field = <K extends SchemeField>(key: K): Scheme[K][] => [
-    ...new Set(kept.map((scheme) => scheme[key])),
-  ];
-  choose(names.bits, field("bits"));
-  choose(names.granularity, field("granularity"));
-  const modes = field("mode");
-  choose(names.mode, modes);
+  for (const parameter of schemeParameters(names.prefix, kept, when)) {
+    space.add({ ...parameter, group, family: familyOf(parameter.name, id), kind: "categorical" });
+  }
+  const modes = [...new Set(kept.map(({ mode }) => mode))];
   const estimators = modes.map((mode) => {
     const condition = modes.length > 1 ? { parameter: names.mode, in: [mode] } : when;
     return { mode, base: addEstimator(space, tuned, mode, condition) };
@@ -197,7 +206,7 @@ function addTensor(
 }
 
 /** A scheme varies with the scope if it differs from the base in nothing else (reference section 3.3). */
-function withinScope(
+export function withinScope(
   schemes: readonly Scheme[],
   base: Scheme,
   scope: ReadonlySet<TuningScope>,

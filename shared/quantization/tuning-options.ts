@@ -29,6 +29,11 @@ export interface TuningOptions {
   readonly weights: TensorOverrides;
   readonly activations: TensorOverrides;
   readonly rangeEstimator?: EstimatorOverrides;
+  /**
+   * What `model_type: "transformer"` forces: both operands of a product of two activations are symmetric, whatever is
+   * pinned; the estimator follows (reference section 4.3).
+   */
+  readonly symmetricProducts?: boolean;
 }
 
 /** What the user pins of the estimators of weights or activations: their own section, or the one for both. */

@@ -6,7 +6,7 @@ import type { SideEstimator } from "./range-estimator.js";
 
 /** A quantized constant: codes in the tensor's own layout, one scale and zero point a channel (or one in all). */
 export interface WeightCodes {
-  readonly codes: Int8Array | Uint8Array;
+  readonly codes: Int8Array | Uint8Array | Int16Array;
   readonly channels: readonly Affine[];
 }
 
@@ -54,14 +54,25 @@ export function quantizeWeights(
     const smallest = smallestScales?.[c] ?? 0;
     return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
   });
-  const top = 2 ** (plan.bits - 1) - 1;
-  const bottom = symmetric ? -top : -top - 1;
-  const codes = new Int8Array(view.values.length);
+  const { lowest, highest } = codeLimits(plan);
+  const codes = plan.bits > 8 ? new Int16Array(view.values.length) : new Int8Array(view.values.length);
   forEachRun(view, (channel, start, end) => {
     const affine = channels[channel]!;
-    for (let i = start; i < end; i++) codes[i] = quantize(view.values[i]!, affine, bottom, top);
+    for (let i = start; i < end; i++) codes[i] = quantize(view.values[i]!, affine, lowest, highest);
   });
   return { codes, channels };
+}
+
+/** The codes that a constant may have. */
+export interface CodeLimits {
+  readonly lowest: number;
+  readonly highest: number;
+}
+
+/** Narrow around zero in symmetric mode, so that both ends are as far from it (reference section 4.5). */
+export function codeLimits({ bits, mode }: Pick<TensorPlan, "bits" | "mode">): CodeLimits {
+  const highest = 2 ** (bits - 1) - 1;
+  return { lowest: mode === "symmetric" ? -highest : -highest - 1, highest };
 }
 
 /** The range of each channel under a plan's estimator. */

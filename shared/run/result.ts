@@ -79,4 +79,6 @@ export interface RunResult {
     readonly inferenceSeconds: number;
     readonly workers: number;
   };
+  /** US dollars; where work is billed. */
+  readonly cost?: { readonly usd: number; readonly estimatedBeforehand: number | null };
 }

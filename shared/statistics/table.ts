@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { RunError } from "../errors.js";
 import type { Aggregator, SideEstimator } from "../quantization/range-estimator.js";
 import { aggregate } from "./aggregator.js";

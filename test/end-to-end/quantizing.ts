@@ -28,7 +28,7 @@ export interface ReadyFixture {
   readonly batch: InputBatch;
 }
 
-/** Takes a fixture through what `quantize` does before it chooses a configuration, with every scope open. */
+/** Takes a fixture through what `quantize` does before it chooses a configuration, with every scope but bits open. */
 export async function readyFixture(fixture: ModelFixture): Promise<ReadyFixture> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fixture-"));
   try {
@@ -40,7 +40,7 @@ export async function readyFixture(fixture: ModelFixture): Promise<ReadyFixture>
       targetDevice: "CPU",
       options: {
         preset: "performance",
-        tuningScope: new Set(["bits", "mode", "granularity", "layer", "range_estimator"]),
+        tuningScope: new Set(["mode", "granularity", "layer", "range_estimator"]),
         estimatorScope: new Set(["preset", "aggregator", "outlier_prob"]),
         outlierProbChoices: [1e-2, 1e-3],
         weights: {},

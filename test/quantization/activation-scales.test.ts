@@ -45,9 +45,11 @@ describe("The scale and zero point of an activation quantizer", () => {
     const symmetric = activationAffine(quantizer("x"), plan("symmetric"), table);
     assert.equal(symmetric.zeroPoint, 128);
     assert.ok(Math.abs(representableRange(symmetric, 8).low + 12.7664042) < ROUNDING);
+    assert.ok(Math.abs(representableRange(symmetric, 8).high - 12.6666667) < ROUNDING);
     const asymmetric = activationAffine(quantizer("x"), plan("asymmetric"), table);
     assert.equal(asymmetric.zeroPoint, 7);
     assert.ok(Math.abs(representableRange(asymmetric, 8).low + 0.3575268817) < ROUNDING);
+    assert.ok(Math.abs(representableRange(asymmetric, 8).high - 12.6666667) < ROUNDING);
   });
 
   test("cover all sources of a group, the signed with the unsigned", () => {

@@ -14,8 +14,9 @@ import {
   weightPosition,
 } from "../constant-products.js";
 import type { QuantizerLayout } from "../groups.js";
+import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
 import type { TensorPlan } from "../plan.js";
-import { type IgnoredScope, isIgnored, type OperandView } from "../quantizable-ops.js";
+import type { OperandView } from "../quantizable-ops.js";
 import type { WeightCache } from "../weight-cache.js";
 import type { WeightCodes } from "../weight-codes.js";
 

@@ -81,6 +81,10 @@ const AGGREGATORS = [
   "power_of_2",
 ] as const;
 
+/** Clipped ranges of at least this width keep scales normal numbers (reference section 4.6). */
+const SMALLEST_CLIPPING = 1e-4;
+const LARGEST_CLIPPING = 1e12;
+
 const outlierProbability = numberBetween(0, HALF);
 const aggregator = oneOf(AGGREGATORS).optional().describe("How the samples' values become one.");
 const outlier_prob = outlierProbability
@@ -93,6 +97,9 @@ const rangeEstimator = section({
     type: oneOf(["min", "quantile"]).optional().describe("Statistic of the lower side."),
     aggregator,
     outlier_prob,
+    clipping_value: numberFrom(-LARGEST_CLIPPING, 0)
+      .optional()
+      .describe("The range goes no further down; where zero would lie between two codes, an end moves out."),
   }).optional(),
   max: section({
     type: oneOf(["max", "abs_max", "quantile", "abs_quantile"])
@@ -100,6 +107,9 @@ const rangeEstimator = section({
       .describe("Statistic of the upper side."),
     aggregator,
     outlier_prob,
+    clipping_value: numberFrom(SMALLEST_CLIPPING, LARGEST_CLIPPING)
+      .optional()
+      .describe("The range goes no further up; where zero would lie between two codes, an end moves out."),
   }).optional(),
 }).describe("How a range is estimated from what was seen.");
 
@@ -150,6 +160,11 @@ const quantization = {
     .describe("The base configuration; symmetric is another name of performance, asymmetric of accuracy."),
   ...sampling,
   ignored: ignored.optional(),
+  ignored_patterns: oneOf(["runtime", "pot", "none"])
+    .optional()
+    .describe(
+      "Which of POT's ignored patterns stay in float: all (pot), those that are no loss with ONNX Runtime (runtime, the default on ANY and CPU), or none.",
+    ),
   weights: pinned().describe("Fixes how weights are quantized."),
   activations: pinned().describe("Fixes how activations are quantized."),
   range_estimator: rangeEstimator.optional(),
@@ -223,6 +238,14 @@ const defaultQuantization = parameters(
   { use_layerwise_tuning: "needs PyTorch and is not offered here; remove it" },
 );
 
+const rounding = {
+  largest_bits: z
+    .literal([2, 4, 8], { error: (issue) => mustBe(issue.input, listed([2, 4, 8])) })
+    .default(4)
+    .describe("Weights of more bits are rounded to the nearest code."),
+  ignored: ignored.optional(),
+};
+
 const algorithms = z
   .array(
     z.discriminatedUnion(
@@ -236,6 +259,7 @@ const algorithms = z
         algorithm("TunableQuantization", tunableQuantization.prefault({})),
         algorithm("MinMaxQuantization", parameters(quantization).prefault({})),
         algorithm("DefaultQuantization", defaultQuantization.prefault({})),
+        algorithm("AdaptiveRounding", parameters(rounding).prefault({})),
         algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
         algorithm("BiasCorrection", parameters(correction(1000)).prefault({})),
         algorithm("WeightBiasCorrection", parameters({ ignored: ignored.optional() }).prefault({})),

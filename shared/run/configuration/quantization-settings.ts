@@ -1,5 +1,7 @@
+import type { AdaptiveRoundingSettings } from "../../quantization/algorithms/adaptive-rounding.js";
 import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
-import type { IgnoredScope } from "../../quantization/quantizable-ops.js";
+import type { IgnoredScope } from "../../quantization/ignored/ignored-scope.js";
+import type { PatternSet } from "../../quantization/ignored/nodes-in-float.js";
 import type {
   EstimatorOverrides,
   TensorOverrides,
@@ -18,12 +20,16 @@ export interface QuantizationSettings {
   readonly targetDevice: "ANY" | "CPU";
   readonly options: TuningOptions;
   readonly ignored: IgnoredScope;
+  /** The target device's own set when left out. */
+  readonly ignoredPatterns?: PatternSet;
   /** Which calibration samples are used. */
   readonly sampling: Sampling;
   /** CrossLayerEqualization, where it is asked for. */
   readonly layerEqualization?: { readonly ignored: IgnoredScope };
   /** ActivationChannelAlignment, where it is asked for; its samples are its own. */
   readonly channelAlignment?: { readonly ignored: IgnoredScope; readonly sampling: Sampling };
+  /** AdaptiveRounding, where it is asked for; it shares the quantization's samples. */
+  readonly adaptiveRounding?: AdaptiveRoundingSettings;
   /** FastBiasCorrection, where it is asked for; it shares the quantization's samples. */
   readonly biasCorrection?: BiasCorrectionSettings;
 }
@@ -56,23 +62,26 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       weights: tensorOverrides(params?.weights),
       activations: tensorOverrides(params?.activations),
       ...(global === undefined ? {} : { rangeEstimator: global }),
+      ...(compression.model_type === "transformer" ? { symmetricProducts: true } : {}),
     },
     ignored: ignoredScope(
       params?.ignored,
       compression.model_type === "transformer" ? TRANSFORMER_FLOAT_TYPES : [],
     ),
+    ...(params?.ignored_patterns === undefined ? {} : { ignoredPatterns: params.ignored_patterns }),
     sampling: samplingOf(params),
     ...companions(compression.algorithms),
   };
 }
 
+type Companion = "layerEqualization" | "channelAlignment" | "adaptiveRounding" | "biasCorrection";
+
 /** What is done beside quantizing; DefaultQuantization holds it (reference section 1.1). */
-function companions(
-  algorithms: readonly AlgorithmConfiguration[],
-): Pick<QuantizationSettings, "layerEqualization" | "channelAlignment" | "biasCorrection"> {
+function companions(algorithms: readonly AlgorithmConfiguration[]): Pick<QuantizationSettings, Companion> {
   const equalization = named(algorithms, "CrossLayerEqualization")?.params;
   const whole = named(algorithms, "DefaultQuantization")?.params;
   const alignment = named(algorithms, "ActivationChannelAlignment")?.params ?? whole;
+  const rounding = named(algorithms, "AdaptiveRounding")?.params;
   const correction = named(algorithms, "FastBiasCorrection")?.params ?? whole;
   return {
     ...(equalization === undefined
@@ -81,6 +90,14 @@ function companions(
     ...(alignment === undefined
       ? {}
       : { channelAlignment: { ignored: ignoredScope(alignment.ignored), sampling: samplingOf(alignment) } }),
+    ...(rounding === undefined
+      ? {}
+      : {
+          adaptiveRounding: {
+            largestBits: rounding.largest_bits,
+            ignored: ignoredScope(rounding.ignored),
+          },
+        }),
     ...(correction === undefined
       ? {}
       : {
@@ -158,12 +175,16 @@ function estimatorOverrides(
 
 type Side = NonNullable<RangeEstimatorConfiguration["min"] | RangeEstimatorConfiguration["max"]>;
 
-function side({ type, aggregator, outlier_prob }: Side): NonNullable<EstimatorOverrides["max"]> {
+function side({
+  type,
+  aggregator,
+  outlier_prob,
+  clipping_value,
+}: Side): NonNullable<EstimatorOverrides["max"]> {
   return {
     ...(type === undefined ? {} : { type }),
-    ...(aggregator === undefined || aggregator === "batch_mean" || aggregator === "power_of_2"
-      ? {}
-      : { aggregator }),
+    ...(aggregator === undefined ? {} : { aggregator }),
     ...(outlier_prob === undefined ? {} : { outlierProb: outlier_prob }),
+    ...(clipping_value === undefined ? {} : { clippingValue: clipping_value }),
   };
 }

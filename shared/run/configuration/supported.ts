@@ -23,6 +23,7 @@ const SUPPORTED = {
       "TunableQuantization",
       "CrossLayerEqualization",
       "ActivationChannelAlignment",
+      "AdaptiveRounding",
       "FastBiasCorrection",
     ],
     quantize: [
@@ -31,16 +32,15 @@ const SUPPORTED = {
       "DefaultQuantization",
       "CrossLayerEqualization",
       "ActivationChannelAlignment",
+      "AdaptiveRounding",
       "FastBiasCorrection",
     ],
   },
   targetDevices: ["ANY", "CPU"],
   presets: ["performance", "mixed"],
-  scopes: ["layer", "mode", "granularity", "range_estimator"],
+  scopes: ["bits", "layer", "mode", "granularity", "range_estimator"],
   estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
   estimatorTypes: ["min", "max", "abs_max", "quantile", "abs_quantile"],
-  aggregators: ["mean", "min", "max", "median", "mean_no_outliers", "median_no_outliers", "hl_estimator"],
-  bits: [8],
   saturationFixes: ["no"],
 } as const satisfies Record<string, readonly Value[] | Record<string, readonly Value[]>>;
 
@@ -125,6 +125,7 @@ function requireAlgorithm(
       return;
     case "CrossLayerEqualization":
     case "ActivationChannelAlignment":
+    case "AdaptiveRounding":
     case "FastBiasCorrection":
     case "BiasCorrection":
     case "WeightBiasCorrection":
@@ -157,14 +158,12 @@ function requireQuantization(path: string, params: Params<"MinMaxQuantization">)
 }
 
 function requirePinned(path: string, pinned: PinnedQuantization | undefined): void {
-  requireOneOf(`${path}.bits`, pinned?.bits, SUPPORTED.bits);
   requireEstimator(`${path}.range_estimator`, pinned?.range_estimator);
 }
 
 function requireEstimator(path: string, estimator: RangeEstimatorConfiguration | undefined): void {
   for (const side of ["min", "max"] as const) {
     requireOneOf(`${path}.${side}.type`, estimator?.[side]?.type, SUPPORTED.estimatorTypes);
-    requireOneOf(`${path}.${side}.aggregator`, estimator?.[side]?.aggregator, SUPPORTED.aggregators);
   }
 }
 

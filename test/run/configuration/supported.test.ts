@@ -86,7 +86,7 @@ const REFUSED: readonly [title: string, command: Command, at: string, value: unk
     "tune",
     PARAMS,
     { tuning_scope: [] },
-    `${PARAMS}.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list "layer", "mode", "granularity" or "range_estimator".`,
+    `${PARAMS}.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list "bits", "layer", "mode", "granularity" or "range_estimator".`,
   ],
 ];
 
