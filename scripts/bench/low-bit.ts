@@ -85,6 +85,7 @@ function withCompanions(
       stat_subset_size: 100,
       weights: { bits, mode: "symmetric", granularity: "perchannel" },
       activations: { bits: 8 },
+      range_estimator: { preset: "default" },
     },
   } as const;
   const { compression = {} } = configuration;

@@ -1,9 +1,13 @@
 import { ModelError } from "../errors.js";
+import type { Histogram } from "../statistics/histogram.js";
 import type { StatisticsTable } from "../statistics/table.js";
 import { type Affine, unsignedAffine } from "./affine.js";
 import type { ActivationQuantizer } from "./groups.js";
+import { leastErrorRange } from "./least-error-range.js";
 import type { TensorPlan } from "./plan.js";
+import { quantizationError } from "./quantization-error.js";
 import { activationRange, asymmetricRange, type Range, unifiedRange } from "./range.js";
+import { type ErrorType, isErrorType, leastError, type SideEstimator } from "./range-estimator.js";
 
 /**
  * The scale and zero point that all tensors of a quantizer share: each source's range by the plan's estimator, clipped
@@ -19,19 +23,59 @@ export function activationAffine(
   return unsignedAffine(unifiedRange(ranges, plan.bits), plan.bits);
 }
 
-function sourceRange(
+function sourceRange(tensor: string, plan: TensorPlan, statistics: StatisticsTable): Range {
+  const { mode, bits, estimator } = plan;
+  const seen = {
+    low: estimateEnd(tensor, "min", estimator.min!, plan, statistics),
+    high: estimateEnd(tensor, "max", estimator.max, plan, statistics),
+  };
+  if (!Number.isFinite(seen.low) || !Number.isFinite(seen.high)) {
+    throw new ModelError(
+      `Calibration saw ${Number.isFinite(seen.low) ? seen.high : seen.low} in tensor "${tensor}", which no scale can hold; put the ops that read it into \`ignored\`.`,
+    );
+  }
+  const error = leastError(estimator);
+  const { low, high } = error === undefined ? seen : leastErrorEnds(tensor, error, seen, plan, statistics);
+  return activationRange(mode, low, high, bits);
+}
+
+/** An end by its own statistic; one that the error decides is as far out as anything was seen. */
+function estimateEnd(
   tensor: string,
+  side: "min" | "max",
+  { type, ...estimator }: SideEstimator,
+  { mode }: TensorPlan,
+  statistics: StatisticsTable,
+): number {
+  if (!isErrorType(type)) return statistics.estimate(tensor, side, { ...estimator, type });
+  const furthest = side === "max" && mode === "symmetric" ? "abs_max" : side;
+  return statistics.estimate(tensor, side, { type: furthest, aggregator: side });
+}
+
+/** Trials ask for the same ranges again. */
+const known = new WeakMap<Histogram, Map<string, Range>>();
+
+function leastErrorEnds(
+  tensor: string,
+  type: ErrorType,
+  seen: Range,
   { mode, bits, estimator }: TensorPlan,
   statistics: StatisticsTable,
 ): Range {
-  const min = statistics.estimate(tensor, "min", estimator.min!);
-  const max = statistics.estimate(tensor, "max", estimator.max);
-  if (!Number.isFinite(min) || !Number.isFinite(max)) {
-    throw new ModelError(
-      `Calibration saw ${Number.isFinite(min) ? max : min} in tensor "${tensor}", which no scale can hold; put the ops that read it into \`ignored\`.`,
+  const histogram = statistics.histogram(tensor, type === "output_mse" ? "output_histogram" : "histogram");
+  const ranges = known.get(histogram) ?? new Map<string, Range>();
+  known.set(histogram, ranges);
+  const free = { low: isErrorType(estimator.min!.type), high: isErrorType(estimator.max.type) };
+  const key = JSON.stringify([type, seen, free, mode, bits]);
+  let range = ranges.get(key);
+  if (range === undefined) {
+    const bins = histogram.occupied();
+    range = leastErrorRange(seen, free, ({ low, high }) =>
+      quantizationError(type, bins, { ...activationRange(mode, low, high, bits), top: 2 ** bits - 1 }),
     );
+    ranges.set(key, range);
   }
-  return activationRange(mode, min, max, bits);
+  return range;
 }
 
 /** Clipping comes after the range is made; zero is moved onto a code again. */

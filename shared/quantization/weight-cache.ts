@@ -33,7 +33,8 @@ export class WeightCache {
     const tensor = this.index.initializers.get(id)!;
     const axis = plan.granularity === "perchannel" ? channelAxis : undefined;
     const view = channelView(floatValues(tensor), dimensions(tensor), axis);
-    const nearest = quantizeWeights(view, plan, unifiedZeroPoint, smallestScales);
+    const unified = unifiedZeroPoint || plan.unifiedZeroPoint === true;
+    const nearest = quantizeWeights(view, plan, unified, smallestScales);
     return this.refinements.reduce((codes, refine) => refine(quantizer, plan, codes), nearest);
   }
 }

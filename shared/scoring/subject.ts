@@ -57,7 +57,7 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
     layout,
     space: deriveSpace(layout, hardware, settings.options),
     statistics: mergeRequirements(
-      requiredStatistics(layout, settings.options),
+      requiredStatistics(layout, view, settings.options),
       settings.biasCorrection === undefined
         ? new Map()
         : biasStatistics(layout, view, settings.biasCorrection),
