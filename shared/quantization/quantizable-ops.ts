@@ -31,6 +31,8 @@ export interface QuantizableOp {
   readonly key: string;
   readonly name: string;
   readonly node: NodeProto;
+  /** The type whose schemes the target device has for it: the node's own, or DepthwiseConv. */
+  readonly deviceType: string;
   readonly role: "weighted" | "follower";
   readonly kernel: Kernel;
   /** The inputs that carry activations. */
@@ -60,6 +62,9 @@ export interface OperandView {
 }
 
 export { WEIGHTED_TYPES };
+
+/** In hardware files; reference section 3.2. */
+const DEPTHWISE_TYPE = "DepthwiseConv";
 
 /** The graph's weighted ops that can be quantized, the followers that may be, and why the others cannot. */
 export function findQuantizableOps(view: OperandView): {
@@ -97,17 +102,27 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
     key: output,
     name: nodeName(node),
     node,
+    deviceType: deviceType(node, view),
     kernel: operation.kernel ?? "none",
     ...saturation(output, view.index),
   };
   if (operation.role === "follower") {
-    const activations = node.input.map((_, i) => i);
+    const activations = operation.inputs === "first" ? [0] : node.input.map((_, i) => i);
     return activations.every((i) => isActivation(node.input[i]!, view))
       ? { ...common, role: "follower", activations }
       : "one of its inputs is constant or not float32";
   }
   const operands = weightedOperands(node, view);
   return typeof operands === "string" ? operands : { ...common, role: "weighted", ...operands };
+}
+
+/** Devices may treat a Conv that gives every channel a filter of its own as a type of its own. */
+function deviceType(node: NodeProto, { index, hardware }: OperandView): string {
+  if (node.opType !== "Conv" || hardware.operation(DEPTHWISE_TYPE) === undefined) return node.opType;
+  const weight = index.initializers.get(node.input[1] ?? "");
+  const [filters, channels] = weight === undefined ? [] : dimensions(weight);
+  const isDepthwise = channels === 1 && filters === intAttribute(node, "group", 1) && filters > 1;
+  return isDepthwise ? DEPTHWISE_TYPE : node.opType;
 }
 
 function isActivation(tensor: string, { index, tensors }: OperandView): boolean {

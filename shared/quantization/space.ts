@@ -18,6 +18,7 @@ import {
   baseScheme,
   deriveActivationSchemes,
   deriveWeightSchemes,
+  distinct,
   type SchemeDerivation,
 } from "./schemes.js";
 import {
@@ -220,7 +221,7 @@ export function withinScope(
   }));
   const kept = compared.flatMap(({ scheme, outOfScope }) => (outOfScope.length === 0 ? [scheme] : []));
   return {
-    kept: [base, ...kept.filter((scheme) => scheme !== base)],
+    kept: distinct([base, ...kept]),
     dropped: compared.filter(({ outOfScope }) => outOfScope.length > 0),
   };
 }

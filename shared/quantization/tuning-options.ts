@@ -1,7 +1,6 @@
-import type { Granularity, Mode, Scheme } from "./hardware.js";
+import type { Granularity, Mode, PresetName, Scheme } from "./hardware.js";
 import type { EstimatorPreset, RangeEstimator, SideEstimator } from "./range-estimator.js";
 
-export type Preset = "performance" | "mixed";
 export type TuningScope = "bits" | "mode" | "granularity" | "layer" | "range_estimator";
 export type EstimatorScope = "preset" | "aggregator" | "type" | "outlier_prob";
 
@@ -22,7 +21,7 @@ export interface TensorOverrides {
 
 /** The parameters of TunableQuantization (reference section 3.1); empty scopes leave the preset alone. */
 export interface TuningOptions {
-  readonly preset: Preset;
+  readonly preset: PresetName;
   readonly tuningScope: ReadonlySet<TuningScope>;
   readonly estimatorScope: ReadonlySet<EstimatorScope>;
   readonly outlierProbChoices: readonly number[];

@@ -1,13 +1,19 @@
+import type { QuantizerLayout } from "../quantization/groups.js";
+import type { QuantizationPlan } from "../quantization/plan.js";
 import type { FinishSummary } from "../scoring/finish.js";
 import type { Metric } from "../scoring/metrics/metric.js";
 import { paretoFront } from "../search/pareto.js";
+import type { Configuration } from "../search/space.js";
 import type { ObjectStore } from "../storage/object-store.js";
+import { explainFloatOps } from "./float-ops.js";
 import { rowsKey } from "./record-keys.js";
 import { countDuplicates } from "./records.js";
-import type { IntegerKernelCount, MetricResult, ModelResult, RunResult } from "./result.js";
+import type { Explanation, IntegerKernelCount, MetricResult, ModelResult, RunResult } from "./result.js";
 import { concatenateRows, packedRowsSchema, unpackRows } from "./rows.js";
+import { describeSelection } from "./selection.js";
 import type { MeasuredTrial, RunState } from "./state.js";
-import { BASE_TRIAL, FLOAT_TRIAL, findReferences, type References, type Study } from "./study.js";
+import { BASE_TRIAL, FLOAT_TRIAL, findReferences, judgeTrial, type References, type Study } from "./study.js";
+import { describeTried, rankParameters } from "./tried-choices.js";
 
 export interface ResultSources {
   readonly state: RunState;
@@ -15,6 +21,9 @@ export interface ResultSources {
   readonly metric: Metric;
   readonly store: ObjectStore;
   readonly summary: FinishSummary;
+  readonly layout: QuantizerLayout;
+  /** How a configuration quantizes the model. */
+  readonly plan: (configuration: Configuration) => QuantizationPlan;
   readonly model: RunResult["model"];
   readonly session: RunResult["session"];
   readonly onnxruntime: string;
@@ -66,6 +75,13 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       })),
     ),
     trials: counts(state, measured),
+    selection: describeSelection(
+      sources.metric,
+      float.measurement,
+      summary,
+      (number) => trial(number)?.measurement,
+    ),
+    explanation: explain(sources, references, first?.trial),
     stop: state.stop ?? null,
     timing: {
       wallSeconds: (state.lastAt - state.startedAt - state.pausedMilliseconds) / 1000,
@@ -79,6 +95,21 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
     ...(request.cost === undefined
       ? {}
       : { cost: { usd: state.spend.usd, estimatedBeforehand: request.cost.estimatedUsd ?? null } }),
+  };
+}
+
+function explain(sources: ResultSources, references: References, bestTrial: number | undefined): Explanation {
+  const { state, study, layout, plan } = sources;
+  const { request } = state;
+  const trials = state.finished.flatMap((record) =>
+    record.configuration === null ? [] : (judgeTrial(study, request, references, record) ?? []),
+  );
+  const importance = rankParameters(request.space, trials);
+  const best = trials.find(({ number }) => number === bestTrial)?.configuration;
+  return {
+    importance,
+    groups: describeTried(request.space, trials),
+    float: best === undefined ? [] : explainFloatOps({ layout, plan: plan(best), best, trials, importance }),
   };
 }
 

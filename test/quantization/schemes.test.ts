@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { GraphIndex } from "../../shared/onnx/graph-index.js";
 import { layOutQuantizers } from "../../shared/quantization/groups.js";
 import { Hardware } from "../../shared/quantization/hardware.js";
+import type { HardwareDocument } from "../../shared/quantization/hardware-schema.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import {
   activationSchemes,
@@ -32,9 +33,10 @@ const attention = await readyFixture({
 });
 
 /** A device whose dense layers take their input a channel, or not at all alike, and its convolutions a tensor. */
-function deviceWith(dense: { mode: string[]; granularity: string[] }): Hardware {
+function deviceWith(dense: Pick<HardwareDocument["schemes"][string], "mode" | "granularity">): Hardware {
   return new Hardware({
     device: "TEST",
+    primary_bitwidth: 8,
     schemes: {
       conv: { bits: [8], mode: ["symmetric", "asymmetric"], granularity: ["pertensor"] },
       dense: { bits: [8], ...dense },
@@ -112,7 +114,7 @@ describe("Pinned schemes", () => {
     assert.throws(() => activationSchemes(activation, layout, hardware, options), {
       code: "MODEL",
       message:
-        'The target device cannot quantize activation "stem_relu" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
+        'The target device CPU cannot quantize activation "stem_relu" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
     });
   });
 });

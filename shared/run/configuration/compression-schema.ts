@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { DEVICE_NAMES } from "../../quantization/hardware.js";
+import { hardwareSchema } from "../../quantization/hardware-schema.js";
 import { ERROR_TYPES, ESTIMATOR_PRESETS } from "../../quantization/range-estimator.js";
 import {
   distinct,
@@ -9,6 +11,7 @@ import {
   numberBetween,
   numberFrom,
   oneOf,
+  oneOfMessage,
   section,
   text,
   wholeNumber,
@@ -20,6 +23,7 @@ const LARGEST_SEED = 2 ** 32 - 1;
 const MOST_IGNORED = 100_000;
 const LARGEST_THRESHOLD = 1e12;
 const HALF = 0.5;
+const LONGEST_PATH = 4096;
 
 const sampling = {
   stat_subset_size: wholeNumber(1, MOST_SAMPLES)
@@ -282,10 +286,28 @@ const algorithms = z
 /** One element of `compression.algorithms`, told apart by `name`. */
 export type AlgorithmConfiguration = z.output<typeof algorithms>[number];
 
+/** How a hardware file is told from the name of a device. */
+export const HARDWARE_FILE = /\.jsonc?$/;
+
+export function notADevice(given: unknown): string {
+  return oneOfMessage(given, DEVICE_NAMES, ", or the path of a hardware file (.json)");
+}
+
+const error = (issue: { readonly input?: unknown }): string => notADevice(issue.input);
+
+/** The hardware description stands first, so that what is wrong in an object is told, and not that it is no name. */
+const targetDevice = z.union([
+  hardwareSchema,
+  z.enum(DEVICE_NAMES, { error }),
+  z.string({ error }).max(LONGEST_PATH, { error }).regex(HARDWARE_FILE, { error }),
+]);
+
 export const compression = section({
-  target_device: oneOf(["ANY", "CPU", "GPU", "VPU", "NPU", "GNA", "GNA3"])
+  target_device: targetDevice
     .default("ANY")
-    .describe("The hardware configuration whose options are used; ANY is CPU."),
+    .describe(
+      "The device whose options are used: one of those that come along (ANY is CPU), the path of a hardware file relative to this one, or what would stand in it.",
+    ),
   model_type: z
     .literal([null, "None", "transformer"], {
       error: (issue) => mustBe(issue.input, `null or "transformer"`),

@@ -1,3 +1,4 @@
+import { isDeviceName, targetHardware } from "../../quantization/hardware.js";
 import { ERROR_TYPES } from "../../quantization/range-estimator.js";
 import type {
   AlgorithmConfiguration,
@@ -6,6 +7,7 @@ import type {
 } from "./compression-schema.js";
 import type { DataSection, MetricConfiguration } from "./engine-schema.js";
 import { jsonPath, type Problem } from "./problem.js";
+import { listed } from "./requirement.js";
 import type { RunConfiguration } from "./schema.js";
 
 /** What no single value shows: the first place where two parts of the configuration do not go together. */
@@ -32,6 +34,22 @@ function* contradictions(configuration: RunConfiguration): Generator<Problem> {
     };
   }
   yield* inAlgorithms(compression.algorithms);
+  yield* impossiblePreset(compression);
+}
+
+function* impossiblePreset({
+  target_device,
+  algorithms,
+}: RunConfiguration["compression"]): Generator<Problem> {
+  if (typeof target_device === "string" && !isDeviceName(target_device)) return;
+  const { device, presets } = targetHardware(target_device);
+  for (const [index, algorithm] of algorithms.entries()) {
+    if (!isQuantizer(algorithm) || presets.includes(algorithm.params.preset)) continue;
+    yield {
+      path: `compression.algorithms[${index}].params.preset`,
+      message: `is "${algorithm.params.preset}", which the target device ${device} cannot do; use ${listed(presets)}`,
+    };
+  }
 }
 
 function* inData(path: string, section: DataSection | undefined): Generator<Problem> {

@@ -1,4 +1,6 @@
+import { ConfigurationError } from "../../errors.js";
 import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
+import { isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
 import type { IgnoredScope } from "../../quantization/ignored/ignored-scope.js";
 import type { PatternSet } from "../../quantization/ignored/nodes-in-float.js";
 import type {
@@ -16,7 +18,7 @@ import type { RunConfiguration } from "./schema.js";
 
 /** What the configuration asks of quantization, in the core's terms. */
 export interface QuantizationSettings {
-  readonly targetDevice: "ANY" | "CPU";
+  readonly targetDevice: TargetDevice;
   readonly options: TuningOptions;
   readonly ignored: IgnoredScope;
   /** The target device's own set when left out. */
@@ -50,9 +52,9 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
   const tunable = algorithm?.name === "TunableQuantization" ? algorithm.params : undefined;
   const global = estimatorOverrides(params?.range_estimator);
   return {
-    targetDevice: compression.target_device === "CPU" ? "CPU" : "ANY",
+    targetDevice: targetDevice(compression.target_device),
     options: {
-      preset: params?.preset === "mixed" ? "mixed" : "performance",
+      preset: params?.preset ?? "performance",
       tuningScope: new Set(tunable?.tuning_scope),
       estimatorScope: new Set(tunable?.estimator_tuning_scope),
       outlierProbChoices: tunable?.outlier_prob_choices ?? [],
@@ -72,6 +74,15 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
     sampling: samplingOf(params),
     ...companions(compression.algorithms),
   };
+}
+
+/** @throws {ConfigurationError} when it is still a path: whoever reads configurations puts the file in its place */
+function targetDevice(device: RunConfiguration["compression"]["target_device"]): TargetDevice {
+  if (typeof device !== "string" || isDeviceName(device)) return device;
+  throw new ConfigurationError(
+    `compression.target_device is the path ${device}, which has not been read; load the configuration by readConfiguration.`,
+    "compression.target_device",
+  );
 }
 
 /** What is done beside quantizing; DefaultQuantization holds it (reference section 1.1). */

@@ -5,7 +5,7 @@ import { listed } from "./requirement.js";
 import type { RunConfiguration } from "./schema.js";
 
 /** The commands that do what a configuration asks for. */
-export type Command = "tune" | "quantize" | "evaluate";
+export type Command = "tune" | "quantize" | "evaluate" | "inspect";
 
 type Value = string | number | boolean;
 
@@ -30,8 +30,6 @@ const SUPPORTED = {
       "FastBiasCorrection",
     ],
   },
-  targetDevices: ["ANY", "CPU"],
-  presets: ["performance", "mixed"],
   scopes: ["bits", "layer", "mode", "granularity", "range_estimator"],
   estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
   saturationFixes: ["no"],
@@ -50,6 +48,7 @@ interface SectionsOf {
   readonly tune: Measured & Calibrated;
   readonly quantize: Calibrated;
   readonly evaluate: Measured;
+  readonly inspect: unknown;
 }
 
 /** A configuration with the sections that the command reads. */
@@ -66,8 +65,7 @@ export function requireSupported<C extends Command>(
 ): asserts configuration is ConfigurationFor<C> {
   requireSections(configuration, command);
   if (command === "evaluate") return;
-  const { target_device, algorithms } = configuration.compression;
-  requireOneOf("compression.target_device", target_device, SUPPORTED.targetDevices);
+  const { algorithms } = configuration.compression;
   for (const [index, algorithm] of algorithms.entries()) {
     requireAlgorithm(`compression.algorithms[${index}]`, algorithm, command === "tune" ? "tune" : "quantize");
   }
@@ -78,6 +76,7 @@ function requireSections({ engine }: RunConfiguration, command: Command): void {
     tune: ["calibration", "evaluation", "metric"],
     quantize: ["calibration"],
     evaluate: ["evaluation", "metric"],
+    inspect: [],
   } as const;
   for (const section of reads[command]) {
     if (engine[section] === undefined) {
@@ -142,7 +141,6 @@ function requireTuning(path: string, params: Params<"TunableQuantization">): voi
 }
 
 function requireQuantization(path: string, params: Params<"MinMaxQuantization">): void {
-  requireOneOf(`${path}.preset`, params.preset, SUPPORTED.presets);
   requireOneOf(`${path}.saturation_fix`, params.saturation_fix, SUPPORTED.saturationFixes);
 }
 
