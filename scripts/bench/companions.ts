@@ -91,7 +91,9 @@ function withCompanions(
   const { compression = {} } = configuration;
   const algorithms = (compression.algorithms ?? []).flatMap((algorithm) => {
     if (algorithm.name !== "TunableQuantization") return [];
-    return [{ ...algorithm, params: { ...algorithm.params, preset } }];
+    // POT's own estimators: what the algorithms beside them gain is not to be had from better ranges alone.
+    const range_estimator = { preset: "default" } as const;
+    return [{ ...algorithm, params: { ...algorithm.params, preset, range_estimator } }];
   });
   const named = companions.map((name) => ({ name }));
   const before = named.filter(({ name }) => name !== "FastBiasCorrection");

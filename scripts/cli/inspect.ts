@@ -1,13 +1,25 @@
 import Table from "cli-table3";
 import { type InspectedTensor, type InspectResult, inspect } from "../api/inspect.js";
+import { describeDerivation, describeSchemes } from "./derivation-text.js";
 import { EXIT } from "./exit-code.js";
+
+interface Options {
+  readonly targetDevice?: string;
+  readonly config?: string;
+  readonly group?: string;
+  readonly json?: boolean;
+}
 
 export async function runInspect(
   model: string,
-  { targetDevice, json }: { readonly targetDevice: string; readonly json?: boolean },
+  { targetDevice, config, group, json }: Options,
 ): Promise<number> {
-  const result = await inspect(model, { targetDevice });
-  process.stdout.write(json === true ? `${JSON.stringify(result, null, 2)}\n` : describe(result));
+  const result = await inspect(model, { targetDevice, configuration: config, group });
+  const describeResult = (): string =>
+    result.derivation === undefined
+      ? describe(result)
+      : describeDerivation(result.groups[0]!, result.derivation);
+  process.stdout.write(json === true ? `${JSON.stringify(result, null, 2)}\n` : describeResult());
   return EXIT.done;
 }
 
@@ -44,10 +56,5 @@ function describe({ quantized, groups, unquantizable, integerKernels, notes }: I
 }
 
 function choices({ choices: schemes }: InspectedTensor): string {
-  return schemes
-    .map(
-      ({ bits, mode, granularity }) =>
-        `${bits} ${mode === "symmetric" ? "sym" : "asym"}/${granularity === "perchannel" ? "channel" : "tensor"}`,
-    )
-    .join(", ");
+  return describeSchemes(schemes);
 }

@@ -78,9 +78,14 @@ export function createProgram(exit: (code: number) => void): Command {
     .command("inspect")
     .description("list a model's quantizer groups, their ops and their choices")
     .argument("<model>", "ONNX model, float or quantized by quantfleet")
-    .option("--target-device <device>", `${DEVICE_NAMES.join(", ")} or the path of a hardware file`, "CPU")
+    .option(
+      "--target-device <device>",
+      `${DEVICE_NAMES.join(", ")} or the path of a hardware file (default: the configuration's, or CPU)`,
+    )
+    .option("--config <file>", "configuration whose compression section counts")
+    .option("--group <name>", "how the choices of one group came about: its name, or an op or tensor of it")
     .option("--json", "print the result as one JSON document")
-    .addHelpText("after", "\nExample:\n  quantfleet inspect model.onnx --target-device CPU")
+    .addHelpText("after", "\nExample:\n  quantfleet inspect model.onnx --config config.json --group conv1")
     .action(async (model, options) => exit(await runInspect(model, options)));
 
   program

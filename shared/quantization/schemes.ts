@@ -8,7 +8,11 @@ import type { TensorOverrides, TuningOptions } from "./tuning-options.js";
 /** How the schemes of one tensor came about (reference section 3.2), for whoever asks why there are no others. */
 export interface SchemeDerivation {
   /** What the target device offers each op that reads or makes the tensor. */
-  readonly candidates: readonly { readonly op: string; readonly schemes: readonly Scheme[] }[];
+  readonly candidates: readonly {
+    readonly op: string;
+    readonly type: string;
+    readonly schemes: readonly Scheme[];
+  }[];
   /** What the ops have in common, in the order of the first. */
   readonly common: readonly Scheme[];
   /** Whether they had nothing in common until weaker variants were taken in (reference section 4.8). */
@@ -38,10 +42,7 @@ export function deriveActivationSchemes(
   const reads = (op: QuantizableOp): boolean =>
     op.activations.some((input) => members.has(op.node.input[input]!));
   const ops = [...layout.ops.values()].filter((op) => members.has(op.output) || reads(op));
-  const candidates = ops.map(({ key, deviceType }) => ({
-    op: key,
-    schemes: hardware.schemes(deviceType, "activations"),
-  }));
+  const candidates = ops.map((op) => candidate(op, hardware, "activations"));
   const isSymmetric =
     options.symmetricProducts === true &&
     ops.some((op) => isFreeProduct(op) && reads(op)) &&
@@ -62,6 +63,14 @@ export function deriveActivationSchemes(
   );
 }
 
+function candidate(
+  { name, deviceType, node }: QuantizableOp,
+  hardware: Hardware,
+  tensor: "activations" | "weights",
+): SchemeDerivation["candidates"][number] {
+  return { op: name, type: node.opType, schemes: hardware.schemes(deviceType, tensor) };
+}
+
 /** A product of two activations, such as those of attention. */
 function isFreeProduct({ node, weight }: QuantizableOp): boolean {
   return node.opType === "MatMul" && weight === undefined;
@@ -78,10 +87,7 @@ export function deriveWeightSchemes(
   hardware: Hardware,
   options: TuningOptions,
 ): SchemeDerivation {
-  const candidates = quantizer.ops.map((key) => ({
-    op: key,
-    schemes: hardware.schemes(layout.ops.get(key)!.deviceType, "weights"),
-  }));
+  const candidates = quantizer.ops.map((key) => candidate(layout.ops.get(key)!, hardware, "weights"));
   const hasChannels = quantizer.channelAxis !== undefined;
   return derive(
     candidates,

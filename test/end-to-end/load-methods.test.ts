@@ -86,10 +86,10 @@ describe("With nothing to load", () => {
 describe("After a cold start within a strict bound", async () => {
   const out = "strict";
   const cold = await tune(out, { accuracy_loss: 0 });
-  const fine = await tune(out, { accuracy_loss: 5, trials_load_method: "fine_tune" });
+  const fine = await tune(out, { accuracy_loss: 20, trials_load_method: "fine_tune" });
   const fineReplay = await replay(out);
-  const rebuilt = await tune(out, { accuracy_loss: 5, trials_load_method: "eval" });
-  const warm = await tune(out, { accuracy_loss: 5, trials_load_method: "warm_start", max_trials: 20 });
+  const rebuilt = await tune(out, { accuracy_loss: 20, trials_load_method: "eval" });
+  const warm = await tune(out, { accuracy_loss: 20, trials_load_method: "warm_start", max_trials: 20 });
 
   test("fine_tune starts from the best configuration", () => {
     assert.match(fine.stderr, new RegExp(`Begins around trial \\d+ of run ${cold.result.runId}\\.`));
@@ -97,7 +97,7 @@ describe("After a cold start within a strict bound", async () => {
     assert.ok(fine.trials.some(({ number, origin }) => number === 1 && origin === undefined));
     // The bound that it is chosen by is the new one.
     const within = cold.trials.filter(
-      ({ number, metric }) => number > 0 && metric >= 0.95 * cold.result.float.metric.value,
+      ({ number, metric }) => number > 0 && metric >= 0.8 * cold.result.float.metric.value,
     );
     assert.equal(fine.result.base!.bytes, Math.min(...within.map(({ bytes }) => bytes)));
   });

@@ -5,7 +5,7 @@ import { listed } from "./requirement.js";
 import type { RunConfiguration } from "./schema.js";
 
 /** The commands that do what a configuration asks for. */
-export type Command = "tune" | "quantize" | "evaluate";
+export type Command = "tune" | "quantize" | "evaluate" | "inspect";
 
 type Value = string | number | boolean;
 
@@ -48,6 +48,7 @@ interface SectionsOf {
   readonly tune: Measured & Calibrated;
   readonly quantize: Calibrated;
   readonly evaluate: Measured;
+  readonly inspect: unknown;
 }
 
 /** A configuration with the sections that the command reads. */
@@ -75,6 +76,7 @@ function requireSections({ engine }: RunConfiguration, command: Command): void {
     tune: ["calibration", "evaluation", "metric"],
     quantize: ["calibration"],
     evaluate: ["evaluation", "metric"],
+    inspect: [],
   } as const;
   for (const section of reads[command]) {
     if (engine[section] === undefined) {
