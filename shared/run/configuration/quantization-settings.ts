@@ -160,6 +160,9 @@ function tensorOverrides(pinned: PinnedQuantization | undefined): TensorOverride
     ...(pinned?.bits === undefined ? {} : { bits: pinned.bits }),
     ...(pinned?.mode === undefined ? {} : { mode: pinned.mode }),
     ...(pinned?.granularity === undefined ? {} : { granularity: pinned.granularity }),
+    ...(pinned?.level_low === undefined || pinned.level_high === undefined
+      ? {}
+      : { levels: { low: pinned.level_low, high: pinned.level_high } }),
     ...(rangeEstimator === undefined ? {} : { rangeEstimator }),
   };
 }
