@@ -71,8 +71,8 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
  */
 export function requireKnownScope({ prepared, settings }: Subject, path: string): void {
   const known = [...prepared.nodeNames];
-  const { layerEqualization, channelAlignment, adaptiveRounding, biasCorrection } = settings;
-  const missing = [settings, layerEqualization, channelAlignment, adaptiveRounding, biasCorrection]
+  const { layerEqualization, smoothing, channelAlignment, adaptiveRounding, biasCorrection } = settings;
+  const missing = [settings, layerEqualization, smoothing, channelAlignment, adaptiveRounding, biasCorrection]
     .flatMap((algorithm) => algorithm?.ignored.scope ?? [])
     .find((name) => !prepared.nodeNames.has(name));
   if (missing === undefined) return;
