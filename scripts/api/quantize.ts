@@ -10,7 +10,8 @@ import { calibrationBatches, calibrationSamples } from "../../shared/scoring/cal
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
-import { type QuantizedShare, Quantizer } from "../../shared/scoring/quantizer.js";
+import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
+import type { QuantizedShare } from "../../shared/scoring/quantizer.js";
 import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import { openSubject, requireKnownScope, requireQuantizable } from "../../shared/scoring/subject.js";
@@ -102,7 +103,8 @@ export async function quantize(
   }
   const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
   const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
-  const quantized = new Quantizer(subject, statistics, sizes).quantize(choices);
+  const calibration = { subject, batches, statisticsKey: key, store: cache };
+  const quantized = (await openQuantizer(calibration, statistics, sizes)).quantize(choices);
   const hash = configurationHash(configuration);
   const files = encodeFiles(
     withProperties(quantized.model, {

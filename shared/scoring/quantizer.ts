@@ -1,13 +1,15 @@
 import type { Model } from "../onnx/codec.js";
 import { dimensions, elementCount } from "../onnx/tensor.js";
 import { activationAffine } from "../quantization/activation-scales.js";
+import { AdaptiveRounding } from "../quantization/algorithms/adaptive-rounding.js";
 import { FastBiasCorrection } from "../quantization/algorithms/fast-bias-correction.js";
 import type { BiasShifts } from "../quantization/bias-addition.js";
+import { isIgnored } from "../quantization/ignored/ignored-scope.js";
 import { simulationReason } from "../quantization/kernel-support.js";
 import { planQuantization, type QuantizationPlan } from "../quantization/plan.js";
 import { type QuantizableOp, WEIGHTED_TYPES } from "../quantization/quantizable-ops.js";
 import { quantizeModel } from "../quantization/quantize-model.js";
-import { WeightCache } from "../quantization/weight-cache.js";
+import { type Refinement, WeightCache } from "../quantization/weight-cache.js";
 import type { Configuration } from "../search/space.js";
 import type { StatisticsTable } from "../statistics/table.js";
 import type { Subject } from "./subject.js";
@@ -30,6 +32,12 @@ export interface QuantizedModel {
   readonly simulatedShare: QuantizedShare;
 }
 
+/** What algorithms follow from beside the statistics. */
+export interface CompanionTables {
+  /** Needed with AdaptiveRounding. */
+  readonly roundingMoments?: StatisticsTable;
+}
+
 /** Makes quantized models of one float model, and keeps what configurations share. */
 export class Quantizer {
   readonly #weights: WeightCache;
@@ -43,9 +51,10 @@ export class Quantizer {
     private readonly subject: Subject,
     private readonly statistics: StatisticsTable,
     private readonly activationSizes: ReadonlyMap<string, number>,
+    tables: CompanionTables = {},
   ) {
     const { layout, view, settings } = subject;
-    this.#weights = new WeightCache(view.index);
+    this.#weights = new WeightCache(view.index, weightRefinements(subject, tables));
     this.#biasCorrection =
       settings.biasCorrection &&
       new FastBiasCorrection(layout, view, settings.biasCorrection, statistics, this.#weights);
@@ -131,4 +140,17 @@ export class Quantizer {
       byParameters: parameters === 0 ? 0 : countedParameters / parameters,
     };
   }
+}
+
+function weightRefinements(
+  { layout, view, settings }: Subject,
+  { roundingMoments }: CompanionTables,
+): Refinement[] {
+  const { adaptiveRounding, biasCorrection } = settings;
+  if (adaptiveRounding === undefined) return [];
+  if (roundingMoments === undefined) throw new Error("AdaptiveRounding needs second moments.");
+  const correctsMean = (key: string): boolean =>
+    biasCorrection !== undefined && !isIgnored(layout.ops.get(key)!.node, biasCorrection.ignored);
+  const rounding = new AdaptiveRounding(layout, view, adaptiveRounding, roundingMoments, correctsMean);
+  return [(quantizer, plan, codes) => rounding.round(quantizer, plan, codes)];
 }

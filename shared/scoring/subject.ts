@@ -71,9 +71,9 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
  */
 export function requireKnownScope({ prepared, settings }: Subject, path: string): void {
   const known = [...prepared.nodeNames];
-  const { ignored, layerEqualization, channelAlignment, biasCorrection } = settings;
-  const missing = [ignored, layerEqualization?.ignored, channelAlignment?.ignored, biasCorrection?.ignored]
-    .flatMap((named) => named?.scope ?? [])
+  const { layerEqualization, channelAlignment, adaptiveRounding, biasCorrection } = settings;
+  const missing = [settings, layerEqualization, channelAlignment, adaptiveRounding, biasCorrection]
+    .flatMap((algorithm) => algorithm?.ignored.scope ?? [])
     .find((name) => !prepared.nodeNames.has(name));
   if (missing === undefined) return;
   const near = nearest(missing, known);

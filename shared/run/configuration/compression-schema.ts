@@ -250,6 +250,14 @@ const defaultQuantization = parameters(
   { use_layerwise_tuning: "needs PyTorch and is not offered here; remove it" },
 );
 
+const rounding = {
+  largest_bits: z
+    .literal([2, 4, 8], { error: (issue) => mustBe(issue.input, listed([2, 4, 8])) })
+    .default(4)
+    .describe("Weights of more bits are rounded to the nearest code."),
+  ignored: ignored.optional(),
+};
+
 const algorithms = z
   .array(
     z.discriminatedUnion(
@@ -263,6 +271,7 @@ const algorithms = z
         algorithm("TunableQuantization", tunableQuantization.prefault({})),
         algorithm("MinMaxQuantization", parameters(quantization).prefault({})),
         algorithm("DefaultQuantization", defaultQuantization.prefault({})),
+        algorithm("AdaptiveRounding", parameters(rounding).prefault({})),
         algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
         algorithm("BiasCorrection", parameters(correction(1000)).prefault({})),
         algorithm("WeightBiasCorrection", parameters({ ignored: ignored.optional() }).prefault({})),

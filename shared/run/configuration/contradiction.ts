@@ -160,8 +160,7 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
     if (
       !isQuantizer(algorithm) &&
       quantizers[0]?.name === "DefaultQuantization" &&
-      algorithm.name !== "WeightBiasCorrection" &&
-      algorithm.name !== "CrossLayerEqualization"
+      DEFAULT_QUANTIZATION_HOLDS.has(algorithm.name)
     ) {
       yield {
         path: place,
@@ -183,12 +182,26 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
         message: `is ${algorithm.name} before the quantization, but it corrects what quantizing did; move it to the end`,
       };
     }
+    if (algorithm.name === "AdaptiveRounding" && index < at) {
+      yield {
+        path: place,
+        message:
+          "is AdaptiveRounding before the quantization, but it rounds what that scales; move it behind it",
+      };
+    }
     if (algorithm.name === "FastBiasCorrection" && at >= 0) {
       yield* otherSamples(`${place}.params`, algorithm.params, algorithms[at]!);
     }
     yield* inAlgorithm(`${place}.params`, algorithm);
   }
 }
+
+/** Reference section 1.1. */
+const DEFAULT_QUANTIZATION_HOLDS: ReadonlySet<AlgorithmConfiguration["name"]> = new Set([
+  "ActivationChannelAlignment",
+  "FastBiasCorrection",
+  "BiasCorrection",
+]);
 
 function rewritesFloatModel({ name }: AlgorithmConfiguration): boolean {
   return name === "ActivationChannelAlignment" || name === "CrossLayerEqualization";
@@ -253,6 +266,7 @@ function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generato
       return;
     case "CrossLayerEqualization":
     case "ActivationChannelAlignment":
+    case "AdaptiveRounding":
     case "FastBiasCorrection":
     case "BiasCorrection":
     case "WeightBiasCorrection":

@@ -19,6 +19,7 @@ const SUPPORTED = {
       "TunableQuantization",
       "CrossLayerEqualization",
       "ActivationChannelAlignment",
+      "AdaptiveRounding",
       "FastBiasCorrection",
     ],
     quantize: [
@@ -27,6 +28,7 @@ const SUPPORTED = {
       "DefaultQuantization",
       "CrossLayerEqualization",
       "ActivationChannelAlignment",
+      "AdaptiveRounding",
       "FastBiasCorrection",
     ],
   },
@@ -117,6 +119,7 @@ function requireAlgorithm(
       return;
     case "CrossLayerEqualization":
     case "ActivationChannelAlignment":
+    case "AdaptiveRounding":
     case "FastBiasCorrection":
     case "BiasCorrection":
     case "WeightBiasCorrection":
