@@ -10,11 +10,12 @@ import { calibrationBatches, calibrationSamples } from "../../shared/scoring/cal
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
+import { requireKnownScope } from "../../shared/scoring/known-scope.js";
 import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
 import type { QuantizedShare } from "../../shared/scoring/quantizer.js";
 import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { openSubject, requireKnownScope, requireQuantizable } from "../../shared/scoring/subject.js";
+import { openSubject, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";

@@ -126,7 +126,10 @@ function varied(
       : [],
   );
   return {
-    configuration: { ...configuration, compression: { ...given, ...compression, algorithms } },
+    configuration: {
+      ...configuration,
+      compression: { ...given, model_type: null, ...compression, algorithms },
+    },
     directory,
   };
 }

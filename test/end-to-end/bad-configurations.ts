@@ -80,6 +80,12 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     says: 'ignored.scope names "stemm", which is no node of model.onnx; did you mean "stem"?',
   },
   {
+    title: "an ignored op type that nobody has",
+    at: "compression.algorithms[0].params.ignored",
+    value: { operations: [{ type: "Convolutoin" }] },
+    says: 'ignored.operations names "Convolutoin", which is no op type of ONNX, OpenVINO or the model; did you mean "Convolution"?',
+  },
+  {
     title: "everything ignored",
     at: "compression.algorithms[0].params.ignored",
     value: { skip_model: true },
