@@ -5,17 +5,21 @@ import * as z from "zod";
 import type { Queue } from "../shared/queues/queue.js";
 import { SqsQueue } from "../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../shared/storage/s3-store.js";
+import { BilledTime } from "./billed-time.js";
 import type { Log } from "./log.js";
 
 /** What the stack tells its functions. */
 const environmentSchema = z.object({
   QUANTFLEET_BUCKET: z.string().min(3).max(63),
   QUANTFLEET_JOBS_URL: z.url(),
+  QUANTFLEET_STATISTICS_URL: z.url(),
   QUANTFLEET_EVENTS_URL: z.url(),
   /** Where the function puts messages that it cannot read. */
   QUANTFLEET_DEAD_LETTERS_URL: z.url(),
   /** How long a worker that says nothing is taken for alive. */
   QUANTFLEET_LEASE_SECONDS: z.coerce.number().min(1).max(900).default(60),
+  /** Lambda's own: the function's memory. */
+  AWS_LAMBDA_FUNCTION_MEMORY_SIZE: z.coerce.number().int().min(1).optional(),
 });
 
 /** What a function works with. */
@@ -23,10 +27,13 @@ export interface Surroundings {
   readonly bucket: string;
   readonly store: S3ObjectStore;
   readonly jobs: Queue;
+  readonly statisticsJobs: Queue;
   readonly events: Queue;
   readonly deadLetters: Queue;
   readonly log: Log;
   readonly leaseMilliseconds: number;
+  /** Where the work is billed, which is on Lambda. */
+  readonly billedTime: BilledTime | undefined;
 }
 
 export function openSurroundings(
@@ -41,11 +48,19 @@ export function openSurroundings(
     bucket: parsed.QUANTFLEET_BUCKET,
     store: openStore(parsed.QUANTFLEET_BUCKET),
     jobs: queue(parsed.QUANTFLEET_JOBS_URL),
+    statisticsJobs: queue(parsed.QUANTFLEET_STATISTICS_URL),
     events: queue(parsed.QUANTFLEET_EVENTS_URL),
     deadLetters: queue(parsed.QUANTFLEET_DEAD_LETTERS_URL),
     log: new Logger({ serviceName: service }),
     leaseMilliseconds: parsed.QUANTFLEET_LEASE_SECONDS * 1_000,
+    billedTime: measureBilledTime(parsed.AWS_LAMBDA_FUNCTION_MEMORY_SIZE),
   };
+}
+
+function measureBilledTime(megabytes: number | undefined): BilledTime | undefined {
+  if (megabytes === undefined) return undefined;
+  const architecture = process.arch === "arm64" ? "arm64" : "x86_64";
+  return new BilledTime({ megabytes, architecture, now: Date.now, initMilliseconds: performance.now() });
 }
 
 export function openStore(bucket: string): S3ObjectStore {

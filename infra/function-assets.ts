@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-export type FunctionName = "coordinator" | "evaluator";
+export type FunctionName = "coordinator" | "collector" | "evaluator";
 /** As Node.js and the files of ONNX Runtime call it. */
 export type NodeArchitecture = "arm64" | "x64";
 
@@ -20,13 +20,13 @@ export function bundleFolder(name: FunctionName): string {
 }
 
 /**
- * Puts together in `out` what Lambda is given for a function: its bundle, and for the evaluator the files of ONNX
+ * Puts together in `out` what Lambda is given for a function: its bundle, and for those that work with a model the files of ONNX
  * Runtime that one architecture needs (runtime-facts.md, "onnxruntime-node 1.30.0").
  */
 export function assembleFunction(name: FunctionName, architecture: NodeArchitecture, out: string): void {
   rmSync(out, { recursive: true, force: true });
   cpSync(bundleFolder(name), out, { recursive: true });
-  if (name !== "evaluator") return;
+  if (name === "coordinator") return;
   const require = createRequire(import.meta.url);
   const runtime = dirname(require.resolve(`${RUNTIME}/package.json`));
   // It exports its modules only, of which this is one: dist/cjs/index.js.

@@ -14,7 +14,7 @@ export interface QuantFleetProps {
    */
   readonly architecture?: Architecture;
   /**
-   * An evaluator's memory, and with it its share of processors: one whole at 1,769 MB. The model, the data and the
+   * An evaluator's and a collector's memory, and with it its share of processors: one whole at 1,769 MB. The model, the data and the
    * sessions must fit in.
    * @default 3,538 MB
    */
@@ -26,6 +26,8 @@ export interface QuantFleetProps {
    * @default 100
    */
   readonly evaluatorConcurrency?: number;
+  /** Collectors at work at once, from 2 to 1,000; a shard of the calibration samples each. @default 20 */
+  readonly collectorConcurrency?: number;
   /** Pollers that stand ready, which get to many evaluators three times as fast, and are paid for by the hour. */
   readonly provisionedPollers?: { readonly minimum: number; readonly maximum: number };
   /**
@@ -33,7 +35,7 @@ export interface QuantFleetProps {
    * @default none is kept
    */
   readonly reservedEvaluators?: number;
-  /** Temporary storage of an evaluator: model and data must fit in. @default 2 GiB */
+  /** Temporary storage of an evaluator and of a collector: model and data must fit in. @default 2 GiB */
   readonly evaluatorStorage?: Size;
   /** How long an evaluator that says nothing is taken for alive. @default 60 seconds */
   readonly lease?: Duration;

@@ -14,15 +14,16 @@ import type { QuantFleetProps } from "./quant-fleet-props.js";
 
 const COORDINATOR_TIMEOUT = Duration.minutes(1);
 /** As long as Lambda lets a function work. */
-const EVALUATOR_TIMEOUT = Duration.minutes(15);
+const WORKER_TIMEOUT = Duration.minutes(15);
 /** AWS's advice for a queue behind a function. */
 const VISIBILITY_TIMEOUTS = 6;
 const EVENTS_A_BATCH = 10;
 const DEFAULT_CONCURRENCY = 100;
+const DEFAULT_COLLECTORS = 20;
 const TICK = Duration.minutes(1);
 
 /**
- * Everything that a fleet needs: a bucket, a queue of jobs and one of events, the coordinator and the evaluators
+ * Everything that a fleet needs: a bucket, queues of jobs and of events, coordinator, collectors and evaluators
  * (system.md, "On AWS"). `cdk destroy` leaves nothing of it behind unless `removalPolicy` says so.
  *
  * @example
@@ -30,9 +31,12 @@ const TICK = Duration.minutes(1);
  */
 export class QuantFleet extends Construct {
   readonly bucket: IBucket;
+  /** Trial and finish jobs. */
   readonly jobs: FleetQueue;
+  readonly statisticsJobs: FleetQueue;
   readonly events: FleetQueue;
   readonly coordinator: FleetFunction;
+  readonly collector: FleetFunction;
   readonly evaluator: FleetFunction;
 
   constructor(scope: Construct, id: string, props: QuantFleetProps = {}) {
@@ -40,17 +44,20 @@ export class QuantFleet extends Construct {
     const { encryptionKey, removalPolicy = RemovalPolicy.DESTROY, alarmActions = [] } = props;
     this.bucket = props.bucket ?? this.#createBucket(props, removalPolicy);
     const queue = { encryptionKey, removalPolicy, alarmActions };
-    this.jobs = new FleetQueue(this, "Jobs", {
+    const jobs = {
       ...queue,
       isFifo: false,
-      visibility: Duration.minutes(VISIBILITY_TIMEOUTS * EVALUATOR_TIMEOUT.toMinutes()),
-    });
+      visibility: Duration.minutes(VISIBILITY_TIMEOUTS * WORKER_TIMEOUT.toMinutes()),
+    };
+    this.jobs = new FleetQueue(this, "Jobs", jobs);
+    this.statisticsJobs = new FleetQueue(this, "StatisticsJobs", jobs);
     this.events = new FleetQueue(this, "Events", {
       ...queue,
       isFifo: true,
       visibility: Duration.minutes(VISIBILITY_TIMEOUTS * COORDINATOR_TIMEOUT.toMinutes()),
     });
     this.coordinator = this.#createCoordinator(props, removalPolicy);
+    this.collector = this.#createCollector(props, removalPolicy);
     this.evaluator = this.#createEvaluator(props, removalPolicy);
     this.#tick();
   }
@@ -85,7 +92,12 @@ export class QuantFleet extends Construct {
       new SqsEventSource(this.events.queue, { batchSize: EVENTS_A_BATCH, reportBatchItemFailures: true }),
     );
     // Its own events are the Ticks that the schedule asks for.
-    for (const queue of [this.jobs.queue, this.events.queue, this.events.deadLetters])
+    for (const queue of [
+      this.jobs.queue,
+      this.statisticsJobs.queue,
+      this.events.queue,
+      this.events.deadLetters,
+    ])
       queue.grantSendMessages(coordinator.role);
     this.#grantObjects(coordinator, {
       read: ["runs/*", "data/*"],
@@ -93,6 +105,35 @@ export class QuantFleet extends Construct {
       remove: ["active/*"],
     });
     return coordinator;
+  }
+
+  #createCollector(props: QuantFleetProps, removalPolicy: RemovalPolicy): FleetFunction {
+    const collector = new FleetFunction(this, "Collector", {
+      name: "collector",
+      description: "Gathers statistics of a run of quantfleet over a shard of its calibration samples.",
+      architecture: props.architecture ?? Architecture.ARM_64,
+      memory: props.evaluatorMemory ?? Size.mebibytes(3_538),
+      timeout: WORKER_TIMEOUT,
+      storage: props.evaluatorStorage ?? Size.gibibytes(2),
+      environment: this.#environment(props, this.statisticsJobs),
+      logRetention: props.logRetention ?? RetentionDays.ONE_MONTH,
+      removalPolicy,
+    });
+    collector.function.addEventSource(
+      new SqsEventSource(this.statisticsJobs.queue, {
+        batchSize: 1,
+        reportBatchItemFailures: true,
+        maxConcurrency: props.collectorConcurrency ?? DEFAULT_COLLECTORS,
+      }),
+    );
+    for (const queue of [this.events.queue, this.statisticsJobs.deadLetters])
+      queue.grantSendMessages(collector.role);
+    this.#grantObjects(collector, {
+      read: ["runs/*", "models/*", "data/*", "statistics/*"],
+      write: ["statistics/*"],
+      remove: [],
+    });
+    return collector;
   }
 
   #createEvaluator(props: QuantFleetProps, removalPolicy: RemovalPolicy): FleetFunction {
@@ -104,10 +145,10 @@ export class QuantFleet extends Construct {
     }
     const evaluator = new FleetFunction(this, "Evaluator", {
       name: "evaluator",
-      description: "Gathers statistics, scores trials and writes the model of a run of quantfleet.",
+      description: "Scores trials of a run of quantfleet and writes its model.",
       architecture: props.architecture ?? Architecture.ARM_64,
       memory: props.evaluatorMemory ?? Size.mebibytes(3_538),
-      timeout: EVALUATOR_TIMEOUT,
+      timeout: WORKER_TIMEOUT,
       storage: props.evaluatorStorage ?? Size.gibibytes(2),
       environment: this.#environment(props, this.jobs),
       logRetention: props.logRetention ?? RetentionDays.ONE_MONTH,
@@ -141,6 +182,7 @@ export class QuantFleet extends Construct {
     return {
       QUANTFLEET_BUCKET: this.bucket.bucketName,
       QUANTFLEET_JOBS_URL: this.jobs.queue.queueUrl,
+      QUANTFLEET_STATISTICS_URL: this.statisticsJobs.queue.queueUrl,
       QUANTFLEET_EVENTS_URL: this.events.queue.queueUrl,
       QUANTFLEET_DEAD_LETTERS_URL: own.deadLetters.queueUrl,
       ...(lease === undefined ? {} : { QUANTFLEET_LEASE_SECONDS: String(lease.toSeconds()) }),

@@ -7,6 +7,7 @@ export {
   RunError,
   UsageError,
 } from "../shared/errors.js";
+export { hardwareJsonSchema } from "../shared/quantization/hardware-schema.js";
 export { configurationJsonSchema, type RunConfigurationInput } from "../shared/run/configuration/schema.js";
 export type { Progress } from "../shared/run/progress.js";
 export type { RunResult } from "../shared/run/result.js";
@@ -17,5 +18,6 @@ export { type QuantizeOptions, type QuantizeResult, quantize } from "./api/quant
 export { replay } from "./api/replay.js";
 export { type TuneOptions, type TuneRun, tune } from "./api/tune.js";
 export { connectFleet, type FleetOutputs } from "./fleet/connect.js";
+export type { CostEstimate } from "./fleet/cost-estimate.js";
 export { cancel, fetchResult, status } from "./fleet/runs.js";
-export { type Fleet, type SubmitOptions, submit } from "./fleet/submit.js";
+export { estimate, type Fleet, type SubmitOptions, submit, writeRunDocuments } from "./fleet/submit.js";

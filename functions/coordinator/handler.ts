@@ -5,8 +5,10 @@ import { eventSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/me
 import { RecentlyUsed } from "../../shared/run/recently-used.js";
 import type { Study } from "../../shared/run/study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
+import type { BilledTime } from "../billed-time.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "../incoming-message.js";
 import { describeError, type Log } from "../log.js";
+import { answerBatch } from "../partial-batch.js";
 import { ActiveRuns } from "./active-runs.js";
 
 /** Runs whose metric and state stay in memory between invocations. */
@@ -15,10 +17,14 @@ const RUNS_IN_MEMORY = 16;
 export interface CoordinatorHandlerOptions {
   readonly store: ObjectStore;
   readonly jobs: Queue;
+  /** Where collectors take statistics jobs from. */
+  readonly statisticsJobs: Queue;
   readonly events: Queue;
   readonly deadLetters: Queue;
   readonly log: Log;
   readonly now: () => number;
+  /** Where work is billed. */
+  readonly billedTime?: BilledTime | undefined;
   /** The study of a run; `undefined` where nobody has asked for it. */
   readonly openStudy: (runId: string) => Promise<Study | undefined>;
 }
@@ -35,18 +41,21 @@ export function createCoordinatorHandler(options: CoordinatorHandlerOptions): Co
   const { store, events, now } = options;
   const active = new ActiveRuns(store);
   const carriers = new RunCarriers(options);
-  return async (event) => {
+  const handle: CoordinatorHandler = async (event) => {
     if (!("Records" in event)) {
       await sendTicks(events, await active.list(), now());
       return { batchItemFailures: [] };
     }
-    const failed: SQSRecord[] = [];
+    const carried = new Map<string, boolean>();
     for (const [runId, group] of await readGroups(event.Records, options)) {
       const isDone = await carriers.carry(runId, group, active);
-      if (!isDone) failed.push(...group.map(({ record }) => record));
+      for (const { record } of group) carried.set(record.messageId, isDone);
     }
-    return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };
+    // What was buried is done with.
+    return answerBatch(event, async ({ messageId }) => carried.get(messageId) ?? true);
   };
+  const { billedTime } = options;
+  return billedTime === undefined ? handle : (event) => billedTime.during(() => handle(event));
 }
 
 interface Received {
@@ -89,6 +98,7 @@ class RunCarriers {
       const state = await coordinator?.handle(
         runId,
         received.map(({ event }) => event),
+        this.options.billedTime?.charge(),
       );
       if (state === undefined) {
         for (const { record } of received)
@@ -114,10 +124,10 @@ class RunCarriers {
   async #open(runId: string): Promise<Coordinator | undefined> {
     const known = this.#coordinators.get(runId);
     if (known !== undefined) return known;
-    const { store, jobs, openStudy } = this.options;
+    const { store, jobs, statisticsJobs, openStudy } = this.options;
     const study = await openStudy(runId);
     if (study === undefined) return undefined;
-    const coordinator = new Coordinator({ store, jobs, study });
+    const coordinator = new Coordinator({ store, jobs, statisticsJobs, study });
     this.#coordinators.set(runId, coordinator);
     return coordinator;
   }

@@ -1,10 +1,10 @@
 import { workloadConfiguration } from "../../shared/run/workload-document.js";
 import { Evaluator } from "../../shared/scoring/evaluator.js";
 import { openGate, serveJobs, type ThreadSettings } from "../../shared/scoring/job-thread.js";
-import type { JobContext } from "../../shared/scoring/run-job.js";
+import { type JobContext, runJob } from "../../shared/scoring/run-job.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
+import type { RunSettings } from "../run-workers.js";
 import { openStore } from "../surroundings.js";
-import type { RunSettings } from "./run-workers.js";
 
 /** Model, data and statistics of one run, kept for as long as the thread lives. */
 async function openContext(settings: RunSettings & ThreadSettings): Promise<JobContext> {
@@ -17,6 +17,7 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
   return {
     workload,
     store,
+    statistics: store,
     evaluator: new Evaluator({ workload, store, statistics, gate }),
     worker: name,
     properties,
@@ -24,4 +25,7 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
   };
 }
 
-serveJobs(openContext);
+serveJobs(async (settings: RunSettings & ThreadSettings) => {
+  const context = await openContext(settings);
+  return (job, signal) => runJob(job, context, signal);
+});

@@ -1,3 +1,4 @@
+import { withHardwareFile } from "../../shared/run/configuration/hardware-file.js";
 import type { LoadedConfiguration } from "../../shared/run/configuration/parse.js";
 import { readConfiguration, validateConfiguration } from "../../shared/run/configuration/parse.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
@@ -13,6 +14,7 @@ export interface OptimizerOverrides {
   readonly maxMinutes?: number | undefined;
   readonly seed?: number | undefined;
   readonly race?: "on" | "off" | undefined;
+  readonly maxCostUsd?: number | undefined;
 }
 
 /** @throws {ConfigurationError} */
@@ -20,17 +22,19 @@ export async function loadConfiguration(
   source: ConfigurationSource,
   overrides: OptimizerOverrides = {},
 ): Promise<LoadedConfiguration> {
-  const loaded =
+  const loaded = await withHardwareFile(
     typeof source === "string"
       ? await readConfiguration(source)
-      : validateConfiguration(source.configuration, { directory: source.directory ?? process.cwd() });
+      : validateConfiguration(source.configuration, { directory: source.directory ?? process.cwd() }),
+  );
   const { configuration, directory } = loaded;
-  const { maxTrials, maxMinutes, seed, race } = overrides;
+  const { maxTrials, maxMinutes, seed, race, maxCostUsd } = overrides;
   const changed = {
     ...(maxTrials === undefined ? {} : { max_trials: maxTrials }),
     ...(maxMinutes === undefined ? {} : { max_minutes: maxMinutes }),
     ...(seed === undefined ? {} : { seed }),
     ...(race === undefined ? {} : { race }),
+    ...(maxCostUsd === undefined ? {} : { max_cost_usd: maxCostUsd }),
   };
   if (Object.keys(changed).length === 0) return loaded;
   const { optimizer } = configuration;

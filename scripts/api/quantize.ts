@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
+import { presetOptions } from "../../shared/quantization/preset-options.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
@@ -9,11 +10,12 @@ import { calibrationBatches, calibrationSamples } from "../../shared/scoring/cal
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
-import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
-import { type QuantizedShare, Quantizer } from "../../shared/scoring/quantizer.js";
+import { requireKnownScope } from "../../shared/scoring/known-scope.js";
+import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
+import type { QuantizedShare } from "../../shared/scoring/quantizer.js";
 import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { makeSubject, requireKnownScope, requireQuantizable } from "../../shared/scoring/subject.js";
+import { openSubject, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
@@ -34,6 +36,8 @@ export interface QuantizeResult {
   readonly modelBytes: number;
   readonly floatModelBytes: number;
   readonly quantizedShare: QuantizedShare;
+  /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
+  readonly simulatedShare: QuantizedShare;
   readonly integerKernels: IntegerKernels;
   /** Weighted ops that no configuration can quantize, and why. */
   readonly unquantizable: readonly {
@@ -63,9 +67,12 @@ export async function quantize(
   await requireWritable(out);
   await requireStatisticsFolder();
   const modelPath = resolvePath(directory, configuration.model.model);
-  const prepared = await prepareModelFile(modelPath);
-  const settings = quantizationSettings(configuration);
-  const original = makeSubject(prepared, settings);
+  const asked = quantizationSettings(configuration);
+  // The choices of an earlier run leave out what its scope did not hold, and mean it as that run did.
+  const settings =
+    options.configuration === undefined ? { ...asked, options: presetOptions(asked.options) } : asked;
+  const original = await openSubject(modelPath, settings);
+  const { prepared } = original;
   requireKnownScope(original, modelPath);
   requireQuantizable(original, modelPath);
   const dataset = await loadDataset(configuration.engine.calibration, {
@@ -97,7 +104,8 @@ export async function quantize(
   }
   const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
   const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
-  const quantized = new Quantizer(subject, statistics, sizes).quantize(choices);
+  const calibration = { subject, batches, statisticsKey: key, store: cache };
+  const quantized = (await openQuantizer(calibration, statistics, sizes)).quantize(choices);
   const hash = configurationHash(configuration);
   const files = encodeFiles(
     withProperties(quantized.model, {
@@ -114,6 +122,7 @@ export async function quantize(
     modelBytes: files.model.byteLength + (files.data?.byteLength ?? 0),
     floatModelBytes: prepared.bytes,
     quantizedShare: quantized.quantizedShare,
+    simulatedShare: quantized.simulatedShare,
     integerKernels: await findIntegerKernels(
       quantized.model,
       subject.layout,

@@ -4,6 +4,7 @@ import { Coordinator } from "../../shared/run/coordinator.js";
 import { jobSchema, type RunEvent, type TrialJob } from "../../shared/run/messages.js";
 import { SEGMENT_SIZE, scoresName, stateKey } from "../../shared/run/record-keys.js";
 import { RunRecords, storeScores } from "../../shared/run/run-records.js";
+import { NOTHING_SPENT } from "../../shared/run/spend.js";
 import type { RunState, TrialRecord } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { createRandomStream } from "../../shared/search/random.js";
@@ -110,7 +111,7 @@ async function writeLargeRun(store: ObjectStore, request: RunState["request"]): 
     running: [],
     finished,
     sealedSegments,
-    spend: { billedMilliseconds: 0, reports: 0, reportedMilliseconds: 0 },
+    spend: NOTHING_SPENT,
   };
   await records.save(state, undefined);
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { runCancel, runFetch, runStatus, runSubmit, runWatch } from "./fleet.js";
-import { wholeNumber } from "./option-values.js";
+import { number, wholeNumber } from "./option-values.js";
 
 const MOST_PARALLEL = 4_096;
 const MOST_SHARDS = 1_024;
@@ -24,7 +24,18 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
       "jobs that a trial's samples are spread over (default: 1)",
       wholeNumber(1, MOST_SHARDS),
     )
-    .addHelpText("after", "\nExample:\n  quantfleet submit config.json --max-trials 500 --parallel 100")
+    .option("--max-cost-usd <n>", "ask for no trial that would cost more than this in all", number(0.01))
+    .option("--seconds-per-trial <n>", "for the estimate (default: measured on this machine)", number(0))
+    .option("--prices <file>", "price list for the estimate and the bound (default: us-east-1)")
+    .option(
+      "--documents <dir>",
+      "upload everything and write what asks for the run into a folder, and do not ask",
+    )
+    .option("--dry-run", "print what it is expected to cost as one JSON document, and send nothing")
+    .addHelpText(
+      "after",
+      "\nExample:\n  quantfleet submit config.json --max-trials 500 --parallel 100 --max-cost-usd 2",
+    )
     .action(async (config, options) => exit(await runSubmit(config, options)));
 
   add("status", "print how far a run of the fleet has come, as one JSON document")

@@ -2,10 +2,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { QuantfleetError } from "../../shared/errors.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { FleetOutputs } from "../fleet/connect.js";
+import type { CostEstimate } from "../fleet/cost-estimate.js";
 import type { SubmitOptions } from "../fleet/submit.js";
 import { EXIT } from "./exit-code.js";
 import { showProgress } from "./progress-display.js";
-import { bytesCell, resultNotes, resultTable } from "./result-table.js";
+import { bytesCell, resultText, usdCell } from "./result-table.js";
+
+type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate"> & {
+  readonly dryRun?: boolean;
+  readonly documents?: string;
+};
 
 /** The AWS SDK takes longer to load than everything else, and most commands do without. */
 const load = async () => ({
@@ -20,18 +26,32 @@ const PATIENCE_MILLISECONDS = 60_000;
 
 export async function runSubmit(
   config: string,
-  { bucket, eventsUrl, ...options }: FleetOutputs & Omit<SubmitOptions, "onUpload">,
+  { bucket, eventsUrl, dryRun, documents, ...options }: FleetOutputs & SubmitArguments,
 ): Promise<number> {
-  const { connectFleet, submit } = await load();
-  const runId = await submit(connectFleet({ bucket, eventsUrl }), config, {
+  const { connectFleet, estimate, submit, writeRunDocuments } = await load();
+  if (dryRun) {
+    process.stdout.write(`${JSON.stringify(await estimate(config, options), null, 2)}\n`);
+    return EXIT.done;
+  }
+  const fleet = connectFleet({ bucket, eventsUrl });
+  const told: SubmitOptions = {
     ...options,
+    onEstimate: (expected) => void process.stderr.write(`${describeEstimate(expected)}\n`),
     onUpload: ({ file, bytes, wasThere }) =>
       void process.stderr.write(
         `${wasThere ? "Already there" : "Uploaded"}: ${file} (${bytesCell(bytes)}).\n`,
       ),
-  });
-  process.stdout.write(`${runId}\n`);
+  };
+  if (documents === undefined) process.stdout.write(`${await submit(fleet, config, told)}\n`);
+  else await writeRunDocuments(fleet, config, documents, told);
   return EXIT.done;
+}
+
+function describeEstimate({ usd, trials, secondsPerTrial, evaluator, prices }: CostEstimate): string {
+  return (
+    `Expected to cost ${usdCell(usd)} at most: ${trials} trials of ${secondsPerTrial.toFixed(1)} s ` +
+    `on ${evaluator.architecture} with ${evaluator.megabytes} MB, at the prices of ${prices.region} as of ${prices.date}.`
+  );
 }
 
 export async function runStatus(runId: string, outputs: FleetOutputs): Promise<number> {
@@ -72,7 +92,7 @@ export async function runFetch(
 ): Promise<number> {
   const { connectFleet, fetchResult } = await load();
   const result = await fetchResult(connectFleet(outputs), runId, out);
-  process.stdout.write(`${[resultTable(result), ...resultNotes(result), `Written to ${out}.`].join("\n")}\n`);
+  process.stdout.write(`${[resultText(result), `Written to ${out}.`].join("\n")}\n`);
   return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
 }
 

@@ -1,5 +1,6 @@
 import cliProgress from "cli-progress";
 import type { Progress } from "../../shared/run/progress.js";
+import { usdCell } from "./result-table.js";
 
 /** Without a terminal, a line at most this often. */
 const LINE_SECONDS = 5;
@@ -46,7 +47,7 @@ function counts({ trialsDone, trialsAtMost }: Progress): { readonly done: number
   return { done: Math.max(0, trialsDone - 1), most: trialsAtMost - 1 };
 }
 
-function describe({ phase, best, float, secondsLeft }: Progress): string {
+function describe({ phase, best, float, secondsLeft, cost }: Progress): string {
   switch (phase) {
     case "statistics":
       return "gathering statistics";
@@ -58,6 +59,7 @@ function describe({ phase, best, float, secondsLeft }: Progress): string {
         parts.push(`best ${metric.toFixed(4)}${size} (trial ${best.trial})`);
       }
       if (secondsLeft !== undefined) parts.push(`${duration(secondsLeft)} left`);
+      if (cost !== undefined) parts.push(spentCell(cost));
       return parts.join(" · ");
     }
     case "finish":
@@ -67,6 +69,10 @@ function describe({ phase, best, float, secondsLeft }: Progress): string {
     case "failed":
       return "failed";
   }
+}
+
+function spentCell({ usd, maxUsd }: NonNullable<Progress["cost"]>): string {
+  return maxUsd === undefined ? usdCell(usd) : `${usdCell(usd)} of ${usdCell(maxUsd)}`;
 }
 
 function percent(share: number): string {

@@ -1,8 +1,19 @@
 import Table from "cli-table3";
 import type { MetricResult, ModelResult, RunResult } from "../../shared/run/result.js";
+import { explanationNotes, explanationTable } from "./explanation-table.js";
 
-/** A run's result as people read it. */
-export function resultTable(result: RunResult): string {
+/** A run's result as people read it: tables and sentences. */
+export function resultText(result: RunResult): string {
+  const explained = explanationTable(result);
+  return [
+    resultTable(result),
+    ...resultNotes(result),
+    ...(explained === undefined ? [] : [explained]),
+    ...explanationNotes(result),
+  ].join("\n");
+}
+
+function resultTable(result: RunResult): string {
   const { float, base, best } = result;
   const table = new Table({
     head: [
@@ -28,7 +39,7 @@ export function resultTable(result: RunResult): string {
     "–",
     "–",
   ]);
-  if (base !== null) table.push(modelRow("base (the preset)", base, float.latencyMs));
+  if (base !== null) table.push(modelRow("base (trial 1)", base, float.latencyMs));
   if (best !== null && best.trial !== base?.trial) {
     table.push(modelRow(`best (trial ${best.trial})`, best, float.latencyMs));
   }
@@ -51,7 +62,7 @@ function modelRow(name: string, model: ModelResult, floatMs: number | null): str
 }
 
 /** Sentences about what the table cannot show. */
-export function resultNotes(result: RunResult): string[] {
+function resultNotes(result: RunResult): string[] {
   const { best, trials, timing } = result;
   const notes: string[] = [];
   if (best === null) return ["No quantized trial could be scored."];
@@ -65,13 +76,20 @@ export function resultNotes(result: RunResult): string[] {
       "On this machine the float model runs faster at its best level; what quantizing buys here is size.",
     );
   }
+  if (best.simulatedShare.byCount > 0) notes.push(simulationNote(best.simulatedShare));
   for (const { name, type, reason } of best.integerKernels?.unfused ?? []) {
     notes.push(`Runs in float although quantized: ${type} ${name} (${reason}).`);
   }
   notes.push(
     `${trials.complete} trials complete, ${trials.pruned} stopped early, ${trials.failed} failed, in ${timing.wallSeconds.toFixed(1)} s with ${timing.workers} workers.`,
   );
+  if (result.cost !== undefined) notes.push(`It cost ${usdCell(result.cost.usd)}.`);
   return notes;
+}
+
+/** As many digits as tell something of small amounts. */
+export function usdCell(usd: number): string {
+  return usd < 1 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(2)}`;
 }
 
 function metricCell({ value, interval: [low, high] }: MetricResult): string {
@@ -80,6 +98,11 @@ function metricCell({ value, interval: [low, high] }: MetricResult): string {
 
 function millisecondsCell(milliseconds: number | null): string {
   return milliseconds === null ? "–" : `${milliseconds.toPrecision(3)} ms`;
+}
+
+/** What quantized ops without an integer kernel are good for. */
+export function simulationNote({ byCount }: ModelResult["simulatedShare"]): string {
+  return `${Math.round(100 * byCount)} % of the weighted ops are simulated: they compute in float what their codes would give, so that these buy size, not speed.`;
 }
 
 export function bytesCell(bytes: number): string {

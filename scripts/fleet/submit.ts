@@ -1,18 +1,14 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Queue } from "../../shared/queues/queue.js";
-import { configurationHash } from "../../shared/run/configuration/hash.js";
-import { requireSupported } from "../../shared/run/configuration/supported.js";
-import { MESSAGE_VERSION } from "../../shared/run/messages.js";
-import type { RunRequest } from "../../shared/run/request.js";
-import { writeWorkloadDocument } from "../../shared/run/workload-document.js";
-import { makeRunRequest } from "../../shared/scoring/run-request.js";
-import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
+import { MESSAGE_VERSION, type RunRequested } from "../../shared/run/messages.js";
+import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
+import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
-import {
-  type ConfigurationSource,
-  loadConfiguration,
-  type OptimizerOverrides,
-} from "../api/configuration.js";
-import { requireUploadable, type UploadProgress, uploadWorkload } from "./workload-upload.js";
+import type { ConfigurationSource } from "../api/configuration.js";
+import type { CostEstimate } from "./cost-estimate.js";
+import { type PrepareOptions, prepareRun } from "./prepare-run.js";
+import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
 
 /** A stack as programs reach it: its bucket and the queue that its coordinator hears. */
 export interface Fleet {
@@ -20,70 +16,73 @@ export interface Fleet {
   readonly events: Queue;
 }
 
-export interface SubmitOptions extends OptimizerOverrides {
-  /** Made of the configuration's hash and the time when left out. */
-  readonly runId?: string;
-  /** Trials side by side; 8 when left out. */
-  readonly parallel?: number;
-  /** Jobs that a trial's evaluation samples are spread over; 1 when left out. */
-  readonly evaluationShards?: number;
-  readonly statisticsShards?: number;
+export interface SubmitOptions extends PrepareOptions {
+  /** Told before anything is uploaded. */
+  readonly onEstimate?: (estimate: CostEstimate) => void;
   readonly onUpload?: (progress: UploadProgress) => void;
 }
-
-const DEFAULT_PARALLEL = 8;
-const RUN_ID_HASH_LENGTH = 12;
-const BASE_36 = 36;
-
-/** An evaluator works on a job for 15 minutes at most, and there may be a queue before it. */
-const TIMEOUT_MILLISECONDS = 30 * 60_000;
 
 /**
  * Has a fleet carry out a run: checks everything as `tune` does, uploads what the bucket lacks, and asks for the
  * run.
  *
  * @returns the run's name
- * @throws {ConfigurationError | ModelError | DataError} before anything is sent
+ * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is sent
  */
 export async function submit(
   { store, events }: Fleet,
   source: ConfigurationSource,
   options: SubmitOptions = {},
 ): Promise<string> {
-  const { configuration, directory } = await loadConfiguration(source, options);
-  requireSupported(configuration, "tune");
-  requireUploadable(configuration);
-  const workload = await loadWorkload(configuration, directory, async () => store);
-  const hash = configurationHash(configuration);
-  const at = Date.now();
-  const runId = options.runId ?? `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${at.toString(BASE_36)}`;
-  const document = await uploadWorkload(store, workload, hash, options.onUpload);
-  await writeWorkloadDocument(store, runId, document);
-  const request = fleetRequest(workload, runId, at, options);
-  const event = { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request };
-  await events.send([{ body: JSON.stringify(event), group: runId, deduplication: `request/${runId}` }]);
+  const { workload, message } = await uploadRun(store, source, options);
+  const { runId } = message;
+  await writeWorkloadDocument(store, runId, workload);
+  await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
   return runId;
 }
 
-function fleetRequest(
-  workload: Workload,
-  runId: string,
-  requestedAt: number,
+/**
+ * Uploads what a run works on, and writes into a folder what any program can ask for it with, as often as it wants:
+ * `workload.json`, which goes to `runs/<run>/workload.json` in the bucket first, and `message.json`, which then goes to
+ * the events queue, within the run's message group (docs/fleet.md, "On demand").
+ *
+ * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is uploaded
+ */
+export async function writeRunDocuments(
+  { store }: Pick<Fleet, "store">,
+  source: ConfigurationSource,
+  folder: string,
+  options: SubmitOptions = {},
+): Promise<void> {
+  const documents = await uploadRun(store, source, options);
+  await mkdir(folder, { recursive: true });
+  for (const [name, document] of Object.entries(documents))
+    await writeFile(join(folder, `${name}.json`), JSON.stringify(document));
+}
+
+async function uploadRun(
+  store: S3ObjectStore,
+  source: ConfigurationSource,
   options: SubmitOptions,
-): RunRequest {
-  const parallel = options.parallel ?? DEFAULT_PARALLEL;
-  // The instruction set is the fleet's, which the first result tells.
-  const { isa: _, ...request } = makeRunRequest(workload, {
-    runId,
-    requestedAt,
-    parallel,
-    statisticsShards: Math.min(options.statisticsShards ?? parallel, workload.calibrationBatches.count),
-    evaluationShards: options.evaluationShards ?? 1,
-    timeouts: {
-      statistics: TIMEOUT_MILLISECONDS,
-      trial: TIMEOUT_MILLISECONDS,
-      finish: TIMEOUT_MILLISECONDS,
-    },
-  });
-  return request;
+): Promise<{ readonly workload: WorkloadDocument; readonly message: RunRequested }> {
+  const prepared = await prepareRun(source, options, async () => store);
+  const { workload, configurationHash, request, estimate } = prepared;
+  options.onEstimate?.(estimate);
+  const { runId, requestedAt: at } = request;
+  return {
+    workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
+    message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
+  };
+}
+
+/**
+ * What `submit` would be expected to cost; nothing is uploaded or sent.
+ * @throws {ConfigurationError | ModelError | DataError | UsageError}
+ */
+export async function estimate(
+  source: ConfigurationSource,
+  options: PrepareOptions = {},
+): Promise<CostEstimate> {
+  const statistics = new MemoryObjectStore();
+  return (await prepareRun(source, options, async () => statistics)).estimate;
 }

@@ -23,13 +23,7 @@ export interface UploadProgress {
  * Refuses what workers on AWS cannot read yet.
  * @throws {ConfigurationError}
  */
-export function requireUploadable({ engine, optimizer }: ConfigurationFor<"tune">): void {
-  if (optimizer.params.max_cost_usd !== undefined) {
-    throw new ConfigurationError(
-      `optimizer.params.max_cost_usd is ${optimizer.params.max_cost_usd}, but costs are not counted on a fleet yet; remove it, and bound the run by max_trials or max_minutes.`,
-      "optimizer.params.max_cost_usd",
-    );
-  }
+export function requireUploadable({ engine }: ConfigurationFor<"tune">): void {
   for (const section of ["calibration", "evaluation", "validation"] as const) {
     if (engine[section]?.images === undefined) continue;
     throw new ConfigurationError(

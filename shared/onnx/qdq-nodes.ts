@@ -1,17 +1,28 @@
 import { create } from "@bufbuild/protobuf";
 import { type NodeProto, NodeProtoSchema, type TensorProto } from "onnx-buf";
 import { makeIntAttribute } from "./attributes.js";
+import { isPacked, packCodes } from "./packed-codes.js";
 import { DataType, makeTensor } from "./tensor.js";
 
 /** Codes of a constant with their scales and zero points: one of each, or one a channel along `axis`. */
 export interface QuantizedConstant {
-  readonly dataType: DataType;
+  readonly dataType: CodeType;
   readonly dims: readonly number[];
-  readonly codes: Int8Array | Uint8Array | Int32Array;
+  readonly codes: ArrayLike<number>;
   readonly scales: Float32Array;
-  readonly zeroPoints: Int8Array | Uint8Array | Int32Array;
+  readonly zeroPoints: ArrayLike<number>;
   readonly axis: number | undefined;
 }
+
+/** What codes are kept in. */
+export type CodeType =
+  | DataType.INT4
+  | DataType.UINT4
+  | DataType.INT8
+  | DataType.UINT8
+  | DataType.INT16
+  | DataType.UINT16
+  | DataType.INT32;
 
 /** Nodes and initializers that quantizing adds to a graph. */
 export interface Insertion {
@@ -41,8 +52,51 @@ function node(opType: string, name: string, input: string[], output: string, axi
   });
 }
 
+/** A tensor of codes; those of 4 bits are packed, two to a byte. */
+function codeTensor(
+  name: string,
+  dataType: CodeType,
+  dims: readonly number[],
+  codes: ArrayLike<number>,
+): TensorProto {
+  return makeTensor(
+    name,
+    dataType,
+    dims,
+    isPacked(dataType) ? packCodes(codes) : asElements(dataType, codes),
+  );
+}
+
+/** The codes as elements of their type; without a copy where they are that already. */
+function asElements(
+  dataType: CodeType,
+  codes: ArrayLike<number>,
+): Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array {
+  switch (dataType) {
+    case DataType.INT4:
+    case DataType.INT8:
+      return codes instanceof Int8Array ? codes : Int8Array.from(codes);
+    case DataType.UINT4:
+    case DataType.UINT8:
+      return codes instanceof Uint8Array ? codes : Uint8Array.from(codes);
+    case DataType.INT16:
+      return codes instanceof Int16Array ? codes : Int16Array.from(codes);
+    case DataType.UINT16:
+      return codes instanceof Uint16Array ? codes : Uint16Array.from(codes);
+    case DataType.INT32:
+      return codes instanceof Int32Array ? codes : Int32Array.from(codes);
+  }
+}
+
+/** How a tensor of activations becomes codes. */
+export interface ActivationCodes {
+  readonly dataType: CodeType;
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
 /**
- * QuantizeLinear and DequantizeLinear behind each other, on unsigned 8-bit codes.
+ * QuantizeLinear and DequantizeLinear behind each other.
  *
  * @param prefix of the inserted nodes' and tensors' names
  * @param input the tensor that is quantized
@@ -50,8 +104,7 @@ function node(opType: string, name: string, input: string[], output: string, axi
  */
 export function activationPair(
   prefix: string,
-  scale: number,
-  zeroPoint: number,
+  { dataType, scale, zeroPoint }: ActivationCodes,
   input: string,
   output = `${prefix}/dequantized`,
 ): Insertion {
@@ -68,7 +121,7 @@ export function activationPair(
     ],
     initializers: [
       makeTensor(names.scale, DataType.FLOAT, [], Float32Array.of(scale)),
-      makeTensor(names.zeroPoint, DataType.UINT8, [], Uint8Array.of(zeroPoint)),
+      codeTensor(names.zeroPoint, dataType, [], [zeroPoint]),
     ],
     output,
   };
@@ -94,9 +147,9 @@ export function dequantizedConstant(prefix: string, constant: QuantizedConstant)
       ),
     ],
     initializers: [
-      makeTensor(names.codes, dataType, dims, codes),
+      codeTensor(names.codes, dataType, dims, codes),
       makeTensor(names.scale, DataType.FLOAT, shape, scales),
-      makeTensor(names.zeroPoint, dataType, shape, zeroPoints),
+      codeTensor(names.zeroPoint, dataType, shape, zeroPoints),
     ],
     output,
   };

@@ -10,7 +10,14 @@ import { ModelError } from "../errors.js";
 export { DataType };
 
 /** Tensor contents that quantfleet makes itself. */
-export type TensorData = Float32Array | Int8Array | Uint8Array | Int32Array | BigInt64Array;
+export type TensorData =
+  | Float32Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | BigInt64Array;
 
 const BYTES_PER_ELEMENT: Partial<Record<DataType, number>> = {
   [DataType.FLOAT]: 4,
@@ -26,6 +33,9 @@ const BYTES_PER_ELEMENT: Partial<Record<DataType, number>> = {
   [DataType.INT8]: 1,
   [DataType.UINT8]: 1,
   [DataType.BOOL]: 1,
+  // Two to a byte.
+  [DataType.INT4]: 1 / 2,
+  [DataType.UINT4]: 1 / 2,
 };
 
 export function dimensions(tensor: TensorProto): number[] {
@@ -38,7 +48,7 @@ export function elementCount(dims: readonly number[]): number {
 
 /** The bytes a tensor's contents take, whatever field they stand in; 0 for strings, whose size is not fixed. */
 export function tensorBytes(tensor: TensorProto): number {
-  return elementCount(dimensions(tensor)) * (BYTES_PER_ELEMENT[tensor.dataType as DataType] ?? 0);
+  return Math.ceil(elementCount(dimensions(tensor)) * (BYTES_PER_ELEMENT[tensor.dataType as DataType] ?? 0));
 }
 
 /**

@@ -1,19 +1,21 @@
 import type { Choice, Configuration } from "../search/space.js";
 import type { QuantizerLayout } from "./groups.js";
-import type { Hardware, Mode, Scheme } from "./hardware.js";
+import type { Hardware, Scheme } from "./hardware.js";
 import {
   type Aggregator,
   activationEstimator,
   DEFAULT_OUTLIER_PROB,
   type EstimatorPreset,
+  type EstimatorType,
+  isErrorType,
   isQuantile,
   type RangeEstimator,
   type SideEstimator,
-  type StatisticType,
   weightEstimator,
 } from "./range-estimator.js";
+import { chosenScheme } from "./scheme-choices.js";
 import { activationSchemes, baseScheme, weightSchemes } from "./schemes.js";
-import { parameterNames, type Side, switchName } from "./space.js";
+import { parameterNames, type Side, switchName, withinScope } from "./space.js";
 import { overrideEstimator, pinnedEstimator, type TuningOptions } from "./tuning-options.js";
 
 /** How one tensor is quantized. */
@@ -76,10 +78,9 @@ function tensorPlan(
 ): TensorPlan {
   const names = parameterNames(tensor, id);
   const base = baseScheme(schemes, tensor, options.preset);
-  const mode = (configuration[names.mode] as Mode | undefined) ?? base.mode;
-  const granularity =
-    (configuration[names.granularity] as Scheme["granularity"] | undefined) ?? base.granularity;
-  const bits = (configuration[names.bits] as Scheme["bits"] | undefined) ?? base.bits;
+  const { kept } = withinScope(schemes, base, options.tuningScope);
+  const scheme = chosenScheme(names.prefix, kept, configuration);
+  const { mode, granularity } = scheme;
   const overrides = pinnedEstimator(options, tensor);
   const preset =
     (configuration[names.preset(mode)] as EstimatorPreset | undefined) ?? overrides?.preset ?? "default";
@@ -89,7 +90,7 @@ function tensorPlan(
   );
   const chosen = (side: Side, estimate: SideEstimator): SideEstimator => {
     const choice = (name: string): Choice | undefined => configuration[name];
-    const type = (choice(names.type(mode, side)) as StatisticType | undefined) ?? estimate.type;
+    const type = (choice(names.type(mode, side)) as EstimatorType | undefined) ?? estimate.type;
     const outlierProb =
       (choice(names.outlierProb(mode, side)) as number | undefined) ??
       estimate.outlierProb ??
@@ -98,15 +99,13 @@ function tensorPlan(
       (choice(names.aggregator(mode, side)) as Aggregator | undefined) ?? estimate.aggregator;
     return {
       type,
-      ...(aggregator === undefined ? {} : { aggregator }),
+      ...(aggregator === undefined || isErrorType(type) ? {} : { aggregator }),
       ...(isQuantile(type) ? { outlierProb } : {}),
       ...(estimate.clippingValue === undefined ? {} : { clippingValue: estimate.clippingValue }),
     };
   };
   return {
-    bits,
-    mode,
-    granularity,
+    ...scheme,
     estimator: {
       ...(estimator.min === undefined ? {} : { min: chosen("min", estimator.min) }),
       max: chosen("max", estimator.max),

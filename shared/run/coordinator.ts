@@ -3,11 +3,12 @@ import { PreconditionFailedError, WriteConflictError } from "../storage/errors.j
 import type { ObjectStore } from "../storage/object-store.js";
 import { updateBest } from "./asking.js";
 import { type Command, markCarriedOut, pendingCommands } from "./commands.js";
-import type { Job, RunEvent } from "./messages.js";
+import type { Billed, Job, RunEvent, RunRequested } from "./messages.js";
 import { RecentlyUsed } from "./recently-used.js";
 import { createReducer, type Reducer } from "./reducer.js";
 import { RunRecords, type SavedState } from "./run-records.js";
-import type { RunState } from "./state.js";
+import { chargeCoordinator } from "./spend.js";
+import { hasEnded, type RunState } from "./state.js";
 import type { Study } from "./study.js";
 
 /** Saves that lose against another coordinator in a row before the events go back to their queue. */
@@ -20,6 +21,8 @@ export interface CoordinatorOptions {
   readonly store: ObjectStore;
   /** Where workers take jobs from. */
   readonly jobs: Queue;
+  /** Where those take jobs from who only gather statistics; `jobs` when left out. */
+  readonly statisticsJobs?: Queue;
   readonly study: Study;
 }
 
@@ -34,13 +37,15 @@ export interface CoordinatorOptions {
 export class Coordinator {
   readonly #records: RunRecords;
   readonly #jobs: Queue;
+  readonly #statisticsJobs: Queue;
   readonly #study: Study;
   readonly #reduce: Reducer;
   readonly #saved = new RecentlyUsed<string, SavedState>(RUNS_IN_MEMORY);
 
-  constructor({ store, jobs, study }: CoordinatorOptions) {
+  constructor({ store, jobs, statisticsJobs = jobs, study }: CoordinatorOptions) {
     this.#records = new RunRecords(store);
     this.#jobs = jobs;
+    this.#statisticsJobs = statisticsJobs;
     this.#study = study;
     this.#reduce = createReducer(study);
   }
@@ -53,17 +58,26 @@ export class Coordinator {
   /**
    * Applies events of one run, in their order, with one save for all of them.
    *
+   * @param own what the coordinator's own work is billed for and has not been charged yet, where it is billed
    * @returns the run after them; `undefined` where nobody has requested it, so that they concern no run
    */
-  async handle(runId: string, events: readonly RunEvent[]): Promise<RunState | undefined> {
+  async handle(runId: string, events: readonly RunEvent[], own?: Billed): Promise<RunState | undefined> {
     for (let lost = 0; lost < MAX_LOST_SAVES; lost++) {
       const before = await this.#load(runId);
-      const state = await this.#reduceAll(runId, before?.state, events);
-      if (state === undefined) return undefined;
+      const sealing = this.#seal(before?.state);
+      // Waited for below, unless something else fails first.
+      sealing.catch(() => undefined);
+      const reduced = await this.#reduceAll(runId, before?.state, events);
+      if (reduced === undefined) return undefined;
+      // Not worth a save of its own.
+      const isCharged = own !== undefined && reduced !== before?.state;
+      const state = isCharged ? { ...reduced, spend: chargeCoordinator(reduced, own) } : reduced;
       const etag = await this.#saveChange(before, state);
+      const sealed = await sealing;
       if (etag !== undefined) {
-        this.#saved.set(runId, { state, etag });
-        return this.#carryOut(state, etag);
+        const marked = markCarriedOut(state, sealed);
+        this.#saved.set(runId, { state: marked, etag });
+        return this.#carryOut(marked, etag);
       }
       this.#saved.delete(runId);
       await this.#load(runId, before?.state);
@@ -93,12 +107,15 @@ export class Coordinator {
       if (event.runId !== runId)
         throw new TypeError(`an event of run ${event.runId} was handed over for ${runId}`);
       const fitting =
-        state === undefined && event.type === "RunRequested"
-          ? { ...event, request: await this.#records.create(event.request) }
-          : event;
+        state === undefined && event.type === "RunRequested" ? await this.#create(event) : event;
       state = this.#reduce(state, fitting).state;
     }
     return state;
+  }
+
+  async #create(event: RunRequested): Promise<RunRequested> {
+    const request = await this.#records.create(event.request);
+    return { ...event, request, restored: await this.#records.readRestored(request) };
   }
 
   async #load(runId: string, earlier?: RunState): Promise<SavedState | undefined> {
@@ -112,22 +129,41 @@ export class Coordinator {
   }
 
   /**
+   * Writes the segments that a state which is known to be saved has full, while what follows it is reduced and
+   * saved: the store takes as long for them as for the state.
+   */
+  async #seal(saved: RunState | undefined): Promise<readonly Command[]> {
+    const records = saved === undefined ? [] : pendingCommands(saved).filter(isRecord);
+    for (const { segment, trials } of records)
+      await this.#records.writeSegment(saved!.request, segment, trials);
+    return records;
+  }
+
+  /**
    * What could not be sent stays unmarked, here and in the store, and is tried again with the next event. That
    * something was sent is saved with the next state: if the process ends before, it is sent twice.
    */
   async #carryOut(state: RunState, etag: string): Promise<RunState> {
-    const commands = pendingCommands(state);
+    // Records are written with the next event; after the last one there is none.
+    const commands = pendingCommands(state).filter((command) => hasEnded(state) || !isRecord(command));
     if (commands.length === 0) return state;
     const jobs = commands.flatMap(jobOf);
     const { request } = state;
-    if (jobs.length > 0) await this.#jobs.send(jobs.map((job) => ({ body: JSON.stringify(job) })));
-    for (const command of commands)
-      if (command.type === "WriteRecord")
-        await this.#records.writeSegment(request, command.segment, command.trials);
+    for (const [queue, sent] of [
+      [this.#statisticsJobs, jobs.filter(({ type }) => type === "statistics")],
+      [this.#jobs, jobs.filter(({ type }) => type !== "statistics")],
+    ] as const) {
+      if (sent.length > 0) await queue.send(sent.map((job) => ({ body: JSON.stringify(job) })));
+    }
+    if (hasEnded(state)) await this.#seal(state);
     const marked = markCarriedOut(state, commands);
     this.#saved.set(request.runId, { state: marked, etag });
     return marked;
   }
+}
+
+function isRecord(command: Command): command is Extract<Command, { type: "WriteRecord" }> {
+  return command.type === "WriteRecord";
 }
 
 function jobOf(command: Command): readonly Job[] {

@@ -20,7 +20,7 @@ export function onFinishReported(state: RunState, event: FinishReported): RunSta
   if (state.phase !== "finish" || finishing?.job.state !== "waiting") return state;
   const { assignment } = finishing.job;
   if (event.attempt < assignment.firstAttempt || event.attempt > assignment.attempt) return state;
-  const spend = chargeReport(state.spend, event.billedMilliseconds);
+  const spend = chargeReport(state, "other", event.billed);
   switch (event.outcome.state) {
     case "complete": {
       const { best, validation } = event.outcome;
@@ -43,7 +43,7 @@ export function onFinishReported(state: RunState, event: FinishReported): RunSta
 export function onFinishOverdue(state: RunState, at: number): RunState {
   const { finishing } = state;
   if (finishing?.job.state !== "waiting" || !isOverdue(finishing.job.assignment, at)) return state;
-  const paid = { ...state, spend: chargeUnanswered(state.spend, 1) };
+  const paid = { ...state, spend: chargeUnanswered(state, "other", 1) };
   const timeout = state.request.timeouts.finish;
   return settle(
     paid,

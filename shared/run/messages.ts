@@ -8,6 +8,7 @@ import {
 } from "./identifiers.js";
 import { configurationSchema, type RunRequest, runRequestSchema } from "./request.js";
 import { packedRowsSchema } from "./rows.js";
+import type { TrialRecord } from "./state.js";
 
 /** Raised when a message changes its meaning; a receiver refuses every version but its own. */
 export const MESSAGE_VERSION = 1;
@@ -76,6 +77,8 @@ export const finishJobSchema = z.strictObject({
   type: z.literal("finish"),
   runId: runIdSchema,
   attempt,
+  /** Trial 1, which the result compares the best with. */
+  base: configurationSchema,
   /** Best first; empty where no quantized trial was completed. */
   candidates: z.array(candidateSchema).max(100),
   deadline: timestampSchema,
@@ -92,8 +95,14 @@ export type Race = z.infer<typeof raceSchema>;
 // Events: everything the reducer hears. `at` is the sender's time; the reducer knows no other.
 
 const eventBase = { version, runId: runIdSchema, at: timestampSchema };
-/** What the worker was billed for, where work is billed. */
-const billed = { billedMilliseconds: z.number().min(0).optional() };
+const billedSchema = z.strictObject({
+  milliseconds: z.number().min(0),
+  /** Memory of the function, which decides the price of its time. */
+  megabytes: z.int().min(1).max(1_000_000),
+  architecture: z.enum(["arm64", "x86_64"]),
+});
+/** What the job's work is billed for, where work is billed. */
+const billed = { billed: billedSchema.optional() };
 const failure = z.strictObject({ state: z.literal("failed"), reason: z.string().max(MAX_REASON) });
 
 const quantizedShareSchema = z.strictObject({
@@ -117,6 +126,8 @@ export const measuredOutcomeSchema = z.strictObject({
   /** Of the quantized tensors. */
   bytes: z.number().min(0),
   quantizedShare: quantizedShareSchema,
+  /** The part of it that has no integer kernel, if there is one. */
+  simulatedShare: quantizedShareSchema.exactOptional(),
   /** `ratio`: float latency over this model's, measured in turn; `noise`: its relative standard error. */
   latency: z.strictObject({ ratio: z.number().gt(0), noise: z.number().min(0) }).optional(),
   timings: timingsSchema,
@@ -204,8 +215,11 @@ export const eventSchema = z.discriminatedUnion("type", [
   finishReportedSchema,
 ]);
 
+export type Billed = Readonly<z.infer<typeof billedSchema>>;
 export type RunRequested = Readonly<Omit<z.infer<typeof runRequestedSchema>, "request">> & {
   readonly request: RunRequest;
+  /** The `request.restored` trials, which the coordinator reads from their record; they are in no message. */
+  readonly restored?: readonly TrialRecord[];
 };
 export type RunResumed = Readonly<z.infer<typeof runResumedSchema>>;
 export type StatisticsReported = Readonly<z.infer<typeof statisticsReportedSchema>>;

@@ -16,6 +16,8 @@ export interface Progress {
   /** Until the search ends, by the pace of the trials so far; absent before there is one. */
   readonly secondsLeft?: number;
   readonly stop?: StopReason;
+  /** Where work is billed: US dollars spent, expected beforehand, and allowed. */
+  readonly cost?: { readonly usd: number; readonly estimatedUsd?: number; readonly maxUsd?: number };
 }
 
 export function describeProgress(state: RunState, at: number): Progress {
@@ -33,6 +35,18 @@ export function describeProgress(state: RunState, at: number): Progress {
     secondsElapsed,
     ...(secondsLeft === undefined ? {} : { secondsLeft }),
     ...(stop === undefined ? {} : { stop }),
+    ...(request.cost === undefined ? {} : { cost: describeCost(state, request.cost) }),
+  };
+}
+
+function describeCost(
+  { spend }: RunState,
+  { estimatedUsd, maxUsd }: NonNullable<RunState["request"]["cost"]>,
+): NonNullable<Progress["cost"]> {
+  return {
+    usd: spend.usd,
+    ...(estimatedUsd === undefined ? {} : { estimatedUsd }),
+    ...(maxUsd === undefined ? {} : { maxUsd }),
   };
 }
 

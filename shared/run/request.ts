@@ -51,6 +51,17 @@ const metricSchema = z.strictObject({
   range: z.tuple([z.number(), z.number()]).optional(),
 });
 
+/** What work costs where it is billed, in US dollars, and how much of it there may be. */
+const costSchema = z.strictObject({
+  usdPerGigabyteSecond: z.strictObject({ arm64: z.number().min(0), x86_64: z.number().min(0) }),
+  /** The requests to function, queues and store that come with each job. */
+  usdPerJob: z.number().min(0),
+  /** No trial is asked for with which the run is expected to cost more. */
+  maxUsd: z.number().gt(0).optional(),
+  /** What whoever asked for the run expected. */
+  estimatedUsd: z.number().min(0).optional(),
+});
+
 const timeoutSchema = z.int().min(1_000).max(86_400_000);
 
 /** What a run is asked to do: all the reducer knows about model and data are names, shapes and counts. */
@@ -76,7 +87,19 @@ export const runRequestSchema = z.strictObject({
   timeouts: z.strictObject({ statistics: timeoutSchema, trial: timeoutSchema, finish: timeoutSchema }),
   /** The only instruction set whose results count; the first result's where it is left out. */
   isa: z.string().min(1).max(64).optional(),
-  budget: z.strictObject({ maxUsd: z.number().gt(0), usdPerBilledSecond: z.number().gt(0) }).optional(),
+  cost: costSchema.optional(),
+  /**
+   * What objective `loss` is scaled by, where it is not this run's own base: the fully quantized model that an earlier
+   * run measured.
+   */
+  lossReference: z.strictObject({ accuracyDrop: z.number(), latencyRatio: z.number().gt(0) }).optional(),
+  /** Trials that an earlier run ended; they lie in a record of their own and are this run's first ones. */
+  restored: z.int().min(0).max(MAX_TRIALS).optional(),
+  /** Hash of all that a measurement depends on beside the choices: trials of runs that share it can be compared. */
+  measuredUnder: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
 });
 
 export type RunRequest = Readonly<Omit<z.infer<typeof runRequestSchema>, "space" | "base" | "float">> & {

@@ -1,4 +1,7 @@
+import type { FloatOp } from "./float-ops.js";
 import type { MeasuredOutcome } from "./messages.js";
+import type { Selection } from "./selection.js";
+import type { Importance, TriedGroup } from "./tried-choices.js";
 
 /** A metric's value with its 95 % interval. */
 export interface MetricResult {
@@ -27,12 +30,24 @@ export interface ModelResult {
   /** Of the model's files. */
   readonly modelBytes: number | null;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
+  /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
+  readonly simulatedShare: MeasuredOutcome["quantizedShare"];
   readonly integerKernels: IntegerKernelCount | null;
   readonly loss: number;
   /** Whether the accuracy bound is met, and whether the asked-for speed-up is as well. */
   readonly withinBound: boolean;
   readonly meetsTarget: boolean;
   readonly validation: MetricResult | null;
+}
+
+/** Why the result is what it is, by the trials of the run. */
+export interface Explanation {
+  /** Which parameters mattered, the most important first. */
+  readonly importance: Importance;
+  /** What was tried for each quantizer group. */
+  readonly groups: readonly TriedGroup[];
+  /** The ops that the best model leaves in float, and why. */
+  readonly float: readonly FloatOp[];
 }
 
 /** `result.json` (interface.md, "Output folder"). */
@@ -69,6 +84,9 @@ export interface RunResult {
     readonly samplesScored: number;
     readonly samplesWithoutRace: number;
   };
+  /** What choosing by the evaluation samples cost; `null` without validation samples. */
+  readonly selection: Selection | null;
+  readonly explanation: Explanation;
   readonly stop: string | null;
   readonly timing: {
     readonly wallSeconds: number;
@@ -79,4 +97,6 @@ export interface RunResult {
     readonly inferenceSeconds: number;
     readonly workers: number;
   };
+  /** US dollars; where work is billed. */
+  readonly cost?: { readonly usd: number; readonly estimatedBeforehand: number | null };
 }

@@ -3,7 +3,7 @@ import type { EncodedSpace } from "../search/encoding.js";
 import type { Configuration } from "../search/space.js";
 import type { Assignment } from "./assignment.js";
 import { packConfiguration, unpackConfiguration } from "./configuration-code.js";
-import { timestampSchema, trialNumberSchema } from "./identifiers.js";
+import { runIdSchema, timestampSchema, trialNumberSchema } from "./identifiers.js";
 import { measuredOutcomeSchema } from "./messages.js";
 import { SEGMENT_SIZE } from "./record-keys.js";
 import type { RunningTrial, RunState, ShardState, TrialRecord } from "./state.js";
@@ -14,6 +14,7 @@ const counter = z.int().min(0);
 const measures = measuredOutcomeSchema.pick({
   bytes: true,
   quantizedShare: true,
+  simulatedShare: true,
   latency: true,
   timings: true,
 });
@@ -42,6 +43,7 @@ const runningSchema = z.strictObject({
 
 const endedFields = {
   number: trialNumberSchema,
+  origin: z.strictObject({ run: runIdSchema, trial: trialNumberSchema }).exactOptional(),
   configuration: packedSchema,
   seen: counter,
   askedAt: timestampSchema,
@@ -68,6 +70,13 @@ const finishResultSchema = z.strictObject({
   validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })),
 });
 
+const tallySchema = z.strictObject({
+  reports: counter,
+  milliseconds: z.number(),
+  usd: z.number(),
+  usdSquared: z.number(),
+});
+
 /** `state.json`: all that changes from event to event, without what lies in records of its own. */
 export const stateDocumentSchema = z.strictObject({
   version: z.literal(1),
@@ -91,9 +100,10 @@ export const stateDocumentSchema = z.strictObject({
     .exactOptional(),
   failure: z.string().exactOptional(),
   spend: z.strictObject({
+    usd: z.number(),
     billedMilliseconds: z.number(),
-    reports: counter,
-    reportedMilliseconds: z.number(),
+    jobs: tallySchema,
+    trialJobs: tallySchema,
   }),
 });
 

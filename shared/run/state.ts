@@ -37,6 +37,7 @@ export interface TrialMeasures {
   readonly worker: string;
   readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
+  readonly simulatedShare?: NonNullable<MeasuredOutcome["simulatedShare"]>;
   /** Of shard 0 alone, which is the one asked to measure it. */
   readonly latency?: MeasuredOutcome["latency"];
   /** Sums over the shards. */
@@ -63,11 +64,20 @@ export interface Measurement {
   readonly samples: number;
   readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
+  readonly simulatedShare?: NonNullable<MeasuredOutcome["simulatedShare"]>;
   readonly latency?: MeasuredOutcome["latency"];
+}
+
+/** A trial in the run that scored it. */
+export interface TrialOrigin {
+  readonly run: string;
+  readonly trial: number;
 }
 
 interface EndedTrial {
   readonly number: number;
+  /** Present where an earlier run scored it, whose records hold its rows (`warm_start`, `eval`). */
+  readonly origin?: TrialOrigin;
   readonly configuration: Configuration | null;
   readonly seen: number;
   readonly askedAt: number;

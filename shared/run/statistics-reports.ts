@@ -12,8 +12,8 @@ export function onStatisticsReported(state: RunState, event: StatisticsReported)
   const { attempt, at, outcome } = event;
   const isCurrent = attempt === assignment.attempt && !assignment.failedAttempts.includes(attempt);
   const spend = isCurrent
-    ? chargeReport(state.spend, event.billedMilliseconds)
-    : chargeUnanswered(state.spend, outcome.state === "complete" ? 1 : 0);
+    ? chargeReport(state, "other", event.billed)
+    : chargeUnanswered(state, "other", outcome.state === "complete" ? 1 : 0);
   const { index } = event.shard;
   switch (outcome.state) {
     case "failed": {
@@ -41,7 +41,7 @@ export function onStatisticsOverdue(state: RunState, at: number): RunState {
     if (shard.state !== "waiting" || !isOverdue(shard.assignment, at)) continue;
     const timeout = state.request.timeouts.statistics;
     const outcome = sendAgain(shard.assignment, at, timeout, "no worker answered in time");
-    next = settle({ ...next, spend: chargeUnanswered(next.spend, 1) }, index, outcome);
+    next = settle({ ...next, spend: chargeUnanswered(next, "other", 1) }, index, outcome);
   }
   return next;
 }

@@ -4,11 +4,11 @@ import { findReferences, type Study } from "./study.js";
 
 /** Why no further trial should be asked for, tested before each one; `undefined` while there is no reason. */
 export function findStopReason(study: Study, state: RunState, at: number): StopReason | undefined {
-  const { optimizer, budget } = state.request;
+  const { optimizer, cost } = state.request;
   if (state.asked > optimizer.maxTrials) return "max_trials";
   if (optimizer.maxMinutes > 0 && workedMinutes(state, at) >= optimizer.maxMinutes) return "max_minutes";
   if (optimizer.stopOnTarget && meetsTarget(study, state)) return "stop_on_target";
-  if (budget !== undefined && expectedUsd(state) > budget.maxUsd) return "max_cost_usd";
+  if (cost?.maxUsd !== undefined && expectedUsd(state) > cost.maxUsd) return "max_cost_usd";
   return undefined;
 }
 

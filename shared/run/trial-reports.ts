@@ -31,7 +31,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   const isCurrent = attempt === shard.assignment.attempt;
   // Earlier attempts were charged when they were given up.
   const isNew = isCurrent && !shard.assignment.failedAttempts.includes(attempt);
-  const charged = isNew ? { ...state, spend: chargeReport(state.spend, event.billedMilliseconds) } : state;
+  const charged = isNew ? { ...state, spend: chargeReport(state, "trial", event.billed) } : state;
   // Where an earlier attempt answers, the present one is still under way and will be paid for.
   const underWay = isCurrent ? 0 : 1;
   const { index } = event.shard;
@@ -51,7 +51,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   const defect = findDefect(request, event.outcome, event.shard);
   if (defect !== undefined) return fail(defect);
 
-  const paid = { ...charged, isa, spend: chargeUnanswered(charged.spend, underWay) };
+  const paid = { ...charged, isa, spend: chargeUnanswered(charged, "trial", underWay) };
   const scored = addScores(trial, event, event.outcome);
   const unanswered = countWaiting(scored.shards);
   if (event.outcome.state === "pruned")
@@ -69,7 +69,7 @@ export function onTrialsOverdue(state: RunState, at: number): RunState {
       // Giving up on one shard ends the trial, and with it the others.
       const trial = next.running.find((running) => running.number === number);
       if (trial === undefined) break;
-      const paid = { ...next, spend: chargeUnanswered(next.spend, 1) };
+      const paid = { ...next, spend: chargeUnanswered(next, "trial", 1) };
       const reason = "no worker answered in time";
       const outcome = sendAgain(shard.assignment, at, state.request.timeouts.trial, reason);
       next = settle(paid, trial, index, outcome, at, 0);
@@ -100,7 +100,7 @@ function settle(
 function end(state: RunState, record: TrialRecord, underWay: number): RunState {
   return {
     ...state,
-    spend: chargeUnanswered(state.spend, underWay),
+    spend: chargeUnanswered(state, "trial", underWay),
     running: state.running.filter(({ number }) => number !== record.number),
     finished: [...state.finished, record],
   };
@@ -133,6 +133,7 @@ function addMeasures(
     worker: first ? event.worker : (before?.worker ?? event.worker),
     bytes: outcome.bytes,
     quantizedShare: outcome.quantizedShare,
+    ...(outcome.simulatedShare === undefined ? {} : { simulatedShare: outcome.simulatedShare }),
     ...(latency === undefined ? {} : { latency }),
     timings:
       before === undefined

@@ -2,7 +2,7 @@ import type { ConfigurationFor } from "../run/configuration/supported.js";
 import { FileObjectStore } from "../storage/file-store.js";
 import { Evaluator } from "./evaluator.js";
 import { openGate, serveJobs, type ThreadSettings } from "./job-thread.js";
-import type { JobContext } from "./run-job.js";
+import { type JobContext, runJob } from "./run-job.js";
 import { loadWorkload } from "./workload.js";
 
 /** What a worker thread of this machine is started with. */
@@ -26,6 +26,7 @@ async function openContext(settings: LocalSettings & ThreadSettings): Promise<Jo
   return {
     workload,
     store,
+    statistics: statistics.store,
     evaluator: new Evaluator({ workload, store, statistics, gate: openGate(settings) }),
     worker: settings.name,
     properties: settings.properties,
@@ -33,4 +34,7 @@ async function openContext(settings: LocalSettings & ThreadSettings): Promise<Jo
   };
 }
 
-serveJobs(openContext);
+serveJobs(async (settings: LocalSettings & ThreadSettings) => {
+  const context = await openContext(settings);
+  return (job, signal) => runJob(job, context, signal);
+});

@@ -3,17 +3,17 @@ import { performance } from "node:perf_hooks";
 import type { InferenceSession } from "onnxruntime-node";
 import { RunError } from "../errors.js";
 import { shardRange } from "../run/identifiers.js";
-import type { MeasuredOutcome, StatisticsJob, TrialJob } from "../run/messages.js";
+import type { MeasuredOutcome, TrialJob } from "../run/messages.js";
 import { packRows } from "../run/rows.js";
-import { collectStatistics, tensorSizes } from "../statistics/collect.js";
-import { hasStatisticsShard, readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
+import { tensorSizes } from "../statistics/collect.js";
+import { readStatistics } from "../statistics/shard-store.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { sliceBatches } from "./calibration.js";
 import type { ExclusiveGate } from "./exclusive-gate.js";
 import { openFastestSession } from "./fastest-session.js";
 import { toFeeds } from "./feeds.js";
 import { type LatencyRatio, measureLatencyRatio } from "./latency.js";
-import { type QuantizedModel, Quantizer } from "./quantizer.js";
+import { openQuantizer } from "./open-quantizer.js";
+import type { QuantizedModel, Quantizer } from "./quantizer.js";
 import { openRace } from "./racing.js";
 import { Scorer, type Scores } from "./scorer.js";
 import { openSession } from "./session.js";
@@ -40,17 +40,6 @@ export class Evaluator {
 
   constructor(private readonly options: EvaluatorOptions) {}
 
-  /** Gathers one shard of the statistics, unless it is there already. */
-  async gatherStatistics({ key, shard }: StatisticsJob, signal?: AbortSignal): Promise<void> {
-    const { workload, statistics } = this.options;
-    if (await hasStatisticsShard(statistics.store, key, shard)) return;
-    const { start, end } = shardRange(shard, workload.calibrationBatches.count);
-    const batches = sliceBatches(workload.calibrationBatches, start, end);
-    const { prepared } = workload.subject;
-    const table = await collectStatistics(prepared.model, workload.subject.statistics, batches, signal);
-    await writeStatisticsShard(statistics.store, key, shard, table);
-  }
-
   /** Quantizes and scores a trial's shard of the evaluation samples. */
   async scoreTrial(job: TrialJob, signal?: AbortSignal): Promise<MeasuredOutcome> {
     const { workload, store } = this.options;
@@ -75,6 +64,9 @@ export class Evaluator {
         samples: scores.samples,
         bytes,
         quantizedShare: candidate?.quantizedShare ?? { byCount: 0, byParameters: 0 },
+        ...(candidate === undefined || candidate.simulatedShare.byCount === 0
+          ? {}
+          : { simulatedShare: candidate.simulatedShare }),
         ...(latency === undefined ? {} : { latency: { ratio: latency.ratio, noise: latency.noise } }),
         timings: timings(started, quantized, opened, scores),
       };
@@ -114,7 +106,7 @@ export class Evaluator {
 
   async #makeQuantizer(): Promise<Quantizer> {
     const { workload, statistics } = this.options;
-    const { subject, statisticsKey } = workload;
+    const { subject, statisticsKey, calibrationBatches: batches } = workload;
     const table = await readStatistics(statistics.store, statisticsKey, statistics.shards);
     if (table === undefined) {
       throw new RunError(`The statistics ${statisticsKey} are missing; resume the run to gather them again.`);
@@ -122,7 +114,11 @@ export class Evaluator {
     const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
     const sizes = await tensorSizes(subject.prepared.model, tensors, await this.#firstBatch());
     const each = workload.fixedBatch ?? 1;
-    return new Quantizer(subject, table, new Map([...sizes].map(([tensor, size]) => [tensor, size / each])));
+    return openQuantizer(
+      { subject, batches, statisticsKey, store: statistics.store },
+      table,
+      new Map([...sizes].map(([tensor, size]) => [tensor, size / each])),
+    );
   }
 
   #firstBatch() {

@@ -1,10 +1,13 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { NodeProto } from "onnx-buf";
 import { decodeModel, type Model } from "../onnx/codec.js";
 import { GraphIndex } from "../onnx/graph-index.js";
+import { DataType } from "../onnx/tensor.js";
 import { WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
 import type { QuantizerLayout } from "../quantization/groups.js";
+import { simulationReason } from "../quantization/kernel-support.js";
 import type { QuantizationPlan } from "../quantization/plan.js";
 import { openSession, type SessionSettings } from "./session.js";
 
@@ -36,7 +39,8 @@ interface Product {
   readonly type: string;
   /** Its own output, and the codes of the tensor behind it: one of them is a fused kernel's output. */
   readonly outputs: readonly string[];
-  readonly hasIntegerKernel: boolean;
+  /** Why it cannot run on integers; `undefined` where it can. */
+  readonly simulated: string | undefined;
 }
 
 /**
@@ -51,11 +55,11 @@ export function findIntegerKernels(
 ): Promise<IntegerKernels> {
   const products = [...layout.ops.values()]
     .filter(({ key, role }) => role === "weighted" && plan.ops.has(key))
-    .map(({ name, node, key, output, kernel }) => ({
-      name,
-      type: node.opType,
-      outputs: [key, `${output}/quantized`],
-      hasIntegerKernel: kernel !== "none",
+    .map((op) => ({
+      name: op.name,
+      type: op.node.opType,
+      outputs: [op.key, `${op.output}/quantized`],
+      simulated: simulationReason(op, layout, plan),
     }));
   return countIntegerKernels(model, products, settings);
 }
@@ -77,9 +81,22 @@ export function findIntegerKernelsOf(model: Model, settings: SessionSettings): P
           .filter((consumer) => consumer.node.opType === "QuantizeLinear")
           .map((consumer) => consumer.node.output[0]!),
       ],
-      hasIntegerKernel: node.opType !== "ConvTranspose",
+      simulated: simulationReasonOf(node, index),
     }));
   return countIntegerKernels(model, products, settings);
+}
+
+/** The same as `simulationReason`, read off the operands' codes. */
+function simulationReasonOf({ opType, input }: NodeProto, index: GraphIndex): string | undefined {
+  if (opType === "ConvTranspose") return `ONNX Runtime has no integer ${opType}`;
+  for (const operand of input.slice(0, 2)) {
+    const zeroPoint = index.initializers.get(index.producer(operand)?.input[2] ?? "");
+    const type = zeroPoint?.dataType ?? DataType.UINT8;
+    if (type !== DataType.UINT8 && type !== DataType.INT8) {
+      return `ONNX Runtime has no integer ${opType} of ${DataType[type]}`;
+    }
+  }
+  return undefined;
 }
 
 async function countIntegerKernels(
@@ -97,12 +114,10 @@ async function countIntegerKernels(
   }
   const unfused = products
     .filter(({ name, outputs }) => !names.has(name) && !outputs.some((output) => made.has(output)))
-    .map(({ name, type, hasIntegerKernel }) => ({
+    .map(({ name, type, simulated }) => ({
       name,
       type,
-      reason: hasIntegerKernel
-        ? `ONNX Runtime did not fuse it at level ${settings.graphOptimizationLevel}`
-        : `ONNX Runtime has no integer ${type}`,
+      reason: simulated ?? `ONNX Runtime did not fuse it at level ${settings.graphOptimizationLevel}`,
     }));
   return { quantized: products.length, integer: products.length - unfused.length, unfused };
 }

@@ -1,7 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { Job, JobReport } from "../run/messages.js";
 import { ExclusiveGate } from "./exclusive-gate.js";
-import { type JobContext, runJob } from "./run-job.js";
 
 /** What the pool gives each of its threads, beside what the threads' own module wants. */
 export interface ThreadSettings {
@@ -25,19 +24,27 @@ export function openGate({ gate }: ThreadSettings): ExclusiveGate {
   return new ExclusiveGate(gate.buffer, gate.slot);
 }
 
-/** Makes this worker thread carry out the jobs that its pool posts; elsewhere it does nothing. */
+/** Carries out one job; only an abort, or what no report can tell of, throws. */
+type CarryOut = (job: Job, signal: AbortSignal) => Promise<JobReport>;
+
+/**
+ * Makes this worker thread carry out the jobs that its pool posts; elsewhere it does nothing.
+ *
+ * @param open reads what jobs have in common, once
+ */
 export function serveJobs<Settings extends ThreadSettings>(
-  openContext: (settings: Settings) => Promise<JobContext>,
+  open: (settings: Settings) => Promise<CarryOut>,
 ): void {
   if (parentPort === null) return;
   const port = parentPort;
   const settings = workerData as Settings;
   const cancelled = new Int32Array(settings.cancelled);
-  const context = openContext(settings);
+  const opened = open(settings);
   port.on("message", async ({ number, job }: JobMessage) => {
     let answer: ReportMessage;
     try {
-      answer = { number, report: await runJob(job, await context, cancellation(cancelled, number)) };
+      const carryOut = await opened;
+      answer = { number, report: await carryOut(job, cancellation(cancelled, number)) };
     } catch (error) {
       answer = { number, error: error instanceof Error ? error.message : String(error) };
     }

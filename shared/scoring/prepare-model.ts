@@ -13,16 +13,13 @@ import { loadExternalData } from "../onnx/external-data.js";
 import { normalizeGemms } from "../onnx/gemm.js";
 import { restoreBodies } from "../onnx/nested-bodies.js";
 import { restoreNodeNames } from "../onnx/node-names.js";
-import { liftOpset } from "../onnx/opset.js";
+import { type LiftTarget, liftOpset } from "../onnx/opset.js";
 import { refuseHalfPrecision, refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
 import type { TensorInfo } from "../quantization/quantizable-ops.js";
 import { openSession, type PortInfo, portsOf } from "./session.js";
 
 /** A larger file cannot be one protobuf message. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
-
-/** QuantizeLinear and DequantizeLinear take an axis, so scales a channel, from this operator set on. */
-const PER_CHANNEL_OPSET = 13;
 
 /** A float model made ready for quantizing: constants and batch norms folded, tensor types known. */
 export interface PreparedModel {
@@ -44,9 +41,11 @@ export interface PreparedModel {
 
 /**
  * Reads and prepares the model at `path` (system.md, "A run", step 1).
+ *
+ * @param opset that QuantizeLinear and DequantizeLinear need for the codes that may be chosen; 8-bit codes need 13
  * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads
  */
-export async function prepareModelFile(path: string): Promise<PreparedModel> {
+export async function prepareModelFile(path: string, opset: LiftTarget = 13): Promise<PreparedModel> {
   const bytes = await readModelFile(path);
   const model = decodeModel(bytes, path);
   refuseQuantized(model, path);
@@ -54,7 +53,7 @@ export async function prepareModelFile(path: string): Promise<PreparedModel> {
   const hash = createHash("sha256").update(bytes);
   const externalContents = await loadExternalData(model, dirname(path));
   for (const content of externalContents) hash.update(content);
-  liftOpset(model, PER_CHANNEL_OPSET, path);
+  liftOpset(model, opset, path);
   makeInitializersConstant(model);
   const prepared = await foldConstants(model, path);
   const nodeNames = new Set(model.graph.node.map(({ name }) => name));

@@ -3,12 +3,13 @@ import { type Job, type JobReport, MESSAGE_VERSION } from "../run/messages.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import type { Evaluator } from "./evaluator.js";
 import { finishRun } from "./finish.js";
+import { runStatisticsJob, type StatisticsContext } from "./gather-statistics.js";
 import { instructionSet } from "./isa.js";
 import type { Workload } from "./workload.js";
 
 const MAX_REASON = 2_000;
 
-export interface JobContext {
+export interface JobContext extends StatisticsContext {
   readonly evaluator: Evaluator;
   readonly workload: Workload;
   readonly store: ObjectStore;
@@ -16,7 +17,6 @@ export interface JobContext {
   readonly worker: string;
   /** Written into the final model's metadata. */
   readonly properties: Readonly<Record<string, string>>;
-  readonly now: () => number;
 }
 
 /**
@@ -32,13 +32,8 @@ export async function runJob(job: Job, context: JobContext, signal?: AbortSignal
     return { state: "failed" as const, reason: reason.slice(0, MAX_REASON) };
   };
   switch (job.type) {
-    case "statistics": {
-      const started = performance.now();
-      const outcome = await evaluator
-        .gatherStatistics(job, signal)
-        .then(() => ({ state: "complete" as const, seconds: (performance.now() - started) / 1000 }), failed);
-      return { ...base(), type: "StatisticsReported", shard: job.shard, outcome };
-    }
+    case "statistics":
+      return runStatisticsJob(job, context, signal);
     case "trial": {
       const outcome = await evaluator.scoreTrial(job, signal).catch(failed);
       const { trial, shard } = job;

@@ -1,15 +1,17 @@
-import { ConfigurationError, ModelError } from "../errors.js";
+import { ModelError } from "../errors.js";
+import { opsetVersion } from "../onnx/codec.js";
 import { GraphIndex } from "../onnx/graph-index.js";
 import { biasStatistics } from "../quantization/algorithms/fast-bias-correction.js";
+import { opsetOf } from "../quantization/code-types.js";
 import { layOutQuantizers, type QuantizerLayout } from "../quantization/groups.js";
 import { type Hardware, targetHardware } from "../quantization/hardware.js";
+import { findNodesInFloat } from "../quantization/ignored/nodes-in-float.js";
 import type { OperandView } from "../quantization/quantizable-ops.js";
-import { deriveSpace, type TuningSpace } from "../quantization/space.js";
+import { deriveSpace, reachableWidths, type TuningSpace } from "../quantization/space.js";
 import { requiredStatistics } from "../quantization/statistics-requirement.js";
 import type { QuantizationSettings } from "../run/configuration/quantization-settings.js";
-import { nearest } from "../run/configuration/requirement.js";
 import { mergeRequirements, type StatisticsRequirement } from "../statistics/requirement.js";
-import type { PreparedModel } from "./prepare-model.js";
+import { type PreparedModel, prepareModelFile } from "./prepare-model.js";
 
 /** A model with everything that follows from it and from the configuration, before any sample is seen. */
 export interface Subject {
@@ -22,14 +24,29 @@ export interface Subject {
   readonly statistics: StatisticsRequirement;
 }
 
+/**
+ * Reads and prepares the model at `path`; where codes of other than 8 bits may be chosen for it, in an operator set that
+ * has them.
+ *
+ * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads, cannot be lifted to that operator set, or
+ * the target device cannot quantize it as asked
+ */
+export async function openSubject(path: string, settings: QuantizationSettings): Promise<Subject> {
+  const subject = makeSubject(await prepareModelFile(path), settings);
+  const { layout, hardware, prepared } = subject;
+  const opset = opsetOf(reachableWidths(layout, hardware, settings.options));
+  if (opsetVersion(prepared.model) >= opset) return subject;
+  return makeSubject(await prepareModelFile(path, opset), settings);
+}
+
 export function makeSubject(prepared: PreparedModel, settings: QuantizationSettings): Subject {
   const hardware = targetHardware(settings.targetDevice);
-  const view: OperandView = {
-    index: new GraphIndex(prepared.model.graph),
-    tensors: prepared.tensors,
-    hardware,
+  const index = new GraphIndex(prepared.model.graph);
+  const inFloat = findNodesInFloat(index, hardware, {
     ignored: settings.ignored,
-  };
+    patterns: settings.ignoredPatterns,
+  });
+  const view: OperandView = { index, tensors: prepared.tensors, hardware, inFloat };
   const layout = layOutQuantizers(view);
   return {
     prepared,
@@ -39,31 +56,12 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
     layout,
     space: deriveSpace(layout, hardware, settings.options),
     statistics: mergeRequirements(
-      requiredStatistics(layout, settings.options),
+      requiredStatistics(layout, view, settings.options),
       settings.biasCorrection === undefined
         ? new Map()
         : biasStatistics(layout, view, settings.biasCorrection),
     ),
   };
-}
-
-/**
- * @param path how errors name the model
- * @throws {ConfigurationError} when `ignored` names a node that the model does not have
- */
-export function requireKnownScope({ prepared, settings }: Subject, path: string): void {
-  const known = [...prepared.nodeNames];
-  const { ignored, layerEqualization, channelAlignment, biasCorrection } = settings;
-  const missing = [ignored, layerEqualization?.ignored, channelAlignment?.ignored, biasCorrection?.ignored]
-    .flatMap((named) => named?.scope ?? [])
-    .find((name) => !prepared.nodeNames.has(name));
-  if (missing === undefined) return;
-  const near = nearest(missing, known);
-  const remedy = near === undefined ? "see inspect for its nodes" : `did you mean "${near}"?`;
-  throw new ConfigurationError(
-    `ignored.scope names "${missing}", which is no node of ${path}; ${remedy}${remedy.endsWith("?") ? "" : "."}`,
-    "ignored.scope",
-  );
 }
 
 /**

@@ -10,12 +10,13 @@ import type { ObjectStore } from "../storage/object-store.js";
 import { fixedBatchSize } from "./batching.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { type Dataset, loadDataset } from "./data/dataset.js";
+import { requireKnownScope } from "./known-scope.js";
+import { measurementKey } from "./measurement-key.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
-import { prepareModelFile } from "./prepare-model.js";
 import { rewrittenSubject } from "./rewritten-subject.js";
 import { onnxruntimeVersion } from "./session.js";
-import { makeSubject, requireKnownScope, requireQuantizable, type Subject } from "./subject.js";
+import { openSubject, requireQuantizable, type Subject } from "./subject.js";
 
 /** The order in which evaluation samples are scored is the same for every run, so that `evaluate` shares it. */
 export const SCORING_ORDER_SEED = 0;
@@ -36,6 +37,8 @@ export interface Workload {
   /** Numbers of the evaluation samples in scoring order. */
   readonly order: readonly number[];
   readonly statisticsKey: string;
+  /** What trials of two runs must share to be compared (`measurementKey`). */
+  readonly measuredUnder: string;
 }
 
 /**
@@ -50,9 +53,9 @@ export async function loadWorkload(
 ): Promise<Workload> {
   const { engine, model, optimizer } = configuration;
   const modelPath = resolvePath(directory, model.model);
-  const prepared = await prepareModelFile(modelPath);
   const settings = quantizationSettings(configuration);
-  const original = makeSubject(prepared, settings);
+  const original = await openSubject(modelPath, settings);
+  const { prepared } = original;
   requireKnownScope(original, modelPath);
   requireQuantizable(original, modelPath);
   const load = (section: NonNullable<typeof engine.validation>, path: string): Promise<Dataset> =>
@@ -72,6 +75,15 @@ export async function loadWorkload(
   const fixedBatch = fixedBatchSize(prepared.inputs);
   const subject = await rewrittenSubject(original, calibration, openStatistics);
   const samples = Math.min(optimizer.params.eval_subset_size ?? evaluation.samples, evaluation.samples);
+  const batchSize = fixedBatch ?? engine.batch_size;
+  const measured = measurementKey(configuration, {
+    modelSha256: prepared.sha256,
+    rewritings: subject.prepared.rewritings,
+    calibration: { contentHash: calibration.contentHash, samples: calibrated },
+    evaluation: { contentHash: evaluation.contentHash, samples },
+    batchSize,
+    onnxruntime: onnxruntimeVersion(),
+  });
   return {
     configuration,
     directory,
@@ -81,7 +93,8 @@ export async function loadWorkload(
     validation,
     metric,
     fixedBatch,
-    batchSize: fixedBatch ?? engine.batch_size,
+    batchSize,
+    measuredUnder: measured,
     calibrationBatches: calibrationBatches(calibration, calibrated, fixedBatch),
     order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
     statisticsKey: statisticsKey({

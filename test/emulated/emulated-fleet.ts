@@ -38,9 +38,14 @@ export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFl
   const visible = { VisibilityTimeout: VISIBILITY_SECONDS };
   const fifo = { ...visible, FifoQueue: "true" };
   const urls = {
+    deadStatistics: await sqs.createQueue("dead-statistics", visible),
     deadJobs: await sqs.createQueue("dead-jobs", visible),
     deadEvents: await sqs.createQueue("dead-events.fifo", fifo),
     jobs: await sqs.createQueue("trials", { ...visible, RedrivePolicy: redrive("dead-jobs") }),
+    statistics: await sqs.createQueue("statistics", {
+      ...visible,
+      RedrivePolicy: redrive("dead-statistics"),
+    }),
     events: await sqs.createQueue("events.fifo", { ...fifo, RedrivePolicy: redrive("dead-events.fifo") }),
   };
   const environment = {
@@ -50,15 +55,17 @@ export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFl
     AWS_ENDPOINT_URL_S3: s3.endpoint,
     AWS_ENDPOINT_URL_SQS: sqs.endpoint,
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true",
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "2048",
     QUANTFLEET_LEASE_SECONDS: "3",
     QUANTFLEET_BUCKET: BUCKET,
     QUANTFLEET_JOBS_URL: urls.jobs,
+    QUANTFLEET_STATISTICS_URL: urls.statistics,
     QUANTFLEET_EVENTS_URL: urls.events,
   };
   const queue = (url: string) => new SqsQueue({ client: sqs.client, url });
   const queues = { jobs: queue(urls.jobs), events: queue(urls.events) };
   const architecture = process.arch === "arm64" ? "arm64" : "x64";
-  for (const name of ["coordinator", "evaluator"] as const)
+  for (const name of ["coordinator", "collector", "evaluator"] as const)
     assembleFunction(name, architecture, join(folder, name));
   const coordinator = new EventSource({
     queue: queues.events,
@@ -68,6 +75,15 @@ export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFl
     batchSize: 10,
     concurrency: 1,
     timeoutSeconds: COORDINATOR_TIMEOUT_SECONDS,
+  });
+  const collectors = new EventSource({
+    queue: queue(urls.statistics),
+    bundle: join(folder, "collector", "index.js"),
+    environment: { ...environment, QUANTFLEET_DEAD_LETTERS_URL: urls.deadStatistics },
+    folder,
+    batchSize: 1,
+    concurrency: 1,
+    timeoutSeconds: EVALUATOR_TIMEOUT_SECONDS,
   });
   const evaluatorSource = new EventSource({
     queue: queues.jobs,
@@ -87,7 +103,7 @@ export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFl
     evaluators: evaluatorSource,
     environment,
     async close() {
-      await Promise.all([coordinator.close(), evaluatorSource.close()]);
+      await Promise.all([coordinator.close(), collectors.close(), evaluatorSource.close()]);
       await sqs.close();
       await s3.close();
       await rm(folder, { recursive: true, force: true });

@@ -3,6 +3,12 @@ import type { SQSBatchResponse } from "aws-lambda";
 
 /** One of a function's execution environments: a process with the bundle, which is sent one event after the other. */
 
+/** Sent when the bundle can take events: how long its import took, and what of it on a processor. */
+export interface Ready {
+  readonly milliseconds: number;
+  readonly processorMilliseconds: number;
+}
+
 export interface Invocation {
   readonly event: unknown;
   readonly timeoutMilliseconds: number;
@@ -14,7 +20,13 @@ type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number })
 
 const [, , bundle] = process.argv;
 if (bundle !== undefined && process.send !== undefined) {
+  const [startedAt, startedWith] = [performance.now(), process.cpuUsage()];
   const { handler } = (await import(pathToFileURL(bundle).href)) as { handler: Handler };
+  const { user, system } = process.cpuUsage(startedWith);
+  const ready: Ready = {
+    milliseconds: performance.now() - startedAt,
+    processorMilliseconds: (user + system) / 1_000,
+  };
   process.on("message", async ({ event, timeoutMilliseconds }: Invocation) => {
     const until = Date.now() + timeoutMilliseconds;
     const context = { getRemainingTimeInMillis: () => until - Date.now() };
@@ -24,5 +36,5 @@ if (bundle !== undefined && process.send !== undefined) {
     );
     process.send?.(answer);
   });
-  process.send("ready");
+  process.send(ready);
 }

@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { requestRun } from "../../docs/examples/request-run.js";
 import { tune } from "../../scripts/api/tune.js";
+import { readPriceList } from "../../scripts/fleet/price-list.js";
 import { cancel, fetchResult, status } from "../../scripts/fleet/runs.js";
-import { submit } from "../../scripts/fleet/submit.js";
+import { submit, writeRunDocuments } from "../../scripts/fleet/submit.js";
 import type { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { runCommand } from "../end-to-end/command.js";
 import { demoConfiguration } from "../end-to-end/demo-configuration.js";
@@ -66,7 +68,8 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
     await local.result;
     const runId = await submit(fleet, { configuration }, { runId: local.runId, parallel: 1 });
     await ended(runId);
-    await fetchResult(fleet, runId, join(folder, "fleet"));
+    const { cost } = await fetchResult(fleet, runId, join(folder, "fleet"));
+    assert.ok(cost !== undefined && cost.usd > 0 && (cost.estimatedBeforehand ?? 0) > 0);
     const model = (name: string) => readFile(join(folder, name, "model.onnx"));
     assert.deepEqual(await decidedTrials(join(folder, "fleet")), await decidedTrials(join(folder, "local")));
     assert.ok((await model("fleet")).equals(await model("local")));
@@ -97,8 +100,8 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
     await fleet.events.send([
       { body: JSON.stringify(tick), group: tick.runId, deduplication: "run that nobody asked for" },
     ]);
-    const job = { version: 1, type: "statistics", runId: "unheard-of", attempt: 1, key: "statistics/none" };
-    const wanted = JSON.stringify({ ...job, shard: { index: 0, count: 1 }, deadline: 8.64e15 });
+    const job = { version: 1, type: "finish", runId: "unheard-of", attempt: 1, candidates: [] };
+    const wanted = JSON.stringify({ ...job, deadline: 8.64e15 });
     await fleet.jobs.send([{ body: "no job" }, { body: wanted }]);
     await ended(runId);
     assert.equal((await status(fleet, runId)).phase, "done");
@@ -132,6 +135,30 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
     const unknown = await run("status", "unheard-of");
     assert.equal(unknown.code, 2);
     assert.match(unknown.stderr, /no run unheard-of/);
+  });
+
+  test("stops before it costs more than it may", async () => {
+    const options = { runId: "bounded", parallel: 2, maxTrials: 500, maxCostUsd: 0.01 };
+    const list = await readPriceList();
+    const prices = join(folder, "prices.json");
+    const usdPerGigabyteSecond = { arm64: 0.0005, x86_64: 0.0005 };
+    await writeFile(prices, JSON.stringify({ ...list, lambda: { ...list.lambda, usdPerGigabyteSecond } }));
+    const runId = await submit(fleet, { configuration }, { ...options, prices });
+    await ended(runId);
+    const { stop, cost } = await status(fleet, runId);
+    assert.equal(stop, "max_cost_usd");
+    assert.ok(cost !== undefined && cost.usd <= 0.01, JSON.stringify(cost));
+  });
+
+  test("is asked for by a program that has the AWS SDK alone", async () => {
+    Object.assign(process.env, fleet.environment);
+    const documents = join(folder, "documents");
+    await writeRunDocuments(fleet, { configuration }, documents, { maxTrials: 2, parallel: 1 });
+    const { QUANTFLEET_BUCKET: bucket = "", QUANTFLEET_EVENTS_URL: eventsUrl = "" } = fleet.environment;
+    await requestRun(documents, "on-demand", 7, { bucket, eventsUrl });
+    await ended("on-demand");
+    const { phase, trialsDone } = await status(fleet, "on-demand");
+    assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: 3 });
   });
 
   test("is cancelled with the best so far", async () => {

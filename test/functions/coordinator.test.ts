@@ -26,7 +26,12 @@ function open() {
   const queue = (kind: "standard" | "fifo") =>
     new InProcessQueue({ kind, visibilityMilliseconds: VISIBILITY_MILLISECONDS });
   const store = new PartlyFailingStore();
-  const queues = { jobs: queue("standard"), events: queue("fifo"), deadLetters: queue("fifo") };
+  const queues = {
+    jobs: queue("standard"),
+    statisticsJobs: queue("standard"),
+    events: queue("fifo"),
+    deadLetters: queue("fifo"),
+  };
   const log = keepLog();
   const clock = { now: 1 };
   const handler = createCoordinatorHandler({
@@ -71,17 +76,19 @@ const scheduled = {
 
 describe("The coordinator's function", () => {
   test("carries a run from its request to its end, and keeps it listed until then", async () => {
-    const { jobs, invoke, send, store, clock } = open();
+    const { jobs, statisticsJobs, invoke, send, store, clock } = open();
     await send(requested("toy"));
     const request = toyRequest({ runId: "toy", maxTrials: 3, parallel: 1 });
     for (;;) {
       assert.equal(await invoke(), 0);
-      const [message] = await take(jobs);
+      const [gathering] = await take(statisticsJobs);
+      const [message = gathering] = await take(jobs);
       if (message === undefined) break;
       assert.ok(await store.get("active/toy"));
       const job = jobSchema.parse(JSON.parse(message.body));
+      assert.equal(job.type === "statistics", message === gathering);
       await send(answerToyJob(request, job, { worker: "w", isa: "arm64", at: clock.now++ }));
-      await jobs.acknowledge(message.receipt);
+      await (message === gathering ? statisticsJobs : jobs).acknowledge(message.receipt);
     }
     const state = JSON.parse(Buffer.from((await store.get("runs/toy/state.json"))?.body ?? []).toString());
     assert.equal(state.phase, "done");

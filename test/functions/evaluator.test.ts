@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { BilledTime } from "../../functions/billed-time.js";
 import { createEvaluatorHandler } from "../../functions/evaluator/handler.js";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import type { Queue } from "../../shared/queues/queue.js";
@@ -48,6 +49,12 @@ function open(run: Run, leaseMilliseconds = MINUTE) {
     now: Date.now,
     workers,
     leaseMilliseconds,
+    billedTime: new BilledTime({
+      megabytes: 1_024,
+      architecture: "arm64",
+      now: Date.now,
+      initMilliseconds: 7,
+    }),
   });
   const invoke = async (remaining = 15 * MINUTE) => {
     const messages = await take(queues.jobs);
@@ -71,7 +78,10 @@ describe("The evaluator's function", () => {
     await send(job);
     assert.equal(await invoke(), 0);
     const [event] = await reports(events);
-    assert.ok(event?.type === "TrialReported" && event.billedMilliseconds !== undefined);
+    assert.ok(event?.type === "TrialReported" && event.billed !== undefined);
+    const { milliseconds, ...setting } = event.billed;
+    assert.ok(milliseconds >= 7, "the start of the environment is billed");
+    assert.deepEqual(setting, { megabytes: 1_024, architecture: "arm64" });
     assert.deepEqual(event.outcome, report.outcome);
     assert.equal((await claimJob(store, job, Date.now(), Date.now())).state, "answered");
     const keys: string[] = [];
@@ -140,14 +150,16 @@ describe("The evaluator's function", () => {
     assert.equal((await reports(events)).length, 1);
   });
 
-  test("drops what is overdue, buries what is no job or of an unknown run", async () => {
+  test("drops what is overdue, buries what is no job, a collector's, or of an unknown run", async () => {
     const { events, deadLetters, send, invoke } = open(async () => undefined);
     await send({ ...job, deadline: 1 });
     await send({ ...job, version: 2 });
     await send({ ...job, runId: "stranger" });
+    const { version, runId, attempt, shard, deadline } = job;
+    await send({ version, type: "statistics", runId, attempt, shard, key: "statistics/0", deadline });
     assert.equal(await invoke(), 0);
     assert.deepEqual(await reports(events), []);
-    assert.equal((await take(deadLetters)).length, 2);
+    assert.equal((await take(deadLetters)).length, 3);
   });
 
   test("has a job come again when something beside it fails", async () => {

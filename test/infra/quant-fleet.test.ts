@@ -79,8 +79,8 @@ describe("The fleet's template", () => {
         RedrivePolicy: Match.objectLike({ maxReceiveCount: 10 }),
       });
     }
-    template.resourceCountIs("AWS::SQS::Queue", 4);
-    template.resourceCountIs("AWS::CloudWatch::Alarm", 4);
+    template.resourceCountIs("AWS::SQS::Queue", 6);
+    template.resourceCountIs("AWS::CloudWatch::Alarm", 6);
   });
 
   test("keeps the bucket private and encrypted, and everything to TLS", () => {
@@ -95,7 +95,7 @@ describe("The fleet's template", () => {
     });
     template.hasResourceProperties("AWS::S3::BucketPolicy", { PolicyDocument: isTlsOnly });
     template.allResourcesProperties("AWS::SQS::QueuePolicy", { PolicyDocument: isTlsOnly });
-    template.resourceCountIs("AWS::SQS::QueuePolicy", 4);
+    template.resourceCountIs("AWS::SQS::QueuePolicy", 6);
   });
 
   test("gives roles no action and no resource by wildcard but objects below a prefix", () => {
@@ -105,13 +105,13 @@ describe("The fleet's template", () => {
     }
   });
 
-  test("lets only the evaluator write statistics, and nobody write models", () => {
+  test("lets only collectors and evaluators write statistics, and nobody write models", () => {
     const writers = (prefix: string) =>
       statements(template).filter(
         ({ Action, Resource }) =>
           [Action].flat().includes("s3:PutObject") && JSON.stringify(Resource).includes(`/${prefix}/*`),
       ).length;
-    assert.deepEqual([writers("statistics"), writers("models"), writers("data")], [1, 0, 0]);
+    assert.deepEqual([writers("statistics"), writers("models"), writers("data")], [2, 0, 0]);
   });
 
   test("ticks every minute", () => {
@@ -205,6 +205,7 @@ for (const architecture of ["arm64", "x64"] as const) {
 test("a coordinator has no ONNX Runtime", () => {
   const out = join(folder, "coordinator");
   assembleFunction("coordinator", "arm64", out);
-  assert.deepEqual(readdirSync(out).sort(), ["index.js", "package.json"]);
-  assert.doesNotMatch(readFileSync(join(out, "index.js"), "utf8"), /onnxruntime-node/);
+  assert.deepEqual(readdirSync(out).sort(), ["chunks", "index.js", "package.json"]);
+  for (const file of ["index.js", ...readdirSync(join(out, "chunks")).map((chunk) => join("chunks", chunk))])
+    assert.doesNotMatch(readFileSync(join(out, file), "utf8"), /onnxruntime-node/, file);
 });

@@ -9,7 +9,12 @@ import { buildModel } from "../fixtures/models/model-builder.js";
 describe("inserted nodes", () => {
   test("a pair quantizes and dequantizes as ONNX says, ties to even and saturated", async () => {
     const model = buildModel((graph) => {
-      const pair = activationPair("x", 0.5, 10, graph.input("x", [6]), "y");
+      const pair = activationPair(
+        "x",
+        { dataType: DataType.UINT8, scale: 0.5, zeroPoint: 10 },
+        graph.input("x", [6]),
+        "y",
+      );
       graph.graph.node.push(...pair.nodes);
       graph.graph.initializer.push(...pair.initializers);
       graph.output(pair.output);
@@ -54,7 +59,11 @@ describe("inserted nodes", () => {
   });
 
   test("every name that is inserted is one that is announced", () => {
-    const { nodes, initializers } = activationPair("x", 1, 0, "x");
+    const { nodes, initializers } = activationPair(
+      "x",
+      { dataType: DataType.UINT8, scale: 1, zeroPoint: 0 },
+      "x",
+    );
     const names = [
       ...nodes.flatMap(({ name, output }) => [name, ...output]),
       ...initializers.map(({ name }) => name),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { NewNames } from "../../shared/onnx/new-names.js";
 import { activationPair } from "../../shared/onnx/qdq-nodes.js";
+import { DataType } from "../../shared/onnx/tensor.js";
 import { clipCodes, spellOutSaturation } from "../../shared/quantization/separate-saturation.js";
 import { runModel } from "../end-to-end/quantizing.js";
 import { buildModel, GraphBuilder } from "../fixtures/models/model-builder.js";
@@ -33,7 +34,12 @@ async function inFloat({ low, high }: (typeof BOUNDS)[number]): Promise<Float64A
       graph.floats("low", [], [low]),
       graph.floats("high", [], [high]),
     ];
-    const pair = activationPair("p", AFFINE.scale, AFFINE.zeroPoint, graph.node("Clip", inputs), "y");
+    const pair = activationPair(
+      "p",
+      { dataType: DataType.UINT8, ...AFFINE },
+      graph.node("Clip", inputs),
+      "y",
+    );
     graph.graph.node.push(...pair.nodes);
     graph.graph.initializer.push(...pair.initializers);
     graph.output("y");
@@ -45,7 +51,12 @@ describe("Relu and Clip set apart", () => {
   for (const bounds of BOUNDS) {
     test(`codes clipped to [${bounds.low}, ${bounds.high}] are those of clipped values`, async () => {
       const model = buildModel((graph) => {
-        const pair = activationPair("p", AFFINE.scale, AFFINE.zeroPoint, graph.input("x", [2000]), "y");
+        const pair = activationPair(
+          "p",
+          { dataType: DataType.UINT8, ...AFFINE },
+          graph.input("x", [2000]),
+          "y",
+        );
         const clipped = clipCodes(pair, saturating(), bounds, AFFINE, new NewNames(new Set()));
         graph.graph.node.push(...clipped.nodes);
         graph.graph.initializer.push(...clipped.initializers);

@@ -7,7 +7,7 @@ import { createReducer, type Reducer } from "../../shared/run/reducer.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import type { RunState } from "../../shared/run/state.js";
 import { answerToyJob } from "./toy-model.js";
-import { type ToyRequestOptions, toyRequest, toyStudy } from "./toy-study.js";
+import { type ToyRequestOptions, toyBill, toyCost, toyRequest, toyStudy } from "./toy-study.js";
 
 const base = { version: MESSAGE_VERSION, runId: "toy" } as const;
 const requested = (request: RunRequest, at = 0): RunEvent => ({ ...base, type: "RunRequested", at, request });
@@ -232,19 +232,19 @@ describe("stopping", () => {
   });
 
   test("the budget stops asking before it is exceeded", () => {
-    const budget = { maxUsd: 10, usdPerBilledSecond: 1 };
-    const desk = new Desk(toyRequest({ maxTrials: 60, parallel: 3, budget }));
+    const desk = new Desk(toyRequest({ maxTrials: 60, parallel: 3, cost: toyCost(20) }));
     const open = [...desk.sent];
     let billed = 0;
     for (let at = 1; open.length > 0; at++) {
       const job = open.shift()!;
       billed += 1_000;
-      open.push(...desk.hear({ ...desk.answer(job, at), billedMilliseconds: 1_000 }));
+      open.push(...desk.hear({ ...desk.answer(job, at), billed: toyBill(1_000) }));
     }
     assert.equal(desk.state.stop, "max_cost_usd");
     assert.equal(desk.state.spend.billedMilliseconds, billed);
-    assert.ok(billed <= 11_000, "the finish job comes on top");
-    assert.ok(billed >= 9_000);
+    assert.equal(desk.state.spend.usd, billed / 1_000);
+    assert.ok(billed <= 20_000);
+    assert.ok(billed >= 16_000, "what is kept for the finish is as much as five models' scores cost");
   });
 });
 
@@ -417,32 +417,32 @@ describe("what is kept of the answers", () => {
   });
 
   test("each attempt is charged once: with its report, or with the mean when it is given up", () => {
-    const desk = new Desk(toyRequest({ budget: { maxUsd: 1_000, usdPerBilledSecond: 1 } }));
-    const bill = (job: Job, at: number, billedMilliseconds: number) =>
-      desk.hear({ ...desk.answer(job, at), billedMilliseconds });
+    const desk = new Desk(toyRequest({ cost: toyCost(1_000) }));
+    const bill = (job: Job, at: number, milliseconds: number) =>
+      desk.hear({ ...desk.answer(job, at), billed: toyBill(milliseconds) });
     const spent = (): number => desk.state.spend.billedMilliseconds;
     const [float] = bill(desk.sent[0]!, 1, 1_000);
     const [first] = bill(float!, 2, 3_000);
     assert.equal(spent(), 4_000);
 
     const [second] = desk.hear(tick(first!.deadline));
-    assert.equal(spent(), 6_000, "the unanswered attempt is charged with the mean of 1 s and 3 s");
+    assert.equal(spent(), 7_000, "the unanswered attempt is charged with the mean of trials, 3 s");
     const [next] = bill(first!, first!.deadline + 1, 9_000);
     assert.equal(
       spent(),
-      8_000,
+      10_000,
       "its late answer is not charged again, and the attempt under way is given up",
     );
     bill(second!, first!.deadline + 2, 9_000);
-    assert.equal(spent(), 8_000, "and so is that one's");
+    assert.equal(spent(), 10_000, "and so is that one's");
     bill(next!, first!.deadline + 3, 5_000);
-    assert.equal(spent(), 13_000);
+    assert.equal(spent(), 15_000);
+    assert.equal(desk.state.spend.usd, 15);
   });
 
   test("a pruned trial's other shards are charged, and its metric is that of the rows that came", () => {
-    const budget = { maxUsd: 1_000, usdPerBilledSecond: 1 };
-    const desk = new Desk(toyRequest({ shards: 3, maxTrials: 3, budget }));
-    const bill = (event: JobReport) => desk.hear({ ...event, billedMilliseconds: 1_000 });
+    const desk = new Desk(toyRequest({ shards: 3, maxTrials: 3, cost: toyCost(1_000) }));
+    const bill = (event: JobReport) => desk.hear({ ...event, billed: toyBill(1_000) });
     bill(desk.answer(desk.sent[0]!, 1));
     for (const job of desk.sent.slice(1, 4)) bill(desk.answer(job, 2));
     for (const job of desk.sent.slice(4, 7)) bill(desk.answer(job, 3));

@@ -1,3 +1,4 @@
+import type { Billed } from "../../shared/run/messages.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import type { Study } from "../../shared/run/study.js";
 import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
@@ -13,7 +14,14 @@ export const toyStudy: Study = {
     const ratio = trial.latency?.ratio ?? 1;
     const value = optimizer.minimize === "size" ? trial.bytes : -ratio;
     const meetsTarget = violation === 0 && ratio >= optimizer.latencyReduce;
-    return { values: [value], violation, accuracyLoss: loss, noise: 0, meetsTarget };
+    return {
+      values: [value],
+      violation,
+      accuracyLoss: loss,
+      noise: 0,
+      withinBound: violation === 0,
+      meetsTarget,
+    };
   },
   pickBest: (trials) =>
     [...trials].sort(
@@ -37,6 +45,15 @@ export const toyTpeStudy: Study = {
     }),
 };
 
+/** A dollar a second of work that `toyBill` bills. */
+export function toyCost(maxUsd: number): NonNullable<RunRequest["cost"]> {
+  return { usdPerGigabyteSecond: { arm64: 1, x86_64: 1 }, usdPerJob: 0, maxUsd };
+}
+
+export function toyBill(milliseconds: number): Billed {
+  return { milliseconds, megabytes: 1_024, architecture: "arm64" };
+}
+
 export interface ToyRequestOptions {
   readonly runId?: string;
   readonly seed?: number;
@@ -47,7 +64,7 @@ export interface ToyRequestOptions {
   readonly statisticsShards?: number;
   readonly samples?: number;
   readonly optimizer?: Partial<RunRequest["optimizer"]>;
-  readonly budget?: RunRequest["budget"];
+  readonly cost?: RunRequest["cost"];
   readonly isa?: string;
 }
 
@@ -85,7 +102,7 @@ export function toyRequest(options: ToyRequestOptions = {}): RunRequest {
     parallel: options.parallel ?? 1,
     finalists: 3,
     timeouts: { statistics: 60_000, trial: 60_000, finish: 60_000 },
-    ...(options.budget === undefined ? {} : { budget: options.budget }),
+    ...(options.cost === undefined ? {} : { cost: options.cost }),
     ...(options.isa === undefined ? {} : { isa: options.isa }),
   };
 }

@@ -4,10 +4,11 @@ import { after, describe, test } from "node:test";
 import { loadConfiguration } from "../../scripts/api/configuration.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
-import { MESSAGE_VERSION, type Race, type TrialJob } from "../../shared/run/messages.js";
+import { MESSAGE_VERSION, type Race, type StatisticsJob, type TrialJob } from "../../shared/run/messages.js";
 import { unpackRows } from "../../shared/run/rows.js";
 import { Evaluator } from "../../shared/scoring/evaluator.js";
 import { ExclusiveGate } from "../../shared/scoring/exclusive-gate.js";
+import { runStatisticsJob } from "../../shared/scoring/gather-statistics.js";
 import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
 import type { Configuration } from "../../shared/search/space.js";
 import { readStatistics } from "../../shared/statistics/shard-store.js";
@@ -36,7 +37,7 @@ async function evaluatorWith(shards: number, of: Workload = workload): Promise<E
   const evaluator = new Evaluator({ workload: of, store, statistics: { store, shards } });
   evaluators.push(evaluator);
   for (let index = 0; index < shards; index++) {
-    await evaluator.gatherStatistics({
+    const statisticsJob: StatisticsJob = {
       version: MESSAGE_VERSION,
       type: "statistics",
       runId: "test",
@@ -44,7 +45,13 @@ async function evaluatorWith(shards: number, of: Workload = workload): Promise<E
       shard: { index, count: shards },
       key: of.statisticsKey,
       deadline: 0,
+    };
+    const { outcome } = await runStatisticsJob(statisticsJob, {
+      workload: of,
+      statistics: store,
+      now: () => 0,
     });
+    assert.equal(outcome.state, "complete");
   }
   return evaluator;
 }

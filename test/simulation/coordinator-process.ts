@@ -4,6 +4,7 @@ import { eventSchema, type RunEvent } from "../../shared/run/messages.js";
 import type { Study } from "../../shared/run/study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { RetryingObjectStore } from "../../shared/storage/retrying-store.js";
+import { toyBill } from "../run/toy-study.js";
 import type { Observer } from "./observer.js";
 import type { SimulatedProcess } from "./simulated-process.js";
 
@@ -17,6 +18,7 @@ export interface CoordinatorWorld {
 }
 
 const IDLE_MILLISECONDS = 600_000;
+const OWN_WORK = toyBill(20);
 
 /** Takes events from the queue in batches and hands them to the coordinator, until the process ends. */
 export async function runCoordinator(world: CoordinatorWorld, self: SimulatedProcess): Promise<void> {
@@ -30,7 +32,7 @@ export async function runCoordinator(world: CoordinatorWorld, self: SimulatedPro
     const messages = await events.receive({ max: 10, waitMilliseconds: IDLE_MILLISECONDS });
     const batch = messages.flatMap((message) => parseEvent(message, runId));
     try {
-      const state = await coordinator.handle(runId, batch);
+      const state = await coordinator.handle(runId, batch, OWN_WORK);
       if (state !== undefined) observer.handled(state, batch);
     } catch {
       // The batch comes back when its visibility ends, as after a Lambda that failed.

@@ -11,7 +11,7 @@ import type { Observer } from "./observer.js";
  * in the disturbed one. What is stopped by time or money is left out, as both differ.
  */
 export function runUndisturbed(study: Study, disturbed: RunState, observer: Observer): RunState {
-  const { optimizer, budget: _, ...rest } = disturbed.request;
+  const { optimizer, cost: _, ...rest } = disturbed.request;
   const request = { ...rest, optimizer: { ...optimizer, maxMinutes: 0 } };
   const base: { readonly version: typeof MESSAGE_VERSION; readonly runId: string } = {
     version: 1,

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import { Coordinator } from "../../shared/run/coordinator.js";
-import { spentUsd } from "../../shared/run/spend.js";
 import type { RunState, TrialRecord } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { configurationKey } from "../../shared/search/configuration-key.js";
@@ -122,20 +121,20 @@ function dearestWork({ trialMilliseconds, faults }: Weather): number {
  * `parallel` trials and the finish. What was really spent includes work that nobody heard of.
  */
 function staysUnderBudget(state: RunState, weather: Weather, observer: Observer): void {
-  const { budget, parallel, evaluation } = state.request;
-  if (budget === undefined) return;
-  const dearest = (dearestWork(weather) / 1_000) * budget.usdPerBilledSecond;
+  const { cost, parallel, evaluation } = state.request;
+  if (cost?.maxUsd === undefined) return;
+  const dearest = dearestWork(weather) / 1_000;
   const references = 2 * evaluation.shards;
   const underWay = parallel * evaluation.shards + 1 + references + state.request.statistics.shards;
-  const known = spentUsd(state);
+  const known = state.spend.usd;
   insist(
-    known <= budget.maxUsd + underWay * dearest,
-    `${known} was spent, with a budget of ${budget.maxUsd} and at most ${underWay * dearest} under way`,
+    known <= cost.maxUsd + underWay * dearest,
+    `${known} was spent, with a budget of ${cost.maxUsd} and at most ${underWay * dearest} under way`,
   );
-  const spent = (observer.billedMilliseconds / 1_000) * budget.usdPerBilledSecond;
-  const unheard = Math.max(0, observer.evaluationsBegun - state.spend.reports);
+  const spent = observer.billedMilliseconds / 1_000;
+  const unheard = Math.max(0, observer.evaluationsBegun - state.spend.jobs.reports);
   insist(
-    spent <= budget.maxUsd + (underWay + unheard) * dearest,
-    `${spent} was really spent, with a budget of ${budget.maxUsd}`,
+    spent <= cost.maxUsd + (underWay + unheard) * dearest,
+    `${spent} was really spent, with a budget of ${cost.maxUsd}`,
   );
 }

@@ -1,5 +1,5 @@
 import type { RandomStream } from "../../shared/search/random.js";
-import { type ToyRequestOptions, toyRequest } from "../run/toy-study.js";
+import { type ToyRequestOptions, toyCost, toyRequest } from "../run/toy-study.js";
 
 /** How probable each fault is, each time it could happen. */
 export interface Faults {
@@ -62,8 +62,7 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
   // Some runs are long enough to write several segments of records.
   const maxTrials = 1 + random.below(random.uniform() < 0.1 ? 60 : 16);
   const isForeign = random.uniform() < 0.15;
-  const budget =
-    random.uniform() < 0.2 ? { maxUsd: 10 + 50 * random.uniform(), usdPerBilledSecond: 0.5 } : undefined;
+  const cost = random.uniform() < 0.2 ? toyCost(20 + 100 * random.uniform()) : undefined;
   const options: ToyRequestOptions = {
     runId: `simulated-${seed}`,
     seed,
@@ -80,7 +79,7 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
     },
     // Without it the first answer would decide, and the run could be the foreign workers'.
     ...(isForeign ? { isa: "isa-a" } : {}),
-    ...(budget === undefined ? {} : { budget }),
+    ...(cost === undefined ? {} : { cost }),
   };
   return {
     faults,

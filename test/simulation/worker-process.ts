@@ -7,6 +7,7 @@ import type { RandomStream } from "../../shared/search/random.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { RetryingObjectStore } from "../../shared/storage/retrying-store.js";
 import { answerToyJob, failToyJob } from "../run/toy-model.js";
+import { toyBill } from "../run/toy-study.js";
 import type { Evaluation, Observer } from "./observer.js";
 import type { SimulatedProcess } from "./simulated-process.js";
 import type { VirtualClock } from "./virtual-clock.js";
@@ -120,7 +121,7 @@ class Worker {
     if (report.type !== "TrialReported") return;
     if (report.outcome.state === "failed" || this.#isa !== "isa-a") evaluation.void = true;
     else observer.reports(report, scoresName(report.outcome.rows));
-    const priced = { ...report, billedMilliseconds: billed };
+    const priced = { ...report, billed: toyBill(billed) };
     // The answer is left before it is sent: whoever is handed the job again sends it instead of working again.
     const [mine] = await Promise.all([lease.answer(priced), storeScores(this.#store, priced)]);
     if (mine) await this.#send(priced, message, billed);
@@ -149,7 +150,8 @@ class Worker {
     message: ReceivedMessage,
     billedMilliseconds: number | undefined,
   ): Promise<void> {
-    const priced = billedMilliseconds === undefined ? report : { ...report, billedMilliseconds };
+    const priced =
+      billedMilliseconds === undefined ? report : { ...report, billed: toyBill(billedMilliseconds) };
     const deduplication = `${message.id}/${message.deliveries}`;
     await this.#events.send([{ body: JSON.stringify(priced), group: report.runId, deduplication }]);
     await this.#jobs.acknowledge(message.receipt);

@@ -9,6 +9,7 @@ import {
 } from "../../../shared/run/messages.js";
 import { packRows, unpackRows } from "../../../shared/run/rows.js";
 import { Evaluator } from "../../../shared/scoring/evaluator.js";
+import { runStatisticsJob } from "../../../shared/scoring/gather-statistics.js";
 import { instructionSet } from "../../../shared/scoring/isa.js";
 import { openRace } from "../../../shared/scoring/racing.js";
 import type { Workload } from "../../../shared/scoring/workload.js";
@@ -53,9 +54,8 @@ export class RecordedEvaluations implements JobRunner {
     const report = { version: MESSAGE_VERSION, runId: job.runId, attempt: job.attempt } as const;
     switch (job.type) {
       case "statistics": {
-        await this.#evaluator.gatherStatistics(job, signal);
-        const outcome = { state: "complete", seconds: 0 } as const;
-        return { ...report, type: "StatisticsReported", at: Date.now(), shard: job.shard, outcome };
+        const { workload, stores } = this;
+        return runStatisticsJob(job, { workload, statistics: stores.statistics, now: Date.now }, signal);
       }
       case "trial": {
         const { trial, shard } = job;

@@ -1,4 +1,4 @@
-import type { Queue } from "../../shared/queues/queue.js";
+import type { Queue } from "../shared/queues/queue.js";
 
 /** Extensions within a lease, so that one that fails is not the end. */
 const EXTENSIONS = 3;

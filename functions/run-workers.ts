@@ -1,12 +1,13 @@
 import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { failureReport } from "../../shared/run/failure-report.js";
-import type { Job, JobReport } from "../../shared/run/messages.js";
-import { RunRecords } from "../../shared/run/run-records.js";
-import { readWorkloadDocument, type WorkloadDocument } from "../../shared/run/workload-document.js";
-import { fetchWorkloadFiles } from "../../shared/run/workload-folder.js";
-import { ThreadPool } from "../../shared/scoring/thread-pool.js";
-import type { ObjectStore } from "../../shared/storage/object-store.js";
+import { failureReport } from "../shared/run/failure-report.js";
+import type { Job, JobReport } from "../shared/run/messages.js";
+import { RunRecords } from "../shared/run/run-records.js";
+import { readWorkloadDocument, type WorkloadDocument } from "../shared/run/workload-document.js";
+import { fetchWorkloadFiles } from "../shared/run/workload-folder.js";
+import { ThreadPool } from "../shared/scoring/thread-pool.js";
+import type { ObjectStore } from "../shared/storage/object-store.js";
 
 /** What a thread of a run is started with. */
 export interface RunSettings {
@@ -27,11 +28,19 @@ export interface RunWorkersOptions {
   readonly entry: URL;
 }
 
+/** @param entry the threads' module */
+export function openRunWorkers(
+  { bucket, store }: Pick<RunWorkersOptions, "bucket" | "store">,
+  entry: URL,
+): RunWorkers {
+  return new RunWorkers({ bucket, store, folder: join(tmpdir(), "quantfleet"), entry });
+}
+
 /**
  * The worker thread of the run that this environment works for. Model, data, statistics and sessions stay in it
  * between invocations. Another run's job ends it and starts one of its own, as memory is for one.
  */
-export class RunWorkers {
+class RunWorkers {
   #current: { readonly runId: string; readonly pool: ThreadPool<RunSettings> } | undefined;
 
   constructor(private readonly options: RunWorkersOptions) {}

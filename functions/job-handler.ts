@@ -1,0 +1,154 @@
+import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
+import type * as z from "zod";
+import type { Queue } from "../shared/queues/queue.js";
+import type { Job, JobReport } from "../shared/run/messages.js";
+import type { BilledTime } from "./billed-time.js";
+import { holdJob } from "./hold.js";
+import { buryMessage, readMessage, UnreadableMessageError } from "./incoming-message.js";
+import { describeError, type Log } from "./log.js";
+import { answerBatch } from "./partial-batch.js";
+
+/** Kept for handing work back before Lambda ends the invocation. */
+const HAND_BACK_MILLISECONDS = 15_000;
+const MAX_REASON = 2_000;
+
+export interface JobHandlerOptions {
+  /** The queue that the function takes its jobs from. */
+  readonly jobs: Queue;
+  readonly events: Queue;
+  readonly deadLetters: Queue;
+  readonly log: Log;
+  readonly now: () => number;
+  readonly workers: {
+    /** `undefined` where nobody has asked for the job's run. */
+    run(job: Job, signal: AbortSignal): Promise<JobReport | undefined>;
+    close(): Promise<void>;
+  };
+  /** How long a worker that says nothing is taken for alive. */
+  readonly leaseMilliseconds: number;
+  /** Where work is billed. */
+  readonly billedTime?: BilledTime | undefined;
+}
+
+type InvocationContext = Pick<Context, "getRemainingTimeInMillis">;
+export type JobHandler = (event: SQSEvent, context: InvocationContext) => Promise<SQSBatchResponse>;
+
+/** A job as it was handed out. */
+export interface Delivery<J extends Job> {
+  readonly job: J;
+  readonly record: SQSRecord;
+  readonly context: InvocationContext;
+  /** When the invocation began with it. */
+  readonly started: number;
+}
+
+/**
+ * A worker as a function behind a queue of jobs; the protocol is told in docs/run.md.
+ *
+ * @param carryOut returns whether the message is done with; if not, the queue hands it out again
+ */
+export function createJobHandler<J extends Job>(
+  schema: z.ZodType<J>,
+  carryOut: (delivery: Delivery<J>) => Promise<boolean>,
+  {
+    deadLetters,
+    log,
+    now,
+    billedTime,
+  }: Pick<JobHandlerOptions, "deadLetters" | "log" | "now" | "billedTime">,
+): JobHandler {
+  const handle: JobHandler = (event, context) =>
+    answerBatch(event, async (record) => {
+      const started = now();
+      try {
+        const job = readMessage(schema, record);
+        if (job.deadline < started) {
+          log.info("job is overdue and has been sent again", describeJob(job));
+          return true;
+        }
+        return await carryOut({ job, record, context, started });
+      } catch (error) {
+        if (error instanceof UnreadableMessageError) {
+          await buryMessage(deadLetters, log, record, error.message);
+          return true;
+        }
+        log.error("job not carried out", { messageId: record.messageId, reason: describeError(error) });
+        return false;
+      }
+    });
+  if (billedTime === undefined) return handle;
+  return (event, context) => billedTime.during(() => handle(event, context));
+}
+
+/** Carries out a job that gives the same whoever does it, and that does no harm when it is done twice. */
+export async function carryOutUnclaimed(
+  delivery: Delivery<Job>,
+  options: JobHandlerOptions,
+): Promise<boolean> {
+  const report = await workOn(delivery, options, async () => true);
+  if (report === undefined) return false;
+  await sendReport(report, delivery.record, options);
+  return true;
+}
+
+/**
+ * Holds the job while a worker is at it.
+ *
+ * @param extend extends the claim on the job; whether it is still this worker's
+ * @returns the report; `undefined` when the job was handed back or lost to another worker
+ */
+export async function workOn(
+  { job, record, context }: Delivery<Job>,
+  options: JobHandlerOptions,
+  extend: (until: number) => Promise<boolean>,
+): Promise<JobReport | undefined> {
+  const { jobs, workers, log, now, leaseMilliseconds } = options;
+  const hold = holdJob({
+    jobs,
+    receipt: record.receiptHandle,
+    leaseMilliseconds,
+    atMostMilliseconds: context.getRemainingTimeInMillis() - HAND_BACK_MILLISECONDS,
+    now,
+    extend,
+  });
+  try {
+    const report = await Promise.race([answer(job, options, hold.signal), hold.ended]);
+    if (report === "handed back" || report === "lost") {
+      log.warn(`job ${report}`, describeJob(job));
+      // The thread cannot be interrupted while ONNX Runtime works.
+      await workers.close();
+      if (report === "handed back") await jobs.changeVisibility(record.receiptHandle, 0);
+      return undefined;
+    }
+    const billed = options.billedTime?.charge();
+    return billed === undefined ? report : { ...report, billed };
+  } finally {
+    await hold.release();
+  }
+}
+
+async function answer(
+  job: Job,
+  { workers, now }: JobHandlerOptions,
+  signal: AbortSignal,
+): Promise<JobReport> {
+  const report = await workers.run(job, signal);
+  if (report === undefined) throw new UnreadableMessageError(`nobody has asked for run ${job.runId}`);
+  return { ...report, at: now() };
+}
+
+export async function sendReport(
+  report: JobReport,
+  { messageId }: SQSRecord,
+  { events, log }: Pick<JobHandlerOptions, "events" | "log">,
+): Promise<void> {
+  const { runId, outcome } = report;
+  await events.send([{ body: JSON.stringify(report), group: runId, deduplication: messageId }]);
+  const reason = outcome.state === "failed" ? { reason: outcome.reason.slice(0, MAX_REASON) } : {};
+  log.info("job answered", { type: report.type, runId, state: outcome.state, ...reason });
+}
+
+export function describeJob(job: Job): Record<string, unknown> {
+  const { type, runId, attempt } = job;
+  return { type, runId, attempt, ...(job.type === "trial" ? { trial: job.trial } : {}) };
+}

@@ -1,0 +1,111 @@
+import { ConfigurationError } from "../../shared/errors.js";
+import { configurationHash } from "../../shared/run/configuration/hash.js";
+import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
+import { requireSupported } from "../../shared/run/configuration/supported.js";
+import type { RunRequest } from "../../shared/run/request.js";
+import { makeRunRequest } from "../../shared/scoring/run-request.js";
+import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+import {
+  type ConfigurationSource,
+  loadConfiguration,
+  type OptimizerOverrides,
+} from "../api/configuration.js";
+import { type CostEstimate, type EvaluatorSize, estimateCost } from "./cost-estimate.js";
+import { measureSecondsPerSample } from "./measure-inference.js";
+import { readPriceList, runPrices } from "./price-list.js";
+import { requireUploadable } from "./workload-upload.js";
+
+export interface PrepareOptions extends OptimizerOverrides {
+  /** Made of the configuration's hash and the time when left out. */
+  readonly runId?: string;
+  /** Trials side by side; 8 when left out. */
+  readonly parallel?: number;
+  /** Jobs that a trial's evaluation samples are spread over; 1 when left out. */
+  readonly evaluationShards?: number;
+  readonly statisticsShards?: number;
+  /** Memory and architecture of the fleet's evaluators, for the estimate; the construct's defaults when left out. */
+  readonly evaluator?: EvaluatorSize;
+  /** What a trial takes, for the estimate; made of the float model's time on this machine when left out. */
+  readonly secondsPerTrial?: number;
+  /** A price list of another region or date. */
+  readonly prices?: string;
+}
+
+/** Everything about a run that is decided before anybody is asked to carry it out. */
+export interface PreparedRun {
+  readonly workload: Workload;
+  readonly configurationHash: string;
+  readonly request: RunRequest;
+  readonly estimate: CostEstimate;
+}
+
+const DEFAULT_PARALLEL = 8;
+/** Those of the construct (infra/quant-fleet-props.ts). */
+const DEFAULT_EVALUATOR: EvaluatorSize = { megabytes: 3_538, architecture: "arm64" };
+const RUN_ID_HASH_LENGTH = 12;
+const BASE_36 = 36;
+
+/** An evaluator works on a job for 15 minutes at most, and there may be a queue before it. */
+const TIMEOUT_MILLISECONDS = 30 * 60_000;
+
+/** @throws {ConfigurationError} as earlier runs are found in an output folder, which a fleet has none of */
+function requireColdStart({ optimizer }: RunConfiguration): void {
+  const { trials_load_method: method } = optimizer.params;
+  if (method === "cold_start") return;
+  throw new ConfigurationError(
+    `optimizer.params.trials_load_method is "${method}", which reads the earlier runs of an output folder, and a fleet has none; use "cold_start", or run tune on this machine.`,
+    "optimizer.params.trials_load_method",
+  );
+}
+
+/**
+ * Checks everything as `tune` does, and estimates what the run will cost.
+ * @throws {ConfigurationError | ModelError | DataError | UsageError}
+ */
+export async function prepareRun(
+  source: ConfigurationSource,
+  options: PrepareOptions,
+  openStatistics: () => Promise<ObjectStore>,
+): Promise<PreparedRun> {
+  const prices = await readPriceList(options.prices);
+  const { configuration, directory } = await loadConfiguration(source, options);
+  requireSupported(configuration, "tune");
+  requireColdStart(configuration);
+  requireUploadable(configuration);
+  const workload = await loadWorkload(configuration, directory, openStatistics);
+  const hash = configurationHash(configuration);
+  const unpriced = fleetRequest(workload, hash, options);
+  const estimate = estimateCost(workload, unpriced, {
+    prices,
+    evaluator: options.evaluator ?? DEFAULT_EVALUATOR,
+    secondsPerSample: await measureSecondsPerSample(workload),
+    secondsPerTrial: options.secondsPerTrial,
+  });
+  const { max_cost_usd: maxUsd } = configuration.optimizer.params;
+  const cost = {
+    ...runPrices(prices),
+    estimatedUsd: estimate.usd,
+    ...(maxUsd === undefined ? {} : { maxUsd }),
+  };
+  return { workload, configurationHash: hash, request: { ...unpriced, cost }, estimate };
+}
+
+function fleetRequest(workload: Workload, hash: string, options: PrepareOptions): RunRequest {
+  const requestedAt = Date.now();
+  const parallel = options.parallel ?? DEFAULT_PARALLEL;
+  // The instruction set is the fleet's, which the first result tells.
+  const { isa: _, ...request } = makeRunRequest(workload, {
+    runId: options.runId ?? `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${requestedAt.toString(BASE_36)}`,
+    requestedAt,
+    parallel,
+    statisticsShards: Math.min(options.statisticsShards ?? parallel, workload.calibrationBatches.count),
+    evaluationShards: options.evaluationShards ?? 1,
+    timeouts: {
+      statistics: TIMEOUT_MILLISECONDS,
+      trial: TIMEOUT_MILLISECONDS,
+      finish: TIMEOUT_MILLISECONDS,
+    },
+  });
+  return request;
+}

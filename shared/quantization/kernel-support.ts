@@ -1,0 +1,31 @@
+import type { QuantizerLayout } from "./groups.js";
+import type { QuantizationPlan } from "./plan.js";
+import type { QuantizableOp } from "./quantizable-ops.js";
+
+/** ONNX Runtime's integer kernels on the CPU take codes of this width only; narrower ones of activations lie in them. */
+const KERNEL_BITS = 8;
+
+/**
+ * Why ONNX Runtime's CPU has no integer kernel for a quantized op as the plan has it; `undefined` where it has one.
+ * Without one the op is simulated: QuantizeLinear and DequantizeLinear around float arithmetic give the numbers that
+ * integers would, at the speed of float.
+ */
+export function simulationReason(
+  op: QuantizableOp,
+  layout: QuantizerLayout,
+  plan: QuantizationPlan,
+): string | undefined {
+  if (op.kernel === "none") return `ONNX Runtime has no integer ${op.node.opType}`;
+  const weight = op.weight && plan.weights.get(op.weight.initializer);
+  if (weight !== undefined && weight.bits !== KERNEL_BITS) {
+    return `ONNX Runtime has no integer ${op.node.opType} with ${weight.bits}-bit weights`;
+  }
+  const inputs = op.activations.map((input) => op.node.input[input]!);
+  for (const tensor of op.kernel === "integer output" ? [...inputs, op.output] : inputs) {
+    const activation = plan.activations.get(layout.quantizerOf.get(tensor)!);
+    if (activation !== undefined && activation.bits > KERNEL_BITS) {
+      return `ONNX Runtime has no integer ${op.node.opType} with ${activation.bits}-bit activations`;
+    }
+  }
+  return undefined;
+}

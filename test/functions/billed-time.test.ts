@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BilledTime } from "../../functions/billed-time.js";
+
+test("every millisecond of an environment's invocations is charged once, the start included", async () => {
+  let clock = 1_000;
+  const time = new BilledTime({
+    megabytes: 2_048,
+    architecture: "x86_64",
+    now: () => clock,
+    initMilliseconds: 300,
+  });
+  const charged: number[] = [];
+  await time.during(async () => {
+    clock += 50;
+    charged.push(time.charge().milliseconds);
+    // What comes after the report goes on the next bill …
+    clock += 7;
+  });
+  // … and the time between invocations on none.
+  clock += 10_000;
+  const failing = time.during(async () => {
+    clock += 11;
+    throw new Error("no such luck");
+  });
+  await assert.rejects(failing);
+  await time.during(async () => {
+    clock += 2;
+    charged.push(time.charge().milliseconds, time.charge().milliseconds);
+  });
+  assert.deepEqual(charged, [350, 20, 0]);
+  assert.deepEqual(time.charge(), { milliseconds: 0, megabytes: 2_048, architecture: "x86_64" });
+});
