@@ -36,6 +36,8 @@ export interface QuantizeResult {
   readonly modelBytes: number;
   readonly floatModelBytes: number;
   readonly quantizedShare: QuantizedShare;
+  /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
+  readonly simulatedShare: QuantizedShare;
   readonly integerKernels: IntegerKernels;
   /** Weighted ops that no configuration can quantize, and why. */
   readonly unquantizable: readonly {
@@ -120,6 +122,7 @@ export async function quantize(
     modelBytes: files.model.byteLength + (files.data?.byteLength ?? 0),
     floatModelBytes: prepared.bytes,
     quantizedShare: quantized.quantizedShare,
+    simulatedShare: quantized.simulatedShare,
     integerKernels: await findIntegerKernels(
       quantized.model,
       subject.layout,

@@ -64,6 +64,9 @@ export class Evaluator {
         samples: scores.samples,
         bytes,
         quantizedShare: candidate?.quantizedShare ?? { byCount: 0, byParameters: 0 },
+        ...(candidate === undefined || candidate.simulatedShare.byCount === 0
+          ? {}
+          : { simulatedShare: candidate.simulatedShare }),
         ...(latency === undefined ? {} : { latency: { ratio: latency.ratio, noise: latency.noise } }),
         timings: timings(started, quantized, opened, scores),
       };

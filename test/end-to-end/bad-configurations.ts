@@ -41,7 +41,7 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     title: "an algorithm that is not there yet",
     at: "compression.algorithms[1]",
     value: { name: "BiasCorrection" },
-    says: 'compression.algorithms[1].name is "BiasCorrection", which this version does not offer yet; use "TunableQuantization", "CrossLayerEqualization", "ActivationChannelAlignment", "AdaptiveRounding" or "FastBiasCorrection", or remove it.',
+    says: 'compression.algorithms[1].name is "BiasCorrection", which this version does not offer yet; use "TunableQuantization", "CrossLayerEqualization", "SmoothQuant", "ActivationChannelAlignment", "AdaptiveRounding" or "FastBiasCorrection", or remove it.',
   },
   {
     title: "a bias correction over samples of its own",

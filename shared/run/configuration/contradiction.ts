@@ -204,7 +204,7 @@ const DEFAULT_QUANTIZATION_HOLDS: ReadonlySet<AlgorithmConfiguration["name"]> = 
 ]);
 
 function rewritesFloatModel({ name }: AlgorithmConfiguration): boolean {
-  return name === "ActivationChannelAlignment" || name === "CrossLayerEqualization";
+  return name === "ActivationChannelAlignment" || name === "CrossLayerEqualization" || name === "SmoothQuant";
 }
 
 /** Statistics of quantization and correction come from one pass (first table of the reference). */
@@ -265,6 +265,7 @@ function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generato
       yield* inPinned(path, algorithm.params);
       return;
     case "CrossLayerEqualization":
+    case "SmoothQuant":
     case "ActivationChannelAlignment":
     case "AdaptiveRounding":
     case "FastBiasCorrection":

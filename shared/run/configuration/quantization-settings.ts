@@ -1,6 +1,7 @@
 import { ConfigurationError } from "../../errors.js";
 import type { AdaptiveRoundingSettings } from "../../quantization/algorithms/adaptive-rounding.js";
 import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
+import type { SmoothingSettings } from "../../quantization/algorithms/smooth-quant.js";
 import { isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
 import type { IgnoredScope } from "../../quantization/ignored/ignored-scope.js";
 import type { PatternSet } from "../../quantization/ignored/nodes-in-float.js";
@@ -28,6 +29,8 @@ export interface QuantizationSettings {
   readonly sampling: Sampling;
   /** CrossLayerEqualization, where it is asked for. */
   readonly layerEqualization?: { readonly ignored: IgnoredScope };
+  /** SmoothQuant, where it is asked for; its samples are its own. */
+  readonly smoothing?: SmoothingSettings & { readonly sampling: Sampling };
   /** ActivationChannelAlignment, where it is asked for; its samples are its own. */
   readonly channelAlignment?: { readonly ignored: IgnoredScope; readonly sampling: Sampling };
   /** AdaptiveRounding, where it is asked for; it shares the quantization's samples. */
@@ -79,7 +82,12 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
   };
 }
 
-type Companion = "layerEqualization" | "channelAlignment" | "adaptiveRounding" | "biasCorrection";
+type Companion =
+  | "layerEqualization"
+  | "smoothing"
+  | "channelAlignment"
+  | "adaptiveRounding"
+  | "biasCorrection";
 
 /** @throws {ConfigurationError} when it is still a path: whoever reads configurations puts the file in its place */
 function targetDevice(device: RunConfiguration["compression"]["target_device"]): TargetDevice {
@@ -94,6 +102,7 @@ function targetDevice(device: RunConfiguration["compression"]["target_device"]):
 function companions(algorithms: readonly AlgorithmConfiguration[]): Pick<QuantizationSettings, Companion> {
   const equalization = named(algorithms, "CrossLayerEqualization")?.params;
   const whole = named(algorithms, "DefaultQuantization")?.params;
+  const smoothing = named(algorithms, "SmoothQuant")?.params;
   const alignment = named(algorithms, "ActivationChannelAlignment")?.params ?? whole;
   const rounding = named(algorithms, "AdaptiveRounding")?.params;
   const correction = named(algorithms, "FastBiasCorrection")?.params ?? whole;
@@ -101,6 +110,15 @@ function companions(algorithms: readonly AlgorithmConfiguration[]): Pick<Quantiz
     ...(equalization === undefined
       ? {}
       : { layerEqualization: { ignored: ignoredScope(equalization.ignored) } }),
+    ...(smoothing === undefined
+      ? {}
+      : {
+          smoothing: {
+            alpha: smoothing.alpha,
+            ignored: ignoredScope(smoothing.ignored),
+            sampling: samplingOf(smoothing),
+          },
+        }),
     ...(alignment === undefined
       ? {}
       : { channelAlignment: { ignored: ignoredScope(alignment.ignored), sampling: samplingOf(alignment) } }),

@@ -18,6 +18,7 @@ const SUPPORTED = {
     tune: [
       "TunableQuantization",
       "CrossLayerEqualization",
+      "SmoothQuant",
       "ActivationChannelAlignment",
       "AdaptiveRounding",
       "FastBiasCorrection",
@@ -27,6 +28,7 @@ const SUPPORTED = {
       "MinMaxQuantization",
       "DefaultQuantization",
       "CrossLayerEqualization",
+      "SmoothQuant",
       "ActivationChannelAlignment",
       "AdaptiveRounding",
       "FastBiasCorrection",
@@ -118,6 +120,7 @@ function requireAlgorithm(
       requireQuantization(`${path}.params`, algorithm.params);
       return;
     case "CrossLayerEqualization":
+    case "SmoothQuant":
     case "ActivationChannelAlignment":
     case "AdaptiveRounding":
     case "FastBiasCorrection":
