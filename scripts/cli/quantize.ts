@@ -17,12 +17,18 @@ function describe({
   modelBytes,
   floatModelBytes,
   quantizedShare,
+  estimatorPreset,
   integerKernels,
   unquantizable,
 }: QuantizeResult): string {
   const { quantized, integer, unfused } = integerKernels;
   const lines = [
     `Quantized ${Math.round(100 * quantizedShare.byCount)} % of the weighted ops, with ${Math.round(100 * quantizedShare.byParameters)} % of their parameters: ${bytesCell(floatModelBytes)} -> ${bytesCell(modelBytes)}.`,
+    ...(estimatorPreset === undefined
+      ? []
+      : [
+          `Ranges by preset ${estimatorPreset}, whose outputs are closest to the float model's on the calibration samples.`,
+        ]),
     `${integer} of ${quantized} quantized products run as integer kernels.`,
     ...unfused.map(
       ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,
