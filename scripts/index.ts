@@ -20,4 +20,4 @@ export { type TuneOptions, type TuneRun, tune } from "./api/tune.js";
 export { connectFleet, type FleetOutputs } from "./fleet/connect.js";
 export type { CostEstimate } from "./fleet/cost-estimate.js";
 export { cancel, fetchResult, status } from "./fleet/runs.js";
-export { estimate, type Fleet, type SubmitOptions, submit } from "./fleet/submit.js";
+export { estimate, type Fleet, type SubmitOptions, submit, writeRunDocuments } from "./fleet/submit.js";

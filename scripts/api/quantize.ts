@@ -12,10 +12,12 @@ import { closestPreset } from "../../shared/scoring/closest-preset.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
-import { type QuantizedShare, Quantizer } from "../../shared/scoring/quantizer.js";
+import { requireKnownScope } from "../../shared/scoring/known-scope.js";
+import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
+import type { QuantizedShare } from "../../shared/scoring/quantizer.js";
 import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { openSubject, requireKnownScope, requireQuantizable } from "../../shared/scoring/subject.js";
+import { openSubject, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
@@ -36,8 +38,13 @@ export interface QuantizeResult {
   readonly modelBytes: number;
   readonly floatModelBytes: number;
   readonly quantizedShare: QuantizedShare;
+<<<<<<< HEAD
   /** The preset of activations' estimators whose outputs were closest to the float model's; unless one was pinned. */
   readonly estimatorPreset?: EstimatorPreset;
+=======
+  /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
+  readonly simulatedShare: QuantizedShare;
+>>>>>>> main
   readonly integerKernels: IntegerKernels;
   /** Weighted ops that no configuration can quantize, and why. */
   readonly unquantizable: readonly {
@@ -104,6 +111,7 @@ export async function quantize(
   }
   const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
   const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
+<<<<<<< HEAD
   const quantizer = new Quantizer(subject, statistics, sizes);
   const tried =
     earlier === undefined && triesPresets(asked.options)
@@ -111,6 +119,10 @@ export async function quantize(
       : undefined;
   const choices = earlier ?? tried?.choices ?? subject.space.base;
   const quantized = quantizer.quantize(choices);
+=======
+  const calibration = { subject, batches, statisticsKey: key, store: cache };
+  const quantized = (await openQuantizer(calibration, statistics, sizes)).quantize(choices);
+>>>>>>> main
   const hash = configurationHash(configuration);
   const files = encodeFiles(
     withProperties(quantized.model, {
@@ -127,7 +139,11 @@ export async function quantize(
     modelBytes: files.model.byteLength + (files.data?.byteLength ?? 0),
     floatModelBytes: prepared.bytes,
     quantizedShare: quantized.quantizedShare,
+<<<<<<< HEAD
     ...(tried === undefined ? {} : { estimatorPreset: tried.preset }),
+=======
+    simulatedShare: quantized.simulatedShare,
+>>>>>>> main
     integerKernels: await findIntegerKernels(
       quantized.model,
       subject.layout,

@@ -27,6 +27,10 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
     .option("--max-cost-usd <n>", "ask for no trial that would cost more than this in all", number(0.01))
     .option("--seconds-per-trial <n>", "for the estimate (default: measured on this machine)", number(0))
     .option("--prices <file>", "price list for the estimate and the bound (default: us-east-1)")
+    .option(
+      "--documents <dir>",
+      "upload everything and write what asks for the run into a folder, and do not ask",
+    )
     .option("--dry-run", "print what it is expected to cost as one JSON document, and send nothing")
     .addHelpText(
       "after",

@@ -8,7 +8,10 @@ import { EXIT } from "./exit-code.js";
 import { showProgress } from "./progress-display.js";
 import { bytesCell, resultText, usdCell } from "./result-table.js";
 
-type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate"> & { readonly dryRun?: boolean };
+type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate"> & {
+  readonly dryRun?: boolean;
+  readonly documents?: string;
+};
 
 /** The AWS SDK takes longer to load than everything else, and most commands do without. */
 const load = async () => ({
@@ -23,22 +26,24 @@ const PATIENCE_MILLISECONDS = 60_000;
 
 export async function runSubmit(
   config: string,
-  { bucket, eventsUrl, dryRun, ...options }: FleetOutputs & SubmitArguments,
+  { bucket, eventsUrl, dryRun, documents, ...options }: FleetOutputs & SubmitArguments,
 ): Promise<number> {
-  const { connectFleet, estimate, submit } = await load();
+  const { connectFleet, estimate, submit, writeRunDocuments } = await load();
   if (dryRun) {
     process.stdout.write(`${JSON.stringify(await estimate(config, options), null, 2)}\n`);
     return EXIT.done;
   }
-  const runId = await submit(connectFleet({ bucket, eventsUrl }), config, {
+  const fleet = connectFleet({ bucket, eventsUrl });
+  const told: SubmitOptions = {
     ...options,
     onEstimate: (expected) => void process.stderr.write(`${describeEstimate(expected)}\n`),
     onUpload: ({ file, bytes, wasThere }) =>
       void process.stderr.write(
         `${wasThere ? "Already there" : "Uploaded"}: ${file} (${bytesCell(bytes)}).\n`,
       ),
-  });
-  process.stdout.write(`${runId}\n`);
+  };
+  if (documents === undefined) process.stdout.write(`${await submit(fleet, config, told)}\n`);
+  else await writeRunDocuments(fleet, config, documents, told);
   return EXIT.done;
 }
 

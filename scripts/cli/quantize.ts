@@ -1,6 +1,6 @@
 import { type QuantizeOptions, type QuantizeResult, quantize } from "../api/quantize.js";
 import { EXIT } from "./exit-code.js";
-import { bytesCell } from "./result-table.js";
+import { bytesCell, simulationNote } from "./result-table.js";
 
 export async function runQuantize(
   config: string,
@@ -18,6 +18,7 @@ function describe({
   floatModelBytes,
   quantizedShare,
   estimatorPreset,
+  simulatedShare,
   integerKernels,
   unquantizable,
 }: QuantizeResult): string {
@@ -30,6 +31,7 @@ function describe({
           `Ranges by preset ${estimatorPreset}, whose outputs are closest to the float model's on the calibration samples.`,
         ]),
     `${integer} of ${quantized} quantized products run as integer kernels.`,
+    ...(simulatedShare.byCount === 0 ? [] : [simulationNote(simulatedShare)]),
     ...unfused.map(
       ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,
     ),

@@ -1,6 +1,8 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Queue } from "../../shared/queues/queue.js";
-import { MESSAGE_VERSION } from "../../shared/run/messages.js";
-import { writeWorkloadDocument } from "../../shared/run/workload-document.js";
+import { MESSAGE_VERSION, type RunRequested } from "../../shared/run/messages.js";
+import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
@@ -32,15 +34,45 @@ export async function submit(
   source: ConfigurationSource,
   options: SubmitOptions = {},
 ): Promise<string> {
+  const { workload, message } = await uploadRun(store, source, options);
+  const { runId } = message;
+  await writeWorkloadDocument(store, runId, workload);
+  await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
+  return runId;
+}
+
+/**
+ * Uploads what a run works on, and writes into a folder what any program can ask for it with, as often as it wants:
+ * `workload.json`, which goes to `runs/<run>/workload.json` in the bucket first, and `message.json`, which then goes to
+ * the events queue, within the run's message group (docs/fleet.md, "On demand").
+ *
+ * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is uploaded
+ */
+export async function writeRunDocuments(
+  { store }: Pick<Fleet, "store">,
+  source: ConfigurationSource,
+  folder: string,
+  options: SubmitOptions = {},
+): Promise<void> {
+  const documents = await uploadRun(store, source, options);
+  await mkdir(folder, { recursive: true });
+  for (const [name, document] of Object.entries(documents))
+    await writeFile(join(folder, `${name}.json`), JSON.stringify(document));
+}
+
+async function uploadRun(
+  store: S3ObjectStore,
+  source: ConfigurationSource,
+  options: SubmitOptions,
+): Promise<{ readonly workload: WorkloadDocument; readonly message: RunRequested }> {
   const prepared = await prepareRun(source, options, async () => store);
   const { workload, configurationHash, request, estimate } = prepared;
   options.onEstimate?.(estimate);
   const { runId, requestedAt: at } = request;
-  const document = await uploadWorkload(store, workload, configurationHash, options.onUpload);
-  await writeWorkloadDocument(store, runId, document);
-  const event = { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request };
-  await events.send([{ body: JSON.stringify(event), group: runId, deduplication: `request/${runId}` }]);
-  return runId;
+  return {
+    workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
+    message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
+  };
 }
 
 /**

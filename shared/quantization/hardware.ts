@@ -6,6 +6,7 @@ import gpu from "./hardware/gpu.json" with { type: "json" };
 import npu from "./hardware/npu.json" with { type: "json" };
 import vpu from "./hardware/vpu.json" with { type: "json" };
 import { type HardwareDocument, hardwareSchema } from "./hardware-schema.js";
+import type { Width } from "./range.js";
 
 export type Operation = HardwareDocument["operations"][number];
 export type Kernel = NonNullable<Operation["kernel"]>;
@@ -24,6 +25,11 @@ export interface Scheme {
   readonly levels?: { readonly low: number; readonly high: number };
   /** All channels share one zero point (reference section 4.6). */
   readonly unifiedZeroPoint?: true;
+}
+
+/** How many codes a scheme has. */
+export function widthOf({ bits, levels }: Pick<Scheme, "bits" | "levels">): Width {
+  return levels === undefined ? bits : { levels: levels.high - levels.low + 1 };
 }
 
 /**

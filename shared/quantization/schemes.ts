@@ -1,7 +1,8 @@
 import { ModelError } from "../errors.js";
 import type { ActivationQuantizer, QuantizerLayout, WeightQuantizer } from "./groups.js";
-import type { Hardware, Scheme } from "./hardware.js";
+import { type Hardware, type Scheme, widthOf } from "./hardware.js";
 import type { QuantizableOp } from "./quantizable-ops.js";
+import { levelsOf } from "./range.js";
 import type { TensorOverrides, TuningOptions } from "./tuning-options.js";
 
 /** How the schemes of one tensor came about (reference section 3.2), for whoever asks why there are no others. */
@@ -126,7 +127,8 @@ function derive(
   const removed = common
     .filter((scheme) => !schemes.includes(scheme))
     .map((scheme) => ({ scheme, because: possible.includes(scheme) ? ("pinned" as const) : demand.because }));
-  return { candidates, common, weakened, removed, schemes };
+  const levelled = schemes.map((scheme) => ({ ...scheme, ...pinnedLevels(overrides) }));
+  return { candidates, common, weakened, removed, schemes: levelled };
 }
 
 /**
@@ -211,18 +213,25 @@ function isSame(a: Scheme, b: Scheme): boolean {
   return a.bits === b.bits && a.mode === b.mode && a.granularity === b.granularity;
 }
 
+function pinnedLevels({ levels }: TensorOverrides): Pick<Scheme, "levels"> {
+  return levels === undefined ? {} : { levels };
+}
+
 function pinned(schemes: readonly Scheme[], overrides: TensorOverrides, what: string): Scheme[] {
   const agreeing = schemes.filter(
     (scheme) =>
       (overrides.bits ?? scheme.bits) === scheme.bits &&
       (overrides.mode ?? scheme.mode) === scheme.mode &&
-      (overrides.granularity ?? scheme.granularity) === scheme.granularity,
+      (overrides.granularity ?? scheme.granularity) === scheme.granularity &&
+      levelsOf(widthOf({ ...scheme, ...pinnedLevels(overrides) })) <= 2 ** scheme.bits,
   );
   if (agreeing.length > 0) return agreeing;
   const asked = JSON.stringify({
     bits: overrides.bits,
     mode: overrides.mode,
     granularity: overrides.granularity,
+    level_low: overrides.levels?.low,
+    level_high: overrides.levels?.high,
   });
   const offered = [
     ...new Set(schemes.map(({ bits, mode, granularity }) => `${bits} bit ${mode} ${granularity}`)),

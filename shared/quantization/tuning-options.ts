@@ -16,6 +16,7 @@ export interface TensorOverrides {
   readonly bits?: Scheme["bits"];
   readonly mode?: Mode;
   readonly granularity?: Granularity;
+  readonly levels?: NonNullable<Scheme["levels"]>;
   readonly rangeEstimator?: EstimatorOverrides;
 }
 

@@ -1,10 +1,24 @@
 import { Histogram } from "../statistics/histogram.js";
 import { quantileOfSorted } from "../statistics/quantile.js";
-import { type Affine, narrowSignedAffine, quantize, signedAffine } from "./affine.js";
+import {
+  type Affine,
+  largestNarrowCode,
+  lowestSignedCode,
+  narrowSignedAffine,
+  quantize,
+  signedAffine,
+} from "./affine.js";
+import { widthOf } from "./hardware.js";
 import { leastErrorRange } from "./least-error-range.js";
 import type { TensorPlan } from "./plan.js";
 import { quantizationError } from "./quantization-error.js";
-import { asymmetricRange, type Range, symmetricWeightRanges, unifiedZeroPointRanges } from "./range.js";
+import {
+  asymmetricRange,
+  levelsOf,
+  type Range,
+  symmetricWeightRanges,
+  unifiedZeroPointRanges,
+} from "./range.js";
 import { type ErrorType, isErrorType, leastError, type SideEstimator } from "./range-estimator.js";
 
 /** A quantized constant: codes in the tensor's own layout, one scale and zero point a channel (or one in all). */
@@ -52,31 +66,44 @@ export function quantizeWeights(
 ): WeightCodes {
   const ranges = weightRanges(view, plan, unifiedZeroPoint);
   const symmetric = plan.mode === "symmetric";
+  const width = widthOf(plan);
   const channels = ranges.map((range, c) => {
-    const affine = symmetric ? narrowSignedAffine(range, plan.bits) : signedAffine(range, plan.bits);
+    const affine = symmetric ? narrowSignedAffine(range, width) : signedAffine(range, width);
     const smallest = smallestScales?.[c] ?? 0;
     return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
   });
-  const top = 2 ** (plan.bits - 1) - 1;
-  const bottom = symmetric ? -top : -top - 1;
+  const { lowest, highest } = codeLimits(plan);
   const codes = plan.bits > 8 ? new Int16Array(view.values.length) : new Int8Array(view.values.length);
   forEachRun(view, (channel, start, end) => {
     const affine = channels[channel]!;
-    for (let i = start; i < end; i++) codes[i] = quantize(view.values[i]!, affine, bottom, top);
+    for (let i = start; i < end; i++) codes[i] = quantize(view.values[i]!, affine, lowest, highest);
   });
   return { codes, channels };
+}
+
+/** The codes that a constant may have. */
+export interface CodeLimits {
+  readonly lowest: number;
+  readonly highest: number;
+}
+
+/** Narrow around zero in symmetric mode, so that both ends are as far from it (reference section 4.5). */
+export function codeLimits(plan: TensorPlan): CodeLimits {
+  const width = widthOf(plan);
+  const lowest = plan.mode === "symmetric" ? -largestNarrowCode(width) : lowestSignedCode(width);
+  return { lowest, highest: plan.mode === "symmetric" ? -lowest : lowest + levelsOf(width) - 1 };
 }
 
 /** The range of each channel under a plan's estimator. */
 export function weightRanges(view: ChannelView, plan: TensorPlan, unifiedZeroPoint = false): Range[] {
   const seen = seenEnds(view, plan);
-  const { mode, bits } = plan;
-  if (mode === "symmetric") {
+  const width = widthOf(plan);
+  if (plan.mode === "symmetric") {
     return symmetricWeightRanges(seen.map(({ high }) => high)).map((range) => clip(range, plan));
   }
   const ranges = unifiedZeroPoint
-    ? unifiedZeroPointRanges(seen, bits)
-    : seen.map(({ low, high }) => asymmetricRange(low, high, bits));
+    ? unifiedZeroPointRanges(seen, width)
+    : seen.map(({ low, high }) => asymmetricRange(low, high, width));
   return ranges.map((range) => clip(range, plan));
 }
 
@@ -99,33 +126,36 @@ function leastErrorEnds(
   view: ChannelView,
   error: ErrorType,
   seen: readonly Range[],
-  { mode, bits, estimator }: TensorPlan,
+  plan: TensorPlan,
 ): Range[] {
+  const { mode, estimator } = plan;
+  const width = widthOf(plan);
   const free = {
     low: estimator.min !== undefined && isErrorType(estimator.min.type),
     high: isErrorType(estimator.max.type),
   };
   const symmetric = mode === "symmetric";
-  const top = 2 ** bits - (symmetric ? 2 : 1);
+  const top = symmetric ? 2 * largestNarrowCode(width) : levelsOf(width) - 1;
   return channelValues(view, (x) => x).map((values, c) => {
     const histogram = new Histogram();
     histogram.add(values);
     const bins = histogram.occupied();
     return leastErrorRange(seen[c]!, free, ({ low, high }) => {
       if (high === 0 && (symmetric || low === 0)) return 0;
-      const range = symmetric ? { low: -high, high } : asymmetricRange(low, high, bits);
+      const range = symmetric ? { low: -high, high } : asymmetricRange(low, high, width);
       return quantizationError(error, bins, { ...range, top });
     });
   });
 }
 
 /** Clipping comes after the range is made (reference section 4.6); a symmetric one stays symmetric around zero. */
-function clip(range: Range, { estimator, mode, bits }: TensorPlan): Range {
+function clip(range: Range, plan: TensorPlan): Range {
+  const { estimator, mode } = plan;
   const high = Math.min(range.high, estimator.max.clippingValue ?? range.high);
   const low = Math.max(range.low, estimator.min?.clippingValue ?? range.low);
   if (high === range.high && low === range.low) return range;
   if (mode === "symmetric") return { low: -high, high };
-  return asymmetricRange(low, high, bits);
+  return asymmetricRange(low, high, widthOf(plan));
 }
 
 function estimate(
