@@ -38,13 +38,10 @@ export interface QuantizeResult {
   readonly modelBytes: number;
   readonly floatModelBytes: number;
   readonly quantizedShare: QuantizedShare;
-<<<<<<< HEAD
   /** The preset of activations' estimators whose outputs were closest to the float model's; unless one was pinned. */
   readonly estimatorPreset?: EstimatorPreset;
-=======
   /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
   readonly simulatedShare: QuantizedShare;
->>>>>>> main
   readonly integerKernels: IntegerKernels;
   /** Weighted ops that no configuration can quantize, and why. */
   readonly unquantizable: readonly {
@@ -111,18 +108,14 @@ export async function quantize(
   }
   const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
   const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
-<<<<<<< HEAD
-  const quantizer = new Quantizer(subject, statistics, sizes);
+  const calibration = { subject, batches, statisticsKey: key, store: cache };
+  const quantizer = await openQuantizer(calibration, statistics, sizes);
   const tried =
     earlier === undefined && triesPresets(asked.options)
       ? await closestPreset(subject, quantizer, batches, TRIED_PRESETS, configuration.engine.session)
       : undefined;
   const choices = earlier ?? tried?.choices ?? subject.space.base;
   const quantized = quantizer.quantize(choices);
-=======
-  const calibration = { subject, batches, statisticsKey: key, store: cache };
-  const quantized = (await openQuantizer(calibration, statistics, sizes)).quantize(choices);
->>>>>>> main
   const hash = configurationHash(configuration);
   const files = encodeFiles(
     withProperties(quantized.model, {
@@ -139,11 +132,8 @@ export async function quantize(
     modelBytes: files.model.byteLength + (files.data?.byteLength ?? 0),
     floatModelBytes: prepared.bytes,
     quantizedShare: quantized.quantizedShare,
-<<<<<<< HEAD
     ...(tried === undefined ? {} : { estimatorPreset: tried.preset }),
-=======
     simulatedShare: quantized.simulatedShare,
->>>>>>> main
     integerKernels: await findIntegerKernels(
       quantized.model,
       subject.layout,
