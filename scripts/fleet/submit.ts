@@ -8,6 +8,7 @@ import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
 import type { CostEstimate } from "./cost-estimate.js";
 import { type PrepareOptions, prepareRun } from "./prepare-run.js";
+import { inScratch } from "./scratch.js";
 import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
 
 /** A stack as programs reach it: its bucket and the queue that its coordinator hears. */
@@ -65,14 +66,16 @@ async function uploadRun(
   source: ConfigurationSource,
   options: SubmitOptions,
 ): Promise<{ readonly workload: WorkloadDocument; readonly message: RunRequested }> {
-  const prepared = await prepareRun(source, options, async () => store);
-  const { workload, configurationHash, request, estimate } = prepared;
-  options.onEstimate?.(estimate);
-  const { runId, requestedAt: at } = request;
-  return {
-    workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
-    message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
-  };
+  return inScratch(async (scratch) => {
+    const prepared = await prepareRun(source, options, async () => store, scratch);
+    const { workload, configurationHash, request, estimate } = prepared;
+    options.onEstimate?.(estimate);
+    const { runId, requestedAt: at } = request;
+    return {
+      workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
+      message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
+    };
+  });
 }
 
 /**
@@ -84,5 +87,7 @@ export async function estimate(
   options: PrepareOptions = {},
 ): Promise<CostEstimate> {
   const statistics = new MemoryObjectStore();
-  return (await prepareRun(source, options, async () => statistics)).estimate;
+  return inScratch(
+    async (scratch) => (await prepareRun(source, options, async () => statistics, scratch)).estimate,
+  );
 }
