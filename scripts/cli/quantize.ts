@@ -17,6 +17,7 @@ function describe({
   modelBytes,
   floatModelBytes,
   quantizedShare,
+  estimatorPreset,
   simulatedShare,
   integerKernels,
   unquantizable,
@@ -24,6 +25,11 @@ function describe({
   const { quantized, integer, unfused } = integerKernels;
   const lines = [
     `Quantized ${Math.round(100 * quantizedShare.byCount)} % of the weighted ops, with ${Math.round(100 * quantizedShare.byParameters)} % of their parameters: ${bytesCell(floatModelBytes)} -> ${bytesCell(modelBytes)}.`,
+    ...(estimatorPreset === undefined
+      ? []
+      : [
+          `Ranges by preset ${estimatorPreset}, whose outputs are closest to the float model's on the calibration samples.`,
+        ]),
     `${integer} of ${quantized} quantized products run as integer kernels.`,
     ...(simulatedShare.byCount === 0 ? [] : [simulationNote(simulatedShare)]),
     ...unfused.map(
