@@ -1,4 +1,4 @@
-import { type Duration, type RemovalPolicy, Size } from "aws-cdk-lib";
+import { AssetHashType, type Duration, type RemovalPolicy, Size } from "aws-cdk-lib";
 import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import {
   Architecture,
@@ -12,11 +12,13 @@ import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { acknowledgeFunction } from "./acknowledgements.js";
 import { assembleFunction, bundleFolder, type FunctionName } from "./function-assets.js";
+import { bundleMetricModules } from "./metric-modules.js";
 
 interface FleetFunctionProps {
   readonly name: FunctionName;
   readonly description: string;
   readonly architecture: Architecture;
+  readonly metricModules: readonly string[];
   readonly memory: Size;
   readonly timeout: Duration;
   readonly storage?: Size;
@@ -46,7 +48,7 @@ export class FleetFunction extends Construct {
       description: props.description,
       runtime: Runtime.NODEJS_24_X,
       architecture,
-      code: codeOf(name, architecture),
+      code: codeOf(name, architecture, props.metricModules),
       handler: "index.handler",
       role: this.role,
       memorySize: props.memory.toMebibytes(),
@@ -63,13 +65,16 @@ export class FleetFunction extends Construct {
 }
 
 /** What is put together here needs neither Docker nor a network. */
-function codeOf(name: FunctionName, architecture: Architecture): Code {
+function codeOf(name: FunctionName, architecture: Architecture, metricModules: readonly string[]): Code {
   return Code.fromAsset(bundleFolder(name), {
+    // What is put together depends on more than the bundle.
+    assetHashType: AssetHashType.OUTPUT,
     bundling: {
       image: Runtime.NODEJS_24_X.bundlingImage,
       local: {
         tryBundle(out) {
           assembleFunction(name, architecture.name === Architecture.ARM_64.name ? "arm64" : "x64", out);
+          bundleMetricModules(metricModules, out);
           return true;
         },
       },

@@ -35,6 +35,11 @@ export interface QuantFleetProps {
    * @default none is kept
    */
   readonly reservedEvaluators?: number;
+  /**
+   * Files of metric modules that configurations name (`engine.metric.module`), bundled into the functions with esbuild,
+   * which must be installed: a fleet runs no code that was not deployed with it.
+   */
+  readonly metricModules?: readonly string[];
   /** Temporary storage of an evaluator and of a collector: model and data must fit in. @default 2 GiB */
   readonly evaluatorStorage?: Size;
   /** How long an evaluator that says nothing is taken for alive. @default 60 seconds */

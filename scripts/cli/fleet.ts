@@ -3,6 +3,7 @@ import { QuantfleetError } from "../../shared/errors.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { FleetOutputs } from "../fleet/connect.js";
 import type { CostEstimate } from "../fleet/cost-estimate.js";
+import type { ReadOptions } from "../fleet/runs.js";
 import type { SubmitOptions } from "../fleet/submit.js";
 import { EXIT } from "./exit-code.js";
 import { showProgress } from "./progress-display.js";
@@ -54,21 +55,28 @@ function describeEstimate({ usd, trials, secondsPerTrial, evaluator, prices }: C
   );
 }
 
-export async function runStatus(runId: string, outputs: FleetOutputs): Promise<number> {
+export async function runStatus(
+  runId: string,
+  { metricModule, ...outputs }: FleetOutputs & ReadOptions,
+): Promise<number> {
   const { connectFleet, status } = await load();
-  process.stdout.write(`${JSON.stringify(await status(connectFleet(outputs), runId), null, 2)}\n`);
+  const progress = await status(connectFleet(outputs), runId, { metricModule });
+  process.stdout.write(`${JSON.stringify(progress, null, 2)}\n`);
   return EXIT.done;
 }
 
 /** Shows a run's progress until it has ended. */
-export async function runWatch(runId: string, outputs: FleetOutputs): Promise<number> {
+export async function runWatch(
+  runId: string,
+  { metricModule, ...outputs }: FleetOutputs & ReadOptions,
+): Promise<number> {
   const { connectFleet, status } = await load();
   const fleet = connectFleet(outputs);
   let last: Progress["phase"] | undefined;
   const patientUntil = Date.now() + PATIENCE_MILLISECONDS;
   async function* follow(): AsyncIterable<Progress> {
     for (;;) {
-      const progress = await status(fleet, runId).catch((error: unknown) => {
+      const progress = await status(fleet, runId, { metricModule }).catch((error: unknown) => {
         const isUnknown = error instanceof QuantfleetError && error.code === "NOTHING_TO_RESUME";
         if (!isUnknown || last !== undefined || Date.now() > patientUntil) throw error;
       });
@@ -88,10 +96,14 @@ export async function runWatch(runId: string, outputs: FleetOutputs): Promise<nu
 
 export async function runFetch(
   runId: string,
-  { out = `quantfleet-${runId}`, ...outputs }: FleetOutputs & { readonly out?: string },
+  {
+    out = `quantfleet-${runId}`,
+    metricModule,
+    ...outputs
+  }: FleetOutputs & ReadOptions & { readonly out?: string },
 ): Promise<number> {
   const { connectFleet, fetchResult } = await load();
-  const result = await fetchResult(connectFleet(outputs), runId, out);
+  const result = await fetchResult(connectFleet(outputs), runId, out, { metricModule });
   process.stdout.write(`${[resultText(result), `Written to ${out}.`].join("\n")}\n`);
   return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
 }
