@@ -178,7 +178,7 @@ const quantization = {
   saturation_fix: oneOf(["first_layer", "all", "no"])
     .optional()
     .describe(
-      "Layers that give up one bit of their weights, so that processors without VNNI do not saturate.",
+      "Whose 8-bit symmetric weights give up a bit, so that x86 processors without VNNI do not saturate: the first convolutions behind the inputs (first_layer), all, or none (no, the default); for target devices ANY and CPU and those of your own.",
     ),
 };
 

@@ -35,6 +35,24 @@ function* contradictions(configuration: RunConfiguration): Generator<Problem> {
   }
   yield* inAlgorithms(compression.algorithms);
   yield* impossiblePreset(compression);
+  yield* saturationFixElsewhere(compression);
+}
+
+/** The fix is for the kernels of x86 processors (reference section 4.6); a device of one's own may be one. */
+function* saturationFixElsewhere({
+  target_device,
+  algorithms,
+}: RunConfiguration["compression"]): Generator<Problem> {
+  if (typeof target_device !== "string" || !isDeviceName(target_device)) return;
+  if (target_device === "CPU" || target_device === "ANY") return;
+  for (const [index, algorithm] of algorithms.entries()) {
+    const fix = isQuantizer(algorithm) ? algorithm.params.saturation_fix : undefined;
+    if (fix === undefined || fix === "no") continue;
+    yield {
+      path: `compression.algorithms[${index}].params.saturation_fix`,
+      message: `is "${fix}", but the target device is ${target_device}, whose kernels do not saturate; use "no", or target device CPU`,
+    };
+  }
 }
 
 function* impossiblePreset({
