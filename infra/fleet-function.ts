@@ -1,4 +1,4 @@
-import { type Duration, type RemovalPolicy, Size } from "aws-cdk-lib";
+import { AssetHashType, type Duration, type RemovalPolicy, Size } from "aws-cdk-lib";
 import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import {
   Architecture,
@@ -65,6 +65,8 @@ export class FleetFunction extends Construct {
 /** What is put together here needs neither Docker nor a network. */
 function codeOf(name: FunctionName, architecture: Architecture): Code {
   return Code.fromAsset(bundleFolder(name), {
+    // The same bundle becomes another asset with another architecture or another ONNX Runtime.
+    assetHashType: AssetHashType.OUTPUT,
     bundling: {
       image: Runtime.NODEJS_24_X.bundlingImage,
       local: {

@@ -1,8 +1,11 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { openStudy } from "../../shared/scoring/workload-study.js";
+import { TICK_SCHEDULE } from "../schedule-names.js";
 import { openSurroundings } from "../surroundings.js";
 import { createCoordinatorHandler } from "./handler.js";
+import { SchedulerTickSwitch } from "./scheduler-tick-switch.js";
 
 const surroundings = openSurroundings("coordinator");
 
@@ -10,5 +13,10 @@ const surroundings = openSurroundings("coordinator");
 export const handler = createCoordinatorHandler({
   ...surroundings,
   now: Date.now,
+  tick: new SchedulerTickSwitch({
+    client: new SchedulerClient({}),
+    group: surroundings.scheduleGroup,
+    name: TICK_SCHEDULE,
+  }),
   openStudy: (runId) => openStudy(surroundings.store, runId, join(tmpdir(), "quantfleet")),
 });

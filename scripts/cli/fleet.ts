@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { QuantfleetError } from "../../shared/errors.js";
+import { QuantfleetError, UsageError } from "../../shared/errors.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { FleetOutputs } from "../fleet/connect.js";
 import type { CostEstimate } from "../fleet/cost-estimate.js";
-import type { SubmitOptions } from "../fleet/submit.js";
+import type { Fleet, SubmitOptions } from "../fleet/submit.js";
 import { EXIT } from "./exit-code.js";
 import { showProgress } from "./progress-display.js";
 import { bytesCell, resultNotes, resultTable, usdCell } from "./result-table.js";
@@ -17,30 +17,49 @@ const load = async () => ({
   ...(await import("../fleet/submit.js")),
 });
 
+/** Which fleet is meant: a stack by its name, or by its outputs. */
+export interface FleetName extends Partial<FleetOutputs> {
+  readonly stack?: string;
+}
+
+async function open({ stack, bucket, eventsUrl }: FleetName): Promise<Fleet> {
+  const { connectFleet, connectStack } = await load();
+  if (bucket !== undefined && eventsUrl !== undefined) return connectFleet({ bucket, eventsUrl });
+  if (stack === undefined)
+    throw new UsageError("No fleet is named; give --stack with the name of the stack that was deployed.");
+  return connectStack(stack, {
+    ...(bucket === undefined ? {} : { bucket }),
+    ...(eventsUrl === undefined ? {} : { eventsUrl }),
+  });
+}
+
 const POLL_MILLISECONDS = 2_000;
 /** After this the coordinator has heard of a run that was submitted, or there is none. */
 const PATIENCE_MILLISECONDS = 60_000;
 
 export async function runSubmit(
   config: string,
-  { bucket, eventsUrl, dryRun, ...options }: FleetOutputs & SubmitArguments,
+  { stack, bucket, eventsUrl, dryRun, ...options }: FleetName & SubmitArguments,
 ): Promise<number> {
-  const { connectFleet, estimate, submit } = await load();
+  const { estimate, submit } = await load();
   if (dryRun) {
     process.stdout.write(`${JSON.stringify(await estimate(config, options), null, 2)}\n`);
     return EXIT.done;
   }
-  const runId = await submit(connectFleet({ bucket, eventsUrl }), config, {
+  const runId = await submit(await open({ stack, bucket, eventsUrl }), config, {
     ...options,
-    onEstimate: (expected) => void process.stderr.write(`${describeEstimate(expected)}\n`),
-    onUpload: ({ file, bytes, wasThere }) =>
-      void process.stderr.write(
-        `${wasThere ? "Already there" : "Uploaded"}: ${file} (${bytesCell(bytes)}).\n`,
-      ),
+    ...reportUpload,
   });
   process.stdout.write(`${runId}\n`);
   return EXIT.done;
 }
+
+/** Tells what a run is expected to cost, and what goes up. */
+export const reportUpload: Required<Pick<SubmitOptions, "onEstimate" | "onUpload">> = {
+  onEstimate: (expected) => void process.stderr.write(`${describeEstimate(expected)}\n`),
+  onUpload: ({ file, bytes, wasThere }) =>
+    void process.stderr.write(`${wasThere ? "Already there" : "Uploaded"}: ${file} (${bytesCell(bytes)}).\n`),
+};
 
 function describeEstimate({ usd, trials, secondsPerTrial, evaluator, prices }: CostEstimate): string {
   return (
@@ -49,16 +68,16 @@ function describeEstimate({ usd, trials, secondsPerTrial, evaluator, prices }: C
   );
 }
 
-export async function runStatus(runId: string, outputs: FleetOutputs): Promise<number> {
-  const { connectFleet, status } = await load();
-  process.stdout.write(`${JSON.stringify(await status(connectFleet(outputs), runId), null, 2)}\n`);
+export async function runStatus(runId: string, name: FleetName): Promise<number> {
+  const { status } = await load();
+  process.stdout.write(`${JSON.stringify(await status(await open(name), runId), null, 2)}\n`);
   return EXIT.done;
 }
 
 /** Shows a run's progress until it has ended. */
-export async function runWatch(runId: string, outputs: FleetOutputs): Promise<number> {
-  const { connectFleet, status } = await load();
-  const fleet = connectFleet(outputs);
+export async function runWatch(runId: string, name: FleetName): Promise<number> {
+  const { status } = await load();
+  const fleet = await open(name);
   let last: Progress["phase"] | undefined;
   const patientUntil = Date.now() + PATIENCE_MILLISECONDS;
   async function* follow(): AsyncIterable<Progress> {
@@ -83,16 +102,16 @@ export async function runWatch(runId: string, outputs: FleetOutputs): Promise<nu
 
 export async function runFetch(
   runId: string,
-  { out = `quantfleet-${runId}`, ...outputs }: FleetOutputs & { readonly out?: string },
+  { out = `quantfleet-${runId}`, ...name }: FleetName & { readonly out?: string },
 ): Promise<number> {
-  const { connectFleet, fetchResult } = await load();
-  const result = await fetchResult(connectFleet(outputs), runId, out);
+  const { fetchResult } = await load();
+  const result = await fetchResult(await open(name), runId, out);
   process.stdout.write(`${[resultTable(result), ...resultNotes(result), `Written to ${out}.`].join("\n")}\n`);
   return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
 }
 
-export async function runCancel(runId: string, outputs: FleetOutputs): Promise<number> {
-  const { cancel, connectFleet } = await load();
-  await cancel(connectFleet(outputs), runId);
+export async function runCancel(runId: string, name: FleetName): Promise<number> {
+  const { cancel } = await load();
+  await cancel(await open(name), runId);
   return EXIT.done;
 }

@@ -4,7 +4,7 @@ import { writeWorkloadDocument } from "../../shared/run/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
-import type { CostEstimate } from "./cost-estimate.js";
+import type { CostEstimate, EvaluatorSize } from "./cost-estimate.js";
 import { type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
 
@@ -12,6 +12,8 @@ import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
 export interface Fleet {
   readonly store: S3ObjectStore;
   readonly events: Queue;
+  /** Its evaluators, for estimates; those of the construct's defaults when left out. */
+  readonly evaluator?: EvaluatorSize;
 }
 
 export interface SubmitOptions extends PrepareOptions {
@@ -28,11 +30,15 @@ export interface SubmitOptions extends PrepareOptions {
  * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is sent
  */
 export async function submit(
-  { store, events }: Fleet,
+  { store, events, evaluator }: Fleet,
   source: ConfigurationSource,
   options: SubmitOptions = {},
 ): Promise<string> {
-  const prepared = await prepareRun(source, options, async () => store);
+  const prepared = await prepareRun(
+    source,
+    { ...(evaluator === undefined ? {} : { evaluator }), ...options },
+    async () => store,
+  );
   const { workload, configurationHash, request, estimate } = prepared;
   options.onEstimate?.(estimate);
   const { runId, requestedAt: at } = request;

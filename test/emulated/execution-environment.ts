@@ -12,9 +12,11 @@ export type Answer = { readonly response: SQSBatchResponse } | { readonly error:
 
 type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<SQSBatchResponse>;
 
-const [, , bundle] = process.argv;
-if (bundle !== undefined && process.send !== undefined) {
-  const { handler } = (await import(pathToFileURL(bundle).href)) as { handler: Handler };
+const [, , module, name = ""] = process.argv;
+if (module !== undefined && process.send !== undefined) {
+  const exported = (await import(pathToFileURL(module).href)) as Readonly<Record<string, Handler>>;
+  const handler = exported[name];
+  if (handler === undefined) throw new Error(`${module} exports no ${name}.`);
   process.on("message", async ({ event, timeoutMilliseconds }: Invocation) => {
     const until = Date.now() + timeoutMilliseconds;
     const context = { getRemainingTimeInMillis: () => until - Date.now() };
