@@ -7,6 +7,7 @@ export {
   RunError,
   UsageError,
 } from "../shared/errors.js";
+export { hardwareJsonSchema } from "../shared/quantization/hardware-schema.js";
 export { configurationJsonSchema, type RunConfigurationInput } from "../shared/run/configuration/schema.js";
 export type { Progress } from "../shared/run/progress.js";
 export type { RunResult } from "../shared/run/result.js";

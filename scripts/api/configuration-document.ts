@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { ConfigurationError } from "../../shared/errors.js";
 import { nearest } from "../../shared/run/configuration/requirement.js";
 import { configurationSchema } from "../../shared/run/request.js";

@@ -1,3 +1,4 @@
+import { withHardwareFile } from "../../shared/run/configuration/hardware-file.js";
 import type { LoadedConfiguration } from "../../shared/run/configuration/parse.js";
 import { readConfiguration, validateConfiguration } from "../../shared/run/configuration/parse.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
@@ -21,10 +22,11 @@ export async function loadConfiguration(
   source: ConfigurationSource,
   overrides: OptimizerOverrides = {},
 ): Promise<LoadedConfiguration> {
-  const loaded =
+  const loaded = await withHardwareFile(
     typeof source === "string"
       ? await readConfiguration(source)
-      : validateConfiguration(source.configuration, { directory: source.directory ?? process.cwd() });
+      : validateConfiguration(source.configuration, { directory: source.directory ?? process.cwd() }),
+  );
   const { configuration, directory } = loaded;
   const { maxTrials, maxMinutes, seed, race, maxCostUsd } = overrides;
   const changed = {

@@ -1,12 +1,12 @@
 import { readdir } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { QuantfleetError, UsageError } from "../../shared/errors.js";
 import { canonicalJson } from "../../shared/run/configuration/hash.js";
 import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
 import { runPrefix } from "../../shared/run/record-keys.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import { RunRecords } from "../../shared/run/run-records.js";
-import { hasEnded, type RunState } from "../../shared/run/state.js";
+import { hasEnded, type RunState, type TrialRecord } from "../../shared/run/state.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 import { listRuns } from "../local/engine.js";
 import { runFolder } from "./output-folder.js";
@@ -26,16 +26,20 @@ type Remembered = z.infer<typeof rememberedSchema>;
 /** A run in an output folder. */
 export interface EarlierRun {
   readonly state: RunState;
+  /** `hash` is of the configuration as it was given, which may hold fewer scopes than the one it was run with. */
   readonly remembered: Remembered | undefined;
 }
 
-export async function rememberConfiguration(
+/** Writes what a run is started with, before it is. */
+export async function rememberRun(
   out: string,
-  runId: string,
+  request: RunRequest,
   started: { readonly hash: string; readonly directory: string; readonly configuration: RunConfiguration },
+  restored: readonly TrialRecord[],
 ): Promise<void> {
   const store = await FileObjectStore.open(runFolder(out));
-  await store.put(configurationKey(runId), Buffer.from(canonicalJson(started)));
+  await store.put(configurationKey(request.runId), Buffer.from(canonicalJson(started)));
+  if (restored.length > 0) await new RunRecords(store).writeRestored(request, restored);
 }
 
 /** The runs in an output folder, oldest first. */
@@ -58,7 +62,7 @@ export async function readRuns(out: string): Promise<EarlierRun[]> {
 }
 
 /** The run to go on with: the unfinished one, or the latest, whose output may not have been written any more. */
-export async function earlierRun(out: string, hash: string): Promise<RunRequest> {
+export async function earlierRun(out: string, hash: string): Promise<EarlierRun> {
   const runs = await readRuns(out);
   const found = runs.find(({ state }) => !hasEnded(state)) ?? runs.at(-1);
   if (found === undefined) {
@@ -72,5 +76,5 @@ export async function earlierRun(out: string, hash: string): Promise<RunRequest>
       `${out} holds a run of another configuration; resume it with the very configuration and options that it was started with, or give another folder by --out.`,
     );
   }
-  return found.state.request;
+  return found;
 }

@@ -1,15 +1,24 @@
 import { dirname } from "node:path";
+import { UsageError } from "../../shared/errors.js";
 import { decodeModel, type Model } from "../../shared/onnx/codec.js";
 import { loadExternalData } from "../../shared/onnx/external-data.js";
 import { isQuantized } from "../../shared/onnx/refusals.js";
 import { unsignedAffine } from "../../shared/quantization/affine.js";
-import type { QuantizerLayout } from "../../shared/quantization/groups.js";
+import type { QuantizerGroup, QuantizerLayout } from "../../shared/quantization/groups.js";
 import type { Scheme } from "../../shared/quantization/hardware.js";
+import { simulationReason } from "../../shared/quantization/kernel-support.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import { quantizeModel } from "../../shared/quantization/quantize-model.js";
-import { deriveGroup } from "../../shared/quantization/space.js";
+import { deriveGroup, type GroupDerivation } from "../../shared/quantization/space.js";
 import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
 import { WeightCache } from "../../shared/quantization/weight-cache.js";
+import { readTargetDevice } from "../../shared/run/configuration/hardware-file.js";
+import {
+  type QuantizationSettings,
+  quantizationSettings,
+} from "../../shared/run/configuration/quantization-settings.js";
+import { nearest } from "../../shared/run/configuration/requirement.js";
+import { requireSupported } from "../../shared/run/configuration/supported.js";
 import {
   findIntegerKernels,
   findIntegerKernelsOf,
@@ -17,10 +26,16 @@ import {
 } from "../../shared/scoring/integer-kernels.js";
 import { readModelFile } from "../../shared/scoring/prepare-model.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
-import { openSubject, type Subject } from "../../shared/scoring/subject.js";
+import { openSubject, requireKnownScope, type Subject } from "../../shared/scoring/subject.js";
+import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 
 export interface InspectOptions {
-  readonly targetDevice?: "ANY" | "CPU";
+  /** The name of a device, or the path of a hardware file; the configuration's own, or else CPU, when left out. */
+  readonly targetDevice?: string | undefined;
+  /** Whose compression section counts; what a device can do at all, when left out. */
+  readonly configuration?: ConfigurationSource | undefined;
+  /** Only this group, with how its choices came about: its name, or that of an op or tensor of it. */
+  readonly group?: string | undefined;
 }
 
 export interface InspectedTensor {
@@ -32,7 +47,12 @@ export interface InspectedTensor {
 
 export interface InspectedGroup {
   readonly group: string;
-  readonly ops: readonly { readonly name: string; readonly type: string; readonly kernel: string }[];
+  /** Without an integer kernel in ONNX Runtime an op is simulated, here as the base configuration has it. */
+  readonly ops: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly kernel: "integer" | "simulated";
+  }[];
   readonly tensors: readonly InspectedTensor[];
 }
 
@@ -43,6 +63,10 @@ export interface InspectResult {
   readonly unquantizable: QuantizerLayout["unquantizable"];
   /** Of the model as it is, or, for a float model, with all groups quantized as the preset says. */
   readonly integerKernels: IntegerKernels;
+  /** Of the group that was asked for. */
+  readonly derivation?: GroupDerivation;
+  /** What of the target device cannot be expressed. */
+  readonly notes: readonly string[];
 }
 
 const EVERYTHING: TuningOptions = {
@@ -58,26 +82,79 @@ const EVERYTHING: TuningOptions = {
  * Lists a model's quantizer groups, their ops, what may be chosen for each tensor, and which products ONNX Runtime would
  * run as integer kernels; no data is needed. Of a quantized model, which of its products do run so.
  *
- * @throws {ModelError}
+ * @example
+ * const { derivation } = await inspect("model.onnx", { configuration: "config.json", group: "conv1" });
+ *
+ * @throws {ConfigurationError | ModelError | UsageError}
  */
 export async function inspect(path: string, options: InspectOptions = {}): Promise<InspectResult> {
   const model = await readModel(path);
   if (isQuantized(model)) {
+    if (options.group !== undefined) {
+      throw new UsageError(
+        `--group is "${options.group}", but ${path} is quantized already and has no groups; give the float model.`,
+      );
+    }
     const integerKernels = await findIntegerKernelsOf(model, DEFAULT_SESSION);
-    return { quantized: true, groups: [], unquantizable: [], integerKernels };
+    return { quantized: true, groups: [], unquantizable: [], integerKernels, notes: [] };
   }
-  const subject = await openSubject(path, {
-    targetDevice: options.targetDevice ?? "CPU",
-    options: EVERYTHING,
-    ignored: {},
-    sampling: { size: undefined, shuffle: false, seed: 0 },
-  });
+  const subject = await openSubject(path, await settingsOf(options));
+  requireKnownScope(subject, path);
+  const { layout, hardware, settings } = subject;
+  const groups =
+    options.group === undefined ? [...layout.groups.values()] : [findGroup(options.group, layout)];
   return {
     quantized: false,
-    groups: [...subject.layout.groups.keys()].map((group) => inspectGroup(subject, group)),
-    unquantizable: subject.layout.unquantizable,
+    groups: groups.map((group) => inspectGroup(subject, group)),
+    notes: hardware.notes,
+    unquantizable: layout.unquantizable,
     integerKernels: await trialFusion(subject),
+    ...(options.group === undefined
+      ? {}
+      : { derivation: deriveGroup(groups[0]!, layout, hardware, settings.options) }),
   };
+}
+
+async function settingsOf({
+  configuration: source,
+  targetDevice,
+}: InspectOptions): Promise<QuantizationSettings> {
+  if (source === undefined) {
+    return {
+      targetDevice: await readTargetDevice(targetDevice ?? "CPU"),
+      options: EVERYTHING,
+      ignored: {},
+      sampling: { size: undefined, shuffle: false, seed: 0 },
+    };
+  }
+  const { configuration } = await loadConfiguration(source);
+  requireSupported(configuration, "inspect");
+  const settings = quantizationSettings(configuration);
+  return targetDevice === undefined
+    ? settings
+    : { ...settings, targetDevice: await readTargetDevice(targetDevice) };
+}
+
+/** @throws {UsageError} when nothing in the model is called so */
+function findGroup(name: string, layout: QuantizerLayout): QuantizerGroup {
+  const groups = [...layout.groups.values()];
+  const opNames = (group: QuantizerGroup): string[] => group.ops.map((key) => layout.ops.get(key)!.name);
+  const tensors = (group: QuantizerGroup): string[] => [
+    ...group.weights,
+    ...group.activations.flatMap((id) => layout.activations.get(id)!.tensors),
+  ];
+  const found =
+    layout.groups.get(name) ??
+    groups.find((group) => opNames(group).includes(name)) ??
+    groups.find((group) => tensors(group).includes(name));
+  if (found !== undefined) return found;
+  const near = nearest(
+    name,
+    groups.flatMap((group) => [group.id, ...opNames(group)]),
+  );
+  throw new UsageError(
+    `--group is "${name}", which is no group, nor an op or tensor of one; ${near === undefined ? "inspect without it lists them" : `did you mean "${near}"`}${near === undefined ? "." : "?"}`,
+  );
 }
 
 async function readModel(path: string): Promise<Model> {
@@ -106,20 +183,22 @@ function trialFusion({
   const scales = new Map(
     [...plan.activations.keys()].map((id) => {
       const fromZero = layout.activations.get(id)!.sources.some((tensor) => saturated.has(tensor));
-      return [id, unsignedAffine({ low: fromZero ? 0 : -1, high: 1 }, 8)];
+      const { bits } = plan.activations.get(id)!;
+      return [id, unsignedAffine({ low: fromZero ? 0 : -1, high: 1 }, bits)];
     }),
   );
   const model = quantizeModel(prepared.model, view, layout, plan, scales, new WeightCache(view.index));
   return findIntegerKernels(model, layout, plan, DEFAULT_SESSION);
 }
 
-function inspectGroup({ layout, hardware, settings }: Subject, id: string): InspectedGroup {
-  const group = layout.groups.get(id)!;
+function inspectGroup({ layout, hardware, settings, space }: Subject, group: QuantizerGroup): InspectedGroup {
+  const plan = planQuantization(layout, hardware, settings.options, space.base);
   return {
-    group: id,
+    group: group.id,
     ops: group.ops.map((key) => {
-      const { name, node, kernel } = layout.ops.get(key)!;
-      return { name, type: node.opType, kernel: kernel === "none" ? "float" : "integer" };
+      const op = layout.ops.get(key)!;
+      const kernel = simulationReason(op, layout, plan) === undefined ? "integer" : "simulated";
+      return { name: op.name, type: op.node.opType, kernel };
     }),
     tensors: deriveGroup(group, layout, hardware, settings.options).tensors.map(({ tensor, id, kept }) => ({
       tensor: id,

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
+import { presetOptions } from "../../shared/quantization/preset-options.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
@@ -62,7 +63,10 @@ export async function quantize(
   await requireWritable(out);
   await requireStatisticsFolder();
   const modelPath = resolvePath(directory, configuration.model.model);
-  const settings = quantizationSettings(configuration);
+  const asked = quantizationSettings(configuration);
+  // The choices of an earlier run leave out what its scope did not hold, and mean it as that run did.
+  const settings =
+    options.configuration === undefined ? { ...asked, options: presetOptions(asked.options) } : asked;
   const original = await openSubject(modelPath, settings);
   const { prepared } = original;
   requireKnownScope(original, modelPath);

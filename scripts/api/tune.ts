@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { UsageError } from "../../shared/errors.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
-import { requireSupported } from "../../shared/run/configuration/supported.js";
+import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import type { RunResult } from "../../shared/run/result.js";
@@ -9,14 +9,15 @@ import { hasEnded } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
 import { physicalCores } from "../../shared/scoring/physical-cores.js";
-import { makeRunRequest } from "../../shared/scoring/run-request.js";
+import { makeRunRequest, type RequestOptions } from "../../shared/scoring/run-request.js";
 import { ThreadPool } from "../../shared/scoring/thread-pool.js";
-import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
+import type { Workload } from "../../shared/scoring/workload.js";
 import { startEngine } from "../local/engine.js";
 import { type ConfigurationSource, loadConfiguration, type OptimizerOverrides } from "./configuration.js";
-import { earlierRun, readRuns, rememberConfiguration } from "./earlier-runs.js";
+import { earlierRun, readRuns, rememberRun } from "./earlier-runs.js";
 import { requireWritable, runFolder } from "./output-folder.js";
-import { openStatistics, requireStatisticsFolder, statisticsFolder } from "./statistics-folder.js";
+import { planStart, resumedWorkload } from "./run-start.js";
+import { requireStatisticsFolder, statisticsFolder } from "./statistics-folder.js";
 import { writeOutputs } from "./write-outputs.js";
 
 /** Jobs within one machine are not lost without their thread dying, which is noticed; this only bounds a hang. */
@@ -37,6 +38,8 @@ export interface TuneRun {
   readonly runId: string;
   readonly out: string;
   readonly workload: Workload;
+  /** What the run begins with, and what could not be done as asked for; a sentence each. */
+  readonly notices: readonly string[];
   /** The latest state of things, as often as the consumer asks. */
   readonly progress: AsyncIterable<Progress>;
   /** Resolves when the output folder is written. Rejects with {@link RunError} when the run failed. */
@@ -60,11 +63,12 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
   await requireStatisticsFolder();
-  const workload = await loadWorkload(configuration, directory, openStatistics);
   const workers = options.workers ?? physicalCores();
   const hash = configurationHash(configuration);
-  const request =
-    options.resume === true ? await earlierRun(out, hash) : await newRun(out, workload, workers, hash);
+  const { request, workload, notices } =
+    options.resume === true
+      ? await resumeRun(out, hash)
+      : await newRun({ configuration, directory, out, workers, hash });
   const { runId } = request;
   const timers = { askSeconds: 0 };
   const study = timed(tuningStudy(workload.metric), timers);
@@ -74,8 +78,8 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
     run: options.resume === true ? { resume: runId } : { request },
     runner: new ThreadPool(
       {
-        configuration,
-        directory,
+        configuration: workload.configuration,
+        directory: workload.directory,
         records: runFolder(out),
         statistics: { folder: statisticsFolder(), shards: request.statistics.shards },
         properties: {
@@ -93,14 +97,33 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   );
   // Who only follows the progress must not be ended by an unhandled rejection.
   result.catch(() => undefined);
-  return { runId, out, workload, progress: engine.progress, result };
+  return { runId, out, workload, notices, progress: engine.progress, result };
 }
+
+/**
+ * Trials that are asked for beyond the workers, so that none waits while the coordinator saves and asks. The order stays
+ * fixed: what a single worker answers is heard one by one, whenever it is heard.
+ */
+const ASKED_AHEAD = 1;
 
 /** A run is named by its configuration and its place among the runs of its folder. */
 const RUN_ID_HASH_LENGTH = 12;
 
-async function newRun(out: string, workload: Workload, workers: number, hash: string): Promise<RunRequest> {
-  const { configuration, directory } = workload;
+interface PreparedRun {
+  readonly request: RunRequest;
+  readonly workload: Workload;
+  readonly notices: readonly string[];
+}
+
+interface NewRunOptions {
+  readonly configuration: ConfigurationFor<"tune">;
+  readonly directory: string;
+  readonly out: string;
+  readonly workers: number;
+  readonly hash: string;
+}
+
+async function newRun({ configuration, directory, out, workers, hash }: NewRunOptions): Promise<PreparedRun> {
   const runs = await readRuns(out);
   const unfinished = runs.find(({ state }) => !hasEnded(state));
   if (unfinished !== undefined) {
@@ -108,17 +131,37 @@ async function newRun(out: string, workload: Workload, workers: number, hash: st
       `${out} holds the unfinished run ${unfinished.state.request.runId}; go on with it by --resume, or give another folder by --out.`,
     );
   }
-  const request = makeRunRequest(workload, {
-    // Neither time nor chance: the model carries the name, and the same run must give the same bytes.
-    runId: `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${runs.length + 1}`,
-    requestedAt: Date.now(),
-    parallel: workers,
-    statisticsShards: Math.min(workers, workload.calibrationBatches.count),
-    evaluationShards: 1,
-    timeouts: { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS },
+  const requestOf = (workload: Workload, start: Partial<RequestOptions> = {}): RunRequest =>
+    makeRunRequest(workload, {
+      // Neither time nor chance: the model carries the name, and the same run must give the same bytes.
+      runId: `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${runs.length + 1}`,
+      requestedAt: Date.now(),
+      parallel: workers + ASKED_AHEAD,
+      statisticsShards: Math.min(workers, workload.calibrationBatches.count),
+      evaluationShards: 1,
+      timeouts: { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS },
+      ...start,
+    });
+  const { workload, space, restored, maxTrials, lossReference, notices } = await planStart({
+    configuration,
+    directory,
+    out,
+    runs,
+    draft: requestOf,
   });
-  await rememberConfiguration(out, request.runId, { hash, directory, configuration });
-  return request;
+  const request = requestOf(workload, {
+    start: space,
+    ...(restored.length === 0 ? {} : { restored: restored.length }),
+    ...(maxTrials === undefined ? {} : { maxTrials }),
+    ...(lossReference === undefined ? {} : { lossReference }),
+  });
+  await rememberRun(out, request, { hash, directory, configuration: workload.configuration }, restored);
+  return { request, workload, notices };
+}
+
+async function resumeRun(out: string, hash: string): Promise<PreparedRun> {
+  const run = await earlierRun(out, hash);
+  return { request: run.state.request, workload: await resumedWorkload(run), notices: [] };
 }
 
 /** A study that keeps the time that asking takes. */

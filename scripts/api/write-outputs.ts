@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { RunError } from "../../shared/errors.js";
+import { planQuantization } from "../../shared/quantization/plan.js";
 import { buildResult } from "../../shared/run/build-result.js";
 import { trialLines } from "../../shared/run/records.js";
 import type { RunResult } from "../../shared/run/result.js";
@@ -36,13 +37,15 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
   const stored = await store.get(keys.summary);
   if (stored === undefined || findReferences(state) === undefined) throw new RunError(failure(state));
   const summary = finishSummarySchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")));
-  const { prepared } = workload.subject;
+  const { prepared, layout, hardware, settings } = workload.subject;
   const result = await buildResult({
     state,
     study,
     metric: workload.metric,
     store,
     summary,
+    layout,
+    plan: (choices) => planQuantization(layout, hardware, settings.options, choices),
     model: { sha256: prepared.sha256, bytes: prepared.bytes },
     session: workload.configuration.engine.session,
     onnxruntime: onnxruntimeVersion(),

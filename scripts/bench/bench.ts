@@ -7,13 +7,15 @@ import { instructionSet } from "../../shared/scoring/isa.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import { OUTPUT_FILES } from "../api/output-folder.js";
 import { tune } from "../api/tune.js";
+import { compareWithPeers } from "./tuning/compare-peers.js";
 import { compareWithStatic } from "./tuning/compare-static.js";
 import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
 import { readOverhead } from "./tuning/overhead.js";
 
 /**
- * `npm run bench -- [--models a,b] [--part tune|static] [--workers 2] [--python python3]`: what tuning reaches on the
- * models beside the project, what a trial costs beyond inference, and the preset against onnxruntime's quantize_static.
+ * `npm run bench -- [--models a,b] [--part tune|static|peers] [--workers 2] [--python python3]`: what tuning reaches on the
+ * models beside the project, what a trial costs beyond inference, the preset against onnxruntime's quantize_static, and
+ * `quantize` against quantize_static with each calibrator and NNCF with each preset.
  */
 const { values } = parseArgs({
   options: {
@@ -32,8 +34,10 @@ if (folder === undefined) {
   const models = loadBenchModels(folder, values.models?.split(","));
   const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
   try {
-    if (values.part !== "static") await benchTuning(models, scratch, Number(values.workers));
-    if (values.part !== "tune") await benchStatic(models, scratch, values.python);
+    const isAsked = (part: string): boolean => values.part === undefined || values.part === part;
+    if (isAsked("tune")) await benchTuning(models, scratch, Number(values.workers));
+    if (isAsked("static")) await benchStatic(models, scratch, values.python);
+    if (isAsked("peers")) await benchPeers(models, scratch, values.python);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -57,7 +61,7 @@ async function benchTuning(models: readonly BenchModel[], scratch: string, worke
   });
   const overheads = new Table({
     style: { head: [], border: [] },
-    head: ["a trial", "inference ms", "quantize ms", "session ms", "beyond inference", "asked to ended"],
+    head: ["a trial", "inference ms", "quantize ms", "session ms", "beyond inference", "report to report"],
   });
   for (const { name, directory, configuration, trials } of models) {
     const out = join(scratch, `tune-${name}`);
@@ -83,7 +87,7 @@ async function benchTuning(models: readonly BenchModel[], scratch: string, worke
       overhead.quantize.toFixed(2),
       overhead.session.toFixed(1),
       `${(100 * overhead.beyondInference).toFixed(1)} %`,
-      `${(100 * overhead.beyondInferenceAsked).toFixed(1)} %`,
+      `${(100 * overhead.beyondInferenceBetween).toFixed(1)} %`,
     ]);
   }
   console.log(table.toString());
@@ -124,6 +128,30 @@ async function benchStatic(models: readonly BenchModel[], scratch: string, pytho
       `${speed.toFixed(3)} ± ${(2 * speed * speedNoise).toFixed(3)}`,
       [integer, ...unfused].join("\n"),
     ]);
+  }
+  console.log(table.toString());
+}
+
+async function benchPeers(models: readonly BenchModel[], scratch: string, python: string): Promise<void> {
+  const table = new Table({
+    style: { head: [], border: [] },
+    head: ["quantize", "float", "ours", "peer", "theirs", "ours − theirs, points", "our speed over theirs"],
+  });
+  for (const model of models) {
+    const { float, ours, integer, peers, failures } = await compareWithPeers(model, scratch, python);
+    for (const { peer, theirs, difference, standardError, speed, speedNoise } of peers) {
+      table.push([
+        model.name,
+        float.toFixed(4),
+        `${ours.toFixed(4)} (${integer})`,
+        peer,
+        theirs.toFixed(4),
+        `${(100 * difference).toFixed(2)} ± ${(100 * standardError).toFixed(2)}`,
+        `${speed.toFixed(3)} ± ${(2 * speed * speedNoise).toFixed(3)}`,
+      ]);
+    }
+    for (const { peer, reason } of failures)
+      table.push([model.name, "", "", peer, { colSpan: 3, content: reason }]);
   }
   console.log(table.toString());
 }

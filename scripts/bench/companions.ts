@@ -8,6 +8,7 @@ import { instructionSet } from "../../shared/scoring/isa.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import { evaluate } from "../api/evaluate.js";
 import { quantize } from "../api/quantize.js";
+import { scoredAgainstFloat } from "./tuning/against-float.js";
 import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
 
 /**
@@ -70,7 +71,7 @@ if (folder === undefined) {
         const { integer, quantized } = made.integerKernels;
         return [
           (await score(made.model, asked)).toFixed(4),
-          (await score(made.model, againstFloat(asked))).toFixed(2),
+          (await score(made.model, scoredAgainstFloat(asked))).toFixed(2),
           `${integer} of ${quantized}`,
           seconds.toFixed(1),
         ];
@@ -90,7 +91,9 @@ function withCompanions(
   const { compression = {} } = configuration;
   const algorithms = (compression.algorithms ?? []).flatMap((algorithm) => {
     if (algorithm.name !== "TunableQuantization") return [];
-    return [{ ...algorithm, params: { ...algorithm.params, preset } }];
+    // POT's own estimators: what the algorithms beside them gain is not to be had from better ranges alone.
+    const range_estimator = { preset: "default" } as const;
+    return [{ ...algorithm, params: { ...algorithm.params, preset, range_estimator } }];
   });
   const named = companions.map((name) => ({ name }));
   const before = named.filter(({ name }) => name !== "FastBiasCorrection");
@@ -99,11 +102,4 @@ function withCompanions(
     ...configuration,
     compression: { ...compression, algorithms: [...before, ...algorithms, ...behind] },
   };
-}
-
-/** The same data without labels, compared with the float model's outputs. */
-function againstFloat(configuration: RunConfigurationInput): RunConfigurationInput {
-  const { labels: _labels, ...evaluation } = configuration.engine.evaluation ?? {};
-  const { validation: _validation, ...engine } = configuration.engine;
-  return { ...configuration, engine: { ...engine, evaluation, metric: { name: "sqnr" } } };
 }

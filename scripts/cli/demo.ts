@@ -4,7 +4,7 @@ import { evaluate } from "../api/evaluate.js";
 import { quantize } from "../api/quantize.js";
 import { packageRoot } from "../package-root.js";
 import { EXIT } from "./exit-code.js";
-import { resultNotes, resultTable } from "./result-table.js";
+import { resultText } from "./result-table.js";
 import { tuneWithProgress } from "./tune.js";
 
 /** Plain 8 bit: the smallest and largest values seen, one scale a tensor. */
@@ -41,8 +41,7 @@ export async function runDemo({
   process.stdout.write(
     `${[
       `Plain 8 bit (smallest and largest values, one scale a tensor, everything quantized): ${metric.name} ${metric.value}, float ${result.float.metric.value}.`,
-      resultTable(result),
-      ...resultNotes(result),
+      resultText(result),
       `Written to ${out}: model.onnx, configuration.json, result.json, trials.jsonl.`,
     ].join("\n")}\n`,
   );

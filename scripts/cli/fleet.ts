@@ -6,7 +6,7 @@ import type { CostEstimate } from "../fleet/cost-estimate.js";
 import type { Fleet, SubmitOptions } from "../fleet/submit.js";
 import { EXIT } from "./exit-code.js";
 import { showProgress } from "./progress-display.js";
-import { bytesCell, resultNotes, resultTable, usdCell } from "./result-table.js";
+import { bytesCell, resultText, usdCell } from "./result-table.js";
 
 type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate"> & { readonly dryRun?: boolean };
 
@@ -106,7 +106,7 @@ export async function runFetch(
 ): Promise<number> {
   const { fetchResult } = await load();
   const result = await fetchResult(await open(name), runId, out);
-  process.stdout.write(`${[resultTable(result), ...resultNotes(result), `Written to ${out}.`].join("\n")}\n`);
+  process.stdout.write(`${[resultText(result), `Written to ${out}.`].join("\n")}\n`);
   return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
 }
 

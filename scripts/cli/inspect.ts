@@ -1,17 +1,29 @@
 import Table from "cli-table3";
 import { type InspectedTensor, type InspectResult, inspect } from "../api/inspect.js";
+import { describeDerivation, describeSchemes } from "./derivation-text.js";
 import { EXIT } from "./exit-code.js";
+
+interface Options {
+  readonly targetDevice?: string;
+  readonly config?: string;
+  readonly group?: string;
+  readonly json?: boolean;
+}
 
 export async function runInspect(
   model: string,
-  { targetDevice, json }: { readonly targetDevice: "ANY" | "CPU"; readonly json?: boolean },
+  { targetDevice, config, group, json }: Options,
 ): Promise<number> {
-  const result = await inspect(model, { targetDevice });
-  process.stdout.write(json === true ? `${JSON.stringify(result, null, 2)}\n` : describe(result));
+  const result = await inspect(model, { targetDevice, configuration: config, group });
+  const describeResult = (): string =>
+    result.derivation === undefined
+      ? describe(result)
+      : describeDerivation(result.groups[0]!, result.derivation);
+  process.stdout.write(json === true ? `${JSON.stringify(result, null, 2)}\n` : describeResult());
   return EXIT.done;
 }
 
-function describe({ quantized, groups, unquantizable, integerKernels }: InspectResult): string {
+function describe({ quantized, groups, unquantizable, integerKernels, notes }: InspectResult): string {
   const { quantized: products, integer, unfused } = integerKernels;
   const kernels = [
     `${integer} of ${products} quantized products ${quantized ? "run" : "would run"} as integer kernels.`,
@@ -27,7 +39,7 @@ function describe({ quantized, groups, unquantizable, integerKernels }: InspectR
     table.push([
       group,
       ops
-        .map(({ name, type, kernel }) => `${type} ${name}${kernel === "float" ? " (no integer kernel)" : ""}`)
+        .map(({ name, type, kernel }) => `${type} ${name}${kernel === "simulated" ? " (simulated)" : ""}`)
         .join("\n"),
       tensors.map(({ kind, tensor }) => `${kind === "weights" ? "W" : "A"} ${tensor}`).join("\n"),
       tensors.map(choices).join("\n"),
@@ -38,15 +50,11 @@ function describe({ quantized, groups, unquantizable, integerKernels }: InspectR
     `${groups.length} groups; A activations, W weights; the first choice is the base.`,
     ...kernels,
     ...unquantizable.map(({ name, type, reason }) => `Stays in float: ${type} ${name} (${reason}).`),
+    ...notes.map((note) => `Of the device: ${note}`),
     "",
   ].join("\n");
 }
 
 function choices({ choices: schemes }: InspectedTensor): string {
-  return schemes
-    .map(
-      ({ bits, mode, granularity }) =>
-        `${bits} ${mode === "symmetric" ? "sym" : "asym"}/${granularity === "perchannel" ? "channel" : "tensor"}`,
-    )
-    .join(", ");
+  return describeSchemes(schemes);
 }

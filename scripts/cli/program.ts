@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { DEVICE_NAMES } from "../../shared/quantization/hardware.js";
 import { packageVersion } from "../package-root.js";
 import { runDemo } from "./demo.js";
 import { runEvaluate } from "./evaluate.js";
@@ -77,13 +78,14 @@ export function createProgram(exit: (code: number) => void): Command {
     .command("inspect")
     .description("list a model's quantizer groups, their ops and their choices")
     .argument("<model>", "ONNX model, float or quantized by quantfleet")
-    .addOption(
-      new Option("--target-device <device>", "hardware to quantize for")
-        .choices(["ANY", "CPU"])
-        .default("CPU"),
+    .option(
+      "--target-device <device>",
+      `${DEVICE_NAMES.join(", ")} or the path of a hardware file (default: the configuration's, or CPU)`,
     )
+    .option("--config <file>", "configuration whose compression section counts")
+    .option("--group <name>", "how the choices of one group came about: its name, or an op or tensor of it")
     .option("--json", "print the result as one JSON document")
-    .addHelpText("after", "\nExample:\n  quantfleet inspect model.onnx --target-device CPU")
+    .addHelpText("after", "\nExample:\n  quantfleet inspect model.onnx --config config.json --group conv1")
     .action(async (model, options) => exit(await runInspect(model, options)));
 
   program

@@ -1,8 +1,19 @@
 import Table from "cli-table3";
 import type { MetricResult, ModelResult, RunResult } from "../../shared/run/result.js";
+import { explanationNotes, explanationTable } from "./explanation-table.js";
 
-/** A run's result as people read it. */
-export function resultTable(result: RunResult): string {
+/** A run's result as people read it: tables and sentences. */
+export function resultText(result: RunResult): string {
+  const explained = explanationTable(result);
+  return [
+    resultTable(result),
+    ...resultNotes(result),
+    ...(explained === undefined ? [] : [explained]),
+    ...explanationNotes(result),
+  ].join("\n");
+}
+
+function resultTable(result: RunResult): string {
   const { float, base, best } = result;
   const table = new Table({
     head: [
@@ -28,7 +39,7 @@ export function resultTable(result: RunResult): string {
     "–",
     "–",
   ]);
-  if (base !== null) table.push(modelRow("base (the preset)", base, float.latencyMs));
+  if (base !== null) table.push(modelRow("base (trial 1)", base, float.latencyMs));
   if (best !== null && best.trial !== base?.trial) {
     table.push(modelRow(`best (trial ${best.trial})`, best, float.latencyMs));
   }
@@ -51,7 +62,7 @@ function modelRow(name: string, model: ModelResult, floatMs: number | null): str
 }
 
 /** Sentences about what the table cannot show. */
-export function resultNotes(result: RunResult): string[] {
+function resultNotes(result: RunResult): string[] {
   const { best, trials, timing } = result;
   const notes: string[] = [];
   if (best === null) return ["No quantized trial could be scored."];

@@ -5,7 +5,7 @@ import { type TuneOptions, tune } from "../api/tune.js";
 import { EXIT } from "./exit-code.js";
 import { watchInterruption } from "./interruption.js";
 import { showProgress } from "./progress-display.js";
-import { resultNotes, resultTable } from "./result-table.js";
+import { resultText } from "./result-table.js";
 
 /** Tunes with progress on stderr; Ctrl-C writes the best so far. */
 export async function tuneWithProgress(
@@ -18,6 +18,7 @@ export async function tuneWithProgress(
     process.stderr.write(
       `Run ${run.runId}, ${run.workload.subject.space.parameters.length} parameters; records in ${run.out}.\n`,
     );
+    for (const notice of run.notices) process.stderr.write(`${notice}\n`);
     await showProgress(run.progress);
     const result = await run.result.catch((cause: unknown) => {
       if (!interruption.signal.aborted) throw cause;
@@ -40,10 +41,7 @@ export async function runTune(
   const { json, ...tuning } = options;
   const { result, out, interrupted } = await tuneWithProgress(config, tuning);
   if (json === true) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-  else
-    process.stdout.write(
-      `${[resultTable(result), ...resultNotes(result), `Written to ${out}.`].join("\n")}\n`,
-    );
+  else process.stdout.write(`${[resultText(result), `Written to ${out}.`].join("\n")}\n`);
   if (interrupted) return EXIT.interrupted;
   return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
 }

@@ -1,4 +1,6 @@
+import { ConfigurationError } from "../../shared/errors.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
+import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import { makeRunRequest } from "../../shared/scoring/run-request.js";
@@ -49,6 +51,16 @@ const BASE_36 = 36;
 /** An evaluator works on a job for 15 minutes at most, and there may be a queue before it. */
 const JOB_TIMEOUT_SECONDS = 1_800;
 
+/** @throws {ConfigurationError} as earlier runs are found in an output folder, which a fleet has none of */
+function requireColdStart({ optimizer }: RunConfiguration): void {
+  const { trials_load_method: method } = optimizer.params;
+  if (method === "cold_start") return;
+  throw new ConfigurationError(
+    `optimizer.params.trials_load_method is "${method}", which reads the earlier runs of an output folder, and a fleet has none; use "cold_start", or run tune on this machine.`,
+    "optimizer.params.trials_load_method",
+  );
+}
+
 /**
  * Checks everything as `tune` does, and estimates what the run will cost.
  * @throws {ConfigurationError | ModelError | DataError | UsageError}
@@ -61,6 +73,7 @@ export async function prepareRun(
   const prices = await readPriceList(options.prices);
   const { configuration, directory } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
+  requireColdStart(configuration);
   requireUploadable(configuration);
   const workload = await loadWorkload(configuration, directory, openStatistics);
   const hash = configurationHash(configuration);

@@ -20,26 +20,39 @@ export interface JobLoopOptions {
   readonly cancel: AbortSignal;
 }
 
-/** Takes jobs one by one, has them carried out and reports; as many of these run as the runner has slots. */
+/**
+ * Takes jobs one by one, has them carried out and reports; as many of these run as the runner has slots. A report is on
+ * its way to disk and to the coordinator while the next job is carried out.
+ */
 export async function runJobLoop(options: JobLoopOptions): Promise<void> {
   const { jobs, stop } = options;
   const stopOrCancel = AbortSignal.any([stop, options.cancel]);
-  while (!stop.aborted) {
-    const [message] = await jobs.receive({ max: 1, waitMilliseconds: WAIT_MILLISECONDS, signal: stop });
+  const undelivered = new AbortController();
+  const ended = AbortSignal.any([stop, undelivered.signal]);
+  let reporting: Promise<void> = Promise.resolve();
+  while (!ended.aborted) {
+    const [message] = await jobs.receive({ max: 1, waitMilliseconds: WAIT_MILLISECONDS, signal: ended });
     if (message === undefined) continue;
     const job = jobSchema.parse(JSON.parse(message.body));
-    await carryOut(options, message, job, job.type === "finish" ? stop : stopOrCancel);
+    const unwanted = job.type === "finish" ? stop : stopOrCancel;
+    // Without a report the job stays with the run, which sends it anew when it is resumed.
+    const report = unwanted.aborted ? undefined : await answer(options.runner, job, unwanted, options.clock);
+    // One after the other, so that reports are heard in the order in which the slot had its jobs.
+    await reporting;
+    reporting = deliver(options, message, job, report);
+    // A report that cannot be delivered ends the loop, which may wait for a job that never comes without it.
+    reporting.catch((error: unknown) => undelivered.abort(error));
   }
+  await reporting;
 }
 
-async function carryOut(
-  { jobs, events, store, runner, clock }: JobLoopOptions,
+/** Rows first: once the report is heard, a race or another coordinator may read them. */
+async function deliver(
+  { jobs, events, store }: JobLoopOptions,
   message: ReceivedMessage,
   job: Job,
-  unwanted: AbortSignal,
+  report: JobReport | undefined,
 ): Promise<void> {
-  const report = unwanted.aborted ? undefined : await answer(runner, job, unwanted, clock);
-  // Without a report the job stays with the run, which sends it anew when it is resumed.
   if (report !== undefined) {
     if (report.type === "TrialReported") await storeScores(store, report);
     await events.send([{ body: JSON.stringify(report), group: job.runId, deduplication: message.id }]);

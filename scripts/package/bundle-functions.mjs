@@ -29,6 +29,9 @@ for (const [name, entries] of Object.entries(FUNCTIONS)) {
     entryPoints: entries.map((entry) => path.join(ROOT, "functions", name, `${entry}.js`)),
     outdir,
     bundle: true,
+    // What is imported when it is needed, such as other ways to credentials than a function's, is not read at the start.
+    splitting: true,
+    chunkNames: "chunks/[name]-[hash]",
     minify: true,
     // Error names are part of the protocol.
     keepNames: true,

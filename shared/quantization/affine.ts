@@ -1,4 +1,4 @@
-import { type Range, roundHalfEven } from "./range.js";
+import { levelsOf, type Range, roundHalfEven, type Width } from "./range.js";
 
 /** The parameters of QuantizeLinear and DequantizeLinear for one tensor or channel: x = scale (code - zeroPoint). */
 export interface Affine {
@@ -8,34 +8,41 @@ export interface Affine {
 }
 
 /**
- * The unsigned codes 0 to 2^bits - 1 laid over a range. A signed symmetric range gets the middle code as its
+ * The unsigned codes of a width, from 0 on, laid over a range. A signed symmetric range gets the middle code as its
  * zero point: the numbers are those of signed codes around 0, and ONNX Runtime's fusions want one type on both
  * sides of an operator.
  */
-export function unsignedAffine(range: Range, bits: number): Affine {
-  const top = 2 ** bits - 1;
+export function unsignedAffine(range: Range, width: Width): Affine {
+  const top = levelsOf(width) - 1;
   const scale = Math.fround((range.high - range.low) / top);
   const zeroPoint = Math.min(top, Math.max(0, roundHalfEven(-range.low / scale)));
   return { scale, zeroPoint };
 }
 
-/**
- * The signed codes -2^(bits-1) to 2^(bits-1) - 1 laid over a range: those of {@link unsignedAffine}, moved down by half
- * their number.
- */
-export function signedAffine(range: Range, bits: number): Affine {
-  const { scale, zeroPoint } = unsignedAffine(range, bits);
-  return { scale, zeroPoint: zeroPoint - 2 ** (bits - 1) };
+/** The signed codes of a width laid over a range: those of {@link unsignedAffine}, moved down by half their number. */
+export function signedAffine(range: Range, width: Width): Affine {
+  const { scale, zeroPoint } = unsignedAffine(range, width);
+  return { scale, zeroPoint: zeroPoint + lowestSignedCode(width) };
 }
 
-/** The narrow signed codes -(2^(bits-1) - 1) to 2^(bits-1) - 1 laid over [-M, M]. */
-export function narrowSignedAffine(range: Range, bits: number): Affine {
-  return { scale: Math.fround(range.high / (2 ** (bits - 1) - 1)), zeroPoint: 0 };
+/** -2^(bits-1) where all codes of a width are there. */
+export function lowestSignedCode(width: Width): number {
+  return -Math.floor(levelsOf(width) / 2);
 }
 
-/** The range that the codes 0 to 2^bits - 1 really cover. */
-export function representableRange({ scale, zeroPoint }: Affine, bits: number): Range {
-  return { low: -zeroPoint * scale, high: (2 ** bits - 1 - zeroPoint) * scale };
+/** The narrow signed codes -N to N of a width laid over [-M, M]. */
+export function narrowSignedAffine(range: Range, width: Width): Affine {
+  return { scale: Math.fround(range.high / largestNarrowCode(width)), zeroPoint: 0 };
+}
+
+/** 2^(bits-1) - 1 where all codes of a width are there. */
+export function largestNarrowCode(width: Width): number {
+  return Math.floor((levelsOf(width) - 1) / 2);
+}
+
+/** The range that the unsigned codes of a width really cover. */
+export function representableRange({ scale, zeroPoint }: Affine, width: Width): Range {
+  return { low: -zeroPoint * scale, high: (levelsOf(width) - 1 - zeroPoint) * scale };
 }
 
 /** What QuantizeLinear gives for x: nearest code, ties to even, saturated to [lowest, highest]. */

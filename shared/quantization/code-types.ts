@@ -4,10 +4,10 @@ import { DataType } from "../onnx/tensor.js";
 import type { Scheme } from "./hardware.js";
 
 /**
- * The tensor type that holds signed codes of a width. 2-bit codes lie in 4-bit ones: ONNX has types of 2 bits from
+ * The tensor type that holds signed codes of weights. 2-bit codes lie in 4-bit ones: ONNX has types of 2 bits from
  * operator set 25 on only.
  */
-export function signedCodeType(bits: Scheme["bits"]): CodeType {
+export function weightCodeType(bits: Scheme["bits"]): CodeType {
   switch (bits) {
     case 2:
     case 4:
@@ -19,12 +19,14 @@ export function signedCodeType(bits: Scheme["bits"]): CodeType {
   }
 }
 
-/** The tensor type that holds unsigned codes of a width; see {@link signedCodeType} for 2 bits. */
-export function unsignedCodeType(bits: Scheme["bits"]): CodeType {
+/**
+ * The tensor type that holds unsigned codes of activations. Narrower ones lie in 8-bit codes and are clipped to their
+ * levels: ONNX Runtime 1.30 makes a QLinearConv of UINT4 activations and INT8 weights, which it then refuses to load.
+ */
+export function activationCodeType(bits: Scheme["bits"]): CodeType {
   switch (bits) {
     case 2:
     case 4:
-      return DataType.UINT4;
     case 8:
       return DataType.UINT8;
     case 16:

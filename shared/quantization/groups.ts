@@ -75,8 +75,14 @@ function activationQuantizers(
     const inputs = op.activations.map((i) => op.node.input[i]!);
     for (const tensor of inputs) sets.add(tensor);
     if (op.kernel === "integer output") sets.add(op.output);
-    if (view.hardware.operation(op.node.opType)?.unified === true) {
-      for (const tensor of inputs) sets.union(op.output, tensor);
+    switch (view.hardware.operation(op.node.opType)?.unified) {
+      case "inputs":
+        for (const tensor of inputs) sets.union(inputs[0]!, tensor);
+        break;
+      case "inputs and output":
+        for (const tensor of inputs) sets.union(op.output, tensor);
+        break;
+      case undefined:
     }
   }
   joinAcrossAgnosticOps(sets, ops, view);
@@ -117,7 +123,7 @@ function isMadeFromMember(
   const op = ops.get(producer.output[0] ?? "");
   if (op !== undefined) {
     return (
-      view.hardware.operation(producer.opType)?.unified === true &&
+      view.hardware.operation(producer.opType)?.unified === "inputs and output" &&
       op.activations.every((i) => members.has(producer.input[i]!))
     );
   }

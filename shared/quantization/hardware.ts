@@ -1,50 +1,35 @@
-import { z } from "zod";
 import cpu from "./hardware/cpu.json" with { type: "json" };
+import cpuSpr from "./hardware/cpu_spr.json" with { type: "json" };
+import gna from "./hardware/gna.json" with { type: "json" };
+import gna3 from "./hardware/gna3.json" with { type: "json" };
+import gpu from "./hardware/gpu.json" with { type: "json" };
+import npu from "./hardware/npu.json" with { type: "json" };
+import vpu from "./hardware/vpu.json" with { type: "json" };
+import { type HardwareDocument, hardwareSchema } from "./hardware-schema.js";
+import type { Width } from "./range.js";
 
-const modeSchema = z.enum(["symmetric", "asymmetric"]);
-const granularitySchema = z.enum(["pertensor", "perchannel"]);
-
-export type Mode = z.infer<typeof modeSchema>;
-export type Granularity = z.infer<typeof granularitySchema>;
-
-const schemeSchema = z.strictObject({
-  bits: z.array(z.union([z.literal(2), z.literal(4), z.literal(8), z.literal(16)])).min(1),
-  mode: z.array(modeSchema).min(1),
-  granularity: z.array(granularitySchema).min(1),
-});
-
-/**
- * What a device can do with an operator:
- * `weighted` is quantized wherever it stands; `follower` only between quantized neighbours, where it spares a
- * way through float; `agnostic` commutes with quantization, so its output has its input's scale; `saturating`
- * is what a quantizer's own saturation can stand for.
- */
-const operationSchema = z.strictObject({
-  types: z.array(z.string()).min(1),
-  role: z.enum(["weighted", "follower", "agnostic", "saturating"]),
-  /** Whether the device has an integer kernel, and whether that needs a quantized output. */
-  kernel: z.enum(["integer output", "any output", "none"]).optional(),
-  /** All inputs and the output share one scale. */
-  unified: z.boolean().optional(),
-  activations: z.array(z.string()).optional(),
-  weights: z.array(z.string()).optional(),
-});
-
-const hardwareSchema = z.strictObject({
-  device: z.string(),
-  description: z.string().optional(),
-  schemes: z.record(z.string(), schemeSchema),
-  operations: z.array(operationSchema),
-});
-
-export type Operation = z.infer<typeof operationSchema>;
+export type Operation = HardwareDocument["operations"][number];
 export type Kernel = NonNullable<Operation["kernel"]>;
+export type Mode = SchemeLists["mode"][number];
+export type Granularity = SchemeLists["granularity"][number];
+export type PresetName = "performance" | "mixed" | "accuracy";
+
+type SchemeLists = HardwareDocument["schemes"][string];
 
 /** How one tensor may be quantized. */
 export interface Scheme {
   readonly bits: 2 | 4 | 8 | 16;
   readonly mode: Mode;
   readonly granularity: Granularity;
+  /** The smallest and largest signed code, where they are not those of the width (reference section 4.5). */
+  readonly levels?: { readonly low: number; readonly high: number };
+  /** All channels share one zero point (reference section 4.6). */
+  readonly unifiedZeroPoint?: true;
+}
+
+/** How many codes a scheme has. */
+export function widthOf({ bits, levels }: Pick<Scheme, "bits" | "levels">): Width {
+  return levels === undefined ? bits : { levels: levels.high - levels.low + 1 };
 }
 
 /**
@@ -53,14 +38,20 @@ export interface Scheme {
  */
 export class Hardware {
   readonly device: string;
+  readonly primaryBitwidth: Scheme["bits"];
+  readonly presets: readonly PresetName[];
+  /** What of the device cannot be expressed. */
+  readonly notes: readonly string[];
   readonly #operations = new Map<string, Operation>();
-  readonly #schemes: z.infer<typeof hardwareSchema>["schemes"];
+  readonly #schemes: HardwareDocument["schemes"];
 
-  constructor(document: unknown) {
-    const parsed = hardwareSchema.parse(document);
-    this.device = parsed.device;
-    this.#schemes = parsed.schemes;
-    for (const operation of parsed.operations) {
+  constructor(document: HardwareDocument) {
+    this.device = document.device;
+    this.primaryBitwidth = document.primary_bitwidth;
+    this.presets = document.presets ?? ["performance", "mixed", "accuracy"];
+    this.notes = document.notes ?? [];
+    this.#schemes = document.schemes;
+    for (const operation of document.operations) {
       for (const type of operation.types) this.#operations.set(type, operation);
     }
   }
@@ -72,22 +63,62 @@ export class Hardware {
   /** Every way to quantize an operator's activations or weights: the product of each scheme's fields, in order. */
   schemes(type: string, tensor: "activations" | "weights"): Scheme[] {
     const names = this.#operations.get(type)?.[tensor] ?? [];
-    return names.flatMap((name) => {
-      const { bits, mode, granularity } = this.#schemes[name]!;
-      return bits.flatMap((b) =>
-        mode.flatMap((m) => granularity.map((g) => ({ bits: b, mode: m, granularity: g }))),
-      );
-    });
+    return names.flatMap((name) => expand(this.#schemes[name]!));
   }
 }
 
-const CPU = new Hardware(cpu);
+function expand({
+  bits,
+  mode,
+  granularity,
+  level_low,
+  level_high,
+  unified_zeropoint,
+}: SchemeLists): Scheme[] {
+  const levels =
+    level_low === undefined || level_high === undefined
+      ? {}
+      : { levels: { low: level_low, high: level_high } };
+  const zeroPoint = unified_zeropoint === true ? { unifiedZeroPoint: true as const } : {};
+  return bits.flatMap((b) =>
+    mode.flatMap((m) =>
+      granularity.map((g) => ({ bits: b, mode: m, granularity: g, ...levels, ...zeroPoint })),
+    ),
+  );
+}
+
+const FILES = {
+  ANY: cpu,
+  CPU: cpu,
+  GPU: gpu,
+  VPU: vpu,
+  NPU: npu,
+  GNA: gna,
+  GNA3: gna3,
+  CPU_SPR: cpuSpr,
+} as const;
+
+export type DeviceName = keyof typeof FILES;
+
+/** The target devices that come with quantfleet. */
+export const DEVICE_NAMES = Object.keys(FILES) as [DeviceName, ...DeviceName[]];
+
+export function isDeviceName(name: string): name is DeviceName {
+  return Object.hasOwn(FILES, name);
+}
+
+/** A device by its name, or the description of one. */
+export type TargetDevice = DeviceName | HardwareDocument;
+
+const known = new Map<DeviceName, Hardware>();
 
 /** @param device `target_device` of the configuration; ANY is CPU (reference section 8) */
-export function targetHardware(device: "ANY" | "CPU"): Hardware {
-  switch (device) {
-    case "ANY":
-    case "CPU":
-      return CPU;
+export function targetHardware(device: TargetDevice): Hardware {
+  if (typeof device !== "string") return new Hardware(device);
+  let hardware = known.get(device);
+  if (hardware === undefined) {
+    hardware = new Hardware(hardwareSchema.parse(FILES[device]));
+    known.set(device, hardware);
   }
+  return hardware;
 }

@@ -2,7 +2,7 @@ import type { QuantizerLayout } from "./groups.js";
 import type { QuantizationPlan } from "./plan.js";
 import type { QuantizableOp } from "./quantizable-ops.js";
 
-/** ONNX Runtime's integer kernels on the CPU take codes of this width only. */
+/** ONNX Runtime's integer kernels on the CPU take codes of this width only; narrower ones of activations lie in them. */
 const KERNEL_BITS = 8;
 
 /**
@@ -23,7 +23,7 @@ export function simulationReason(
   const inputs = op.activations.map((input) => op.node.input[input]!);
   for (const tensor of op.kernel === "integer output" ? [...inputs, op.output] : inputs) {
     const activation = plan.activations.get(layout.quantizerOf.get(tensor)!);
-    if (activation !== undefined && activation.bits !== KERNEL_BITS) {
+    if (activation !== undefined && activation.bits > KERNEL_BITS) {
       return `ONNX Runtime has no integer ${op.node.opType} with ${activation.bits}-bit activations`;
     }
   }

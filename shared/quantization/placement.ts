@@ -27,6 +27,7 @@ export function passThroughInput(node: NodeProto, view: OperandView): string | u
   const role = view.hardware.operation(node.opType)?.role;
   const input = node.input[0];
   if ((role !== "agnostic" && role !== "saturating") || input === undefined) return undefined;
+  if (view.inFloat.has(node)) return undefined;
   if (view.index.initializers.has(input) || view.tensors.get(input)?.type !== "float32") return undefined;
   if (node.opType === "Pad" && !padsWithZero(node, view)) return undefined;
   if (node.opType === "Resize" && !interpolatesWithin(node)) return undefined;

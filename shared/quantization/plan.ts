@@ -6,10 +6,11 @@ import {
   activationEstimator,
   DEFAULT_OUTLIER_PROB,
   type EstimatorPreset,
+  type EstimatorType,
+  isErrorType,
   isQuantile,
   type RangeEstimator,
   type SideEstimator,
-  type StatisticType,
   weightEstimator,
 } from "./range-estimator.js";
 import { chosenScheme } from "./scheme-choices.js";
@@ -89,7 +90,7 @@ function tensorPlan(
   );
   const chosen = (side: Side, estimate: SideEstimator): SideEstimator => {
     const choice = (name: string): Choice | undefined => configuration[name];
-    const type = (choice(names.type(mode, side)) as StatisticType | undefined) ?? estimate.type;
+    const type = (choice(names.type(mode, side)) as EstimatorType | undefined) ?? estimate.type;
     const outlierProb =
       (choice(names.outlierProb(mode, side)) as number | undefined) ??
       estimate.outlierProb ??
@@ -98,7 +99,7 @@ function tensorPlan(
       (choice(names.aggregator(mode, side)) as Aggregator | undefined) ?? estimate.aggregator;
     return {
       type,
-      ...(aggregator === undefined ? {} : { aggregator }),
+      ...(aggregator === undefined || isErrorType(type) ? {} : { aggregator }),
       ...(isQuantile(type) ? { outlierProb } : {}),
       ...(estimate.clippingValue === undefined ? {} : { clippingValue: estimate.clippingValue }),
     };

@@ -1,5 +1,5 @@
 import type { NodeProto, TensorProto } from "onnx-buf";
-import { type AttributeValue, attributeEquals, floatAttribute, intAttribute } from "../onnx/attributes.js";
+import { floatAttribute, intAttribute } from "../onnx/attributes.js";
 import type { GraphIndex } from "../onnx/graph-index.js";
 import { nodeName } from "../onnx/node-names.js";
 import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
@@ -10,17 +10,6 @@ import type { Hardware, Kernel } from "./hardware.js";
 export interface TensorInfo {
   readonly type: string;
   readonly shape: readonly (number | string)[];
-}
-
-export interface IgnoredScope {
-  readonly skipModel?: boolean;
-  /** Node names. */
-  readonly scope?: readonly string[];
-  /** Op types; with attributes, only nodes that have all of them with these values. */
-  readonly operations?: readonly {
-    readonly type: string;
-    readonly attributes?: Readonly<Record<string, AttributeValue>> | undefined;
-  }[];
 }
 
 /** A constant operand that is quantized for good. */
@@ -42,6 +31,8 @@ export interface QuantizableOp {
   readonly key: string;
   readonly name: string;
   readonly node: NodeProto;
+  /** The type whose schemes the target device has for it: the node's own, or DepthwiseConv. */
+  readonly deviceType: string;
   readonly role: "weighted" | "follower";
   readonly kernel: Kernel;
   /** The inputs that carry activations. */
@@ -66,10 +57,14 @@ export interface OperandView {
   readonly index: GraphIndex;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly hardware: Hardware;
-  readonly ignored: IgnoredScope;
+  /** The nodes that stay in float whatever the hardware offers, each with its reason as a clause. */
+  readonly inFloat: ReadonlyMap<NodeProto, string>;
 }
 
 export { WEIGHTED_TYPES };
+
+/** In hardware files; reference section 3.2. */
+const DEPTHWISE_TYPE = "DepthwiseConv";
 
 /** The graph's weighted ops that can be quantized, the followers that may be, and why the others cannot. */
 export function findQuantizableOps(view: OperandView): {
@@ -98,7 +93,8 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
   if (operation === undefined || (operation.role !== "weighted" && operation.role !== "follower")) {
     return `the target device has no quantized ${node.opType}`;
   }
-  if (isIgnored(node, view.ignored)) return "the configuration's `ignored` names it";
+  const reason = view.inFloat.get(node);
+  if (reason !== undefined) return reason;
   const output = node.output[0];
   if (output === undefined || view.tensors.get(output)?.type !== "float32")
     return "its output is not float32";
@@ -106,11 +102,12 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
     key: output,
     name: nodeName(node),
     node,
+    deviceType: deviceType(node, view),
     kernel: operation.kernel ?? "none",
     ...saturation(output, view.index),
   };
   if (operation.role === "follower") {
-    const activations = node.input.map((_, i) => i);
+    const activations = operation.inputs === "first" ? [0] : node.input.map((_, i) => i);
     return activations.every((i) => isActivation(node.input[i]!, view))
       ? { ...common, role: "follower", activations }
       : "one of its inputs is constant or not float32";
@@ -119,18 +116,13 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
   return typeof operands === "string" ? operands : { ...common, role: "weighted", ...operands };
 }
 
-/** Whether the configuration keeps a node from being touched. */
-export function isIgnored(node: NodeProto, ignored: IgnoredScope): boolean {
-  return (
-    (ignored.skipModel ?? false) ||
-    (ignored.scope?.includes(node.name) ?? false) ||
-    (ignored.operations?.some(
-      ({ type, attributes = {} }) =>
-        type === node.opType &&
-        Object.entries(attributes).every(([name, value]) => attributeEquals(node, name, value)),
-    ) ??
-      false)
-  );
+/** Devices may treat a Conv that gives every channel a filter of its own as a type of its own. */
+function deviceType(node: NodeProto, { index, hardware }: OperandView): string {
+  if (node.opType !== "Conv" || hardware.operation(DEPTHWISE_TYPE) === undefined) return node.opType;
+  const weight = index.initializers.get(node.input[1] ?? "");
+  const [filters, channels] = weight === undefined ? [] : dimensions(weight);
+  const isDepthwise = channels === 1 && filters === intAttribute(node, "group", 1) && filters > 1;
+  return isDepthwise ? DEPTHWISE_TYPE : node.opType;
 }
 
 function isActivation(tensor: string, { index, tensors }: OperandView): boolean {

@@ -1,25 +1,29 @@
-import type { NodeProto, TensorProto } from "onnx-buf";
+import { create } from "@bufbuild/protobuf";
+import { type NodeProto, NodeProtoSchema, type TensorProto } from "onnx-buf";
 import type { Model } from "../onnx/codec.js";
 import { edited } from "../onnx/edited.js";
 import { NewNames } from "../onnx/new-names.js";
 import { activationPair, dequantizedConstant, INSERTED_NAMES, type Insertion } from "../onnx/qdq-nodes.js";
-import { DataType, dimensions, floatValues, makeTensor } from "../onnx/tensor.js";
+import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
 import { type Affine, representableRange } from "./affine.js";
 import { addBehind, type BiasShifts, findAddedBias, shifted } from "./bias-addition.js";
-import { quantizeBias, smallestWeightScales } from "./bias-codes.js";
+import { exactBias, quantizeBias, smallestWeightScales } from "./bias-codes.js";
 import { type Boundaries, findBoundaries, onlyDequantizedReaders } from "./boundaries.js";
-import { signedCodeType, unsignedCodeType } from "./code-types.js";
+import { activationCodeType, weightCodeType } from "./code-types.js";
 import type { QuantizerLayout } from "./groups.js";
-import type { Scheme } from "./hardware.js";
+import { widthOf } from "./hardware.js";
 import { simulationReason } from "./kernel-support.js";
-import type { QuantizationPlan } from "./plan.js";
+import type { QuantizationPlan, TensorPlan } from "./plan.js";
 import { clipBounds, type OperandView, type QuantizableOp } from "./quantizable-ops.js";
+import { levelsOf } from "./range.js";
 import { clipCodes, spellOutSaturation } from "./separate-saturation.js";
 import type { WeightCache } from "./weight-cache.js";
 import type { WeightCodes } from "./weight-codes.js";
 
 /** Relative slack within which a range's end counts as a Clip's bound: float32 rounding of the scale. */
 const BOUND_SLACK = 1e-6;
+
+const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
 
 /** Between signed and unsigned codes of the same values. */
 const UNSIGNED_OFFSET = 128;
@@ -169,11 +173,28 @@ class Rewriter {
     const affine = this.#affineOf(tensor);
     const takesName = this.#boundaries.integerOnly.has(tensor) && this.view.index.isVisibleOutside(tensor);
     const prefix = this.#names.prefix(tensor, INSERTED_NAMES);
-    const dataType = unsignedCodeType(this.#bitsOf(tensor));
-    const pair = activationPair(prefix, { dataType, ...affine }, source, takesName ? tensor : undefined);
-    if (saturating === undefined || this.#isWithinBounds(tensor, saturating)) this.#insert(pair);
-    else this.#insert(clipCodes(pair, saturating, this.#boundsOf(saturating), affine, this.#names));
+    const { bits } = this.#planOf(tensor);
+    const dataType = activationCodeType(bits);
+    const levels = levelsOf(widthOf(this.#planOf(tensor)));
+    const input = bits > 8 && levels < 2 ** bits ? this.#clipped(tensor, source) : source;
+    const pair = activationPair(prefix, { dataType, ...affine }, input, takesName ? tensor : undefined);
+    const cut =
+      saturating !== undefined && !this.#isWithinBounds(tensor, saturating) ? saturating : undefined;
+    if (cut !== undefined || (bits <= 8 && levels < 2 ** 8)) {
+      const clip = cut ?? create(NodeProtoSchema, { name: this.#names.name(`${tensor}/Clip`) });
+      const bounds = cut === undefined ? UNBOUNDED : this.#boundsOf(cut);
+      this.#insert(clipCodes(pair, clip, bounds, affine, this.#names, levels));
+    } else this.#insert(pair);
     this.#dequantized.set(tensor, pair.output);
+  }
+
+  /** The tensor cut to its quantizer's range in float, as ONNX Runtime clips no 16-bit codes. */
+  #clipped(tensor: string, source: string): string {
+    const name = this.#names.name(`${tensor}/Clip`);
+    const range = representableRange(this.#affineOf(tensor), widthOf(this.#planOf(tensor)));
+    const clip = create(NodeProtoSchema, { name, output: [name] });
+    this.#insert(spellOutSaturation(clip, source, range, this.#names));
+    return name;
   }
 
   /** Whether nobody misses a Relu or Clip behind an op: everybody reads codes that cut off at least as much. */
@@ -185,7 +206,7 @@ class Rewriter {
 
   #isWithinBounds(tensor: string, saturating: NodeProto): boolean {
     const bounds = this.#boundsOf(saturating);
-    const range = representableRange(this.#affineOf(tensor), this.#bitsOf(tensor));
+    const range = representableRange(this.#affineOf(tensor), widthOf(this.#planOf(tensor)));
     const slack = BOUND_SLACK * (range.high - range.low);
     return range.low >= bounds.low - slack && range.high <= bounds.high + slack;
   }
@@ -198,8 +219,8 @@ class Rewriter {
     return this.scales.get(this.layout.quantizerOf.get(tensor)!)!;
   }
 
-  #bitsOf(tensor: string): Scheme["bits"] {
-    return this.plan.activations.get(this.layout.quantizerOf.get(tensor)!)!.bits;
+  #planOf(tensor: string): TensorPlan {
+    return this.plan.activations.get(this.layout.quantizerOf.get(tensor)!)!;
   }
 
   #quantizeConstants(op: QuantizableOp, input: string[]): void {
@@ -214,7 +235,7 @@ class Rewriter {
     const unsigned = weight.input === 0 && !simulated;
     input[weight.input] = this.#weight(weight.initializer, unsigned ? withUnsignedCodes(codes) : codes);
     if (biasValues === undefined) {
-      if (bias !== undefined && this.shifts.has(op.key)) input[2] = this.#floatBias(op, bias);
+      if (bias !== undefined) input[2] = this.#exactBias(op, bias);
       return;
     }
     const weightScales = codes.channels.map(({ scale }) => scale);
@@ -239,10 +260,18 @@ class Rewriter {
     return shift === undefined ? values : shift.map((added, channel) => added + (values?.[channel] ?? 0));
   }
 
-  #floatBias({ key }: QuantizableOp, values: Float32Array): string {
-    const name = this.#names.name(`${key}/bias`);
-    this.#initializers.push(makeTensor(name, DataType.FLOAT, [values.length], values));
-    return name;
+  #exactBias({ key }: QuantizableOp, values: Float32Array): string {
+    const { codes, scale } = exactBias(values);
+    const insertion = dequantizedConstant(this.#names.prefix(`${key}/bias`, INSERTED_NAMES), {
+      dataType: DataType.INT32,
+      dims: [values.length],
+      codes,
+      scales: Float32Array.of(scale),
+      zeroPoints: [0],
+      axis: undefined,
+    });
+    this.#insert(insertion);
+    return insertion.output;
   }
 
   #weightCodes(initializer: string, inputScale: number, bias: Float32Array | undefined): WeightCodes {
@@ -267,7 +296,7 @@ class Rewriter {
     const axis = this.layout.weights.get(initializer)!.channelAxis;
     const zeroPoints = channels.map(({ zeroPoint }) => zeroPoint);
     const insertion = dequantizedConstant(this.#names.prefix(initializer, INSERTED_NAMES), {
-      dataType: signed ? signedCodeType(bits) : unsignedCodeType(bits),
+      dataType: signed ? weightCodeType(bits) : DataType.UINT8,
       dims: dimensions(this.view.index.initializers.get(initializer)!),
       codes,
       scales,

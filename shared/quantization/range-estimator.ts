@@ -1,6 +1,10 @@
 import type { Granularity, Mode } from "./hardware.js";
 
 export type StatisticType = "min" | "max" | "abs_max" | "quantile" | "abs_quantile";
+/** Both ends where the error over all values is least (docs/quantization.md, "Range estimators"). */
+export const ERROR_TYPES = ["mse", "entropy", "output_mse"] as const;
+export type ErrorType = (typeof ERROR_TYPES)[number];
+export type EstimatorType = StatisticType | ErrorType;
 export type Aggregator =
   | "mean"
   | "max"
@@ -8,11 +12,13 @@ export type Aggregator =
   | "median"
   | "mean_no_outliers"
   | "median_no_outliers"
-  | "hl_estimator";
+  | "hl_estimator"
+  | "batch_mean"
+  | "power_of_2";
 
 /** How one end of a range is estimated: a statistic of each sample, and what to make of it over the samples. */
 export interface SideEstimator {
-  readonly type: StatisticType;
+  readonly type: EstimatorType;
   /** Activations only: weights have one sample. */
   readonly aggregator?: Aggregator;
   /** Of the quantile types: the share of values cut off at this end. */
@@ -21,13 +27,28 @@ export interface SideEstimator {
   readonly clippingValue?: number;
 }
 
+/** One end that comes from a statistic of its own. */
+export type StatisticEstimator = SideEstimator & { readonly type: StatisticType };
+
 /** `min` is absent for symmetric weights, whose range follows from the largest magnitude alone. */
 export interface RangeEstimator {
   readonly min?: SideEstimator;
   readonly max: SideEstimator;
 }
 
-export type EstimatorPreset = "default" | "quantile";
+/** Those of the reference, and one for each type of error. */
+export const ESTIMATOR_PRESETS = ["default", "quantile", ...ERROR_TYPES] as const;
+export type EstimatorPreset = (typeof ESTIMATOR_PRESETS)[number];
+
+/** What each preset estimates ends and magnitudes from. */
+const TYPES: Readonly<Record<EstimatorPreset, Readonly<Record<"min" | "max" | "magnitude", EstimatorType>>>> =
+  {
+    default: { min: "min", max: "max", magnitude: "abs_max" },
+    quantile: { min: "quantile", max: "quantile", magnitude: "abs_quantile" },
+    mse: { min: "mse", max: "mse", magnitude: "mse" },
+    entropy: { min: "entropy", max: "entropy", magnitude: "entropy" },
+    output_mse: { min: "output_mse", max: "output_mse", magnitude: "output_mse" },
+  };
 
 /** The share of values that the `quantile` preset cuts off (reference section 5.3). */
 export const DEFAULT_OUTLIER_PROB = 1e-4;
@@ -38,38 +59,48 @@ export function activationEstimator(
   mode: Mode,
   granularity: Granularity,
 ): RangeEstimator {
+  const { min, max, magnitude } = TYPES[preset];
   const perChannel = granularity === "perchannel";
-  const quantile = preset === "quantile";
   switch (mode) {
     case "symmetric":
       return {
         min: { type: "min", aggregator: "min" },
-        max: side(quantile ? "abs_quantile" : "abs_max", perChannel ? "max" : "mean"),
+        max: side(magnitude, perChannel ? "max" : "mean"),
       };
     case "asymmetric":
       return {
-        min: side(quantile ? "quantile" : "min", perChannel ? "min" : "mean"),
-        max: side(quantile ? "quantile" : "max", perChannel ? "max" : "mean"),
+        min: side(min, perChannel ? "min" : "mean"),
+        max: side(max, perChannel ? "max" : "mean"),
       };
   }
 }
 
 /** The estimator of a preset for weights (reference section 5.3). */
 export function weightEstimator(preset: EstimatorPreset, mode: Mode): RangeEstimator {
-  const quantile = preset === "quantile";
+  const { min, max, magnitude } = TYPES[preset];
   switch (mode) {
     case "symmetric":
-      return { max: side(quantile ? "abs_quantile" : "abs_max") };
+      return { max: side(magnitude) };
     case "asymmetric":
-      return { min: side(quantile ? "quantile" : "min"), max: side(quantile ? "quantile" : "max") };
+      return { min: side(min), max: side(max) };
   }
 }
 
-export function isQuantile(type: StatisticType): boolean {
+export function isQuantile(type: EstimatorType): boolean {
   return type === "quantile" || type === "abs_quantile";
 }
 
-function side(type: StatisticType, aggregator?: Aggregator): SideEstimator {
+/** Whether an end is where the error over all values is least, so that there is nothing to aggregate. */
+export function isErrorType(type: EstimatorType): type is ErrorType {
+  return ERROR_TYPES.some((error) => error === type);
+}
+
+/** The error that an estimator makes least; `undefined` where both ends come from statistics. */
+export function leastError({ min, max }: RangeEstimator): ErrorType | undefined {
+  return [max.type, min?.type ?? max.type].find(isErrorType);
+}
+
+function side(type: EstimatorType, aggregator?: Aggregator): SideEstimator {
   return {
     type,
     ...(aggregator === undefined ? {} : { aggregator }),

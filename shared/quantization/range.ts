@@ -6,6 +6,13 @@ export interface Range {
   readonly high: number;
 }
 
+/** How many codes there are: all of so many bits, or a number of them (reference section 4.5). */
+export type Width = number | { readonly levels: number };
+
+export function levelsOf(width: Width): number {
+  return typeof width === "number" ? 2 ** width : width.levels;
+}
+
 /** Below this a symmetric range is widened, so that scales stay normal numbers (reference section 4.6). */
 const SYMMETRIC_FLOOR = 8e-5;
 /** No channel's range may be narrower than this share of the widest channel's. */
@@ -35,13 +42,20 @@ export function symmetricWeightRanges(magnitudes: readonly number[]): Range[] {
 
 /**
  * Symmetric activation range: [0, M] when nothing negative was seen, else [-M L/(L-2), M] with L levels, so that
- * zero falls on a code (reference section 4.6).
+ * zero falls on a code (reference section 4.6); of an odd number of levels the middle one is zero as it is.
+ *
+ * @param signed also where nothing negative was seen
  */
-export function symmetricActivationRange(min: number, magnitude: number, bits: number): Range {
+export function symmetricActivationRange(
+  min: number,
+  magnitude: number,
+  width: Width,
+  signed = false,
+): Range {
   const [high] = floorMagnitudes([magnitude]) as [number];
-  if (min >= 0) return { low: 0, high };
-  const levels = 2 ** bits;
-  return { low: (-high * levels) / (levels - 2), high };
+  if (min >= 0 && !signed) return { low: 0, high };
+  const levels = levelsOf(width);
+  return { low: levels % 2 === 0 ? (-high * levels) / (levels - 2) : -high, high };
 }
 
 /**
@@ -49,9 +63,9 @@ export function symmetricActivationRange(min: number, magnitude: number, bits: n
  * outwards, the wider (reference section 4.6). Where zero would round to the first or last code, that end
  * becomes zero, because QuantizeLinear rounds the zero point to a code.
  */
-export function asymmetricRange(min: number, max: number, bits: number): Range {
+export function asymmetricRange(min: number, max: number, width: Width): Range {
   const range = aroundZero(min, max);
-  return withZeroAt(roundHalfEven(zeroPosition(range, bits)), range, bits);
+  return withZeroAt(roundHalfEven(zeroPosition(range, width)), range, width);
 }
 
 /** Widened where it is degenerate, and so far that it holds zero. */
@@ -63,14 +77,14 @@ function aroundZero(min: number, max: number): Range {
   };
 }
 
-/** Where zero lies among the codes 0 to 2^bits - 1, before rounding. */
-function zeroPosition({ low, high }: Range, bits: number): number {
-  return (-low * (2 ** bits - 1)) / (high - low);
+/** Where zero lies among the unsigned codes, before rounding. */
+function zeroPosition({ low, high }: Range, width: Width): number {
+  return (-low * (levelsOf(width) - 1)) / (high - low);
 }
 
 /** The range with one end moved so that zero falls on the given code. */
-function withZeroAt(zero: number, { low, high }: Range, bits: number): Range {
-  const top = 2 ** bits - 1;
+function withZeroAt(zero: number, { low, high }: Range, width: Width): Range {
+  const top = levelsOf(width) - 1;
   if (zero === 0) return { low: 0, high };
   if (zero === top) return { low, high: 0 };
   const movedLow = (zero / (zero - top)) * high;
@@ -83,32 +97,32 @@ function withZeroAt(zero: number, { low, high }: Range, bits: number): Range {
  * moved outwards at one end to fit it (reference section 4.6, Unified zero point). It lies on the first
  * or last code only where every channel's own does: a channel of the other sign would lose all its values.
  */
-export function unifiedZeroPointRanges(ranges: readonly Range[], bits: number): Range[] {
+export function unifiedZeroPointRanges(ranges: readonly Range[], width: Width): Range[] {
   const wide = ranges.map(({ low, high }) => aroundZero(low, high));
-  const zeros = wide.map((range) => zeroPosition(range, bits));
+  const zeros = wide.map((range) => zeroPosition(range, width));
   const mean = roundHalfEven(zeros.reduce((sum, zero) => sum + zero, 0) / zeros.length);
   const own = zeros.map(roundHalfEven);
-  const top = 2 ** bits - 1;
+  const top = levelsOf(width) - 1;
   const lowest = own.every((zero) => zero === 0) ? 0 : 1;
   const highest = own.every((zero) => zero === top) ? top : top - 1;
   const zero = Math.min(highest, Math.max(lowest, mean));
-  return wide.map((range) => withZeroAt(zero, range, bits));
+  return wide.map((range) => withZeroAt(zero, range, width));
 }
 
 /** The activation range of a mode from a tensor's aggregated smallest and largest value (or magnitude). */
-export function activationRange(mode: Mode, min: number, max: number, bits: number): Range {
+export function activationRange(mode: Mode, min: number, max: number, width: Width, signed = false): Range {
   switch (mode) {
     case "symmetric":
-      return symmetricActivationRange(min, Math.max(max, 0), bits);
+      return symmetricActivationRange(min, Math.max(max, 0), width, signed);
     case "asymmetric":
-      return asymmetricRange(min, max, bits);
+      return asymmetricRange(min, max, width);
   }
 }
 
 /** One range for all members of a unified group: the widest ends, zero moved onto a code again. */
-export function unifiedRange(ranges: readonly Range[], bits: number): Range {
+export function unifiedRange(ranges: readonly Range[], width: Width): Range {
   const low = Math.min(...ranges.map((range) => range.low));
   const high = Math.max(...ranges.map((range) => range.high));
   if (ranges.every((range) => range.low === low && range.high === high)) return { low, high };
-  return asymmetricRange(low, high, bits);
+  return asymmetricRange(low, high, width);
 }

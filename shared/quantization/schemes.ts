@@ -1,12 +1,18 @@
 import { ModelError } from "../errors.js";
 import type { ActivationQuantizer, QuantizerLayout, WeightQuantizer } from "./groups.js";
-import type { Hardware, Scheme } from "./hardware.js";
+import { type Hardware, type Scheme, widthOf } from "./hardware.js";
+import type { QuantizableOp } from "./quantizable-ops.js";
+import { levelsOf } from "./range.js";
 import type { TensorOverrides, TuningOptions } from "./tuning-options.js";
 
 /** How the schemes of one tensor came about (reference section 3.2), for whoever asks why there are no others. */
 export interface SchemeDerivation {
   /** What the target device offers each op that reads or makes the tensor. */
-  readonly candidates: readonly { readonly op: string; readonly schemes: readonly Scheme[] }[];
+  readonly candidates: readonly {
+    readonly op: string;
+    readonly type: string;
+    readonly schemes: readonly Scheme[];
+  }[];
   /** What the ops have in common, in the order of the first. */
   readonly common: readonly Scheme[];
   /** Whether they had nothing in common until weaker variants were taken in (reference section 4.8). */
@@ -17,8 +23,8 @@ export interface SchemeDerivation {
   readonly schemes: readonly Scheme[];
 }
 
-/** The user pins something else, or the weight has no axis of channels. */
-export type RemovalReason = "pinned" | "no channel axis";
+/** The user pins something else, the weight has no axis of channels, or `model_type` demands symmetric mode. */
+export type RemovalReason = "pinned" | "no channel axis" | "model_type transformer";
 
 /**
  * How an activation quantizer may be set: what every op that reads or makes its tensors supports, as far as the
@@ -33,12 +39,41 @@ export function deriveActivationSchemes(
   options: TuningOptions,
 ): SchemeDerivation {
   const members = new Set(quantizer.tensors);
-  const candidates = [...layout.ops.values()]
-    .filter(
-      (op) => members.has(op.output) || op.activations.some((input) => members.has(op.node.input[input]!)),
-    )
-    .map((op) => ({ op: op.key, schemes: hardware.schemes(op.node.opType, "activations") }));
-  return derive(candidates, options.activations, `activation "${quantizer.id}"`);
+  const reads = (op: QuantizableOp): boolean =>
+    op.activations.some((input) => members.has(op.node.input[input]!));
+  const ops = [...layout.ops.values()].filter((op) => members.has(op.output) || reads(op));
+  const candidates = ops.map((op) => candidate(op, hardware, "activations"));
+  const isSymmetric =
+    options.symmetricProducts === true &&
+    ops.some((op) => isFreeProduct(op) && reads(op)) &&
+    candidates.every(({ schemes }) => schemes.some(({ mode }) => mode === "symmetric"));
+  // One scale a tensor: ONNX Runtime's kernels take no others.
+  const lists = candidates.map(({ schemes }) =>
+    schemes.map((scheme) => ({ ...scheme, granularity: "pertensor" as const })),
+  );
+  return derive(
+    candidates,
+    intersection(lists, hardware),
+    isSymmetric ? { ...options.activations, mode: undefined } : options.activations,
+    `The target device ${hardware.device} cannot quantize activation "${quantizer.id}"`,
+    {
+      because: "model_type transformer",
+      isPossible: ({ mode }) => mode === "symmetric" || !isSymmetric,
+    },
+  );
+}
+
+function candidate(
+  { name, deviceType, node }: QuantizableOp,
+  hardware: Hardware,
+  tensor: "activations" | "weights",
+): SchemeDerivation["candidates"][number] {
+  return { op: name, type: node.opType, schemes: hardware.schemes(deviceType, tensor) };
+}
+
+/** A product of two activations, such as those of attention. */
+function isFreeProduct({ node, weight }: QuantizableOp): boolean {
+  return node.opType === "MatMul" && weight === undefined;
 }
 
 /**
@@ -52,16 +87,20 @@ export function deriveWeightSchemes(
   hardware: Hardware,
   options: TuningOptions,
 ): SchemeDerivation {
-  const candidates = quantizer.ops.map((key) => ({
-    op: key,
-    schemes: hardware.schemes(layout.ops.get(key)!.node.opType, "weights"),
-  }));
+  const candidates = quantizer.ops.map((key) => candidate(layout.ops.get(key)!, hardware, "weights"));
   const hasChannels = quantizer.channelAxis !== undefined;
   return derive(
     candidates,
+    intersection(
+      candidates.map(({ schemes }) => schemes),
+      hardware,
+    ),
     hasChannels ? options.weights : { ...options.weights, granularity: undefined },
-    `weight "${quantizer.id}"`,
-    ({ granularity }) => granularity === "pertensor" || hasChannels,
+    `The target device ${hardware.device} cannot quantize weight "${quantizer.id}"`,
+    {
+      because: "no channel axis",
+      isPossible: ({ granularity }) => granularity === "pertensor" || hasChannels,
+    },
   );
 }
 
@@ -75,25 +114,27 @@ export function weightSchemes(...tensor: Parameters<typeof deriveWeightSchemes>)
 
 function derive(
   candidates: SchemeDerivation["candidates"],
+  { common, weakened }: Pick<SchemeDerivation, "common" | "weakened">,
   overrides: TensorOverrides,
   what: string,
-  isPossible: (scheme: Scheme) => boolean = () => true,
+  demand: {
+    readonly because: Exclude<RemovalReason, "pinned">;
+    readonly isPossible: (scheme: Scheme) => boolean;
+  },
 ): SchemeDerivation {
-  const { common, weakened } = intersection(candidates.map(({ schemes }) => schemes));
-  const possible = common.filter(isPossible);
+  const possible = common.filter(demand.isPossible);
   const schemes = pinned(possible, overrides, what);
   const removed = common
     .filter((scheme) => !schemes.includes(scheme))
-    .map((scheme) => ({
-      scheme,
-      because: possible.includes(scheme) ? ("pinned" as const) : ("no channel axis" as const),
-    }));
-  return { candidates, common, weakened, removed, schemes };
+    .map((scheme) => ({ scheme, because: possible.includes(scheme) ? ("pinned" as const) : demand.because }));
+  const levelled = schemes.map((scheme) => ({ ...scheme, ...pinnedLevels(overrides) }));
+  return { candidates, common, weakened, removed, schemes: levelled };
 }
 
 /**
- * The scheme of a preset: performance takes the first mode, mixed the last mode of activations
- * (reference section 7).
+ * The scheme of a preset: performance takes the first, mixed the first of weights and the last of activations, accuracy
+ * the last of both (reference section 7). Of the last, the mode and width count: the granularity stays the first that
+ * goes with them.
  */
 export function baseScheme(
   schemes: readonly Scheme[],
@@ -101,29 +142,57 @@ export function baseScheme(
   preset: TuningOptions["preset"],
 ): Scheme {
   const first = schemes[0]!;
-  if (preset === "performance" || tensor === "weights") return first;
-  const lastMode = schemes.at(-1)!.mode;
-  return (
-    schemes.find(
-      ({ bits, mode, granularity }) =>
-        mode === lastMode && bits === first.bits && granularity === first.granularity,
-    ) ?? first
-  );
+  const last = schemes.at(-1)!;
+  const accurate = schemes.find(({ bits, mode }) => bits === last.bits && mode === last.mode) ?? last;
+  switch (preset) {
+    case "performance":
+      return first;
+    case "mixed":
+      return tensor === "weights" ? first : accurate;
+    case "accuracy":
+      return accurate;
+  }
 }
 
 /**
  * What all lists have in common, in the order of the first; where that is nothing, each list takes its schemes' weaker
- * variants in as well: one scale for a tensor, symmetric, or both (reference section 4.8).
+ * variants in as well: one scale for a tensor, symmetric, or both. Where there is nothing still, widths are resolved: to
+ * the device's primary one if one side has it, else to the smaller (reference section 4.8).
  */
-function intersection(lists: readonly (readonly Scheme[])[]): Pick<SchemeDerivation, "common" | "weakened"> {
+function intersection(
+  lists: readonly (readonly Scheme[])[],
+  { primaryBitwidth }: Hardware,
+): Pick<SchemeDerivation, "common" | "weakened"> {
   const common = inAll(lists);
-  return common.length > 0 || lists.length === 0
-    ? { common, weakened: false }
-    : { common: inAll(lists.map(withWeakerVariants)), weakened: true };
+  if (common.length > 0 || lists.length === 0) return { common, weakened: false };
+  const weaker = lists.map(withWeakerVariants);
+  const weakened = inAll(weaker);
+  if (weakened.length > 0) return { common: weakened, weakened: true };
+  const resolved = lists.reduce((a, b) => withResolvedWidths(a, b, primaryBitwidth));
+  const most =
+    resolved.length > 0 ? resolved : weaker.reduce((a, b) => withResolvedWidths(a, b, primaryBitwidth));
+  return { common: most, weakened: true };
 }
 
 function inAll([first = [], ...others]: readonly (readonly Scheme[])[]): Scheme[] {
   return first.filter((scheme) => others.every((list) => list.some((other) => isSame(other, scheme))));
+}
+
+function withResolvedWidths(
+  schemes: readonly Scheme[],
+  others: readonly Scheme[],
+  primary: Scheme["bits"],
+): Scheme[] {
+  const resolved = schemes.flatMap((scheme) =>
+    others
+      .filter(({ mode, granularity }) => mode === scheme.mode && granularity === scheme.granularity)
+      .map((other) => {
+        if (scheme.bits === primary || other.bits === primary)
+          return scheme.bits === primary ? scheme : other;
+        return scheme.bits < other.bits ? scheme : other;
+      }),
+  );
+  return distinct(resolved);
 }
 
 function withWeakerVariants(schemes: readonly Scheme[]): Scheme[] {
@@ -132,15 +201,20 @@ function withWeakerVariants(schemes: readonly Scheme[]): Scheme[] {
     { ...scheme, mode: "symmetric" },
     { ...scheme, mode: "symmetric", granularity: "pertensor" },
   ]);
-  const distinct: Scheme[] = [];
-  for (const scheme of [...schemes, ...variants]) {
-    if (!distinct.some((other) => isSame(other, scheme))) distinct.push(scheme);
-  }
-  return distinct;
+  return distinct([...schemes, ...variants]);
+}
+
+/** Each scheme once, where it stands first. */
+export function distinct(schemes: readonly Scheme[]): Scheme[] {
+  return schemes.filter((scheme, i) => schemes.findIndex((other) => isSame(other, scheme)) === i);
 }
 
 function isSame(a: Scheme, b: Scheme): boolean {
   return a.bits === b.bits && a.mode === b.mode && a.granularity === b.granularity;
+}
+
+function pinnedLevels({ levels }: TensorOverrides): Pick<Scheme, "levels"> {
+  return levels === undefined ? {} : { levels };
 }
 
 function pinned(schemes: readonly Scheme[], overrides: TensorOverrides, what: string): Scheme[] {
@@ -148,18 +222,21 @@ function pinned(schemes: readonly Scheme[], overrides: TensorOverrides, what: st
     (scheme) =>
       (overrides.bits ?? scheme.bits) === scheme.bits &&
       (overrides.mode ?? scheme.mode) === scheme.mode &&
-      (overrides.granularity ?? scheme.granularity) === scheme.granularity,
+      (overrides.granularity ?? scheme.granularity) === scheme.granularity &&
+      levelsOf(widthOf({ ...scheme, ...pinnedLevels(overrides) })) <= 2 ** scheme.bits,
   );
   if (agreeing.length > 0) return agreeing;
   const asked = JSON.stringify({
     bits: overrides.bits,
     mode: overrides.mode,
     granularity: overrides.granularity,
+    level_low: overrides.levels?.low,
+    level_high: overrides.levels?.high,
   });
   const offered = [
     ...new Set(schemes.map(({ bits, mode, granularity }) => `${bits} bit ${mode} ${granularity}`)),
   ];
   throw new ModelError(
-    `The target device cannot quantize ${what} as ${asked}; choose from ${offered.join(", ")}, or put its op into \`ignored\`.`,
+    `${what} as ${asked}; choose from ${offered.join(", ")}, or put its op into \`ignored\`.`,
   );
 }

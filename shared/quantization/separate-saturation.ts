@@ -6,8 +6,8 @@ import type { Insertion } from "../onnx/qdq-nodes.js";
 import { DataType, makeTensor } from "../onnx/tensor.js";
 import { type Affine, quantize } from "./affine.js";
 
-const LOWEST_CODE = 0;
-const HIGHEST_CODE = 255;
+/** Of UINT8. */
+const ALL_LEVELS = 256;
 
 /**
  * A Relu or Clip as Max and Min: behind a quantized MatMul or Gemm, ONNX Runtime waits for a QuantizeLinear after a Relu
@@ -50,6 +50,8 @@ export function spellOutSaturation(
  * Does the work of a Relu or Clip on the codes of a pair of QuantizeLinear and DequantizeLinear, by a Clip of the same
  * name between them: rounding keeps the order, so that clipping before and after it give the same code. Left in float
  * it would keep the op before it in float too.
+ *
+ * @param levels fewer than UINT8 has, where the codes are to end at levels - 1
  */
 export function clipCodes(
   pair: Insertion,
@@ -57,12 +59,13 @@ export function clipCodes(
   { low, high }: { readonly low: number; readonly high: number },
   affine: Affine,
   names: NewNames,
+  levels = ALL_LEVELS,
 ): Pick<Insertion, "nodes" | "initializers"> {
   const initializers = [...pair.initializers];
   const bound = (side: string, value: number): string => {
-    if (!Number.isFinite(value)) return "";
+    if (!Number.isFinite(value) && (side === "low" || levels === ALL_LEVELS)) return "";
     const name = names.name(`${saturating.name}/${side}`);
-    const code = quantize(value, affine, LOWEST_CODE, HIGHEST_CODE);
+    const code = quantize(value, affine, 0, levels - 1);
     initializers.push(makeTensor(name, DataType.UINT8, [], Uint8Array.of(code)));
     return name;
   };

@@ -6,6 +6,8 @@ import {
   activationEstimator,
   DEFAULT_OUTLIER_PROB,
   type EstimatorPreset,
+  type EstimatorType,
+  isErrorType,
   isQuantile,
   type RangeEstimator,
   type StatisticType,
@@ -16,6 +18,7 @@ import {
   baseScheme,
   deriveActivationSchemes,
   deriveWeightSchemes,
+  distinct,
   type SchemeDerivation,
 } from "./schemes.js";
 import {
@@ -23,6 +26,7 @@ import {
   pinnedEstimator,
   type TuningOptions,
   type TuningScope,
+  tunedPresets,
 } from "./tuning-options.js";
 
 /** The statistics that each end can be estimated from (reference section 3.4). */
@@ -31,9 +35,12 @@ export const SIDE_TYPES: Readonly<Record<Side, readonly StatisticType[]>> = {
   max: ["max", "abs_max", "quantile", "abs_quantile"],
 };
 
-const PRESETS: readonly EstimatorPreset[] = ["default", "quantile"];
-
+/**
+ * The aggregators to choose from: the eight of reference section 3.4. Its ninth, `power_of_2`, widens a range up to
+ * twofold; it is there where the user's own estimator has it.
+ */
 export const AGGREGATORS: readonly Aggregator[] = [
+  "batch_mean",
   "mean",
   "max",
   "min",
@@ -67,6 +74,8 @@ export function switchName(group: string): string {
 export interface TuningSpace {
   readonly parameters: readonly Parameter[];
   readonly base: Configuration;
+  /** What every parameter starts from, those included that do not exist in the base. */
+  readonly defaults: Configuration;
 }
 
 /** A field of a scheme that a tuning scope can hold. */
@@ -109,6 +118,7 @@ export function deriveSpace(
   return {
     parameters: groups.flatMap(({ parameters }) => parameters),
     base: Object.assign({}, ...groups.map(({ base }) => base)),
+    defaults: Object.assign({}, ...groups.map(({ defaults }) => defaults)),
   };
 }
 
@@ -148,18 +158,21 @@ export function deriveGroup(
       return addTensor(space, { tensor: "weights", id, group: group.id, options }, schemes, when);
     }),
   ];
-  return { group: group.id, tensors, parameters: space.parameters, base: space.base };
+  const { parameters, base, defaults } = space;
+  return { group: group.id, tensors, parameters, base, defaults };
 }
 
 /** Parameters in their order, and the base that they start from. */
 class SpaceBuilder implements TuningSpace {
   readonly parameters: Parameter[] = [];
   readonly base: Record<string, Choice> = {};
+  readonly defaults: Record<string, Choice> = {};
 
   /** @param start the base's value where the parameter is active in the base; the first choice when left out */
   add(parameter: Parameter, start: Choice = parameter.choices[0]!): void {
     this.parameters.push(parameter);
     const { name, when } = parameter;
+    this.defaults[name] = start;
     if (when === undefined || when.in.includes(this.base[when.parameter] ?? "")) this.base[name] = start;
   }
 }
@@ -208,7 +221,7 @@ export function withinScope(
   }));
   const kept = compared.flatMap(({ scheme, outOfScope }) => (outOfScope.length === 0 ? [scheme] : []));
   return {
-    kept: [base, ...kept.filter((scheme) => scheme !== base)],
+    kept: distinct([base, ...kept]),
     dropped: compared.filter(({ outOfScope }) => outOfScope.length > 0),
   };
 }
@@ -231,18 +244,18 @@ function addEstimator(
       tensor === "weights" ? weightEstimator(preset, mode) : activationEstimator(preset, mode, "pertensor"),
       pinned,
     );
-  const basePreset = pinned?.preset ?? "default";
-  const base = estimator(basePreset);
+  const presets = tunedPresets(options, tensor);
+  const base = estimator(presets[0]!);
   if (!options.tuningScope.has("range_estimator")) return base;
   const sides: Side[] = base.min === undefined ? ["max"] : ["min", "max"];
-  const choose = (name: string, choices: readonly Choice[]): void =>
+  const choose = (name: string, choices: readonly Choice[], condition: Condition | undefined): void =>
     space.add({
       name,
       group,
       family: familyOf(name, id),
       kind: "categorical",
       choices,
-      ...conditional(when),
+      ...conditional(condition),
     });
   const chooseOutlierProb = (side: Side, condition: Condition | undefined): void => {
     if (!scope.has("outlier_prob") || options.outlierProbChoices.length === 0) return;
@@ -254,28 +267,31 @@ function addEstimator(
       choices.includes(start) ? start : choices[0],
     );
   };
-  if (scope.has("type")) {
-    for (const side of sides) {
-      const types = [...new Set([base[side]!.type, ...SIDE_TYPES[side]])];
-      choose(names.type(mode, side), types);
-      chooseOutlierProb(side, { parameter: names.type(mode, side), in: types.filter(isQuantile) });
-    }
-  } else {
-    const presets = scope.has("preset")
-      ? [basePreset, ...PRESETS.filter((p) => p !== basePreset)]
-      : [basePreset];
-    if (presets.length > 1) choose(names.preset(mode), presets);
-    for (const side of sides) {
-      const cutting = presets.filter((preset) => isQuantile(estimator(preset)[side]!.type));
-      if (cutting.length === presets.length) chooseOutlierProb(side, when);
-      else if (cutting.length > 0) chooseOutlierProb(side, { parameter: names.preset(mode), in: cutting });
-    }
+  const chooseAggregator = (side: Side, condition: Condition | undefined): void => {
+    if (!scope.has("aggregator") || tensor === "weights") return;
+    choose(names.aggregator(mode, side), [...new Set([base[side]!.aggregator!, ...AGGREGATORS])], condition);
+  };
+  const choosePreset = !scope.has("type") && presets.length > 1;
+  if (choosePreset) choose(names.preset(mode), presets, when);
+  const typesOf = (side: Side) => [...new Set([base[side]!.type, ...SIDE_TYPES[side]])];
+  /** Calls `add` with the condition under which the side's type is one of those asked for, if it ever is. */
+  const whereType = (
+    side: Side,
+    isAsked: (type: EstimatorType) => boolean,
+    add: (side: Side, condition: Condition | undefined) => void,
+  ): void => {
+    const types = typesOf(side);
+    const [parameter, all, asked]: [string, readonly string[], string[]] = scope.has("type")
+      ? [names.type(mode, side), types, types.filter(isAsked)]
+      : [names.preset(mode), presets, presets.filter((preset) => isAsked(estimator(preset)[side]!.type))];
+    if (asked.length === all.length) add(side, when);
+    else if (asked.length > 0) add(side, { parameter, in: asked });
+  };
+  for (const side of sides) {
+    if (scope.has("type")) choose(names.type(mode, side), typesOf(side), when);
+    whereType(side, isQuantile, chooseOutlierProb);
   }
-  if (scope.has("aggregator") && tensor === "activations") {
-    for (const side of sides) {
-      choose(names.aggregator(mode, side), [...new Set([base[side]!.aggregator!, ...AGGREGATORS])]);
-    }
-  }
+  for (const side of sides) whereType(side, (type) => !isErrorType(type), chooseAggregator);
   return base;
 }
 

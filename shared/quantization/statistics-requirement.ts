@@ -4,8 +4,10 @@ import {
   statisticName,
   statisticsOf,
 } from "../statistics/requirement.js";
+import { channelSensitivity } from "./channel-sensitivity.js";
 import type { QuantizerLayout } from "./groups.js";
 import type { Mode } from "./hardware.js";
+import type { OperandView } from "./quantizable-ops.js";
 import { activationEstimator, DEFAULT_OUTLIER_PROB, isQuantile } from "./range-estimator.js";
 import { SIDE_TYPES } from "./space.js";
 import {
@@ -13,15 +15,20 @@ import {
   overrideEstimator,
   pinnedEstimator,
   type TuningOptions,
+  tunedPresets,
 } from "./tuning-options.js";
 
 /** Every statistic that some configuration within the options can ask for, of every tensor that decides a range. */
-export function requiredStatistics(layout: QuantizerLayout, options: TuningOptions): StatisticsRequirement {
+export function requiredStatistics(
+  layout: QuantizerLayout,
+  view: OperandView,
+  options: TuningOptions,
+): StatisticsRequirement {
   const statistics = new Map<string, Statistic>();
   const pinned = pinnedEstimator(options, "activations");
   const isTuned = (scope: EstimatorScope): boolean =>
     options.tuningScope.has("range_estimator") && options.estimatorScope.has(scope);
-  const presets = isTuned("preset") ? (["default", "quantile"] as const) : [pinned?.preset ?? "default"];
+  const presets = tunedPresets(options, "activations");
   for (const mode of ["symmetric", "asymmetric"] satisfies Mode[]) {
     for (const preset of presets) {
       const estimator = overrideEstimator(activationEstimator(preset, mode, "pertensor"), pinned);
@@ -38,8 +45,18 @@ export function requiredStatistics(layout: QuantizerLayout, options: TuningOptio
       }
     }
   }
-  const all = [...statistics.values()];
   return new Map(
-    [...layout.activations.values()].flatMap(({ sources }) => sources).map((tensor) => [tensor, all]),
+    [...layout.activations.values()]
+      .flatMap(({ sources }) => sources)
+      .map((tensor) => [
+        tensor,
+        [...statistics.values()].map((statistic) => ofTensor(statistic, tensor, view)),
+      ]),
   );
+}
+
+function ofTensor(statistic: Statistic, tensor: string, view: OperandView): Statistic {
+  if (statistic.type !== "output_histogram") return statistic;
+  const channels = channelSensitivity(tensor, view);
+  return channels === undefined ? statistic : { ...statistic, channels };
 }

@@ -1,7 +1,6 @@
-import type { Granularity, Mode, Scheme } from "./hardware.js";
+import type { Granularity, Mode, PresetName, Scheme } from "./hardware.js";
 import type { EstimatorPreset, RangeEstimator, SideEstimator } from "./range-estimator.js";
 
-export type Preset = "performance" | "mixed";
 export type TuningScope = "bits" | "mode" | "granularity" | "layer" | "range_estimator";
 export type EstimatorScope = "preset" | "aggregator" | "type" | "outlier_prob";
 
@@ -17,19 +16,29 @@ export interface TensorOverrides {
   readonly bits?: Scheme["bits"];
   readonly mode?: Mode;
   readonly granularity?: Granularity;
+  readonly levels?: NonNullable<Scheme["levels"]>;
   readonly rangeEstimator?: EstimatorOverrides;
 }
 
 /** The parameters of TunableQuantization (reference section 3.1); empty scopes leave the preset alone. */
 export interface TuningOptions {
-  readonly preset: Preset;
+  readonly preset: PresetName;
   readonly tuningScope: ReadonlySet<TuningScope>;
   readonly estimatorScope: ReadonlySet<EstimatorScope>;
   readonly outlierProbChoices: readonly number[];
+  /** The presets that scope `preset` chooses from beside the base's own; POT's two when left out. */
+  readonly presetChoices?: readonly EstimatorPreset[];
   readonly weights: TensorOverrides;
   readonly activations: TensorOverrides;
   readonly rangeEstimator?: EstimatorOverrides;
+  /**
+   * What `model_type: "transformer"` forces: both operands of a product of two activations are symmetric, whatever is
+   * pinned; the estimator follows (reference section 4.3).
+   */
+  readonly symmetricProducts?: boolean;
 }
+
+const POT_PRESETS: readonly EstimatorPreset[] = ["default", "quantile"];
 
 /** What the user pins of the estimators of weights or activations: their own section, or the one for both. */
 export function pinnedEstimator(
@@ -49,4 +58,11 @@ export function overrideEstimator(
     ...(estimator.min === undefined ? {} : { min: { ...estimator.min, ...overrides.min } }),
     max: { ...estimator.max, ...overrides.max },
   };
+}
+
+/** The presets that the scope leaves to choose from, the base's own first. */
+export function tunedPresets(options: TuningOptions, tensor: "activations" | "weights"): EstimatorPreset[] {
+  const base = pinnedEstimator(options, tensor)?.preset ?? "default";
+  const isTuned = options.tuningScope.has("range_estimator") && options.estimatorScope.has("preset");
+  return isTuned ? [...new Set([base, ...(options.presetChoices ?? POT_PRESETS)])] : [base];
 }

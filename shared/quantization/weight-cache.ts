@@ -29,6 +29,7 @@ export class WeightCache {
     const tensor = this.index.initializers.get(id)!;
     const axis = plan.granularity === "perchannel" ? channelAxis : undefined;
     const view = channelView(floatValues(tensor), dimensions(tensor), axis);
-    return quantizeWeights(view, plan, unifiedZeroPoint, smallestScales);
+    const unified = unifiedZeroPoint || plan.unifiedZeroPoint === true;
+    return quantizeWeights(view, plan, unified, smallestScales);
   }
 }

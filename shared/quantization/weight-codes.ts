@@ -1,8 +1,25 @@
+import { Histogram } from "../statistics/histogram.js";
 import { quantileOfSorted } from "../statistics/quantile.js";
-import { type Affine, narrowSignedAffine, quantize, signedAffine } from "./affine.js";
+import {
+  type Affine,
+  largestNarrowCode,
+  lowestSignedCode,
+  narrowSignedAffine,
+  quantize,
+  signedAffine,
+} from "./affine.js";
+import { widthOf } from "./hardware.js";
+import { leastErrorRange } from "./least-error-range.js";
 import type { TensorPlan } from "./plan.js";
-import { asymmetricRange, type Range, symmetricWeightRanges, unifiedZeroPointRanges } from "./range.js";
-import type { SideEstimator } from "./range-estimator.js";
+import { quantizationError } from "./quantization-error.js";
+import {
+  asymmetricRange,
+  levelsOf,
+  type Range,
+  symmetricWeightRanges,
+  unifiedZeroPointRanges,
+} from "./range.js";
+import { type ErrorType, isErrorType, leastError, type SideEstimator } from "./range-estimator.js";
 
 /** A quantized constant: codes in the tensor's own layout, one scale and zero point a channel (or one in all). */
 export interface WeightCodes {
@@ -49,13 +66,14 @@ export function quantizeWeights(
 ): WeightCodes {
   const ranges = weightRanges(view, plan, unifiedZeroPoint);
   const symmetric = plan.mode === "symmetric";
+  const width = widthOf(plan);
   const channels = ranges.map((range, c) => {
-    const affine = symmetric ? narrowSignedAffine(range, plan.bits) : signedAffine(range, plan.bits);
+    const affine = symmetric ? narrowSignedAffine(range, width) : signedAffine(range, width);
     const smallest = smallestScales?.[c] ?? 0;
     return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
   });
-  const top = 2 ** (plan.bits - 1) - 1;
-  const bottom = symmetric ? -top : -top - 1;
+  const bottom = symmetric ? -largestNarrowCode(width) : lowestSignedCode(width);
+  const top = symmetric ? -bottom : bottom + levelsOf(width) - 1;
   const codes = plan.bits > 8 ? new Int16Array(view.values.length) : new Int8Array(view.values.length);
   forEachRun(view, (channel, start, end) => {
     const affine = channels[channel]!;
@@ -66,23 +84,66 @@ export function quantizeWeights(
 
 /** The range of each channel under a plan's estimator. */
 export function weightRanges(view: ChannelView, plan: TensorPlan, unifiedZeroPoint = false): Range[] {
-  const high = estimate(view, plan.estimator.max, "max");
-  if (plan.mode === "symmetric") return symmetricWeightRanges(high).map((range) => clip(range, plan));
-  const low = plan.estimator.min === undefined ? high : estimate(view, plan.estimator.min, "min");
-  const seen = high.map((max, c) => ({ low: low[c]!, high: max }));
+  const seen = seenEnds(view, plan);
+  const width = widthOf(plan);
+  if (plan.mode === "symmetric") {
+    return symmetricWeightRanges(seen.map(({ high }) => high)).map((range) => clip(range, plan));
+  }
   const ranges = unifiedZeroPoint
-    ? unifiedZeroPointRanges(seen, plan.bits)
-    : seen.map((range) => asymmetricRange(range.low, range.high, plan.bits));
+    ? unifiedZeroPointRanges(seen, width)
+    : seen.map(({ low, high }) => asymmetricRange(low, high, width));
   return ranges.map((range) => clip(range, plan));
 }
 
+/** The ends of each channel under a plan's estimator; in symmetric mode the upper one is the magnitude. */
+function seenEnds(view: ChannelView, plan: TensorPlan): Range[] {
+  const { min, max } = plan.estimator;
+  const highs = estimate(view, furthest(max, plan.mode === "symmetric" ? "abs_max" : "max"), "max");
+  const lows = min === undefined ? highs : estimate(view, furthest(min, "min"), "min");
+  const seen = highs.map((high, c) => ({ low: lows[c]!, high }));
+  const error = leastError(plan.estimator);
+  return error === undefined ? seen : leastErrorEnds(view, error, seen, plan);
+}
+
+/** An end that the error decides begins as far out as any weight. */
+function furthest(estimator: SideEstimator, type: "min" | "max" | "abs_max"): SideEstimator {
+  return isErrorType(estimator.type) ? { type } : estimator;
+}
+
+function leastErrorEnds(
+  view: ChannelView,
+  error: ErrorType,
+  seen: readonly Range[],
+  plan: TensorPlan,
+): Range[] {
+  const { mode, estimator } = plan;
+  const width = widthOf(plan);
+  const free = {
+    low: estimator.min !== undefined && isErrorType(estimator.min.type),
+    high: isErrorType(estimator.max.type),
+  };
+  const symmetric = mode === "symmetric";
+  const top = symmetric ? 2 * largestNarrowCode(width) : levelsOf(width) - 1;
+  return channelValues(view, (x) => x).map((values, c) => {
+    const histogram = new Histogram();
+    histogram.add(values);
+    const bins = histogram.occupied();
+    return leastErrorRange(seen[c]!, free, ({ low, high }) => {
+      if (high === 0 && (symmetric || low === 0)) return 0;
+      const range = symmetric ? { low: -high, high } : asymmetricRange(low, high, width);
+      return quantizationError(error, bins, { ...range, top });
+    });
+  });
+}
+
 /** Clipping comes after the range is made (reference section 4.6); a symmetric one stays symmetric around zero. */
-function clip(range: Range, { estimator, mode, bits }: TensorPlan): Range {
+function clip(range: Range, plan: TensorPlan): Range {
+  const { estimator, mode } = plan;
   const high = Math.min(range.high, estimator.max.clippingValue ?? range.high);
   const low = Math.max(range.low, estimator.min?.clippingValue ?? range.low);
   if (high === range.high && low === range.low) return range;
   if (mode === "symmetric") return { low: -high, high };
-  return asymmetricRange(low, high, bits);
+  return asymmetricRange(low, high, widthOf(plan));
 }
 
 function estimate(
@@ -103,6 +164,10 @@ function estimate(
       );
     case "abs_quantile":
       return sortedChannels(view, Math.abs).map((values) => quantileOfSorted(values, 1 - outlierProb));
+    case "mse":
+    case "entropy":
+    case "output_mse":
+      throw new Error(`${type} decides both ends together.`);
   }
 }
 
@@ -117,13 +182,17 @@ function fold(view: ChannelView, start: number, step: (a: number, b: number) => 
 }
 
 function sortedChannels(view: ChannelView, map: (x: number) => number): Float32Array[] {
+  return channelValues(view, map).map((values) => values.sort());
+}
+
+function channelValues(view: ChannelView, map: (x: number) => number): Float32Array[] {
   const size = view.values.length / view.channels;
-  const sorted = Array.from({ length: view.channels }, () => new Float32Array(size));
+  const channels = Array.from({ length: view.channels }, () => new Float32Array(size));
   const filled = new Array<number>(view.channels).fill(0);
   forEachRun(view, (channel, from, to) => {
-    for (let i = from; i < to; i++) sorted[channel]![filled[channel]!++] = map(view.values[i]!);
+    for (let i = from; i < to; i++) channels[channel]![filled[channel]!++] = map(view.values[i]!);
   });
-  return sorted.map((values) => values.sort());
+  return channels;
 }
 
 /** Calls `visit` with each stretch of consecutive elements of one channel. */

@@ -35,7 +35,7 @@ export function updateBest(study: Study, state: RunState, known: number): RunSta
   // Before both references had ended, nothing could be judged.
   const from = known <= BASE_TRIAL ? 0 : known;
   const added = state.finished.slice(from).filter(isCandidate);
-  const best = rank(study, state, references, state.best === undefined ? added : [state.best, ...added])[0];
+  const best = bestOf(study, state, references, state.best === undefined ? added : [state.best, ...added]);
   return best === undefined ? state : { ...state, best };
 }
 
@@ -59,17 +59,26 @@ export function rankCandidates(study: Study, state: RunState, count: number): re
   return ranked;
 }
 
-function rank(
+function bestOf(
   study: Study,
   { request }: RunState,
   references: References,
   trials: readonly MeasuredTrial[],
-): readonly MeasuredTrial[] {
+): MeasuredTrial | undefined {
   const judged = trials.flatMap((trial): { trial: MeasuredTrial; seen: FinishedTrial }[] => {
     const seen = judgeTrial(study, request, references, trial);
     return seen === undefined ? [] : [{ trial, seen }];
   });
-  return judged.sort((a, b) => compareTrials(a.seen, b.seen)).map(({ trial }) => trial);
+  // Of several objectives none decides alone; the best of a front is what the finish would pick.
+  if (judged.some(({ seen }) => seen.values.length > 1)) {
+    const points = trials.map((trial) => ({
+      ...study.judge(trial.measurement, references, request),
+      number: trial.number,
+      trial,
+    }));
+    return study.pickBest(points, request)?.trial;
+  }
+  return judged.sort((a, b) => compareTrials(a.seen, b.seen))[0]?.trial;
 }
 
 function isCandidate(trial: RunState["finished"][number]): trial is MeasuredTrial {
@@ -100,6 +109,6 @@ function start(study: Study, state: RunState, configuration: Configuration | nul
 function feasibleBest(study: Study, state: RunState): number | undefined {
   const references = findReferences(state);
   if (references === undefined || state.best === undefined) return undefined;
-  const { violation } = study.judge(state.best.measurement, references, state.request);
-  return violation > 0 ? undefined : state.best.number;
+  const { withinBound } = study.judge(state.best.measurement, references, state.request);
+  return withinBound ? state.best.number : undefined;
 }

@@ -1,12 +1,19 @@
+import type { QuantizerLayout } from "../quantization/groups.js";
+import type { QuantizationPlan } from "../quantization/plan.js";
 import type { FinishSummary } from "../scoring/finish.js";
 import type { Metric } from "../scoring/metrics/metric.js";
+import { paretoFront } from "../search/pareto.js";
+import type { Configuration } from "../search/space.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { scoresKey } from "./record-keys.js";
+import { explainFloatOps } from "./float-ops.js";
+import { rowsKey } from "./record-keys.js";
 import { countDuplicates } from "./records.js";
-import type { IntegerKernelCount, MetricResult, ModelResult, RunResult } from "./result.js";
+import type { Explanation, IntegerKernelCount, MetricResult, ModelResult, RunResult } from "./result.js";
 import { concatenateRows, packedRowsSchema, unpackRows } from "./rows.js";
+import { describeSelection } from "./selection.js";
 import type { MeasuredTrial, RunState } from "./state.js";
-import { BASE_TRIAL, FLOAT_TRIAL, findReferences, type References, type Study } from "./study.js";
+import { BASE_TRIAL, FLOAT_TRIAL, findReferences, judgeTrial, type References, type Study } from "./study.js";
+import { describeTried, rankParameters } from "./tried-choices.js";
 
 export interface ResultSources {
   readonly state: RunState;
@@ -14,6 +21,9 @@ export interface ResultSources {
   readonly metric: Metric;
   readonly store: ObjectStore;
   readonly summary: FinishSummary;
+  readonly layout: QuantizerLayout;
+  /** How a configuration quantizes the model. */
+  readonly plan: (configuration: Configuration) => QuantizationPlan;
   readonly model: RunResult["model"];
   readonly session: RunResult["session"];
   readonly onnxruntime: string;
@@ -43,7 +53,7 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
     schemaVersion: 1,
     runId: request.runId,
     seed: request.seed,
-    isa: state.isa ?? "unknown",
+    isa: state.isa ?? request.isa ?? "unknown",
     onnxruntime: sources.onnxruntime,
     configurationHash: sources.configurationHash,
     model: sources.model,
@@ -57,7 +67,7 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
     base: await result(BASE_TRIAL, summary.base),
     best: await result(first?.trial, first),
     pareto: await Promise.all(
-      paretoFront(sources.metric, complete).map(async (point) => ({
+      frontOf(sources, complete).map(async (point) => ({
         trial: point.number,
         metric: await metricResult(sources, point),
         latencyRatio: point.measurement.latency?.ratio ?? null,
@@ -65,6 +75,13 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       })),
     ),
     trials: counts(state, measured),
+    selection: describeSelection(
+      sources.metric,
+      float.measurement,
+      summary,
+      (number) => trial(number)?.measurement,
+    ),
+    explanation: explain(sources, references, first?.trial),
     stop: state.stop ?? null,
     timing: {
       wallSeconds: (state.lastAt - state.startedAt - state.pausedMilliseconds) / 1000,
@@ -81,6 +98,21 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
   };
 }
 
+function explain(sources: ResultSources, references: References, bestTrial: number | undefined): Explanation {
+  const { state, study, layout, plan } = sources;
+  const { request } = state;
+  const trials = state.finished.flatMap((record) =>
+    record.configuration === null ? [] : (judgeTrial(study, request, references, record) ?? []),
+  );
+  const importance = rankParameters(request.space, trials);
+  const best = trials.find(({ number }) => number === bestTrial)?.configuration;
+  return {
+    importance,
+    groups: describeTried(request.space, trials),
+    float: best === undefined ? [] : explainFloatOps({ layout, plan: plan(best), best, trials, importance }),
+  };
+}
+
 async function modelResult(
   sources: ResultSources,
   references: References,
@@ -89,7 +121,7 @@ async function modelResult(
 ): Promise<ModelResult> {
   const { metric, study, state } = sources;
   const { measurement } = trial;
-  const { values, violation, meetsTarget } = study.judge(measurement, references, state.request);
+  const { values, withinBound, meetsTarget } = study.judge(measurement, references, state.request);
   const kernels: IntegerKernelCount | null = finished?.integerKernels ?? null;
   return {
     trial: trial.number,
@@ -103,7 +135,7 @@ async function modelResult(
     quantizedShare: measurement.quantizedShare,
     integerKernels: kernels,
     loss: values[0] ?? 0,
-    withinBound: violation === 0,
+    withinBound,
     meetsTarget,
     validation: scored(metric.name, finished?.validation),
   };
@@ -119,7 +151,7 @@ async function metricResult(
 ): Promise<MetricResult> {
   const shards: Float32Array[] = [];
   for (const [shard, name] of trial.scores.entries()) {
-    const stored = await store.get(scoresKey(state.request.runId, trial.number, shard, name));
+    const stored = await store.get(rowsKey(state.request.runId, trial, shard, name));
     if (stored === undefined)
       throw new Error(`The scores of trial ${trial.number} are missing from the run's records.`);
     shards.push(unpackRows(packedRowsSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")))));
@@ -129,15 +161,14 @@ async function metricResult(
   return { name: metric.name, value, samples, interval: [low, high] };
 }
 
-/** Trials that no other beats in accuracy and size (and latency, where it was measured) at once. */
-function paretoFront(metric: Metric, trials: readonly MeasuredTrial[]): MeasuredTrial[] {
-  const points = trials.map(({ measurement }) => [
-    metric.direction === "maximize" ? -measurement.metric : measurement.metric,
-    measurement.latency === undefined ? measurement.bytes : 1 / measurement.latency.ratio,
+/** Trials that no other beats in accuracy and at once in what is minimized: latency where it was measured, or size. */
+function frontOf({ metric, state }: ResultSources, trials: readonly MeasuredTrial[]): MeasuredTrial[] {
+  const bySize = state.request.optimizer.minimize === "size";
+  const points = trials.map(({ measurement: { metric: value, latency, bytes } }) => [
+    metric.direction === "maximize" ? -value : value,
+    bySize || latency === undefined ? bytes : 1 / latency.ratio,
   ]);
-  const dominates = (a: readonly number[], b: readonly number[]): boolean =>
-    a.every((value, i) => value <= b[i]!) && a.some((value, i) => value < b[i]!);
-  return trials.filter((_, i) => !points.some((other) => dominates(other, points[i]!)));
+  return paretoFront(points).map((i) => trials[i]!);
 }
 
 function counts(state: RunState, measured: readonly MeasuredTrial[]): RunResult["trials"] {

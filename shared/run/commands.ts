@@ -1,6 +1,6 @@
 import type { Assignment } from "./assignment.js";
 import { type FinishJob, MESSAGE_VERSION, type Race, type StatisticsJob, type TrialJob } from "./messages.js";
-import { SEGMENT_SIZE, scoresKey } from "./record-keys.js";
+import { rowsKey, SEGMENT_SIZE } from "./record-keys.js";
 import {
   findFinished,
   type RunningTrial,
@@ -109,8 +109,11 @@ function raceOf(state: RunState, trial: RunningTrial, shard: number): Race | und
   const { runId, optimizer, evaluation } = state.request;
   const rowsOf = (number: number): { key: string; record: TrialRecord } | undefined => {
     const record = findFinished(state, number);
-    const name = record === undefined || record.state === "failed" ? undefined : record.scores[shard];
-    return record === undefined || !name ? undefined : { key: scoresKey(runId, number, shard, name), record };
+    // A run on other shards than this one's may have scored it.
+    const isScored =
+      record !== undefined && record.state !== "failed" && record.scores.length === evaluation.shards;
+    const name = isScored ? record.scores[shard] : undefined;
+    return record === undefined || !name ? undefined : { key: rowsKey(runId, record, shard, name), record };
   };
   const reference = rowsOf(FLOAT_TRIAL);
   if (reference === undefined) return undefined;
@@ -143,7 +146,15 @@ function finishCommands(state: RunState): readonly Command[] {
   });
   return unsent([finishing.job]).map(({ assignment: { attempt, deadline } }) => ({
     type: "SendFinishJob",
-    job: { version: MESSAGE_VERSION, type: "finish", runId: request.runId, attempt, candidates, deadline },
+    job: {
+      version: MESSAGE_VERSION,
+      type: "finish",
+      runId: request.runId,
+      attempt,
+      base: request.base,
+      candidates,
+      deadline,
+    },
   }));
 }
 

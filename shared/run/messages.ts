@@ -8,6 +8,7 @@ import {
 } from "./identifiers.js";
 import { configurationSchema, type RunRequest, runRequestSchema } from "./request.js";
 import { packedRowsSchema } from "./rows.js";
+import type { TrialRecord } from "./state.js";
 
 /** Raised when a message changes its meaning; a receiver refuses every version but its own. */
 export const MESSAGE_VERSION = 1;
@@ -76,6 +77,8 @@ export const finishJobSchema = z.strictObject({
   type: z.literal("finish"),
   runId: runIdSchema,
   attempt,
+  /** Trial 1, which the result compares the best with. */
+  base: configurationSchema,
   /** Best first; empty where no quantized trial was completed. */
   candidates: z.array(candidateSchema).max(100),
   deadline: timestampSchema,
@@ -213,6 +216,8 @@ export const eventSchema = z.discriminatedUnion("type", [
 export type Billed = Readonly<z.infer<typeof billedSchema>>;
 export type RunRequested = Readonly<Omit<z.infer<typeof runRequestedSchema>, "request">> & {
   readonly request: RunRequest;
+  /** The `request.restored` trials, which the coordinator reads from their record; they are in no message. */
+  readonly restored?: readonly TrialRecord[];
 };
 export type RunResumed = Readonly<z.infer<typeof runResumedSchema>>;
 export type StatisticsReported = Readonly<z.infer<typeof statisticsReportedSchema>>;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Shard } from "./identifiers.js";
 import type { PackedRows } from "./rows.js";
+import type { TrialOrigin } from "./state.js";
 
 /** Trial records a segment. */
 export const SEGMENT_SIZE = 16;
@@ -9,6 +10,7 @@ export const SEGMENT_SIZE = 16;
 export const runPrefix = (runId: string): string => `runs/${runId}/`;
 export const requestKey = (runId: string): string => `${runPrefix(runId)}request.json`;
 export const spaceKey = (runId: string): string => `${runPrefix(runId)}space.json`;
+export const restoredKey = (runId: string): string => `${runPrefix(runId)}restored.json`;
 export const stateKey = (runId: string): string => `${runPrefix(runId)}state.json`;
 
 export function segmentKey(runId: string, segment: number): string {
@@ -26,6 +28,16 @@ export function scoresName(rows: PackedRows): string {
 
 export function scoresKey(runId: string, trial: number, shard: number, name: string): string {
   return `${runPrefix(runId)}scores/${trial}/${shard}-${name}.json`;
+}
+
+/** Where the rows of a trial's shard lie: with the run that scored it. */
+export function rowsKey(
+  runId: string,
+  { number, origin }: { readonly number: number; readonly origin?: TrialOrigin },
+  shard: number,
+  name: string,
+): string {
+  return scoresKey(origin?.run ?? runId, origin?.trial ?? number, shard, name);
 }
 
 export function claimKey(runId: string, trial: number, shard: Shard, attempt: number): string {

@@ -1,12 +1,14 @@
 import { configurationKey } from "../search/configuration-key.js";
 import type { Choice } from "../search/space.js";
 import type { MeasuredOutcome } from "./messages.js";
-import type { RunState, TrialRecord } from "./state.js";
+import type { RunState, TrialOrigin, TrialRecord } from "./state.js";
 import { findReferences, judgeTrial, type Study } from "./study.js";
 
 /** A line of `trials.jsonl` (interface.md, "Output folder"). */
 export interface TrialLine {
   readonly number: number;
+  /** The run that scored it and its number there, where an earlier one did. */
+  readonly origin?: TrialOrigin;
   readonly state: "complete" | "pruned" | "failed";
   /** `null` for trial 0, the float model. */
   readonly choices: Readonly<Record<string, Choice>> | null;
@@ -60,6 +62,7 @@ function trialLine(study: Study, state: RunState, trial: TrialRecord, seen: stri
   const measurement = measured?.measurement;
   return {
     number: trial.number,
+    ...(trial.origin === undefined ? {} : { origin: trial.origin }),
     state: trial.state,
     choices: trial.configuration,
     metric: measurement?.metric ?? null,

@@ -45,7 +45,8 @@ function reduceState(
   state: RunState | undefined,
   event: RunEvent,
 ): RunState | undefined {
-  if (state === undefined) return event.type === "RunRequested" ? startRun(event) : undefined;
+  if (state === undefined)
+    return event.type === "RunRequested" ? updateBest(study, startRun(event), 0) : undefined;
   if (event.runId !== state.request.runId) return state;
   const changed = applyEvent(study, state, event);
   const advanced = advance(study, cache, state, changed, event.at);
@@ -114,17 +115,19 @@ function advance(
   return state.stop !== undefined && state.running.length === 0 ? startFinishing(study, state, at) : state;
 }
 
-function startRun({ request, at }: RunRequested): RunState {
+function startRun({ request, restored = [], at }: RunRequested): RunState {
   return {
     request,
     phase: "statistics",
     startedAt: at,
     lastAt: at,
     pausedMilliseconds: 0,
+    // Restored trials are of the instruction set that the request names.
+    ...(restored.length === 0 || request.isa === undefined ? {} : { isa: request.isa }),
     statistics: waitingShards(request.statistics.shards, at, request.timeouts.statistics),
-    asked: 0,
+    asked: restored.length,
     running: [],
-    finished: [],
+    finished: restored,
     sealedSegments: 0,
     spend: NOTHING_SPENT,
   };

@@ -88,6 +88,18 @@ export const runRequestSchema = z.strictObject({
   /** The only instruction set whose results count; the first result's where it is left out. */
   isa: z.string().min(1).max(64).optional(),
   cost: costSchema.optional(),
+  /**
+   * What objective `loss` is scaled by, where it is not this run's own base: the fully quantized model that an earlier
+   * run measured.
+   */
+  lossReference: z.strictObject({ accuracyDrop: z.number(), latencyRatio: z.number().gt(0) }).optional(),
+  /** Trials that an earlier run ended; they lie in a record of their own and are this run's first ones. */
+  restored: z.int().min(0).max(MAX_TRIALS).optional(),
+  /** Hash of all that a measurement depends on beside the choices: trials of runs that share it can be compared. */
+  measuredUnder: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
 });
 
 export type RunRequest = Readonly<Omit<z.infer<typeof runRequestSchema>, "space" | "base" | "float">> & {

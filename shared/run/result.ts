@@ -1,4 +1,7 @@
+import type { FloatOp } from "./float-ops.js";
 import type { MeasuredOutcome } from "./messages.js";
+import type { Selection } from "./selection.js";
+import type { Importance, TriedGroup } from "./tried-choices.js";
 
 /** A metric's value with its 95 % interval. */
 export interface MetricResult {
@@ -35,6 +38,16 @@ export interface ModelResult {
   readonly validation: MetricResult | null;
 }
 
+/** Why the result is what it is, by the trials of the run. */
+export interface Explanation {
+  /** Which parameters mattered, the most important first. */
+  readonly importance: Importance;
+  /** What was tried for each quantizer group. */
+  readonly groups: readonly TriedGroup[];
+  /** The ops that the best model leaves in float, and why. */
+  readonly float: readonly FloatOp[];
+}
+
 /** `result.json` (interface.md, "Output folder"). */
 export interface RunResult {
   readonly schemaVersion: 1;
@@ -69,6 +82,9 @@ export interface RunResult {
     readonly samplesScored: number;
     readonly samplesWithoutRace: number;
   };
+  /** What choosing by the evaluation samples cost; `null` without validation samples. */
+  readonly selection: Selection | null;
+  readonly explanation: Explanation;
   readonly stop: string | null;
   readonly timing: {
     readonly wallSeconds: number;

@@ -7,6 +7,7 @@ import { inOrder } from "./concurrently.js";
 import type { TrialReported } from "./messages.js";
 import {
   requestKey,
+  restoredKey,
   SEGMENT_SIZE,
   scoresKey,
   scoresName,
@@ -72,6 +73,17 @@ export class RunRecords {
     return (await this.readRequest(request.runId)) ?? request;
   }
 
+  /** Writes the trials that a run begins with; do it before the run is requested. */
+  async writeRestored(request: RunRequest, trials: readonly TrialRecord[]): Promise<void> {
+    await putImmutable(this.#store, restoredKey(request.runId), this.#toSegment(request, trials));
+  }
+
+  /** The trials that a run begins with, which `writeRestored` has written where there are any. */
+  async readRestored(request: RunRequest): Promise<readonly TrialRecord[]> {
+    if (request.restored === undefined) return [];
+    return this.#readTrials(request, restoredKey(request.runId));
+  }
+
   async readRequest(runId: string): Promise<RunRequest | undefined> {
     const document = await this.#read(requestKey(runId), requestDocumentSchema);
     if (document === undefined) return undefined;
@@ -111,9 +123,12 @@ export class RunRecords {
 
   /** Writes a segment; as it consists of trials in a saved state, whoever writes it writes the same. */
   async writeSegment(request: RunRequest, segment: number, trials: readonly TrialRecord[]): Promise<void> {
+    await putImmutable(this.#store, segmentKey(request.runId, segment), this.#toSegment(request, trials));
+  }
+
+  #toSegment(request: RunRequest, trials: readonly TrialRecord[]): Uint8Array {
     const space = this.#space(request);
-    const document = { version: 1, trials: trials.map((trial) => toRecordDocument(space, trial)) };
-    await putImmutable(this.#store, segmentKey(request.runId, segment), toBytes(document));
+    return toBytes({ version: 1, trials: trials.map((trial) => toRecordDocument(space, trial)) });
   }
 
   async #restore(request: RunRequest, document: StateDocument, earlier?: RunState): Promise<RunState> {
@@ -123,7 +138,9 @@ export class RunRecords {
     const first = Math.min(earlier?.sealedSegments ?? 0, document.sealedSegments);
     const known = earlier?.finished.slice(0, first * SEGMENT_SIZE) ?? [];
     const segments = Array.from({ length: document.sealedSegments - first }, (_, i) => first + i);
-    const read = await inOrder(segments, READS, (segment) => this.#readSegment(request, segment));
+    const read = await inOrder(segments, READS, (segment) =>
+      this.#readTrials(request, segmentKey(request.runId, segment)),
+    );
     const scored = await inOrder(running, READS, (trial) => this.#readShards(request.runId, trial));
     return {
       ...plain,
@@ -142,8 +159,7 @@ export class RunRecords {
     };
   }
 
-  async #readSegment(request: RunRequest, segment: number): Promise<readonly TrialRecord[]> {
-    const key = segmentKey(request.runId, segment);
+  async #readTrials(request: RunRequest, key: string): Promise<readonly TrialRecord[]> {
     const document = await this.#read(key, segmentSchema);
     if (document === undefined) throw new DamagedRecordError(key, "is missing");
     return document.trials.map((record) => fromRecordDocument(this.#space(request), record));

@@ -3,7 +3,7 @@ import type { EncodedSpace } from "../search/encoding.js";
 import type { Configuration } from "../search/space.js";
 import type { Assignment } from "./assignment.js";
 import { packConfiguration, unpackConfiguration } from "./configuration-code.js";
-import { timestampSchema, trialNumberSchema } from "./identifiers.js";
+import { runIdSchema, timestampSchema, trialNumberSchema } from "./identifiers.js";
 import { measuredOutcomeSchema } from "./messages.js";
 import { SEGMENT_SIZE } from "./record-keys.js";
 import type { RunningTrial, RunState, ShardState, TrialRecord } from "./state.js";
@@ -42,6 +42,7 @@ const runningSchema = z.strictObject({
 
 const endedFields = {
   number: trialNumberSchema,
+  origin: z.strictObject({ run: runIdSchema, trial: trialNumberSchema }).exactOptional(),
   configuration: packedSchema,
   seen: counter,
   askedAt: timestampSchema,

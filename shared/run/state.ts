@@ -66,8 +66,16 @@ export interface Measurement {
   readonly latency?: MeasuredOutcome["latency"];
 }
 
+/** A trial in the run that scored it. */
+export interface TrialOrigin {
+  readonly run: string;
+  readonly trial: number;
+}
+
 interface EndedTrial {
   readonly number: number;
+  /** Present where an earlier run scored it, whose records hold its rows (`warm_start`, `eval`). */
+  readonly origin?: TrialOrigin;
   readonly configuration: Configuration | null;
   readonly seen: number;
   readonly askedAt: number;

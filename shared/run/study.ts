@@ -18,7 +18,9 @@ export interface Judgement {
   readonly accuracyLoss: number;
   /** What the last of `values` is known up to; 0 where it is exact. */
   readonly noise: number;
-  /** Whether both the accuracy bound and the asked-for speed-up are met. */
+  /** Whether the accuracy bound is met, which is no constraint under every objective. */
+  readonly withinBound: boolean;
+  /** Whether the asked-for speed-up is met as well. */
   readonly meetsTarget: boolean;
 }
 

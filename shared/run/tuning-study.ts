@@ -39,10 +39,12 @@ function judge(metric: Metric, trial: Measurement, references: References, reque
     floatBytes: float.bytes,
     quantizedRatio: measurement.quantizedShare.byCount,
   });
-  const judged = judgeMeasurement(objectiveOf(request), measured(trial), base && measured(base));
-  const { latencyReduce, measureLatency } = request.optimizer;
+  const scaling = request.lossReference ?? (base && measured(base));
+  const judged = judgeMeasurement(objectiveOf(request), measured(trial), scaling);
+  const { accuracyLoss, latencyReduce, measureLatency } = request.optimizer;
+  const withinBound = judged.accuracyLoss <= accuracyLoss;
   const fastEnough = !measureLatency || (trial.latency?.ratio ?? 0) >= latencyReduce;
-  return { ...judged, meetsTarget: judged.violation === 0 && fastEnough };
+  return { ...judged, withinBound, meetsTarget: withinBound && fastEnough };
 }
 
 function objectiveOf({ optimizer }: RunRequest): Objective {

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { StringStringEntryProtoSchema } from "onnx-buf";
-import { z } from "zod";
+import * as z from "zod";
 import { encodeModel, type Model } from "../onnx/codec.js";
 import { edited } from "../onnx/edited.js";
 import { externalizeData } from "../onnx/external-data.js";
@@ -103,8 +103,7 @@ export async function finishRun(
     candidates.push(await examine(trial, configuration, rank === 0));
   }
   const base =
-    candidates.find(({ trial }) => trial === BASE_TRIAL) ??
-    (await examine(BASE_TRIAL, workload.subject.space.base, false));
+    candidates.find(({ trial }) => trial === BASE_TRIAL) ?? (await examine(BASE_TRIAL, job.base, false));
   const summary: FinishSummary = {
     ...(floatValidation === undefined ? {} : { floatValidation }),
     base,

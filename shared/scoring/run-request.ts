@@ -1,4 +1,6 @@
+import type { TuningSpace } from "../quantization/space.js";
 import type { RunRequest } from "../run/request.js";
+import type { LossReference } from "../search/objective.js";
 import { RACE_DELTA } from "../search/race.js";
 import { instructionSet } from "./isa.js";
 import type { Workload } from "./workload.js";
@@ -12,6 +14,14 @@ export interface RequestOptions {
   readonly evaluationShards: number;
   /** Milliseconds after which an unanswered job counts as lost. */
   readonly timeouts: RunRequest["timeouts"];
+  /** Where the search starts from; the preset's configuration in the whole space when left out. */
+  readonly start?: Pick<TuningSpace, "parameters" | "base">;
+  /** Trials of an earlier run that this one begins with. */
+  readonly restored?: number;
+  /** Those of the configuration when left out. */
+  readonly maxTrials?: number;
+  /** What objective `loss` is scaled by, where an earlier run measured it. */
+  readonly lossReference?: LossReference;
 }
 
 /** Trials that are validated at the end: the winner, and two to see how much choosing it flattered it. */
@@ -21,15 +31,16 @@ const FINALISTS = 3;
 export function makeRunRequest(workload: Workload, options: RequestOptions): RunRequest {
   const { subject, metric, configuration, order, statisticsKey } = workload;
   const params = configuration.optimizer.params;
+  const { parameters, base } = options.start ?? subject.space;
   return {
     schemaVersion: 1,
     runId: options.runId,
     requestedAt: options.requestedAt,
     seed: params.seed,
-    space: subject.space.parameters,
-    base: subject.space.base,
+    space: parameters,
+    base,
     optimizer: {
-      maxTrials: params.max_trials,
+      maxTrials: options.maxTrials ?? params.max_trials,
       maxMinutes: params.max_minutes,
       stopOnTarget: params.stop_on_target,
       objective: params.objective,
@@ -58,5 +69,8 @@ export function makeRunRequest(workload: Workload, options: RequestOptions): Run
     finalists: FINALISTS,
     timeouts: options.timeouts,
     isa: instructionSet(),
+    measuredUnder: workload.measuredUnder,
+    ...(options.restored === undefined ? {} : { restored: options.restored }),
+    ...(options.lossReference === undefined ? {} : { lossReference: { ...options.lossReference } }),
   };
 }

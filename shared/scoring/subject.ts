@@ -5,6 +5,7 @@ import { biasStatistics } from "../quantization/algorithms/fast-bias-correction.
 import { opsetOf } from "../quantization/code-types.js";
 import { layOutQuantizers, type QuantizerLayout } from "../quantization/groups.js";
 import { type Hardware, targetHardware } from "../quantization/hardware.js";
+import { findNodesInFloat } from "../quantization/ignored/nodes-in-float.js";
 import type { OperandView } from "../quantization/quantizable-ops.js";
 import { deriveSpace, reachableWidths, type TuningSpace } from "../quantization/space.js";
 import { requiredStatistics } from "../quantization/statistics-requirement.js";
@@ -41,12 +42,12 @@ export async function openSubject(path: string, settings: QuantizationSettings):
 
 export function makeSubject(prepared: PreparedModel, settings: QuantizationSettings): Subject {
   const hardware = targetHardware(settings.targetDevice);
-  const view: OperandView = {
-    index: new GraphIndex(prepared.model.graph),
-    tensors: prepared.tensors,
-    hardware,
+  const index = new GraphIndex(prepared.model.graph);
+  const inFloat = findNodesInFloat(index, hardware, {
     ignored: settings.ignored,
-  };
+    patterns: settings.ignoredPatterns,
+  });
+  const view: OperandView = { index, tensors: prepared.tensors, hardware, inFloat };
   const layout = layOutQuantizers(view);
   return {
     prepared,
@@ -56,7 +57,7 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
     layout,
     space: deriveSpace(layout, hardware, settings.options),
     statistics: mergeRequirements(
-      requiredStatistics(layout, settings.options),
+      requiredStatistics(layout, view, settings.options),
       settings.biasCorrection === undefined
         ? new Map()
         : biasStatistics(layout, view, settings.biasCorrection),

@@ -10,6 +10,7 @@ import type { ObjectStore } from "../storage/object-store.js";
 import { fixedBatchSize } from "./batching.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { type Dataset, loadDataset } from "./data/dataset.js";
+import { measurementKey } from "./measurement-key.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
 import { rewrittenSubject } from "./rewritten-subject.js";
@@ -35,6 +36,8 @@ export interface Workload {
   /** Numbers of the evaluation samples in scoring order. */
   readonly order: readonly number[];
   readonly statisticsKey: string;
+  /** What trials of two runs must share to be compared (`measurementKey`). */
+  readonly measuredUnder: string;
 }
 
 /**
@@ -71,6 +74,15 @@ export async function loadWorkload(
   const fixedBatch = fixedBatchSize(prepared.inputs);
   const subject = await rewrittenSubject(original, calibration, openStatistics);
   const samples = Math.min(optimizer.params.eval_subset_size ?? evaluation.samples, evaluation.samples);
+  const batchSize = fixedBatch ?? engine.batch_size;
+  const measured = measurementKey(configuration, {
+    modelSha256: prepared.sha256,
+    rewritings: subject.prepared.rewritings,
+    calibration: { contentHash: calibration.contentHash, samples: calibrated },
+    evaluation: { contentHash: evaluation.contentHash, samples },
+    batchSize,
+    onnxruntime: onnxruntimeVersion(),
+  });
   return {
     configuration,
     directory,
@@ -80,7 +92,8 @@ export async function loadWorkload(
     validation,
     metric,
     fixedBatch,
-    batchSize: fixedBatch ?? engine.batch_size,
+    batchSize,
+    measuredUnder: measured,
     calibrationBatches: calibrationBatches(calibration, calibrated, fixedBatch),
     order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
     statisticsKey: statisticsKey({

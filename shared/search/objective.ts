@@ -1,4 +1,4 @@
-import { type PotLossParameters, potLoss, scalePotLoss } from "./pot-loss.js";
+import { latencyNoise, type PotLossParameters, potLoss, scalePotLoss } from "./pot-loss.js";
 
 /** What a trial measured, next to what it is compared with. */
 export interface ObjectiveMeasurement {
@@ -41,14 +41,16 @@ export interface JudgedMeasurement {
   readonly noise: number;
 }
 
+/** What POT's loss is scaled by: the fully quantized model (reference section 2.3). */
+export type LossReference = Pick<ObjectiveMeasurement, "accuracyDrop" | "latencyRatio">;
+
 /**
- * @param base the base configuration's measurement, which POT's loss is scaled by; the trial's own where the base
- *   could not be scored
+ * @param base what POT's loss is scaled by; the trial's own measurement where the base could not be scored
  */
 export function judgeMeasurement(
   objective: Objective,
   measurement: ObjectiveMeasurement,
-  base: ObjectiveMeasurement = measurement,
+  base: LossReference = measurement,
 ): JudgedMeasurement {
   const drop = measurement.accuracyDrop;
   const accuracyLoss = 100 * drop;
@@ -63,17 +65,19 @@ export function judgeMeasurement(
       return { values: [accuracyLoss, cost.value], violation: 0, accuracyLoss, noise: cost.noise };
     }
     case "loss": {
-      const { latencyRatio, quantizedRatio } = measurement;
-      const scaling = scalePotLoss(
-        { accuracyDrop: base.accuracyDrop, latencyRatio: base.latencyRatio },
-        objective.parameters,
-      );
+      const { latencyRatio, latencyRatioNoise = 0, quantizedRatio } = measurement;
+      const scaling = scalePotLoss(base, objective.parameters);
       const loss = potLoss(
         { accuracyDrop: drop, latencyRatio, quantizedRatio },
         objective.parameters,
         scaling,
       );
-      return { values: [loss], violation: 0, accuracyLoss, noise: 0 };
+      return {
+        values: [loss],
+        violation: 0,
+        accuracyLoss,
+        noise: latencyNoise(latencyRatioNoise / latencyRatio, objective.parameters, scaling),
+      };
     }
   }
 }

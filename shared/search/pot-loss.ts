@@ -30,6 +30,7 @@ export interface PotLossScaling {
 }
 
 const SCALED_RANGE = 10;
+const LATENCY_EXPONENT = 8;
 const ACCURACY_MISSED = 80;
 const LATENCY_MISSED = 40;
 /** Stand in where the fully quantized model and the targets both equal float, and POT would divide by zero. */
@@ -37,7 +38,16 @@ const FALLBACK_ACCURACY_DROP = 0.01;
 const FALLBACK_SPEEDUP = 2;
 
 function latencyTerm(latencyRatio: number): number {
-  return -8 * Math.log(1000 * latencyRatio);
+  return -LATENCY_EXPONENT * Math.log(1000 * latencyRatio);
+}
+
+/** What a relative error of the latency ratio comes to in the loss, to first order. */
+export function latencyNoise(
+  relativeError: number,
+  { latencyWeight }: PotLossParameters,
+  { latencyScale }: PotLossScaling,
+): number {
+  return latencyWeight * latencyScale * LATENCY_EXPONENT * relativeError;
 }
 
 /**

@@ -4,12 +4,17 @@ import { quantileOfSorted } from "./quantile.js";
 /** Values beyond these quantiles over the samples count as outliers (reference section 5.2). */
 const OUTLIER_QUANTILE = 0.01;
 
+/** What `power_of_2` adds to a magnitude (reference section 5.2). */
+const MAGNITUDE_OFFSET = 1e-5;
+
 /**
  * What one number stands for a statistic over all samples (reference section 5.2).
  * @param values one a sample, at least one
  */
 export function aggregate(aggregator: Aggregator, values: ArrayLike<number>): number {
   switch (aggregator) {
+    // A row is one sample, and the mean over a batch of one is its value.
+    case "batch_mean":
     case "mean":
       return mean(Array.from(values));
     case "max":
@@ -24,6 +29,8 @@ export function aggregate(aggregator: Aggregator, values: ArrayLike<number>): nu
       return quantileOfSorted(withoutOutliers(values), 0.5);
     case "hl_estimator":
       return hodgesLehmann(values);
+    case "power_of_2":
+      return nextPowerOfTwo(values);
   }
 }
 
@@ -52,4 +59,11 @@ function hodgesLehmann(values: ArrayLike<number>): number {
     for (let j = 0; j < i; j++) sums[k++] = values[i]! + values[j]!;
   }
   return quantileOfSorted(sums.sort(), 0.5) / 2;
+}
+
+/** The power of two beyond the largest magnitude, with the sign of that value: an end moves outwards, never across zero. */
+function nextPowerOfTwo(values: ArrayLike<number>): number {
+  const furthest = Array.from(values).reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));
+  const power = 2 ** Math.ceil(Math.log2(Math.abs(furthest) + MAGNITUDE_OFFSET));
+  return furthest < 0 ? -power : power;
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type StatisticsRequirement, statisticName } from "./requirement.js";
 
 /** Raised when the same requirement would give other numbers than before, or records of another form. */
-const STATISTICS_VERSION = 3;
+const STATISTICS_VERSION = 4;
 
 export interface StatisticsContent {
   readonly modelSha256: string;

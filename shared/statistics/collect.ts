@@ -4,9 +4,10 @@ import { elementCount } from "../onnx/tensor.js";
 import type { InputBatch } from "../scoring/data/dataset.js";
 import { toFeeds } from "../scoring/feeds.js";
 import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
+import { type ChannelCounts, Histogram } from "./histogram.js";
 import { type InstrumentedModel, instrument, shapeProbe } from "./instrument.js";
 import { STATISTICS_OUTPUT } from "./reduction-graph.js";
-import type { StatisticsRequirement } from "./requirement.js";
+import { type HistogramStatistic, type StatisticsRequirement, statisticName } from "./requirement.js";
 import { StatisticsTable } from "./table.js";
 
 /** The batches that statistics are gathered over; one row is kept of each. */
@@ -17,7 +18,8 @@ export interface CalibrationBatches {
 
 /**
  * Gathers statistics of activations in one pass over the samples, for every estimator at once (system.md, "A run",
- * step 2). One batch is in memory at a time, and one row of reduced values is kept of each.
+ * step 2). One batch is in memory at a time, one row of reduced values is kept of each, and histograms of a fixed size of
+ * all together.
  */
 export async function collectStatistics(
   model: Model,
@@ -30,12 +32,21 @@ export async function collectStatistics(
   const session = await openSession(instrumented.model, DEFAULT_SESSION);
   try {
     const rows: Float32Array[] = [];
+    const histograms = instrumented.histograms.map((source) => ({
+      ...source,
+      statistic: statisticName(source.statistic),
+      histogram: new Histogram(),
+      channels: channelCounts(source.statistic, shapes.get(source.tensor)!),
+    }));
     for (let i = 0; i < batches.count; i++) {
       signal?.throwIfAborted();
       const outputs = await session.run(toFeeds(await batches.batch(i)));
       rows.push(row(instrumented, outputs));
+      for (const { output, histogram, channels } of histograms) {
+        histogram.add(outputs[output]!.data as Float32Array, channels);
+      }
     }
-    return new StatisticsTable(instrumented.columns, rows);
+    return new StatisticsTable(instrumented.columns, rows, histograms);
   } finally {
     await session.release();
   }
@@ -82,4 +93,13 @@ function row(
     const far = values[high]!;
     return near + fraction * (far - near);
   });
+}
+
+/** @param shape of the tensor, for one batch; without a channel axis that fits, every value counts once */
+function channelCounts(statistic: HistogramStatistic, shape: readonly number[]): ChannelCounts | undefined {
+  if (statistic.type !== "output_histogram" || statistic.channels === undefined) return undefined;
+  const { axis, weights } = statistic.channels;
+  const channelAxis = axis === 1 ? 1 : shape.length - 1;
+  if (shape[channelAxis] !== weights.length) return undefined;
+  return { weights, inner: elementCount(shape.slice(channelAxis + 1)) };
 }

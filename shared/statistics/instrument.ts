@@ -6,12 +6,18 @@ import { elementCount } from "../onnx/tensor.js";
 import { addChannelReductions } from "./channel-reductions.js";
 import {
   exactly,
+  type HistogramSource,
   type Interpolation,
   ReductionGraph,
   STATISTICS_OUTPUT,
   STATISTICS_PREFIX,
 } from "./reduction-graph.js";
-import { isChannelStatistic, type Statistic, type StatisticsRequirement } from "./requirement.js";
+import {
+  isChannelStatistic,
+  isHistogram,
+  type Statistic,
+  type StatisticsRequirement,
+} from "./requirement.js";
 import type { StatisticsColumn } from "./table.js";
 import { addTail } from "./tail.js";
 
@@ -24,6 +30,7 @@ export interface InstrumentedModel {
   readonly columns: readonly StatisticsColumn[];
   /** For each value of the columns, side by side. */
   readonly interpolations: readonly Interpolation[];
+  readonly histograms: readonly HistogramSource[];
 }
 
 /** A model whose outputs are the shapes of the tensors, in their order. */
@@ -39,7 +46,7 @@ export function shapeProbe(model: Model, tensors: readonly string[]): { model: M
 /**
  * Adds the reductions to the model as nodes, so that only reduced values leave ONNX Runtime: ReduceMin and ReduceMax,
  * TopK for the tails, of which only the values next to each quantile are kept (system.md, "A run", step 2), and means
- * a channel.
+ * a channel. Values that histograms count leave it, a sample's at a time.
  *
  * @param shapes of each tensor, for one batch
  */
@@ -56,14 +63,17 @@ export function instrument(
       graph,
       tensor,
       elementCount(shape),
-      statistics.filter((s) => !isChannelStatistic(s)),
+      statistics.filter((s) => !isChannelStatistic(s) && !isHistogram(s)),
     );
     addChannelReductions(graph, opset, tensor, shape, statistics.filter(isChannelStatistic));
+    graph.addHistograms(tensor, statistics.filter(isHistogram));
   }
+  const counted = new Set(graph.histograms.map(({ output }) => output));
   return {
-    model: withOutputs(model, graph.finish(), graph.initializers, [STATISTICS_OUTPUT]),
+    model: withOutputs(model, graph.finish(), graph.initializers, [STATISTICS_OUTPUT, ...counted]),
     columns: graph.columns,
     interpolations: graph.interpolations,
+    histograms: graph.histograms,
   };
 }
 

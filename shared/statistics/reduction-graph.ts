@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type AttributeProto, type NodeProto, NodeProtoSchema, type TensorProto } from "onnx-buf";
 import { makeIntAttribute } from "../onnx/attributes.js";
 import { DataType, makeTensor } from "../onnx/tensor.js";
-import { type Statistic, statisticName } from "./requirement.js";
+import { type HistogramStatistic, type Statistic, statisticName } from "./requirement.js";
 import type { StatisticsColumn } from "./table.js";
 
 /** Before the names of all nodes and tensors that statistics add to a model. */
@@ -19,6 +19,13 @@ export interface Interpolation {
   readonly fraction: number;
 }
 
+/** A histogram, and the output that has the values of one sample for it. */
+export interface HistogramSource {
+  readonly tensor: string;
+  readonly statistic: HistogramStatistic;
+  readonly output: string;
+}
+
 /** The nodes that reduce a model's tensors to one row of values, and what these values are. */
 export class ReductionGraph {
   readonly nodes: NodeProto[] = [];
@@ -26,6 +33,7 @@ export class ReductionGraph {
   readonly columns: StatisticsColumn[] = [];
   /** For each value of the columns, side by side. */
   readonly interpolations: Interpolation[] = [];
+  readonly histograms: HistogramSource[] = [];
   readonly #pieces: string[] = [];
   #width = 0;
   #names = 0;
@@ -72,6 +80,13 @@ export class ReductionGraph {
     const width = values.length === 1 ? {} : { width: values.length };
     this.columns.push({ tensor, statistic: statisticName(statistic), ...width });
     this.interpolations.push(...values);
+  }
+
+  /** Declares histograms of a tensor, whose values leave the model as they are: no op of ONNX counts them. */
+  addHistograms(tensor: string, statistics: readonly HistogramStatistic[]): void {
+    if (statistics.length === 0) return;
+    const output = this.node("Identity", [tensor]);
+    for (const statistic of statistics) this.histograms.push({ tensor, statistic, output });
   }
 
   /** All nodes, with the row of all pieces at their end. */

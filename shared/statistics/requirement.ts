@@ -1,5 +1,5 @@
 import { type ConvolutionWindow, windowName } from "../onnx/convolution-window.js";
-import type { StatisticType } from "../quantization/range-estimator.js";
+import type { EstimatorType } from "../quantization/range-estimator.js";
 
 /** One number a sample of a tensor. */
 export type TensorStatistic =
@@ -19,7 +19,23 @@ export type ChannelStatistic =
   /** Channels x taps: what each tap of a convolution reads on average over its positions, padding included. */
   | { readonly type: "tap_mean"; readonly window: ConvolutionWindow };
 
-export type Statistic = TensorStatistic | ChannelStatistic;
+/** What the channels of a tensor count for, by whole numbers. */
+export interface ChannelWeights {
+  /** 1, or the last. */
+  readonly axis: 1 | -1;
+  readonly weights: readonly number[];
+}
+
+/** How often values occurred, over all samples; or, for `output_histogram`, what they count for by their channel. */
+export type HistogramStatistic =
+  | { readonly type: "histogram" }
+  | { readonly type: "output_histogram"; readonly channels?: ChannelWeights };
+
+export type Statistic = TensorStatistic | ChannelStatistic | HistogramStatistic;
+
+export function isHistogram(statistic: Statistic): statistic is HistogramStatistic {
+  return statistic.type === "histogram" || statistic.type === "output_histogram";
+}
 
 export function isChannelStatistic(statistic: Statistic): statistic is ChannelStatistic {
   switch (statistic.type) {
@@ -32,6 +48,8 @@ export function isChannelStatistic(statistic: Statistic): statistic is ChannelSt
     case "max":
     case "quantile":
     case "abs_quantile":
+    case "histogram":
+    case "output_histogram":
       return false;
   }
 }
@@ -41,6 +59,8 @@ export function statisticName(statistic: Statistic): string {
   switch (statistic.type) {
     case "min":
     case "max":
+    case "histogram":
+    case "output_histogram":
       return statistic.type;
     case "quantile":
       return `quantile.${statistic.side}.${statistic.outlierProb}`;
@@ -56,8 +76,8 @@ export function statisticName(statistic: Statistic): string {
   }
 }
 
-/** Which columns a side of a range estimator is computed from; a largest magnitude follows from both ends. */
-export function statisticsOf(type: StatisticType, side: "min" | "max", outlierProb: number): Statistic[] {
+/** What a side of a range estimator is computed from; a largest magnitude follows from both ends. */
+export function statisticsOf(type: EstimatorType, side: "min" | "max", outlierProb: number): Statistic[] {
   switch (type) {
     case "min":
     case "max":
@@ -68,6 +88,11 @@ export function statisticsOf(type: StatisticType, side: "min" | "max", outlierPr
       return [{ type, side, outlierProb }];
     case "abs_quantile":
       return [{ type, outlierProb }];
+    case "mse":
+    case "entropy":
+      return [{ type: "min" }, { type: "max" }, { type: "histogram" }];
+    case "output_mse":
+      return [{ type: "min" }, { type: "max" }, { type: "output_histogram" }];
   }
 }
 

@@ -1,13 +1,16 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { RunError } from "../errors.js";
-import type { Aggregator, SideEstimator } from "../quantization/range-estimator.js";
+import type { Aggregator, StatisticEstimator, StatisticType } from "../quantization/range-estimator.js";
 import { aggregate } from "./aggregator.js";
+import { Histogram } from "./histogram.js";
 import { type ChannelStatistic, statisticName, statisticsOf } from "./requirement.js";
 
 /** A record ends with the SHA-256 of what stands before: statistics outlive runs, and damage would pass as values. */
 const DIGEST_BYTES = 32;
 const HEADER_LENGTH_BYTES = 4;
+const COLUMN_VALUE_BYTES = 4;
+const COUNT_BYTES = 8;
 
 const headerSchema = z.strictObject({
   samples: z.number().int().nonnegative(),
@@ -16,6 +19,15 @@ const headerSchema = z.strictObject({
       tensor: z.string(),
       statistic: z.string(),
       width: z.number().int().positive().optional(),
+    }),
+  ),
+  histograms: z.array(
+    z.strictObject({
+      tensor: z.string(),
+      statistic: z.string(),
+      exponent: z.number().int(),
+      first: z.number().int(),
+      bins: z.number().int().nonnegative(),
     }),
   ),
 });
@@ -28,19 +40,35 @@ export interface StatisticsColumn {
   readonly width?: number | undefined;
 }
 
+/** A histogram over all samples. */
+export interface TableHistogram {
+  readonly tensor: string;
+  readonly statistic: string;
+  readonly histogram: Histogram;
+}
+
 /**
  * Statistics of activations: a column for each tensor and statistic, a row for each sample in sample order, so that
- * shards are joined by laying their rows below each other and any aggregator can be applied later.
+ * shards are joined by laying their rows below each other and any aggregator can be applied later; and histograms,
+ * which are merged.
  */
 export class StatisticsTable {
   readonly #columns = new Map<string, Float32Array>();
   readonly #estimates = new Map<string, number>();
+  readonly #histograms: ReadonlyMap<string, TableHistogram>;
 
   /** @param rows one array a sample: the values of all columns, side by side */
   constructor(
     readonly columns: readonly StatisticsColumn[],
     rows: readonly Float32Array[],
+    histograms: readonly TableHistogram[] = [],
   ) {
+    this.#histograms = new Map(
+      histograms.map(({ tensor, statistic, histogram }) => [
+        columnKey(tensor, statistic),
+        { tensor, statistic, histogram },
+      ]),
+    );
     let start = 0;
     for (const { tensor, statistic, width = 1 } of columns) {
       const values = new Float32Array(rows.length * width);
@@ -63,6 +91,12 @@ export class StatisticsTable {
     return column;
   }
 
+  histogram(tensor: string, statistic: string): Histogram {
+    const found = this.#histograms.get(columnKey(tensor, statistic));
+    if (found === undefined) throw new Error(`The statistics have no ${statistic} of tensor ${tensor}.`);
+    return found.histogram;
+  }
+
   /** A statistic a channel, aggregated over the samples. */
   channels(tensor: string, statistic: ChannelStatistic, aggregator: Aggregator): Float64Array {
     const values = this.column(tensor, statisticName(statistic));
@@ -79,7 +113,7 @@ export class StatisticsTable {
   estimate(
     tensor: string,
     side: "min" | "max",
-    { type, aggregator = "mean", outlierProb = 0 }: SideEstimator,
+    { type, aggregator = "mean", outlierProb = 0 }: StatisticEstimator,
   ): number {
     const key = `${side} ${type} ${aggregator} ${outlierProb} ${tensor}`;
     let estimate = this.#estimates.get(key);
@@ -91,12 +125,7 @@ export class StatisticsTable {
   }
 
   /** The values of an estimator's statistic, one a sample. */
-  #values(
-    tensor: string,
-    side: "min" | "max",
-    type: SideEstimator["type"],
-    outlierProb: number,
-  ): Float32Array {
+  #values(tensor: string, side: "min" | "max", type: StatisticType, outlierProb: number): Float32Array {
     const [first, second] = statisticsOf(type, side, outlierProb).map((s) =>
       this.column(tensor, statisticName(s)),
     );
@@ -105,9 +134,20 @@ export class StatisticsTable {
   }
 
   encode(): Uint8Array {
-    const header = Buffer.from(JSON.stringify({ samples: this.samples, columns: this.columns }));
+    const histograms = [...this.#histograms.values()].map(({ histogram, ...named }) => {
+      const { exponent, first, counts } = histogram.content();
+      return { header: { ...named, exponent, first, bins: counts.length }, counts };
+    });
+    const header = Buffer.from(
+      JSON.stringify({
+        samples: this.samples,
+        columns: this.columns,
+        histograms: histograms.map((histogram) => histogram.header),
+      }),
+    );
     const values = HEADER_LENGTH_BYTES + header.length;
-    const end = values + 4 * this.samples * rowWidth(this.columns);
+    const rows = COLUMN_VALUE_BYTES * this.samples * rowWidth(this.columns);
+    const end = histograms.reduce((sum, { counts }) => sum + COUNT_BYTES * counts.length, values + rows);
     const bytes = new Uint8Array(end + DIGEST_BYTES);
     const view = new DataView(bytes.buffer);
     view.setUint32(0, header.length, true);
@@ -116,7 +156,13 @@ export class StatisticsTable {
     for (const { tensor, statistic } of this.columns) {
       for (const value of this.column(tensor, statistic)) {
         view.setFloat32(offset, value, true);
-        offset += 4;
+        offset += COLUMN_VALUE_BYTES;
+      }
+    }
+    for (const { counts } of histograms) {
+      for (const count of counts) {
+        view.setFloat64(offset, count, true);
+        offset += COUNT_BYTES;
       }
     }
     bytes.set(digest(bytes.subarray(0, end)), end);
@@ -134,7 +180,7 @@ export class StatisticsTable {
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, end);
     const values = HEADER_LENGTH_BYTES + view.getUint32(0, true);
-    const { samples, columns } = headerSchema.parse(
+    const { samples, columns, histograms } = headerSchema.parse(
       JSON.parse(Buffer.from(bytes.subarray(HEADER_LENGTH_BYTES, values)).toString("utf8")),
     );
     const rows = Array.from({ length: samples }, () => new Float32Array(rowWidth(columns)));
@@ -142,15 +188,27 @@ export class StatisticsTable {
     let start = 0;
     for (const { width = 1 } of columns) {
       for (const row of rows) {
-        for (let i = 0; i < width; i++, offset += 4) row[start + i] = view.getFloat32(offset, true);
+        for (let i = 0; i < width; i++, offset += COLUMN_VALUE_BYTES) {
+          row[start + i] = view.getFloat32(offset, true);
+        }
       }
       start += width;
     }
-    return new StatisticsTable(columns, rows);
+    return new StatisticsTable(
+      columns,
+      rows,
+      histograms.map(({ bins, exponent, first, ...named }) => {
+        const counts = Float64Array.from({ length: bins }, (_, i) =>
+          view.getFloat64(offset + COUNT_BYTES * i, true),
+        );
+        offset += COUNT_BYTES * bins;
+        return { ...named, histogram: Histogram.of({ exponent, first, counts }) };
+      }),
+    );
   }
 
   /**
-   * The shards' rows below each other.
+   * The shards' rows below each other, and their histograms merged.
    * @throws {RunError} when the shards' columns differ
    */
   static concatenate(shards: readonly StatisticsTable[]): StatisticsTable {
@@ -163,7 +221,12 @@ export class StatisticsTable {
     const rows = shards.flatMap((shard) =>
       Array.from({ length: shard.samples }, (_, sample) => shard.#row(sample)),
     );
-    return new StatisticsTable(columns, rows);
+    const histograms = [...shards[0]!.#histograms.values()].map(({ tensor, statistic }) => ({
+      tensor,
+      statistic,
+      histogram: Histogram.merged(shards.map((shard) => shard.histogram(tensor, statistic))),
+    }));
+    return new StatisticsTable(columns, rows, histograms);
   }
 
   #row(sample: number): Float32Array {

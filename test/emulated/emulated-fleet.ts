@@ -54,6 +54,7 @@ export interface EmulatedFleet {
   readonly deadJobs: SqsQueue;
   readonly deadStatisticsJobs: SqsQueue;
   readonly deadEvents: SqsQueue;
+  readonly coordinator: LambdaFunction;
   readonly evaluators: LambdaFunction;
   readonly metrics: readonly LoggedMetric[];
   /** What lets the SDK find the emulators. */
@@ -104,6 +105,7 @@ export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFl
     deadJobs: queue("JobsDeadLetters"),
     deadStatisticsJobs: queue("StatisticsJobsDeadLetters"),
     deadEvents: queue("EventsDeadLetters"),
+    coordinator: deployment.function("Coordinator"),
     evaluators: deployment.function("Evaluator"),
     metrics: deployment.metrics,
     environment: { ...endpoints, AWS_ENDPOINT_URL_CLOUDFORMATION: cloudFormation.endpoint },

@@ -3,6 +3,12 @@ import type { SQSBatchResponse } from "aws-lambda";
 
 /** One of a function's execution environments: a process with the bundle, which is sent one event after the other. */
 
+/** Sent when the bundle can take events: how long its import took, and what of it on a processor. */
+export interface Ready {
+  readonly milliseconds: number;
+  readonly processorMilliseconds: number;
+}
+
 export interface Invocation {
   readonly event: unknown;
   readonly timeoutMilliseconds: number;
@@ -12,9 +18,15 @@ export type Answer = { readonly response: SQSBatchResponse } | { readonly error:
 
 type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<SQSBatchResponse>;
 
-const [, , module, name = ""] = process.argv;
+const [, , module, name = "handler"] = process.argv;
 if (module !== undefined && process.send !== undefined) {
+  const [startedAt, startedWith] = [performance.now(), process.cpuUsage()];
   const exported = (await import(pathToFileURL(module).href)) as Readonly<Record<string, Handler>>;
+  const { user, system } = process.cpuUsage(startedWith);
+  const ready: Ready = {
+    milliseconds: performance.now() - startedAt,
+    processorMilliseconds: (user + system) / 1_000,
+  };
   const handler = exported[name];
   if (handler === undefined) throw new Error(`${module} exports no ${name}.`);
   process.on("message", async ({ event, timeoutMilliseconds }: Invocation) => {
@@ -26,5 +38,5 @@ if (module !== undefined && process.send !== undefined) {
     );
     process.send?.(answer);
   });
-  process.send("ready");
+  process.send(ready);
 }

@@ -27,7 +27,7 @@ export class LambdaFunction {
   readonly #all = new Set<ChildProcess>();
   #isClosed = false;
 
-  constructor(private readonly options: LambdaFunctionOptions) {}
+  constructor(readonly options: LambdaFunctionOptions) {}
 
   /** Kills one of the processes, as a machine's failure would; whether there was one. */
   kill(choose: (count: number) => number = () => 0): boolean {

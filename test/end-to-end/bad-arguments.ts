@@ -114,8 +114,13 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
     says: "text.onnx is not an ONNX model (its 29 bytes do not parse as protobuf); give the path of an .onnx file.",
   },
   {
-    title: "a device that is not there yet",
-    argv: ["inspect", "model.onnx", "--target-device", "GPU"],
-    says: '--target-device is "GPU", but must be one of ANY, CPU; see quantfleet --help.',
+    title: "an unknown device",
+    argv: ["inspect", "model.onnx", "--target-device", "TPU"],
+    says: 'The target device is "TPU", but must be "ANY", "CPU", "GPU", "VPU", "NPU", "GNA", "GNA3" or "CPU_SPR", or the path of a hardware file (.json); did you mean "CPU"?',
+  },
+  {
+    title: "a hardware file that is none",
+    argv: ["inspect", "model.onnx", "--target-device", "broken.json"],
+    says: "model in broken.json is not a known key; known here: $schema, device, description, notes, primary_bitwidth, presets, schemes, operations.",
   },
 ];

@@ -32,10 +32,10 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     says: 'engine.metric.top_k is 4, but the model\'s output "y" has 3 classes; give at most 3.',
   },
   {
-    title: "a device that is not there yet",
+    title: "a hardware file that is not there",
     at: "compression.target_device",
-    value: "VPU",
-    says: 'compression.target_device is "VPU", which this version does not offer yet; use "ANY" or "CPU", or remove it.',
+    value: "mine.json",
+    says: "The hardware file mine.json cannot be read (ENOENT); give the path of one, relative to the configuration, or the name of a device.",
   },
   {
     title: "an algorithm that is not there yet",
@@ -56,10 +56,10 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     says: 'compression.algorithms[0].name is "MinMaxQuantization", which leaves nothing to tune; run quantize instead, or use TunableQuantization.',
   },
   {
-    title: "a preset that is not there yet",
-    at: "compression.algorithms[0].params.preset",
-    value: "accuracy",
-    says: 'compression.algorithms[0].params.preset is "accuracy", which this version does not offer yet; use "performance" or "mixed", or remove it.',
+    title: "a width that the device's activations cannot have",
+    at: "compression.algorithms[0].params.activations",
+    value: { bits: 4 },
+    says: 'The target device CPU cannot quantize activation "x" as {"bits":4}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
   },
   {
     title: "outlier probabilities without choices",
@@ -71,7 +71,7 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     title: "a granularity that activations cannot have",
     at: "compression.algorithms[0].params.activations",
     value: { granularity: "perchannel" },
-    says: 'The target device cannot quantize activation "x" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
+    says: 'The target device CPU cannot quantize activation "x" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
   },
   {
     title: "an ignored node that the model does not have",
@@ -96,6 +96,6 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     title: "no scope",
     at: "compression.algorithms[0].params",
     value: { tuning_scope: [] },
-    says: 'compression.algorithms[0].params.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list "layer", "mode", "granularity" or "range_estimator".',
+    says: 'compression.algorithms[0].params.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list "bits", "layer", "mode", "granularity" or "range_estimator".',
   },
 ];

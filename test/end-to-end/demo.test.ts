@@ -35,6 +35,23 @@ describe("quantfleet demo --workers 2", async () => {
     assert.ok(best.integerKernels!.integer === best.integerKernels!.quantized);
   });
 
+  test("tells what moved accuracy, why each op in float is, and what choosing the best cost", async () => {
+    const result = JSON.parse(await readFile(join(out, "result.json"), "utf8")) as RunResult;
+    const { explanation, selection, best } = result;
+    assert.ok(explanation.importance.accuracyLoss[0]!.share > 0.1);
+    const weighted = explanation.float.filter(({ type }) => type === "Conv" || type === "Gemm");
+    // Nine convolutions and a product.
+    assert.equal(weighted.length, Math.round(10 * (1 - best!.quantizedShare.byCount)));
+    for (const op of weighted) {
+      if (op.cause !== "chosen") continue;
+      const { quantized, float } = op.evidence;
+      assert.equal(quantized.trials + float.trials, result.trials.asked);
+      assert.match(stdout, new RegExp(`In float: ${op.type} ${op.name}`));
+    }
+    assert.equal(selection!.finalists[0]!.trial, best!.trial);
+    assert.match(stdout, /Selection: trial \d+ loses -?[\d.]+ % on the evaluation samples and/);
+  });
+
   test("leaves what it says", async () => {
     const files = await readdir(out);
     for (const file of ["model.onnx", "configuration.json", "result.json", "trials.jsonl", "run", "plain"]) {

@@ -6,6 +6,7 @@ import { nestedGraphs } from "../../shared/onnx/attributes.js";
 import type { Model } from "../../shared/onnx/codec.js";
 import { liftOpset } from "../../shared/onnx/opset.js";
 import { layOutQuantizers } from "../../shared/quantization/groups.js";
+import { findNodesInFloat } from "../../shared/quantization/ignored/nodes-in-float.js";
 import { WEIGHTED_TYPES } from "../../shared/quantization/quantizable-ops.js";
 import { switchName } from "../../shared/quantization/space.js";
 import { findIntegerKernels } from "../../shared/scoring/integer-kernels.js";
@@ -84,7 +85,9 @@ test("a float reader of a tensor that is moved about for a quantized one reads i
 test("a product is ignored by the name it had before an Add was taken into it", async () => {
   const fused = products.find(({ name }) => name.startsWith("MatMul and Add"))!;
   const { subject } = await readyFixture(fused);
-  const { ops, unquantizable } = layOutQuantizers({ ...subject.view, ignored: { scope: ["fc1"] } });
+  const { index, hardware } = subject.view;
+  const inFloat = findNodesInFloat(index, hardware, { ignored: { scope: ["fc1"] }, patterns: "runtime" });
+  const { ops, unquantizable } = layOutQuantizers({ ...subject.view, inFloat });
   assert.deepEqual(
     [...ops.values()].map(({ name, node }) => [name, node.opType]),
     [["fc2", "Gemm"]],

@@ -2,14 +2,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeModel, type Model } from "../../shared/onnx/codec.js";
+import type { QuantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import type { InputBatch } from "../../shared/scoring/data/dataset.js";
 import type { TensorValue } from "../../shared/scoring/data/tensor.js";
 import { toFeeds } from "../../shared/scoring/feeds.js";
-import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { Quantizer } from "../../shared/scoring/quantizer.js";
 import { type OptimizationLevel, openSession, type PortInfo } from "../../shared/scoring/session.js";
-import { makeSubject, type Subject } from "../../shared/scoring/subject.js";
+import { openSubject, type Subject } from "../../shared/scoring/subject.js";
 import type { Choice, Configuration } from "../../shared/search/space.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import type { ModelFixture } from "../fixtures/models/model-fixture.js";
@@ -28,15 +28,20 @@ export interface ReadyFixture {
   readonly batch: InputBatch;
 }
 
-/** Takes a fixture through what `quantize` does before it chooses a configuration, with every scope but bits open. */
-export async function readyFixture(fixture: ModelFixture): Promise<ReadyFixture> {
+/**
+ * Takes a fixture through what `quantize` does before it chooses a configuration, with every scope but bits open.
+ * @param settings other than the usual ones
+ */
+export async function readyFixture(
+  fixture: ModelFixture,
+  settings: Partial<QuantizationSettings> = {},
+): Promise<ReadyFixture> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fixture-"));
   try {
     const path = join(folder, "model.onnx");
     const float = fixture.build();
     await writeFile(path, encodeModel(float));
-    const prepared = await prepareModelFile(path);
-    const subject = makeSubject(prepared, {
+    const subject = await openSubject(path, {
       targetDevice: "CPU",
       options: {
         preset: "performance",
@@ -48,7 +53,9 @@ export async function readyFixture(fixture: ModelFixture): Promise<ReadyFixture>
       },
       ignored: {},
       sampling: { size: undefined, shuffle: false, seed: 0 },
+      ...settings,
     });
+    const { prepared } = subject;
     const size = fixedBatchSize(prepared.inputs) ?? DYNAMIC_BATCH;
     const batches = Array.from({ length: CALIBRATION_BATCHES }, (_, i) =>
       makeBatch(prepared.inputs, fixture, size, 100 + i),

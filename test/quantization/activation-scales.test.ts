@@ -5,6 +5,7 @@ import { representableRange } from "../../shared/quantization/affine.js";
 import type { Mode } from "../../shared/quantization/hardware.js";
 import type { TensorPlan } from "../../shared/quantization/plan.js";
 import { activationEstimator } from "../../shared/quantization/range-estimator.js";
+import { Histogram } from "../../shared/statistics/histogram.js";
 import { StatisticsTable } from "../../shared/statistics/table.js";
 
 function plan(mode: Mode, clippingValue?: number): TensorPlan {
@@ -45,9 +46,11 @@ describe("The scale and zero point of an activation quantizer", () => {
     const symmetric = activationAffine(quantizer("x"), plan("symmetric"), table);
     assert.equal(symmetric.zeroPoint, 128);
     assert.ok(Math.abs(representableRange(symmetric, 8).low + 12.7664042) < ROUNDING);
+    assert.ok(Math.abs(representableRange(symmetric, 8).high - 12.6666667) < ROUNDING);
     const asymmetric = activationAffine(quantizer("x"), plan("asymmetric"), table);
     assert.equal(asymmetric.zeroPoint, 7);
     assert.ok(Math.abs(representableRange(asymmetric, 8).low + 0.3575268817) < ROUNDING);
+    assert.ok(Math.abs(representableRange(asymmetric, 8).high - 12.6666667) < ROUNDING);
   });
 
   test("cover all sources of a group, the signed with the unsigned", () => {
@@ -67,6 +70,33 @@ describe("The scale and zero point of an activation quantizer", () => {
       assert.ok(high >= 6 - affine.scale && high <= 6 * (1 + 1 / affine.zeroPoint));
       assert.ok(low <= -1 + ROUNDING);
       assert.ok(Number.isInteger(affine.zeroPoint));
+    }
+  });
+
+  test("end where the error over the histogram is least, with types that ask for it", () => {
+    const histogram = new Histogram();
+    // A ramp up to 1 and a single value far out.
+    histogram.add(Float32Array.from({ length: 100_000 }, (_, i) => (i === 0 ? 30 : i / 100_000)));
+    const table = new StatisticsTable(
+      [
+        { tensor: "x", statistic: "min" },
+        { tensor: "x", statistic: "max" },
+      ],
+      [Float32Array.of(0, 30)],
+      [
+        { tensor: "x", statistic: "histogram", histogram },
+        { tensor: "x", statistic: "output_histogram", histogram },
+      ],
+    );
+    for (const type of ["mse", "entropy", "output_mse"] as const) {
+      for (const mode of ["symmetric", "asymmetric"] as const) {
+        const estimator = activationEstimator(type, mode, "pertensor");
+        const asked = { ...plan(mode), bits: 4, estimator } as const;
+        const affine = activationAffine(quantizer("x"), asked, table);
+        const { low, high } = representableRange(affine, 4);
+        assert.ok(low === 0 && high >= 1 && high < 10, `${type}, ${mode}: ${high}`);
+        assert.deepEqual(activationAffine(quantizer("x"), asked, table), affine, "asked again");
+      }
     }
   });
 

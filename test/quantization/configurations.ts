@@ -1,5 +1,9 @@
 import fc from "fast-check";
-import type { StatisticType } from "../../shared/quantization/range-estimator.js";
+import {
+  ERROR_TYPES,
+  ESTIMATOR_PRESETS,
+  type EstimatorType,
+} from "../../shared/quantization/range-estimator.js";
 import { AGGREGATORS, SIDE_TYPES, type Side } from "../../shared/quantization/space.js";
 import type { EstimatorOverrides, TuningOptions } from "../../shared/quantization/tuning-options.js";
 import type { Choice, Configuration, Space } from "../../shared/search/space.js";
@@ -7,7 +11,7 @@ import { tuningOptions } from "./small-net.js";
 
 const OUTLIER_PROBS = [1e-3, 1e-4, 1e-5];
 
-function pinnedSide(types: readonly StatisticType[]): fc.Arbitrary<NonNullable<EstimatorOverrides["max"]>> {
+function pinnedSide(types: readonly EstimatorType[]): fc.Arbitrary<NonNullable<EstimatorOverrides["max"]>> {
   return fc.record(
     {
       type: fc.constantFrom(...types),
@@ -20,9 +24,9 @@ function pinnedSide(types: readonly StatisticType[]): fc.Arbitrary<NonNullable<E
 
 const pinnedEstimator: fc.Arbitrary<EstimatorOverrides> = fc.record(
   {
-    preset: fc.constantFrom("default", "quantile"),
-    min: pinnedSide(SIDE_TYPES.min),
-    max: pinnedSide(SIDE_TYPES.max),
+    preset: fc.constantFrom(...ESTIMATOR_PRESETS),
+    min: pinnedSide([...SIDE_TYPES.min, ...ERROR_TYPES]),
+    max: pinnedSide([...SIDE_TYPES.max, ...ERROR_TYPES]),
   },
   { requiredKeys: [] },
 );
@@ -39,6 +43,7 @@ export const anyOptions: fc.Arbitrary<TuningOptions> = fc
         .subarray(["preset", "aggregator", "type", "outlier_prob"] as const)
         .map((scopes) => new Set(scopes)),
       outlierProbChoices: fc.subarray(OUTLIER_PROBS, { minLength: 1 }),
+      presetChoices: fc.subarray([...ESTIMATOR_PRESETS], { minLength: 1 }),
       activations: fc.record({ rangeEstimator: pinnedEstimator }, { requiredKeys: [] }),
       rangeEstimator: pinnedEstimator,
     },

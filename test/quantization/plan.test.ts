@@ -13,7 +13,7 @@ import { prepareSmallNet, quantizationSettings, tuningOptions } from "./small-ne
 
 fc.configureGlobal({ seed: 10, numRuns: 400 });
 
-const { layout, hardware } = makeSubject(await prepareSmallNet(), quantizationSettings());
+const { layout, hardware, view } = makeSubject(await prepareSmallNet(), quantizationSettings());
 const ops = [...layout.ops.values()];
 
 function inputsOf(op: (typeof ops)[number]): string[] {
@@ -95,7 +95,7 @@ describe("The plan of any configuration of any options", () => {
   test("asks for no statistic that was not gathered", () => {
     fc.assert(
       fc.property(planned, ({ options, plan }) => {
-        const gathered = requiredStatistics(layout, options);
+        const gathered = requiredStatistics(layout, view, options);
         for (const [id, { estimator }] of plan.activations) {
           for (const source of layout.activations.get(id)!.sources) {
             const names = gathered.get(source)!.map(statisticName);

@@ -3,16 +3,40 @@ import { describe, test } from "node:test";
 import { GraphIndex } from "../../shared/onnx/graph-index.js";
 import { layOutQuantizers } from "../../shared/quantization/groups.js";
 import { Hardware } from "../../shared/quantization/hardware.js";
-import { activationSchemes, weightSchemes } from "../../shared/quantization/schemes.js";
+import type { HardwareDocument } from "../../shared/quantization/hardware-schema.js";
+import { planQuantization } from "../../shared/quantization/plan.js";
+import {
+  activationSchemes,
+  deriveActivationSchemes,
+  weightSchemes,
+} from "../../shared/quantization/schemes.js";
+import { deriveSpace } from "../../shared/quantization/space.js";
+import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
 import { makeSubject } from "../../shared/scoring/subject.js";
+import { readyFixture } from "../end-to-end/quantizing.js";
+import { buildModel } from "../fixtures/models/model-builder.js";
 import { prepareSmallNet, quantizationSettings, tuningOptions } from "./small-net.js";
 
 const prepared = await prepareSmallNet();
 
+/** Two products of x that are multiplied with each other, and a third of that. */
+const attention = await readyFixture({
+  name: "attention",
+  build: () =>
+    buildModel((graph) => {
+      const x = graph.input("x", ["N", 6, 8]);
+      const keys = graph.node("Transpose", [graph.matMul(x, 8, 8, { name: "keys" })], { perm: [0, 2, 1] });
+      const queries = graph.matMul(x, 8, 8, { name: "queries" });
+      const scores = graph.node("MatMul", [queries, keys], {}, { name: "scores", outputs: ["scores"] });
+      graph.output(graph.matMul(scores, 6, 4, { name: "behind" }));
+    }),
+});
+
 /** A device whose dense layers take their input a channel, or not at all alike, and its convolutions a tensor. */
-function deviceWith(dense: { mode: string[]; granularity: string[] }): Hardware {
+function deviceWith(dense: Pick<HardwareDocument["schemes"][string], "mode" | "granularity">): Hardware {
   return new Hardware({
     device: "TEST",
+    primary_bitwidth: 8,
     schemes: {
       conv: { bits: [8], mode: ["symmetric", "asymmetric"], granularity: ["pertensor"] },
       dense: { bits: [8], ...dense },
@@ -43,7 +67,7 @@ function schemesOfPooled(hardware: Hardware): string[] {
     index: new GraphIndex(prepared.model.graph),
     tensors: prepared.tensors,
     hardware,
-    ignored: {},
+    inFloat: new Map(),
   };
   const layout = layOutQuantizers(view);
   const quantizer = layout.activations.get(layout.quantizerOf.get("averaged")!)!;
@@ -90,7 +114,43 @@ describe("Pinned schemes", () => {
     assert.throws(() => activationSchemes(activation, layout, hardware, options), {
       code: "MODEL",
       message:
-        'The target device cannot quantize activation "stem_relu" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
+        'The target device CPU cannot quantize activation "stem_relu" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
     });
+  });
+});
+
+describe('model_type "transformer"', () => {
+  const { layout, hardware } = attention.subject;
+  const modes = (tensor: string, options: Partial<TuningOptions>): string[] => {
+    const quantizer = layout.activations.get(layout.quantizerOf.get(tensor)!)!;
+    const { schemes } = deriveActivationSchemes(quantizer, layout, hardware, tuningOptions(options));
+    return [...new Set(schemes.map(({ mode }) => mode))];
+  };
+
+  test("makes both operands of a product of activations symmetric, and nothing else", () => {
+    for (const tensor of ["queries_output", "keys_output"]) {
+      assert.deepEqual(modes(tensor, { symmetricProducts: true }), ["symmetric"], tensor);
+      assert.deepEqual(modes(tensor, {}), ["symmetric", "asymmetric"], tensor);
+    }
+    for (const tensor of ["x", "scores"]) {
+      assert.deepEqual(modes(tensor, { symmetricProducts: true }), ["symmetric", "asymmetric"], tensor);
+    }
+  });
+
+  test("wins over a pinned mode, as it does in POT", () => {
+    const options = { symmetricProducts: true, activations: { mode: "asymmetric" } } as const;
+    assert.deepEqual(modes("queries_output", options), ["symmetric"]);
+    assert.deepEqual(modes("x", options), ["asymmetric"]);
+  });
+
+  test("brings the symmetric estimator along, where the preset has asymmetric activations", () => {
+    const options = tuningOptions({ preset: "mixed", symmetricProducts: true });
+    const { base } = deriveSpace(layout, hardware, options);
+    const { activations } = planQuantization(layout, hardware, options, base);
+    const estimators = new Map(
+      [...activations].map(([id, { mode, estimator }]) => [id, `${mode} ${estimator.max.type}`]),
+    );
+    assert.equal(estimators.get("queries_output"), "symmetric abs_max");
+    assert.equal(estimators.get("x"), "asymmetric max");
   });
 });

@@ -16,7 +16,12 @@ const ACTIVATION = "stem_relu";
 const WEIGHT = "stem.weight";
 const OUTLIER_PROBS = [1e-3, 1e-4, 1e-5];
 
-function count(tensor: "activations" | "weights", mode: Mode, scopes: readonly EstimatorScope[]): number {
+function count(
+  tensor: "activations" | "weights",
+  mode: Mode,
+  scopes: readonly EstimatorScope[],
+  others: Partial<TuningOptions> = {},
+): number {
   const pinned = { mode };
   const options: TuningOptions = tuningOptions({
     tuningScope: new Set(["range_estimator"]),
@@ -24,6 +29,7 @@ function count(tensor: "activations" | "weights", mode: Mode, scopes: readonly E
     outlierProbChoices: OUTLIER_PROBS,
     activations: pinned,
     weights: pinned,
+    ...others,
   });
   const { parameters } = deriveSpace(layout, hardware, options);
   return countConfigurations(parameters, `${tensor === "weights" ? WEIGHT : ACTIVATION}/${tensor}/`);
@@ -35,6 +41,8 @@ describe("27: option counts of the reference's section 3.4, multiplied out of th
     [["preset", "outlier_prob"], 4, 10, 4, 10],
     [["type"], 8, 8, 4, 8],
     [["type", "outlier_prob"], 32, 32, 8, 32],
+    [["aggregator"], 64, 64, 1, 1],
+    [["preset", "aggregator", "type", "outlier_prob"], 2048, 2048, 8, 32],
   ] as const) {
     test(`${scopes.join(" + ")}: ${expected.join(", ")}`, () => {
       assert.deepEqual(
@@ -49,18 +57,14 @@ describe("27: option counts of the reference's section 3.4, multiplied out of th
     });
   }
 
-  test("aggregator: 49 = 7 x 7 where POT has 64, as batch_mean is none of the seven here; weights have none", () => {
-    assert.equal(count("activations", "symmetric", ["aggregator"]), 49);
-    assert.equal(count("activations", "asymmetric", ["aggregator"]), 49);
-    assert.equal(count("weights", "symmetric", ["aggregator"]), 1);
-  });
-
-  test("all four: 32 x 49 where POT has 2048 = 32 x 64; weights 8 and 32", () => {
+  test("with the ninth aggregator, power_of_2, pinned: 81 for 64, and 2592 for 2048", () => {
+    const side = { aggregator: "power_of_2" } as const;
+    const nine = { rangeEstimator: { min: side, max: side } };
     const all = ["preset", "aggregator", "type", "outlier_prob"] as const;
-    assert.equal(count("activations", "symmetric", all), 32 * 49);
-    assert.equal(count("activations", "asymmetric", all), 32 * 49);
-    assert.equal(count("weights", "symmetric", all), 8);
-    assert.equal(count("weights", "asymmetric", all), 32);
+    for (const mode of ["symmetric", "asymmetric"] as const) {
+      assert.equal(count("activations", mode, ["aggregator"], nine), 81);
+      assert.equal(count("activations", mode, all, nine), 2592);
+    }
   });
 
   test("a convolution with preset and outlier_prob: 16 as its input times its weights; the scope layer: 2 a group", () => {

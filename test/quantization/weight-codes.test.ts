@@ -3,7 +3,11 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Mode } from "../../shared/quantization/hardware.js";
 import type { TensorPlan } from "../../shared/quantization/plan.js";
-import { type StatisticType, weightEstimator } from "../../shared/quantization/range-estimator.js";
+import {
+  type RangeEstimator,
+  type StatisticType,
+  weightEstimator,
+} from "../../shared/quantization/range-estimator.js";
 import { channelView, quantizeWeights, weightRanges } from "../../shared/quantization/weight-codes.js";
 
 fc.configureGlobal({ seed: 4, numRuns: 200 });
@@ -130,6 +134,21 @@ describe("Against a reference that goes element by element", () => {
     // Magnitudes come in pairs but for zero: the 99th of 101 in their order is 4.9.
     assert.ok(Math.abs(range!.high - 4.9) < 1e-6);
   });
+
+  for (const mode of ["symmetric", "asymmetric"] as const) {
+    test(`${mode}: mse at 4 bit cuts off a weight that the others would pay for`, () => {
+      const values = Float32Array.from({ length: 1000 }, (_, i) => (i === 0 ? 8 : Math.sin(i)));
+      const view = channelView(values, [1000], undefined);
+      const error = (estimator: RangeEstimator) => {
+        const { codes, channels } = quantizeWeights(view, { ...plan(mode), bits: 4, estimator });
+        const { scale, zeroPoint } = channels[0]!;
+        return values.reduce((sum, value, i) => sum + (value - scale * (codes[i]! - zeroPoint)) ** 2, 0);
+      };
+      assert.ok(error(weightEstimator("mse", mode)) < 0.7 * error(weightEstimator("default", mode)));
+      // Weights have no channels that a product reads: the output's error is their own.
+      assert.equal(error(weightEstimator("output_mse", mode)), error(weightEstimator("mse", mode)));
+    });
+  }
 
   test("scales are no smaller than asked for, and the codes are those of the larger scale", () => {
     const view = channelView(Float32Array.of(1, -1, 1, -0.5), [2, 2], 0);

@@ -14,7 +14,14 @@ export const toyStudy: Study = {
     const ratio = trial.latency?.ratio ?? 1;
     const value = optimizer.minimize === "size" ? trial.bytes : -ratio;
     const meetsTarget = violation === 0 && ratio >= optimizer.latencyReduce;
-    return { values: [value], violation, accuracyLoss: loss, noise: 0, meetsTarget };
+    return {
+      values: [value],
+      violation,
+      accuracyLoss: loss,
+      noise: 0,
+      withinBound: violation === 0,
+      meetsTarget,
+    };
   },
   pickBest: (trials) =>
     [...trials].sort(

@@ -11,10 +11,11 @@ fc.configureGlobal({ seed: 7, numRuns: 300 });
 const PRINTED = 5e-5;
 
 describe("Aggregators, by the test vectors of the reference's section 10", () => {
-  test("17: the largest values of three samples; power_of_2 (32) is no aggregator here", () => {
+  test("17: the largest values of three samples", () => {
     const largest = [10, 8, 20];
-    const found = (["mean", "max", "median", "hl_estimator"] as const).map((a) => aggregate(a, largest));
-    [12.6667, 20, 10, 14].forEach((expected, i) => {
+    const asked = ["mean", "max", "median", "hl_estimator", "power_of_2", "batch_mean"] as const;
+    const found = asked.map((a) => aggregate(a, largest));
+    [12.6667, 20, 10, 14, 32, 12.6667].forEach((expected, i) => {
       assert.ok(Math.abs(found[i]! - expected) < PRINTED);
     });
   });
@@ -60,8 +61,11 @@ function pairSums(values: readonly number[]): number[] {
   return values.flatMap((value, i) => values.slice(0, i).map((other) => value + other));
 }
 
-const BY_DEFINITION: Readonly<Record<Aggregator, (values: readonly number[]) => number>> = {
+const BY_DEFINITION: Readonly<
+  Record<Exclude<Aggregator, "power_of_2">, (values: readonly number[]) => number>
+> = {
   mean,
+  batch_mean: mean,
   max: (values) => Math.max(...values),
   min: (values) => Math.min(...values),
   median,
@@ -74,7 +78,10 @@ describe("Aggregators, by their definitions", () => {
   const samples = fc
     .array(fc.float({ min: -1000, max: 1000, noNaN: true }), { minLength: 1, maxLength: 40 })
     .map((values) => Float32Array.from(values));
-  for (const [name, definition] of Object.entries(BY_DEFINITION) as [Aggregator, typeof mean][]) {
+  for (const [name, definition] of Object.entries(BY_DEFINITION) as [
+    keyof typeof BY_DEFINITION,
+    typeof mean,
+  ][]) {
     test(`${name}, for one sample and more, in any order, between the smallest and the largest`, () => {
       fc.assert(
         fc.property(samples, (values) => {
@@ -87,4 +94,16 @@ describe("Aggregators, by their definitions", () => {
       );
     });
   }
+  test("power_of_2: a power of two beyond every magnitude and at most twice the largest, on its side of zero", () => {
+    fc.assert(
+      fc.property(samples, (values) => {
+        const found = aggregate("power_of_2", values);
+        const furthest = [...values].reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));
+        assert.ok(Number.isInteger(Math.log2(Math.abs(found))));
+        assert.ok(Math.abs(found) >= Math.abs(furthest));
+        assert.ok(Math.abs(found) <= 2 * (Math.abs(furthest) + 1e-5));
+        assert.ok(furthest === 0 || Math.sign(found) === Math.sign(furthest));
+      }),
+    );
+  });
 });

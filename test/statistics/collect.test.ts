@@ -9,8 +9,10 @@ import type { InputBatch } from "../../shared/scoring/data/dataset.js";
 import { DEFAULT_SESSION, openSession } from "../../shared/scoring/session.js";
 import { createRandomStream } from "../../shared/search/random.js";
 import { collectStatistics } from "../../shared/statistics/collect.js";
+import { Histogram } from "../../shared/statistics/histogram.js";
 import { quantileOfSorted } from "../../shared/statistics/quantile.js";
-import { statisticName, type TensorStatistic } from "../../shared/statistics/requirement.js";
+import { type Statistic, statisticName, type TensorStatistic } from "../../shared/statistics/requirement.js";
+import { StatisticsTable } from "../../shared/statistics/table.js";
 import { buildModel } from "../fixtures/models/model-builder.js";
 
 const SAMPLES = 3;
@@ -125,4 +127,46 @@ test("a run of statistics that is not wanted any more ends", async () => {
     signal,
   );
   await assert.rejects(gathering, { name: "AbortError" });
+});
+
+describe("Histograms are those of the fetched activations", () => {
+  const shape = [3, 5, 5];
+  const channels = { axis: 1, weights: [5, 0, 7] } as const;
+  const requirement = new Map(
+    ["x", "hidden"].map((tensor) => [
+      tensor,
+      [{ type: "max" }, { type: "histogram" }, { type: "output_histogram", channels }] satisfies Statistic[],
+    ]),
+  );
+  const batches = samplesOf(shape);
+  const gather = (start: number, end: number) =>
+    collectStatistics(modelOf(shape), requirement, {
+      count: end - start,
+      batch: (index) => batches[start + index]!,
+    });
+
+  test("plain, and weighed by channel", async () => {
+    const table = await gather(0, SAMPLES);
+    const hidden = await fetched(modelOf(shape), "hidden", batches);
+    const [plain, weighed] = [new Histogram(), new Histogram()];
+    for (const values of hidden) {
+      plain.add(values);
+      weighed.add(values, { weights: channels.weights, inner: 25 });
+    }
+    assert.deepEqual(table.histogram("hidden", "histogram").content(), plain.content());
+    assert.deepEqual(table.histogram("hidden", "output_histogram").content(), weighed.content());
+  });
+
+  test("in any shards the same bytes", async () => {
+    const whole = (await gather(0, SAMPLES)).encode();
+    for (const cuts of [
+      [0, 1, 2, 3],
+      [0, 2, 3],
+      [0, 1, 3],
+    ]) {
+      const shards = await Promise.all(cuts.slice(1).map((end, i) => gather(cuts[i]!, end)));
+      const stored = shards.map((shard) => StatisticsTable.decode(shard.encode(), "shard"));
+      assert.deepEqual(StatisticsTable.concatenate(stored).encode(), whole);
+    }
+  });
 });

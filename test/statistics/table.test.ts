@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { asymmetricRange, symmetricActivationRange } from "../../shared/quantization/range.js";
-import { activationEstimator } from "../../shared/quantization/range-estimator.js";
+import {
+  activationEstimator,
+  isErrorType,
+  type SideEstimator,
+  type StatisticEstimator,
+} from "../../shared/quantization/range-estimator.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
 import { StatisticsTable } from "../../shared/statistics/table.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
@@ -32,18 +37,26 @@ function contents(table: StatisticsTable): Float32Array[] {
   return table.columns.map(({ tensor, statistic }) => table.column(tensor, statistic));
 }
 
+function statistic({ type, ...others }: SideEstimator): StatisticEstimator {
+  assert.ok(!isErrorType(type));
+  return { type, ...others };
+}
+
 describe("Estimates, by test vector 17 of the reference", () => {
   test("symmetric by default: min of the smallest, mean of the largest magnitudes", () => {
     const { min, max } = activationEstimator("default", "symmetric", "pertensor");
-    const low = VECTOR_17.estimate("x", "min", min!);
+    const low = VECTOR_17.estimate("x", "min", statistic(min!));
     assert.equal(low, -1);
-    const range = symmetricActivationRange(low, VECTOR_17.estimate("x", "max", max), 8);
+    const range = symmetricActivationRange(low, VECTOR_17.estimate("x", "max", statistic(max)), 8);
     assert.ok(Math.abs(range.low + 12.7664042) < 1e-6 && Math.abs(range.high - 12.6666667) < 1e-6);
   });
 
   test("asymmetric by default: means of both ends", () => {
     const { min, max } = activationEstimator("default", "asymmetric", "pertensor");
-    const [low, high] = [VECTOR_17.estimate("x", "min", min!), VECTOR_17.estimate("x", "max", max)];
+    const [low, high] = [
+      VECTOR_17.estimate("x", "min", statistic(min!)),
+      VECTOR_17.estimate("x", "max", statistic(max)),
+    ];
     assert.ok(Math.abs(low + 1 / 3) < 1e-6 && Math.abs(high - 38 / 3) < 1e-6);
     const range = asymmetricRange(low, high, 8);
     assert.ok(Math.abs(range.low + 0.3575268817) < 1e-6 && Math.abs(range.high - 12.6666667) < 1e-6);

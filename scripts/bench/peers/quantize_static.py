@@ -1,18 +1,17 @@
 """Quantizes a configuration's model with onnxruntime's own quantize_static, for comparison only.
 
-usage: quantize_static.py CONFIG OUTPUT.onnx
+usage: quantize_static.py CONFIG OUTPUT.onnx [MinMax|Entropy|Percentile|Distribution]
 
-QDQ, per channel, min-max calibration, on the calibration rows that the configuration's algorithm uses.
+QDQ, per channel, on the calibration rows that the configuration's algorithm uses; min-max when no calibrator is named.
 """
 
-import json
 import logging
 import os
 import sys
 import tempfile
 
-import numpy as np
 import onnxruntime
+from calibration_rows import calibration_rows, read_configuration
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -25,27 +24,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 logging.disable(logging.WARNING)
 
 
-TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
-
-
-def load_rows(folder, source, count, dtype):
-    array = np.load(os.path.join(folder, source["data"]))
-    first, last = source.get("rows", (0, len(array)))
-    rows = array[first:last][:count]
-    if "scale" in source or "mean" in source or "std" in source:
-        shape = (1, -1) + (1,) * (rows.ndim - 2)
-        mean = np.array(source.get("mean", [0.0])).reshape(shape)
-        std = np.array(source.get("std", [1.0])).reshape(shape)
-        rows = (rows * source.get("scale", 1.0) - mean) / std
-    return rows.astype(dtype)
-
-
 class Rows(CalibrationDataReader):
-    def __init__(self, inputs):
-        count = min(len(rows) for rows in inputs.values())
-        self.feeds = iter(
-            {name: rows[i : i + 1] for name, rows in inputs.items()} for i in range(count)
-        )
+    def __init__(self, rows):
+        self.feeds = iter(rows)
 
     def get_next(self):
         return next(self.feeds, None)
@@ -53,17 +34,10 @@ class Rows(CalibrationDataReader):
 
 def main():
     config_path, output = sys.argv[1:3]
-    with open(config_path) as file:
-        config = json.load(file)
-    folder = os.path.dirname(os.path.abspath(config_path))
-    model = os.path.join(folder, config["model"]["model"])
-    count = config["compression"]["algorithms"][0]["params"].get("stat_subset_size")
+    calibrator = sys.argv[3] if len(sys.argv) > 3 else "MinMax"
+    config, folder, model = read_configuration(config_path)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    types = {port.name: TYPES[port.type] for port in session.get_inputs()}
-    inputs = {
-        name: load_rows(folder, source, count, types[name])
-        for name, source in config["engine"]["calibration"]["inputs"].items()
-    }
+    rows = calibration_rows(config, folder, session)
     with tempfile.TemporaryDirectory() as scratch:
         prepared = os.path.join(scratch, "prepared.onnx")
         try:
@@ -73,12 +47,12 @@ def main():
         quantize_static(
             prepared,
             output,
-            Rows(inputs),
+            Rows(rows),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
+            calibrate_method=CalibrationMethod[calibrator],
         )
     print(onnxruntime.__version__)
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { createRandomStream } from "../../../shared/search/random.js";
 import type { Choice, Configuration, Parameter, Space } from "../../../shared/search/space.js";
 

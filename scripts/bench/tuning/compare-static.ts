@@ -77,7 +77,8 @@ async function scoreTwice(path: string, { configuration, directory }: BenchModel
   };
 }
 
-async function compareLatency({ configuration, directory }: BenchModel, theirs: string, ours: string) {
+/** Their latency over ours, in turn, on the first calibration sample. */
+export async function compareLatency({ configuration, directory }: BenchModel, theirs: string, ours: string) {
   const { engine } = validateConfiguration(configuration, { directory }).configuration;
   const [reference, candidate] = [
     await openSession(theirs, engine.session),
@@ -93,7 +94,7 @@ async function compareLatency({ configuration, directory }: BenchModel, theirs: 
 }
 
 /** The configuration with absolute paths, as the peer reads it from another folder. */
-function absolute({ configuration, directory }: BenchModel) {
+export function absolute({ configuration, directory }: BenchModel) {
   const inputs = Object.fromEntries(
     Object.entries(configuration.engine.calibration?.inputs ?? {}).map(([name, source]) => [
       name,

@@ -4,10 +4,13 @@ import { parseConfiguration } from "../../../shared/run/configuration/parse.js";
 import type { RunConfigurationInput } from "../../../shared/run/configuration/schema.js";
 import { packageRoot } from "../../package-root.js";
 
-/** A model to measure on, with its configuration cut down to the quantization itself. */
+/** A model to measure on. */
 export interface BenchModel {
   readonly name: string;
   readonly directory: string;
+  /** As it stands beside the model. */
+  readonly whole: RunConfigurationInput;
+  /** Cut down to the quantization itself. */
   readonly configuration: RunConfigurationInput;
   /** Trials and bars of issue 2, "It must show". */
   readonly trials: number;
@@ -40,6 +43,7 @@ export function loadBenchModels(
     return {
       name,
       directory,
+      whole: configuration,
       configuration: withoutCompanions(configuration),
       trials: TRIALS[name] ?? 60,
     };

@@ -12,29 +12,29 @@ export interface Overhead {
   readonly total: number;
   /** Median of what a trial takes on its worker beyond inference, as a share of inference. */
   readonly beyondInference: number;
-  /** The same from being asked for to having ended, so with queues, records and the sampler. */
-  readonly beyondInferenceAsked: number;
+  /** The same from one report of the worker to its next, so with queues, records and the sampler. */
+  readonly beyondInferenceBetween: number;
 }
 
 interface Line {
   readonly number: number;
   readonly state: string;
   readonly timings: { quantize: number; session: number; inference: number; total: number } | null;
-  readonly askedAt: number;
+  readonly worker: string | null;
   readonly endedAt: number;
 }
 
 /** What a trial costs beyond inference, from a run's `trials.jsonl`. */
 export function readOverhead(trials: string): Overhead {
-  const lines = readFileSync(trials, "utf8")
+  const all = readFileSync(trials, "utf8")
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line) as Line)
+    .map((line) => JSON.parse(line) as Line);
+  const lines = all
+    .map((line) => ({ ...line, between: (line.endedAt - previousEnd(all, line)) / 1000 }))
     // A trial that the race stopped has paid for its session and not for its samples.
     .filter(({ number, state }) => number > WARM_UP_TRIALS + 1 && state === "complete")
-    .flatMap(({ timings, askedAt, endedAt }) =>
-      timings === null ? [] : [{ ...timings, asked: (endedAt - askedAt) / 1000 }],
-    );
+    .flatMap(({ timings, between }) => (timings === null ? [] : [{ ...timings, between }]));
   const milliseconds = (pick: (line: (typeof lines)[number]) => number) => 1000 * median(lines.map(pick));
   return {
     trials: lines.length,
@@ -43,8 +43,17 @@ export function readOverhead(trials: string): Overhead {
     session: milliseconds((line) => line.session),
     total: milliseconds((line) => line.total),
     beyondInference: median(lines.map((line) => line.total / line.inference - 1)),
-    beyondInferenceAsked: median(lines.map((line) => line.asked / line.inference - 1)),
+    beyondInferenceBetween: median(lines.map((line) => line.between / line.inference - 1)),
   };
+}
+
+/** When the worker's trial before this one had ended. */
+function previousEnd(lines: readonly Line[], { worker, endedAt }: Line): number {
+  return lines.reduce(
+    (latest, line) =>
+      line.worker === worker && line.endedAt < endedAt ? Math.max(latest, line.endedAt) : latest,
+    Number.NEGATIVE_INFINITY,
+  );
 }
 
 function median(values: readonly number[]): number {

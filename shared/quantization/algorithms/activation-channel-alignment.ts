@@ -8,7 +8,7 @@ import { DataType, dimensions, elementCount, floatValues, makeTensor } from "../
 import { quantileOfSorted } from "../../statistics/quantile.js";
 import type { ChannelStatistic, StatisticsRequirement } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
-import { type IgnoredScope, isIgnored } from "../quantizable-ops.js";
+import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
 import { ownsConstants } from "./owned-constants.js";
 
 const OUTLIER_PROBABILITY = 1e-4;

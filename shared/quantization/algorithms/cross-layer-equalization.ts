@@ -4,7 +4,7 @@ import type { Model } from "../../onnx/codec.js";
 import { edited } from "../../onnx/edited.js";
 import type { GraphIndex } from "../../onnx/graph-index.js";
 import { DataType, dimensions, elementCount, floatValues, makeTensor } from "../../onnx/tensor.js";
-import { type IgnoredScope, isIgnored } from "../quantizable-ops.js";
+import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
 import { ownsConstants } from "./owned-constants.js";
 
 /** Ops f that work channel by channel with f(s x) = s f(x) for s > 0. */

@@ -10,8 +10,9 @@ import {
 import type { StatisticsTable } from "../../statistics/table.js";
 import { dequantize } from "../affine.js";
 import type { QuantizerLayout } from "../groups.js";
+import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
 import type { TensorPlan } from "../plan.js";
-import { type IgnoredScope, isIgnored, type OperandView, type QuantizableOp } from "../quantizable-ops.js";
+import type { OperandView, QuantizableOp } from "../quantizable-ops.js";
 import type { WeightCache } from "../weight-cache.js";
 import type { WeightCodes } from "../weight-codes.js";
 

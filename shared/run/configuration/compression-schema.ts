@@ -1,4 +1,7 @@
 import * as z from "zod";
+import { DEVICE_NAMES } from "../../quantization/hardware.js";
+import { hardwareSchema } from "../../quantization/hardware-schema.js";
+import { ERROR_TYPES, ESTIMATOR_PRESETS } from "../../quantization/range-estimator.js";
 import {
   distinct,
   fixed,
@@ -8,6 +11,7 @@ import {
   numberBetween,
   numberFrom,
   oneOf,
+  oneOfMessage,
   section,
   text,
   wholeNumber,
@@ -19,6 +23,7 @@ const LARGEST_SEED = 2 ** 32 - 1;
 const MOST_IGNORED = 100_000;
 const LARGEST_THRESHOLD = 1e12;
 const HALF = 0.5;
+const LONGEST_PATH = 4096;
 
 const sampling = {
   stat_subset_size: wholeNumber(1, MOST_SAMPLES)
@@ -81,6 +86,10 @@ const AGGREGATORS = [
   "power_of_2",
 ] as const;
 
+/** Clipped ranges of at least this width keep scales normal numbers (reference section 4.6). */
+const SMALLEST_CLIPPING = 1e-4;
+const LARGEST_CLIPPING = 1e12;
+
 const outlierProbability = numberBetween(0, HALF);
 const aggregator = oneOf(AGGREGATORS).optional().describe("How the samples' values become one.");
 const outlier_prob = outlierProbability
@@ -88,18 +97,26 @@ const outlier_prob = outlierProbability
   .describe("Share of values beyond a quantile; 1e-4 when left out.");
 
 const rangeEstimator = section({
-  preset: oneOf(["default", "quantile"]).default("default").describe("Estimators of both sides at once."),
+  preset: oneOf(ESTIMATOR_PRESETS).default("default").describe("Estimators of both sides at once."),
   min: section({
-    type: oneOf(["min", "quantile"]).optional().describe("Statistic of the lower side."),
+    type: oneOf(["min", "quantile", ...ERROR_TYPES])
+      .optional()
+      .describe("What the lower side comes from."),
     aggregator,
     outlier_prob,
+    clipping_value: numberFrom(-LARGEST_CLIPPING, 0)
+      .optional()
+      .describe("The range goes no further down; where zero would lie between two codes, an end moves out."),
   }).optional(),
   max: section({
-    type: oneOf(["max", "abs_max", "quantile", "abs_quantile"])
+    type: oneOf(["max", "abs_max", "quantile", "abs_quantile", ...ERROR_TYPES])
       .optional()
-      .describe("Statistic of the upper side."),
+      .describe("What the upper side comes from."),
     aggregator,
     outlier_prob,
+    clipping_value: numberFrom(SMALLEST_CLIPPING, LARGEST_CLIPPING)
+      .optional()
+      .describe("The range goes no further up; where zero would lie between two codes, an end moves out."),
   }).optional(),
 }).describe("How a range is estimated from what was seen.");
 
@@ -150,6 +167,11 @@ const quantization = {
     .describe("The base configuration; symmetric is another name of performance, asymmetric of accuracy."),
   ...sampling,
   ignored: ignored.optional(),
+  ignored_patterns: oneOf(["runtime", "pot", "none"])
+    .optional()
+    .describe(
+      "Which of POT's ignored patterns stay in float: all (pot), those that are no loss with ONNX Runtime (runtime, the default on ANY and CPU), or none.",
+    ),
   weights: pinned().describe("Fixes how weights are quantized."),
   activations: pinned().describe("Fixes how activations are quantized."),
   range_estimator: rangeEstimator.optional(),
@@ -202,6 +224,11 @@ const tuning = {
   outlier_prob_choices: distinct(outlierProbability, 1, 64)
     .optional()
     .describe("Outlier probabilities to choose from; needed with outlier_prob in estimator_tuning_scope."),
+  estimator_preset_choices: distinct(oneOf(ESTIMATOR_PRESETS), 1, ESTIMATOR_PRESETS.length)
+    .optional()
+    .describe(
+      'Presets that preset in estimator_tuning_scope chooses from, besides the base\'s; ["default", "quantile"] when left out.',
+    ),
 };
 
 const tunableQuantization = parameters({ ...quantization, ...tuning }).transform(
@@ -259,10 +286,28 @@ const algorithms = z
 /** One element of `compression.algorithms`, told apart by `name`. */
 export type AlgorithmConfiguration = z.output<typeof algorithms>[number];
 
+/** How a hardware file is told from the name of a device. */
+export const HARDWARE_FILE = /\.jsonc?$/;
+
+export function notADevice(given: unknown): string {
+  return oneOfMessage(given, DEVICE_NAMES, ", or the path of a hardware file (.json)");
+}
+
+const error = (issue: { readonly input?: unknown }): string => notADevice(issue.input);
+
+/** The hardware description stands first, so that what is wrong in an object is told, and not that it is no name. */
+const targetDevice = z.union([
+  hardwareSchema,
+  z.enum(DEVICE_NAMES, { error }),
+  z.string({ error }).max(LONGEST_PATH, { error }).regex(HARDWARE_FILE, { error }),
+]);
+
 export const compression = section({
-  target_device: oneOf(["ANY", "CPU", "GPU", "VPU", "NPU", "GNA", "GNA3"])
+  target_device: targetDevice
     .default("ANY")
-    .describe("The hardware configuration whose options are used; ANY is CPU."),
+    .describe(
+      "The device whose options are used: one of those that come along (ANY is CPU), the path of a hardware file relative to this one, or what would stand in it.",
+    ),
   model_type: z
     .literal([null, "None", "transformer"], {
       error: (issue) => mustBe(issue.input, `null or "transformer"`),

@@ -1,6 +1,13 @@
-import type { AlgorithmConfiguration, PinnedQuantization } from "./compression-schema.js";
+import { isDeviceName, targetHardware } from "../../quantization/hardware.js";
+import { ERROR_TYPES } from "../../quantization/range-estimator.js";
+import type {
+  AlgorithmConfiguration,
+  PinnedQuantization,
+  RangeEstimatorConfiguration,
+} from "./compression-schema.js";
 import type { DataSection, MetricConfiguration } from "./engine-schema.js";
 import { jsonPath, type Problem } from "./problem.js";
+import { listed } from "./requirement.js";
 import type { RunConfiguration } from "./schema.js";
 
 /** What no single value shows: the first place where two parts of the configuration do not go together. */
@@ -27,6 +34,22 @@ function* contradictions(configuration: RunConfiguration): Generator<Problem> {
     };
   }
   yield* inAlgorithms(compression.algorithms);
+  yield* impossiblePreset(compression);
+}
+
+function* impossiblePreset({
+  target_device,
+  algorithms,
+}: RunConfiguration["compression"]): Generator<Problem> {
+  if (typeof target_device === "string" && !isDeviceName(target_device)) return;
+  const { device, presets } = targetHardware(target_device);
+  for (const [index, algorithm] of algorithms.entries()) {
+    if (!isQuantizer(algorithm) || presets.includes(algorithm.params.preset)) continue;
+    yield {
+      path: `compression.algorithms[${index}].params.preset`,
+      message: `is "${algorithm.params.preset}", which the target device ${device} cannot do; use ${listed(presets)}`,
+    };
+  }
 }
 
 function* inData(path: string, section: DataSection | undefined): Generator<Problem> {
@@ -212,6 +235,15 @@ function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generato
             'is missing, but estimator_tuning_scope holds "outlier_prob"; list the probabilities, such as [1e-3, 1e-4, 1e-5]',
         };
       }
+      if (
+        algorithm.params.estimator_preset_choices !== undefined &&
+        !estimator_tuning_scope.includes("preset")
+      ) {
+        yield {
+          path: `${path}.estimator_preset_choices`,
+          message: 'is given, but estimator_tuning_scope does not hold "preset"; add it there or remove this',
+        };
+      }
       yield* inPinned(path, algorithm.params);
       return;
     }
@@ -231,12 +263,27 @@ function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generato
 interface Pins {
   readonly weights?: PinnedQuantization | undefined;
   readonly activations?: PinnedQuantization | undefined;
+  readonly range_estimator?: RangeEstimatorConfiguration | undefined;
+}
+
+/** Ends that an error decides are decided together, so by one error. */
+function* twoErrors(path: string, estimator: RangeEstimatorConfiguration | undefined): Generator<Problem> {
+  const [min, max] = [estimator?.min?.type, estimator?.max?.type];
+  const isError = (type: string | undefined) => ERROR_TYPES.some((error) => error === type);
+  if (isError(min) && isError(max) && min !== max) {
+    yield {
+      path: `${path}.max.type`,
+      message: `is "${max}", but min.type is "${min}" and one error decides both ends; give both the same`,
+    };
+  }
 }
 
 function* inPinned(path: string, pins: Pins): Generator<Problem> {
+  yield* twoErrors(`${path}.range_estimator`, pins.range_estimator);
   for (const kind of ["weights", "activations"] as const) {
     const pinned = pins[kind];
     if (pinned === undefined) continue;
+    yield* twoErrors(`${path}.${kind}.range_estimator`, pinned.range_estimator);
     const { bits, level_low, level_high } = pinned;
     if ((level_low === undefined) !== (level_high === undefined)) {
       const lacking = level_low === undefined ? "level_low" : "level_high";

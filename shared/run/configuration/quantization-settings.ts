@@ -1,5 +1,8 @@
+import { ConfigurationError } from "../../errors.js";
 import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
-import type { IgnoredScope } from "../../quantization/quantizable-ops.js";
+import { isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
+import type { IgnoredScope } from "../../quantization/ignored/ignored-scope.js";
+import type { PatternSet } from "../../quantization/ignored/nodes-in-float.js";
 import type {
   EstimatorOverrides,
   TensorOverrides,
@@ -15,9 +18,11 @@ import type { RunConfiguration } from "./schema.js";
 
 /** What the configuration asks of quantization, in the core's terms. */
 export interface QuantizationSettings {
-  readonly targetDevice: "ANY" | "CPU";
+  readonly targetDevice: TargetDevice;
   readonly options: TuningOptions;
   readonly ignored: IgnoredScope;
+  /** The target device's own set when left out. */
+  readonly ignoredPatterns?: PatternSet;
   /** Which calibration samples are used. */
   readonly sampling: Sampling;
   /** CrossLayerEqualization, where it is asked for. */
@@ -47,23 +52,37 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
   const tunable = algorithm?.name === "TunableQuantization" ? algorithm.params : undefined;
   const global = estimatorOverrides(params?.range_estimator);
   return {
-    targetDevice: compression.target_device === "CPU" ? "CPU" : "ANY",
+    targetDevice: targetDevice(compression.target_device),
     options: {
-      preset: params?.preset === "mixed" ? "mixed" : "performance",
+      preset: params?.preset ?? "performance",
       tuningScope: new Set(tunable?.tuning_scope),
       estimatorScope: new Set(tunable?.estimator_tuning_scope),
       outlierProbChoices: tunable?.outlier_prob_choices ?? [],
+      ...(tunable?.estimator_preset_choices === undefined
+        ? {}
+        : { presetChoices: tunable.estimator_preset_choices }),
       weights: tensorOverrides(params?.weights),
       activations: tensorOverrides(params?.activations),
       ...(global === undefined ? {} : { rangeEstimator: global }),
+      ...(compression.model_type === "transformer" ? { symmetricProducts: true } : {}),
     },
     ignored: ignoredScope(
       params?.ignored,
       compression.model_type === "transformer" ? TRANSFORMER_FLOAT_TYPES : [],
     ),
+    ...(params?.ignored_patterns === undefined ? {} : { ignoredPatterns: params.ignored_patterns }),
     sampling: samplingOf(params),
     ...companions(compression.algorithms),
   };
+}
+
+/** @throws {ConfigurationError} when it is still a path: whoever reads configurations puts the file in its place */
+function targetDevice(device: RunConfiguration["compression"]["target_device"]): TargetDevice {
+  if (typeof device !== "string" || isDeviceName(device)) return device;
+  throw new ConfigurationError(
+    `compression.target_device is the path ${device}, which has not been read; load the configuration by readConfiguration.`,
+    "compression.target_device",
+  );
 }
 
 /** What is done beside quantizing; DefaultQuantization holds it (reference section 1.1). */
@@ -141,6 +160,9 @@ function tensorOverrides(pinned: PinnedQuantization | undefined): TensorOverride
     ...(pinned?.bits === undefined ? {} : { bits: pinned.bits }),
     ...(pinned?.mode === undefined ? {} : { mode: pinned.mode }),
     ...(pinned?.granularity === undefined ? {} : { granularity: pinned.granularity }),
+    ...(pinned?.level_low === undefined || pinned.level_high === undefined
+      ? {}
+      : { levels: { low: pinned.level_low, high: pinned.level_high } }),
     ...(rangeEstimator === undefined ? {} : { rangeEstimator }),
   };
 }
@@ -158,12 +180,16 @@ function estimatorOverrides(
 
 type Side = NonNullable<RangeEstimatorConfiguration["min"] | RangeEstimatorConfiguration["max"]>;
 
-function side({ type, aggregator, outlier_prob }: Side): NonNullable<EstimatorOverrides["max"]> {
+function side({
+  type,
+  aggregator,
+  outlier_prob,
+  clipping_value,
+}: Side): NonNullable<EstimatorOverrides["max"]> {
   return {
     ...(type === undefined ? {} : { type }),
-    ...(aggregator === undefined || aggregator === "batch_mean" || aggregator === "power_of_2"
-      ? {}
-      : { aggregator }),
+    ...(aggregator === undefined ? {} : { aggregator }),
     ...(outlier_prob === undefined ? {} : { outlierProb: outlier_prob }),
+    ...(clipping_value === undefined ? {} : { clippingValue: clipping_value }),
   };
 }

@@ -118,10 +118,11 @@ function namesOf(options: unknown): readonly string[] {
   return Array.isArray(options) ? options.filter((name) => typeof name === "string") : [];
 }
 
-function oneOfMessage(given: unknown, known: readonly string[]): string {
+/** @param more what may stand in place of the known words */
+export function oneOfMessage(given: unknown, known: readonly string[], more = ""): string {
   const meant = typeof given === "string" ? nearest(given, known) : undefined;
   const hint = meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`;
-  return `${mustBe(given, listed(known))}${hint}`;
+  return `${mustBe(given, `${listed(known)}${more}`)}${hint}`;
 }
 
 export function text(longest: number, requirement: string) {

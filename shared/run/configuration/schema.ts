@@ -8,7 +8,12 @@ import { section, text } from "./requirement.js";
 const model = section(
   {
     model_name: text(256, "a name of 1 to 256 characters").optional().describe("A name for reports."),
-    model: path().describe("The float ONNX model: a path relative to this file, or s3://…"),
+    model: path()
+      .refine((file) => !/\.xml$/i.test(file), {
+        error: ({ input }) =>
+          `is ${JSON.stringify(input)}, a model in OpenVINO's format, which is not read here; give the ONNX model that it was made from`,
+      })
+      .describe("The float ONNX model: a path relative to this file, or s3://…"),
   },
   {
     weights:

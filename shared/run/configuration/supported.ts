@@ -1,15 +1,11 @@
 import { ConfigurationError } from "../../errors.js";
-import type {
-  AlgorithmConfiguration,
-  PinnedQuantization,
-  RangeEstimatorConfiguration,
-} from "./compression-schema.js";
+import type { AlgorithmConfiguration } from "./compression-schema.js";
 import type { DataSection, MetricConfiguration } from "./engine-schema.js";
 import { listed } from "./requirement.js";
 import type { RunConfiguration } from "./schema.js";
 
 /** The commands that do what a configuration asks for. */
-export type Command = "tune" | "quantize" | "evaluate";
+export type Command = "tune" | "quantize" | "evaluate" | "inspect";
 
 type Value = string | number | boolean;
 
@@ -34,12 +30,8 @@ const SUPPORTED = {
       "FastBiasCorrection",
     ],
   },
-  targetDevices: ["ANY", "CPU"],
-  presets: ["performance", "mixed"],
   scopes: ["bits", "layer", "mode", "granularity", "range_estimator"],
   estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
-  estimatorTypes: ["min", "max", "abs_max", "quantile", "abs_quantile"],
-  aggregators: ["mean", "min", "max", "median", "mean_no_outliers", "median_no_outliers", "hl_estimator"],
   saturationFixes: ["no"],
 } as const satisfies Record<string, readonly Value[] | Record<string, readonly Value[]>>;
 
@@ -56,6 +48,7 @@ interface SectionsOf {
   readonly tune: Measured & Calibrated;
   readonly quantize: Calibrated;
   readonly evaluate: Measured;
+  readonly inspect: unknown;
 }
 
 /** A configuration with the sections that the command reads. */
@@ -72,8 +65,7 @@ export function requireSupported<C extends Command>(
 ): asserts configuration is ConfigurationFor<C> {
   requireSections(configuration, command);
   if (command === "evaluate") return;
-  const { target_device, algorithms } = configuration.compression;
-  requireOneOf("compression.target_device", target_device, SUPPORTED.targetDevices);
+  const { algorithms } = configuration.compression;
   for (const [index, algorithm] of algorithms.entries()) {
     requireAlgorithm(`compression.algorithms[${index}]`, algorithm, command === "tune" ? "tune" : "quantize");
   }
@@ -84,6 +76,7 @@ function requireSections({ engine }: RunConfiguration, command: Command): void {
     tune: ["calibration", "evaluation", "metric"],
     quantize: ["calibration"],
     evaluate: ["evaluation", "metric"],
+    inspect: [],
   } as const;
   for (const section of reads[command]) {
     if (engine[section] === undefined) {
@@ -148,22 +141,7 @@ function requireTuning(path: string, params: Params<"TunableQuantization">): voi
 }
 
 function requireQuantization(path: string, params: Params<"MinMaxQuantization">): void {
-  requireOneOf(`${path}.preset`, params.preset, SUPPORTED.presets);
   requireOneOf(`${path}.saturation_fix`, params.saturation_fix, SUPPORTED.saturationFixes);
-  requireEstimator(`${path}.range_estimator`, params.range_estimator);
-  requirePinned(`${path}.weights`, params.weights);
-  requirePinned(`${path}.activations`, params.activations);
-}
-
-function requirePinned(path: string, pinned: PinnedQuantization | undefined): void {
-  requireEstimator(`${path}.range_estimator`, pinned?.range_estimator);
-}
-
-function requireEstimator(path: string, estimator: RangeEstimatorConfiguration | undefined): void {
-  for (const side of ["min", "max"] as const) {
-    requireOneOf(`${path}.${side}.type`, estimator?.[side]?.type, SUPPORTED.estimatorTypes);
-    requireOneOf(`${path}.${side}.aggregator`, estimator?.[side]?.aggregator, SUPPORTED.aggregators);
-  }
 }
 
 function requireEach(path: string, values: readonly Value[] | undefined, supported: readonly Value[]): void {

@@ -99,9 +99,9 @@ describe("What a command cannot use is refused", () => {
 });
 
 test("a refusal carries the JSON path", () => {
-  assert.throws(() => check("compression.target_device", "GNA", "quantize"), {
-    path: "compression.target_device",
-    message:
-      'compression.target_device is "GNA", which this version does not offer yet; use "ANY" or "CPU", or remove it.',
+  const path = `${PARAMS}.saturation_fix`;
+  assert.throws(() => check(path, "all", "quantize"), {
+    path,
+    message: `${path} is "all", which this version does not offer yet; use "no", or remove it.`,
   });
 });

@@ -1,0 +1,132 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import Table from "cli-table3";
+import { findMatches } from "../../shared/quantization/ignored/node-pattern.js";
+import { IGNORED_PATTERNS } from "../../shared/quantization/ignored/patterns.js";
+import { validateConfiguration } from "../../shared/run/configuration/parse.js";
+import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
+import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
+import { instructionSet } from "../../shared/scoring/isa.js";
+import { onnxruntimeVersion } from "../../shared/scoring/session.js";
+import { openSubject } from "../../shared/scoring/subject.js";
+import { evaluate } from "../api/evaluate.js";
+import { quantize } from "../api/quantize.js";
+import { scoredAgainstFloat } from "./tuning/against-float.js";
+import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
+
+/**
+ * `npm run bench:placement -- [--models a,b]`: what each of POT's ignored patterns, all of them, and
+ * `model_type: "transformer"` cost in integer kernels and win in accuracy, on the evaluation samples.
+ */
+const { values } = parseArgs({ options: { models: { type: "string" } } });
+
+const PRESETS = ["performance", "mixed"] as const;
+
+/** What differs from the model's own configuration. */
+interface Variant {
+  readonly title: string;
+  readonly compression?: Partial<RunConfigurationInput["compression"] & object>;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
+const folder = modelsFolder();
+if (folder === undefined) {
+  console.log("../shared/models is missing, so nothing can be measured.");
+} else {
+  console.log(`onnxruntime ${onnxruntimeVersion()}, ${instructionSet()}, Node ${process.version}`);
+  const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
+  const table = new Table({
+    style: { head: [], border: [] },
+    head: ["quantize", "preset", "in float", "nodes", "float", "quantized", "dB", "products", "integer"],
+  });
+  try {
+    for (const model of loadBenchModels(folder, values.models?.split(","))) {
+      const float = await score(join(model.directory, model.configuration.model.model), model);
+      for (const preset of PRESETS) {
+        for (const { nodes, ...variant } of await variants(model)) {
+          const asked = varied(model, preset, variant);
+          const made = await quantize(asked, { out: join(scratch, model.name) });
+          const { byCount } = made.quantizedShare;
+          table.push([
+            model.name,
+            preset,
+            variant.title,
+            nodes || "",
+            float.toFixed(4),
+            (await score(made.model, asked)).toFixed(4),
+            (
+              await score(made.model, { ...asked, configuration: scoredAgainstFloat(asked.configuration) })
+            ).toFixed(2),
+            `${Math.round(100 * byCount)} %`,
+            `${made.integerKernels.integer} of ${made.integerKernels.quantized}`,
+          ]);
+        }
+      }
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  console.log(table.toString());
+}
+
+async function score(
+  path: string,
+  source: { readonly configuration: RunConfigurationInput; readonly directory: string },
+): Promise<number> {
+  return (await evaluate(path, source)).metric.value;
+}
+
+/** Patterns that hold what would be quantized are switched on one by one, by the names of their nodes. */
+async function variants(model: BenchModel): Promise<(Variant & { readonly nodes: number })[]> {
+  const { configuration } = validateConfiguration(model.configuration, model);
+  const path = join(model.directory, configuration.model.model);
+  const { view, layout } = await openSubject(path, {
+    ...quantizationSettings(configuration),
+    ignoredPatterns: "none",
+  });
+  const byName = new Map<string, Set<string>>();
+  for (const pattern of IGNORED_PATTERNS) {
+    const found = [...findMatches(pattern, view.index)];
+    if (!found.some((node) => layout.ops.has(node.output[0] ?? ""))) continue;
+    byName.set(
+      pattern.name,
+      new Set([...(byName.get(pattern.name) ?? []), ...found.map(({ name }) => name)]),
+    );
+  }
+  const none = { ignored_patterns: "none" };
+  return [
+    { title: "none", nodes: 0, params: none },
+    ...[...byName].map(([title, names]) => ({
+      title,
+      nodes: names.size,
+      params: { ...none, ignored: { scope: [...names] } },
+    })),
+    { title: "runtime", nodes: 0, params: { ignored_patterns: "runtime" } },
+    { title: "pot", nodes: 0, params: { ignored_patterns: "pot" } },
+    {
+      title: 'none, model_type "transformer"',
+      nodes: 0,
+      params: none,
+      compression: { model_type: "transformer" },
+    },
+  ];
+}
+
+function varied(
+  { configuration, directory }: BenchModel,
+  preset: (typeof PRESETS)[number],
+  { compression, params }: Variant,
+): { readonly configuration: RunConfigurationInput; readonly directory: string } {
+  const given = configuration.compression ?? {};
+  const algorithms = (given.algorithms ?? []).flatMap((algorithm) =>
+    algorithm.name === "TunableQuantization"
+      ? [{ ...algorithm, params: { ...algorithm.params, ...params, preset } }]
+      : [],
+  );
+  return {
+    configuration: { ...configuration, compression: { ...given, ...compression, algorithms } },
+    directory,
+  };
+}

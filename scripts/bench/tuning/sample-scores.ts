@@ -1,0 +1,37 @@
+import { validateConfiguration } from "../../../shared/run/configuration/parse.js";
+import { fixedBatchSize } from "../../../shared/scoring/batching.js";
+import { loadDataset } from "../../../shared/scoring/data/dataset.js";
+import { createMetric } from "../../../shared/scoring/metrics/create-metric.js";
+import { Scorer } from "../../../shared/scoring/scorer.js";
+import { openSession, portsOf } from "../../../shared/scoring/session.js";
+import type { BenchModel } from "./models.js";
+
+/** Each sample's score by the configured metric, of the evaluation samples and then the validation samples. */
+export async function scoreSamples(
+  path: string,
+  { configuration, directory }: BenchModel,
+): Promise<Float32Array> {
+  const { engine } = validateConfiguration(configuration, { directory }).configuration;
+  const session = await openSession(path, engine.session);
+  const { inputs, outputs } = portsOf(session);
+  const scores: number[] = [];
+  for (const name of ["evaluation", "validation"] as const) {
+    const dataset = await loadDataset(engine[name]!, { directory, inputs, path: `engine.${name}` });
+    const metric = await createMetric(engine.metric!, { directory, outputs, labelled: true });
+    if (!metric.perSampleMean)
+      throw new Error(`${metric.name} is no mean over samples, to compare in pairs.`);
+    const fixedBatch = fixedBatchSize(inputs);
+    const scorer = new Scorer({
+      dataset,
+      metric,
+      batchSize: fixedBatch ?? engine.batch_size,
+      fixedBatch: fixedBatch !== undefined,
+      order: Array.from({ length: dataset.samples }, (_, i) => i),
+      openFloat: () => Promise.reject(new Error(`${metric.name} compares with labels.`)),
+    });
+    scores.push(...(await scorer.score(session)).rows);
+    await scorer.release();
+  }
+  await session.release();
+  return Float32Array.from(scores);
+}

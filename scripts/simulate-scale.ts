@@ -1,0 +1,50 @@
+import { parseArgs } from "node:util";
+import Table from "cli-table3";
+import { MEASURED_TIMES, RAMPS, simulateScale } from "../test/simulation/scale-model.js";
+
+/**
+ * `npm run simulate:scale -- [--ask 1.8] [--trials-per-evaluator 20]`: how much of a fleet's time goes into scoring, by
+ * evaluators, length of a trial and shards, in virtual time with the times that were measured, and with the ramps of
+ * the event source.
+ */
+const { values } = parseArgs({
+  options: {
+    ask: { type: "string", default: String(MEASURED_TIMES.ask) },
+    "trials-per-evaluator": { type: "string", default: "20" },
+  },
+});
+const times = { ...MEASURED_TIMES, ask: Number(values.ask) };
+const trialsPerEvaluator = Number(values["trials-per-evaluator"]);
+
+const SHARDS = [1, 2, 4, 8, 16, 32];
+const RAMPED_TRIALS = 60;
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+const style = { head: [], border: [] };
+
+const steady = new Table({ style, head: ["evaluators", "trial", ...SHARDS.map((n) => `${n} shard(s)`)] });
+const ramped = new Table({ style, head: ["evaluators", "trial", ...Object.keys(RAMPS)] });
+for (const evaluators of [256, 1_000]) {
+  for (const seconds of [1, 5, 30]) {
+    const fleet = { evaluators, trialMilliseconds: 1_000 * seconds, times };
+    const cells: string[] = [];
+    for (const shards of SHARDS) {
+      const options = { ...fleet, shards, trialsPerEvaluator, ramp: RAMPS.none };
+      const { efficiency, coordinatorBusy } = await simulateScale(options);
+      cells.push(`${percent(efficiency)} (${percent(coordinatorBusy)})`);
+    }
+    steady.push([String(evaluators), `${seconds} s`, ...cells]);
+    const rows: string[] = [];
+    for (const ramp of Object.values(RAMPS)) {
+      const options = { ...fleet, shards: 1, trialsPerEvaluator: RAMPED_TRIALS, ramp };
+      rows.push(percent((await simulateScale(options)).efficiency));
+    }
+    ramped.push([String(evaluators), `${seconds} s`, ...rows]);
+  }
+}
+console.log(
+  `Efficiency (and how long of the time the coordinator is at work), ${trialsPerEvaluator} trials an evaluator,`,
+);
+console.log(`all evaluators there from the start; an ask takes ${times.ask} ms:`);
+console.log(steady.toString());
+console.log(`Efficiency of a whole run of ${RAMPED_TRIALS} trials an evaluator, by the event source's ramp:`);
+console.log(ramped.toString());

@@ -1,0 +1,61 @@
+import { readFile, stat } from "node:fs/promises";
+import { ConfigurationError } from "../../errors.js";
+import { isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
+import { type HardwareDocument, hardwareSchema } from "../../quantization/hardware-schema.js";
+import { HARDWARE_FILE, notADevice } from "./compression-schema.js";
+import { parseJsonWithComments } from "./jsonc.js";
+import { type LoadedConfiguration, resolvePath } from "./parse.js";
+import { firstProblem } from "./problem.js";
+
+const LARGEST_BYTES = 1024 * 1024;
+
+/**
+ * Puts the content of a hardware file in the place of its path: what a configuration says then follows from itself alone,
+ * on every machine, and its hash changes with the device.
+ *
+ * @throws {ConfigurationError} with one sentence that names the file and what is wrong in it
+ */
+export async function withHardwareFile(loaded: LoadedConfiguration): Promise<LoadedConfiguration> {
+  const { configuration, directory } = loaded;
+  const { target_device } = configuration.compression;
+  if (typeof target_device !== "string" || isDeviceName(target_device)) return loaded;
+  const document = await readHardwareFile(resolvePath(directory, target_device));
+  return {
+    directory,
+    configuration: {
+      ...configuration,
+      compression: { ...configuration.compression, target_device: document },
+    },
+  };
+}
+
+/**
+ * @param device the name of one, or the path of a hardware file
+ * @throws {ConfigurationError}
+ */
+export async function readTargetDevice(device: string): Promise<TargetDevice> {
+  if (isDeviceName(device)) return device;
+  if (HARDWARE_FILE.test(device)) return readHardwareFile(device);
+  const problem = notADevice(device).replace(/[^?]$/, "$&.");
+  throw new ConfigurationError(`The target device ${problem}`, "compression.target_device");
+}
+
+async function readHardwareFile(file: string): Promise<HardwareDocument> {
+  const unreadable = (reason: string): never => {
+    throw new ConfigurationError(
+      `The hardware file ${file} ${reason}; give the path of one, relative to the configuration, or the name of a device.`,
+      "compression.target_device",
+    );
+  };
+  const cannotBeRead = (error: NodeJS.ErrnoException) => unreadable(`cannot be read (${error.code})`);
+  const found = await stat(file).catch(cannotBeRead);
+  if (!found.isFile()) unreadable("is not a file");
+  if (found.size > LARGEST_BYTES)
+    unreadable(`has ${found.size} bytes, more than the ${LARGEST_BYTES} allowed`);
+  const value = parseJsonWithComments(await readFile(file, "utf8").catch(cannotBeRead), file);
+  const parsed = hardwareSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { path, message } = firstProblem(parsed.error.issues);
+  const place = path === "the configuration" ? `The hardware file ${file}` : `${path} in ${file}`;
+  throw new ConfigurationError(`${place} ${message}.`.replace(/\?\.$/, "?"), path);
+}

@@ -1,0 +1,122 @@
+/** Bins on each side of zero: eight to sixteen to a step of signed 8-bit codes over all that was seen. */
+const SIDE_BINS = 2048;
+
+/** Bins as wide as the smallest positive float32; no value asks for narrower ones. */
+const SMALLEST_EXPONENT = -149;
+
+/** A histogram as it is stored. */
+export interface HistogramContent {
+  /** Bins are 2^exponent wide. */
+  readonly exponent: number;
+  /** Bin i of `counts` begins at (first + i) 2^exponent. */
+  readonly first: number;
+  readonly counts: Float64Array;
+}
+
+/** The bins that hold something, in ascending order of where they begin. */
+export interface OccupiedBins {
+  readonly width: number;
+  readonly lows: Float64Array;
+  readonly counts: Float64Array;
+}
+
+/** What a value counts for, by its channel: whole numbers, so that counts are exact in any order. */
+export interface ChannelCounts {
+  readonly weights: readonly number[];
+  /** Elements between two steps along the channel axis. */
+  readonly inner: number;
+}
+
+/**
+ * How often values occurred, in at most 2 x 2,048 bins. Their width is the smallest power of two with which all values
+ * so far have a bin, and doubles when one lies beyond. As two bins of one width make one of the next, the histogram is
+ * the same in whatever order values come and however they are split: merging is exact, associative and commutative.
+ * Zeros are left out, because every quantizer represents them exactly; so are values that are not finite.
+ */
+export class Histogram {
+  #exponent = SMALLEST_EXPONENT;
+  #counts = new Float64Array(2 * SIDE_BINS);
+
+  static of({ exponent, first, counts }: HistogramContent): Histogram {
+    const histogram = new Histogram();
+    histogram.#exponent = exponent;
+    histogram.#counts.set(counts, first + SIDE_BINS);
+    return histogram;
+  }
+
+  /** The histogram of all parts' values together. */
+  static merged(parts: readonly Histogram[]): Histogram {
+    const merged = new Histogram();
+    merged.#exponent = parts.reduce((widest, part) => Math.max(widest, part.#exponent), SMALLEST_EXPONENT);
+    for (const part of parts) addWidened(merged.#counts, part.#counts, merged.#exponent - part.#exponent);
+    return merged;
+  }
+
+  /** @param channels each value counts once when left out */
+  add(values: Float32Array, channels: ChannelCounts = { weights: [1], inner: values.length }): void {
+    this.#makeRoom(values);
+    const perWidth = 2 ** -this.#exponent;
+    const { weights, inner } = channels;
+    for (let start = 0, run = 0; start < values.length; start += inner, run++) {
+      this.#count(values.subarray(start, start + inner), weights[run % weights.length]!, perWidth);
+    }
+  }
+
+  occupied(): OccupiedBins {
+    const width = 2 ** this.#exponent;
+    const bins: number[] = [];
+    this.#counts.forEach((count, bin) => {
+      if (count > 0) bins.push(bin);
+    });
+    return {
+      width,
+      lows: Float64Array.from(bins, (bin) => (bin - SIDE_BINS) * width),
+      counts: Float64Array.from(bins, (bin) => this.#counts[bin]!),
+    };
+  }
+
+  /** Without the empty bins at both ends. */
+  content(): HistogramContent {
+    const first = this.#counts.findIndex((count) => count > 0);
+    const last = this.#counts.findLastIndex((count) => count > 0);
+    return {
+      exponent: this.#exponent,
+      first: first < 0 ? 0 : first - SIDE_BINS,
+      counts: first < 0 ? new Float64Array(0) : this.#counts.slice(first, last + 1),
+    };
+  }
+
+  #makeRoom(values: Float32Array): void {
+    let low = 0;
+    let high = 0;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      if (value < low && value !== Number.NEGATIVE_INFINITY) low = value;
+      else if (value > high && value !== Number.POSITIVE_INFINITY) high = value;
+    }
+    let exponent = this.#exponent;
+    while (low < -SIDE_BINS * 2 ** exponent || high >= SIDE_BINS * 2 ** exponent) exponent++;
+    if (exponent === this.#exponent) return;
+    const widened = new Float64Array(2 * SIDE_BINS);
+    addWidened(widened, this.#counts, exponent - this.#exponent);
+    this.#counts = widened;
+    this.#exponent = exponent;
+  }
+
+  #count(values: Float32Array, weight: number, perWidth: number): void {
+    const counts = this.#counts;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      // A value that is not finite has no bin, and a typed array takes no element outside.
+      if (value !== 0) counts[Math.floor(value * perWidth) + SIDE_BINS]! += weight;
+    }
+  }
+}
+
+/** Adds counts of bins to those of bins that are 2^doublings as wide. */
+function addWidened(wide: Float64Array, narrow: Float64Array, doublings: number): void {
+  const scale = 2 ** -doublings;
+  narrow.forEach((count, bin) => {
+    if (count > 0) wide[Math.floor((bin - SIDE_BINS) * scale) + SIDE_BINS]! += count;
+  });
+}

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { evaluate } from "../../scripts/api/evaluate.js";
+import { quantize } from "../../scripts/api/quantize.js";
+import { tune } from "../../scripts/api/tune.js";
+import { decodeModel, opsetVersion } from "../../shared/onnx/codec.js";
+import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
+import { demoConfiguration } from "./demo-configuration.js";
+
+const folder = await mkdtemp(join(tmpdir(), "quantfleet-four-bits-"));
+process.env.QUANTFLEET_CACHE = join(folder, "statistics");
+after(() => rm(folder, { recursive: true, force: true }));
+
+const demo = await demoConfiguration({ trials: 24, calibration: 50, evaluation: 500 });
+
+type Algorithms = NonNullable<NonNullable<RunConfigurationInput["compression"]>["algorithms"]>;
+
+function withAlgorithms(...algorithms: Algorithms): RunConfigurationInput {
+  const equalized: Algorithms = [{ name: "CrossLayerEqualization", params: {} }, ...algorithms];
+  return { ...demo, compression: { target_device: "CPU", algorithms: equalized } };
+}
+
+test("quantize with weights of 4 bits: the file holds them as such, and every product says that it is simulated", async () => {
+  const made = async (bits: 4 | 8) => {
+    const configuration = withAlgorithms({
+      name: "MinMaxQuantization",
+      params: { weights: { bits }, stat_subset_size: 50 },
+    });
+    const { model, modelBytes, integerKernels } = await quantize(
+      { configuration },
+      { out: join(folder, `${bits}`) },
+    );
+    const { metric } = await evaluate(model, { configuration });
+    return { accuracy: metric.value, modelBytes, integerKernels, bytes: await readFile(model) };
+  };
+  const [four, eight] = [await made(4), await made(8)];
+  assert.ok(four.modelBytes < eight.modelBytes);
+  assert.equal(opsetVersion(decodeModel(four.bytes, "four")), 21);
+  assert.equal(opsetVersion(decodeModel(eight.bytes, "eight")), 17);
+  assert.ok(four.accuracy > 0.85 && four.accuracy <= eight.accuracy, `${four.accuracy}, ${eight.accuracy}`);
+  assert.equal(eight.integerKernels.integer, eight.integerKernels.quantized);
+  assert.equal(four.integerKernels.integer, 0);
+  for (const { reason } of four.integerKernels.unfused) assert.match(reason, /with 4-bit weights$/);
+});
+
+test("tune with the scope bits finds a model that is smaller than with 8 bits throughout, within the bound", async () => {
+  const configuration = withAlgorithms({
+    name: "TunableQuantization",
+    params: { tuning_scope: ["bits"], stat_subset_size: 50 },
+  });
+  const run = await tune({ configuration }, { out: join(folder, "tuned"), workers: 1 });
+  const { base, best } = await run.result;
+  assert.ok(base !== null && best !== null);
+  assert.ok(best.withinBound);
+  assert.ok(best.bytes < base.bytes, `${best.bytes} of ${base.bytes}`);
+  assert.ok(best.modelBytes! < base.modelBytes!);
+});

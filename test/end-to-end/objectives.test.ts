@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import type { RunResult } from "../../shared/run/result.js";
+import { runCommand } from "./command.js";
+import { demoConfiguration } from "./demo-configuration.js";
+
+const SIZE = { trials: 12, calibration: 10, evaluation: 128 };
+
+const folder = await mkdtemp(join(tmpdir(), "quantfleet-objectives-"));
+after(() => rm(folder, { recursive: true, force: true }));
+
+interface Line {
+  readonly number: number;
+  readonly state: string;
+  readonly loss: number;
+  readonly values: readonly number[];
+}
+
+async function tune(name: string, params: Readonly<Record<string, unknown>>) {
+  await writeFile(join(folder, `${name}.json`), JSON.stringify(await demoConfiguration(SIZE, params)));
+  const { code, stderr } = await runCommand(
+    ["tune", `${name}.json`, "--out", name, "--workers", "1"],
+    folder,
+  );
+  assert.ok(code === 0 || code === 3, stderr);
+  const lines = (await readFile(join(folder, name, "trials.jsonl"), "utf8")).trim().split("\n");
+  return {
+    code,
+    result: JSON.parse(await readFile(join(folder, name, "result.json"), "utf8")) as RunResult,
+    complete: lines
+      .map((line) => JSON.parse(line) as Line)
+      .filter(({ number, state }) => number > 0 && state === "complete"),
+  };
+}
+
+describe("objective loss on the demo", async () => {
+  const params = { objective: "loss", minimize: "latency", accuracy_loss: 0.5, latency_reduce: 0.01 };
+  const plain = await tune("loss", params);
+  const ratio = await tune("ratio", {
+    ...params,
+    latency_weight: 0,
+    quantization_ratio_weight: 1,
+    expected_quantization_ratio: 0.25,
+  });
+
+  test("gives the fully quantized base, which misses the bound, ten for accuracy, none for latency, and eighty", () => {
+    assert.ok(plain.result.base!.accuracyLoss > 0.5);
+    assert.ok(Math.abs(plain.result.base!.loss - 90) < 1e-9, String(plain.result.base!.loss));
+  });
+
+  test("rewards a larger share of quantized ops where its weight says so", () => {
+    // Every op is quantized: 5 tanh(3 / 0.25 * 0.75), which is 5 to seven digits.
+    assert.ok(Math.abs(ratio.result.base!.loss - 85) < 1e-6, String(ratio.result.base!.loss));
+  });
+
+  test("writes the trial with the least loss, and is done only within the bound", () => {
+    const least = Math.min(...ratio.complete.map(({ loss }) => loss));
+    assert.ok(ratio.result.best!.loss <= least + 1e-9);
+    for (const { code, result } of [plain, ratio]) assert.equal(code, result.best!.withinBound ? 0 : 3);
+  });
+});
+
+describe("objective pareto on the demo", async () => {
+  const { result, complete } = await tune("pareto", { objective: "pareto", accuracy_loss: 0.5 });
+
+  test("judges trials by accuracy and size, and leaves a front that no trial beats", () => {
+    for (const { values } of complete) assert.equal(values.length, 2);
+    const front = new Set(result.pareto.map(({ trial }) => trial));
+    const beaten = complete.filter(({ values: [loss, size] }) =>
+      complete.some(
+        ({ values: [otherLoss, otherSize] }) =>
+          otherLoss! <= loss! && otherSize! <= size! && (otherLoss! < loss! || otherSize! < size!),
+      ),
+    );
+    assert.ok(beaten.length > 0);
+    assert.deepEqual(
+      [...front].sort(),
+      complete
+        .filter((trial) => !beaten.includes(trial))
+        .map(({ number }) => number)
+        .sort(),
+    );
+  });
+});
+
+describe("a run on the demo stops", () => {
+  test("with the first trial that meets both targets, where stop_on_target is set", async () => {
+    const { result } = await tune("target", {
+      stop_on_target: true,
+      accuracy_loss: 50,
+      latency_reduce: 0.01,
+    });
+    assert.equal(result.stop, "stop_on_target");
+    assert.equal(result.trials.asked, 1);
+    assert.ok(result.best!.meetsTarget);
+  });
+
+  test("after max_trials, the base counted", async () => {
+    const { result } = await tune("trials", { max_trials: 4 });
+    assert.equal(result.stop, "max_trials");
+    assert.equal(result.trials.asked, 4);
+  });
+});

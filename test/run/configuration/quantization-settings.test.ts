@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfiguration } from "../../../shared/run/configuration/parse.js";
+import { quantizationSettings } from "../../../shared/run/configuration/quantization-settings.js";
+import { spoil } from "../../fixtures/broken/spoiled-configuration.js";
+
+function settingsOf(params: unknown) {
+  const text = spoil("compression.algorithms[0].params", params);
+  return quantizationSettings(parseConfiguration(text, { file: "run.json" }).configuration);
+}
+
+test("pinned estimators arrive with every field: type, aggregator, outlier probability, clipping value", () => {
+  const { options } = settingsOf({
+    range_estimator: {
+      min: { type: "quantile", aggregator: "batch_mean", outlier_prob: 0.01, clipping_value: -2 },
+      max: { aggregator: "power_of_2", clipping_value: 6 },
+    },
+  });
+  assert.deepEqual(options.rangeEstimator, {
+    preset: "default",
+    min: { type: "quantile", aggregator: "batch_mean", outlierProb: 0.01, clippingValue: -2 },
+    max: { aggregator: "power_of_2", clippingValue: 6 },
+  });
+});

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { inspect } from "../../../scripts/api/inspect.js";
+import { describeDerivation } from "../../../scripts/cli/derivation-text.js";
+import { encodeModel } from "../../../shared/onnx/codec.js";
+import { deriveSpace } from "../../../shared/quantization/space.js";
+import { validateConfiguration } from "../../../shared/run/configuration/parse.js";
+import { quantizationSettings } from "../../../shared/run/configuration/quantization-settings.js";
+import type { RunConfigurationInput } from "../../../shared/run/configuration/schema.js";
+import { makeSubject } from "../../../shared/scoring/subject.js";
+import { prepareSmallNet, smallNet } from "../../quantization/small-net.js";
+
+const CONFIGURATION: RunConfigurationInput = {
+  model: { model: "net.onnx" },
+  engine: {},
+  compression: {
+    algorithms: [
+      {
+        name: "TunableQuantization",
+        params: {
+          tuning_scope: ["layer", "mode", "range_estimator"],
+          estimator_tuning_scope: ["preset"],
+          weights: { granularity: "pertensor" },
+          ignored: { scope: ["left"] },
+        },
+      },
+    ],
+  },
+};
+
+describe("inspect with a configuration and a group", () => {
+  let folder: string;
+  let path: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "quantfleet-inspect-"));
+    path = join(folder, "net.onnx");
+    await writeFile(path, encodeModel(smallNet()));
+  });
+
+  after(() => rm(folder, { recursive: true }));
+
+  const ask = (group: string) => inspect(path, { configuration: { configuration: CONFIGURATION }, group });
+
+  test("tells how the choices came about, by the code that the search's space comes from", async () => {
+    const { derivation, groups } = await ask("stem_relu");
+    const { configuration } = validateConfiguration(CONFIGURATION, { directory: folder });
+    const { layout, hardware, settings } = makeSubject(
+      await prepareSmallNet(),
+      quantizationSettings(configuration),
+    );
+    const { parameters } = deriveSpace(layout, hardware, settings.options);
+    assert.deepEqual(
+      derivation?.parameters,
+      parameters.filter(({ group }) => group === derivation?.group),
+    );
+    assert.deepEqual(
+      groups.map(({ group }) => group),
+      [derivation?.group],
+    );
+  });
+
+  test("names the consumers, what is pinned away, and what the scope leaves out", async () => {
+    const { derivation } = await ask("depthwise");
+    const weight = derivation?.tensors.find(({ id }) => id === "depthwise.weight");
+    assert.deepEqual(
+      weight?.schemes.candidates.map(({ op, type }) => `${type} ${op}`),
+      ["Conv depthwise"],
+    );
+    assert.ok(weight.schemes.removed.length > 0);
+    for (const { scheme, because } of weight.schemes.removed) {
+      assert.deepEqual([scheme.granularity, because], ["perchannel", "pinned"]);
+    }
+    assert.deepEqual(
+      weight.kept.map(({ bits, mode }) => [bits, mode]),
+      [
+        [8, "symmetric"],
+        [8, "asymmetric"],
+      ],
+    );
+    assert.ok(
+      weight.dropped.every(({ scheme, outOfScope }) => scheme.bits !== 8 && outOfScope.includes("bits")),
+    );
+  });
+
+  test("as text: each step has its line, and no line says undefined", async () => {
+    const { derivation, groups } = await ask("depthwise.weight");
+    const text = describeDerivation(groups[0]!, derivation!);
+    for (const line of [
+      /^Weight depthwise\.weight$/m,
+      /^ {2}hardware {6}Conv depthwise: 8 sym\/channel, 8 sym\/tensor/m,
+      /^ {2}removed {7}8 sym\/channel \(pinned\)$/m,
+      /^ {2}base {10}8 sym\/tensor$/m,
+      /^ {2}in scope {6}8 sym\/tensor, 8 asym\/tensor$/m,
+      /^ {2}estimator {5}symmetric: max abs_max$/m,
+      /depthwise\.weight\/weights\/mode: symmetric, asymmetric \(when .*\/quantize is true\)$/m,
+    ]) {
+      assert.match(text, line);
+    }
+    assert.doesNotMatch(text, /undefined|NaN|\[object/);
+  });
+
+  test("leaves out what the configuration ignores", async () => {
+    const { unquantizable } = await ask("right");
+    assert.deepEqual(unquantizable, [
+      { name: "left", type: "Conv", reason: "the configuration's `ignored` names it" },
+    ]);
+  });
+
+  test("an unknown name is refused with the nearest", async () => {
+    await assert.rejects(ask("depthwize"), {
+      code: "USAGE",
+      message:
+        '--group is "depthwize", which is no group, nor an op or tensor of one; did you mean "depthwise"?',
+    });
+    await assert.rejects(ask("nothing like it"), {
+      code: "USAGE",
+      message: /inspect without it lists them\.$/,
+    });
+  });
+
+  test("so is a name in `ignored` that no node has", async () => {
+    const configuration = {
+      ...CONFIGURATION,
+      compression: {
+        algorithms: [{ name: "TunableQuantization", params: { ignored: { scope: ["lefd"] } } }],
+      },
+    } as RunConfigurationInput;
+    await assert.rejects(inspect(path, { configuration: { configuration } }), {
+      code: "CONFIGURATION",
+      message: /names "lefd", which is no node of .*; did you mean "left"\?$/,
+    });
+  });
+});
