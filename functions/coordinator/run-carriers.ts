@@ -49,11 +49,9 @@ export class RunCarriers {
     const { log, billedTime } = this.options;
     try {
       const coordinator = await this.#open(runId);
-      const before = await coordinator?.read(runId);
       const state = await coordinator?.handle(runId, events, billedTime?.charge());
       if (state === undefined) return { refused: `nobody has asked for run ${runId}` };
       await this.active.update(state);
-      this.#tell(before, state);
       const { phase, finished, running } = state;
       log.info("run carried", {
         runId,
@@ -70,7 +68,7 @@ export class RunCarriers {
     }
   }
 
-  /** What these events have brought; another coordinator that came in between is counted, too. */
+  /** What a save has brought. */
   #tell(before: RunState | undefined, after: RunState): void {
     const { metrics } = this.options;
     const ended = after.finished.slice(before?.finished.length ?? 0);
@@ -87,7 +85,13 @@ export class RunCarriers {
     const { store, jobs, statisticsJobs, openStudy } = this.options;
     const study = await openStudy(runId);
     if (study === undefined) return undefined;
-    const coordinator = new Coordinator({ store, jobs, statisticsJobs, study });
+    const coordinator = new Coordinator({
+      store,
+      jobs,
+      statisticsJobs,
+      study,
+      onSaved: (before, after) => this.#tell(before, after),
+    });
     this.#coordinators.set(runId, coordinator);
     return coordinator;
   }
