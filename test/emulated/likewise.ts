@@ -15,6 +15,8 @@ import { loadWorkload } from "../../shared/scoring/workload.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 
+const DAY_MILLISECONDS = 86_400_000;
+
 /**
  * Carries a fleet's run out once more with the engine of this machine, which hears the trials' results in the order in
  * which the fleet's coordinator heard them, and writes its output folder.
@@ -51,7 +53,9 @@ export async function runLikewise(
   const order = saved.state.finished.map(({ number }) => number);
   const runner = new OrderedRunner(new ThreadPool(settings, request.parallel), order);
   const study = tuningStudy(workload.metric);
-  const engine = startEngine({ folder, study, runner, run: { request } });
+  // An answer that waits for its turn must not be taken for lost.
+  const timeouts = { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS };
+  const engine = startEngine({ folder, study, runner, run: { request: { ...request, timeouts } } });
   const following = (async () => {
     for await (const { trialsDone } of engine.progress) runner.release(trialsDone);
   })();
