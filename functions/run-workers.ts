@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { mkdir, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failureReport } from "../shared/run/failure-report.js";
@@ -8,6 +8,9 @@ import { readWorkloadDocument, type WorkloadDocument } from "../shared/run/workl
 import { fetchWorkloadFiles } from "../shared/run/workload-folder.js";
 import { ThreadPool } from "../shared/scoring/thread-pool.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
+
+/** Of the temporary storage, for models and data of this run and of earlier ones; the rest is for what is made of them. */
+const CACHE_SHARE = 0.75;
 
 /** What a thread of a run is started with. */
 export interface RunSettings {
@@ -80,7 +83,11 @@ class RunWorkers {
     // Temporary storage, too, is for one run; contents that the next one shares are kept.
     await rm(join(folder, "runs"), { recursive: true, force: true });
     const directory = join(folder, "runs", runId);
-    await fetchWorkloadFiles(store, document.files, { folder: directory, cache: join(folder, "contents") });
+    await mkdir(directory, { recursive: true });
+    const { bsize, blocks } = await statfs(directory);
+    const cacheBytes = CACHE_SHARE * bsize * blocks;
+    const cache = join(folder, "contents");
+    await fetchWorkloadFiles(store, document.files, { folder: directory, cache, cacheBytes });
     const properties = {
       "quantfleet.run": runId,
       "quantfleet.seed": String(request.seed),

@@ -29,4 +29,4 @@ export {
   type ScheduleTarget,
   type ScheduleTime,
 } from "./fleet/schedules.js";
-export { estimate, type Fleet, type SubmitOptions, submit } from "./fleet/submit.js";
+export { estimate, type Fleet, type SubmitOptions, submit, writeRunDocuments } from "./fleet/submit.js";

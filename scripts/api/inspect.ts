@@ -24,9 +24,10 @@ import {
   findIntegerKernelsOf,
   type IntegerKernels,
 } from "../../shared/scoring/integer-kernels.js";
+import { requireKnownScope } from "../../shared/scoring/known-scope.js";
 import { readModelFile } from "../../shared/scoring/prepare-model.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
-import { openSubject, requireKnownScope, type Subject } from "../../shared/scoring/subject.js";
+import { openSubject, type Subject } from "../../shared/scoring/subject.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 
 export interface InspectOptions {

@@ -1,19 +1,23 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
-import { presetOptions } from "../../shared/quantization/preset-options.js";
+import { presetOptions, TRIED_PRESETS, triesPresets } from "../../shared/quantization/preset-options.js";
+import type { EstimatorPreset } from "../../shared/quantization/range-estimator.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
+import { closestPreset } from "../../shared/scoring/closest-preset.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
-import { type QuantizedShare, Quantizer } from "../../shared/scoring/quantizer.js";
+import { requireKnownScope } from "../../shared/scoring/known-scope.js";
+import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
+import type { QuantizedShare } from "../../shared/scoring/quantizer.js";
 import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { openSubject, requireKnownScope, requireQuantizable } from "../../shared/scoring/subject.js";
+import { openSubject, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
@@ -34,6 +38,10 @@ export interface QuantizeResult {
   readonly modelBytes: number;
   readonly floatModelBytes: number;
   readonly quantizedShare: QuantizedShare;
+  /** The preset of activations' estimators whose outputs were closest to the float model's; unless one was pinned. */
+  readonly estimatorPreset?: EstimatorPreset;
+  /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
+  readonly simulatedShare: QuantizedShare;
   readonly integerKernels: IntegerKernels;
   /** Weighted ops that no configuration can quantize, and why. */
   readonly unquantizable: readonly {
@@ -77,9 +85,9 @@ export async function quantize(
     path: "engine.calibration",
   });
   const subject = await rewrittenSubject(original, dataset, openStatistics);
-  const choices =
+  const earlier =
     options.configuration === undefined
-      ? subject.space.base
+      ? undefined
       : await readConfigurationDocument(options.configuration, subject);
   const samples = calibrationSamples(dataset.samples, settings.sampling);
   const fixedBatch = fixedBatchSize(prepared.inputs);
@@ -100,7 +108,14 @@ export async function quantize(
   }
   const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
   const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
-  const quantized = new Quantizer(subject, statistics, sizes).quantize(choices);
+  const calibration = { subject, batches, statisticsKey: key, store: cache };
+  const quantizer = await openQuantizer(calibration, statistics, sizes);
+  const tried =
+    earlier === undefined && triesPresets(asked.options)
+      ? await closestPreset(subject, quantizer, batches, TRIED_PRESETS, configuration.engine.session)
+      : undefined;
+  const choices = earlier ?? tried?.choices ?? subject.space.base;
+  const quantized = quantizer.quantize(choices);
   const hash = configurationHash(configuration);
   const files = encodeFiles(
     withProperties(quantized.model, {
@@ -117,6 +132,8 @@ export async function quantize(
     modelBytes: files.model.byteLength + (files.data?.byteLength ?? 0),
     floatModelBytes: prepared.bytes,
     quantizedShare: quantized.quantizedShare,
+    ...(tried === undefined ? {} : { estimatorPreset: tried.preset }),
+    simulatedShare: quantized.simulatedShare,
     integerKernels: await findIntegerKernels(
       quantized.model,
       subject.layout,

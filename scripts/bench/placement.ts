@@ -24,6 +24,9 @@ const { values } = parseArgs({ options: { models: { type: "string" } } });
 
 const PRESETS = ["performance", "mixed"] as const;
 
+/** The reference's own estimators, so that only the placement differs. */
+const REFERENCE_RANGES = { range_estimator: { preset: "default" as const } };
+
 /** What differs from the model's own configuration. */
 interface Variant {
   readonly title: string;
@@ -122,11 +125,14 @@ function varied(
   const given = configuration.compression ?? {};
   const algorithms = (given.algorithms ?? []).flatMap((algorithm) =>
     algorithm.name === "TunableQuantization"
-      ? [{ ...algorithm, params: { ...algorithm.params, ...params, preset } }]
+      ? [{ ...algorithm, params: { ...algorithm.params, ...REFERENCE_RANGES, ...params, preset } }]
       : [],
   );
   return {
-    configuration: { ...configuration, compression: { ...given, ...compression, algorithms } },
+    configuration: {
+      ...configuration,
+      compression: { ...given, model_type: null, ...compression, algorithms },
+    },
     directory,
   };
 }

@@ -62,7 +62,15 @@ function incumbents(problem: ConstrainedProblem, sampler: Sampler, seed: number,
       best = exact;
     }
     curve.push(best);
-    return { number, configuration, state: "complete", values: [BASE_LATENCY + told], violation, samples: 1 };
+    return {
+      number,
+      configuration,
+      state: "complete",
+      values: [BASE_LATENCY + told],
+      violation,
+      accuracyLoss: loss,
+      samples: 1,
+    };
   };
   sampler.tell(evaluate(0, problem.float));
   sampler.tell(evaluate(1, problem.base));

@@ -8,7 +8,10 @@ import { EXIT } from "./exit-code.js";
 import { showProgress } from "./progress-display.js";
 import { bytesCell, resultText, usdCell } from "./result-table.js";
 
-type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate"> & { readonly dryRun?: boolean };
+type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate"> & {
+  readonly dryRun?: boolean;
+  readonly documents?: string;
+};
 
 /** The AWS SDK takes longer to load than everything else, and most commands do without. */
 const load = async () => ({
@@ -39,18 +42,17 @@ const PATIENCE_MILLISECONDS = 60_000;
 
 export async function runSubmit(
   config: string,
-  { stack, bucket, eventsUrl, dryRun, ...options }: FleetName & SubmitArguments,
+  { stack, bucket, eventsUrl, dryRun, documents, ...options }: FleetName & SubmitArguments,
 ): Promise<number> {
-  const { estimate, submit } = await load();
+  const { estimate, submit, writeRunDocuments } = await load();
   if (dryRun) {
     process.stdout.write(`${JSON.stringify(await estimate(config, options), null, 2)}\n`);
     return EXIT.done;
   }
-  const runId = await submit(await open({ stack, bucket, eventsUrl }), config, {
-    ...options,
-    ...reportUpload,
-  });
-  process.stdout.write(`${runId}\n`);
+  const fleet = await open({ stack, bucket, eventsUrl });
+  const told: SubmitOptions = { ...options, ...reportUpload };
+  if (documents === undefined) process.stdout.write(`${await submit(fleet, config, told)}\n`);
+  else await writeRunDocuments(fleet, config, documents, told);
   return EXIT.done;
 }
 

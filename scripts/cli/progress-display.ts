@@ -48,22 +48,24 @@ function counts({ trialsDone, trialsAtMost }: Progress): { readonly done: number
 }
 
 function describe({ phase, best, float, secondsLeft, cost }: Progress): string {
+  const left = secondsLeft === undefined ? [] : [`${duration(secondsLeft)} left`];
   switch (phase) {
     case "statistics":
       return "gathering statistics";
     case "search": {
       const parts = ["trials"];
       if (best !== undefined) {
-        const { metric, bytes } = best.measurement;
+        const { metric, bytes, latency } = best.measurement;
         const size = float === undefined ? "" : `, ${percent(bytes / float.bytes)} of float's size`;
-        parts.push(`best ${metric.toFixed(4)}${size} (trial ${best.trial})`);
+        const speed = latency === undefined ? "" : `, ${latency.ratio.toFixed(2)} times its speed`;
+        parts.push(`best ${metric.toFixed(4)}${size}${speed} (trial ${best.trial})`);
       }
-      if (secondsLeft !== undefined) parts.push(`${duration(secondsLeft)} left`);
+      parts.push(...left);
       if (cost !== undefined) parts.push(spentCell(cost));
       return parts.join(" · ");
     }
     case "finish":
-      return "validating and writing the best";
+      return ["validating and writing the best", ...left].join(" · ");
     case "done":
       return "done";
     case "failed":

@@ -1,6 +1,6 @@
 import { type QuantizeOptions, type QuantizeResult, quantize } from "../api/quantize.js";
 import { EXIT } from "./exit-code.js";
-import { bytesCell } from "./result-table.js";
+import { bytesCell, simulationNote } from "./result-table.js";
 
 export async function runQuantize(
   config: string,
@@ -17,13 +17,21 @@ function describe({
   modelBytes,
   floatModelBytes,
   quantizedShare,
+  estimatorPreset,
+  simulatedShare,
   integerKernels,
   unquantizable,
 }: QuantizeResult): string {
   const { quantized, integer, unfused } = integerKernels;
   const lines = [
     `Quantized ${Math.round(100 * quantizedShare.byCount)} % of the weighted ops, with ${Math.round(100 * quantizedShare.byParameters)} % of their parameters: ${bytesCell(floatModelBytes)} -> ${bytesCell(modelBytes)}.`,
+    ...(estimatorPreset === undefined
+      ? []
+      : [
+          `Ranges by preset ${estimatorPreset}, whose outputs are closest to the float model's on the calibration samples.`,
+        ]),
     `${integer} of ${quantized} quantized products run as integer kernels.`,
+    ...(simulatedShare.byCount === 0 ? [] : [simulationNote(simulatedShare)]),
     ...unfused.map(
       ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,
     ),

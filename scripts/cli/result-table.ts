@@ -76,6 +76,7 @@ function resultNotes(result: RunResult): string[] {
       "On this machine the float model runs faster at its best level; what quantizing buys here is size.",
     );
   }
+  if (best.simulatedShare.byCount > 0) notes.push(simulationNote(best.simulatedShare));
   for (const { name, type, reason } of best.integerKernels?.unfused ?? []) {
     notes.push(`Runs in float although quantized: ${type} ${name} (${reason}).`);
   }
@@ -97,6 +98,11 @@ function metricCell({ value, interval: [low, high] }: MetricResult): string {
 
 function millisecondsCell(milliseconds: number | null): string {
   return milliseconds === null ? "–" : `${milliseconds.toPrecision(3)} ms`;
+}
+
+/** What quantized ops without an integer kernel are good for. */
+export function simulationNote({ byCount }: ModelResult["simulatedShare"]): string {
+  return `${Math.round(100 * byCount)} % of the weighted ops are simulated: they compute in float what their codes would give, so that these buy size, not speed.`;
 }
 
 export function bytesCell(bytes: number): string {

@@ -1,8 +1,10 @@
 import { ConfigurationError } from "../../shared/errors.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
+import { resolvePath } from "../../shared/run/configuration/parse.js";
 import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
-import { requireSupported } from "../../shared/run/configuration/supported.js";
+import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
 import type { RunRequest } from "../../shared/run/request.js";
+import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { makeRunRequest } from "../../shared/scoring/run-request.js";
 import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
@@ -13,6 +15,7 @@ import {
 } from "../api/configuration.js";
 import { type CostEstimate, type EvaluatorSize, estimateCost } from "./cost-estimate.js";
 import { measureSecondsPerSample } from "./measure-inference.js";
+import { hasImages, packImages } from "./pack-images.js";
 import { readPriceList, runPrices } from "./price-list.js";
 import { requireUploadable } from "./workload-upload.js";
 
@@ -63,19 +66,25 @@ function requireColdStart({ optimizer }: RunConfiguration): void {
 
 /**
  * Checks everything as `tune` does, and estimates what the run will cost.
+ *
+ * @param scratch a folder for files that the prepared run names, such as arrays made of images
  * @throws {ConfigurationError | ModelError | DataError | UsageError}
  */
 export async function prepareRun(
   source: ConfigurationSource,
   options: PrepareOptions,
   openStatistics: () => Promise<ObjectStore>,
+  scratch: string,
 ): Promise<PreparedRun> {
   const prices = await readPriceList(options.prices);
   const { configuration, directory } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
   requireColdStart(configuration);
   requireUploadable(configuration);
-  const workload = await loadWorkload(configuration, directory, openStatistics);
+  const packed = hasImages(configuration)
+    ? await packImages(configuration, directory, await modelInputs(configuration, directory), scratch)
+    : configuration;
+  const workload = await loadWorkload(packed, directory, openStatistics);
   const hash = configurationHash(configuration);
   const unpriced = fleetRequest(workload, hash, options);
   const estimate = estimateCost(workload, unpriced, {
@@ -91,6 +100,10 @@ export async function prepareRun(
     ...(maxUsd === undefined ? {} : { maxUsd }),
   };
   return { workload, configurationHash: hash, request: { ...unpriced, cost }, estimate };
+}
+
+async function modelInputs({ model }: ConfigurationFor<"tune">, directory: string) {
+  return (await prepareModelFile(resolvePath(directory, model.model))).inputs;
 }
 
 function fleetRequest(workload: Workload, hash: string, options: PrepareOptions): RunRequest {

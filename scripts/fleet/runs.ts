@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { QuantfleetError } from "../../shared/errors.js";
 import { updateBest } from "../../shared/run/asking.js";
@@ -16,6 +14,7 @@ import { openStudy } from "../../shared/scoring/workload-study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { requireWritable } from "../api/output-folder.js";
 import { writeOutputs } from "../api/write-outputs.js";
+import { inScratch } from "./scratch.js";
 import type { Fleet } from "./submit.js";
 
 /**
@@ -91,13 +90,4 @@ function unknownRun(runId: string): QuantfleetError {
     "NOTHING_TO_RESUME",
     `The fleet holds no run ${runId}, or has not heard of it yet; submit one, or check its name.`,
   );
-}
-
-async function inScratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), "quantfleet-"));
-  try {
-    return await use(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }

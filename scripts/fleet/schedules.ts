@@ -15,9 +15,7 @@ import { scheduledRunKey, scheduleNameSchema, writeScheduledRun } from "../../sh
 import { PreconditionFailedError } from "../../shared/storage/errors.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
-import { prepareRun } from "./prepare-run.js";
-import type { SubmitOptions } from "./submit.js";
-import { uploadWorkload } from "./workload-upload.js";
+import { type SubmitOptions, uploadRun } from "./submit.js";
 
 /** Where a fleet keeps its schedules, and what they send to. */
 export interface ScheduleTarget {
@@ -46,9 +44,6 @@ export interface ListedSchedule extends ScheduleTime {
   readonly name: string;
 }
 
-const NAME_HASH_LENGTH = 12;
-const BASE_36 = 36;
-
 /**
  * Has a fleet carry out a run again and again: checks and uploads as `submit` does, once. What each run works on is
  * what was uploaded then.
@@ -65,12 +60,9 @@ export async function addSchedule(
   const { store, client, group } = target;
   const { name: given, ...run } = options;
   if (given !== undefined) requireName(given);
-  const prepared = await prepareRun(source, run, async () => store);
-  const { workload, configurationHash, request, estimate } = prepared;
-  const name = given ?? `${configurationHash.slice(0, NAME_HASH_LENGTH)}-${Date.now().toString(BASE_36)}`;
-  options.onEstimate?.(estimate);
-  const document = await uploadWorkload(store, workload, configurationHash, options.onUpload);
-  await write(store, name, { request, workload: document });
+  const { workload, message } = await uploadRun({ store }, source, run);
+  const name = given ?? message.runId;
+  await write(store, name, { request: message.request, workload });
   try {
     await client.send(
       new CreateScheduleCommand({

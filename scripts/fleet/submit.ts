@@ -1,11 +1,14 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Queue } from "../../shared/queues/queue.js";
-import { MESSAGE_VERSION } from "../../shared/run/messages.js";
-import { writeWorkloadDocument } from "../../shared/run/workload-document.js";
+import { MESSAGE_VERSION, type RunRequested } from "../../shared/run/messages.js";
+import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
 import type { CostEstimate, EvaluatorSize } from "./cost-estimate.js";
 import { type PrepareOptions, prepareRun } from "./prepare-run.js";
+import { inScratch } from "./scratch.js";
 import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
 
 /** A stack as programs reach it: its bucket and the queue that its coordinator hears. */
@@ -34,19 +37,53 @@ export async function submit(
   source: ConfigurationSource,
   options: SubmitOptions = {},
 ): Promise<string> {
-  const prepared = await prepareRun(
-    source,
-    { ...(evaluator === undefined ? {} : { evaluator }), ...options },
-    async () => store,
-  );
-  const { workload, configurationHash, request, estimate } = prepared;
-  options.onEstimate?.(estimate);
-  const { runId, requestedAt: at } = request;
-  const document = await uploadWorkload(store, workload, configurationHash, options.onUpload);
-  await writeWorkloadDocument(store, runId, document);
-  const event = { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request };
-  await events.send([{ body: JSON.stringify(event), group: runId, deduplication: `request/${runId}` }]);
+  const { workload, message } = await uploadRun({ store, ...(evaluator && { evaluator }) }, source, options);
+  const { runId } = message;
+  await writeWorkloadDocument(store, runId, workload);
+  await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
   return runId;
+}
+
+/**
+ * Uploads what a run works on, and writes into a folder what any program can ask for it with, as often as it wants:
+ * `workload.json`, which goes to `runs/<run>/workload.json` in the bucket first, and `message.json`, which then goes to
+ * the events queue, within the run's message group (docs/fleet.md, "On demand").
+ *
+ * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is uploaded
+ */
+export async function writeRunDocuments(
+  fleet: Pick<Fleet, "store" | "evaluator">,
+  source: ConfigurationSource,
+  folder: string,
+  options: SubmitOptions = {},
+): Promise<void> {
+  const documents = await uploadRun(fleet, source, options);
+  await mkdir(folder, { recursive: true });
+  for (const [name, document] of Object.entries(documents))
+    await writeFile(join(folder, `${name}.json`), JSON.stringify(document));
+}
+
+/** Uploads what a run works on, and makes the message that asks for it. */
+export async function uploadRun(
+  { store, evaluator }: Pick<Fleet, "store" | "evaluator">,
+  source: ConfigurationSource,
+  options: SubmitOptions,
+): Promise<{ readonly workload: WorkloadDocument; readonly message: RunRequested }> {
+  return inScratch(async (scratch) => {
+    const prepared = await prepareRun(
+      source,
+      { ...(evaluator && { evaluator }), ...options },
+      async () => store,
+      scratch,
+    );
+    const { workload, configurationHash, request, estimate } = prepared;
+    options.onEstimate?.(estimate);
+    const { runId, requestedAt: at } = request;
+    return {
+      workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
+      message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
+    };
+  });
 }
 
 /**
@@ -58,5 +95,7 @@ export async function estimate(
   options: PrepareOptions = {},
 ): Promise<CostEstimate> {
   const statistics = new MemoryObjectStore();
-  return (await prepareRun(source, options, async () => statistics)).estimate;
+  return inScratch(
+    async (scratch) => (await prepareRun(source, options, async () => statistics, scratch)).estimate,
+  );
 }

@@ -24,13 +24,6 @@ export interface UploadProgress {
  * @throws {ConfigurationError}
  */
 export function requireUploadable({ engine }: ConfigurationFor<"tune">): void {
-  for (const section of ["calibration", "evaluation", "validation"] as const) {
-    if (engine[section]?.images === undefined) continue;
-    throw new ConfigurationError(
-      `engine.${section}.images is a folder of images, which are read on this machine only; save the samples as an array and name it in inputs.`,
-      `engine.${section}.images`,
-    );
-  }
   if ("module" in engine.metric) {
     throw new ConfigurationError(
       `engine.metric.module is code of your own, which runs on this machine only; use one of the metrics that have a name.`,

@@ -26,6 +26,8 @@ export function quantizeBias(
 
 /** One bit for the sign. */
 const BIAS_BITS = 31;
+/** The smallest normal float32. */
+const SMALLEST_SCALE = 2 ** -126;
 
 /**
  * A bias as INT32 codes that keep it to the last digit: the scale is the power of two with which the largest value
@@ -35,7 +37,7 @@ const BIAS_BITS = 31;
  */
 export function exactBias(bias: Float32Array): { codes: Int32Array; scale: number } {
   const largest = bias.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const scale = largest === 0 ? 1 : 2 ** (Math.floor(Math.log2(largest)) + 1 - BIAS_BITS);
+  const scale = Math.max(SMALLEST_SCALE, 2 ** (Math.floor(Math.log2(largest)) + 1 - BIAS_BITS));
   return {
     scale,
     codes: Int32Array.from(bias, (value) =>

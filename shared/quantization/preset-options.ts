@@ -1,12 +1,25 @@
+import type { EstimatorPreset } from "./range-estimator.js";
 import { pinnedEstimator, type TuningOptions } from "./tuning-options.js";
 
 /**
- * The options of quantizing once, without a search: nothing varies, and activations get the ranges of least error in the
- * outputs of the products behind them (`output_mse`), unless the user pins an estimator. POT's presets take the mean of
- * the samples' largest values instead, which measured worse (docs/quantization.md, "What quantize does by itself").
+ * The presets of activations' estimators that quantizing without a search tries, from one pass over the samples. The
+ * error of the outputs comes first, as it was closest most often; POT's own guards against ranges that cut off what a
+ * model cannot do without (docs/quantization.md, "What quantize does by itself").
  */
+export const TRIED_PRESETS: readonly EstimatorPreset[] = ["output_mse", "mse", "entropy", "default"];
+
+/** The options of quantizing without a search: nothing varies but the preset of activations, and that if none is pinned. */
 export function presetOptions(options: TuningOptions): TuningOptions {
-  const fixed: TuningOptions = { ...options, tuningScope: new Set(), estimatorScope: new Set() };
-  if (pinnedEstimator(options, "activations") !== undefined) return fixed;
-  return { ...fixed, activations: { ...options.activations, rangeEstimator: { preset: "output_mse" } } };
+  if (!triesPresets(options)) return { ...options, tuningScope: new Set(), estimatorScope: new Set() };
+  return {
+    ...options,
+    tuningScope: new Set(["range_estimator"]),
+    estimatorScope: new Set(["preset"]),
+    presetChoices: TRIED_PRESETS,
+  };
+}
+
+/** Whether the user leaves the estimators of activations open. */
+export function triesPresets(options: TuningOptions): boolean {
+  return pinnedEstimator(options, "activations") === undefined;
 }

@@ -4,11 +4,18 @@ import type { WeightQuantizer } from "./groups.js";
 import type { TensorPlan } from "./plan.js";
 import { channelView, quantizeWeights, type WeightCodes } from "./weight-codes.js";
 
+/** Chooses other codes than the nearest ones, or other scales. */
+export type Refinement = (quantizer: WeightQuantizer, plan: TensorPlan, codes: WeightCodes) => WeightCodes;
+
 /** Keeps a model's quantized constants, one for each way they have been quantized, from trial to trial. */
 export class WeightCache {
   readonly #codes = new Map<string, WeightCodes>();
 
-  constructor(private readonly index: GraphIndex) {}
+  /** @param refinements of the nearest codes, in their order */
+  constructor(
+    private readonly index: GraphIndex,
+    private readonly refinements: readonly Refinement[] = [],
+  ) {}
 
   get(quantizer: WeightQuantizer, plan: TensorPlan): WeightCodes {
     const key = `${quantizer.id} ${JSON.stringify(plan)}`;
@@ -21,15 +28,13 @@ export class WeightCache {
   }
 
   /** Quantizes a constant afresh, with scales that are no smaller than given. */
-  make(
-    { id, channelAxis, unifiedZeroPoint }: WeightQuantizer,
-    plan: TensorPlan,
-    smallestScales?: readonly number[],
-  ): WeightCodes {
+  make(quantizer: WeightQuantizer, plan: TensorPlan, smallestScales?: readonly number[]): WeightCodes {
+    const { id, channelAxis, unifiedZeroPoint } = quantizer;
     const tensor = this.index.initializers.get(id)!;
     const axis = plan.granularity === "perchannel" ? channelAxis : undefined;
     const view = channelView(floatValues(tensor), dimensions(tensor), axis);
     const unified = unifiedZeroPoint || plan.unifiedZeroPoint === true;
-    return quantizeWeights(view, plan, unified, smallestScales);
+    const nearest = quantizeWeights(view, plan, unified, smallestScales);
+    return this.refinements.reduce((codes, refine) => refine(quantizer, plan, codes), nearest);
   }
 }

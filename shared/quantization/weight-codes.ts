@@ -72,14 +72,26 @@ export function quantizeWeights(
     const smallest = smallestScales?.[c] ?? 0;
     return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
   });
-  const bottom = symmetric ? -largestNarrowCode(width) : lowestSignedCode(width);
-  const top = symmetric ? -bottom : bottom + levelsOf(width) - 1;
+  const { lowest, highest } = codeLimits(plan);
   const codes = plan.bits > 8 ? new Int16Array(view.values.length) : new Int8Array(view.values.length);
   forEachRun(view, (channel, start, end) => {
     const affine = channels[channel]!;
-    for (let i = start; i < end; i++) codes[i] = quantize(view.values[i]!, affine, bottom, top);
+    for (let i = start; i < end; i++) codes[i] = quantize(view.values[i]!, affine, lowest, highest);
   });
   return { codes, channels };
+}
+
+/** The codes that a constant may have. */
+export interface CodeLimits {
+  readonly lowest: number;
+  readonly highest: number;
+}
+
+/** Narrow around zero in symmetric mode, so that both ends are as far from it (reference section 4.5). */
+export function codeLimits(plan: TensorPlan): CodeLimits {
+  const width = widthOf(plan);
+  const lowest = plan.mode === "symmetric" ? -largestNarrowCode(width) : lowestSignedCode(width);
+  return { lowest, highest: plan.mode === "symmetric" ? -lowest : lowest + levelsOf(width) - 1 };
 }
 
 /** The range of each channel under a plan's estimator. */

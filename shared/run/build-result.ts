@@ -133,6 +133,7 @@ async function modelResult(
     bytes: measurement.bytes,
     modelBytes: finished?.modelBytes ?? null,
     quantizedShare: measurement.quantizedShare,
+    simulatedShare: measurement.simulatedShare ?? { byCount: 0, byParameters: 0 },
     integerKernels: kernels,
     loss: values[0] ?? 0,
     withinBound,

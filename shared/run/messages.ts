@@ -126,6 +126,8 @@ export const measuredOutcomeSchema = z.strictObject({
   /** Of the quantized tensors. */
   bytes: z.number().min(0),
   quantizedShare: quantizedShareSchema,
+  /** The part of it that has no integer kernel, if there is one. */
+  simulatedShare: quantizedShareSchema.exactOptional(),
   /** `ratio`: float latency over this model's, measured in turn; `noise`: its relative standard error. */
   latency: z.strictObject({ ratio: z.number().gt(0), noise: z.number().min(0) }).optional(),
   timings: timingsSchema,

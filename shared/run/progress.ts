@@ -1,6 +1,7 @@
 import type { Measurement, Phase, RunState, StopReason } from "./state.js";
 import { workedMinutes } from "./stopping.js";
 import { findReferences } from "./study.js";
+import { estimateSecondsLeft } from "./time-left.js";
 
 /** How far a run has come. */
 export interface Progress {
@@ -13,7 +14,7 @@ export interface Progress {
   readonly float?: Measurement;
   readonly best?: { readonly trial: number; readonly measurement: Measurement };
   readonly secondsElapsed: number;
-  /** Until the search ends, by the pace of the trials so far; absent before there is one. */
+  /** Until the run is done, by the trials so far; absent before a few have ended. */
   readonly secondsLeft?: number;
   readonly stop?: StopReason;
   /** Where work is billed: US dollars spent, expected beforehand, and allowed. */
@@ -23,7 +24,7 @@ export interface Progress {
 export function describeProgress(state: RunState, at: number): Progress {
   const { phase, finished, asked, best, stop, request } = state;
   const secondsElapsed = workedMinutes(state, at) * 60;
-  const secondsLeft = estimateSecondsLeft(state, at, secondsElapsed);
+  const secondsLeft = estimateSecondsLeft(state, at);
   const float = findReferences(state)?.float;
   return {
     phase,
@@ -48,19 +49,4 @@ function describeCost(
     ...(estimatedUsd === undefined ? {} : { estimatedUsd }),
     ...(maxUsd === undefined ? {} : { maxUsd }),
   };
-}
-
-/** Trials by whose pace the rest is estimated: late enough to leave the cold start behind. */
-const PACE_WINDOW = 20;
-
-function estimateSecondsLeft(state: RunState, at: number, elapsed: number): number | undefined {
-  if (state.phase !== "search") return state.phase === "statistics" ? undefined : 0;
-  const window = state.finished.slice(-PACE_WINDOW);
-  const from = window[0]?.endedAt;
-  if (from === undefined || window.length < 2) return undefined;
-  const { maxTrials, maxMinutes } = state.request.optimizer;
-  const last = state.stop === undefined ? maxTrials + 1 : state.asked;
-  const secondsEach = (Math.max(at, state.lastAt) - from) / 1_000 / (window.length - 1);
-  const byTrials = (last - state.finished.length) * secondsEach;
-  return maxMinutes > 0 ? Math.max(0, Math.min(byTrials, maxMinutes * 60 - elapsed)) : byTrials;
 }

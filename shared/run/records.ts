@@ -18,6 +18,8 @@ export interface TrialLine {
   readonly latencyNoise: number | null;
   readonly bytes: number | null;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"] | null;
+  /** The part of it that is simulated in QDQ, where there is one. */
+  readonly simulatedShare?: MeasuredOutcome["quantizedShare"];
   /** What was minimized: the first of the objective's values. */
   readonly loss: number | null;
   readonly values: readonly number[];
@@ -71,6 +73,7 @@ function trialLine(study: Study, state: RunState, trial: TrialRecord, seen: stri
     latencyNoise: measurement?.latency?.noise ?? null,
     bytes: measurement?.bytes ?? null,
     quantizedShare: measurement?.quantizedShare ?? null,
+    ...(measurement?.simulatedShare === undefined ? {} : { simulatedShare: measurement.simulatedShare }),
     loss: judged?.values[0] ?? null,
     values: judged?.values ?? [],
     violation: judged?.violation ?? 0,

@@ -81,6 +81,10 @@ export const runRequestSchema = z.strictObject({
   metric: metricSchema,
   /** Trials side by side. */
   parallel: z.int().min(1).max(4_096),
+  /** What the finish job has to do for each model: validation samples, and seconds for its latency at most. */
+  finish: z
+    .strictObject({ samples: z.int().min(0).max(MAX_SAMPLES), latencySeconds: z.number().min(0) })
+    .optional(),
   /** How many of the best trials the finish job validates. */
   finalists: z.int().min(1).max(100),
   /** Milliseconds after which an unanswered job is sent again; doubled with every attempt. */

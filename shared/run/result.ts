@@ -30,6 +30,8 @@ export interface ModelResult {
   /** Of the model's files. */
   readonly modelBytes: number | null;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
+  /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
+  readonly simulatedShare: MeasuredOutcome["quantizedShare"];
   readonly integerKernels: IntegerKernelCount | null;
   readonly loss: number;
   /** Whether the accuracy bound is met, and whether the asked-for speed-up is as well. */

@@ -14,6 +14,7 @@ const counter = z.int().min(0);
 const measures = measuredOutcomeSchema.pick({
   bytes: true,
   quantizedShare: true,
+  simulatedShare: true,
   latency: true,
   timings: true,
 });

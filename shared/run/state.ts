@@ -37,6 +37,7 @@ export interface TrialMeasures {
   readonly worker: string;
   readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
+  readonly simulatedShare?: NonNullable<MeasuredOutcome["simulatedShare"]>;
   /** Of shard 0 alone, which is the one asked to measure it. */
   readonly latency?: MeasuredOutcome["latency"];
   /** Sums over the shards. */
@@ -63,6 +64,7 @@ export interface Measurement {
   readonly samples: number;
   readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
+  readonly simulatedShare?: NonNullable<MeasuredOutcome["simulatedShare"]>;
   readonly latency?: MeasuredOutcome["latency"];
 }
 

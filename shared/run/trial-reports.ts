@@ -133,6 +133,7 @@ function addMeasures(
     worker: first ? event.worker : (before?.worker ?? event.worker),
     bytes: outcome.bytes,
     quantizedShare: outcome.quantizedShare,
+    ...(outcome.simulatedShare === undefined ? {} : { simulatedShare: outcome.simulatedShare }),
     ...(latency === undefined ? {} : { latency }),
     timings:
       before === undefined

@@ -2,24 +2,41 @@ import { createHash, randomUUID } from "node:crypto";
 import { link, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ObjectStore } from "../storage/object-store.js";
+import { evictContents, touchContent } from "./content-cache.js";
 import { DamagedRecordError } from "./run-records.js";
 import type { WorkloadFile } from "./workload-document.js";
 
 /** Read at once, so that a file of any size takes this much memory. */
 const CHUNK_BYTES = 32 * 1_048_576;
 
+/** Both lie in one file system. */
+export interface WorkloadFolders {
+  readonly folder: string;
+  readonly cache: string;
+  /** What the cache may hold, this workload's files included; those of others that were used longest ago make room. */
+  readonly cacheBytes?: number;
+}
+
 /**
  * Puts a workload's files into `folder`. Contents are kept in `cache` by their hash, so that runs on the same
- * model and data fetch them once; both must lie in one file system.
+ * model and data fetch them once.
  *
  * @throws DamagedRecordError when an object is missing or is not what its hash says
  */
 export async function fetchWorkloadFiles(
   store: ObjectStore,
   files: readonly WorkloadFile[],
-  { folder, cache }: { readonly folder: string; readonly cache: string },
+  { folder, cache, cacheBytes = Number.POSITIVE_INFINITY }: WorkloadFolders,
 ): Promise<void> {
   await mkdir(cache, { recursive: true });
+  const missing: WorkloadFile[] = [];
+  for (const file of files) {
+    const content = join(cache, file.sha256);
+    if (await isPresent(content)) await touchContent(content);
+    else missing.push(file);
+  }
+  const wanted = missing.reduce((sum, { bytes }) => sum + bytes, 0);
+  await evictContents(cache, new Set(files.map(({ sha256 }) => sha256)), wanted, cacheBytes);
   for (const file of files) {
     const content = join(cache, file.sha256);
     if (!(await isPresent(content))) await fetchContent(store, file, content);

@@ -12,7 +12,8 @@ import type { ExclusiveGate } from "./exclusive-gate.js";
 import { openFastestSession } from "./fastest-session.js";
 import { toFeeds } from "./feeds.js";
 import { type LatencyRatio, measureLatencyRatio } from "./latency.js";
-import { type QuantizedModel, Quantizer } from "./quantizer.js";
+import { openQuantizer } from "./open-quantizer.js";
+import type { QuantizedModel, Quantizer } from "./quantizer.js";
 import { openRace } from "./racing.js";
 import { Scorer, type Scores } from "./scorer.js";
 import { openSession } from "./session.js";
@@ -63,6 +64,9 @@ export class Evaluator {
         samples: scores.samples,
         bytes,
         quantizedShare: candidate?.quantizedShare ?? { byCount: 0, byParameters: 0 },
+        ...(candidate === undefined || candidate.simulatedShare.byCount === 0
+          ? {}
+          : { simulatedShare: candidate.simulatedShare }),
         ...(latency === undefined ? {} : { latency: { ratio: latency.ratio, noise: latency.noise } }),
         timings: timings(started, quantized, opened, scores),
       };
@@ -102,7 +106,7 @@ export class Evaluator {
 
   async #makeQuantizer(): Promise<Quantizer> {
     const { workload, statistics } = this.options;
-    const { subject, statisticsKey } = workload;
+    const { subject, statisticsKey, calibrationBatches: batches } = workload;
     const table = await readStatistics(statistics.store, statisticsKey, statistics.shards);
     if (table === undefined) {
       throw new RunError(`The statistics ${statisticsKey} are missing; resume the run to gather them again.`);
@@ -110,7 +114,11 @@ export class Evaluator {
     const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
     const sizes = await tensorSizes(subject.prepared.model, tensors, await this.#firstBatch());
     const each = workload.fixedBatch ?? 1;
-    return new Quantizer(subject, table, new Map([...sizes].map(([tensor, size]) => [tensor, size / each])));
+    return openQuantizer(
+      { subject, batches, statisticsKey, store: statistics.store },
+      table,
+      new Map([...sizes].map(([tensor, size]) => [tensor, size / each])),
+    );
   }
 
   #firstBatch() {

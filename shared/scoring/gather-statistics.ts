@@ -4,13 +4,14 @@ import { collectStatistics } from "../statistics/collect.js";
 import { hasStatisticsShard, writeStatisticsShard } from "../statistics/shard-store.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { sliceBatches } from "./calibration.js";
+import { roundingMoments } from "./open-quantizer.js";
 import type { Workload } from "./workload.js";
 
 const MAX_REASON = 2_000;
 
 /** What a statistics job needs; neither evaluation data nor metric. */
 export interface StatisticsContext {
-  readonly workload: Pick<Workload, "calibrationBatches" | "subject">;
+  readonly workload: Pick<Workload, "calibrationBatches" | "subject" | "statisticsKey">;
   /** Statistics by content, which outlive the run. */
   readonly statistics: ObjectStore;
   readonly now: () => number;
@@ -41,8 +42,12 @@ async function gatherShard(
   { workload, statistics }: StatisticsContext,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (await hasStatisticsShard(statistics, key, shard)) return;
   const { subject, calibrationBatches } = workload;
+  if (shard.index === 0) {
+    const { statisticsKey } = workload;
+    await roundingMoments({ subject, batches: calibrationBatches, statisticsKey, store: statistics }, signal);
+  }
+  if (await hasStatisticsShard(statistics, key, shard)) return;
   const { start, end } = shardRange(shard, calibrationBatches.count);
   const batches = sliceBatches(calibrationBatches, start, end);
   const table = await collectStatistics(subject.prepared.model, subject.statistics, batches, signal);

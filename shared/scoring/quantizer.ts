@@ -1,12 +1,15 @@
 import type { Model } from "../onnx/codec.js";
 import { dimensions, elementCount } from "../onnx/tensor.js";
 import { activationAffine } from "../quantization/activation-scales.js";
+import { AdaptiveRounding } from "../quantization/algorithms/adaptive-rounding.js";
 import { FastBiasCorrection } from "../quantization/algorithms/fast-bias-correction.js";
 import type { BiasShifts } from "../quantization/bias-addition.js";
+import { isIgnored } from "../quantization/ignored/ignored-scope.js";
+import { simulationReason } from "../quantization/kernel-support.js";
 import { planQuantization, type QuantizationPlan } from "../quantization/plan.js";
-import { WEIGHTED_TYPES } from "../quantization/quantizable-ops.js";
+import { type QuantizableOp, WEIGHTED_TYPES } from "../quantization/quantizable-ops.js";
 import { quantizeModel } from "../quantization/quantize-model.js";
-import { WeightCache } from "../quantization/weight-cache.js";
+import { type Refinement, WeightCache } from "../quantization/weight-cache.js";
 import type { Configuration } from "../search/space.js";
 import type { StatisticsTable } from "../statistics/table.js";
 import type { Subject } from "./subject.js";
@@ -25,6 +28,14 @@ export interface QuantizedModel {
   /** What the tensors under quantizers take: weights, and activations of one sample (interface.md, `minimize`). */
   readonly bytes: number;
   readonly quantizedShare: QuantizedShare;
+  /** Of those ops, what ONNX Runtime has no integer kernel for: their codes save space, not time. */
+  readonly simulatedShare: QuantizedShare;
+}
+
+/** What algorithms follow from beside the statistics. */
+export interface CompanionTables {
+  /** Needed with AdaptiveRounding. */
+  readonly roundingMoments?: StatisticsTable;
 }
 
 /** Makes quantized models of one float model, and keeps what configurations share. */
@@ -40,9 +51,10 @@ export class Quantizer {
     private readonly subject: Subject,
     private readonly statistics: StatisticsTable,
     private readonly activationSizes: ReadonlyMap<string, number>,
+    tables: CompanionTables = {},
   ) {
     const { layout, view, settings } = subject;
-    this.#weights = new WeightCache(view.index);
+    this.#weights = new WeightCache(view.index, weightRefinements(subject, tables));
     this.#biasCorrection =
       settings.biasCorrection &&
       new FastBiasCorrection(layout, view, settings.biasCorrection, statistics, this.#weights);
@@ -59,7 +71,16 @@ export class Quantizer {
     );
     const shifts = this.#biasShifts(plan);
     const model = quantizeModel(prepared.model, view, layout, plan, scales, this.#weights, shifts);
-    return { model, plan, bytes: this.#bytes(plan), quantizedShare: this.#quantizedShare(plan) };
+    const isQuantized = (op: QuantizableOp): boolean => plan.ops.has(op.key);
+    return {
+      model,
+      plan,
+      bytes: this.#bytes(plan),
+      quantizedShare: this.#share(isQuantized),
+      simulatedShare: this.#share(
+        (op) => isQuantized(op) && simulationReason(op, layout, plan) !== undefined,
+      ),
+    };
   }
 
   #biasShifts(plan: QuantizationPlan): BiasShifts {
@@ -98,9 +119,9 @@ export class Quantizer {
   }
 
   /** Of all weighted ops with constant weights, those that cannot be quantized included. */
-  #quantizedShare(plan: QuantizationPlan): QuantizedShare {
+  #share(counts: (op: QuantizableOp) => boolean): QuantizedShare {
     const { layout, view } = this.subject;
-    let [count, parameters, quantizedCount, quantizedParameters] = [0, 0, 0, 0];
+    let [count, parameters, countedCount, countedParameters] = [0, 0, 0, 0];
     for (const node of view.index.nodes) {
       if (!WEIGHTED_TYPES.has(node.opType)) continue;
       const op = layout.ops.get(node.output[0] ?? "");
@@ -110,13 +131,26 @@ export class Quantizer {
       const size = this.#weightSize(name);
       count += 1;
       parameters += size;
-      if (op === undefined || !plan.ops.has(op.key)) continue;
-      quantizedCount += 1;
-      quantizedParameters += size;
+      if (op === undefined || !counts(op)) continue;
+      countedCount += 1;
+      countedParameters += size;
     }
     return {
-      byCount: count === 0 ? 0 : quantizedCount / count,
-      byParameters: parameters === 0 ? 0 : quantizedParameters / parameters,
+      byCount: count === 0 ? 0 : countedCount / count,
+      byParameters: parameters === 0 ? 0 : countedParameters / parameters,
     };
   }
+}
+
+function weightRefinements(
+  { layout, view, settings }: Subject,
+  { roundingMoments }: CompanionTables,
+): Refinement[] {
+  const { adaptiveRounding, biasCorrection } = settings;
+  if (adaptiveRounding === undefined) return [];
+  if (roundingMoments === undefined) throw new Error("AdaptiveRounding needs second moments.");
+  const correctsMean = (key: string): boolean =>
+    biasCorrection !== undefined && !isIgnored(layout.ops.get(key)!.node, biasCorrection.ignored);
+  const rounding = new AdaptiveRounding(layout, view, adaptiveRounding, roundingMoments, correctsMean);
+  return [(quantizer, plan, codes) => rounding.round(quantizer, plan, codes)];
 }

@@ -4,9 +4,17 @@ import {
   findAlignablePairs,
 } from "../quantization/algorithms/activation-channel-alignment.js";
 import { equalizeLayers, findEqualizablePairs } from "../quantization/algorithms/cross-layer-equalization.js";
+import {
+  findSmoothableTensors,
+  smoothActivations,
+  smoothingStatistics,
+} from "../quantization/algorithms/smooth-quant.js";
+import type { Sampling } from "../run/configuration/quantization-settings.js";
 import { statisticsKey } from "../statistics/cache-key.js";
 import { collectStatistics } from "../statistics/collect.js";
+import type { StatisticsRequirement } from "../statistics/requirement.js";
 import { readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
+import type { StatisticsTable } from "../statistics/table.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { fixedBatchSize } from "./batching.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
@@ -18,16 +26,17 @@ const WHOLE = { index: 0, count: 1 };
 
 /**
  * The subject after the algorithms that rewrite the float model: CrossLayerEqualization, which follows from the weights
- * alone, then ActivationChannelAlignment.
+ * alone, then SmoothQuant and ActivationChannelAlignment.
  *
  * @param openStatistics opens the store where statistics are kept by content
  */
-export function rewrittenSubject(
+export async function rewrittenSubject(
   subject: Subject,
   calibration: Dataset,
   openStatistics: () => Promise<ObjectStore>,
 ): Promise<Subject> {
-  return alignedSubject(equalizedSubject(subject), calibration, openStatistics);
+  const gather = gathering(calibration, openStatistics);
+  return alignedSubject(await smoothedSubject(equalizedSubject(subject), gather), gather);
 }
 
 function equalizedSubject(subject: Subject): Subject {
@@ -41,39 +50,57 @@ function equalizedSubject(subject: Subject): Subject {
   return makeSubject({ ...prepared, model, rewritings }, settings);
 }
 
-/** What alignment follows from is gathered once and kept by content, so that all workers of a run align alike. */
-async function alignedSubject(
-  subject: Subject,
-  calibration: Dataset,
-  openStatistics: () => Promise<ObjectStore>,
-): Promise<Subject> {
+async function smoothedSubject(subject: Subject, gather: Gather): Promise<Subject> {
+  const { prepared, settings, view } = subject;
+  if (settings.smoothing === undefined) return subject;
+  const { alpha, ignored, sampling } = settings.smoothing;
+  const found = findSmoothableTensors(view.index, prepared.tensors, ignored);
+  if (found.length === 0) return subject;
+  const { key, table } = await gather(subject, sampling, smoothingStatistics(found));
+  const model = smoothActivations(prepared.model, view.index, found, table, alpha);
+  const rewritings = [...prepared.rewritings, `SmoothQuant ${alpha} ${key}`];
+  return makeSubject({ ...prepared, model, rewritings }, settings);
+}
+
+async function alignedSubject(subject: Subject, gather: Gather): Promise<Subject> {
   const { prepared, settings, view } = subject;
   if (settings.channelAlignment === undefined) return subject;
   const pairs = findAlignablePairs(view.index, settings.channelAlignment.ignored);
   if (pairs.length === 0) return subject;
-  const statistics = await openStatistics();
-  const samples = calibrationSamples(calibration.samples, settings.channelAlignment.sampling);
-  const requirement = alignmentStatistics(pairs);
-  const key = statisticsKey({
-    modelSha256: prepared.sha256,
-    rewritings: prepared.rewritings,
-    dataHash: calibration.contentHash,
-    samples,
-    requirement,
-    onnxruntime: onnxruntimeVersion(),
-  });
-  let table = await readStatistics(statistics, key, WHOLE.count);
-  if (table === undefined) {
-    const batches = calibrationBatches(calibration, samples, fixedBatchSize(prepared.inputs));
-    await writeStatisticsShard(
-      statistics,
-      key,
-      WHOLE,
-      await collectStatistics(prepared.model, requirement, batches),
-    );
-    table = (await readStatistics(statistics, key, WHOLE.count))!;
-  }
+  const { key, table } = await gather(
+    subject,
+    settings.channelAlignment.sampling,
+    alignmentStatistics(pairs),
+  );
   const model = alignChannels(prepared.model, view.index, pairs, table);
   const rewritings = [...prepared.rewritings, `ActivationChannelAlignment ${key}`];
   return makeSubject({ ...prepared, model, rewritings }, settings);
+}
+
+type Gather = (
+  subject: Subject,
+  sampling: Sampling,
+  requirement: StatisticsRequirement,
+) => Promise<{ readonly key: string; readonly table: StatisticsTable }>;
+
+/** What a rewriting follows from is gathered once and kept by content, so that all workers of a run rewrite alike. */
+function gathering(calibration: Dataset, openStatistics: () => Promise<ObjectStore>): Gather {
+  return async ({ prepared }, sampling, requirement) => {
+    const statistics = await openStatistics();
+    const samples = calibrationSamples(calibration.samples, sampling);
+    const key = statisticsKey({
+      modelSha256: prepared.sha256,
+      rewritings: prepared.rewritings,
+      dataHash: calibration.contentHash,
+      samples,
+      requirement,
+      onnxruntime: onnxruntimeVersion(),
+    });
+    const kept = await readStatistics(statistics, key, WHOLE.count);
+    if (kept !== undefined) return { key, table: kept };
+    const batches = calibrationBatches(calibration, samples, fixedBatchSize(prepared.inputs));
+    const gathered = await collectStatistics(prepared.model, requirement, batches);
+    await writeStatisticsShard(statistics, key, WHOLE, gathered);
+    return { key, table: (await readStatistics(statistics, key, WHOLE.count))! };
+  };
 }

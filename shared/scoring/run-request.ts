@@ -3,6 +3,7 @@ import type { RunRequest } from "../run/request.js";
 import type { LossReference } from "../search/objective.js";
 import { RACE_DELTA } from "../search/race.js";
 import { instructionSet } from "./isa.js";
+import { DEFAULT_SECONDS } from "./latency.js";
 import type { Workload } from "./workload.js";
 
 export interface RequestOptions {
@@ -66,6 +67,10 @@ export function makeRunRequest(workload: Workload, options: RequestOptions): Run
       ...(metric.range === undefined ? {} : { range: [metric.range[0], metric.range[1]] }),
     },
     parallel: options.parallel,
+    finish: {
+      samples: workload.validation?.samples ?? 0,
+      latencySeconds: params.benchmark.duration_seconds ?? DEFAULT_SECONDS,
+    },
     finalists: FINALISTS,
     timeouts: options.timeouts,
     isa: instructionSet(),

@@ -1,4 +1,4 @@
-import { ConfigurationError, ModelError } from "../errors.js";
+import { ModelError } from "../errors.js";
 import { opsetVersion } from "../onnx/codec.js";
 import { GraphIndex } from "../onnx/graph-index.js";
 import { biasStatistics } from "../quantization/algorithms/fast-bias-correction.js";
@@ -10,7 +10,6 @@ import type { OperandView } from "../quantization/quantizable-ops.js";
 import { deriveSpace, reachableWidths, type TuningSpace } from "../quantization/space.js";
 import { requiredStatistics } from "../quantization/statistics-requirement.js";
 import type { QuantizationSettings } from "../run/configuration/quantization-settings.js";
-import { nearest } from "../run/configuration/requirement.js";
 import { mergeRequirements, type StatisticsRequirement } from "../statistics/requirement.js";
 import { type PreparedModel, prepareModelFile } from "./prepare-model.js";
 
@@ -63,25 +62,6 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
         : biasStatistics(layout, view, settings.biasCorrection),
     ),
   };
-}
-
-/**
- * @param path how errors name the model
- * @throws {ConfigurationError} when `ignored` names a node that the model does not have
- */
-export function requireKnownScope({ prepared, settings }: Subject, path: string): void {
-  const known = [...prepared.nodeNames];
-  const { ignored, layerEqualization, channelAlignment, biasCorrection } = settings;
-  const missing = [ignored, layerEqualization?.ignored, channelAlignment?.ignored, biasCorrection?.ignored]
-    .flatMap((named) => named?.scope ?? [])
-    .find((name) => !prepared.nodeNames.has(name));
-  if (missing === undefined) return;
-  const near = nearest(missing, known);
-  const remedy = near === undefined ? "see inspect for its nodes" : `did you mean "${near}"?`;
-  throw new ConfigurationError(
-    `ignored.scope names "${missing}", which is no node of ${path}; ${remedy}${remedy.endsWith("?") ? "" : "."}`,
-    "ignored.scope",
-  );
 }
 
 /**

@@ -10,12 +10,13 @@ import type { ObjectStore } from "../storage/object-store.js";
 import { fixedBatchSize } from "./batching.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { type Dataset, loadDataset } from "./data/dataset.js";
+import { requireKnownScope } from "./known-scope.js";
 import { measurementKey } from "./measurement-key.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
 import { rewrittenSubject } from "./rewritten-subject.js";
 import { onnxruntimeVersion } from "./session.js";
-import { openSubject, requireKnownScope, requireQuantizable, type Subject } from "./subject.js";
+import { openSubject, requireQuantizable, type Subject } from "./subject.js";
 
 /** The order in which evaluation samples are scored is the same for every run, so that `evaluate` shares it. */
 export const SCORING_ORDER_SEED = 0;

@@ -2,7 +2,7 @@ import { EffectsModel, initialRelevance, sumEffects } from "./effects-model.js";
 import type { Codes, EncodedSpace } from "./encoding.js";
 import type { RandomStream } from "./random.js";
 import type { FinishedTrial } from "./sampler.js";
-import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
+import type { LedgerEntry, RunningEntry, TrialLedger } from "./trial-ledger.js";
 
 /** Steps of relevance estimation at every refit. */
 const RELEVANCE_STEPS = 2;
@@ -10,6 +10,9 @@ const RELEVANCE_STEPS = 2;
 const OUTLIER_DEVIATIONS = 10;
 const NORMAL_CONSISTENCY = 1.4826;
 const CENSORING_ROUNDS = 3;
+/** Of more running trials than these the latest count; the first of them moves in steps, so that rows can be kept. */
+const RUNNING_LIMIT = 256;
+const RUNNING_STEP = 64;
 
 /** Observations that a model keeps, so that one refit stays within some 50 ms whatever the size of the space. */
 function capacity(encoded: EncodedSpace): number {
@@ -35,6 +38,8 @@ export interface DrawnEffects {
   readonly effects: Float64Array;
   readonly location: number;
   readonly scale: number;
+  /** Variance of what the effects leave open, in units of `scale` squared. */
+  readonly noise: number;
 }
 
 /**
@@ -49,8 +54,12 @@ export class AdditiveEvidence {
   #model: EffectsModel;
   #base: readonly LedgerEntry[] = [];
   #entries: LedgerEntry[] = [];
-  /** Running trials whose rows stand behind those of the entries. */
-  #running: readonly Codes[] = [];
+  /**
+   * The same observations and the running trials. A posterior's width does not depend on outcomes, so a trial keeps
+   * its row when it ends: behind the base stand finished and running trials together, by number.
+   */
+  #widened: EffectsModel;
+  #widenedRows: Codes[] = [];
   /** Of the entries as they are; forgotten when they change. */
   #mean: DrawnEffects | undefined;
 
@@ -58,17 +67,19 @@ export class AdditiveEvidence {
     this.#ledger = ledger;
     this.#outcome = outcome;
     this.#model = new EffectsModel(ledger.encoded, initialRelevance(ledger.encoded));
+    this.#widened = new EffectsModel(ledger.encoded, this.#model.relevance);
   }
 
   /**
+   * Running trials are taken to bring what the mean foretells: that leaves the mean alone and narrows the posterior.
+   *
    * @param temperature 0 for the mean, 1 for a draw from the posterior
-   * @param running are taken to bring what the mean foretells: that leaves the mean alone and narrows the posterior
    */
-  draw(random: RandomStream, temperature: number, running: readonly Codes[]): DrawnEffects {
+  draw(random: RandomStream, temperature: number): DrawnEffects {
     const drawn = this.mean();
     if (temperature > 0) {
-      this.#appendRunning(running);
-      const deviation = this.#model.deviation(random, temperature);
+      this.#widen();
+      const deviation = this.#widened.deviation(random, temperature);
       for (let k = 0; k < deviation.length; k++) {
         drawn.effects[k]! += deviation[k]!;
       }
@@ -80,25 +91,28 @@ export class AdditiveEvidence {
   mean(): DrawnEffects {
     this.#refresh();
     if (this.#mean === undefined) {
-      this.#model.truncate(this.#entries.length);
-      this.#running = [];
       const { outcomes, location, scale } = this.#outcomes(this.#entries);
-      this.#mean = { effects: this.#model.effects(outcomes), location, scale };
+      const { noise } = this.#model.relevance;
+      this.#mean = { effects: this.#model.effects(outcomes), location, scale, noise };
     }
     return { ...this.#mean, effects: this.#mean.effects.slice() };
   }
 
-  /** Keeps the rows of running trials that are still the first ones, so that a batch of asks adds one row each. */
-  #appendRunning(running: readonly Codes[]): void {
+  #widen(): void {
+    const recent = this.#entries
+      .slice(this.#base.length)
+      .map(({ trial, codes }) => ({ number: trial.number, codes }));
+    const pending = [...recent, ...latestRunning(this.#ledger.running)].sort((a, b) => a.number - b.number);
+    const rows = [...this.#base, ...pending].map(({ codes }) => codes);
     let kept = 0;
-    while (kept < this.#running.length && this.#running[kept] === running[kept]) {
+    while (kept < rows.length && rows[kept] === this.#widenedRows[kept]) {
       kept++;
     }
-    this.#model.truncate(this.#entries.length + kept);
-    for (const codes of running.slice(kept)) {
-      this.#model.append(codes);
+    this.#widened.truncate(kept);
+    for (const codes of rows.slice(kept)) {
+      this.#widened.append(codes);
     }
-    this.#running = running;
+    this.#widenedRows = rows;
   }
 
   #refresh(): void {
@@ -118,7 +132,6 @@ export class AdditiveEvidence {
       return;
     }
     this.#mean = undefined;
-    this.#running = [];
     this.#model.truncate(kept);
     this.#entries.length = kept;
     for (const entry of recent.slice(kept - base.length)) {
@@ -142,7 +155,8 @@ export class AdditiveEvidence {
     }
     this.#base = base;
     this.#entries = [...base];
-    this.#running = [];
+    this.#widened = this.#model.copy();
+    this.#widenedRows = base.map(({ codes }) => codes);
     this.#mean = undefined;
   }
 
@@ -181,6 +195,11 @@ export class AdditiveEvidence {
       }
     }
   }
+}
+
+function latestRunning(running: readonly RunningEntry[]): readonly RunningEntry[] {
+  const beyond = Math.ceil((running.length - RUNNING_LIMIT) / RUNNING_STEP) * RUNNING_STEP;
+  return beyond <= 0 ? running : running.slice(beyond);
 }
 
 /** The best entries among those up to `last` by number, in the order of their numbers. */

@@ -38,6 +38,11 @@ export class GrowingCholesky {
     this.#size = n + 1;
   }
 
+  copyFrom(other: GrowingCholesky): void {
+    this.#rows = other.#rows.slice();
+    this.#size = other.#size;
+  }
+
   /** Forgets all rows from `size` on. */
   truncate(size: number): void {
     this.#size = Math.min(this.#size, size);

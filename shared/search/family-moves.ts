@@ -1,5 +1,12 @@
 import { type Codes, codesKey, type EncodedSpace, INACTIVE, isActive } from "./encoding.js";
-import type { TrialLedger } from "./trial-ledger.js";
+import { compareTrials } from "./ranking.js";
+import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
+
+/** A configuration with its key. */
+export interface Keyed {
+  readonly codes: Codes;
+  readonly key: string;
+}
 
 /** Parameters that ask the same question of different groups, in the space's order. */
 function families(encoded: EncodedSpace): readonly (readonly number[])[] {
@@ -19,13 +26,17 @@ function families(encoded: EncodedSpace): readonly (readonly number[])[] {
 }
 
 /** The configurations in which one whole family differs: everywhere the same choice, wherever it exists. */
-function neighbours(encoded: EncodedSpace, center: Codes, all: ReturnType<typeof families>): Codes[] {
+function neighbours(encoded: EncodedSpace, center: Keyed, all: ReturnType<typeof families>): Keyed[] {
   return all.flatMap((parameters) => {
     const choices = encoded.space[parameters[0]!]!.choices;
     return choices
-      .map((choice) => moved(encoded, center, parameters, choice))
-      .filter((codes) => codesKey(codes) !== codesKey(center));
+      .map((choice) => keyed(moved(encoded, center.codes, parameters, choice)))
+      .filter(({ key }) => key !== center.key);
   });
+}
+
+function keyed(codes: Codes): Keyed {
+  return { codes, key: codesKey(codes) };
 }
 
 function moved(
@@ -56,26 +67,52 @@ function moved(
  * activations. A model whose layers share a weakness (signed activations under a symmetric preset, say) is helped
  * by many groups at once and by hardly any of them alone, which a search group by group cannot see
  * (docs/search.md, measured on ppocr-rec).
- *
- * @returns the best configuration that the descent has reached, and its untried neighbours
  */
-export function familyDescent(
-  ledger: TrialLedger,
-  base: Codes,
-): { readonly center: Codes; readonly untried: readonly Codes[] } {
-  const { encoded } = ledger;
-  const all = families(encoded);
-  const coarse = new Map([[codesKey(base), base]]);
-  let center = base;
-  for (;;) {
-    const around = neighbours(encoded, center, all);
-    for (const codes of around) {
-      coarse.set(codesKey(codes), codes);
+export class FamilyDescent {
+  readonly #ledger: TrialLedger;
+  readonly #base: Keyed;
+  readonly #families: ReturnType<typeof families>;
+  /** Neighbours by the key of their centre: the descent is walked anew with every ask. */
+  readonly #neighbours = new Map<string, readonly Keyed[]>();
+
+  constructor(ledger: TrialLedger, base: Codes) {
+    this.#ledger = ledger;
+    this.#base = keyed(base);
+    this.#families = families(ledger.encoded);
+  }
+
+  /** The best configuration that the descent has reached by now, and its untried neighbours. */
+  state(): { readonly center: Keyed; readonly untried: readonly Keyed[] } {
+    const ledger = this.#ledger;
+    const coarse = new Map([[this.#base.key, this.#base]]);
+    let center = this.#base;
+    for (;;) {
+      const around = this.#around(center);
+      for (const neighbour of around) {
+        coarse.set(neighbour.key, neighbour);
+      }
+      let best: LedgerEntry | undefined;
+      for (const key of coarse.keys()) {
+        const entry = ledger.find(key);
+        if (entry !== undefined && (best === undefined || compareTrials(entry.trial, best.trial) < 0)) {
+          best = entry;
+        }
+      }
+      const next = best === undefined ? center : keyed(best.codes);
+      if (next.key === center.key) {
+        return { center, untried: around.filter(({ key }) => !ledger.has(key)) };
+      }
+      center = next;
     }
-    const best = ledger.ranked.find(({ codes }) => coarse.has(codesKey(codes)))?.codes ?? center;
-    if (codesKey(best) === codesKey(center)) {
-      return { center, untried: around.filter((codes) => !ledger.has(codes)) };
+  }
+
+  #around(center: Keyed): readonly Keyed[] {
+    const known = this.#neighbours.get(center.key);
+    if (known !== undefined) {
+      return known;
     }
-    center = best;
+    const around = neighbours(this.#ledger.encoded, center, this.#families);
+    this.#neighbours.set(center.key, around);
+    return around;
   }
 }

@@ -1,4 +1,4 @@
-import { countConfigurations, decodeConfiguration, encodeSpace } from "./encoding.js";
+import { codesKey, countConfigurations, decodeConfiguration, encodeSpace } from "./encoding.js";
 import { createKernels, drawProductKernel } from "./kernels.js";
 import { createRandomStream } from "./random.js";
 import type { Sampler } from "./sampler.js";
@@ -21,7 +21,7 @@ export function createRandomSampler(space: Space, { seed }: { readonly seed: num
       const drawn = drawProductKernel(prior, undefined, random);
       return decodeConfiguration(
         encoded,
-        ledger.has(drawn) ? findUnused(ledger, drawn, random, total) : drawn,
+        ledger.has(codesKey(drawn)) ? findUnused(ledger, drawn, random, total) : drawn,
       );
     },
     started: (trial, configuration) => ledger.started(trial, configuration),

@@ -36,7 +36,7 @@ export function createReversalSampler(space: Space, options: ReversalOptions): S
 
   function firstUnused(candidates: Iterable<Codes>): Codes | undefined {
     for (const codes of candidates) {
-      if (!ledger.has(codes)) {
+      if (!ledger.has(codesKey(codes))) {
         return codes;
       }
     }

@@ -1,6 +1,6 @@
 import { createJointDensity, drawMember, type JointDensity, logJointDensity } from "./density.js";
 import { type Codes, codesKey, INACTIVE } from "./encoding.js";
-import { createKernels } from "./kernels.js";
+import { createKernels, drawProductKernel } from "./kernels.js";
 import type { RandomStream } from "./random.js";
 import { rankPareto } from "./ranking.js";
 import { TiltedKernel } from "./tilting.js";
@@ -8,6 +8,15 @@ import type { TpeSettings } from "./tpe-settings.js";
 import type { DrawnEvidence, TrialEvidence } from "./trial-evidence.js";
 import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
 import { improvementWeights } from "./trial-weights.js";
+
+/** The densities, which cost most, are weighed for so many candidates, those with the most evidence. */
+const SHORTLIST = 16;
+
+interface Candidate {
+  readonly codes: Codes;
+  /** In nats. */
+  readonly evidence: number;
+}
 
 /** The finished trials split at the good share. */
 interface Split {
@@ -44,21 +53,27 @@ export function proposeConfiguration(
     meanWeight,
   );
   // The latest liars stand for all of them: of 256 running trials, each ask would weigh every one.
-  const bad = [...rivals.map(({ codes }) => codes), ...running.slice(-settings.rivals)];
+  const bad = [
+    ...rivals.map(({ codes }) => codes),
+    ...running.slice(-settings.rivals).map(({ codes }) => codes),
+  ];
   const g = createJointDensity(kernels, bad, new Float64Array(bad.length).fill(1), 1);
-  const evidence = trialEvidence.draw(random, settings.evidenceWeight, settings.temperature, running);
-  let best: Codes | undefined;
-  let bestScore = Number.NEGATIVE_INFINITY;
-  const scored = new Set<string>();
+  const evidence = trialEvidence.draw(random, settings.evidenceWeight, settings.temperature);
+  const unused = new Map<string, Candidate>();
   for (const codes of candidates(l, evidence, settings, random)) {
     const key = codesKey(codes);
-    if (!scored.has(key) && !ledger.has(codes)) {
-      scored.add(key);
-      const score = logJointDensity(l, codes) - logJointDensity(g, codes) + evidence.score(codes);
-      if (score > bestScore) {
-        bestScore = score;
-        best = codes;
-      }
+    if (!unused.has(key) && !ledger.has(key)) {
+      unused.set(key, { codes, evidence: evidence.score(codes) });
+    }
+  }
+  const shortlist = [...unused.values()].sort((a, b) => b.evidence - a.evidence).slice(0, SHORTLIST);
+  let best: Codes | undefined;
+  let bestScore = Number.NEGATIVE_INFINITY;
+  for (const { codes, evidence: nats } of shortlist) {
+    const score = logJointDensity(l, codes) - logJointDensity(g, codes) + nats;
+    if (score > bestScore) {
+      bestScore = score;
+      best = codes;
     }
   }
   return best;
@@ -82,6 +97,11 @@ function* candidates(
   }
   for (let i = 0; i < settings.candidates; i++) {
     yield tilted[i % tilted.length]!.draw(drawMember(l, random), random);
+  }
+  // The evidence moves every parameter that it has an opinion on. Under a constraint what a good trial has beyond the
+  // additive effects is worth keeping, so its near neighbours are candidates, too.
+  for (let i = 0; tilted.length > 1 && i < settings.neighbours; i++) {
+    yield drawProductKernel(l.kernels, drawMember(l, random), random);
   }
 }
 

@@ -1,11 +1,12 @@
 import {
   type Codes,
+  codesKey,
   countConfigurations,
   decodeConfiguration,
   encodeConfiguration,
   encodeSpace,
 } from "./encoding.js";
-import { familyDescent } from "./family-moves.js";
+import { FamilyDescent, type Keyed } from "./family-moves.js";
 import { createKernels, drawProductKernel } from "./kernels.js";
 import { createRandomStream, type RandomStream } from "./random.js";
 import { sensitivityWave } from "./reversal.js";
@@ -17,11 +18,11 @@ import { TrialEvidence } from "./trial-evidence.js";
 import { TrialLedger } from "./trial-ledger.js";
 import { findUnused } from "./unused.js";
 
-/** Family descent and wave together may take a third of the trials (search.md, "The sampler"). */
-const WAVE_SHARE = 1 / 3;
-
-/** The descent alone may take half of that. */
+/** The descent by families may take this share of the trials. */
 const DESCENT_SHARE = 1 / 6;
+
+/** The wave is worth its trials only where all of it fits into this share (docs/search.md, "From a good base"). */
+const WAVE_SHARE = 0.1;
 
 export interface TpeOptions {
   readonly seed: number;
@@ -29,9 +30,12 @@ export interface TpeOptions {
   readonly base?: Configuration;
   /** A score a group, larger for groups that quantization hurts more; orders the sensitivity wave. */
   readonly sensitivity?: Readonly<Record<string, number>>;
-  /** Whether the groups of a base are reversed one by one first; default `auto`. */
+  /**
+   * `auto`, the default, begins around the base: families first, and where there are few groups a wave that reverses
+   * each of them alone. `off` begins with draws around the base.
+   */
   readonly sensitivityWave?: "auto" | "off";
-  /** The trials that the whole search may take, which bounds the wave. */
+  /** The trials that the whole search may take, which bounds how it begins. */
   readonly maxTrials?: number;
   readonly settings?: Partial<TpeSettings>;
 }
@@ -48,20 +52,32 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
   const ledger = new TrialLedger(encoded);
   const evidence = new TrialEvidence(ledger);
   const base = options.base === undefined ? undefined : encodeConfiguration(encoded, options.base);
-  const seeded = base !== undefined && options.sensitivityWave !== "off";
+  const descent =
+    base === undefined || options.sensitivityWave === "off" ? undefined : new FamilyDescent(ledger, base);
+  let latestWave: { readonly center: string; readonly trials: readonly Keyed[] } | undefined;
   const maxTrials = options.maxTrials ?? Number.POSITIVE_INFINITY;
 
   /** The next configuration of the descent by families, then of the wave of single groups around its best. */
   function nextSeed(): Codes | undefined {
-    if (!seeded || ledger.distinct > WAVE_SHARE * maxTrials) {
+    if (descent === undefined || ledger.distinct > (DESCENT_SHARE + WAVE_SHARE) * maxTrials) {
       return undefined;
     }
-    const { center, untried } = familyDescent(ledger, base);
+    const { center, untried } = descent.state();
     if (untried.length > 0 && ledger.distinct <= DESCENT_SHARE * maxTrials) {
-      return untried[0];
+      return untried[0]!.codes;
     }
-    const wave = sensitivityWave(encoded, center, options.sensitivity ?? {}, encoded.size);
-    return wave.find((codes) => !ledger.has(codes));
+    const wave = waveAround(center);
+    return wave.length <= WAVE_SHARE * maxTrials
+      ? wave.find(({ key }) => !ledger.has(key))?.codes
+      : undefined;
+  }
+
+  function waveAround(center: Keyed): readonly Keyed[] {
+    if (latestWave?.center !== center.key) {
+      const codes = sensitivityWave(encoded, center.codes, options.sensitivity ?? {}, encoded.size);
+      latestWave = { center: center.key, trials: codes.map((c) => ({ codes: c, key: codesKey(c) })) };
+    }
+    return latestWave.trials;
   }
 
   /** Around the base where there is one, else from the prior. */
@@ -88,7 +104,7 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
       }
       const random = createRandomStream(options.seed, trial, "sampler");
       const proposal = propose(random);
-      const codes = ledger.has(proposal) ? findUnused(ledger, proposal, random, total) : proposal;
+      const codes = ledger.has(codesKey(proposal)) ? findUnused(ledger, proposal, random, total) : proposal;
       return decodeConfiguration(encoded, codes);
     },
     started: (trial, configuration) => ledger.started(trial, configuration),

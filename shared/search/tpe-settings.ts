@@ -10,6 +10,8 @@ export interface TpeSettings {
   readonly mismatchLimit: number;
   /** Draws from the good density that are scored, next to the mode of each of its components. */
   readonly candidates: number;
+  /** Under a constraint, draws from the good density alone that are scored beside these. */
+  readonly neighbours: number;
   /**
    * The bad density is estimated from so many trials ranked right behind the good ones, and from as many running
    * ones (constant liar), the latest.
@@ -28,6 +30,7 @@ export const DEFAULT_TPE_SETTINGS: TpeSettings = {
   changesPerDraw: 4,
   mismatchLimit: 0.3,
   candidates: 16,
+  neighbours: 32,
   rivals: 16,
   evidenceWeight: 100,
   temperature: 0.4,

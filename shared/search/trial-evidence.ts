@@ -1,86 +1,139 @@
-import { AdditiveEvidence, type DrawnEffects } from "./additive-evidence.js";
+import { AdditiveEvidence } from "./additive-evidence.js";
 import { sumEffects } from "./effects-model.js";
 import type { Codes } from "./encoding.js";
+import { logSumExp } from "./log-domain.js";
+import { logExpectedImprovement, logNormalCdf } from "./normal.js";
 import type { RandomStream } from "./random.js";
+import type { FinishedTrial } from "./sampler.js";
 import type { TrialLedger } from "./trial-ledger.js";
 
-/** A missed bound costs this many standard deviations of the value for one of the violation. */
-const VIOLATION_PENALTY = 10;
 /**
- * The expected miss is taken over so many full draws from the posterior. The mean alone would let a candidate with
- * many untried switches pass as feasible.
+ * The probability of feasibility is taken over so many draws from the posterior. The mean alone would let a candidate
+ * with many untried switches pass as feasible.
  */
-const VIOLATION_DRAWS = 2;
+const FEASIBILITY_DRAWS = 8;
+/** The incumbent is sought among so many of the best trials. */
+const INCUMBENTS = 25;
 
 /**
- * Exchange rates between violation and value at which configurations are sought: each picks another trade of cost
+ * Exchange rates between constraint and value at which configurations are sought: each picks another trade of cost
  * against feasibility, as Lagrange multipliers do.
  */
 const EXCHANGE_RATES: readonly number[] = [0, 0.1, 0.3, 1, 3, 10];
 
-/** One draw of the additive evidence on value and violation together; larger is better. */
+/** One draw of the additive evidence on value and constraint together; larger is better. */
 export interface DrawnEvidence {
   /** The evidence, linear at each exchange rate: one number a choice, all choices in one row. */
   readonly tilts: readonly Float64Array[];
-  /** The evidence on a whole configuration, the violation counting only where the bound is missed. */
+  /** The evidence on a whole configuration, in nats. */
   score(codes: Codes): number;
 }
 
 /**
- * The evidence on everything that a trial is judged by: its values, and the violation once a trial missed the
- * bound. A feasible trial's violation is only known to be at most 0.
+ * The evidence on everything that a trial is judged by: its values, and the constraint once a trial missed the bound.
+ * Where trials tell their accuracy loss, that is what is modelled; else the violation, of which a feasible trial only
+ * tells that it is at most 0.
  */
 export class TrialEvidence {
   readonly #ledger: TrialLedger;
   readonly #values: AdditiveEvidence[] = [];
+  readonly #accuracyLoss: AdditiveEvidence;
   readonly #violation: AdditiveEvidence;
   #objectives = 1;
-  #constrained = false;
+  #lossesKnown = true;
+  /** The first infeasible trial, from which the bound on the accuracy loss is known. */
+  #infeasible: FinishedTrial | undefined;
 
   constructor(ledger: TrialLedger) {
     this.#ledger = ledger;
+    this.#accuracyLoss = new AdditiveEvidence(ledger, { of: ({ accuracyLoss }) => accuracyLoss });
     this.#violation = new AdditiveEvidence(ledger, { of: ({ violation }) => violation, censoredAt: 0 });
   }
 
-  /** Takes note of what finished trials bring; call it once for each. */
-  note({ values, violation }: { readonly values: readonly number[]; readonly violation: number }): void {
-    this.#objectives = Math.max(this.#objectives, values.length);
-    this.#constrained ||= violation > 0;
+  /** Takes note of what a finished trial brings; call it once for each. */
+  note(trial: FinishedTrial): void {
+    if (trial.state === "failed") {
+      return;
+    }
+    this.#objectives = Math.max(this.#objectives, trial.values.length);
+    this.#lossesKnown &&= trial.accuracyLoss !== undefined;
+    const first = this.#infeasible === undefined || trial.number < this.#infeasible.number;
+    if (trial.violation > 0 && first) {
+      this.#infeasible = trial;
+    }
   }
 
   /**
    * @param weight nats a standard deviation of a value
    * @param temperature 0 for the mean, 1 for a draw from the posterior
    */
-  draw(random: RandomStream, weight: number, temperature: number, running: readonly Codes[]): DrawnEvidence {
+  draw(random: RandomStream, weight: number, temperature: number): DrawnEvidence {
     const { encoded } = this.#ledger;
+    const value = this.#drawValue(random, temperature);
+    const scaled = value.effects.map((effect) => -weight * effect);
+    if (this.#infeasible === undefined) {
+      return { tilts: [scaled], score: (codes) => sumEffects(encoded, scaled, codes) };
+    }
+    const { evidence, bound } = this.#constraint(this.#infeasible);
+    const mean = evidence.mean();
+    const draws = Array.from({ length: FEASIBILITY_DRAWS }, () => evidence.draw(random, 1));
+    const scaledBound = (bound - mean.location) / mean.scale;
+    const deviation = Math.sqrt(mean.noise);
+    const logFeasible = (codes: Codes): number =>
+      logSumExp(
+        Float64Array.from(draws, ({ effects }) =>
+          logNormalCdf((scaledBound - sumEffects(encoded, effects, codes)) / deviation),
+        ),
+      ) - Math.log(FEASIBILITY_DRAWS);
+    const incumbent = this.#incumbent(value.effects);
+    const valueDeviation = Math.sqrt(value.noise);
+    return {
+      tilts: EXCHANGE_RATES.map((rate) => scaled.map((v, k) => v - weight * rate * mean.effects[k]!)),
+      score: (codes) => {
+        if (incumbent === undefined) {
+          return weight * logFeasible(codes);
+        }
+        const improvement = (incumbent - sumEffects(encoded, value.effects, codes)) / valueDeviation;
+        return weight * (logExpectedImprovement(improvement) + logFeasible(codes));
+      },
+    };
+  }
+
+  /** The value foretold for the best feasible trial; until there is one, feasibility alone is sought. */
+  #incumbent(effects: Float64Array): number | undefined {
+    const { ranked, encoded } = this.#ledger;
+    const best = ranked.slice(0, INCUMBENTS);
+    const feasible = best.filter(({ trial }) => trial.state === "complete" && trial.violation === 0);
+    const foretold = (entries: typeof best) =>
+      entries.map(({ codes }) => sumEffects(encoded, effects, codes));
+    return feasible.length > 0 ? Math.min(...foretold(feasible)) : undefined;
+  }
+
+  #constraint({ accuracyLoss, violation }: FinishedTrial): { evidence: AdditiveEvidence; bound: number } {
+    return this.#lossesKnown && accuracyLoss !== undefined
+      ? { evidence: this.#accuracyLoss, bound: accuracyLoss - violation }
+      : { evidence: this.#violation, bound: 0 };
+  }
+
+  /** A mixture of the objectives' effects, in units of their standard deviations. */
+  #drawValue(random: RandomStream, temperature: number): { effects: Float64Array; noise: number } {
     while (this.#values.length < this.#objectives) {
       const objective = this.#values.length;
       this.#values.push(new AdditiveEvidence(this.#ledger, { of: ({ values }) => values[objective] }));
     }
     const shares = this.#drawShares(random);
-    const value = new Float64Array(encoded.offset[encoded.size]! + 1);
+    const { encoded } = this.#ledger;
+    const mixed = new Float64Array(encoded.offset[encoded.size]! + 1);
+    let noise = 0;
     for (const [objective, evidence] of this.#values.entries()) {
-      const { effects } = evidence.draw(random, temperature, running);
-      for (let k = 0; k < value.length; k++) {
-        value[k]! -= weight * shares[objective]! * effects[k]!;
+      const drawn = evidence.draw(random, temperature);
+      const share = shares[objective]!;
+      noise += share * share * drawn.noise;
+      for (let k = 0; k < mixed.length; k++) {
+        mixed[k]! += share * drawn.effects[k]!;
       }
     }
-    if (!this.#constrained) {
-      return { tilts: [value], score: (codes) => sumEffects(encoded, value, codes) };
-    }
-    const violation = this.#violation.mean();
-    const draws = Array.from({ length: VIOLATION_DRAWS }, () => this.#violation.draw(random, 1, running));
-    return {
-      tilts: EXCHANGE_RATES.map((rate) => value.map((v, k) => v - weight * rate * violation.effects[k]!)),
-      score: (codes) => {
-        const missed = draws.reduce(
-          (sum, draw) => sum + missedBound(sumEffects(encoded, draw.effects, codes), draw),
-          0,
-        );
-        return sumEffects(encoded, value, codes) - (weight * VIOLATION_PENALTY * missed) / VIOLATION_DRAWS;
-      },
-    };
+    return { effects: mixed, noise };
   }
 
   /** How much each objective counts in this draw: uniform over all mixtures, so that asks spread along the front. */
@@ -92,9 +145,4 @@ export class TrialEvidence {
     const total = exponentials.reduce((sum, value) => sum + value, 0);
     return exponentials.map((value) => value / total);
   }
-}
-
-/** By how many of its scales the foretold violation lies above 0. */
-function missedBound(foretold: number, { location, scale }: DrawnEffects): number {
-  return Math.max(0, foretold + location / scale);
 }

@@ -9,6 +9,13 @@ export interface LedgerEntry {
   readonly codes: Codes;
 }
 
+/** A trial that has been handed out, with its encoded configuration. */
+export interface RunningEntry {
+  readonly number: number;
+  readonly configuration: Configuration;
+  readonly codes: Codes;
+}
+
 /**
  * What a sampler has been told: the finished trials by ascending number, whatever order they came in, and the
  * running ones. Sums over the ledger are taken in that order, so that they are equal to the last bit for equal
@@ -18,8 +25,10 @@ export class TrialLedger {
   readonly #finished: LedgerEntry[] = [];
   readonly #ranked: LedgerEntry[] = [];
   readonly #finishedNumbers = new Set<number>();
-  readonly #running = new Map<number, Codes>();
+  readonly #running = new Map<number, RunningEntry>();
   readonly #uses = new Map<string, number>();
+  readonly #finishedByKey = new Map<string, LedgerEntry>();
+  #runningByNumber: readonly RunningEntry[] | undefined;
 
   constructor(readonly encoded: EncodedSpace) {}
 
@@ -33,8 +42,9 @@ export class TrialLedger {
   }
 
   /** Configurations handed out and not yet ended, by ascending trial number. */
-  get running(): readonly Codes[] {
-    return [...this.#running].sort(([a], [b]) => a - b).map(([, codes]) => codes);
+  get running(): readonly RunningEntry[] {
+    this.#runningByNumber ??= [...this.#running.values()].sort((a, b) => a.number - b.number);
+    return this.#runningByNumber;
   }
 
   /** How many different configurations are finished or running. */
@@ -42,9 +52,14 @@ export class TrialLedger {
     return this.#uses.size;
   }
 
-  /** Whether the configuration is finished or running. */
-  has(codes: Codes): boolean {
-    return this.#uses.has(codesKey(codes));
+  /** Whether the configuration with this key is finished or running. */
+  has(key: string): boolean {
+    return this.#uses.has(key);
+  }
+
+  /** The best finished trial of a configuration. */
+  find(key: string): LedgerEntry | undefined {
+    return this.#finishedByKey.get(key);
   }
 
   started(trial: number, configuration: Configuration): void {
@@ -52,7 +67,8 @@ export class TrialLedger {
       return;
     }
     const codes = encodeConfiguration(this.encoded, configuration);
-    this.#running.set(trial, codes);
+    this.#running.set(trial, { number: trial, configuration, codes });
+    this.#runningByNumber = undefined;
     this.#use(codes, 1);
   }
 
@@ -61,13 +77,24 @@ export class TrialLedger {
     if (this.#finishedNumbers.has(trial.number)) {
       return undefined;
     }
-    const entry = { trial, codes: encodeConfiguration(this.encoded, trial.configuration) };
     const running = this.#running.get(trial.number);
+    // The very array that was running, so that what is kept by rows sees that none has changed.
+    const codes =
+      running?.configuration === trial.configuration
+        ? running.codes
+        : encodeConfiguration(this.encoded, trial.configuration);
+    const entry = { trial, codes };
     if (running !== undefined) {
       this.#running.delete(trial.number);
-      this.#use(running, -1);
+      this.#runningByNumber = undefined;
+      this.#use(running.codes, -1);
     }
     this.#use(entry.codes, 1);
+    const key = codesKey(entry.codes);
+    const known = this.#finishedByKey.get(key);
+    if (known === undefined || compareTrials(trial, known.trial) < 0) {
+      this.#finishedByKey.set(key, entry);
+    }
     this.#finishedNumbers.add(trial.number);
     insert(this.#finished, entry, (a, b) => a.trial.number - b.trial.number);
     insert(this.#ranked, entry, (a, b) => compareTrials(a.trial, b.trial));

@@ -1,4 +1,4 @@
-import { type Codes, enumerateConfigurations } from "./encoding.js";
+import { type Codes, codesKey, enumerateConfigurations } from "./encoding.js";
 import { createKernels, drawProductKernel } from "./kernels.js";
 import type { RandomStream } from "./random.js";
 import type { TrialLedger } from "./trial-ledger.js";
@@ -18,14 +18,14 @@ const WIDEST_MISMATCH = 0.95;
 export function findUnused(ledger: TrialLedger, centre: Codes, random: RandomStream, total: number): Codes {
   const { encoded } = ledger;
   if (total <= LISTABLE_RATIO * ledger.distinct) {
-    const unused = [...enumerateConfigurations(encoded)].filter((codes) => !ledger.has(codes));
+    const unused = [...enumerateConfigurations(encoded)].filter((codes) => !ledger.has(codesKey(codes)));
     return unused[random.below(unused.length)]!;
   }
   for (let mismatch = 1 / encoded.size; ; mismatch = Math.min(WIDEST_MISMATCH, WIDENING * mismatch)) {
     const kernels = createKernels(encoded, mismatch);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const codes = drawProductKernel(kernels, mismatch >= WIDEST_MISMATCH ? undefined : centre, random);
-      if (!ledger.has(codes)) {
+      if (!ledger.has(codesKey(codes))) {
         return codes;
       }
     }

@@ -63,7 +63,7 @@ export async function tensorSizes(
 }
 
 /** The shape that each tensor has for one batch. */
-async function tensorShapes(
+export async function tensorShapes(
   model: Model,
   tensors: readonly string[],
   batch: InputBatch,

@@ -58,7 +58,7 @@ export class Histogram {
     const perWidth = 2 ** -this.#exponent;
     const { weights, inner } = channels;
     for (let start = 0, run = 0; start < values.length; start += inner, run++) {
-      this.#count(values.subarray(start, start + inner), weights[run % weights.length]!, perWidth);
+      this.#count(values, start, start + inner, weights[run % weights.length]!, perWidth);
     }
   }
 
@@ -103,9 +103,9 @@ export class Histogram {
     this.#exponent = exponent;
   }
 
-  #count(values: Float32Array, weight: number, perWidth: number): void {
+  #count(values: Float32Array, start: number, end: number, weight: number, perWidth: number): void {
     const counts = this.#counts;
-    for (let i = 0; i < values.length; i++) {
+    for (let i = start; i < end; i++) {
       const value = values[i]!;
       // A value that is not finite has no bin, and a typed array takes no element outside.
       if (value !== 0) counts[Math.floor(value * perWidth) + SIDE_BINS]! += weight;

@@ -4,10 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { requestRun } from "../../docs/examples/request-run.js";
 import { METRIC } from "../../functions/metric-names.js";
 import { readPriceList } from "../../scripts/fleet/price-list.js";
 import { cancel, fetchResult, status } from "../../scripts/fleet/runs.js";
-import { submit } from "../../scripts/fleet/submit.js";
+import { submit, writeRunDocuments } from "../../scripts/fleet/submit.js";
 import { runCommand } from "../end-to-end/command.js";
 import { demoConfiguration } from "../end-to-end/demo-configuration.js";
 import { decidedTrials } from "../end-to-end/run-folder.js";
@@ -138,6 +139,17 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
     const { stop, cost } = await status(fleet, runId);
     assert.equal(stop, "max_cost_usd");
     assert.ok(cost !== undefined && cost.usd <= 0.01, JSON.stringify(cost));
+  });
+
+  test("is asked for by a program that has the AWS SDK alone", async () => {
+    Object.assign(process.env, fleet.environment);
+    const documents = join(folder, "documents");
+    await writeRunDocuments(fleet, { configuration }, documents, { maxTrials: 2, parallel: 1 });
+    const { Bucket: bucket = "", EventsUrl: eventsUrl = "" } = fleet.outputs;
+    await requestRun(documents, "on-demand", 7, { bucket, eventsUrl });
+    await runEnded(fleet, "on-demand");
+    const { phase, trialsDone } = await status(fleet, "on-demand");
+    assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: 3 });
   });
 
   test("is cancelled with the best so far", async () => {

@@ -89,6 +89,11 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
     says: ". is not a file; give the path of an .onnx file.",
   },
   {
+    title: "a group that is not there",
+    argv: ["inspect", "model.onnx", "--group", "stemm"],
+    says: '--group is "stemm", which is no group, nor an op or tensor of one; did you mean "stem"?',
+  },
+  {
     title: "text for a model",
     argv: ["evaluate", "text.onnx", "broken.json"],
     says: "text.onnx: ONNX Runtime cannot load the model: Protobuf parsing failed; give an ONNX model that it can.",

@@ -41,7 +41,7 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     title: "an algorithm that is not there yet",
     at: "compression.algorithms[1]",
     value: { name: "BiasCorrection" },
-    says: 'compression.algorithms[1].name is "BiasCorrection", which this version does not offer yet; use "TunableQuantization", "CrossLayerEqualization", "ActivationChannelAlignment" or "FastBiasCorrection", or remove it.',
+    says: 'compression.algorithms[1].name is "BiasCorrection", which this version does not offer yet; use "TunableQuantization", "CrossLayerEqualization", "SmoothQuant", "ActivationChannelAlignment", "AdaptiveRounding" or "FastBiasCorrection", or remove it.',
   },
   {
     title: "a bias correction over samples of its own",
@@ -78,6 +78,12 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     at: "compression.algorithms[0].params.ignored",
     value: { scope: ["stemm"] },
     says: 'ignored.scope names "stemm", which is no node of model.onnx; did you mean "stem"?',
+  },
+  {
+    title: "an ignored op type that nobody has",
+    at: "compression.algorithms[0].params.ignored",
+    value: { operations: [{ type: "Convolutoin" }] },
+    says: 'ignored.operations names "Convolutoin", which is no op type of ONNX, OpenVINO or the model; did you mean "Convolution"?',
   },
   {
     title: "everything ignored",

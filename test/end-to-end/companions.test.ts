@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -18,7 +18,10 @@ async function accuracyWith(
   out: string,
   before: readonly string[],
   behind: readonly string[],
-  params: { readonly range_estimator?: { readonly preset: "default" } } = {
+  params: {
+    readonly range_estimator?: { readonly preset: "default" };
+    readonly weights?: { readonly bits: 4 };
+  } = {
     range_estimator: { preset: "default" },
   },
 ) {
@@ -43,6 +46,20 @@ test("The demo, all layers quantized, is within half a point of float once its l
   assert.ok(plain < float.metric.value - 0.05, `plain ${plain} shows nothing`);
   assert.ok(corrected > plain, `corrected ${corrected}, plain ${plain}`);
   assert.ok(equalized >= float.metric.value - 0.005, `equalized ${equalized}, float ${float.metric.value}`);
+});
+
+test("With 4-bit weights the demo loses less when rounding adapts and layers are equalized, and alike every time", async () => {
+  const accuracy = (out: string, before: readonly string[], behind: readonly string[]) =>
+    accuracyWith(out, before, behind, {
+      range_estimator: { preset: "default" },
+      weights: { bits: 4 },
+    });
+  const equalized = await accuracy("low", ["CrossLayerEqualization"], []);
+  const rounded = await accuracy("low-rounded", ["CrossLayerEqualization"], ["AdaptiveRounding"]);
+  assert.ok(rounded > equalized, `rounded ${rounded}, to the nearest ${equalized}`);
+  const bytes = await readFile(join(folder, "low-rounded", "model.onnx"));
+  await accuracy("low-again", ["CrossLayerEqualization"], ["AdaptiveRounding"]);
+  assert.deepEqual(await readFile(join(folder, "low-again", "model.onnx")), bytes);
 });
 
 test("By default ranges follow the error of the outputs, which brings most of the uneven demo back by itself", async () => {

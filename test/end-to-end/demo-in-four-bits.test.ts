@@ -29,12 +29,18 @@ test("quantize with weights of 4 bits: the file holds them as such, and every pr
       name: "MinMaxQuantization",
       params: { weights: { bits }, stat_subset_size: 50 },
     });
-    const { model, modelBytes, integerKernels } = await quantize(
+    const { model, modelBytes, integerKernels, simulatedShare } = await quantize(
       { configuration },
       { out: join(folder, `${bits}`) },
     );
     const { metric } = await evaluate(model, { configuration });
-    return { accuracy: metric.value, modelBytes, integerKernels, bytes: await readFile(model) };
+    return {
+      accuracy: metric.value,
+      modelBytes,
+      integerKernels,
+      simulatedShare,
+      bytes: await readFile(model),
+    };
   };
   const [four, eight] = [await made(4), await made(8)];
   assert.ok(four.modelBytes < eight.modelBytes);
@@ -43,6 +49,8 @@ test("quantize with weights of 4 bits: the file holds them as such, and every pr
   assert.ok(four.accuracy > 0.85 && four.accuracy <= eight.accuracy, `${four.accuracy}, ${eight.accuracy}`);
   assert.equal(eight.integerKernels.integer, eight.integerKernels.quantized);
   assert.equal(four.integerKernels.integer, 0);
+  assert.deepEqual(four.simulatedShare, { byCount: 1, byParameters: 1 });
+  assert.deepEqual(eight.simulatedShare, { byCount: 0, byParameters: 0 });
   for (const { reason } of four.integerKernels.unfused) assert.match(reason, /with 4-bit weights$/);
 });
 
@@ -55,6 +63,11 @@ test("tune with the scope bits finds a model that is smaller than with 8 bits th
   const { base, best } = await run.result;
   assert.ok(base !== null && best !== null);
   assert.ok(best.withinBound);
+  assert.equal(base.simulatedShare.byCount, 0);
+  assert.ok(best.simulatedShare.byCount > 0 && best.simulatedShare.byCount <= best.quantizedShare.byCount);
+  const trials = (await readFile(join(folder, "tuned", "trials.jsonl"), "utf8")).trim().split("\n");
+  const line = trials.map((text) => JSON.parse(text)).find(({ number }) => number === best.trial);
+  assert.deepEqual(line.simulatedShare, best.simulatedShare);
   assert.ok(best.bytes < base.bytes, `${best.bytes} of ${base.bytes}`);
   assert.ok(best.modelBytes! < base.modelBytes!);
 });

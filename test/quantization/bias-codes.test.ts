@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { quantizeBias, smallestWeightScales } from "../../shared/quantization/bias-codes.js";
+import { exactBias, quantizeBias, smallestWeightScales } from "../../shared/quantization/bias-codes.js";
 import type { TensorPlan } from "../../shared/quantization/plan.js";
 import { weightEstimator } from "../../shared/quantization/range-estimator.js";
 import { channelView, quantizeWeights } from "../../shared/quantization/weight-codes.js";
@@ -62,5 +62,29 @@ describe("A bias as 32-bit codes", () => {
     assert.ok(Math.abs(own.codes[0]! * own.scales[0]!) < 0.01);
     const raised = quantizeBias(bias, 1e-6, [smallestWeightScales(bias, 1e-6)[0]! * (1 + 1e-6)]);
     assert.ok(Math.abs(raised.codes[0]! * raised.scales[0]! - 1000) < 1e-3);
+  });
+});
+
+describe("A bias beside float arithmetic", () => {
+  const value = fc.float({ min: Math.fround(-1e6), max: Math.fround(1e6), noNaN: true });
+
+  test("comes back to the last digit down to 1/128 of the largest, and 2^-32 of it below that", () => {
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 1, maxLength: 20 }), (values) => {
+        const bias = Float32Array.from(values);
+        const { codes, scale } = exactBias(bias);
+        const largest = Math.max(...bias.map(Math.abs));
+        assert.ok(Number.isInteger(Math.log2(scale)));
+        bias.forEach((each, i) => {
+          const back = Math.fround(Math.fround(codes[i]!) * scale);
+          if (Math.abs(each) >= Math.max(largest / 128, 2 ** -102)) assert.equal(back + 0, each + 0);
+          else assert.ok(Math.abs(back - each) <= Math.max(largest * 2 ** -31, 2 ** -126));
+        });
+      }),
+    );
+  });
+
+  test("of zeros is zero", () => {
+    assert.deepEqual([...exactBias(new Float32Array(3)).codes], [0, 0, 0]);
   });
 });

@@ -1,51 +1,50 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { planQuantization } from "../../shared/quantization/plan.js";
-import { presetOptions } from "../../shared/quantization/preset-options.js";
+import { presetOptions, TRIED_PRESETS, triesPresets } from "../../shared/quantization/preset-options.js";
 import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
 import { makeSubject } from "../../shared/scoring/subject.js";
 import { prepareSmallNet, quantizationSettings, tuningOptions } from "./small-net.js";
 
-const { layout, hardware } = makeSubject(await prepareSmallNet(), quantizationSettings());
+const prepared = await prepareSmallNet();
+const SCOPES: Partial<TuningOptions> = {
+  tuningScope: new Set(["layer", "mode", "range_estimator"]),
+  estimatorScope: new Set(["type", "aggregator"]),
+};
 
-function planOf(options: Partial<TuningOptions>) {
-  return planQuantization(layout, hardware, presetOptions(tuningOptions(options)), {});
+function subjectOf(options: Partial<TuningOptions>) {
+  return makeSubject(prepared, quantizationSettings(presetOptions(tuningOptions(options))));
 }
 
-function typesOf(options: Partial<TuningOptions>, tensor: "activations" | "weights"): Set<string> {
-  return new Set([...planOf(options)[tensor].values()].map(({ estimator }) => estimator.max.type));
+function maxTypes(options: Partial<TuningOptions>, tensor: "activations" | "weights"): Set<string> {
+  const { layout, hardware, settings } = subjectOf(options);
+  const plan = planQuantization(layout, hardware, settings.options, {});
+  return new Set([...plan[tensor].values()].map(({ estimator }) => estimator.max.type));
 }
 
 describe("Quantizing without a search", () => {
-  test("estimates activations by the error of the outputs, weights by their largest magnitude", () => {
-    for (const preset of ["performance", "mixed"] as const) {
-      assert.deepEqual(typesOf({ preset }, "activations"), new Set(["output_mse"]));
-      assert.deepEqual(typesOf({ preset }, "weights"), new Set(["abs_max"]));
+  test("leaves only the preset of estimators open, from those that are tried", () => {
+    const { space } = subjectOf(SCOPES);
+    const activations = space.parameters.filter(({ family }) => family?.startsWith("activations/"));
+    assert.ok(activations.length > 0);
+    for (const { family, choices } of activations) {
+      assert.equal(family, "activations/symmetric/preset");
+      assert.deepEqual(new Set(choices), new Set(TRIED_PRESETS));
     }
   });
 
-  test("leaves any estimator that is pinned, for activations or for everything", () => {
-    const pinned = { preset: "default" } as const;
-    assert.deepEqual(typesOf({ rangeEstimator: pinned }, "activations"), new Set(["abs_max"]));
-    assert.deepEqual(
-      typesOf({ activations: { rangeEstimator: pinned } }, "activations"),
-      new Set(["abs_max"]),
-    );
-    assert.deepEqual(
-      typesOf({ weights: { rangeEstimator: { preset: "mse" } } }, "weights"),
-      new Set(["mse"]),
-      "weights' own leaves activations as they are by default",
-    );
-    assert.deepEqual(
-      typesOf({ weights: { rangeEstimator: { preset: "mse" } } }, "activations"),
-      new Set(["output_mse"]),
-    );
+  test("leaves nothing open where an estimator is pinned, for activations or for everything", () => {
+    const pinned = { rangeEstimator: { preset: "quantile" } } as const;
+    for (const options of [pinned, { activations: pinned }]) {
+      assert.deepEqual(subjectOf({ ...SCOPES, ...options }).space.parameters, []);
+      assert.deepEqual(maxTypes(options, "activations"), new Set(["abs_quantile"]));
+      assert.ok(!triesPresets(tuningOptions(options)));
+    }
   });
 
-  test("varies nothing, so that no statistic beyond its own is gathered", () => {
-    const options = presetOptions(
-      tuningOptions({ tuningScope: new Set(["range_estimator"]), estimatorScope: new Set(["type"]) }),
-    );
-    assert.deepEqual([options.tuningScope.size, options.estimatorScope.size], [0, 0]);
+  test("keeps an estimator of weights, which leaves that of activations open", () => {
+    const options = { weights: { rangeEstimator: { preset: "mse" } } } as const;
+    assert.deepEqual(maxTypes(options, "weights"), new Set(["mse"]));
+    assert.ok(triesPresets(tuningOptions(options)));
   });
 });

@@ -207,3 +207,31 @@ describe("Properties of ranges", () => {
     );
   });
 });
+
+describe("Fewer levels than a width has", () => {
+  const levels = { levels: 255 };
+
+  test("of an odd number the middle one is zero: GNA3's -127 to 127", () => {
+    assertRange(symmetricActivationRange(-1, 6.35, levels), -6.35, 6.35);
+    assertRange(symmetricActivationRange(0, 6.35, levels, true), -6.35, 6.35);
+    assertRange(symmetricActivationRange(0, 6.35, levels), 0, 6.35);
+  });
+
+  test("of all of a width's are the width's", () => {
+    fc.assert(
+      fc.property(seen, width, ({ low, high }, bits) => {
+        assert.deepEqual(asymmetricRange(low, high, { levels: 2 ** bits }), asymmetricRange(low, high, bits));
+      }),
+    );
+  });
+
+  test("have zero on one of them", () => {
+    fc.assert(
+      fc.property(seen, fc.integer({ min: 3, max: 300 }), ({ low, high }, count) => {
+        const range = asymmetricRange(low, high, { levels: count });
+        const zero = (-range.low * (count - 1)) / (range.high - range.low);
+        assert.ok(Math.abs(zero - Math.round(zero)) < ROUNDING * count);
+      }),
+    );
+  });
+});

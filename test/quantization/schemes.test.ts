@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GraphIndex } from "../../shared/onnx/graph-index.js";
 import { layOutQuantizers } from "../../shared/quantization/groups.js";
-import { Hardware } from "../../shared/quantization/hardware.js";
+import { Hardware, type Scheme } from "../../shared/quantization/hardware.js";
 import type { HardwareDocument } from "../../shared/quantization/hardware-schema.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import {
   activationSchemes,
+  baseScheme,
   deriveActivationSchemes,
   weightSchemes,
 } from "../../shared/quantization/schemes.js";
@@ -33,13 +34,20 @@ const attention = await readyFixture({
 });
 
 /** A device whose dense layers take their input a channel, or not at all alike, and its convolutions a tensor. */
-function deviceWith(dense: Pick<HardwareDocument["schemes"][string], "mode" | "granularity">): Hardware {
+function deviceWith(
+  dense: Pick<HardwareDocument["schemes"][string], "mode" | "granularity">,
+  widths: Readonly<Record<"primary" | "convolution" | "dense", Scheme["bits"]>> = {
+    primary: 8,
+    convolution: 8,
+    dense: 8,
+  },
+): Hardware {
   return new Hardware({
     device: "TEST",
-    primary_bitwidth: 8,
+    primary_bitwidth: widths.primary,
     schemes: {
-      conv: { bits: [8], mode: ["symmetric", "asymmetric"], granularity: ["pertensor"] },
-      dense: { bits: [8], ...dense },
+      conv: { bits: [widths.convolution], mode: ["symmetric", "asymmetric"], granularity: ["pertensor"] },
+      dense: { bits: [widths.dense], ...dense },
       weights: { bits: [8], mode: ["symmetric"], granularity: ["perchannel"] },
     },
     operations: [
@@ -62,7 +70,7 @@ function deviceWith(dense: Pick<HardwareDocument["schemes"][string], "mode" | "g
   });
 }
 
-function schemesOfPooled(hardware: Hardware): string[] {
+function activationsOfPooled(hardware: Hardware): readonly Scheme[] {
   const view = {
     index: new GraphIndex(prepared.model.graph),
     tensors: prepared.tensors,
@@ -72,9 +80,11 @@ function schemesOfPooled(hardware: Hardware): string[] {
   const layout = layOutQuantizers(view);
   const quantizer = layout.activations.get(layout.quantizerOf.get("averaged")!)!;
   assert.ok(quantizer.tensors.includes("flat"), "the pool's output is what the dense layer reads");
-  return activationSchemes(quantizer, layout, hardware, tuningOptions()).map(
-    ({ mode, granularity }) => `${mode}/${granularity}`,
-  );
+  return activationSchemes(quantizer, layout, hardware, tuningOptions());
+}
+
+function schemesOfPooled(hardware: Hardware): string[] {
+  return activationsOfPooled(hardware).map(({ mode, granularity }) => `${mode}/${granularity}`);
 }
 
 describe("Choices of a tensor that several ops share", () => {
@@ -152,5 +162,49 @@ describe('model_type "transformer"', () => {
     );
     assert.equal(estimators.get("queries_output"), "symmetric abs_max");
     assert.equal(estimators.get("x"), "asymmetric max");
+  });
+});
+
+describe("Schemes of several widths", () => {
+  const scheme = (bits: Scheme["bits"], mode: Scheme["mode"]): Scheme => ({
+    bits,
+    mode,
+    granularity: "pertensor",
+  });
+
+  test("presets: the first of weights and activations, the last of activations, the last of both (section 7)", () => {
+    const vpu = [scheme(8, "symmetric"), scheme(4, "symmetric"), scheme(8, "asymmetric")];
+    const chosen = (preset: TuningOptions["preset"]) =>
+      (["weights", "activations"] as const).map((tensor) => baseScheme(vpu, tensor, preset).mode);
+    assert.deepEqual(chosen("performance"), ["symmetric", "symmetric"]);
+    assert.deepEqual(chosen("mixed"), ["symmetric", "asymmetric"]);
+    assert.deepEqual(chosen("accuracy"), ["asymmetric", "asymmetric"]);
+  });
+
+  test("without a width in common have the primary one, else the smaller (section 4.8)", () => {
+    const shared = (primary: Scheme["bits"], convolution: Scheme["bits"], dense: Scheme["bits"]) => {
+      const hardware = deviceWith(
+        { mode: ["symmetric"], granularity: ["pertensor"] },
+        { primary, convolution, dense },
+      );
+      return activationsOfPooled(hardware).map(({ bits }) => bits);
+    };
+    assert.deepEqual(shared(8, 8, 16), [8]);
+    assert.deepEqual(shared(16, 8, 16), [16]);
+    assert.deepEqual(shared(2, 8, 16), [8]);
+    assert.deepEqual(shared(8, 16, 16), [16]);
+  });
+
+  test("take pinned levels, where they have as many codes", () => {
+    const { layout, hardware } = makeSubject(prepared, quantizationSettings());
+    const weight = layout.weights.get("stem.weight")!;
+    const levels = { low: -60, high: 60 };
+    const schemes = weightSchemes(weight, layout, hardware, tuningOptions({ weights: { levels } }));
+    assert.deepEqual(new Set(schemes.map(({ bits }) => bits)), new Set([8]));
+    assert.ok(schemes.every((each) => each.levels?.low === -60));
+    assert.throws(
+      () => weightSchemes(weight, layout, hardware, tuningOptions({ weights: { levels, bits: 4 } })),
+      /as \{"bits":4,"level_low":-60,"level_high":60\}; choose from/,
+    );
   });
 });

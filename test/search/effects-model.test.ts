@@ -128,9 +128,23 @@ describe("the additive effects model", () => {
       }
       current = model.reestimate(y);
     }
-    const others = current.variance.filter((_, d) => d !== 2 && d !== 0);
-    assert.ok(current.variance[2]! > 10 * Math.max(...others), `${current.variance}`);
+    const ofOthers = (own: boolean) =>
+      current.variance.filter((_, d) => d !== 2 && d !== 0 && (encoded.space[d]!.group === "layer0") === own);
+    assert.ok(current.variance[2]! > 10 * Math.max(...ofOthers(false)), `${current.variance}`);
+    // Its own group's are expected to matter more, and so are given up later.
+    assert.ok(current.variance[2]! > 4 * Math.max(...ofOthers(true)), `${current.variance}`);
     assert.ok(current.noise < 0.05);
+  });
+
+  test("expects more of the parameters of a group whose switch matters", () => {
+    // Layer 0's switch alone moves the outcome; its mode and layer 1's have never been varied.
+    const off = encoded.codeOf[0]!.get(false)!;
+    const varied = (codes: Codes) => codes.map((code, d) => (d === 0 || code === INACTIVE ? code : 0));
+    const observed = rows.map(varied);
+    const model = modelOf(observed);
+    const { variance } = model.reestimate(observed.map((codes) => (codes[0] === off ? 1 : -1)));
+    const modes = ["layer0.mode", "layer1.mode"].map((name) => variance[encoded.indexOf.get(name)!]!);
+    assert.ok(modes[0]! > 2 * modes[1]!, `${modes}`);
   });
 });
 

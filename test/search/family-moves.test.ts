@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { encodeConfiguration, encodeSpace } from "../../shared/search/encoding.js";
-import { familyDescent } from "../../shared/search/family-moves.js";
+import { FamilyDescent } from "../../shared/search/family-moves.js";
 import type { Choice, Configuration, Parameter } from "../../shared/search/space.js";
 import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
 import { TrialLedger } from "../../shared/search/trial-ledger.js";
@@ -45,25 +45,26 @@ function ledgerOf(...trials: readonly (readonly [Configuration, number])[]): Tri
 describe("the descent by families", () => {
   const encoded = encodeSpace(space);
   const codes = (configuration: Configuration) => encodeConfiguration(encoded, configuration);
+  const descend = (ledger: TrialLedger) => {
+    const { center, untried } = new FamilyDescent(ledger, codes(base)).state();
+    return { center: center.codes, untried: untried.map((neighbour) => neighbour.codes) };
+  };
 
   test("moves one family everywhere; what comes into existence takes its first choice", () => {
-    const { center, untried } = familyDescent(ledgerOf([base, 1]), codes(base));
+    const { center, untried } = descend(ledgerOf([base, 1]));
     assert.deepEqual(center, codes(base));
     assert.deepEqual(untried, [codes(everywhere("b", "plain"))]);
   });
 
   test("goes on from the best", () => {
     const ledger = ledgerOf([base, 1], [everywhere("b", "plain"), 0.5]);
-    const { center, untried } = familyDescent(ledger, codes(base));
+    const { center, untried } = descend(ledger);
     assert.deepEqual(center, codes(everywhere("b", "plain")));
     assert.deepEqual(untried, [codes(everywhere("b", "cut"))]);
   });
 
   test("stays where no family helps", () => {
-    const { center, untried } = familyDescent(
-      ledgerOf([base, 1], [everywhere("b", "plain"), 2]),
-      codes(base),
-    );
+    const { center, untried } = descend(ledgerOf([base, 1], [everywhere("b", "plain"), 2]));
     assert.deepEqual(center, codes(base));
     assert.deepEqual(untried, []);
   });

@@ -10,6 +10,7 @@ import { flatSpace, layeredSpace } from "./spaces.js";
 export type SamplerFactory = (space: Space, base: Configuration, seed: number) => Sampler;
 
 const LAYERS = 6;
+const BOUND = 0.5;
 const space = layeredSpace(LAYERS);
 const base: Configuration = Object.fromEntries(
   Array.from({ length: LAYERS }, (_, layer) => [
@@ -23,15 +24,16 @@ const base: Configuration = Object.fromEntries(
 function resultOf(number: number, configuration: Configuration): FinishedTrial {
   const stream = createRandomStream(configurationKey(configuration).length, number, "noise");
   const quantized = Object.values(configuration).filter((choice) => choice === true).length;
-  const violation = Math.max(0, quantized - 4 + stream.normal());
+  const accuracyLoss = quantized - 4 + BOUND + stream.normal();
+  const violation = Math.max(0, accuracyLoss - BOUND);
   const draw = stream.uniform();
   if (draw < 0.05) {
     return { number, configuration, state: "failed", values: [], violation: 0, samples: 0 };
   }
   const values = [1 - 0.1 * quantized + 0.02 * stream.normal()];
   return draw < 0.2
-    ? { number, configuration, state: "pruned", values, violation, samples: 64 }
-    : { number, configuration, state: "complete", values, violation, samples: 1000 };
+    ? { number, configuration, state: "pruned", values, violation, accuracyLoss, samples: 64 }
+    : { number, configuration, state: "complete", values, violation, accuracyLoss, samples: 1000 };
 }
 
 /** Asks and tells one by one. */

@@ -73,6 +73,11 @@ export class ModelSearches {
     return judged(study, request, await engine.ended);
   }
 
+  /** The rows of a trial of this model that saw every sample. */
+  rowsOf({ configuration }: TrialRecord): Float32Array {
+    return this.evaluations.rowsOf(configuration);
+  }
+
   close(): Promise<void> {
     return this.evaluations.release();
   }

@@ -69,6 +69,13 @@ export class RecordedEvaluations implements JobRunner {
     }
   }
 
+  /** All rows of a configuration that was scored. */
+  rowsOf(configuration: TrialJob["configuration"]): Float32Array {
+    const outcome = this.#outcomes.get(keyOf(configuration));
+    if (outcome?.state !== "complete") throw new Error("the configuration was not scored to its end");
+    return unpackRows(outcome.rows);
+  }
+
   /** Runs share the evaluator; `release` ends it. */
   async close(): Promise<void> {}
 
@@ -77,7 +84,7 @@ export class RecordedEvaluations implements JobRunner {
   }
 
   async #score(job: TrialJob, signal: AbortSignal): Promise<MeasuredOutcome> {
-    const key = job.configuration === null ? "float" : configurationKey(job.configuration);
+    const key = keyOf(job.configuration);
     const kept = this.#outcomes.get(key);
     const replayed = kept && (await this.#race(job, kept));
     if (replayed !== undefined) return replayed;
@@ -105,6 +112,10 @@ export class RecordedEvaluations implements JobRunner {
     }
     return kept.state === "complete" ? kept : undefined;
   }
+}
+
+function keyOf(configuration: TrialJob["configuration"]): string {
+  return configuration === null ? "float" : configurationKey(configuration);
 }
 
 /** Runs of a bench end with their search: nothing is validated or written. */

@@ -1,6 +1,4 @@
-import { intAttribute } from "../../onnx/attributes.js";
-import { convolutionWindow, isPointwise } from "../../onnx/convolution-window.js";
-import { dimensions, elementCount, floatValues } from "../../onnx/tensor.js";
+import { floatValues } from "../../onnx/tensor.js";
 import {
   type ChannelStatistic,
   mergeRequirements,
@@ -9,10 +7,16 @@ import {
 } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import { dequantize } from "../affine.js";
+import {
+  type ConstantProduct,
+  constantProduct,
+  groupOfOutput,
+  weightPosition,
+} from "../constant-products.js";
 import type { QuantizerLayout } from "../groups.js";
 import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
 import type { TensorPlan } from "../plan.js";
-import type { OperandView, QuantizableOp } from "../quantizable-ops.js";
+import type { OperandView } from "../quantizable-ops.js";
 import type { WeightCache } from "../weight-cache.js";
 import type { WeightCodes } from "../weight-codes.js";
 
@@ -20,21 +24,6 @@ export interface BiasCorrectionSettings {
   /** Largest shift of a channel, in standard deviations of its float output; a larger one leaves the op alone. */
   readonly threshold: number;
   readonly ignored: IgnoredScope;
-}
-
-/** A product whose constant operand is seen as [outputs, terms] or its transpose. */
-interface CorrectableOp {
-  readonly op: QuantizableOp;
-  readonly weight: string;
-  readonly input: string;
-  /** Its channels are the terms, of all groups one after the other. */
-  readonly inputMeans: ChannelStatistic;
-  readonly outputAxis: number;
-  readonly outputs: number;
-  readonly terms: number;
-  readonly groups: number;
-  /** Whether the terms of an output lie side by side. */
-  readonly outputsFirst: boolean;
 }
 
 /** Of an op in the float model, over all samples. */
@@ -53,7 +42,7 @@ interface Moments {
  * quantized, and is kept from trial to trial.
  */
 export class FastBiasCorrection {
-  readonly #ops: ReadonlyMap<string, CorrectableOp>;
+  readonly #ops: ReadonlyMap<string, ConstantProduct>;
   readonly #shifts = new Map<string, Float32Array | undefined>();
   readonly #moments = new Map<string, Moments>();
 
@@ -79,7 +68,7 @@ export class FastBiasCorrection {
     return this.#shifts.get(choice);
   }
 
-  #guarded(found: CorrectableOp, plan: TensorPlan): Float32Array | undefined {
+  #guarded(found: ConstantProduct, plan: TensorPlan): Float32Array | undefined {
     const float = floatValues(this.view.index.initializers.get(found.weight)!);
     const codes = this.weights.get(this.layout.weights.get(found.weight)!, plan);
     const { inputMeans, outputDeviations } = this.#momentsOf(found);
@@ -87,12 +76,12 @@ export class FastBiasCorrection {
     return largestShift(shift, outputDeviations) < this.settings.threshold ? shift : undefined;
   }
 
-  #momentsOf(found: CorrectableOp): Moments {
-    const { op, input, inputMeans } = found;
+  #momentsOf(found: ConstantProduct): Moments {
+    const { op, input } = found;
     let moments = this.#moments.get(op.key);
     if (moments === undefined) {
       moments = {
-        inputMeans: this.statistics.channels(input, inputMeans, "mean"),
+        inputMeans: this.statistics.channels(input, inputMeans(found), "mean"),
         outputDeviations: outputDeviations(found, this.statistics),
       };
       this.#moments.set(op.key, moments);
@@ -108,15 +97,18 @@ export function biasStatistics(
   settings: BiasCorrectionSettings,
 ): StatisticsRequirement {
   return correctableOps(layout, view, settings).reduce<StatisticsRequirement>(
-    (all, { op, input, inputMeans, outputAxis }) =>
+    (all, found) =>
       [
-        new Map([[input, [inputMeans]]]),
-        new Map([[op.key, [outputMeans(outputAxis), outputVariances(outputAxis)]]]),
+        new Map([[found.input, [inputMeans(found)]]]),
+        new Map([[found.op.key, [outputMeans(found.outputAxis), outputVariances(found.outputAxis)]]]),
       ].reduce(mergeRequirements, all),
     new Map(),
   );
 }
 
+/** Its channels are the terms, of all groups one after the other. */
+const inputMeans = ({ window, inputAxis }: ConstantProduct): ChannelStatistic =>
+  window === undefined ? { type: "channel_mean", axis: inputAxis } : { type: "tap_mean", window };
 const outputMeans = (axis: number): ChannelStatistic => ({ type: "channel_mean", axis });
 const outputVariances = (axis: number): ChannelStatistic => ({ type: "channel_variance", axis });
 
@@ -124,68 +116,26 @@ function correctableOps(
   layout: QuantizerLayout,
   view: OperandView,
   { ignored }: BiasCorrectionSettings,
-): CorrectableOp[] {
+): ConstantProduct[] {
   return [...layout.ops.values()]
     .filter(({ node }) => !isIgnored(node, ignored))
-    .flatMap((op) => describe(op, view) ?? []);
-}
-
-/** Of what Conv, Gemm and MatMul compute from their constant operand; other ops are left alone. */
-function describe(op: QuantizableOp, view: OperandView): CorrectableOp | undefined {
-  if (op.weight === undefined) return undefined;
-  const { node, activations } = op;
-  const input = node.input[activations[0]!]!;
-  const dims = dimensions(view.index.initializers.get(op.weight.initializer)!);
-  const matrix = (inputAxis: number, outputAxis: number, outputsFirst: boolean): CorrectableOp => ({
-    op,
-    weight: op.weight!.initializer,
-    input,
-    inputMeans: { type: "channel_mean", axis: inputAxis },
-    outputAxis,
-    outputs: dims[outputsFirst ? 0 : 1]!,
-    terms: dims[outputsFirst ? 1 : 0]!,
-    groups: 1,
-    outputsFirst,
-  });
-  switch (node.opType) {
-    case "Conv": {
-      const window = convolutionWindow(node, dims.slice(2));
-      return {
-        ...matrix(1, 1, true),
-        inputMeans: isPointwise(window) ? { type: "channel_mean", axis: 1 } : { type: "tap_mean", window },
-        terms: elementCount(dims.slice(1)),
-        groups: intAttribute(node, "group", 1),
-      };
-    }
-    case "Gemm":
-      return matrix(intAttribute(node, "transA", 0) === 0 ? 1 : 0, 1, intAttribute(node, "transB", 0) !== 0);
-    case "MatMul": {
-      const last = (view.tensors.get(input)?.shape.length ?? 0) - 1;
-      return op.weight.input === 1 && dims.length === 2 && last > 0 ? matrix(last, last, false) : undefined;
-    }
-    default:
-      return undefined;
-  }
+    .flatMap((op) => constantProduct(op, view) ?? []);
 }
 
 /** E[(W - Wq) x] of each output, in double precision. */
 export function meanError(
-  {
-    outputs,
-    terms,
-    groups,
-    outputsFirst,
-  }: Pick<CorrectableOp, "outputs" | "terms" | "groups" | "outputsFirst">,
+  product: Pick<ConstantProduct, "outputs" | "terms" | "groups" | "outputsFirst">,
   weights: Float32Array,
   { codes, channels }: WeightCodes,
   inputMeans: Float64Array,
 ): Float32Array {
+  const { outputs, terms } = product;
   return Float32Array.from({ length: outputs }, (_, output) => {
     const affine = channels[channels.length === 1 ? 0 : output]!;
-    const start = Math.floor((output * groups) / outputs) * terms;
+    const start = groupOfOutput(product, output) * terms;
     let error = 0;
     for (let term = 0; term < terms; term++) {
-      const at = outputsFirst ? output * terms + term : term * outputs + output;
+      const at = weightPosition(product, output, term);
       error += (weights[at]! - dequantize(codes[at]!, affine)) * inputMeans[start + term]!;
     }
     return error;
@@ -193,7 +143,7 @@ export function meanError(
 }
 
 /** Standard deviation of each channel of the float output over all samples and positions. */
-function outputDeviations({ op, outputAxis }: CorrectableOp, statistics: StatisticsTable): Float64Array {
+function outputDeviations({ op, outputAxis }: ConstantProduct, statistics: StatisticsTable): Float64Array {
   const within = statistics.channels(op.key, outputVariances(outputAxis), "mean");
   const centres = statistics.channels(op.key, outputMeans(outputAxis), "mean");
   const means = statistics.column(op.key, statisticName(outputMeans(outputAxis)));

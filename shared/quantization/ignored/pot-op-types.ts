@@ -63,3 +63,5 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 export function potMeaning(type: string): Meaning | undefined {
   return Object.hasOwn(MEANINGS, type) ? MEANINGS[type] : undefined;
 }
+
+export const POT_OP_TYPES: readonly string[] = Object.keys(MEANINGS);

@@ -250,6 +250,22 @@ const defaultQuantization = parameters(
   { use_layerwise_tuning: "needs PyTorch and is not offered here; remove it" },
 );
 
+const smoothing = {
+  ...sampling,
+  alpha: numberBetween(0, 1)
+    .default(0.5)
+    .describe("How much of the activations' unevenness goes into the weights: 0 none, 1 all."),
+  ignored: ignored.optional(),
+};
+
+const rounding = {
+  largest_bits: z
+    .literal([2, 4, 8], { error: (issue) => mustBe(issue.input, listed([2, 4, 8])) })
+    .default(4)
+    .describe("Weights of more bits are rounded to the nearest code."),
+  ignored: ignored.optional(),
+};
+
 const algorithms = z
   .array(
     z.discriminatedUnion(
@@ -260,9 +276,11 @@ const algorithms = z
           "ActivationChannelAlignment",
           parameters({ ...sampling, ignored: ignored.optional() }).prefault({}),
         ),
+        algorithm("SmoothQuant", parameters(smoothing).prefault({})),
         algorithm("TunableQuantization", tunableQuantization.prefault({})),
         algorithm("MinMaxQuantization", parameters(quantization).prefault({})),
         algorithm("DefaultQuantization", defaultQuantization.prefault({})),
+        algorithm("AdaptiveRounding", parameters(rounding).prefault({})),
         algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
         algorithm("BiasCorrection", parameters(correction(1000)).prefault({})),
         algorithm("WeightBiasCorrection", parameters({ ignored: ignored.optional() }).prefault({})),

@@ -160,8 +160,7 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
     if (
       !isQuantizer(algorithm) &&
       quantizers[0]?.name === "DefaultQuantization" &&
-      algorithm.name !== "WeightBiasCorrection" &&
-      algorithm.name !== "CrossLayerEqualization"
+      DEFAULT_QUANTIZATION_HOLDS.has(algorithm.name)
     ) {
       yield {
         path: place,
@@ -183,6 +182,13 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
         message: `is ${algorithm.name} before the quantization, but it corrects what quantizing did; move it to the end`,
       };
     }
+    if (algorithm.name === "AdaptiveRounding" && index < at) {
+      yield {
+        path: place,
+        message:
+          "is AdaptiveRounding before the quantization, but it rounds what that scales; move it behind it",
+      };
+    }
     if (algorithm.name === "FastBiasCorrection" && at >= 0) {
       yield* otherSamples(`${place}.params`, algorithm.params, algorithms[at]!);
     }
@@ -190,8 +196,15 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
   }
 }
 
+/** Reference section 1.1. */
+const DEFAULT_QUANTIZATION_HOLDS: ReadonlySet<AlgorithmConfiguration["name"]> = new Set([
+  "ActivationChannelAlignment",
+  "FastBiasCorrection",
+  "BiasCorrection",
+]);
+
 function rewritesFloatModel({ name }: AlgorithmConfiguration): boolean {
-  return name === "ActivationChannelAlignment" || name === "CrossLayerEqualization";
+  return name === "ActivationChannelAlignment" || name === "CrossLayerEqualization" || name === "SmoothQuant";
 }
 
 /** Statistics of quantization and correction come from one pass (first table of the reference). */
@@ -252,7 +265,9 @@ function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generato
       yield* inPinned(path, algorithm.params);
       return;
     case "CrossLayerEqualization":
+    case "SmoothQuant":
     case "ActivationChannelAlignment":
+    case "AdaptiveRounding":
     case "FastBiasCorrection":
     case "BiasCorrection":
     case "WeightBiasCorrection":

@@ -1,5 +1,7 @@
 import { ConfigurationError } from "../../errors.js";
+import type { AdaptiveRoundingSettings } from "../../quantization/algorithms/adaptive-rounding.js";
 import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
+import type { SmoothingSettings } from "../../quantization/algorithms/smooth-quant.js";
 import { isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
 import type { IgnoredScope } from "../../quantization/ignored/ignored-scope.js";
 import type { PatternSet } from "../../quantization/ignored/nodes-in-float.js";
@@ -27,8 +29,12 @@ export interface QuantizationSettings {
   readonly sampling: Sampling;
   /** CrossLayerEqualization, where it is asked for. */
   readonly layerEqualization?: { readonly ignored: IgnoredScope };
+  /** SmoothQuant, where it is asked for; its samples are its own. */
+  readonly smoothing?: SmoothingSettings & { readonly sampling: Sampling };
   /** ActivationChannelAlignment, where it is asked for; its samples are its own. */
   readonly channelAlignment?: { readonly ignored: IgnoredScope; readonly sampling: Sampling };
+  /** AdaptiveRounding, where it is asked for; it shares the quantization's samples. */
+  readonly adaptiveRounding?: AdaptiveRoundingSettings;
   /** FastBiasCorrection, where it is asked for; it shares the quantization's samples. */
   readonly biasCorrection?: BiasCorrectionSettings;
 }
@@ -76,6 +82,13 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
   };
 }
 
+type Companion =
+  | "layerEqualization"
+  | "smoothing"
+  | "channelAlignment"
+  | "adaptiveRounding"
+  | "biasCorrection";
+
 /** @throws {ConfigurationError} when it is still a path: whoever reads configurations puts the file in its place */
 function targetDevice(device: RunConfiguration["compression"]["target_device"]): TargetDevice {
   if (typeof device !== "string" || isDeviceName(device)) return device;
@@ -86,20 +99,37 @@ function targetDevice(device: RunConfiguration["compression"]["target_device"]):
 }
 
 /** What is done beside quantizing; DefaultQuantization holds it (reference section 1.1). */
-function companions(
-  algorithms: readonly AlgorithmConfiguration[],
-): Pick<QuantizationSettings, "layerEqualization" | "channelAlignment" | "biasCorrection"> {
+function companions(algorithms: readonly AlgorithmConfiguration[]): Pick<QuantizationSettings, Companion> {
   const equalization = named(algorithms, "CrossLayerEqualization")?.params;
   const whole = named(algorithms, "DefaultQuantization")?.params;
+  const smoothing = named(algorithms, "SmoothQuant")?.params;
   const alignment = named(algorithms, "ActivationChannelAlignment")?.params ?? whole;
+  const rounding = named(algorithms, "AdaptiveRounding")?.params;
   const correction = named(algorithms, "FastBiasCorrection")?.params ?? whole;
   return {
     ...(equalization === undefined
       ? {}
       : { layerEqualization: { ignored: ignoredScope(equalization.ignored) } }),
+    ...(smoothing === undefined
+      ? {}
+      : {
+          smoothing: {
+            alpha: smoothing.alpha,
+            ignored: ignoredScope(smoothing.ignored),
+            sampling: samplingOf(smoothing),
+          },
+        }),
     ...(alignment === undefined
       ? {}
       : { channelAlignment: { ignored: ignoredScope(alignment.ignored), sampling: samplingOf(alignment) } }),
+    ...(rounding === undefined
+      ? {}
+      : {
+          adaptiveRounding: {
+            largestBits: rounding.largest_bits,
+            ignored: ignoredScope(rounding.ignored),
+          },
+        }),
     ...(correction === undefined
       ? {}
       : {

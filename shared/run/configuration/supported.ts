@@ -18,7 +18,9 @@ const SUPPORTED = {
     tune: [
       "TunableQuantization",
       "CrossLayerEqualization",
+      "SmoothQuant",
       "ActivationChannelAlignment",
+      "AdaptiveRounding",
       "FastBiasCorrection",
     ],
     quantize: [
@@ -26,7 +28,9 @@ const SUPPORTED = {
       "MinMaxQuantization",
       "DefaultQuantization",
       "CrossLayerEqualization",
+      "SmoothQuant",
       "ActivationChannelAlignment",
+      "AdaptiveRounding",
       "FastBiasCorrection",
     ],
   },
@@ -116,7 +120,9 @@ function requireAlgorithm(
       requireQuantization(`${path}.params`, algorithm.params);
       return;
     case "CrossLayerEqualization":
+    case "SmoothQuant":
     case "ActivationChannelAlignment":
+    case "AdaptiveRounding":
     case "FastBiasCorrection":
     case "BiasCorrection":
     case "WeightBiasCorrection":

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GraphIndex } from "../../../shared/onnx/graph-index.js";
 import { DataType } from "../../../shared/onnx/tensor.js";
-import { targetHardware } from "../../../shared/quantization/hardware.js";
+import { type DeviceName, targetHardware } from "../../../shared/quantization/hardware.js";
 import type { IgnoredScope } from "../../../shared/quantization/ignored/ignored-scope.js";
 import { findNodesInFloat, type PatternSet } from "../../../shared/quantization/ignored/nodes-in-float.js";
 import { GraphBuilder } from "../../fixtures/models/model-builder.js";
@@ -22,8 +22,13 @@ function net(): GraphIndex {
   return new GraphIndex(graph.graph);
 }
 
-function inFloat(index: GraphIndex, ignored: IgnoredScope, patterns?: PatternSet): string[] {
-  return [...findNodesInFloat(index, targetHardware("CPU"), { ignored, patterns }).keys()]
+function inFloat(
+  index: GraphIndex,
+  ignored: IgnoredScope,
+  patterns?: PatternSet,
+  device: DeviceName = "CPU",
+): string[] {
+  return [...findNodesInFloat(index, targetHardware(device), { ignored, patterns }).keys()]
     .map(({ name }) => name)
     .sort();
 }
@@ -92,6 +97,16 @@ describe("Sets of ignored patterns", () => {
     assert.deepEqual(inFloat(gated(), {}, "runtime"), ["hard"]);
     assert.deepEqual(inFloat(gated(), {}), ["hard"]);
     assert.deepEqual(inFloat(gated(), {}, "none"), []);
+  });
+
+  test("the devices of POT's that are simulated have pot, unless another is asked for", () => {
+    for (const device of ["GPU", "VPU", "NPU", "GNA", "GNA3"] as const) {
+      assert.deepEqual(inFloat(gated(), {}, undefined, device), ["gate", "hard", "scale"], device);
+      assert.deepEqual(inFloat(gated(), {}, "runtime", device), ["hard"], device);
+    }
+    for (const device of ["ANY", "CPU", "CPU_SPR"] as const) {
+      assert.deepEqual(inFloat(gated(), {}, undefined, device), ["hard"], device);
+    }
   });
 
   test("every node in float has one reason", () => {

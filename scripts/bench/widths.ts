@@ -1,0 +1,127 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import Table from "cli-table3";
+import { DEVICE_NAMES, type DeviceName } from "../../shared/quantization/hardware.js";
+import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
+import { instructionSet } from "../../shared/scoring/isa.js";
+import { onnxruntimeVersion } from "../../shared/scoring/session.js";
+import { evaluate } from "../api/evaluate.js";
+import { quantize } from "../api/quantize.js";
+import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
+
+/**
+ * `npm run bench:widths -- [--models a,b]`: plain min-max with all layers quantized, in every width and on every target
+ * device: the metric on the evaluation samples, the file's size, and how many products run as integer kernels. Networks
+ * whose batch norms are folded are taken where there are such.
+ */
+const { values } = parseArgs({ options: { models: { type: "string" } } });
+
+const MODELS = ["kws-dscnn-mlperf", "resnet20-cifar10", "dscnn-cifar10"];
+
+type Bits = 2 | 4 | 8 | 16;
+
+/** What is asked for of a device; without a preset, performance. */
+interface Case {
+  readonly device: DeviceName;
+  readonly preset?: "performance" | "mixed" | "accuracy";
+  readonly weights?: Bits;
+}
+
+const CASES: readonly Case[] = [
+  { device: "CPU", weights: 8 },
+  { device: "CPU", weights: 4 },
+  { device: "CPU", preset: "accuracy", weights: 4 },
+  { device: "VPU", weights: 2 },
+  ...DEVICE_NAMES.filter((device) => device !== "ANY").flatMap((device) =>
+    (["performance", "mixed", "accuracy"] as const).map((preset) => ({ device, preset })),
+  ),
+];
+
+const folder = modelsFolder();
+if (folder === undefined) {
+  console.log("../shared/models is missing, so nothing can be measured.");
+} else {
+  console.log(`onnxruntime ${onnxruntimeVersion()}, ${instructionSet()}, Node ${process.version}`);
+  const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
+  const table = new Table({
+    style: { head: [], border: [] },
+    head: [
+      "model",
+      "device",
+      "preset",
+      "weights",
+      "float",
+      "quantized",
+      "bytes of float",
+      "bytes",
+      "integer",
+    ],
+  });
+  try {
+    for (const model of loadBenchModels(folder, values.models?.split(",") ?? MODELS)) {
+      const file = existsSync(join(model.directory, "model-folded.onnx"))
+        ? "model-folded.onnx"
+        : "model.onnx";
+      const { metric } = await evaluate(join(model.directory, file), {
+        configuration: model.configuration,
+        directory: model.directory,
+      });
+      for (const asked of CASES) table.push(await measure(model, file, metric.value, asked, scratch));
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  console.log(table.toString());
+}
+
+async function measure(
+  { name, directory, configuration }: BenchModel,
+  file: string,
+  float: number,
+  asked: Case,
+  scratch: string,
+): Promise<string[]> {
+  const source = { configuration: plain(configuration, file, asked), directory };
+  const made = await quantize(source, { out: join(scratch, name) });
+  const { metric } = await evaluate(made.model, source);
+  const { integer, quantized } = made.integerKernels;
+  return [
+    `${name}/${file}`,
+    asked.device,
+    asked.preset ?? "performance",
+    asked.weights === undefined ? "" : `${asked.weights} bits`,
+    float.toFixed(4),
+    metric.value.toFixed(4),
+    `${made.floatModelBytes}`,
+    `${made.modelBytes}`,
+    `${integer} of ${quantized}`,
+  ];
+}
+
+/** Smallest and largest values seen, and nothing beside the quantization. */
+function plain(
+  configuration: RunConfigurationInput,
+  file: string,
+  { device, preset = "performance", weights }: Case,
+): RunConfigurationInput {
+  return {
+    ...configuration,
+    model: { ...configuration.model, model: file },
+    compression: {
+      target_device: device,
+      algorithms: [
+        {
+          name: "MinMaxQuantization",
+          params: {
+            preset,
+            stat_subset_size: 100,
+            range_estimator: { min: { aggregator: "min" }, max: { aggregator: "max" } },
+            ...(weights === undefined ? {} : { weights: { bits: weights } }),
+          },
+        },
+      ],
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import type { MeasuredTrial, RunState } from "./state.js";
+import { workedMinutes } from "./stopping.js";
+import { BASE_TRIAL } from "./study.js";
+
+/** Trials that an expectation of the race counts for beside those that have been seen. */
+const PRIOR_TRIALS = 20;
+/**
+ * Shares of the samples that trials see on average, by what they race against (docs/measurements.md, "Time left"):
+ * where nothing smaller than the incumbent was seen, hardly any trial survives its first look.
+ */
+const SHARE_AGAINST_SMALLEST = 0.12;
+const SHARE_AGAINST_LARGER = 0.6;
+const SHARE_WITHOUT_INCUMBENT = 0.8;
+/** The first trials read data and compile; their times say nothing about the rest. */
+const COLD_TRIALS = 2;
+/** Trials that the estimate needs besides. */
+const FEWEST_TRIALS = 3;
+/** Seconds that a finalist takes beside its validation and its latency: quantizing, encoding, opening sessions. */
+const FINALIST_SECONDS = 0.3;
+
+/**
+ * Seconds until the run is done; `undefined` before a few trials have ended.
+ *
+ * A trial takes a fixed time and one that grows with the samples that it sees. Both are taken from the trials that have
+ * ended, as is how many run at once; the samples that are still to be seen follow from what trials race against.
+ */
+export function estimateSecondsLeft(state: RunState, at: number): number | undefined {
+  switch (state.phase) {
+    case "statistics":
+      return undefined;
+    case "search": {
+      const pace = measurePace(state, at);
+      if (pace === undefined) return undefined;
+      return limited(state, at, trialsLeft(state) * secondsEach(state, pace)) + finishSeconds(state, pace);
+    }
+    case "finish": {
+      const pace = measurePace(state, state.lastAt);
+      const begun = state.finished.at(-1)?.endedAt ?? at;
+      return pace === undefined ? undefined : Math.max(0, finishSeconds(state, pace) - (at - begun) / 1_000);
+    }
+    case "done":
+    case "failed":
+      return 0;
+  }
+}
+
+interface Pace {
+  /** Seconds of a worker that a trial takes whatever it sees, and that one sample takes. */
+  readonly fixed: number;
+  readonly sample: number;
+  /** Seconds that pass for each second that trials are expected to take: workers side by side, and waiting. */
+  readonly stretch: number;
+  readonly trials: readonly MeasuredTrial[];
+}
+
+function measurePace({ finished }: RunState, at: number): Pace | undefined {
+  const trials = finished.filter(
+    (trial): trial is MeasuredTrial =>
+      trial.state !== "failed" && trial.origin === undefined && trial.number > BASE_TRIAL,
+  );
+  const timed = trials.slice(COLD_TRIALS);
+  if (timed.length < FEWEST_TRIALS) return undefined;
+  const samples = timed.reduce((sum, { measurement }) => sum + measurement.samples, 0);
+  const sample = timed.reduce((sum, { timings }) => sum + timings.inference, 0) / Math.max(1, samples);
+  const fixed = median(timed.map(({ timings }) => Math.max(0, timings.total - timings.inference)));
+  const expected = timed.length * fixed + sample * samples;
+  const seconds = (Math.max(at, timed.at(-1)!.endedAt) - trials[COLD_TRIALS - 1]!.endedAt) / 1_000;
+  return { fixed, sample, stretch: expected === 0 ? 1 : seconds / expected, trials };
+}
+
+function trialsLeft({ request, stop, asked, finished }: RunState): number {
+  const last = stop === undefined ? request.optimizer.maxTrials + 1 : asked;
+  return Math.max(0, last - finished.length);
+}
+
+function secondsEach(state: RunState, pace: Pace): number {
+  const samples = state.request.evaluation.samples * expectedShare(state, pace);
+  return (pace.fixed + pace.sample * samples) * pace.stretch;
+}
+
+/** Share of the evaluation samples that a coming trial sees. */
+function expectedShare({ request, best, finished }: RunState, { trials }: Pace): number {
+  const { optimizer, evaluation, metric } = request;
+  if (!optimizer.race || !metric.perSampleMean) return 1;
+  const share = ({ measurement }: MeasuredTrial) => measurement.samples / evaluation.samples;
+  const bySize = optimizer.objective === "constrained" && optimizer.minimize === "size";
+  const incumbent = bySize ? best : undefined;
+  const raced =
+    incumbent === undefined ? trials : trials.filter(({ askedAt }) => askedAt >= incumbent.endedAt);
+  const smallest = finished.every(
+    (trial) =>
+      trial.state === "failed" ||
+      incumbent === undefined ||
+      trial.measurement.bytes >= incumbent.measurement.bytes,
+  );
+  const prior =
+    incumbent === undefined
+      ? SHARE_WITHOUT_INCUMBENT
+      : smallest
+        ? SHARE_AGAINST_SMALLEST
+        : SHARE_AGAINST_LARGER;
+  const sum = raced.reduce((total, trial) => total + share(trial), 0);
+  return (sum + PRIOR_TRIALS * prior) / (raced.length + PRIOR_TRIALS);
+}
+
+/** The finalists, the base and the float model are validated one after the other, and all but float timed. */
+function finishSeconds({ request }: RunState, { sample }: Pace): number {
+  const { samples, latencySeconds } = request.finish ?? { samples: 0, latencySeconds: 0 };
+  const models = request.finalists + 1;
+  return (models + 1) * sample * samples + models * (latencySeconds + FINALIST_SECONDS);
+}
+
+function limited(state: RunState, at: number, seconds: number): number {
+  const { maxMinutes } = state.request.optimizer;
+  if (maxMinutes === 0) return seconds;
+  return Math.min(seconds, Math.max(0, (maxMinutes - workedMinutes(state, at)) * 60));
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? 0;
+}

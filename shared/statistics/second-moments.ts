@@ -1,0 +1,191 @@
+import { create } from "@bufbuild/protobuf";
+import { type TensorProto, ValueInfoProtoSchema } from "onnx-buf";
+import { makeIntAttribute, makeIntsAttribute } from "../onnx/attributes.js";
+import type { Model } from "../onnx/codec.js";
+import { type ConvolutionWindow, placeWindow } from "../onnx/convolution-window.js";
+import { edited } from "../onnx/edited.js";
+import { elementCount } from "../onnx/tensor.js";
+import { toFeeds } from "../scoring/feeds.js";
+import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
+import { type CalibrationBatches, tensorShapes } from "./collect.js";
+import { ReductionGraph } from "./reduction-graph.js";
+import { StatisticsTable } from "./table.js";
+
+/** What a product with a constant reads at each of its positions: a vector of terms for each group. */
+export interface MomentSource {
+  /** Names the product. */
+  readonly key: string;
+  readonly tensor: string;
+  /** The axis of the channels, where there is no window. */
+  readonly axis: number;
+  readonly window?: ConvolutionWindow;
+  readonly groups: number;
+  readonly terms: number;
+}
+
+/** E[x] and E[x xᵀ] of what a product reads, over all positions and samples. */
+export interface SecondMoments {
+  /** [groups, terms] */
+  readonly means: Float32Array;
+  /** For each block of {@link momentBlocks} [groups, size, size]: moments between blocks are left out. */
+  readonly matrices: readonly Float32Array[];
+}
+
+/** Terms that are looked at together. */
+export interface MomentBlock {
+  readonly start: number;
+  readonly size: number;
+}
+
+/** A matrix of moments grows with the square of the terms; beyond this, blocks of them stand apart. */
+const LARGEST_BLOCK = 1024;
+
+/** The blocks that a product's terms are looked at in: as few as can be, of about the same size. */
+export function momentBlocks(terms: number, largest = LARGEST_BLOCK): MomentBlock[] {
+  const count = Math.ceil(terms / largest);
+  return Array.from({ length: count }, (_, i) => {
+    const start = Math.floor((i * terms) / count);
+    return { start, size: Math.floor(((i + 1) * terms) / count) - start };
+  });
+}
+
+const MEANS = "term_means";
+const momentsColumn = (block: number): string => `second_moments.${block}`;
+
+/**
+ * Gathers second moments in one pass over the samples. The products x xᵀ are made inside ONNX Runtime and summed up
+ * here in double precision, so that memory does not grow with the samples.
+ *
+ * @returns a table of one row: means over all samples
+ */
+export async function collectSecondMoments(
+  model: Model,
+  sources: readonly MomentSource[],
+  batches: CalibrationBatches,
+  signal?: AbortSignal,
+): Promise<StatisticsTable> {
+  const tensors = [...new Set(sources.map(({ tensor }) => tensor))];
+  const shapes = await tensorShapes(model, tensors, await batches.batch(0));
+  const { instrumented, outputs } = instrument(model, sources, shapes);
+  const sums = outputs.map(({ width }) => new Float64Array(width));
+  const session = await openSession(instrumented, DEFAULT_SESSION);
+  try {
+    for (let i = 0; i < batches.count; i++) {
+      signal?.throwIfAborted();
+      const values = await session.run(toFeeds(await batches.batch(i)));
+      outputs.forEach(({ name }, o) => {
+        const sum = sums[o]!;
+        const added = values[name]!.data as Float32Array;
+        for (let at = 0; at < sum.length; at++) sum[at]! += added[at]!;
+      });
+    }
+  } finally {
+    await session.release();
+  }
+  const row = new Float32Array(outputs.reduce((width, output) => width + output.width, 0));
+  let start = 0;
+  for (const sum of sums) {
+    row.set(
+      sum.map((value) => value / batches.count),
+      start,
+    );
+    start += sum.length;
+  }
+  return new StatisticsTable(
+    outputs.map(({ key, statistic, width }) => ({ tensor: key, statistic, width })),
+    [row],
+  );
+}
+
+/** The moments of one product out of a table that {@link collectSecondMoments} made. */
+export function secondMoments(table: StatisticsTable, { key, terms }: MomentSource): SecondMoments {
+  return {
+    means: table.column(key, MEANS),
+    matrices: momentBlocks(terms).map((_, block) => table.column(key, momentsColumn(block))),
+  };
+}
+
+interface MomentOutput {
+  readonly name: string;
+  readonly key: string;
+  readonly statistic: string;
+  readonly width: number;
+}
+
+function instrument(
+  model: Model,
+  sources: readonly MomentSource[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+): { readonly instrumented: Model; readonly outputs: readonly MomentOutput[] } {
+  const graph = new ReductionGraph();
+  const outputs: MomentOutput[] = [];
+  for (const source of sources) {
+    const { key, groups, terms } = source;
+    const { vectors, positions } = readVectors(graph, source, shapes.get(source.tensor)!);
+    const emit = (tensor: string, statistic: string, width: number): void => {
+      const name = graph.node("Reshape", [tensor, graph.integers([width])]);
+      outputs.push({ name, key, statistic, width });
+    };
+    const average = graph.floats([1, positions, 1], new Float32Array(positions).fill(1 / positions));
+    emit(graph.node("MatMul", [vectors, average]), MEANS, groups * terms);
+    const share = graph.floats([], Float32Array.of(1 / positions));
+    momentBlocks(terms).forEach(({ start, size }, block) => {
+      const bounds = [start, start + size, 1].map((bound) => graph.integers([bound]));
+      const part = graph.node("Slice", [vectors, ...bounds]);
+      const turned = graph.node("Transpose", [part], [makeIntsAttribute("perm", [0, 2, 1])]);
+      const product = graph.node("MatMul", [graph.node("Mul", [part, share]), turned]);
+      emit(product, momentsColumn(block), groups * size * size);
+    });
+  }
+  const initializer: TensorProto[] = [...model.graph.initializer, ...graph.initializers];
+  return {
+    instrumented: edited(model, {
+      graph: edited(model.graph, {
+        node: [...model.graph.node, ...graph.nodes],
+        initializer,
+        output: outputs.map(({ name }) => create(ValueInfoProtoSchema, { name })),
+      }),
+    }),
+    outputs,
+  };
+}
+
+/** What a product reads as [groups, terms, positions], those of all samples of a batch one after the other. */
+function readVectors(
+  graph: ReductionGraph,
+  { tensor, axis, window, groups, terms }: MomentSource,
+  shape: readonly number[],
+): { readonly vectors: string; readonly positions: number } {
+  const read = window === undefined ? { tensor, axis, shape } : unfold(graph, tensor, window, shape);
+  const others = read.shape.map((_, i) => i).filter((i) => i !== read.axis);
+  const first = graph.node("Transpose", [read.tensor], [makeIntsAttribute("perm", [read.axis, ...others])]);
+  return {
+    vectors: graph.node("Reshape", [first, graph.integers([groups, terms, -1])]),
+    positions: elementCount(read.shape) / (groups * terms),
+  };
+}
+
+/** Every tap of a window as a channel of its own, by a convolution a channel whose kernels are 1 at one tap. */
+function unfold(
+  graph: ReductionGraph,
+  tensor: string,
+  window: ConvolutionWindow,
+  [batch = 1, channels = 1, ...spatial]: readonly number[],
+): { readonly tensor: string; readonly axis: number; readonly shape: readonly number[] } {
+  const { kernel, strides, dilations } = window;
+  const { positions, pads } = placeWindow(window, spatial);
+  const taps = elementCount(kernel);
+  const picking = new Float32Array(channels * taps * taps);
+  for (let i = 0; i < channels * taps; i++) picking[i * taps + (i % taps)] = 1;
+  const picked = graph.node(
+    "Conv",
+    [tensor, graph.floats([channels * taps, 1, ...kernel], picking)],
+    [
+      makeIntAttribute("group", channels),
+      makeIntsAttribute("strides", strides),
+      makeIntsAttribute("dilations", dilations),
+      makeIntsAttribute("pads", pads),
+    ],
+  );
+  return { tensor: picked, axis: 1, shape: [batch, channels * taps, ...positions] };
+}

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { packageRoot } from "../../scripts/package-root.js";
+import { updateBest } from "../../shared/run/asking.js";
+import { describeProgress } from "../../shared/run/progress.js";
+import type { RunRequest } from "../../shared/run/request.js";
+import type { MeasuredTrial, RunState } from "../../shared/run/state.js";
+import { estimateSecondsLeft } from "../../shared/run/time-left.js";
+import { runToy } from "./toy-desk.js";
+import { toyRequest, toyStudy } from "./toy-study.js";
+
+/** A run on real models, as `trials.jsonl` and the state document had it; times in milliseconds since its start. */
+interface Trace {
+  readonly maxTrials: number;
+  readonly accuracyLoss: number;
+  readonly parallel: number;
+  readonly samples: number;
+  readonly finish: NonNullable<RunRequest["finish"]>;
+  readonly doneAt: number;
+}
+
+function readTrace(name: string): {
+  readonly trace: Trace;
+  readonly request: RunRequest;
+  readonly trials: readonly MeasuredTrial[];
+} {
+  const text = readFileSync(join(packageRoot(), "test", "fixtures", "traces", `${name}.jsonl`), "utf8");
+  const [head = "", ...lines] = text.trim().split("\n");
+  const trace = JSON.parse(head) as Trace;
+  const { maxTrials, accuracyLoss, parallel, samples, finish } = trace;
+  const request = { ...toyRequest({ maxTrials, parallel, samples, optimizer: { accuracyLoss } }), finish };
+  const trials = lines.map((line): MeasuredTrial => {
+    const [number = 0, seen = 0, metric = 0, bytes = 0, inference = 0, total = 0, askedAt = 0, endedAt = 0] =
+      JSON.parse(line) as number[];
+    return {
+      number,
+      configuration: number === 0 ? null : request.base,
+      seen: 0,
+      askedAt,
+      endedAt,
+      attempts: 1,
+      state: seen === samples ? "complete" : "pruned",
+      measurement: { metric, samples: seen, bytes, quantizedShare: { byCount: 1, byParameters: 1 } },
+      worker: "w",
+      timings: { quantize: 0, session: 0, inference, total },
+      scores: [""],
+    };
+  });
+  return { trace, request, trials };
+}
+
+const template = runToy(toyRequest({ maxTrials: 1 }), toyStudy).state;
+
+/** The run when so many of its trials had ended. */
+function stateAfter(
+  request: RunRequest,
+  trials: readonly MeasuredTrial[],
+  phase: RunState["phase"] = "search",
+): RunState {
+  const state: RunState = {
+    ...template,
+    request,
+    phase,
+    startedAt: 0,
+    lastAt: trials.at(-1)!.endedAt,
+    finished: trials,
+    running: [],
+    asked: trials.length,
+  };
+  const { best: _, stop: __, ...open } = state;
+  return updateBest(toyStudy, open, 0);
+}
+
+describe("the time left", () => {
+  for (const name of ["demo-mnist-dscnn", "dscnn-cifar10", "resnet20-cifar10", "kws-dscnn-mlperf"]) {
+    test(`is right within a quarter after ten trials of a recorded run: ${name}`, () => {
+      const { trace, request, trials } = readTrace(name);
+      const begun = trials.slice(0, 10);
+      const at = begun.at(-1)!.endedAt;
+      const left = (trace.doneAt - at) / 1_000;
+      const estimate = estimateSecondsLeft(stateAfter(request, begun), at)!;
+      assert.ok(Math.abs(estimate - left) <= left / 4, `${estimate} s instead of ${left} s`);
+    });
+  }
+
+  const { request, trials } = readTrace("demo-mnist-dscnn");
+  const begun = trials.slice(0, 12);
+  const at = begun.at(-1)!.endedAt;
+  const estimateFor = (changed: Partial<RunRequest["optimizer"]>) =>
+    estimateSecondsLeft(
+      stateAfter({ ...request, optimizer: { ...request.optimizer, ...changed } }, begun),
+      at,
+    )!;
+
+  test("is unknown before a few trials have ended", () => {
+    assert.equal(estimateSecondsLeft(stateAfter(request, trials.slice(0, 5)), at), undefined);
+  });
+
+  test("grows with the trials that are left, and is longer where no trial is stopped early", () => {
+    const usual = estimateFor({});
+    assert.ok(estimateFor({ maxTrials: 300 }) > 1.5 * usual);
+    assert.ok(estimateFor({ race: false }) > usual);
+  });
+
+  test("is bounded by max_minutes, after which the finish is still to come", () => {
+    const finish = estimateSecondsLeft(stateAfter(request, trials, "finish"), trials.at(-1)!.endedAt)!;
+    const seconds = estimateFor({ maxTrials: 100_000, maxMinutes: at / 60_000 + 1 });
+    assert.ok(seconds >= 60 && seconds <= 60 + 1.2 * finish, `${seconds}`);
+  });
+
+  test("in the finish goes down with the clock, and is none when the run is done", () => {
+    const state = stateAfter(request, trials, "finish");
+    const end = trials.at(-1)!.endedAt;
+    const first = estimateSecondsLeft(state, end)!;
+    assert.ok(Math.abs(first - estimateSecondsLeft(state, end + 1_000)! - 1) < 1e-9);
+    assert.equal(estimateSecondsLeft(state, end + 1e9), 0);
+    assert.equal(estimateSecondsLeft({ ...state, phase: "done" }, end), 0);
+  });
+
+  test("is part of the progress, with the best so far", () => {
+    const state = stateAfter(request, trials.slice(0, 60));
+    const { secondsLeft, best, trialsDone } = describeProgress(state, state.lastAt);
+    assert.equal(trialsDone, 60);
+    assert.ok(secondsLeft! > 0);
+    assert.equal(best?.trial, state.best?.number);
+  });
+});
