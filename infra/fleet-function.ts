@@ -12,11 +12,13 @@ import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { acknowledgeFunction } from "./acknowledgements.js";
 import { assembleFunction, bundleFolder, type FunctionName } from "./function-assets.js";
+import { bundleMetricModules } from "./metric-modules.js";
 
 interface FleetFunctionProps {
   readonly name: FunctionName;
   readonly description: string;
   readonly architecture: Architecture;
+  readonly metricModules: readonly string[];
   readonly memory: Size;
   readonly timeout: Duration;
   readonly storage?: Size;
@@ -46,7 +48,7 @@ export class FleetFunction extends Construct {
       description: props.description,
       runtime: Runtime.NODEJS_24_X,
       architecture,
-      code: codeOf(name, architecture),
+      code: codeOf(name, architecture, props.metricModules),
       handler: "index.handler",
       role: this.role,
       memorySize: props.memory.toMebibytes(),
@@ -63,7 +65,7 @@ export class FleetFunction extends Construct {
 }
 
 /** What is put together here needs neither Docker nor a network. */
-function codeOf(name: FunctionName, architecture: Architecture): Code {
+function codeOf(name: FunctionName, architecture: Architecture, metricModules: readonly string[]): Code {
   return Code.fromAsset(bundleFolder(name), {
     // The same bundle becomes another asset with another architecture or another ONNX Runtime.
     assetHashType: AssetHashType.OUTPUT,
@@ -72,6 +74,7 @@ function codeOf(name: FunctionName, architecture: Architecture): Code {
       local: {
         tryBundle(out) {
           assembleFunction(name, architecture.name === Architecture.ARM_64.name ? "arm64" : "x64", out);
+          bundleMetricModules(metricModules, out);
           return true;
         },
       },

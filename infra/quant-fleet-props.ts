@@ -41,6 +41,11 @@ export interface QuantFleetProps {
    * @default none is kept
    */
   readonly reservedEvaluators?: number;
+  /**
+   * Files of metric modules that configurations name (`engine.metric.module`), bundled into the functions with esbuild,
+   * which must be installed: a fleet runs no code that was not deployed with it.
+   */
+  readonly metricModules?: readonly string[];
   /** Temporary storage of an evaluator and of a collector, from 512 to 10,240 MB: model and data must fit in. @default 2 GiB */
   readonly evaluatorStorage?: Size;
   /** How long a worker that says nothing is taken for alive, from 1 to 900 seconds. @default 60 seconds */

@@ -139,6 +139,7 @@ export class QuantFleet extends Construct {
       name: "coordinator",
       description: "Decides what a run of quantfleet does next.",
       architecture: this.#architecture,
+      metricModules: this.#props.metricModules ?? [],
       memory: this.#props.coordinatorMemory ?? Size.mebibytes(1_769),
       timeout: COORDINATOR_TIMEOUT,
       environment: this.#environment(this.events),
@@ -209,6 +210,7 @@ export class QuantFleet extends Construct {
     const worker = new FleetFunction(this, id, {
       ...own,
       architecture: this.#architecture,
+      metricModules: this.#props.metricModules ?? [],
       timeout: WORKER_TIMEOUT,
       storage: this.#props.evaluatorStorage ?? Size.gibibytes(2),
       environment: this.#environment(jobs),

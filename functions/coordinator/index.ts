@@ -1,6 +1,8 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
+import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
 import { openStudy } from "../../shared/scoring/workload-study.js";
 import { TICK_SCHEDULE } from "../schedule-names.js";
 import { openSurroundings } from "../surroundings.js";
@@ -8,6 +10,8 @@ import { createCoordinatorHandler } from "./handler.js";
 import { SchedulerTickSwitch } from "./scheduler-tick-switch.js";
 
 const surroundings = openSurroundings("coordinator");
+
+const locateModule = deployedModules(fileURLToPath(new URL(".", import.meta.url)));
 
 /** What Lambda calls. */
 export const handler = createCoordinatorHandler({
@@ -18,5 +22,5 @@ export const handler = createCoordinatorHandler({
     group: surroundings.scheduleGroup,
     name: TICK_SCHEDULE,
   }),
-  openStudy: (runId) => openStudy(surroundings.store, runId, join(tmpdir(), "quantfleet")),
+  openStudy: (runId) => openStudy(surroundings.store, runId, join(tmpdir(), "quantfleet"), locateModule),
 });

@@ -1,6 +1,8 @@
+import { fileURLToPath } from "node:url";
 import { workloadConfiguration } from "../../shared/run/workload-document.js";
 import { Evaluator } from "../../shared/scoring/evaluator.js";
 import { openGate, serveJobs, type ThreadSettings } from "../../shared/scoring/job-thread.js";
+import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
 import { type JobContext, runJob } from "../../shared/scoring/run-job.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
 import type { RunSettings } from "../run-workers.js";
@@ -11,7 +13,12 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
   const { bucket, directory, document, statisticsShards, name, properties } = settings;
   const store = openStore(bucket);
   const configuration = workloadConfiguration(document, directory);
-  const workload = await loadWorkload(configuration, directory, async () => store);
+  const workload = await loadWorkload(
+    configuration,
+    directory,
+    async () => store,
+    deployedModules(fileURLToPath(new URL(".", import.meta.url))),
+  );
   const statistics = { store, shards: statisticsShards };
   const gate = openGate(settings);
   return {

@@ -5,7 +5,7 @@ import { loadExternalData } from "../../shared/onnx/external-data.js";
 import { isQuantized } from "../../shared/onnx/refusals.js";
 import { unsignedAffine } from "../../shared/quantization/affine.js";
 import type { QuantizerGroup, QuantizerLayout } from "../../shared/quantization/groups.js";
-import type { Scheme } from "../../shared/quantization/hardware.js";
+import { type Scheme, widthOf } from "../../shared/quantization/hardware.js";
 import { simulationReason } from "../../shared/quantization/kernel-support.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import { quantizeModel } from "../../shared/quantization/quantize-model.js";
@@ -184,8 +184,10 @@ function trialFusion({
   const scales = new Map(
     [...plan.activations.keys()].map((id) => {
       const fromZero = layout.activations.get(id)!.sources.some((tensor) => saturated.has(tensor));
-      const { bits } = plan.activations.get(id)!;
-      return [id, unsignedAffine({ low: fromZero ? 0 : -1, high: 1 }, bits)];
+      const scheme = plan.activations.get(id)!;
+      const isSigned = scheme.levels !== undefined && scheme.levels.low < 0;
+      const range = { low: fromZero && !isSigned ? 0 : -1, high: 1 };
+      return [id, unsignedAffine(range, widthOf(scheme))];
     }),
   );
   const model = quantizeModel(prepared.model, view, layout, plan, scales, new WeightCache(view.index));

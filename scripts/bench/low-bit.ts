@@ -11,17 +11,30 @@ import { quantize } from "../api/quantize.js";
 import { loadBenchModels, modelsFolder } from "./tuning/models.js";
 
 /**
- * `npm run bench:low-bit -- [--bits 4]`: what `quantize` reaches with weights of few bits and activations of 8, by plain
+ * `npm run bench:low-bit -- [--bits 4] [--models a,b] [--companions a,b]`: what `quantize` reaches with weights of few bits and activations of 8, by plain
  * min-max a channel and with the companions: accuracy on the evaluation and validation samples, and the outputs' signal
  * to noise against the float model.
  */
-const { values } = parseArgs({ options: { bits: { type: "string", default: "4" } } });
+const { values } = parseArgs({
+  options: {
+    bits: { type: "string", default: "4" },
+    models: { type: "string" },
+    companions: { type: "string" },
+  },
+});
 
-type Companion = "CrossLayerEqualization" | "AdaptiveRounding" | "FastBiasCorrection";
+type Companion =
+  | "CrossLayerEqualization"
+  | "AdaptiveRounding"
+  | "WeightBiasCorrection"
+  | "FastBiasCorrection"
+  | "BiasCorrection";
 
 const COMPANIONS: Readonly<Record<string, readonly Companion[]>> = {
   "plain min-max": [],
+  WeightBiasCorrection: ["WeightBiasCorrection"],
   FastBiasCorrection: ["FastBiasCorrection"],
+  BiasCorrection: ["BiasCorrection"],
   AdaptiveRounding: ["AdaptiveRounding"],
   "AdaptiveRounding, FastBiasCorrection": ["AdaptiveRounding", "FastBiasCorrection"],
   "CrossLayerEqualization, AdaptiveRounding": ["CrossLayerEqualization", "AdaptiveRounding"],
@@ -45,7 +58,8 @@ if (folder === undefined) {
     head: ["model", `${values.bits}-bit weights`, "evaluation", "validation", "dB", "bytes", "seconds"],
   });
   try {
-    for (const { name, file } of MODELS) {
+    const wanted = values.models?.split(",");
+    for (const { name, file } of MODELS.filter((model) => wanted?.includes(model.name) ?? true)) {
       const [model] = loadBenchModels(folder, [name]);
       const { directory, configuration } = model!;
       const given = { ...configuration, model: { ...configuration.model, model: file } };
@@ -56,7 +70,7 @@ if (folder === undefined) {
         (await score(path, onValidation(given))).toFixed(4),
       ];
       table.push([name, "float", ...(await scores(join(directory, file))), "", "", ""]);
-      for (const [title, companions] of Object.entries(COMPANIONS)) {
+      for (const [title, companions] of chosenCompanions()) {
         const asked = withCompanions(given, Number(values.bits) as 2 | 4 | 8, companions);
         const started = performance.now();
         const made = await quantize({ configuration: asked, directory }, { out: join(scratch, name) });
@@ -70,6 +84,11 @@ if (folder === undefined) {
     rmSync(scratch, { recursive: true, force: true });
   }
   console.log(table.toString());
+}
+
+function chosenCompanions(): [string, readonly Companion[]][] {
+  const wanted = values.companions?.split(",");
+  return Object.entries(COMPANIONS).filter(([title]) => wanted?.includes(title) ?? true);
 }
 
 function withCompanions(

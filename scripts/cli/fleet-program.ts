@@ -39,17 +39,20 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
 
   add("status", "print how far a run of the fleet has come, as one JSON document")
     .argument("<run>", "the run's name")
+    .addOption(metricModule())
     .addHelpText("after", "\nExample:\n  quantfleet status 0123456789ab-m1x2y3z4 --stack QuantFleet")
     .action(async (run, options) => exit(await runStatus(run, options)));
 
   add("watch", "follow a run of the fleet to its end")
     .argument("<run>", "the run's name")
+    .addOption(metricModule())
     .addHelpText("after", "\nExample:\n  quantfleet watch 0123456789ab-m1x2y3z4 --stack QuantFleet")
     .action(async (run, options) => exit(await runWatch(run, options)));
 
   add("fetch", "write what a run of the fleet came to into a folder")
     .argument("<run>", "the run's name")
     .option("--out <dir>", "output folder (default: quantfleet-<run>)")
+    .addOption(metricModule())
     .addHelpText(
       "after",
       "\nExample:\n  quantfleet fetch 0123456789ab-m1x2y3z4 --stack QuantFleet --out tuned",
@@ -124,6 +127,13 @@ function addRunOptions(command: Command): Command {
 
 function stackOption(): Option {
   return output("--stack <name>", "QUANTFLEET_STACK", "the stack that was deployed");
+}
+
+function metricModule(): Option {
+  return new Option(
+    "--metric-module <file>",
+    "this machine's copy of the run's metric module, if it has one",
+  );
 }
 
 function output(flags: string, variable: string, description: string): Option {

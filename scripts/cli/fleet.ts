@@ -3,6 +3,7 @@ import { QuantfleetError, UsageError } from "../../shared/errors.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { FleetOutputs } from "../fleet/connect.js";
 import type { CostEstimate } from "../fleet/cost-estimate.js";
+import type { ReadOptions } from "../fleet/runs.js";
 import type { Fleet, SubmitOptions } from "../fleet/submit.js";
 import { EXIT } from "./exit-code.js";
 import { showProgress } from "./progress-display.js";
@@ -70,21 +71,28 @@ function describeEstimate({ usd, trials, secondsPerTrial, evaluator, prices }: C
   );
 }
 
-export async function runStatus(runId: string, name: FleetName): Promise<number> {
+export async function runStatus(
+  runId: string,
+  { metricModule, ...name }: FleetName & ReadOptions,
+): Promise<number> {
   const { status } = await load();
-  process.stdout.write(`${JSON.stringify(await status(await open(name), runId), null, 2)}\n`);
+  const progress = await status(await open(name), runId, { metricModule });
+  process.stdout.write(`${JSON.stringify(progress, null, 2)}\n`);
   return EXIT.done;
 }
 
 /** Shows a run's progress until it has ended. */
-export async function runWatch(runId: string, name: FleetName): Promise<number> {
+export async function runWatch(
+  runId: string,
+  { metricModule, ...name }: FleetName & ReadOptions,
+): Promise<number> {
   const { status } = await load();
   const fleet = await open(name);
   let last: Progress["phase"] | undefined;
   const patientUntil = Date.now() + PATIENCE_MILLISECONDS;
   async function* follow(): AsyncIterable<Progress> {
     for (;;) {
-      const progress = await status(fleet, runId).catch((error: unknown) => {
+      const progress = await status(fleet, runId, { metricModule }).catch((error: unknown) => {
         const isUnknown = error instanceof QuantfleetError && error.code === "NOTHING_TO_RESUME";
         if (!isUnknown || last !== undefined || Date.now() > patientUntil) throw error;
       });
@@ -104,10 +112,10 @@ export async function runWatch(runId: string, name: FleetName): Promise<number> 
 
 export async function runFetch(
   runId: string,
-  { out = `quantfleet-${runId}`, ...name }: FleetName & { readonly out?: string },
+  { out = `quantfleet-${runId}`, metricModule, ...name }: FleetName & ReadOptions & { readonly out?: string },
 ): Promise<number> {
   const { fetchResult } = await load();
-  const result = await fetchResult(await open(name), runId, out);
+  const result = await fetchResult(await open(name), runId, out, { metricModule });
   process.stdout.write(`${[resultText(result), `Written to ${out}.`].join("\n")}\n`);
   return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
 }

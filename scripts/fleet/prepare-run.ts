@@ -17,7 +17,6 @@ import { type CostEstimate, type EvaluatorSize, estimateCost } from "./cost-esti
 import { measureSecondsPerSample } from "./measure-inference.js";
 import { hasImages, packImages } from "./pack-images.js";
 import { readPriceList, runPrices } from "./price-list.js";
-import { requireUploadable } from "./workload-upload.js";
 
 export interface PrepareOptions extends OptimizerOverrides {
   /** Made of the configuration's hash and the time when left out. */
@@ -80,7 +79,6 @@ export async function prepareRun(
   const { configuration, directory } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
   requireColdStart(configuration);
-  requireUploadable(configuration);
   const packed = hasImages(configuration)
     ? await packImages(configuration, directory, await modelInputs(configuration, directory), scratch)
     : configuration;

@@ -9,6 +9,7 @@ import { hasEnded, type RunState } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { readWorkloadDocument, workloadConfiguration } from "../../shared/run/workload-document.js";
 import { fetchWorkloadFiles } from "../../shared/run/workload-folder.js";
+import { type LocateModule, ownCopy } from "../../shared/scoring/metrics/module-location.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
 import { openStudy } from "../../shared/scoring/workload-study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
@@ -17,13 +18,22 @@ import { writeOutputs } from "../api/write-outputs.js";
 import { inScratch } from "./scratch.js";
 import type { Fleet } from "./submit.js";
 
+export interface ReadOptions {
+  /** This machine's copy of the run's metric module, where it has one: code is not taken from the fleet. */
+  readonly metricModule?: string | undefined;
+}
+
 /**
  * How far a run of the fleet has come.
  * @throws {QuantfleetError} when there is no such run
  */
-export async function status({ store }: Pick<Fleet, "store">, runId: string): Promise<Progress> {
+export async function status(
+  { store }: Pick<Fleet, "store">,
+  runId: string,
+  { metricModule }: ReadOptions = {},
+): Promise<Progress> {
   return inScratch(async (folder) => {
-    const { state } = await readRun(store, runId, folder);
+    const { state } = await readRun(store, runId, folder, ownCopy(metricModule));
     return describeProgress(state, Date.now());
   });
 }
@@ -42,10 +52,12 @@ export async function fetchResult(
   { store }: Pick<Fleet, "store">,
   runId: string,
   out: string,
+  { metricModule }: ReadOptions = {},
 ): Promise<RunResult> {
   await requireWritable(out);
   return inScratch(async (folder) => {
-    const { state, study } = await readRun(store, runId, folder);
+    const locateModule = ownCopy(metricModule);
+    const { state, study } = await readRun(store, runId, folder, locateModule);
     if (!hasEnded(state)) {
       throw new QuantfleetError(
         "RUN_FAILED",
@@ -60,6 +72,7 @@ export async function fetchResult(
       workloadConfiguration(document, directory),
       directory,
       async () => store,
+      locateModule,
     );
     return writeOutputs(state, {
       out,
@@ -78,8 +91,9 @@ async function readRun(
   store: ObjectStore,
   runId: string,
   folder: string,
+  locateModule: LocateModule,
 ): Promise<{ readonly state: RunState; readonly study: Study }> {
-  const study = await openStudy(store, runId, folder);
+  const study = await openStudy(store, runId, folder, locateModule);
   const saved = await new RunRecords(store).load(runId);
   if (study === undefined || saved === undefined) throw unknownRun(runId);
   return { study, state: updateBest(study, saved.state, 0) };

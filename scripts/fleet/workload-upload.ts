@@ -1,14 +1,13 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, dirname, relative, sep } from "node:path";
-import { ConfigurationError } from "../../shared/errors.js";
 import { decodeModel } from "../../shared/onnx/codec.js";
 import { externalDataFiles } from "../../shared/onnx/external-data.js";
 import type { DataSection, MetricConfiguration } from "../../shared/run/configuration/engine-schema.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
-import type { ConfigurationFor } from "../../shared/run/configuration/supported.js";
 import type { WorkloadDocument, WorkloadFile } from "../../shared/run/workload-document.js";
+import { moduleReference } from "../../shared/scoring/metrics/module-location.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 
@@ -17,19 +16,6 @@ export interface UploadProgress {
   readonly bytes: number;
   /** Whether the bucket had it already. */
   readonly wasThere: boolean;
-}
-
-/**
- * Refuses what workers on AWS cannot read yet.
- * @throws {ConfigurationError}
- */
-export function requireUploadable({ engine }: ConfigurationFor<"tune">): void {
-  if ("module" in engine.metric) {
-    throw new ConfigurationError(
-      `engine.metric.module is code of your own, which runs on this machine only; use one of the metrics that have a name.`,
-      "engine.metric.module",
-    );
-  }
 }
 
 /** Uploads a workload's files by their content, each only if the bucket has none like it, and describes them. */
@@ -71,6 +57,10 @@ class FileNames {
   data(path: string): string {
     const file = resolvePath(this.directory, path);
     return this.add(file, `data/${this.#names.size}/${basename(file)}`);
+  }
+
+  resolve(path: string): string {
+    return resolvePath(this.directory, path);
   }
 
   add(file: string, name: string): string {
@@ -118,7 +108,9 @@ function moveSection(section: DataSection, names: FileNames): DataSection {
 }
 
 function moveMetric(metric: MetricConfiguration, names: FileNames): MetricConfiguration {
-  return "characters" in metric ? { ...metric, characters: names.data(metric.characters) } : metric;
+  if ("characters" in metric) return { ...metric, characters: names.data(metric.characters) };
+  // Code does not travel in the bucket: the fleet has it from its deployment.
+  return "module" in metric ? { ...metric, module: moduleReference(names.resolve(metric.module)) } : metric;
 }
 
 async function uploadFile(

@@ -5,7 +5,12 @@ import type { TensorPlan } from "./plan.js";
 import { channelView, quantizeWeights, type WeightCodes } from "./weight-codes.js";
 
 /** Chooses other codes than the nearest ones, or other scales. */
-export type Refinement = (quantizer: WeightQuantizer, plan: TensorPlan, codes: WeightCodes) => WeightCodes;
+export type Refinement = (
+  quantizer: WeightQuantizer,
+  plan: TensorPlan,
+  codes: WeightCodes,
+  smallestScales?: readonly number[],
+) => WeightCodes;
 
 /** Keeps a model's quantized constants, one for each way they have been quantized, from trial to trial. */
 export class WeightCache {
@@ -35,6 +40,9 @@ export class WeightCache {
     const view = channelView(floatValues(tensor), dimensions(tensor), axis);
     const unified = unifiedZeroPoint || plan.unifiedZeroPoint === true;
     const nearest = quantizeWeights(view, plan, unified, smallestScales);
-    return this.refinements.reduce((codes, refine) => refine(quantizer, plan, codes), nearest);
+    return this.refinements.reduce(
+      (codes, refine) => refine(quantizer, plan, codes, smallestScales),
+      nearest,
+    );
   }
 }

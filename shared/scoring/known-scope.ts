@@ -9,13 +9,15 @@ import type { Subject } from "./subject.js";
  * @throws {ConfigurationError} when `ignored` names a node that the model does not have, or an op type that nobody has
  */
 export function requireKnownScope({ prepared, settings }: Subject, path: string): void {
-  const { layerEqualization, smoothing, channelAlignment, adaptiveRounding, biasCorrection } = settings;
+  const { layerEqualization, smoothing, channelAlignment } = settings;
+  const { adaptiveRounding, weightBiasCorrection, biasCorrection } = settings;
   const scopes = [
     settings,
     layerEqualization,
     smoothing,
     channelAlignment,
     adaptiveRounding,
+    weightBiasCorrection,
     biasCorrection,
   ].flatMap((algorithm) => algorithm?.ignored ?? []);
   const types = new Set([

@@ -5,6 +5,7 @@ import { collectSecondMoments } from "../statistics/second-moments.js";
 import { readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
 import type { StatisticsTable } from "../statistics/table.js";
 import type { ObjectStore } from "../storage/object-store.js";
+import { keptInputErrors } from "./input-errors.js";
 import { Quantizer } from "./quantizer.js";
 import type { Subject } from "./subject.js";
 
@@ -31,10 +32,14 @@ export async function openQuantizer(
   statistics: StatisticsTable,
   activationSizes: ReadonlyMap<string, number>,
 ): Promise<Quantizer> {
+  const { subject } = calibration;
   const moments = await roundingMoments(calibration);
-  return new Quantizer(calibration.subject, statistics, activationSizes, {
-    ...(moments === undefined ? {} : { roundingMoments: moments }),
-  });
+  const tables = moments === undefined ? {} : { roundingMoments: moments };
+  const errors =
+    subject.settings.biasCorrection?.sequential === true
+      ? { inputErrors: await keptInputErrors({ ...calibration, statistics, tables }) }
+      : {};
+  return new Quantizer(subject, statistics, activationSizes, { ...tables, ...errors });
 }
 
 /** What AdaptiveRounding rounds by; gathered where it is not kept yet. */

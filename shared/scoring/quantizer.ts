@@ -2,11 +2,14 @@ import type { Model } from "../onnx/codec.js";
 import { dimensions, elementCount } from "../onnx/tensor.js";
 import { activationAffine } from "../quantization/activation-scales.js";
 import { AdaptiveRounding } from "../quantization/algorithms/adaptive-rounding.js";
+import type { CorrectedProduct, InputErrors } from "../quantization/algorithms/bias-correction.js";
 import { FastBiasCorrection } from "../quantization/algorithms/fast-bias-correction.js";
+import { WeightBiasCorrection } from "../quantization/algorithms/weight-bias-correction.js";
 import type { BiasShifts } from "../quantization/bias-addition.js";
+import type { ConstantProduct } from "../quantization/constant-products.js";
 import { isIgnored } from "../quantization/ignored/ignored-scope.js";
 import { simulationReason } from "../quantization/kernel-support.js";
-import { planQuantization, type QuantizationPlan } from "../quantization/plan.js";
+import { planQuantization, type QuantizationPlan, type TensorPlan } from "../quantization/plan.js";
 import { type QuantizableOp, WEIGHTED_TYPES } from "../quantization/quantizable-ops.js";
 import { quantizeModel } from "../quantization/quantize-model.js";
 import { type Refinement, WeightCache } from "../quantization/weight-cache.js";
@@ -36,12 +39,15 @@ export interface QuantizedModel {
 export interface CompanionTables {
   /** Needed with AdaptiveRounding. */
   readonly roundingMoments?: StatisticsTable;
+  /** Needed with BiasCorrection. */
+  readonly inputErrors?: InputErrors;
 }
 
 /** Makes quantized models of one float model, and keeps what configurations share. */
 export class Quantizer {
   readonly #weights: WeightCache;
   readonly #biasCorrection: FastBiasCorrection | undefined;
+  readonly #weightBiasCorrection: WeightBiasCorrection | undefined;
 
   /**
    * @param statistics of the calibration samples
@@ -54,10 +60,21 @@ export class Quantizer {
     tables: CompanionTables = {},
   ) {
     const { layout, view, settings } = subject;
-    this.#weights = new WeightCache(view.index, weightRefinements(subject, tables));
+    this.#weightBiasCorrection =
+      settings.weightBiasCorrection &&
+      new WeightBiasCorrection(layout, view, settings.weightBiasCorrection, statistics);
+    const refinements = [...roundingRefinements(subject, tables), ...this.#weightBiasRefinements()];
+    this.#weights = new WeightCache(view.index, refinements);
     this.#biasCorrection =
       settings.biasCorrection &&
-      new FastBiasCorrection(layout, view, settings.biasCorrection, statistics, this.#weights);
+      new FastBiasCorrection(
+        layout,
+        view,
+        settings.biasCorrection,
+        statistics,
+        this.#weights,
+        tables.inputErrors,
+      );
   }
 
   quantize(configuration: Configuration): QuantizedModel {
@@ -83,14 +100,34 @@ export class Quantizer {
     };
   }
 
+  /** A product as the plan quantizes and corrects it. */
+  corrected(product: ConstantProduct, plan: QuantizationPlan): CorrectedProduct {
+    const tensor = plan.weights.get(product.weight)!;
+    const codes = this.#weights.get(this.subject.layout.weights.get(product.weight)!, tensor);
+    return { product, codes, shift: this.#biasShift(product.op.key, tensor) };
+  }
+
   #biasShifts(plan: QuantizationPlan): BiasShifts {
     const shifts = new Map<string, Float32Array>();
     for (const key of plan.ops) {
       const weight = this.subject.layout.ops.get(key)?.weight;
-      const shift = weight && this.#biasCorrection?.shift(key, plan.weights.get(weight.initializer)!);
+      const shift = weight && this.#biasShift(key, plan.weights.get(weight.initializer)!);
       if (shift !== undefined) shifts.set(key, shift);
     }
     return shifts;
+  }
+
+  /** A correction of the whole mean error holds that of the weights' mean. */
+  #biasShift(key: string, plan: TensorPlan): Float32Array | undefined {
+    return this.#biasCorrection === undefined
+      ? this.#weightBiasCorrection?.shift(key, plan, this.#weights)
+      : this.#biasCorrection.shift(key, plan);
+  }
+
+  #weightBiasRefinements(): Refinement[] {
+    const correction = this.#weightBiasCorrection;
+    if (correction === undefined) return [];
+    return [(quantizer, _plan, codes, smallest) => correction.refine(quantizer, codes, smallest)];
   }
 
   /** What the same tensors take in the float model. */
@@ -142,7 +179,7 @@ export class Quantizer {
   }
 }
 
-function weightRefinements(
+function roundingRefinements(
   { layout, view, settings }: Subject,
   { roundingMoments }: CompanionTables,
 ): Refinement[] {

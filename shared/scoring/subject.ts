@@ -2,6 +2,7 @@ import { ModelError } from "../errors.js";
 import { opsetVersion } from "../onnx/codec.js";
 import { GraphIndex } from "../onnx/graph-index.js";
 import { biasStatistics } from "../quantization/algorithms/fast-bias-correction.js";
+import { weightBiasStatistics } from "../quantization/algorithms/weight-bias-correction.js";
 import { opsetOf } from "../quantization/code-types.js";
 import { layOutQuantizers, type QuantizerLayout } from "../quantization/groups.js";
 import { type Hardware, targetHardware } from "../quantization/hardware.js";
@@ -57,9 +58,14 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
     space: deriveSpace(layout, hardware, settings.options),
     statistics: mergeRequirements(
       requiredStatistics(layout, view, settings.options),
-      settings.biasCorrection === undefined
-        ? new Map()
-        : biasStatistics(layout, view, settings.biasCorrection),
+      mergeRequirements(
+        settings.biasCorrection === undefined
+          ? new Map()
+          : biasStatistics(layout, view, settings.biasCorrection),
+        settings.weightBiasCorrection === undefined
+          ? new Map()
+          : weightBiasStatistics(layout, view, settings.weightBiasCorrection),
+      ),
     ),
   };
 }

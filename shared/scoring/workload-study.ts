@@ -5,12 +5,14 @@ import { readWorkloadDocument, workloadConfiguration } from "../run/workload-doc
 import { fetchWorkloadFiles } from "../run/workload-folder.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { createMetric } from "./metrics/create-metric.js";
+import type { LocateModule } from "./metrics/module-location.js";
 
 /** The study of a run, as its workload describes it; `undefined` where there is no such run. */
 export async function openStudy(
   store: ObjectStore,
   runId: string,
   folder: string,
+  locateModule: LocateModule,
 ): Promise<Study | undefined> {
   const document = await readWorkloadDocument(store, runId);
   if (document === undefined) return undefined;
@@ -23,5 +25,5 @@ export async function openStudy(
   }
   const { outputs } = document;
   const labelled = evaluation.labels !== undefined;
-  return tuningStudy(await createMetric(metric, { directory, outputs, labelled }));
+  return tuningStudy(await createMetric(metric, { directory, outputs, labelled, locateModule }));
 }

@@ -14,6 +14,7 @@ import { requireKnownScope } from "./known-scope.js";
 import { measurementKey } from "./measurement-key.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
+import type { LocateModule } from "./metrics/module-location.js";
 import { rewrittenSubject } from "./rewritten-subject.js";
 import { onnxruntimeVersion } from "./session.js";
 import { openSubject, requireQuantizable, type Subject } from "./subject.js";
@@ -44,12 +45,14 @@ export interface Workload {
 /**
  * Reads everything that a tuning run works on. Whatever does not fit is refused here, before any work.
  * @param openStatistics opens the store where statistics are kept by content
+ * @param locateModule finds a metric module's code; needed where the configuration is not the user's own file
  * @throws {ConfigurationError | ModelError | DataError}
  */
 export async function loadWorkload(
   configuration: ConfigurationFor<"tune">,
   directory: string,
   openStatistics: () => Promise<ObjectStore>,
+  locateModule?: LocateModule,
 ): Promise<Workload> {
   const { engine, model, optimizer } = configuration;
   const modelPath = resolvePath(directory, model.model);
@@ -67,6 +70,7 @@ export async function loadWorkload(
   const metric = await createMetric(engine.metric, {
     directory,
     outputs: prepared.outputs,
+    locateModule,
     labelled: engine.evaluation.labels !== undefined || engine.evaluation.images !== undefined,
   });
   checkLabels(metric, evaluation, "engine.evaluation.labels");

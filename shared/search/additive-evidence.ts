@@ -9,7 +9,7 @@ const RELEVANCE_STEPS = 2;
 /** Outcomes this many scaled absolute deviations above the median say no more than "bad". */
 const OUTLIER_DEVIATIONS = 10;
 const NORMAL_CONSISTENCY = 1.4826;
-const CENSORING_ROUNDS = 3;
+const IMPUTATION_ROUNDS = 3;
 /** Of more running trials than these the latest count; the first of them moves in steps, so that rows can be kept. */
 const RUNNING_LIMIT = 256;
 const RUNNING_STEP = 64;
@@ -30,6 +30,8 @@ export interface Outcome {
   readonly of: (trial: FinishedTrial) => number | undefined;
   /** Outcomes at or below this are only known to be so. */
   readonly censoredAt?: number;
+  /** Whether a trial's outcome is no more than a rough estimate, in place of which the model's own is taken. */
+  readonly estimated?: (trial: FinishedTrial) => boolean;
 }
 
 /** One draw of what every choice adds to an outcome. */
@@ -162,7 +164,10 @@ export class AdditiveEvidence {
 
   /** Outcomes with outliers pulled in, centred and scaled; a failed trial has the worst. */
   #outcomes(entries: readonly LedgerEntry[]): { outcomes: Float64Array; location: number; scale: number } {
-    const raw = entries.map(({ trial }) => (trial.state === "failed" ? undefined : this.#outcome.of(trial)));
+    const estimated = entries.map(({ trial }) => this.#outcome.estimated?.(trial) ?? false);
+    const raw = entries.map(({ trial }, i) =>
+      trial.state === "failed" || estimated[i] ? undefined : this.#outcome.of(trial),
+    );
     const sorted = Float64Array.from(raw.filter((value) => value !== undefined)).sort();
     if (sorted.length === 0) {
       return { outcomes: new Float64Array(entries.length), location: 0, scale: 1 };
@@ -172,25 +177,38 @@ export class AdditiveEvidence {
     const spread = NORMAL_CONSISTENCY * deviations[deviations.length >> 1]!;
     const ceiling = spread > 0 ? median + OUTLIER_DEVIATIONS * spread : Number.POSITIVE_INFINITY;
     const worst = Math.min(ceiling, sorted.at(-1)!);
-    const values = Float64Array.from(raw, (value) => Math.min(value ?? worst, ceiling));
+    const values = Float64Array.from(raw, (value, i) => {
+      if (estimated[i]) return median;
+      return Math.min(value ?? worst, ceiling);
+    });
     const location = values.reduce((sum, value) => sum + value, 0) / values.length;
     const variance = values.reduce((sum, value) => sum + (value - location) ** 2, 0) / values.length;
     const scale = variance > 0 ? Math.sqrt(variance) : 1;
     const outcomes = values.map((value) => (value - location) / scale);
-    if (this.#outcome.censoredAt !== undefined && this.#model.size === entries.length) {
-      this.#imputeCensored(entries, outcomes, (this.#outcome.censoredAt - location) / scale);
+    const { censoredAt } = this.#outcome;
+    if ((censoredAt !== undefined || estimated.includes(true)) && this.#model.size === entries.length) {
+      const bound = censoredAt === undefined ? Number.NEGATIVE_INFINITY : (censoredAt - location) / scale;
+      const limits = outcomes.map((value, i) => {
+        if (estimated[i]) return Number.POSITIVE_INFINITY;
+        return value <= bound ? bound : Number.NaN;
+      });
+      this.#impute(entries, outcomes, limits);
     }
     return { outcomes, location, scale };
   }
 
-  /** Puts what the model foretells in place of outcomes that are only known to lie at or below the bound. */
-  #imputeCensored(entries: readonly LedgerEntry[], outcomes: Float64Array, bound: number): void {
-    const censored = outcomes.map((value) => (value <= bound ? 1 : 0));
-    for (let round = 0; round < CENSORING_ROUNDS; round++) {
+  /**
+   * Puts what the model foretells in place of outcomes that are not known.
+   *
+   * @param limits what such an outcome is at most; NaN for one that is known
+   */
+  #impute(entries: readonly LedgerEntry[], outcomes: Float64Array, limits: Float64Array): void {
+    for (let round = 0; round < IMPUTATION_ROUNDS; round++) {
       const effects = this.#model.effects(outcomes);
       for (const [i, { codes }] of entries.entries()) {
-        if (censored[i] === 1) {
-          outcomes[i] = Math.min(bound, sumEffects(this.#ledger.encoded, effects, codes));
+        const limit = limits[i]!;
+        if (!Number.isNaN(limit)) {
+          outcomes[i] = Math.min(limit, sumEffects(this.#ledger.encoded, effects, codes));
         }
       }
     }

@@ -22,7 +22,7 @@ import { findUnused } from "./unused.js";
 const DESCENT_SHARE = 1 / 6;
 
 /** The wave is worth its trials only where all of it fits into this share (docs/search.md, "From a good base"). */
-const WAVE_SHARE = 0.1;
+const WAVE_SHARE = 0.2;
 
 export interface TpeOptions {
   readonly seed: number;

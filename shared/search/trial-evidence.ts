@@ -46,7 +46,11 @@ export class TrialEvidence {
 
   constructor(ledger: TrialLedger) {
     this.#ledger = ledger;
-    this.#accuracyLoss = new AdditiveEvidence(ledger, { of: ({ accuracyLoss }) => accuracyLoss });
+    this.#accuracyLoss = new AdditiveEvidence(ledger, {
+      of: ({ accuracyLoss }) => accuracyLoss,
+      // Stopped for its size at the first look, most of the time: a few samples on which it looked feasible.
+      estimated: ({ state, violation }) => state === "pruned" && violation === 0,
+    });
     this.#violation = new AdditiveEvidence(ledger, { of: ({ violation }) => violation, censoredAt: 0 });
   }
 

@@ -38,12 +38,6 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     says: "The hardware file mine.json cannot be read (ENOENT); give the path of one, relative to the configuration, or the name of a device.",
   },
   {
-    title: "an algorithm that is not there yet",
-    at: "compression.algorithms[1]",
-    value: { name: "BiasCorrection" },
-    says: 'compression.algorithms[1].name is "BiasCorrection", which this version does not offer yet; use "TunableQuantization", "CrossLayerEqualization", "SmoothQuant", "ActivationChannelAlignment", "AdaptiveRounding" or "FastBiasCorrection", or remove it.',
-  },
-  {
     title: "a bias correction over samples of its own",
     at: "compression.algorithms[1]",
     value: { name: "FastBiasCorrection", params: { stat_subset_size: 7 } },

@@ -8,6 +8,8 @@ import { inspect } from "../../scripts/api/inspect.js";
 import { encodeModel } from "../../shared/onnx/codec.js";
 import { DEVICE_NAMES, type DeviceName } from "../../shared/quantization/hardware.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
+import { RandomValues } from "../fixtures/models/random-values.js";
+import { configurationAt } from "../quantization/configurations.js";
 import { smallNet, tuningOptions } from "../quantization/small-net.js";
 import { readyFixture, runModel, worstSqnr } from "./quantizing.js";
 
@@ -18,6 +20,20 @@ const fixture = { name: "small net", build: () => smallNet() };
 
 /** Of the small net under 8 bits; random weights without a training are coarser than a network's. */
 const LEAST_DECIBEL = 15;
+
+const TRIALS = 12;
+
+/** What a dozen random configurations come across. */
+const WIDTHS: Readonly<Record<DeviceName, readonly number[]>> = {
+  ANY: [4, 8],
+  CPU: [4, 8],
+  GPU: [8],
+  CPU_SPR: [8],
+  VPU: [2, 4, 8],
+  NPU: [2, 4, 8],
+  GNA: [8, 16],
+  GNA3: [8, 16],
+};
 
 describe("Every device does every preset", () => {
   for (const targetDevice of DEVICE_NAMES) {
@@ -43,6 +59,35 @@ describe("Every device does every preset", () => {
         }
       });
     }
+  }
+});
+
+/** Between float arithmetic and integer kernels, whose 32-bit sums round once where floats round often. */
+const LEAST_AGREEMENT = 20;
+
+describe("Whatever the search chooses on a device", () => {
+  for (const targetDevice of DEVICE_NAMES) {
+    test(`${targetDevice}: ONNX Runtime loads it and computes the same at every level`, async () => {
+      const { quantizer, subject, batch } = await readyFixture(fixture, {
+        targetDevice,
+        options: tuningOptions({ tuningScope: new Set(["bits", "mode", "granularity", "layer"]) }),
+      });
+      const { parameters } = subject.space;
+      const random = new RandomValues(11);
+      const widths = new Set<number>();
+      for (let trial = 0; trial < TRIALS; trial++) {
+        const draws = Array.from({ length: 60 }, () => Math.abs(random.normal()) % 1);
+        const { model, plan } = quantizer.quantize(configurationAt(parameters, draws));
+        for (const { bits } of [...plan.weights.values(), ...plan.activations.values()]) widths.add(bits);
+        const apart = await runModel(model, "disabled", batch);
+        const decibel = worstSqnr(apart, await runModel(model, "all", batch));
+        assert.ok(decibel > LEAST_AGREEMENT, `${decibel} dB in trial ${trial}`);
+      }
+      assert.deepEqual(
+        [...widths].sort((a, b) => a - b),
+        WIDTHS[targetDevice],
+      );
+    });
   }
 });
 

@@ -82,11 +82,11 @@ describe("trials.jsonl", () => {
 });
 
 describe("progress", () => {
-  test("tells how far the run is, and that there is time left", () => {
-    const { trialsDone, trialsAtMost, secondsElapsed, secondsLeft } = describeProgress(exampleRun(8), 8_000);
+  test("tells how far the run is", () => {
+    const { trialsDone, trialsAtMost, secondsElapsed } = describeProgress(exampleRun(8), 8_000);
     assert.equal(secondsElapsed, 8);
     assert.equal(trialsAtMost, 10);
-    assert.ok(trialsDone < trialsAtMost && secondsLeft! > 0);
+    assert.ok(trialsDone < trialsAtMost);
   });
 
   test("has nothing left when the run has ended, and names the best trial", () => {

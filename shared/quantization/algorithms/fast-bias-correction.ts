@@ -15,12 +15,16 @@ import {
 } from "../constant-products.js";
 import type { QuantizerLayout } from "../groups.js";
 import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
+import { inputMeans } from "../input-means.js";
 import type { TensorPlan } from "../plan.js";
 import type { OperandView } from "../quantizable-ops.js";
 import type { WeightCache } from "../weight-cache.js";
 import type { WeightCodes } from "../weight-codes.js";
+import { carriedError, type InputErrors, inputErrorKey } from "./bias-correction.js";
 
 export interface BiasCorrectionSettings {
+  /** Whether errors of earlier ops are carried along: BiasCorrection instead of FastBiasCorrection. */
+  readonly sequential: boolean;
   /** Largest shift of a channel, in standard deviations of its float output; a larger one leaves the op alone. */
   readonly threshold: number;
   readonly ignored: IgnoredScope;
@@ -46,12 +50,14 @@ export class FastBiasCorrection {
   readonly #shifts = new Map<string, Float32Array | undefined>();
   readonly #moments = new Map<string, Moments>();
 
+  /** @param inputErrors of BiasCorrection, where the errors of earlier ops are to be corrected as well */
   constructor(
     private readonly layout: QuantizerLayout,
     private readonly view: OperandView,
     private readonly settings: BiasCorrectionSettings,
     private readonly statistics: StatisticsTable,
     private readonly weights: WeightCache,
+    private readonly inputErrors: InputErrors = new Map(),
   ) {
     this.#ops = new Map(correctableOps(layout, view, settings).map((found) => [found.op.key, found]));
   }
@@ -72,7 +78,10 @@ export class FastBiasCorrection {
     const float = floatValues(this.view.index.initializers.get(found.weight)!);
     const codes = this.weights.get(this.layout.weights.get(found.weight)!, plan);
     const { inputMeans, outputDeviations } = this.#momentsOf(found);
-    const shift = meanError(found, float, codes, inputMeans);
+    const own = meanError(found, float, codes, inputMeans);
+    const errors = this.inputErrors.get(inputErrorKey(found));
+    const carried = errors && carriedError(found, codes, errors);
+    const shift = carried === undefined ? own : own.map((value, output) => value - carried[output]!);
     return largestShift(shift, outputDeviations) < this.settings.threshold ? shift : undefined;
   }
 
@@ -106,13 +115,10 @@ export function biasStatistics(
   );
 }
 
-/** Its channels are the terms, of all groups one after the other. */
-const inputMeans = ({ window, inputAxis }: ConstantProduct): ChannelStatistic =>
-  window === undefined ? { type: "channel_mean", axis: inputAxis } : { type: "tap_mean", window };
 const outputMeans = (axis: number): ChannelStatistic => ({ type: "channel_mean", axis });
 const outputVariances = (axis: number): ChannelStatistic => ({ type: "channel_variance", axis });
 
-function correctableOps(
+export function correctableOps(
   layout: QuantizerLayout,
   view: OperandView,
   { ignored }: BiasCorrectionSettings,

@@ -192,6 +192,9 @@ const apply_for_all_nodes = yesOrNo()
 /** Standard deviations of an op's output (reference section 6.2). */
 export const FAST_BIAS_THRESHOLD = 2;
 
+/** The same for BiasCorrection (reference section 6.3). */
+export const BIAS_THRESHOLD = 1000;
+
 function correction(usual: number) {
   return {
     ...sampling,
@@ -282,7 +285,7 @@ const algorithms = z
         algorithm("DefaultQuantization", defaultQuantization.prefault({})),
         algorithm("AdaptiveRounding", parameters(rounding).prefault({})),
         algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
-        algorithm("BiasCorrection", parameters(correction(1000)).prefault({})),
+        algorithm("BiasCorrection", parameters(correction(BIAS_THRESHOLD)).prefault({})),
         algorithm("WeightBiasCorrection", parameters({ ignored: ignored.optional() }).prefault({})),
       ],
       {

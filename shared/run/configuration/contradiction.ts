@@ -189,8 +189,8 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
           "is AdaptiveRounding before the quantization, but it rounds what that scales; move it behind it",
       };
     }
-    if (algorithm.name === "FastBiasCorrection" && at >= 0) {
-      yield* otherSamples(`${place}.params`, algorithm.params, algorithms[at]!);
+    if ((algorithm.name === "FastBiasCorrection" || algorithm.name === "BiasCorrection") && at >= 0) {
+      yield* otherSamples(`${place}.params`, algorithm, algorithms[at]!);
     }
     yield* inAlgorithm(`${place}.params`, algorithm);
   }
@@ -210,7 +210,10 @@ function rewritesFloatModel({ name }: AlgorithmConfiguration): boolean {
 /** Statistics of quantization and correction come from one pass (first table of the reference). */
 function* otherSamples(
   path: string,
-  correction: Extract<AlgorithmConfiguration, { name: "FastBiasCorrection" }>["params"],
+  {
+    name,
+    params: correction,
+  }: Extract<AlgorithmConfiguration, { name: "FastBiasCorrection" | "BiasCorrection" }>,
   quantizer: AlgorithmConfiguration,
 ): Generator<Problem> {
   if (!isQuantizer(quantizer)) return;
@@ -226,7 +229,7 @@ function* otherSamples(
   for (const key of differing) {
     yield {
       path: `${path}.${key}`,
-      message: `is ${correction[key]}, but FastBiasCorrection shares the pass over the samples of ${quantizer.name}; give both the same, or remove it here`,
+      message: `is ${correction[key]}, but ${name} shares the pass over the samples of ${quantizer.name}; give both the same, or remove it here`,
     };
   }
 }

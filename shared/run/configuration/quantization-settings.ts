@@ -2,6 +2,7 @@ import { ConfigurationError } from "../../errors.js";
 import type { AdaptiveRoundingSettings } from "../../quantization/algorithms/adaptive-rounding.js";
 import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
 import type { SmoothingSettings } from "../../quantization/algorithms/smooth-quant.js";
+import type { WeightBiasCorrectionSettings } from "../../quantization/algorithms/weight-bias-correction.js";
 import { isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
 import type { IgnoredScope } from "../../quantization/ignored/ignored-scope.js";
 import type { PatternSet } from "../../quantization/ignored/nodes-in-float.js";
@@ -15,7 +16,7 @@ import type {
   PinnedQuantization,
   RangeEstimatorConfiguration,
 } from "./compression-schema.js";
-import { FAST_BIAS_THRESHOLD } from "./compression-schema.js";
+import { BIAS_THRESHOLD, FAST_BIAS_THRESHOLD } from "./compression-schema.js";
 import type { RunConfiguration } from "./schema.js";
 
 /** What the configuration asks of quantization, in the core's terms. */
@@ -35,7 +36,9 @@ export interface QuantizationSettings {
   readonly channelAlignment?: { readonly ignored: IgnoredScope; readonly sampling: Sampling };
   /** AdaptiveRounding, where it is asked for; it shares the quantization's samples. */
   readonly adaptiveRounding?: AdaptiveRoundingSettings;
-  /** FastBiasCorrection, where it is asked for; it shares the quantization's samples. */
+  /** WeightBiasCorrection, where it is asked for; it shares the quantization's samples. */
+  readonly weightBiasCorrection?: WeightBiasCorrectionSettings;
+  /** FastBiasCorrection or BiasCorrection, where one is asked for; it shares the quantization's samples. */
   readonly biasCorrection?: BiasCorrectionSettings;
 }
 
@@ -87,6 +90,7 @@ type Companion =
   | "smoothing"
   | "channelAlignment"
   | "adaptiveRounding"
+  | "weightBiasCorrection"
   | "biasCorrection";
 
 /** @throws {ConfigurationError} when it is still a path: whoever reads configurations puts the file in its place */
@@ -105,7 +109,10 @@ function companions(algorithms: readonly AlgorithmConfiguration[]): Pick<Quantiz
   const smoothing = named(algorithms, "SmoothQuant")?.params;
   const alignment = named(algorithms, "ActivationChannelAlignment")?.params ?? whole;
   const rounding = named(algorithms, "AdaptiveRounding")?.params;
-  const correction = named(algorithms, "FastBiasCorrection")?.params ?? whole;
+  const ofWeights = named(algorithms, "WeightBiasCorrection")?.params;
+  const sequential =
+    named(algorithms, "BiasCorrection")?.params ?? (whole?.use_fast_bias === false ? whole : undefined);
+  const correction = sequential ?? named(algorithms, "FastBiasCorrection")?.params ?? whole;
   return {
     ...(equalization === undefined
       ? {}
@@ -130,11 +137,16 @@ function companions(algorithms: readonly AlgorithmConfiguration[]): Pick<Quantiz
             ignored: ignoredScope(rounding.ignored),
           },
         }),
+    ...(ofWeights === undefined
+      ? {}
+      : { weightBiasCorrection: { ignored: ignoredScope(ofWeights.ignored) } }),
     ...(correction === undefined
       ? {}
       : {
           biasCorrection: {
-            threshold: correction.threshold ?? FAST_BIAS_THRESHOLD,
+            sequential: sequential !== undefined,
+            threshold:
+              correction.threshold ?? (sequential === undefined ? FAST_BIAS_THRESHOLD : BIAS_THRESHOLD),
             ignored: ignoredScope(correction.ignored),
           },
         }),

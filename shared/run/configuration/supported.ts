@@ -14,26 +14,6 @@ type Value = string | number | boolean;
  * that is added extends its row, and nothing else.
  */
 const SUPPORTED = {
-  algorithms: {
-    tune: [
-      "TunableQuantization",
-      "CrossLayerEqualization",
-      "SmoothQuant",
-      "ActivationChannelAlignment",
-      "AdaptiveRounding",
-      "FastBiasCorrection",
-    ],
-    quantize: [
-      "TunableQuantization",
-      "MinMaxQuantization",
-      "DefaultQuantization",
-      "CrossLayerEqualization",
-      "SmoothQuant",
-      "ActivationChannelAlignment",
-      "AdaptiveRounding",
-      "FastBiasCorrection",
-    ],
-  },
   scopes: ["bits", "layer", "mode", "granularity", "range_estimator"],
   estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
   saturationFixes: ["no"],
@@ -106,14 +86,12 @@ function requireAlgorithm(
       `${path}.name`,
     );
   }
-  requireOneOf(`${path}.name`, algorithm.name, SUPPORTED.algorithms[command]);
   switch (algorithm.name) {
     case "TunableQuantization":
       if (command === "tune") requireTuning(`${path}.params`, algorithm.params);
       requireQuantization(`${path}.params`, algorithm.params);
       return;
     case "DefaultQuantization":
-      requireOneOf(`${path}.params.use_fast_bias`, algorithm.params.use_fast_bias, [true]);
       requireQuantization(`${path}.params`, algorithm.params);
       return;
     case "MinMaxQuantization":

@@ -7,6 +7,7 @@ import type { ModelPort } from "../data/tensor.js";
 import { accuracy, agreement, f1 } from "./classification.js";
 import { cosineSimilarity, meanSquaredError, signalToQuantizationNoise } from "./closeness.js";
 import type { Metric } from "./metric.js";
+import type { LocateModule } from "./module-location.js";
 import { loadModuleMetric } from "./module-metric.js";
 import { chooseOutput } from "./output.js";
 import { meanIntersectionOverUnion } from "./segmentation.js";
@@ -19,6 +20,8 @@ export interface MetricOptions {
   readonly outputs: readonly ModelPort[];
   /** Whether the scored samples have labels. */
   readonly labelled: boolean;
+  /** Finds a metric module's code; at its path, from `directory` on, when left out. */
+  readonly locateModule?: LocateModule | undefined;
 }
 
 /**
@@ -65,7 +68,10 @@ async function build(configuration: MetricConfiguration, options: MetricOptions)
       return characterAccuracy(output, await readCharacters(configuration.characters, directory));
     case "module":
     case undefined:
-      return loadModuleMetric(resolvePath(directory, configuration.module), basename(configuration.module));
+      return loadModuleMetric(
+        options.locateModule?.(configuration.module) ?? resolvePath(directory, configuration.module),
+        basename(configuration.module),
+      );
   }
 }
 

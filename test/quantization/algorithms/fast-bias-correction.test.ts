@@ -139,7 +139,8 @@ async function errors(fixture: Fixture, threshold: number | undefined) {
     graph.output(fixture.build(graph, graph.input("x", fixture.shape)));
   });
   const prepared = await prepare(model);
-  const correction = threshold === undefined ? {} : { biasCorrection: { threshold, ignored: {} } };
+  const correction =
+    threshold === undefined ? {} : { biasCorrection: { sequential: false, threshold, ignored: {} } };
   const subject = makeSubject(prepared, { ...quantizationSettings(CLIPPED), ...correction });
   const batches = batchesOf(fixture.shape);
   const statistics = await collectStatistics(prepared.model, subject.statistics, {

@@ -22,12 +22,16 @@ describe("What exists is let through", () => {
   });
   test("quantize takes DefaultQuantization, and tune the algorithms beside the quantization", () => {
     check(ALGORITHM, { name: "DefaultQuantization" }, "quantize");
+    check(ALGORITHM, { name: "DefaultQuantization", params: { use_fast_bias: false } }, "quantize");
     check(
       "compression.algorithms",
       [
+        { name: "SmoothQuant", params: { alpha: 0.7 } },
         { name: "ActivationChannelAlignment", params: { stat_subset_size: 300 } },
         { name: "TunableQuantization", params: { stat_subset_size: 100 } },
-        { name: "FastBiasCorrection", params: { stat_subset_size: 100, threshold: 3 } },
+        { name: "AdaptiveRounding", params: { largest_bits: 8 } },
+        { name: "WeightBiasCorrection" },
+        { name: "BiasCorrection", params: { stat_subset_size: 100, threshold: 3 } },
       ],
       "tune",
     );
@@ -73,13 +77,6 @@ const REFUSED: readonly [title: string, command: Command, at: string, value: unk
     ALGORITHM,
     { name: "DefaultQuantization" },
     `${ALGORITHM}.name is "DefaultQuantization", which leaves nothing to tune; run quantize instead, or use TunableQuantization.`,
-  ],
-  [
-    "DefaultQuantization with BiasCorrection",
-    "quantize",
-    ALGORITHM,
-    { name: "DefaultQuantization", params: { use_fast_bias: false } },
-    `${PARAMS}.use_fast_bias is false, which this version does not offer yet; use true, or remove it.`,
   ],
   [
     "nothing in scope",

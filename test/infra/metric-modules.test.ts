@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { bundleMetricModules } from "../../infra/metric-modules.js";
+import { ConfigurationError } from "../../shared/errors.js";
+import { writeWorkloadDocument } from "../../shared/run/workload-document.js";
+import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
+import type { ModelOutputs } from "../../shared/scoring/metrics/metric.js";
+import { deployedModules, moduleReference, ownCopy } from "../../shared/scoring/metrics/module-location.js";
+import { openStudy } from "../../shared/scoring/workload-study.js";
+import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
+
+const folder = await mkdtemp(join(tmpdir(), "quantfleet-modules-"));
+after(() => rm(folder, { recursive: true, force: true }));
+const own = join(folder, "own");
+const deployed = join(folder, "deployed");
+await mkdir(own);
+await mkdir(deployed);
+const file = join(own, "within.js");
+await writeFile(join(own, "distance.js"), "export const distance = (a, b) => Math.abs(a - b);");
+await writeFile(
+  file,
+  `import { distance } from "./distance.js";
+   export const range = [0, 1];
+   export function score({ outputs, labels }) {
+     return Array.from(labels.data, (label, i) => (distance(outputs.y.data[i], label) <= 2 ? 1 : 0));
+   }`,
+);
+bundleMetricModules([file], deployed);
+
+const outputs = [{ name: "y", type: "float32", shape: ["N", 1] }] as const;
+const made: ModelOutputs = { y: { type: "float32", dims: [3, 1], data: Float32Array.of(1, 5, 9) } };
+const labels = { kind: "numbers", shape: [3], data: Int32Array.of(2, 9, 8), integers: true } as const;
+
+describe("A metric module on a fleet", () => {
+  test("is bundled with what it imports, and scores under its own name as on its user's machine", async () => {
+    const options = { directory: own, outputs, labelled: true };
+    const here = await createMetric({ module: "within.js" }, options);
+    const there = await createMetric(
+      { module: moduleReference(file) },
+      { ...options, directory: join(folder, "elsewhere"), locateModule: deployedModules(deployed) },
+    );
+    const rows = [here, there].map((metric) => metric.score(made, { kind: "labels", labels }));
+    assert.deepEqual(rows, [Float32Array.of(1, 0, 1), Float32Array.of(1, 0, 1)]);
+    assert.deepEqual(
+      [there.name, there.range, there.perSampleMean],
+      [here.name, here.range, here.perSampleMean],
+    );
+  });
+
+  test("that was not deployed is refused, and so is every other path", () => {
+    const locate = deployedModules(deployed);
+    const other = `metrics/${"0".repeat(64)}/within.js`;
+    for (const module of [other, file, "within.js", "../own/within.js", `${moduleReference(file)}/../x.js`])
+      assert.throws(
+        () => locate(module),
+        (error: Error) => {
+          assert.ok(error instanceof ConfigurationError);
+          assert.match(error.message, /is not deployed with this fleet; add the file to metricModules/);
+          return true;
+        },
+        module,
+      );
+  });
+
+  test("is read on a machine from its user's own copy only, and only if it is that very file", async () => {
+    const reference = moduleReference(file);
+    assert.equal(ownCopy(file)(reference), file);
+    assert.throws(() => ownCopy(undefined)(reference), /name your own copy by --metric-module/);
+    const changed = join(folder, "within.js");
+    await writeFile(changed, "export const score = () => [1, 1, 1];");
+    assert.throws(() => ownCopy(changed)(reference), /is not the metric module that the run is scored with/);
+  });
+
+  test("is never taken from what lies in the bucket", async () => {
+    const store = new MemoryObjectStore();
+    const scratch = join(folder, "scratch");
+    // Code in the very place where a path of the document would lead to.
+    await mkdir(join(scratch, "runs", "evil", "metrics"), { recursive: true });
+    const mark = "globalThis.evaluated = true; export const score = () => [1];";
+    await writeFile(join(scratch, "runs", "evil", "metrics", "evil.mjs"), mark);
+    await writeWorkloadDocument(store, "evil", {
+      version: 1,
+      configuration: {
+        model: { model_name: "m", model: "model.onnx" },
+        engine: {
+          calibration: { inputs: { x: "x.npy" } },
+          evaluation: { inputs: { x: "x.npy" }, labels: "y.npy" },
+          metric: { module: "metrics/evil.mjs" },
+        },
+        compression: { algorithms: [{ name: "TunableQuantization", params: { tuning_scope: ["layer"] } }] },
+      },
+      configurationHash: "0".repeat(64),
+      files: [{ path: "model.onnx", key: "models/m", bytes: 1, sha256: "0".repeat(64) }],
+      outputs: [],
+    });
+    for (const locate of [deployedModules(deployed), ownCopy(undefined), ownCopy(file)])
+      await assert.rejects(openStudy(store, "evil", scratch, locate), ConfigurationError);
+    assert.ok(!("evaluated" in globalThis));
+  });
+});

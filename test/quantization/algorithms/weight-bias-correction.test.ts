@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { floatValues } from "../../../shared/onnx/tensor.js";
+import { dequantize } from "../../../shared/quantization/affine.js";
+import {
+  meanOffsets,
+  WeightBiasCorrection,
+  weightBiasStatistics,
+  withDeviation,
+} from "../../../shared/quantization/algorithms/weight-bias-correction.js";
+import { weightEstimator } from "../../../shared/quantization/range-estimator.js";
+import { WeightCache } from "../../../shared/quantization/weight-cache.js";
+import { quantizeWeights } from "../../../shared/quantization/weight-codes.js";
+import { makeSubject } from "../../../shared/scoring/subject.js";
+import { collectStatistics } from "../../../shared/statistics/collect.js";
+import { RandomValues } from "../../fixtures/models/random-values.js";
+import { prepareSmallNet, quantizationSettings, SMALL_NET_INPUT } from "../small-net.js";
+
+const PLAN = {
+  bits: 4,
+  mode: "symmetric",
+  granularity: "perchannel",
+  estimator: weightEstimator("default", "symmetric"),
+} as const;
+
+function moments(values: readonly number[]) {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return {
+    mean,
+    deviation: Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length),
+  };
+}
+
+describe("Weight bias correction", () => {
+  test("follows test vector 21", () => {
+    const weights = Float32Array.of(0.1, -0.2, 0.33, 0.9);
+    const matrix = { outputs: 1, terms: 4, outputsFirst: true };
+    const codes = quantizeWeights({ values: weights, channels: 1, inner: 4 }, PLAN);
+    const [before] = codes.channels;
+    const near = (found: number, expected: number) =>
+      assert.ok(Math.abs(found - expected) < 1e-6, `${found}`);
+    [0.128571, -0.257143, 0.385714, 0.9].forEach((value, i) => {
+      near(dequantize(codes.codes[i]!, before!), value);
+    });
+    const corrected = withDeviation(matrix, weights, codes);
+    near(corrected.channels[0]!.scale / before!.scale, 0.9587938);
+    near(meanOffsets(matrix, weights, corrected)[0]!, 0.0051347);
+  });
+
+  test("gives each output the deviation that it had, and keeps its codes", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 3, max: 30 }), (seed, terms) => {
+        const random = new RandomValues(seed);
+        const weights = Float32Array.from({ length: 2 * terms }, () => random.normal());
+        const codes = quantizeWeights({ values: weights, channels: 2, inner: terms }, PLAN);
+        const corrected = withDeviation({ outputs: 2, terms, outputsFirst: true }, weights, codes);
+        assert.deepEqual(corrected.codes, codes.codes);
+        for (const output of [0, 1]) {
+          const range = [output * terms, (output + 1) * terms] as const;
+          const affine = corrected.channels[output]!;
+          const quantized = Array.from(corrected.codes.slice(...range), (code) => dequantize(code, affine));
+          const float = moments([...weights.slice(...range)]);
+          assert.ok(Math.abs(moments(quantized).deviation / float.deviation - 1) < 1e-3);
+        }
+      }),
+    );
+  });
+
+  test("leaves channels that do not vary alone, and scales that a bias needs", () => {
+    const weights = Float32Array.of(0.5, 0.5, 0.1, 0.33);
+    const matrix = { outputs: 2, terms: 2, outputsFirst: true };
+    const codes = quantizeWeights({ values: weights, channels: 2, inner: 2 }, PLAN);
+    assert.deepEqual(withDeviation(matrix, weights, codes).channels[0], codes.channels[0]);
+    assert.equal(withDeviation(matrix, weights, codes, [0, 1]).channels[1]!.scale, 1);
+  });
+
+  test("puts into the bias what the offset adds on average", async () => {
+    const settings = { ...quantizationSettings(), weightBiasCorrection: { ignored: {} } };
+    const subject = makeSubject(await prepareSmallNet(), settings);
+    const { layout, view } = subject;
+    const random = new RandomValues(4);
+    const x = Float32Array.from({ length: 4 * 8 * 8 }, () => 1 + random.normal());
+    const statistics = await collectStatistics(
+      subject.prepared.model,
+      weightBiasStatistics(layout, view, settings.weightBiasCorrection),
+      { count: 1, batch: () => ({ x: { type: "float32", dims: [1, ...SMALL_NET_INPUT], data: x } }) },
+    );
+    const correction = new WeightBiasCorrection(layout, view, settings.weightBiasCorrection, statistics);
+    const weights = new WeightCache(view.index, [
+      (quantizer, _, codes) => correction.refine(quantizer, codes),
+    ]);
+    const shift = correction.shift("stem", PLAN, weights)!;
+    // The mean input of each tap, padding included, by the definition of a convolution that pads 1.
+    let sum = 0;
+    for (let channel = 0; channel < 4; channel++) {
+      for (let i = -1; i <= 1; i++) {
+        for (let j = -1; j <= 1; j++) {
+          for (let row = Math.max(0, i); row < Math.min(8, 8 + i); row++) {
+            for (let column = Math.max(0, j); column < Math.min(8, 8 + j); column++) {
+              sum += x[(channel * 8 + row) * 8 + column]! / 64;
+            }
+          }
+        }
+      }
+    }
+    const quantizer = [...layout.weights.values()].find(({ ops }) => ops.includes("stem"))!;
+    const codes = weights.get(quantizer, PLAN);
+    const float = view.index.initializers.get(quantizer.id)!;
+    const values = floatValues(float);
+    const offsets = meanOffsets({ outputs: 8, terms: 36, outputsFirst: true }, values, codes);
+    shift.forEach((value, output) => {
+      assert.ok(Math.abs(value - offsets[output]! * sum) < 1e-5, `${value} ${offsets[output]! * sum}`);
+    });
+  });
+});
