@@ -100,12 +100,6 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   return { runId, out, workload, notices, progress: engine.progress, result };
 }
 
-/**
- * Trials that are asked for beyond the workers, so that none waits while the coordinator saves and asks. The order stays
- * fixed: what a single worker answers is heard one by one, whenever it is heard.
- */
-const ASKED_AHEAD = 1;
-
 /** A run is named by its configuration and its place among the runs of its folder. */
 const RUN_ID_HASH_LENGTH = 12;
 
@@ -136,7 +130,7 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
       // Neither time nor chance: the model carries the name, and the same run must give the same bytes.
       runId: `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${runs.length + 1}`,
       requestedAt: Date.now(),
-      parallel: workers + ASKED_AHEAD,
+      parallel: workers,
       statisticsShards: Math.min(workers, workload.calibrationBatches.count),
       evaluationShards: 1,
       timeouts: { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS },

@@ -139,7 +139,12 @@ describe("fine_tune", async () => {
     { max_trials: 1, accuracy_loss: 0, trials_load_method: "fine_tune" },
     { ...layers, tuning_scope: ["mode"] },
   );
-  const fine = await tune(out, { accuracy_loss: 100, trials_load_method: "fine_tune" }, layers);
+  // Enough trials for each group to be reversed by itself.
+  const fine = await tune(
+    out,
+    { max_trials: 120, accuracy_loss: 100, trials_load_method: "fine_tune" },
+    layers,
+  );
 
   test("brings back layers that the earlier best had left in float", () => {
     const start = fine.trials[1]!;
