@@ -2,10 +2,13 @@ import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda"
 import type * as z from "zod";
 import type { Queue } from "../shared/queues/queue.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
+import { DamagedRecordError } from "../shared/run/run-records.js";
 import type { BilledTime } from "./billed-time.js";
 import { holdJob } from "./hold.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "./incoming-message.js";
 import { describeError, type Log } from "./log.js";
+import { METRIC } from "./metric-names.js";
+import type { FleetMetrics } from "./metrics.js";
 import { answerBatch } from "./partial-batch.js";
 
 /** Kept for handing work back before Lambda ends the invocation. */
@@ -18,6 +21,7 @@ export interface JobHandlerOptions {
   readonly events: Queue;
   readonly deadLetters: Queue;
   readonly log: Log;
+  readonly metrics: FleetMetrics;
   readonly now: () => number;
   readonly workers: {
     /** `undefined` where nobody has asked for the job's run. */
@@ -50,32 +54,33 @@ export interface Delivery<J extends Job> {
 export function createJobHandler<J extends Job>(
   schema: z.ZodType<J>,
   carryOut: (delivery: Delivery<J>) => Promise<boolean>,
-  {
-    deadLetters,
-    log,
-    now,
-    billedTime,
-  }: Pick<JobHandlerOptions, "deadLetters" | "log" | "now" | "billedTime">,
+  options: Pick<JobHandlerOptions, "deadLetters" | "log" | "metrics" | "now" | "billedTime">,
 ): JobHandler {
-  const handle: JobHandler = (event, context) =>
-    answerBatch(event, async (record) => {
-      const started = now();
-      try {
-        const job = readMessage(schema, record);
-        if (job.deadline < started) {
-          log.info("job is overdue and has been sent again", describeJob(job));
-          return true;
-        }
-        return await carryOut({ job, record, context, started });
-      } catch (error) {
-        if (error instanceof UnreadableMessageError) {
-          await buryMessage(deadLetters, log, record, error.message);
-          return true;
-        }
-        log.error("job not carried out", { messageId: record.messageId, reason: describeError(error) });
-        return false;
+  const { deadLetters, log, metrics, now, billedTime } = options;
+  const carryOutRecord = async (record: SQSRecord, context: InvocationContext): Promise<boolean> => {
+    const started = now();
+    try {
+      const job = readMessage(schema, record);
+      if (job.deadline < started) {
+        log.info("job is overdue and has been sent again", describeJob(job));
+        return true;
       }
-    });
+      return await carryOut({ job, record, context, started });
+    } catch (error) {
+      if (error instanceof UnreadableMessageError || error instanceof DamagedRecordError) {
+        await buryMessage(deadLetters, log, record, error.message);
+        metrics.add(METRIC.messagesRefused, 1);
+        return true;
+      }
+      log.error("job not carried out", { messageId: record.messageId, reason: describeError(error) });
+      return false;
+    }
+  };
+  const handle: JobHandler = async (event, context) => {
+    const response = await answerBatch(event, (record) => carryOutRecord(record, context));
+    metrics.publish();
+    return response;
+  };
   if (billedTime === undefined) return handle;
   return (event, context) => billedTime.during(() => handle(event, context));
 }
@@ -140,11 +145,13 @@ async function answer(
 export async function sendReport(
   report: JobReport,
   { messageId }: SQSRecord,
-  { events, log }: Pick<JobHandlerOptions, "events" | "log">,
+  { events, log, metrics }: Pick<JobHandlerOptions, "events" | "log" | "metrics">,
 ): Promise<void> {
   const { runId, outcome } = report;
   await events.send([{ body: JSON.stringify(report), group: runId, deduplication: messageId }]);
   const reason = outcome.state === "failed" ? { reason: outcome.reason.slice(0, MAX_REASON) } : {};
+  metrics.add(METRIC.jobsAnswered, 1);
+  if (outcome.state === "failed") metrics.add(METRIC.jobsFailed, 1);
   log.info("job answered", { type: report.type, runId, state: outcome.state, ...reason });
 }
 

@@ -7,6 +7,7 @@ import { SqsQueue } from "../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../shared/storage/s3-store.js";
 import { BilledTime } from "./billed-time.js";
 import type { Log } from "./log.js";
+import { type FleetMetrics, LoggedMetrics } from "./metrics.js";
 
 /** What the stack tells its functions. */
 const environmentSchema = z.object({
@@ -16,6 +17,10 @@ const environmentSchema = z.object({
   QUANTFLEET_EVENTS_URL: z.url(),
   /** Where the function puts messages that it cannot read. */
   QUANTFLEET_DEAD_LETTERS_URL: z.url(),
+  /** Where the Tick is, and scheduled runs are. */
+  QUANTFLEET_SCHEDULE_GROUP: z.string().min(1).max(64),
+  /** Tells this fleet's metrics from another's. */
+  QUANTFLEET_FLEET: z.string().min(1).max(250),
   /** How long a worker that says nothing is taken for alive. */
   QUANTFLEET_LEASE_SECONDS: z.coerce.number().min(1).max(900).default(60),
   /** Lambda's own: the function's memory. */
@@ -30,7 +35,9 @@ export interface Surroundings {
   readonly statisticsJobs: Queue;
   readonly events: Queue;
   readonly deadLetters: Queue;
+  readonly scheduleGroup: string;
   readonly log: Log;
+  readonly metrics: FleetMetrics;
   readonly leaseMilliseconds: number;
   /** Where the work is billed, which is on Lambda. */
   readonly billedTime: BilledTime | undefined;
@@ -51,7 +58,9 @@ export function openSurroundings(
     statisticsJobs: queue(parsed.QUANTFLEET_STATISTICS_URL),
     events: queue(parsed.QUANTFLEET_EVENTS_URL),
     deadLetters: queue(parsed.QUANTFLEET_DEAD_LETTERS_URL),
+    scheduleGroup: parsed.QUANTFLEET_SCHEDULE_GROUP,
     log: new Logger({ serviceName: service }),
+    metrics: new LoggedMetrics(service, parsed.QUANTFLEET_FLEET),
     leaseMilliseconds: parsed.QUANTFLEET_LEASE_SECONDS * 1_000,
     billedTime: measureBilledTime(parsed.AWS_LAMBDA_FUNCTION_MEMORY_SIZE),
   };

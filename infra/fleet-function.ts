@@ -67,7 +67,7 @@ export class FleetFunction extends Construct {
 /** What is put together here needs neither Docker nor a network. */
 function codeOf(name: FunctionName, architecture: Architecture, metricModules: readonly string[]): Code {
   return Code.fromAsset(bundleFolder(name), {
-    // What is put together depends on more than the bundle.
+    // The same bundle becomes another asset with another architecture or another ONNX Runtime.
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
       image: Runtime.NODEJS_24_X.bundlingImage,

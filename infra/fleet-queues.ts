@@ -37,7 +37,8 @@ export class FleetQueue extends Construct {
       enforceSSL: true,
       retentionPeriod: RETENTION,
       removalPolicy,
-      ...(isFifo ? { fifo: true } : {}),
+      // Schedules cannot say what a message is to be known by.
+      ...(isFifo ? { fifo: true, contentBasedDeduplication: true } : {}),
       ...(encryptionKey === undefined
         ? { encryption: QueueEncryption.SQS_MANAGED }
         : { encryption: QueueEncryption.KMS, encryptionMasterKey: encryptionKey }),

@@ -14,11 +14,13 @@ export interface QuantFleetProps {
    */
   readonly architecture?: Architecture;
   /**
-   * An evaluator's and a collector's memory, and with it its share of processors: one whole at 1,769 MB. The model, the data and the
-   * sessions must fit in.
+   * An evaluator's memory, from 128 to 10,240 MB, and with it its share of processors: one whole at 1,769 MB. The
+   * model, the data and the sessions must fit in.
    * @default 3,538 MB
    */
   readonly evaluatorMemory?: Size;
+  /** A collector's memory. @default that of an evaluator */
+  readonly collectorMemory?: Size;
   /** The coordinator's memory. @default 1,769 MB */
   readonly coordinatorMemory?: Size;
   /**
@@ -28,7 +30,11 @@ export interface QuantFleetProps {
   readonly evaluatorConcurrency?: number;
   /** Collectors at work at once, from 2 to 1,000; a shard of the calibration samples each. @default 20 */
   readonly collectorConcurrency?: number;
-  /** Pollers that stand ready, which get to many evaluators three times as fast, and are paid for by the hour. */
+  /**
+   * Pollers that stand ready, which get to many evaluators three times as fast, and are paid for by the hour: 2 to 200
+   * at least and 2 to 2,000 at most.
+   * @default pollers come as they are needed
+   */
   readonly provisionedPollers?: { readonly minimum: number; readonly maximum: number };
   /**
    * Keeps so much of the account's concurrency for evaluators, and from everybody else.
@@ -40,11 +46,17 @@ export interface QuantFleetProps {
    * which must be installed: a fleet runs no code that was not deployed with it.
    */
   readonly metricModules?: readonly string[];
-  /** Temporary storage of an evaluator and of a collector: model and data must fit in. @default 2 GiB */
+  /** Temporary storage of an evaluator and of a collector, from 512 to 10,240 MB: model and data must fit in. @default 2 GiB */
   readonly evaluatorStorage?: Size;
-  /** How long an evaluator that says nothing is taken for alive. @default 60 seconds */
+  /** How long a worker that says nothing is taken for alive, from 1 to 900 seconds. @default 60 seconds */
   readonly lease?: Duration;
-  /** @default RetentionDays.ONE_MONTH */
+  /**
+   * US dollars a day that runs may cost before an alarm tells of it. It stops nothing: a run is bounded by its own
+   * `max_cost_usd`.
+   * @default there is no such alarm
+   */
+  readonly budgetUsdPerDay?: number;
+  /** How long the functions' logs are kept. @default RetentionDays.ONE_MONTH */
   readonly logRetention?: RetentionDays;
   /**
    * What becomes of bucket and logs with the stack. With RETAIN they stay; without it the bucket is emptied and
@@ -52,10 +64,13 @@ export interface QuantFleetProps {
    * @default RemovalPolicy.DESTROY
    */
   readonly removalPolicy?: RemovalPolicy;
-  /** A bucket to use instead of an own one; it must refuse requests without TLS itself. */
+  /**
+   * A bucket to use instead of an own one; it must refuse requests without TLS itself, and stays when the stack goes.
+   * @default one of its own
+   */
   readonly bucket?: IBucket;
-  /** Encrypts bucket and queues; keys of S3 and SQS do when it is left out. */
+  /** Encrypts bucket and queues. @default keys of S3 and SQS do */
   readonly encryptionKey?: IKey;
-  /** What is done when messages are buried or wait too long. */
+  /** What is done when messages are buried or wait too long, or the budget is spent. @default the alarms only show it */
   readonly alarmActions?: readonly IAlarmAction[];
 }

@@ -1,16 +1,20 @@
-import { Duration, RemovalPolicy, Size } from "aws-cdk-lib";
-import { Rule, Schedule } from "aws-cdk-lib/aws-events";
-import { LambdaFunction as LambdaTarget } from "aws-cdk-lib/aws-events-targets";
-import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { Duration, Names, RemovalPolicy, Size } from "aws-cdk-lib";
+import { Alarm, ComparisonOperator, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
-import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
+import { SqsEventSource, type SqsEventSourceProps } from "aws-cdk-lib/aws-lambda-event-sources";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
-import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket } from "aws-cdk-lib/aws-s3";
+import type { IBucket } from "aws-cdk-lib/aws-s3";
 import { Construct } from "constructs";
-import { acknowledgeBucket, acknowledgeKey, acknowledgeObjects } from "./acknowledgements.js";
+import { METRIC } from "../functions/metric-names.js";
+import { checkProps } from "./check-props.js";
+import { FleetBucket } from "./fleet-bucket.js";
+import { FleetDashboard, fleetMetric } from "./fleet-dashboard.js";
 import { FleetFunction } from "./fleet-function.js";
 import { FleetQueue } from "./fleet-queues.js";
+import { grantObjects, type ObjectAccess } from "./object-access.js";
 import type { QuantFleetProps } from "./quant-fleet-props.js";
+import { RunSchedules } from "./run-schedules.js";
+import { TickSchedule } from "./tick-schedule.js";
 
 const COORDINATOR_TIMEOUT = Duration.minutes(1);
 /** As long as Lambda lets a function work. */
@@ -18,13 +22,26 @@ const WORKER_TIMEOUT = Duration.minutes(15);
 /** AWS's advice for a queue behind a function. */
 const VISIBILITY_TIMEOUTS = 6;
 const EVENTS_A_BATCH = 10;
-const DEFAULT_CONCURRENCY = 100;
+const DEFAULT_EVALUATORS = 100;
 const DEFAULT_COLLECTORS = 20;
-const TICK = Duration.minutes(1);
+/** Two whole processors. */
+const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_538);
+const MAX_FLEET_NAME = 64;
+
+interface WorkerProps {
+  readonly name: "collector" | "evaluator";
+  readonly description: string;
+  readonly jobs: FleetQueue;
+  readonly memory: Size;
+  readonly scaling: SqsEventSourceProps;
+  readonly reservedConcurrency: number | undefined;
+  readonly objects: ObjectAccess;
+}
 
 /**
- * Everything that a fleet needs: a bucket, queues of jobs and of events, coordinator, collectors and evaluators
- * (system.md, "On AWS"). `cdk destroy` leaves nothing of it behind unless `removalPolicy` says so.
+ * Everything that a fleet needs: a bucket, queues of jobs and of events, coordinator, collectors and evaluators,
+ * schedules, alarms and a dashboard (system.md, "On AWS"). `cdk destroy` leaves nothing of it behind unless
+ * `removalPolicy` says so.
  *
  * @example
  * new QuantFleet(stack, "QuantFleet", { evaluatorConcurrency: 200 });
@@ -38,61 +55,101 @@ export class QuantFleet extends Construct {
   readonly coordinator: FleetFunction;
   readonly collector: FleetFunction;
   readonly evaluator: FleetFunction;
+  readonly schedules: RunSchedules;
+  readonly dashboard: FleetDashboard;
+  /** What the commands want to know about the fleet; a stack of one's own gives them as its outputs. */
+  readonly outputs: Readonly<Record<string, string>>;
+  /** The dimension of this fleet's metrics. */
+  readonly #name: string;
+  readonly #props: QuantFleetProps;
+  readonly #removalPolicy: RemovalPolicy;
 
+  /** @throws {RangeError | TypeError} when a prop is outside its limits */
   constructor(scope: Construct, id: string, props: QuantFleetProps = {}) {
     super(scope, id);
-    const { encryptionKey, removalPolicy = RemovalPolicy.DESTROY, alarmActions = [] } = props;
-    this.bucket = props.bucket ?? this.#createBucket(props, removalPolicy);
-    const queue = { encryptionKey, removalPolicy, alarmActions };
-    const jobs = {
-      ...queue,
-      isFifo: false,
-      visibility: Duration.minutes(VISIBILITY_TIMEOUTS * WORKER_TIMEOUT.toMinutes()),
+    checkProps(props);
+    this.#props = props;
+    this.#name = Names.uniqueResourceName(this, { maxLength: MAX_FLEET_NAME });
+    this.#removalPolicy = props.removalPolicy ?? RemovalPolicy.DESTROY;
+    this.bucket = props.bucket ?? this.#createBucket();
+    this.jobs = this.#createQueue("Jobs", WORKER_TIMEOUT, false);
+    this.statisticsJobs = this.#createQueue("StatisticsJobs", WORKER_TIMEOUT, false);
+    this.events = this.#createQueue("Events", COORDINATOR_TIMEOUT, true);
+    this.schedules = new RunSchedules(this, "Schedules", { events: this.events, jobs: this.jobs });
+    this.coordinator = this.#createCoordinator();
+    this.collector = this.#createCollector();
+    this.evaluator = this.#createEvaluator();
+    new TickSchedule(this, "Tick", {
+      group: this.schedules.group,
+      coordinator: this.coordinator,
+      deadLetters: this.jobs.deadLetters,
+    });
+    this.dashboard = new FleetDashboard(this, "Dashboard", {
+      fleet: this.#name,
+      queues: { jobs: this.jobs, statistics: this.statisticsJobs, events: this.events },
+      functions: {
+        coordinator: this.coordinator,
+        collector: this.collector,
+        evaluator: this.evaluator,
+      },
+    });
+    this.#watchBudget();
+    this.outputs = {
+      Bucket: this.bucket.bucketName,
+      EventsUrl: this.events.queue.queueUrl,
+      EventsArn: this.events.queue.queueArn,
+      ScheduleGroup: this.schedules.group.scheduleGroupName,
+      ScheduleRoleArn: this.schedules.role.roleArn,
+      ScheduleDeadLettersArn: this.jobs.deadLetters.queueArn,
+      Architecture: this.#architecture.name,
+      EvaluatorMegabytes: String((props.evaluatorMemory ?? DEFAULT_WORKER_MEMORY).toMebibytes()),
     };
-    this.jobs = new FleetQueue(this, "Jobs", jobs);
-    this.statisticsJobs = new FleetQueue(this, "StatisticsJobs", jobs);
-    this.events = new FleetQueue(this, "Events", {
-      ...queue,
-      isFifo: true,
-      visibility: Duration.minutes(VISIBILITY_TIMEOUTS * COORDINATOR_TIMEOUT.toMinutes()),
-    });
-    this.coordinator = this.#createCoordinator(props, removalPolicy);
-    this.collector = this.#createCollector(props, removalPolicy);
-    this.evaluator = this.#createEvaluator(props, removalPolicy);
-    this.#tick();
   }
 
-  #createBucket({ encryptionKey }: QuantFleetProps, removalPolicy: RemovalPolicy): Bucket {
-    const bucket = new Bucket(this, "Bucket", {
-      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
-      enforceSSL: true,
-      ...(encryptionKey === undefined
-        ? { encryption: BucketEncryption.S3_MANAGED }
-        : { encryption: BucketEncryption.KMS, encryptionKey, bucketKeyEnabled: true }),
-      lifecycleRules: [{ abortIncompleteMultipartUploadAfter: Duration.days(1) }],
-      removalPolicy,
-      autoDeleteObjects: removalPolicy === RemovalPolicy.DESTROY,
-    });
-    acknowledgeBucket(bucket);
-    return bucket;
+  get #architecture(): Architecture {
+    return this.#props.architecture ?? Architecture.ARM_64;
   }
 
-  #createCoordinator(props: QuantFleetProps, removalPolicy: RemovalPolicy): FleetFunction {
+  get #logRetention(): RetentionDays {
+    return this.#props.logRetention ?? RetentionDays.ONE_MONTH;
+  }
+
+  #createBucket(): IBucket {
+    const { encryptionKey } = this.#props;
+    return new FleetBucket(this, "Bucket", {
+      encryptionKey,
+      removalPolicy: this.#removalPolicy,
+      logRetention: this.#logRetention,
+    }).bucket;
+  }
+
+  #createQueue(id: string, timeout: Duration, isFifo: boolean): FleetQueue {
+    const { encryptionKey, alarmActions = [] } = this.#props;
+    return new FleetQueue(this, id, {
+      isFifo,
+      visibility: Duration.seconds(VISIBILITY_TIMEOUTS * timeout.toSeconds()),
+      encryptionKey,
+      removalPolicy: this.#removalPolicy,
+      alarmActions,
+    });
+  }
+
+  #createCoordinator(): FleetFunction {
     const coordinator = new FleetFunction(this, "Coordinator", {
       name: "coordinator",
       description: "Decides what a run of quantfleet does next.",
-      architecture: props.architecture ?? Architecture.ARM_64,
-      metricModules: props.metricModules ?? [],
-      memory: props.coordinatorMemory ?? Size.mebibytes(1_769),
+      architecture: this.#architecture,
+      metricModules: this.#props.metricModules ?? [],
+      memory: this.#props.coordinatorMemory ?? Size.mebibytes(1_769),
       timeout: COORDINATOR_TIMEOUT,
-      environment: this.#environment(props, this.events),
-      logRetention: props.logRetention ?? RetentionDays.ONE_MONTH,
-      removalPolicy,
+      environment: this.#environment(this.events),
+      logRetention: this.#logRetention,
+      removalPolicy: this.#removalPolicy,
     });
     coordinator.function.addEventSource(
       new SqsEventSource(this.events.queue, { batchSize: EVENTS_A_BATCH, reportBatchItemFailures: true }),
     );
-    // Its own events are the Ticks that the schedule asks for.
+    // Its own events are Ticks and the requests of scheduled runs.
     for (const queue of [
       this.jobs.queue,
       this.statisticsJobs.queue,
@@ -100,134 +157,101 @@ export class QuantFleet extends Construct {
       this.events.deadLetters,
     ])
       queue.grantSendMessages(coordinator.role);
-    this.#grantObjects(coordinator, {
-      read: ["runs/*", "data/*"],
+    grantObjects(coordinator.role, this.bucket, {
+      read: ["runs/*", "data/*", "schedules/*"],
       write: ["runs/*", "active/*"],
       remove: ["active/*"],
     });
     return coordinator;
   }
 
-  #createCollector(props: QuantFleetProps, removalPolicy: RemovalPolicy): FleetFunction {
-    const collector = new FleetFunction(this, "Collector", {
+  #createCollector(): FleetFunction {
+    const { collectorMemory, evaluatorMemory, collectorConcurrency } = this.#props;
+    return this.#createWorker("Collector", {
       name: "collector",
       description: "Gathers statistics of a run of quantfleet over a shard of its calibration samples.",
-      architecture: props.architecture ?? Architecture.ARM_64,
-      metricModules: props.metricModules ?? [],
-      memory: props.evaluatorMemory ?? Size.mebibytes(3_538),
-      timeout: WORKER_TIMEOUT,
-      storage: props.evaluatorStorage ?? Size.gibibytes(2),
-      environment: this.#environment(props, this.statisticsJobs),
-      logRetention: props.logRetention ?? RetentionDays.ONE_MONTH,
-      removalPolicy,
+      jobs: this.statisticsJobs,
+      memory: collectorMemory ?? evaluatorMemory ?? DEFAULT_WORKER_MEMORY,
+      scaling: { maxConcurrency: collectorConcurrency ?? DEFAULT_COLLECTORS },
+      reservedConcurrency: undefined,
+      objects: { read: ["runs/*", "models/*", "data/*", "statistics/*"], write: ["statistics/*"] },
     });
-    collector.function.addEventSource(
-      new SqsEventSource(this.statisticsJobs.queue, {
-        batchSize: 1,
-        reportBatchItemFailures: true,
-        maxConcurrency: props.collectorConcurrency ?? DEFAULT_COLLECTORS,
-      }),
-    );
-    for (const queue of [this.events.queue, this.statisticsJobs.deadLetters])
-      queue.grantSendMessages(collector.role);
-    this.#grantObjects(collector, {
-      read: ["runs/*", "models/*", "data/*", "statistics/*"],
-      write: ["statistics/*"],
-      remove: [],
-    });
-    return collector;
   }
 
-  #createEvaluator(props: QuantFleetProps, removalPolicy: RemovalPolicy): FleetFunction {
-    const { provisionedPollers, evaluatorConcurrency, reservedEvaluators } = props;
-    if (provisionedPollers !== undefined && evaluatorConcurrency !== undefined) {
-      throw new TypeError(
-        "evaluatorConcurrency and provisionedPollers exclude each other on AWS; leave one of them out.",
-      );
-    }
-    const evaluator = new FleetFunction(this, "Evaluator", {
+  #createEvaluator(): FleetFunction {
+    const { provisionedPollers, evaluatorConcurrency, evaluatorMemory, reservedEvaluators } = this.#props;
+    return this.#createWorker("Evaluator", {
       name: "evaluator",
       description: "Scores trials of a run of quantfleet and writes its model.",
-      architecture: props.architecture ?? Architecture.ARM_64,
-      metricModules: props.metricModules ?? [],
-      memory: props.evaluatorMemory ?? Size.mebibytes(3_538),
-      timeout: WORKER_TIMEOUT,
-      storage: props.evaluatorStorage ?? Size.gibibytes(2),
-      environment: this.#environment(props, this.jobs),
-      logRetention: props.logRetention ?? RetentionDays.ONE_MONTH,
-      removalPolicy,
-      ...(reservedEvaluators === undefined ? {} : { reservedConcurrency: reservedEvaluators }),
-    });
-    evaluator.function.addEventSource(
-      new SqsEventSource(this.jobs.queue, {
-        batchSize: 1,
-        reportBatchItemFailures: true,
-        ...(provisionedPollers === undefined
-          ? { maxConcurrency: evaluatorConcurrency ?? DEFAULT_CONCURRENCY }
+      jobs: this.jobs,
+      memory: evaluatorMemory ?? DEFAULT_WORKER_MEMORY,
+      scaling:
+        provisionedPollers === undefined
+          ? { maxConcurrency: evaluatorConcurrency ?? DEFAULT_EVALUATORS }
           : {
               provisionedPollerConfig: {
                 minimumPollers: provisionedPollers.minimum,
                 maximumPollers: provisionedPollers.maximum,
               },
-            }),
-      }),
-    );
-    for (const queue of [this.events.queue, this.jobs.deadLetters]) queue.grantSendMessages(evaluator.role);
-    this.#grantObjects(evaluator, {
-      read: ["runs/*", "models/*", "data/*", "statistics/*"],
-      write: ["runs/*", "statistics/*"],
-      remove: [],
+            },
+      reservedConcurrency: reservedEvaluators,
+      objects: {
+        read: ["runs/*", "models/*", "data/*", "statistics/*"],
+        // Statistics, too: what alignment of channels follows from is gathered by whoever needs it first.
+        write: ["runs/*", "statistics/*"],
+      },
     });
-    return evaluator;
   }
 
-  #environment({ lease }: QuantFleetProps, own: FleetQueue): Record<string, string> {
+  #createWorker(
+    id: string,
+    { jobs, scaling, objects, reservedConcurrency, ...own }: WorkerProps,
+  ): FleetFunction {
+    const worker = new FleetFunction(this, id, {
+      ...own,
+      architecture: this.#architecture,
+      metricModules: this.#props.metricModules ?? [],
+      timeout: WORKER_TIMEOUT,
+      storage: this.#props.evaluatorStorage ?? Size.gibibytes(2),
+      environment: this.#environment(jobs),
+      logRetention: this.#logRetention,
+      removalPolicy: this.#removalPolicy,
+      ...(reservedConcurrency === undefined ? {} : { reservedConcurrency }),
+    });
+    worker.function.addEventSource(
+      new SqsEventSource(jobs.queue, { batchSize: 1, reportBatchItemFailures: true, ...scaling }),
+    );
+    for (const queue of [this.events.queue, jobs.deadLetters]) queue.grantSendMessages(worker.role);
+    grantObjects(worker.role, this.bucket, objects);
+    return worker;
+  }
+
+  /** @param own the queue that the function takes its messages from */
+  #environment(own: FleetQueue): Record<string, string> {
+    const { lease } = this.#props;
     return {
+      QUANTFLEET_FLEET: this.#name,
       QUANTFLEET_BUCKET: this.bucket.bucketName,
       QUANTFLEET_JOBS_URL: this.jobs.queue.queueUrl,
       QUANTFLEET_STATISTICS_URL: this.statisticsJobs.queue.queueUrl,
       QUANTFLEET_EVENTS_URL: this.events.queue.queueUrl,
       QUANTFLEET_DEAD_LETTERS_URL: own.deadLetters.queueUrl,
+      QUANTFLEET_SCHEDULE_GROUP: this.schedules.group.scheduleGroupName,
       ...(lease === undefined ? {} : { QUANTFLEET_LEASE_SECONDS: String(lease.toSeconds()) }),
     };
   }
 
-  #grantObjects(
-    { role }: FleetFunction,
-    keys: { readonly read: string[]; readonly write: string[]; readonly remove: string[] },
-  ): void {
-    const objects = (patterns: string[]): string[] =>
-      patterns.map((pattern) => this.bucket.arnForObjects(pattern));
-    // Without it S3 answers for an object that is not there as for one that is not allowed.
-    role.addToPolicy(new PolicyStatement({ actions: ["s3:ListBucket"], resources: [this.bucket.bucketArn] }));
-    role.addToPolicy(new PolicyStatement({ actions: ["s3:GetObject"], resources: objects(keys.read) }));
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ["s3:PutObject", "s3:AbortMultipartUpload"],
-        resources: objects(keys.write),
-      }),
-    );
-    if (keys.remove.length > 0)
-      role.addToPolicy(
-        new PolicyStatement({ actions: ["s3:DeleteObject"], resources: objects(keys.remove) }),
-      );
-    acknowledgeObjects(role, this.bucket, new Set([...keys.read, ...keys.write, ...keys.remove]));
-    this.bucket.encryptionKey?.grantEncryptDecrypt(role);
-    acknowledgeKey(role);
-  }
-
-  /** Lets deadlines pass: each run that has not ended is sent a Tick. */
-  #tick(): void {
-    new Rule(this, "Tick", {
-      description: "Has the coordinator look at the deadlines of the runs that have not ended.",
-      schedule: Schedule.rate(TICK),
-      targets: [
-        new LambdaTarget(this.coordinator.function, {
-          deadLetterQueue: this.jobs.deadLetters,
-          maxEventAge: TICK,
-          retryAttempts: 2,
-        }),
-      ],
+  #watchBudget(): void {
+    const { budgetUsdPerDay, alarmActions = [] } = this.#props;
+    if (budgetUsdPerDay === undefined) return;
+    const alarm = new Alarm(this, "Budget", {
+      alarmDescription: "Runs have cost more within a day than they are meant to.",
+      metric: fleetMetric(this.#name, "coordinator", METRIC.usdSpent).with({ period: Duration.days(1) }),
+      threshold: budgetUsdPerDay,
+      evaluationPeriods: 1,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      treatMissingData: TreatMissingData.NOT_BREACHING,
     });
+    alarm.addAlarmAction(...alarmActions);
   }
 }

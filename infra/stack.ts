@@ -10,8 +10,6 @@ export class QuantFleetStack extends Stack {
   constructor(scope: Construct, id: string, props: StackProps & { readonly fleet?: QuantFleetProps } = {}) {
     super(scope, id, props);
     this.fleet = new QuantFleet(this, "QuantFleet", props.fleet);
-    // What `submit` and the other commands want to know.
-    new CfnOutput(this, "Bucket", { value: this.fleet.bucket.bucketName });
-    new CfnOutput(this, "EventsUrl", { value: this.fleet.events.queue.queueUrl });
+    for (const [name, value] of Object.entries(this.fleet.outputs)) new CfnOutput(this, name, { value });
   }
 }

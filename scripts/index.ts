@@ -17,7 +17,16 @@ export { type InspectOptions, type InspectResult, inspect } from "./api/inspect.
 export { type QuantizeOptions, type QuantizeResult, quantize } from "./api/quantize.js";
 export { replay } from "./api/replay.js";
 export { type TuneOptions, type TuneRun, tune } from "./api/tune.js";
-export { connectFleet, type FleetOutputs } from "./fleet/connect.js";
+export { connectFleet, connectSchedules, connectStack, type FleetOutputs } from "./fleet/connect.js";
 export type { CostEstimate } from "./fleet/cost-estimate.js";
 export { cancel, fetchResult, status } from "./fleet/runs.js";
+export {
+  addSchedule,
+  type ListedSchedule,
+  listSchedules,
+  removeSchedule,
+  type ScheduleOptions,
+  type ScheduleTarget,
+  type ScheduleTime,
+} from "./fleet/schedules.js";
 export { estimate, type Fleet, type SubmitOptions, submit, writeRunDocuments } from "./fleet/submit.js";

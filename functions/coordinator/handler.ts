@@ -1,136 +1,141 @@
-import type { EventBridgeEvent, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
+import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
+import * as z from "zod";
 import type { Queue } from "../../shared/queues/queue.js";
-import { Coordinator } from "../../shared/run/coordinator.js";
 import { eventSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
-import { RecentlyUsed } from "../../shared/run/recently-used.js";
-import type { Study } from "../../shared/run/study.js";
+import { DamagedRecordError } from "../../shared/run/run-records.js";
+import { type RunScheduled, runScheduledSchema } from "../../shared/run/scheduled-run.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
-import type { BilledTime } from "../billed-time.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "../incoming-message.js";
 import { describeError, type Log } from "../log.js";
+import { METRIC } from "../metric-names.js";
 import { answerBatch } from "../partial-batch.js";
+import type { TICK_INPUT } from "../schedule-names.js";
 import { ActiveRuns } from "./active-runs.js";
+import { RunCarriers, type RunCarriersOptions } from "./run-carriers.js";
+import { startScheduledRun } from "./start-scheduled-run.js";
+import type { TickSwitch } from "./tick-switch.js";
 
-/** Runs whose metric and state stay in memory between invocations. */
-const RUNS_IN_MEMORY = 16;
-
-export interface CoordinatorHandlerOptions {
+export interface CoordinatorHandlerOptions extends RunCarriersOptions {
   readonly store: ObjectStore;
-  readonly jobs: Queue;
-  /** Where collectors take statistics jobs from. */
-  readonly statisticsJobs: Queue;
   readonly events: Queue;
   readonly deadLetters: Queue;
   readonly log: Log;
   readonly now: () => number;
-  /** Where work is billed. */
-  readonly billedTime?: BilledTime | undefined;
-  /** The study of a run; `undefined` where nobody has asked for it. */
-  readonly openStudy: (runId: string) => Promise<Study | undefined>;
+  readonly tick: TickSwitch;
 }
 
-type ScheduledEvent = EventBridgeEvent<"Scheduled Event", unknown>;
-export type CoordinatorHandler = (event: SQSEvent | ScheduledEvent) => Promise<SQSBatchResponse>;
+export type CoordinatorHandler = (event: SQSEvent | typeof TICK_INPUT) => Promise<SQSBatchResponse>;
+
+const messageSchema = z.discriminatedUnion("type", [...eventSchema.options, runScheduledSchema]);
 
 /**
  * The coordinator as a function behind `events.fifo`: what came of a run is handed over together, with one save,
- * and a run whose events cannot be carried now does not hold up another. The schedule's event sends each run
- * that has not ended a Tick, through the same queue, so that one coordinator at a time has a run.
+ * and a run whose events cannot be carried now does not hold up another. The Tick's schedule sends each run
+ * that has not ended a Tick, through the same queue, so that one coordinator at a time has a run; a schedule of
+ * runs has one asked for, through the same queue, too.
  */
 export function createCoordinatorHandler(options: CoordinatorHandlerOptions): CoordinatorHandler {
-  const { store, events, now } = options;
-  const active = new ActiveRuns(store);
-  const carriers = new RunCarriers(options);
+  const { store, events, now, metrics, billedTime } = options;
+  const active = new ActiveRuns(store, options.tick);
+  const carriers = new RunCarriers(options, active);
   const handle: CoordinatorHandler = async (event) => {
     if (!("Records" in event)) {
-      await sendTicks(events, await active.list(), now());
+      await sendTicks(events, await active.heedTick(), now());
       return { batchItemFailures: [] };
     }
-    const carried = new Map<string, boolean>();
-    for (const [runId, group] of await readGroups(event.Records, options)) {
-      const isDone = await carriers.carry(runId, group, active);
-      for (const { record } of group) carried.set(record.messageId, isDone);
+    const { runs, due } = await readBatch(event.Records, options);
+    const failed = new Set<SQSRecord>();
+    for (const { record, message } of due)
+      if (!(await startDue(record, message, options))) failed.add(record);
+    for (const [runId, received] of runs) {
+      const outcome = await carriers.carry(
+        runId,
+        received.map(({ message }) => message),
+      );
+      for (const { record } of received) {
+        if (outcome === "failed") failed.add(record);
+        else if (outcome !== "carried") await refuse(record, outcome.refused, options);
+      }
     }
-    // What was buried is done with.
-    return answerBatch(event, async ({ messageId }) => carried.get(messageId) ?? true);
+    metrics.publish();
+    return answerBatch(event, async (record) => !failed.has(record));
   };
-  const { billedTime } = options;
   return billedTime === undefined ? handle : (event) => billedTime.during(() => handle(event));
 }
 
-interface Received {
+interface Received<Message> {
   readonly record: SQSRecord;
-  readonly event: RunEvent;
+  readonly message: Message;
 }
 
-/** The batch's events by run, in their order; what is none is buried. */
-async function readGroups(
+interface Batch {
+  /** Events by run, in their order. */
+  readonly runs: ReadonlyMap<string, readonly Received<RunEvent>[]>;
+  /** Runs of schedules that are due. */
+  readonly due: readonly Received<RunScheduled>[];
+}
+
+/** A batch's messages; what is none is buried. */
+async function readBatch(
   records: readonly SQSRecord[],
-  { deadLetters, log }: CoordinatorHandlerOptions,
-): Promise<ReadonlyMap<string, readonly Received[]>> {
-  const groups = new Map<string, Received[]>();
+  options: Pick<CoordinatorHandlerOptions, "deadLetters" | "log" | "metrics">,
+): Promise<Batch> {
+  const runs = new Map<string, Received<RunEvent>[]>();
+  const due: Received<RunScheduled>[] = [];
   for (const record of records) {
     try {
-      const event = readMessage(eventSchema, record);
-      if (record.attributes.MessageGroupId !== event.runId)
-        throw new UnreadableMessageError(`it is in the group of another run than its own, ${event.runId}`);
-      const group = groups.get(event.runId);
-      if (group === undefined) groups.set(event.runId, [{ record, event }]);
-      else group.push({ record, event });
+      const message = readMessage(messageSchema, record);
+      requireGroup(record, message.type === "RunScheduled" ? message.schedule : message.runId);
+      if (message.type === "RunScheduled") {
+        due.push({ record, message });
+        continue;
+      }
+      const received = runs.get(message.runId) ?? [];
+      received.push({ record, message });
+      runs.set(message.runId, received);
     } catch (error) {
       if (!(error instanceof UnreadableMessageError)) throw error;
-      await buryMessage(deadLetters, log, record, error.message);
+      await refuse(record, error.message, options);
     }
   }
-  return groups;
+  return { runs, due };
 }
 
-class RunCarriers {
-  readonly #coordinators = new RecentlyUsed<string, Coordinator>(RUNS_IN_MEMORY);
+function requireGroup({ attributes }: SQSRecord, own: string): void {
+  if (attributes.MessageGroupId !== own)
+    throw new UnreadableMessageError(`it is in the group of another run than its own, ${own}`);
+}
 
-  constructor(private readonly options: CoordinatorHandlerOptions) {}
-
-  /** @returns whether the events are done with; if not, the queue hands them out again */
-  async carry(runId: string, received: readonly Received[], active: ActiveRuns): Promise<boolean> {
-    const { log, deadLetters } = this.options;
-    try {
-      const coordinator = await this.#open(runId);
-      const state = await coordinator?.handle(
-        runId,
-        received.map(({ event }) => event),
-        this.options.billedTime?.charge(),
-      );
-      if (state === undefined) {
-        for (const { record } of received)
-          await buryMessage(deadLetters, log, record, `nobody has asked for run ${runId}`);
-        return true;
-      }
-      await active.update(state);
-      const { phase, finished, running } = state;
-      log.info("run carried", {
-        runId,
-        phase,
-        finished: finished.length,
-        running: running.length,
-        events: received.length,
-      });
+/** @returns whether the message is done with */
+async function startDue(
+  record: SQSRecord,
+  due: RunScheduled,
+  options: CoordinatorHandlerOptions,
+): Promise<boolean> {
+  const { log } = options;
+  const { schedule } = due;
+  try {
+    const runId = await startScheduledRun(options, due);
+    if (runId === undefined) await refuse(record, `there is no schedule ${schedule}`, options);
+    else log.info("scheduled run asked for", { schedule, runId });
+    return true;
+  } catch (error) {
+    if (error instanceof DamagedRecordError) {
+      await refuse(record, error.message, options);
       return true;
-    } catch (error) {
-      log.error("events not carried", { runId, events: received.length, reason: describeError(error) });
-      return false;
     }
+    log.error("scheduled run not asked for", { schedule, reason: describeError(error) });
+    return false;
   }
+}
 
-  async #open(runId: string): Promise<Coordinator | undefined> {
-    const known = this.#coordinators.get(runId);
-    if (known !== undefined) return known;
-    const { store, jobs, statisticsJobs, openStudy } = this.options;
-    const study = await openStudy(runId);
-    if (study === undefined) return undefined;
-    const coordinator = new Coordinator({ store, jobs, statisticsJobs, study });
-    this.#coordinators.set(runId, coordinator);
-    return coordinator;
-  }
+async function refuse(
+  record: SQSRecord,
+  reason: string,
+  { deadLetters, log, metrics }: Pick<CoordinatorHandlerOptions, "deadLetters" | "log" | "metrics">,
+): Promise<void> {
+  await buryMessage(deadLetters, log, record, reason);
+  metrics.add(METRIC.messagesRefused, 1);
 }
 
 async function sendTicks(events: Queue, runs: readonly string[], at: number): Promise<void> {

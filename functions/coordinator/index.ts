@@ -1,10 +1,13 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
 import { openStudy } from "../../shared/scoring/workload-study.js";
+import { TICK_SCHEDULE } from "../schedule-names.js";
 import { openSurroundings } from "../surroundings.js";
 import { createCoordinatorHandler } from "./handler.js";
+import { SchedulerTickSwitch } from "./scheduler-tick-switch.js";
 
 const surroundings = openSurroundings("coordinator");
 
@@ -14,5 +17,10 @@ const locateModule = deployedModules(fileURLToPath(new URL(".", import.meta.url)
 export const handler = createCoordinatorHandler({
   ...surroundings,
   now: Date.now,
+  tick: new SchedulerTickSwitch({
+    client: new SchedulerClient({}),
+    group: surroundings.scheduleGroup,
+    name: TICK_SCHEDULE,
+  }),
   openStudy: (runId) => openStudy(surroundings.store, runId, join(tmpdir(), "quantfleet"), locateModule),
 });

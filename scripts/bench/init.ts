@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { assembleFunction } from "../../infra/function-assets.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { eventSchema, type TrialJob, type TrialReported } from "../../shared/run/messages.js";
 import type { RunRequest } from "../../shared/run/request.js";
@@ -40,11 +39,8 @@ const ENVIRONMENT = fileURLToPath(new URL("../../test/emulated/execution-environ
 const INVOCATION_MILLISECONDS = 900_000;
 
 const scratch = await mkdtemp(join(tmpdir(), "quantfleet-init-"));
-const fleet = await startEmulatedFleet(1);
+const fleet = await startEmulatedFleet(2);
 try {
-  const architecture = process.arch === "arm64" ? "arm64" : "x64";
-  for (const name of ["coordinator", "evaluator"] as const)
-    assembleFunction(name, architecture, join(scratch, name));
   await benchCoordinator();
   const folder = modelsFolder();
   if (folder === undefined) console.log("../shared/models is missing, so no evaluator can be measured.");
@@ -60,13 +56,9 @@ try {
 async function start(
   bundle: "coordinator" | "evaluator",
 ): Promise<{ readonly child: ChildProcess; readonly ready: Ready }> {
-  const child = fork(ENVIRONMENT, [join(scratch, bundle, "index.js")], {
-    env: {
-      ...process.env,
-      ...fleet.environment,
-      QUANTFLEET_DEAD_LETTERS_URL: fleet.environment.QUANTFLEET_JOBS_URL ?? "",
-      TMPDIR: scratch,
-    },
+  const { code, environment } = (bundle === "coordinator" ? fleet.coordinator : fleet.evaluators).options;
+  const child = fork(ENVIRONMENT, [join(code, "index.js")], {
+    env: { ...process.env, ...environment, TMPDIR: scratch },
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   const [ready] = (await once(child, "message")) as [Ready];

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { QuantfleetError } from "../../shared/errors.js";
+import { QuantfleetError, UsageError } from "../../shared/errors.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { FleetOutputs } from "../fleet/connect.js";
 import type { CostEstimate } from "../fleet/cost-estimate.js";
 import type { ReadOptions } from "../fleet/runs.js";
-import type { SubmitOptions } from "../fleet/submit.js";
+import type { Fleet, SubmitOptions } from "../fleet/submit.js";
 import { EXIT } from "./exit-code.js";
 import { showProgress } from "./progress-display.js";
 import { bytesCell, resultText, usdCell } from "./result-table.js";
@@ -21,32 +21,48 @@ const load = async () => ({
   ...(await import("../fleet/submit.js")),
 });
 
+/** Which fleet is meant: a stack by its name, or by its outputs. */
+export interface FleetName extends Partial<FleetOutputs> {
+  readonly stack?: string;
+}
+
+async function open({ stack, bucket, eventsUrl }: FleetName): Promise<Fleet> {
+  const { connectFleet, connectStack } = await load();
+  if (bucket !== undefined && eventsUrl !== undefined) return connectFleet({ bucket, eventsUrl });
+  if (stack === undefined)
+    throw new UsageError("No fleet is named; give --stack with the name of the stack that was deployed.");
+  return connectStack(stack, {
+    ...(bucket === undefined ? {} : { bucket }),
+    ...(eventsUrl === undefined ? {} : { eventsUrl }),
+  });
+}
+
 const POLL_MILLISECONDS = 2_000;
 /** After this the coordinator has heard of a run that was submitted, or there is none. */
 const PATIENCE_MILLISECONDS = 60_000;
 
 export async function runSubmit(
   config: string,
-  { bucket, eventsUrl, dryRun, documents, ...options }: FleetOutputs & SubmitArguments,
+  { stack, bucket, eventsUrl, dryRun, documents, ...options }: FleetName & SubmitArguments,
 ): Promise<number> {
-  const { connectFleet, estimate, submit, writeRunDocuments } = await load();
+  const { estimate, submit, writeRunDocuments } = await load();
   if (dryRun) {
     process.stdout.write(`${JSON.stringify(await estimate(config, options), null, 2)}\n`);
     return EXIT.done;
   }
-  const fleet = connectFleet({ bucket, eventsUrl });
-  const told: SubmitOptions = {
-    ...options,
-    onEstimate: (expected) => void process.stderr.write(`${describeEstimate(expected)}\n`),
-    onUpload: ({ file, bytes, wasThere }) =>
-      void process.stderr.write(
-        `${wasThere ? "Already there" : "Uploaded"}: ${file} (${bytesCell(bytes)}).\n`,
-      ),
-  };
+  const fleet = await open({ stack, bucket, eventsUrl });
+  const told: SubmitOptions = { ...options, ...reportUpload };
   if (documents === undefined) process.stdout.write(`${await submit(fleet, config, told)}\n`);
   else await writeRunDocuments(fleet, config, documents, told);
   return EXIT.done;
 }
+
+/** Tells what a run is expected to cost, and what goes up. */
+export const reportUpload: Required<Pick<SubmitOptions, "onEstimate" | "onUpload">> = {
+  onEstimate: (expected) => void process.stderr.write(`${describeEstimate(expected)}\n`),
+  onUpload: ({ file, bytes, wasThere }) =>
+    void process.stderr.write(`${wasThere ? "Already there" : "Uploaded"}: ${file} (${bytesCell(bytes)}).\n`),
+};
 
 function describeEstimate({ usd, trials, secondsPerTrial, evaluator, prices }: CostEstimate): string {
   return (
@@ -57,10 +73,10 @@ function describeEstimate({ usd, trials, secondsPerTrial, evaluator, prices }: C
 
 export async function runStatus(
   runId: string,
-  { metricModule, ...outputs }: FleetOutputs & ReadOptions,
+  { metricModule, ...name }: FleetName & ReadOptions,
 ): Promise<number> {
-  const { connectFleet, status } = await load();
-  const progress = await status(connectFleet(outputs), runId, { metricModule });
+  const { status } = await load();
+  const progress = await status(await open(name), runId, { metricModule });
   process.stdout.write(`${JSON.stringify(progress, null, 2)}\n`);
   return EXIT.done;
 }
@@ -68,10 +84,10 @@ export async function runStatus(
 /** Shows a run's progress until it has ended. */
 export async function runWatch(
   runId: string,
-  { metricModule, ...outputs }: FleetOutputs & ReadOptions,
+  { metricModule, ...name }: FleetName & ReadOptions,
 ): Promise<number> {
-  const { connectFleet, status } = await load();
-  const fleet = connectFleet(outputs);
+  const { status } = await load();
+  const fleet = await open(name);
   let last: Progress["phase"] | undefined;
   const patientUntil = Date.now() + PATIENCE_MILLISECONDS;
   async function* follow(): AsyncIterable<Progress> {
@@ -96,20 +112,16 @@ export async function runWatch(
 
 export async function runFetch(
   runId: string,
-  {
-    out = `quantfleet-${runId}`,
-    metricModule,
-    ...outputs
-  }: FleetOutputs & ReadOptions & { readonly out?: string },
+  { out = `quantfleet-${runId}`, metricModule, ...name }: FleetName & ReadOptions & { readonly out?: string },
 ): Promise<number> {
-  const { connectFleet, fetchResult } = await load();
-  const result = await fetchResult(connectFleet(outputs), runId, out, { metricModule });
+  const { fetchResult } = await load();
+  const result = await fetchResult(await open(name), runId, out, { metricModule });
   process.stdout.write(`${[resultText(result), `Written to ${out}.`].join("\n")}\n`);
   return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
 }
 
-export async function runCancel(runId: string, outputs: FleetOutputs): Promise<number> {
-  const { cancel, connectFleet } = await load();
-  await cancel(connectFleet(outputs), runId);
+export async function runCancel(runId: string, name: FleetName): Promise<number> {
+  const { cancel } = await load();
+  await cancel(await open(name), runId);
   return EXIT.done;
 }

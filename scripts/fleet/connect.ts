@@ -1,7 +1,10 @@
 import { S3Client } from "@aws-sdk/client-s3";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
+import type { ScheduleTarget } from "./schedules.js";
+import { readStackOutputs } from "./stack-outputs.js";
 import type { Fleet } from "./submit.js";
 
 /** A stack's outputs of the same names. */
@@ -16,5 +19,35 @@ export function connectFleet({ bucket, eventsUrl }: FleetOutputs): Fleet {
   return {
     store: new S3ObjectStore({ client: new S3Client({}), bucket }),
     events: new SqsQueue({ client, url: eventsUrl }),
+  };
+}
+
+/**
+ * A deployed stack by its name, with what an estimate wants to know about it.
+ *
+ * @param instead outputs to use instead of the stack's own
+ * @throws {UsageError} when there is no such stack, or it holds no fleet
+ */
+export async function connectStack(stack: string, instead: Partial<FleetOutputs> = {}): Promise<Fleet> {
+  const { Bucket, EventsUrl, Architecture, EvaluatorMegabytes } = await readStackOutputs(stack);
+  return {
+    ...connectFleet({ bucket: instead.bucket ?? Bucket, eventsUrl: instead.eventsUrl ?? EventsUrl }),
+    evaluator: { megabytes: EvaluatorMegabytes, architecture: Architecture },
+  };
+}
+
+/**
+ * Where a deployed stack keeps its schedules.
+ * @throws {UsageError} when there is no such stack, or it holds no fleet
+ */
+export async function connectSchedules(stack: string): Promise<ScheduleTarget> {
+  const outputs = await readStackOutputs(stack);
+  return {
+    client: new SchedulerClient({}),
+    store: new S3ObjectStore({ client: new S3Client({}), bucket: outputs.Bucket }),
+    group: outputs.ScheduleGroup,
+    eventsArn: outputs.EventsArn,
+    roleArn: outputs.ScheduleRoleArn,
+    deadLettersArn: outputs.ScheduleDeadLettersArn,
   };
 }

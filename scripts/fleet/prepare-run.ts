@@ -26,6 +26,8 @@ export interface PrepareOptions extends OptimizerOverrides {
   /** Jobs that a trial's evaluation samples are spread over; 1 when left out. */
   readonly evaluationShards?: number;
   readonly statisticsShards?: number;
+  /** After so long an unanswered job is sent again, and after twice as long once more; 30 minutes when left out. */
+  readonly jobTimeoutSeconds?: number;
   /** Memory and architecture of the fleet's evaluators, for the estimate; the construct's defaults when left out. */
   readonly evaluator?: EvaluatorSize;
   /** What a trial takes, for the estimate; made of the float model's time on this machine when left out. */
@@ -49,7 +51,7 @@ const RUN_ID_HASH_LENGTH = 12;
 const BASE_36 = 36;
 
 /** An evaluator works on a job for 15 minutes at most, and there may be a queue before it. */
-const TIMEOUT_MILLISECONDS = 30 * 60_000;
+const JOB_TIMEOUT_SECONDS = 1_800;
 
 /** @throws {ConfigurationError} as earlier runs are found in an output folder, which a fleet has none of */
 function requireColdStart({ optimizer }: RunConfiguration): void {
@@ -105,6 +107,7 @@ async function modelInputs({ model }: ConfigurationFor<"tune">, directory: strin
 function fleetRequest(workload: Workload, hash: string, options: PrepareOptions): RunRequest {
   const requestedAt = Date.now();
   const parallel = options.parallel ?? DEFAULT_PARALLEL;
+  const timeout = (options.jobTimeoutSeconds ?? JOB_TIMEOUT_SECONDS) * 1_000;
   // The instruction set is the fleet's, which the first result tells.
   const { isa: _, ...request } = makeRunRequest(workload, {
     runId: options.runId ?? `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${requestedAt.toString(BASE_36)}`,
@@ -112,11 +115,7 @@ function fleetRequest(workload: Workload, hash: string, options: PrepareOptions)
     parallel,
     statisticsShards: Math.min(options.statisticsShards ?? parallel, workload.calibrationBatches.count),
     evaluationShards: options.evaluationShards ?? 1,
-    timeouts: {
-      statistics: TIMEOUT_MILLISECONDS,
-      trial: TIMEOUT_MILLISECONDS,
-      finish: TIMEOUT_MILLISECONDS,
-    },
+    timeouts: { statistics: timeout, trial: timeout, finish: timeout },
   });
   return request;
 }

@@ -6,7 +6,7 @@ import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/w
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
-import type { CostEstimate } from "./cost-estimate.js";
+import type { CostEstimate, EvaluatorSize } from "./cost-estimate.js";
 import { type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { inScratch } from "./scratch.js";
 import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
@@ -15,6 +15,8 @@ import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
 export interface Fleet {
   readonly store: S3ObjectStore;
   readonly events: Queue;
+  /** Its evaluators, for estimates; those of the construct's defaults when left out. */
+  readonly evaluator?: EvaluatorSize;
 }
 
 export interface SubmitOptions extends PrepareOptions {
@@ -31,11 +33,11 @@ export interface SubmitOptions extends PrepareOptions {
  * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is sent
  */
 export async function submit(
-  { store, events }: Fleet,
+  { store, events, evaluator }: Fleet,
   source: ConfigurationSource,
   options: SubmitOptions = {},
 ): Promise<string> {
-  const { workload, message } = await uploadRun(store, source, options);
+  const { workload, message } = await uploadRun({ store, ...(evaluator && { evaluator }) }, source, options);
   const { runId } = message;
   await writeWorkloadDocument(store, runId, workload);
   await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
@@ -50,24 +52,30 @@ export async function submit(
  * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is uploaded
  */
 export async function writeRunDocuments(
-  { store }: Pick<Fleet, "store">,
+  fleet: Pick<Fleet, "store" | "evaluator">,
   source: ConfigurationSource,
   folder: string,
   options: SubmitOptions = {},
 ): Promise<void> {
-  const documents = await uploadRun(store, source, options);
+  const documents = await uploadRun(fleet, source, options);
   await mkdir(folder, { recursive: true });
   for (const [name, document] of Object.entries(documents))
     await writeFile(join(folder, `${name}.json`), JSON.stringify(document));
 }
 
-async function uploadRun(
-  store: S3ObjectStore,
+/** Uploads what a run works on, and makes the message that asks for it. */
+export async function uploadRun(
+  { store, evaluator }: Pick<Fleet, "store" | "evaluator">,
   source: ConfigurationSource,
   options: SubmitOptions,
 ): Promise<{ readonly workload: WorkloadDocument; readonly message: RunRequested }> {
   return inScratch(async (scratch) => {
-    const prepared = await prepareRun(source, options, async () => store, scratch);
+    const prepared = await prepareRun(
+      source,
+      { ...(evaluator && { evaluator }), ...options },
+      async () => store,
+      scratch,
+    );
     const { workload, configurationHash, request, estimate } = prepared;
     options.onEstimate?.(estimate);
     const { runId, requestedAt: at } = request;

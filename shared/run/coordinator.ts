@@ -24,6 +24,8 @@ export interface CoordinatorOptions {
   /** Where those take jobs from who only gather statistics; `jobs` when left out. */
   readonly statisticsJobs?: Queue;
   readonly study: Study;
+  /** Told of each save: what was saved, and the state that it was made from. */
+  readonly onSaved?: (before: RunState | undefined, after: RunState) => void;
 }
 
 /**
@@ -40,9 +42,11 @@ export class Coordinator {
   readonly #statisticsJobs: Queue;
   readonly #study: Study;
   readonly #reduce: Reducer;
+  readonly #onSaved: CoordinatorOptions["onSaved"];
   readonly #saved = new RecentlyUsed<string, SavedState>(RUNS_IN_MEMORY);
 
-  constructor({ store, jobs, statisticsJobs = jobs, study }: CoordinatorOptions) {
+  constructor({ store, jobs, statisticsJobs = jobs, study, onSaved }: CoordinatorOptions) {
+    this.#onSaved = onSaved;
     this.#records = new RunRecords(store);
     this.#jobs = jobs;
     this.#statisticsJobs = statisticsJobs;
@@ -77,6 +81,7 @@ export class Coordinator {
       if (etag !== undefined) {
         const marked = markCarriedOut(state, sealed);
         this.#saved.set(runId, { state: marked, etag });
+        if (state !== before?.state) this.#onSaved?.(before?.state, state);
         return this.#carryOut(marked, etag);
       }
       this.#saved.delete(runId);

@@ -32,7 +32,7 @@ const fileSchema = z.strictObject({
 });
 
 /** What a run works on, for workers that do not share a disk with whoever asked for it. */
-const workloadDocumentSchema = z.strictObject({
+export const workloadDocumentSchema = z.strictObject({
   version: z.literal(1),
   /** The configuration with its paths made relative to the folder of `files`. */
   configuration: z.record(z.string(), z.unknown()),

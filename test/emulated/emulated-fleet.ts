@@ -1,112 +1,235 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { assembleFunction } from "../../infra/function-assets.js";
+import { Duration } from "aws-cdk-lib";
+import { Architecture } from "aws-cdk-lib/aws-lambda";
+import * as z from "zod";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
-import { EventSource } from "./event-source.js";
+import { type CloudFormationServer, startCloudFormationServer } from "./cloudformation-server.js";
+import { EventSource, parseMapping } from "./event-source.js";
+import { LambdaFunction } from "./lambda-function.js";
 import { type S3Server, startS3Server } from "./s3-server.js";
-import { queueArn, startSqsServer } from "./sqs-server.js";
+import { type SchedulerServer, startSchedulerServer, type Target } from "./scheduler-server.js";
+import { queueArn, type SqsServer, startSqsServer } from "./sqs-server.js";
+import { type Resource, SynthesizedStack } from "./synthesized-stack.js";
 
-/** What the event sources and queues of the stack are set to, in so far as a short test can wait for it. */
-const VISIBILITY_SECONDS = "5";
-const MAX_DELIVERIES = 10;
-const COORDINATOR_TIMEOUT_SECONDS = 60;
-const EVALUATOR_TIMEOUT_SECONDS = 900;
 const BUCKET = "emulated";
+const STACK = "QuantFleet";
+/** A lease that a test can wait for; everything else is as the construct has it. */
+const LEASE = Duration.seconds(3);
+/** So long is a minute of the schedules here. */
+const MINUTE_MILLISECONDS = 1_000;
+
+const functionSchema = z.looseObject({
+  Handler: z.string(),
+  Timeout: z.int(),
+  MemorySize: z.int(),
+  Environment: z.object({ Variables: z.record(z.string(), z.unknown()) }),
+});
+
+const queueSchema = z.looseObject({
+  FifoQueue: z.boolean().optional(),
+  ContentBasedDeduplication: z.boolean().optional(),
+  VisibilityTimeout: z.int().optional(),
+  MessageRetentionPeriod: z.int().optional(),
+  RedrivePolicy: z.object({ deadLetterTargetArn: z.unknown(), maxReceiveCount: z.int() }).optional(),
+});
+
+/** A line in CloudWatch's embedded metric format. */
+export interface LoggedMetric {
+  readonly [key: string]: unknown;
+}
 
 export interface EmulatedFleet {
+  /** The stack's name, by which the commands find it. */
+  readonly stack: string;
+  readonly outputs: Readonly<Record<string, string>>;
   readonly s3: S3Server;
+  readonly scheduler: SchedulerServer;
   readonly store: S3ObjectStore;
   readonly jobs: SqsQueue;
+  readonly statisticsJobs: SqsQueue;
   readonly events: SqsQueue;
   readonly deadJobs: SqsQueue;
+  readonly deadStatisticsJobs: SqsQueue;
   readonly deadEvents: SqsQueue;
-  readonly evaluators: EventSource;
-  /** What functions and commands are told. */
+  readonly coordinator: LambdaFunction;
+  readonly evaluators: LambdaFunction;
+  readonly metrics: readonly LoggedMetric[];
+  /** What lets the SDK find the emulators. */
   readonly environment: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
 
-/** The stack's functions, as they are packed for Lambda, over emulated SQS and S3. */
+/** The stack as CDK makes it, deployed to emulators of SQS, S3, Lambda, EventBridge Scheduler and CloudFormation. */
 export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFleet> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fleet-"));
+  const stack = new SynthesizedStack(join(folder, "cdk.out"), {
+    architecture: process.arch === "arm64" ? Architecture.ARM_64 : Architecture.X86_64,
+    evaluatorConcurrency: evaluators,
+    collectorConcurrency: 2,
+    lease: LEASE,
+  });
   const sqs = await startSqsServer();
   const s3 = await startS3Server();
-  const redrive = (name: string) =>
-    JSON.stringify({ deadLetterTargetArn: queueArn(name), maxReceiveCount: MAX_DELIVERIES });
-  const visible = { VisibilityTimeout: VISIBILITY_SECONDS };
-  const fifo = { ...visible, FifoQueue: "true" };
-  const urls = {
-    deadStatistics: await sqs.createQueue("dead-statistics", visible),
-    deadJobs: await sqs.createQueue("dead-jobs", visible),
-    deadEvents: await sqs.createQueue("dead-events.fifo", fifo),
-    jobs: await sqs.createQueue("trials", { ...visible, RedrivePolicy: redrive("dead-jobs") }),
-    statistics: await sqs.createQueue("statistics", {
-      ...visible,
-      RedrivePolicy: redrive("dead-statistics"),
-    }),
-    events: await sqs.createQueue("events.fifo", { ...fifo, RedrivePolicy: redrive("dead-events.fifo") }),
-  };
-  const environment = {
+  const deployment = new Deployment(stack, sqs, folder);
+  const scheduler = await startSchedulerServer((target, payload) => deployment.deliver(target, payload));
+  const endpoints = {
     AWS_REGION: "us-east-1",
     AWS_ACCESS_KEY_ID: "emulated",
     AWS_SECRET_ACCESS_KEY: "emulated",
     AWS_ENDPOINT_URL_S3: s3.endpoint,
     AWS_ENDPOINT_URL_SQS: sqs.endpoint,
+    AWS_ENDPOINT_URL_SCHEDULER: scheduler.endpoint,
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true",
-    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "2048",
-    QUANTFLEET_LEASE_SECONDS: "3",
-    QUANTFLEET_BUCKET: BUCKET,
-    QUANTFLEET_JOBS_URL: urls.jobs,
-    QUANTFLEET_STATISTICS_URL: urls.statistics,
-    QUANTFLEET_EVENTS_URL: urls.events,
   };
-  const queue = (url: string) => new SqsQueue({ client: sqs.client, url });
-  const queues = { jobs: queue(urls.jobs), events: queue(urls.events) };
-  const architecture = process.arch === "arm64" ? "arm64" : "x64";
-  for (const name of ["coordinator", "collector", "evaluator"] as const)
-    assembleFunction(name, architecture, join(folder, name));
-  const coordinator = new EventSource({
-    queue: queues.events,
-    bundle: join(folder, "coordinator", "index.js"),
-    environment: { ...environment, QUANTFLEET_DEAD_LETTERS_URL: urls.deadEvents },
-    folder,
-    batchSize: 10,
-    concurrency: 1,
-    timeoutSeconds: COORDINATOR_TIMEOUT_SECONDS,
-  });
-  const collectors = new EventSource({
-    queue: queue(urls.statistics),
-    bundle: join(folder, "collector", "index.js"),
-    environment: { ...environment, QUANTFLEET_DEAD_LETTERS_URL: urls.deadStatistics },
-    folder,
-    batchSize: 1,
-    concurrency: 1,
-    timeoutSeconds: EVALUATOR_TIMEOUT_SECONDS,
-  });
-  const evaluatorSource = new EventSource({
-    queue: queues.jobs,
-    bundle: join(folder, "evaluator", "index.js"),
-    environment: { ...environment, QUANTFLEET_DEAD_LETTERS_URL: urls.deadJobs },
-    folder,
-    batchSize: 1,
-    concurrency: evaluators,
-    timeoutSeconds: EVALUATOR_TIMEOUT_SECONDS,
-  });
+  await deployment.deploy(endpoints);
+  for (const { properties } of stack.resources("AWS::Scheduler::Schedule")) {
+    const definition = stack.resolve(properties) as { readonly Name: string };
+    scheduler.create(definition.Name, definition);
+  }
+  const outputs = stack.outputs();
+  const cloudFormation: CloudFormationServer = await startCloudFormationServer(new Map([[STACK, outputs]]));
+  const minutes = setInterval(() => void scheduler.passMinute(), MINUTE_MILLISECONDS);
+  const queue = (path: string): SqsQueue => deployment.queue(path);
   return {
+    stack: STACK,
+    outputs,
     s3,
+    scheduler,
     store: new S3ObjectStore({ client: s3.client, bucket: BUCKET }),
-    ...queues,
-    deadJobs: queue(urls.deadJobs),
-    deadEvents: queue(urls.deadEvents),
-    evaluators: evaluatorSource,
-    environment,
+    jobs: queue("JobsQueue"),
+    statisticsJobs: queue("StatisticsJobsQueue"),
+    events: queue("EventsQueue"),
+    deadJobs: queue("JobsDeadLetters"),
+    deadStatisticsJobs: queue("StatisticsJobsDeadLetters"),
+    deadEvents: queue("EventsDeadLetters"),
+    coordinator: deployment.function("Coordinator"),
+    evaluators: deployment.function("Evaluator"),
+    metrics: deployment.metrics,
+    environment: { ...endpoints, AWS_ENDPOINT_URL_CLOUDFORMATION: cloudFormation.endpoint },
     async close() {
-      await Promise.all([coordinator.close(), collectors.close(), evaluatorSource.close()]);
-      await sqs.close();
-      await s3.close();
+      clearInterval(minutes);
+      await deployment.close();
+      await Promise.all([scheduler.close(), cloudFormation.close(), sqs.close(), s3.close()]);
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Makes of a template's resources what the emulators have in their place. */
+class Deployment {
+  readonly metrics: LoggedMetric[] = [];
+  /** By ARN. */
+  readonly #queues = new Map<string, SqsQueue>();
+  readonly #functions = new Map<string, LambdaFunction>();
+  readonly #sources: EventSource[] = [];
+
+  constructor(
+    private readonly stack: SynthesizedStack,
+    private readonly sqs: SqsServer,
+    private readonly folder: string,
+  ) {}
+
+  async deploy(endpoints: Readonly<Record<string, string>>): Promise<void> {
+    for (const { id } of this.stack.resources("AWS::S3::Bucket"))
+      this.stack.deployed(id, { ref: BUCKET, arn: `arn:aws:s3:::${BUCKET}` });
+    for (const { id } of this.stack.resources("AWS::IAM::Role"))
+      this.stack.deployed(id, { ref: id, arn: `arn:aws:iam::000000000000:role/${id}` });
+    for (const { id, properties } of this.stack.resources("AWS::Scheduler::ScheduleGroup"))
+      this.stack.deployed(id, { ref: String(properties.Name), arn: `arn:aws:scheduler:::group/${id}` });
+    await this.#createQueues();
+    const mappings = this.stack.resources("AWS::Lambda::EventSourceMapping");
+    const functions = this.stack.resources("AWS::Lambda::Function");
+    for (const { id } of functions) this.stack.deployed(id, { ref: id, arn: functionArn(id) });
+    const mapped = new Set(mappings.map(({ properties }) => this.stack.resolve(properties.FunctionName)));
+    for (const resource of functions) if (mapped.has(resource.id)) this.#createFunction(resource, endpoints);
+    for (const { properties } of mappings) {
+      const mapping = parseMapping(this.stack.resolve(properties));
+      const queue = this.#queues.get(mapping.EventSourceArn);
+      const target = this.#functions.get(functionArn(mapping.FunctionName));
+      if (queue === undefined || target === undefined) throw new Error("A mapping leads nowhere.");
+      this.#sources.push(new EventSource(mapping, queue, target));
+    }
+  }
+
+  /** The queue whose logical id contains this. */
+  queue(path: string): SqsQueue {
+    return find(this.#queues, `QuantFleet${path}`.toLowerCase());
+  }
+
+  function(path: string): LambdaFunction {
+    return find(this.#functions, `QuantFleet${path}`);
+  }
+
+  /** What a schedule sends. */
+  async deliver({ Arn, SqsParameters }: Target, payload: string): Promise<void> {
+    const target = this.#functions.get(Arn);
+    if (target !== undefined) await target.invoke(JSON.parse(payload));
+    const group = SqsParameters?.MessageGroupId;
+    await this.#queues.get(Arn)?.send([{ body: payload, ...(group === undefined ? {} : { group }) }]);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#sources.map((source) => source.close()));
+  }
+
+  /** Those that others bury in first. */
+  async #createQueues(): Promise<void> {
+    const queues = this.stack.resources("AWS::SQS::Queue");
+    const isLast = ({ properties }: Resource): boolean => properties.RedrivePolicy === undefined;
+    for (const { id, properties } of [
+      ...queues.filter(isLast),
+      ...queues.filter((queue) => !isLast(queue)),
+    ]) {
+      const parsed = queueSchema.parse(properties);
+      const name = `${id.toLowerCase()}${parsed.FifoQueue ? ".fifo" : ""}`;
+      const attributes = Object.entries({
+        ...parsed,
+        RedrivePolicy: this.stack.resolve(parsed.RedrivePolicy),
+      })
+        .filter(([key, value]) => key in queueSchema.shape && value !== undefined)
+        .map(([key, value]) => [key, typeof value === "object" ? JSON.stringify(value) : String(value)]);
+      const url = await this.sqs.createQueue(name, Object.fromEntries(attributes));
+      const arn = queueArn(name);
+      this.stack.deployed(id, { ref: url, arn });
+      this.#queues.set(arn, new SqsQueue({ client: this.sqs.client, url }));
+    }
+  }
+
+  #createFunction(
+    { id, properties, assetFolder }: Resource,
+    endpoints: Readonly<Record<string, string>>,
+  ): void {
+    const { Handler, Timeout, MemorySize, Environment } = functionSchema.parse(properties);
+    if (assetFolder === undefined) throw new Error(`Function ${id} has no files.`);
+    const target = new LambdaFunction({
+      code: assetFolder,
+      handler: Handler,
+      environment: {
+        ...(this.stack.resolve(Environment.Variables) as Record<string, string>),
+        ...endpoints,
+        AWS_LAMBDA_FUNCTION_NAME: id,
+        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(MemorySize),
+      },
+      folder: this.folder,
+      timeoutSeconds: Timeout,
+      onLog: (line) => this.#keepMetrics(line),
+    });
+    this.#functions.set(functionArn(id), target);
+  }
+
+  #keepMetrics(line: string): void {
+    if (!line.includes('"CloudWatchMetrics"')) return;
+    this.metrics.push(JSON.parse(line) as LoggedMetric);
+  }
+}
+
+const functionArn = (id: string): string => `arn:aws:lambda:us-east-1:000000000000:function:${id}`;
+
+function find<Value>(byArn: ReadonlyMap<string, Value>, name: string): Value {
+  const [found] = [...byArn].filter(([arn]) => arn.split(":").at(-1)?.startsWith(name));
+  if (found === undefined) throw new Error(`The template has no ${name}.`);
+  return found[1];
 }

@@ -18,15 +18,17 @@ export type Answer = { readonly response: SQSBatchResponse } | { readonly error:
 
 type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<SQSBatchResponse>;
 
-const [, , bundle] = process.argv;
-if (bundle !== undefined && process.send !== undefined) {
+const [, , module, name = "handler"] = process.argv;
+if (module !== undefined && process.send !== undefined) {
   const [startedAt, startedWith] = [performance.now(), process.cpuUsage()];
-  const { handler } = (await import(pathToFileURL(bundle).href)) as { handler: Handler };
+  const exported = (await import(pathToFileURL(module).href)) as Readonly<Record<string, Handler>>;
   const { user, system } = process.cpuUsage(startedWith);
   const ready: Ready = {
     milliseconds: performance.now() - startedAt,
     processorMilliseconds: (user + system) / 1_000,
   };
+  const handler = exported[name];
+  if (handler === undefined) throw new Error(`${module} exports no ${name}.`);
   process.on("message", async ({ event, timeoutMilliseconds }: Invocation) => {
     const until = Date.now() + timeoutMilliseconds;
     const context = { getRemainingTimeInMillis: () => until - Date.now() };

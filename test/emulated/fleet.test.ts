@@ -5,18 +5,19 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { requestRun } from "../../docs/examples/request-run.js";
-import { tune } from "../../scripts/api/tune.js";
+import { METRIC } from "../../functions/metric-names.js";
 import { readPriceList } from "../../scripts/fleet/price-list.js";
 import { cancel, fetchResult, status } from "../../scripts/fleet/runs.js";
 import { submit, writeRunDocuments } from "../../scripts/fleet/submit.js";
-import type { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { runCommand } from "../end-to-end/command.js";
 import { demoConfiguration } from "../end-to-end/demo-configuration.js";
 import { decidedTrials } from "../end-to-end/run-folder.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
+import { runLikewise } from "./likewise.js";
+import { buried, hasReached, POLL_MILLISECONDS, runEnded } from "./observed-run.js";
 
+const EVALUATORS = 2;
 const SIZE = { trials: 12, calibration: 10, evaluation: 128 };
-const POLL_MILLISECONDS = 250;
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-emulated-"));
 const configuration = await demoConfiguration(SIZE);
@@ -25,54 +26,36 @@ let fleet: EmulatedFleet;
 const TIMEOUT_MILLISECONDS = 120_000;
 
 before(async () => {
-  fleet = await startEmulatedFleet(2);
+  fleet = await startEmulatedFleet(EVALUATORS);
 });
 after(async () => {
   await fleet?.close();
   await rm(folder, { recursive: true, force: true });
 });
 
-async function ended(runId: string): Promise<void> {
-  for (;;) {
-    const phase = await status(fleet, runId).then(
-      (progress) => progress.phase,
-      () => "unknown",
-    );
-    if (phase === "done" || phase === "failed") return;
-    await sleep(POLL_MILLISECONDS);
-  }
-}
-
-async function hasReached(runId: string, trials: number): Promise<boolean> {
-  return status(fleet, runId).then(
-    ({ trialsDone }) => trialsDone >= trials,
-    () => false,
-  );
-}
-
-/** What the dead-letter queue has been sent, once it is `count` messages. */
-async function buried(queue: SqsQueue, count: number): Promise<string[]> {
-  const bodies: string[] = [];
-  while (bodies.length < count) {
-    for (const { body, receipt } of await queue.receive({ max: 10, waitMilliseconds: 1_000 })) {
-      bodies.push(body);
-      await queue.acknowledge(receipt);
-    }
-  }
-  return bodies.sort();
-}
-
 describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, () => {
-  test("has the trials and the model of the engine on this machine, byte for byte", async () => {
-    const local = await tune({ configuration }, { out: join(folder, "local"), workers: 1 });
-    await local.result;
-    const runId = await submit(fleet, { configuration }, { runId: local.runId, parallel: 1 });
-    await ended(runId);
+  test("has the trials and the model of the engine on this machine with the same order of results", async () => {
+    const runId = await submit(fleet, { configuration }, { runId: "twin", parallel: EVALUATORS });
+    await runEnded(fleet, runId);
     const { cost } = await fetchResult(fleet, runId, join(folder, "fleet"));
     assert.ok(cost !== undefined && cost.usd > 0 && (cost.estimatedBeforehand ?? 0) > 0);
+    await runLikewise(fleet.store, runId, configuration, join(folder, "local"));
     const model = (name: string) => readFile(join(folder, name, "model.onnx"));
     assert.deepEqual(await decidedTrials(join(folder, "fleet")), await decidedTrials(join(folder, "local")));
     assert.ok((await model("fleet")).equals(await model("local")));
+  });
+
+  test("tells CloudWatch what its dashboard shows", () => {
+    const told = new Set(fleet.metrics.flatMap((line) => Object.keys(line)));
+    for (const name of [METRIC.trialsEnded, METRIC.usdSpent, METRIC.jobsAnswered, METRIC.bestMetric])
+      assert.ok(told.has(name), name);
+    const ended = fleet.metrics.map((line) => Number(line[METRIC.trialsEnded] ?? 0));
+    assert.equal(
+      ended.reduce((sum, count) => sum + count, 0),
+      SIZE.trials + 1,
+    );
+    for (const { fleet: name, service } of fleet.metrics)
+      assert.ok(name !== undefined && service !== undefined);
   });
 
   test("uploads no file a second time", async () => {
@@ -83,10 +66,10 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
       { runId: "again", maxTrials: 2, onUpload: ({ wasThere }) => uploads.push(wasThere) },
     );
     assert.deepEqual(new Set(uploads), new Set([true]));
-    await ended(runId);
+    await runEnded(fleet, runId);
   });
 
-  test("refuses messages that are none of its own, and goes on", async () => {
+  test("refuses messages and records that are none of its own, and goes on", async () => {
     const runId = await submit(fleet, { configuration }, { runId: "disturbed", parallel: 2, maxTrials: 6 });
     const tick = { version: 1, type: "Tick", runId: "unheard-of", at: 1 };
     const strange = [
@@ -100,27 +83,26 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
     await fleet.events.send([
       { body: JSON.stringify(tick), group: tick.runId, deduplication: "run that nobody asked for" },
     ]);
+    await fleet.store.put("runs/damaged/workload.json", Buffer.from("{"));
+    const damaged = JSON.stringify({ ...tick, runId: "damaged" });
+    await fleet.events.send([{ body: damaged, group: "damaged", deduplication: "damaged" }]);
     const job = { version: 1, type: "finish", runId: "unheard-of", attempt: 1, candidates: [] };
     const wanted = JSON.stringify({ ...job, deadline: 8.64e15 });
-    await fleet.jobs.send([{ body: "no job" }, { body: wanted }]);
-    await ended(runId);
+    const spoilt = JSON.stringify({ ...job, runId: "damaged", deadline: 8.64e15 });
+    await fleet.jobs.send([{ body: "no job" }, { body: wanted }, { body: spoilt }]);
+    await fleet.statisticsJobs.send([{ body: wanted }]);
+    await runEnded(fleet, runId);
     assert.equal((await status(fleet, runId)).phase, "done");
-    const deadEvents = [...strange, JSON.stringify(tick)].sort();
+    const deadEvents = [...strange, JSON.stringify(tick), damaged].sort();
     assert.deepEqual(await buried(fleet.deadEvents, deadEvents.length), deadEvents);
-    assert.deepEqual(await buried(fleet.deadJobs, 2), [wanted, "no job"].sort());
+    assert.deepEqual(await buried(fleet.deadJobs, 3), [wanted, spoilt, "no job"].sort());
+    assert.deepEqual(await buried(fleet.deadStatisticsJobs, 1), [wanted]);
   });
 
   test("is submitted, watched and fetched from the command line", async () => {
-    const { QUANTFLEET_EVENTS_URL, ...environment } = fleet.environment;
-    Object.assign(process.env, environment);
+    Object.assign(process.env, fleet.environment);
     await writeFile(join(folder, "config.json"), JSON.stringify(configuration));
-    const outputs = [
-      "--bucket",
-      environment.QUANTFLEET_BUCKET ?? "",
-      "--events-url",
-      QUANTFLEET_EVENTS_URL ?? "",
-    ];
-    const run = (...argv: string[]) => runCommand([...argv, ...outputs], folder);
+    const run = (...argv: string[]) => runCommand([...argv, "--stack", fleet.stack], folder);
     const submitted = await run("submit", "config.json", "--max-trials", "3", "--parallel", "2");
     assert.equal(submitted.code, 0, submitted.stderr);
     const runId = submitted.stdout.trim();
@@ -135,16 +117,25 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
     const unknown = await run("status", "unheard-of");
     assert.equal(unknown.code, 2);
     assert.match(unknown.stderr, /no run unheard-of/);
+    const nowhere = await runCommand(["status", runId, "--stack", "Nowhere"], folder);
+    assert.equal(nowhere.code, 2);
+    assert.match(nowhere.stderr, /^.*Stack "Nowhere" cannot be looked up .*does not exist.*\n$/);
+    const { Bucket = "", EventsUrl = "" } = fleet.outputs;
+    const named = await runCommand(["status", runId, "--bucket", Bucket, "--events-url", EventsUrl], folder);
+    assert.equal(JSON.parse(named.stdout).phase, "done", named.stderr);
+    const unnamed = await runCommand(["status", runId], folder);
+    assert.equal(unnamed.code, 2);
+    assert.match(unnamed.stderr, /--stack/);
   });
 
   test("stops before it costs more than it may", async () => {
     const options = { runId: "bounded", parallel: 2, maxTrials: 500, maxCostUsd: 0.01 };
     const list = await readPriceList();
     const prices = join(folder, "prices.json");
-    const usdPerGigabyteSecond = { arm64: 0.0005, x86_64: 0.0005 };
+    const usdPerGigabyteSecond = { arm64: 0.0002, x86_64: 0.0002 };
     await writeFile(prices, JSON.stringify({ ...list, lambda: { ...list.lambda, usdPerGigabyteSecond } }));
     const runId = await submit(fleet, { configuration }, { ...options, prices });
-    await ended(runId);
+    await runEnded(fleet, runId);
     const { stop, cost } = await status(fleet, runId);
     assert.equal(stop, "max_cost_usd");
     assert.ok(cost !== undefined && cost.usd <= 0.01, JSON.stringify(cost));
@@ -154,30 +145,19 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
     Object.assign(process.env, fleet.environment);
     const documents = join(folder, "documents");
     await writeRunDocuments(fleet, { configuration }, documents, { maxTrials: 2, parallel: 1 });
-    const { QUANTFLEET_BUCKET: bucket = "", QUANTFLEET_EVENTS_URL: eventsUrl = "" } = fleet.environment;
+    const { Bucket: bucket = "", EventsUrl: eventsUrl = "" } = fleet.outputs;
     await requestRun(documents, "on-demand", 7, { bucket, eventsUrl });
-    await ended("on-demand");
+    await runEnded(fleet, "on-demand");
     const { phase, trialsDone } = await status(fleet, "on-demand");
     assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: 3 });
   });
 
   test("is cancelled with the best so far", async () => {
     const runId = await submit(fleet, { configuration }, { runId: "cancelled", parallel: 1, maxTrials: 500 });
-    while (!(await hasReached(runId, 3))) await sleep(POLL_MILLISECONDS / 10);
+    while (!(await hasReached(fleet, runId, 3))) await sleep(POLL_MILLISECONDS / 10);
     await cancel(fleet, runId);
-    await ended(runId);
+    await runEnded(fleet, runId);
     const { phase, stop } = await status(fleet, runId);
     assert.deepEqual({ phase, stop }, { phase: "done", stop: "cancelled" });
-  });
-
-  test("ends although evaluators are killed while they work", async () => {
-    const runId = await submit(fleet, { configuration }, { runId: "killed", parallel: 2, maxTrials: 8 });
-    for (const trials of [1, 4]) {
-      while (!(await hasReached(runId, trials))) await sleep(POLL_MILLISECONDS / 10);
-      assert.ok(fleet.evaluators.kill());
-    }
-    await ended(runId);
-    const { phase, trialsDone } = await status(fleet, runId);
-    assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: 9 });
   });
 });

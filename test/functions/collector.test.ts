@@ -12,7 +12,7 @@ import {
 } from "../../shared/run/messages.js";
 import { answerToyJob } from "../run/toy-model.js";
 import { toyRequest } from "../run/toy-study.js";
-import { keepLog, toEvent } from "./lambda-events.js";
+import { keepLog, keepMetrics, toEvent } from "./lambda-events.js";
 
 const MINUTE = 60_000;
 const job: StatisticsJob = {
@@ -31,10 +31,12 @@ function open(run: (job: Job) => Promise<JobReport | undefined>) {
     new InProcessQueue({ kind, visibilityMilliseconds: 6 * MINUTE });
   const queues = { jobs: queue("standard"), events: queue("fifo"), deadLetters: queue("standard") };
   const log = keepLog();
+  const metrics = keepMetrics();
   const workers = { run, close: async () => undefined };
   const handler = createCollectorHandler({
     ...queues,
     log,
+    metrics,
     now: Date.now,
     workers,
     leaseMilliseconds: MINUTE,
@@ -45,7 +47,7 @@ function open(run: (job: Job) => Promise<JobReport | undefined>) {
     const { batchItemFailures } = await handler(event, { getRemainingTimeInMillis: () => remaining });
     return batchItemFailures.length;
   };
-  return { ...queues, log, send, invoke };
+  return { ...queues, log, metrics, send, invoke };
 }
 
 const take = (queue: Queue) => queue.receive({ max: 10, waitMilliseconds: 0 });
@@ -75,7 +77,7 @@ describe("The collector's function", () => {
   });
 
   test("buries jobs of the evaluators, of an unknown version and of an unknown run, and does the rest", async () => {
-    const { events, deadLetters, send, invoke } = open(async ({ runId }) =>
+    const { events, deadLetters, metrics, send, invoke } = open(async ({ runId }) =>
       runId === "toy" ? report : undefined,
     );
     const { version, runId, attempt, deadline } = job;
@@ -86,11 +88,12 @@ describe("The collector's function", () => {
     assert.equal(await invoke(), 0);
     assert.equal((await take(deadLetters)).length, 3);
     assert.equal((await reports(events)).length, 1);
+    assert.deepEqual(metrics.sums, { MessagesRefused: 3, JobsAnswered: 1 });
   });
 
   test("has a shard come again, and only that, when something beside it fails", async () => {
     let calls = 0;
-    const { log, send, invoke } = open(async () => {
+    const { log, metrics, send, invoke } = open(async () => {
       if (++calls === 1) throw new Error("no store");
       return report;
     });
@@ -99,5 +102,6 @@ describe("The collector's function", () => {
     assert.equal(await invoke(), 1);
     assert.ok(log.lines.includes("job not carried out"));
     assert.ok(log.lines.includes("job answered"));
+    assert.deepEqual(metrics.sums, { JobsAnswered: 1 });
   });
 });

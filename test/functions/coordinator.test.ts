@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createCoordinatorHandler } from "../../functions/coordinator/handler.js";
+import { TICK_INPUT } from "../../functions/schedule-names.js";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { eventSchema, jobSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
+import { writeScheduledRun } from "../../shared/run/scheduled-run.js";
+import { readWorkloadDocument, type WorkloadDocument } from "../../shared/run/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { PutCondition } from "../../shared/storage/object-store.js";
 import { answerToyJob } from "../run/toy-model.js";
 import { toyRequest, toyStudy } from "../run/toy-study.js";
-import { keepLog, toEvent } from "./lambda-events.js";
+import { InProcessTickSwitch } from "./in-process-tick-switch.js";
+import { keepLog, keepMetrics, toEvent } from "./lambda-events.js";
 
 const VISIBILITY_MILLISECONDS = 60_000;
 
@@ -33,11 +37,15 @@ function open() {
     deadLetters: queue("fifo"),
   };
   const log = keepLog();
+  const metrics = keepMetrics();
   const clock = { now: 1 };
+  const tick: InProcessTickSwitch = new InProcessTickSwitch(() => handler(TICK_INPUT));
   const handler = createCoordinatorHandler({
     store,
     ...queues,
     log,
+    metrics,
+    tick,
     now: () => clock.now,
     openStudy: async (runId) => (runId === "stranger" ? undefined : toyStudy),
   });
@@ -52,7 +60,7 @@ function open() {
       else await queues.events.acknowledge(receipt);
     return failed.size;
   };
-  return { store, ...queues, log, clock, handler, send, invoke };
+  return { store, ...queues, log, metrics, clock, tick, send, invoke };
 }
 
 const take = (queue: Queue) => queue.receive({ max: 10, waitMilliseconds: 0 });
@@ -62,21 +70,17 @@ function requested(runId: string): RunEvent {
   return { version: MESSAGE_VERSION, type: "RunRequested", runId, at: 1, request };
 }
 
-const scheduled = {
-  version: "0",
-  id: "1",
-  "detail-type": "Scheduled Event" as const,
-  source: "aws.events",
-  account: "000000000000",
-  time: "",
-  region: "us-east-1",
-  resources: [],
-  detail: {},
+const toyWorkload: WorkloadDocument = {
+  version: 1,
+  configuration: {},
+  configurationHash: "0".repeat(64),
+  files: [{ path: "model/m.onnx", key: "models/0", bytes: 1, sha256: "0".repeat(64) }],
+  outputs: [],
 };
 
 describe("The coordinator's function", () => {
   test("carries a run from its request to its end, and keeps it listed until then", async () => {
-    const { jobs, statisticsJobs, invoke, send, store, clock } = open();
+    const { jobs, statisticsJobs, invoke, send, store, clock, tick, metrics } = open();
     await send(requested("toy"));
     const request = toyRequest({ runId: "toy", maxTrials: 3, parallel: 1 });
     for (;;) {
@@ -85,6 +89,7 @@ describe("The coordinator's function", () => {
       const [message = gathering] = await take(jobs);
       if (message === undefined) break;
       assert.ok(await store.get("active/toy"));
+      assert.ok(tick.isOn);
       const job = jobSchema.parse(JSON.parse(message.body));
       assert.equal(job.type === "statistics", message === gathering);
       await send(answerToyJob(request, job, { worker: "w", isa: "arm64", at: clock.now++ }));
@@ -93,15 +98,20 @@ describe("The coordinator's function", () => {
     const state = JSON.parse(Buffer.from((await store.get("runs/toy/state.json"))?.body ?? []).toString());
     assert.equal(state.phase, "done");
     assert.equal(await store.get("active/toy"), undefined);
+    assert.ok(!tick.isOn);
+    // The float model and three trials.
+    assert.equal(metrics.sums.TrialsEnded, 4);
+    assert.equal(metrics.sums.TrialsFailed, 0);
+    assert.ok(Number.isFinite(metrics.ofRuns.get("toy BestMetric")));
   });
 
-  test("sends each run that has not ended a Tick when the schedule asks, within its group", async () => {
-    const { events, handler, invoke, send, clock } = open();
+  test("sends each run that has not ended a Tick every minute, within its group", async () => {
+    const { events, tick, invoke, send, clock } = open();
     await send(requested("one"));
     await send(requested("two"));
     await invoke();
     clock.now = 99;
-    await handler(scheduled);
+    await tick.passMinute();
     const ticks = await take(events);
     assert.deepEqual(
       ticks.map(({ group, body }) => ({ group, ...eventSchema.parse(JSON.parse(body)) })),
@@ -125,6 +135,30 @@ describe("The coordinator's function", () => {
     store.failing = undefined;
     assert.equal(await invoke(), 0);
     assert.ok(await store.get("runs/one/state.json"));
+  });
+
+  test("buries what a damaged record keeps from being carried, and asks for the runs of schedules", async () => {
+    const { store, events, deadLetters, invoke } = open();
+    await store.put("schedules/damaged.json", Buffer.from("{"));
+    const request = toyRequest({ runId: "template" });
+    await writeScheduledRun(store, "nightly", { request, workload: toyWorkload });
+    const scheduledTime = "2026-11-23T03:00:00Z";
+    for (const schedule of ["damaged", "none", "nightly"]) {
+      const body = JSON.stringify({
+        version: MESSAGE_VERSION,
+        type: "RunScheduled",
+        schedule,
+        scheduledTime,
+      });
+      await events.send([{ body, group: schedule, deduplication: schedule }]);
+    }
+    assert.equal(await invoke(), 0);
+    assert.equal((await take(deadLetters)).length, 2);
+    const [{ body, group } = { body: "{}", group: "" }] = await take(events);
+    const event = eventSchema.parse(JSON.parse(body));
+    assert.ok(event.type === "RunRequested");
+    assert.deepEqual([group, event.runId, event.request.runId], Array(3).fill("nightly-20261123T030000Z"));
+    assert.deepEqual(await readWorkloadDocument(store, event.runId), toyWorkload);
   });
 
   test("buries what is no event, of another group's run, and of a run that nobody asked for", async () => {

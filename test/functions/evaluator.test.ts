@@ -16,7 +16,7 @@ import {
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import { answerToyJob, toyBase, toySpace } from "../run/toy-model.js";
 import { toyRequest } from "../run/toy-study.js";
-import { keepLog, toEvent } from "./lambda-events.js";
+import { keepLog, keepMetrics, toEvent } from "./lambda-events.js";
 
 const MINUTE = 60_000;
 const job: TrialJob = {
@@ -40,12 +40,14 @@ function open(run: Run, leaseMilliseconds = MINUTE) {
   const store = new MemoryObjectStore();
   const queues = { jobs: queue("standard"), events: queue("fifo"), deadLetters: queue("standard") };
   const log = keepLog();
+  const metrics = keepMetrics();
   const ended: string[] = [];
   const workers = { run, close: async () => void ended.push("closed") };
   const handler = createEvaluatorHandler({
     store,
     ...queues,
     log,
+    metrics,
     now: Date.now,
     workers,
     leaseMilliseconds,

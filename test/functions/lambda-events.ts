@@ -1,5 +1,7 @@
 import type { SQSEvent } from "aws-lambda";
 import type { Log } from "../../functions/log.js";
+import type { MetricName } from "../../functions/metric-names.js";
+import type { FleetMetrics } from "../../functions/metrics.js";
 import type { ReceivedMessage } from "../../shared/queues/queue.js";
 
 /** Messages as Lambda hands them to a function. */
@@ -34,4 +36,26 @@ export function keepLog(): LogLines {
   const lines: string[] = [];
   const keep = (message: string): void => void lines.push(message);
   return { lines, info: keep, warn: keep, error: keep };
+}
+
+export interface KeptMetrics extends FleetMetrics {
+  readonly sums: Readonly<Partial<Record<MetricName, number>>>;
+  /** The last value of each run. */
+  readonly ofRuns: ReadonlyMap<string, number>;
+}
+
+/** Metrics that are kept once they are published. */
+export function keepMetrics(): KeptMetrics {
+  const added: [MetricName, number][] = [];
+  const sums: Partial<Record<MetricName, number>> = {};
+  const ofRuns = new Map<string, number>();
+  return {
+    sums,
+    ofRuns,
+    add: (name, value) => void added.push([name, value]),
+    tellOfRun: (runId, name, value) => void ofRuns.set(`${runId} ${name}`, value),
+    publish() {
+      for (const [name, value] of added.splice(0)) sums[name] = (sums[name] ?? 0) + value;
+    },
+  };
 }

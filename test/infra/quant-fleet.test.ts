@@ -3,12 +3,14 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { App, RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
+import { App, Duration, RemovalPolicy, Size, Stack, Validations } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
+import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Bucket } from "aws-cdk-lib/aws-s3";
 import { AwsSolutionsChecks, ServerlessChecks } from "cdk-nag";
+import { METRIC } from "../../functions/metric-names.js";
 import { assembleFunction } from "../../infra/function-assets.js";
 import { QuantFleet } from "../../infra/quant-fleet.js";
 import type { QuantFleetProps } from "../../infra/quant-fleet-props.js";
@@ -28,6 +30,7 @@ function templateOf(fleet: QuantFleetProps = {}): Template {
 interface Statement {
   readonly Action: string | string[];
   readonly Resource: unknown;
+  readonly Condition?: unknown;
 }
 
 function statements(template: Template): Statement[] {
@@ -55,7 +58,7 @@ describe("The fleet's template", () => {
     }
   });
 
-  test("hands evaluators one job each, coordinators several events, and takes partial answers", () => {
+  test("hands collectors and evaluators one job each, coordinators several events, and takes partial answers", () => {
     template.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
       BatchSize: 1,
       FunctionResponseTypes: ["ReportBatchItemFailures"],
@@ -114,13 +117,69 @@ describe("The fleet's template", () => {
     assert.deepEqual([writers("statistics"), writers("models"), writers("data")], [2, 0, 0]);
   });
 
-  test("ticks every minute", () => {
-    template.hasResourceProperties("AWS::Events::Rule", { ScheduleExpression: "rate(1 minute)" });
+  test("ticks every minute once the coordinator, which may do nothing else to the schedule, turns it on", () => {
+    template.hasResourceProperties("AWS::Scheduler::Schedule", {
+      Name: "tick",
+      ScheduleExpression: "rate(1 minute)",
+      State: "DISABLED",
+    });
+    const switching = statements(template).filter(({ Action }) =>
+      [Action].flat().some((action) => action.startsWith("scheduler:")),
+    );
+    assert.deepEqual(
+      switching.map(({ Action }) => Action),
+      [["scheduler:GetSchedule", "scheduler:UpdateSchedule"]],
+    );
+    assert.match(JSON.stringify(switching[0]?.Resource), /:schedule\/[\w-]+\/tick"/);
+    const [passing, ...others] = statements(template).filter(({ Action }) => Action === "iam:PassRole");
+    assert.deepEqual(others, []);
+    assert.deepEqual(passing?.Condition, {
+      StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" },
+    });
+  });
+
+  test("lets only schedules of its own group take their roles", () => {
+    const roles = Object.values(template.findResources("AWS::IAM::Role")).filter(({ Properties }) =>
+      JSON.stringify(Properties).includes("scheduler.amazonaws.com"),
+    );
+    assert.equal(roles.length, 2);
+    for (const { Properties } of roles) {
+      const [{ Condition }] = Properties.AssumeRolePolicyDocument.Statement as [{ Condition: unknown }];
+      assert.match(JSON.stringify(Condition), /"aws:SourceAccount".*"aws:SourceArn"/);
+    }
+  });
+
+  test("shows trials a minute, the best so far, failures, the oldest message and spend", () => {
+    const [dashboard, ...others] = Object.values(template.findResources("AWS::CloudWatch::Dashboard"));
+    assert.deepEqual(others, []);
+    const body = JSON.stringify(dashboard?.Properties.DashboardBody);
+    for (const name of Object.values(METRIC)) assert.ok(body.includes(name), name);
+    for (const name of [
+      "ApproximateAgeOfOldestMessage",
+      "ConcurrentExecutions",
+      "Errors",
+      "RUNNING_SUM(spend)",
+    ])
+      assert.ok(body.includes(name), name);
+  });
+
+  test("tells the commands what they want to know", () => {
+    const outputs = ["Bucket", "EventsUrl", "EventsArn", "ScheduleGroup", "ScheduleRoleArn"];
+    for (const name of [...outputs, "ScheduleDeadLettersArn"]) template.hasOutput(name, {});
+    template.hasOutput("Architecture", { Value: "arm64" });
+    template.hasOutput("EvaluatorMegabytes", { Value: "3538" });
   });
 
   test("is removed with everything in it", () => {
     for (const type of ["AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::Logs::LogGroup"])
       template.allResources(type, { DeletionPolicy: "Delete" });
+  });
+
+  test("has a log group of its own for every function, as Lambda's would be left behind", () => {
+    template.allResourcesProperties("AWS::Lambda::Function", {
+      LoggingConfig: Match.objectLike({ LogGroup: Match.anyValue() }),
+    });
+    template.resourceCountIs("AWS::Lambda::Function", 4);
   });
 });
 
@@ -136,10 +195,52 @@ describe("The fleet's props", () => {
       ScalingConfig: Match.absent(),
     });
     template.hasResourceProperties("AWS::Lambda::Function", { ReservedConcurrentExecutions: 50 });
-    assert.throws(
-      () => templateOf({ provisionedPollers: { minimum: 2, maximum: 20 }, evaluatorConcurrency: 7 }),
-      /exclude each other/,
-    );
+  });
+
+  test("are refused where AWS would refuse them", () => {
+    for (const [props, expected] of [
+      [{ provisionedPollers: { minimum: 2, maximum: 20 }, evaluatorConcurrency: 7 }, /exclude each other/],
+      [{ provisionedPollers: { minimum: 20, maximum: 3 } }, /minimum is 20, above the maximum of 3/],
+      [{ provisionedPollers: { minimum: 1, maximum: 3 } }, /provisionedPollers\.minimum is 1;/],
+      [{ evaluatorConcurrency: 1 }, /evaluatorConcurrency is 1; give a whole number from 2 to 1000/],
+      [{ collectorConcurrency: 2.5 }, /collectorConcurrency is 2\.5;/],
+      [{ evaluatorMemory: Size.gibibytes(11) }, /evaluatorMemory is 11264 MB; .* from 128 to 10240/],
+      [{ evaluatorStorage: Size.mebibytes(100) }, /evaluatorStorage is 100 MB/],
+      [{ lease: Duration.minutes(16) }, /lease is 960 seconds/],
+      [{ budgetUsdPerDay: 0 }, /budgetUsdPerDay is 0/],
+    ] as const) {
+      assert.throws(() => templateOf(props), expected);
+    }
+  });
+
+  test("size the workers", () => {
+    const template = templateOf({
+      evaluatorMemory: Size.mebibytes(1_769),
+      collectorMemory: Size.mebibytes(2_048),
+      evaluatorStorage: Size.gibibytes(4),
+      lease: Duration.seconds(30),
+    });
+    for (const MemorySize of [1_769, 2_048]) {
+      template.hasResourceProperties("AWS::Lambda::Function", {
+        MemorySize,
+        Timeout: 900,
+        EphemeralStorage: { Size: 4_096 },
+        Environment: { Variables: Match.objectLike({ QUANTFLEET_LEASE_SECONDS: "30" }) },
+      });
+    }
+    template.hasOutput("EvaluatorMegabytes", { Value: "1769" });
+  });
+
+  test("keep logs for so long, and tell of a day that costs too much", () => {
+    const template = templateOf({ logRetention: RetentionDays.ONE_WEEK, budgetUsdPerDay: 20 });
+    template.allResourcesProperties("AWS::Logs::LogGroup", { RetentionInDays: 7 });
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      Namespace: "quantfleet",
+      MetricName: METRIC.usdSpent,
+      Period: 86_400,
+      Statistic: "Sum",
+      Threshold: 20,
+    });
   });
 
   test("keep the data", () => {

@@ -1,0 +1,98 @@
+import type { Queue } from "../../shared/queues/queue.js";
+import { Coordinator } from "../../shared/run/coordinator.js";
+import type { RunEvent } from "../../shared/run/messages.js";
+import { RecentlyUsed } from "../../shared/run/recently-used.js";
+import { DamagedRecordError } from "../../shared/run/run-records.js";
+import type { RunState } from "../../shared/run/state.js";
+import type { Study } from "../../shared/run/study.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+import type { BilledTime } from "../billed-time.js";
+import { describeError, type Log } from "../log.js";
+import { METRIC } from "../metric-names.js";
+import type { FleetMetrics } from "../metrics.js";
+import type { ActiveRuns } from "./active-runs.js";
+
+/** Runs whose metric and state stay in memory between invocations. */
+const RUNS_IN_MEMORY = 16;
+
+export interface RunCarriersOptions {
+  readonly store: ObjectStore;
+  readonly jobs: Queue;
+  /** Where collectors take statistics jobs from. */
+  readonly statisticsJobs: Queue;
+  readonly log: Log;
+  readonly metrics: FleetMetrics;
+  /** Where work is billed. */
+  readonly billedTime?: BilledTime | undefined;
+  /** The study of a run; `undefined` where nobody has asked for it. */
+  readonly openStudy: (runId: string) => Promise<Study | undefined>;
+}
+
+/** Coordinators of the runs that this environment has heard of last. */
+export class RunCarriers {
+  readonly #coordinators = new RecentlyUsed<string, Coordinator>(RUNS_IN_MEMORY);
+
+  constructor(
+    private readonly options: RunCarriersOptions,
+    private readonly active: ActiveRuns,
+  ) {}
+
+  /**
+   * Carries a run through events of it.
+   *
+   * @returns `failed` when its events are to come again, and why they are refused where nobody will ever carry them
+   */
+  async carry(
+    runId: string,
+    events: readonly RunEvent[],
+  ): Promise<"carried" | "failed" | { readonly refused: string }> {
+    const { log, billedTime } = this.options;
+    try {
+      const coordinator = await this.#open(runId);
+      const state = await coordinator?.handle(runId, events, billedTime?.charge());
+      if (state === undefined) return { refused: `nobody has asked for run ${runId}` };
+      await this.active.update(state);
+      const { phase, finished, running } = state;
+      log.info("run carried", {
+        runId,
+        phase,
+        finished: finished.length,
+        running: running.length,
+        events: events.length,
+      });
+      return "carried";
+    } catch (error) {
+      if (error instanceof DamagedRecordError) return { refused: error.message };
+      log.error("events not carried", { runId, events: events.length, reason: describeError(error) });
+      return "failed";
+    }
+  }
+
+  /** What a save has brought. */
+  #tell(before: RunState | undefined, after: RunState): void {
+    const { metrics } = this.options;
+    const ended = after.finished.slice(before?.finished.length ?? 0);
+    metrics.add(METRIC.trialsEnded, ended.length);
+    metrics.add(METRIC.trialsFailed, ended.filter(({ state }) => state === "failed").length);
+    metrics.add(METRIC.usdSpent, Math.max(0, after.spend.usd - (before?.spend.usd ?? 0)));
+    if (after.best !== undefined && after.best.number !== before?.best?.number)
+      metrics.tellOfRun(after.request.runId, METRIC.bestMetric, after.best.measurement.metric);
+  }
+
+  async #open(runId: string): Promise<Coordinator | undefined> {
+    const known = this.#coordinators.get(runId);
+    if (known !== undefined) return known;
+    const { store, jobs, statisticsJobs, openStudy } = this.options;
+    const study = await openStudy(runId);
+    if (study === undefined) return undefined;
+    const coordinator = new Coordinator({
+      store,
+      jobs,
+      statisticsJobs,
+      study,
+      onSaved: (before, after) => this.#tell(before, after),
+    });
+    this.#coordinators.set(runId, coordinator);
+    return coordinator;
+  }
+}

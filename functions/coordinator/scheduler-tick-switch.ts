@@ -1,0 +1,43 @@
+import { GetScheduleCommand, type SchedulerClient, UpdateScheduleCommand } from "@aws-sdk/client-scheduler";
+import type { TickSwitch } from "./tick-switch.js";
+
+export interface SchedulerTickSwitchOptions {
+  readonly client: SchedulerClient;
+  readonly group: string;
+  readonly name: string;
+}
+
+/** The state of a schedule of EventBridge Scheduler that the stack has made. */
+export class SchedulerTickSwitch implements TickSwitch {
+  constructor(private readonly options: SchedulerTickSwitchOptions) {}
+
+  turnOn(): Promise<void> {
+    return this.#set("ENABLED");
+  }
+
+  turnOff(): Promise<void> {
+    return this.#set("DISABLED");
+  }
+
+  async #set(State: "ENABLED" | "DISABLED"): Promise<void> {
+    const { client, group, name } = this.options;
+    const known = await client.send(new GetScheduleCommand({ GroupName: group, Name: name }));
+    if (known.State === State) return;
+    // An update replaces the whole schedule, so all of it is said again.
+    const { Name, GroupName, Description, ScheduleExpression, ScheduleExpressionTimezone, Target } = known;
+    const { FlexibleTimeWindow, KmsKeyArn } = known;
+    await client.send(
+      new UpdateScheduleCommand({
+        Name,
+        GroupName,
+        Description,
+        ScheduleExpression,
+        ScheduleExpressionTimezone,
+        FlexibleTimeWindow,
+        KmsKeyArn,
+        Target,
+        State,
+      }),
+    );
+  }
+}

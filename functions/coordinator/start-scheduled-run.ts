@@ -1,0 +1,26 @@
+import type { Queue } from "../../shared/queues/queue.js";
+import { MESSAGE_VERSION } from "../../shared/run/messages.js";
+import { type RunScheduled, readScheduledRun, scheduledRunId } from "../../shared/run/scheduled-run.js";
+import { writeWorkloadDocument } from "../../shared/run/workload-document.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+
+/**
+ * Asks for the run that a schedule says is due, as `submit` does. Doing it twice asks for the same run twice, which
+ * is one run.
+ *
+ * @returns the run's name; `undefined` where there is no such schedule
+ */
+export async function startScheduledRun(
+  { store, events, now }: { readonly store: ObjectStore; readonly events: Queue; readonly now: () => number },
+  due: RunScheduled,
+): Promise<string | undefined> {
+  const scheduled = await readScheduledRun(store, due.schedule);
+  if (scheduled === undefined) return undefined;
+  const runId = scheduledRunId(due);
+  const at = now();
+  await writeWorkloadDocument(store, runId, scheduled.workload);
+  const request = { ...scheduled.request, runId, requestedAt: at };
+  const event = { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request };
+  await events.send([{ body: JSON.stringify(event), group: runId, deduplication: `request/${runId}` }]);
+  return runId;
+}

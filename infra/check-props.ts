@@ -1,0 +1,56 @@
+import type { Duration, Size } from "aws-cdk-lib";
+import type { QuantFleetProps } from "./quant-fleet-props.js";
+
+/** Lambda's limits (runtime-facts.md, "AWS"), and SQS's for pollers and concurrency. */
+const MEMORY_MEGABYTES = [128, 10_240] as const;
+const STORAGE_MEGABYTES = [512, 10_240] as const;
+const CONCURRENCY = [2, 1_000] as const;
+const MINIMUM_POLLERS = [2, 200] as const;
+const MAXIMUM_POLLERS = [2, 2_000] as const;
+const LEASE_SECONDS = [1, 900] as const;
+
+type Range = readonly [low: number, high: number];
+
+/**
+ * Refuses what AWS would refuse, when the stack is put together and not when it is deployed.
+ * @throws {RangeError | TypeError} naming the prop, its value and what it may be
+ */
+export function checkProps(props: QuantFleetProps): void {
+  const { provisionedPollers, evaluatorConcurrency } = props;
+  if (provisionedPollers !== undefined && evaluatorConcurrency !== undefined)
+    throw new TypeError(
+      "evaluatorConcurrency and provisionedPollers exclude each other on AWS; leave one of them out.",
+    );
+  for (const name of ["coordinatorMemory", "collectorMemory", "evaluatorMemory"] as const)
+    checkSize(name, props[name], MEMORY_MEGABYTES);
+  checkSize("evaluatorStorage", props.evaluatorStorage, STORAGE_MEGABYTES);
+  for (const name of ["evaluatorConcurrency", "collectorConcurrency"] as const)
+    checkWhole(name, props[name], CONCURRENCY);
+  checkWhole("reservedEvaluators", props.reservedEvaluators, CONCURRENCY);
+  checkWhole("provisionedPollers.minimum", provisionedPollers?.minimum, MINIMUM_POLLERS);
+  checkWhole("provisionedPollers.maximum", provisionedPollers?.maximum, MAXIMUM_POLLERS);
+  if (provisionedPollers !== undefined && provisionedPollers.minimum > provisionedPollers.maximum)
+    throw new RangeError(
+      `provisionedPollers.minimum is ${provisionedPollers.minimum}, above the maximum of ${provisionedPollers.maximum}; lower it.`,
+    );
+  checkSeconds("lease", props.lease, LEASE_SECONDS);
+  if (props.budgetUsdPerDay !== undefined && !(props.budgetUsdPerDay > 0))
+    throw new RangeError(`budgetUsdPerDay is ${props.budgetUsdPerDay}; give US dollars above 0.`);
+}
+
+function checkSize(name: string, value: Size | undefined, range: Range): void {
+  if (value !== undefined) checkNumber(name, value.toMebibytes(), range, " MB");
+}
+
+function checkSeconds(name: string, value: Duration | undefined, range: Range): void {
+  if (value !== undefined) checkNumber(name, value.toSeconds(), range, " seconds");
+}
+
+function checkWhole(name: string, value: number | undefined, range: Range): void {
+  if (value !== undefined) checkNumber(name, value, range, "");
+}
+
+function checkNumber(name: string, value: number, [low, high]: Range, unit: string): void {
+  if (Number.isInteger(value) && value >= low && value <= high) return;
+  throw new RangeError(`${name} is ${value}${unit}; give a whole number from ${low} to ${high}.`);
+}

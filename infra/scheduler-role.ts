@@ -1,0 +1,21 @@
+import { Stack } from "aws-cdk-lib";
+import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import type { ScheduleGroup } from "aws-cdk-lib/aws-scheduler";
+import type { Construct } from "constructs";
+
+export const SCHEDULER_SERVICE = "scheduler.amazonaws.com";
+
+/** A role that EventBridge Scheduler may take for schedules of this group only, and that may do nothing yet. */
+export function createSchedulerRole(scope: Construct, group: ScheduleGroup): Role {
+  return new Role(scope, "Role", {
+    assumedBy: new ServicePrincipal(SCHEDULER_SERVICE, {
+      // Nobody else's schedules can use it (the confused deputy).
+      conditions: {
+        StringEquals: {
+          "aws:SourceAccount": Stack.of(scope).account,
+          "aws:SourceArn": group.scheduleGroupArn,
+        },
+      },
+    }),
+  });
+}

@@ -1,0 +1,179 @@
+import {
+  ConflictException,
+  CreateScheduleCommand,
+  DeleteScheduleCommand,
+  GetScheduleCommand,
+  paginateListSchedules,
+  ResourceNotFoundException,
+  type SchedulerClient,
+  ValidationException,
+} from "@aws-sdk/client-scheduler";
+import { RUN_SCHEDULE_PREFIX } from "../../functions/schedule-names.js";
+import { UsageError } from "../../shared/errors.js";
+import { MESSAGE_VERSION } from "../../shared/run/messages.js";
+import { scheduledRunKey, scheduleNameSchema, writeScheduledRun } from "../../shared/run/scheduled-run.js";
+import { PreconditionFailedError } from "../../shared/storage/errors.js";
+import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
+import type { ConfigurationSource } from "../api/configuration.js";
+import { type SubmitOptions, uploadRun } from "./submit.js";
+
+/** Where a fleet keeps its schedules, and what they send to. */
+export interface ScheduleTarget {
+  readonly client: SchedulerClient;
+  readonly store: S3ObjectStore;
+  readonly group: string;
+  readonly eventsArn: string;
+  readonly roleArn: string;
+  readonly deadLettersArn: string;
+}
+
+/** When a scheduled run is due; in words of EventBridge Scheduler. */
+export interface ScheduleTime {
+  /** `cron(0 3 * * ? *)` or `rate(1 day)`; what is in the parentheses is enough for the commands. */
+  readonly expression: string;
+  /** UTC when left out, for example "Europe/Berlin". */
+  readonly timeZone?: string;
+}
+
+export interface ScheduleOptions extends Omit<SubmitOptions, "runId"> {
+  /** The schedule's name, with which the names of its runs begin; made of the configuration when left out. */
+  readonly name?: string;
+}
+
+export interface ListedSchedule extends ScheduleTime {
+  readonly name: string;
+}
+
+/**
+ * Has a fleet carry out a run again and again: checks and uploads as `submit` does, once. What each run works on is
+ * what was uploaded then.
+ *
+ * @returns the schedule's name
+ * @throws {ConfigurationError | ModelError | DataError | UsageError}
+ */
+export async function addSchedule(
+  target: ScheduleTarget,
+  source: ConfigurationSource,
+  time: ScheduleTime,
+  options: ScheduleOptions = {},
+): Promise<string> {
+  const { store, client, group } = target;
+  const { name: given, ...run } = options;
+  if (given !== undefined) requireName(given);
+  const { workload, message } = await uploadRun({ store }, source, run);
+  const name = given ?? message.runId;
+  await write(store, name, { request: message.request, workload });
+  try {
+    await client.send(
+      new CreateScheduleCommand({
+        Name: `${RUN_SCHEDULE_PREFIX}${name}`,
+        GroupName: group,
+        ScheduleExpression: time.expression,
+        ScheduleExpressionTimezone: time.timeZone ?? "UTC",
+        FlexibleTimeWindow: { Mode: "OFF" },
+        Target: targetOf(target, name),
+      }),
+    );
+  } catch (error) {
+    await store.delete(scheduledRunKey(name));
+    throw translate(error, name, time);
+  }
+  return name;
+}
+
+/** The schedules of a fleet, by name. */
+export async function listSchedules({
+  client,
+  group,
+}: Pick<ScheduleTarget, "client" | "group">): Promise<readonly ListedSchedule[]> {
+  const listed: ListedSchedule[] = [];
+  const pages = paginateListSchedules({ client }, { GroupName: group, NamePrefix: RUN_SCHEDULE_PREFIX });
+  for await (const { Schedules = [] } of pages) {
+    for (const { Name = "" } of Schedules) {
+      // The list has everything but when.
+      const known = await client.send(new GetScheduleCommand({ GroupName: group, Name }));
+      const { ScheduleExpression: expression = "", ScheduleExpressionTimezone: timeZone = "UTC" } = known;
+      listed.push({ name: Name.slice(RUN_SCHEDULE_PREFIX.length), expression, timeZone });
+    }
+  }
+  return listed;
+}
+
+/**
+ * Ends a schedule; its runs are left alone.
+ * @throws {UsageError} when there is none of this name
+ */
+export async function removeSchedule(
+  { client, group, store }: Pick<ScheduleTarget, "client" | "group" | "store">,
+  name: string,
+): Promise<void> {
+  requireName(name);
+  try {
+    await client.send(new DeleteScheduleCommand({ GroupName: group, Name: `${RUN_SCHEDULE_PREFIX}${name}` }));
+  } catch (error) {
+    if (!(error instanceof ResourceNotFoundException)) throw error;
+    throw new UsageError(`The fleet has no schedule "${name}"; see \`quantfleet schedule list\`.`, {
+      cause: error,
+    });
+  } finally {
+    await store.delete(scheduledRunKey(name));
+  }
+}
+
+/**
+ * A message in the group of the schedule's name, as a group is all that a schedule can say: the coordinator asks for
+ * the run in a group of the run's own. The time due tells one firing from the other, and not one delivery from
+ * another: an execution id is a new one with each attempt.
+ */
+function targetOf({ eventsArn, roleArn, deadLettersArn }: ScheduleTarget, name: string) {
+  const message = {
+    version: MESSAGE_VERSION,
+    type: "RunScheduled",
+    schedule: name,
+    scheduledTime: "<aws.scheduler.scheduled-time>",
+  };
+  return {
+    Arn: eventsArn,
+    RoleArn: roleArn,
+    Input: JSON.stringify(message),
+    SqsParameters: { MessageGroupId: name },
+    DeadLetterConfig: { Arn: deadLettersArn },
+  };
+}
+
+function requireName(name: string): void {
+  if (scheduleNameSchema.safeParse(name).success) return;
+  throw new UsageError(
+    `Schedule name "${name}" is none; use up to 47 letters, digits, "-" and "_", beginning with a letter or digit.`,
+  );
+}
+
+async function write(
+  store: S3ObjectStore,
+  name: string,
+  run: Parameters<typeof writeScheduledRun>[2],
+): Promise<void> {
+  try {
+    await writeScheduledRun(store, name, run);
+  } catch (error) {
+    if (error instanceof PreconditionFailedError) throw nameTaken(name, error);
+    throw error;
+  }
+}
+
+function translate(error: unknown, name: string, { expression, timeZone }: ScheduleTime): unknown {
+  if (error instanceof ConflictException) return nameTaken(name, error);
+  if (!(error instanceof ValidationException)) return error;
+  const zone = timeZone === undefined ? "" : ` in time zone "${timeZone}"`;
+  return new UsageError(
+    `EventBridge Scheduler does not take "${expression}"${zone} (${error.message.replace(/\.$/, "")}); give six cron fields such as "0 3 * * ? *", or a rate such as "1 day".`,
+    { cause: error },
+  );
+}
+
+function nameTaken(name: string, cause: unknown): UsageError {
+  return new UsageError(
+    `The fleet already has a schedule "${name}"; remove it first, or give another name.`,
+    { cause },
+  );
+}

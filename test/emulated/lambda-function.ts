@@ -1,0 +1,100 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Answer, Invocation } from "./execution-environment.js";
+
+export interface LambdaFunctionOptions {
+  /** The folder with the function's files. */
+  readonly code: string;
+  /** Module and export, as "index.handler". */
+  readonly handler: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** For the environments' temporary storage. */
+  readonly folder: string;
+  readonly timeoutSeconds: number;
+  /** Told each line that a function writes to its log. */
+  readonly onLog: (line: string) => void;
+}
+
+const ENVIRONMENT = fileURLToPath(new URL("./execution-environment.js", import.meta.url));
+
+/** A function with its execution environments, one process each: one that is free, the latest used first, or a new one. */
+export class LambdaFunction {
+  readonly #free: ChildProcess[] = [];
+  readonly #all = new Set<ChildProcess>();
+  #isClosed = false;
+
+  constructor(readonly options: LambdaFunctionOptions) {}
+
+  /** Kills one of the processes, as a machine's failure would; whether there was one. */
+  kill(choose: (count: number) => number = () => 0): boolean {
+    const environments = [...this.#all];
+    return environments[choose(environments.length)]?.kill("SIGKILL") ?? false;
+  }
+
+  /** @returns `undefined` when the process ended or the time was up */
+  async invoke(event: unknown): Promise<Answer | undefined> {
+    const environment = this.#take() ?? (await this.#start());
+    const answer = await this.#send(environment, event);
+    if (environment.connected) this.#free.push(environment);
+    return answer;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const environment of this.#all) environment.kill("SIGKILL");
+  }
+
+  #take(): ChildProcess | undefined {
+    for (;;) {
+      const environment = this.#free.pop();
+      if (environment === undefined || environment.connected) return environment;
+    }
+  }
+
+  async #start(): Promise<ChildProcess> {
+    const { code, handler, environment, folder, onLog } = this.options;
+    const [module = "", name = ""] = handler.split(".");
+    const child = fork(ENVIRONMENT, [join(code, `${module}.js`), name], {
+      env: {
+        ...process.env,
+        NODE_OPTIONS: "",
+        NODE_V8_COVERAGE: "",
+        ...environment,
+        // Temporary storage is each environment's own.
+        TMPDIR: await mkdtemp(join(folder, "environment-")),
+      },
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+    });
+    for (const stream of [child.stdout, child.stderr])
+      if (stream !== null) createInterface({ input: stream }).on("line", onLog);
+    this.#all.add(child);
+    child.once("exit", () => this.#all.delete(child));
+    await Promise.race([once(child, "message"), once(child, "exit")]);
+    if (this.#isClosed) child.kill("SIGKILL");
+    return child;
+  }
+
+  #send(child: ChildProcess, event: unknown): Promise<Answer | undefined> {
+    const timeoutMilliseconds = this.options.timeoutSeconds * 1_000;
+    return new Promise((resolve) => {
+      const settle = (answer: Answer | undefined): void => {
+        clearTimeout(timeout);
+        child.off("message", answered);
+        child.off("exit", ended);
+        resolve(answer);
+      };
+      const answered = (answer: unknown): void => settle(answer as Answer);
+      const ended = (): void => settle(undefined);
+      const timeout = setTimeout(() => child.kill("SIGKILL"), timeoutMilliseconds);
+      child.on("message", answered);
+      child.on("exit", ended);
+      const invocation: Invocation = { event, timeoutMilliseconds };
+      if (child.connected) child.send(invocation, (error) => error && ended());
+      else ended();
+    });
+  }
+}

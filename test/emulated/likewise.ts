@@ -1,0 +1,100 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { loadConfiguration } from "../../scripts/api/configuration.js";
+import { writeOutputs } from "../../scripts/api/write-outputs.js";
+import { startEngine } from "../../scripts/local/engine.js";
+import type { JobRunner } from "../../scripts/local/job-runner.js";
+import { configurationHash } from "../../shared/run/configuration/hash.js";
+import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
+import { requireSupported } from "../../shared/run/configuration/supported.js";
+import type { Job, JobReport } from "../../shared/run/messages.js";
+import { RunRecords } from "../../shared/run/run-records.js";
+import { tuningStudy } from "../../shared/run/tuning-study.js";
+import { ThreadPool } from "../../shared/scoring/thread-pool.js";
+import { loadWorkload } from "../../shared/scoring/workload.js";
+import { FileObjectStore } from "../../shared/storage/file-store.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+
+const DAY_MILLISECONDS = 86_400_000;
+
+/**
+ * Carries a fleet's run out once more with the engine of this machine, which hears the trials' results in the order in
+ * which the fleet's coordinator heard them, and writes its output folder.
+ */
+export async function runLikewise(
+  fleet: ObjectStore,
+  runId: string,
+  source: RunConfigurationInput,
+  out: string,
+): Promise<void> {
+  const saved = await new RunRecords(fleet).load(runId);
+  const request = await new RunRecords(fleet).readRequest(runId);
+  if (saved === undefined || request === undefined) throw new Error(`The fleet has no run ${runId}.`);
+  const { configuration, directory } = await loadConfiguration({ configuration: source });
+  requireSupported(configuration, "tune");
+  const folder = join(out, "run");
+  const statistics = join(out, "statistics");
+  await mkdir(folder, { recursive: true });
+  const workload = await loadWorkload(configuration, directory, () => FileObjectStore.open(statistics));
+  const hash = configurationHash(configuration);
+  const properties = {
+    "quantfleet.run": runId,
+    "quantfleet.seed": String(request.seed),
+    "quantfleet.configuration": hash,
+  };
+  const shards = request.statistics.shards;
+  const settings = {
+    configuration,
+    directory,
+    records: folder,
+    statistics: { folder: statistics, shards },
+    properties,
+  };
+  const order = saved.state.finished.map(({ number }) => number);
+  const runner = new OrderedRunner(new ThreadPool(settings, request.parallel), order);
+  const study = tuningStudy(workload.metric);
+  // An answer that waits for its turn must not be taken for lost.
+  const timeouts = { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS };
+  const engine = startEngine({ folder, study, runner, run: { request: { ...request, timeouts } } });
+  const following = (async () => {
+    for await (const { trialsDone } of engine.progress) runner.release(trialsDone);
+  })();
+  const state = await engine.ended;
+  await following;
+  const workers = request.parallel;
+  await writeOutputs(state, { out, study, workload, hash, workers, timers: { askSeconds: 0 } });
+}
+
+/** Gives the answers of trials one after the other, in an order that is given. */
+class OrderedRunner implements JobRunner {
+  readonly slots: number;
+  #ended = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(
+    private readonly pool: ThreadPool,
+    private readonly order: readonly number[],
+  ) {
+    this.slots = pool.slots;
+  }
+
+  /** So many trials have ended. */
+  release(ended: number): void {
+    this.#ended = ended;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const look of waiting) look();
+  }
+
+  async run(job: Job, signal: AbortSignal): Promise<JobReport> {
+    const report = await this.pool.run(job, signal);
+    if (job.type !== "trial") return report;
+    const place = this.order.indexOf(job.trial);
+    while (this.#ended < place) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return report;
+  }
+
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+}

@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { status } from "../../scripts/fleet/runs.js";
+import type { SqsQueue } from "../../shared/queues/sqs-queue.js";
+import type { EmulatedFleet } from "./emulated-fleet.js";
+
+/** What whoever waits for a run looks at. */
+export const POLL_MILLISECONDS = 250;
+
+type Stored = Pick<EmulatedFleet, "store">;
+
+export async function runEnded(fleet: Stored, runId: string): Promise<void> {
+  for (;;) {
+    const phase = await status(fleet, runId).then(
+      (progress) => progress.phase,
+      () => "unknown",
+    );
+    if (phase === "done" || phase === "failed") return;
+    await sleep(POLL_MILLISECONDS);
+  }
+}
+
+export async function hasReached(fleet: Stored, runId: string, trials: number): Promise<boolean> {
+  return status(fleet, runId).then(
+    ({ trialsDone }) => trialsDone >= trials,
+    () => false,
+  );
+}
+
+/** What the dead-letter queue has been sent, once it is `count` messages. */
+export async function buried(queue: SqsQueue, count: number): Promise<string[]> {
+  const bodies: string[] = [];
+  while (bodies.length < count) {
+    for (const { body, receipt } of await queue.receive({ max: 10, waitMilliseconds: 1_000 })) {
+      bodies.push(body);
+      await queue.acknowledge(receipt);
+    }
+  }
+  return bodies.sort();
+}
