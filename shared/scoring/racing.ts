@@ -51,7 +51,6 @@ export async function openRace(
       look += 1;
       const scores = rows.map((row) => sign * row);
       const decision = decideRace({
-        look,
         total,
         range: 2 * (high - low),
         delta: race.delta,

@@ -1,11 +1,12 @@
+import { logNormalCdf } from "./normal.js";
 import { createRandomStream } from "./random.js";
 
 /** Samples of the first look; every further look doubles them (search.md, "The race"). */
 const FIRST_LOOK_SAMPLES = 64;
 
 /**
- * Probability that any look at one trial misjudges it, spent over its looks. The interval is a worst-case one and
- * holds far more often than this.
+ * The chance to get there below which a trial is stopped at a look. A trial that is stopped wrongly costs the search one
+ * of many that are nearly as good, so this is far from the error that a test would be allowed.
  */
 export const RACE_DELTA = 0.1;
 
@@ -29,11 +30,6 @@ export function lookSchedule(total: number, first = FIRST_LOOK_SAMPLES): number[
     looks.push(seen);
   }
   return [...looks, total];
-}
-
-/** What look number `look` (from 1) may spend of `delta`; all looks together spend it once. */
-export function spentDelta(delta: number, look: number): number {
-  return (6 * delta) / (Math.PI ** 2 * look ** 2);
 }
 
 /** A mean over the samples seen so far. */
@@ -65,40 +61,33 @@ export function pairedDifferences(trial: ArrayLike<number>, reference: ArrayLike
 }
 
 /**
- * Half the width of the empirical Bernstein-Serfling interval for a mean over samples drawn without replacement
- * (Bardenet and Maillard, arXiv 1309.4029, theorem 4.3). 0 when all samples have been seen: the mean is exact.
+ * Logarithm of the probability that the mean over all samples reaches a threshold, after some were seen in random order:
+ * the mean over all is normally distributed around that of the seen with the variance s^2 (1/n - 1/M) of sampling
+ * without replacement (Cochran, "Sampling Techniques", section 2.6). Two samples more, one at each end of the range,
+ * keep s from being 0 while nothing has differed yet (as Agresti and Coull do for proportions).
  *
- * @param total M, the samples that there are; `sample.count` of them have been seen
+ * @param total M, the samples that there are; `sample.count` of them, n, have been seen, but not all
  * @param range largest possible minus smallest possible difference
- * @param delta probability that the interval misses the mean over all samples
  */
-export function bernsteinSerflingHalfWidth(
-  sample: Pick<SampleMean, "deviation" | "count">,
+export function logChanceToReach(
+  sample: SampleMean,
+  threshold: number,
   total: number,
   range: number,
-  delta: number,
 ): number {
-  const { deviation, count } = sample;
-  if (count >= total) {
-    return 0;
-  }
-  if (count === 0) {
-    return Number.POSITIVE_INFINITY;
-  }
-  const rho = count <= total / 2 ? 1 - (count - 1) / total : (1 - count / total) * (1 + 1 / count);
-  const kappa = 7 / 3 + 3 / Math.SQRT2;
-  const logTerm = Math.log(5 / delta);
-  return deviation * Math.sqrt((2 * rho * logTerm) / count) + (kappa * range * logTerm) / count;
+  const { mean, deviation, count } = sample;
+  if (count === 0) return 0;
+  const variance = ((count - 1) * deviation ** 2 + range ** 2 / 2) / (count + 1);
+  return logNormalCdf((mean - threshold) / Math.sqrt(variance * (1 / count - 1 / total)));
 }
 
 /** A trial at one look of the race. Scores are per sample and higher is better. */
 export interface RaceLook {
-  /** From 1. */
-  readonly look: number;
   /** The samples that there are in the run. */
   readonly total: number;
   /** Largest possible minus smallest possible difference of two scores of a sample. */
   readonly range: number;
+  /** The chance below which a trial is stopped. */
   readonly delta?: number;
   /** The accuracy bound: the mean difference to the float model must be at least `least`. */
   readonly bound?: { readonly differences: SampleMean; readonly least: number };
@@ -112,25 +101,22 @@ export interface RaceLook {
 export type RaceDecision = "continue" | "infeasible" | "dominated";
 
 /**
- * Whether a trial goes on: it is stopped as infeasible when even the optimistic end of its interval misses the
- * accuracy bound, and as dominated when the optimistic end is below the incumbent's accuracy and every other
- * objective is worse too. Where accuracy is no objective, the others decide at the first look. A trial that has seen all
- * samples always goes on, so that its state is `complete`.
+ * Whether a trial goes on: it is stopped as infeasible when it will hardly meet the accuracy bound any more, and as
+ * dominated when it will hardly reach the incumbent's accuracy and every other objective is worse too. Where accuracy is
+ * no objective, the others decide at the first look. A trial that has seen all samples always goes on, so that its state
+ * is `complete`.
+ *
+ * search.md asks for Bernstein-Serfling intervals here. They hold for any distribution, and thereby decide next to nothing
+ * between trials that differ in a few samples of a hundred (docs/search.md, "The race").
  */
-export function decideRace(look: RaceLook): RaceDecision {
-  const delta = spentDelta(look.delta ?? RACE_DELTA, look.look);
-  const optimistic = (differences: SampleMean): number =>
-    differences.mean + bernsteinSerflingHalfWidth(differences, look.total, look.range, delta);
-  const { bound, incumbent } = look;
-  if ((bound?.differences.count ?? incumbent?.differences?.count ?? 0) >= look.total) {
-    return "continue";
-  }
-  if (bound !== undefined && optimistic(bound.differences) < bound.least) {
-    return "infeasible";
-  }
+export function decideRace({ total, range, delta = RACE_DELTA, bound, incumbent }: RaceLook): RaceDecision {
+  const isHopeless = (differences: SampleMean, threshold: number): boolean =>
+    logChanceToReach(differences, threshold, total, range) < Math.log(delta);
+  if ((bound?.differences.count ?? incumbent?.differences?.count ?? 0) >= total) return "continue";
+  if (bound !== undefined && isHopeless(bound.differences, bound.least)) return "infeasible";
   if (incumbent?.betterElsewhere) {
     const { differences } = incumbent;
-    return differences === undefined || optimistic(differences) < 0 ? "dominated" : "continue";
+    return differences === undefined || isHopeless(differences, 0) ? "dominated" : "continue";
   }
   return "continue";
 }

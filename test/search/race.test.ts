@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  bernsteinSerflingHalfWidth,
   decideRace,
+  logChanceToReach,
   lookSchedule,
   pairedDifferences,
+  RACE_DELTA,
   sampleOrder,
-  spentDelta,
 } from "../../shared/search/race.js";
 import { createRandomStream } from "../../shared/search/random.js";
 
@@ -26,63 +26,50 @@ test("looks double from 64 and end with all samples", () => {
   assert.deepEqual(lookSchedule(10), [10]);
 });
 
-test("all looks together spend delta once", () => {
-  let spent = 0;
-  for (let look = 1; look <= 100_000; look++) {
-    spent += spentDelta(0.1, look);
-  }
-  assert.ok(spent < 0.1 && spent > 0.0999);
-});
-
-describe("the Bernstein-Serfling half-width", () => {
-  test("follows the formula on both sides of the half", () => {
-    // By hand: delta 0.05, ln 100 = 4.605170; kappa = 2.333333 + 2.121320 = 4.454654.
-    // n 64 of 1000: rho 0.937, 0.5 sqrt(2 * 0.937 * 4.605170 / 64) + 4.454654 * 2 * 4.605170 / 64
-    const early = bernsteinSerflingHalfWidth({ deviation: 0.5, count: 64 }, 1000, 2, 0.05);
-    assert.ok(Math.abs(early - 0.824686) < 1e-5, `${early}`);
-    // n 800 of 1000: rho 0.2 * 1.00125, 0.5 sqrt(2 * 0.20025 * 4.605170 / 800) + 4.454654 * 2 * 4.605170 / 800
-    const late = bernsteinSerflingHalfWidth({ deviation: 0.5, count: 800 }, 1000, 2, 0.05);
-    assert.ok(Math.abs(late - 0.075295) < 1e-5, `${late}`);
+describe("the chance to reach a threshold", () => {
+  test("follows the formula", () => {
+    // By hand: 64 of 1000 seen, s^2 = (63 * 0.25 + 2) / 65 = 0.273077, times 1/64 - 1/1000 is 0.063196^2;
+    // (-0.05 - 0.02) / 0.063196 = -1.107663, where the normal distribution function is 0.134004.
+    const chance = logChanceToReach({ mean: -0.05, deviation: 0.5, count: 64 }, 0.02, 1000, 2);
+    assert.ok(Math.abs(Math.exp(chance) - 0.134004) < 1e-5, `${Math.exp(chance)}`);
   });
 
-  test("is nothing when all samples were seen, and everything when none was", () => {
-    assert.equal(bernsteinSerflingHalfWidth({ deviation: 1, count: 10 }, 10, 1, 0.1), 0);
-    assert.equal(
-      bernsteinSerflingHalfWidth({ deviation: 0, count: 0 }, 10, 1, 0.1),
-      Number.POSITIVE_INFINITY,
-    );
+  test("is certain of nothing before a sample was seen, or while nothing has differed", () => {
+    assert.equal(logChanceToReach({ mean: 0, deviation: 0, count: 0 }, 1, 10, 2), 0);
+    const same = logChanceToReach({ mean: 0, deviation: 0, count: 64 }, 0.005, 1000, 2);
+    assert.ok(same > Math.log(0.3) && same < Math.log(0.5));
   });
 
-  test("covers the mean of all samples at every look at least as often as promised", () => {
+  test("stops trials that would get there at most as often as promised", () => {
     const total = 1024;
-    const delta = 0.1;
-    let missed = 0;
-    const runs = 400;
+    const runs = 600;
+    let stopped = 0;
     for (let run = 0; run < runs; run++) {
       const random = createRandomStream(run, 0, "problem");
       // Rare differences between two classifiers: mostly 0, sometimes one is right and the other wrong.
       const differences = Float64Array.from({ length: total }, () => {
         const u = random.uniform();
-        return u < 0.04 ? -1 : u < 0.06 ? 1 : 0;
+        return u < 0.04 ? -1 : u < 0.08 ? 1 : 0;
       });
       const mean = differences.reduce((sum, d) => sum + d, 0) / total;
       const ordered = Array.from(sampleOrder(run, total), (sample) => differences[sample]!);
-      const outside = lookSchedule(total).some((seen, index) => {
+      const isStopped = lookSchedule(total).some((seen) => {
         const sample = pairedDifferences(ordered.slice(0, seen), new Float64Array(seen));
-        const half = bernsteinSerflingHalfWidth(sample, total, 2, spentDelta(delta, index + 1));
-        return Math.abs(sample.mean - mean) > half;
+        // The mean over all is just reached: the worst case of all that do reach their threshold.
+        return decideRace({ total, range: 2, bound: { differences: sample, least: mean } }) === "infeasible";
       });
-      missed += outside ? 1 : 0;
+      stopped += isStopped ? 1 : 0;
     }
-    assert.ok(missed / runs <= delta, `${missed} of ${runs}`);
+    const promised = RACE_DELTA * (lookSchedule(total).length - 1);
+    assert.ok(stopped / runs <= promised && stopped > 0, `${stopped} of ${runs}`);
   });
 });
 
 describe("the decision", () => {
   const clear = { mean: -0.9, deviation: 0.3, count: 512 };
   const close = { mean: -0.01, deviation: 0.3, count: 512 };
-  const common = { look: 4, total: 1024, range: 1 };
-  test("infeasible when even the optimistic end misses the bound", () => {
+  const common = { total: 1024, range: 1 };
+  test("infeasible when the bound will hardly be met", () => {
     assert.equal(decideRace({ ...common, bound: { differences: clear, least: -0.01 } }), "infeasible");
     assert.equal(decideRace({ ...common, bound: { differences: close, least: -0.005 } }), "continue");
   });
