@@ -18,7 +18,7 @@ const BUCKET = "emulated";
 const STACK = "QuantFleet";
 /** A lease that a test can wait for; everything else is as the construct has it. */
 const LEASE = Duration.seconds(3);
-/** So long is a minute of the schedules here. */
+/** So long is a minute of the schedules here, unless it is told otherwise. */
 const MINUTE_MILLISECONDS = 1_000;
 
 const functionSchema = z.looseObject({
@@ -63,7 +63,10 @@ export interface EmulatedFleet {
 }
 
 /** The stack as CDK makes it, deployed to emulators of SQS, S3, Lambda, EventBridge Scheduler and CloudFormation. */
-export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFleet> {
+export async function startEmulatedFleet(
+  evaluators: number,
+  minuteMilliseconds = MINUTE_MILLISECONDS,
+): Promise<EmulatedFleet> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fleet-"));
   const stack = new SynthesizedStack(join(folder, "cdk.out"), {
     architecture: process.arch === "arm64" ? Architecture.ARM_64 : Architecture.X86_64,
@@ -91,7 +94,7 @@ export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFl
   }
   const outputs = stack.outputs();
   const cloudFormation: CloudFormationServer = await startCloudFormationServer(new Map([[STACK, outputs]]));
-  const minutes = setInterval(() => void scheduler.passMinute(), MINUTE_MILLISECONDS);
+  const minutes = setInterval(() => void scheduler.passMinute(), minuteMilliseconds);
   const queue = (path: string): SqsQueue => deployment.queue(path);
   return {
     stack: STACK,

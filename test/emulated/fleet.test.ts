@@ -39,7 +39,7 @@ describe("The demo over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, ()
     await runEnded(fleet, runId);
     const { cost } = await fetchResult(fleet, runId, join(folder, "fleet"));
     assert.ok(cost !== undefined && cost.usd > 0 && (cost.estimatedBeforehand ?? 0) > 0);
-    await runLikewise(fleet.store, runId, configuration, join(folder, "local"));
+    await runLikewise(fleet.store, runId, { configuration }, join(folder, "local"));
     const model = (name: string) => readFile(join(folder, name, "model.onnx"));
     assert.deepEqual(await decidedTrials(join(folder, "fleet")), await decidedTrials(join(folder, "local")));
     assert.ok((await model("fleet")).equals(await model("local")));

@@ -51,7 +51,7 @@ describe("A run whose evaluators are killed every two seconds", { timeout: TIMEO
     assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: SIZE.trials + 1 });
     assert.ok(kills > 0);
     await fetchResult(fleet, runId, join(folder, "fleet"));
-    await runLikewise(fleet.store, runId, configuration, join(folder, "local"));
+    await runLikewise(fleet.store, runId, { configuration }, join(folder, "local"));
     const trials = await decidedTrials(join(folder, "fleet"));
     assert.equal(new Set(trials.map((trial) => (trial as { number: number }).number)).size, SIZE.trials + 1);
     assert.deepEqual(trials, await decidedTrials(join(folder, "local")));
