@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DataType } from "../../shared/onnx/tensor.js";
 import { dequantize } from "../../shared/quantization/affine.js";
+import type { WeightQuantizer } from "../../shared/quantization/groups.js";
 import type { Scheme } from "../../shared/quantization/hardware.js";
 import type { TensorPlan } from "../../shared/quantization/plan.js";
 import { weightEstimator } from "../../shared/quantization/range-estimator.js";
@@ -11,11 +12,15 @@ import {
   withSaturationFix,
 } from "../../shared/quantization/saturation-fix.js";
 import { channelView, quantizeWeights } from "../../shared/quantization/weight-codes.js";
+import type { Dataset } from "../../shared/scoring/data/dataset.js";
 import { findIntegerKernels } from "../../shared/scoring/integer-kernels.js";
+import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
+import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import { readyFixture, runModel, worstSqnr } from "../end-to-end/quantizing.js";
 import { buildModel } from "../fixtures/models/model-builder.js";
 import type { ModelFixture } from "../fixtures/models/model-fixture.js";
+import { RandomValues } from "../fixtures/models/random-values.js";
 import { tuningOptions } from "./small-net.js";
 
 const SYMMETRIC: TensorPlan = {
@@ -81,6 +86,37 @@ const UNCONVOLVED: ModelFixture = {
     }),
 };
 
+/** Three convolutions, the first two with nothing between them. */
+const CHAINED: ModelFixture = {
+  name: "chained",
+  build: () =>
+    buildModel((graph) => {
+      const conv = (name: string, input: string): string => {
+        const weight = graph.random(`${name}.weight`, [4, 4, 1, 1], 0.5);
+        return graph.node("Conv", [input, weight], {}, { outputs: [name] });
+      };
+      const second = conv("second", conv("first", graph.input("x", ["N", 4, 5, 5])));
+      graph.output(conv("third", graph.node("Relu", [second])), DataType.FLOAT);
+    }),
+};
+
+const EVERY_SAMPLE = { size: undefined, shuffle: false, seed: 0 };
+
+const SAMPLES: Dataset = {
+  samples: 4,
+  contentHash: "",
+  batch: () => {
+    const random = new RandomValues(6);
+    const data = Float32Array.from({ length: 100 }, () => random.normal());
+    return { x: { type: "float32", data, dims: [1, 4, 5, 5] } };
+  },
+  labels: () => undefined,
+};
+
+function marked(weights: ReadonlyMap<string, WeightQuantizer>): string[] {
+  return [...weights.values()].flatMap(({ id, halved }) => (halved === true ? [id] : [])).sort();
+}
+
 function ready(fixture: ModelFixture, saturationFix?: SaturationFix, options = {}) {
   return readyFixture(fixture, {
     options: tuningOptions(options),
@@ -113,8 +149,22 @@ describe("The saturation fix halves the weights of", () => {
     const { subject } = await ready(BRANCHED);
     const deep = subject.layout.weights.get("deep")!.ops[0]!;
     const { weights } = withSaturationFix(subject.layout, subject.view, "first_layer", new Set([deep]));
-    const halved = [...weights.values()].filter((weight) => weight.halved).map(({ id }) => id);
-    assert.deepEqual(halved.sort(), ["deep", "left", "right"]);
+    assert.deepEqual(marked(weights), ["deep", "left", "right"]);
+  });
+
+  test("no convolution behind the first, but for the one that ActivationChannelAlignment has rewritten", async () => {
+    const { subject } = await ready(CHAINED, "first_layer");
+    assert.deepEqual(marked(subject.layout.weights), ["first.weight"]);
+    const aligned = { ...subject.settings, channelAlignment: { ignored: {}, sampling: EVERY_SAMPLE } };
+    const store = async () => new MemoryObjectStore();
+    const rewritten = await rewrittenSubject({ ...subject, settings: aligned }, SAMPLES, store);
+    assert.equal(rewritten.prepared.rewritings.length, 1);
+    assert.equal(rewritten.layout.weights.size, 3);
+    const second = rewritten.layout.ops.get("second")!.weight!.initializer;
+    const third = rewritten.layout.ops.get("third")!.weight!.initializer;
+    const halved = marked(rewritten.layout.weights);
+    assert.equal(halved.length, 2);
+    assert.ok(halved.includes(second) && !halved.includes(third), halved.join(", "));
   });
 });
 

@@ -187,7 +187,9 @@ const threshold = numberFrom(0, LARGEST_THRESHOLD).describe(
 );
 const apply_for_all_nodes = yesOrNo()
   .default(false)
-  .describe("Correct ops whose weights stay in float, too.");
+  .describe(
+    "Correct ops whose weights stay in float, too. FastBiasCorrection finds no error in them, so that it changes nothing; BiasCorrection does not offer it.",
+  );
 
 /** Standard deviations of an op's output (reference section 6.2). */
 export const FAST_BIAS_THRESHOLD = 2;

@@ -36,6 +36,11 @@ describe("What exists is let through", () => {
       "tune",
     );
   });
+  test("apply_for_all_nodes of FastBiasCorrection, which has nothing to correct in float", () => {
+    const correction = { name: "FastBiasCorrection", params: { apply_for_all_nodes: true } };
+    check("compression.algorithms", [{ name: "TunableQuantization" }, correction], "tune");
+    check(ALGORITHM, { name: "DefaultQuantization", params: { apply_for_all_nodes: true } }, "quantize");
+  });
   for (const saturation_fix of ["first_layer", "all", "no"]) {
     test(`a saturation fix, ${saturation_fix}`, () => check(PARAMS, { saturation_fix }, "tune"));
   }
