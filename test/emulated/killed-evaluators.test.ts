@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -9,8 +9,8 @@ import { createRandomStream } from "../../shared/search/random.js";
 import { demoConfiguration } from "../end-to-end/demo-configuration.js";
 import { decidedTrials } from "../end-to-end/run-folder.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
-import { runLikewise } from "./likewise.js";
 import { runEnded } from "./observed-run.js";
+import { sameAsLocally } from "./same-as-locally.js";
 
 const SIZE = { trials: 12, calibration: 10, evaluation: 256 };
 const EVALUATORS = 2;
@@ -51,11 +51,8 @@ describe("A run whose evaluators are killed every two seconds", { timeout: TIMEO
     assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: SIZE.trials + 1 });
     assert.ok(kills > 0);
     await fetchResult(fleet, runId, join(folder, "fleet"));
-    await runLikewise(fleet.store, runId, configuration, join(folder, "local"));
+    await sameAsLocally(fleet.store, runId, configuration, folder);
     const trials = await decidedTrials(join(folder, "fleet"));
     assert.equal(new Set(trials.map((trial) => (trial as { number: number }).number)).size, SIZE.trials + 1);
-    assert.deepEqual(trials, await decidedTrials(join(folder, "local")));
-    const model = (name: string) => readFile(join(folder, name, "model.onnx"));
-    assert.ok((await model("fleet")).equals(await model("local")));
   });
 });
