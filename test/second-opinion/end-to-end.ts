@@ -1,4 +1,6 @@
 import { describeFleet } from "../emulated/fleet-conformance.js";
+import type { FleetServers } from "../emulated/fleet-servers.js";
+import { describeKilledEvaluators } from "../emulated/killed-evaluators-conformance.js";
 import { connectToSqs } from "../emulated/sqs-server.js";
 import { createBucket } from "./create-bucket.js";
 
@@ -11,11 +13,10 @@ const { AWS_ENDPOINT_URL_S3: s3Endpoint, AWS_ENDPOINT_URL_SQS: sqsEndpoint } = p
 if (s3Endpoint === undefined || sqsEndpoint === undefined)
   throw new Error("Set AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_SQS to the servers that are to be asked.");
 
-/** Servers that are slower than those in this process. */
-const TIMEOUT_MILLISECONDS = 600_000;
-
-describeFleet(
-  `${s3Endpoint} (S3) and ${sqsEndpoint} (SQS)`,
-  async () => ({ ...(await createBucket(s3Endpoint)), sqs: connectToSqs(sqsEndpoint) }),
-  TIMEOUT_MILLISECONDS,
-);
+const servers = `${s3Endpoint} (S3) and ${sqsEndpoint} (SQS)`;
+const connect = async (): Promise<FleetServers> => ({
+  ...(await createBucket(s3Endpoint)),
+  sqs: connectToSqs(sqsEndpoint),
+});
+describeFleet(servers, connect);
+describeKilledEvaluators(servers, connect);
