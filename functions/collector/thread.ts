@@ -1,13 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { workloadConfiguration } from "../../shared/run/workload-document.js";
 import { runStatisticsJob } from "../../shared/scoring/gather-statistics.js";
-import { serveJobs, type ThreadSettings } from "../../shared/scoring/job-thread.js";
+import { serveJobs } from "../../shared/scoring/job-thread.js";
 import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
 import type { RunSettings } from "../run-workers.js";
 import { openStore } from "../surroundings.js";
 
-serveJobs(async ({ bucket, directory, document }: RunSettings & ThreadSettings) => {
+serveJobs<RunSettings>(async ({ bucket, directory, document }) => {
   const statistics = openStore(bucket);
   const configuration = workloadConfiguration(document, directory);
   const workload = await loadWorkload(

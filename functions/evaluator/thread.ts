@@ -32,7 +32,7 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
   };
 }
 
-serveJobs(async (settings: RunSettings & ThreadSettings) => {
+serveJobs<RunSettings>(async (settings) => {
   const context = await openContext(settings);
   return (job, signal) => runJob(job, context, signal);
 });

@@ -1,7 +1,6 @@
 import { DataError } from "../errors.js";
 import { resolvePath } from "../run/configuration/parse.js";
 import { quantizationSettings } from "../run/configuration/quantization-settings.js";
-import type { RunConfiguration } from "../run/configuration/schema.js";
 import type { ConfigurationFor } from "../run/configuration/supported.js";
 import { sampleOrder } from "../search/race.js";
 import { statisticsKey } from "../statistics/cache-key.js";
@@ -24,7 +23,7 @@ export const SCORING_ORDER_SEED = 0;
 
 /** Model, data and metric of a configuration, read and checked against each other. */
 export interface Workload {
-  readonly configuration: RunConfiguration;
+  readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;
   readonly modelPath: string;
   readonly subject: Subject;
