@@ -1,6 +1,7 @@
 import { mkdir, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ContentFolder } from "../shared/run/content-cache.js";
 import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
 import { RunRecords } from "../shared/run/run-records.js";
@@ -17,6 +18,8 @@ export interface RunSettings {
   readonly bucket: string;
   /** Where the run's files lie. */
   readonly directory: string;
+  /** Contents that outlive the run. */
+  readonly contents: ContentFolder;
   readonly document: WorkloadDocument;
   readonly statisticsShards: number;
   readonly properties: Readonly<Record<string, string>>;
@@ -104,7 +107,8 @@ class RunWorkers {
       "quantfleet.configuration": document.configurationHash,
     };
     const statisticsShards = request.statistics.shards;
-    const settings = { bucket, directory, document, statisticsShards, properties };
+    const contents = { folder: cache, maxBytes: cacheBytes };
+    const settings = { bucket, directory, contents, document, statisticsShards, properties };
     const pool = this.#idle.open(settings);
     this.#idle = undefined;
     this.#current = { runId, pool };

@@ -7,15 +7,13 @@ import { loadWorkload } from "../../shared/scoring/workload.js";
 import type { RunSettings } from "../run-workers.js";
 import { openStore } from "../surroundings.js";
 
-serveJobs<RunSettings>(async ({ bucket, directory, document }) => {
+serveJobs<RunSettings>(async ({ bucket, directory, contents, document }) => {
   const statistics = openStore(bucket);
   const configuration = workloadConfiguration(document, directory);
-  const workload = await loadWorkload(
-    configuration,
-    directory,
-    async () => statistics,
-    deployedModules(fileURLToPath(new URL(".", import.meta.url))),
-  );
+  const workload = await loadWorkload(configuration, directory, async () => statistics, {
+    locateModule: deployedModules(fileURLToPath(new URL(".", import.meta.url))),
+    contents,
+  });
   const context = { workload, statistics, now: Date.now };
   return async (job, signal) => {
     if (job.type !== "statistics") throw new TypeError(`A collector was handed a ${job.type} job.`);
