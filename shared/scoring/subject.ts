@@ -9,6 +9,7 @@ import { layOutQuantizers, type QuantizerLayout } from "../quantization/groups.j
 import { type Hardware, targetHardware } from "../quantization/hardware.js";
 import { findNodesInFloat } from "../quantization/ignored/nodes-in-float.js";
 import type { OperandView } from "../quantization/quantizable-ops.js";
+import { withSaturationFix } from "../quantization/saturation-fix.js";
 import { deriveSpace, reachableWidths, type TuningSpace } from "../quantization/space.js";
 import { requiredStatistics } from "../quantization/statistics-requirement.js";
 import type { QuantizationSettings } from "../run/configuration/quantization-settings.js";
@@ -50,7 +51,12 @@ export async function openSubject(
   return makeSubject(await prepare(opset), settings);
 }
 
-export function makeSubject(prepared: PreparedModel, settings: QuantizationSettings): Subject {
+/** @param aligned keys of the ops that ActivationChannelAlignment rewrote as consumers */
+export function makeSubject(
+  prepared: PreparedModel,
+  settings: QuantizationSettings,
+  aligned?: ReadonlySet<string>,
+): Subject {
   const hardware = targetHardware(settings.targetDevice);
   const index = new GraphIndex(prepared.model.graph);
   const inFloat = findNodesInFloat(index, hardware, {
@@ -58,7 +64,7 @@ export function makeSubject(prepared: PreparedModel, settings: QuantizationSetti
     patterns: settings.ignoredPatterns,
   });
   const view: OperandView = { index, tensors: prepared.tensors, hardware, inFloat };
-  const layout = layOutQuantizers(view);
+  const layout = withSaturationFix(layOutQuantizers(view), view, settings.saturationFix, aligned);
   return {
     prepared,
     settings,
