@@ -12,10 +12,17 @@ import { scoredAgainstFloat } from "./tuning/against-float.js";
 import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
 
 /**
- * `npm run bench:companions -- [--models a,b]`: what `quantize` reaches with and without the algorithms beside the
- * quantization, on the evaluation samples: the metric, and the outputs' signal to noise against the float model.
+ * `npm run bench:companions -- [--models a,b] [--companions a,b] [--saturation-fix no]`: what `quantize` reaches with and
+ * without the algorithms beside the quantization, on the evaluation samples: the metric, and the outputs' signal to noise
+ * against the float model.
  */
-const { values } = parseArgs({ options: { models: { type: "string" } } });
+const { values } = parseArgs({
+  options: {
+    models: { type: "string" },
+    companions: { type: "string" },
+    "saturation-fix": { type: "string", default: "no" },
+  },
+});
 
 const PRESETS = ["performance", "mixed"] as const;
 
@@ -43,7 +50,7 @@ if (folder === undefined) {
     for (const model of loadBenchModels(folder, values.models?.split(","))) {
       const float = await score(join(model.directory, model.configuration.model.model), model.configuration);
       for (const preset of PRESETS) {
-        for (const [title, companions] of Object.entries(COMPANIONS)) {
+        for (const [title, companions] of chosenCompanions()) {
           table.push([
             model.name,
             preset,
@@ -83,6 +90,11 @@ if (folder === undefined) {
   console.log(table.toString());
 }
 
+function chosenCompanions(): [string, readonly Companion[]][] {
+  const wanted = values.companions?.split(",");
+  return Object.entries(COMPANIONS).filter(([title]) => wanted?.includes(title) ?? true);
+}
+
 function withCompanions(
   configuration: RunConfigurationInput,
   preset: (typeof PRESETS)[number],
@@ -93,7 +105,8 @@ function withCompanions(
     if (algorithm.name !== "TunableQuantization") return [];
     // POT's own estimators: what the algorithms beside them gain is not to be had from better ranges alone.
     const range_estimator = { preset: "default" } as const;
-    return [{ ...algorithm, params: { ...algorithm.params, preset, range_estimator } }];
+    const saturation_fix = values["saturation-fix"] as "first_layer" | "all" | "no";
+    return [{ ...algorithm, params: { ...algorithm.params, preset, range_estimator, saturation_fix } }];
   });
   const named = companions.map((name) => ({ name }));
   const before = named.filter(({ name }) => name !== "FastBiasCorrection");

@@ -24,6 +24,8 @@ export interface WeightQuantizer {
   readonly ops: readonly string[];
   readonly channelAxis: number | undefined;
   readonly unifiedZeroPoint: boolean;
+  /** The saturation fix asks for half its codes. */
+  readonly halved?: boolean;
 }
 
 /**

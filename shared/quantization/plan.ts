@@ -13,6 +13,7 @@ import {
   type SideEstimator,
   weightEstimator,
 } from "./range-estimator.js";
+import { canSaturate } from "./saturation-fix.js";
 import { chosenScheme } from "./scheme-choices.js";
 import { activationSchemes, baseScheme, weightSchemes } from "./schemes.js";
 import { parameterNames, type Side, switchName, withinScope } from "./space.js";
@@ -21,6 +22,8 @@ import { overrideEstimator, pinnedEstimator, type TuningOptions } from "./tuning
 /** How one tensor is quantized. */
 export interface TensorPlan extends Scheme {
   readonly estimator: RangeEstimator;
+  /** Half as large codes with twice the scale: the saturation fix (reference section 4.6). */
+  readonly halved?: true;
 }
 
 /** A configuration spelled out: which ops run on integers, and how each of their tensors is quantized. */
@@ -56,8 +59,10 @@ export function planQuantization(
     for (const quantizer of needed) used.add(quantizer);
     const weight = op.weight?.initializer;
     if (weight !== undefined && !weights.has(weight)) {
-      const schemes = weightSchemes(layout.weights.get(weight)!, layout, hardware, options);
-      weights.set(weight, tensorPlan("weights", weight, schemes, options, configuration));
+      const quantizer = layout.weights.get(weight)!;
+      const schemes = weightSchemes(quantizer, layout, hardware, options);
+      const plan = tensorPlan("weights", weight, schemes, options, configuration);
+      weights.set(weight, quantizer.halved && canSaturate(plan) ? { ...plan, halved: true } : plan);
     }
   }
   const activations = new Map<string, TensorPlan>();

@@ -2,6 +2,7 @@ import { Histogram } from "../statistics/histogram.js";
 import { quantileOfSorted } from "../statistics/quantile.js";
 import {
   type Affine,
+  largestHalvedCode,
   largestNarrowCode,
   lowestSignedCode,
   narrowSignedAffine,
@@ -52,7 +53,7 @@ export function channelView(
 /**
  * Quantizes a constant: narrow codes around zero in symmetric mode, codes with a zero point a channel in asymmetric
  * mode (reference sections 4.5 and 4.6). Codes are signed in both, because ONNX Runtime's kernels for unsigned activations
- * and signed weights are the faster ones (docs/quantization.md).
+ * and signed weights are the faster ones (docs/quantization.md). Halved codes have twice the scale.
  *
  * @param unifiedZeroPoint all channels share one zero point
  * @param smallestScales scales may not be below these, one a channel: so that a bias, whose scale is the product of
@@ -68,7 +69,8 @@ export function quantizeWeights(
   const symmetric = plan.mode === "symmetric";
   const width = widthOf(plan);
   const channels = ranges.map((range, c) => {
-    const affine = symmetric ? narrowSignedAffine(range, width) : signedAffine(range, width);
+    const whole = symmetric ? narrowSignedAffine(range, width) : signedAffine(range, width);
+    const affine = plan.halved ? { ...whole, scale: 2 * whole.scale } : whole;
     const smallest = smallestScales?.[c] ?? 0;
     return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
   });
@@ -90,8 +92,12 @@ export interface CodeLimits {
 /** Narrow around zero in symmetric mode, so that both ends are as far from it (reference section 4.5). */
 export function codeLimits(plan: TensorPlan): CodeLimits {
   const width = widthOf(plan);
-  const lowest = plan.mode === "symmetric" ? -largestNarrowCode(width) : lowestSignedCode(width);
-  return { lowest, highest: plan.mode === "symmetric" ? -lowest : lowest + levelsOf(width) - 1 };
+  if (plan.mode === "symmetric") {
+    const highest = plan.halved ? largestHalvedCode(width) : largestNarrowCode(width);
+    return { lowest: -highest, highest };
+  }
+  const lowest = lowestSignedCode(width);
+  return { lowest, highest: lowest + levelsOf(width) - 1 };
 }
 
 /** The range of each channel under a plan's estimator. */

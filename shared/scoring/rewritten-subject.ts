@@ -74,7 +74,8 @@ async function alignedSubject(subject: Subject, gather: Gather): Promise<Subject
   );
   const model = alignChannels(prepared.model, view.index, pairs, table);
   const rewritings = [...prepared.rewritings, `ActivationChannelAlignment ${key}`];
-  return makeSubject({ ...prepared, model, rewritings }, settings);
+  const aligned = new Set(pairs.map(({ consumer }) => consumer.output[0]!));
+  return makeSubject({ ...prepared, model, rewritings }, settings, aligned);
 }
 
 type Gather = (

@@ -6,6 +6,8 @@ import { decodeConfiguration, encodeSpace, enumerateConfigurations } from "../..
 import type { Space } from "../../shared/search/space.js";
 import { toyBase, toyFloat, toySpace } from "./toy-model.js";
 
+fc.configureGlobal({ seed: 40 });
+
 describe("packed configurations", () => {
   test("tell every configuration of a conditional space apart and give it back", () => {
     const space = encodeSpace(toySpace(3));

@@ -3,6 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { shardRange, shardSchema, storeKeySchema } from "../../shared/run/identifiers.js";
 
+fc.configureGlobal({ seed: 39 });
+
 test("the shards cover every sample once, in order, and differ by one in size", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 0, max: 5_000 }), (count, samples) => {

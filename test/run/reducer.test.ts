@@ -9,6 +9,8 @@ import type { RunState } from "../../shared/run/state.js";
 import { answerToyJob } from "./toy-model.js";
 import { type ToyRequestOptions, toyBill, toyCost, toyRequest, toyStudy } from "./toy-study.js";
 
+fc.configureGlobal({ seed: 41 });
+
 const base = { version: MESSAGE_VERSION, runId: "toy" } as const;
 const requested = (request: RunRequest, at = 0): RunEvent => ({ ...base, type: "RunRequested", at, request });
 const tick = (at: number): RunEvent => ({ ...base, type: "Tick", at });

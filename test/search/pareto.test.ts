@@ -10,6 +10,8 @@ import {
   referencePoint,
 } from "../../shared/search/pareto.js";
 
+fc.configureGlobal({ seed: 31 });
+
 const points = fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 9 })), {
   minLength: 1,
   maxLength: 25,

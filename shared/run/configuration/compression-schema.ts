@@ -178,7 +178,7 @@ const quantization = {
   saturation_fix: oneOf(["first_layer", "all", "no"])
     .optional()
     .describe(
-      "Layers that give up one bit of their weights, so that processors without VNNI do not saturate.",
+      "Whose 8-bit symmetric weights give up a bit, so that x86 processors without VNNI do not saturate: the first convolutions behind the inputs (first_layer), all, or none (no, the default); for target devices ANY and CPU and those of your own.",
     ),
 };
 
@@ -187,7 +187,9 @@ const threshold = numberFrom(0, LARGEST_THRESHOLD).describe(
 );
 const apply_for_all_nodes = yesOrNo()
   .default(false)
-  .describe("Correct ops whose weights stay in float, too.");
+  .describe(
+    "Correct ops whose weights stay in float, too. FastBiasCorrection finds no error in them, so that it changes nothing; BiasCorrection does not offer it.",
+  );
 
 /** Standard deviations of an op's output (reference section 6.2). */
 export const FAST_BIAS_THRESHOLD = 2;

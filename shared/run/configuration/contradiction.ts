@@ -35,6 +35,24 @@ function* contradictions(configuration: RunConfiguration): Generator<Problem> {
   }
   yield* inAlgorithms(compression.algorithms);
   yield* impossiblePreset(compression);
+  yield* saturationFixElsewhere(compression);
+}
+
+/** The fix is for the kernels of x86 processors (reference section 4.6); a device of one's own may be one. */
+function* saturationFixElsewhere({
+  target_device,
+  algorithms,
+}: RunConfiguration["compression"]): Generator<Problem> {
+  if (typeof target_device !== "string" || !isDeviceName(target_device)) return;
+  if (target_device === "CPU" || target_device === "ANY") return;
+  for (const [index, algorithm] of algorithms.entries()) {
+    const fix = isQuantizer(algorithm) ? algorithm.params.saturation_fix : undefined;
+    if (fix === undefined || fix === "no") continue;
+    yield {
+      path: `compression.algorithms[${index}].params.saturation_fix`,
+      message: `is "${fix}", but the target device is ${target_device}, whose kernels do not saturate; use "no", or target device CPU`,
+    };
+  }
 }
 
 function* impossiblePreset({
@@ -264,18 +282,36 @@ function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generato
       return;
     }
     case "MinMaxQuantization":
+      yield* inPinned(path, algorithm.params);
+      return;
     case "DefaultQuantization":
       yield* inPinned(path, algorithm.params);
+      if (!algorithm.params.use_fast_bias) yield* carriedIntoFloat(path, algorithm.params);
+      return;
+    case "BiasCorrection":
+      yield* carriedIntoFloat(path, algorithm.params);
       return;
     case "CrossLayerEqualization":
     case "SmoothQuant":
     case "ActivationChannelAlignment":
     case "AdaptiveRounding":
     case "FastBiasCorrection":
-    case "BiasCorrection":
     case "WeightBiasCorrection":
       return;
   }
+}
+
+/** FastBiasCorrection has nothing to correct where weights stay in float; BiasCorrection has the errors of earlier ops. */
+function* carriedIntoFloat(
+  path: string,
+  { apply_for_all_nodes }: { readonly apply_for_all_nodes: boolean },
+): Generator<Problem> {
+  if (!apply_for_all_nodes) return;
+  yield {
+    path: `${path}.apply_for_all_nodes`,
+    message:
+      "is true, but BiasCorrection corrects only ops whose weights are quantized; remove it, or use FastBiasCorrection",
+  };
 }
 
 interface Pins {

@@ -6,6 +6,7 @@ import type { WeightBiasCorrectionSettings } from "../../quantization/algorithms
 import { isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
 import type { IgnoredScope } from "../../quantization/ignored/ignored-scope.js";
 import type { PatternSet } from "../../quantization/ignored/nodes-in-float.js";
+import type { SaturationFix } from "../../quantization/saturation-fix.js";
 import type {
   EstimatorOverrides,
   TensorOverrides,
@@ -26,6 +27,8 @@ export interface QuantizationSettings {
   readonly ignored: IgnoredScope;
   /** The target device's own set when left out. */
   readonly ignoredPatterns?: PatternSet;
+  /** None when left out. */
+  readonly saturationFix?: SaturationFix;
   /** Which calibration samples are used. */
   readonly sampling: Sampling;
   /** CrossLayerEqualization, where it is asked for. */
@@ -80,6 +83,9 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       compression.model_type === "transformer" ? TRANSFORMER_FLOAT_TYPES : [],
     ),
     ...(params?.ignored_patterns === undefined ? {} : { ignoredPatterns: params.ignored_patterns }),
+    ...(params?.saturation_fix === undefined || params.saturation_fix === "no"
+      ? {}
+      : { saturationFix: params.saturation_fix }),
     sampling: samplingOf(params),
     ...companions(compression.algorithms),
   };

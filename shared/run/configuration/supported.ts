@@ -7,17 +7,7 @@ import type { RunConfiguration } from "./schema.js";
 /** The commands that do what a configuration asks for. */
 export type Command = "tune" | "quantize" | "evaluate" | "inspect";
 
-type Value = string | number | boolean;
-
-/**
- * What exists. Everything that the schema knows beyond this is refused by name before any work; an algorithm
- * that is added extends its row, and nothing else.
- */
-const SUPPORTED = {
-  scopes: ["bits", "layer", "mode", "granularity", "range_estimator"],
-  estimatorScopes: ["preset", "aggregator", "type", "outlier_prob"],
-  saturationFixes: ["no"],
-} as const satisfies Record<string, readonly Value[] | Record<string, readonly Value[]>>;
+const TUNING_SCOPES = ["bits", "layer", "mode", "granularity", "range_estimator"];
 
 interface Measured {
   readonly evaluation: DataSection;
@@ -39,7 +29,7 @@ interface SectionsOf {
 export type ConfigurationFor<C extends Command> = RunConfiguration & { readonly engine: SectionsOf[C] };
 
 /**
- * Checks that the configuration holds what `command` reads, and asks for nothing that does not exist.
+ * Checks that the configuration holds what `command` reads, and for `tune` that something is left to tune.
  *
  * @throws ConfigurationError naming the key, its value and what to do
  */
@@ -77,65 +67,17 @@ function requireAlgorithm(
   algorithm: AlgorithmConfiguration,
   command: "tune" | "quantize",
 ): void {
-  if (
-    command === "tune" &&
-    (algorithm.name === "DefaultQuantization" || algorithm.name === "MinMaxQuantization")
-  ) {
+  if (command === "quantize") return;
+  if (algorithm.name === "DefaultQuantization" || algorithm.name === "MinMaxQuantization") {
     throw new ConfigurationError(
       `${path}.name is "${algorithm.name}", which leaves nothing to tune; run quantize instead, or use TunableQuantization.`,
       `${path}.name`,
     );
   }
-  switch (algorithm.name) {
-    case "TunableQuantization":
-      if (command === "tune") requireTuning(`${path}.params`, algorithm.params);
-      requireQuantization(`${path}.params`, algorithm.params);
-      return;
-    case "DefaultQuantization":
-      requireQuantization(`${path}.params`, algorithm.params);
-      return;
-    case "MinMaxQuantization":
-      requireQuantization(`${path}.params`, algorithm.params);
-      return;
-    case "CrossLayerEqualization":
-    case "SmoothQuant":
-    case "ActivationChannelAlignment":
-    case "AdaptiveRounding":
-    case "FastBiasCorrection":
-    case "BiasCorrection":
-    case "WeightBiasCorrection":
-      return;
-  }
-}
-
-type Params<Name extends AlgorithmConfiguration["name"]> = Extract<
-  AlgorithmConfiguration,
-  { name: Name }
->["params"];
-
-function requireTuning(path: string, params: Params<"TunableQuantization">): void {
-  if (params.tuning_scope.length === 0) {
+  if (algorithm.name === "TunableQuantization" && algorithm.params.tuning_scope.length === 0) {
     throw new ConfigurationError(
-      `${path}.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list ${listed(SUPPORTED.scopes)}.`,
-      `${path}.tuning_scope`,
+      `${path}.params.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list ${listed(TUNING_SCOPES)}.`,
+      `${path}.params.tuning_scope`,
     );
   }
-  requireEach(`${path}.tuning_scope`, params.tuning_scope, SUPPORTED.scopes);
-  requireEach(`${path}.estimator_tuning_scope`, params.estimator_tuning_scope, SUPPORTED.estimatorScopes);
-}
-
-function requireQuantization(path: string, params: Params<"MinMaxQuantization">): void {
-  requireOneOf(`${path}.saturation_fix`, params.saturation_fix, SUPPORTED.saturationFixes);
-}
-
-function requireEach(path: string, values: readonly Value[] | undefined, supported: readonly Value[]): void {
-  for (const [index, value] of (values ?? []).entries()) requireOneOf(`${path}[${index}]`, value, supported);
-}
-
-function requireOneOf(path: string, value: Value | undefined, supported: readonly Value[]): void {
-  if (value === undefined || supported.includes(value)) return;
-  throw new ConfigurationError(
-    `${path} is ${JSON.stringify(value)}, which this version does not offer yet; use ${listed(supported)}, or remove it.`,
-    path,
-  );
 }

@@ -11,6 +11,8 @@ import { weightEstimator } from "../../../shared/quantization/range-estimator.js
 import { codeLimits, quantizeWeights, type WeightCodes } from "../../../shared/quantization/weight-codes.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 
+fc.configureGlobal({ seed: 34 });
+
 const PLAN = {
   bits: 4,
   mode: "symmetric",

@@ -16,6 +16,8 @@ import { runModel } from "../../end-to-end/quantizing.js";
 import { buildModel, type GraphBuilder } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 
+fc.configureGlobal({ seed: 35 });
+
 const WIDTH = 6;
 const SHAPE = [1, 4, WIDTH];
 
@@ -100,7 +102,7 @@ describe("SmoothQuant", () => {
       await fc.assert(
         fc.asyncProperty(
           fc.integer({ min: 1, max: 1e6 }),
-          fc.double({ min: 0.1, max: 0.9 }),
+          fc.double({ min: 0.1, max: 0.9, noNaN: true }),
           async (seed, alpha) => {
             const samples = batches(seed);
             const rewritten = await smoothed(model, samples, alpha);

@@ -17,6 +17,8 @@ import { collectStatistics } from "../../../shared/statistics/collect.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 import { prepareSmallNet, quantizationSettings, SMALL_NET_INPUT } from "../small-net.js";
 
+fc.configureGlobal({ seed: 33 });
+
 const PLAN = {
   bits: 4,
   mode: "symmetric",

@@ -22,3 +22,10 @@ test("pinned estimators arrive with every field: type, aggregator, outlier proba
     max: { aggregator: "power_of_2", clippingValue: 6 },
   });
 });
+
+test("a saturation fix arrives, and none where it is no or left out", () => {
+  assert.equal(settingsOf({ saturation_fix: "first_layer" }).saturationFix, "first_layer");
+  assert.equal(settingsOf({ saturation_fix: "all" }).saturationFix, "all");
+  assert.equal(settingsOf({ saturation_fix: "no" }).saturationFix, undefined);
+  assert.equal(settingsOf({}).saturationFix, undefined);
+});

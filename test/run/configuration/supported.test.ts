@@ -36,6 +36,14 @@ describe("What exists is let through", () => {
       "tune",
     );
   });
+  test("apply_for_all_nodes of FastBiasCorrection, which has nothing to correct in float", () => {
+    const correction = { name: "FastBiasCorrection", params: { apply_for_all_nodes: true } };
+    check("compression.algorithms", [{ name: "TunableQuantization" }, correction], "tune");
+    check(ALGORITHM, { name: "DefaultQuantization", params: { apply_for_all_nodes: true } }, "quantize");
+  });
+  for (const saturation_fix of ["first_layer", "all", "no"]) {
+    test(`a saturation fix, ${saturation_fix}`, () => check(PARAMS, { saturation_fix }, "tune"));
+  }
   test("evaluate takes no calibration, and whatever the compression is", () => {
     check("engine.calibration", undefined, "evaluate");
     check(ALGORITHM, { name: "DefaultQuantization" }, "evaluate");
@@ -96,9 +104,6 @@ describe("What a command cannot use is refused", () => {
 });
 
 test("a refusal carries the JSON path", () => {
-  const path = `${PARAMS}.saturation_fix`;
-  assert.throws(() => check(path, "all", "quantize"), {
-    path,
-    message: `${path} is "all", which this version does not offer yet; use "no", or remove it.`,
-  });
+  const path = `${PARAMS}.tuning_scope`;
+  assert.throws(() => check(PARAMS, { tuning_scope: [] }, "tune"), { name: "ConfigurationError", path });
 });

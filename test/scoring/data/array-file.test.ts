@@ -8,6 +8,8 @@ import { readArray } from "../../../shared/scoring/data/array-file.js";
 import { temporaryFolder } from "./temporary-folder.js";
 import { npyBytes } from "./write-npy.js";
 
+fc.configureGlobal({ seed: 37 });
+
 const folder = await temporaryFolder();
 
 async function read(name: string, content: Uint8Array, rows?: readonly [number, number]) {

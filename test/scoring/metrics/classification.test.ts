@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { accuracy, agreement, f1 } from "../../../shared/scoring/metrics/classification.js";
 import { classes, floatModel, floats, integerLabels, lines, port } from "./fixtures.js";
 
+fc.configureGlobal({ seed: 36 });
+
 const SCORES = floats([4, 3], 0.1, 0.7, 0.2, 0.5, 0.5, 0, -1, -2, -3, 0, 1, 2);
 
 describe("accuracy", () => {
