@@ -50,7 +50,7 @@ export async function runLikewise(
     properties,
   };
   const order = saved.state.finished.map(({ number }) => number);
-  const runner = new OrderedRunner(new ThreadPool(settings, request.parallel), order);
+  const runner = new OrderedRunner(new ThreadPool(request.parallel).open(settings), order);
   const study = tuningStudy(workload.metric);
   // An answer that waits for its turn must not be taken for lost.
   const timeouts = { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS };

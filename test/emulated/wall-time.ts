@@ -18,6 +18,7 @@ import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { DEMO } from "../end-to-end/demo-configuration.js";
 import { decidedTrials, finishedTrials } from "../end-to-end/run-folder.js";
 import { startEmulatedFleet } from "./emulated-fleet.js";
+import { startFleetServers } from "./fleet-servers.js";
 import { runLikewise } from "./likewise.js";
 
 const USAGE = `usage: npm run bench:emulated -- [--models demo,resnet20-cifar10] [--trials 30] [--models-folder ../shared/models]
@@ -99,7 +100,7 @@ async function compare(source: ConfigurationSource, folder: string): Promise<Com
     await result;
     return finishedTrials(out("local"));
   });
-  const emulated = await startEmulatedFleet(WORKERS, MINUTE_MILLISECONDS);
+  const emulated = await startEmulatedFleet(WORKERS, startFleetServers, MINUTE_MILLISECONDS);
   try {
     const runId = "wall-time";
     const fleet = await timed(async () => {
