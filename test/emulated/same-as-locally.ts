@@ -16,7 +16,7 @@ export async function sameAsLocally(
   configuration: RunConfigurationInput,
   folder: string,
 ): Promise<void> {
-  await runLikewise(fleet, runId, configuration, join(folder, "local"));
+  await runLikewise(fleet, runId, { configuration }, join(folder, "local"));
   const model = (name: string) => readFile(join(folder, name, "model.onnx"));
   assert.deepEqual(await decidedTrials(join(folder, "fleet")), await decidedTrials(join(folder, "local")));
   assert.ok((await model("fleet")).equals(await model("local")));
