@@ -110,12 +110,15 @@ export class Evaluator {
   async #makeQuantizer(): Promise<Quantizer> {
     const { workload, statistics } = this.options;
     const { subject, statisticsKey, calibrationBatches: batches } = workload;
-    const table = await readStatistics(statistics.store, statisticsKey, statistics.shards);
+    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
+    const batch = await this.#firstBatch();
+    const [table, sizes] = await Promise.all([
+      readStatistics(statistics.store, statisticsKey, statistics.shards),
+      tensorSizes(subject.prepared.model, tensors, batch),
+    ]);
     if (table === undefined) {
       throw new RunError(`The statistics ${statisticsKey} are missing; resume the run to gather them again.`);
     }
-    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
-    const sizes = await tensorSizes(subject.prepared.model, tensors, await this.#firstBatch());
     const each = workload.fixedBatch ?? 1;
     return openQuantizer(
       { subject, batches, statisticsKey, store: statistics.store },
