@@ -1,6 +1,7 @@
 import { mkdir, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ContentFolder } from "../shared/run/content-cache.js";
 import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
 import { RunRecords } from "../shared/run/run-records.js";
@@ -17,6 +18,8 @@ export interface RunSettings {
   readonly bucket: string;
   /** Where the run's files lie. */
   readonly directory: string;
+  /** Contents that outlive the run. */
+  readonly contents: ContentFolder;
   readonly document: WorkloadDocument;
   readonly statisticsShards: number;
   readonly properties: Readonly<Record<string, string>>;
@@ -42,11 +45,18 @@ export function openRunWorkers(
 /**
  * The worker thread of the run that this environment works for. Model, data, statistics and sessions stay in it
  * between invocations. Another run's job ends it and starts one of its own, as memory is for one.
+ *
+ * The first thread starts with the environment, so that it loads its module and ONNX Runtime while the job is claimed
+ * and the run's files are fetched.
  */
 class RunWorkers {
   #current: { readonly runId: string; readonly pool: ThreadPool<RunSettings> } | undefined;
+  /** Has no run yet. */
+  #idle: ThreadPool<RunSettings> | undefined;
 
-  constructor(private readonly options: RunWorkersOptions) {}
+  constructor(private readonly options: RunWorkersOptions) {
+    this.#idle = new ThreadPool<RunSettings>(1, options.entry);
+  }
 
   /**
    * Carries a job out; a thread that dies of it is its answer.
@@ -76,10 +86,13 @@ class RunWorkers {
   async #open(runId: string): Promise<ThreadPool<RunSettings> | undefined> {
     if (this.#current?.runId === runId) return this.#current.pool;
     const { bucket, store, folder, entry } = this.options;
-    const document = await readWorkloadDocument(store, runId);
-    const request = await new RunRecords(store).readRequest(runId);
+    const [document, request] = await Promise.all([
+      readWorkloadDocument(store, runId),
+      new RunRecords(store).readRequest(runId),
+    ]);
     if (document === undefined || request === undefined) return undefined;
     await this.close();
+    this.#idle ??= new ThreadPool<RunSettings>(1, entry);
     // Temporary storage, too, is for one run; contents that the next one shares are kept.
     await rm(join(folder, "runs"), { recursive: true, force: true });
     const directory = join(folder, "runs", runId);
@@ -94,8 +107,10 @@ class RunWorkers {
       "quantfleet.configuration": document.configurationHash,
     };
     const statisticsShards = request.statistics.shards;
-    const settings = { bucket, directory, document, statisticsShards, properties };
-    const pool = new ThreadPool<RunSettings>(settings, 1, entry);
+    const contents = { folder: cache, maxBytes: cacheBytes };
+    const settings = { bucket, directory, contents, document, statisticsShards, properties };
+    const pool = this.#idle.open(settings);
+    this.#idle = undefined;
     this.#current = { runId, pool };
     return pool;
   }

@@ -1,21 +1,19 @@
 import { fileURLToPath } from "node:url";
 import { workloadConfiguration } from "../../shared/run/workload-document.js";
 import { runStatisticsJob } from "../../shared/scoring/gather-statistics.js";
-import { serveJobs, type ThreadSettings } from "../../shared/scoring/job-thread.js";
+import { serveJobs } from "../../shared/scoring/job-thread.js";
 import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
 import type { RunSettings } from "../run-workers.js";
 import { openStore } from "../surroundings.js";
 
-serveJobs(async ({ bucket, directory, document }: RunSettings & ThreadSettings) => {
+serveJobs<RunSettings>(async ({ bucket, directory, contents, document }) => {
   const statistics = openStore(bucket);
   const configuration = workloadConfiguration(document, directory);
-  const workload = await loadWorkload(
-    configuration,
-    directory,
-    async () => statistics,
-    deployedModules(fileURLToPath(new URL(".", import.meta.url))),
-  );
+  const workload = await loadWorkload(configuration, directory, async () => statistics, {
+    locateModule: deployedModules(fileURLToPath(new URL(".", import.meta.url))),
+    contents,
+  });
   const context = { workload, statistics, now: Date.now };
   return async (job, signal) => {
     if (job.type !== "statistics") throw new TypeError(`A collector was handed a ${job.type} job.`);

@@ -10,15 +10,13 @@ import { openStore } from "../surroundings.js";
 
 /** Model, data and statistics of one run, kept for as long as the thread lives. */
 async function openContext(settings: RunSettings & ThreadSettings): Promise<JobContext> {
-  const { bucket, directory, document, statisticsShards, name, properties } = settings;
+  const { bucket, directory, contents, document, statisticsShards, name, properties } = settings;
   const store = openStore(bucket);
   const configuration = workloadConfiguration(document, directory);
-  const workload = await loadWorkload(
-    configuration,
-    directory,
-    async () => store,
-    deployedModules(fileURLToPath(new URL(".", import.meta.url))),
-  );
+  const workload = await loadWorkload(configuration, directory, async () => store, {
+    locateModule: deployedModules(fileURLToPath(new URL(".", import.meta.url))),
+    contents,
+  });
   const statistics = { store, shards: statisticsShards };
   const gate = openGate(settings);
   return {
@@ -32,7 +30,7 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
   };
 }
 
-serveJobs(async (settings: RunSettings & ThreadSettings) => {
+serveJobs<RunSettings>(async (settings) => {
   const context = await openContext(settings);
   return (job, signal) => runJob(job, context, signal);
 });

@@ -76,20 +76,17 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
     folder: runFolder(out),
     study,
     run: options.resume === true ? { resume: runId } : { request },
-    runner: new ThreadPool(
-      {
-        configuration: workload.configuration,
-        directory: workload.directory,
-        records: runFolder(out),
-        statistics: { folder: statisticsFolder(), shards: request.statistics.shards },
-        properties: {
-          "quantfleet.run": runId,
-          "quantfleet.seed": String(request.seed),
-          "quantfleet.configuration": hash,
-        },
+    runner: new ThreadPool(workers).open({
+      configuration: workload.configuration,
+      directory: workload.directory,
+      records: runFolder(out),
+      statistics: { folder: statisticsFolder(), shards: request.statistics.shards },
+      properties: {
+        "quantfleet.run": runId,
+        "quantfleet.seed": String(request.seed),
+        "quantfleet.configuration": hash,
       },
-      workers,
-    ),
+    }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   const result = engine.ended.then((state) =>

@@ -72,7 +72,7 @@ export async function fetchResult(
       workloadConfiguration(document, directory),
       directory,
       async () => store,
-      locateModule,
+      { locateModule },
     );
     return writeOutputs(state, {
       out,

@@ -170,12 +170,23 @@ function toReceived({ MessageId, Body, ReceiptHandle, Attributes }: Message): Re
 }
 
 const OUTDATED = ["MessageNotInflight", "ReceiptHandleIsInvalid"];
+/**
+ * SQS says it of a message that is deleted or, in a first-in-first-out queue, visible again ("The receipt handle has
+ * expired"), under a code that also stands for parameters that are wrong (aws/aws-sdk-js issue 1750).
+ */
+const OUTDATED_PARAMETER = /parameter ReceiptHandle is invalid/i;
 
 /** A receipt that no longer holds means that the message is with somebody else, or done. */
 async function ignoringOutdated(call: Promise<unknown>): Promise<void> {
   try {
     await call;
   } catch (error) {
-    if (!(error instanceof SQSServiceException && OUTDATED.includes(error.name))) throw error;
+    if (!(error instanceof SQSServiceException && isOutdated(error))) throw error;
   }
+}
+
+function isOutdated({ name, message }: SQSServiceException): boolean {
+  return (
+    OUTDATED.includes(name) || (name.startsWith("InvalidParameterValue") && OUTDATED_PARAMETER.test(message))
+  );
 }

@@ -45,6 +45,10 @@ export async function claimJob(
 ): Promise<ClaimOutcome> {
   const key = claimKey(job.runId, job.trial, job.shard, job.attempt);
   const nonce = randomUUID();
+  const own: Claim = { state: "working", nonce, until };
+  // Nearly every job is claimed once: to write first and read where that is refused saves a round trip.
+  const created = await replaceClaim(store, key, own, { ifNoneMatch: true });
+  if (created !== undefined) return grant(store, key, nonce, created);
   for (;;) {
     const present = await readClaim(store, key);
     if (present?.claim.nonce === nonce) return grant(store, key, nonce, present.etag);
@@ -52,7 +56,7 @@ export async function claimJob(
     if (present !== undefined && present.claim.until > now)
       return { state: "taken", until: present.claim.until };
     const condition = present === undefined ? { ifNoneMatch: true as const } : { ifMatch: present.etag };
-    const etag = await replaceClaim(store, key, { state: "working", nonce, until }, condition);
+    const etag = await replaceClaim(store, key, own, condition);
     if (etag !== undefined) return grant(store, key, nonce, etag);
   }
 }

@@ -1,4 +1,5 @@
-import { readdir, rm, stat, utimes } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /** A draft that is older was left by a process that ended while it wrote. */
@@ -8,6 +9,47 @@ interface Content {
   readonly path: string;
   readonly bytes: number;
   readonly usedAt: number;
+}
+
+/** A folder of contents named by their hash. */
+export interface ContentFolder {
+  readonly folder: string;
+  readonly maxBytes: number;
+}
+
+/** A content of that name, which is used now; `undefined` where there is none. */
+export async function readContent({ folder }: ContentFolder, name: string): Promise<Buffer | undefined> {
+  const path = join(folder, name);
+  try {
+    const bytes = await readFile(path);
+    await touchContent(path);
+    return bytes;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Keeps a content that can be made again, where there is room; it is seen whole or not at all. */
+export async function writeContent(
+  { folder, maxBytes }: ContentFolder,
+  name: string,
+  bytes: Uint8Array,
+): Promise<void> {
+  if (bytes.byteLength > maxBytes) return;
+  const draft = join(folder, `${name}.${randomUUID()}`);
+  try {
+    await evictContents(folder, new Set(), bytes.byteLength, maxBytes);
+    await writeFile(draft, bytes);
+    await rename(draft, join(folder, name));
+  } catch {
+    // Work goes on without it; a full disk is told of where there is no doing without.
+    await rm(draft, { force: true });
+  }
+}
+
+export async function discardContent({ folder }: ContentFolder, name: string): Promise<void> {
+  await rm(join(folder, name), { force: true });
 }
 
 /** Marks a content as used now. */

@@ -34,7 +34,7 @@ async function openContext(settings: LocalSettings & ThreadSettings): Promise<Jo
   };
 }
 
-serveJobs(async (settings: LocalSettings & ThreadSettings) => {
+serveJobs<LocalSettings>(async (settings) => {
   const context = await openContext(settings);
   return (job, signal) => runJob(job, context, signal);
 });

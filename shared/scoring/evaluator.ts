@@ -14,7 +14,7 @@ import { toFeeds } from "./feeds.js";
 import { type LatencyRatio, measureLatencyRatio } from "./latency.js";
 import { openQuantizer } from "./open-quantizer.js";
 import type { QuantizedModel, Quantizer } from "./quantizer.js";
-import { openRace } from "./racing.js";
+import { openRace, RowsInMemory } from "./racing.js";
 import { Scorer, type Scores } from "./scorer.js";
 import { openSession } from "./session.js";
 import type { Workload } from "./workload.js";
@@ -37,12 +37,15 @@ export class Evaluator {
   #quantizer: Promise<Quantizer> | undefined;
   #fastestFloat: Promise<InferenceSession> | undefined;
   readonly #scorers = new Map<string, Scorer>();
+  readonly #scoredRows: RowsInMemory;
 
-  constructor(private readonly options: EvaluatorOptions) {}
+  constructor(private readonly options: EvaluatorOptions) {
+    this.#scoredRows = new RowsInMemory(options.store);
+  }
 
   /** Quantizes and scores a trial's shard of the evaluation samples. */
   async scoreTrial(job: TrialJob, signal?: AbortSignal): Promise<MeasuredOutcome> {
-    const { workload, store } = this.options;
+    const { workload } = this.options;
     const started = performance.now();
     const candidate =
       job.configuration === null ? undefined : (await this.quantizer()).quantize(job.configuration);
@@ -51,7 +54,7 @@ export class Evaluator {
     const opened = performance.now();
     try {
       const bytes = candidate?.bytes ?? (await this.quantizer()).floatBytes();
-      const race = job.race && (await openRace(job.race, store, workload, bytes));
+      const race = job.race && (await openRace(job.race, this.#scoredRows, workload, bytes));
       const scores = await this.#scorer(job.shard).score(session, signal, race?.isDecided);
       const pruned = scores.samples < this.#scorer(job.shard).samples;
       const latency =
@@ -107,12 +110,15 @@ export class Evaluator {
   async #makeQuantizer(): Promise<Quantizer> {
     const { workload, statistics } = this.options;
     const { subject, statisticsKey, calibrationBatches: batches } = workload;
-    const table = await readStatistics(statistics.store, statisticsKey, statistics.shards);
+    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
+    const batch = await this.#firstBatch();
+    const [table, sizes] = await Promise.all([
+      readStatistics(statistics.store, statisticsKey, statistics.shards),
+      tensorSizes(subject.prepared.model, tensors, batch),
+    ]);
     if (table === undefined) {
       throw new RunError(`The statistics ${statisticsKey} are missing; resume the run to gather them again.`);
     }
-    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
-    const sizes = await tensorSizes(subject.prepared.model, tensors, await this.#firstBatch());
     const each = workload.fixedBatch ?? 1;
     return openQuantizer(
       { subject, batches, statisticsKey, store: statistics.store },

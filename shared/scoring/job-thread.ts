@@ -2,7 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { Job, JobReport } from "../run/messages.js";
 import { ExclusiveGate } from "./exclusive-gate.js";
 
-/** What the pool gives each of its threads, beside what the threads' own module wants. */
+/** What the pool starts each of its threads with. */
 export interface ThreadSettings {
   readonly name: string;
   /** What threads share so that one measures latency while the others hold still, and this thread's slot in it. */
@@ -11,16 +11,16 @@ export interface ThreadSettings {
   readonly cancelled: SharedArrayBuffer;
 }
 
-interface JobMessage {
-  readonly number: number;
-  readonly job: Job;
-}
+/** What the pool tells a thread: first, and once, what its jobs have in common. */
+export type ThreadMessage<Settings> =
+  | { readonly settings: Settings }
+  | { readonly number: number; readonly job: Job };
 
 export type ReportMessage =
   | { readonly number: number; readonly report: JobReport }
   | { readonly number: number; readonly error: string };
 
-export function openGate({ gate }: ThreadSettings): ExclusiveGate {
+export function openGate({ gate }: Pick<ThreadSettings, "gate">): ExclusiveGate {
   return new ExclusiveGate(gate.buffer, gate.slot);
 }
 
@@ -32,17 +32,25 @@ type CarryOut = (job: Job, signal: AbortSignal) => Promise<JobReport>;
  *
  * @param open reads what jobs have in common, once
  */
-export function serveJobs<Settings extends ThreadSettings>(
-  open: (settings: Settings) => Promise<CarryOut>,
+export function serveJobs<Settings extends object>(
+  open: (settings: Settings & ThreadSettings) => Promise<CarryOut>,
 ): void {
   if (parentPort === null) return;
   const port = parentPort;
-  const settings = workerData as Settings;
-  const cancelled = new Int32Array(settings.cancelled);
-  const opened = open(settings);
-  port.on("message", async ({ number, job }: JobMessage) => {
+  const thread = workerData as ThreadSettings;
+  const cancelled = new Int32Array(thread.cancelled);
+  let opened: Promise<CarryOut> | undefined;
+  port.on("message", async (message: ThreadMessage<Settings>) => {
+    if ("settings" in message) {
+      opened = open({ ...message.settings, ...thread });
+      // The first job is answered with what went wrong.
+      opened.catch(() => undefined);
+      return;
+    }
+    const { number, job } = message;
     let answer: ReportMessage;
     try {
+      if (opened === undefined) throw new Error("The thread was handed a job before its settings.");
       const carryOut = await opened;
       answer = { number, report: await carryOut(job, cancellation(cancelled, number)) };
     } catch (error) {

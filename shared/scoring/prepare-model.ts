@@ -46,7 +46,15 @@ export interface PreparedModel {
  * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads
  */
 export async function prepareModelFile(path: string, opset: LiftTarget = 13): Promise<PreparedModel> {
-  const bytes = await readModelFile(path);
+  return prepareModel(await readModelFile(path), path, opset);
+}
+
+/** Prepares a model of the bytes in the file at `path`; its external data lie beside it. */
+export async function prepareModel(
+  bytes: Uint8Array,
+  path: string,
+  opset: LiftTarget,
+): Promise<PreparedModel> {
   const model = decodeModel(bytes, path);
   refuseQuantized(model, path);
   refuseHalfPrecision(model, path);

@@ -1,4 +1,5 @@
 import type { Race } from "../run/messages.js";
+import { RecentlyUsed } from "../run/recently-used.js";
 import { packedRowsSchema, unpackRows } from "../run/rows.js";
 import { decideRace, lookSchedule, pairedDifferences } from "../search/race.js";
 import type { ObjectStore } from "../storage/object-store.js";
@@ -10,6 +11,26 @@ export interface RunningRace {
   isDecided(rows: Float32Array, samples: number): boolean;
 }
 
+/** The float model's and the incumbent's, which one trial after the other is set against, and some to change to. */
+const ROWS_IN_MEMORY = 4;
+
+/** Rows of scored trials, read once: whatever is stored under a key of rows stays the same. */
+export class RowsInMemory {
+  readonly #rows = new RecentlyUsed<string, Float32Array>(ROWS_IN_MEMORY);
+
+  constructor(private readonly store: ObjectStore) {}
+
+  async read(key: string): Promise<Float32Array | undefined> {
+    const known = this.#rows.get(key);
+    if (known !== undefined) return known;
+    const stored = await this.store.get(key);
+    if (stored === undefined) return undefined;
+    const rows = unpackRows(packedRowsSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8"))));
+    this.#rows.set(key, rows);
+    return rows;
+  }
+}
+
 /**
  * Sets a trial against the float model and the incumbent on the samples of its shard (search.md, "The race").
  *
@@ -18,17 +39,15 @@ export interface RunningRace {
  */
 export async function openRace(
   race: Race,
-  store: ObjectStore,
+  scored: RowsInMemory,
   { metric, configuration }: Workload,
   bytes: number,
 ): Promise<RunningRace | undefined> {
   if (!metric.perSampleMean || metric.range === undefined) return undefined;
   const sign = metric.direction === "maximize" ? 1 : -1;
   const read = async (key: string): Promise<Float32Array | undefined> => {
-    const stored = await store.get(key);
-    if (stored === undefined) return undefined;
-    const rows = unpackRows(packedRowsSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8"))));
-    return rows.map((row) => sign * row);
+    const rows = await scored.read(key);
+    return rows?.map((row) => sign * row);
   };
   const reference = await read(race.referenceScores);
   if (reference === undefined) return undefined;

@@ -1,6 +1,7 @@
 import { ModelError } from "../errors.js";
 import { opsetVersion } from "../onnx/codec.js";
 import { GraphIndex } from "../onnx/graph-index.js";
+import type { LiftTarget } from "../onnx/opset.js";
 import { biasStatistics } from "../quantization/algorithms/fast-bias-correction.js";
 import { weightBiasStatistics } from "../quantization/algorithms/weight-bias-correction.js";
 import { opsetOf } from "../quantization/code-types.js";
@@ -12,7 +13,9 @@ import { withSaturationFix } from "../quantization/saturation-fix.js";
 import { deriveSpace, reachableWidths, type TuningSpace } from "../quantization/space.js";
 import { requiredStatistics } from "../quantization/statistics-requirement.js";
 import type { QuantizationSettings } from "../run/configuration/quantization-settings.js";
+import type { ContentFolder } from "../run/content-cache.js";
 import { mergeRequirements, type StatisticsRequirement } from "../statistics/requirement.js";
+import { openPreparedModel } from "./kept-preparation.js";
 import { type PreparedModel, prepareModelFile } from "./prepare-model.js";
 
 /** A model with everything that follows from it and from the configuration, before any sample is seen. */
@@ -30,15 +33,22 @@ export interface Subject {
  * Reads and prepares the model at `path`; where codes of other than 8 bits may be chosen for it, in an operator set that
  * has them.
  *
+ * @param contents keeps prepared models for later processes
  * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads, cannot be lifted to that operator set, or
  * the target device cannot quantize it as asked
  */
-export async function openSubject(path: string, settings: QuantizationSettings): Promise<Subject> {
-  const subject = makeSubject(await prepareModelFile(path), settings);
+export async function openSubject(
+  path: string,
+  settings: QuantizationSettings,
+  contents?: ContentFolder,
+): Promise<Subject> {
+  const prepare = (opset: LiftTarget): Promise<PreparedModel> =>
+    contents === undefined ? prepareModelFile(path, opset) : openPreparedModel(path, opset, contents);
+  const subject = makeSubject(await prepare(13), settings);
   const { layout, hardware, prepared } = subject;
   const opset = opsetOf(reachableWidths(layout, hardware, settings.options));
   if (opsetVersion(prepared.model) >= opset) return subject;
-  return makeSubject(await prepareModelFile(path, opset), settings);
+  return makeSubject(await prepare(opset), settings);
 }
 
 /** @param aligned keys of the ops that ActivationChannelAlignment rewrote as consumers */

@@ -3,7 +3,7 @@ import { RunError } from "../errors.js";
 import type { Job, JobReport } from "../run/messages.js";
 import type { LocalSettings } from "./evaluator-thread.js";
 import { ExclusiveGate } from "./exclusive-gate.js";
-import type { ReportMessage, ThreadSettings } from "./job-thread.js";
+import type { ReportMessage, ThreadMessage, ThreadSettings } from "./job-thread.js";
 
 const LOCAL_THREAD = new URL("./evaluator-thread.js", import.meta.url);
 
@@ -14,19 +14,28 @@ interface Waiting {
 
 /**
  * Evaluators in worker threads, because ONNX Runtime blocks the thread that it runs on. `entry` is the threads'
- * module, which calls `serveJobs`; the one for this machine when left out.
+ * module, which calls `serveJobs`; the one for this machine when left out. The threads load it while what they are to
+ * work on is still being found out, and wait for `open`.
  */
 export class ThreadPool<Settings extends object = LocalSettings> {
   readonly #gate: SharedArrayBuffer;
-  readonly #threads: Thread[];
+  readonly #threads: Thread<Settings>[];
+  #settings: Settings | undefined;
+  #closed = false;
 
   constructor(
-    private readonly settings: Settings,
     readonly slots: number,
     private readonly entry: URL = LOCAL_THREAD,
   ) {
     this.#gate = ExclusiveGate.buffer(slots);
     this.#threads = Array.from({ length: slots }, (_, slot) => this.#start(slot));
+  }
+
+  /** Tells the threads, and those that will take their places, what their jobs have in common; to be called once. */
+  open(settings: Settings): this {
+    this.#settings = settings;
+    for (const thread of this.#threads) thread.open(settings);
+    return this;
   }
 
   /**
@@ -35,29 +44,39 @@ export class ThreadPool<Settings extends object = LocalSettings> {
    */
   async run(job: Job, signal: AbortSignal): Promise<JobReport> {
     const slot = this.#threads.findIndex((thread) => !thread.busy);
-    const thread = this.#threads[slot];
-    if (thread === undefined) throw new RunError(`All ${this.slots} worker threads are busy; wait for one.`);
+    if (slot < 0) throw new RunError(`All ${this.slots} worker threads are busy; wait for one.`);
+    const thread = this.#alive(slot);
     try {
       return await thread.run(job, signal);
     } finally {
-      if (thread.dead) {
-        ExclusiveGate.abandon(this.#gate, slot);
-        this.#threads[slot] = this.#start(slot);
-      }
+      this.#alive(slot);
     }
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all(this.#threads.map((thread) => thread.close()));
   }
 
-  #start(slot: number): Thread {
+  /** The slot's thread, or a new one where it has died. */
+  #alive(slot: number): Thread<Settings> {
+    const thread = this.#threads[slot]!;
+    if (!thread.dead || this.#closed) return thread;
+    ExclusiveGate.abandon(this.#gate, slot);
+    const next = this.#start(slot);
+    this.#threads[slot] = next;
+    return next;
+  }
+
+  #start(slot: number): Thread<Settings> {
     const gate = { buffer: this.#gate, slot };
-    return new Thread(this.entry, { ...this.settings, name: `worker-${slot + 1}`, gate });
+    const thread = new Thread<Settings>(this.entry, { name: `worker-${slot + 1}`, gate });
+    if (this.#settings !== undefined) thread.open(this.#settings);
+    return thread;
   }
 }
 
-class Thread {
+class Thread<Settings> {
   readonly name: string;
   dead = false;
   #waiting: Waiting | undefined;
@@ -75,6 +94,10 @@ class Thread {
     this.#worker.on("exit", (code) => this.#die(`it ended with code ${code}`));
   }
 
+  open(settings: Settings): void {
+    this.#post({ settings });
+  }
+
   get busy(): boolean {
     return this.#waiting !== undefined;
   }
@@ -88,7 +111,7 @@ class Thread {
     signal.addEventListener("abort", cancel, { once: true });
     return new Promise<JobReport>((resolve, reject) => {
       this.#waiting = { resolve, reject };
-      this.#worker.postMessage({ number, job });
+      this.#post({ number, job });
     }).finally(() => {
       signal.removeEventListener("abort", cancel);
     });
@@ -97,6 +120,10 @@ class Thread {
   async close(): Promise<void> {
     this.dead = true;
     await this.#worker.terminate();
+  }
+
+  #post(message: ThreadMessage<Settings>): void {
+    this.#worker.postMessage(message);
   }
 
   #answer(message: ReportMessage): void {

@@ -1,8 +1,8 @@
 import { DataError } from "../errors.js";
 import { resolvePath } from "../run/configuration/parse.js";
 import { quantizationSettings } from "../run/configuration/quantization-settings.js";
-import type { RunConfiguration } from "../run/configuration/schema.js";
 import type { ConfigurationFor } from "../run/configuration/supported.js";
+import type { ContentFolder } from "../run/content-cache.js";
 import { sampleOrder } from "../search/race.js";
 import { statisticsKey } from "../statistics/cache-key.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
@@ -24,7 +24,7 @@ export const SCORING_ORDER_SEED = 0;
 
 /** Model, data and metric of a configuration, read and checked against each other. */
 export interface Workload {
-  readonly configuration: RunConfiguration;
+  readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;
   readonly modelPath: string;
   readonly subject: Subject;
@@ -42,22 +42,28 @@ export interface Workload {
   readonly measuredUnder: string;
 }
 
+export interface WorkloadOptions {
+  /** Finds a metric module's code; needed where the configuration is not the user's own file. */
+  readonly locateModule?: LocateModule;
+  /** Keeps the prepared model for later processes. */
+  readonly contents?: ContentFolder;
+}
+
 /**
  * Reads everything that a tuning run works on. Whatever does not fit is refused here, before any work.
  * @param openStatistics opens the store where statistics are kept by content
- * @param locateModule finds a metric module's code; needed where the configuration is not the user's own file
  * @throws {ConfigurationError | ModelError | DataError}
  */
 export async function loadWorkload(
   configuration: ConfigurationFor<"tune">,
   directory: string,
   openStatistics: () => Promise<ObjectStore>,
-  locateModule?: LocateModule,
+  { locateModule, contents }: WorkloadOptions = {},
 ): Promise<Workload> {
   const { engine, model, optimizer } = configuration;
   const modelPath = resolvePath(directory, model.model);
   const settings = quantizationSettings(configuration);
-  const original = await openSubject(modelPath, settings);
+  const original = await openSubject(modelPath, settings, contents);
   const { prepared } = original;
   requireKnownScope(original, modelPath);
   requireQuantizable(original, modelPath);

@@ -33,12 +33,12 @@ export async function readStatistics(
   key: string,
   count: number,
 ): Promise<StatisticsTable | undefined> {
+  const names = Array.from({ length: count }, (_, index) => shardKey(key, { index, count }));
+  const stored = await Promise.all(names.map((name) => store.get(name)));
   const shards: StatisticsTable[] = [];
-  for (let index = 0; index < count; index++) {
-    const name = shardKey(key, { index, count });
-    const stored = await store.get(name);
-    if (stored === undefined) return undefined;
-    shards.push(StatisticsTable.decode(stored.body, name));
+  for (const [index, shard] of stored.entries()) {
+    if (shard === undefined) return undefined;
+    shards.push(StatisticsTable.decode(shard.body, names[index]!));
   }
   return StatisticsTable.concatenate(shards);
 }

@@ -218,9 +218,7 @@ export class StatisticsTable {
         "The shards of the statistics have different columns; delete them, and they are gathered again.",
       );
     }
-    const rows = shards.flatMap((shard) =>
-      Array.from({ length: shard.samples }, (_, sample) => shard.#row(sample)),
-    );
+    const rows = shards.flatMap((shard) => shard.#rows());
     const histograms = [...shards[0]!.#histograms.values()].map(({ tensor, statistic }) => ({
       tensor,
       statistic,
@@ -229,14 +227,17 @@ export class StatisticsTable {
     return new StatisticsTable(columns, rows, histograms);
   }
 
-  #row(sample: number): Float32Array {
-    const row = new Float32Array(rowWidth(this.columns));
+  #rows(): Float32Array[] {
+    const rows = Array.from({ length: this.samples }, () => new Float32Array(rowWidth(this.columns)));
     let start = 0;
     for (const { tensor, statistic, width = 1 } of this.columns) {
-      row.set(this.column(tensor, statistic).subarray(sample * width, (sample + 1) * width), start);
+      const values = this.column(tensor, statistic);
+      rows.forEach((row, sample) => {
+        for (let i = 0; i < width; i++) row[start + i] = values[sample * width + i]!;
+      });
       start += width;
     }
-    return row;
+    return rows;
   }
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,17 +9,16 @@ import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import { type CloudFormationServer, startCloudFormationServer } from "./cloudformation-server.js";
 import { EventSource, parseMapping } from "./event-source.js";
+import { type FleetServers, startFleetServers } from "./fleet-servers.js";
 import { LambdaFunction } from "./lambda-function.js";
-import { type S3Server, startS3Server } from "./s3-server.js";
 import { type SchedulerServer, startSchedulerServer, type Target } from "./scheduler-server.js";
-import { queueArn, type SqsServer, startSqsServer } from "./sqs-server.js";
+import type { SqsServer } from "./sqs-server.js";
 import { type Resource, SynthesizedStack } from "./synthesized-stack.js";
 
-const BUCKET = "emulated";
 const STACK = "QuantFleet";
 /** A lease that a test can wait for; everything else is as the construct has it. */
 const LEASE = Duration.seconds(3);
-/** So long is a minute of the schedules here. */
+/** So long is a minute of the schedules in tests, so that they need not wait. */
 const MINUTE_MILLISECONDS = 1_000;
 
 const functionSchema = z.looseObject({
@@ -45,7 +45,6 @@ export interface EmulatedFleet {
   /** The stack's name, by which the commands find it. */
   readonly stack: string;
   readonly outputs: Readonly<Record<string, string>>;
-  readonly s3: S3Server;
   readonly scheduler: SchedulerServer;
   readonly store: S3ObjectStore;
   readonly jobs: SqsQueue;
@@ -62,8 +61,17 @@ export interface EmulatedFleet {
   close(): Promise<void>;
 }
 
-/** The stack as CDK makes it, deployed to emulators of SQS, S3, Lambda, EventBridge Scheduler and CloudFormation. */
-export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFleet> {
+/**
+ * The stack as CDK makes it, deployed to emulators of SQS, S3, Lambda, EventBridge Scheduler and CloudFormation.
+ *
+ * @param startServers those of SQS and S3
+ * @param minuteMilliseconds how long a minute of the schedules is
+ */
+export async function startEmulatedFleet(
+  evaluators: number,
+  startServers: () => Promise<FleetServers> = startFleetServers,
+  minuteMilliseconds = MINUTE_MILLISECONDS,
+): Promise<EmulatedFleet> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fleet-"));
   const stack = new SynthesizedStack(join(folder, "cdk.out"), {
     architecture: process.arch === "arm64" ? Architecture.ARM_64 : Architecture.X86_64,
@@ -71,9 +79,8 @@ export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFl
     collectorConcurrency: 2,
     lease: LEASE,
   });
-  const sqs = await startSqsServer();
-  const s3 = await startS3Server();
-  const deployment = new Deployment(stack, sqs, folder);
+  const { sqs, s3, bucket } = await startServers();
+  const deployment = new Deployment(stack, sqs, bucket, folder);
   const scheduler = await startSchedulerServer((target, payload) => deployment.deliver(target, payload));
   const endpoints = {
     AWS_REGION: "us-east-1",
@@ -91,14 +98,13 @@ export async function startEmulatedFleet(evaluators: number): Promise<EmulatedFl
   }
   const outputs = stack.outputs();
   const cloudFormation: CloudFormationServer = await startCloudFormationServer(new Map([[STACK, outputs]]));
-  const minutes = setInterval(() => void scheduler.passMinute(), MINUTE_MILLISECONDS);
+  const minutes = setInterval(() => void scheduler.passMinute(), minuteMilliseconds);
   const queue = (path: string): SqsQueue => deployment.queue(path);
   return {
     stack: STACK,
     outputs,
-    s3,
     scheduler,
-    store: new S3ObjectStore({ client: s3.client, bucket: BUCKET }),
+    store: new S3ObjectStore({ client: s3.client, bucket }),
     jobs: queue("JobsQueue"),
     statisticsJobs: queue("StatisticsJobsQueue"),
     events: queue("EventsQueue"),
@@ -129,12 +135,13 @@ class Deployment {
   constructor(
     private readonly stack: SynthesizedStack,
     private readonly sqs: SqsServer,
+    private readonly bucket: string,
     private readonly folder: string,
   ) {}
 
   async deploy(endpoints: Readonly<Record<string, string>>): Promise<void> {
     for (const { id } of this.stack.resources("AWS::S3::Bucket"))
-      this.stack.deployed(id, { ref: BUCKET, arn: `arn:aws:s3:::${BUCKET}` });
+      this.stack.deployed(id, { ref: this.bucket, arn: `arn:aws:s3:::${this.bucket}` });
     for (const { id } of this.stack.resources("AWS::IAM::Role"))
       this.stack.deployed(id, { ref: id, arn: `arn:aws:iam::000000000000:role/${id}` });
     for (const { id, properties } of this.stack.resources("AWS::Scheduler::ScheduleGroup"))
@@ -184,15 +191,15 @@ class Deployment {
       ...queues.filter((queue) => !isLast(queue)),
     ]) {
       const parsed = queueSchema.parse(properties);
-      const name = `${id.toLowerCase()}${parsed.FifoQueue ? ".fifo" : ""}`;
+      // As CloudFormation does, for servers that outlive the stack.
+      const name = `${id.toLowerCase()}-${randomUUID().slice(0, 8)}${parsed.FifoQueue ? ".fifo" : ""}`;
       const attributes = Object.entries({
         ...parsed,
         RedrivePolicy: this.stack.resolve(parsed.RedrivePolicy),
       })
         .filter(([key, value]) => key in queueSchema.shape && value !== undefined)
         .map(([key, value]) => [key, typeof value === "object" ? JSON.stringify(value) : String(value)]);
-      const url = await this.sqs.createQueue(name, Object.fromEntries(attributes));
-      const arn = queueArn(name);
+      const { url, arn } = await this.sqs.createQueue(name, Object.fromEntries(attributes));
       this.stack.deployed(id, { ref: url, arn });
       this.#queues.set(arn, new SqsQueue({ client: this.sqs.client, url }));
     }

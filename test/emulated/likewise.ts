@@ -1,11 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { loadConfiguration } from "../../scripts/api/configuration.js";
+import { type ConfigurationSource, loadConfiguration } from "../../scripts/api/configuration.js";
 import { writeOutputs } from "../../scripts/api/write-outputs.js";
 import { startEngine } from "../../scripts/local/engine.js";
 import type { JobRunner } from "../../scripts/local/job-runner.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
-import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import type { Job, JobReport } from "../../shared/run/messages.js";
 import { RunRecords } from "../../shared/run/run-records.js";
@@ -24,13 +23,13 @@ const DAY_MILLISECONDS = 86_400_000;
 export async function runLikewise(
   fleet: ObjectStore,
   runId: string,
-  source: RunConfigurationInput,
+  source: ConfigurationSource,
   out: string,
 ): Promise<void> {
   const saved = await new RunRecords(fleet).load(runId);
   const request = await new RunRecords(fleet).readRequest(runId);
   if (saved === undefined || request === undefined) throw new Error(`The fleet has no run ${runId}.`);
-  const { configuration, directory } = await loadConfiguration({ configuration: source });
+  const { configuration, directory } = await loadConfiguration(source);
   requireSupported(configuration, "tune");
   const folder = join(out, "run");
   const statistics = join(out, "statistics");
@@ -51,7 +50,7 @@ export async function runLikewise(
     properties,
   };
   const order = saved.state.finished.map(({ number }) => number);
-  const runner = new OrderedRunner(new ThreadPool(settings, request.parallel), order);
+  const runner = new OrderedRunner(new ThreadPool(request.parallel).open(settings), order);
   const study = tuningStudy(workload.metric);
   // An answer that waits for its turn must not be taken for lost.
   const timeouts = { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS };

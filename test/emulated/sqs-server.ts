@@ -1,20 +1,18 @@
 import type { AddressInfo } from "node:net";
-import { CreateQueueCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { CreateQueueCommand, GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { buildApp } from "fauxqs";
+
+export interface CreatedQueue {
+  readonly url: string;
+  readonly arn: string;
+}
 
 export interface SqsServer {
   readonly endpoint: string;
   readonly client: SQSClient;
-  /** Creates a queue and returns its address. */
-  createQueue(name: string, attributes: Readonly<Record<string, string>>): Promise<string>;
+  createQueue(name: string, attributes: Readonly<Record<string, string>>): Promise<CreatedQueue>;
   close(): Promise<void>;
 }
-
-/** The account that the emulator puts into names and addresses. */
-const ACCOUNT = "000000000000";
-const REGION = "us-east-1";
-
-export const queueArn = (name: string): string => `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`;
 
 /** SQS on the loopback interface: the emulator's own command would listen on all of them. */
 export async function startSqsServer(): Promise<SqsServer> {
@@ -22,10 +20,23 @@ export async function startSqsServer(): Promise<SqsServer> {
   await app.listen({ host: "127.0.0.1", port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const endpoint = `http://127.0.0.1:${port}`;
+  const server = connectToSqs(endpoint);
+  return {
+    ...server,
+    async close() {
+      await server.close();
+      app.server.closeAllConnections();
+      await app.close();
+    },
+  };
+}
+
+/** SQS that somebody else started. */
+export function connectToSqs(endpoint: string): SqsServer {
   const client = new SQSClient({
     endpoint,
-    region: REGION,
-    // The emulator names queues by a host name that only its own resolver knows.
+    region: "us-east-1",
+    // An emulator may name queues by a host name that only its own resolver knows.
     useQueueUrlAsEndpoint: false,
     credentials: { accessKeyId: "emulated", secretAccessKey: "emulated" },
   });
@@ -33,14 +44,15 @@ export async function startSqsServer(): Promise<SqsServer> {
     endpoint,
     client,
     async createQueue(name, attributes) {
-      const command = new CreateQueueCommand({ QueueName: name, Attributes: { ...attributes } });
-      const { QueueUrl = "" } = await client.send(command);
-      return QueueUrl;
+      const creation = new CreateQueueCommand({ QueueName: name, Attributes: { ...attributes } });
+      const { QueueUrl = "" } = await client.send(creation);
+      // Each emulator has an account of its own in its queues' ARNs.
+      const question = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["QueueArn"] });
+      const { Attributes } = await client.send(question);
+      return { url: QueueUrl, arn: Attributes?.QueueArn ?? "" };
     },
     async close() {
       client.destroy();
-      app.server.closeAllConnections();
-      await app.close();
     },
   };
 }

@@ -1,15 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { SqsQueue } from "../../shared/queues/sqs-queue.js";
-import { queueArn, type SqsServer, startSqsServer } from "../emulated/sqs-server.js";
-import {
-  describeFifoQueue,
-  describeStandardQueue,
-  MAX_DELIVERIES,
-  type QueueUnderTest,
-  VISIBILITY_MILLISECONDS,
-} from "./queue-conformance.js";
+import { type SqsServer, startSqsServer } from "../emulated/sqs-server.js";
+import { describeFifoQueue, describeStandardQueue } from "./queue-conformance.js";
+import { openSqsQueue } from "./sqs-queue-under-test.js";
 
 let server: SqsServer;
 before(async () => {
@@ -17,28 +10,7 @@ before(async () => {
 });
 after(() => server.close());
 
-let opened = 0;
-
-async function open(kind: "standard" | "fifo"): Promise<QueueUnderTest> {
-  const name = `queue-${++opened}`;
-  const suffix = kind === "fifo" ? ".fifo" : "";
-  const attributes = {
-    VisibilityTimeout: String(VISIBILITY_MILLISECONDS / 1_000),
-    ...(kind === "fifo" ? { FifoQueue: "true" } : {}),
-  };
-  const { client } = server;
-  const deadLetterUrl = await server.createQueue(`${name}-dead${suffix}`, attributes);
-  const RedrivePolicy = JSON.stringify({
-    deadLetterTargetArn: queueArn(`${name}-dead${suffix}`),
-    maxReceiveCount: MAX_DELIVERIES,
-  });
-  const url = await server.createQueue(`${name}${suffix}`, { ...attributes, RedrivePolicy });
-  return {
-    queue: new SqsQueue({ client, url }),
-    deadLetter: new SqsQueue({ client, url: deadLetterUrl }),
-    pass: (milliseconds) => sleep(milliseconds),
-  };
-}
+const open = (kind: "standard" | "fifo") => openSqsQueue(server, kind);
 
 describeStandardQueue("SQS", () => open("standard"));
 describeFifoQueue("SQS", () => open("fifo"));

@@ -22,16 +22,13 @@ async function openPool(slots: number, metric?: string): Promise<ThreadPool> {
     directory: folder,
   });
   requireSupported(configuration, "tune");
-  const pool = new ThreadPool(
-    {
-      configuration,
-      directory,
-      records: join(folder, "records"),
-      statistics: { folder: join(folder, "statistics"), shards: 1 },
-      properties: {},
-    },
-    slots,
-  );
+  const pool = new ThreadPool(slots).open({
+    configuration,
+    directory,
+    records: join(folder, "records"),
+    statistics: { folder: join(folder, "statistics"), shards: 1 },
+    properties: {},
+  });
   after(() => pool.close());
   const { statisticsKey: key } = await loadWorkload(configuration, directory, () =>
     FileObjectStore.open(join(folder, "statistics")),

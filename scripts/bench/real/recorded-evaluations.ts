@@ -11,7 +11,7 @@ import { packRows, unpackRows } from "../../../shared/run/rows.js";
 import { Evaluator } from "../../../shared/scoring/evaluator.js";
 import { runStatisticsJob } from "../../../shared/scoring/gather-statistics.js";
 import { instructionSet } from "../../../shared/scoring/isa.js";
-import { openRace } from "../../../shared/scoring/racing.js";
+import { openRace, RowsInMemory } from "../../../shared/scoring/racing.js";
 import type { Workload } from "../../../shared/scoring/workload.js";
 import { configurationKey } from "../../../shared/search/configuration-key.js";
 import type { ObjectStore } from "../../../shared/storage/object-store.js";
@@ -102,7 +102,8 @@ export class RecordedEvaluations implements JobRunner {
     const { workload, stores } = this;
     const { rowWidth } = workload.metric;
     const rows = unpackRows(kept.rows);
-    const race = job.race && (await openRace(job.race, stores.records, workload, kept.bytes));
+    const race =
+      job.race && (await openRace(job.race, new RowsInMemory(stores.records), workload, kept.bytes));
     for (let samples = 0; race !== undefined && samples < kept.samples; ) {
       samples = Math.min(samples + workload.batchSize, kept.samples);
       const seen = rows.subarray(0, samples * rowWidth);

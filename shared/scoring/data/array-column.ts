@@ -5,14 +5,17 @@ import { contiguous, type Samples, sampleNumbers, type TensorValue } from "./ten
 export type RowConversion = (from: number, to: number) => Elements;
 
 /**
- * One input's samples. Up to `cacheBytes` they are converted once, so that a batch of neighbouring samples is a
- * view of memory; beyond that every batch is converted when it is asked for.
+ * One input's samples. Up to `cacheBytes` each is converted once, when it is first asked for, so that a batch of
+ * neighbouring samples is a view of memory; beyond that every batch is converted anew.
  */
 export class ArrayColumn {
-  private readonly converted: Elements | undefined;
+  private readonly kept: { readonly elements: Elements; readonly converted: Uint8Array } | undefined;
   private readonly width: number;
 
-  /** @param shape samples first */
+  /**
+   * @param shape samples first
+   * @param cacheBytes 0 where a conversion is a view of the source
+   */
   constructor(
     private readonly type: ElementType,
     private readonly shape: readonly number[],
@@ -22,7 +25,15 @@ export class ArrayColumn {
     const [samples = 0, ...rest] = shape;
     this.width = rest.reduce((product, axis) => product * axis, 1);
     const bytes = samples * this.width * bytesPerElement(type);
-    this.converted = bytes <= cacheBytes ? convert(0, samples) : undefined;
+    this.kept =
+      bytes <= cacheBytes
+        ? { elements: allocateElements(type, samples * this.width), converted: new Uint8Array(samples) }
+        : undefined;
+  }
+
+  /** Converts whatever is kept now, so that a value that does not fit is refused now. */
+  convertKept(): void {
+    if (this.kept !== undefined) this.rows(0, this.kept.converted.length);
   }
 
   take(samples: Samples): TensorValue {
@@ -33,7 +44,17 @@ export class ArrayColumn {
   }
 
   private rows(from: number, to: number): Elements {
-    return this.converted?.subarray(from * this.width, to * this.width) ?? this.convert(from, to);
+    if (this.kept === undefined) return this.convert(from, to);
+    const { elements, converted } = this.kept;
+    for (let first = from; first < to; first++) {
+      if (converted[first] === 1) continue;
+      let end = first + 1;
+      while (end < to && converted[end] === 0) end++;
+      copy(this.convert(first, end), elements, first * this.width);
+      converted.fill(1, first, end);
+      first = end;
+    }
+    return elements.subarray(from * this.width, to * this.width);
   }
 
   private gather(samples: readonly number[]): Elements {

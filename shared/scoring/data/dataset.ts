@@ -8,7 +8,7 @@ import { ArrayColumn } from "./array-column.js";
 import { readArray, type SourceArray } from "./array-file.js";
 import { type ElementType, isElementType } from "./element-type.js";
 import { type LabelSlice, type Labels, readLabels } from "./labels.js";
-import { channelsFirst, fitsType, preprocess } from "./preprocessing.js";
+import { alwaysFits, channelsFirst, fitsType, isIdentity, preprocess } from "./preprocessing.js";
 import type { ModelPort, Samples, TensorValue } from "./tensor.js";
 
 /** Preprocessed inputs that are kept, all inputs of a dataset together; beyond it batches are converted anew. */
@@ -208,7 +208,8 @@ function requireSharedAxes(columns: readonly Column[], inputs: readonly ModelPor
 function arrayColumn({ place, source, target, request }: Column, cacheBytes: number): ArrayColumn {
   const geometry = channelsFirst(source.shape);
   const width = geometry.channels * geometry.inner;
-  return new ArrayColumn(
+  const isView = source.type === target && isIdentity(request);
+  const column = new ArrayColumn(
     target,
     source.shape,
     (from, to) =>
@@ -220,8 +221,10 @@ function arrayColumn({ place, source, target, request }: Column, cacheBytes: num
         geometry,
         place,
       ),
-    cacheBytes,
+    isView ? 0 : cacheBytes,
   );
+  if (!alwaysFits(source.type, target, request, geometry)) column.convertKept();
+  return column;
 }
 
 function hashOf(columns: readonly Column[], labels: Labels | undefined): string {

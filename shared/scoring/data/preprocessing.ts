@@ -22,7 +22,8 @@ export interface ChannelGeometry {
   readonly inner: number;
 }
 
-function isIdentity({ scale, mean = [], std = [] }: Normalization): boolean {
+/** Whether `(x * scale - mean[c]) / std[c]` is x for every x. */
+export function isIdentity({ scale, mean = [], std = [] }: Normalization): boolean {
   return scale === 1 && mean.every((value) => value === 0) && std.every((value) => value === 1);
 }
 
@@ -51,6 +52,28 @@ export function preprocess(
   const normalized = to === "float32" ? new Float32Array(values.length) : new Float64Array(values.length);
   normalize(values, normalization, geometry, normalized);
   return cast(normalized, to, name);
+}
+
+/**
+ * Whether every number that integers of type `from` can be fits `to`: normalizing and rounding keep the order, so that
+ * both ends of the type's range tell. Of floating types only the array itself tells.
+ */
+export function alwaysFits(
+  from: ElementType,
+  to: ElementType,
+  normalization: Normalization,
+  { channels }: ChannelGeometry,
+): boolean {
+  const range = integerRange(from);
+  if (range === undefined) return false;
+  const ends = Float64Array.from({ length: 2 * channels }, (_, index) => range[index % 2]!);
+  try {
+    preprocess(ends, "float64", to, normalization, { channels, inner: 2 }, "");
+    return true;
+  } catch (error) {
+    if (error instanceof DataError) return false;
+    throw error;
+  }
 }
 
 type Numbers = ReturnType<typeof asNumbers>;

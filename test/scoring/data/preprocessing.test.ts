@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { channelsFirst, preprocess } from "../../../shared/scoring/data/preprocessing.js";
+import { alwaysFits, channelsFirst, preprocess } from "../../../shared/scoring/data/preprocessing.js";
 
 const HALF = { scale: 1 / 255, mean: [0.5], std: [0.5] };
 
@@ -82,4 +82,25 @@ describe("The type that the model takes", () => {
       });
     });
   }
+});
+
+describe("Whether every value of a type fits", () => {
+  const geometry = channelsFirst([1, 2, 3]);
+  for (const [from, to, scale, fits] of [
+    ["uint8", "float32", 1 / 255, true],
+    ["uint8", "float32", 1e37, false],
+    ["uint8", "int8", 1, false],
+    ["uint8", "int8", 0.4, true],
+    ["int16", "float16", 1, true],
+    ["int32", "float16", 1, false],
+    // Only the array tells how large its numbers are.
+    ["float32", "float32", 1, false],
+  ] as const) {
+    test(`${from} by ${scale} to ${to}: ${fits}`, () =>
+      assert.equal(alwaysFits(from, to, { scale, mean: [0, 1] }, geometry), fits));
+  }
+
+  test("one channel that does not is enough", () => {
+    assert.equal(alwaysFits("uint8", "float32", { scale: 1, std: [1, 1e-38] }, geometry), false);
+  });
 });

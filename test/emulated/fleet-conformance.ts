@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { requestRun } from "../../docs/examples/request-run.js";
+import { METRIC } from "../../functions/metric-names.js";
+import { readPriceList } from "../../scripts/fleet/price-list.js";
+import { cancel, fetchResult, status } from "../../scripts/fleet/runs.js";
+import { submit, writeRunDocuments } from "../../scripts/fleet/submit.js";
+import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
+import { runCommand } from "../end-to-end/command.js";
+import { demoConfiguration } from "../end-to-end/demo-configuration.js";
+import { decidedTrials } from "../end-to-end/run-folder.js";
+import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
+import type { FleetServers } from "./fleet-servers.js";
+import { buried, hasReached, POLL_MILLISECONDS, runEnded } from "./observed-run.js";
+import { sameAsLocally } from "./same-as-locally.js";
+
+const EVALUATORS = 2;
+const SIZE = { trials: 12, calibration: 10, evaluation: 128 };
+/** A run that hangs must not hold up the rest; one takes a few seconds, and some more on servers of others. */
+const TIMEOUT_MILLISECONDS = 240_000;
+
+/** What a fleet must do, from the demo's trials to its refusals; run against each pair of servers. */
+export function describeFleet(servers: string, startServers: () => Promise<FleetServers>): void {
+  describe(`The demo over ${servers}`, { timeout: TIMEOUT_MILLISECONDS }, () => {
+    let folder: string;
+    let configuration: RunConfigurationInput;
+    let fleet: EmulatedFleet;
+
+    before(async () => {
+      folder = await mkdtemp(join(tmpdir(), "quantfleet-emulated-"));
+      configuration = await demoConfiguration(SIZE);
+      fleet = await startEmulatedFleet(EVALUATORS, startServers);
+    });
+    after(async () => {
+      await fleet?.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    test("has the trials and the model of the engine on this machine with the same order of results", async () => {
+      const runId = await submit(fleet, { configuration }, { runId: "twin", parallel: EVALUATORS });
+      await runEnded(fleet, runId);
+      const { cost } = await fetchResult(fleet, runId, join(folder, "fleet"));
+      assert.ok(cost !== undefined && cost.usd > 0 && (cost.estimatedBeforehand ?? 0) > 0);
+      await sameAsLocally(fleet.store, runId, configuration, folder);
+    });
+
+    test("tells CloudWatch what its dashboard shows", () => {
+      const told = new Set(fleet.metrics.flatMap((line) => Object.keys(line)));
+      for (const name of [METRIC.trialsEnded, METRIC.usdSpent, METRIC.jobsAnswered, METRIC.bestMetric])
+        assert.ok(told.has(name), name);
+      const ended = fleet.metrics.map((line) => Number(line[METRIC.trialsEnded] ?? 0));
+      assert.equal(
+        ended.reduce((sum, count) => sum + count, 0),
+        SIZE.trials + 1,
+      );
+      for (const { fleet: name, service } of fleet.metrics)
+        assert.ok(name !== undefined && service !== undefined);
+    });
+
+    test("uploads no file a second time", async () => {
+      const uploads: boolean[] = [];
+      const runId = await submit(
+        fleet,
+        { configuration },
+        { runId: "again", maxTrials: 2, onUpload: ({ wasThere }) => uploads.push(wasThere) },
+      );
+      assert.deepEqual(new Set(uploads), new Set([true]));
+      await runEnded(fleet, runId);
+    });
+
+    test("refuses messages and records that are none of its own, and goes on", async () => {
+      const runId = await submit(fleet, { configuration }, { runId: "disturbed", parallel: 2, maxTrials: 6 });
+      const tick = { version: 1, type: "Tick", runId: "unheard-of", at: 1 };
+      const strange = [
+        "no JSON",
+        JSON.stringify({ ...tick, version: 2, runId }),
+        JSON.stringify(tick),
+        "x".repeat(1_000_000),
+      ];
+      for (const [index, body] of strange.entries())
+        await fleet.events.send([{ body, group: runId, deduplication: `strange ${index}` }]);
+      await fleet.events.send([
+        { body: JSON.stringify(tick), group: tick.runId, deduplication: "run that nobody asked for" },
+      ]);
+      await fleet.store.put("runs/damaged/workload.json", Buffer.from("{"));
+      const damaged = JSON.stringify({ ...tick, runId: "damaged" });
+      await fleet.events.send([{ body: damaged, group: "damaged", deduplication: "damaged" }]);
+      const job = { version: 1, type: "finish", runId: "unheard-of", attempt: 1, candidates: [] };
+      const wanted = JSON.stringify({ ...job, deadline: 8.64e15 });
+      const spoilt = JSON.stringify({ ...job, runId: "damaged", deadline: 8.64e15 });
+      await fleet.jobs.send([{ body: "no job" }, { body: wanted }, { body: spoilt }]);
+      await fleet.statisticsJobs.send([{ body: wanted }]);
+      await runEnded(fleet, runId);
+      assert.equal((await status(fleet, runId)).phase, "done");
+      const deadEvents = [...strange, JSON.stringify(tick), damaged].sort();
+      assert.deepEqual(await buried(fleet.deadEvents, deadEvents.length), deadEvents);
+      assert.deepEqual(await buried(fleet.deadJobs, 3), [wanted, spoilt, "no job"].sort());
+      assert.deepEqual(await buried(fleet.deadStatisticsJobs, 1), [wanted]);
+    });
+
+    test("is submitted, watched and fetched from the command line", async () => {
+      Object.assign(process.env, fleet.environment);
+      await writeFile(join(folder, "config.json"), JSON.stringify(configuration));
+      const run = (...argv: string[]) => runCommand([...argv, "--stack", fleet.stack], folder);
+      const submitted = await run("submit", "config.json", "--max-trials", "3", "--parallel", "2");
+      assert.equal(submitted.code, 0, submitted.stderr);
+      const runId = submitted.stdout.trim();
+      const watched = await run("watch", runId);
+      assert.equal(watched.code, 0, watched.stderr);
+      assert.match(watched.stderr, /3\/3 done/);
+      const shown = await run("status", runId);
+      assert.equal(JSON.parse(shown.stdout).phase, "done", shown.stderr);
+      const fetched = await run("fetch", runId, "--out", "fetched");
+      assert.ok(fetched.code === 0 || fetched.code === 3, fetched.stderr);
+      assert.equal((await decidedTrials(join(folder, "fetched"))).length, 4);
+      const unknown = await run("status", "unheard-of");
+      assert.equal(unknown.code, 2);
+      assert.match(unknown.stderr, /no run unheard-of/);
+      const nowhere = await runCommand(["status", runId, "--stack", "Nowhere"], folder);
+      assert.equal(nowhere.code, 2);
+      assert.match(nowhere.stderr, /^.*Stack "Nowhere" cannot be looked up .*does not exist.*\n$/);
+      const { Bucket = "", EventsUrl = "" } = fleet.outputs;
+      const named = await runCommand(
+        ["status", runId, "--bucket", Bucket, "--events-url", EventsUrl],
+        folder,
+      );
+      assert.equal(JSON.parse(named.stdout).phase, "done", named.stderr);
+      const unnamed = await runCommand(["status", runId], folder);
+      assert.equal(unnamed.code, 2);
+      assert.match(unnamed.stderr, /--stack/);
+    });
+
+    test("stops before it costs more than it may", async () => {
+      const options = { runId: "bounded", parallel: 2, maxTrials: 500, maxCostUsd: 0.01 };
+      const list = await readPriceList();
+      const prices = join(folder, "prices.json");
+      const usdPerGigabyteSecond = { arm64: 0.0002, x86_64: 0.0002 };
+      await writeFile(prices, JSON.stringify({ ...list, lambda: { ...list.lambda, usdPerGigabyteSecond } }));
+      const runId = await submit(fleet, { configuration }, { ...options, prices });
+      await runEnded(fleet, runId);
+      const { stop, cost } = await status(fleet, runId);
+      assert.equal(stop, "max_cost_usd");
+      assert.ok(cost !== undefined && cost.usd <= 0.01, JSON.stringify(cost));
+    });
+
+    test("is asked for by a program that has the AWS SDK alone", async () => {
+      Object.assign(process.env, fleet.environment);
+      const documents = join(folder, "documents");
+      await writeRunDocuments(fleet, { configuration }, documents, { maxTrials: 2, parallel: 1 });
+      const { Bucket: bucket = "", EventsUrl: eventsUrl = "" } = fleet.outputs;
+      await requestRun(documents, "on-demand", 7, { bucket, eventsUrl });
+      await runEnded(fleet, "on-demand");
+      const { phase, trialsDone } = await status(fleet, "on-demand");
+      assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: 3 });
+    });
+
+    test("is cancelled with the best so far", async () => {
+      const runId = await submit(
+        fleet,
+        { configuration },
+        { runId: "cancelled", parallel: 1, maxTrials: 500 },
+      );
+      while (!(await hasReached(fleet, runId, 3))) await sleep(POLL_MILLISECONDS / 10);
+      await cancel(fleet, runId);
+      await runEnded(fleet, runId);
+      const { phase, stop } = await status(fleet, runId);
+      assert.deepEqual({ phase, stop }, { phase: "done", stop: "cancelled" });
+    });
+  });
+}

@@ -1,0 +1,17 @@
+import type { S3Client } from "@aws-sdk/client-s3";
+import { startS3Server } from "./s3-server.js";
+import { type SqsServer, startSqsServer } from "./sqs-server.js";
+
+/** Queues and objects of a fleet, whosever servers they are on. */
+export interface FleetServers {
+  readonly sqs: SqsServer;
+  readonly s3: { readonly endpoint: string; readonly client: S3Client; close(): Promise<void> };
+  /** A bucket that is there. */
+  readonly bucket: string;
+}
+
+/** The servers that `npm test` has: fauxqs, and one of the project's own for S3. */
+export async function startFleetServers(): Promise<FleetServers> {
+  const [sqs, s3] = await Promise.all([startSqsServer(), startS3Server()]);
+  return { sqs, s3, bucket: "emulated" };
+}

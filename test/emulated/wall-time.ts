@@ -1,0 +1,185 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import Table from "cli-table3";
+import * as z from "zod";
+import { type ConfigurationSource, loadConfiguration } from "../../scripts/api/configuration.js";
+import { tune } from "../../scripts/api/tune.js";
+import { fetchResult } from "../../scripts/fleet/runs.js";
+import { submit } from "../../scripts/fleet/submit.js";
+import { packageRoot } from "../../scripts/package-root.js";
+import { stateKey } from "../../shared/run/record-keys.js";
+import { RunRecords } from "../../shared/run/run-records.js";
+import type { TrialRecord } from "../../shared/run/state.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
+import { DEMO } from "../end-to-end/demo-configuration.js";
+import { decidedTrials, finishedTrials } from "../end-to-end/run-folder.js";
+import { startEmulatedFleet } from "./emulated-fleet.js";
+import { startFleetServers } from "./fleet-servers.js";
+import { runLikewise } from "./likewise.js";
+
+const USAGE = `usage: npm run bench:emulated -- [--models demo,resnet20-cifar10] [--trials 30] [--models-folder ../shared/models]
+
+The same run by this machine's engine with two worker threads, over the emulated AWS with two evaluators, and once more
+by this machine's engine, which then hears the results in the fleet's order. Each gathers its statistics anew. Wall
+times are from the first trial asked for to the last one ended, and from the call to the written output folder, with
+the fleet's cold starts and uploads in it. Trials of the first run are others than those of the second, as results
+arrive in another order; those of the third must be the second's.`;
+
+const WORKERS = 2;
+/** A minute is one: a Tick has a coordinator started beside the one that is at work. */
+const MINUTE_MILLISECONDS = 60_000;
+const POLL_MILLISECONDS = 100;
+const DEMO_NAME = "demo";
+const DEFAULT_MODELS = [DEMO_NAME, "resnet20-cifar10"];
+const DEFAULT_TRIALS = 30;
+
+const stateSchema = z.looseObject({ phase: z.string().optional() });
+
+/** Wall times in seconds. */
+interface WallTime {
+  /** From the first trial asked for to the last one ended. */
+  readonly trials: number;
+  /** From the first trial ended to the last one ended, which leaves out that the first job starts an evaluator. */
+  readonly warm: number;
+  /** From the call to the written output folder. */
+  readonly overall: number;
+  /** Between a trial's being asked for and its end, what is not a worker's own time for it; mean. */
+  readonly aroundTrial: number;
+}
+
+interface Comparison {
+  readonly local: WallTime;
+  readonly fleet: WallTime;
+  /** This machine's engine with the fleet's order of results. */
+  readonly likewise: WallTime;
+  readonly sameTrials: boolean;
+  readonly sameModel: boolean;
+}
+
+/** @param work returns the run's trials in the order in which they ended */
+async function timed(work: () => Promise<readonly TrialRecord[]>): Promise<WallTime> {
+  const start = performance.now();
+  const trials = await work();
+  const overall = (performance.now() - start) / 1_000;
+  const asked = Math.min(...trials.map(({ askedAt }) => askedAt));
+  const firstEnded = Math.min(...trials.map(({ endedAt }) => endedAt));
+  const ended = Math.max(...trials.map(({ endedAt }) => endedAt));
+  const around = trials.flatMap((trial) =>
+    trial.state === "failed" ? [] : [(trial.endedAt - trial.askedAt) / 1_000 - trial.timings.total],
+  );
+  return {
+    trials: (ended - asked) / 1_000,
+    warm: (ended - firstEnded) / 1_000,
+    overall,
+    aroundTrial: around.reduce((sum, seconds) => sum + seconds, 0) / around.length,
+  };
+}
+
+/** Looks at the state document alone, as what reads the whole run takes a processor from those who carry it. */
+async function runEnded(store: ObjectStore, runId: string): Promise<void> {
+  for (;;) {
+    const stored = await store.get(stateKey(runId));
+    const { phase } = stateSchema.parse(
+      stored === undefined ? {} : JSON.parse(Buffer.from(stored.body).toString()),
+    );
+    if (phase === "done") return;
+    if (phase === "failed") throw new Error(`Run ${runId} has failed.`);
+    await sleep(POLL_MILLISECONDS);
+  }
+}
+
+async function compare(source: ConfigurationSource, folder: string): Promise<Comparison> {
+  const out = (name: string): string => join(folder, name);
+  const local = await timed(async () => {
+    process.env.QUANTFLEET_CACHE = out("statistics");
+    const { result } = await tune(source, { out: out("local"), workers: WORKERS });
+    await result;
+    return finishedTrials(out("local"));
+  });
+  const emulated = await startEmulatedFleet(WORKERS, startFleetServers, MINUTE_MILLISECONDS);
+  try {
+    const runId = "wall-time";
+    const fleet = await timed(async () => {
+      await submit(emulated, source, { runId, parallel: WORKERS });
+      await runEnded(emulated.store, runId);
+      await fetchResult(emulated, runId, out("fleet"));
+      const saved = await new RunRecords(emulated.store).load(runId);
+      return saved?.state.finished ?? [];
+    });
+    const likewise = await timed(async () => {
+      await runLikewise(emulated.store, runId, source, out("likewise"));
+      return finishedTrials(out("likewise"));
+    });
+    const [trials, trialsLikewise] = await Promise.all(
+      ["fleet", "likewise"].map((name) => decidedTrials(out(name))),
+    );
+    const [model, modelLikewise] = await Promise.all(
+      ["fleet", "likewise"].map((name) => readFile(join(out(name), "model.onnx"))),
+    );
+    return {
+      local,
+      fleet,
+      likewise,
+      sameTrials: JSON.stringify(trials) === JSON.stringify(trialsLikewise),
+      sameModel: model?.equals(modelLikewise!) ?? false,
+    };
+  } finally {
+    await emulated.close();
+  }
+}
+
+function report(name: string, { local, fleet, likewise, sameTrials, sameModel }: Comparison): void {
+  const table = new Table({
+    style: { head: [], border: [] },
+    head: [name, "first asked to last ended", "first to last ended", "overall", "around a trial"],
+  });
+  const seconds = (time: number): string => `${time.toFixed(2)} s`;
+  const row = (label: string, time: WallTime): void => {
+    table.push([label, ...[time.trials, time.warm, time.overall, time.aroundTrial].map(seconds)]);
+  };
+  const ratio = (label: string, other: WallTime): void => {
+    const of = (time: (wall: WallTime) => number): string => (time(fleet) / time(other)).toFixed(2);
+    table.push([label, of(({ trials }) => trials), of(({ warm }) => warm), of(({ overall }) => overall), ""]);
+  };
+  row(`this machine, ${WORKERS} workers`, local);
+  row(`emulated AWS, ${WORKERS} evaluators`, fleet);
+  row("this machine, the fleet's order of results", likewise);
+  ratio("emulated / this machine", local);
+  ratio("emulated / this machine, same order", likewise);
+  console.log(table.toString());
+  console.log(
+    `${name}: with the same order of results trials and choices are ${sameTrials ? "the same" : "DIFFERENT"}, the model's bytes ${sameModel ? "the same" : "DIFFERENT"}.`,
+  );
+  if (!(sameTrials && sameModel)) process.exitCode = 1;
+}
+
+const { values } = parseArgs({
+  options: {
+    models: { type: "string", default: DEFAULT_MODELS.join(",") },
+    trials: { type: "string", default: String(DEFAULT_TRIALS) },
+    "models-folder": { type: "string", default: join(packageRoot(), "..", "shared", "models") },
+    help: { type: "boolean", default: false },
+  },
+});
+if (values.help) console.log(USAGE);
+else {
+  for (const name of values.models.split(",")) {
+    const directory = name === DEMO_NAME ? DEMO : join(resolve(values["models-folder"]), name);
+    const file = join(directory, "config.json");
+    if (!existsSync(file)) {
+      console.log(`${name} is left out, as ${file} is missing.`);
+      continue;
+    }
+    const loaded = await loadConfiguration(file, { maxTrials: Number(values.trials) });
+    const folder = await mkdtemp(join(tmpdir(), "quantfleet-wall-time-"));
+    try {
+      report(name, await compare(loaded, folder));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+}
