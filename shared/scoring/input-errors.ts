@@ -100,7 +100,7 @@ async function propagate(
       ]),
     ),
   ];
-  return new StatisticsTable(
+  return StatisticsTable.ofRows(
     columns.map(([key, column]) => ({ ...column, width: errors.get(key)!.length })),
     [Float32Array.from(columns.flatMap(([key]) => [...errors.get(key)!]))],
   );

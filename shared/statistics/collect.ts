@@ -31,22 +31,25 @@ export async function collectStatistics(
   const instrumented = instrument(model, requirement, shapes);
   const session = await openSession(instrumented.model, DEFAULT_SESSION);
   try {
-    const rows: Float32Array[] = [];
     const histograms = instrumented.histograms.map((source) => ({
       ...source,
       statistic: statisticName(source.statistic),
       histogram: new Histogram(),
       channels: channelCounts(source.statistic, shapes.get(source.tensor)!),
     }));
-    for (let i = 0; i < batches.count; i++) {
-      signal?.throwIfAborted();
-      const outputs = await session.run(toFeeds(await batches.batch(i)));
-      rows.push(row(instrumented, outputs));
-      for (const { output, histogram, channels } of histograms) {
-        histogram.add(outputs[output]!.data as Float32Array, channels);
-      }
-    }
-    return new StatisticsTable(instrumented.columns, rows, histograms);
+    return await StatisticsTable.gather(
+      instrumented.columns,
+      batches.count,
+      async (i) => {
+        signal?.throwIfAborted();
+        const outputs = await session.run(toFeeds(await batches.batch(i)));
+        for (const { output, histogram, channels } of histograms) {
+          histogram.add(outputs[output]!.data as Float32Array, channels);
+        }
+        return row(instrumented, outputs);
+      },
+      histograms,
+    );
   } finally {
     await session.release();
   }

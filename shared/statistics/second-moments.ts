@@ -91,7 +91,7 @@ export async function collectSecondMoments(
     );
     start += sum.length;
   }
-  return new StatisticsTable(
+  return StatisticsTable.ofRows(
     outputs.map(({ key, statistic, width }) => ({ tensor: key, statistic, width })),
     [row],
   );

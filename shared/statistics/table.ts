@@ -57,11 +57,10 @@ export class StatisticsTable {
   readonly #estimates = new Map<string, number>();
   readonly #histograms: ReadonlyMap<string, TableHistogram>;
 
-  /** @param rows one array a sample: the values of all columns, side by side */
-  constructor(
+  private constructor(
     readonly columns: readonly StatisticsColumn[],
-    rows: readonly Float32Array[],
-    histograms: readonly TableHistogram[] = [],
+    readonly samples: number,
+    histograms: readonly TableHistogram[],
   ) {
     this.#histograms = new Map(
       histograms.map(({ tensor, statistic, histogram }) => [
@@ -69,19 +68,38 @@ export class StatisticsTable {
         { tensor, statistic, histogram },
       ]),
     );
-    let start = 0;
     for (const { tensor, statistic, width = 1 } of columns) {
-      const values = new Float32Array(rows.length * width);
-      rows.forEach((row, sample) => {
-        values.set(row.subarray(start, start + width), sample * width);
-      });
-      this.#columns.set(columnKey(tensor, statistic), values);
-      start += width;
+      this.#columns.set(columnKey(tensor, statistic), new Float32Array(samples * width));
     }
-    this.samples = rows.length;
   }
 
-  readonly samples: number;
+  /** @param rows one array a sample: the values of all columns, side by side */
+  static ofRows(
+    columns: readonly StatisticsColumn[],
+    rows: readonly Float32Array[],
+    histograms: readonly TableHistogram[] = [],
+  ): StatisticsTable {
+    const table = new StatisticsTable(columns, rows.length, histograms);
+    rows.forEach((row, sample) => {
+      table.#setRow(sample, row);
+    });
+    return table;
+  }
+
+  /**
+   * A table whose rows come one after the other, so that none is held but in the columns.
+   * @param rowOf the values of all columns for a sample, side by side
+   */
+  static async gather(
+    columns: readonly StatisticsColumn[],
+    samples: number,
+    rowOf: (sample: number) => Promise<Float32Array>,
+    histograms: readonly TableHistogram[] = [],
+  ): Promise<StatisticsTable> {
+    const table = new StatisticsTable(columns, samples, histograms);
+    for (let sample = 0; sample < samples; sample++) table.#setRow(sample, await rowOf(sample));
+    return table;
+  }
 
   /** The values of a statistic: one a sample, or for each sample one a channel. */
   column(tensor: string, statistic: string): Float32Array {
@@ -194,7 +212,7 @@ export class StatisticsTable {
       }
       start += width;
     }
-    return new StatisticsTable(
+    return StatisticsTable.ofRows(
       columns,
       rows,
       histograms.map(({ bins, exponent, first, ...named }) => {
@@ -224,7 +242,16 @@ export class StatisticsTable {
       statistic,
       histogram: Histogram.merged(shards.map((shard) => shard.histogram(tensor, statistic))),
     }));
-    return new StatisticsTable(columns, rows, histograms);
+    return StatisticsTable.ofRows(columns, rows, histograms);
+  }
+
+  #setRow(sample: number, row: Float32Array): void {
+    let start = 0;
+    for (const values of this.#columns.values()) {
+      const width = values.length / this.samples;
+      for (let i = 0; i < width; i++) values[sample * width + i] = row[start + i]!;
+      start += width;
+    }
   }
 
   #rows(): Float32Array[] {

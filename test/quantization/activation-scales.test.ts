@@ -24,7 +24,7 @@ function statistics(seen: Readonly<Record<string, readonly (readonly [number, nu
   const rows = Array.from({ length: samples }, (_, i) =>
     Float32Array.from(Object.values(seen).flatMap((pairs) => pairs[i]!)),
   );
-  return new StatisticsTable(columns, rows);
+  return StatisticsTable.ofRows(columns, rows);
 }
 
 function quantizer(...sources: string[]) {
@@ -77,7 +77,7 @@ describe("The scale and zero point of an activation quantizer", () => {
     const histogram = new Histogram();
     // A ramp up to 1 and a single value far out.
     histogram.add(Float32Array.from({ length: 100_000 }, (_, i) => (i === 0 ? 30 : i / 100_000)));
-    const table = new StatisticsTable(
+    const table = StatisticsTable.ofRows(
       [
         { tensor: "x", statistic: "min" },
         { tensor: "x", statistic: "max" },

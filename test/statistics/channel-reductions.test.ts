@@ -159,8 +159,8 @@ describe("A table with columns of several widths", () => {
   const rows = [Float32Array.of(1, 2, 3, 4, 5), Float32Array.of(6, 7, 8, 9, 10)];
 
   test("is the same written and read, and in shards", () => {
-    const whole = new StatisticsTable(columns, rows);
-    const shards = rows.map((row) => new StatisticsTable(columns, [row]));
+    const whole = StatisticsTable.ofRows(columns, rows);
+    const shards = rows.map((row) => StatisticsTable.ofRows(columns, [row]));
     const read = StatisticsTable.decode(whole.encode(), "table");
     assert.deepEqual(read.encode(), whole.encode());
     assert.deepEqual(StatisticsTable.concatenate(shards).encode(), whole.encode());
@@ -168,7 +168,7 @@ describe("A table with columns of several widths", () => {
   });
 
   test("aggregates each channel over the samples", () => {
-    const table = new StatisticsTable(columns, rows);
+    const table = StatisticsTable.ofRows(columns, rows);
     const means = table.channels("x", { type: "channel_mean", axis: 1 }, "mean");
     assert.deepEqual(means, Float64Array.of(4.5, 5.5, 6.5));
   });

@@ -21,7 +21,7 @@ const COLUMNS = [
 ] as const;
 
 /** Test vector 17: smallest and largest values of its three samples. */
-const VECTOR_17 = new StatisticsTable(
+const VECTOR_17 = StatisticsTable.ofRows(
   [
     { tensor: "x", statistic: "min" },
     { tensor: "x", statistic: "max" },
@@ -63,7 +63,7 @@ describe("Estimates, by test vector 17 of the reference", () => {
   });
 
   test("a largest magnitude comes from whichever end is further out, sample by sample", () => {
-    const table = new StatisticsTable(VECTOR_17.columns, [Float32Array.of(-7, 3), Float32Array.of(-1, 5)]);
+    const table = StatisticsTable.ofRows(VECTOR_17.columns, [Float32Array.of(-7, 3), Float32Array.of(-1, 5)]);
     assert.equal(table.estimate("x", "max", { type: "abs_max", aggregator: "mean" }), 6);
     assert.equal(table.estimate("x", "max", { type: "abs_max", aggregator: "min" }), 5);
     assert.equal(table.estimate("x", "max", { type: "abs_max", aggregator: "mean" }), 6, "asked again");
@@ -74,7 +74,7 @@ describe("A table as bytes", () => {
   test("is read back as it was", () => {
     fc.assert(
       fc.property(rows, (samples) => {
-        const table = new StatisticsTable(COLUMNS, samples);
+        const table = StatisticsTable.ofRows(COLUMNS, samples);
         const decoded = StatisticsTable.decode(table.encode(), "k/1/0");
         assert.equal(decoded.samples, samples.length);
         assert.deepEqual(decoded.columns, COLUMNS);
@@ -89,18 +89,21 @@ describe("A table as bytes", () => {
         const ends = [...cuts.map((cut) => Math.min(cut, samples.length)), samples.length].sort(
           (a, b) => a - b,
         );
-        const shards = ends.map(
-          (end, i) => new StatisticsTable(COLUMNS, samples.slice(ends[i - 1] ?? 0, end)),
+        const shards = ends.map((end, i) =>
+          StatisticsTable.ofRows(COLUMNS, samples.slice(ends[i - 1] ?? 0, end)),
         );
         const joined = StatisticsTable.concatenate(shards);
-        assert.deepEqual(contents(joined), contents(new StatisticsTable(COLUMNS, samples)));
+        assert.deepEqual(contents(joined), contents(StatisticsTable.ofRows(COLUMNS, samples)));
         assert.equal(joined.samples, samples.length);
       }),
     );
   });
 
   test("is refused with any byte changed, cut off or added", () => {
-    const bytes = new StatisticsTable(COLUMNS, [Float32Array.of(1, 2, 3), Float32Array.of(4, 5, 6)]).encode();
+    const bytes = StatisticsTable.ofRows(COLUMNS, [
+      Float32Array.of(1, 2, 3),
+      Float32Array.of(4, 5, 6),
+    ]).encode();
     const refused = {
       code: "RUN_FAILED",
       message: "The statistics record k/1/0 is damaged; delete it, and it is gathered again.",
@@ -117,8 +120,8 @@ describe("A table as bytes", () => {
   });
 
   test("shards of different columns are not joined", () => {
-    const shards = [COLUMNS, COLUMNS.toReversed()].map(
-      (columns) => new StatisticsTable(columns, [Float32Array.of(1, 2, 3)]),
+    const shards = [COLUMNS, COLUMNS.toReversed()].map((columns) =>
+      StatisticsTable.ofRows(columns, [Float32Array.of(1, 2, 3)]),
     );
     assert.throws(() => StatisticsTable.concatenate(shards), { code: "RUN_FAILED" });
   });
@@ -131,7 +134,7 @@ test("shards in a store are a table once all of them are there", async () => {
       store,
       "statistics/k",
       { index, count: 2 },
-      new StatisticsTable(COLUMNS, [Float32Array.of(index, 1, 2)]),
+      StatisticsTable.ofRows(COLUMNS, [Float32Array.of(index, 1, 2)]),
     );
   await shard(1);
   assert.equal(await readStatistics(store, "statistics/k", 2), undefined);
