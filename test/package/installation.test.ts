@@ -50,6 +50,7 @@ describe("the packed package in an empty folder", () => {
     for (const needed of [
       "LICENSE",
       "README.md",
+      "docs/schemas/configuration.schema.json",
       "dist/scripts/quantfleet.js",
       "dist/scripts/index.js",
       "dist/scripts/index.d.ts",
@@ -59,7 +60,9 @@ describe("the packed package in an empty folder", () => {
     ]) {
       assert.ok(paths.includes(needed), `${needed} is missing from the package`);
     }
-    const unwanted = paths.filter((file) => /^dist\/(test|scripts\/bench)\/|\.map$|(?<!\.d)\.ts$/.test(file));
+    const unwanted = paths
+      .filter((file) => !file.startsWith("docs/examples/"))
+      .filter((file) => /^dist\/(test|docs|scripts\/bench)\/|\.map$|(?<!\.d)\.ts$/.test(file));
     assert.deepEqual(unwanted, []);
   });
 
