@@ -81,14 +81,19 @@ async function benchTuning(models: readonly BenchModel[], scratch: string, worke
       timing.wallSeconds.toFixed(1),
     ]);
     const overhead = readOverhead(join(out, OUTPUT_FILES.trials));
-    overheads.push([
-      name,
-      overhead.inference.toFixed(1),
-      overhead.quantize.toFixed(2),
-      overhead.session.toFixed(1),
-      `${(100 * overhead.beyondInference).toFixed(1)} %`,
-      `${(100 * overhead.beyondInferenceBetween).toFixed(1)} %`,
-    ]);
+    // The race can leave no complete trial after the first ten.
+    overheads.push(
+      overhead.trials === 0
+        ? [name, "–", "–", "–", "–", "–"]
+        : [
+            name,
+            overhead.inference.toFixed(1),
+            overhead.quantize.toFixed(2),
+            overhead.session.toFixed(1),
+            `${(100 * overhead.beyondInference).toFixed(1)} %`,
+            `${(100 * overhead.beyondInferenceBetween).toFixed(1)} %`,
+          ],
+    );
   }
   console.log(table.toString());
   console.log(overheads.toString());
