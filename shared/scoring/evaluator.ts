@@ -4,20 +4,34 @@ import type { InferenceSession } from "onnxruntime-node";
 import { RunError } from "../errors.js";
 import { shardRange } from "../run/identifiers.js";
 import type { MeasuredOutcome, TrialJob } from "../run/messages.js";
+import { RecentlyUsed } from "../run/recently-used.js";
 import { packRows } from "../run/rows.js";
+import type { Configuration } from "../search/space.js";
 import { tensorSizes } from "../statistics/collect.js";
 import { readStatistics } from "../statistics/shard-store.js";
+import type { StatisticsTable } from "../statistics/table.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import type { ExclusiveGate } from "./exclusive-gate.js";
 import { openFastestSession } from "./fastest-session.js";
 import { toFeeds } from "./feeds.js";
 import { type LatencyRatio, measureLatencyRatio } from "./latency.js";
+import type { ModelVariant } from "./model-variants.js";
 import { openQuantizer } from "./open-quantizer.js";
 import type { QuantizedModel, Quantizer } from "./quantizer.js";
 import { openRace, RowsInMemory } from "./racing.js";
 import { Scorer, type Scores } from "./scorer.js";
 import { openSession } from "./session.js";
+import type { Subject } from "./subject.js";
 import type { Workload } from "./workload.js";
+
+/** Quantizers that are kept, as each keeps the constants that it has quantized. */
+const MOST_QUANTIZERS = 8;
+
+/** Statistics of a form of the float model, and the elements of one sample of each activation tensor. */
+interface Calibrated {
+  readonly table: StatisticsTable;
+  readonly sizes: ReadonlyMap<string, number>;
+}
 
 export interface EvaluatorOptions {
   readonly workload: Workload;
@@ -34,7 +48,8 @@ export interface EvaluatorOptions {
  * quantized weights, the float sessions.
  */
 export class Evaluator {
-  #quantizer: Promise<Quantizer> | undefined;
+  readonly #quantizers = new RecentlyUsed<string, Promise<Quantizer>>(MOST_QUANTIZERS);
+  readonly #calibrated = new Map<string, Promise<Calibrated>>();
   #fastestFloat: Promise<InferenceSession> | undefined;
   readonly #scorers = new Map<string, Scorer>();
   readonly #scoredRows: RowsInMemory;
@@ -47,13 +62,12 @@ export class Evaluator {
   async scoreTrial(job: TrialJob, signal?: AbortSignal): Promise<MeasuredOutcome> {
     const { workload } = this.options;
     const started = performance.now();
-    const candidate =
-      job.configuration === null ? undefined : (await this.quantizer()).quantize(job.configuration);
+    const candidate = job.configuration === null ? undefined : await this.quantize(job.configuration);
     const quantized = performance.now();
     const session = await this.#openCandidate(candidate);
     const opened = performance.now();
     try {
-      const bytes = candidate?.bytes ?? (await this.quantizer()).floatBytes();
+      const bytes = candidate?.bytes ?? (await this.#quantizer(workload.subject.space.base)).floatBytes();
       const race = job.race && (await openRace(job.race, this.#scoredRows, workload, bytes));
       const scores = await this.#scorer(job.shard).score(session, signal, race?.isDecided);
       const pruned = scores.samples < this.#scorer(job.shard).samples;
@@ -96,10 +110,9 @@ export class Evaluator {
     }
   }
 
-  /** The statistics' quantizer; they must have been gathered. */
-  quantizer(): Promise<Quantizer> {
-    this.#quantizer ??= this.#makeQuantizer();
-    return this.#quantizer;
+  /** The model as a configuration quantizes it; the statistics must have been gathered. */
+  async quantize(configuration: Configuration): Promise<QuantizedModel> {
+    return (await this.#quantizer(configuration)).quantize(configuration);
   }
 
   async release(): Promise<void> {
@@ -107,24 +120,41 @@ export class Evaluator {
     await (await this.#fastestFloat)?.release();
   }
 
-  async #makeQuantizer(): Promise<Quantizer> {
+  async #quantizer(configuration: Configuration): Promise<Quantizer> {
+    const variant = await this.options.workload.variants.of(configuration);
+    let quantizer = this.#quantizers.get(variant.name);
+    if (quantizer === undefined) {
+      quantizer = this.#makeQuantizer(variant);
+      this.#quantizers.set(variant.name, quantizer);
+    }
+    return quantizer;
+  }
+
+  async #makeQuantizer({ subject, statisticsKey }: ModelVariant): Promise<Quantizer> {
     const { workload, statistics } = this.options;
-    const { subject, statisticsKey, calibrationBatches: batches } = workload;
-    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
+    let calibrated = this.#calibrated.get(statisticsKey);
+    if (calibrated === undefined) {
+      calibrated = this.#readStatistics(subject, statisticsKey);
+      this.#calibrated.set(statisticsKey, calibrated);
+    }
+    const { table, sizes } = await calibrated;
+    const { calibrationBatches: batches } = workload;
+    return openQuantizer({ subject, batches, statisticsKey, store: statistics.store }, table, sizes);
+  }
+
+  async #readStatistics({ layout, prepared }: Subject, statisticsKey: string): Promise<Calibrated> {
+    const { workload, statistics } = this.options;
+    const tensors = [...layout.activations.values()].flatMap(({ sources }) => sources);
     const batch = await this.#firstBatch();
     const [table, sizes] = await Promise.all([
       readStatistics(statistics.store, statisticsKey, statistics.shards),
-      tensorSizes(subject.prepared.model, tensors, batch),
+      tensorSizes(prepared.model, tensors, batch),
     ]);
     if (table === undefined) {
       throw new RunError(`The statistics ${statisticsKey} are missing; resume the run to gather them again.`);
     }
     const each = workload.fixedBatch ?? 1;
-    return openQuantizer(
-      { subject, batches, statisticsKey, store: statistics.store },
-      table,
-      new Map([...sizes].map(([tensor, size]) => [tensor, size / each])),
-    );
+    return { table, sizes: new Map([...sizes].map(([tensor, size]) => [tensor, size / each])) };
   }
 
   #firstBatch() {
