@@ -12,11 +12,11 @@ import { quantize } from "../api/quantize.js";
 import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
 
 /**
- * `npm run bench:widths -- [--models a,b]`: plain min-max with all layers quantized, in every width and on every target
+ * `npm run bench:widths -- [--models a,b] [--devices GPU,VPU]`: plain min-max with all layers quantized, in every width and on every target
  * device: the metric on the evaluation samples, the file's size, and how many products run as integer kernels. Networks
  * whose batch norms are folded are taken where there are such.
  */
-const { values } = parseArgs({ options: { models: { type: "string" } } });
+const { values } = parseArgs({ options: { models: { type: "string" }, devices: { type: "string" } } });
 
 const MODELS = ["kws-dscnn-mlperf", "resnet20-cifar10", "dscnn-cifar10"];
 
@@ -27,6 +27,8 @@ interface Case {
   readonly device: DeviceName;
   readonly preset?: "performance" | "mixed" | "accuracy";
   readonly weights?: Bits;
+  /** One scale a tensor, also where the device has one a channel. */
+  readonly activations?: "pertensor";
 }
 
 const CASES: readonly Case[] = [
@@ -34,6 +36,8 @@ const CASES: readonly Case[] = [
   { device: "CPU", weights: 4 },
   { device: "CPU", preset: "accuracy", weights: 4 },
   { device: "VPU", weights: 2 },
+  { device: "GPU", activations: "pertensor" },
+  { device: "VPU", activations: "pertensor" },
   ...DEVICE_NAMES.filter((device) => device !== "ANY").flatMap((device) =>
     (["performance", "mixed", "accuracy"] as const).map((preset) => ({ device, preset })),
   ),
@@ -52,6 +56,7 @@ if (folder === undefined) {
       "device",
       "preset",
       "weights",
+      "activations",
       "float",
       "quantized",
       "bytes of float",
@@ -68,12 +73,17 @@ if (folder === undefined) {
         configuration: model.configuration,
         directory: model.directory,
       });
-      for (const asked of CASES) table.push(await measure(model, file, metric.value, asked, scratch));
+      for (const asked of CASES.filter(isAsked))
+        table.push(await measure(model, file, metric.value, asked, scratch));
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
   console.log(table.toString());
+}
+
+function isAsked({ device }: Case): boolean {
+  return values.devices === undefined || values.devices.split(",").includes(device);
 }
 
 async function measure(
@@ -92,6 +102,7 @@ async function measure(
     asked.device,
     asked.preset ?? "performance",
     asked.weights === undefined ? "" : `${asked.weights} bits`,
+    asked.activations ?? "",
     float.toFixed(4),
     metric.value.toFixed(4),
     `${made.floatModelBytes}`,
@@ -104,7 +115,7 @@ async function measure(
 function plain(
   configuration: RunConfigurationInput,
   file: string,
-  { device, preset = "performance", weights }: Case,
+  { device, preset = "performance", weights, activations }: Case,
 ): RunConfigurationInput {
   return {
     ...configuration,
@@ -119,6 +130,7 @@ function plain(
             stat_subset_size: 100,
             range_estimator: { min: { aggregator: "min" }, max: { aggregator: "max" } },
             ...(weights === undefined ? {} : { weights: { bits: weights } }),
+            ...(activations === undefined ? {} : { activations: { granularity: activations } }),
           },
         },
       ],
