@@ -124,6 +124,8 @@ function addRunOptions(command: Command): Command {
       "send a job again that nobody has answered for so long (default: 1800)",
       wholeNumber(1, LONGEST_JOB_SECONDS),
     )
+    .option("--from-run <run>", "the run of the fleet that trials_load_method begins with")
+    .option("--from-folder <dir>", "tune's output folder that trials_load_method begins with")
     .option("--max-cost-usd <n>", "ask for no trial that would cost more than this in all", number(0.01))
     .option("--seconds-per-trial <n>", "for the estimate (default: measured on this machine)", number(0))
     .option("--prices <file>", "price list for the estimate and the bound (default: us-east-1)");

@@ -52,5 +52,6 @@ export async function connectSchedules(stack: string): Promise<ScheduleTarget> {
     eventsArn: outputs.EventsArn,
     roleArn: outputs.ScheduleRoleArn,
     deadLettersArn: outputs.ScheduleDeadLettersArn,
+    evaluator: { megabytes: outputs.EvaluatorMegabytes, architecture: outputs.Architecture },
   };
 }
