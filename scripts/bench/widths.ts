@@ -1,15 +1,11 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import Table from "cli-table3";
 import { DEVICE_NAMES, type DeviceName } from "../../shared/quantization/hardware.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
-import { instructionSet } from "../../shared/scoring/isa.js";
-import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { evaluate } from "../api/evaluate.js";
 import { quantize } from "../api/quantize.js";
-import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
+import { metricOf, printModelTable } from "./tuning/model-table.js";
+import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
  * `npm run bench:widths -- [--models a,b] [--devices GPU,VPU]`: plain min-max with all layers quantized, in every width and on every target
@@ -43,44 +39,28 @@ const CASES: readonly Case[] = [
   ),
 ];
 
-const folder = modelsFolder();
-if (folder === undefined) {
-  console.log("../shared/models is missing, so nothing can be measured.");
-} else {
-  console.log(`onnxruntime ${onnxruntimeVersion()}, ${instructionSet()}, Node ${process.version}`);
-  const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
-  const table = new Table({
-    style: { head: [], border: [] },
-    head: [
-      "model",
-      "device",
-      "preset",
-      "weights",
-      "activations",
-      "float",
-      "quantized",
-      "bytes of float",
-      "bytes",
-      "integer",
-    ],
-  });
-  try {
-    for (const model of loadBenchModels(folder, values.models?.split(",") ?? MODELS)) {
-      const file = existsSync(join(model.directory, "model-folded.onnx"))
-        ? "model-folded.onnx"
-        : "model.onnx";
-      const { metric } = await evaluate(join(model.directory, file), {
-        configuration: model.configuration,
-        directory: model.directory,
-      });
-      for (const asked of CASES.filter(isAsked))
-        table.push(await measure(model, file, metric.value, asked, scratch));
-    }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
+const HEAD = [
+  "model",
+  "device",
+  "preset",
+  "weights",
+  "activations",
+  "float",
+  "quantized",
+  "bytes of float",
+  "bytes",
+  "integer",
+];
+
+await printModelTable(HEAD, async function* (folder, scratch) {
+  for (const model of loadBenchModels(folder, values.models?.split(",") ?? MODELS)) {
+    const { name, directory, configuration } = model;
+    const file = existsSync(join(directory, "model-folded.onnx")) ? "model-folded.onnx" : "model.onnx";
+    const float = await metricOf(join(directory, file), configuration, directory);
+    for (const asked of CASES.filter(isAsked))
+      yield await measure(model, file, float, asked, join(scratch, name));
   }
-  console.log(table.toString());
-}
+});
 
 function isAsked({ device }: Case): boolean {
   return values.devices === undefined || values.devices.split(",").includes(device);
@@ -91,11 +71,10 @@ async function measure(
   file: string,
   float: number,
   asked: Case,
-  scratch: string,
+  out: string,
 ): Promise<string[]> {
-  const source = { configuration: plain(configuration, file, asked), directory };
-  const made = await quantize(source, { out: join(scratch, name) });
-  const { metric } = await evaluate(made.model, source);
+  const whole = plain(configuration, file, asked);
+  const made = await quantize({ configuration: whole, directory }, { out });
   const { integer, quantized } = made.integerKernels;
   return [
     `${name}/${file}`,
@@ -104,7 +83,7 @@ async function measure(
     asked.weights === undefined ? "" : `${asked.weights} bits`,
     asked.activations ?? "",
     float.toFixed(4),
-    metric.value.toFixed(4),
+    (await metricOf(made.model, whole, directory)).toFixed(4),
     `${made.floatModelBytes}`,
     `${made.modelBytes}`,
     `${integer} of ${quantized}`,
