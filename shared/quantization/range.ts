@@ -56,7 +56,7 @@ export function symmetricActivationRange(
 }
 
 /** The same with a magnitude a channel; whether codes are signed is decided for all of them together. */
-export function symmetricActivationRanges(
+function symmetricActivationRanges(
   min: number,
   magnitudes: readonly number[],
   width: Width,
