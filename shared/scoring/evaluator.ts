@@ -21,17 +21,10 @@ import type { QuantizedModel, Quantizer } from "./quantizer.js";
 import { openRace, RowsInMemory } from "./racing.js";
 import { Scorer, type Scores } from "./scorer.js";
 import { openSession } from "./session.js";
-import type { Subject } from "./subject.js";
 import type { Workload } from "./workload.js";
 
 /** Quantizers that are kept, as each keeps the constants that it has quantized. */
 const MOST_QUANTIZERS = 8;
-
-/** Statistics of a form of the float model, and the elements of one sample of each activation tensor. */
-interface Calibrated {
-  readonly table: StatisticsTable;
-  readonly sizes: ReadonlyMap<string, number>;
-}
 
 export interface EvaluatorOptions {
   readonly workload: Workload;
@@ -49,13 +42,19 @@ export interface EvaluatorOptions {
  */
 export class Evaluator {
   readonly #quantizers = new RecentlyUsed<string, Promise<Quantizer>>(MOST_QUANTIZERS);
-  readonly #calibrated = new Map<string, Promise<Calibrated>>();
+  readonly #statistics = new Map<string, Promise<StatisticsTable>>();
+  #sizes: Promise<ReadonlyMap<string, number>> | undefined;
   #fastestFloat: Promise<InferenceSession> | undefined;
   readonly #scorers = new Map<string, Scorer>();
   readonly #scoredRows: RowsInMemory;
 
   constructor(private readonly options: EvaluatorOptions) {
     this.#scoredRows = new RowsInMemory(options.store);
+  }
+
+  /** Does what trials need and statistics do not tell; without it, the first trial does. */
+  async prepare(): Promise<void> {
+    await this.#activationSizes();
   }
 
   /** Quantizes and scores a trial's shard of the evaluation samples. */
@@ -132,29 +131,36 @@ export class Evaluator {
 
   async #makeQuantizer({ subject, statisticsKey }: ModelVariant): Promise<Quantizer> {
     const { workload, statistics } = this.options;
-    let calibrated = this.#calibrated.get(statisticsKey);
-    if (calibrated === undefined) {
-      calibrated = this.#readStatistics(subject, statisticsKey);
-      this.#calibrated.set(statisticsKey, calibrated);
-    }
-    const { table, sizes } = await calibrated;
     const { calibrationBatches: batches } = workload;
-    return openQuantizer({ subject, batches, statisticsKey, store: statistics.store }, table, sizes);
+    let table = this.#statistics.get(statisticsKey);
+    if (table === undefined) {
+      table = this.#readStatistics(statisticsKey);
+      this.#statistics.set(statisticsKey, table);
+    }
+    const calibration = { subject, batches, statisticsKey, store: statistics.store };
+    return openQuantizer(calibration, ...(await Promise.all([table, this.#activationSizes()])));
   }
 
-  async #readStatistics({ layout, prepared }: Subject, statisticsKey: string): Promise<Calibrated> {
-    const { workload, statistics } = this.options;
-    const tensors = [...layout.activations.values()].flatMap(({ sources }) => sources);
-    const batch = await this.#firstBatch();
-    const [table, sizes] = await Promise.all([
-      readStatistics(statistics.store, statisticsKey, statistics.shards),
-      tensorSizes(prepared.model, tensors, batch),
-    ]);
+  async #readStatistics(key: string): Promise<StatisticsTable> {
+    const { store, shards } = this.options.statistics;
+    const table = await readStatistics(store, key, shards);
     if (table === undefined) {
-      throw new RunError(`The statistics ${statisticsKey} are missing; resume the run to gather them again.`);
+      throw new RunError(`The statistics ${key} are missing; resume the run to gather them again.`);
     }
-    const each = workload.fixedBatch ?? 1;
-    return { table, sizes: new Map([...sizes].map(([tensor, size]) => [tensor, size / each])) };
+    return table;
+  }
+
+  /** Elements of one sample, by tensor: the same in every variant, as rewriting changes constants alone. */
+  #activationSizes(): Promise<ReadonlyMap<string, number>> {
+    this.#sizes ??= this.#measureActivations();
+    return this.#sizes;
+  }
+
+  async #measureActivations(): Promise<ReadonlyMap<string, number>> {
+    const { subject, fixedBatch = 1 } = this.options.workload;
+    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
+    const sizes = await tensorSizes(subject.prepared.model, tensors, await this.#firstBatch());
+    return new Map([...sizes].map(([tensor, size]) => [tensor, size / fixedBatch]));
   }
 
   #firstBatch() {
