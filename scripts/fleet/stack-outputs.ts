@@ -11,6 +11,7 @@ const outputsSchema = z.object({
   ScheduleRoleArn: z.string().min(1),
   ScheduleDeadLettersArn: z.string().min(1),
   Architecture: z.enum(["arm64", "x86_64"]),
+  MetricModules: z.string().min(1),
   EvaluatorMegabytes: z.coerce.number().int().min(1),
 });
 
