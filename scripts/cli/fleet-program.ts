@@ -109,7 +109,11 @@ function addScheduleCommands(program: Command, exit: (code: number) => void): vo
 function addRunOptions(command: Command): Command {
   return command
     .option("--max-trials <n>", "trials at most", wholeNumber(1, 100_000))
-    .option("--parallel <n>", "trials side by side (default: 8)", wholeNumber(1, MOST_PARALLEL))
+    .option(
+      "--parallel <n>",
+      "trials side by side (default: a quarter, and two at least, above 8 evaluators or the fewer that the stack has)",
+      wholeNumber(1, MOST_PARALLEL),
+    )
     .option(
       "--evaluation-shards <n>",
       "jobs that a trial's samples are spread over (default: 1)",

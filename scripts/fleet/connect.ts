@@ -5,7 +5,7 @@ import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { Deployed } from "./prepare-run.js";
 import type { ScheduleTarget } from "./schedules.js";
-import { readStackOutputs, type StackOutputs } from "./stack-outputs.js";
+import { evaluatorsOf, readStackOutputs, type StackOutputs } from "./stack-outputs.js";
 import type { Fleet } from "./submit.js";
 
 /** A stack's outputs of the same names. */
@@ -31,8 +31,8 @@ export function connectFleet({ bucket, eventsUrl }: FleetOutputs): Fleet {
  */
 export async function connectStack(stack: string, instead: Partial<FleetOutputs> = {}): Promise<Fleet> {
   const outputs = await readStackOutputs(stack);
-  const { Bucket: bucket, EventsUrl: eventsUrl } = outputs;
-  return { ...connectFleet({ bucket, eventsUrl, ...instead }), ...deployed(outputs) };
+  const { bucket = outputs.Bucket, eventsUrl = outputs.EventsUrl } = instead;
+  return { ...connectFleet({ bucket, eventsUrl }), ...deployed(outputs) };
 }
 
 /**
@@ -52,9 +52,6 @@ export async function connectSchedules(stack: string): Promise<ScheduleTarget> {
   };
 }
 
-function deployed({ Architecture, EvaluatorMegabytes, MetricModules }: StackOutputs): Deployed {
-  return {
-    evaluator: { megabytes: EvaluatorMegabytes, architecture: Architecture },
-    metricModules: MetricModules,
-  };
+function deployed(outputs: StackOutputs): Deployed {
+  return { evaluator: evaluatorsOf(outputs), metricModules: outputs.MetricModules };
 }

@@ -16,7 +16,10 @@ const LATENCY_SECONDS = 1;
 const MODELS_BESIDE_FINALISTS = 2;
 
 /** The functions that score, as they are deployed. */
-export type EvaluatorSize = Pick<Billed, "megabytes" | "architecture">;
+export interface EvaluatorSize extends Pick<Billed, "megabytes" | "architecture"> {
+  /** How many work at once, which decides how many trials run side by side where a run does not say. */
+  readonly concurrency?: number;
+}
 
 /** What a run is expected to cost if no trial is stopped early. */
 export interface CostEstimate {

@@ -19,11 +19,12 @@ import { type EarlierRunName, expectedIsa, findEarlierRuns, type RestoredRecords
 import { measureSecondsPerSample } from "./measure-inference.js";
 import { hasImages, packImages } from "./pack-images.js";
 import { readPriceList, runPrices } from "./price-list.js";
+import { trialsSideBySide } from "./side-by-side.js";
 
 export interface PrepareOptions extends OptimizerOverrides {
   /** Made of the configuration's hash and the time when left out. */
   readonly runId?: string;
-  /** Trials side by side; 8 when left out. */
+  /** Trials side by side; when left out, some more than evaluators work at once (`trialsSideBySide`). */
   readonly parallel?: number;
   /** Jobs that a trial's evaluation samples are spread over; 1 when left out. */
   readonly evaluationShards?: number;
@@ -65,7 +66,6 @@ export interface PreparedRun {
   readonly notices: readonly string[];
 }
 
-const DEFAULT_PARALLEL = 8;
 /** Those of the construct (infra/quant-fleet-props.ts). */
 const DEFAULT_EVALUATOR: EvaluatorSize = { megabytes: 3_538, architecture: "arm64" };
 const RUN_ID_HASH_LENGTH = 12;
@@ -102,11 +102,11 @@ export async function prepareRun(
     earlier,
     openStatistics: async () => statistics,
     draft: (candidate, state) => ({
-      ...fleetRequest(candidate, hash, options),
+      ...fleetRequest(candidate, hash, options, evaluator),
       isa: expectedIsa(state, evaluator, options.from),
     }),
   });
-  const unpriced = fleetRequest(workload, hash, options, {
+  const unpriced = fleetRequest(workload, hash, options, evaluator, {
     start: space,
     ...(restored.length === 0 ? {} : { restored: restored.length }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
@@ -149,17 +149,19 @@ function fleetRequest(
   workload: Workload,
   hash: string,
   options: PrepareOptions,
+  evaluator: EvaluatorSize | undefined,
   start: Partial<RequestOptions> = {},
 ): RunRequest {
   const requestedAt = Date.now();
-  const parallel = options.parallel ?? DEFAULT_PARALLEL;
+  const usual = trialsSideBySide(evaluator?.concurrency);
+  const { parallel = usual.parallel, statisticsShards = options.parallel ?? usual.evaluators } = options;
   const timeout = (options.jobTimeoutSeconds ?? JOB_TIMEOUT_SECONDS) * 1_000;
   // This machine's, which scores nothing.
   const { isa: _, ...request } = makeRunRequest(workload, {
     runId: options.runId ?? `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${requestedAt.toString(BASE_36)}`,
     requestedAt,
     parallel,
-    statisticsShards: Math.min(options.statisticsShards ?? parallel, workload.calibrationBatches.count),
+    statisticsShards: Math.min(statisticsShards, workload.calibrationBatches.count),
     evaluationShards: options.evaluationShards ?? 1,
     timeouts: { statistics: timeout, trial: timeout, finish: timeout },
     ...start,

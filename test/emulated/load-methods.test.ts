@@ -36,8 +36,8 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     folder = await mkdtemp(join(tmpdir(), "quantfleet-emulated-load-"));
     process.env.QUANTFLEET_CACHE = join(folder, "statistics");
     emulated = await startEmulatedFleet(2);
-    const architecture = process.arch === "arm64" ? "arm64" : "x86_64";
-    fleet = { ...emulated, evaluator: { megabytes: 3_538, architecture } };
+
+    fleet = emulated;
     const cold = await tune(
       { configuration: await demoConfiguration(SIZE) },
       { out: join(folder, "cold"), workers: 1 },

@@ -16,6 +16,7 @@ import { sameAsLocally } from "./same-as-locally.js";
 
 const SIZE = { trials: 4, calibration: 6, evaluation: 64 };
 const SIDE = 28;
+const EVALUATORS = 2;
 const TIMEOUT_MILLISECONDS = 240_000;
 
 /** Writes some of the demo's samples as images, with a list of what they show. */
@@ -64,7 +65,7 @@ describe("Over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, () => {
     );
     const demo = await demoConfiguration(SIZE);
     scoredByModule = { ...demo, engine: { ...demo.engine, metric: { module } } };
-    emulated = await startEmulatedFleet(2, undefined, undefined, { metricModules: [module] });
+    emulated = await startEmulatedFleet(EVALUATORS, undefined, undefined, { metricModules: [module] });
     Object.assign(process.env, emulated.environment);
     fleet = await connectStack(emulated.stack);
   });
@@ -81,7 +82,7 @@ describe("Over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, () => {
     const out = join(folder, "own");
     const { float } = await fetchResult(fleet, runId, join(out, "fleet"), own);
     assert.equal(float.metric.name, "near");
-    await sameAsLocally(fleet.store, runId, scoredByModule, out);
+    await sameAsLocally(fleet.store, runId, scoredByModule, out, EVALUATORS);
     await assert.rejects(status(fleet, runId), /name your own copy by --metric-module/);
   });
 
@@ -120,6 +121,6 @@ describe("Over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, () => {
     await runEnded(fleet, runId);
     const out = join(folder, "images");
     await fetchResult(fleet, runId, join(out, "fleet"));
-    await sameAsLocally(fleet.store, runId, configuration, out);
+    await sameAsLocally(fleet.store, runId, configuration, out, EVALUATORS);
   });
 });

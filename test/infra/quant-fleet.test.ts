@@ -169,6 +169,7 @@ describe("The fleet's template", () => {
     template.hasOutput("MetricModules", { Value: "none" });
     template.hasOutput("Architecture", { Value: "arm64" });
     template.hasOutput("EvaluatorMegabytes", { Value: "3538" });
+    template.hasOutput("EvaluatorConcurrency", { Value: "100" });
   });
 
   test("is removed with everything in it", () => {
