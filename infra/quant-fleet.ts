@@ -24,6 +24,8 @@ const VISIBILITY_TIMEOUTS = 6;
 const EVENTS_A_BATCH = 10;
 const DEFAULT_EVALUATORS = 100;
 const DEFAULT_COLLECTORS = 20;
+/** What one provisioned poller has under way at most (Lambda's developer guide, "Provisioned mode"). */
+const INVOCATIONS_A_POLLER = 10;
 /** Two whole processors. */
 const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_538);
 const MAX_FLEET_NAME = 64;
@@ -102,12 +104,20 @@ export class QuantFleet extends Construct {
       ScheduleRoleArn: this.schedules.role.roleArn,
       ScheduleDeadLettersArn: this.jobs.deadLetters.queueArn,
       Architecture: this.#architecture.name,
+      EvaluatorConcurrency: String(this.#evaluatorConcurrency),
       EvaluatorMegabytes: String((props.evaluatorMemory ?? DEFAULT_WORKER_MEMORY).toMebibytes()),
     };
   }
 
   get #architecture(): Architecture {
     return this.#props.architecture ?? Architecture.ARM_64;
+  }
+
+  get #evaluatorConcurrency(): number {
+    const { provisionedPollers, evaluatorConcurrency = DEFAULT_EVALUATORS } = this.#props;
+    return provisionedPollers === undefined
+      ? evaluatorConcurrency
+      : provisionedPollers.maximum * INVOCATIONS_A_POLLER;
   }
 
   get #logRetention(): RetentionDays {
@@ -179,7 +189,7 @@ export class QuantFleet extends Construct {
   }
 
   #createEvaluator(): FleetFunction {
-    const { provisionedPollers, evaluatorConcurrency, evaluatorMemory, reservedEvaluators } = this.#props;
+    const { provisionedPollers, evaluatorMemory, reservedEvaluators } = this.#props;
     return this.#createWorker("Evaluator", {
       name: "evaluator",
       description: "Scores trials of a run of quantfleet and writes its model.",
@@ -187,7 +197,7 @@ export class QuantFleet extends Construct {
       memory: evaluatorMemory ?? DEFAULT_WORKER_MEMORY,
       scaling:
         provisionedPollers === undefined
-          ? { maxConcurrency: evaluatorConcurrency ?? DEFAULT_EVALUATORS }
+          ? { maxConcurrency: this.#evaluatorConcurrency }
           : {
               provisionedPollerConfig: {
                 minimumPollers: provisionedPollers.minimum,

@@ -4,7 +4,7 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ScheduleTarget } from "./schedules.js";
-import { readStackOutputs } from "./stack-outputs.js";
+import { evaluatorsOf, readStackOutputs } from "./stack-outputs.js";
 import type { Fleet } from "./submit.js";
 
 /** A stack's outputs of the same names. */
@@ -29,10 +29,13 @@ export function connectFleet({ bucket, eventsUrl }: FleetOutputs): Fleet {
  * @throws {UsageError} when there is no such stack, or it holds no fleet
  */
 export async function connectStack(stack: string, instead: Partial<FleetOutputs> = {}): Promise<Fleet> {
-  const { Bucket, EventsUrl, Architecture, EvaluatorMegabytes } = await readStackOutputs(stack);
+  const outputs = await readStackOutputs(stack);
   return {
-    ...connectFleet({ bucket: instead.bucket ?? Bucket, eventsUrl: instead.eventsUrl ?? EventsUrl }),
-    evaluator: { megabytes: EvaluatorMegabytes, architecture: Architecture },
+    ...connectFleet({
+      bucket: instead.bucket ?? outputs.Bucket,
+      eventsUrl: instead.eventsUrl ?? outputs.EventsUrl,
+    }),
+    evaluator: evaluatorsOf(outputs),
   };
 }
 
@@ -49,5 +52,6 @@ export async function connectSchedules(stack: string): Promise<ScheduleTarget> {
     eventsArn: outputs.EventsArn,
     roleArn: outputs.ScheduleRoleArn,
     deadLettersArn: outputs.ScheduleDeadLettersArn,
+    evaluator: { megabytes: outputs.EvaluatorMegabytes, architecture: outputs.Architecture },
   };
 }

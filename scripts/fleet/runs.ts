@@ -15,6 +15,7 @@ import { openStudy } from "../../shared/scoring/workload-study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { requireWritable } from "../api/output-folder.js";
 import { writeOutputs } from "../api/write-outputs.js";
+import { unknownRun } from "./earlier-run.js";
 import { inScratch } from "./scratch.js";
 import type { Fleet } from "./submit.js";
 
@@ -97,11 +98,4 @@ async function readRun(
   const saved = await new RunRecords(store).load(runId);
   if (study === undefined || saved === undefined) throw unknownRun(runId);
   return { study, state: updateBest(study, saved.state, 0) };
-}
-
-function unknownRun(runId: string): QuantfleetError {
-  return new QuantfleetError(
-    "NOTHING_TO_RESUME",
-    `The fleet holds no run ${runId}, or has not heard of it yet; submit one, or check its name.`,
-  );
 }

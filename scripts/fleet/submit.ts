@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { UsageError } from "../../shared/errors.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { MESSAGE_VERSION, type RunRequested } from "../../shared/run/messages.js";
 import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
@@ -7,7 +8,8 @@ import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
 import type { CostEstimate, EvaluatorSize } from "./cost-estimate.js";
-import { type PrepareOptions, prepareRun } from "./prepare-run.js";
+import { type RestoredRecords, uploadRestored } from "./earlier-run.js";
+import { type PreparedRun, type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { inScratch } from "./scratch.js";
 import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
 
@@ -23,6 +25,8 @@ export interface SubmitOptions extends PrepareOptions {
   /** Told before anything is uploaded. */
   readonly onEstimate?: (estimate: CostEstimate) => void;
   readonly onUpload?: (progress: UploadProgress) => void;
+  /** Told what the run begins with, and what could not be done as asked for. */
+  readonly onNotice?: (sentence: string) => void;
 }
 
 /**
@@ -37,9 +41,11 @@ export async function submit(
   source: ConfigurationSource,
   options: SubmitOptions = {},
 ): Promise<string> {
-  const { workload, message } = await uploadRun({ store, ...(evaluator && { evaluator }) }, source, options);
+  const fleet = { store, ...(evaluator && { evaluator }) };
+  const { workload, message, restored } = await uploadRun(fleet, source, options);
   const { runId } = message;
   await writeWorkloadDocument(store, runId, workload);
+  await uploadRestored(store, message.request, restored);
   await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
   return runId;
 }
@@ -57,45 +63,79 @@ export async function writeRunDocuments(
   folder: string,
   options: SubmitOptions = {},
 ): Promise<void> {
-  const documents = await uploadRun(fleet, source, options);
+  const { workload, message } = await uploadRepeatableRun(fleet, source, options);
   await mkdir(folder, { recursive: true });
-  for (const [name, document] of Object.entries(documents))
+  for (const [name, document] of Object.entries({ workload, message }))
     await writeFile(join(folder, `${name}.json`), JSON.stringify(document));
 }
 
+interface UploadedRun {
+  readonly workload: WorkloadDocument;
+  readonly message: RunRequested;
+  /** What is to be uploaded under the run's name still. */
+  readonly restored: RestoredRecords;
+}
+
 /** Uploads what a run works on, and makes the message that asks for it. */
-export async function uploadRun(
+async function uploadRun(
   { store, evaluator }: Pick<Fleet, "store" | "evaluator">,
   source: ConfigurationSource,
   options: SubmitOptions,
-): Promise<{ readonly workload: WorkloadDocument; readonly message: RunRequested }> {
+  check: (prepared: PreparedRun) => void = () => undefined,
+): Promise<UploadedRun> {
   return inScratch(async (scratch) => {
     const prepared = await prepareRun(
       source,
       { ...(evaluator && { evaluator }), ...options },
-      async () => store,
+      { fleet: store, statistics: store },
       scratch,
     );
-    const { workload, configurationHash, request, estimate } = prepared;
+    const { workload, configurationHash, request, estimate, restored, notices } = prepared;
+    check(prepared);
+    for (const notice of notices) options.onNotice?.(notice);
     options.onEstimate?.(estimate);
     const { runId, requestedAt: at } = request;
     return {
       workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
       message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
+      restored,
     };
   });
 }
 
 /**
+ * As `uploadRun`, for what is asked for under one name after another.
+ * @throws {UsageError} where it begins with trials, which lie with one run
+ */
+export function uploadRepeatableRun(
+  fleet: Pick<Fleet, "store" | "evaluator">,
+  source: ConfigurationSource,
+  options: SubmitOptions,
+): Promise<UploadedRun> {
+  return uploadRun(fleet, source, options, ({ restored }) => {
+    if (restored.trials.length > 0)
+      throw new UsageError(
+        `It would begin with ${restored.trials.length} trials of an earlier run, which only a run that is submitted can; set trials_load_method to fine_tune or cold_start, or submit it.`,
+      );
+  });
+}
+
+/**
  * What `submit` would be expected to cost; nothing is uploaded or sent.
+ *
+ * @param fleet its evaluators' size is what is estimated with, and an earlier run is read from it; without one, it is
+ *   estimated for a fleet of the construct's defaults
  * @throws {ConfigurationError | ModelError | DataError | UsageError}
  */
 export async function estimate(
   source: ConfigurationSource,
   options: PrepareOptions = {},
+  fleet: Partial<Pick<Fleet, "store" | "evaluator">> = {},
 ): Promise<CostEstimate> {
-  const statistics = new MemoryObjectStore();
+  const { store, evaluator } = fleet;
+  const stores = { fleet: store, statistics: new MemoryObjectStore() };
   return inScratch(
-    async (scratch) => (await prepareRun(source, options, async () => statistics, scratch)).estimate,
+    async (scratch) =>
+      (await prepareRun(source, { ...(evaluator && { evaluator }), ...options }, stores, scratch)).estimate,
   );
 }

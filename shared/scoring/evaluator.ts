@@ -35,12 +35,18 @@ export interface EvaluatorOptions {
  */
 export class Evaluator {
   #quantizer: Promise<Quantizer> | undefined;
+  #sizes: Promise<ReadonlyMap<string, number>> | undefined;
   #fastestFloat: Promise<InferenceSession> | undefined;
   readonly #scorers = new Map<string, Scorer>();
   readonly #scoredRows: RowsInMemory;
 
   constructor(private readonly options: EvaluatorOptions) {
     this.#scoredRows = new RowsInMemory(options.store);
+  }
+
+  /** Does what trials need and statistics do not tell; without it, the first trial does. */
+  async prepare(): Promise<void> {
+    await this.#activationSizes();
   }
 
   /** Quantizes and scores a trial's shard of the evaluation samples. */
@@ -111,21 +117,27 @@ export class Evaluator {
   async #makeQuantizer(): Promise<Quantizer> {
     const { workload, statistics } = this.options;
     const { subject, statisticsKey, calibrationBatches: batches } = workload;
-    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
-    const batch = await this.#firstBatch();
     const [table, sizes] = await Promise.all([
       readStatistics(statistics.store, statisticsKey, statistics.shards),
-      tensorSizes(subject.prepared.model, tensors, batch),
+      this.#activationSizes(),
     ]);
     if (table === undefined) {
       throw new RunError(`The statistics ${statisticsKey} are missing; resume the run to gather them again.`);
     }
-    const each = workload.fixedBatch ?? 1;
-    return openQuantizer(
-      { subject, batches, statisticsKey, store: statistics.store },
-      table,
-      new Map([...sizes].map(([tensor, size]) => [tensor, size / each])),
-    );
+    return openQuantizer({ subject, batches, statisticsKey, store: statistics.store }, table, sizes);
+  }
+
+  /** Elements of one sample, by tensor. */
+  #activationSizes(): Promise<ReadonlyMap<string, number>> {
+    this.#sizes ??= this.#measureActivations();
+    return this.#sizes;
+  }
+
+  async #measureActivations(): Promise<ReadonlyMap<string, number>> {
+    const { subject, fixedBatch = 1 } = this.options.workload;
+    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
+    const sizes = await tensorSizes(subject.prepared.model, tensors, await this.#firstBatch());
+    return new Map([...sizes].map(([tensor, size]) => [tensor, size / fixedBatch]));
   }
 
   #firstBatch() {

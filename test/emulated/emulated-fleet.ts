@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { Duration } from "aws-cdk-lib";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import * as z from "zod";
+import type { EvaluatorSize } from "../../scripts/fleet/cost-estimate.js";
+import { evaluatorsOf, stackOutputsSchema } from "../../scripts/fleet/stack-outputs.js";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import { type CloudFormationServer, startCloudFormationServer } from "./cloudformation-server.js";
@@ -55,6 +57,8 @@ export interface EmulatedFleet {
   readonly deadEvents: SqsQueue;
   readonly coordinator: LambdaFunction;
   readonly evaluators: LambdaFunction;
+  /** What the stack says of them. */
+  readonly evaluator: EvaluatorSize;
   readonly metrics: readonly LoggedMetric[];
   /** What lets the SDK find the emulators. */
   readonly environment: Readonly<Record<string, string>>;
@@ -113,6 +117,7 @@ export async function startEmulatedFleet(
     deadEvents: queue("EventsDeadLetters"),
     coordinator: deployment.function("Coordinator"),
     evaluators: deployment.function("Evaluator"),
+    evaluator: evaluatorsOf(stackOutputsSchema.parse(outputs)),
     metrics: deployment.metrics,
     environment: { ...endpoints, AWS_ENDPOINT_URL_CLOUDFORMATION: cloudFormation.endpoint },
     async close() {

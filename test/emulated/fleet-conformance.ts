@@ -41,11 +41,11 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
     });
 
     test("has the trials and the model of the engine on this machine with the same order of results", async () => {
-      const runId = await submit(fleet, { configuration }, { runId: "twin", parallel: EVALUATORS });
+      const runId = await submit(fleet, { configuration }, { runId: "twin" });
       await runEnded(fleet, runId);
       const { cost } = await fetchResult(fleet, runId, join(folder, "fleet"));
       assert.ok(cost !== undefined && cost.usd > 0 && (cost.estimatedBeforehand ?? 0) > 0);
-      await sameAsLocally(fleet.store, runId, configuration, folder);
+      await sameAsLocally(fleet.store, runId, configuration, folder, EVALUATORS);
     });
 
     test("tells CloudWatch what its dashboard shows", () => {

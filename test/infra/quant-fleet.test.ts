@@ -168,6 +168,7 @@ describe("The fleet's template", () => {
     for (const name of [...outputs, "ScheduleDeadLettersArn"]) template.hasOutput(name, {});
     template.hasOutput("Architecture", { Value: "arm64" });
     template.hasOutput("EvaluatorMegabytes", { Value: "3538" });
+    template.hasOutput("EvaluatorConcurrency", { Value: "100" });
   });
 
   test("is removed with everything in it", () => {
