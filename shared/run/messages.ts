@@ -36,7 +36,7 @@ export const statisticsJobSchema = z.strictObject({
 });
 
 /** Rows that are fetched for a race beyond the float model's and the incumbent's. */
-export const MAX_RACE_PEERS = 16;
+const MAX_RACE_PEERS = 16;
 
 const raceSchema = z.strictObject({
   /** Where the rows of the float model for this very shard lie. */
