@@ -187,7 +187,8 @@ function trialFusion({
       const scheme = plan.activations.get(id)!;
       const isSigned = scheme.levels !== undefined && scheme.levels.low < 0;
       const range = { low: fromZero && !isSigned ? 0 : -1, high: 1 };
-      return [id, unsignedAffine(range, widthOf(scheme))];
+      const scales = scheme.granularity === "perchannel" ? layout.activations.get(id)!.channels! : 1;
+      return [id, Array.from({ length: scales }, () => unsignedAffine(range, widthOf(scheme)))];
     }),
   );
   const model = quantizeModel(prepared.model, view, layout, plan, scales, new WeightCache(view.index));

@@ -26,6 +26,9 @@ export function simulationReason(
     if (activation !== undefined && activation.bits > KERNEL_BITS) {
       return `ONNX Runtime has no integer ${op.node.opType} with ${activation.bits}-bit activations`;
     }
+    if (activation?.granularity === "perchannel") {
+      return `ONNX Runtime has no integer ${op.node.opType} with a scale a channel of activations`;
+    }
   }
   return undefined;
 }
