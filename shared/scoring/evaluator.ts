@@ -83,6 +83,7 @@ export class Evaluator {
         ...(candidate === undefined || candidate.simulatedShare.byCount === 0
           ? {}
           : { simulatedShare: candidate.simulatedShare }),
+        ...(pruned && race !== undefined ? { reachable: race.reachable(scores.rows) } : {}),
         ...(latency === undefined ? {} : { latency: { ratio: latency.ratio, noise: latency.noise } }),
         timings: timings(started, quantized, opened, scores),
       };

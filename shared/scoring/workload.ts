@@ -11,7 +11,7 @@ import { fixedBatchSize } from "./batching.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { type Dataset, loadDataset } from "./data/dataset.js";
 import { requireKnownScope } from "./known-scope.js";
-import { measurementKey } from "./measurement-key.js";
+import { measurementKey, metricContent } from "./measurement-key.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
 import type { LocateModule } from "./metrics/module-location.js";
@@ -112,6 +112,7 @@ export async function loadWorkload(
     evaluation: { contentHash: evaluation.contentHash, samples },
     batchSize,
     onnxruntime: onnxruntimeVersion(),
+    metric: await metricContent(engine.metric, directory, locateModule),
   });
   return {
     configuration,

@@ -452,10 +452,11 @@ describe("what is kept of the answers", () => {
     const report = desk.answer(desk.sent[8]!, 4);
     assert.ok(report.type === "TrialReported" && report.outcome.state !== "failed");
     const rows = { encoding: "bits", rows: 4, width: 1, data: Buffer.of(0b0001).toString("base64") } as const;
-    bill({ ...report, outcome: { ...report.outcome, state: "pruned", rows, samples: 4 } });
+    bill({ ...report, outcome: { ...report.outcome, state: "pruned", rows, samples: 4, reachable: -0.1 } });
     const pruned = desk.state.finished.at(-1);
     assert.ok(pruned?.state === "pruned");
-    assert.deepEqual([pruned.number, pruned.measurement.metric, pruned.measurement.samples], [2, 0.25, 4]);
+    const { metric, samples, reachable } = pruned.measurement;
+    assert.deepEqual([pruned.number, metric, samples, reachable], [2, 0.25, 4, -0.1]);
     assert.deepEqual(
       pruned.scores.map((name) => name !== ""),
       [false, true, false],
