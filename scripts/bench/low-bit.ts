@@ -1,14 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import Table from "cli-table3";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
-import { instructionSet } from "../../shared/scoring/isa.js";
-import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { evaluate } from "../api/evaluate.js";
 import { quantize } from "../api/quantize.js";
-import { loadBenchModels, modelsFolder } from "./tuning/models.js";
+import { scoredAgainstFloat } from "./tuning/against-float.js";
+import { metricOf, printModelTable } from "./tuning/model-table.js";
+import { loadBenchModels } from "./tuning/models.js";
 
 /**
  * `npm run bench:low-bit -- [--bits 4] [--models a,b] [--rows "AdaptiveRounding;plain min-max"]`: what `quantize` reaches with
@@ -69,44 +65,36 @@ const MODELS = [
   { name: "dscnn-cifar10", file: "model-folded.onnx" },
 ];
 
-const folder = modelsFolder();
-if (folder === undefined) {
-  console.log("../shared/models is missing, so nothing can be measured.");
-} else {
-  console.log(`onnxruntime ${onnxruntimeVersion()}, ${instructionSet()}, Node ${process.version}`);
-  const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
-  const table = new Table({
-    style: { head: [], border: [] },
-    head: ["model", `${values.bits}-bit weights`, "evaluation", "validation", "dB", "bytes", "seconds"],
-  });
-  try {
-    const wanted = values.models?.split(",");
-    for (const { name, file } of MODELS.filter((model) => wanted?.includes(model.name) ?? true)) {
-      const [model] = loadBenchModels(folder, [name]);
-      const { directory, configuration } = model!;
-      const given = { ...configuration, model: { ...configuration.model, model: file } };
-      const score = async (path: string, asked: RunConfigurationInput): Promise<number> =>
-        (await evaluate(path, { configuration: asked, directory })).metric.value;
-      const scores = async (path: string): Promise<string[]> => [
-        (await score(path, given)).toFixed(4),
-        (await score(path, onValidation(given))).toFixed(4),
+const HEAD = ["model", `${values.bits}-bit weights`, "evaluation", "validation", "dB", "bytes", "seconds"];
+
+await printModelTable(HEAD, async function* (folder, scratch) {
+  const wanted = values.models?.split(",");
+  for (const { name, file } of MODELS.filter((model) => wanted?.includes(model.name) ?? true)) {
+    const [model] = loadBenchModels(folder, [name]);
+    const { directory, configuration } = model!;
+    const given = { ...configuration, model: { ...configuration.model, model: file } };
+    const accuracies = async (path: string): Promise<string[]> => [
+      (await metricOf(path, given, directory)).toFixed(4),
+      (await metricOf(path, onValidation(given), directory)).toFixed(4),
+    ];
+    yield [name, "float", ...(await accuracies(join(directory, file))), "", "", ""];
+    for (const [title, row] of chosenRows()) {
+      const asked = withRow(given, Number(values.bits) as 2 | 4 | 8, row);
+      const started = performance.now();
+      const made = await quantize({ configuration: asked, directory }, { out: join(scratch, name) });
+      const seconds = (performance.now() - started) / 1000;
+      const decibels = await metricOf(made.model, scoredAgainstFloat(given), directory);
+      yield [
+        name,
+        title,
+        ...(await accuracies(made.model)),
+        decibels.toFixed(2),
+        made.modelBytes,
+        seconds.toFixed(1),
       ];
-      table.push([name, "float", ...(await scores(join(directory, file))), "", "", ""]);
-      for (const [title, row] of chosenRows()) {
-        const asked = withRow(given, Number(values.bits) as 2 | 4 | 8, row);
-        const started = performance.now();
-        const made = await quantize({ configuration: asked, directory }, { out: join(scratch, name) });
-        const seconds = (performance.now() - started) / 1000;
-        const decibels = (await score(made.model, againstFloat(given))).toFixed(2);
-        const accuracies = await scores(made.model);
-        table.push([name, title, ...accuracies, decibels, made.modelBytes, seconds.toFixed(1)]);
-      }
     }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
   }
-  console.log(table.toString());
-}
+});
 
 function chosenRows(): [string, Row][] {
   const wanted = values.rows?.split(";");
@@ -139,11 +127,4 @@ function withRow(
 function onValidation(configuration: RunConfigurationInput): RunConfigurationInput {
   const { validation, ...engine } = configuration.engine;
   return { ...configuration, engine: { ...engine, ...(validation && { evaluation: validation }) } };
-}
-
-/** The same data without labels, compared with the float model's outputs. */
-function againstFloat(configuration: RunConfigurationInput): RunConfigurationInput {
-  const { labels: _labels, ...evaluation } = configuration.engine.evaluation ?? {};
-  const { validation: _validation, ...engine } = configuration.engine;
-  return { ...configuration, engine: { ...engine, evaluation, metric: { name: "sqnr" } } };
 }
