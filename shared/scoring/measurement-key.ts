@@ -44,8 +44,8 @@ export interface MeasurementContent {
 export function measurementKey(configuration: RunConfiguration, content: MeasurementContent): string {
   const { engine, optimizer } = configuration;
   const { metric, ...others } = content;
-  // What the options come to is part of each trial's quantization.
-  const { options: _, sampling: __, ...settings } = quantizationSettings(configuration);
+  // What the options come to is part of each trial's quantization, and what is chosen for companions of its configuration.
+  const { options: _, sampling: __, tunedCompanions: ___, ...settings } = quantizationSettings(configuration);
   const document = {
     ...others,
     settings,

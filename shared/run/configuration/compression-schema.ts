@@ -24,6 +24,8 @@ const MOST_IGNORED = 100_000;
 const LARGEST_THRESHOLD = 1e12;
 const HALF = 0.5;
 const LONGEST_PATH = 4096;
+/** Values of one setting of a companion that a search chooses from. */
+const MOST_CHOICES = 16;
 
 const sampling = {
   stat_subset_size: wholeNumber(1, MOST_SAMPLES)
@@ -197,10 +199,20 @@ export const FAST_BIAS_THRESHOLD = 2;
 /** The same for BiasCorrection (reference section 6.3). */
 export const BIAS_THRESHOLD = 1000;
 
+const tune = yesOrNo()
+  .optional()
+  .describe(
+    "Let the search decide whether this is done, by a parameter of its own, on in the base configuration; without it this is always done.",
+  );
+
 function correction(usual: number) {
   return {
+    tune,
     ...sampling,
     threshold: threshold.default(usual),
+    threshold_choices: distinct(numberFrom(0, LARGEST_THRESHOLD), 1, MOST_CHOICES)
+      .optional()
+      .describe("Thresholds that the search chooses from, besides threshold, which the base has."),
     apply_for_all_nodes,
     ignored: ignored.optional(),
   };
@@ -256,14 +268,19 @@ const defaultQuantization = parameters(
 );
 
 const smoothing = {
+  tune,
   ...sampling,
   alpha: numberBetween(0, 1)
     .default(0.5)
     .describe("How much of the activations' unevenness goes into the weights: 0 none, 1 all."),
+  alpha_choices: distinct(numberBetween(0, 1), 1, MOST_CHOICES)
+    .optional()
+    .describe("Alphas that the search chooses from, besides alpha, which the base has."),
   ignored: ignored.optional(),
 };
 
 const rounding = {
+  tune,
   largest_bits: z
     .literal([2, 4, 8], { error: (issue) => mustBe(issue.input, listed([2, 4, 8])) })
     .default(4)
@@ -276,10 +293,10 @@ const algorithms = z
     z.discriminatedUnion(
       "name",
       [
-        algorithm("CrossLayerEqualization", parameters({ ignored: ignored.optional() }).prefault({})),
+        algorithm("CrossLayerEqualization", parameters({ tune, ignored: ignored.optional() }).prefault({})),
         algorithm(
           "ActivationChannelAlignment",
-          parameters({ ...sampling, ignored: ignored.optional() }).prefault({}),
+          parameters({ tune, ...sampling, ignored: ignored.optional() }).prefault({}),
         ),
         algorithm("SmoothQuant", parameters(smoothing).prefault({})),
         algorithm("TunableQuantization", tunableQuantization.prefault({})),
@@ -288,7 +305,7 @@ const algorithms = z
         algorithm("AdaptiveRounding", parameters(rounding).prefault({})),
         algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
         algorithm("BiasCorrection", parameters(correction(BIAS_THRESHOLD)).prefault({})),
-        algorithm("WeightBiasCorrection", parameters({ ignored: ignored.optional() }).prefault({})),
+        algorithm("WeightBiasCorrection", parameters({ tune, ignored: ignored.optional() }).prefault({})),
       ],
       {
         error: nameRequired("an object with a name and params", {
