@@ -6,6 +6,8 @@ import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
 import { Construct } from "constructs";
 import { METRIC } from "../functions/metric-names.js";
+import { type BundledModule, bundleModule } from "../shared/scoring/metrics/module-bundle.js";
+import { listOfModules } from "../shared/scoring/metrics/module-location.js";
 import { checkProps } from "./check-props.js";
 import { FleetBucket } from "./fleet-bucket.js";
 import { FleetDashboard, fleetMetric } from "./fleet-dashboard.js";
@@ -65,14 +67,19 @@ export class QuantFleet extends Construct {
   readonly #name: string;
   readonly #props: QuantFleetProps;
   readonly #removalPolicy: RemovalPolicy;
+  readonly #metricModules: readonly BundledModule[];
 
-  /** @throws {RangeError | TypeError} when a prop is outside its limits */
+  /**
+   * @throws {RangeError | TypeError} when a prop is outside its limits
+   * @throws {ConfigurationError} when a metric module cannot be bundled
+   */
   constructor(scope: Construct, id: string, props: QuantFleetProps = {}) {
     super(scope, id);
     checkProps(props);
     this.#props = props;
     this.#name = Names.uniqueResourceName(this, { maxLength: MAX_FLEET_NAME });
     this.#removalPolicy = props.removalPolicy ?? RemovalPolicy.DESTROY;
+    this.#metricModules = (props.metricModules ?? []).map(bundleModule);
     this.bucket = props.bucket ?? this.#createBucket();
     this.jobs = this.#createQueue("Jobs", WORKER_TIMEOUT, false);
     this.statisticsJobs = this.#createQueue("StatisticsJobs", WORKER_TIMEOUT, false);
@@ -104,6 +111,7 @@ export class QuantFleet extends Construct {
       ScheduleRoleArn: this.schedules.role.roleArn,
       ScheduleDeadLettersArn: this.jobs.deadLetters.queueArn,
       Architecture: this.#architecture.name,
+      MetricModules: listOfModules(this.#metricModules.map(({ hash }) => hash)),
       EvaluatorConcurrency: String(this.#evaluatorConcurrency),
       EvaluatorMegabytes: String((props.evaluatorMemory ?? DEFAULT_WORKER_MEMORY).toMebibytes()),
     };
@@ -149,7 +157,7 @@ export class QuantFleet extends Construct {
       name: "coordinator",
       description: "Decides what a run of quantfleet does next.",
       architecture: this.#architecture,
-      metricModules: this.#props.metricModules ?? [],
+      metricModules: this.#metricModules,
       memory: this.#props.coordinatorMemory ?? Size.mebibytes(1_769),
       timeout: COORDINATOR_TIMEOUT,
       environment: this.#environment(this.events),
@@ -220,7 +228,7 @@ export class QuantFleet extends Construct {
     const worker = new FleetFunction(this, id, {
       ...own,
       architecture: this.#architecture,
-      metricModules: this.#props.metricModules ?? [],
+      metricModules: this.#metricModules,
       timeout: WORKER_TIMEOUT,
       storage: this.#props.evaluatorStorage ?? Size.gibibytes(2),
       environment: this.#environment(jobs),

@@ -2,19 +2,23 @@ import { UsageError } from "../../shared/errors.js";
 import { narrowSpace } from "../../shared/quantization/narrowed-space.js";
 import { planQuantization, type QuantizationPlan } from "../../shared/quantization/plan.js";
 import type { TuningSpace } from "../../shared/quantization/space.js";
-import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
 import { rankCandidates } from "../../shared/run/asking.js";
 import { canonicalJson } from "../../shared/run/configuration/hash.js";
 import { withScopesOf } from "../../shared/run/configuration/merged-scopes.js";
 import { validateConfiguration } from "../../shared/run/configuration/parse.js";
-import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
+import {
+  type QuantizationSettings,
+  quantizationSettings,
+} from "../../shared/run/configuration/quantization-settings.js";
 import type { RunConfiguration, RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
+import { tooManyRewritings } from "../../shared/run/configuration/tuned-companions.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import { type RestoredTrials, restoreTrials } from "../../shared/run/restored-trials.js";
 import { findFinished, type RunState, type TrialRecord } from "../../shared/run/state.js";
 import { findReferences } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
+import { companionChoices } from "../../shared/scoring/chosen-companions.js";
 import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
 import { adoptConfiguration } from "../../shared/search/adopt-configuration.js";
 import { configurationKey } from "../../shared/search/configuration-key.js";
@@ -149,16 +153,18 @@ async function openSource(
 ): Promise<Source | undefined> {
   const { configuration, draft } = options;
   const merged = withScopesOf(configuration, theirs);
+  if (tooManyRewritings(merged.compression.algorithms) !== undefined) return undefined;
   requireSupported(merged, "tune");
   const workload = await load(merged, options);
-  const earlier = new EarlierChoices(state, quantizationSettings(theirs).options, workload);
-  const own = quantizationSettings(configuration).options;
+  const earlier = new EarlierChoices(state, quantizationSettings(theirs), workload);
+  const own = quantizationSettings(configuration);
   const request = draft(workload, state);
   const difference = findDifference(state, request);
   const best = findBest(state, request, workload, difference === undefined);
   const center = best?.configuration == null ? undefined : earlier.adopt(best.configuration);
   if (best === undefined || center === undefined) return undefined;
-  const around = (choices: Configuration): TuningSpace => narrowSpace(workload.subject.space, choices, own);
+  const around = (choices: Configuration): TuningSpace =>
+    narrowSpace(workload.subject.space, choices, own.options, own.tunedCompanions);
   const restore: Source["restore"] = () => {
     const base = earlier.adopt(state.request.base);
     const space = base && around(base);
@@ -246,7 +252,7 @@ class EarlierChoices {
 
   constructor(
     state: RunState,
-    private readonly options: TuningOptions,
+    private readonly settings: QuantizationSettings,
     private readonly workload: Workload,
   ) {
     this.#known = new Set(workload.subject.space.parameters.map(({ name }) => name));
@@ -257,11 +263,12 @@ class EarlierChoices {
 
   /** @returns `undefined` unless it quantizes every tensor as it did, and `space` holds it */
   adopt(configuration: Configuration, space = this.workload.subject.space): Configuration | undefined {
-    const { layout, hardware, settings, space: whole } = this.workload.subject;
+    const { layout, hardware, settings, space: whole, tunedCompanions } = this.workload.subject;
     if (!this.#earlierNames.every((name) => this.#known.has(name))) return undefined;
-    const adopted = adoptConfiguration(whole.parameters, whole.defaults, configuration);
+    const defaults = { ...whole.defaults, ...companionChoices(tunedCompanions, this.settings) };
+    const adopted = adoptConfiguration(whole.parameters, defaults, configuration);
     if (adopted === undefined) return undefined;
-    const before = planQuantization(layout, hardware, this.options, configuration);
+    const before = planQuantization(layout, hardware, this.settings.options, configuration);
     const now = planQuantization(layout, hardware, settings.options, adopted);
     if (planKey(before) !== planKey(now)) return undefined;
     return adoptConfiguration(space.parameters, space.defaults, adopted);

@@ -8,11 +8,11 @@ import { metricOf, printModelTable } from "./tuning/model-table.js";
 import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:widths -- [--models a,b]`: plain min-max with all layers quantized, in every width and on every target
+ * `npm run bench:widths -- [--models a,b] [--devices GPU,VPU]`: plain min-max with all layers quantized, in every width and on every target
  * device: the metric on the evaluation samples, the file's size, and how many products run as integer kernels. Networks
  * whose batch norms are folded are taken where there are such.
  */
-const { values } = parseArgs({ options: { models: { type: "string" } } });
+const { values } = parseArgs({ options: { models: { type: "string" }, devices: { type: "string" } } });
 
 const MODELS = ["kws-dscnn-mlperf", "resnet20-cifar10", "dscnn-cifar10"];
 
@@ -23,6 +23,8 @@ interface Case {
   readonly device: DeviceName;
   readonly preset?: "performance" | "mixed" | "accuracy";
   readonly weights?: Bits;
+  /** One scale a tensor, also where the device has one a channel. */
+  readonly activations?: "pertensor";
 }
 
 const CASES: readonly Case[] = [
@@ -30,6 +32,8 @@ const CASES: readonly Case[] = [
   { device: "CPU", weights: 4 },
   { device: "CPU", preset: "accuracy", weights: 4 },
   { device: "VPU", weights: 2 },
+  { device: "GPU", activations: "pertensor" },
+  { device: "VPU", activations: "pertensor" },
   ...DEVICE_NAMES.filter((device) => device !== "ANY").flatMap((device) =>
     (["performance", "mixed", "accuracy"] as const).map((preset) => ({ device, preset })),
   ),
@@ -40,6 +44,7 @@ const HEAD = [
   "device",
   "preset",
   "weights",
+  "activations",
   "float",
   "quantized",
   "bytes of float",
@@ -52,9 +57,14 @@ await printModelTable(HEAD, async function* (folder, scratch) {
     const { name, directory, configuration } = model;
     const file = existsSync(join(directory, "model-folded.onnx")) ? "model-folded.onnx" : "model.onnx";
     const float = await metricOf(join(directory, file), configuration, directory);
-    for (const asked of CASES) yield await measure(model, file, float, asked, join(scratch, name));
+    for (const asked of CASES.filter(isAsked))
+      yield await measure(model, file, float, asked, join(scratch, name));
   }
 });
+
+function isAsked({ device }: Case): boolean {
+  return values.devices === undefined || values.devices.split(",").includes(device);
+}
 
 async function measure(
   { name, directory, configuration }: BenchModel,
@@ -71,6 +81,7 @@ async function measure(
     asked.device,
     asked.preset ?? "performance",
     asked.weights === undefined ? "" : `${asked.weights} bits`,
+    asked.activations ?? "",
     float.toFixed(4),
     (await metricOf(made.model, whole, directory)).toFixed(4),
     `${made.floatModelBytes}`,
@@ -83,7 +94,7 @@ async function measure(
 function plain(
   configuration: RunConfigurationInput,
   file: string,
-  { device, preset = "performance", weights }: Case,
+  { device, preset = "performance", weights, activations }: Case,
 ): RunConfigurationInput {
   return {
     ...configuration,
@@ -98,6 +109,7 @@ function plain(
             stat_subset_size: 100,
             range_estimator: { min: { aggregator: "min" }, max: { aggregator: "max" } },
             ...(weights === undefined ? {} : { weights: { bits: weights } }),
+            ...(activations === undefined ? {} : { activations: { granularity: activations } }),
           },
         },
       ],

@@ -3,8 +3,9 @@ import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
+import type { Deployed } from "./prepare-run.js";
 import type { ScheduleTarget } from "./schedules.js";
-import { evaluatorsOf, readStackOutputs } from "./stack-outputs.js";
+import { evaluatorsOf, readStackOutputs, type StackOutputs } from "./stack-outputs.js";
 import type { Fleet } from "./submit.js";
 
 /** A stack's outputs of the same names. */
@@ -30,13 +31,8 @@ export function connectFleet({ bucket, eventsUrl }: FleetOutputs): Fleet {
  */
 export async function connectStack(stack: string, instead: Partial<FleetOutputs> = {}): Promise<Fleet> {
   const outputs = await readStackOutputs(stack);
-  return {
-    ...connectFleet({
-      bucket: instead.bucket ?? outputs.Bucket,
-      eventsUrl: instead.eventsUrl ?? outputs.EventsUrl,
-    }),
-    evaluator: evaluatorsOf(outputs),
-  };
+  const { bucket = outputs.Bucket, eventsUrl = outputs.EventsUrl } = instead;
+  return { ...connectFleet({ bucket, eventsUrl }), ...deployed(outputs) };
 }
 
 /**
@@ -52,6 +48,10 @@ export async function connectSchedules(stack: string): Promise<ScheduleTarget> {
     eventsArn: outputs.EventsArn,
     roleArn: outputs.ScheduleRoleArn,
     deadLettersArn: outputs.ScheduleDeadLettersArn,
-    evaluator: { megabytes: outputs.EvaluatorMegabytes, architecture: outputs.Architecture },
+    ...deployed(outputs),
   };
+}
+
+function deployed(outputs: StackOutputs): Deployed {
+  return { evaluator: evaluatorsOf(outputs), metricModules: outputs.MetricModules };
 }

@@ -62,7 +62,8 @@ export function estimateCost(
   const secondsPerTrial =
     options.secondsPerTrial ?? scoring + latency + evaluation.shards * OVERHEAD_SECONDS_A_JOB;
   const calibrated = calibrationBatches.count * (fixedBatch ?? 1);
-  const gathering = STATISTICS_FACTOR * calibrated * secondsPerSample * slowness;
+  const forms = workload.variants.forms;
+  const gathering = forms * STATISTICS_FACTOR * calibrated * secondsPerSample * slowness;
   const validated = (validation?.samples ?? 0) * secondsPerSample * slowness + latency;
   const finishing = (finalists + MODELS_BESIDE_FINALISTS) * validated;
   // With the float model's; what an earlier run has scored is not scored again.

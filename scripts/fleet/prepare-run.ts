@@ -2,6 +2,8 @@ import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
 import type { RunRequest } from "../../shared/run/request.js";
+import { referenceTo } from "../../shared/scoring/metrics/module-bundle.js";
+import { requireListed } from "../../shared/scoring/metrics/module-location.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { makeRunRequest, type RequestOptions } from "../../shared/scoring/run-request.js";
 import type { Workload } from "../../shared/scoring/workload.js";
@@ -29,8 +31,6 @@ export interface PrepareOptions extends OptimizerOverrides {
   readonly statisticsShards?: number;
   /** After so long an unanswered job is sent again, and after twice as long once more; 30 minutes when left out. */
   readonly jobTimeoutSeconds?: number;
-  /** Memory and architecture of the fleet's evaluators, for the estimate; the construct's defaults when left out. */
-  readonly evaluator?: EvaluatorSize;
   /** What a trial takes, for the estimate; made of the float model's time on this machine when left out. */
   readonly secondsPerTrial?: number;
   /** A price list of another region or date. */
@@ -39,10 +39,18 @@ export interface PrepareOptions extends OptimizerOverrides {
   readonly from?: EarlierRunName;
 }
 
-/** What lies in a fleet's bucket, and where what is made meanwhile is put. */
-export interface PrepareStores {
-  /** The fleet's, for an earlier run of it. */
-  readonly fleet: ObjectStore | undefined;
+/** What is known of a deployed stack; without it, the construct's defaults are taken for true. */
+export interface Deployed {
+  /** Its evaluators, for estimates and for trials of other processors. */
+  readonly evaluator?: EvaluatorSize;
+  /** Its output `MetricModules`. */
+  readonly metricModules?: string;
+}
+
+/** Whom a run is prepared for. */
+export interface PreparedFor extends Deployed {
+  /** The fleet's records, for an earlier run of it. */
+  readonly records?: ObjectStore;
   readonly statistics: ObjectStore;
 }
 
@@ -75,30 +83,30 @@ const JOB_TIMEOUT_SECONDS = 1_800;
 export async function prepareRun(
   source: ConfigurationSource,
   options: PrepareOptions,
-  stores: PrepareStores,
+  { records, statistics, evaluator, metricModules }: PreparedFor,
   scratch: string,
 ): Promise<PreparedRun> {
   const prices = await readPriceList(options.prices);
   const { configuration, directory } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
   const { trials_load_method: method, max_cost_usd: maxUsd } = configuration.optimizer.params;
-  const earlier = await findEarlierRuns(method, options.from, stores.fleet);
+  const earlier = await findEarlierRuns(method, options.from, records);
+  if (metricModules !== undefined) requireDeployed(configuration, directory, metricModules);
   const packed = hasImages(configuration)
     ? await packImages(configuration, directory, await modelInputs(configuration, directory), scratch)
     : configuration;
   const hash = configurationHash(configuration);
-  const { evaluator } = options;
   const { workload, space, restored, isa, maxTrials, lossReference, notices } = await planStart({
     configuration: packed,
     directory,
     earlier,
-    openStatistics: async () => stores.statistics,
+    openStatistics: async () => statistics,
     draft: (candidate, state) => ({
-      ...fleetRequest(candidate, hash, options),
+      ...fleetRequest(candidate, hash, options, evaluator),
       isa: expectedIsa(state, evaluator, options.from),
     }),
   });
-  const unpriced = fleetRequest(workload, hash, options, {
+  const unpriced = fleetRequest(workload, hash, options, evaluator, {
     start: space,
     ...(restored.length === 0 ? {} : { restored: restored.length }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
@@ -127,6 +135,12 @@ export async function prepareRun(
   };
 }
 
+/** @throws {ConfigurationError} when the metric is of a module that the fleet was not deployed with */
+function requireDeployed({ engine }: ConfigurationFor<"tune">, directory: string, deployed: string): void {
+  const { metric } = engine;
+  if ("module" in metric) requireListed(referenceTo(resolvePath(directory, metric.module)), deployed);
+}
+
 async function modelInputs({ model }: ConfigurationFor<"tune">, directory: string) {
   return (await prepareModelFile(resolvePath(directory, model.model))).inputs;
 }
@@ -135,10 +149,11 @@ function fleetRequest(
   workload: Workload,
   hash: string,
   options: PrepareOptions,
+  evaluator: EvaluatorSize | undefined,
   start: Partial<RequestOptions> = {},
 ): RunRequest {
   const requestedAt = Date.now();
-  const usual = trialsSideBySide(options.evaluator?.concurrency);
+  const usual = trialsSideBySide(evaluator?.concurrency);
   const { parallel = usual.parallel, statisticsShards = options.parallel ?? usual.evaluators } = options;
   const timeout = (options.jobTimeoutSeconds ?? JOB_TIMEOUT_SECONDS) * 1_000;
   // This machine's, which scores nothing.

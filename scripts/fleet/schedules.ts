@@ -15,10 +15,10 @@ import { scheduledRunKey, scheduleNameSchema, writeScheduledRun } from "../../sh
 import { PreconditionFailedError } from "../../shared/storage/errors.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
-import { type Fleet, type SubmitOptions, uploadRepeatableRun } from "./submit.js";
+import { type SubmitOptions, type UploadTarget, uploadRepeatableRun } from "./submit.js";
 
 /** Where a fleet keeps its schedules, and what they send to. */
-export interface ScheduleTarget extends Pick<Fleet, "store" | "evaluator"> {
+export interface ScheduleTarget extends UploadTarget {
   readonly client: SchedulerClient;
   readonly group: string;
   readonly eventsArn: string;
@@ -56,11 +56,10 @@ export async function addSchedule(
   time: ScheduleTime,
   options: ScheduleOptions = {},
 ): Promise<string> {
-  const { store, evaluator, client, group } = target;
+  const { store, client, group } = target;
   const { name: given, ...run } = options;
   if (given !== undefined) requireName(given);
-  const fleet = { store, ...(evaluator && { evaluator }) };
-  const { workload, message } = await uploadRepeatableRun(fleet, source, run);
+  const { workload, message } = await uploadRepeatableRun(target, source, run);
   const name = given ?? message.runId;
   await write(store, name, { request: message.request, workload });
   try {

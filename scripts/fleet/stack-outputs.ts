@@ -12,6 +12,7 @@ export const stackOutputsSchema = z.object({
   ScheduleRoleArn: z.string().min(1),
   ScheduleDeadLettersArn: z.string().min(1),
   Architecture: z.enum(["arm64", "x86_64"]),
+  MetricModules: z.string().min(1),
   EvaluatorConcurrency: z.coerce.number().int().min(1),
   EvaluatorMegabytes: z.coerce.number().int().min(1),
 });

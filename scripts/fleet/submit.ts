@@ -7,19 +7,20 @@ import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/w
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
-import type { CostEstimate, EvaluatorSize } from "./cost-estimate.js";
+import type { CostEstimate } from "./cost-estimate.js";
 import { type RestoredRecords, uploadRestored } from "./earlier-run.js";
-import { type PreparedRun, type PrepareOptions, prepareRun } from "./prepare-run.js";
+import { type Deployed, type PreparedRun, type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { inScratch } from "./scratch.js";
 import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
 
 /** A stack as programs reach it: its bucket and the queue that its coordinator hears. */
-export interface Fleet {
+export interface Fleet extends Deployed {
   readonly store: S3ObjectStore;
   readonly events: Queue;
-  /** Its evaluators, for estimates; those of the construct's defaults when left out. */
-  readonly evaluator?: EvaluatorSize;
 }
+
+/** A fleet as far as it is needed to prepare a run. */
+export type UploadTarget = Omit<Fleet, "events">;
 
 export interface SubmitOptions extends PrepareOptions {
   /** Told before anything is uploaded. */
@@ -37,11 +38,11 @@ export interface SubmitOptions extends PrepareOptions {
  * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is sent
  */
 export async function submit(
-  { store, events, evaluator }: Fleet,
+  fleet: Fleet,
   source: ConfigurationSource,
   options: SubmitOptions = {},
 ): Promise<string> {
-  const fleet = { store, ...(evaluator && { evaluator }) };
+  const { store, events } = fleet;
   const { workload, message, restored } = await uploadRun(fleet, source, options);
   const { runId } = message;
   await writeWorkloadDocument(store, runId, workload);
@@ -58,7 +59,7 @@ export async function submit(
  * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is uploaded
  */
 export async function writeRunDocuments(
-  fleet: Pick<Fleet, "store" | "evaluator">,
+  fleet: UploadTarget,
   source: ConfigurationSource,
   folder: string,
   options: SubmitOptions = {},
@@ -78,18 +79,15 @@ interface UploadedRun {
 
 /** Uploads what a run works on, and makes the message that asks for it. */
 async function uploadRun(
-  { store, evaluator }: Pick<Fleet, "store" | "evaluator">,
+  fleet: UploadTarget,
   source: ConfigurationSource,
   options: SubmitOptions,
   check: (prepared: PreparedRun) => void = () => undefined,
 ): Promise<UploadedRun> {
+  const { store } = fleet;
   return inScratch(async (scratch) => {
-    const prepared = await prepareRun(
-      source,
-      { ...(evaluator && { evaluator }), ...options },
-      { fleet: store, statistics: store },
-      scratch,
-    );
+    const target = { ...fleet, records: store, statistics: store };
+    const prepared = await prepareRun(source, options, target, scratch);
     const { workload, configurationHash, request, estimate, restored, notices } = prepared;
     check(prepared);
     for (const notice of notices) options.onNotice?.(notice);
@@ -108,7 +106,7 @@ async function uploadRun(
  * @throws {UsageError} where it begins with trials, which lie with one run
  */
 export function uploadRepeatableRun(
-  fleet: Pick<Fleet, "store" | "evaluator">,
+  fleet: UploadTarget,
   source: ConfigurationSource,
   options: SubmitOptions,
 ): Promise<UploadedRun> {
@@ -130,12 +128,9 @@ export function uploadRepeatableRun(
 export async function estimate(
   source: ConfigurationSource,
   options: PrepareOptions = {},
-  fleet: Partial<Pick<Fleet, "store" | "evaluator">> = {},
+  { store, ...deployed }: Partial<UploadTarget> = {},
 ): Promise<CostEstimate> {
-  const { store, evaluator } = fleet;
-  const stores = { fleet: store, statistics: new MemoryObjectStore() };
-  return inScratch(
-    async (scratch) =>
-      (await prepareRun(source, { ...(evaluator && { evaluator }), ...options }, stores, scratch)).estimate,
-  );
+  const statistics = new MemoryObjectStore();
+  const target = { ...deployed, statistics, ...(store && { records: store }) };
+  return inScratch(async (scratch) => (await prepareRun(source, options, target, scratch)).estimate);
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Duration } from "aws-cdk-lib";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import * as z from "zod";
+import type { QuantFleetProps } from "../../infra/quant-fleet-props.js";
 import type { EvaluatorSize } from "../../scripts/fleet/cost-estimate.js";
 import { evaluatorsOf, stackOutputsSchema } from "../../scripts/fleet/stack-outputs.js";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
@@ -71,11 +72,13 @@ export interface EmulatedFleet {
  *
  * @param startServers those of SQS and S3
  * @param minuteMilliseconds how long a minute of the schedules is
+ * @param props what the construct is given besides
  */
 export async function startEmulatedFleet(
   evaluators: number,
   startServers: () => Promise<FleetServers> = startFleetServers,
   minuteMilliseconds = MINUTE_MILLISECONDS,
+  props: QuantFleetProps = {},
 ): Promise<EmulatedFleet> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fleet-"));
   const stack = new SynthesizedStack(join(folder, "cdk.out"), {
@@ -83,6 +86,7 @@ export async function startEmulatedFleet(
     evaluatorConcurrency: evaluators,
     collectorConcurrency: 2,
     lease: LEASE,
+    ...props,
   });
   const { sqs, s3, bucket } = await startServers();
   const deployment = new Deployment(stack, sqs, bucket, folder);

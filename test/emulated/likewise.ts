@@ -57,7 +57,10 @@ export async function runLikewise(
   const study = tuningStudy(workload.metric);
   // An answer that waits for its turn must not be taken for lost.
   const timeouts = { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS };
-  const engine = startEngine({ folder, study, runner, run: { request: { ...request, timeouts } } });
+  // Arrays that images were packed to are other files than the images.
+  const gathered = { ...request.statistics, key: workload.statisticsKey };
+  const run = { request: { ...request, timeouts, statistics: gathered } };
+  const engine = startEngine({ folder, study, runner, run });
   const following = (async () => {
     for await (const { trialsDone } of engine.progress) runner.release(trialsDone);
   })();

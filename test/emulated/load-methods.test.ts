@@ -36,8 +36,8 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     folder = await mkdtemp(join(tmpdir(), "quantfleet-emulated-load-"));
     process.env.QUANTFLEET_CACHE = join(folder, "statistics");
     emulated = await startEmulatedFleet(2);
-    const architecture = process.arch === "arm64" ? "arm64" : "x86_64";
-    fleet = { ...emulated, evaluator: { megabytes: 3_538, architecture } };
+
+    fleet = emulated;
     const cold = await tune(
       { configuration: await demoConfiguration(SIZE) },
       { out: join(folder, "cold"), workers: 1 },
@@ -104,8 +104,8 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     const other = process.arch === "arm64" ? "x86_64" : "arm64";
     const { request, notices, restored } = await prepareRun(
       { configuration: await later("warm_start") },
-      { from: { folder: join(folder, "cold") }, evaluator: { megabytes: 3_538, architecture: other } },
-      { fleet: fleet.store, statistics: new MemoryObjectStore() },
+      { from: { folder: join(folder, "cold") } },
+      { evaluator: { megabytes: 3_538, architecture: other }, statistics: new MemoryObjectStore() },
       folder,
     );
     assert.match(notices.join(), /are set aside, because it was scored on .*; running as cold_start\./);
