@@ -29,7 +29,6 @@ const environmentSchema = z.object({
 
 /** What a function works with. */
 export interface Surroundings {
-  readonly bucket: string;
   readonly store: S3ObjectStore;
   readonly jobs: Queue;
   readonly statisticsJobs: Queue;
@@ -52,8 +51,7 @@ export function openSurroundings(
   const client = new SQSClient({ useQueueUrlAsEndpoint: false });
   const queue = (url: string): Queue => new SqsQueue({ client, url });
   return {
-    bucket: parsed.QUANTFLEET_BUCKET,
-    store: openStore(parsed.QUANTFLEET_BUCKET),
+    store: new S3ObjectStore({ client: new S3Client({}), bucket: parsed.QUANTFLEET_BUCKET }),
     jobs: queue(parsed.QUANTFLEET_JOBS_URL),
     statisticsJobs: queue(parsed.QUANTFLEET_STATISTICS_URL),
     events: queue(parsed.QUANTFLEET_EVENTS_URL),
@@ -70,8 +68,4 @@ function measureBilledTime(megabytes: number | undefined): BilledTime | undefine
   if (megabytes === undefined) return undefined;
   const architecture = process.arch === "arm64" ? "arm64" : "x86_64";
   return new BilledTime({ megabytes, architecture, now: Date.now, initMilliseconds: performance.now() });
-}
-
-export function openStore(bucket: string): S3ObjectStore {
-  return new S3ObjectStore({ client: new S3Client({}), bucket });
 }

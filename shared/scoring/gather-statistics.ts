@@ -11,13 +11,13 @@ const MAX_REASON = 2_000;
 
 /** What a statistics job needs; neither evaluation data nor metric. */
 export interface StatisticsContext {
-  readonly workload: Pick<Workload, "calibrationBatches" | "subject" | "statisticsKey">;
+  readonly workload: Pick<Workload, "calibrationBatches" | "variants">;
   /** Statistics by content, which outlive the run. */
   readonly statistics: ObjectStore;
   readonly now: () => number;
 }
 
-/** Gathers one shard of the statistics, unless it is there already. What goes wrong is the answer; only an abort throws. */
+/** Gathers one shard of the statistics, what of it is not there already. What goes wrong is the answer; only an abort throws. */
 export async function runStatisticsJob(
   job: StatisticsJob,
   context: StatisticsContext,
@@ -37,19 +37,22 @@ export async function runStatisticsJob(
   return { version: MESSAGE_VERSION, type: "StatisticsReported", runId, attempt, at, shard, outcome };
 }
 
+/** Of every form of the float model that a configuration can ask for. */
 async function gatherShard(
-  { key, shard }: StatisticsJob,
+  { shard }: StatisticsJob,
   { workload, statistics }: StatisticsContext,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { subject, calibrationBatches } = workload;
-  if (shard.index === 0) {
-    const { statisticsKey } = workload;
-    await roundingMoments({ subject, batches: calibrationBatches, statisticsKey, store: statistics }, signal);
-  }
-  if (await hasStatisticsShard(statistics, key, shard)) return;
+  const { variants, calibrationBatches } = workload;
   const { start, end } = shardRange(shard, calibrationBatches.count);
   const batches = sliceBatches(calibrationBatches, start, end);
-  const table = await collectStatistics(subject.prepared.model, subject.statistics, batches, signal);
-  await writeStatisticsShard(statistics, key, shard, table);
+  for (const { subject, statisticsKey } of await variants.rewritten()) {
+    if (shard.index === 0) {
+      const whole = { subject, batches: calibrationBatches, statisticsKey, store: statistics };
+      await roundingMoments(whole, signal);
+    }
+    if (await hasStatisticsShard(statistics, statisticsKey, shard)) continue;
+    const table = await collectStatistics(subject.prepared.model, subject.statistics, batches, signal);
+    await writeStatisticsShard(statistics, statisticsKey, shard, table);
+  }
 }

@@ -1,5 +1,7 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Job, JobReport } from "../run/messages.js";
+import type { ObjectStore } from "../storage/object-store.js";
+import { PortObjectStore } from "../storage/port-store.js";
 import { ExclusiveGate } from "./exclusive-gate.js";
 
 /** What the pool starts each of its threads with. */
@@ -9,6 +11,8 @@ export interface ThreadSettings {
   readonly gate: { readonly buffer: SharedArrayBuffer; readonly slot: number };
   /** Holds the number of the latest job that is not wanted any more. */
   readonly cancelled: SharedArrayBuffer;
+  /** Where the pool serves the store that it was given, if it was given one. */
+  readonly store: MessagePort;
 }
 
 /** What the pool tells a thread: first, and once, what its jobs have in common. */
@@ -17,6 +21,8 @@ export type ThreadMessage<Settings> =
   | { readonly number: number; readonly job: Job };
 
 export type ReportMessage =
+  /** The thread has settings and is ready for a first job, or it will answer that one with what went wrong. */
+  | { readonly prepared: true }
   | { readonly number: number; readonly report: JobReport }
   | { readonly number: number; readonly error: string };
 
@@ -24,8 +30,18 @@ export function openGate({ gate }: Pick<ThreadSettings, "gate">): ExclusiveGate 
   return new ExclusiveGate(gate.buffer, gate.slot);
 }
 
-/** Carries out one job; only an abort, or what no report can tell of, throws. */
-type CarryOut = (job: Job, signal: AbortSignal) => Promise<JobReport>;
+/** The store that the pool was given. */
+export function openThreadStore({ store }: Pick<ThreadSettings, "store">): ObjectStore {
+  return new PortObjectStore(store);
+}
+
+/** A thread that knows what its jobs have in common. */
+export interface OpenedThread {
+  /** Carries out one job; only an abort, or what no report can tell of, throws. */
+  readonly carryOut: (job: Job, signal: AbortSignal) => Promise<JobReport>;
+  /** What it gets ready meanwhile; a job need not wait for it. */
+  readonly preparation?: Promise<void>;
+}
 
 /**
  * Makes this worker thread carry out the jobs that its pool posts; elsewhere it does nothing.
@@ -33,25 +49,26 @@ type CarryOut = (job: Job, signal: AbortSignal) => Promise<JobReport>;
  * @param open reads what jobs have in common, once
  */
 export function serveJobs<Settings extends object>(
-  open: (settings: Settings & ThreadSettings) => Promise<CarryOut>,
+  open: (settings: Settings & ThreadSettings) => Promise<OpenedThread>,
 ): void {
   if (parentPort === null) return;
   const port = parentPort;
   const thread = workerData as ThreadSettings;
   const cancelled = new Int32Array(thread.cancelled);
-  let opened: Promise<CarryOut> | undefined;
+  let opened: Promise<OpenedThread> | undefined;
+  const tellPrepared = (): void => port.postMessage({ prepared: true } satisfies ReportMessage);
   port.on("message", async (message: ThreadMessage<Settings>) => {
     if ("settings" in message) {
       opened = open({ ...message.settings, ...thread });
       // The first job is answered with what went wrong.
-      opened.catch(() => undefined);
+      opened.then(({ preparation }) => preparation).then(tellPrepared, tellPrepared);
       return;
     }
     const { number, job } = message;
     let answer: ReportMessage;
     try {
       if (opened === undefined) throw new Error("The thread was handed a job before its settings.");
-      const carryOut = await opened;
+      const { carryOut } = await opened;
       answer = { number, report: await carryOut(job, cancellation(cancelled, number)) };
     } catch (error) {
       answer = { number, error: error instanceof Error ? error.message : String(error) };

@@ -5,10 +5,14 @@ import { join } from "node:path";
 import { Duration } from "aws-cdk-lib";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import * as z from "zod";
+import type { QuantFleetProps } from "../../infra/quant-fleet-props.js";
+import type { EvaluatorSize } from "../../scripts/fleet/cost-estimate.js";
+import { evaluatorsOf, stackOutputsSchema } from "../../scripts/fleet/stack-outputs.js";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import { type CloudFormationServer, startCloudFormationServer } from "./cloudformation-server.js";
 import { EventSource, parseMapping } from "./event-source.js";
+import type { PolledQueue } from "./fauxqs-poller.js";
 import { type FleetServers, startFleetServers } from "./fleet-servers.js";
 import { LambdaFunction } from "./lambda-function.js";
 import { type SchedulerServer, startSchedulerServer, type Target } from "./scheduler-server.js";
@@ -55,6 +59,8 @@ export interface EmulatedFleet {
   readonly deadEvents: SqsQueue;
   readonly coordinator: LambdaFunction;
   readonly evaluators: LambdaFunction;
+  /** What the stack says of them. */
+  readonly evaluator: EvaluatorSize;
   readonly metrics: readonly LoggedMetric[];
   /** What lets the SDK find the emulators. */
   readonly environment: Readonly<Record<string, string>>;
@@ -66,11 +72,13 @@ export interface EmulatedFleet {
  *
  * @param startServers those of SQS and S3
  * @param minuteMilliseconds how long a minute of the schedules is
+ * @param props what the construct is given besides
  */
 export async function startEmulatedFleet(
   evaluators: number,
   startServers: () => Promise<FleetServers> = startFleetServers,
   minuteMilliseconds = MINUTE_MILLISECONDS,
+  props: QuantFleetProps = {},
 ): Promise<EmulatedFleet> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fleet-"));
   const stack = new SynthesizedStack(join(folder, "cdk.out"), {
@@ -78,6 +86,7 @@ export async function startEmulatedFleet(
     evaluatorConcurrency: evaluators,
     collectorConcurrency: 2,
     lease: LEASE,
+    ...props,
   });
   const { sqs, s3, bucket } = await startServers();
   const deployment = new Deployment(stack, sqs, bucket, folder);
@@ -113,6 +122,7 @@ export async function startEmulatedFleet(
     deadEvents: queue("EventsDeadLetters"),
     coordinator: deployment.function("Coordinator"),
     evaluators: deployment.function("Evaluator"),
+    evaluator: evaluatorsOf(stackOutputsSchema.parse(outputs)),
     metrics: deployment.metrics,
     environment: { ...endpoints, AWS_ENDPOINT_URL_CLOUDFORMATION: cloudFormation.endpoint },
     async close() {
@@ -129,6 +139,7 @@ class Deployment {
   readonly metrics: LoggedMetric[] = [];
   /** By ARN. */
   readonly #queues = new Map<string, SqsQueue>();
+  readonly #polled = new Map<string, PolledQueue>();
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #sources: EventSource[] = [];
 
@@ -154,7 +165,7 @@ class Deployment {
     for (const resource of functions) if (mapped.has(resource.id)) this.#createFunction(resource, endpoints);
     for (const { properties } of mappings) {
       const mapping = parseMapping(this.stack.resolve(properties));
-      const queue = this.#queues.get(mapping.EventSourceArn);
+      const queue = this.#polled.get(mapping.EventSourceArn);
       const target = this.#functions.get(functionArn(mapping.FunctionName));
       if (queue === undefined || target === undefined) throw new Error("A mapping leads nowhere.");
       this.#sources.push(new EventSource(mapping, queue, target));
@@ -202,6 +213,7 @@ class Deployment {
       const { url, arn } = await this.sqs.createQueue(name, Object.fromEntries(attributes));
       this.stack.deployed(id, { ref: url, arn });
       this.#queues.set(arn, new SqsQueue({ client: this.sqs.client, url }));
+      this.#polled.set(arn, this.sqs.poll(url));
     }
   }
 
