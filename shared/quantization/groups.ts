@@ -1,5 +1,6 @@
 import { activationChannels } from "./activation-channels.js";
 import { DisjointSets } from "./disjoint-sets.js";
+import { withFusedSums } from "./fused-sums.js";
 import { keepUsefulFollowers, passThroughInput } from "./placement.js";
 import {
   findQuantizableOps,
@@ -60,7 +61,8 @@ export interface QuantizerLayout {
 /** Lays quantizers over a model: placement (reference section 4), tensors that must agree, groups. */
 export function layOutQuantizers(view: OperandView): QuantizerLayout {
   const found = findQuantizableOps(view);
-  const ops = new Map(keepUsefulFollowers(found.ops, view).map((op) => [op.key, op]));
+  const kept = withFusedSums(keepUsefulFollowers(found.ops, view), view);
+  const ops = new Map(kept.map((op) => [op.key, op]));
   const activations = activationQuantizers(ops, view);
   const quantizerOf = new Map<string, string>();
   for (const { id, tensors } of activations.values()) {
