@@ -7,15 +7,16 @@ import { metricOf, printModelTable } from "./tuning/model-table.js";
 import { loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:low-bit -- [--bits 4] [--models a,b] [--companions a,b]`: what `quantize` reaches with weights of few bits and activations of 8, by plain
- * min-max a channel and with the companions: accuracy on the evaluation and validation samples, and the outputs' signal
- * to noise against the float model.
+ * `npm run bench:low-bit -- [--bits 4] [--models a,b] [--rows "AdaptiveRounding;plain min-max"]`: what `quantize` reaches with
+ * weights of few bits and activations of 8, by plain min-max a channel and with the companions and the estimators that it
+ * picks by itself: accuracy on the evaluation and validation samples, and the outputs' signal to noise against the float
+ * model.
  */
 const { values } = parseArgs({
   options: {
     bits: { type: "string", default: "4" },
     models: { type: "string" },
-    companions: { type: "string" },
+    rows: { type: "string" },
   },
 });
 
@@ -26,15 +27,36 @@ type Companion =
   | "FastBiasCorrection"
   | "BiasCorrection";
 
-const COMPANIONS: Readonly<Record<string, readonly Companion[]>> = {
-  "plain min-max": [],
-  WeightBiasCorrection: ["WeightBiasCorrection"],
-  FastBiasCorrection: ["FastBiasCorrection"],
-  BiasCorrection: ["BiasCorrection"],
-  AdaptiveRounding: ["AdaptiveRounding"],
-  "AdaptiveRounding, FastBiasCorrection": ["AdaptiveRounding", "FastBiasCorrection"],
-  "CrossLayerEqualization, AdaptiveRounding": ["CrossLayerEqualization", "AdaptiveRounding"],
-  "all three": ["CrossLayerEqualization", "AdaptiveRounding", "FastBiasCorrection"],
+interface Row {
+  readonly companions: readonly Companion[];
+  readonly mode: "symmetric" | "asymmetric";
+  /** POT's estimators: means of the samples' largest values. */
+  readonly plainRanges?: true;
+}
+
+const ROWS: Readonly<Record<string, Row>> = {
+  "plain min-max": { companions: [], mode: "symmetric", plainRanges: true },
+  WeightBiasCorrection: { companions: ["WeightBiasCorrection"], mode: "symmetric" },
+  FastBiasCorrection: { companions: ["FastBiasCorrection"], mode: "symmetric" },
+  BiasCorrection: { companions: ["BiasCorrection"], mode: "symmetric" },
+  AdaptiveRounding: { companions: ["AdaptiveRounding"], mode: "symmetric" },
+  "AdaptiveRounding, FastBiasCorrection": {
+    companions: ["AdaptiveRounding", "FastBiasCorrection"],
+    mode: "symmetric",
+  },
+  "AdaptiveRounding, BiasCorrection": {
+    companions: ["AdaptiveRounding", "BiasCorrection"],
+    mode: "symmetric",
+  },
+  "CrossLayerEqualization, AdaptiveRounding, FastBiasCorrection": {
+    companions: ["CrossLayerEqualization", "AdaptiveRounding", "FastBiasCorrection"],
+    mode: "symmetric",
+  },
+  "asymmetric weights, plain min-max": { companions: [], mode: "asymmetric", plainRanges: true },
+  "asymmetric weights, AdaptiveRounding, FastBiasCorrection": {
+    companions: ["AdaptiveRounding", "FastBiasCorrection"],
+    mode: "asymmetric",
+  },
 };
 
 const MODELS = [
@@ -56,8 +78,8 @@ await printModelTable(HEAD, async function* (folder, scratch) {
       (await metricOf(path, onValidation(given), directory)).toFixed(4),
     ];
     yield [name, "float", ...(await accuracies(join(directory, file))), "", "", ""];
-    for (const [title, companions] of chosenCompanions()) {
-      const asked = withCompanions(given, Number(values.bits) as 2 | 4 | 8, companions);
+    for (const [title, row] of chosenRows()) {
+      const asked = withRow(given, Number(values.bits) as 2 | 4 | 8, row);
       const started = performance.now();
       const made = await quantize({ configuration: asked, directory }, { out: join(scratch, name) });
       const seconds = (performance.now() - started) / 1000;
@@ -74,15 +96,15 @@ await printModelTable(HEAD, async function* (folder, scratch) {
   }
 });
 
-function chosenCompanions(): [string, readonly Companion[]][] {
-  const wanted = values.companions?.split(",");
-  return Object.entries(COMPANIONS).filter(([title]) => wanted?.includes(title) ?? true);
+function chosenRows(): [string, Row][] {
+  const wanted = values.rows?.split(";");
+  return Object.entries(ROWS).filter(([title]) => wanted?.includes(title) ?? true);
 }
 
-function withCompanions(
+function withRow(
   configuration: RunConfigurationInput,
   bits: 2 | 4 | 8,
-  companions: readonly Companion[],
+  { companions, mode, plainRanges }: Row,
 ): RunConfigurationInput {
   const before = companions.filter((name) => name === "CrossLayerEqualization").map((name) => ({ name }));
   const behind = companions.filter((name) => name !== "CrossLayerEqualization").map((name) => ({ name }));
@@ -90,9 +112,9 @@ function withCompanions(
     name: "MinMaxQuantization",
     params: {
       stat_subset_size: 100,
-      weights: { bits, mode: "symmetric", granularity: "perchannel" },
+      weights: { bits, mode, granularity: "perchannel" },
       activations: { bits: 8 },
-      range_estimator: { preset: "default" },
+      ...(plainRanges && { range_estimator: { preset: "default" } as const }),
     },
   } as const;
   const { compression = {} } = configuration;

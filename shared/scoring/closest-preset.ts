@@ -1,14 +1,21 @@
 import { type InferenceSession, Tensor } from "onnxruntime-node";
+import { intAttribute } from "../onnx/attributes.js";
+import type { GraphIndex } from "../onnx/graph-index.js";
 import type { EstimatorPreset } from "../quantization/range-estimator.js";
 import type { Configuration } from "../search/space.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
+import { centredLogits } from "./centred-logits.js";
 import { toFeeds } from "./feeds.js";
 import type { Quantizer } from "./quantizer.js";
 import { openSession, type SessionSettings } from "./session.js";
 import type { Subject } from "./subject.js";
 
-/** Batches whose outputs are compared: enough to tell presets apart that differ at all, and few enough to keep. */
-const MOST_BATCHES = 32;
+/** Batches whose outputs are compared, at most: among 32, one that is far off can decide between presets. */
+const MOST_BATCHES = 128;
+/** Batches that are compared whatever their size. */
+const FEWEST_BATCHES = 32;
+/** The float model's outputs are kept while presets are tried. */
+const MOST_KEPT_BYTES = 64 * 2 ** 20;
 
 /** A preset's model, and how far its outputs are from the float model's. */
 export interface TriedPreset {
@@ -21,6 +28,8 @@ export interface TriedPreset {
 /**
  * Tries presets of estimators for all activations at once, and keeps the one whose quantized model's outputs are closest
  * to the float model's on the calibration samples; the first of those that are equally close. No labels are needed.
+ * What a Softmax makes is compared as logits: probabilities are 0 or 1 for most samples whatever the errors before them,
+ * and the few that are not would decide alone.
  * @param presets that the subject's space offers for activations
  */
 export async function closestPreset(
@@ -30,15 +39,21 @@ export async function closestPreset(
   presets: readonly EstimatorPreset[],
   session: SessionSettings,
 ): Promise<TriedPreset> {
-  const feeds: InferenceSession.OnnxValueMapType[] = [];
-  for (let i = 0; i < Math.min(batches.count, MOST_BATCHES); i++) feeds.push(toFeeds(await batches.batch(i)));
-  const expected = await outputsOf(await openSession(subject.prepared.model, session), feeds);
+  const comparable = comparableOutputs(subject.view.index);
+  const float = await openSession(subject.prepared.model, session);
+  const { feeds, expected } = await floatOutputs(float, batches, comparable).finally(() => float.release());
   const tried: TriedPreset[] = [];
   for (const preset of presets) {
     const choices = withActivationPreset(subject, preset);
     const { model } = quantizer.quantize(choices);
-    const given = await outputsOf(await openSession(model, session), feeds);
-    tried.push({ preset, choices, noise: relativeNoise(given, expected) });
+    const quantized = await openSession(model, session);
+    const noise = new RelativeNoise();
+    try {
+      for (const [i, feed] of feeds.entries()) noise.add(comparable(await quantized.run(feed)), expected[i]!);
+    } finally {
+      await quantized.release();
+    }
+    tried.push({ preset, choices, noise: noise.value() });
   }
   return tried.reduce((best, candidate) => (candidate.noise < best.noise ? candidate : best));
 }
@@ -52,39 +67,61 @@ function withActivationPreset({ space }: Subject, preset: EstimatorPreset): Conf
 }
 
 type FloatOutputs = ReadonlyMap<string, Float32Array>;
+type Comparable = (outputs: InferenceSession.OnnxValueMapType) => FloatOutputs;
 
-/** The float outputs for each batch; closes the session. */
-async function outputsOf(
-  session: InferenceSession,
-  feeds: readonly InferenceSession.OnnxValueMapType[],
-): Promise<FloatOutputs[]> {
-  try {
-    const outputs: FloatOutputs[] = [];
-    for (const feed of feeds) {
-      const values = Object.entries(await session.run(feed)).flatMap(([name, value]) =>
-        value instanceof Tensor && value.data instanceof Float32Array ? [[name, value.data] as const] : [],
-      );
-      outputs.push(new Map(values));
-    }
-    return outputs;
-  } finally {
-    await session.release();
-  }
+/** The float outputs of a run, as they are compared. */
+function comparableOutputs(index: GraphIndex): Comparable {
+  return (outputs) =>
+    new Map(
+      Object.entries(outputs).flatMap(([name, value]) => {
+        if (!(value instanceof Tensor) || !(value.data instanceof Float32Array)) return [];
+        const producer = index.producer(name);
+        if (producer?.opType !== "Softmax") return [[name, value.data]];
+        return [[name, centredLogits(value.data, value.dims, intAttribute(producer, "axis", -1))]];
+      }),
+    );
 }
 
-function relativeNoise(given: readonly FloatOutputs[], expected: readonly FloatOutputs[]): number {
-  let sum = 0;
-  for (const name of expected[0]!.keys()) {
-    let signal = 0;
-    let noise = 0;
-    expected.forEach((batch, i) => {
-      const other = given[i]!.get(name)!;
-      batch.get(name)!.forEach((value, k) => {
-        signal += value ** 2;
-        noise += (value - other[k]!) ** 2;
-      });
-    });
-    sum += noise / (signal || 1);
+/** As many batches as may be kept, with the float model's outputs. */
+async function floatOutputs(
+  session: InferenceSession,
+  batches: CalibrationBatches,
+  comparable: Comparable,
+): Promise<{
+  readonly feeds: readonly InferenceSession.OnnxValueMapType[];
+  readonly expected: readonly FloatOutputs[];
+}> {
+  const feeds: InferenceSession.OnnxValueMapType[] = [];
+  const expected: FloatOutputs[] = [];
+  let bytes = 0;
+  for (let i = 0; i < Math.min(batches.count, MOST_BATCHES); i++) {
+    if (i >= FEWEST_BATCHES && bytes > MOST_KEPT_BYTES) break;
+    const feed = toFeeds(await batches.batch(i));
+    const outputs = comparable(await session.run(feed));
+    for (const kept of outputs.values()) bytes += kept.byteLength;
+    feeds.push(feed);
+    expected.push(outputs);
   }
-  return sum;
+  return { feeds, expected };
+}
+
+/** Of each output the energy of all errors over that of what was expected; their sum. */
+class RelativeNoise {
+  readonly #outputs = new Map<string, { signal: number; noise: number }>();
+
+  add(given: FloatOutputs, expected: FloatOutputs): void {
+    for (const [name, values] of expected) {
+      const sums = this.#outputs.get(name) ?? { signal: 0, noise: 0 };
+      this.#outputs.set(name, sums);
+      const other = given.get(name)!;
+      values.forEach((value, k) => {
+        sums.signal += value ** 2;
+        sums.noise += (value - other[k]!) ** 2;
+      });
+    }
+  }
+
+  value(): number {
+    return [...this.#outputs.values()].reduce((sum, { signal, noise }) => sum + noise / (signal || 1), 0);
+  }
 }

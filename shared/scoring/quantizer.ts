@@ -189,5 +189,5 @@ function roundingRefinements(
   const correctsMean = (key: string): boolean =>
     biasCorrection !== undefined && !isIgnored(layout.ops.get(key)!.node, biasCorrection.ignored);
   const rounding = new AdaptiveRounding(layout, view, adaptiveRounding, roundingMoments, correctsMean);
-  return [(quantizer, plan, codes) => rounding.round(quantizer, plan, codes)];
+  return [(quantizer, plan, codes, smallest) => rounding.round(quantizer, plan, codes, smallest)];
 }
