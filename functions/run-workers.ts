@@ -15,7 +15,6 @@ const CACHE_SHARE = 0.75;
 
 /** What a thread of a run is started with. */
 export interface RunSettings {
-  readonly bucket: string;
   /** Where the run's files lie. */
   readonly directory: string;
   /** Contents that outlive the run. */
@@ -26,7 +25,6 @@ export interface RunSettings {
 }
 
 export interface RunWorkersOptions {
-  readonly bucket: string;
   readonly store: ObjectStore;
   /** For models and data; Lambda keeps it from one invocation to the next. */
   readonly folder: string;
@@ -35,11 +33,8 @@ export interface RunWorkersOptions {
 }
 
 /** @param entry the threads' module */
-export function openRunWorkers(
-  { bucket, store }: Pick<RunWorkersOptions, "bucket" | "store">,
-  entry: URL,
-): RunWorkers {
-  return new RunWorkers({ bucket, store, folder: join(tmpdir(), "quantfleet"), entry });
+export function openRunWorkers({ store }: Pick<RunWorkersOptions, "store">, entry: URL): RunWorkers {
+  return new RunWorkers({ store, folder: join(tmpdir(), "quantfleet"), entry });
 }
 
 /**
@@ -55,7 +50,7 @@ class RunWorkers {
   #idle: ThreadPool<RunSettings> | undefined;
 
   constructor(private readonly options: RunWorkersOptions) {
-    this.#idle = new ThreadPool<RunSettings>(1, options.entry);
+    this.#idle = this.#startThread();
   }
 
   /**
@@ -94,16 +89,20 @@ class RunWorkers {
     await pool?.close();
   }
 
+  #startThread(): ThreadPool<RunSettings> {
+    return new ThreadPool<RunSettings>(1, this.options.entry, this.options.store);
+  }
+
   async #open(runId: string): Promise<ThreadPool<RunSettings> | undefined> {
     if (this.#current?.runId === runId) return this.#current.pool;
-    const { bucket, store, folder, entry } = this.options;
+    const { store, folder } = this.options;
     const [document, request] = await Promise.all([
       readWorkloadDocument(store, runId),
       new RunRecords(store).readRequest(runId),
     ]);
     if (document === undefined || request === undefined) return undefined;
     await this.close();
-    this.#idle ??= new ThreadPool<RunSettings>(1, entry);
+    this.#idle ??= this.#startThread();
     // Temporary storage, too, is for one run; contents that the next one shares are kept.
     await rm(join(folder, "runs"), { recursive: true, force: true });
     const directory = join(folder, "runs", runId);
@@ -119,7 +118,7 @@ class RunWorkers {
     };
     const statisticsShards = request.statistics.shards;
     const contents = { folder: cache, maxBytes: cacheBytes };
-    const settings = { bucket, directory, contents, document, statisticsShards, properties };
+    const settings = { directory, contents, document, statisticsShards, properties };
     const pool = this.#idle.open(settings);
     this.#idle = undefined;
     this.#current = { runId, pool };
