@@ -1,11 +1,12 @@
 import { AdditiveEvidence } from "./additive-evidence.js";
-import { sumEffects } from "./effects-model.js";
+import { choicePlaces, knownPlaces, sumEffects } from "./effects-model.js";
 import type { Codes } from "./encoding.js";
 import { logSumExp } from "./log-domain.js";
 import { logExpectedImprovement, logNormalCdf } from "./normal.js";
 import type { RandomStream } from "./random.js";
 import type { FinishedTrial } from "./sampler.js";
 import type { TrialLedger } from "./trial-ledger.js";
+import { addScaled } from "./vectors.js";
 
 /**
  * The probability of feasibility is taken over so many draws from the posterior. The mean alone would let a candidate
@@ -44,14 +45,25 @@ export class TrialEvidence {
   /** The first infeasible trial, from which the bound on the accuracy loss is known. */
   #infeasible: FinishedTrial | undefined;
 
-  constructor(ledger: TrialLedger) {
+  readonly #seed: number;
+
+  constructor(ledger: TrialLedger, seed: number) {
     this.#ledger = ledger;
-    this.#accuracyLoss = new AdditiveEvidence(ledger, {
-      of: ({ accuracyLoss }) => accuracyLoss,
-      // Stopped for its size at the first look, most of the time: a few samples on which it looked feasible.
-      estimated: ({ state, violation }) => state === "pruned" && violation === 0,
-    });
-    this.#violation = new AdditiveEvidence(ledger, { of: ({ violation }) => violation, censoredAt: 0 });
+    this.#seed = seed;
+    this.#accuracyLoss = new AdditiveEvidence(
+      ledger,
+      {
+        of: ({ accuracyLoss }) => accuracyLoss,
+        // Stopped for its size at the first look, most of the time: a few samples on which it looked feasible.
+        estimated: ({ state, violation }) => state === "pruned" && violation === 0,
+      },
+      seed - 1,
+    );
+    this.#violation = new AdditiveEvidence(
+      ledger,
+      { of: ({ violation }) => violation, censoredAt: 0 },
+      seed - 1,
+    );
   }
 
   /** Takes note of what a finished trial brings; call it once for each. */
@@ -74,31 +86,40 @@ export class TrialEvidence {
   draw(random: RandomStream, weight: number, temperature: number): DrawnEvidence {
     const { encoded } = this.#ledger;
     const value = this.#drawValue(random, temperature);
-    const scaled = value.effects.map((effect) => -weight * effect);
+    const tilt = value.effects.map((effect) => -weight * effect);
     if (this.#infeasible === undefined) {
-      return { tilts: [scaled], score: (codes) => sumEffects(encoded, scaled, codes) };
+      return { tilts: [tilt], score: (codes) => sumEffects(tilt, choicePlaces(encoded, codes)) };
     }
     const { evidence, bound } = this.#constraint(this.#infeasible);
+    evidence.update();
     const mean = evidence.mean();
-    const draws = Array.from({ length: FEASIBILITY_DRAWS }, () => evidence.draw(random, 1));
+    const draws = evidence.sample(random, FEASIBILITY_DRAWS);
     const scaledBound = (bound - mean.location) / mean.scale;
     const deviation = Math.sqrt(mean.noise);
-    const logFeasible = (codes: Codes): number =>
-      logSumExp(
-        Float64Array.from(draws, ({ effects }) =>
-          logNormalCdf((scaledBound - sumEffects(encoded, effects, codes)) / deviation),
-        ),
-      ) - Math.log(FEASIBILITY_DRAWS);
+    const terms = new Float64Array(draws.length);
+    const logFeasible = (places: Int32Array): number => {
+      const room = scaledBound - sumEffects(mean.effects, places);
+      for (let i = 0; i < terms.length; i++) {
+        const { effects, sign } = draws[i]!;
+        terms[i] = logNormalCdf((room - sign * sumEffects(effects, places)) / deviation);
+      }
+      return logSumExp(terms) - Math.log(terms.length);
+    };
     const incumbent = this.#incumbent(value.effects);
     const valueDeviation = Math.sqrt(value.noise);
     return {
-      tilts: EXCHANGE_RATES.map((rate) => scaled.map((v, k) => v - weight * rate * mean.effects[k]!)),
+      tilts: EXCHANGE_RATES.map((rate) => {
+        const exchanged = tilt.slice();
+        addScaled(exchanged, -weight * rate, mean.effects);
+        return exchanged;
+      }),
       score: (codes) => {
+        const places = choicePlaces(encoded, codes);
         if (incumbent === undefined) {
-          return weight * logFeasible(codes);
+          return weight * logFeasible(places);
         }
-        const improvement = (incumbent - sumEffects(encoded, value.effects, codes)) / valueDeviation;
-        return weight * (logExpectedImprovement(improvement) + logFeasible(codes));
+        const improvement = (incumbent - sumEffects(value.effects, places)) / valueDeviation;
+        return weight * (logExpectedImprovement(improvement) + logFeasible(places));
       },
     };
   }
@@ -106,11 +127,12 @@ export class TrialEvidence {
   /** The value foretold for the best feasible trial; until there is one, feasibility alone is sought. */
   #incumbent(effects: Float64Array): number | undefined {
     const { ranked, encoded } = this.#ledger;
-    const best = ranked.slice(0, INCUMBENTS);
-    const feasible = best.filter(({ trial }) => trial.state === "complete" && trial.violation === 0);
-    const foretold = (entries: typeof best) =>
-      entries.map(({ codes }) => sumEffects(encoded, effects, codes));
-    return feasible.length > 0 ? Math.min(...foretold(feasible)) : undefined;
+    const feasible = ranked
+      .slice(0, INCUMBENTS)
+      .filter(({ trial }) => trial.state === "complete" && trial.violation === 0);
+    return feasible.length > 0
+      ? Math.min(...feasible.map(({ codes }) => sumEffects(effects, knownPlaces(encoded, codes))))
+      : undefined;
   }
 
   #constraint({ accuracyLoss, violation }: FinishedTrial): { evidence: AdditiveEvidence; bound: number } {
@@ -123,18 +145,22 @@ export class TrialEvidence {
   #drawValue(random: RandomStream, temperature: number): { effects: Float64Array; noise: number } {
     while (this.#values.length < this.#objectives) {
       const objective = this.#values.length;
-      this.#values.push(new AdditiveEvidence(this.#ledger, { of: ({ values }) => values[objective] }));
+      this.#values.push(
+        new AdditiveEvidence(this.#ledger, { of: ({ values }) => values[objective] }, this.#seed + objective),
+      );
     }
     const shares = this.#drawShares(random);
     const { encoded } = this.#ledger;
     const mixed = new Float64Array(encoded.offset[encoded.size]! + 1);
     let noise = 0;
     for (const [objective, evidence] of this.#values.entries()) {
-      const drawn = evidence.draw(random, temperature);
+      evidence.update();
+      const mean = evidence.mean();
       const share = shares[objective]!;
-      noise += share * share * drawn.noise;
-      for (let k = 0; k < mixed.length; k++) {
-        mixed[k]! += share * drawn.effects[k]!;
+      noise += share * share * mean.noise;
+      addScaled(mixed, share, mean.effects);
+      if (temperature > 0) {
+        addScaled(mixed, share, evidence.deviation(random, temperature));
       }
     }
     return { effects: mixed, noise };

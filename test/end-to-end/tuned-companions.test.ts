@@ -11,6 +11,9 @@ import { edited } from "../../shared/onnx/edited.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import type { RunResult } from "../../shared/run/result.js";
 import type { Configuration } from "../../shared/search/space.js";
+import { buildModel } from "../fixtures/models/model-builder.js";
+import { RandomValues } from "../fixtures/models/random-values.js";
+import { npyBytes } from "../scoring/data/write-npy.js";
 import { runCommand, startCommand } from "./command.js";
 import { DEMO, demoConfiguration } from "./demo-configuration.js";
 import { decidedTrials, finishedTrials } from "./run-folder.js";
@@ -38,9 +41,9 @@ const TUNED: readonly Algorithm[] = [
 ];
 
 const demo = await demoConfiguration(SIZE);
-const configurationOf = (algorithms: readonly Algorithm[]): RunConfigurationInput => ({
-  ...demo,
-  compression: { ...demo.compression, algorithms: [...algorithms] },
+const configurationOf = (algorithms: readonly Algorithm[], base = demo): RunConfigurationInput => ({
+  ...base,
+  compression: { ...base.compression, algorithms: [...algorithms] },
 });
 
 interface Line {
@@ -74,15 +77,41 @@ async function outcome(out: string) {
 }
 
 /** The quantized model without its metadata, which names the configuration. */
-async function quantized(algorithms: readonly Algorithm[], choices?: Configuration): Promise<Uint8Array> {
+async function quantized(
+  algorithms: readonly Algorithm[],
+  choices?: Configuration,
+  base: RunConfigurationInput = demo,
+): Promise<Uint8Array> {
   const path = join(folder, "choices.json");
   const document = { schemaVersion: 1, model: { sha256: "" }, run: "r", trial: 1, choices };
   await writeFile(path, JSON.stringify(document));
   const { model } = await quantize(
-    { configuration: configurationOf(algorithms) },
+    { configuration: configurationOf(algorithms, base) },
     { out: join(folder, "quantized"), ...(choices === undefined ? {} : { configuration: path }) },
   );
   return encodeModel(edited(decodeModel(await readFile(model), model), { metadataProps: [] }));
+}
+
+/** Two products, between them channels of which some are a hundred times as large as others. */
+async function unevenProducts(): Promise<RunConfigurationInput> {
+  const [samples, width] = [8, 6];
+  const random = new RandomValues(3);
+  const model = buildModel((graph) => {
+    const scales = Array.from({ length: width }, (_, channel) => 10 ** (channel % 3));
+    const uneven = Array.from({ length: width * width }, (_, at) => random.normal() * scales[at % width]!);
+    const made = graph.node("MatMul", [
+      graph.input("x", ["N", width]),
+      graph.floats("made", [width, width], uneven),
+    ]);
+    graph.output(graph.node("MatMul", [graph.node("Relu", [made]), graph.random("read", [width, 3])]));
+  });
+  await writeFile(join(folder, "products.onnx"), encodeModel(model));
+  const data = Float32Array.from({ length: samples * width }, () => random.normal());
+  await writeFile(join(folder, "products.npy"), npyBytes({ descr: "<f4", shape: [samples, width], data }));
+  return {
+    model: { model: join(folder, "products.onnx") },
+    engine: { calibration: { inputs: { x: join(folder, "products.npy") } } },
+  };
 }
 
 describe("Choices of companions quantize as configurations that fix them", () => {
@@ -103,6 +132,42 @@ describe("Choices of companions quantize as configurations that fix them", () =>
       assert.deepEqual(await quantized(TUNED, choices), await quantized(fixed));
     });
   }
+  test("with few bits, whose moments and errors are those of the rewritten form", async () => {
+    const quantization: Algorithm = {
+      name: "TunableQuantization",
+      params: { ...QUANTIZATION.params, weights: { bits: 4 } },
+    };
+    const behind = (params: object): Algorithm[] =>
+      ["AdaptiveRounding", "WeightBiasCorrection", "BiasCorrection"].map(
+        (name) => ({ name, params }) as Algorithm,
+      );
+    const tuned = [{ ...EQUALIZED, params: { tune: true } }, quantization, ...behind({ tune: true })];
+    const [rounding, weights, biases] = behind({});
+    assert.deepEqual(
+      await quantized(tuned, { [apply]: false, "WeightBiasCorrection/apply": false }),
+      await quantized([quantization, rounding!, biases!]),
+    );
+    assert.deepEqual(
+      await quantized(tuned, { "AdaptiveRounding/apply": false }),
+      await quantized([EQUALIZED, quantization, weights!, biases!]),
+    );
+  });
+
+  test("with SmoothQuant, at each of its alphas", async () => {
+    const base = await unevenProducts();
+    const smoothed = (params: object): Algorithm[] => [{ name: "SmoothQuant", params }, QUANTIZATION];
+    const tuned = smoothed({ tune: true, alpha_choices: [0.3, 0.8] });
+    const models = [
+      await quantized(tuned, { "SmoothQuant/apply": false }, base),
+      await quantized(tuned, { "SmoothQuant/alpha": 0.3 }, base),
+      await quantized(tuned, { "SmoothQuant/alpha": 0.8 }, base),
+    ];
+    assert.deepEqual(models[0], await quantized([QUANTIZATION], undefined, base));
+    assert.deepEqual(models[1], await quantized(smoothed({ alpha: 0.3 }), undefined, base));
+    assert.deepEqual(models[2], await quantized(smoothed({ alpha: 0.8 }), undefined, base));
+    assert.equal(new Set(models.map((model) => Buffer.from(model).toString("base64"))).size, 3);
+  });
+
   test("and differ from each other", async () => {
     const plain = await quantized([QUANTIZATION]);
     assert.notDeepEqual(await quantized([EQUALIZED, QUANTIZATION]), plain);
@@ -156,6 +221,9 @@ describe("A search that decides on companions", async () => {
   test("takes its own trials over, and those of a run that had them fixed as its base has", async () => {
     const again = await tune("tuned-again", TUNED, { trials_load_method: "warm_start", max_trials: 13 });
     assert.match(again.stderr, /Begins with 13 trials of run /);
+    const rebuilt = await tune("tuned-eval", TUNED, { trials_load_method: "eval" });
+    assert.match(rebuilt.stderr, /Rebuilds trial \d+ of run .*, without a trial\./);
+    assert.deepEqual(rebuilt.best, again.best);
     await tune("fixed", [EQUALIZED, QUANTIZATION, CORRECTED], { max_trials: 3 });
     const warm = await tune("fixed-warm", TUNED, { trials_load_method: "warm_start", max_trials: 4 });
     assert.match(warm.stderr, /Begins with 4 trials of run /);

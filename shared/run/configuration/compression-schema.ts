@@ -184,13 +184,16 @@ const quantization = {
     ),
 };
 
-const threshold = numberFrom(0, LARGEST_THRESHOLD).describe(
-  "An op whose bias would change by more standard deviations of its output than this is left as it was.",
-);
+function thresholdOf(several?: string) {
+  return numberFrom(0, LARGEST_THRESHOLD, several).describe(
+    "An op whose bias would change by more standard deviations of its output than this is left as it was.",
+  );
+}
+
 const apply_for_all_nodes = yesOrNo()
   .default(false)
   .describe(
-    "Correct ops whose weights stay in float, too. FastBiasCorrection finds no error in them, so that it changes nothing; BiasCorrection does not offer it.",
+    "Correct ops whose weights stay in float, too: BiasCorrection takes the errors of earlier ops out of them; FastBiasCorrection finds no error in them, so that it changes nothing.",
   );
 
 /** Standard deviations of an op's output (reference section 6.2). */
@@ -209,7 +212,7 @@ function correction(usual: number) {
   return {
     tune,
     ...sampling,
-    threshold: threshold.default(usual),
+    threshold: thresholdOf("threshold_choices").default(usual),
     threshold_choices: distinct(numberFrom(0, LARGEST_THRESHOLD), 1, MOST_CHOICES)
       .optional()
       .describe("Thresholds that the search chooses from, besides threshold, which the base has."),
@@ -226,7 +229,7 @@ function parameters<Shape extends z.ZodRawShape>(
 }
 
 function algorithm<const Name extends string, Params extends z.ZodType>(name: Name, params: Params) {
-  return section({ name: z.literal(name), params });
+  return section({ name: z.literal(name), params }, { tune: "belongs to params; move it there" });
 }
 
 const tuning = {
@@ -261,7 +264,7 @@ const defaultQuantization = parameters(
   {
     ...quantization,
     use_fast_bias: yesOrNo().default(true).describe("FastBiasCorrection rather than BiasCorrection."),
-    threshold: threshold.optional(),
+    threshold: thresholdOf().optional(),
     apply_for_all_nodes,
   },
   { use_layerwise_tuning: "needs PyTorch and is not offered here; remove it" },
@@ -270,7 +273,7 @@ const defaultQuantization = parameters(
 const smoothing = {
   tune,
   ...sampling,
-  alpha: numberBetween(0, 1)
+  alpha: numberBetween(0, 1, "alpha_choices")
     .default(0.5)
     .describe("How much of the activations' unevenness goes into the weights: 0 none, 1 all."),
   alpha_choices: distinct(numberBetween(0, 1), 1, MOST_CHOICES)

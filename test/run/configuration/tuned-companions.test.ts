@@ -79,6 +79,16 @@ describe("A configuration is refused", () => {
       /params\.alpha_choices in run\.json is \[0\.3,0\.3\], but must be a list of 1 to 16 different values\.$/,
     ],
     [
+      "with several alphas at once",
+      [{ name: "SmoothQuant", params: { alpha: [0.3, 0.5] } }, TUNABLE],
+      /params\.alpha in run\.json is \[0\.3,0\.5\], but must be a number above 0 and below 1; list values to choose from in alpha_choices\.$/,
+    ],
+    [
+      "with tune beside the name",
+      [{ name: "CrossLayerEqualization", tune: true }, TUNABLE],
+      /compression\.algorithms\[0\]\.tune in run\.json belongs to params; move it there\.$/,
+    ],
+    [
       "with another word than true or false",
       [{ name: "CrossLayerEqualization", params: { tune: "yes" } }, TUNABLE],
       /params\.tune in run\.json is "yes", but must be true or false\.$/,
