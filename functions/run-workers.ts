@@ -5,7 +5,11 @@ import type { ContentFolder } from "../shared/run/content-cache.js";
 import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
 import { RunRecords } from "../shared/run/run-records.js";
-import { readWorkloadDocument, type WorkloadDocument } from "../shared/run/workload-document.js";
+import {
+  readWorkloadDocument,
+  type WorkloadDocument,
+  type WorkloadFile,
+} from "../shared/run/workload-document.js";
 import { fetchWorkloadFiles } from "../shared/run/workload-folder.js";
 import { ThreadPool } from "../shared/scoring/thread-pool.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
@@ -30,11 +34,12 @@ export interface RunWorkersOptions {
   readonly folder: string;
   /** The threads' module. */
   readonly entry: URL;
+  /** The files that the thread works on, of all of a run that lies in `directory`. */
+  readonly filesOf: (document: WorkloadDocument, directory: string) => readonly WorkloadFile[];
 }
 
-/** @param entry the threads' module */
-export function openRunWorkers({ store }: Pick<RunWorkersOptions, "store">, entry: URL): RunWorkers {
-  return new RunWorkers({ store, folder: join(tmpdir(), "quantfleet"), entry });
+export function openRunWorkers(options: Omit<RunWorkersOptions, "folder">): RunWorkers {
+  return new RunWorkers({ ...options, folder: join(tmpdir(), "quantfleet") });
 }
 
 /**
@@ -95,7 +100,7 @@ class RunWorkers {
 
   async #open(runId: string): Promise<ThreadPool<RunSettings> | undefined> {
     if (this.#current?.runId === runId) return this.#current.pool;
-    const { store, folder } = this.options;
+    const { store, folder, filesOf } = this.options;
     const [document, request] = await Promise.all([
       readWorkloadDocument(store, runId),
       new RunRecords(store).readRequest(runId),
@@ -110,7 +115,7 @@ class RunWorkers {
     const { bsize, blocks } = await statfs(directory);
     const cacheBytes = CACHE_SHARE * bsize * blocks;
     const cache = join(folder, "contents");
-    await fetchWorkloadFiles(store, document.files, { folder: directory, cache, cacheBytes });
+    await fetchWorkloadFiles(store, filesOf(document, directory), { folder: directory, cache, cacheBytes });
     const properties = {
       "quantfleet.run": runId,
       "quantfleet.seed": String(request.seed),
