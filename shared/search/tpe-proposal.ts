@@ -121,3 +121,31 @@ function split(ledger: TrialLedger, settings: TpeSettings): Split {
     weights: Float64Array.from(rated.slice(0, count), ({ contribution }) => Math.max(1e-12, contribution)),
   };
 }
+
+export function proposeNeighbour(
+  ledger: TrialLedger,
+  trialEvidence: TrialEvidence,
+  settings: TpeSettings,
+  random: RandomStream,
+): Codes | undefined {
+  const { encoded, ranked } = ledger;
+  const parent = ranked[0]!.codes;
+  const active = parent.reduce((count, code) => count + (code === INACTIVE ? 0 : 1), 0);
+  const kernels = createKernels(encoded, Number(process.env.C_CHANGES ?? 1.5) / active);
+  const evidence = trialEvidence.draw(random, settings.evidenceWeight, settings.temperature);
+  let best: Codes | undefined;
+  let bestScore = Number.NEGATIVE_INFINITY;
+  const seen = new Set<string>();
+  for (let i = 0; i < Number(process.env.C_DRAWS ?? 16); i++) {
+    const codes = drawProductKernel(kernels, parent, random);
+    const key = codesKey(codes);
+    if (seen.has(key) || ledger.has(key)) continue;
+    seen.add(key);
+    const score = evidence.score(codes);
+    if (score > bestScore) {
+      bestScore = score;
+      best = codes;
+    }
+  }
+  return best;
+}
