@@ -100,7 +100,5 @@ function toTable(sensitivity: GroupSensitivity): StatisticsTable {
 }
 
 function fromTable(table: StatisticsTable): GroupSensitivity {
-  return Object.fromEntries(
-    table.columns.map(({ tensor }) => [tensor, table.column(tensor, STATISTIC)[0]!]),
-  );
+  return Object.fromEntries(table.columns.map(({ tensor }) => [tensor, table.column(tensor, STATISTIC)[0]!]));
 }

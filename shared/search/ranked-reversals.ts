@@ -1,5 +1,6 @@
 import { type Codes, codesKey, type EncodedSpace } from "./encoding.js";
-import { reverse, singleReversals } from "./reversal.js";
+import { restore, reverse, singleReversals } from "./reversal.js";
+import type { FinishedTrial } from "./sampler.js";
 import type { TrialLedger } from "./trial-ledger.js";
 
 /**
@@ -8,6 +9,10 @@ import type { TrialLedger } from "./trial-ledger.js";
  * greedy layer reversal finds after one trial a group, this finds from the sensitivity that the statistics brought.
  */
 export class RankedReversals {
+  readonly #encoded: EncodedSpace;
+  /** The switches, the most sensitive group's first. */
+  readonly #parameters: readonly number[];
+  /** With the first none, one, two, ... of them reversed. */
   readonly #configurations: readonly Codes[];
   readonly #keys: readonly string[];
 
@@ -20,6 +25,8 @@ export class RankedReversals {
     for (const { parameter } of ranked) {
       configurations.push(reverse(encoded, configurations.at(-1)!, parameter));
     }
+    this.#encoded = encoded;
+    this.#parameters = ranked.map(({ parameter }) => parameter);
     this.#configurations = configurations;
     this.#keys = configurations.map(codesKey);
   }
@@ -34,14 +41,16 @@ export class RankedReversals {
       if (trial === undefined) {
         continue;
       }
-      if (trial.state !== "failed" && trial.violation === 0) {
+      if (isFeasible(trial)) {
         feasible = count;
         break;
       }
       infeasible = count;
     }
     if (feasible !== undefined) {
-      return feasible - infeasible > 1 ? this.#unused(ledger, (infeasible + feasible) >> 1) : undefined;
+      return feasible - infeasible > 1
+        ? this.#unused(ledger, (infeasible + feasible) >> 1)
+        : this.#pruned(ledger, feasible);
     }
     // All groups together would be the float model.
     for (let count = 1; count < most; count *= 2) {
@@ -53,7 +62,29 @@ export class RankedReversals {
     return undefined;
   }
 
+  /** Takes groups back one after another, the least sensitive first, wherever the bound is still met without. */
+  #pruned(ledger: TrialLedger, count: number): Codes | undefined {
+    let kept = this.#configurations[count]!;
+    // The last was needed, or one less would have done.
+    for (const parameter of this.#parameters.slice(0, count - 1).reverse()) {
+      const codes = restore(this.#encoded, kept, parameter, this.#configurations[0]!);
+      const key = codesKey(codes);
+      const trial = ledger.find(key)?.trial;
+      if (trial === undefined) {
+        return ledger.has(key) ? undefined : codes;
+      }
+      if (isFeasible(trial)) {
+        kept = codes;
+      }
+    }
+    return undefined;
+  }
+
   #unused(ledger: TrialLedger, count: number): Codes | undefined {
     return ledger.has(this.#keys[count]!) ? undefined : this.#configurations[count];
   }
+}
+
+function isFeasible({ state, violation }: FinishedTrial): boolean {
+  return state !== "failed" && violation === 0;
 }

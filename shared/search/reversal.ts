@@ -52,3 +52,9 @@ export function singleReversals(
     .map(([group, parameter]) => ({ group, parameter, codes: reverse(encoded, base, parameter) }))
     .sort((a, b) => (score(a) === score(b) ? 0 : score(b) - score(a)));
 }
+
+/** The configuration with a group's parameters as they are in another one. */
+export function restore(encoded: EncodedSpace, codes: Codes, parameter: number, from: Codes): Codes {
+  const { group } = encoded.space[parameter]!;
+  return codes.map((code, d) => (encoded.space[d]!.group === group ? from[d]! : code));
+}

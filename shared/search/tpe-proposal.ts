@@ -1,6 +1,7 @@
 import { createJointDensity, drawMember, type JointDensity, logJointDensity } from "./density.js";
 import { type Codes, codesKey, INACTIVE } from "./encoding.js";
 import { createKernels, drawProductKernel } from "./kernels.js";
+import { type Nearness, nearCandidates } from "./near-candidates.js";
 import type { RandomStream } from "./random.js";
 import { rankPareto } from "./ranking.js";
 import { TiltedKernel } from "./tilting.js";
@@ -30,6 +31,7 @@ interface Split {
  * Proposes the configuration that scores highest among candidates from the good density, where the score is
  * log l(x) - log g(x), of the joint densities of good and of rival and running trials, plus the additive evidence.
  *
+ * @param base around which the run searches, if there is one
  * @returns `undefined` when every candidate is finished or running
  */
 export function proposeConfiguration(
@@ -37,6 +39,7 @@ export function proposeConfiguration(
   trialEvidence: TrialEvidence,
   settings: TpeSettings,
   random: RandomStream,
+  base?: Codes,
 ): Codes | undefined {
   const { encoded, running } = ledger;
   const { good, weights, rivals } = split(ledger, settings);
@@ -60,11 +63,21 @@ export function proposeConfiguration(
   const g = createJointDensity(kernels, bad, new Float64Array(bad.length).fill(1), 1);
   const evidence = trialEvidence.draw(random, settings.evidenceWeight, settings.temperature);
   const unused = new Map<string, Candidate>();
-  for (const codes of candidates(l, evidence, settings, random)) {
+  const consider = (codes: Codes, near?: Nearness): void => {
     const key = codesKey(codes);
     if (!unused.has(key) && !ledger.has(key)) {
-      unused.set(key, { codes, evidence: evidence.score(codes) });
+      unused.set(key, { codes, evidence: evidence.score(codes, near) });
     }
+  };
+  if (evidence.isConstrained && base !== undefined) {
+    for (const { codes, near } of nearCandidates(ledger, base, random)) {
+      consider(codes, near);
+    }
+  }
+  // What is foretold for far candidates is the best of many guesses, so beside them near ones would hardly be asked.
+  const nearAlone = unused.size > 0 && random.uniform() < settings.nearShare;
+  for (const codes of nearAlone ? [] : candidates(l, evidence, settings, random)) {
+    consider(codes);
   }
   const shortlist = [...unused.values()].sort((a, b) => b.evidence - a.evidence).slice(0, SHORTLIST);
   let best: Codes | undefined;
@@ -100,7 +113,7 @@ function* candidates(
   }
   // The evidence moves every parameter that it has an opinion on. Under a constraint what a good trial has beyond the
   // additive effects is worth keeping, so its near neighbours are candidates, too.
-  for (let i = 0; tilted.length > 1 && i < settings.neighbours; i++) {
+  for (let i = 0; evidence.isConstrained && i < settings.neighbours; i++) {
     yield drawProductKernel(l.kernels, drawMember(l, random), random);
   }
 }
@@ -120,32 +133,4 @@ function split(ledger: TrialLedger, settings: TpeSettings): Split {
     rivals: rated.slice(count, count + settings.rivals).map(({ entry }) => entry),
     weights: Float64Array.from(rated.slice(0, count), ({ contribution }) => Math.max(1e-12, contribution)),
   };
-}
-
-export function proposeNeighbour(
-  ledger: TrialLedger,
-  trialEvidence: TrialEvidence,
-  settings: TpeSettings,
-  random: RandomStream,
-): Codes | undefined {
-  const { encoded, ranked } = ledger;
-  const parent = ranked[0]!.codes;
-  const active = parent.reduce((count, code) => count + (code === INACTIVE ? 0 : 1), 0);
-  const kernels = createKernels(encoded, Number(process.env.C_CHANGES ?? 1.5) / active);
-  const evidence = trialEvidence.draw(random, settings.evidenceWeight, settings.temperature);
-  let best: Codes | undefined;
-  let bestScore = Number.NEGATIVE_INFINITY;
-  const seen = new Set<string>();
-  for (let i = 0; i < Number(process.env.C_DRAWS ?? 16); i++) {
-    const codes = drawProductKernel(kernels, parent, random);
-    const key = codesKey(codes);
-    if (seen.has(key) || ledger.has(key)) continue;
-    seen.add(key);
-    const score = evidence.score(codes);
-    if (score > bestScore) {
-      bestScore = score;
-      best = codes;
-    }
-  }
-  return best;
 }

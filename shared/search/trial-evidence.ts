@@ -2,10 +2,11 @@ import { AdditiveEvidence } from "./additive-evidence.js";
 import { sumEffects } from "./effects-model.js";
 import type { Codes } from "./encoding.js";
 import { logSumExp } from "./log-domain.js";
+import type { Nearness } from "./near-candidates.js";
 import { logExpectedImprovement, logNormalCdf } from "./normal.js";
 import type { RandomStream } from "./random.js";
 import type { FinishedTrial } from "./sampler.js";
-import type { TrialLedger } from "./trial-ledger.js";
+import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
 
 /**
  * The probability of feasibility is taken over so many draws from the posterior. The mean alone would let a candidate
@@ -26,7 +27,9 @@ export interface DrawnEvidence {
   /** The evidence, linear at each exchange rate: one number a choice, all choices in one row. */
   readonly tilts: readonly Float64Array[];
   /** The evidence on a whole configuration, in nats. */
-  score(codes: Codes): number;
+  score(codes: Codes, near?: Nearness): number;
+  /** Whether accuracy decides beside the values. */
+  readonly isConstrained: boolean;
 }
 
 /**
@@ -75,31 +78,53 @@ export class TrialEvidence {
     const { encoded } = this.#ledger;
     const value = this.#drawValue(random, temperature);
     const scaled = value.effects.map((effect) => -weight * effect);
-    if (this.#infeasible === undefined) {
-      return { tilts: [scaled], score: (codes) => sumEffects(encoded, scaled, codes) };
+    const leader = this.#leader();
+    const constraint = this.#constraint(leader);
+    if (constraint === undefined) {
+      return {
+        tilts: [scaled],
+        score: (codes) => sumEffects(encoded, scaled, codes),
+        isConstrained: false,
+      };
     }
-    const { evidence, bound } = this.#constraint(this.#infeasible);
+    const { evidence, bound } = constraint;
     const mean = evidence.mean();
     const draws = Array.from({ length: FEASIBILITY_DRAWS }, () => evidence.draw(random, 1));
-    const scaledBound = (bound - mean.location) / mean.scale;
+    const standardized = (loss: number): number => (loss - mean.location) / mean.scale;
     const deviation = Math.sqrt(mean.noise);
-    const logFeasible = (codes: Codes): number =>
-      logSumExp(
-        Float64Array.from(draws, ({ effects }) =>
-          logNormalCdf((scaledBound - sumEffects(encoded, effects, codes)) / deviation),
-        ),
-      ) - Math.log(FEASIBILITY_DRAWS);
+    /** What the effects leave open of a trial's accuracy loss. */
+    const remainder = ({ codes, trial }: LedgerEntry): number =>
+      evidence === this.#accuracyLoss
+        ? standardized(trial.accuracyLoss!) - sumEffects(encoded, mean.effects, codes)
+        : 0;
+    const logWithin = (limit: number, codes: Codes, near: Nearness | undefined): number => {
+      const correlation = near?.correlation ?? 0;
+      const expected = near === undefined ? 0 : correlation * remainder(near.entry);
+      const margin = standardized(limit) - expected;
+      const width = deviation * Math.sqrt(1 - correlation ** 2);
+      return (
+        logSumExp(
+          Float64Array.from(draws, ({ effects }) =>
+            logNormalCdf((margin - sumEffects(encoded, effects, codes)) / width),
+          ),
+        ) - Math.log(FEASIBILITY_DRAWS)
+      );
+    };
     const incumbent = this.#incumbent(value.effects);
     const valueDeviation = Math.sqrt(value.noise);
     return {
       tilts: EXCHANGE_RATES.map((rate) => scaled.map((v, k) => v - weight * rate * mean.effects[k]!)),
-      score: (codes) => {
+      score: (codes, near) => {
         if (incumbent === undefined) {
-          return weight * logFeasible(codes);
+          return weight * logWithin(bound, codes, near);
         }
         const improvement = (incumbent - sumEffects(encoded, value.effects, codes)) / valueDeviation;
-        return weight * (logExpectedImprovement(improvement) + logFeasible(codes));
+        // As good as the best by its value, it must be more accurate.
+        const isEqual = leader !== undefined && improvement < 1;
+        const limit = isEqual ? Math.min(bound, leader.accuracyLoss!) : bound;
+        return weight * (logExpectedImprovement(improvement) + logWithin(limit, codes, near));
       },
+      isConstrained: true,
     };
   }
 
@@ -113,10 +138,23 @@ export class TrialEvidence {
     return feasible.length > 0 ? Math.min(...foretold(feasible)) : undefined;
   }
 
-  #constraint({ accuracyLoss, violation }: FinishedTrial): { evidence: AdditiveEvidence; bound: number } {
+  /** What is modelled beside the values; nothing where neither the bound nor the accuracy decides. */
+  #constraint(leader: FinishedTrial | undefined): { evidence: AdditiveEvidence; bound: number } | undefined {
+    if (this.#infeasible === undefined) {
+      return leader && { evidence: this.#accuracyLoss, bound: Number.POSITIVE_INFINITY };
+    }
+    const { accuracyLoss, violation } = this.#infeasible;
     return this.#lossesKnown && accuracyLoss !== undefined
       ? { evidence: this.#accuracyLoss, bound: accuracyLoss - violation }
       : { evidence: this.#violation, bound: 0 };
+  }
+
+  /** The best feasible trial where others are as good but for their accuracy, which then decides. */
+  #leader(): FinishedTrial | undefined {
+    const [first, ...others] = this.#ledger.ranked.slice(0, INCUMBENTS).map(({ trial }) => trial);
+    if (!this.#lossesKnown || first?.state !== "complete" || first.violation > 0) return undefined;
+    const [value, second] = first.values;
+    return second === undefined && others.some(({ values }) => values[0] === value) ? first : undefined;
   }
 
   /** A mixture of the objectives' effects, in units of their standard deviations. */
