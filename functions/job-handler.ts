@@ -10,6 +10,7 @@ import { describeError, type Log } from "./log.js";
 import { METRIC } from "./metric-names.js";
 import type { FleetMetrics } from "./metrics.js";
 import { answerBatch } from "./partial-batch.js";
+import type { WarmUp } from "./warm-up.js";
 
 /** Kept for handing work back before Lambda ends the invocation. */
 const HAND_BACK_MILLISECONDS = 15_000;
@@ -38,7 +39,7 @@ type InvocationContext = Pick<Context, "getRemainingTimeInMillis">;
 export type JobHandler = (event: SQSEvent, context: InvocationContext) => Promise<SQSBatchResponse>;
 
 /** A job as it was handed out. */
-export interface Delivery<J extends Job> {
+export interface Delivery<J extends Job | WarmUp> {
   readonly job: J;
   readonly record: SQSRecord;
   readonly context: InvocationContext;
@@ -51,7 +52,7 @@ export interface Delivery<J extends Job> {
  *
  * @param carryOut returns whether the message is done with; if not, the queue hands it out again
  */
-export function createJobHandler<J extends Job>(
+export function createJobHandler<J extends Job | WarmUp>(
   schema: z.ZodType<J>,
   carryOut: (delivery: Delivery<J>) => Promise<boolean>,
   options: Pick<JobHandlerOptions, "deadLetters" | "log" | "metrics" | "now" | "billedTime">,
@@ -62,7 +63,7 @@ export function createJobHandler<J extends Job>(
     try {
       const job = readMessage(schema, record);
       if (job.deadline < started) {
-        log.info("job is overdue and has been sent again", describeJob(job));
+        log.info("job is overdue", describeJob(job));
         return true;
       }
       return await carryOut({ job, record, context, started });
@@ -155,7 +156,15 @@ export async function sendReport(
   log.info("job answered", { type: report.type, runId, state: outcome.state, ...reason });
 }
 
-export function describeJob(job: Job): Record<string, unknown> {
-  const { type, runId, attempt } = job;
-  return { type, runId, attempt, ...(job.type === "trial" ? { trial: job.trial } : {}) };
+export function describeJob(job: Job | WarmUp): Record<string, unknown> {
+  const { type, runId } = job;
+  switch (job.type) {
+    case "trial":
+      return { type, runId, attempt: job.attempt, trial: job.trial };
+    case "statistics":
+    case "finish":
+      return { type, runId, attempt: job.attempt };
+    case "warm-up":
+      return { type, runId };
+  }
 }

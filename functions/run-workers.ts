@@ -76,6 +76,17 @@ class RunWorkers {
     }
   }
 
+  /**
+   * Fetches and opens what a run works on, ahead of its first job.
+   *
+   * @returns `false` where nobody has asked for the run
+   */
+  async prepare(runId: string): Promise<boolean> {
+    const pool = await this.#open(runId);
+    await pool?.prepared();
+    return pool !== undefined;
+  }
+
   /** Ends the thread, whatever it is doing. */
   async close(): Promise<void> {
     const { pool } = this.#current ?? {};

@@ -1,13 +1,13 @@
 import { Logger } from "@aws-lambda-powertools/logger";
-import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import * as z from "zod";
 import type { Queue } from "../shared/queues/queue.js";
 import { SqsQueue } from "../shared/queues/sqs-queue.js";
-import { S3ObjectStore } from "../shared/storage/s3-store.js";
+import type { S3ObjectStore } from "../shared/storage/s3-store.js";
 import { BilledTime } from "./billed-time.js";
 import type { Log } from "./log.js";
 import { type FleetMetrics, LoggedMetrics } from "./metrics.js";
+import { openStore } from "./open-store.js";
 
 /** What the stack tells its functions. */
 const environmentSchema = z.object({
@@ -70,8 +70,4 @@ function measureBilledTime(megabytes: number | undefined): BilledTime | undefine
   if (megabytes === undefined) return undefined;
   const architecture = process.arch === "arm64" ? "arm64" : "x86_64";
   return new BilledTime({ megabytes, architecture, now: Date.now, initMilliseconds: performance.now() });
-}
-
-export function openStore(bucket: string): S3ObjectStore {
-  return new S3ObjectStore({ client: new S3Client({}), bucket });
 }

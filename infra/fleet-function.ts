@@ -10,15 +10,16 @@ import {
 } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
+import type { BundledModule } from "../shared/scoring/metrics/module-bundle.js";
 import { acknowledgeFunction } from "./acknowledgements.js";
 import { assembleFunction, bundleFolder, type FunctionName } from "./function-assets.js";
-import { bundleMetricModules } from "./metric-modules.js";
+import { placeMetricModules } from "./metric-modules.js";
 
 interface FleetFunctionProps {
   readonly name: FunctionName;
   readonly description: string;
   readonly architecture: Architecture;
-  readonly metricModules: readonly string[];
+  readonly metricModules: readonly BundledModule[];
   readonly memory: Size;
   readonly timeout: Duration;
   readonly storage?: Size;
@@ -65,7 +66,11 @@ export class FleetFunction extends Construct {
 }
 
 /** What is put together here needs neither Docker nor a network. */
-function codeOf(name: FunctionName, architecture: Architecture, metricModules: readonly string[]): Code {
+function codeOf(
+  name: FunctionName,
+  architecture: Architecture,
+  metricModules: readonly BundledModule[],
+): Code {
   return Code.fromAsset(bundleFolder(name), {
     // The same bundle becomes another asset with another architecture or another ONNX Runtime.
     assetHashType: AssetHashType.OUTPUT,
@@ -74,7 +79,7 @@ function codeOf(name: FunctionName, architecture: Architecture, metricModules: r
       local: {
         tryBundle(out) {
           assembleFunction(name, architecture.name === Architecture.ARM_64.name ? "arm64" : "x64", out);
-          bundleMetricModules(metricModules, out);
+          placeMetricModules(metricModules, out);
           return true;
         },
       },

@@ -6,6 +6,8 @@ import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
 import { Construct } from "constructs";
 import { METRIC } from "../functions/metric-names.js";
+import { type BundledModule, bundleModule } from "../shared/scoring/metrics/module-bundle.js";
+import { listOfModules } from "../shared/scoring/metrics/module-location.js";
 import { checkProps } from "./check-props.js";
 import { FleetBucket } from "./fleet-bucket.js";
 import { FleetDashboard, fleetMetric } from "./fleet-dashboard.js";
@@ -24,6 +26,8 @@ const VISIBILITY_TIMEOUTS = 6;
 const EVENTS_A_BATCH = 10;
 const DEFAULT_EVALUATORS = 100;
 const DEFAULT_COLLECTORS = 20;
+/** What one provisioned poller has under way at most (Lambda's developer guide, "Provisioned mode"). */
+const INVOCATIONS_A_POLLER = 10;
 /** Two whole processors. */
 const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_538);
 const MAX_FLEET_NAME = 64;
@@ -63,14 +67,19 @@ export class QuantFleet extends Construct {
   readonly #name: string;
   readonly #props: QuantFleetProps;
   readonly #removalPolicy: RemovalPolicy;
+  readonly #metricModules: readonly BundledModule[];
 
-  /** @throws {RangeError | TypeError} when a prop is outside its limits */
+  /**
+   * @throws {RangeError | TypeError} when a prop is outside its limits
+   * @throws {ConfigurationError} when a metric module cannot be bundled
+   */
   constructor(scope: Construct, id: string, props: QuantFleetProps = {}) {
     super(scope, id);
     checkProps(props);
     this.#props = props;
     this.#name = Names.uniqueResourceName(this, { maxLength: MAX_FLEET_NAME });
     this.#removalPolicy = props.removalPolicy ?? RemovalPolicy.DESTROY;
+    this.#metricModules = (props.metricModules ?? []).map(bundleModule);
     this.bucket = props.bucket ?? this.#createBucket();
     this.jobs = this.#createQueue("Jobs", WORKER_TIMEOUT, false);
     this.statisticsJobs = this.#createQueue("StatisticsJobs", WORKER_TIMEOUT, false);
@@ -102,12 +111,21 @@ export class QuantFleet extends Construct {
       ScheduleRoleArn: this.schedules.role.roleArn,
       ScheduleDeadLettersArn: this.jobs.deadLetters.queueArn,
       Architecture: this.#architecture.name,
+      MetricModules: listOfModules(this.#metricModules.map(({ hash }) => hash)),
+      EvaluatorConcurrency: String(this.#evaluatorConcurrency),
       EvaluatorMegabytes: String((props.evaluatorMemory ?? DEFAULT_WORKER_MEMORY).toMebibytes()),
     };
   }
 
   get #architecture(): Architecture {
     return this.#props.architecture ?? Architecture.ARM_64;
+  }
+
+  get #evaluatorConcurrency(): number {
+    const { provisionedPollers, evaluatorConcurrency = DEFAULT_EVALUATORS } = this.#props;
+    return provisionedPollers === undefined
+      ? evaluatorConcurrency
+      : provisionedPollers.maximum * INVOCATIONS_A_POLLER;
   }
 
   get #logRetention(): RetentionDays {
@@ -139,7 +157,7 @@ export class QuantFleet extends Construct {
       name: "coordinator",
       description: "Decides what a run of quantfleet does next.",
       architecture: this.#architecture,
-      metricModules: this.#props.metricModules ?? [],
+      metricModules: this.#metricModules,
       memory: this.#props.coordinatorMemory ?? Size.mebibytes(1_769),
       timeout: COORDINATOR_TIMEOUT,
       environment: this.#environment(this.events),
@@ -179,7 +197,7 @@ export class QuantFleet extends Construct {
   }
 
   #createEvaluator(): FleetFunction {
-    const { provisionedPollers, evaluatorConcurrency, evaluatorMemory, reservedEvaluators } = this.#props;
+    const { provisionedPollers, evaluatorMemory, reservedEvaluators } = this.#props;
     return this.#createWorker("Evaluator", {
       name: "evaluator",
       description: "Scores trials of a run of quantfleet and writes its model.",
@@ -187,7 +205,7 @@ export class QuantFleet extends Construct {
       memory: evaluatorMemory ?? DEFAULT_WORKER_MEMORY,
       scaling:
         provisionedPollers === undefined
-          ? { maxConcurrency: evaluatorConcurrency ?? DEFAULT_EVALUATORS }
+          ? { maxConcurrency: this.#evaluatorConcurrency }
           : {
               provisionedPollerConfig: {
                 minimumPollers: provisionedPollers.minimum,
@@ -210,7 +228,7 @@ export class QuantFleet extends Construct {
     const worker = new FleetFunction(this, id, {
       ...own,
       architecture: this.#architecture,
-      metricModules: this.#props.metricModules ?? [],
+      metricModules: this.#metricModules,
       timeout: WORKER_TIMEOUT,
       storage: this.#props.evaluatorStorage ?? Size.gibibytes(2),
       environment: this.#environment(jobs),

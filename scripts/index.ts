@@ -19,6 +19,7 @@ export { replay } from "./api/replay.js";
 export { type TuneOptions, type TuneRun, tune } from "./api/tune.js";
 export { connectFleet, connectSchedules, connectStack, type FleetOutputs } from "./fleet/connect.js";
 export type { CostEstimate } from "./fleet/cost-estimate.js";
+export type { EarlierRunName } from "./fleet/earlier-run.js";
 export { cancel, fetchResult, status } from "./fleet/runs.js";
 export {
   addSchedule,

@@ -4,8 +4,8 @@ import { runStatisticsJob } from "../../shared/scoring/gather-statistics.js";
 import { serveJobs } from "../../shared/scoring/job-thread.js";
 import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
+import { openStore } from "../open-store.js";
 import type { RunSettings } from "../run-workers.js";
-import { openStore } from "../surroundings.js";
 
 serveJobs<RunSettings>(async ({ bucket, directory, contents, document }) => {
   const statistics = openStore(bucket);
@@ -15,8 +15,10 @@ serveJobs<RunSettings>(async ({ bucket, directory, contents, document }) => {
     contents,
   });
   const context = { workload, statistics, now: Date.now };
-  return async (job, signal) => {
-    if (job.type !== "statistics") throw new TypeError(`A collector was handed a ${job.type} job.`);
-    return runStatisticsJob(job, context, signal);
+  return {
+    async carryOut(job, signal) {
+      if (job.type !== "statistics") throw new TypeError(`A collector was handed a ${job.type} job.`);
+      return runStatisticsJob(job, context, signal);
+    },
   };
 });

@@ -20,7 +20,6 @@ export interface CoordinatorHandlerOptions extends RunCarriersOptions {
   readonly events: Queue;
   readonly deadLetters: Queue;
   readonly log: Log;
-  readonly now: () => number;
   readonly tick: TickSwitch;
 }
 

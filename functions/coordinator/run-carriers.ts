@@ -10,6 +10,7 @@ import type { BilledTime } from "../billed-time.js";
 import { describeError, type Log } from "../log.js";
 import { METRIC } from "../metric-names.js";
 import type { FleetMetrics } from "../metrics.js";
+import { sendWarmUps } from "../warm-up.js";
 import type { ActiveRuns } from "./active-runs.js";
 
 /** Runs whose metric and state stay in memory between invocations. */
@@ -22,6 +23,7 @@ export interface RunCarriersOptions {
   readonly statisticsJobs: Queue;
   readonly log: Log;
   readonly metrics: FleetMetrics;
+  readonly now: () => number;
   /** Where work is billed. */
   readonly billedTime?: BilledTime | undefined;
   /** The study of a run; `undefined` where nobody has asked for it. */
@@ -51,6 +53,8 @@ export class RunCarriers {
       const coordinator = await this.#open(runId);
       const state = await coordinator?.handle(runId, events, billedTime?.charge());
       if (state === undefined) return { refused: `nobody has asked for run ${runId}` };
+      if (state.phase === "statistics" && events.some(({ type }) => type === "RunRequested"))
+        await this.#warmUp(state);
       await this.active.update(state);
       const { phase, finished, running } = state;
       log.info("run carried", {
@@ -65,6 +69,16 @@ export class RunCarriers {
       if (error instanceof DamagedRecordError) return { refused: error.message };
       log.error("events not carried", { runId, events: events.length, reason: describeError(error) });
       return "failed";
+    }
+  }
+
+  async #warmUp({ request }: RunState): Promise<void> {
+    const { jobs, log, now } = this.options;
+    try {
+      await sendWarmUps(jobs, request, now());
+    } catch (error) {
+      // Without it the first trials take longer, and nothing else.
+      log.warn("evaluators not asked to get ready", { runId: request.runId, reason: describeError(error) });
     }
   }
 

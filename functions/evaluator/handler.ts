@@ -3,6 +3,7 @@ import { claimJob } from "../../shared/run/claim.js";
 import { finishJobSchema, type TrialJob, trialJobSchema } from "../../shared/run/messages.js";
 import { storeScores } from "../../shared/run/run-records.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
+import { UnreadableMessageError } from "../incoming-message.js";
 import {
   carryOutUnclaimed,
   createJobHandler,
@@ -13,11 +14,17 @@ import {
   sendReport,
   workOn,
 } from "../job-handler.js";
+import { describeError } from "../log.js";
+import { type WarmUp, warmUpSchema } from "../warm-up.js";
 
-const evaluatorJobSchema = z.discriminatedUnion("type", [trialJobSchema, finishJobSchema]);
+const evaluatorJobSchema = z.discriminatedUnion("type", [trialJobSchema, finishJobSchema, warmUpSchema]);
 
 export interface EvaluatorHandlerOptions extends JobHandlerOptions {
   readonly store: ObjectStore;
+  readonly workers: JobHandlerOptions["workers"] & {
+    /** @returns `false` where nobody has asked for the run */
+    prepare(runId: string): Promise<boolean>;
+  };
 }
 
 /** The evaluator as a function behind the queue of trial and finish jobs. */
@@ -26,9 +33,14 @@ export function createEvaluatorHandler(options: EvaluatorHandlerOptions): JobHan
     evaluatorJobSchema,
     (delivery) => {
       const { job } = delivery;
-      return job.type === "trial"
-        ? carryOutClaimed({ ...delivery, job }, options)
-        : carryOutUnclaimed(delivery, options);
+      switch (job.type) {
+        case "trial":
+          return carryOutClaimed({ ...delivery, job }, options);
+        case "finish":
+          return carryOutUnclaimed({ ...delivery, job }, options);
+        case "warm-up":
+          return getReady(job, options);
+      }
     },
     options,
   );
@@ -64,4 +76,15 @@ async function carryOutClaimed(
       return true;
     }
   }
+}
+
+/** What cannot be prepared now is the first trial's to tell. */
+async function getReady({ runId }: WarmUp, { workers, log }: EvaluatorHandlerOptions): Promise<boolean> {
+  try {
+    if (await workers.prepare(runId)) return true;
+  } catch (error) {
+    log.warn("not ready for a run", { runId, reason: describeError(error) });
+    return true;
+  }
+  throw new UnreadableMessageError(`nobody has asked for run ${runId}`);
 }

@@ -5,8 +5,8 @@ import { openGate, serveJobs, type ThreadSettings } from "../../shared/scoring/j
 import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
 import { type JobContext, runJob } from "../../shared/scoring/run-job.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
+import { openStore } from "../open-store.js";
 import type { RunSettings } from "../run-workers.js";
-import { openStore } from "../surroundings.js";
 
 /** Model, data and statistics of one run, kept for as long as the thread lives. */
 async function openContext(settings: RunSettings & ThreadSettings): Promise<JobContext> {
@@ -32,5 +32,8 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
 
 serveJobs<RunSettings>(async (settings) => {
   const context = await openContext(settings);
-  return (job, signal) => runJob(job, context, signal);
+  return {
+    carryOut: (job, signal) => runJob(job, context, signal),
+    preparation: context.evaluator.prepare(),
+  };
 });

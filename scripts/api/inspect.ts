@@ -4,6 +4,7 @@ import { decodeModel, type Model } from "../../shared/onnx/codec.js";
 import { loadExternalData } from "../../shared/onnx/external-data.js";
 import { isQuantized } from "../../shared/onnx/refusals.js";
 import { unsignedAffine } from "../../shared/quantization/affine.js";
+import { companionSpace } from "../../shared/quantization/companion-space.js";
 import type { QuantizerGroup, QuantizerLayout } from "../../shared/quantization/groups.js";
 import { type Scheme, widthOf } from "../../shared/quantization/hardware.js";
 import { simulationReason } from "../../shared/quantization/kernel-support.js";
@@ -28,6 +29,7 @@ import { requireKnownScope } from "../../shared/scoring/known-scope.js";
 import { readModelFile } from "../../shared/scoring/prepare-model.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import { openSubject, type Subject } from "../../shared/scoring/subject.js";
+import type { Parameter } from "../../shared/search/space.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 
 export interface InspectOptions {
@@ -35,7 +37,10 @@ export interface InspectOptions {
   readonly targetDevice?: string | undefined;
   /** Whose compression section counts; what a device can do at all, when left out. */
   readonly configuration?: ConfigurationSource | undefined;
-  /** Only this group, with how its choices came about: its name, or that of an op or tensor of it. */
+  /**
+   * Only this group, with how its choices came about: its name, or that of an op or tensor of it. An algorithm beside the
+   * quantization that the search decides on is a group of its own.
+   */
   readonly group?: string | undefined;
 }
 
@@ -62,6 +67,8 @@ export interface InspectResult {
   readonly quantized: boolean;
   readonly groups: readonly InspectedGroup[];
   readonly unquantizable: QuantizerLayout["unquantizable"];
+  /** What the search decides of algorithms beside the quantization. */
+  readonly companions: readonly Parameter[];
   /** Of the model as it is, or, for a float model, with all groups quantized as the preset says. */
   readonly integerKernels: IntegerKernels;
   /** Of the group that was asked for. */
@@ -97,22 +104,37 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
       );
     }
     const integerKernels = await findIntegerKernelsOf(model, DEFAULT_SESSION);
-    return { quantized: true, groups: [], unquantizable: [], integerKernels, notes: [] };
+    return { quantized: true, groups: [], unquantizable: [], companions: [], integerKernels, notes: [] };
   }
   const subject = await openSubject(path, await settingsOf(options));
   requireKnownScope(subject, path);
-  const { layout, hardware, settings } = subject;
-  const groups =
-    options.group === undefined ? [...layout.groups.values()] : [findGroup(options.group, layout)];
-  return {
+  const { layout, hardware } = subject;
+  const result = {
     quantized: false,
-    groups: groups.map((group) => inspectGroup(subject, group)),
     notes: hardware.notes,
     unquantizable: layout.unquantizable,
+    companions: companionSpace(subject.tunedCompanions).parameters,
     integerKernels: await trialFusion(subject),
-    ...(options.group === undefined
-      ? {}
-      : { derivation: deriveGroup(groups[0]!, layout, hardware, settings.options) }),
+  };
+  if (options.group === undefined) {
+    return { ...result, groups: [...layout.groups.values()].map((group) => inspectGroup(subject, group)) };
+  }
+  return { ...result, ...inspectOne(subject, options.group) };
+}
+
+function inspectOne(subject: Subject, name: string): Pick<InspectResult, "groups" | "derivation"> {
+  const { layout, hardware, settings, tunedCompanions } = subject;
+  const companion = tunedCompanions.find((tuned) => tuned.name === name);
+  if (companion !== undefined) {
+    return {
+      groups: [{ group: name, ops: [], tensors: [] }],
+      derivation: { group: name, tensors: [], ...companionSpace([companion]) },
+    };
+  }
+  const group = findGroup(name, subject);
+  return {
+    groups: [inspectGroup(subject, group)],
+    derivation: deriveGroup(group, layout, hardware, settings.options),
   };
 }
 
@@ -137,7 +159,7 @@ async function settingsOf({
 }
 
 /** @throws {UsageError} when nothing in the model is called so */
-function findGroup(name: string, layout: QuantizerLayout): QuantizerGroup {
+function findGroup(name: string, { layout, tunedCompanions }: Subject): QuantizerGroup {
   const groups = [...layout.groups.values()];
   const opNames = (group: QuantizerGroup): string[] => group.ops.map((key) => layout.ops.get(key)!.name);
   const tensors = (group: QuantizerGroup): string[] => [
@@ -149,10 +171,10 @@ function findGroup(name: string, layout: QuantizerLayout): QuantizerGroup {
     groups.find((group) => opNames(group).includes(name)) ??
     groups.find((group) => tensors(group).includes(name));
   if (found !== undefined) return found;
-  const near = nearest(
-    name,
-    groups.flatMap((group) => [group.id, ...opNames(group)]),
-  );
+  const near = nearest(name, [
+    ...tunedCompanions.map((companion) => companion.name),
+    ...groups.flatMap((group) => [group.id, ...opNames(group)]),
+  ]);
   throw new UsageError(
     `--group is "${name}", which is no group, nor an op or tensor of one; ${near === undefined ? "inspect without it lists them" : `did you mean "${near}"`}${near === undefined ? "." : "?"}`,
   );
@@ -187,7 +209,8 @@ function trialFusion({
       const scheme = plan.activations.get(id)!;
       const isSigned = scheme.levels !== undefined && scheme.levels.low < 0;
       const range = { low: fromZero && !isSigned ? 0 : -1, high: 1 };
-      return [id, unsignedAffine(range, widthOf(scheme))];
+      const scales = scheme.granularity === "perchannel" ? layout.activations.get(id)!.channels! : 1;
+      return [id, Array.from({ length: scales }, () => unsignedAffine(range, widthOf(scheme)))];
     }),
   );
   const model = quantizeModel(prepared.model, view, layout, plan, scales, new WeightCache(view.index));

@@ -13,6 +13,7 @@ import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
 import { requireKnownScope } from "../../shared/scoring/known-scope.js";
+import { ModelVariants } from "../../shared/scoring/model-variants.js";
 import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
 import type { QuantizedShare } from "../../shared/scoring/quantizer.js";
 import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
@@ -84,22 +85,27 @@ export async function quantize(
     inputs: prepared.inputs,
     path: "engine.calibration",
   });
-  const subject = await rewrittenSubject(original, dataset, openStatistics);
   const earlier =
     options.configuration === undefined
       ? undefined
-      : await readConfigurationDocument(options.configuration, subject);
+      : await readConfigurationDocument(options.configuration, original);
   const samples = calibrationSamples(dataset.samples, settings.sampling);
   const fixedBatch = fixedBatchSize(prepared.inputs);
   const batches = calibrationBatches(dataset, samples, fixedBatch);
-  const key = statisticsKey({
-    modelSha256: prepared.sha256,
-    rewritings: subject.prepared.rewritings,
-    dataHash: dataset.contentHash,
-    samples,
-    requirement: subject.statistics,
-    onnxruntime: onnxruntimeVersion(),
-  });
+  const variants = new ModelVariants(
+    original,
+    (subject) => rewrittenSubject(subject, dataset, openStatistics),
+    (subject) =>
+      statisticsKey({
+        modelSha256: prepared.sha256,
+        rewritings: subject.prepared.rewritings,
+        dataHash: dataset.contentHash,
+        samples,
+        requirement: subject.statistics,
+        onnxruntime: onnxruntimeVersion(),
+      }),
+  );
+  const { subject, statisticsKey: key } = await variants.of(earlier ?? original.space.base);
   const cache = await openStatistics();
   let statistics = await readStatistics(cache, key, WHOLE.count);
   if (statistics === undefined) {

@@ -2,26 +2,30 @@ import { UsageError } from "../../shared/errors.js";
 import { narrowSpace } from "../../shared/quantization/narrowed-space.js";
 import { planQuantization, type QuantizationPlan } from "../../shared/quantization/plan.js";
 import type { TuningSpace } from "../../shared/quantization/space.js";
-import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
 import { rankCandidates } from "../../shared/run/asking.js";
 import { canonicalJson } from "../../shared/run/configuration/hash.js";
 import { withScopesOf } from "../../shared/run/configuration/merged-scopes.js";
 import { validateConfiguration } from "../../shared/run/configuration/parse.js";
-import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
+import {
+  type QuantizationSettings,
+  quantizationSettings,
+} from "../../shared/run/configuration/quantization-settings.js";
 import type { RunConfiguration, RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
+import { tooManyRewritings } from "../../shared/run/configuration/tuned-companions.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import { type RestoredTrials, restoreTrials } from "../../shared/run/restored-trials.js";
 import { findFinished, type RunState, type TrialRecord } from "../../shared/run/state.js";
 import { findReferences } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
+import { companionChoices } from "../../shared/scoring/chosen-companions.js";
 import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
 import { adoptConfiguration } from "../../shared/search/adopt-configuration.js";
 import { configurationKey } from "../../shared/search/configuration-key.js";
 import type { LossReference } from "../../shared/search/objective.js";
 import type { Configuration } from "../../shared/search/space.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { EarlierRun } from "./earlier-runs.js";
-import { openStatistics } from "./statistics-folder.js";
 
 /** What a run begins with. */
 export interface RunStart {
@@ -30,6 +34,8 @@ export interface RunStart {
   readonly space: TuningSpace;
   /** Trials of an earlier run that are this run's first ones. */
   readonly restored: readonly TrialRecord[];
+  /** What they were scored on. */
+  readonly isa?: string;
   /** The configuration's when left out. */
   readonly maxTrials?: number;
   readonly lossReference?: LossReference;
@@ -37,31 +43,39 @@ export interface RunStart {
   readonly notices: readonly string[];
 }
 
+/** Where earlier runs are looked for. */
+export interface EarlierRuns {
+  /** Oldest first. */
+  readonly runs: readonly EarlierRun[];
+  /** A clause that says that none of them can be begun with. */
+  readonly nothing: string;
+  /** What a user does who needs one. */
+  readonly remedy: string;
+}
+
 export interface StartOptions {
   readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;
-  readonly out: string;
-  /** The runs of the output folder, oldest first. */
-  readonly runs: readonly EarlierRun[];
+  readonly earlier: EarlierRuns;
+  /** Opens the store where statistics are kept by content. */
+  readonly openStatistics: () => Promise<ObjectStore>;
   /** The request that a workload makes, for the rules that an earlier run's trials are judged by. */
-  readonly draft: (workload: Workload) => RunRequest;
+  readonly draft: (workload: Workload, earlier: RunState) => RunRequest;
 }
 
 /**
  * What a run begins with by its `trials_load_method` (reference, "What we do instead" and section 2.5), from the records
- * of the latest run in the output folder.
+ * of the latest of the earlier runs that can be begun with.
  *
  * @throws {UsageError} when `eval` finds no configuration to rebuild
  * @throws {ConfigurationError | ModelError | DataError}
  */
 export async function planStart(options: StartOptions): Promise<RunStart> {
-  const { configuration, directory, out } = options;
+  const { configuration, earlier } = options;
   const method = configuration.optimizer.params.trials_load_method;
-  if (method === "cold_start") return coldStart(await load(configuration, directory));
-  const found = findSource(options.runs);
-  if (found === undefined) {
-    return withoutSource(options, `${out} holds no earlier run with a scored quantized trial`);
-  }
+  if (method === "cold_start") return coldStart(await load(configuration, options));
+  const found = findSource(earlier.runs);
+  if (found === undefined) return withoutSource(options, earlier.nothing);
   const source = await openSource(options, found);
   if (source === undefined) {
     const { runId } = found.state.request;
@@ -70,7 +84,12 @@ export async function planStart(options: StartOptions): Promise<RunStart> {
       `the best configuration of run ${runId} cannot be expressed with this model and configuration`,
     );
   }
-  const start = { workload: source.workload, restored: [], ...lossReferenceOf(source) };
+  const start = {
+    workload: source.workload,
+    restored: [],
+    ...isaOf(source.state),
+    ...lossReferenceOf(source),
+  };
   switch (method) {
     case "fine_tune":
       return {
@@ -129,20 +148,23 @@ interface Source {
 
 /** @returns `undefined` where its best configuration has no meaning here */
 async function openSource(
-  { configuration, directory, draft }: StartOptions,
+  options: StartOptions,
   { state, configuration: theirs }: Found,
 ): Promise<Source | undefined> {
+  const { configuration, draft } = options;
   const merged = withScopesOf(configuration, theirs);
+  if (tooManyRewritings(merged.compression.algorithms) !== undefined) return undefined;
   requireSupported(merged, "tune");
-  const workload = await load(merged, directory);
-  const earlier = new EarlierChoices(state, quantizationSettings(theirs).options, workload);
-  const own = quantizationSettings(configuration).options;
-  const request = draft(workload);
+  const workload = await load(merged, options);
+  const earlier = new EarlierChoices(state, quantizationSettings(theirs), workload);
+  const own = quantizationSettings(configuration);
+  const request = draft(workload, state);
   const difference = findDifference(state, request);
   const best = findBest(state, request, workload, difference === undefined);
   const center = best?.configuration == null ? undefined : earlier.adopt(best.configuration);
   if (best === undefined || center === undefined) return undefined;
-  const around = (choices: Configuration): TuningSpace => narrowSpace(workload.subject.space, choices, own);
+  const around = (choices: Configuration): TuningSpace =>
+    narrowSpace(workload.subject.space, choices, own.options, own.tunedCompanions);
   const restore: Source["restore"] = () => {
     const base = earlier.adopt(state.request.base);
     const space = base && around(base);
@@ -165,7 +187,10 @@ function lossReferenceOf({ state, workload, difference }: Source): Pick<RunStart
 }
 
 /** The workload of a run that is gone on with: what it began with is in its records. */
-export async function resumedWorkload({ state, remembered }: EarlierRun): Promise<Workload> {
+export async function resumedWorkload(
+  { state, remembered }: EarlierRun,
+  openStatistics: StartOptions["openStatistics"],
+): Promise<Workload> {
   const known = remembered && parseRemembered(remembered);
   if (known === undefined) {
     throw new UsageError(
@@ -173,10 +198,13 @@ export async function resumedWorkload({ state, remembered }: EarlierRun): Promis
     );
   }
   requireSupported(known.configuration, "tune");
-  return load(known.configuration, known.directory);
+  return load(known.configuration, { directory: known.directory, openStatistics });
 }
 
-function load(configuration: ConfigurationFor<"tune">, directory: string): Promise<Workload> {
+function load(
+  configuration: ConfigurationFor<"tune">,
+  { directory, openStatistics }: Pick<StartOptions, "directory" | "openStatistics">,
+): Promise<Workload> {
   return loadWorkload(configuration, directory, openStatistics);
 }
 
@@ -184,18 +212,12 @@ function coldStart(workload: Workload, notices: readonly string[] = []): RunStar
   return { workload, space: workload.subject.space, restored: [], notices };
 }
 
-async function withoutSource(
-  { configuration, directory, out }: StartOptions,
-  why: string,
-): Promise<RunStart> {
+async function withoutSource(options: StartOptions, why: string): Promise<RunStart> {
+  const { configuration, earlier } = options;
   const method = configuration.optimizer.params.trials_load_method;
-  if (method === "eval") {
-    throw new UsageError(
-      `trials_load_method is "eval", but ${why}; run cold_start first, or give the folder of its output by --out (it is ${out}).`,
-    );
-  }
+  if (method === "eval") throw new UsageError(`trials_load_method is "eval", but ${why}; ${earlier.remedy}.`);
   const notice = `trials_load_method is "${method}", but ${why}; running as cold_start.`;
-  return coldStart(await load(configuration, directory), [notice]);
+  return coldStart(await load(configuration, options), [notice]);
 }
 
 interface Found {
@@ -230,7 +252,7 @@ class EarlierChoices {
 
   constructor(
     state: RunState,
-    private readonly options: TuningOptions,
+    private readonly settings: QuantizationSettings,
     private readonly workload: Workload,
   ) {
     this.#known = new Set(workload.subject.space.parameters.map(({ name }) => name));
@@ -241,11 +263,12 @@ class EarlierChoices {
 
   /** @returns `undefined` unless it quantizes every tensor as it did, and `space` holds it */
   adopt(configuration: Configuration, space = this.workload.subject.space): Configuration | undefined {
-    const { layout, hardware, settings, space: whole } = this.workload.subject;
+    const { layout, hardware, settings, space: whole, tunedCompanions } = this.workload.subject;
     if (!this.#earlierNames.every((name) => this.#known.has(name))) return undefined;
-    const adopted = adoptConfiguration(whole.parameters, whole.defaults, configuration);
+    const defaults = { ...whole.defaults, ...companionChoices(tunedCompanions, this.settings) };
+    const adopted = adoptConfiguration(whole.parameters, defaults, configuration);
     if (adopted === undefined) return undefined;
-    const before = planQuantization(layout, hardware, this.options, configuration);
+    const before = planQuantization(layout, hardware, this.settings.options, configuration);
     const now = planQuantization(layout, hardware, settings.options, adopted);
     if (planKey(before) !== planKey(now)) return undefined;
     return adoptConfiguration(space.parameters, space.defaults, adopted);
@@ -256,12 +279,18 @@ function planKey({ ops, activations, weights }: QuantizationPlan): string {
   return canonicalJson([[...ops], [...activations], [...weights]]);
 }
 
+function isaOf({ isa, request }: RunState): Pick<RunStart, "isa"> {
+  const known = isa ?? request.isa;
+  return known === undefined ? {} : { isa: known };
+}
+
 /** Why trials of the earlier run cannot stand beside trials of this one. */
 function findDifference(state: RunState, request: RunRequest): string | undefined {
-  const { request: earlier, isa = earlier.isa } = state;
+  const { request: earlier } = state;
+  const { isa } = isaOf(state);
   if (earlier.measuredUnder !== request.measuredUnder)
     return "model, data, metric, session or algorithms are not the same";
-  if (isa !== request.isa) return `it was scored on ${isa}, and this machine is ${request.isa}`;
+  if (isa !== request.isa) return `it was scored on ${isa}, and this run is scored on ${request.isa}`;
   if (request.optimizer.measureLatency && !earlier.optimizer.measureLatency)
     return "it measured no latencies, which this objective needs";
   return undefined;

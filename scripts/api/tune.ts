@@ -17,7 +17,7 @@ import { type ConfigurationSource, loadConfiguration, type OptimizerOverrides } 
 import { earlierRun, readRuns, rememberRun } from "./earlier-runs.js";
 import { requireWritable, runFolder } from "./output-folder.js";
 import { planStart, resumedWorkload } from "./run-start.js";
-import { requireStatisticsFolder, statisticsFolder } from "./statistics-folder.js";
+import { openStatistics, requireStatisticsFolder, statisticsFolder } from "./statistics-folder.js";
 import { writeOutputs } from "./write-outputs.js";
 
 /** Jobs within one machine are not lost without their thread dying, which is noticed; this only bounds a hang. */
@@ -136,9 +136,13 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
   const { workload, space, restored, maxTrials, lossReference, notices } = await planStart({
     configuration,
     directory,
-    out,
-    runs,
-    draft: requestOf,
+    earlier: {
+      runs,
+      nothing: `${out} holds no earlier run with a scored quantized trial`,
+      remedy: `run cold_start first, or give the folder of its output by --out (it is ${out})`,
+    },
+    openStatistics,
+    draft: (candidate) => requestOf(candidate),
   });
   const request = requestOf(workload, {
     start: space,
@@ -152,7 +156,7 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
 
 async function resumeRun(out: string, hash: string): Promise<PreparedRun> {
   const run = await earlierRun(out, hash);
-  return { request: run.state.request, workload: await resumedWorkload(run), notices: [] };
+  return { request: run.state.request, workload: await resumedWorkload(run, openStatistics), notices: [] };
 }
 
 /** A study that keeps the time that asking takes. */

@@ -71,7 +71,7 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
 }
 
 function failure(state: RunState): string {
-  if (state.failure !== undefined) return `The run failed: ${state.failure}.`;
+  if (state.failure !== undefined) return `The run failed: ${state.failure.replace(/\.$/, "")}.`;
   const reason = (wanted: number): string | undefined => {
     const trial = state.finished.find(({ number }) => number === wanted);
     return trial?.state === "failed" ? trial.reason : undefined;

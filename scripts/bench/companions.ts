@@ -1,15 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import Table from "cli-table3";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
-import { instructionSet } from "../../shared/scoring/isa.js";
-import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { evaluate } from "../api/evaluate.js";
 import { quantize } from "../api/quantize.js";
 import { scoredAgainstFloat } from "./tuning/against-float.js";
-import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
+import { metricOf, printModelTable } from "./tuning/model-table.js";
+import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
  * `npm run bench:companions -- [--models a,b] [--companions a,b] [--saturation-fix no]`: what `quantize` reaches with and
@@ -36,58 +31,38 @@ const COMPANIONS = {
 
 type Companion = "CrossLayerEqualization" | "ActivationChannelAlignment" | "FastBiasCorrection";
 
-const folder = modelsFolder();
-if (folder === undefined) {
-  console.log("../shared/models is missing, so nothing can be measured.");
-} else {
-  console.log(`onnxruntime ${onnxruntimeVersion()}, ${instructionSet()}, Node ${process.version}`);
-  const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
-  const table = new Table({
-    style: { head: [], border: [] },
-    head: ["quantize", "preset", "algorithms", "float", "quantized", "dB", "integer", "seconds"],
-  });
-  try {
-    for (const model of loadBenchModels(folder, values.models?.split(","))) {
-      const float = await score(join(model.directory, model.configuration.model.model), model.configuration);
-      for (const preset of PRESETS) {
-        for (const [title, companions] of chosenCompanions()) {
-          table.push([
-            model.name,
-            preset,
-            title,
-            float.toFixed(4),
-            ...(await measure(model, preset, companions)),
-          ]);
-        }
-      }
+const HEAD = ["quantize", "preset", "algorithms", "float", "quantized", "dB", "integer", "seconds"];
 
-      async function score(path: string, configuration: RunConfigurationInput): Promise<number> {
-        const { metric } = await evaluate(path, { configuration, directory: model.directory });
-        return metric.value;
-      }
-
-      async function measure(
-        { name, directory, configuration }: BenchModel,
-        preset: (typeof PRESETS)[number],
-        companions: readonly Companion[],
-      ): Promise<string[]> {
-        const asked = withCompanions(configuration, preset, companions);
-        const started = performance.now();
-        const made = await quantize({ configuration: asked, directory }, { out: join(scratch, name) });
-        const seconds = (performance.now() - started) / 1000;
-        const { integer, quantized } = made.integerKernels;
-        return [
-          (await score(made.model, asked)).toFixed(4),
-          (await score(made.model, scoredAgainstFloat(asked))).toFixed(2),
-          `${integer} of ${quantized}`,
-          seconds.toFixed(1),
-        ];
+await printModelTable(HEAD, async function* (folder, scratch) {
+  for (const model of loadBenchModels(folder, values.models?.split(","))) {
+    const { name, directory, configuration } = model;
+    const float = await metricOf(join(directory, configuration.model.model), configuration, directory);
+    for (const preset of PRESETS) {
+      for (const [title, companions] of chosenCompanions()) {
+        const figures = await measure(model, preset, companions, join(scratch, name));
+        yield [name, preset, title, float.toFixed(4), ...figures];
       }
     }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
   }
-  console.log(table.toString());
+});
+
+async function measure(
+  { directory, configuration }: BenchModel,
+  preset: (typeof PRESETS)[number],
+  companions: readonly Companion[],
+  out: string,
+): Promise<string[]> {
+  const asked = withCompanions(configuration, preset, companions);
+  const started = performance.now();
+  const made = await quantize({ configuration: asked, directory }, { out });
+  const seconds = (performance.now() - started) / 1000;
+  const { integer, quantized } = made.integerKernels;
+  return [
+    (await metricOf(made.model, asked, directory)).toFixed(4),
+    (await metricOf(made.model, scoredAgainstFloat(asked), directory)).toFixed(2),
+    `${integer} of ${quantized}`,
+    seconds.toFixed(1),
+  ];
 }
 
 function chosenCompanions(): [string, readonly Companion[]][] {

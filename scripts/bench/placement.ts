@@ -1,20 +1,15 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import Table from "cli-table3";
 import { findMatches } from "../../shared/quantization/ignored/node-pattern.js";
 import { IGNORED_PATTERNS } from "../../shared/quantization/ignored/patterns.js";
 import { validateConfiguration } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
-import { instructionSet } from "../../shared/scoring/isa.js";
-import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import { openSubject } from "../../shared/scoring/subject.js";
-import { evaluate } from "../api/evaluate.js";
 import { quantize } from "../api/quantize.js";
 import { scoredAgainstFloat } from "./tuning/against-float.js";
-import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
+import { metricOf, printModelTable } from "./tuning/model-table.js";
+import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
  * `npm run bench:placement -- [--models a,b]`: what each of POT's ignored patterns, all of them, and
@@ -34,52 +29,32 @@ interface Variant {
   readonly params?: Readonly<Record<string, unknown>>;
 }
 
-const folder = modelsFolder();
-if (folder === undefined) {
-  console.log("../shared/models is missing, so nothing can be measured.");
-} else {
-  console.log(`onnxruntime ${onnxruntimeVersion()}, ${instructionSet()}, Node ${process.version}`);
-  const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
-  const table = new Table({
-    style: { head: [], border: [] },
-    head: ["quantize", "preset", "in float", "nodes", "float", "quantized", "dB", "products", "integer"],
-  });
-  try {
-    for (const model of loadBenchModels(folder, values.models?.split(","))) {
-      const float = await score(join(model.directory, model.configuration.model.model), model);
-      for (const preset of PRESETS) {
-        for (const { nodes, ...variant } of await variants(model)) {
-          const asked = varied(model, preset, variant);
-          const made = await quantize(asked, { out: join(scratch, model.name) });
-          const { byCount } = made.quantizedShare;
-          table.push([
-            model.name,
-            preset,
-            variant.title,
-            nodes || "",
-            float.toFixed(4),
-            (await score(made.model, asked)).toFixed(4),
-            (
-              await score(made.model, { ...asked, configuration: scoredAgainstFloat(asked.configuration) })
-            ).toFixed(2),
-            `${Math.round(100 * byCount)} %`,
-            `${made.integerKernels.integer} of ${made.integerKernels.quantized}`,
-          ]);
-        }
+const HEAD = ["quantize", "preset", "in float", "nodes", "float", "quantized", "dB", "products", "integer"];
+
+await printModelTable(HEAD, async function* (folder, scratch) {
+  for (const model of loadBenchModels(folder, values.models?.split(","))) {
+    const { name, directory, configuration } = model;
+    const float = await metricOf(join(directory, configuration.model.model), configuration, directory);
+    for (const preset of PRESETS) {
+      for (const { nodes, ...variant } of await variants(model)) {
+        const asked = varied(configuration, preset, variant);
+        const made = await quantize({ configuration: asked, directory }, { out: join(scratch, name) });
+        const { integer, quantized } = made.integerKernels;
+        yield [
+          name,
+          preset,
+          variant.title,
+          nodes || "",
+          float.toFixed(4),
+          (await metricOf(made.model, asked, directory)).toFixed(4),
+          (await metricOf(made.model, scoredAgainstFloat(asked), directory)).toFixed(2),
+          `${Math.round(100 * made.quantizedShare.byCount)} %`,
+          `${integer} of ${quantized}`,
+        ];
       }
     }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
   }
-  console.log(table.toString());
-}
-
-async function score(
-  path: string,
-  source: { readonly configuration: RunConfigurationInput; readonly directory: string },
-): Promise<number> {
-  return (await evaluate(path, source)).metric.value;
-}
+});
 
 /** Patterns that hold what would be quantized are switched on one by one, by the names of their nodes. */
 async function variants(model: BenchModel): Promise<(Variant & { readonly nodes: number })[]> {
@@ -118,10 +93,10 @@ async function variants(model: BenchModel): Promise<(Variant & { readonly nodes:
 }
 
 function varied(
-  { configuration, directory }: BenchModel,
+  configuration: RunConfigurationInput,
   preset: (typeof PRESETS)[number],
   { compression, params }: Variant,
-): { readonly configuration: RunConfigurationInput; readonly directory: string } {
+): RunConfigurationInput {
   const given = configuration.compression ?? {};
   const algorithms = (given.algorithms ?? []).flatMap((algorithm) =>
     algorithm.name === "TunableQuantization"
@@ -129,10 +104,7 @@ function varied(
       : [],
   );
   return {
-    configuration: {
-      ...configuration,
-      compression: { ...given, model_type: null, ...compression, algorithms },
-    },
-    directory,
+    ...configuration,
+    compression: { ...given, model_type: null, ...compression, algorithms },
   };
 }

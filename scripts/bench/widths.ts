@@ -1,22 +1,18 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import Table from "cli-table3";
 import { DEVICE_NAMES, type DeviceName } from "../../shared/quantization/hardware.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
-import { instructionSet } from "../../shared/scoring/isa.js";
-import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { evaluate } from "../api/evaluate.js";
 import { quantize } from "../api/quantize.js";
-import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
+import { metricOf, printModelTable } from "./tuning/model-table.js";
+import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:widths -- [--models a,b]`: plain min-max with all layers quantized, in every width and on every target
+ * `npm run bench:widths -- [--models a,b] [--devices GPU,VPU]`: plain min-max with all layers quantized, in every width and on every target
  * device: the metric on the evaluation samples, the file's size, and how many products run as integer kernels. Networks
  * whose batch norms are folded are taken where there are such.
  */
-const { values } = parseArgs({ options: { models: { type: "string" } } });
+const { values } = parseArgs({ options: { models: { type: "string" }, devices: { type: "string" } } });
 
 const MODELS = ["kws-dscnn-mlperf", "resnet20-cifar10", "dscnn-cifar10"];
 
@@ -27,6 +23,8 @@ interface Case {
   readonly device: DeviceName;
   readonly preset?: "performance" | "mixed" | "accuracy";
   readonly weights?: Bits;
+  /** One scale a tensor, also where the device has one a channel. */
+  readonly activations?: "pertensor";
 }
 
 const CASES: readonly Case[] = [
@@ -34,46 +32,38 @@ const CASES: readonly Case[] = [
   { device: "CPU", weights: 4 },
   { device: "CPU", preset: "accuracy", weights: 4 },
   { device: "VPU", weights: 2 },
+  { device: "GPU", activations: "pertensor" },
+  { device: "VPU", activations: "pertensor" },
   ...DEVICE_NAMES.filter((device) => device !== "ANY").flatMap((device) =>
     (["performance", "mixed", "accuracy"] as const).map((preset) => ({ device, preset })),
   ),
 ];
 
-const folder = modelsFolder();
-if (folder === undefined) {
-  console.log("../shared/models is missing, so nothing can be measured.");
-} else {
-  console.log(`onnxruntime ${onnxruntimeVersion()}, ${instructionSet()}, Node ${process.version}`);
-  const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
-  const table = new Table({
-    style: { head: [], border: [] },
-    head: [
-      "model",
-      "device",
-      "preset",
-      "weights",
-      "float",
-      "quantized",
-      "bytes of float",
-      "bytes",
-      "integer",
-    ],
-  });
-  try {
-    for (const model of loadBenchModels(folder, values.models?.split(",") ?? MODELS)) {
-      const file = existsSync(join(model.directory, "model-folded.onnx"))
-        ? "model-folded.onnx"
-        : "model.onnx";
-      const { metric } = await evaluate(join(model.directory, file), {
-        configuration: model.configuration,
-        directory: model.directory,
-      });
-      for (const asked of CASES) table.push(await measure(model, file, metric.value, asked, scratch));
-    }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
+const HEAD = [
+  "model",
+  "device",
+  "preset",
+  "weights",
+  "activations",
+  "float",
+  "quantized",
+  "bytes of float",
+  "bytes",
+  "integer",
+];
+
+await printModelTable(HEAD, async function* (folder, scratch) {
+  for (const model of loadBenchModels(folder, values.models?.split(",") ?? MODELS)) {
+    const { name, directory, configuration } = model;
+    const file = existsSync(join(directory, "model-folded.onnx")) ? "model-folded.onnx" : "model.onnx";
+    const float = await metricOf(join(directory, file), configuration, directory);
+    for (const asked of CASES.filter(isAsked))
+      yield await measure(model, file, float, asked, join(scratch, name));
   }
-  console.log(table.toString());
+});
+
+function isAsked({ device }: Case): boolean {
+  return values.devices === undefined || values.devices.split(",").includes(device);
 }
 
 async function measure(
@@ -81,19 +71,19 @@ async function measure(
   file: string,
   float: number,
   asked: Case,
-  scratch: string,
+  out: string,
 ): Promise<string[]> {
-  const source = { configuration: plain(configuration, file, asked), directory };
-  const made = await quantize(source, { out: join(scratch, name) });
-  const { metric } = await evaluate(made.model, source);
+  const whole = plain(configuration, file, asked);
+  const made = await quantize({ configuration: whole, directory }, { out });
   const { integer, quantized } = made.integerKernels;
   return [
     `${name}/${file}`,
     asked.device,
     asked.preset ?? "performance",
     asked.weights === undefined ? "" : `${asked.weights} bits`,
+    asked.activations ?? "",
     float.toFixed(4),
-    metric.value.toFixed(4),
+    (await metricOf(made.model, whole, directory)).toFixed(4),
     `${made.floatModelBytes}`,
     `${made.modelBytes}`,
     `${integer} of ${quantized}`,
@@ -104,7 +94,7 @@ async function measure(
 function plain(
   configuration: RunConfigurationInput,
   file: string,
-  { device, preset = "performance", weights }: Case,
+  { device, preset = "performance", weights, activations }: Case,
 ): RunConfigurationInput {
   return {
     ...configuration,
@@ -119,6 +109,7 @@ function plain(
             stat_subset_size: 100,
             range_estimator: { min: { aggregator: "min" }, max: { aggregator: "max" } },
             ...(weights === undefined ? {} : { weights: { bits: weights } }),
+            ...(activations === undefined ? {} : { activations: { granularity: activations } }),
           },
         },
       ],

@@ -12,6 +12,9 @@ export function describeDerivation(
   { group, ops }: InspectedGroup,
   { tensors, parameters }: GroupDerivation,
 ): string {
+  if (tensors.length === 0) {
+    return `${[`Algorithm ${group}`, ...entry("parameters", parameters.map(describeParameter))].join("\n")}\n`;
+  }
   const own = parameters.filter(({ name }) => !tensors.some((tensor) => has(tensor, name)));
   const lines = [
     `Group ${group}`,
@@ -106,7 +109,7 @@ function describeSide({ type, aggregator, outlierProb, clippingValue }: SideEsti
   ].join(" ");
 }
 
-function describeParameter({ name, choices, when }: Parameter): string {
+export function describeParameter({ name, choices, when }: Parameter): string {
   const condition = when === undefined ? "" : ` (when ${when.parameter} is ${when.in.join(" or ")})`;
   return `${name}: ${choices.join(", ")}${condition}`;
 }

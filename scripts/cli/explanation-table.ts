@@ -1,4 +1,5 @@
 import Table from "cli-table3";
+import { COMPANION_NAMES } from "../../shared/quantization/companion-space.js";
 import type { FloatOp } from "../../shared/run/float-ops.js";
 import type { RunResult } from "../../shared/run/result.js";
 import type { TrialSummary } from "../../shared/run/tried-choices.js";
@@ -38,6 +39,33 @@ export function explanationTable({ explanation }: RunResult): string | undefined
       lossCell(float),
     ]);
   }
+  return table.toString();
+}
+
+/** What was tried of algorithms beside the quantization; `undefined` where the search decided on none. */
+export function companionTable({ explanation }: RunResult): string | undefined {
+  const shares = new Map(
+    explanation.importance.accuracyLoss.map(({ parameter, share }) => [parameter, share]),
+  );
+  const rows = explanation.groups
+    .filter(({ group }) => COMPANION_NAMES.some((name) => name === group))
+    .flatMap(({ parameters }) => parameters)
+    .flatMap(({ parameter, choices }) =>
+      choices.map(({ choice, with: summary }, i) => [
+        i === 0 ? parameter : "",
+        i === 0 ? `${percent(shares.get(parameter) ?? 0)} %` : "",
+        String(choice),
+        countCell(summary),
+        lossCell(summary),
+      ]),
+    );
+  if (rows.length === 0) return undefined;
+  const table = new Table({
+    head: ["algorithm", "moved accuracy", "choice", "trials", "best / mean loss"],
+    style: { head: [], border: [] },
+    colAligns: ["left", "right", "right", "right", "right"],
+  });
+  table.push(...rows);
   return table.toString();
 }
 

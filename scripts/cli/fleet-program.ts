@@ -109,7 +109,11 @@ function addScheduleCommands(program: Command, exit: (code: number) => void): vo
 function addRunOptions(command: Command): Command {
   return command
     .option("--max-trials <n>", "trials at most", wholeNumber(1, 100_000))
-    .option("--parallel <n>", "trials side by side (default: 8)", wholeNumber(1, MOST_PARALLEL))
+    .option(
+      "--parallel <n>",
+      "trials side by side (default: a quarter, and two at least, above 8 evaluators or the fewer that the stack has)",
+      wholeNumber(1, MOST_PARALLEL),
+    )
     .option(
       "--evaluation-shards <n>",
       "jobs that a trial's samples are spread over (default: 1)",
@@ -120,6 +124,8 @@ function addRunOptions(command: Command): Command {
       "send a job again that nobody has answered for so long (default: 1800)",
       wholeNumber(1, LONGEST_JOB_SECONDS),
     )
+    .option("--from-run <run>", "the run of the fleet that trials_load_method begins with")
+    .option("--from-folder <dir>", "tune's output folder that trials_load_method begins with")
     .option("--max-cost-usd <n>", "ask for no trial that would cost more than this in all", number(0.01))
     .option("--seconds-per-trial <n>", "for the estimate (default: measured on this machine)", number(0))
     .option("--prices <file>", "price list for the estimate and the bound (default: us-east-1)");

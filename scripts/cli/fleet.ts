@@ -9,10 +9,26 @@ import { EXIT } from "./exit-code.js";
 import { showProgress } from "./progress-display.js";
 import { bytesCell, resultText, usdCell } from "./result-table.js";
 
-type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate"> & {
-  readonly dryRun?: boolean;
-  readonly documents?: string;
-};
+export interface FromArguments {
+  readonly fromRun?: string;
+  readonly fromFolder?: string;
+}
+
+type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate" | "onNotice" | "from"> &
+  FromArguments & {
+    readonly dryRun?: boolean;
+    readonly documents?: string;
+  };
+
+/** @throws {UsageError} when both are given */
+export function earlierRun({ fromRun: run, fromFolder: folder }: FromArguments): Pick<SubmitOptions, "from"> {
+  if (run !== undefined && folder !== undefined)
+    throw new UsageError(
+      `--from-run (${run}) and --from-folder (${folder}) are both given; give the one that the run is to begin with.`,
+    );
+  if (run !== undefined) return { from: { run } };
+  return folder === undefined ? {} : { from: { folder } };
+}
 
 /** The AWS SDK takes longer to load than everything else, and most commands do without. */
 const load = async () => ({
@@ -43,22 +59,27 @@ const PATIENCE_MILLISECONDS = 60_000;
 
 export async function runSubmit(
   config: string,
-  { stack, bucket, eventsUrl, dryRun, documents, ...options }: FleetName & SubmitArguments,
+  { stack, bucket, eventsUrl, dryRun, documents, fromRun, fromFolder, ...rest }: FleetName & SubmitArguments,
 ): Promise<number> {
   const { estimate, submit, writeRunDocuments } = await load();
+  const name = { stack, bucket, eventsUrl };
+  const options = { ...rest, ...earlierRun({ fromRun, fromFolder }) };
   if (dryRun) {
-    process.stdout.write(`${JSON.stringify(await estimate(config, options), null, 2)}\n`);
+    // Without a fleet it tells what one of the construct's defaults would cost.
+    const fleet = stack === undefined && bucket === undefined ? {} : await open(name);
+    process.stdout.write(`${JSON.stringify(await estimate(config, options, fleet), null, 2)}\n`);
     return EXIT.done;
   }
-  const fleet = await open({ stack, bucket, eventsUrl });
-  const told: SubmitOptions = { ...options, ...reportUpload };
+  const fleet = await open(name);
+  const told: SubmitOptions = { ...options, ...reportSubmission };
   if (documents === undefined) process.stdout.write(`${await submit(fleet, config, told)}\n`);
   else await writeRunDocuments(fleet, config, documents, told);
   return EXIT.done;
 }
 
-/** Tells what a run is expected to cost, and what goes up. */
-export const reportUpload: Required<Pick<SubmitOptions, "onEstimate" | "onUpload">> = {
+/** Tells what a run begins with, what it is expected to cost, and what goes up. */
+export const reportSubmission: Required<Pick<SubmitOptions, "onEstimate" | "onUpload" | "onNotice">> = {
+  onNotice: (sentence) => void process.stderr.write(`${sentence}\n`),
   onEstimate: (expected) => void process.stderr.write(`${describeEstimate(expected)}\n`),
   onUpload: ({ file, bytes, wasThere }) =>
     void process.stderr.write(`${wasThere ? "Already there" : "Uploaded"}: ${file} (${bytesCell(bytes)}).\n`),

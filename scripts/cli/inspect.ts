@@ -1,6 +1,6 @@
 import Table from "cli-table3";
 import { type InspectedTensor, type InspectResult, inspect } from "../api/inspect.js";
-import { describeDerivation, describeSchemes } from "./derivation-text.js";
+import { describeDerivation, describeParameter, describeSchemes } from "./derivation-text.js";
 import { EXIT } from "./exit-code.js";
 
 interface Options {
@@ -23,7 +23,8 @@ export async function runInspect(
   return EXIT.done;
 }
 
-function describe({ quantized, groups, unquantizable, integerKernels, notes }: InspectResult): string {
+function describe(result: InspectResult): string {
+  const { quantized, groups, unquantizable, companions, integerKernels, notes } = result;
   const { quantized: products, integer, unfused } = integerKernels;
   const kernels = [
     `${integer} of ${products} quantized products ${quantized ? "run" : "would run"} as integer kernels.`,
@@ -48,6 +49,7 @@ function describe({ quantized, groups, unquantizable, integerKernels, notes }: I
   return [
     table.toString(),
     `${groups.length} groups; A activations, W weights; the first choice is the base.`,
+    ...companions.map((parameter) => `Of the algorithms: ${describeParameter(parameter)}.`),
     ...kernels,
     ...unquantizable.map(({ name, type, reason }) => `Stays in float: ${type} ${name} (${reason}).`),
     ...notes.map((note) => `Of the device: ${note}`),

@@ -1,14 +1,14 @@
 import Table from "cli-table3";
 import type { MetricResult, ModelResult, RunResult } from "../../shared/run/result.js";
-import { explanationNotes, explanationTable } from "./explanation-table.js";
+import { companionTable, explanationNotes, explanationTable } from "./explanation-table.js";
 
 /** A run's result as people read it: tables and sentences. */
 export function resultText(result: RunResult): string {
-  const explained = explanationTable(result);
+  const tables = [companionTable(result), explanationTable(result)];
   return [
     resultTable(result),
     ...resultNotes(result),
-    ...(explained === undefined ? [] : [explained]),
+    ...tables.filter((table) => table !== undefined),
     ...explanationNotes(result),
   ].join("\n");
 }

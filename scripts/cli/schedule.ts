@@ -1,14 +1,16 @@
 import { UsageError } from "../../shared/errors.js";
 import type { ScheduleOptions } from "../fleet/schedules.js";
 import { EXIT } from "./exit-code.js";
-import { reportUpload } from "./fleet.js";
+import { earlierRun, type FromArguments, reportSubmission } from "./fleet.js";
 
 const load = async () => ({
   ...(await import("../fleet/connect.js")),
   ...(await import("../fleet/schedules.js")),
 });
 
-export interface ScheduleArguments extends Omit<ScheduleOptions, "onEstimate" | "onUpload"> {
+export interface ScheduleArguments
+  extends Omit<ScheduleOptions, "onEstimate" | "onUpload" | "onNotice" | "from">,
+    FromArguments {
   readonly stack: string;
   /** Six fields of EventBridge Scheduler, without the parentheses. */
   readonly cron?: string;
@@ -19,7 +21,7 @@ export interface ScheduleArguments extends Omit<ScheduleOptions, "onEstimate" | 
 
 export async function runScheduleAdd(
   config: string,
-  { stack, cron, rate, timeZone, ...options }: ScheduleArguments,
+  { stack, cron, rate, timeZone, fromRun, fromFolder, ...options }: ScheduleArguments,
 ): Promise<number> {
   if ((cron === undefined) === (rate === undefined))
     throw new UsageError(
@@ -31,7 +33,7 @@ export async function runScheduleAdd(
     await connectSchedules(stack),
     config,
     { expression, ...(timeZone === undefined ? {} : { timeZone }) },
-    { ...options, ...reportUpload },
+    { ...options, ...earlierRun({ fromRun, fromFolder }), ...reportSubmission },
   );
   process.stdout.write(`${name}\n`);
   return EXIT.done;

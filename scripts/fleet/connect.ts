@@ -3,8 +3,9 @@ import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
+import type { Deployed } from "./prepare-run.js";
 import type { ScheduleTarget } from "./schedules.js";
-import { readStackOutputs } from "./stack-outputs.js";
+import { evaluatorsOf, readStackOutputs, type StackOutputs } from "./stack-outputs.js";
 import type { Fleet } from "./submit.js";
 
 /** A stack's outputs of the same names. */
@@ -29,11 +30,9 @@ export function connectFleet({ bucket, eventsUrl }: FleetOutputs): Fleet {
  * @throws {UsageError} when there is no such stack, or it holds no fleet
  */
 export async function connectStack(stack: string, instead: Partial<FleetOutputs> = {}): Promise<Fleet> {
-  const { Bucket, EventsUrl, Architecture, EvaluatorMegabytes } = await readStackOutputs(stack);
-  return {
-    ...connectFleet({ bucket: instead.bucket ?? Bucket, eventsUrl: instead.eventsUrl ?? EventsUrl }),
-    evaluator: { megabytes: EvaluatorMegabytes, architecture: Architecture },
-  };
+  const outputs = await readStackOutputs(stack);
+  const { bucket = outputs.Bucket, eventsUrl = outputs.EventsUrl } = instead;
+  return { ...connectFleet({ bucket, eventsUrl }), ...deployed(outputs) };
 }
 
 /**
@@ -49,5 +48,10 @@ export async function connectSchedules(stack: string): Promise<ScheduleTarget> {
     eventsArn: outputs.EventsArn,
     roleArn: outputs.ScheduleRoleArn,
     deadLettersArn: outputs.ScheduleDeadLettersArn,
+    ...deployed(outputs),
   };
+}
+
+function deployed(outputs: StackOutputs): Deployed {
+  return { evaluator: evaluatorsOf(outputs), metricModules: outputs.MetricModules };
 }

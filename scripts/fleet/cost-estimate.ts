@@ -16,7 +16,10 @@ const LATENCY_SECONDS = 1;
 const MODELS_BESIDE_FINALISTS = 2;
 
 /** The functions that score, as they are deployed. */
-export type EvaluatorSize = Pick<Billed, "megabytes" | "architecture">;
+export interface EvaluatorSize extends Pick<Billed, "megabytes" | "architecture"> {
+  /** How many work at once, which decides how many trials run side by side where a run does not say. */
+  readonly concurrency?: number;
+}
 
 /** What a run is expected to cost if no trial is stopped early. */
 export interface CostEstimate {
@@ -59,10 +62,12 @@ export function estimateCost(
   const secondsPerTrial =
     options.secondsPerTrial ?? scoring + latency + evaluation.shards * OVERHEAD_SECONDS_A_JOB;
   const calibrated = calibrationBatches.count * (fixedBatch ?? 1);
-  const gathering = STATISTICS_FACTOR * calibrated * secondsPerSample * slowness;
+  const forms = workload.variants.forms;
+  const gathering = forms * STATISTICS_FACTOR * calibrated * secondsPerSample * slowness;
   const validated = (validation?.samples ?? 0) * secondsPerSample * slowness + latency;
   const finishing = (finalists + MODELS_BESIDE_FINALISTS) * validated;
-  const trials = optimizer.maxTrials + 1;
+  // With the float model's; what an earlier run has scored is not scored again.
+  const trials = Math.max(0, optimizer.maxTrials + 1 - (request.restored ?? 0));
   const jobs = trials * evaluation.shards + statistics.shards + 1;
   const evaluatorSeconds =
     trials * secondsPerTrial + gathering + finishing + (statistics.shards + 1) * OVERHEAD_SECONDS_A_JOB;

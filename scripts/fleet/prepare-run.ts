@@ -1,39 +1,57 @@
-import { ConfigurationError } from "../../shared/errors.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
-import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
 import type { RunRequest } from "../../shared/run/request.js";
+import { referenceTo } from "../../shared/scoring/metrics/module-bundle.js";
+import { requireListed } from "../../shared/scoring/metrics/module-location.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
-import { makeRunRequest } from "../../shared/scoring/run-request.js";
-import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
+import { makeRunRequest, type RequestOptions } from "../../shared/scoring/run-request.js";
+import type { Workload } from "../../shared/scoring/workload.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import {
   type ConfigurationSource,
   loadConfiguration,
   type OptimizerOverrides,
 } from "../api/configuration.js";
+import { planStart } from "../api/run-start.js";
 import { type CostEstimate, type EvaluatorSize, estimateCost } from "./cost-estimate.js";
+import { type EarlierRunName, expectedIsa, findEarlierRuns, type RestoredRecords } from "./earlier-run.js";
 import { measureSecondsPerSample } from "./measure-inference.js";
 import { hasImages, packImages } from "./pack-images.js";
 import { readPriceList, runPrices } from "./price-list.js";
+import { trialsSideBySide } from "./side-by-side.js";
 
 export interface PrepareOptions extends OptimizerOverrides {
   /** Made of the configuration's hash and the time when left out. */
   readonly runId?: string;
-  /** Trials side by side; 8 when left out. */
+  /** Trials side by side; when left out, some more than evaluators work at once (`trialsSideBySide`). */
   readonly parallel?: number;
   /** Jobs that a trial's evaluation samples are spread over; 1 when left out. */
   readonly evaluationShards?: number;
   readonly statisticsShards?: number;
   /** After so long an unanswered job is sent again, and after twice as long once more; 30 minutes when left out. */
   readonly jobTimeoutSeconds?: number;
-  /** Memory and architecture of the fleet's evaluators, for the estimate; the construct's defaults when left out. */
-  readonly evaluator?: EvaluatorSize;
   /** What a trial takes, for the estimate; made of the float model's time on this machine when left out. */
   readonly secondsPerTrial?: number;
   /** A price list of another region or date. */
   readonly prices?: string;
+  /** Where `trials_load_method` finds what the run begins with; a run that begins anew needs none. */
+  readonly from?: EarlierRunName;
+}
+
+/** What is known of a deployed stack; without it, the construct's defaults are taken for true. */
+export interface Deployed {
+  /** Its evaluators, for estimates and for trials of other processors. */
+  readonly evaluator?: EvaluatorSize;
+  /** Its output `MetricModules`. */
+  readonly metricModules?: string;
+}
+
+/** Whom a run is prepared for. */
+export interface PreparedFor extends Deployed {
+  /** The fleet's records, for an earlier run of it. */
+  readonly records?: ObjectStore;
+  readonly statistics: ObjectStore;
 }
 
 /** Everything about a run that is decided before anybody is asked to carry it out. */
@@ -42,9 +60,12 @@ export interface PreparedRun {
   readonly configurationHash: string;
   readonly request: RunRequest;
   readonly estimate: CostEstimate;
+  /** The trials that it begins with. */
+  readonly restored: RestoredRecords;
+  /** What it begins with, and what could not be done as asked for; a sentence each. */
+  readonly notices: readonly string[];
 }
 
-const DEFAULT_PARALLEL = 8;
 /** Those of the construct (infra/quant-fleet-props.ts). */
 const DEFAULT_EVALUATOR: EvaluatorSize = { megabytes: 3_538, architecture: "arm64" };
 const RUN_ID_HASH_LENGTH = 12;
@@ -52,16 +73,6 @@ const BASE_36 = 36;
 
 /** An evaluator works on a job for 15 minutes at most, and there may be a queue before it. */
 const JOB_TIMEOUT_SECONDS = 1_800;
-
-/** @throws {ConfigurationError} as earlier runs are found in an output folder, which a fleet has none of */
-function requireColdStart({ optimizer }: RunConfiguration): void {
-  const { trials_load_method: method } = optimizer.params;
-  if (method === "cold_start") return;
-  throw new ConfigurationError(
-    `optimizer.params.trials_load_method is "${method}", which reads the earlier runs of an output folder, and a fleet has none; use "cold_start", or run tune on this machine.`,
-    "optimizer.params.trials_load_method",
-  );
-}
 
 /**
  * Checks everything as `tune` does, and estimates what the run will cost.
@@ -72,50 +83,88 @@ function requireColdStart({ optimizer }: RunConfiguration): void {
 export async function prepareRun(
   source: ConfigurationSource,
   options: PrepareOptions,
-  openStatistics: () => Promise<ObjectStore>,
+  { records, statistics, evaluator, metricModules }: PreparedFor,
   scratch: string,
 ): Promise<PreparedRun> {
   const prices = await readPriceList(options.prices);
   const { configuration, directory } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
-  requireColdStart(configuration);
+  const { trials_load_method: method, max_cost_usd: maxUsd } = configuration.optimizer.params;
+  const earlier = await findEarlierRuns(method, options.from, records);
+  if (metricModules !== undefined) requireDeployed(configuration, directory, metricModules);
   const packed = hasImages(configuration)
     ? await packImages(configuration, directory, await modelInputs(configuration, directory), scratch)
     : configuration;
-  const workload = await loadWorkload(packed, directory, openStatistics);
   const hash = configurationHash(configuration);
-  const unpriced = fleetRequest(workload, hash, options);
+  const { workload, space, restored, isa, maxTrials, lossReference, notices } = await planStart({
+    configuration: packed,
+    directory,
+    earlier,
+    openStatistics: async () => statistics,
+    draft: (candidate, state) => ({
+      ...fleetRequest(candidate, hash, options, evaluator),
+      isa: expectedIsa(state, evaluator, options.from),
+    }),
+  });
+  const unpriced = fleetRequest(workload, hash, options, evaluator, {
+    start: space,
+    ...(restored.length === 0 ? {} : { restored: restored.length }),
+    ...(maxTrials === undefined ? {} : { maxTrials }),
+    ...(lossReference === undefined ? {} : { lossReference }),
+  });
   const estimate = estimateCost(workload, unpriced, {
     prices,
-    evaluator: options.evaluator ?? DEFAULT_EVALUATOR,
+    evaluator: evaluator ?? DEFAULT_EVALUATOR,
     secondsPerSample: await measureSecondsPerSample(workload),
     secondsPerTrial: options.secondsPerTrial,
   });
-  const { max_cost_usd: maxUsd } = configuration.optimizer.params;
   const cost = {
     ...runPrices(prices),
     estimatedUsd: estimate.usd,
     ...(maxUsd === undefined ? {} : { maxUsd }),
   };
-  return { workload, configurationHash: hash, request: { ...unpriced, cost }, estimate };
+  // The fleet's instruction set is what the first result tells, unless trials that are there already tell it.
+  const request = { ...unpriced, cost, ...(restored.length === 0 || isa === undefined ? {} : { isa }) };
+  return {
+    workload,
+    configurationHash: hash,
+    request,
+    estimate,
+    restored: { trials: restored, records: earlier.records },
+    notices,
+  };
+}
+
+/** @throws {ConfigurationError} when the metric is of a module that the fleet was not deployed with */
+function requireDeployed({ engine }: ConfigurationFor<"tune">, directory: string, deployed: string): void {
+  const { metric } = engine;
+  if ("module" in metric) requireListed(referenceTo(resolvePath(directory, metric.module)), deployed);
 }
 
 async function modelInputs({ model }: ConfigurationFor<"tune">, directory: string) {
   return (await prepareModelFile(resolvePath(directory, model.model))).inputs;
 }
 
-function fleetRequest(workload: Workload, hash: string, options: PrepareOptions): RunRequest {
+function fleetRequest(
+  workload: Workload,
+  hash: string,
+  options: PrepareOptions,
+  evaluator: EvaluatorSize | undefined,
+  start: Partial<RequestOptions> = {},
+): RunRequest {
   const requestedAt = Date.now();
-  const parallel = options.parallel ?? DEFAULT_PARALLEL;
+  const usual = trialsSideBySide(evaluator?.concurrency);
+  const { parallel = usual.parallel, statisticsShards = options.parallel ?? usual.evaluators } = options;
   const timeout = (options.jobTimeoutSeconds ?? JOB_TIMEOUT_SECONDS) * 1_000;
-  // The instruction set is the fleet's, which the first result tells.
+  // This machine's, which scores nothing.
   const { isa: _, ...request } = makeRunRequest(workload, {
     runId: options.runId ?? `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${requestedAt.toString(BASE_36)}`,
     requestedAt,
     parallel,
-    statisticsShards: Math.min(options.statisticsShards ?? parallel, workload.calibrationBatches.count),
+    statisticsShards: Math.min(statisticsShards, workload.calibrationBatches.count),
     evaluationShards: options.evaluationShards ?? 1,
     timeouts: { statistics: timeout, trial: timeout, finish: timeout },
+    ...start,
   });
   return request;
 }

@@ -9,12 +9,14 @@ import { hasEnded, type RunState } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { readWorkloadDocument, workloadConfiguration } from "../../shared/run/workload-document.js";
 import { fetchWorkloadFiles } from "../../shared/run/workload-folder.js";
-import { type LocateModule, ownCopy } from "../../shared/scoring/metrics/module-location.js";
+import { ownCopy } from "../../shared/scoring/metrics/module-bundle.js";
+import type { LocateModule } from "../../shared/scoring/metrics/module-location.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
 import { openStudy } from "../../shared/scoring/workload-study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { requireWritable } from "../api/output-folder.js";
 import { writeOutputs } from "../api/write-outputs.js";
+import { unknownRun } from "./earlier-run.js";
 import { inScratch } from "./scratch.js";
 import type { Fleet } from "./submit.js";
 
@@ -97,11 +99,4 @@ async function readRun(
   const saved = await new RunRecords(store).load(runId);
   if (study === undefined || saved === undefined) throw unknownRun(runId);
   return { study, state: updateBest(study, saved.state, 0) };
-}
-
-function unknownRun(runId: string): QuantfleetError {
-  return new QuantfleetError(
-    "NOTHING_TO_RESUME",
-    `The fleet holds no run ${runId}, or has not heard of it yet; submit one, or check its name.`,
-  );
 }

@@ -15,12 +15,11 @@ import { scheduledRunKey, scheduleNameSchema, writeScheduledRun } from "../../sh
 import { PreconditionFailedError } from "../../shared/storage/errors.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
-import { type SubmitOptions, uploadRun } from "./submit.js";
+import { type SubmitOptions, type UploadTarget, uploadRepeatableRun } from "./submit.js";
 
 /** Where a fleet keeps its schedules, and what they send to. */
-export interface ScheduleTarget {
+export interface ScheduleTarget extends UploadTarget {
   readonly client: SchedulerClient;
-  readonly store: S3ObjectStore;
   readonly group: string;
   readonly eventsArn: string;
   readonly roleArn: string;
@@ -60,7 +59,7 @@ export async function addSchedule(
   const { store, client, group } = target;
   const { name: given, ...run } = options;
   if (given !== undefined) requireName(given);
-  const { workload, message } = await uploadRun({ store }, source, run);
+  const { workload, message } = await uploadRepeatableRun(target, source, run);
   const name = given ?? message.runId;
   await write(store, name, { request: message.request, workload });
   try {

@@ -1,9 +1,10 @@
 import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-cloudformation";
 import * as z from "zod";
 import { UsageError } from "../../shared/errors.js";
+import type { EvaluatorSize } from "./cost-estimate.js";
 
 /** What the stack of a fleet says about itself (infra/stack.ts). */
-const outputsSchema = z.object({
+export const stackOutputsSchema = z.object({
   Bucket: z.string().min(3).max(63),
   EventsUrl: z.url(),
   EventsArn: z.string().min(1),
@@ -11,10 +12,18 @@ const outputsSchema = z.object({
   ScheduleRoleArn: z.string().min(1),
   ScheduleDeadLettersArn: z.string().min(1),
   Architecture: z.enum(["arm64", "x86_64"]),
+  MetricModules: z.string().min(1),
+  EvaluatorConcurrency: z.coerce.number().int().min(1),
   EvaluatorMegabytes: z.coerce.number().int().min(1),
 });
 
-export type StackOutputs = Readonly<z.infer<typeof outputsSchema>>;
+export type StackOutputs = Readonly<z.infer<typeof stackOutputsSchema>>;
+
+/** The evaluators that a stack has. */
+export function evaluatorsOf(outputs: StackOutputs): EvaluatorSize {
+  const { EvaluatorMegabytes: megabytes, Architecture: architecture, EvaluatorConcurrency } = outputs;
+  return { megabytes, architecture, concurrency: EvaluatorConcurrency };
+}
 
 /**
  * The outputs of a deployed stack, looked up with the credentials and region that the AWS SDK finds.
@@ -28,7 +37,7 @@ export async function readStackOutputs(
   const outputs = Object.fromEntries(
     described.map(({ OutputKey, OutputValue }) => [OutputKey ?? "", OutputValue]),
   );
-  const parsed = outputsSchema.safeParse(outputs);
+  const parsed = stackOutputsSchema.safeParse(outputs);
   if (parsed.success) return parsed.data;
   throw new UsageError(
     `Stack "${stack}" has no usable output ${String(parsed.error.issues[0]?.path[0])}; name a stack of this version of quantfleet, or deploy it again.`,

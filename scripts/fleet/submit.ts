@@ -1,28 +1,33 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { UsageError } from "../../shared/errors.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { MESSAGE_VERSION, type RunRequested } from "../../shared/run/messages.js";
 import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
-import type { CostEstimate, EvaluatorSize } from "./cost-estimate.js";
-import { type PrepareOptions, prepareRun } from "./prepare-run.js";
+import type { CostEstimate } from "./cost-estimate.js";
+import { type RestoredRecords, uploadRestored } from "./earlier-run.js";
+import { type Deployed, type PreparedRun, type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { inScratch } from "./scratch.js";
 import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
 
 /** A stack as programs reach it: its bucket and the queue that its coordinator hears. */
-export interface Fleet {
+export interface Fleet extends Deployed {
   readonly store: S3ObjectStore;
   readonly events: Queue;
-  /** Its evaluators, for estimates; those of the construct's defaults when left out. */
-  readonly evaluator?: EvaluatorSize;
 }
+
+/** A fleet as far as it is needed to prepare a run. */
+export type UploadTarget = Omit<Fleet, "events">;
 
 export interface SubmitOptions extends PrepareOptions {
   /** Told before anything is uploaded. */
   readonly onEstimate?: (estimate: CostEstimate) => void;
   readonly onUpload?: (progress: UploadProgress) => void;
+  /** Told what the run begins with, and what could not be done as asked for. */
+  readonly onNotice?: (sentence: string) => void;
 }
 
 /**
@@ -33,13 +38,15 @@ export interface SubmitOptions extends PrepareOptions {
  * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is sent
  */
 export async function submit(
-  { store, events, evaluator }: Fleet,
+  fleet: Fleet,
   source: ConfigurationSource,
   options: SubmitOptions = {},
 ): Promise<string> {
-  const { workload, message } = await uploadRun({ store, ...(evaluator && { evaluator }) }, source, options);
+  const { store, events } = fleet;
+  const { workload, message, restored } = await uploadRun(fleet, source, options);
   const { runId } = message;
   await writeWorkloadDocument(store, runId, workload);
+  await uploadRestored(store, message.request, restored);
   await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
   return runId;
 }
@@ -52,50 +59,78 @@ export async function submit(
  * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is uploaded
  */
 export async function writeRunDocuments(
-  fleet: Pick<Fleet, "store" | "evaluator">,
+  fleet: UploadTarget,
   source: ConfigurationSource,
   folder: string,
   options: SubmitOptions = {},
 ): Promise<void> {
-  const documents = await uploadRun(fleet, source, options);
+  const { workload, message } = await uploadRepeatableRun(fleet, source, options);
   await mkdir(folder, { recursive: true });
-  for (const [name, document] of Object.entries(documents))
+  for (const [name, document] of Object.entries({ workload, message }))
     await writeFile(join(folder, `${name}.json`), JSON.stringify(document));
 }
 
+interface UploadedRun {
+  readonly workload: WorkloadDocument;
+  readonly message: RunRequested;
+  /** What is to be uploaded under the run's name still. */
+  readonly restored: RestoredRecords;
+}
+
 /** Uploads what a run works on, and makes the message that asks for it. */
-export async function uploadRun(
-  { store, evaluator }: Pick<Fleet, "store" | "evaluator">,
+async function uploadRun(
+  fleet: UploadTarget,
   source: ConfigurationSource,
   options: SubmitOptions,
-): Promise<{ readonly workload: WorkloadDocument; readonly message: RunRequested }> {
+  check: (prepared: PreparedRun) => void = () => undefined,
+): Promise<UploadedRun> {
+  const { store } = fleet;
   return inScratch(async (scratch) => {
-    const prepared = await prepareRun(
-      source,
-      { ...(evaluator && { evaluator }), ...options },
-      async () => store,
-      scratch,
-    );
-    const { workload, configurationHash, request, estimate } = prepared;
+    const target = { ...fleet, records: store, statistics: store };
+    const prepared = await prepareRun(source, options, target, scratch);
+    const { workload, configurationHash, request, estimate, restored, notices } = prepared;
+    check(prepared);
+    for (const notice of notices) options.onNotice?.(notice);
     options.onEstimate?.(estimate);
     const { runId, requestedAt: at } = request;
     return {
       workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
       message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
+      restored,
     };
   });
 }
 
 /**
+ * As `uploadRun`, for what is asked for under one name after another.
+ * @throws {UsageError} where it begins with trials, which lie with one run
+ */
+export function uploadRepeatableRun(
+  fleet: UploadTarget,
+  source: ConfigurationSource,
+  options: SubmitOptions,
+): Promise<UploadedRun> {
+  return uploadRun(fleet, source, options, ({ restored }) => {
+    if (restored.trials.length > 0)
+      throw new UsageError(
+        `It would begin with ${restored.trials.length} trials of an earlier run, which only a run that is submitted can; set trials_load_method to fine_tune or cold_start, or submit it.`,
+      );
+  });
+}
+
+/**
  * What `submit` would be expected to cost; nothing is uploaded or sent.
+ *
+ * @param fleet its evaluators' size is what is estimated with, and an earlier run is read from it; without one, it is
+ *   estimated for a fleet of the construct's defaults
  * @throws {ConfigurationError | ModelError | DataError | UsageError}
  */
 export async function estimate(
   source: ConfigurationSource,
   options: PrepareOptions = {},
+  { store, ...deployed }: Partial<UploadTarget> = {},
 ): Promise<CostEstimate> {
   const statistics = new MemoryObjectStore();
-  return inScratch(
-    async (scratch) => (await prepareRun(source, options, async () => statistics, scratch)).estimate,
-  );
+  const target = { ...deployed, statistics, ...(store && { records: store }) };
+  return inScratch(async (scratch) => (await prepareRun(source, options, target, scratch)).estimate);
 }

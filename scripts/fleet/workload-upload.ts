@@ -7,7 +7,7 @@ import type { DataSection, MetricConfiguration } from "../../shared/run/configur
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
 import type { WorkloadDocument, WorkloadFile } from "../../shared/run/workload-document.js";
-import { moduleReference } from "../../shared/scoring/metrics/module-location.js";
+import { referenceTo } from "../../shared/scoring/metrics/module-bundle.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 
@@ -110,7 +110,7 @@ function moveSection(section: DataSection, names: FileNames): DataSection {
 function moveMetric(metric: MetricConfiguration, names: FileNames): MetricConfiguration {
   if ("characters" in metric) return { ...metric, characters: names.data(metric.characters) };
   // Code does not travel in the bucket: the fleet has it from its deployment.
-  return "module" in metric ? { ...metric, module: moduleReference(names.resolve(metric.module)) } : metric;
+  return "module" in metric ? { ...metric, module: referenceTo(names.resolve(metric.module)) } : metric;
 }
 
 async function uploadFile(

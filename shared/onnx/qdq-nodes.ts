@@ -40,6 +40,9 @@ export const INSERTED_NAMES: readonly string[] = [
   "zero_point",
   "quantized",
   "dequantized",
+  "Max",
+  "apart",
+  "apart/Max",
 ];
 
 function node(opType: string, name: string, input: string[], output: string, axis?: number): NodeProto {
@@ -88,15 +91,18 @@ function asElements(
   }
 }
 
-/** How a tensor of activations becomes codes. */
+/** How a tensor of activations becomes codes: by one scale and zero point, or by one of each a channel along `axis`. */
 export interface ActivationCodes {
   readonly dataType: CodeType;
-  readonly scale: number;
-  readonly zeroPoint: number;
+  readonly scales: Float32Array;
+  readonly zeroPoints: ArrayLike<number>;
+  readonly axis: number | undefined;
 }
 
 /**
- * QuantizeLinear and DequantizeLinear behind each other.
+ * QuantizeLinear and DequantizeLinear behind each other. With scales a channel, a Max of one operand stands before and
+ * behind them, which changes no value: without it, ONNX Runtime 1.30 makes integer ops of what reads and writes such
+ * tensors, and then refuses to run them, as their kernels take one scale.
  *
  * @param prefix of the inserted nodes' and tensors' names
  * @param input the tensor that is quantized
@@ -104,24 +110,29 @@ export interface ActivationCodes {
  */
 export function activationPair(
   prefix: string,
-  { dataType, scale, zeroPoint }: ActivationCodes,
+  { dataType, scales, zeroPoints, axis }: ActivationCodes,
   input: string,
   output = `${prefix}/dequantized`,
 ): Insertion {
   const names = { scale: `${prefix}/scale`, zeroPoint: `${prefix}/zero_point`, codes: `${prefix}/quantized` };
+  const perChannel = axis !== undefined;
+  const apart = perChannel
+    ? { before: `${prefix}/Max`, inner: `${prefix}/apart`, behind: `${prefix}/apart/Max` }
+    : undefined;
+  const source = apart?.before ?? input;
+  const made = apart?.inner ?? output;
+  const parameters = [names.scale, names.zeroPoint];
+  const shape = perChannel ? [scales.length] : [];
   return {
     nodes: [
-      node("QuantizeLinear", `${prefix}/QuantizeLinear`, [input, names.scale, names.zeroPoint], names.codes),
-      node(
-        "DequantizeLinear",
-        `${prefix}/DequantizeLinear`,
-        [names.codes, names.scale, names.zeroPoint],
-        output,
-      ),
+      ...(apart === undefined ? [] : [node("Max", apart.before, [input], apart.before)]),
+      node("QuantizeLinear", `${prefix}/QuantizeLinear`, [source, ...parameters], names.codes, axis),
+      node("DequantizeLinear", `${prefix}/DequantizeLinear`, [names.codes, ...parameters], made, axis),
+      ...(apart === undefined ? [] : [node("Max", apart.behind, [made], output)]),
     ],
     initializers: [
-      makeTensor(names.scale, DataType.FLOAT, [], Float32Array.of(scale)),
-      codeTensor(names.zeroPoint, dataType, [], [zeroPoint]),
+      makeTensor(names.scale, DataType.FLOAT, shape, scales),
+      codeTensor(names.zeroPoint, dataType, shape, zeroPoints),
     ],
     output,
   };

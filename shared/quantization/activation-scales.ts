@@ -1,76 +1,104 @@
 import { ModelError } from "../errors.js";
 import type { Histogram } from "../statistics/histogram.js";
 import type { StatisticsTable } from "../statistics/table.js";
+import { ACTIVATION_CHANNEL_AXIS } from "./activation-channels.js";
 import { type Affine, unsignedAffine } from "./affine.js";
 import type { ActivationQuantizer } from "./groups.js";
 import { widthOf } from "./hardware.js";
 import { leastErrorRange } from "./least-error-range.js";
 import type { TensorPlan } from "./plan.js";
 import { quantizationError } from "./quantization-error.js";
-import { activationRange, asymmetricRange, levelsOf, type Range, unifiedRange } from "./range.js";
+import { activationRanges, asymmetricRange, levelsOf, type Range, unifiedRange } from "./range.js";
 import { type ErrorType, isErrorType, leastError, type SideEstimator } from "./range-estimator.js";
 
+/** A tensor whose values decide ranges: one in all, or one for each of its channels. */
+interface Source {
+  readonly tensor: string;
+  readonly channels: number | undefined;
+}
+
 /**
- * The scale and zero point that all tensors of a quantizer share: each source's range by the plan's estimator, clipped
- * (reference section 4.6), then the union of them.
+ * The scale and zero point that all tensors of a quantizer share, one in all or one a channel: each source's ranges by
+ * the plan's estimator, clipped (reference section 4.6), then the union of them.
  * @throws {ModelError} when a statistic is infinite or NaN
  */
-export function activationAffine(
+export function activationAffines(
   quantizer: ActivationQuantizer,
   plan: TensorPlan,
   statistics: StatisticsTable,
-): Affine {
-  const ranges = quantizer.sources.map((tensor) => clip(sourceRange(tensor, plan, statistics), plan));
+): Affine[] {
+  const channels = plan.granularity === "perchannel" ? quantizer.channels : undefined;
+  const sources = quantizer.sources.map((tensor) =>
+    sourceRanges({ tensor, channels }, plan, statistics).map((range) => clip(range, plan)),
+  );
   const width = widthOf(plan);
-  return unsignedAffine(unifiedRange(ranges, width), width);
+  return sources[0]!.map((_, channel) => {
+    const range = unifiedRange(
+      sources.map((ranges) => ranges[channel]!),
+      width,
+    );
+    return unsignedAffine(range, width);
+  });
 }
 
-function sourceRange(tensor: string, plan: TensorPlan, statistics: StatisticsTable): Range {
-  const { estimator } = plan;
-  const seen = {
-    low: estimateEnd(tensor, "min", estimator.min!, plan, statistics),
-    high: estimateEnd(tensor, "max", estimator.max, plan, statistics),
-  };
-  if (!Number.isFinite(seen.low) || !Number.isFinite(seen.high)) {
+function sourceRanges(source: Source, plan: TensorPlan, statistics: StatisticsTable): Range[] {
+  const { estimator, mode } = plan;
+  // Whether symmetric codes are signed is decided for all channels together (reference section 5.3).
+  const whole = mode === "symmetric" ? { ...source, channels: undefined } : source;
+  const lows = estimateEnds(whole, "min", estimator.min!, plan, statistics);
+  const highs = estimateEnds(source, "max", estimator.max, plan, statistics);
+  const seen = Array.from(highs, (high, channel) => ({ low: lows[channel] ?? lows[0]!, high }));
+  for (const { low, high } of seen) {
+    if (Number.isFinite(low) && Number.isFinite(high)) continue;
     throw new ModelError(
-      `Calibration saw ${Number.isFinite(seen.low) ? seen.high : seen.low} in tensor "${tensor}", which no scale can hold; put the ops that read it into \`ignored\`.`,
+      `Calibration saw ${Number.isFinite(low) ? high : low} in tensor "${source.tensor}", which no scale can hold; put the ops that read it into \`ignored\`.`,
     );
   }
   const error = leastError(estimator);
-  const { low, high } = error === undefined ? seen : leastErrorEnds(tensor, error, seen, plan, statistics);
-  return rangeAround(low, high, plan);
+  const ends = error === undefined ? seen : leastErrorEnds(source, error, seen, plan, statistics);
+  return rangesAround(ends, plan);
 }
 
-function rangeAround(low: number, high: number, plan: TensorPlan): Range {
+function rangesAround(ends: readonly Range[], plan: TensorPlan): Range[] {
   const signed = plan.levels !== undefined && plan.levels.low < 0;
-  return activationRange(plan.mode, low, high, widthOf(plan), signed);
+  return activationRanges(plan.mode, ends, widthOf(plan), signed);
 }
 
-/** An end by its own statistic; one that the error decides is as far out as anything was seen. */
-function estimateEnd(
-  tensor: string,
+/** Ends by a statistic of their own; those that the error decides are as far out as anything was seen. */
+function estimateEnds(
+  { tensor, channels }: Source,
   side: "min" | "max",
   { type, ...estimator }: SideEstimator,
   { mode }: TensorPlan,
   statistics: StatisticsTable,
-): number {
-  if (!isErrorType(type)) return statistics.estimate(tensor, side, { ...estimator, type });
+): ArrayLike<number> {
   const furthest = side === "max" && mode === "symmetric" ? "abs_max" : side;
-  return statistics.estimate(tensor, side, { type: furthest, aggregator: side });
+  const asked = isErrorType(type) ? ({ type: furthest, aggregator: side } as const) : { ...estimator, type };
+  return channels === undefined
+    ? [statistics.estimate(tensor, side, asked)]
+    : statistics.estimateChannels(tensor, side, asked, ACTIVATION_CHANNEL_AXIS);
+}
+
+/** Within one channel, the error of the products behind it is the squared error, weighed by one number. */
+function leastErrorEnds(
+  { tensor, channels }: Source,
+  type: ErrorType,
+  seen: readonly Range[],
+  plan: TensorPlan,
+  statistics: StatisticsTable,
+): Range[] {
+  const histograms =
+    channels === undefined
+      ? [statistics.histogram(tensor, type === "output_mse" ? "output_histogram" : "histogram")]
+      : statistics.channelHistograms(tensor, ACTIVATION_CHANNEL_AXIS, channels);
+  return seen.map((ends, channel) => leastErrorEndsOf(histograms[channel]!, type, ends, plan));
 }
 
 /** Trials ask for the same ranges again. */
 const known = new WeakMap<Histogram, Map<string, Range>>();
 
-function leastErrorEnds(
-  tensor: string,
-  type: ErrorType,
-  seen: Range,
-  plan: TensorPlan,
-  statistics: StatisticsTable,
-): Range {
+function leastErrorEndsOf(histogram: Histogram, type: ErrorType, seen: Range, plan: TensorPlan): Range {
   const { mode, bits, levels, estimator } = plan;
-  const histogram = statistics.histogram(tensor, type === "output_mse" ? "output_histogram" : "histogram");
   const ranges = known.get(histogram) ?? new Map<string, Range>();
   known.set(histogram, ranges);
   const free = { low: isErrorType(estimator.min!.type), high: isErrorType(estimator.max.type) };
@@ -78,8 +106,8 @@ function leastErrorEnds(
   let range = ranges.get(key);
   if (range === undefined) {
     const bins = histogram.occupied();
-    range = leastErrorRange(seen, free, ({ low, high }) =>
-      quantizationError(type, bins, { ...rangeAround(low, high, plan), top: levelsOf(widthOf(plan)) - 1 }),
+    range = leastErrorRange(seen, free, (ends) =>
+      quantizationError(type, bins, { ...rangesAround([ends], plan)[0]!, top: levelsOf(widthOf(plan)) - 1 }),
     );
     ranges.set(key, range);
   }

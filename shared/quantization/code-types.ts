@@ -4,8 +4,8 @@ import { DataType } from "../onnx/tensor.js";
 import type { Scheme } from "./hardware.js";
 
 /**
- * The tensor type that holds signed codes of weights. 2-bit codes lie in 4-bit ones: ONNX has types of 2 bits from
- * operator set 25 on only.
+ * The tensor type that holds signed codes of weights. 2-bit codes lie in 4-bit ones: of the INT2 weights of
+ * operator set 25, ONNX Runtime 1.30 makes QGemm and MatMulIntegerToFloat, which it then refuses to load.
  */
 export function weightCodeType(bits: Scheme["bits"]): CodeType {
   switch (bits) {

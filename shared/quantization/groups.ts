@@ -1,4 +1,6 @@
+import { activationChannels } from "./activation-channels.js";
 import { DisjointSets } from "./disjoint-sets.js";
+import { withFusedSums } from "./fused-sums.js";
 import { keepUsefulFollowers, passThroughInput } from "./placement.js";
 import {
   findQuantizableOps,
@@ -15,6 +17,8 @@ export interface ActivationQuantizer {
   /** The tensors whose values decide the range: those that are not made from another member. */
   readonly sources: readonly string[];
   readonly tensors: readonly string[];
+  /** How many scales it has where each channel has its own; `undefined` where all must share one. */
+  readonly channels?: number;
 }
 
 /** One constant operand; several ops may share it. */
@@ -57,7 +61,8 @@ export interface QuantizerLayout {
 /** Lays quantizers over a model: placement (reference section 4), tensors that must agree, groups. */
 export function layOutQuantizers(view: OperandView): QuantizerLayout {
   const found = findQuantizableOps(view);
-  const ops = new Map(keepUsefulFollowers(found.ops, view).map((op) => [op.key, op]));
+  const kept = withFusedSums(keepUsefulFollowers(found.ops, view), view);
+  const ops = new Map(kept.map((op) => [op.key, op]));
   const activations = activationQuantizers(ops, view);
   const quantizerOf = new Map<string, string>();
   for (const { id, tensors } of activations.values()) {
@@ -91,11 +96,18 @@ function activationQuantizers(
   return new Map(
     [...sets.sets().values()].map((tensors) => {
       const members = new Set(tensors);
-      const sources = tensors.filter((tensor) => !isMadeFromMember(tensor, members, ops, view));
+      const made = new Set(tensors.filter((tensor) => isMadeFromMember(tensor, members, ops, view)));
+      const sources = tensors.filter((tensor) => !made.has(tensor));
       const id = sources[0]!;
-      return [id, { id, sources, tensors }];
+      const channels = activationChannels(tensors, made, readersOf(members, ops.values()), view);
+      return [id, { id, sources, tensors, ...(channels === undefined ? {} : { channels }) }];
     }),
   );
+}
+
+/** The ops that read one of the tensors quantized. */
+export function readersOf(tensors: ReadonlySet<string>, ops: Iterable<QuantizableOp>): QuantizableOp[] {
+  return [...ops].filter((op) => op.activations.some((input) => tensors.has(op.node.input[input]!)));
 }
 
 /** Codes pass agnostic ops unchanged; upwards until none adds a tensor, as a quantizer may rise several ops. */

@@ -59,6 +59,11 @@ const operation = section({
   inputs: oneOf(["first"])
     .optional()
     .describe("Of a follower, the first input alone is quantized; all without it."),
+  fused_sum: yesOrNo()
+    .optional()
+    .describe(
+      "Of a sum, one input is added to the accumulator of the product that makes it, and has no quantizer.",
+    ),
   activations: schemeNames.optional().describe("Schemes of activations, fastest first, most accurate last."),
   weights: schemeNames
     .optional()

@@ -1,4 +1,5 @@
 import type { QuantizerLayout } from "./groups.js";
+import { targetHardware } from "./hardware.js";
 import type { QuantizationPlan } from "./plan.js";
 import type { QuantizableOp } from "./quantizable-ops.js";
 
@@ -15,7 +16,13 @@ export function simulationReason(
   layout: QuantizerLayout,
   plan: QuantizationPlan,
 ): string | undefined {
-  if (op.kernel === "none") return `ONNX Runtime has no integer ${op.node.opType}`;
+  // The CPU's file lists what there are kernels for.
+  if (op.kernel === "none" || targetHardware("CPU").operation(op.node.opType) === undefined) {
+    return `ONNX Runtime has no integer ${op.node.opType}`;
+  }
+  if (op.unrounded !== undefined) return `ONNX Runtime has no integer ${op.node.opType} of a float operand`;
+  const isWritten = plan.activations.has(layout.quantizerOf.get(op.output) ?? "");
+  if (op.node.opType === "Conv" && !isWritten) return "ONNX Runtime has no integer Conv with a float output";
   const weight = op.weight && plan.weights.get(op.weight.initializer);
   if (weight !== undefined && weight.bits !== KERNEL_BITS) {
     return `ONNX Runtime has no integer ${op.node.opType} with ${weight.bits}-bit weights`;
@@ -25,6 +32,9 @@ export function simulationReason(
     const activation = plan.activations.get(layout.quantizerOf.get(tensor)!);
     if (activation !== undefined && activation.bits > KERNEL_BITS) {
       return `ONNX Runtime has no integer ${op.node.opType} with ${activation.bits}-bit activations`;
+    }
+    if (activation?.granularity === "perchannel") {
+      return `ONNX Runtime has no integer ${op.node.opType} with a scale a channel of activations`;
     }
   }
   return undefined;

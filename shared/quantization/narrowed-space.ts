@@ -1,9 +1,13 @@
 import type { Choice, Configuration, Parameter } from "../search/space.js";
+import { companionSpace, type TunedCompanion } from "./companion-space.js";
 import type { TuningSpace } from "./space.js";
 import type { EstimatorScope, TuningOptions, TuningScope } from "./tuning-options.js";
 
-/** The scope that a parameter belongs to, by the last word of its name (`parameterNames`, `switchName`). */
-const SCOPE_OF: Readonly<Record<string, TuningScope | EstimatorScope>> = {
+/** The scope that a parameter belongs to, by the last word of its name (`parameterNames`, `switchName`, `companionSpace`). */
+const SCOPE_OF: Readonly<Record<string, TuningScope | EstimatorScope | "companion">> = {
+  apply: "companion",
+  alpha: "companion",
+  threshold: "companion",
   quantize: "layer",
   bits: "bits",
   mode: "mode",
@@ -22,14 +26,23 @@ const ESTIMATOR_SCOPES: ReadonlySet<string> = new Set<EstimatorScope>([
 ]);
 
 /**
- * The space around a configuration that another scope may have led to: what the options' scopes hold may vary, and
- * everything else keeps the configuration's value as its only choice (reference section 3.3). Unlike in POT, what the
- * configuration leaves in float can come back, whatever the scope (reference, "What we do instead").
+ * The space around a configuration that another scope may have led to: what the options' scopes and the tuned companions
+ * hold may vary, and everything else keeps the configuration's value as its only choice (reference section 3.3). Unlike
+ * in POT, what the configuration leaves in float can come back, whatever the scope (reference, "What we do instead").
  *
  * @param space of all scopes that led to `center`
  * @param center a configuration of `space`, the new base
+ * @param tuned what the search decides of companions
  */
-export function narrowSpace(space: TuningSpace, center: Configuration, options: TuningOptions): TuningSpace {
+export function narrowSpace(
+  space: TuningSpace,
+  center: Configuration,
+  options: TuningOptions,
+  tuned: readonly TunedCompanion[] = [],
+): TuningSpace {
+  const ofCompanions = new Map(
+    companionSpace(tuned).parameters.map((parameter) => [parameter.name, parameter.choices]),
+  );
   const remaining = new Map<string, readonly Choice[]>();
   const parameters: Parameter[] = [];
   for (const parameter of space.parameters) {
@@ -38,7 +51,10 @@ export function narrowSpace(space: TuningSpace, center: Configuration, options: 
     if (parameter.when !== undefined && when === undefined) continue;
     const { name } = parameter;
     const value = center[name] ?? space.defaults[name]!;
-    const choices = remainingChoices(parameter, value, options);
+    const choices =
+      scopeOf(name) === "companion"
+        ? parameter.choices.filter((choice) => choice === value || ofCompanions.get(name)?.includes(choice))
+        : remainingChoices(parameter, value, options);
     remaining.set(name, choices);
     parameters.push({ ...parameter, choices, ...(when === undefined ? {} : { when }) });
   }
@@ -60,13 +76,17 @@ function remainingChoices(
   value: Choice,
   options: TuningOptions,
 ): readonly Choice[] {
-  const scope = SCOPE_OF[name.slice(Math.max(name.lastIndexOf("/"), name.lastIndexOf(".")) + 1)];
+  const scope = scopeOf(name);
   if (scope === "layer" && value === false) return choices;
-  if (scope !== undefined && !isInScope(scope, options)) return [value];
+  if (scope !== undefined && scope !== "companion" && !isInScope(scope, options)) return [value];
   if (scope !== "outlier_prob") return choices;
   return choices.filter(
     (choice) => choice === value || options.outlierProbChoices.includes(choice as number),
   );
+}
+
+function scopeOf(name: string): (typeof SCOPE_OF)[string] | undefined {
+  return SCOPE_OF[name.slice(Math.max(name.lastIndexOf("/"), name.lastIndexOf(".")) + 1)];
 }
 
 function isInScope(scope: TuningScope | EstimatorScope, options: TuningOptions): boolean {

@@ -37,6 +37,8 @@ export interface QuantizableOp {
   readonly kernel: Kernel;
   /** The inputs that carry activations. */
   readonly activations: readonly number[];
+  /** Of a sum, the input that stays in the accumulator of the product that makes it (`fused_sum` of the device). */
+  readonly unrounded?: number;
   readonly weight?: WeightUse;
   /** The name of a constant bias. */
   readonly bias?: string;
@@ -63,6 +65,8 @@ export interface OperandView {
 
 export { WEIGHTED_TYPES };
 
+const RECURRENT_TYPES: ReadonlySet<string> = new Set(["GRU", "LSTM", "RNN"]);
+
 /** In hardware files; reference section 3.2. */
 const DEPTHWISE_TYPE = "DepthwiseConv";
 
@@ -82,6 +86,9 @@ export function findQuantizableOps(view: OperandView): {
       unquantizable.push({ name: nodeName(node), type: node.opType, reason: found });
     } else if (operation?.role === "weighted") {
       unquantizable.push({ name: nodeName(node), type: node.opType, reason: found });
+    } else if (RECURRENT_TYPES.has(node.opType)) {
+      const reason = "its state passes from step to step inside the op, where no quantizer can stand";
+      unquantizable.push({ name: nodeName(node), type: node.opType, reason });
     }
   }
   return { ops, unquantizable };

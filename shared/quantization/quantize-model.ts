@@ -5,6 +5,7 @@ import { edited } from "../onnx/edited.js";
 import { NewNames } from "../onnx/new-names.js";
 import { activationPair, dequantizedConstant, INSERTED_NAMES, type Insertion } from "../onnx/qdq-nodes.js";
 import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
+import { ACTIVATION_CHANNEL_AXIS } from "./activation-channels.js";
 import { type Affine, representableRange } from "./affine.js";
 import { addBehind, type BiasShifts, findAddedBias, shifted } from "./bias-addition.js";
 import { exactBias, quantizeBias, smallestWeightScales } from "./bias-codes.js";
@@ -15,7 +16,7 @@ import { widthOf } from "./hardware.js";
 import { simulationReason } from "./kernel-support.js";
 import type { QuantizationPlan, TensorPlan } from "./plan.js";
 import { clipBounds, type OperandView, type QuantizableOp } from "./quantizable-ops.js";
-import { levelsOf } from "./range.js";
+import { levelsOf, type Range } from "./range.js";
 import { clipCodes, spellOutSaturation } from "./separate-saturation.js";
 import type { WeightCache } from "./weight-cache.js";
 import type { WeightCodes } from "./weight-codes.js";
@@ -33,7 +34,7 @@ const UNSIGNED_OFFSET = 128;
  * integer kernels (docs/quantization.md, "What fuses"). The given model is left as it was; tensors that do not change
  * are shared with it.
  *
- * @param scales scale and zero point of every activation quantizer in the plan, by id
+ * @param scales scale and zero point of every activation quantizer in the plan, by id: one in all or one a channel
  * @param shifts what is added to biases, by the ops' keys
  */
 export function quantizeModel(
@@ -41,7 +42,7 @@ export function quantizeModel(
   view: OperandView,
   layout: QuantizerLayout,
   plan: QuantizationPlan,
-  scales: ReadonlyMap<string, Affine>,
+  scales: ReadonlyMap<string, readonly Affine[]>,
   weights: WeightCache,
   shifts: BiasShifts = new Map(),
 ): Model {
@@ -69,7 +70,7 @@ class Rewriter {
     private readonly view: OperandView,
     private readonly layout: QuantizerLayout,
     private readonly plan: QuantizationPlan,
-    private readonly scales: ReadonlyMap<string, Affine>,
+    private readonly scales: ReadonlyMap<string, readonly Affine[]>,
     private readonly weights: WeightCache,
     private readonly shifts: BiasShifts,
   ) {
@@ -170,20 +171,26 @@ class Rewriter {
   /** @param saturating a Relu or Clip in between, whose work is done on the codes */
   #quantizeTensor(tensor: string, source: string, saturating?: NodeProto): void {
     if (!this.#boundaries.quantized.has(tensor)) return;
-    const affine = this.#affineOf(tensor);
+    const affines = this.#affinesOf(tensor);
     const takesName = this.#boundaries.integerOnly.has(tensor) && this.view.index.isVisibleOutside(tensor);
     const prefix = this.#names.prefix(tensor, INSERTED_NAMES);
     const { bits } = this.#planOf(tensor);
     const dataType = activationCodeType(bits);
     const levels = levelsOf(widthOf(this.#planOf(tensor)));
     const input = bits > 8 && levels < 2 ** bits ? this.#clipped(tensor, source) : source;
-    const pair = activationPair(prefix, { dataType, ...affine }, input, takesName ? tensor : undefined);
+    const codes = {
+      dataType,
+      scales: Float32Array.from(affines, ({ scale }) => scale),
+      zeroPoints: affines.map(({ zeroPoint }) => zeroPoint),
+      axis: this.#isPerChannel(tensor) ? ACTIVATION_CHANNEL_AXIS : undefined,
+    };
+    const pair = activationPair(prefix, codes, input, takesName ? tensor : undefined);
     const cut =
       saturating !== undefined && !this.#isWithinBounds(tensor, saturating) ? saturating : undefined;
     if (cut !== undefined || (bits <= 8 && levels < 2 ** 8)) {
       const clip = cut ?? create(NodeProtoSchema, { name: this.#names.name(`${tensor}/Clip`) });
       const bounds = cut === undefined ? UNBOUNDED : this.#boundsOf(cut);
-      this.#insert(clipCodes(pair, clip, bounds, affine, this.#names, levels));
+      this.#insert(clipCodes(pair, clip, bounds, affines[0]!, this.#names, levels));
     } else this.#insert(pair);
     this.#dequantized.set(tensor, pair.output);
   }
@@ -191,9 +198,15 @@ class Rewriter {
   /** The tensor cut to its quantizer's range in float, as ONNX Runtime clips no 16-bit codes. */
   #clipped(tensor: string, source: string): string {
     const name = this.#names.name(`${tensor}/Clip`);
-    const range = representableRange(this.#affineOf(tensor), widthOf(this.#planOf(tensor)));
     const clip = create(NodeProtoSchema, { name, output: [name] });
-    this.#insert(spellOutSaturation(clip, source, range, this.#names));
+    const ranges = this.#rangesOf(tensor);
+    const bounds = {
+      low: Float32Array.from(ranges, ({ low }) => low),
+      high: Float32Array.from(ranges, ({ high }) => high),
+    };
+    const behind = this.view.tensors.get(tensor)!.shape.length - 1 - ACTIVATION_CHANNEL_AXIS;
+    const dims = this.#isPerChannel(tensor) ? [ranges.length, ...new Array<number>(behind).fill(1)] : [];
+    this.#insert(spellOutSaturation(clip, source, bounds, this.#names, dims));
     return name;
   }
 
@@ -206,16 +219,26 @@ class Rewriter {
 
   #isWithinBounds(tensor: string, saturating: NodeProto): boolean {
     const bounds = this.#boundsOf(saturating);
-    const range = representableRange(this.#affineOf(tensor), widthOf(this.#planOf(tensor)));
-    const slack = BOUND_SLACK * (range.high - range.low);
-    return range.low >= bounds.low - slack && range.high <= bounds.high + slack;
+    return this.#rangesOf(tensor).every(({ low, high }) => {
+      const slack = BOUND_SLACK * (high - low);
+      return low >= bounds.low - slack && high <= bounds.high + slack;
+    });
+  }
+
+  #rangesOf(tensor: string): Range[] {
+    const width = widthOf(this.#planOf(tensor));
+    return this.#affinesOf(tensor).map((affine) => representableRange(affine, width));
   }
 
   #boundsOf(saturating: NodeProto): { readonly low: number; readonly high: number } {
     return clipBounds(saturating, this.view.index)!;
   }
 
-  #affineOf(tensor: string): Affine {
+  #isPerChannel(tensor: string): boolean {
+    return this.#planOf(tensor).granularity === "perchannel";
+  }
+
+  #affinesOf(tensor: string): readonly Affine[] {
     return this.scales.get(this.layout.quantizerOf.get(tensor)!)!;
   }
 
@@ -226,10 +249,11 @@ class Rewriter {
   #quantizeConstants(op: QuantizableOp, input: string[]): void {
     const { weight } = op;
     if (weight === undefined) return;
-    const inputScale = this.#affineOf(op.node.input[op.activations[0]!]!).scale;
     const bias = this.#biasOf(op);
     const simulated = this.#isSimulated(op);
     const biasValues = simulated ? undefined : bias;
+    // Integer kernels take one scale of their input; where an op is simulated nothing follows from it.
+    const inputScale = this.#affinesOf(op.node.input[op.activations[0]!]!)[0]!.scale;
     const codes = this.#weightCodes(weight.initializer, inputScale, biasValues);
     // ONNX Runtime fuses a left operand of the activations' type only.
     const unsigned = weight.input === 0 && !simulated;

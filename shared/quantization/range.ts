@@ -52,10 +52,20 @@ export function symmetricActivationRange(
   width: Width,
   signed = false,
 ): Range {
-  const [high] = floorMagnitudes([magnitude]) as [number];
-  if (min >= 0 && !signed) return { low: 0, high };
+  return symmetricActivationRanges(min, [magnitude], width, signed)[0]!;
+}
+
+/** The same with a magnitude a channel; whether codes are signed is decided for all of them together. */
+function symmetricActivationRanges(
+  min: number,
+  magnitudes: readonly number[],
+  width: Width,
+  signed = false,
+): Range[] {
+  const highs = floorMagnitudes(magnitudes);
+  if (min >= 0 && !signed) return highs.map((high) => ({ low: 0, high }));
   const levels = levelsOf(width);
-  return { low: levels % 2 === 0 ? (-high * levels) / (levels - 2) : -high, high };
+  return highs.map((high) => ({ low: levels % 2 === 0 ? (-high * levels) / (levels - 2) : -high, high }));
 }
 
 /**
@@ -109,13 +119,19 @@ export function unifiedZeroPointRanges(ranges: readonly Range[], width: Width): 
   return wide.map((range) => withZeroAt(zero, range, width));
 }
 
-/** The activation range of a mode from a tensor's aggregated smallest and largest value (or magnitude). */
-export function activationRange(mode: Mode, min: number, max: number, width: Width, signed = false): Range {
+/**
+ * The activation ranges of a mode, one in all or one a channel, from aggregated smallest and largest values; in symmetric
+ * mode the upper ends are magnitudes, and the codes of all channels are signed where anything below zero was seen.
+ */
+export function activationRanges(mode: Mode, ends: readonly Range[], width: Width, signed = false): Range[] {
   switch (mode) {
-    case "symmetric":
-      return symmetricActivationRange(min, Math.max(max, 0), width, signed);
+    case "symmetric": {
+      const lowest = ends.reduce((least, { low }) => Math.min(least, low), Number.POSITIVE_INFINITY);
+      const magnitudes = ends.map(({ high }) => Math.max(high, 0));
+      return symmetricActivationRanges(lowest, magnitudes, width, signed);
+    }
     case "asymmetric":
-      return asymmetricRange(min, max, width);
+      return ends.map(({ low, high }) => asymmetricRange(low, high, width));
   }
 }
 

@@ -1,5 +1,5 @@
 import { ModelError } from "../errors.js";
-import type { ActivationQuantizer, QuantizerLayout, WeightQuantizer } from "./groups.js";
+import { type ActivationQuantizer, type QuantizerLayout, readersOf, type WeightQuantizer } from "./groups.js";
 import { type Hardware, type Scheme, widthOf } from "./hardware.js";
 import type { QuantizableOp } from "./quantizable-ops.js";
 import { levelsOf } from "./range.js";
@@ -7,7 +7,7 @@ import type { TensorOverrides, TuningOptions } from "./tuning-options.js";
 
 /** How the schemes of one tensor came about (reference section 3.2), for whoever asks why there are no others. */
 export interface SchemeDerivation {
-  /** What the target device offers each op that reads or makes the tensor. */
+  /** What the target device offers each op that decides: those that read the tensor, or make it where none does. */
   readonly candidates: readonly {
     readonly op: string;
     readonly type: string;
@@ -27,8 +27,9 @@ export interface SchemeDerivation {
 export type RemovalReason = "pinned" | "no channel axis" | "model_type transformer";
 
 /**
- * How an activation quantizer may be set: what every op that reads or makes its tensors supports, as far as the
- * user pins nothing else, in the order of the first of them.
+ * How an activation quantizer may be set: what every op that reads its tensors supports (or that makes them, where none
+ * does), as far as the user pins nothing else, in the order of the first of them. Where one scale a channel is all that
+ * the device offers and a scale a tensor is pinned, that is taken: it is the weaker variant of reference section 4.8.
  *
  * @throws {ModelError} when nothing is left
  */
@@ -39,17 +40,17 @@ export function deriveActivationSchemes(
   options: TuningOptions,
 ): SchemeDerivation {
   const members = new Set(quantizer.tensors);
-  const reads = (op: QuantizableOp): boolean =>
-    op.activations.some((input) => members.has(op.node.input[input]!));
-  const ops = [...layout.ops.values()].filter((op) => members.has(op.output) || reads(op));
+  const readers = readersOf(members, layout.ops.values());
+  const makers = [...layout.ops.values()].filter((op) => members.has(op.output));
+  const ops = readers.length > 0 ? readers : makers;
   const candidates = ops.map((op) => candidate(op, hardware, "activations"));
   const isSymmetric =
     options.symmetricProducts === true &&
-    ops.some((op) => isFreeProduct(op) && reads(op)) &&
+    readers.some(isFreeProduct) &&
     candidates.every(({ schemes }) => schemes.some(({ mode }) => mode === "symmetric"));
-  // One scale a tensor: ONNX Runtime's kernels take no others.
+  const hasChannels = quantizer.channels !== undefined && options.activations.granularity !== "pertensor";
   const lists = candidates.map(({ schemes }) =>
-    schemes.map((scheme) => ({ ...scheme, granularity: "pertensor" as const })),
+    schemes.map((scheme) => (hasChannels ? scheme : { ...scheme, granularity: "pertensor" as const })),
   );
   return derive(
     candidates,

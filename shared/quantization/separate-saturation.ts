@@ -13,18 +13,20 @@ const ALL_LEVELS = 256;
  * A Relu or Clip as Max and Min: behind a quantized MatMul or Gemm, ONNX Runtime waits for a QuantizeLinear after a Relu
  * or Clip, and where none follows that fits, the product stays in float (measured, docs/quantization.md).
  *
- * @param bounds infinite where there is none
+ * @param bounds infinite where there is none; or one a channel, as arrays of the shape `dims`
  */
 export function spellOutSaturation(
   saturating: NodeProto,
   input: string,
-  { low, high }: { readonly low: number; readonly high: number },
+  { low, high }: { readonly low: number | Float32Array; readonly high: number | Float32Array },
   names: NewNames,
+  dims: readonly number[] = [],
 ): { nodes: NodeProto[]; initializers: TensorProto[] } {
   const initializers: TensorProto[] = [];
-  const bound = (side: string, value: number): string => {
+  const bound = (side: string, value: number | Float32Array): string => {
     const name = names.name(`${saturating.name}/${side}`);
-    initializers.push(makeTensor(name, DataType.FLOAT, [], Float32Array.of(value)));
+    const values = typeof value === "number" ? Float32Array.of(value) : value;
+    initializers.push(makeTensor(name, DataType.FLOAT, dims, values));
     return name;
   };
   const as = (opType: string, inputs: string[]): NodeProto =>
@@ -51,6 +53,7 @@ export function spellOutSaturation(
  * name between them: rounding keeps the order, so that clipping before and after it give the same code. Left in float
  * it would keep the op before it in float too.
  *
+ * @param affine of the pair; without bounds any will do
  * @param levels fewer than UINT8 has, where the codes are to end at levels - 1
  */
 export function clipCodes(
@@ -69,14 +72,17 @@ export function clipCodes(
     initializers.push(makeTensor(name, DataType.UINT8, [], Uint8Array.of(code)));
     return name;
   };
-  const [quantizeLinear, dequantizeLinear] = pair.nodes as [NodeProto, NodeProto];
-  const clipped = names.name(`${quantizeLinear.output[0]}/clipped`);
+  const at = pair.nodes.findIndex(({ opType }) => opType === "QuantizeLinear");
+  const [codes] = pair.nodes[at]!.output as [string];
+  const clipped = names.name(`${codes}/clipped`);
   const clip = edited(saturating, {
     opType: "Clip",
-    input: [quantizeLinear.output[0]!, bound("low", low), bound("high", high)],
+    input: [codes, bound("low", low), bound("high", high)],
     output: [clipped],
     attribute: [],
   });
-  const dequantized = edited(dequantizeLinear, { input: [clipped, ...dequantizeLinear.input.slice(1)] });
-  return { nodes: [quantizeLinear, clip, dequantized], initializers };
+  const behind = pair.nodes
+    .slice(at + 1)
+    .map((node) => edited(node, { input: node.input.map((name) => (name === codes ? clipped : name)) }));
+  return { nodes: [...pair.nodes.slice(0, at + 1), clip, ...behind], initializers };
 }

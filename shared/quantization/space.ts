@@ -1,6 +1,6 @@
 import type { Choice, Configuration, Parameter } from "../search/space.js";
 import type { QuantizerGroup, QuantizerLayout } from "./groups.js";
-import type { Hardware, Mode, Scheme } from "./hardware.js";
+import type { Granularity, Hardware, Mode, Scheme } from "./hardware.js";
 import {
   type Aggregator,
   activationEstimator,
@@ -202,7 +202,8 @@ function addTensor(
   const modes = [...new Set(kept.map(({ mode }) => mode))];
   const estimators = modes.map((mode) => {
     const condition = modes.length > 1 ? { parameter: names.mode, in: [mode] } : when;
-    return { mode, base: addEstimator(space, tuned, mode, condition) };
+    const { granularity } = kept.find((scheme) => scheme.mode === mode)!;
+    return { mode, base: addEstimator(space, tuned, { mode, granularity }, condition) };
   });
   return { tensor, id, schemes, base, kept, dropped, estimators, parameters: space.parameters.slice(first) };
 }
@@ -233,7 +234,7 @@ export function withinScope(
 function addEstimator(
   space: SpaceBuilder,
   { tensor, id, group, options }: TunedTensor,
-  mode: Mode,
+  { mode, granularity }: { readonly mode: Mode; readonly granularity: Granularity },
   when: Condition | undefined,
 ): RangeEstimator {
   const names = parameterNames(tensor, id);
@@ -241,7 +242,7 @@ function addEstimator(
   const pinned = pinnedEstimator(options, tensor);
   const estimator = (preset: EstimatorPreset): RangeEstimator =>
     overrideEstimator(
-      tensor === "weights" ? weightEstimator(preset, mode) : activationEstimator(preset, mode, "pertensor"),
+      tensor === "weights" ? weightEstimator(preset, mode) : activationEstimator(preset, mode, granularity),
       pinned,
     );
   const presets = tunedPresets(options, tensor);

@@ -1,15 +1,18 @@
 import {
+  channelStatisticsOf,
   type Statistic,
   type StatisticsRequirement,
   statisticName,
   statisticsOf,
 } from "../statistics/requirement.js";
+import { ACTIVATION_CHANNEL_AXIS } from "./activation-channels.js";
 import { channelSensitivity } from "./channel-sensitivity.js";
 import type { QuantizerLayout } from "./groups.js";
-import type { Mode } from "./hardware.js";
+import type { Granularity, Mode } from "./hardware.js";
 import type { OperandView } from "./quantizable-ops.js";
 import { activationEstimator, DEFAULT_OUTLIER_PROB, isQuantile } from "./range-estimator.js";
-import { SIDE_TYPES } from "./space.js";
+import { activationSchemes, baseScheme } from "./schemes.js";
+import { SIDE_TYPES, withinScope } from "./space.js";
 import {
   type EstimatorScope,
   overrideEstimator,
@@ -24,6 +27,35 @@ export function requiredStatistics(
   view: OperandView,
   options: TuningOptions,
 ): StatisticsRequirement {
+  const asked = new Map<Granularity, readonly Statistic[]>();
+  const ofGranularity = (granularity: Granularity): readonly Statistic[] => {
+    const known = asked.get(granularity) ?? estimatorStatistics(options, granularity);
+    asked.set(granularity, known);
+    return known;
+  };
+  return new Map(
+    [...layout.activations.values()].flatMap((quantizer) => {
+      const schemes = activationSchemes(quantizer, layout, view.hardware, options);
+      const { kept } = withinScope(
+        schemes,
+        baseScheme(schemes, "activations", options.preset),
+        options.tuningScope,
+      );
+      const statistics = new Map(
+        kept
+          .flatMap(({ granularity }) => ofGranularity(granularity))
+          .map((statistic) => [statisticName(statistic), statistic]),
+      );
+      return quantizer.sources.map((tensor): [string, Statistic[]] => [
+        tensor,
+        [...statistics.values()].map((statistic) => ofTensor(statistic, tensor, view)),
+      ]);
+    }),
+  );
+}
+
+/** What the estimators of one granularity ask for, in either mode. */
+function estimatorStatistics(options: TuningOptions, granularity: Granularity): Statistic[] {
   const statistics = new Map<string, Statistic>();
   const pinned = pinnedEstimator(options, "activations");
   const isTuned = (scope: EstimatorScope): boolean =>
@@ -31,13 +63,17 @@ export function requiredStatistics(
   const presets = tunedPresets(options, "activations");
   for (const mode of ["symmetric", "asymmetric"] satisfies Mode[]) {
     for (const preset of presets) {
-      const estimator = overrideEstimator(activationEstimator(preset, mode, "pertensor"), pinned);
+      const estimator = overrideEstimator(activationEstimator(preset, mode, granularity), pinned);
       for (const side of ["min", "max"] as const) {
         const { type, outlierProb = DEFAULT_OUTLIER_PROB } = estimator[side]!;
         const probabilities = [outlierProb, ...(isTuned("outlier_prob") ? options.outlierProbChoices : [])];
         for (const asked of isTuned("type") ? [type, ...SIDE_TYPES[side]] : [type]) {
           for (const probability of isQuantile(asked) ? probabilities : [0]) {
-            for (const statistic of statisticsOf(asked, side, probability)) {
+            // Whether symmetric codes are signed is decided for all channels together (reference section 5.3).
+            const ofWhole = granularity === "pertensor" || (mode === "symmetric" && side === "min");
+            for (const statistic of ofWhole
+              ? statisticsOf(asked, side, probability)
+              : channelStatisticsOf(asked, side, probability, ACTIVATION_CHANNEL_AXIS)) {
               statistics.set(statisticName(statistic), statistic);
             }
           }
@@ -45,14 +81,7 @@ export function requiredStatistics(
       }
     }
   }
-  return new Map(
-    [...layout.activations.values()]
-      .flatMap(({ sources }) => sources)
-      .map((tensor) => [
-        tensor,
-        [...statistics.values()].map((statistic) => ofTensor(statistic, tensor, view)),
-      ]),
-  );
+  return [...statistics.values()];
 }
 
 function ofTensor(statistic: Statistic, tensor: string, view: OperandView): Statistic {

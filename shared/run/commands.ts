@@ -1,6 +1,6 @@
 import type { Assignment } from "./assignment.js";
-import { type FinishJob, MESSAGE_VERSION, type Race, type StatisticsJob, type TrialJob } from "./messages.js";
-import { rowsKey, SEGMENT_SIZE } from "./record-keys.js";
+import { type FinishJob, MESSAGE_VERSION, type StatisticsJob, type TrialJob } from "./messages.js";
+import { SEGMENT_SIZE } from "./record-keys.js";
 import {
   findFinished,
   type RunningTrial,
@@ -8,7 +8,7 @@ import {
   type ShardState,
   type TrialRecord,
 } from "./state.js";
-import { FLOAT_TRIAL } from "./study.js";
+import { raceOf } from "./trial-race.js";
 
 /** What the reducer asks the engine to do. Each can be carried out twice without harm. */
 export type Command =
@@ -102,38 +102,6 @@ function trialJob(state: RunState, trial: RunningTrial, index: number, assignmen
     // Once a trial is enough, and every shard's worker would measure its own.
     measureLatency: request.optimizer.measureLatency && index === 0,
     deadline: assignment.deadline,
-  };
-}
-
-function raceOf(state: RunState, trial: RunningTrial, shard: number): Race | undefined {
-  const { runId, optimizer, evaluation } = state.request;
-  const rowsOf = (number: number): { key: string; record: TrialRecord } | undefined => {
-    const record = findFinished(state, number);
-    // A run on other shards than this one's may have scored it.
-    const isScored =
-      record !== undefined && record.state !== "failed" && record.scores.length === evaluation.shards;
-    const name = isScored ? record.scores[shard] : undefined;
-    return record === undefined || !name ? undefined : { key: rowsKey(runId, record, shard, name), record };
-  };
-  const reference = rowsOf(FLOAT_TRIAL);
-  if (reference === undefined) return undefined;
-  const incumbent = trial.incumbent === undefined ? undefined : rowsOf(trial.incumbent);
-  return {
-    referenceScores: reference.key,
-    ...(incumbent?.record.state === "complete"
-      ? {
-          incumbent: {
-            trial: incumbent.record.number,
-            scores: incumbent.key,
-            bytes: incumbent.record.measurement.bytes,
-            ...(incumbent.record.measurement.latency === undefined
-              ? {}
-              : { latencyRatio: incumbent.record.measurement.latency.ratio }),
-          },
-        }
-      : {}),
-    // Any shard can stop the trial, so they share the probability of doing so wrongly (union bound).
-    delta: optimizer.raceDelta / evaluation.shards,
   };
 }
 

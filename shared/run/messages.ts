@@ -35,6 +35,9 @@ export const statisticsJobSchema = z.strictObject({
   deadline: timestampSchema,
 });
 
+/** Rows that are fetched for a race beyond the float model's and the incumbent's. */
+const MAX_RACE_PEERS = 16;
+
 const raceSchema = z.strictObject({
   /** Where the rows of the float model for this very shard lie. */
   referenceScores: storeKeySchema,
@@ -47,6 +50,8 @@ const raceSchema = z.strictObject({
       latencyRatio: z.number().gt(0).optional(),
     })
     .optional(),
+  /** Where further complete trials' rows for this very shard lie, which the trial is set against besides. */
+  peerScores: z.array(storeKeySchema).max(MAX_RACE_PEERS),
   /** This shard's part of the probability of stopping a trial wrongly. */
   delta: z.number().gt(0).lt(1),
 });
@@ -123,6 +128,11 @@ export const measuredOutcomeSchema = z.strictObject({
   rows: packedRowsSchema,
   /** Samples scored, the rows' count. */
   samples: z.int().min(0),
+  /**
+   * Of what the race stopped: the mean difference to the float model's rows that it could still have ended with, by the
+   * chance below which a trial is stopped.
+   */
+  reachable: z.number().exactOptional(),
   /** Of the quantized tensors. */
   bytes: z.number().min(0),
   quantizedShare: quantizedShareSchema,

@@ -12,6 +12,7 @@ import type { RunningTrial, RunState, ShardState, TrialRecord } from "./state.js
 const packedSchema = z.string().max(65_536).nullable();
 const counter = z.int().min(0);
 const measures = measuredOutcomeSchema.pick({
+  reachable: true,
   bytes: true,
   quantizedShare: true,
   simulatedShare: true,

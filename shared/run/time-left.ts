@@ -1,16 +1,19 @@
+import { lookSchedule } from "../search/race.js";
 import type { MeasuredTrial, RunState } from "./state.js";
 import { workedMinutes } from "./stopping.js";
 import { BASE_TRIAL } from "./study.js";
 
-/** Trials that an expectation of the race counts for beside those that have been seen. */
-const PRIOR_TRIALS = 20;
 /**
- * Shares of the samples that trials see on average, by what they race against (docs/measurements.md, "Time left"):
- * where nothing smaller than the incumbent was seen, hardly any trial survives its first look.
+ * Trials that an expectation of the race counts for beside those that have been seen: many, because the first trials of a
+ * search try whole families of choices, and what they see says little of the rest.
  */
-const SHARE_AGAINST_SMALLEST = 0.12;
-const SHARE_AGAINST_LARGER = 0.6;
-const SHARE_WITHOUT_INCUMBENT = 0.8;
+const PRIOR_TRIALS = 80;
+/**
+ * Share of the trials that are stopped at each look of the race, by what they race against (docs/measurements.md, "Time
+ * left"): those as small as the incumbent must be more accurate, smaller ones need only meet the bound.
+ */
+const STOPPED_AGAINST_SMALLEST = 0.45;
+const STOPPED_OTHERWISE = 0.25;
 /** The first trials read data and compile; their times say nothing about the rest. */
 const COLD_TRIALS = 2;
 /** Trials that the estimate needs besides. */
@@ -93,14 +96,21 @@ function expectedShare({ request, best, finished }: RunState, { trials }: Pace):
       incumbent === undefined ||
       trial.measurement.bytes >= incumbent.measurement.bytes,
   );
-  const prior =
-    incumbent === undefined
-      ? SHARE_WITHOUT_INCUMBENT
-      : smallest
-        ? SHARE_AGAINST_SMALLEST
-        : SHARE_AGAINST_LARGER;
+  const stopped = incumbent !== undefined && smallest ? STOPPED_AGAINST_SMALLEST : STOPPED_OTHERWISE;
+  const prior = shareSeen(stopped, evaluation.samples);
   const sum = raced.reduce((total, trial) => total + share(trial), 0);
   return (sum + PRIOR_TRIALS * prior) / (raced.length + PRIOR_TRIALS);
+}
+
+/** Share of the samples that a trial sees on average, where such a share of trials is stopped at each look but the last. */
+function shareSeen(stopped: number, samples: number): number {
+  let share = 0;
+  let going = 1;
+  for (const look of lookSchedule(samples).slice(0, -1)) {
+    share += (going * stopped * look) / samples;
+    going *= 1 - stopped;
+  }
+  return share + going;
 }
 
 /** The finalists, the base and the float model are validated one after the other, and all but float timed. */

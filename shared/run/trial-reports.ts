@@ -134,6 +134,7 @@ function addMeasures(
     bytes: outcome.bytes,
     quantizedShare: outcome.quantizedShare,
     ...(outcome.simulatedShare === undefined ? {} : { simulatedShare: outcome.simulatedShare }),
+    ...(outcome.reachable === undefined ? {} : { reachable: outcome.reachable }),
     ...(latency === undefined ? {} : { latency }),
     timings:
       before === undefined

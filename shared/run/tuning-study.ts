@@ -30,7 +30,10 @@ export function tuningStudy(metric: Metric): Study {
 function judge(metric: Metric, trial: Measurement, references: References, request: RunRequest): Judgement {
   const { float, base } = references;
   const measured = (measurement: Measurement): ObjectiveMeasurement => ({
-    accuracyDrop: metric.loss(float.metric, measurement.metric),
+    accuracyDrop: metric.loss(
+      float.metric,
+      measurement.reachable === undefined ? measurement.metric : float.metric + measurement.reachable,
+    ),
     latencyRatio: measurement.latency?.ratio ?? 1,
     ...(measurement.latency === undefined
       ? {}

@@ -1,13 +1,13 @@
 import type { EstimatorPreset } from "../quantization/range-estimator.js";
 import type { Configuration } from "../search/space.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
-import { firstFeeds, floatOutputs, relativeNoise } from "./output-noise.js";
+import { OutputNoise } from "./output-noise.js";
 import type { Quantizer } from "./quantizer.js";
 import type { SessionSettings } from "./session.js";
 import type { Subject } from "./subject.js";
 
-/** Batches whose outputs are compared: enough to tell presets apart that differ at all, and few enough to keep. */
-const MOST_BATCHES = 32;
+/** Among 32 batches, one that is far off can decide between presets. */
+const COMPARED = { most: 128, fewest: 32, bytes: 64 * 2 ** 20 };
 
 /** A preset's model, and how far its outputs are from the float model's. */
 export interface TriedPreset {
@@ -19,7 +19,7 @@ export interface TriedPreset {
 
 /**
  * Tries presets of estimators for all activations at once, and keeps the one whose quantized model's outputs are closest
- * to the float model's on the calibration samples; the first of those that are equally close. No labels are needed.
+ * to the float model's on the calibration samples; the first of those that are equally close.
  * @param presets that the subject's space offers for activations
  */
 export async function closestPreset(
@@ -29,14 +29,12 @@ export async function closestPreset(
   presets: readonly EstimatorPreset[],
   session: SessionSettings,
 ): Promise<TriedPreset> {
-  const feeds = await firstFeeds(batches, MOST_BATCHES);
-  const expected = await floatOutputs(subject.prepared.model, feeds, session);
+  const noise = await OutputNoise.against(subject, batches, COMPARED, session);
   const tried: TriedPreset[] = [];
   for (const preset of presets) {
     const choices = withActivationPreset(subject, preset);
     const { model } = quantizer.quantize(choices);
-    const given = await floatOutputs(model, feeds, session);
-    tried.push({ preset, choices, noise: relativeNoise(given, expected) });
+    tried.push({ preset, choices, noise: await noise.of(model) });
   }
   return tried.reduce((best, candidate) => (candidate.noise < best.noise ? candidate : best));
 }

@@ -36,5 +36,5 @@ async function openContext(settings: LocalSettings & ThreadSettings): Promise<Jo
 
 serveJobs<LocalSettings>(async (settings) => {
   const context = await openContext(settings);
-  return (job, signal) => runJob(job, context, signal);
+  return { carryOut: (job, signal) => runJob(job, context, signal) };
 });

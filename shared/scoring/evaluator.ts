@@ -4,20 +4,27 @@ import type { InferenceSession } from "onnxruntime-node";
 import { RunError } from "../errors.js";
 import { shardRange } from "../run/identifiers.js";
 import type { MeasuredOutcome, TrialJob } from "../run/messages.js";
+import { RecentlyUsed } from "../run/recently-used.js";
 import { packRows } from "../run/rows.js";
+import type { Configuration } from "../search/space.js";
 import { tensorSizes } from "../statistics/collect.js";
 import { readStatistics } from "../statistics/shard-store.js";
+import type { StatisticsTable } from "../statistics/table.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import type { ExclusiveGate } from "./exclusive-gate.js";
 import { openFastestSession } from "./fastest-session.js";
 import { toFeeds } from "./feeds.js";
 import { type LatencyRatio, measureLatencyRatio } from "./latency.js";
+import type { ModelVariant } from "./model-variants.js";
 import { openQuantizer } from "./open-quantizer.js";
 import type { QuantizedModel, Quantizer } from "./quantizer.js";
 import { openRace, RowsInMemory } from "./racing.js";
 import { Scorer, type Scores } from "./scorer.js";
 import { openSession } from "./session.js";
 import type { Workload } from "./workload.js";
+
+/** Quantizers that are kept, as each keeps the constants that it has quantized. */
+const MOST_QUANTIZERS = 8;
 
 export interface EvaluatorOptions {
   readonly workload: Workload;
@@ -34,7 +41,9 @@ export interface EvaluatorOptions {
  * quantized weights, the float sessions.
  */
 export class Evaluator {
-  #quantizer: Promise<Quantizer> | undefined;
+  readonly #quantizers = new RecentlyUsed<string, Promise<Quantizer>>(MOST_QUANTIZERS);
+  readonly #statistics = new Map<string, Promise<StatisticsTable>>();
+  #sizes: Promise<ReadonlyMap<string, number>> | undefined;
   #fastestFloat: Promise<InferenceSession> | undefined;
   readonly #scorers = new Map<string, Scorer>();
   readonly #scoredRows: RowsInMemory;
@@ -43,17 +52,21 @@ export class Evaluator {
     this.#scoredRows = new RowsInMemory(options.store);
   }
 
+  /** Does what trials need and statistics do not tell; without it, the first trial does. */
+  async prepare(): Promise<void> {
+    await this.#activationSizes();
+  }
+
   /** Quantizes and scores a trial's shard of the evaluation samples. */
   async scoreTrial(job: TrialJob, signal?: AbortSignal): Promise<MeasuredOutcome> {
     const { workload } = this.options;
     const started = performance.now();
-    const candidate =
-      job.configuration === null ? undefined : (await this.quantizer()).quantize(job.configuration);
+    const candidate = job.configuration === null ? undefined : await this.quantize(job.configuration);
     const quantized = performance.now();
     const session = await this.#openCandidate(candidate);
     const opened = performance.now();
     try {
-      const bytes = candidate?.bytes ?? (await this.quantizer()).floatBytes();
+      const bytes = candidate?.bytes ?? (await this.#quantizer(workload.subject.space.base)).floatBytes();
       const race = job.race && (await openRace(job.race, this.#scoredRows, workload, bytes));
       const scores = await this.#scorer(job.shard).score(session, signal, race?.isDecided);
       const pruned = scores.samples < this.#scorer(job.shard).samples;
@@ -70,6 +83,7 @@ export class Evaluator {
         ...(candidate === undefined || candidate.simulatedShare.byCount === 0
           ? {}
           : { simulatedShare: candidate.simulatedShare }),
+        ...(pruned && race !== undefined ? { reachable: race.reachable(scores.rows) } : {}),
         ...(latency === undefined ? {} : { latency: { ratio: latency.ratio, noise: latency.noise } }),
         timings: timings(started, quantized, opened, scores),
       };
@@ -96,10 +110,9 @@ export class Evaluator {
     }
   }
 
-  /** The statistics' quantizer; they must have been gathered. */
-  quantizer(): Promise<Quantizer> {
-    this.#quantizer ??= this.#makeQuantizer();
-    return this.#quantizer;
+  /** The model as a configuration quantizes it; the statistics must have been gathered. */
+  async quantize(configuration: Configuration): Promise<QuantizedModel> {
+    return (await this.#quantizer(configuration)).quantize(configuration);
   }
 
   async release(): Promise<void> {
@@ -107,24 +120,48 @@ export class Evaluator {
     await (await this.#fastestFloat)?.release();
   }
 
-  async #makeQuantizer(): Promise<Quantizer> {
-    const { workload, statistics } = this.options;
-    const { subject, statisticsKey, calibrationBatches: batches } = workload;
-    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
-    const batch = await this.#firstBatch();
-    const [table, sizes] = await Promise.all([
-      readStatistics(statistics.store, statisticsKey, statistics.shards),
-      tensorSizes(subject.prepared.model, tensors, batch),
-    ]);
-    if (table === undefined) {
-      throw new RunError(`The statistics ${statisticsKey} are missing; resume the run to gather them again.`);
+  async #quantizer(configuration: Configuration): Promise<Quantizer> {
+    const variant = await this.options.workload.variants.of(configuration);
+    let quantizer = this.#quantizers.get(variant.name);
+    if (quantizer === undefined) {
+      quantizer = this.#makeQuantizer(variant);
+      this.#quantizers.set(variant.name, quantizer);
     }
-    const each = workload.fixedBatch ?? 1;
-    return openQuantizer(
-      { subject, batches, statisticsKey, store: statistics.store },
-      table,
-      new Map([...sizes].map(([tensor, size]) => [tensor, size / each])),
-    );
+    return quantizer;
+  }
+
+  async #makeQuantizer({ subject, statisticsKey }: ModelVariant): Promise<Quantizer> {
+    const { workload, statistics } = this.options;
+    const { calibrationBatches: batches } = workload;
+    let table = this.#statistics.get(statisticsKey);
+    if (table === undefined) {
+      table = this.#readStatistics(statisticsKey);
+      this.#statistics.set(statisticsKey, table);
+    }
+    const calibration = { subject, batches, statisticsKey, store: statistics.store };
+    return openQuantizer(calibration, ...(await Promise.all([table, this.#activationSizes()])));
+  }
+
+  async #readStatistics(key: string): Promise<StatisticsTable> {
+    const { store, shards } = this.options.statistics;
+    const table = await readStatistics(store, key, shards);
+    if (table === undefined) {
+      throw new RunError(`The statistics ${key} are missing; resume the run to gather them again.`);
+    }
+    return table;
+  }
+
+  /** Elements of one sample, by tensor: the same in every variant, as rewriting changes constants alone. */
+  #activationSizes(): Promise<ReadonlyMap<string, number>> {
+    this.#sizes ??= this.#measureActivations();
+    return this.#sizes;
+  }
+
+  async #measureActivations(): Promise<ReadonlyMap<string, number>> {
+    const { subject, fixedBatch = 1 } = this.options.workload;
+    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
+    const sizes = await tensorSizes(subject.prepared.model, tensors, await this.#firstBatch());
+    return new Map([...sizes].map(([tensor, size]) => [tensor, size / fixedBatch]));
   }
 
   #firstBatch() {

@@ -81,7 +81,7 @@ export async function finishRun(
     configuration: Configuration,
     write: boolean,
   ): Promise<FinishSummary["base"]> => {
-    const candidate = (await evaluator.quantizer()).quantize(configuration);
+    const candidate = await evaluator.quantize(configuration);
     const files = encodeFiles(
       withProperties(candidate.model, properties),
       workload.subject.prepared.external,

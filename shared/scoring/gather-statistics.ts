@@ -4,7 +4,7 @@ import { collectStatistics } from "../statistics/collect.js";
 import { hasStatisticsShard, readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { sliceBatches } from "./calibration.js";
-import { keptSensitivity } from "./group-sensitivity.js";
+import { type GroupSensitivity, keptSensitivity } from "./group-sensitivity.js";
 import { roundingMoments } from "./open-quantizer.js";
 import type { Workload } from "./workload.js";
 
@@ -12,14 +12,14 @@ const MAX_REASON = 2_000;
 
 /** What a statistics job needs; neither evaluation data nor metric. */
 export interface StatisticsContext {
-  readonly workload: Pick<Workload, "calibrationBatches" | "subject" | "statisticsKey">;
+  readonly workload: Pick<Workload, "calibrationBatches" | "variants">;
   /** Statistics by content, which outlive the run. */
   readonly statistics: ObjectStore;
   readonly now: () => number;
 }
 
 /**
- * Gathers one shard of the statistics, unless it is there already; where all are there then, measures the groups'
+ * Gathers one shard of the statistics, what of it is not there already; where all are there then, measures the groups'
  * sensitivity. What goes wrong is the answer; only an abort throws.
  */
 export async function runStatisticsJob(
@@ -45,21 +45,28 @@ export async function runStatisticsJob(
   return { version: MESSAGE_VERSION, type: "StatisticsReported", runId, attempt, at, shard, outcome };
 }
 
+/** Of every form of the float model that a configuration can ask for. */
 async function gatherShard(
-  { key, shard }: StatisticsJob,
+  { shard }: StatisticsJob,
   { workload, statistics }: StatisticsContext,
   signal: AbortSignal | undefined,
-): Promise<Readonly<Record<string, number>> | undefined> {
-  const { subject, calibrationBatches, statisticsKey } = workload;
-  const calibration = { subject, batches: calibrationBatches, statisticsKey, store: statistics };
-  if (shard.index === 0) await roundingMoments(calibration, signal);
-  if (!(await hasStatisticsShard(statistics, key, shard))) {
-    const { start, end } = shardRange(shard, calibrationBatches.count);
-    const batches = sliceBatches(calibrationBatches, start, end);
+): Promise<GroupSensitivity | undefined> {
+  const { variants, calibrationBatches } = workload;
+  const { start, end } = shardRange(shard, calibrationBatches.count);
+  const batches = sliceBatches(calibrationBatches, start, end);
+  for (const { subject, statisticsKey } of await variants.rewritten()) {
+    if (shard.index === 0) {
+      const whole = { subject, batches: calibrationBatches, statisticsKey, store: statistics };
+      await roundingMoments(whole, signal);
+    }
+    if (await hasStatisticsShard(statistics, statisticsKey, shard)) continue;
     const table = await collectStatistics(subject.prepared.model, subject.statistics, batches, signal);
-    await writeStatisticsShard(statistics, key, shard, table);
+    await writeStatisticsShard(statistics, statisticsKey, shard, table);
   }
   // Scales follow from all shards: whoever finds them together measures, two at once the same.
-  const gathered = await readStatistics(statistics, key, shard.count);
+  const [first] = await variants.rewritten();
+  const { subject, statisticsKey } = await variants.of(first!.subject.space.base);
+  const gathered = await readStatistics(statistics, statisticsKey, shard.count);
+  const calibration = { subject, batches: calibrationBatches, statisticsKey, store: statistics };
   return gathered && keptSensitivity(calibration, gathered, signal);
 }

@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { planQuantization } from "../quantization/plan.js";
 import { decodeConfiguration, encodeConfiguration, encodeSpace } from "../search/encoding.js";
 import { singleReversals } from "../search/reversal.js";
+import type { Configuration } from "../search/space.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
 import { StatisticsTable } from "../statistics/table.js";
 import { type Calibration, openQuantizer } from "./open-quantizer.js";
-import { firstFeeds, floatOutputs, relativeNoise } from "./output-noise.js";
+import { OutputNoise } from "./output-noise.js";
 import type { Quantizer } from "./quantizer.js";
 import { DEFAULT_SESSION } from "./session.js";
 import type { Subject } from "./subject.js";
@@ -14,11 +15,8 @@ import type { Subject } from "./subject.js";
 const WHOLE = { index: 0, count: 1 };
 const STATISTIC = "sensitivity";
 
-/** Batches that outputs are compared on: the groups that matter stand out by far with as few as four. */
-const MOST_BATCHES = 16;
-
-/** Output values that are kept to compare with: 64 MiB. */
-const MOST_OUTPUT_VALUES = 2 ** 24;
+/** The groups that matter stand out by far with as few as four batches. */
+const COMPARED = { most: 16, fewest: 1, bytes: 64 * 2 ** 20 };
 
 /** Models are left without where one after another would take longer: a trial a group might cost no more. */
 const LONGEST_SECONDS = 120;
@@ -34,26 +32,25 @@ export type GroupSensitivity = Readonly<Record<string, number>>;
  * of the outputs rises when that group alone is switched from what the base has for it. Measured on calibration samples
  * against the float model, so it needs no labels and costs no trial.
  *
- * @returns `undefined` where the model has no float outputs, ONNX Runtime refuses the base, or it would take too long
+ * @returns `undefined` where the model has no float outputs, or it would take too long
  */
 export async function measureSensitivity(
-  { prepared, space }: Subject,
+  subject: Subject,
   quantizer: Quantizer,
   batches: CalibrationBatches,
   signal?: AbortSignal,
 ): Promise<GroupSensitivity | undefined> {
+  const { space, layout } = subject;
   const encoded = encodeSpace(space.parameters);
-  const reversals = singleReversals(encoded, encodeConfiguration(encoded, space.base));
-  const candidates = await firstFeeds(batches, MOST_BATCHES);
-  const [first] = await floatOutputs(prepared.model, candidates.slice(0, 1), DEFAULT_SESSION);
-  const values = [...(first?.values() ?? [])].reduce((sum, { length }) => sum + length, 0);
-  if (values === 0) return undefined;
-  const feeds = candidates.slice(0, Math.max(1, Math.floor(MOST_OUTPUT_VALUES / values)));
-  const expected = await floatOutputs(prepared.model, feeds, DEFAULT_SESSION);
-  const noiseOf = async (configuration: Parameters<Quantizer["quantize"]>[0]): Promise<number> => {
+  // What else can be chosen belongs to no group of quantizers.
+  const reversals = singleReversals(encoded, encodeConfiguration(encoded, space.base)).filter(({ group }) =>
+    layout.groups.has(group),
+  );
+  const noise = await OutputNoise.against(subject, batches, COMPARED, DEFAULT_SESSION);
+  if (!noise.isKnown) return undefined;
+  const noiseOf = async (configuration: Configuration): Promise<number> => {
     signal?.throwIfAborted();
-    const given = await floatOutputs(quantizer.quantize(configuration).model, feeds, DEFAULT_SESSION);
-    return Math.max(LEAST_NOISE, relativeNoise(given, expected));
+    return Math.max(LEAST_NOISE, await noise.of(quantizer.quantize(configuration).model));
   };
   const started = performance.now();
   const base = await noiseOf(space.base);

@@ -21,6 +21,9 @@ import type { Subject } from "./subject.js";
 
 const WHOLE = { index: 0, count: 1 };
 
+/** Raised when earlier ops are rounded or corrected otherwise than before: what is kept follows from how they are. */
+const REVISION = 2;
+
 /** What errors are carried along by. */
 export interface Propagation {
   readonly subject: Subject;
@@ -49,6 +52,7 @@ export async function keptInputErrors(propagation: Propagation): Promise<InputEr
     [...plan.ops],
     [...plan.weights],
     { adaptiveRounding, weightBiasCorrection, biasCorrection },
+    REVISION,
   ];
   const key = `${statisticsKey}/input-errors/${createHash("sha256").update(JSON.stringify(asked)).digest("hex")}`;
   let kept = await readStatistics(store, key, WHOLE.count);

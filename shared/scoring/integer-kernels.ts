@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { NodeProto } from "onnx-buf";
 import { decodeModel, type Model } from "../onnx/codec.js";
 import { GraphIndex } from "../onnx/graph-index.js";
-import { DataType } from "../onnx/tensor.js";
+import { DataType, dimensions, elementCount } from "../onnx/tensor.js";
 import { WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
 import type { QuantizerLayout } from "../quantization/groups.js";
 import { simulationReason } from "../quantization/kernel-support.js";
@@ -67,10 +67,12 @@ export function findIntegerKernels(
 /** The same for any QDQ model, whoever quantized it: its products are those whose two operands are dequantized. */
 export function findIntegerKernelsOf(model: Model, settings: SessionSettings): Promise<IntegerKernels> {
   const index = new GraphIndex(model.graph);
-  const isDequantized = (tensor: string | undefined): boolean =>
-    index.producer(tensor ?? "")?.opType === "DequantizeLinear";
   const products = index.nodes
-    .filter(({ opType, input }) => WEIGHTED_TYPES.has(opType) && input.slice(0, 2).every(isDequantized))
+    .filter(
+      ({ opType, input }) =>
+        WEIGHTED_TYPES.has(opType) &&
+        input.slice(0, 2).every((tensor) => dequantizer(tensor, index) !== undefined),
+    )
     .map((node) => ({
       name: node.name,
       type: node.opType,
@@ -90,13 +92,27 @@ export function findIntegerKernelsOf(model: Model, settings: SessionSettings): P
 function simulationReasonOf({ opType, input }: NodeProto, index: GraphIndex): string | undefined {
   if (opType === "ConvTranspose") return `ONNX Runtime has no integer ${opType}`;
   for (const operand of input.slice(0, 2)) {
-    const zeroPoint = index.initializers.get(index.producer(operand)?.input[2] ?? "");
-    const type = zeroPoint?.dataType ?? DataType.UINT8;
+    const [codes = "", scale = "", offset = ""] = dequantizer(operand, index)?.input ?? [];
+    const type = index.initializers.get(offset)?.dataType ?? DataType.UINT8;
     if (type !== DataType.UINT8 && type !== DataType.INT8) {
       return `ONNX Runtime has no integer ${opType} of ${DataType[type]}`;
     }
+    const scales = index.initializers.get(scale);
+    const isActivation = !index.initializers.has(codes);
+    if (isActivation && scales !== undefined && elementCount(dimensions(scales)) > 1) {
+      return `ONNX Runtime has no integer ${opType} with a scale a channel of activations`;
+    }
   }
   return undefined;
+}
+
+/** What makes an operand of codes, behind the Max of one operand that keeps scales a channel apart (`activationPair`). */
+function dequantizer(tensor: string, index: GraphIndex): NodeProto | undefined {
+  const producer = index.producer(tensor);
+  if (producer?.opType === "DequantizeLinear") return producer;
+  const [only = "", ...others] = producer?.opType === "Max" ? producer.input : [];
+  const behind = others.length === 0 ? index.producer(only) : undefined;
+  return behind?.opType === "DequantizeLinear" ? behind : undefined;
 }
 
 async function countIntegerKernels(

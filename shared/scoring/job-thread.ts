@@ -17,6 +17,8 @@ export type ThreadMessage<Settings> =
   | { readonly number: number; readonly job: Job };
 
 export type ReportMessage =
+  /** The thread has settings and is ready for a first job, or it will answer that one with what went wrong. */
+  | { readonly prepared: true }
   | { readonly number: number; readonly report: JobReport }
   | { readonly number: number; readonly error: string };
 
@@ -24,8 +26,13 @@ export function openGate({ gate }: Pick<ThreadSettings, "gate">): ExclusiveGate 
   return new ExclusiveGate(gate.buffer, gate.slot);
 }
 
-/** Carries out one job; only an abort, or what no report can tell of, throws. */
-type CarryOut = (job: Job, signal: AbortSignal) => Promise<JobReport>;
+/** A thread that knows what its jobs have in common. */
+export interface OpenedThread {
+  /** Carries out one job; only an abort, or what no report can tell of, throws. */
+  readonly carryOut: (job: Job, signal: AbortSignal) => Promise<JobReport>;
+  /** What it gets ready meanwhile; a job need not wait for it. */
+  readonly preparation?: Promise<void>;
+}
 
 /**
  * Makes this worker thread carry out the jobs that its pool posts; elsewhere it does nothing.
@@ -33,25 +40,26 @@ type CarryOut = (job: Job, signal: AbortSignal) => Promise<JobReport>;
  * @param open reads what jobs have in common, once
  */
 export function serveJobs<Settings extends object>(
-  open: (settings: Settings & ThreadSettings) => Promise<CarryOut>,
+  open: (settings: Settings & ThreadSettings) => Promise<OpenedThread>,
 ): void {
   if (parentPort === null) return;
   const port = parentPort;
   const thread = workerData as ThreadSettings;
   const cancelled = new Int32Array(thread.cancelled);
-  let opened: Promise<CarryOut> | undefined;
+  let opened: Promise<OpenedThread> | undefined;
+  const tellPrepared = (): void => port.postMessage({ prepared: true } satisfies ReportMessage);
   port.on("message", async (message: ThreadMessage<Settings>) => {
     if ("settings" in message) {
       opened = open({ ...message.settings, ...thread });
       // The first job is answered with what went wrong.
-      opened.catch(() => undefined);
+      opened.then(({ preparation }) => preparation).then(tellPrepared, tellPrepared);
       return;
     }
     const { number, job } = message;
     let answer: ReportMessage;
     try {
       if (opened === undefined) throw new Error("The thread was handed a job before its settings.");
-      const carryOut = await opened;
+      const { carryOut } = await opened;
       answer = { number, report: await carryOut(job, cancellation(cancelled, number)) };
     } catch (error) {
       answer = { number, error: error instanceof Error ? error.message : String(error) };

@@ -1,7 +1,30 @@
 import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { MetricConfiguration } from "../run/configuration/engine-schema.js";
 import { canonicalJson } from "../run/configuration/hash.js";
+import { resolvePath } from "../run/configuration/parse.js";
 import { quantizationSettings } from "../run/configuration/quantization-settings.js";
 import type { RunConfiguration } from "../run/configuration/schema.js";
+import type { LocateModule } from "./metrics/module-location.js";
+
+/** A metric as it is configured, with the hash of a file's content in place of its path: what it computes follows from that. */
+export async function metricContent(
+  metric: MetricConfiguration,
+  directory: string,
+  locateModule?: LocateModule,
+): Promise<Readonly<Record<string, unknown>>> {
+  if ("characters" in metric)
+    return { ...metric, characters: await hashOf(resolvePath(directory, metric.characters)) };
+  if (!("module" in metric)) return metric;
+  const { module } = metric;
+  return { ...metric, module: await hashOf(locateModule?.(module) ?? resolvePath(directory, module)) };
+}
+
+async function hashOf(file: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(file))
+    .digest("hex");
+}
 
 export interface MeasurementContent {
   readonly modelSha256: string;
@@ -10,6 +33,8 @@ export interface MeasurementContent {
   readonly evaluation: { readonly contentHash: string; readonly samples: number };
   readonly batchSize: number;
   readonly onnxruntime: string;
+  /** `metricContent` of the configured metric. */
+  readonly metric: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -18,12 +43,13 @@ export interface MeasurementContent {
  */
 export function measurementKey(configuration: RunConfiguration, content: MeasurementContent): string {
   const { engine, optimizer } = configuration;
-  // What the options come to is part of each trial's quantization.
-  const { options: _, sampling: __, ...settings } = quantizationSettings(configuration);
+  const { metric, ...others } = content;
+  // What the options come to is part of each trial's quantization, and what is chosen for companions of its configuration.
+  const { options: _, sampling: __, tunedCompanions: ___, ...settings } = quantizationSettings(configuration);
   const document = {
-    ...content,
+    ...others,
     settings,
-    metric: engine.metric,
+    metric,
     session: engine.session,
     threads: optimizer.params.benchmark.nthreads,
   };

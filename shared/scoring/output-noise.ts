@@ -1,59 +1,102 @@
 import { type InferenceSession, Tensor } from "onnxruntime-node";
+import { intAttribute } from "../onnx/attributes.js";
 import type { Model } from "../onnx/codec.js";
+import type { GraphIndex } from "../onnx/graph-index.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
+import { centredLogits } from "./centred-logits.js";
 import { toFeeds } from "./feeds.js";
 import { openSession, type SessionSettings } from "./session.js";
+import type { Subject } from "./subject.js";
 
-/** What a model makes of one batch, by output; outputs that are no floats have no error to speak of. */
-export type FloatOutputs = ReadonlyMap<string, Float32Array>;
+type FloatOutputs = ReadonlyMap<string, Float32Array>;
+type Comparable = (outputs: InferenceSession.OnnxValueMapType) => FloatOutputs;
 
-export type Feeds = readonly InferenceSession.OnnxValueMapType[];
-
-/** The first batches, `most` at most, as a session takes them. */
-export async function firstFeeds(batches: CalibrationBatches, most: number): Promise<Feeds> {
-  const feeds: InferenceSession.OnnxValueMapType[] = [];
-  for (let i = 0; i < Math.min(batches.count, most); i++) feeds.push(toFeeds(await batches.batch(i)));
-  return feeds;
+/** How many calibration batches outputs are compared on. */
+export interface ComparedBatches {
+  readonly most: number;
+  /** So many whatever the size of their outputs; more only while the float model's outputs stay within `bytes`. */
+  readonly fewest: number;
+  readonly bytes: number;
 }
 
 /**
- * The float outputs of a model for each batch.
- * @throws {ModelError} when ONNX Runtime refuses the model
+ * How far a model's outputs are from the float model's on calibration samples; no labels are needed. What a Softmax makes
+ * is compared as logits: probabilities are 0 or 1 for most samples whatever the errors before them, and the few that are
+ * not would decide alone.
  */
-export async function floatOutputs(
-  model: Model,
-  feeds: Feeds,
-  settings: SessionSettings,
-): Promise<FloatOutputs[]> {
-  const session = await openSession(model, settings);
-  try {
-    const outputs: FloatOutputs[] = [];
-    for (const feed of feeds) {
-      const values = Object.entries(await session.run(feed)).flatMap(([name, value]) =>
-        value instanceof Tensor && value.data instanceof Float32Array ? [[name, value.data] as const] : [],
-      );
-      outputs.push(new Map(values));
+export class OutputNoise {
+  private constructor(
+    private readonly feeds: readonly InferenceSession.OnnxValueMapType[],
+    private readonly expected: readonly FloatOutputs[],
+    private readonly comparable: Comparable,
+    private readonly session: SessionSettings,
+  ) {}
+
+  /** Runs the float model; its outputs are kept. */
+  static async against(
+    { prepared, view }: Subject,
+    batches: CalibrationBatches,
+    { most, fewest, bytes }: ComparedBatches,
+    settings: SessionSettings,
+  ): Promise<OutputNoise> {
+    const comparable = comparableOutputs(view.index);
+    const feeds: InferenceSession.OnnxValueMapType[] = [];
+    const expected: FloatOutputs[] = [];
+    const session = await openSession(prepared.model, settings);
+    try {
+      let kept = 0;
+      for (let i = 0; i < Math.min(batches.count, most); i++) {
+        if (i >= fewest && kept > bytes) break;
+        const feed = toFeeds(await batches.batch(i));
+        const outputs = comparable(await session.run(feed));
+        for (const values of outputs.values()) kept += values.byteLength;
+        feeds.push(feed);
+        expected.push(outputs);
+      }
+    } finally {
+      await session.release();
     }
-    return outputs;
-  } finally {
-    await session.release();
+    return new OutputNoise(feeds, expected, comparable, settings);
+  }
+
+  /** Whether there is an output that can be compared. */
+  get isKnown(): boolean {
+    return this.expected.some((outputs) => outputs.size > 0);
+  }
+
+  /** Of each output the energy of all errors over that of what was expected; their sum. */
+  async of(model: Model): Promise<number> {
+    const sums = new Map<string, { signal: number; noise: number }>();
+    const session = await openSession(model, this.session);
+    try {
+      for (const [i, feed] of this.feeds.entries()) {
+        const given = this.comparable(await session.run(feed));
+        for (const [name, values] of this.expected[i]!) {
+          const sum = sums.get(name) ?? { signal: 0, noise: 0 };
+          sums.set(name, sum);
+          const other = given.get(name)!;
+          values.forEach((value, k) => {
+            sum.signal += value ** 2;
+            sum.noise += (value - other[k]!) ** 2;
+          });
+        }
+      }
+    } finally {
+      await session.release();
+    }
+    return [...sums.values()].reduce((total, { signal, noise }) => total + noise / (signal || 1), 0);
   }
 }
 
-/** Energy of the outputs' error over that of the expected outputs, summed over the outputs; both hold the same batches. */
-export function relativeNoise(given: readonly FloatOutputs[], expected: readonly FloatOutputs[]): number {
-  let sum = 0;
-  for (const name of expected[0]!.keys()) {
-    let signal = 0;
-    let noise = 0;
-    expected.forEach((batch, i) => {
-      const other = given[i]!.get(name)!;
-      batch.get(name)!.forEach((value, k) => {
-        signal += value ** 2;
-        noise += (value - other[k]!) ** 2;
-      });
-    });
-    sum += noise / (signal || 1);
-  }
-  return sum;
+/** The float outputs of a run, as they are compared. */
+function comparableOutputs(index: GraphIndex): Comparable {
+  return (outputs) =>
+    new Map(
+      Object.entries(outputs).flatMap(([name, value]) => {
+        if (!(value instanceof Tensor) || !(value.data instanceof Float32Array)) return [];
+        const producer = index.producer(name);
+        if (producer?.opType !== "Softmax") return [[name, value.data]];
+        return [[name, centredLogits(value.data, value.dims, intAttribute(producer, "axis", -1))]];
+      }),
+    );
 }

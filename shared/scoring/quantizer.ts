@@ -1,6 +1,6 @@
 import type { Model } from "../onnx/codec.js";
 import { dimensions, elementCount } from "../onnx/tensor.js";
-import { activationAffine } from "../quantization/activation-scales.js";
+import { activationAffines } from "../quantization/activation-scales.js";
 import { AdaptiveRounding } from "../quantization/algorithms/adaptive-rounding.js";
 import type { CorrectedProduct, InputErrors } from "../quantization/algorithms/bias-correction.js";
 import { FastBiasCorrection } from "../quantization/algorithms/fast-bias-correction.js";
@@ -83,7 +83,7 @@ export class Quantizer {
     const scales = new Map(
       [...plan.activations].map(([id, tensor]) => [
         id,
-        activationAffine(layout.activations.get(id)!, tensor, this.statistics),
+        activationAffines(layout.activations.get(id)!, tensor, this.statistics),
       ]),
     );
     const shifts = this.#biasShifts(plan);
@@ -189,5 +189,5 @@ function roundingRefinements(
   const correctsMean = (key: string): boolean =>
     biasCorrection !== undefined && !isIgnored(layout.ops.get(key)!.node, biasCorrection.ignored);
   const rounding = new AdaptiveRounding(layout, view, adaptiveRounding, roundingMoments, correctsMean);
-  return [(quantizer, plan, codes) => rounding.round(quantizer, plan, codes)];
+  return [(quantizer, plan, codes, smallest) => rounding.round(quantizer, plan, codes, smallest)];
 }

@@ -1,7 +1,7 @@
 import type { Race } from "../run/messages.js";
 import { RecentlyUsed } from "../run/recently-used.js";
 import { packedRowsSchema, unpackRows } from "../run/rows.js";
-import { decideRace, lookSchedule, pairedDifferences } from "../search/race.js";
+import { decideRace, lookSchedule, meanScores, pairedDifferences, reachableMean } from "../search/race.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import type { Workload } from "./workload.js";
 
@@ -9,10 +9,15 @@ import type { Workload } from "./workload.js";
 export interface RunningRace {
   /** To be asked after each batch, with the rows so far; true once the trial has lost. */
   isDecided(rows: Float32Array, samples: number): boolean;
+  /**
+   * What a trial that has lost is known by: the mean difference to the float model, in the metric's own direction, that
+   * it could still have ended with, by the chance below which a trial is stopped.
+   */
+  reachable(rows: Float32Array): number;
 }
 
-/** The float model's and the incumbent's, which one trial after the other is set against, and some to change to. */
-const ROWS_IN_MEMORY = 4;
+/** The float model's, the incumbent's and the peers', which one trial after the other is set against, and some to change to. */
+const ROWS_IN_MEMORY = 16;
 
 /** Rows of scored trials, read once: whatever is stored under a key of rows stays the same. */
 export class RowsInMemory {
@@ -32,7 +37,8 @@ export class RowsInMemory {
 }
 
 /**
- * Sets a trial against the float model and the incumbent on the samples of its shard (search.md, "The race").
+ * Sets a trial against the float model's bound and the incumbent on the samples of its shard (search.md, "The race"), by
+ * its differences to the mean of their rows and of some other trials'.
  *
  * @param bytes of the trial's quantized tensors
  * @returns `undefined` where the metric's rows have no bounds, without which there are no intervals
@@ -45,17 +51,21 @@ export async function openRace(
 ): Promise<RunningRace | undefined> {
   if (!metric.perSampleMean || metric.range === undefined) return undefined;
   const sign = metric.direction === "maximize" ? 1 : -1;
+  const signed = (rows: Float32Array): Float32Array => rows.map((row) => sign * row);
   const read = async (key: string): Promise<Float32Array | undefined> => {
     const rows = await scored.read(key);
-    return rows?.map((row) => sign * row);
+    return rows && signed(rows);
   };
-  const reference = await read(race.referenceScores);
-  if (reference === undefined) return undefined;
+  const float = await read(race.referenceScores);
+  if (float === undefined) return undefined;
   const incumbent = race.incumbent && (await read(race.incumbent.scores));
+  const peers = await Promise.all(race.peerScores.map(read));
+  const total = float.length;
+  const rivals = [incumbent, ...peers].flatMap((rows) => (rows?.length === total ? [rows] : []));
+  const reference = meanScores([float, ...rivals]);
+  const meanOfReference = meanOf(reference);
+  const floatMean = meanOf(float);
   const { accuracy_loss, objective, minimize } = configuration.optimizer.params;
-  const total = reference.length;
-  const floatMean = reference.reduce((sum, row) => sum + row, 0) / total;
-  const least = -(accuracy_loss / 100) * Math.abs(floatMean);
   const looks = lookSchedule(total);
   // A latency is known only when the trial has been scored, so a race against it cannot be lost before.
   const incumbentBytes = minimize === "size" ? race.incumbent?.bytes : undefined;
@@ -63,29 +73,41 @@ export async function openRace(
   // Within the bound accuracy only decides between equal sizes: a larger trial cannot win however accurate it is.
   const accuracyCounts = objective !== "constrained" || incumbentBytes === bytes;
   const [low, high] = metric.range;
+  const range = 2 * (high - low);
+  const differencesOf = (rows: Float32Array) => pairedDifferences(signed(rows), reference);
+  const standing = {
+    total,
+    range,
+    delta: race.delta,
+    ...(objective === "pareto"
+      ? {}
+      : { least: floatMean - (accuracy_loss / 100) * Math.abs(floatMean) - meanOfReference }),
+    ...(incumbent === undefined
+      ? {}
+      : {
+          incumbent: {
+            betterElsewhere,
+            tie: objective === "constrained",
+            ...(accuracyCounts ? { mean: meanOf(incumbent) - meanOfReference } : {}),
+          },
+        }),
+  };
   let look = 0;
   return {
     isDecided: (rows, samples) => {
       if (samples >= total || samples < looks[look]!) return false;
       look += 1;
-      const scores = rows.map((row) => sign * row);
-      const decision = decideRace({
-        total,
-        range: 2 * (high - low),
-        delta: race.delta,
-        ...(objective === "pareto"
-          ? {}
-          : { bound: { differences: pairedDifferences(scores, reference), least } }),
-        ...(incumbent === undefined
-          ? {}
-          : {
-              incumbent: {
-                betterElsewhere,
-                ...(accuracyCounts ? { differences: pairedDifferences(scores, incumbent) } : {}),
-              },
-            }),
-      });
-      return decision !== "continue";
+      return decideRace({ ...standing, differences: differencesOf(rows) }) !== "continue";
+    },
+    reachable: (rows) => {
+      const mean = reachableMean(differencesOf(rows), total, range, race.delta) + meanOfReference;
+      return sign * (mean - floatMean);
     },
   };
+}
+
+function meanOf(rows: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < rows.length; i++) sum += rows[i]!;
+  return sum / rows.length;
 }

@@ -5,6 +5,7 @@ import type { LiftTarget } from "../onnx/opset.js";
 import { biasStatistics } from "../quantization/algorithms/fast-bias-correction.js";
 import { weightBiasStatistics } from "../quantization/algorithms/weight-bias-correction.js";
 import { opsetOf } from "../quantization/code-types.js";
+import { companionSpace, type TunedCompanion } from "../quantization/companion-space.js";
 import { layOutQuantizers, type QuantizerLayout } from "../quantization/groups.js";
 import { type Hardware, targetHardware } from "../quantization/hardware.js";
 import { findNodesInFloat } from "../quantization/ignored/nodes-in-float.js";
@@ -15,6 +16,7 @@ import { requiredStatistics } from "../quantization/statistics-requirement.js";
 import type { QuantizationSettings } from "../run/configuration/quantization-settings.js";
 import type { ContentFolder } from "../run/content-cache.js";
 import { mergeRequirements, type StatisticsRequirement } from "../statistics/requirement.js";
+import { effectiveCompanions } from "./effective-companions.js";
 import { openPreparedModel } from "./kept-preparation.js";
 import { type PreparedModel, prepareModelFile } from "./prepare-model.js";
 
@@ -25,7 +27,10 @@ export interface Subject {
   readonly hardware: Hardware;
   readonly view: OperandView;
   readonly layout: QuantizerLayout;
+  /** What configurations choose: of companions first, as they are of the whole model, then of each quantizer group. */
   readonly space: TuningSpace;
+  /** The companions in the space. */
+  readonly tunedCompanions: readonly TunedCompanion[];
   readonly statistics: StatisticsRequirement;
 }
 
@@ -65,13 +70,15 @@ export function makeSubject(
   });
   const view: OperandView = { index, tensors: prepared.tensors, hardware, inFloat };
   const layout = withSaturationFix(layOutQuantizers(view), view, settings.saturationFix, aligned);
+  const tunedCompanions = effectiveCompanions(view, layout, settings);
   return {
     prepared,
     settings,
     hardware,
     view,
     layout,
-    space: deriveSpace(layout, hardware, settings.options),
+    space: joinSpaces(companionSpace(tunedCompanions), deriveSpace(layout, hardware, settings.options)),
+    tunedCompanions,
     statistics: mergeRequirements(
       requiredStatistics(layout, view, settings.options),
       mergeRequirements(
@@ -83,6 +90,14 @@ export function makeSubject(
           : weightBiasStatistics(layout, view, settings.weightBiasCorrection),
       ),
     ),
+  };
+}
+
+function joinSpaces(first: TuningSpace, second: TuningSpace): TuningSpace {
+  return {
+    parameters: [...first.parameters, ...second.parameters],
+    base: { ...first.base, ...second.base },
+    defaults: { ...first.defaults, ...second.defaults },
   };
 }
 

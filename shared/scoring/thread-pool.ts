@@ -38,6 +38,11 @@ export class ThreadPool<Settings extends object = LocalSettings> {
     return this;
   }
 
+  /** The threads have got ready for their first jobs, or died of it; waits for `open`. */
+  async prepared(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.prepared));
+  }
+
   /**
    * Carries out a job on a thread that has none; there are as many threads as slots.
    * @throws {RunError} when the thread dies; a new one takes its place
@@ -79,6 +84,8 @@ export class ThreadPool<Settings extends object = LocalSettings> {
 class Thread<Settings> {
   readonly name: string;
   dead = false;
+  readonly prepared: Promise<void>;
+  #markPrepared: () => void = () => undefined;
   #waiting: Waiting | undefined;
   #number = 0;
   readonly #cancelled = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
@@ -86,6 +93,9 @@ class Thread<Settings> {
 
   constructor(entry: URL, settings: Omit<ThreadSettings, "cancelled">) {
     this.name = settings.name;
+    this.prepared = new Promise((resolve) => {
+      this.#markPrepared = resolve;
+    });
     this.#worker = new Worker(entry, {
       workerData: { ...settings, cancelled: this.#cancelled.buffer },
     });
@@ -127,6 +137,10 @@ class Thread<Settings> {
   }
 
   #answer(message: ReportMessage): void {
+    if ("prepared" in message) {
+      this.#markPrepared();
+      return;
+    }
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if ("report" in message) waiting?.resolve(message.report);
@@ -135,6 +149,7 @@ class Thread<Settings> {
 
   #die(reason: string): void {
     this.dead = true;
+    this.#markPrepared();
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.reject(new RunError(`Worker thread ${this.name} died: ${reason}.`));

@@ -11,10 +11,11 @@ import { fixedBatchSize } from "./batching.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { type Dataset, loadDataset } from "./data/dataset.js";
 import { requireKnownScope } from "./known-scope.js";
-import { measurementKey } from "./measurement-key.js";
+import { measurementKey, metricContent } from "./measurement-key.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
 import type { LocateModule } from "./metrics/module-location.js";
+import { ModelVariants } from "./model-variants.js";
 import { rewrittenSubject } from "./rewritten-subject.js";
 import { onnxruntimeVersion } from "./session.js";
 import { openSubject, requireQuantizable, type Subject } from "./subject.js";
@@ -27,7 +28,10 @@ export interface Workload {
   readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;
   readonly modelPath: string;
+  /** As the base configuration has it. */
   readonly subject: Subject;
+  /** As other configurations have it, where the search decides on companions. */
+  readonly variants: ModelVariants;
   readonly evaluation: Dataset;
   readonly validation: Dataset | undefined;
   readonly metric: Metric;
@@ -37,6 +41,7 @@ export interface Workload {
   readonly calibrationBatches: CalibrationBatches;
   /** Numbers of the evaluation samples in scoring order. */
   readonly order: readonly number[];
+  /** Of the subject. */
   readonly statisticsKey: string;
   /** What trials of two runs must share to be compared (`measurementKey`). */
   readonly measuredUnder: string;
@@ -83,7 +88,21 @@ export async function loadWorkload(
   if (validation !== undefined) checkLabels(metric, validation, "engine.validation.labels");
   const calibrated = calibrationSamples(calibration.samples, settings.sampling);
   const fixedBatch = fixedBatchSize(prepared.inputs);
-  const subject = await rewrittenSubject(original, calibration, openStatistics);
+  const variants = new ModelVariants(
+    original,
+    (asked) => rewrittenSubject(asked, calibration, openStatistics),
+    (rewritten) =>
+      statisticsKey({
+        modelSha256: prepared.sha256,
+        rewritings: rewritten.prepared.rewritings,
+        dataHash: calibration.contentHash,
+        samples: calibrated,
+        requirement: rewritten.statistics,
+        onnxruntime: onnxruntimeVersion(),
+      }),
+  );
+  const base = await variants.of(original.space.base);
+  const { subject } = base;
   const samples = Math.min(optimizer.params.eval_subset_size ?? evaluation.samples, evaluation.samples);
   const batchSize = fixedBatch ?? engine.batch_size;
   const measured = measurementKey(configuration, {
@@ -93,12 +112,14 @@ export async function loadWorkload(
     evaluation: { contentHash: evaluation.contentHash, samples },
     batchSize,
     onnxruntime: onnxruntimeVersion(),
+    metric: await metricContent(engine.metric, directory, locateModule),
   });
   return {
     configuration,
     directory,
     modelPath,
     subject,
+    variants,
     evaluation,
     validation,
     metric,
@@ -107,14 +128,7 @@ export async function loadWorkload(
     measuredUnder: measured,
     calibrationBatches: calibrationBatches(calibration, calibrated, fixedBatch),
     order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
-    statisticsKey: statisticsKey({
-      modelSha256: prepared.sha256,
-      rewritings: subject.prepared.rewritings,
-      dataHash: calibration.contentHash,
-      samples: calibrated,
-      requirement: subject.statistics,
-      onnxruntime: onnxruntimeVersion(),
-    }),
+    statisticsKey: base.statisticsKey,
   };
 }
 

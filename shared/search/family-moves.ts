@@ -8,7 +8,10 @@ export interface Keyed {
   readonly key: string;
 }
 
-/** Parameters that ask the same question of different groups, in the space's order. */
+/**
+ * Parameters that ask the same question of different groups, in the space's order, and those that ask one of the whole
+ * model, each by itself.
+ */
 function families(encoded: EncodedSpace): readonly (readonly number[])[] {
   const members = new Map<string, number[]>();
   for (const [d, { family }] of encoded.space.entries()) {
@@ -22,7 +25,9 @@ function families(encoded: EncodedSpace): readonly (readonly number[])[] {
       known.push(d);
     }
   }
-  return [...members.values()].filter((parameters) => parameters.length > 1);
+  return [...members].flatMap(([family, parameters]) =>
+    parameters.length > 1 || encoded.space[parameters[0]!]!.name === family ? [parameters] : [],
+  );
 }
 
 /** The configurations in which one whole family differs: everywhere the same choice, wherever it exists. */

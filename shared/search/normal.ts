@@ -27,6 +27,19 @@ export function logNormalCdf(x: number): number {
   return x <= 0 ? tail : Math.log1p(-Math.exp(tail));
 }
 
+/** The x at which the standard normal distribution function is `p`, between 0 and 1. */
+export function normalQuantile(p: number): number {
+  const target = Math.log(p);
+  // Beyond these the function is 0 or 1 to the last bit.
+  let [low, high] = [-38, 9];
+  for (let halving = 0; halving < 60; halving++) {
+    const middle = (low + high) / 2;
+    if (logNormalCdf(middle) < target) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
+}
+
 /**
  * Logarithm of the expected improvement max(0, u + Z) of a standard normal Z: log(phi(u) + u Phi(u)). It stays finite
  * where the improvement underflows (Ament et al., "Unexpected improvements to expected improvement", 2023).

@@ -1,4 +1,4 @@
-import { logNormalCdf } from "./normal.js";
+import { logNormalCdf, normalQuantile } from "./normal.js";
 import { createRandomStream } from "./random.js";
 
 /** Samples of the first look; every further look doubles them (search.md, "The race"). */
@@ -9,6 +9,12 @@ const FIRST_LOOK_SAMPLES = 64;
  * of many that are nearly as good, so this is far from the error that a test would be allowed.
  */
 export const RACE_DELTA = 0.1;
+
+/**
+ * By how much sooner a trial is given up that is as small as the incumbent, against one that could still be smaller:
+ * within the bound accuracy only breaks ties, and on samples that cannot tell such trials apart (docs/search.md, "Race").
+ */
+const TIE_PATIENCE = 2;
 
 /** The order in which every trial of a run meets the evaluation samples: a permutation of 0 … count - 1. */
 export function sampleOrder(seed: number, count: number): Uint32Array {
@@ -30,6 +36,21 @@ export function lookSchedule(total: number, first = FIRST_LOOK_SAMPLES): number[
     looks.push(seen);
   }
   return [...looks, total];
+}
+
+/**
+ * What trials are set against, sample by sample: the mean of several models' scores. A trial differs from it less than
+ * from any of them, so that fewer samples tell as much (a control variate: Cochran, "Sampling Techniques", section 7.9;
+ * docs/search.md, "Race").
+ *
+ * @param scores of one model each, all of them over the same samples in the same order; at least one
+ */
+export function meanScores(scores: readonly Float32Array[]): Float64Array {
+  const [first = new Float32Array()] = scores;
+  return Float64Array.from(
+    first,
+    (_, sample) => scores.reduce((sum, rows) => sum + rows[sample]!, 0) / scores.length,
+  );
 }
 
 /** A mean over the samples seen so far. */
@@ -75,13 +96,36 @@ export function logChanceToReach(
   total: number,
   range: number,
 ): number {
-  const { mean, deviation, count } = sample;
-  if (count === 0) return 0;
-  const variance = ((count - 1) * deviation ** 2 + range ** 2 / 2) / (count + 1);
-  return logNormalCdf((mean - threshold) / Math.sqrt(variance * (1 / count - 1 / total)));
+  if (sample.count === 0) return 0;
+  return logNormalCdf((sample.mean - threshold) / deviationOfMean(sample, total, range));
 }
 
-/** A trial at one look of the race. Scores are per sample and higher is better. */
+/** Standard deviation of the mean over all samples around that of those seen, which must be at least one. */
+function deviationOfMean({ deviation, count }: SampleMean, total: number, range: number): number {
+  const variance = ((count - 1) * deviation ** 2 + range ** 2 / 2) / (count + 1);
+  return Math.sqrt(variance * (1 / count - 1 / total));
+}
+
+/**
+ * The mean over all samples that is reached by a chance of `delta`, after those seen; {@link logChanceToReach} is its
+ * inverse. It is what a stopped trial is known by: of a mean over a few samples hardly more is sure than on which side
+ * of the bound it is, so that one which just failed must not look like one that is far off.
+ *
+ * @param sample at least one sample
+ */
+export function reachableMean(
+  sample: SampleMean,
+  total: number,
+  range: number,
+  delta: number = RACE_DELTA,
+): number {
+  return sample.mean - normalQuantile(delta) * deviationOfMean(sample, total, range);
+}
+
+/**
+ * A trial at one look of the race. Scores are per sample and higher is better; means are those over all samples, trial
+ * minus reference, whatever the trial is compared with: the reference only takes out what samples have in common.
+ */
 export interface RaceLook {
   /** The samples that there are in the run. */
   readonly total: number;
@@ -89,13 +133,21 @@ export interface RaceLook {
   readonly range: number;
   /** The chance below which a trial is stopped. */
   readonly delta?: number;
-  /** The accuracy bound: the mean difference to the float model must be at least `least`. */
-  readonly bound?: { readonly differences: SampleMean; readonly least: number };
-  /**
-   * The incumbent, and whether it is better in every objective but accuracy. Where accuracy is only a bound, as under
-   * the objective `constrained`, it is no objective: leave the differences out, and name a feasible incumbent only.
-   */
-  readonly incumbent?: { readonly differences?: SampleMean; readonly betterElsewhere: boolean };
+  /** Trial minus reference, on the samples seen. */
+  readonly differences: SampleMean;
+  /** The mean that the accuracy bound asks for. */
+  readonly least?: number;
+  /** The incumbent, and whether it is better in every objective but accuracy. */
+  readonly incumbent?: {
+    readonly betterElsewhere: boolean;
+    /**
+     * The incumbent's mean. Where accuracy is only a bound, as under the objective `constrained`, it is no objective:
+     * leave the mean out, and name a feasible incumbent only.
+     */
+    readonly mean?: number;
+    /** Whether accuracy only decides between trials that are equal in all else. */
+    readonly tie?: boolean;
+  };
 }
 
 export type RaceDecision = "continue" | "infeasible" | "dominated";
@@ -109,14 +161,22 @@ export type RaceDecision = "continue" | "infeasible" | "dominated";
  * search.md asks for Bernstein-Serfling intervals here. They hold for any distribution, and thereby decide next to nothing
  * between trials that differ in a few samples of a hundred (docs/search.md, "The race").
  */
-export function decideRace({ total, range, delta = RACE_DELTA, bound, incumbent }: RaceLook): RaceDecision {
-  const isHopeless = (differences: SampleMean, threshold: number): boolean =>
-    logChanceToReach(differences, threshold, total, range) < Math.log(delta);
-  if ((bound?.differences.count ?? incumbent?.differences?.count ?? 0) >= total) return "continue";
-  if (bound !== undefined && isHopeless(bound.differences, bound.least)) return "infeasible";
+export function decideRace({
+  total,
+  range,
+  delta = RACE_DELTA,
+  differences,
+  least,
+  incumbent,
+}: RaceLook): RaceDecision {
+  const isHopeless = (threshold: number, chance = delta): boolean =>
+    logChanceToReach(differences, threshold, total, range) < Math.log(chance);
+  if (differences.count >= total) return "continue";
+  if (least !== undefined && isHopeless(least)) return "infeasible";
   if (incumbent?.betterElsewhere) {
-    const { differences } = incumbent;
-    return differences === undefined || isHopeless(differences, 0) ? "dominated" : "continue";
+    const { mean, tie = false } = incumbent;
+    const chance = tie ? Math.min(0.5, TIE_PATIENCE * delta) : delta;
+    return mean === undefined || isHopeless(mean, chance) ? "dominated" : "continue";
   }
   return "continue";
 }

@@ -11,7 +11,10 @@ export type Choice = string | number | boolean;
 export interface Parameter {
   readonly name: string;
   readonly group: string;
-  /** Parameters of one family ask the same question of different groups, and share their choices. */
+  /**
+   * Parameters of one family ask the same question of different groups, and share their choices. A parameter that is a
+   * family of its own, named as itself, asks a question of the whole model.
+   */
   readonly family?: string;
   readonly kind: "categorical" | "ordinal";
   readonly choices: readonly Choice[];

@@ -6,7 +6,7 @@ import { exactly, type ReductionGraph } from "./reduction-graph.js";
 import type { ChannelStatistic } from "./requirement.js";
 import { addTail } from "./tail.js";
 
-/** From this operator set on, ReduceMean takes its axes as an input. */
+/** From this operator set on, ReduceMean, ReduceMin and ReduceMax take their axes as an input. */
 const AXES_AS_INPUT_OPSET = 18;
 
 /**
@@ -30,18 +30,33 @@ export function addChannelReductions(
     const rows = byChannel(graph, tensor, shape, axis);
     switch (statistic.type) {
       case "channel_mean":
-        emit(graph, tensor, statistic, reduceMean(graph, opset, rows, 1, false), channels);
+        emit(graph, tensor, statistic, reduce("ReduceMean", graph, opset, rows, 1, false), channels);
+        break;
+      case "channel_min":
+        emit(graph, tensor, statistic, reduce("ReduceMin", graph, opset, rows, 1, false), channels);
+        break;
+      case "channel_max":
+        emit(graph, tensor, statistic, reduce("ReduceMax", graph, opset, rows, 1, false), channels);
         break;
       case "channel_variance": {
-        const deviations = graph.node("Sub", [rows, reduceMean(graph, opset, rows, 1, true)]);
+        const deviations = graph.node("Sub", [rows, reduce("ReduceMean", graph, opset, rows, 1, true)]);
         const squares = graph.node("Mul", [deviations, deviations]);
-        emit(graph, tensor, statistic, reduceMean(graph, opset, squares, 1, false), channels);
+        emit(graph, tensor, statistic, reduce("ReduceMean", graph, opset, squares, 1, false), channels);
         break;
       }
       case "channel_quantile": {
         const { side, outlierProb } = statistic;
         const size = elementCount(shape) / channels;
         addTail(graph, tensor, { values: rows, channels, size, side }, [{ statistic, outlierProb }]);
+        break;
+      }
+      case "channel_abs_quantile": {
+        const { outlierProb } = statistic;
+        const size = elementCount(shape) / channels;
+        const magnitudes = graph.node("Abs", [rows]);
+        addTail(graph, tensor, { values: magnitudes, channels, size, side: "max" }, [
+          { statistic, outlierProb },
+        ]);
         break;
       }
     }
@@ -55,7 +70,8 @@ function byChannel(graph: ReductionGraph, tensor: string, shape: readonly number
   return graph.node("Reshape", [first, graph.integers([shape[axis]!, -1])]);
 }
 
-function reduceMean(
+function reduce(
+  opType: "ReduceMean" | "ReduceMin" | "ReduceMax",
   graph: ReductionGraph,
   opset: number,
   tensor: string,
@@ -64,8 +80,8 @@ function reduceMean(
 ): string {
   const attributes: AttributeProto[] = [makeIntAttribute("keepdims", keepDimension ? 1 : 0)];
   return opset >= AXES_AS_INPUT_OPSET
-    ? graph.node("ReduceMean", [tensor, graph.integers([axis])], attributes)
-    : graph.node("ReduceMean", [tensor], [makeIntsAttribute("axes", [axis]), ...attributes]);
+    ? graph.node(opType, [tensor, graph.integers([axis])], attributes)
+    : graph.node(opType, [tensor], [makeIntsAttribute("axes", [axis]), ...attributes]);
 }
 
 function emit(
@@ -117,7 +133,7 @@ function addTapMeans(
   });
   const each = elementCount(reached);
   const samples = graph.node("Reshape", [taps, graph.integers([batch!, channels! * each])]);
-  const at = graph.piece(reduceMean(graph, opset, samples, 0, false), channels! * each);
+  const at = graph.piece(reduce("ReduceMean", graph, opset, samples, 0, false), channels! * each);
   const wanted = tapOffsets(kernel, reached);
   graph.column(
     tensor,

@@ -4,11 +4,11 @@ import { elementCount } from "../onnx/tensor.js";
 import type { InputBatch } from "../scoring/data/dataset.js";
 import { toFeeds } from "../scoring/feeds.js";
 import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
-import { type ChannelCounts, Histogram } from "./histogram.js";
+import { addByChannel, type ChannelCounts, Histogram } from "./histogram.js";
 import { type InstrumentedModel, instrument, shapeProbe } from "./instrument.js";
-import { STATISTICS_OUTPUT } from "./reduction-graph.js";
+import { type HistogramSource, STATISTICS_OUTPUT } from "./reduction-graph.js";
 import { type HistogramStatistic, type StatisticsRequirement, statisticName } from "./requirement.js";
-import { StatisticsTable } from "./table.js";
+import { channelHistogramName, StatisticsTable, type TableHistogram } from "./table.js";
 
 /** The batches that statistics are gathered over; one row is kept of each. */
 export interface CalibrationBatches {
@@ -31,24 +31,17 @@ export async function collectStatistics(
   const instrumented = instrument(model, requirement, shapes);
   const session = await openSession(instrumented.model, DEFAULT_SESSION);
   try {
-    const histograms = instrumented.histograms.map((source) => ({
-      ...source,
-      statistic: statisticName(source.statistic),
-      histogram: new Histogram(),
-      channels: channelCounts(source.statistic, shapes.get(source.tensor)!),
-    }));
+    const counters = instrumented.histograms.map((source) => counterOf(source, shapes.get(source.tensor)!));
     return await StatisticsTable.gather(
       instrumented.columns,
       batches.count,
       async (i) => {
         signal?.throwIfAborted();
         const outputs = await session.run(toFeeds(await batches.batch(i)));
-        for (const { output, histogram, channels } of histograms) {
-          histogram.add(outputs[output]!.data as Float32Array, channels);
-        }
+        for (const { output, add } of counters) add(outputs[output]!.data as Float32Array);
         return row(instrumented, outputs);
       },
-      histograms,
+      counters.flatMap(({ histograms }) => histograms),
     );
   } finally {
     await session.release();
@@ -96,6 +89,38 @@ function row(
     const far = values[high]!;
     return near + fraction * (far - near);
   });
+}
+
+/** Counts a tensor's values as they come. */
+interface Counter {
+  readonly output: string;
+  readonly histograms: readonly TableHistogram[];
+  add(values: Float32Array): void;
+}
+
+/** @param shape of the tensor, for one batch */
+function counterOf({ tensor, statistic, output }: HistogramSource, shape: readonly number[]): Counter {
+  const name = statisticName(statistic);
+  if (statistic.type === "channel_histogram") {
+    const channels = Array.from({ length: shape[statistic.axis]! }, () => new Histogram());
+    const inner = elementCount(shape.slice(statistic.axis + 1));
+    return {
+      output,
+      histograms: channels.map((histogram, c) => ({
+        tensor,
+        statistic: channelHistogramName(name, c),
+        histogram,
+      })),
+      add: (values) => addByChannel(channels, values, inner),
+    };
+  }
+  const histogram = new Histogram();
+  const counts = channelCounts(statistic, shape);
+  return {
+    output,
+    histograms: [{ tensor, statistic: name, histogram }],
+    add: (values) => histogram.add(values, counts),
+  };
 }
 
 /** @param shape of the tensor, for one batch; without a channel axis that fits, every value counts once */

@@ -35,12 +35,15 @@ export interface ChannelCounts {
  */
 export class Histogram {
   #exponent = SMALLEST_EXPONENT;
-  #counts = new Float64Array(2 * SIDE_BINS);
+  /** Bins below zero: none until something negative is seen, which halves what histograms a channel take behind Relus. */
+  #below = 0;
+  #counts = new Float64Array(SIDE_BINS);
 
   static of({ exponent, first, counts }: HistogramContent): Histogram {
     const histogram = new Histogram();
     histogram.#exponent = exponent;
-    histogram.#counts.set(counts, first + SIDE_BINS);
+    if (first < 0) histogram.#makeNegativeRoom();
+    histogram.#counts.set(counts, first + histogram.#below);
     return histogram;
   }
 
@@ -48,7 +51,8 @@ export class Histogram {
   static merged(parts: readonly Histogram[]): Histogram {
     const merged = new Histogram();
     merged.#exponent = parts.reduce((widest, part) => Math.max(widest, part.#exponent), SMALLEST_EXPONENT);
-    for (const part of parts) addWidened(merged.#counts, part.#counts, merged.#exponent - part.#exponent);
+    if (parts.some((part) => part.#below > 0)) merged.#makeNegativeRoom();
+    for (const part of parts) addWidened(merged.#sides(), part.#sides(), merged.#exponent - part.#exponent);
     return merged;
   }
 
@@ -70,7 +74,7 @@ export class Histogram {
     });
     return {
       width,
-      lows: Float64Array.from(bins, (bin) => (bin - SIDE_BINS) * width),
+      lows: Float64Array.from(bins, (bin) => (bin - this.#below) * width),
       counts: Float64Array.from(bins, (bin) => this.#counts[bin]!),
     };
   }
@@ -81,7 +85,7 @@ export class Histogram {
     const last = this.#counts.findLastIndex((count) => count > 0);
     return {
       exponent: this.#exponent,
-      first: first < 0 ? 0 : first - SIDE_BINS,
+      first: first < 0 ? 0 : first - this.#below,
       counts: first < 0 ? new Float64Array(0) : this.#counts.slice(first, last + 1),
     };
   }
@@ -94,29 +98,59 @@ export class Histogram {
       if (value < low && value !== Number.NEGATIVE_INFINITY) low = value;
       else if (value > high && value !== Number.POSITIVE_INFINITY) high = value;
     }
+    if (low < 0) this.#makeNegativeRoom();
     let exponent = this.#exponent;
     while (low < -SIDE_BINS * 2 ** exponent || high >= SIDE_BINS * 2 ** exponent) exponent++;
     if (exponent === this.#exponent) return;
-    const widened = new Float64Array(2 * SIDE_BINS);
-    addWidened(widened, this.#counts, exponent - this.#exponent);
+    const widened = new Float64Array(this.#counts.length);
+    addWidened({ counts: widened, below: this.#below }, this.#sides(), exponent - this.#exponent);
     this.#counts = widened;
     this.#exponent = exponent;
   }
 
+  #makeNegativeRoom(): void {
+    if (this.#below > 0) return;
+    const counts = new Float64Array(2 * SIDE_BINS);
+    counts.set(this.#counts, SIDE_BINS);
+    this.#counts = counts;
+    this.#below = SIDE_BINS;
+  }
+
+  #sides(): Sides {
+    return { counts: this.#counts, below: this.#below };
+  }
+
   #count(values: Float32Array, start: number, end: number, weight: number, perWidth: number): void {
     const counts = this.#counts;
+    const below = this.#below;
     for (let i = start; i < end; i++) {
       const value = values[i]!;
       // A value that is not finite has no bin, and a typed array takes no element outside.
-      if (value !== 0) counts[Math.floor(value * perWidth) + SIDE_BINS]! += weight;
+      if (value !== 0) counts[Math.floor(value * perWidth) + below]! += weight;
     }
   }
 }
 
+/** Counts of bins, of which the first `below` are those below zero. */
+interface Sides {
+  readonly counts: Float64Array;
+  readonly below: number;
+}
+
 /** Adds counts of bins to those of bins that are 2^doublings as wide. */
-function addWidened(wide: Float64Array, narrow: Float64Array, doublings: number): void {
+function addWidened(wide: Sides, narrow: Sides, doublings: number): void {
   const scale = 2 ** -doublings;
-  narrow.forEach((count, bin) => {
-    if (count > 0) wide[Math.floor((bin - SIDE_BINS) * scale) + SIDE_BINS]! += count;
+  narrow.counts.forEach((count, bin) => {
+    if (count > 0) wide.counts[Math.floor((bin - narrow.below) * scale) + wide.below]! += count;
   });
+}
+
+/**
+ * Adds a tensor's values to one histogram a channel.
+ * @param inner elements between two steps along the channel axis
+ */
+export function addByChannel(histograms: readonly Histogram[], values: Float32Array, inner: number): void {
+  for (let start = 0, run = 0; start < values.length; start += inner, run++) {
+    histograms[run % histograms.length]!.add(values.subarray(start, start + inner));
+  }
 }

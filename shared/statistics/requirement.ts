@@ -9,13 +9,17 @@ export type TensorStatistic =
 
 /** A number for each channel a sample: for each index along `axis`, over all other axes. */
 export type ChannelStatistic =
-  | { readonly type: "channel_mean" | "channel_variance"; readonly axis: number }
+  | {
+      readonly type: "channel_mean" | "channel_variance" | "channel_min" | "channel_max";
+      readonly axis: number;
+    }
   | {
       readonly type: "channel_quantile";
       readonly axis: number;
       readonly side: "min" | "max";
       readonly outlierProb: number;
     }
+  | { readonly type: "channel_abs_quantile"; readonly axis: number; readonly outlierProb: number }
   /** Channels x taps: what each tap of a convolution reads on average over its positions, padding included. */
   | { readonly type: "tap_mean"; readonly window: ConvolutionWindow };
 
@@ -26,22 +30,36 @@ export interface ChannelWeights {
   readonly weights: readonly number[];
 }
 
-/** How often values occurred, over all samples; or, for `output_histogram`, what they count for by their channel. */
+/**
+ * How often values occurred, over all samples; for `output_histogram`, what they count for by their channel; for
+ * `channel_histogram`, how often in each channel.
+ */
 export type HistogramStatistic =
   | { readonly type: "histogram" }
+  | { readonly type: "channel_histogram"; readonly axis: number }
   | { readonly type: "output_histogram"; readonly channels?: ChannelWeights };
 
 export type Statistic = TensorStatistic | ChannelStatistic | HistogramStatistic;
 
 export function isHistogram(statistic: Statistic): statistic is HistogramStatistic {
-  return statistic.type === "histogram" || statistic.type === "output_histogram";
+  switch (statistic.type) {
+    case "histogram":
+    case "output_histogram":
+    case "channel_histogram":
+      return true;
+    default:
+      return false;
+  }
 }
 
 export function isChannelStatistic(statistic: Statistic): statistic is ChannelStatistic {
   switch (statistic.type) {
     case "channel_mean":
     case "channel_variance":
+    case "channel_min":
+    case "channel_max":
     case "channel_quantile":
+    case "channel_abs_quantile":
     case "tap_mean":
       return true;
     case "min":
@@ -50,6 +68,7 @@ export function isChannelStatistic(statistic: Statistic): statistic is ChannelSt
     case "abs_quantile":
     case "histogram":
     case "output_histogram":
+    case "channel_histogram":
       return false;
   }
 }
@@ -68,7 +87,12 @@ export function statisticName(statistic: Statistic): string {
       return `abs_quantile.${statistic.outlierProb}`;
     case "channel_mean":
     case "channel_variance":
+    case "channel_min":
+    case "channel_max":
+    case "channel_histogram":
       return `${statistic.type}.${statistic.axis}`;
+    case "channel_abs_quantile":
+      return `channel_abs_quantile.${statistic.axis}.${statistic.outlierProb}`;
     case "channel_quantile":
       return `channel_quantile.${statistic.axis}.${statistic.side}.${statistic.outlierProb}`;
     case "tap_mean":
@@ -93,6 +117,41 @@ export function statisticsOf(type: EstimatorType, side: "min" | "max", outlierPr
       return [{ type: "min" }, { type: "max" }, { type: "histogram" }];
     case "output_mse":
       return [{ type: "min" }, { type: "max" }, { type: "output_histogram" }];
+  }
+}
+
+/**
+ * The same for each channel along `axis`. Every error is one of squares or entropy within the channel: what the products
+ * behind it weigh it by is one number, which changes nothing.
+ */
+export function channelStatisticsOf(
+  type: EstimatorType,
+  side: "min" | "max",
+  outlierProb: number,
+  axis: number,
+): (ChannelStatistic | HistogramStatistic)[] {
+  switch (type) {
+    case "min":
+      return [{ type: "channel_min", axis }];
+    case "max":
+      return [{ type: "channel_max", axis }];
+    case "abs_max":
+      return [
+        { type: "channel_min", axis },
+        { type: "channel_max", axis },
+      ];
+    case "quantile":
+      return [{ type: "channel_quantile", axis, side, outlierProb }];
+    case "abs_quantile":
+      return [{ type: "channel_abs_quantile", axis, outlierProb }];
+    case "mse":
+    case "entropy":
+    case "output_mse":
+      return [
+        { type: "channel_min", axis },
+        { type: "channel_max", axis },
+        { type: "channel_histogram", axis },
+      ];
   }
 }
 

@@ -4,7 +4,13 @@ import { RunError } from "../errors.js";
 import type { Aggregator, StatisticEstimator, StatisticType } from "../quantization/range-estimator.js";
 import { aggregate } from "./aggregator.js";
 import { Histogram } from "./histogram.js";
-import { type ChannelStatistic, statisticName, statisticsOf } from "./requirement.js";
+import {
+  type ChannelStatistic,
+  channelStatisticsOf,
+  isChannelStatistic,
+  statisticName,
+  statisticsOf,
+} from "./requirement.js";
 
 /** A record ends with the SHA-256 of what stands before: statistics outlive runs, and damage would pass as values. */
 const DIGEST_BYTES = 32;
@@ -47,6 +53,11 @@ export interface TableHistogram {
   readonly histogram: Histogram;
 }
 
+/** @param name of the statistic that has a histogram for each channel */
+export function channelHistogramName(name: string, channel: number): string {
+  return `${name}/${channel}`;
+}
+
 /**
  * Statistics of activations: a column for each tensor and statistic, a row for each sample in sample order, so that
  * shards are joined by laying their rows below each other and any aggregator can be applied later; and histograms,
@@ -55,6 +66,7 @@ export interface TableHistogram {
 export class StatisticsTable {
   readonly #columns = new Map<string, Float32Array>();
   readonly #estimates = new Map<string, number>();
+  readonly #channelEstimates = new Map<string, Float64Array>();
   readonly #histograms: ReadonlyMap<string, TableHistogram>;
 
   private constructor(
@@ -115,9 +127,19 @@ export class StatisticsTable {
     return found.histogram;
   }
 
+  /** The histograms of all channels along an axis. */
+  channelHistograms(tensor: string, axis: number, channels: number): Histogram[] {
+    const name = statisticName({ type: "channel_histogram", axis });
+    return Array.from({ length: channels }, (_, c) => this.histogram(tensor, channelHistogramName(name, c)));
+  }
+
   /** A statistic a channel, aggregated over the samples. */
   channels(tensor: string, statistic: ChannelStatistic, aggregator: Aggregator): Float64Array {
-    const values = this.column(tensor, statisticName(statistic));
+    return this.#aggregateChannels(this.column(tensor, statisticName(statistic)), aggregator);
+  }
+
+  /** @param values of each sample, one a channel */
+  #aggregateChannels(values: Float32Array, aggregator: Aggregator): Float64Array {
     const width = this.samples === 0 ? 0 : values.length / this.samples;
     const samples = new Float32Array(this.samples);
     return Float64Array.from({ length: width }, (_, channel) => {
@@ -142,13 +164,29 @@ export class StatisticsTable {
     return estimate;
   }
 
+  /** The same for each channel along an axis. */
+  estimateChannels(
+    tensor: string,
+    side: "min" | "max",
+    { type, aggregator = "mean", outlierProb = 0 }: StatisticEstimator,
+    axis: number,
+  ): Float64Array {
+    const key = `${side} ${type} ${aggregator} ${outlierProb} ${axis} ${tensor}`;
+    let estimate = this.#channelEstimates.get(key);
+    if (estimate === undefined) {
+      const asked = channelStatisticsOf(type, side, outlierProb, axis).filter(isChannelStatistic);
+      const columns = asked.map((statistic) => this.column(tensor, statisticName(statistic)));
+      estimate = this.#aggregateChannels(furthestOf(columns), aggregator);
+      this.#channelEstimates.set(key, estimate);
+    }
+    return estimate;
+  }
+
   /** The values of an estimator's statistic, one a sample. */
   #values(tensor: string, side: "min" | "max", type: StatisticType, outlierProb: number): Float32Array {
-    const [first, second] = statisticsOf(type, side, outlierProb).map((s) =>
-      this.column(tensor, statisticName(s)),
+    return furthestOf(
+      statisticsOf(type, side, outlierProb).map((s) => this.column(tensor, statisticName(s))),
     );
-    if (second === undefined) return first!;
-    return first!.map((low, i) => Math.max(Math.abs(low), Math.abs(second[i]!)));
   }
 
   encode(): Uint8Array {
@@ -266,6 +304,12 @@ export class StatisticsTable {
     }
     return rows;
   }
+}
+
+/** A statistic's own values, or of both ends' the larger magnitudes. */
+function furthestOf([first, second]: readonly Float32Array[]): Float32Array {
+  if (second === undefined) return first!;
+  return first!.map((low, i) => Math.max(Math.abs(low), Math.abs(second[i]!)));
 }
 
 function rowWidth(columns: readonly StatisticsColumn[]): number {

@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { Duration } from "aws-cdk-lib";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import * as z from "zod";
+import type { QuantFleetProps } from "../../infra/quant-fleet-props.js";
+import type { EvaluatorSize } from "../../scripts/fleet/cost-estimate.js";
+import { evaluatorsOf, stackOutputsSchema } from "../../scripts/fleet/stack-outputs.js";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import { type CloudFormationServer, startCloudFormationServer } from "./cloudformation-server.js";
@@ -55,6 +58,8 @@ export interface EmulatedFleet {
   readonly deadEvents: SqsQueue;
   readonly coordinator: LambdaFunction;
   readonly evaluators: LambdaFunction;
+  /** What the stack says of them. */
+  readonly evaluator: EvaluatorSize;
   readonly metrics: readonly LoggedMetric[];
   /** What lets the SDK find the emulators. */
   readonly environment: Readonly<Record<string, string>>;
@@ -66,11 +71,13 @@ export interface EmulatedFleet {
  *
  * @param startServers those of SQS and S3
  * @param minuteMilliseconds how long a minute of the schedules is
+ * @param props what the construct is given besides
  */
 export async function startEmulatedFleet(
   evaluators: number,
   startServers: () => Promise<FleetServers> = startFleetServers,
   minuteMilliseconds = MINUTE_MILLISECONDS,
+  props: QuantFleetProps = {},
 ): Promise<EmulatedFleet> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fleet-"));
   const stack = new SynthesizedStack(join(folder, "cdk.out"), {
@@ -78,6 +85,7 @@ export async function startEmulatedFleet(
     evaluatorConcurrency: evaluators,
     collectorConcurrency: 2,
     lease: LEASE,
+    ...props,
   });
   const { sqs, s3, bucket } = await startServers();
   const deployment = new Deployment(stack, sqs, bucket, folder);
@@ -113,6 +121,7 @@ export async function startEmulatedFleet(
     deadEvents: queue("EventsDeadLetters"),
     coordinator: deployment.function("Coordinator"),
     evaluators: deployment.function("Evaluator"),
+    evaluator: evaluatorsOf(stackOutputsSchema.parse(outputs)),
     metrics: deployment.metrics,
     environment: { ...endpoints, AWS_ENDPOINT_URL_CLOUDFORMATION: cloudFormation.endpoint },
     async close() {

@@ -41,11 +41,13 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
     });
 
     test("has the trials and the model of the engine on this machine with the same order of results", async () => {
-      const runId = await submit(fleet, { configuration }, { runId: "twin", parallel: EVALUATORS });
+      // With several forms of the float model, whose statistics are gathered apart.
+      const deciding = withTunedCompanions(configuration);
+      const runId = await submit(fleet, { configuration: deciding }, { runId: "twin" });
       await runEnded(fleet, runId);
       const { cost } = await fetchResult(fleet, runId, join(folder, "fleet"));
       assert.ok(cost !== undefined && cost.usd > 0 && (cost.estimatedBeforehand ?? 0) > 0);
-      await sameAsLocally(fleet.store, runId, configuration, folder);
+      await sameAsLocally(fleet.store, runId, deciding, folder, EVALUATORS);
     });
 
     test("tells CloudWatch what its dashboard shows", () => {
@@ -172,4 +174,12 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       assert.deepEqual({ phase, stop }, { phase: "done", stop: "cancelled" });
     });
   });
+}
+
+/** The search decides whether layers are equalized and biases corrected. */
+function withTunedCompanions(configuration: RunConfigurationInput): RunConfigurationInput {
+  const { algorithms = [], ...compression } = configuration.compression ?? {};
+  const before = { name: "CrossLayerEqualization", params: { tune: true } } as const;
+  const behind = { name: "FastBiasCorrection", params: { tune: true } } as const;
+  return { ...configuration, compression: { ...compression, algorithms: [before, ...algorithms, behind] } };
 }

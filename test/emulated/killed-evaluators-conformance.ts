@@ -49,7 +49,7 @@ export function describeKilledEvaluators(servers: string, startServers: () => Pr
       const runId = await submit(
         fleet,
         { configuration },
-        { runId: "killed", parallel: EVALUATORS, jobTimeoutSeconds: JOB_TIMEOUT_SECONDS },
+        { runId: "killed", jobTimeoutSeconds: JOB_TIMEOUT_SECONDS },
       );
       await runEnded(fleet, runId);
       clearInterval(killing);
@@ -57,7 +57,7 @@ export function describeKilledEvaluators(servers: string, startServers: () => Pr
       assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: SIZE.trials + 1 });
       assert.ok(kills > 0);
       await fetchResult(fleet, runId, join(folder, "fleet"));
-      await sameAsLocally(fleet.store, runId, configuration, folder);
+      await sameAsLocally(fleet.store, runId, configuration, folder, EVALUATORS);
       const trials = await decidedTrials(join(folder, "fleet"));
       assert.equal(
         new Set(trials.map((trial) => (trial as { number: number }).number)).size,

@@ -19,12 +19,15 @@ const DAY_MILLISECONDS = 86_400_000;
 /**
  * Carries a fleet's run out once more with the engine of this machine, which hears the trials' results in the order in
  * which the fleet's coordinator heard them, and writes its output folder.
+ *
+ * @param workers threads
  */
 export async function runLikewise(
   fleet: ObjectStore,
   runId: string,
   source: ConfigurationSource,
   out: string,
+  workers: number,
 ): Promise<void> {
   const saved = await new RunRecords(fleet).load(runId);
   const request = await new RunRecords(fleet).readRequest(runId);
@@ -50,50 +53,67 @@ export async function runLikewise(
     properties,
   };
   const order = saved.state.finished.map(({ number }) => number);
-  const runner = new OrderedRunner(new ThreadPool(request.parallel).open(settings), order);
+  const runner = new OrderedRunner(new ThreadPool(workers).open(settings), request.parallel, order);
   const study = tuningStudy(workload.metric);
   // An answer that waits for its turn must not be taken for lost.
   const timeouts = { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS };
-  const engine = startEngine({ folder, study, runner, run: { request: { ...request, timeouts } } });
+  // Arrays that images were packed to are other files than the images.
+  const gathered = { ...request.statistics, key: workload.statisticsKey };
+  const run = { request: { ...request, timeouts, statistics: gathered } };
+  const engine = startEngine({ folder, study, runner, run });
   const following = (async () => {
     for await (const { trialsDone } of engine.progress) runner.release(trialsDone);
   })();
   const state = await engine.ended;
   await following;
-  const workers = request.parallel;
   await writeOutputs(state, { out, study, workload, hash, workers, timers: { askSeconds: 0 } });
 }
 
-/** Gives the answers of trials one after the other, in an order that is given. */
+/**
+ * Gives the answers of trials one after the other, in an order that is given. As many jobs may wait for their turn as
+ * trials run side by side, which the pool has fewer threads than.
+ */
 class OrderedRunner implements JobRunner {
-  readonly slots: number;
   #ended = 0;
+  #working = 0;
   #waiting: (() => void)[] = [];
 
   constructor(
     private readonly pool: ThreadPool,
+    readonly slots: number,
     private readonly order: readonly number[],
-  ) {
-    this.slots = pool.slots;
-  }
+  ) {}
 
   /** So many trials have ended. */
   release(ended: number): void {
     this.#ended = ended;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const look of waiting) look();
+    this.#wake();
   }
 
   async run(job: Job, signal: AbortSignal): Promise<JobReport> {
-    const report = await this.pool.run(job, signal);
+    while (this.#working === this.pool.slots) await this.#change();
+    this.#working++;
+    const report = await this.pool.run(job, signal).finally(() => {
+      this.#working--;
+      this.#wake();
+    });
     if (job.type !== "trial") return report;
     const place = this.order.indexOf(job.trial);
-    while (this.#ended < place) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#ended < place) await this.#change();
     return report;
   }
 
   close(): Promise<void> {
     return this.pool.close();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const look of waiting) look();
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { status } from "../../scripts/fleet/runs.js";
+import { type ReadOptions, status } from "../../scripts/fleet/runs.js";
 import type { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import type { EmulatedFleet } from "./emulated-fleet.js";
 
@@ -8,9 +8,9 @@ export const POLL_MILLISECONDS = 250;
 
 type Stored = Pick<EmulatedFleet, "store">;
 
-export async function runEnded(fleet: Stored, runId: string): Promise<void> {
+export async function runEnded(fleet: Stored, runId: string, options: ReadOptions = {}): Promise<void> {
   for (;;) {
-    const phase = await status(fleet, runId).then(
+    const phase = await status(fleet, runId, options).then(
       (progress) => progress.phase,
       () => "unknown",
     );

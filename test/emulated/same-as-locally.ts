@@ -15,8 +15,9 @@ export async function sameAsLocally(
   runId: string,
   configuration: RunConfigurationInput,
   folder: string,
+  workers: number,
 ): Promise<void> {
-  await runLikewise(fleet, runId, { configuration }, join(folder, "local"));
+  await runLikewise(fleet, runId, { configuration }, join(folder, "local"), workers);
   const model = (name: string) => readFile(join(folder, name, "model.onnx"));
   assert.deepEqual(await decidedTrials(join(folder, "fleet")), await decidedTrials(join(folder, "local")));
   assert.ok((await model("fleet")).equals(await model("local")));

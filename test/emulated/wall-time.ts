@@ -104,14 +104,14 @@ async function compare(source: ConfigurationSource, folder: string): Promise<Com
   try {
     const runId = "wall-time";
     const fleet = await timed(async () => {
-      await submit(emulated, source, { runId, parallel: WORKERS });
+      await submit(emulated, source, { runId });
       await runEnded(emulated.store, runId);
       await fetchResult(emulated, runId, out("fleet"));
       const saved = await new RunRecords(emulated.store).load(runId);
       return saved?.state.finished ?? [];
     });
     const likewise = await timed(async () => {
-      await runLikewise(emulated.store, runId, source, out("likewise"));
+      await runLikewise(emulated.store, runId, source, out("likewise"), WORKERS);
       return finishedTrials(out("likewise"));
     });
     const [trials, trialsLikewise] = await Promise.all(

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createCoordinatorHandler } from "../../functions/coordinator/handler.js";
 import { TICK_INPUT } from "../../functions/schedule-names.js";
+import { warmUpSchema } from "../../functions/warm-up.js";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { eventSchema, jobSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
@@ -83,6 +84,9 @@ describe("The coordinator's function", () => {
     const { jobs, statisticsJobs, invoke, send, store, clock, tick, metrics } = open();
     await send(requested("toy"));
     const request = toyRequest({ runId: "toy", maxTrials: 3, parallel: 1 });
+    assert.equal(await invoke(), 0);
+    const [warmUp] = await take(jobs);
+    assert.deepEqual(warmUpSchema.parse(JSON.parse(warmUp?.body ?? "")).runId, "toy");
     for (;;) {
       assert.equal(await invoke(), 0);
       const [gathering] = await take(statisticsJobs);

@@ -42,7 +42,16 @@ function open(run: Run, leaseMilliseconds = MINUTE) {
   const log = keepLog();
   const metrics = keepMetrics();
   const ended: string[] = [];
-  const workers = { run, close: async () => void ended.push("closed") };
+  const prepared: string[] = [];
+  const workers = {
+    run,
+    prepare: async (runId: string) => {
+      prepared.push(runId);
+      if (runId === "broken") throw new Error("no such luck");
+      return runId !== "stranger";
+    },
+    close: async () => void ended.push("closed"),
+  };
   const handler = createEvaluatorHandler({
     store,
     ...queues,
@@ -66,7 +75,7 @@ function open(run: Run, leaseMilliseconds = MINUTE) {
     return batchItemFailures.length;
   };
   const send = (body: unknown) => queues.jobs.send([{ body: JSON.stringify(body) }]);
-  return { store, ...queues, log, ended, invoke, send };
+  return { store, ...queues, log, ended, prepared, invoke, send };
 }
 
 const take = (queue: Queue) => queue.receive({ max: 10, waitMilliseconds: 0 });
@@ -89,6 +98,18 @@ describe("The evaluator's function", () => {
     const keys: string[] = [];
     for await (const key of store.list("runs/toy/scores/")) keys.push(key);
     assert.equal(keys.length, 1);
+  });
+
+  test("gets ready for a run and answers nobody; what cannot be made ready is left to the first trial", async () => {
+    const { events, deadLetters, prepared, log, send, invoke } = open(never);
+    const warmUp = { version: MESSAGE_VERSION, type: "warm-up", deadline: 8.64e15 };
+    for (const runId of ["toy", "broken", "stranger"]) await send({ ...warmUp, runId });
+    await send({ ...warmUp, runId: "late", deadline: 1 });
+    assert.equal(await invoke(), 0);
+    assert.deepEqual(prepared, ["toy", "broken", "stranger"]);
+    assert.deepEqual(log.lines, ["not ready for a run", "message refused", "job is overdue"]);
+    assert.equal((await take(deadLetters)).length, 1);
+    assert.deepEqual(await reports(events), []);
   });
 
   test("sends the answer that a worker left before it died, without working", async () => {

@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { bundleMetricModules } from "../../infra/metric-modules.js";
+import { placeMetricModules } from "../../infra/metric-modules.js";
 import { ConfigurationError } from "../../shared/errors.js";
 import { writeWorkloadDocument } from "../../shared/run/workload-document.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
 import type { ModelOutputs } from "../../shared/scoring/metrics/metric.js";
-import { deployedModules, moduleReference, ownCopy } from "../../shared/scoring/metrics/module-location.js";
+import { bundleModule, ownCopy, referenceTo } from "../../shared/scoring/metrics/module-bundle.js";
+import {
+  deployedModules,
+  listOfModules,
+  requireListed,
+} from "../../shared/scoring/metrics/module-location.js";
 import { openStudy } from "../../shared/scoring/workload-study.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 
@@ -28,7 +33,7 @@ await writeFile(
      return Array.from(labels.data, (label, i) => (distance(outputs.y.data[i], label) <= 2 ? 1 : 0));
    }`,
 );
-bundleMetricModules([file], deployed);
+placeMetricModules([bundleModule(file)], deployed);
 
 const outputs = [{ name: "y", type: "float32", shape: ["N", 1] }] as const;
 const made: ModelOutputs = { y: { type: "float32", dims: [3, 1], data: Float32Array.of(1, 5, 9) } };
@@ -39,7 +44,7 @@ describe("A metric module on a fleet", () => {
     const options = { directory: own, outputs, labelled: true };
     const here = await createMetric({ module: "within.js" }, options);
     const there = await createMetric(
-      { module: moduleReference(file) },
+      { module: referenceTo(file) },
       { ...options, directory: join(folder, "elsewhere"), locateModule: deployedModules(deployed) },
     );
     const rows = [here, there].map((metric) => metric.score(made, { kind: "labels", labels }));
@@ -53,7 +58,7 @@ describe("A metric module on a fleet", () => {
   test("that was not deployed is refused, and so is every other path", () => {
     const locate = deployedModules(deployed);
     const other = `metrics/${"0".repeat(64)}/within.js`;
-    for (const module of [other, file, "within.js", "../own/within.js", `${moduleReference(file)}/../x.js`])
+    for (const module of [other, file, "within.js", "../own/within.js", `${referenceTo(file)}/../x.js`])
       assert.throws(
         () => locate(module),
         (error: Error) => {
@@ -65,8 +70,32 @@ describe("A metric module on a fleet", () => {
       );
   });
 
+  test("is known by what it imports, too, wherever it lies", async () => {
+    const copy = join(folder, "copy");
+    await cp(own, copy, { recursive: true });
+    assert.equal(referenceTo(join(copy, "within.js")), referenceTo(file));
+    await writeFile(join(copy, "distance.js"), "export const distance = (a, b) => (a - b) ** 2;");
+    assert.notEqual(referenceTo(join(copy, "within.js")), referenceTo(file));
+    assert.throws(() => ownCopy(join(copy, "within.js"))(referenceTo(file)), /with what it imports/);
+    const list = listOfModules([bundleModule(file).hash]);
+    requireListed(referenceTo(file), list);
+    for (const [reference, deployedWith] of [
+      [referenceTo(join(copy, "within.js")), list],
+      [referenceTo(file), listOfModules([])],
+    ] as const)
+      assert.throws(
+        () => requireListed(reference, deployedWith),
+        /engine\.metric\.module \(within\.js\) is not deployed with this fleet; add the file .*, and deploy, again/,
+      );
+    await rm(join(copy, "distance.js"));
+    assert.throws(
+      () => referenceTo(join(copy, "within.js")),
+      /cannot be bundled \(Could not resolve "\.\/distance\.js"\); give the path/,
+    );
+  });
+
   test("is read on a machine from its user's own copy only, and only if it is that very file", async () => {
-    const reference = moduleReference(file);
+    const reference = referenceTo(file);
     assert.equal(ownCopy(file)(reference), file);
     assert.throws(() => ownCopy(undefined)(reference), /name your own copy by --metric-module/);
     const changed = join(folder, "within.js");

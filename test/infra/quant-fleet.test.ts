@@ -166,8 +166,10 @@ describe("The fleet's template", () => {
   test("tells the commands what they want to know", () => {
     const outputs = ["Bucket", "EventsUrl", "EventsArn", "ScheduleGroup", "ScheduleRoleArn"];
     for (const name of [...outputs, "ScheduleDeadLettersArn"]) template.hasOutput(name, {});
+    template.hasOutput("MetricModules", { Value: "none" });
     template.hasOutput("Architecture", { Value: "arm64" });
     template.hasOutput("EvaluatorMegabytes", { Value: "3538" });
+    template.hasOutput("EvaluatorConcurrency", { Value: "100" });
   });
 
   test("is removed with everything in it", () => {

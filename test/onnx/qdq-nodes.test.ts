@@ -11,7 +11,7 @@ describe("inserted nodes", () => {
     const model = buildModel((graph) => {
       const pair = activationPair(
         "x",
-        { dataType: DataType.UINT8, scale: 0.5, zeroPoint: 10 },
+        { dataType: DataType.UINT8, scales: Float32Array.of(0.5), zeroPoints: [10], axis: undefined },
         graph.input("x", [6]),
         "y",
       );
@@ -58,16 +58,44 @@ describe("inserted nodes", () => {
     assert.deepEqual(nodes[0]!.attribute, []);
   });
 
+  test("scales a channel lie along their axis, and no integer op comes of them", async () => {
+    const model = buildModel((graph) => {
+      const pair = activationPair(
+        "x",
+        { dataType: DataType.UINT8, scales: Float32Array.of(0.5, 2), zeroPoints: [10, 20], axis: 1 },
+        graph.input("x", [1, 2, 2]),
+        "y",
+      );
+      graph.graph.node.push(...pair.nodes);
+      graph.graph.initializer.push(...pair.initializers);
+      const behind = activationPair(
+        "z",
+        { dataType: DataType.UINT8, scales: Float32Array.of(0.5), zeroPoints: [100], axis: undefined },
+        graph.node("Add", [pair.output, pair.output]),
+      );
+      graph.graph.node.push(...behind.nodes);
+      graph.graph.initializer.push(...behind.initializers);
+      graph.output(graph.node("Identity", [behind.output], {}, { outputs: ["sum"] }));
+    });
+    const data = Float32Array.of(0.6, -1000, 0.9, 1.1);
+    const outputs = await runModel(model, "all", { x: { type: "float32", dims: [1, 2, 2], data } });
+    assert.deepEqual([...outputs.get("sum")!], [1, -10, 0, 4]);
+  });
+
   test("every name that is inserted is one that is announced", () => {
-    const { nodes, initializers } = activationPair(
-      "x",
-      { dataType: DataType.UINT8, scale: 1, zeroPoint: 0 },
-      "x",
-    );
-    const names = [
-      ...nodes.flatMap(({ name, output }) => [name, ...output]),
-      ...initializers.map(({ name }) => name),
-    ];
-    assert.deepEqual(names.sort(), INSERTED_NAMES.map((ending) => `x/${ending}`).sort());
+    for (const axis of [undefined, 1]) {
+      const codes = { dataType: DataType.UINT8, scales: Float32Array.of(1), zeroPoints: [0], axis } as const;
+      const { nodes, initializers } = activationPair("x", codes, "x");
+      const names = [
+        ...nodes.flatMap(({ name, output }) => [name, ...output]),
+        ...initializers.map(({ name }) => name),
+      ];
+      for (const name of names)
+        assert.ok(
+          INSERTED_NAMES.some((ending) => name === `x/${ending}`),
+          name,
+        );
+      if (axis !== undefined) assert.equal(new Set(names).size, INSERTED_NAMES.length);
+    }
   });
 });

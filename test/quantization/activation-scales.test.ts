@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { activationAffine } from "../../shared/quantization/activation-scales.js";
-import { representableRange } from "../../shared/quantization/affine.js";
+import { activationAffines } from "../../shared/quantization/activation-scales.js";
+import { type Affine, representableRange } from "../../shared/quantization/affine.js";
 import type { Mode } from "../../shared/quantization/hardware.js";
 import type { TensorPlan } from "../../shared/quantization/plan.js";
 import { activationEstimator } from "../../shared/quantization/range-estimator.js";
@@ -29,6 +29,12 @@ function statistics(seen: Readonly<Record<string, readonly (readonly [number, nu
 
 function quantizer(...sources: string[]) {
   return { id: sources[0]!, sources, tensors: sources };
+}
+
+function activationAffine(...asked: Parameters<typeof activationAffines>): Affine {
+  const affines = activationAffines(...asked);
+  assert.equal(affines.length, 1);
+  return affines[0]!;
 }
 
 /** float32 scales times codes up to 255. */
@@ -96,6 +102,83 @@ describe("The scale and zero point of an activation quantizer", () => {
         const { low, high } = representableRange(affine, 4);
         assert.ok(low === 0 && high >= 1 && high < 10, `${type}, ${mode}: ${high}`);
         assert.deepEqual(activationAffine(quantizer("x"), asked, table), affine, "asked again");
+      }
+    }
+  });
+
+  test("one a channel: each as if it were a tensor, but for the sign and the floor, which all decide", () => {
+    // Channels of 0 to 10, 0 to 8, -1 to 20 and -2 to 6, and one that hardly moves.
+    const lows = [0, 0, -1, -2, 0];
+    const highs = [10, 8, 20, 6, 1e-3];
+    const table = StatisticsTable.ofRows(
+      [
+        { tensor: "x", statistic: "min" },
+        { tensor: "x", statistic: "channel_min.1", width: 5 },
+        { tensor: "x", statistic: "channel_max.1", width: 5 },
+      ],
+      [Float32Array.of(-2, ...lows, ...highs), Float32Array.of(-0.5, ...lows, ...highs)],
+    );
+    const channelwise = { ...quantizer("x"), channels: 5 };
+    const asked = (mode: Mode): TensorPlan => {
+      const { min, max } = activationEstimator("default", mode, "perchannel");
+      return { bits: 8, mode, granularity: "perchannel", estimator: { min: min!, max } };
+    };
+    const symmetric = activationAffines(channelwise, asked("symmetric"), table);
+    assert.deepEqual(
+      symmetric.map(({ zeroPoint }) => zeroPoint),
+      [128, 128, 128, 128, 128],
+    );
+    // The last one by the floor: 1 % of the largest (reference section 4.6).
+    [10, 8, 20, 6, 0.2].forEach((magnitude, c) => {
+      assert.ok(Math.abs(symmetric[c]!.scale - magnitude / 127) < ROUNDING, `channel ${c}`);
+    });
+    const asymmetric = activationAffines(channelwise, asked("asymmetric"), table);
+    asymmetric.forEach((affine, c) => {
+      const alone = statistics({ x: [[lows[c]!, highs[c]!]] });
+      assert.deepEqual(affine, activationAffine(quantizer("x"), plan("asymmetric"), alone), `channel ${c}`);
+    });
+  });
+
+  test("one a channel: where the error within the channel is least, for any of the errors", () => {
+    const histogramOf = (furthest: number) => {
+      const histogram = new Histogram();
+      histogram.add(Float32Array.from({ length: 50_000 }, (_, i) => (i === 0 ? furthest : i / 50_000)));
+      return histogram;
+    };
+    const furthest = [30, 60];
+    const histograms = furthest.map(histogramOf);
+    const table = StatisticsTable.ofRows(
+      [
+        { tensor: "x", statistic: "min" },
+        { tensor: "x", statistic: "channel_min.1", width: 2 },
+        { tensor: "x", statistic: "channel_max.1", width: 2 },
+      ],
+      [Float32Array.of(0, 0, 0, 30, 60)],
+      histograms.map((histogram, c) => ({ tensor: "x", statistic: `channel_histogram.1/${c}`, histogram })),
+    );
+    for (const type of ["mse", "entropy", "output_mse"] as const) {
+      for (const mode of ["symmetric", "asymmetric"] as const) {
+        const estimator = activationEstimator(type, mode, "perchannel");
+        const asked = { bits: 4, mode, granularity: "perchannel", estimator } as const;
+        const affines = activationAffines({ ...quantizer("x"), channels: 2 }, asked, table);
+        affines.forEach((affine, c) => {
+          const alone = StatisticsTable.ofRows(
+            [
+              { tensor: "x", statistic: "min" },
+              { tensor: "x", statistic: "max" },
+            ],
+            [Float32Array.of(0, furthest[c]!)],
+            ["histogram", "output_histogram"].map((statistic) => ({
+              tensor: "x",
+              statistic,
+              histogram: histograms[c]!,
+            })),
+          );
+          const ofTensor = activationEstimator(type, mode, "pertensor");
+          const whole = { ...asked, granularity: "pertensor", estimator: ofTensor } as const;
+          const expected = activationAffine(quantizer("x"), whole, alone);
+          assert.deepEqual(affine, expected, `${type}, ${mode}, channel ${c}`);
+        });
       }
     }
   });

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { companionSpace, type TunedCompanion } from "../../shared/quantization/companion-space.js";
 import { narrowSpace } from "../../shared/quantization/narrowed-space.js";
 import type { TuningSpace } from "../../shared/quantization/space.js";
 import type { EstimatorScope, TuningOptions, TuningScope } from "../../shared/quantization/tuning-options.js";
 import { encodeConfiguration, encodeSpace } from "../../shared/search/encoding.js";
-import type { Choice, Parameter } from "../../shared/search/space.js";
+import type { Choice, Configuration, Parameter } from "../../shared/search/space.js";
 import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
+import { tuningOptions } from "./small-net.js";
 
 /** One group of the whole space: a switch, a mode, and in either mode a preset; quantiles have a probability. */
 function group(id: string): Parameter[] {
@@ -67,6 +69,39 @@ function narrow(tuning: TuningScope[], estimators: EstimatorScope[] = [], probab
   const space = narrowSpace(whole, center, options);
   return { space, choices: new Map(space.parameters.map(({ name, choices }) => [name, choices])) };
 }
+
+describe("what is tuned of companions", () => {
+  const smoothing: TunedCompanion = {
+    name: "SmoothQuant",
+    optional: true,
+    setting: { key: "alpha", base: 0.5, choices: [0.3, 0.5, 0.7] },
+  };
+  const around = (center: Configuration, tuned: readonly TunedCompanion[]) => {
+    const { parameters, base } = narrowSpace(companionSpace([smoothing]), center, tuningOptions(), tuned);
+    return { base, choices: Object.fromEntries(parameters.map(({ name, choices }) => [name, choices])) };
+  };
+  const on = { "SmoothQuant/apply": true, "SmoothQuant/alpha": 0.3 };
+
+  test("keeps the configuration's choices where nothing is", () => {
+    const fixed = { "SmoothQuant/apply": [true], "SmoothQuant/alpha": [0.3] };
+    assert.deepEqual(around(on, []), { base: on, choices: fixed });
+    assert.deepEqual(around({ "SmoothQuant/apply": false }, []).choices, { "SmoothQuant/apply": [false] });
+  });
+
+  test("varies beside them, in the order of the whole space", () => {
+    const alphas = {
+      ...smoothing,
+      optional: false,
+      setting: { key: "alpha", base: 0.7, choices: [0.7] },
+    } as const;
+    assert.deepEqual(around(on, [smoothing]).choices, {
+      "SmoothQuant/apply": [true, false],
+      "SmoothQuant/alpha": [0.3, 0.5, 0.7],
+    });
+    // One choice is no parameter of its own.
+    assert.deepEqual(around(on, [alphas]).choices["SmoothQuant/alpha"], [0.3]);
+  });
+});
 
 describe("the space around a configuration", () => {
   test("varies what is in the scope, and pins the rest to the configuration's values", () => {

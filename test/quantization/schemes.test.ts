@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GraphIndex } from "../../shared/onnx/graph-index.js";
-import { layOutQuantizers } from "../../shared/quantization/groups.js";
+import { layOutQuantizers, readersOf } from "../../shared/quantization/groups.js";
 import { Hardware, type Scheme } from "../../shared/quantization/hardware.js";
 import type { HardwareDocument } from "../../shared/quantization/hardware-schema.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
+import type { OperandView } from "../../shared/quantization/quantizable-ops.js";
 import {
   activationSchemes,
   baseScheme,
@@ -33,21 +34,21 @@ const attention = await readyFixture({
     }),
 });
 
-/** A device whose dense layers take their input a channel, or not at all alike, and its convolutions a tensor. */
+/** A device whose depthwise convolutions take their input a channel, or not at all alike, and its sums a tensor. */
 function deviceWith(
-  dense: Pick<HardwareDocument["schemes"][string], "mode" | "granularity">,
-  widths: Readonly<Record<"primary" | "convolution" | "dense", Scheme["bits"]>> = {
+  depthwise: Pick<HardwareDocument["schemes"][string], "mode" | "granularity">,
+  widths: Readonly<Record<"primary" | "sum" | "depthwise", Scheme["bits"]>> = {
     primary: 8,
-    convolution: 8,
-    dense: 8,
+    sum: 8,
+    depthwise: 8,
   },
 ): Hardware {
   return new Hardware({
     device: "TEST",
     primary_bitwidth: widths.primary,
     schemes: {
-      conv: { bits: [widths.convolution], mode: ["symmetric", "asymmetric"], granularity: ["pertensor"] },
-      dense: { bits: [widths.dense], ...dense },
+      sum: { bits: [widths.sum], mode: ["symmetric", "asymmetric"], granularity: ["pertensor"] },
+      depthwise: { bits: [widths.depthwise], ...depthwise },
       weights: { bits: [8], mode: ["symmetric"], granularity: ["perchannel"] },
     },
     operations: [
@@ -55,47 +56,62 @@ function deviceWith(
         types: ["Conv"],
         role: "weighted",
         kernel: "integer output",
-        activations: ["conv"],
+        activations: ["sum"],
         weights: ["weights"],
       },
       {
-        types: ["GlobalAveragePool", "Concat"],
-        role: "follower",
+        types: ["DepthwiseConv"],
+        role: "weighted",
         kernel: "integer output",
-        activations: ["conv"],
+        activations: ["depthwise"],
+        weights: ["weights"],
       },
-      { types: ["Gemm"], role: "weighted", activations: ["dense"], weights: ["weights"] },
+      { types: ["Add"], role: "follower", kernel: "integer output", activations: ["sum"] },
       { types: ["Reshape", "MaxPool"], role: "agnostic" },
     ],
   });
 }
 
-function activationsOfPooled(hardware: Hardware): readonly Scheme[] {
-  const view = {
-    index: new GraphIndex(prepared.model.graph),
-    tensors: prepared.tensors,
-    hardware,
-    inFloat: new Map(),
-  };
-  const layout = layOutQuantizers(view);
-  const quantizer = layout.activations.get(layout.quantizerOf.get("averaged")!)!;
-  assert.ok(quantizer.tensors.includes("flat"), "the pool's output is what the dense layer reads");
+function viewOn(hardware: Hardware): OperandView {
+  const index = new GraphIndex(prepared.model.graph);
+  return { index, tensors: prepared.tensors, hardware, inFloat: new Map() };
+}
+
+function activationsOfShared(hardware: Hardware): readonly Scheme[] {
+  const layout = layOutQuantizers(viewOn(hardware));
+  const quantizer = layout.activations.get(layout.quantizerOf.get("stem_relu")!)!;
+  assert.deepEqual(
+    readersOf(new Set(quantizer.tensors), layout.ops.values()).map(({ name }) => name),
+    ["depthwise", "residual"],
+  );
   return activationSchemes(quantizer, layout, hardware, tuningOptions());
 }
 
-function schemesOfPooled(hardware: Hardware): string[] {
-  return activationsOfPooled(hardware).map(({ mode, granularity }) => `${mode}/${granularity}`);
+function schemesOfShared(hardware: Hardware): string[] {
+  return activationsOfShared(hardware).map(({ mode, granularity }) => `${mode}/${granularity}`);
 }
 
 describe("Choices of a tensor that several ops share", () => {
   test("28: per tensor here and per channel there leaves per tensor, in both modes", () => {
     const hardware = deviceWith({ mode: ["symmetric", "asymmetric"], granularity: ["perchannel"] });
-    assert.deepEqual(schemesOfPooled(hardware), ["symmetric/pertensor", "asymmetric/pertensor"]);
+    assert.deepEqual(schemesOfShared(hardware), ["symmetric/pertensor", "asymmetric/pertensor"]);
   });
 
   test("what both have is taken as it is", () => {
     const hardware = deviceWith({ mode: ["asymmetric"], granularity: ["perchannel", "pertensor"] });
-    assert.deepEqual(schemesOfPooled(hardware), ["asymmetric/pertensor"]);
+    assert.deepEqual(schemesOfShared(hardware), ["asymmetric/pertensor"]);
+  });
+
+  test("who makes a tensor plays no part where somebody reads it (first table)", () => {
+    const hardware = deviceWith({ mode: ["asymmetric"], granularity: ["pertensor"] });
+    const view = viewOn(hardware);
+    const layout = layOutQuantizers(view);
+    const schemesOf = (tensor: string) =>
+      activationSchemes(layout.activations.get(tensor)!, layout, hardware, tuningOptions()).map(
+        ({ mode }) => mode,
+      );
+    assert.deepEqual(schemesOf("depthwise"), ["symmetric", "asymmetric"], "read by the sum");
+    assert.deepEqual(schemesOf("left"), ["symmetric", "asymmetric"], "read by nobody, made by a Conv");
   });
 });
 
@@ -182,12 +198,12 @@ describe("Schemes of several widths", () => {
   });
 
   test("without a width in common have the primary one, else the smaller (section 4.8)", () => {
-    const shared = (primary: Scheme["bits"], convolution: Scheme["bits"], dense: Scheme["bits"]) => {
+    const shared = (primary: Scheme["bits"], sum: Scheme["bits"], depthwise: Scheme["bits"]) => {
       const hardware = deviceWith(
         { mode: ["symmetric"], granularity: ["pertensor"] },
-        { primary, convolution, dense },
+        { primary, sum, depthwise },
       );
-      return activationsOfPooled(hardware).map(({ bits }) => bits);
+      return activationsOfShared(hardware).map(({ bits }) => bits);
     };
     assert.deepEqual(shared(8, 8, 16), [8]);
     assert.deepEqual(shared(16, 8, 16), [16]);

@@ -9,6 +9,12 @@ import { buildModel, GraphBuilder } from "../fixtures/models/model-builder.js";
 import { RandomValues } from "../fixtures/models/random-values.js";
 
 const AFFINE = { scale: Math.fround(0.013), zeroPoint: 97 };
+const CODES = {
+  dataType: DataType.UINT8,
+  scales: Float32Array.of(AFFINE.scale),
+  zeroPoints: [AFFINE.zeroPoint],
+  axis: undefined,
+} as const;
 const BOUNDS = [
   { low: 0, high: Number.POSITIVE_INFINITY },
   { low: 0, high: 1 },
@@ -34,12 +40,7 @@ async function inFloat({ low, high }: (typeof BOUNDS)[number]): Promise<Float64A
       graph.floats("low", [], [low]),
       graph.floats("high", [], [high]),
     ];
-    const pair = activationPair(
-      "p",
-      { dataType: DataType.UINT8, ...AFFINE },
-      graph.node("Clip", inputs),
-      "y",
-    );
+    const pair = activationPair("p", CODES, graph.node("Clip", inputs), "y");
     graph.graph.node.push(...pair.nodes);
     graph.graph.initializer.push(...pair.initializers);
     graph.output("y");
@@ -51,12 +52,7 @@ describe("Relu and Clip set apart", () => {
   for (const bounds of BOUNDS) {
     test(`codes clipped to [${bounds.low}, ${bounds.high}] are those of clipped values`, async () => {
       const model = buildModel((graph) => {
-        const pair = activationPair(
-          "p",
-          { dataType: DataType.UINT8, ...AFFINE },
-          graph.input("x", [2000]),
-          "y",
-        );
+        const pair = activationPair("p", CODES, graph.input("x", [2000]), "y");
         const clipped = clipCodes(pair, saturating(), bounds, AFFINE, new NewNames(new Set()));
         graph.graph.node.push(...clipped.nodes);
         graph.graph.initializer.push(...clipped.initializers);

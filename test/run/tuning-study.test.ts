@@ -85,6 +85,13 @@ describe("objective loss", () => {
   });
 });
 
+test("a stopped trial is judged by what it could still have reached, not by its first samples", () => {
+  const stopped: Measurement = { ...measured(0.2, 1.6), samples: 64, reachable: -0.02 };
+  const { accuracyLoss, violation } = study.judge(stopped, references, request({ objective: "constrained" }));
+  near(accuracyLoss, 100 * (0.02 / FLOAT));
+  near(violation, 100 * (0.02 / FLOAT) - 1);
+});
+
 describe("the targets", () => {
   for (const objective of ["constrained", "loss", "pareto"] as const) {
     test(`are accuracy_loss and latency_reduce under objective ${objective}`, () => {

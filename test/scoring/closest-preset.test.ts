@@ -1,12 +1,19 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
+import { encodeModel } from "../../shared/onnx/codec.js";
+import { DataType } from "../../shared/onnx/tensor.js";
 import { presetOptions, TRIED_PRESETS } from "../../shared/quantization/preset-options.js";
 import { closestPreset } from "../../shared/scoring/closest-preset.js";
+import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { Quantizer } from "../../shared/scoring/quantizer.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import { makeSubject } from "../../shared/scoring/subject.js";
 import { createRandomStream } from "../../shared/search/random.js";
 import { collectStatistics } from "../../shared/statistics/collect.js";
+import { buildModel, type GraphBuilder } from "../fixtures/models/model-builder.js";
 import {
   prepareSmallNet,
   quantizationSettings,
@@ -53,6 +60,17 @@ describe("The closest preset", () => {
     assert.equal((await closest(["mse", "mse"])).preset, "mse");
   });
 
+  test("compares what a Softmax makes as logits", async () => {
+    const [probabilities, logits] = [
+      await noiseBehind("Softmax", (graph, made) => graph.node("Softmax", [made])),
+      await noiseBehind("centred", (graph, made) =>
+        graph.node("Sub", [made, graph.node("ReduceMean", [made], { axes: [-1] })]),
+      ),
+    ];
+    assert.ok(logits > 1e-6);
+    assert.ok(Math.abs(probabilities / logits - 1) < 1e-3);
+  });
+
   test("changes activations alone", async () => {
     const { choices } = await closest(["entropy"]);
     for (const [name, choice] of Object.entries(choices)) {
@@ -60,3 +78,30 @@ describe("The closest preset", () => {
     }
   });
 });
+
+/** The noise of a small classifier whose outputs saturate, by what it makes of its logits. */
+async function noiseBehind(
+  name: string,
+  end: (graph: GraphBuilder, logits: string) => string,
+): Promise<number> {
+  const model = buildModel((graph) => {
+    const x = graph.input("x", [1, ...SMALL_NET_INPUT]);
+    const flat = graph.node("Flatten", [x]);
+    const logits = graph.node("Gemm", [flat, graph.random("w", [size, 3], 0.25), graph.random("b", [3])]);
+    graph.output(end(graph, logits), DataType.FLOAT, [1, 3]);
+  });
+  const folder = await mkdtemp(join(tmpdir(), "quantfleet-closest-"));
+  try {
+    const path = join(folder, `${name}.onnx`);
+    await writeFile(path, encodeModel(model));
+    const small = makeSubject(
+      await prepareModelFile(path),
+      quantizationSettings(presetOptions(tuningOptions())),
+    );
+    const table = await collectStatistics(small.prepared.model, small.statistics, batches);
+    const made = new Quantizer(small, table, new Map());
+    return (await closestPreset(small, made, batches, ["mse"], DEFAULT_SESSION)).noise;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

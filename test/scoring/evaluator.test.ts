@@ -5,11 +5,12 @@ import { loadConfiguration } from "../../scripts/api/configuration.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import { MESSAGE_VERSION, type Race, type StatisticsJob, type TrialJob } from "../../shared/run/messages.js";
-import { unpackRows } from "../../shared/run/rows.js";
+import { packRows, unpackRows } from "../../shared/run/rows.js";
 import { Evaluator } from "../../shared/scoring/evaluator.js";
 import { ExclusiveGate } from "../../shared/scoring/exclusive-gate.js";
 import { runStatisticsJob } from "../../shared/scoring/gather-statistics.js";
 import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
+import { pairedDifferences, reachableMean } from "../../shared/search/race.js";
 import type { Configuration } from "../../shared/search/space.js";
 import { readStatistics } from "../../shared/statistics/shard-store.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
@@ -18,6 +19,7 @@ import { configurationAt } from "../quantization/configurations.js";
 
 const SIZE = { trials: 1, calibration: 11, evaluation: 512 };
 const FLOAT_SCORES = "runs/test/scores/float";
+const PEER_SCORES = "runs/r/scores/peer";
 
 async function workloadOf(input: RunConfigurationInput): Promise<Workload> {
   const { configuration, directory } = await loadConfiguration({ configuration: input });
@@ -129,7 +131,7 @@ describe("Trials", async () => {
   };
   const float = await score(job(null));
   await store.put(FLOAT_SCORES, Buffer.from(JSON.stringify(float.rows)));
-  const race: Race = { referenceScores: FLOAT_SCORES, delta: 0.1 };
+  const race: Race = { referenceScores: FLOAT_SCORES, peerScores: [], delta: 0.1 };
   const space = subject.space.parameters;
   const configurations = [
     subject.space.base,
@@ -171,6 +173,21 @@ describe("Trials", async () => {
     const outcome = await hopeless.scoreTrial(job(subject.space.base, race));
     assert.equal(outcome.state, "pruned");
     assert.equal(outcome.samples, 64);
+    const rows = unpackRows(outcome.rows);
+    const reachable = (reference: ArrayLike<number>): number =>
+      reachableMean(pairedDifferences(rows, reference), SIZE.evaluation, 2, race.delta);
+    assert.equal(outcome.reachable, reachable(float.values));
+
+    // Beside a trial that is right nowhere, everyone stands better against the mean, and no better against float.
+    const nowhere = new Float32Array(SIZE.evaluation);
+    await store.put(PEER_SCORES, Buffer.from(JSON.stringify(packRows(nowhere, 1))));
+    const among = await hopeless.scoreTrial(
+      job(subject.space.base, { ...race, peerScores: [PEER_SCORES, "runs/r/scores/missing"] }),
+    );
+    assert.equal(among.samples, 64);
+    const half = float.values.map((row) => row / 2);
+    const meanOfHalf = half.reduce((sum, row) => sum + row, 0) / SIZE.evaluation;
+    assert.ok(Math.abs(among.reachable! - (reachable(half) - meanOfHalf)) < 1e-12);
   });
 
   test("scored by shards are, together, those scored at once", async () => {

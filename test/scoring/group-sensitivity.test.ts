@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { switchName } from "../../shared/quantization/space.js";
 import { keptSensitivity, measureSensitivity } from "../../shared/scoring/group-sensitivity.js";
-import { firstFeeds, floatOutputs, relativeNoise } from "../../shared/scoring/output-noise.js";
+import { OutputNoise } from "../../shared/scoring/output-noise.js";
 import { Quantizer } from "../../shared/scoring/quantizer.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import { makeSubject } from "../../shared/scoring/subject.js";
@@ -43,12 +43,13 @@ describe("The sensitivity of groups", () => {
   });
 
   test("is the rise of the outputs' signal-to-noise ratio without the group, in decibels", async () => {
-    const feeds = await firstFeeds(batches, SAMPLES);
-    const expected = await floatOutputs(subject.prepared.model, feeds, DEFAULT_SESSION);
-    const noiseOf = async (configuration: Configuration): Promise<number> => {
-      const given = await floatOutputs(quantizer.quantize(configuration).model, feeds, DEFAULT_SESSION);
-      return relativeNoise(given, expected);
-    };
+    const noise = await OutputNoise.against(
+      subject,
+      batches,
+      { most: SAMPLES, fewest: 1, bytes: 2 ** 20 },
+      DEFAULT_SESSION,
+    );
+    const noiseOf = (configuration: Configuration) => noise.of(quantizer.quantize(configuration).model);
     const { base } = subject.space;
     for (const group of subject.layout.groups.keys()) {
       const without = { ...base, [switchName(group)]: false };

@@ -52,6 +52,14 @@ const JOB: TrialJob = { ...BASE, type: "trial", trial: 0, configuration: null, m
 const never = new AbortController().signal;
 
 describe("A pool of worker threads", () => {
+  test("tells when its threads have their settings, and when those cannot be opened", async () => {
+    await (await openPool(2)).prepared();
+    const pool = new ThreadPool<object>(1).open({});
+    after(() => pool.close());
+    await pool.prepared();
+    await assert.rejects(pool.run(JOB, never), { code: "RUN_FAILED" });
+  });
+
   test("carries out as many jobs side by side as it has slots, and refuses one more", async () => {
     const pool = await openPool(2);
     const both = [pool.run(JOB, never), pool.run(JOB, never)];

@@ -56,6 +56,19 @@ describe("the descent by families", () => {
     assert.deepEqual(untried, [codes(everywhere("b", "plain"))]);
   });
 
+  test("moves a parameter that asks of the whole model by itself", () => {
+    const whole = { name: "smooth", group: "smooth", family: "smooth" };
+    const asked: Parameter[] = [{ ...whole, kind: "categorical", choices: [true, false] }, ...space];
+    const ledger = new TrialLedger(encodeSpace(asked));
+    const start = { smooth: true, ...base };
+    const { untried } = new FamilyDescent(ledger, encodeConfiguration(encodeSpace(asked), start)).state();
+    const codesOf = (configuration: Configuration) => encodeConfiguration(encodeSpace(asked), configuration);
+    assert.deepEqual(
+      untried.map((neighbour) => neighbour.codes),
+      [codesOf({ ...start, smooth: false }), codesOf({ smooth: true, ...everywhere("b", "plain") })],
+    );
+  });
+
   test("goes on from the best", () => {
     const ledger = ledgerOf([base, 1], [everywhere("b", "plain"), 0.5]);
     const { center, untried } = descend(ledger);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { logExpectedImprovement, logNormalCdf } from "../../shared/search/normal.js";
+import { logExpectedImprovement, logNormalCdf, normalQuantile } from "../../shared/search/normal.js";
 
 const density = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
 
@@ -19,6 +19,14 @@ describe("the normal distribution in the log domain", () => {
     for (const x of [-6, -3, -1, -0.2, 0, 0.7, 2, 5]) {
       const expected = Math.log(integrate(density, x - 30, x, 60_000));
       assert.ok(Math.abs(logNormalCdf(x) - expected) < 1e-6, `${x}: ${logNormalCdf(x)} for ${expected}`);
+    }
+  });
+
+  test("the quantile is its inverse", () => {
+    // Abramowitz and Stegun, "Handbook of Mathematical Functions", table 26.5.
+    assert.ok(Math.abs(normalQuantile(0.1) - -1.28155) < 1e-5);
+    for (const p of [1e-12, 0.01, 0.25, 0.5, 0.9, 0.999]) {
+      assert.ok(Math.abs(Math.exp(logNormalCdf(normalQuantile(p))) / p - 1) < 1e-9, `${p}`);
     }
   });
 

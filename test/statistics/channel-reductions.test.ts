@@ -66,10 +66,15 @@ describe("Statistics a channel are those of the fetched tensor", () => {
         { type: "channel_variance", axis },
         { type: "channel_quantile", axis, side: "min", outlierProb },
         { type: "channel_quantile", axis, side: "max", outlierProb },
+        { type: "channel_min", axis },
+        { type: "channel_max", axis },
+        { type: "channel_abs_quantile", axis, outlierProb },
       ];
       const { table, data } = await gather(shape, statistics, opset);
       const channels = data.flatMap((values) => channelsOf(values, shape, axis));
-      const [means, variances, low, high] = statistics.map((s) => table.column("x", statisticName(s)));
+      const [means, variances, low, high, least, most, furthest] = statistics.map((s) =>
+        table.column("x", statisticName(s)),
+      );
       assertNear(means!, channels.map(mean));
       assertNear(
         variances!,
@@ -83,6 +88,19 @@ describe("Statistics a channel are those of the fetched tensor", () => {
       assertNear(
         high!,
         sorted.map((values) => quantileOfSorted(values, 1 - outlierProb)),
+      );
+      assertNear(
+        least!,
+        sorted.map((values) => values[0]!),
+      );
+      assertNear(
+        most!,
+        sorted.map((values) => values.at(-1)!),
+      );
+      const magnitudes = channels.map((values) => values.map(Math.abs).sort((a, b) => a - b));
+      assertNear(
+        furthest!,
+        magnitudes.map((values) => quantileOfSorted(values, 1 - outlierProb)),
       );
     });
   }

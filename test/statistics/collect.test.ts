@@ -135,7 +135,12 @@ describe("Histograms are those of the fetched activations", () => {
   const requirement = new Map(
     ["x", "hidden"].map((tensor) => [
       tensor,
-      [{ type: "max" }, { type: "histogram" }, { type: "output_histogram", channels }] satisfies Statistic[],
+      [
+        { type: "max" },
+        { type: "histogram" },
+        { type: "output_histogram", channels },
+        { type: "channel_histogram", axis: 1 },
+      ] satisfies Statistic[],
     ]),
   );
   const batches = samplesOf(shape);
@@ -155,6 +160,16 @@ describe("Histograms are those of the fetched activations", () => {
     }
     assert.deepEqual(table.histogram("hidden", "histogram").content(), plain.content());
     assert.deepEqual(table.histogram("hidden", "output_histogram").content(), weighed.content());
+  });
+
+  test("one a channel", async () => {
+    const table = await gather(0, SAMPLES);
+    const hidden = await fetched(modelOf(shape), "hidden", batches);
+    table.channelHistograms("hidden", 1, 3).forEach((histogram, channel) => {
+      const alone = new Histogram();
+      for (const values of hidden) alone.add(values.slice(25 * channel, 25 * (channel + 1)));
+      assert.deepEqual(histogram.content(), alone.content());
+    });
   });
 
   test("in any shards the same bytes", async () => {

@@ -108,7 +108,8 @@ export class RecordedEvaluations implements JobRunner {
       samples = Math.min(samples + workload.batchSize, kept.samples);
       const seen = rows.subarray(0, samples * rowWidth);
       if (race.isDecided(seen, samples)) {
-        return { ...kept, state: "pruned", rows: packRows(seen, rowWidth), samples };
+        const reachable = race.reachable(seen);
+        return { ...kept, state: "pruned", rows: packRows(seen, rowWidth), samples, reachable };
       }
     }
     return kept.state === "complete" ? kept : undefined;

@@ -24,6 +24,8 @@ const MOST_IGNORED = 100_000;
 const LARGEST_THRESHOLD = 1e12;
 const HALF = 0.5;
 const LONGEST_PATH = 4096;
+/** Values of one setting of a companion that a search chooses from. */
+const MOST_CHOICES = 16;
 
 const sampling = {
   stat_subset_size: wholeNumber(1, MOST_SAMPLES)
@@ -182,9 +184,12 @@ const quantization = {
     ),
 };
 
-const threshold = numberFrom(0, LARGEST_THRESHOLD).describe(
-  "An op whose bias would change by more standard deviations of its output than this is left as it was.",
-);
+function thresholdOf(several?: string) {
+  return numberFrom(0, LARGEST_THRESHOLD, several).describe(
+    "An op whose bias would change by more standard deviations of its output than this is left as it was.",
+  );
+}
+
 const apply_for_all_nodes = yesOrNo()
   .default(false)
   .describe(
@@ -197,10 +202,20 @@ export const FAST_BIAS_THRESHOLD = 2;
 /** The same for BiasCorrection (reference section 6.3). */
 export const BIAS_THRESHOLD = 1000;
 
+const tune = yesOrNo()
+  .optional()
+  .describe(
+    "Let the search decide whether this is done, by a parameter of its own, on in the base configuration; without it this is always done.",
+  );
+
 function correction(usual: number) {
   return {
+    tune,
     ...sampling,
-    threshold: threshold.default(usual),
+    threshold: thresholdOf("threshold_choices").default(usual),
+    threshold_choices: distinct(numberFrom(0, LARGEST_THRESHOLD), 1, MOST_CHOICES)
+      .optional()
+      .describe("Thresholds that the search chooses from, besides threshold, which the base has."),
     apply_for_all_nodes,
     ignored: ignored.optional(),
   };
@@ -214,7 +229,7 @@ function parameters<Shape extends z.ZodRawShape>(
 }
 
 function algorithm<const Name extends string, Params extends z.ZodType>(name: Name, params: Params) {
-  return section({ name: z.literal(name), params });
+  return section({ name: z.literal(name), params }, { tune: "belongs to params; move it there" });
 }
 
 const tuning = {
@@ -249,21 +264,26 @@ const defaultQuantization = parameters(
   {
     ...quantization,
     use_fast_bias: yesOrNo().default(true).describe("FastBiasCorrection rather than BiasCorrection."),
-    threshold: threshold.optional(),
+    threshold: thresholdOf().optional(),
     apply_for_all_nodes,
   },
   { use_layerwise_tuning: "needs PyTorch and is not offered here; remove it" },
 );
 
 const smoothing = {
+  tune,
   ...sampling,
-  alpha: numberBetween(0, 1)
+  alpha: numberBetween(0, 1, "alpha_choices")
     .default(0.5)
     .describe("How much of the activations' unevenness goes into the weights: 0 none, 1 all."),
+  alpha_choices: distinct(numberBetween(0, 1), 1, MOST_CHOICES)
+    .optional()
+    .describe("Alphas that the search chooses from, besides alpha, which the base has."),
   ignored: ignored.optional(),
 };
 
 const rounding = {
+  tune,
   largest_bits: z
     .literal([2, 4, 8], { error: (issue) => mustBe(issue.input, listed([2, 4, 8])) })
     .default(4)
@@ -276,10 +296,10 @@ const algorithms = z
     z.discriminatedUnion(
       "name",
       [
-        algorithm("CrossLayerEqualization", parameters({ ignored: ignored.optional() }).prefault({})),
+        algorithm("CrossLayerEqualization", parameters({ tune, ignored: ignored.optional() }).prefault({})),
         algorithm(
           "ActivationChannelAlignment",
-          parameters({ ...sampling, ignored: ignored.optional() }).prefault({}),
+          parameters({ tune, ...sampling, ignored: ignored.optional() }).prefault({}),
         ),
         algorithm("SmoothQuant", parameters(smoothing).prefault({})),
         algorithm("TunableQuantization", tunableQuantization.prefault({})),
@@ -288,7 +308,7 @@ const algorithms = z
         algorithm("AdaptiveRounding", parameters(rounding).prefault({})),
         algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
         algorithm("BiasCorrection", parameters(correction(BIAS_THRESHOLD)).prefault({})),
-        algorithm("WeightBiasCorrection", parameters({ ignored: ignored.optional() }).prefault({})),
+        algorithm("WeightBiasCorrection", parameters({ tune, ignored: ignored.optional() }).prefault({})),
       ],
       {
         error: nameRequired("an object with a name and params", {

@@ -9,6 +9,7 @@ import type { DataSection, MetricConfiguration } from "./engine-schema.js";
 import { jsonPath, type Problem } from "./problem.js";
 import { listed } from "./requirement.js";
 import type { RunConfiguration } from "./schema.js";
+import { tooManyRewritings } from "./tuned-companions.js";
 
 /** What no single value shows: the first place where two parts of the configuration do not go together. */
 export function findContradiction(configuration: RunConfiguration): Problem | undefined {
@@ -34,6 +35,8 @@ function* contradictions(configuration: RunConfiguration): Generator<Problem> {
     };
   }
   yield* inAlgorithms(compression.algorithms);
+  const tooMany = tooManyRewritings(compression.algorithms);
+  if (tooMany !== undefined) yield tooMany;
   yield* impossiblePreset(compression);
   yield* saturationFixElsewhere(compression);
 }

@@ -3,6 +3,7 @@ import type { AdaptiveRoundingSettings } from "../../quantization/algorithms/ada
 import type { BiasCorrectionSettings } from "../../quantization/algorithms/fast-bias-correction.js";
 import type { SmoothingSettings } from "../../quantization/algorithms/smooth-quant.js";
 import type { WeightBiasCorrectionSettings } from "../../quantization/algorithms/weight-bias-correction.js";
+import type { TunedCompanion } from "../../quantization/companion-space.js";
 import { isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
 import type { IgnoredScope } from "../../quantization/ignored/ignored-scope.js";
 import type { PatternSet } from "../../quantization/ignored/nodes-in-float.js";
@@ -19,6 +20,7 @@ import type {
 } from "./compression-schema.js";
 import { BIAS_THRESHOLD, FAST_BIAS_THRESHOLD } from "./compression-schema.js";
 import type { RunConfiguration } from "./schema.js";
+import { tunedCompanions } from "./tuned-companions.js";
 
 /** What the configuration asks of quantization, in the core's terms. */
 export interface QuantizationSettings {
@@ -43,6 +45,8 @@ export interface QuantizationSettings {
   readonly weightBiasCorrection?: WeightBiasCorrectionSettings;
   /** FastBiasCorrection or BiasCorrection, where one is asked for; it shares the quantization's samples. */
   readonly biasCorrection?: BiasCorrectionSettings;
+  /** What the search decides of those, whether they are done or how; the settings above are the base's. */
+  readonly tunedCompanions?: readonly TunedCompanion[];
 }
 
 export interface Sampling {
@@ -59,6 +63,7 @@ const TRANSFORMER_FLOAT_TYPES = ["Add", "Pow", "Squeeze", "Mul", "Sub", "ReduceM
  * scopes leave nothing to tune.
  */
 export function quantizationSettings({ compression }: RunConfiguration): QuantizationSettings {
+  const tuned = tunedCompanions(compression.algorithms);
   const algorithm = compression.algorithms.find(isQuantizing);
   const params = algorithm?.params;
   const tunable = algorithm?.name === "TunableQuantization" ? algorithm.params : undefined;
@@ -88,6 +93,7 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       : { saturationFix: params.saturation_fix }),
     sampling: samplingOf(params),
     ...companions(compression.algorithms),
+    ...(tuned.length === 0 ? {} : { tunedCompanions: tuned }),
   };
 }
 

@@ -25,6 +25,13 @@ export function mustBe(value: unknown, requirement: string): string {
     : `is ${shown(value)}, but must be ${requirement}`;
 }
 
+/** Says of a list where several values go, where they have a place. */
+function mustBeOne(value: unknown, requirement: string, several: string | undefined): string {
+  const hint =
+    Array.isArray(value) && several !== undefined ? `; list values to choose from in ${several}` : "";
+  return `${mustBe(value, requirement)}${hint}`;
+}
+
 /** `"a"`, `"a" or "b"`, `"a", "b" or "c"`. */
 export function listed(values: readonly (string | number | boolean | null)[]): string {
   const quoted = values.map((value) => JSON.stringify(value));
@@ -74,17 +81,23 @@ export function wholeNumber(low: number, high: number) {
   return z.int({ error }).min(low, { error }).max(high, { error });
 }
 
-/** A number from `low` to `high`, both included. */
-export function numberFrom(low: number, high: number) {
+/**
+ * A number from `low` to `high`, both included.
+ * @param several the key that lists values to choose from
+ */
+export function numberFrom(low: number, high: number, several?: string) {
   const error = (issue: { readonly input?: unknown }) =>
-    mustBe(issue.input, `a number from ${low} to ${high}`);
+    mustBeOne(issue.input, `a number from ${low} to ${high}`, several);
   return z.number({ error }).min(low, { error }).max(high, { error });
 }
 
-/** A number strictly between `low` and `high`. */
-export function numberBetween(low: number, high: number) {
+/**
+ * A number strictly between `low` and `high`.
+ * @param several the key that lists values to choose from
+ */
+export function numberBetween(low: number, high: number, several?: string) {
   const error = (issue: { readonly input?: unknown }) =>
-    mustBe(issue.input, `a number above ${low} and below ${high}`);
+    mustBeOne(issue.input, `a number above ${low} and below ${high}`, several);
   return z.number({ error }).gt(low, { error }).lt(high, { error });
 }
 

@@ -3,6 +3,7 @@ import type { AlgorithmConfiguration } from "./compression-schema.js";
 import type { DataSection, MetricConfiguration } from "./engine-schema.js";
 import { listed } from "./requirement.js";
 import type { RunConfiguration } from "./schema.js";
+import { tunedCompanions } from "./tuned-companions.js";
 
 /** The commands that do what a configuration asks for. */
 export type Command = "tune" | "quantize" | "evaluate" | "inspect";
@@ -40,8 +41,10 @@ export function requireSupported<C extends Command>(
   requireSections(configuration, command);
   if (command === "evaluate") return;
   const { algorithms } = configuration.compression;
+  if (command !== "tune") return;
+  const tunesCompanions = tunedCompanions(algorithms).length > 0;
   for (const [index, algorithm] of algorithms.entries()) {
-    requireAlgorithm(`compression.algorithms[${index}]`, algorithm, command === "tune" ? "tune" : "quantize");
+    requireTunable(`compression.algorithms[${index}]`, algorithm, tunesCompanions);
   }
 }
 
@@ -62,19 +65,18 @@ function requireSections({ engine }: RunConfiguration, command: Command): void {
   }
 }
 
-function requireAlgorithm(
-  path: string,
-  algorithm: AlgorithmConfiguration,
-  command: "tune" | "quantize",
-): void {
-  if (command === "quantize") return;
+function requireTunable(path: string, algorithm: AlgorithmConfiguration, tunesCompanions: boolean): void {
   if (algorithm.name === "DefaultQuantization" || algorithm.name === "MinMaxQuantization") {
     throw new ConfigurationError(
       `${path}.name is "${algorithm.name}", which leaves nothing to tune; run quantize instead, or use TunableQuantization.`,
       `${path}.name`,
     );
   }
-  if (algorithm.name === "TunableQuantization" && algorithm.params.tuning_scope.length === 0) {
+  if (
+    algorithm.name === "TunableQuantization" &&
+    algorithm.params.tuning_scope.length === 0 &&
+    !tunesCompanions
+  ) {
     throw new ConfigurationError(
       `${path}.params.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list ${listed(TUNING_SCOPES)}.`,
       `${path}.params.tuning_scope`,

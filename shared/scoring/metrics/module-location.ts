@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { ConfigurationError } from "../../errors.js";
 
 /**
@@ -9,58 +8,53 @@ import { ConfigurationError } from "../../errors.js";
  */
 export type LocateModule = (module: string) => string;
 
-const PATH = "engine.metric.module";
-/** How the configuration of a run on a fleet names a module: by the hash of its file, and as its user called it. */
+export const MODULE_PATH = "engine.metric.module";
+/** How the configuration of a run on a fleet names a module: by its bundle's hash, and as its user called it. */
 const REFERENCE = /^metrics\/([0-9a-f]{64})\/([^/\\]+)$/;
 
-/** @throws ConfigurationError when the file cannot be read */
-export function moduleReference(file: string): string {
-  return `metrics/${hashOf(file)}/${basename(file)}`;
+export function moduleReference(hash: string, name: string): string {
+  return `metrics/${hash}/${name}`;
+}
+
+/** The hash in a reference; `undefined` where it is none. */
+export function referencedHash(module: string): string | undefined {
+  return REFERENCE.exec(module)?.[1];
+}
+
+/** A stack's output is short, and functions look for the whole hash. */
+const LISTED_DIGITS = 12;
+/** An output must not be empty. */
+const NO_MODULES = "none";
+
+/** The modules that a fleet was deployed with, as its stack's output tells them. */
+export function listOfModules(hashes: readonly string[]): string {
+  return hashes.map((hash) => hash.slice(0, LISTED_DIGITS)).join(",") || NO_MODULES;
+}
+
+/** @throws ConfigurationError when a reference is to none of the modules that a fleet was deployed with */
+export function requireListed(reference: string, list: string): void {
+  const [, hash = "", name = reference] = REFERENCE.exec(reference) ?? [];
+  if (!list.split(",").includes(hash.slice(0, LISTED_DIGITS))) throw notDeployed(name);
 }
 
 /** Where a deployed function has a module, below the folder of its bundle. */
-export function deployedPath(file: string): string {
-  return join("metrics", hashOf(file), "module.mjs");
+export function deployedPath(hash: string): string {
+  return join("metrics", hash, "module.mjs");
 }
 
 /** Modules that were bundled with the function that lies in `folder`. */
 export function deployedModules(folder: string): LocateModule {
   return (module) => {
     const [, hash, name] = REFERENCE.exec(module) ?? [];
-    const file = join(folder, "metrics", hash ?? "", "module.mjs");
+    const file = join(folder, deployedPath(hash ?? ""));
     if (hash !== undefined && existsSync(file)) return file;
-    throw new ConfigurationError(
-      `${PATH} (${name ?? module}) is not deployed with this fleet; add the file to metricModules of the construct, and deploy.`,
-      PATH,
-    );
+    throw notDeployed(name ?? module);
   };
 }
 
-/** The user's own copy of the module that a run on a fleet is scored with. */
-export function ownCopy(file: string | undefined): LocateModule {
-  return (module) => {
-    const name = basename(module);
-    if (file === undefined)
-      throw new ConfigurationError(
-        `The run is scored by a metric module, ${name}, whose code is not taken from the fleet; name your own copy by --metric-module.`,
-        PATH,
-      );
-    if (REFERENCE.exec(module)?.[1] === hashOf(file)) return file;
-    throw new ConfigurationError(
-      `${file} is not the metric module that the run is scored with, ${name}; name the file as it was deployed.`,
-      PATH,
-    );
-  };
-}
-
-function hashOf(file: string): string {
-  try {
-    return createHash("sha256").update(readFileSync(file)).digest("hex");
-  } catch (error) {
-    throw new ConfigurationError(
-      `${PATH} is ${JSON.stringify(file)}, which cannot be read; give the path of a JavaScript module.`,
-      PATH,
-      { cause: error },
-    );
-  }
+function notDeployed(name: string): ConfigurationError {
+  return new ConfigurationError(
+    `${MODULE_PATH} (${name}) is not deployed with this fleet; add the file to metricModules of the construct, and deploy, again where it or what it imports has changed.`,
+    MODULE_PATH,
+  );
 }

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { dequantize } from "../../../shared/quantization/affine.js";
+import { roundToForms } from "../../../shared/quantization/algorithms/adaptive-rounding.js";
 import {
   type QuadraticForm,
   quadraticForms,
-  roundToForms,
-} from "../../../shared/quantization/algorithms/adaptive-rounding.js";
+} from "../../../shared/quantization/algorithms/quadratic-form.js";
 import { weightEstimator } from "../../../shared/quantization/range-estimator.js";
 import { codeLimits, quantizeWeights, type WeightCodes } from "../../../shared/quantization/weight-codes.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
@@ -50,62 +50,96 @@ function problem(seed: number, outputs: number, terms: number, centred = false):
   };
 }
 
-/** (w - wq) H (w - wq)ᵀ of each output. */
-function errorsOf({ product, weights, forms }: Problem, { codes, channels }: WeightCodes): number[] {
+const rounded = (asked: Problem, smallestScales?: readonly number[]): WeightCodes =>
+  roundToForms(asked.product, asked.weights, asked.nearest, codeLimits(PLAN), asked.forms, smallestScales);
+
+/** What each output's codes are worth: (w - wq) H (w - wq)ᵀ, w H wqᵀ, wq H wqᵀ and w H wᵀ. */
+function worthOf({ product, weights, forms }: Problem, { codes, channels }: WeightCodes) {
   const { matrix } = forms[0]!;
   const { outputs, terms } = product;
+  const times = (a: number[], b: number[]): number =>
+    a.reduce((sum, x, i) => sum + b.reduce((row, y, j) => row + x * y * matrix[i * terms + j]!, 0), 0);
   return Array.from({ length: outputs }, (_, output) => {
-    const e = Array.from(
-      { length: terms },
-      (_, i) => weights[output * terms + i]! - dequantize(codes[output * terms + i]!, channels[output]!),
-    );
-    return e.reduce((sum, a, i) => sum + e.reduce((row, b, j) => row + a * b * matrix[i * terms + j]!, 0), 0);
+    const positions = Array.from({ length: terms }, (_, i) => output * terms + i);
+    const w = positions.map((at) => weights[at]!);
+    const q = positions.map((at) => dequantize(codes[at]!, channels[channels.length === 1 ? 0 : output]!));
+    const e = w.map((x, i) => x - q[i]!);
+    return { error: times(e, e), overlap: times(w, q), spread: times(q, q), energy: times(w, w) };
   });
 }
 
 describe("Adaptive rounding", () => {
-  test("never leaves an output with a larger error than its nearest codes, keeps scales and limits", () => {
+  test("keeps limits and zero points, and goes along with the float output as that does with itself", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 24 }), (seed, terms) => {
         const asked = problem(seed, 3, terms);
-        const rounded = roundToForms(
-          asked.product,
-          asked.weights,
-          asked.nearest,
-          codeLimits(PLAN),
-          asked.forms,
-        );
-        const [before, after] = [errorsOf(asked, asked.nearest), errorsOf(asked, rounded)];
-        assert.deepEqual(rounded.channels, asked.nearest.channels);
-        for (const code of rounded.codes) assert.ok(code >= -7 && code <= 7);
-        after.forEach((error, output) => {
-          assert.ok(error <= before[output]! * (1 + 1e-9) + 1e-12);
+        const given = rounded(asked);
+        for (const code of given.codes) assert.ok(code >= -7 && code <= 7);
+        for (const { zeroPoint } of given.channels) assert.equal(zeroPoint, 0);
+        const before = worthOf(asked, asked.nearest);
+        worthOf(asked, given).forEach(({ overlap, spread, energy }, output) => {
+          assert.ok(Math.abs(overlap / energy - 1) < 1e-5);
+          // No less correlated with it than the nearest codes are.
+          const nearest = before[output]!;
+          assert.ok(spread / overlap ** 2 <= (nearest.spread / nearest.overlap ** 2) * (1 + 1e-5));
+        });
+      }),
+    );
+  });
+
+  test("with one scale for all outputs it keeps it, and no error is larger than of nearest codes", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 24 }), (seed, terms) => {
+        const { weights, ...others } = problem(seed, 3, terms);
+        const nearest = quantizeWeights({ values: weights, channels: 1, inner: 1 }, PLAN);
+        const asked = { ...others, weights, nearest };
+        const given = rounded(asked);
+        assert.deepEqual(given.channels, nearest.channels);
+        const before = worthOf(asked, nearest);
+        worthOf(asked, given).forEach(({ error }, output) => {
+          assert.ok(error <= before[output]!.error * (1 + 1e-9) + 1e-12);
         });
       }),
     );
   });
 
   test("finds a row of codes that no single step betters", () => {
-    const asked = problem(7, 4, 16);
-    const rounded = roundToForms(asked.product, asked.weights, asked.nearest, codeLimits(PLAN), asked.forms);
-    const reached = errorsOf(asked, rounded);
-    for (let at = 0; at < rounded.codes.length; at++) {
+    const { weights, ...others } = problem(7, 4, 16);
+    const nearest = quantizeWeights({ values: weights, channels: 1, inner: 1 }, PLAN);
+    const asked = { ...others, weights, nearest };
+    const { codes: reached, channels } = rounded(asked);
+    const errors = worthOf(asked, { codes: reached, channels });
+    for (let at = 0; at < reached.length; at++) {
       for (const step of [-1, 1]) {
-        const codes = rounded.codes.slice();
+        const codes = reached.slice();
         codes[at]! += step;
         if (Math.abs(codes[at]!) > 7) continue;
         const output = Math.floor(at / 16);
-        const tried = errorsOf(asked, { codes, channels: rounded.channels })[output]!;
-        assert.ok(tried >= reached[output]! - 1e-9);
+        assert.ok(worthOf(asked, { codes, channels })[output]!.error >= errors[output]!.error - 1e-9);
       }
     }
   });
 
-  test("halves the error of nearest codes where inputs go together", () => {
+  test("has a third of nearest codes' error where inputs go together", () => {
     const asked = problem(11, 16, 32);
-    const rounded = roundToForms(asked.product, asked.weights, asked.nearest, codeLimits(PLAN), asked.forms);
-    const total = (values: number[]) => values.reduce((sum, value) => sum + value, 0);
-    assert.ok(total(errorsOf(asked, rounded)) < total(errorsOf(asked, asked.nearest)) / 2);
+    const total = (codes: WeightCodes) => worthOf(asked, codes).reduce((sum, { error }) => sum + error, 0);
+    assert.ok(total(rounded(asked)) < total(asked.nearest) / 3);
+  });
+
+  test("leaves no scale below the smallest that is allowed", () => {
+    const asked = problem(13, 4, 9);
+    const free = rounded(asked).channels.map(({ scale }) => scale);
+    const smallest = free.map((scale, channel) => (channel % 2 === 0 ? 2 * scale : scale / 2));
+    rounded(asked, smallest).channels.forEach(({ scale }, channel) => {
+      if (channel % 2 === 0) assert.ok(scale >= smallest[channel]!);
+      else assert.equal(scale, free[channel]);
+    });
+  });
+
+  test("leaves nearest codes and scales where nothing is read but zeros", () => {
+    const asked = problem(17, 2, 5);
+    const forms = asked.forms.map((form) => ({ ...form, matrix: form.matrix.map(() => 0) }));
+    assert.deepEqual(rounded({ ...asked, forms }), asked.nearest);
   });
 
   test("centred, it does not count the mean error, which a bias takes", () => {
@@ -119,7 +153,7 @@ describe("Adaptive rounding", () => {
     const asked = problem(5, 4, 6);
     const turn = <T extends Float32Array | Int8Array>(values: T): T =>
       values.map((_, at) => values[(at % 4) * 6 + Math.floor(at / 4)]!) as T;
-    const straight = roundToForms(asked.product, asked.weights, asked.nearest, codeLimits(PLAN), asked.forms);
+    const straight = rounded(asked);
     const turned = roundToForms(
       { ...asked.product, outputsFirst: false },
       turn(asked.weights),

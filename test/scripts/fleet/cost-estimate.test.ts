@@ -40,7 +40,8 @@ describe("The estimate", () => {
     const prices = await readPriceList();
     const { usd, trials, jobs, evaluatorSeconds } = await estimate(
       { configuration },
-      { evaluator, secondsPerTrial: 100, evaluationShards: 4, statisticsShards: 2 },
+      { secondsPerTrial: 100, evaluationShards: 4, statisticsShards: 2 },
+      { evaluator },
     );
     assert.deepEqual([trials, jobs], [11, 11 * 4 + 2 + 1]);
     assert.ok(evaluatorSeconds > 1_100 && evaluatorSeconds < 1_200, `${evaluatorSeconds}`);
@@ -50,7 +51,7 @@ describe("The estimate", () => {
 
   test("measures what a trial takes where nobody says, and takes a part of a processor for slower", async () => {
     const of = (megabytes: number) =>
-      estimate({ configuration }, { evaluator: { megabytes, architecture: "arm64" } });
+      estimate({ configuration }, {}, { evaluator: { megabytes, architecture: "arm64" } });
     const [whole, tenth] = [await of(1_769), await of(177)];
     assert.ok(whole.secondsPerTrial > 0);
     assert.ok(tenth.secondsPerTrial > whole.secondsPerTrial);

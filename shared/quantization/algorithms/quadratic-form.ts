@@ -1,0 +1,64 @@
+import { type MomentBlock, momentBlocks, type SecondMoments } from "../../statistics/second-moments.js";
+import type { ConstantProduct } from "../constant-products.js";
+
+/** Share of the mean second moment that is added to each term's own, as calibration samples never span all terms. */
+const DAMPING = 0.01;
+
+/** A symmetric positive matrix [size, size] over some of a group's terms. */
+export interface QuadraticForm extends MomentBlock {
+  readonly group: number;
+  readonly matrix: Float64Array;
+}
+
+/**
+ * The damped forms E[x xᵀ] of all groups and blocks of what a product reads; moments between blocks are taken for 0.
+ * @param centred covariances instead
+ */
+export function quadraticForms(
+  { groups, terms }: Pick<ConstantProduct, "groups" | "terms">,
+  { means, matrices }: SecondMoments,
+  centred: boolean,
+): QuadraticForm[] {
+  return Array.from({ length: groups }, (_, group) =>
+    momentBlocks(terms).map(({ start, size }, block): QuadraticForm => {
+      const from = group * size * size;
+      const matrix = Float64Array.from(matrices[block]!.subarray(from, from + size * size));
+      if (centred) {
+        const mean = means.subarray(group * terms + start, group * terms + start + size);
+        for (let at = 0; at < matrix.length; at++) {
+          matrix[at]! -= mean[Math.floor(at / size)]! * mean[at % size]!;
+        }
+      }
+      let trace = 0;
+      for (let i = 0; i < size; i++) trace += matrix[i * size + i]!;
+      for (let i = 0; i < size; i++) matrix[i * size + i]! += (DAMPING * trace) / size;
+      return { group, start, size, matrix };
+    }),
+  ).flat();
+}
+
+/** The form's matrix times a vector. */
+export function formTimes({ size, matrix }: QuadraticForm, vector: Float64Array): Float64Array {
+  return vector.map((_, i) => dot(matrix.subarray(i * size, (i + 1) * size), vector));
+}
+
+export function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+/** The lower triangular L [size, size] with L Lᵀ the form's matrix (Cholesky). */
+export function lowerFactor({ size, matrix }: QuadraticForm): Float64Array {
+  const lower = new Float64Array(size * size);
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j <= i; j++) {
+      const [row, other] = [lower.subarray(i * size, i * size + j), lower.subarray(j * size, j * size + j)];
+      const left = matrix[i * size + j]! - dot(row, other);
+      // A term that never varies has nothing but rounding errors left.
+      lower[i * size + j] =
+        i === j ? Math.sqrt(Math.max(left, Number.MIN_VALUE)) : left / lower[j * size + j]!;
+    }
+  }
+  return lower;
+}

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { tune } from "../../scripts/api/tune.js";
+import type { EarlierRunName } from "../../scripts/fleet/earlier-run.js";
+import { prepareRun } from "../../scripts/fleet/prepare-run.js";
+import { fetchResult } from "../../scripts/fleet/runs.js";
+import { estimate, type Fleet, submit, writeRunDocuments } from "../../scripts/fleet/submit.js";
+import { UsageError } from "../../shared/errors.js";
+import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
+import { demoConfiguration } from "../end-to-end/demo-configuration.js";
+import { decidedTrials } from "../end-to-end/run-folder.js";
+import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
+import { runEnded } from "./observed-run.js";
+
+const SIZE = { trials: 4, calibration: 10, evaluation: 128 };
+const LATER_TRIALS = 7;
+const METHODS = ["warm_start", "fine_tune", "eval"] as const;
+const TIMEOUT_MILLISECONDS = 240_000;
+
+describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MILLISECONDS }, () => {
+  let folder: string;
+  let emulated: EmulatedFleet;
+  let fleet: Fleet;
+  /** Of the run on this machine that is begun with. */
+  let coldRun: string;
+  /** Of the fleet, by method. */
+  const runs = new Map<string, string>();
+
+  const later = (method: string, trials = LATER_TRIALS) =>
+    demoConfiguration({ ...SIZE, trials }, { trials_load_method: method, accuracy_loss: 20 });
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "quantfleet-emulated-load-"));
+    process.env.QUANTFLEET_CACHE = join(folder, "statistics");
+    emulated = await startEmulatedFleet(2);
+
+    fleet = emulated;
+    const cold = await tune(
+      { configuration: await demoConfiguration(SIZE) },
+      { out: join(folder, "cold"), workers: 1 },
+    );
+    coldRun = cold.runId;
+    await cold.result;
+  });
+  after(async () => {
+    await emulated?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  for (const method of METHODS)
+    test(`has the trials and the model of tune on this machine: ${method}`, async () => {
+      const configuration = await later(method);
+      const out = join(folder, method);
+      await cp(join(folder, "cold"), out, { recursive: true });
+      const here = await tune({ configuration }, { out, workers: 1 });
+      await here.result;
+      const notices: string[] = [];
+      const runId = await submit(
+        fleet,
+        { configuration },
+        {
+          runId: here.runId,
+          parallel: 1,
+          from: { folder: join(folder, "cold") },
+          onNotice: (sentence) => notices.push(sentence),
+        },
+      );
+      runs.set(method, runId);
+      await runEnded(fleet, runId);
+      const there = join(folder, `${method}-fleet`);
+      await fetchResult(fleet, runId, there);
+      assert.deepEqual(notices, here.notices);
+      assert.ok(notices[0]?.includes(coldRun), notices[0]);
+      assert.deepEqual(await decidedTrials(there), await decidedTrials(out));
+      const model = (of: string) => readFile(join(of, "model.onnx"));
+      assert.ok((await model(there)).equals(await model(out)));
+    });
+
+  test("goes on with a run of its own, whose first trials were of this machine", async () => {
+    const notices: string[] = [];
+    const configuration = await later("warm_start", LATER_TRIALS + 1);
+    const from = { run: runs.get("warm_start")! };
+    const options = {
+      runId: "on",
+      parallel: 1,
+      from,
+      onNotice: (sentence: string) => notices.push(sentence),
+    };
+    await runEnded(fleet, await submit(fleet, { configuration }, options));
+    await fetchResult(fleet, "on", join(folder, "on"));
+    const trials = await decidedTrials(join(folder, "on"));
+    assert.deepEqual(trials.slice(0, -1), await decidedTrials(join(folder, "warm_start-fleet")));
+    assert.equal(trials.length, LATER_TRIALS + 2);
+    assert.match(notices.join(), new RegExp(`^Begins with ${LATER_TRIALS + 1} trials of run ${from.run},`));
+    // What is there already costs nothing.
+    const { trials: estimated } = await estimate({ configuration }, { secondsPerTrial: 1, from }, fleet);
+    assert.equal(estimated, 1);
+  });
+
+  test("sets aside trials that other processors scored", async () => {
+    const other = process.arch === "arm64" ? "x86_64" : "arm64";
+    const { request, notices, restored } = await prepareRun(
+      { configuration: await later("warm_start") },
+      { from: { folder: join(folder, "cold") } },
+      { evaluator: { megabytes: 3_538, architecture: other }, statistics: new MemoryObjectStore() },
+      folder,
+    );
+    assert.match(notices.join(), /are set aside, because it was scored on .*; running as cold_start\./);
+    assert.deepEqual([request.restored, request.isa, restored.trials], [undefined, undefined, []]);
+  });
+
+  test("is refused in a sentence, before anything is sent, where there is nothing to begin with", async () => {
+    const cases: readonly [string, EarlierRunName | undefined, RegExp][] = [
+      ["warm_start", undefined, /no earlier run is named; name one .* by --from-run/],
+      ["cold_start", { run: "earlier" }, /trials_load_method is "cold_start", which begins anew/],
+      ["eval", { folder: join(folder, "nowhere") }, /nowhere holds no ended run .*; name another run/],
+      ["fine_tune", { run: "unheard-of" }, /The fleet holds no run unheard-of/],
+    ];
+    for (const [method, from, expected] of cases)
+      await assert.rejects(
+        submit(fleet, { configuration: await later(method) }, { runId: "refused", ...(from && { from }) }),
+        expected,
+        method,
+      );
+    const { evaluator: _, ...unknown } = fleet;
+    const source = { configuration: await later("warm_start") };
+    const from = { folder: join(folder, "cold") };
+    await assert.rejects(submit(unknown, source, { from }), /is not known without its stack/);
+    await assert.rejects(
+      writeRunDocuments(fleet, source, join(folder, "documents"), { from }),
+      (error: Error) => error instanceof UsageError && /only a run that is submitted can/.test(error.message),
+    );
+    assert.equal(await fleet.store.get("runs/refused/workload.json"), undefined);
+  });
+});
