@@ -13,6 +13,9 @@ import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
  * with many untried switches pass as feasible.
  */
 const FEASIBILITY_DRAWS = 8;
+/** The spread near good trials is that of so many of the best. */
+const SPREAD_TRIALS = 64;
+const NORMAL_CONSISTENCY = 1.4826;
 /** The incumbent is sought among so many of the best trials. */
 const INCUMBENTS = 25;
 
@@ -97,11 +100,16 @@ export class TrialEvidence {
       evidence === this.#accuracyLoss
         ? standardized(trial.accuracyLoss!) - sumEffects(encoded, mean.effects, codes)
         : 0;
+    let spread: number | undefined;
+    const nearDeviation = (): number => {
+      spread ??= this.#spreadOfBest(remainder);
+      return spread > 0 ? Math.min(deviation, spread) : deviation;
+    };
     const logWithin = (limit: number, codes: Codes, near: Nearness | undefined): number => {
       const correlation = near?.correlation ?? 0;
       const expected = near === undefined ? 0 : correlation * remainder(near.entry);
       const margin = standardized(limit) - expected;
-      const width = deviation * Math.sqrt(1 - correlation ** 2);
+      const width = (near === undefined ? deviation : nearDeviation()) * Math.sqrt(1 - correlation ** 2);
       return (
         logSumExp(
           Float64Array.from(draws, ({ effects }) =>
@@ -136,6 +144,15 @@ export class TrialEvidence {
     const foretold = (entries: typeof best) =>
       entries.map(({ codes }) => sumEffects(encoded, effects, codes));
     return feasible.length > 0 ? Math.min(...foretold(feasible)) : undefined;
+  }
+
+  /** Scaled median of what is left open of the best trials: of all, a few that are far off would widen it. */
+  #spreadOfBest(remainder: (entry: LedgerEntry) => number): number {
+    const complete = this.#ledger.ranked
+      .filter(({ trial }) => trial.state === "complete")
+      .slice(0, SPREAD_TRIALS);
+    const deviations = Float64Array.from(complete, (entry) => Math.abs(remainder(entry))).sort();
+    return NORMAL_CONSISTENCY * (deviations[deviations.length >> 1] ?? 0);
   }
 
   /** What is modelled beside the values; nothing where neither the bound nor the accuracy decides. */
