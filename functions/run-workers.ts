@@ -5,7 +5,11 @@ import type { ContentFolder } from "../shared/run/content-cache.js";
 import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
 import { RunRecords } from "../shared/run/run-records.js";
-import { readWorkloadDocument, type WorkloadDocument } from "../shared/run/workload-document.js";
+import {
+  readWorkloadDocument,
+  type WorkloadDocument,
+  type WorkloadFile,
+} from "../shared/run/workload-document.js";
 import { fetchWorkloadFiles } from "../shared/run/workload-folder.js";
 import { ThreadPool } from "../shared/scoring/thread-pool.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
@@ -15,7 +19,6 @@ const CACHE_SHARE = 0.75;
 
 /** What a thread of a run is started with. */
 export interface RunSettings {
-  readonly bucket: string;
   /** Where the run's files lie. */
   readonly directory: string;
   /** Contents that outlive the run. */
@@ -26,20 +29,17 @@ export interface RunSettings {
 }
 
 export interface RunWorkersOptions {
-  readonly bucket: string;
   readonly store: ObjectStore;
   /** For models and data; Lambda keeps it from one invocation to the next. */
   readonly folder: string;
   /** The threads' module. */
   readonly entry: URL;
+  /** The files that the thread works on, of all of a run that lies in `directory`. */
+  readonly filesOf: (document: WorkloadDocument, directory: string) => readonly WorkloadFile[];
 }
 
-/** @param entry the threads' module */
-export function openRunWorkers(
-  { bucket, store }: Pick<RunWorkersOptions, "bucket" | "store">,
-  entry: URL,
-): RunWorkers {
-  return new RunWorkers({ bucket, store, folder: join(tmpdir(), "quantfleet"), entry });
+export function openRunWorkers(options: Omit<RunWorkersOptions, "folder">): RunWorkers {
+  return new RunWorkers({ ...options, folder: join(tmpdir(), "quantfleet") });
 }
 
 /**
@@ -55,7 +55,7 @@ class RunWorkers {
   #idle: ThreadPool<RunSettings> | undefined;
 
   constructor(private readonly options: RunWorkersOptions) {
-    this.#idle = new ThreadPool<RunSettings>(1, options.entry);
+    this.#idle = this.#startThread();
   }
 
   /**
@@ -94,16 +94,20 @@ class RunWorkers {
     await pool?.close();
   }
 
+  #startThread(): ThreadPool<RunSettings> {
+    return new ThreadPool<RunSettings>(1, this.options.entry, this.options.store);
+  }
+
   async #open(runId: string): Promise<ThreadPool<RunSettings> | undefined> {
     if (this.#current?.runId === runId) return this.#current.pool;
-    const { bucket, store, folder, entry } = this.options;
+    const { store, folder, filesOf } = this.options;
     const [document, request] = await Promise.all([
       readWorkloadDocument(store, runId),
       new RunRecords(store).readRequest(runId),
     ]);
     if (document === undefined || request === undefined) return undefined;
     await this.close();
-    this.#idle ??= new ThreadPool<RunSettings>(1, entry);
+    this.#idle ??= this.#startThread();
     // Temporary storage, too, is for one run; contents that the next one shares are kept.
     await rm(join(folder, "runs"), { recursive: true, force: true });
     const directory = join(folder, "runs", runId);
@@ -111,7 +115,7 @@ class RunWorkers {
     const { bsize, blocks } = await statfs(directory);
     const cacheBytes = CACHE_SHARE * bsize * blocks;
     const cache = join(folder, "contents");
-    await fetchWorkloadFiles(store, document.files, { folder: directory, cache, cacheBytes });
+    await fetchWorkloadFiles(store, filesOf(document, directory), { folder: directory, cache, cacheBytes });
     const properties = {
       "quantfleet.run": runId,
       "quantfleet.seed": String(request.seed),
@@ -119,7 +123,7 @@ class RunWorkers {
     };
     const statisticsShards = request.statistics.shards;
     const contents = { folder: cache, maxBytes: cacheBytes };
-    const settings = { bucket, directory, contents, document, statisticsShards, properties };
+    const settings = { directory, contents, document, statisticsShards, properties };
     const pool = this.#idle.open(settings);
     this.#idle = undefined;
     this.#current = { runId, pool };

@@ -1,13 +1,13 @@
 import { Logger } from "@aws-lambda-powertools/logger";
+import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import * as z from "zod";
 import type { Queue } from "../shared/queues/queue.js";
 import { SqsQueue } from "../shared/queues/sqs-queue.js";
-import type { S3ObjectStore } from "../shared/storage/s3-store.js";
+import { S3ObjectStore } from "../shared/storage/s3-store.js";
 import { BilledTime } from "./billed-time.js";
 import type { Log } from "./log.js";
 import { type FleetMetrics, LoggedMetrics } from "./metrics.js";
-import { openStore } from "./open-store.js";
 
 /** What the stack tells its functions. */
 const environmentSchema = z.object({
@@ -29,7 +29,6 @@ const environmentSchema = z.object({
 
 /** What a function works with. */
 export interface Surroundings {
-  readonly bucket: string;
   readonly store: S3ObjectStore;
   readonly jobs: Queue;
   readonly statisticsJobs: Queue;
@@ -52,8 +51,7 @@ export function openSurroundings(
   const client = new SQSClient({ useQueueUrlAsEndpoint: false });
   const queue = (url: string): Queue => new SqsQueue({ client, url });
   return {
-    bucket: parsed.QUANTFLEET_BUCKET,
-    store: openStore(parsed.QUANTFLEET_BUCKET),
+    store: new S3ObjectStore({ client: new S3Client({}), bucket: parsed.QUANTFLEET_BUCKET }),
     jobs: queue(parsed.QUANTFLEET_JOBS_URL),
     statisticsJobs: queue(parsed.QUANTFLEET_STATISTICS_URL),
     events: queue(parsed.QUANTFLEET_EVENTS_URL),

@@ -228,7 +228,8 @@ export class QuantFleet extends Construct {
     const worker = new FleetFunction(this, id, {
       ...own,
       architecture: this.#architecture,
-      metricModules: this.#metricModules,
+      // Collectors score nothing.
+      metricModules: own.name === "evaluator" ? this.#metricModules : [],
       timeout: WORKER_TIMEOUT,
       storage: this.#props.evaluatorStorage ?? Size.gibibytes(2),
       environment: this.#environment(jobs),

@@ -1,3 +1,4 @@
+import { calibrationFiles, workloadConfiguration } from "../../shared/run/workload-document.js";
 import { openRunWorkers } from "../run-workers.js";
 import { openSurroundings } from "../surroundings.js";
 import { createCollectorHandler } from "./handler.js";
@@ -9,5 +10,9 @@ export const handler = createCollectorHandler({
   ...surroundings,
   jobs: surroundings.statisticsJobs,
   now: Date.now,
-  workers: openRunWorkers(surroundings, new URL("./thread.js", import.meta.url)),
+  workers: openRunWorkers({
+    store: surroundings.store,
+    entry: new URL("./thread.js", import.meta.url),
+    filesOf: (document, directory) => calibrationFiles(document, workloadConfiguration(document, directory)),
+  }),
 });

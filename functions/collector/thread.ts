@@ -1,19 +1,13 @@
-import { fileURLToPath } from "node:url";
 import { workloadConfiguration } from "../../shared/run/workload-document.js";
+import { loadCalibration } from "../../shared/scoring/calibration-workload.js";
 import { runStatisticsJob } from "../../shared/scoring/gather-statistics.js";
-import { serveJobs } from "../../shared/scoring/job-thread.js";
-import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
-import { loadWorkload } from "../../shared/scoring/workload.js";
-import { openStore } from "../open-store.js";
+import { openThreadStore, serveJobs } from "../../shared/scoring/job-thread.js";
 import type { RunSettings } from "../run-workers.js";
 
-serveJobs<RunSettings>(async ({ bucket, directory, contents, document }) => {
-  const statistics = openStore(bucket);
+serveJobs<RunSettings>(async ({ directory, contents, document, ...thread }) => {
+  const statistics = openThreadStore(thread);
   const configuration = workloadConfiguration(document, directory);
-  const workload = await loadWorkload(configuration, directory, async () => statistics, {
-    locateModule: deployedModules(fileURLToPath(new URL(".", import.meta.url))),
-    contents,
-  });
+  const workload = await loadCalibration(configuration, directory, async () => statistics, contents);
   const context = { workload, statistics, now: Date.now };
   return {
     async carryOut(job, signal) {

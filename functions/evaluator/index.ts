@@ -9,5 +9,9 @@ export const handler = createEvaluatorHandler({
   ...surroundings,
   now: Date.now,
   // The same name in the sources and in the bundle.
-  workers: openRunWorkers(surroundings, new URL("./thread.js", import.meta.url)),
+  workers: openRunWorkers({
+    store: surroundings.store,
+    entry: new URL("./thread.js", import.meta.url),
+    filesOf: ({ files }) => files,
+  }),
 });

@@ -1,17 +1,21 @@
 import { fileURLToPath } from "node:url";
 import { workloadConfiguration } from "../../shared/run/workload-document.js";
 import { Evaluator } from "../../shared/scoring/evaluator.js";
-import { openGate, serveJobs, type ThreadSettings } from "../../shared/scoring/job-thread.js";
+import {
+  openGate,
+  openThreadStore,
+  serveJobs,
+  type ThreadSettings,
+} from "../../shared/scoring/job-thread.js";
 import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
 import { type JobContext, runJob } from "../../shared/scoring/run-job.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
-import { openStore } from "../open-store.js";
 import type { RunSettings } from "../run-workers.js";
 
 /** Model, data and statistics of one run, kept for as long as the thread lives. */
 async function openContext(settings: RunSettings & ThreadSettings): Promise<JobContext> {
-  const { bucket, directory, contents, document, statisticsShards, name, properties } = settings;
-  const store = openStore(bucket);
+  const { directory, contents, document, statisticsShards, name, properties } = settings;
+  const store = openThreadStore(settings);
   const configuration = workloadConfiguration(document, directory);
   const workload = await loadWorkload(configuration, directory, async () => store, {
     locateModule: deployedModules(fileURLToPath(new URL(".", import.meta.url))),

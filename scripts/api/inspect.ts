@@ -47,8 +47,8 @@ export interface InspectOptions {
 export interface InspectedTensor {
   readonly tensor: string;
   readonly kind: "activations" | "weights";
-  /** What may be chosen, the base first. */
-  readonly choices: readonly Scheme[];
+  /** What may be chosen, the base first; `halved` where the saturation fix gives up a bit of the codes. */
+  readonly choices: readonly (Scheme & { readonly halved?: true })[];
 }
 
 export interface InspectedGroup {
@@ -226,10 +226,12 @@ function inspectGroup({ layout, hardware, settings, space }: Subject, group: Qua
       const kernel = simulationReason(op, layout, plan) === undefined ? "integer" : "simulated";
       return { name: op.name, type: op.node.opType, kernel };
     }),
-    tensors: deriveGroup(group, layout, hardware, settings.options).tensors.map(({ tensor, id, kept }) => ({
-      tensor: id,
-      kind: tensor,
-      choices: kept,
+    tensors: deriveGroup(group, layout, hardware, settings.options).tensors.map((derived) => ({
+      tensor: derived.id,
+      kind: derived.tensor,
+      choices: derived.kept.map((scheme) =>
+        derived.halved.includes(scheme) ? { ...scheme, halved: true } : scheme,
+      ),
     })),
   };
 }

@@ -115,7 +115,7 @@ export async function quantize(
   const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
   const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
   const calibration = { subject, batches, statisticsKey: key, store: cache };
-  const quantizer = await openQuantizer(calibration, statistics, sizes);
+  const quantizer = await openQuantizer(calibration, statistics, sizes, earlier);
   const tried =
     earlier === undefined && triesPresets(asked.options)
       ? await closestPreset(subject, quantizer, batches, TRIED_PRESETS, configuration.engine.session)

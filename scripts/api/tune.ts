@@ -114,6 +114,14 @@ interface NewRunOptions {
   readonly hash: string;
 }
 
+/**
+ * With several workers a trial is asked for ahead of them, so that none waits for the search. One worker alone waits, so
+ * that it learns from every trial before the next (docs/measurements.md, "Workers between trials").
+ */
+function trialsUnderWay(workers: number): number {
+  return workers === 1 ? 1 : workers + 1;
+}
+
 async function newRun({ configuration, directory, out, workers, hash }: NewRunOptions): Promise<PreparedRun> {
   const runs = await readRuns(out);
   const unfinished = runs.find(({ state }) => !hasEnded(state));
@@ -127,7 +135,7 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
       // Neither time nor chance: the model carries the name, and the same run must give the same bytes.
       runId: `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${runs.length + 1}`,
       requestedAt: Date.now(),
-      parallel: workers,
+      parallel: trialsUnderWay(workers),
       statisticsShards: Math.min(workers, workload.calibrationBatches.count),
       evaluationShards: 1,
       timeouts: { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS },

@@ -20,6 +20,8 @@ import { toyRequest, toyStudy, toyTpeStudy } from "../../test/run/toy-study.js";
  */
 const GROUPS = 200;
 const FINISHED = 10_000;
+/** Few enough that the search is past its wave of single groups, whose asks cost nothing. */
+const MAX_TRIALS = 2 * FINISHED;
 const PARALLEL = 64;
 const BATCH = 10;
 const BATCHES = 60;
@@ -43,7 +45,7 @@ class SlowStore extends MemoryObjectStore {
 
 async function measure(name: string, study: Study): Promise<void> {
   const store = new SlowStore();
-  const request = toyRequest({ groups: GROUPS, maxTrials: 100_000, parallel: PARALLEL, samples: 1_000 });
+  const request = toyRequest({ groups: GROUPS, maxTrials: MAX_TRIALS, parallel: PARALLEL, samples: 1_000 });
   await writeLargeRun(store, request);
   store.milliseconds = STORE_MILLISECONDS;
   const jobs = new InProcessQueue({ kind: "standard", visibilityMilliseconds: 3_600_000 });

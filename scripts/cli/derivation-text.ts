@@ -43,6 +43,7 @@ function describeTensor({
   kept,
   dropped,
   estimators,
+  halved,
   parameters,
 }: TensorDerivation): string[] {
   const { candidates, common, weakened, removed } = schemes;
@@ -70,6 +71,10 @@ function describeTensor({
     ...entry(
       "estimator",
       estimators.map(({ mode, base: estimator }) => describeEstimator(mode, estimator)),
+    ),
+    ...entry(
+      "halved",
+      halved.map((scheme) => `${describeScheme(scheme)} (saturation_fix: half the codes, twice the scale)`),
     ),
     ...entry("parameters", parameters.length === 0 ? ["none"] : parameters.map(describeParameter)),
   ];

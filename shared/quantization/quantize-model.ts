@@ -4,7 +4,7 @@ import type { Model } from "../onnx/codec.js";
 import { edited } from "../onnx/edited.js";
 import { NewNames } from "../onnx/new-names.js";
 import { activationPair, dequantizedConstant, INSERTED_NAMES, type Insertion } from "../onnx/qdq-nodes.js";
-import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
+import { DataType, dimensions, floatValues, makeTensor } from "../onnx/tensor.js";
 import { ACTIVATION_CHANNEL_AXIS } from "./activation-channels.js";
 import { type Affine, representableRange } from "./affine.js";
 import { addBehind, type BiasShifts, findAddedBias, shifted } from "./bias-addition.js";
@@ -110,12 +110,13 @@ class Rewriter {
         : (this.#renamed.get(tensor) ?? tensor);
     });
     if (quantizedOp !== undefined) this.#quantizeConstants(quantizedOp, input);
+    else this.#correctFloatBias(node, input);
     const output = node.output.map((tensor) => this.#outputName(tensor));
     const rewritten = edited(node, { input, output });
     if (this.#apart.has(node)) {
       this.#insert(spellOutSaturation(rewritten, input[0]!, this.#boundsOf(node), this.#names));
     } else {
-      this.#nodes.push(...this.#withAddedShift(rewritten, quantizedOp));
+      this.#nodes.push(...this.#withAddedShift(rewritten, node));
     }
     const saturating = quantizedOp?.saturating;
     if (quantizedOp === undefined || saturating === undefined) {
@@ -142,10 +143,10 @@ class Rewriter {
   }
 
   /** A MatMul has no bias of its own: what is added to it goes into the Add behind it, or is added apart. */
-  #withAddedShift(product: NodeProto, op: QuantizableOp | undefined): NodeProto[] {
-    const shift = op?.node.opType === "MatMul" ? this.shifts.get(op.key) : undefined;
-    if (op === undefined || shift === undefined) return [product];
-    const added = findAddedBias(op.key, shift.length, this.view.index);
+  #withAddedShift(product: NodeProto, { opType, output: [key = ""] }: NodeProto): NodeProto[] {
+    const shift = opType === "MatMul" ? this.shifts.get(key) : undefined;
+    if (shift === undefined) return [product];
+    const added = findAddedBias(key, shift.length, this.view.index);
     if (added === undefined) {
       const output = product.output[0]!;
       const inner = this.#names.name(`${output}/product`);
@@ -158,6 +159,20 @@ class Rewriter {
     this.#initializers.push(shifted(this.view.index.initializers.get(constant)!, shift, name));
     this.#addedBiases.set(added.add, { input: added.input, name });
     return [product];
+  }
+
+  /** The bias of an op whose weights stay in float (`apply_for_all_nodes`); an op that had none gets one. */
+  #correctFloatBias({ opType, output: [key = ""] }: NodeProto, input: string[]): void {
+    const shift = opType === "MatMul" ? undefined : this.shifts.get(key);
+    if (shift === undefined) return;
+    const name = this.#names.name(`${key}/bias/corrected`);
+    const bias = this.view.index.initializers.get(input[2] ?? "");
+    this.#initializers.push(
+      bias === undefined
+        ? makeTensor(name, DataType.FLOAT, [shift.length], shift)
+        : shifted(bias, shift, name),
+    );
+    input[2] = name;
   }
 
   /** Where only the dequantized values may be seen from outside, they take over the tensor's name. */

@@ -13,6 +13,7 @@ import {
   type StatisticType,
   weightEstimator,
 } from "./range-estimator.js";
+import { canSaturate } from "./saturation-fix.js";
 import { schemeParameters } from "./scheme-choices.js";
 import {
   baseScheme,
@@ -93,6 +94,8 @@ export interface TensorDerivation {
   readonly dropped: readonly { readonly scheme: Scheme; readonly outOfScope: readonly SchemeField[] }[];
   /** Where the range estimator of each mode starts from; what may be chosen instead is in `parameters`. */
   readonly estimators: readonly { readonly mode: Mode; readonly base: RangeEstimator }[];
+  /** Of what the scope lets vary, whose codes the saturation fix halves. */
+  readonly halved: readonly Scheme[];
   readonly parameters: readonly Parameter[];
 }
 
@@ -154,8 +157,10 @@ export function deriveGroup(
       return addTensor(space, { tensor: "activations", id, group: group.id, options }, schemes, when);
     }),
     ...group.weights.map((id) => {
-      const schemes = deriveWeightSchemes(layout.weights.get(id)!, layout, hardware, options);
-      return addTensor(space, { tensor: "weights", id, group: group.id, options }, schemes, when);
+      const quantizer = layout.weights.get(id)!;
+      const schemes = deriveWeightSchemes(quantizer, layout, hardware, options);
+      const derived = addTensor(space, { tensor: "weights", id, group: group.id, options }, schemes, when);
+      return quantizer.halved === true ? { ...derived, halved: derived.kept.filter(canSaturate) } : derived;
     }),
   ];
   const { parameters, base, defaults } = space;
@@ -205,7 +210,8 @@ function addTensor(
     const { granularity } = kept.find((scheme) => scheme.mode === mode)!;
     return { mode, base: addEstimator(space, tuned, { mode, granularity }, condition) };
   });
-  return { tensor, id, schemes, base, kept, dropped, estimators, parameters: space.parameters.slice(first) };
+  const parameters = space.parameters.slice(first);
+  return { tensor, id, schemes, base, kept, dropped, estimators, halved: [], parameters };
 }
 
 /** A scheme varies with the scope if it differs from the base in nothing else (reference section 3.3). */

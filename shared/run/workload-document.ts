@@ -103,3 +103,15 @@ export function workloadConfiguration(
   requireSupported(configuration, "tune");
   return configuration;
 }
+
+/** The files that statistics are gathered of: the model's and the calibration samples'. */
+export function calibrationFiles(
+  { files }: WorkloadDocument,
+  { engine }: Pick<ConfigurationFor<"tune">, "engine">,
+): readonly WorkloadFile[] {
+  const { inputs = {}, labels } = engine.calibration;
+  const sources = [...Object.values(inputs), ...(labels === undefined ? [] : [labels])];
+  // An archive's member stands behind the path.
+  const named = new Set(sources.map(({ data }) => data.split("#")[0]));
+  return files.filter(({ path }) => path.startsWith("model/") || named.has(path));
+}

@@ -10,6 +10,7 @@ import { correctableOps } from "../quantization/algorithms/fast-bias-correction.
 import type { ConstantProduct } from "../quantization/constant-products.js";
 import { inputMeans } from "../quantization/input-means.js";
 import { planQuantization, type QuantizationPlan } from "../quantization/plan.js";
+import type { Configuration } from "../search/space.js";
 import { type CalibrationBatches, collectStatistics } from "../statistics/collect.js";
 import { statisticName } from "../statistics/requirement.js";
 import { readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
@@ -37,16 +38,19 @@ export interface Propagation {
 
 /**
  * What BiasCorrection corrects by beside FastBiasCorrection's means: op after op in topological order, with those
- * before it quantized as in the base configuration and corrected (reference section 6.3). Found once and kept by
- * content; every trial's corrections follow from it.
+ * before it quantized as in `configuration` and corrected (reference section 6.3). Kept by content.
  */
-export async function keptInputErrors(propagation: Propagation): Promise<InputErrors> {
+export async function keptInputErrors(
+  propagation: Propagation,
+  configuration: Configuration,
+): Promise<InputErrors> {
   const { subject, statisticsKey, store } = propagation;
-  const { layout, view, hardware, settings, space } = subject;
-  const plan = planQuantization(layout, hardware, settings.options, space.base);
-  const products = correctableOps(layout, view, settings.biasCorrection!).filter(({ op }) =>
-    plan.ops.has(op.key),
-  );
+  const { layout, view, hardware, settings } = subject;
+  const plan = planQuantization(layout, hardware, settings.options, configuration);
+  const correctable = correctableOps(layout, view, settings.biasCorrection!);
+  const products = settings.biasCorrection?.everyNode
+    ? correctable
+    : correctable.filter(({ op }) => plan.ops.has(op.key));
   const { adaptiveRounding, weightBiasCorrection, biasCorrection } = settings;
   const asked = [
     [...plan.ops],

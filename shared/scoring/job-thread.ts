@@ -1,5 +1,7 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Job, JobReport } from "../run/messages.js";
+import type { ObjectStore } from "../storage/object-store.js";
+import { PortObjectStore } from "../storage/port-store.js";
 import { ExclusiveGate } from "./exclusive-gate.js";
 
 /** What the pool starts each of its threads with. */
@@ -9,6 +11,8 @@ export interface ThreadSettings {
   readonly gate: { readonly buffer: SharedArrayBuffer; readonly slot: number };
   /** Holds the number of the latest job that is not wanted any more. */
   readonly cancelled: SharedArrayBuffer;
+  /** Where the pool serves the store that it was given, if it was given one. */
+  readonly store: MessagePort;
 }
 
 /** What the pool tells a thread: first, and once, what its jobs have in common. */
@@ -24,6 +28,11 @@ export type ReportMessage =
 
 export function openGate({ gate }: Pick<ThreadSettings, "gate">): ExclusiveGate {
   return new ExclusiveGate(gate.buffer, gate.slot);
+}
+
+/** The store that the pool was given. */
+export function openThreadStore({ store }: Pick<ThreadSettings, "store">): ObjectStore {
+  return new PortObjectStore(store);
 }
 
 /** A thread that knows what its jobs have in common. */

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { roundingSources } from "../quantization/algorithms/adaptive-rounding.js";
+import type { Configuration } from "../search/space.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
 import { collectSecondMoments } from "../statistics/second-moments.js";
 import { readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
@@ -26,18 +27,21 @@ export interface Calibration {
  * workers of a run quantize alike.
  *
  * @param activationSizes elements of one sample of each activation tensor under a quantizer
+ * @param propagated the configuration that BiasCorrection takes earlier ops from: for it alone the correction is exact;
+ * the base when left out
  */
 export async function openQuantizer(
   calibration: Calibration,
   statistics: StatisticsTable,
   activationSizes: ReadonlyMap<string, number>,
+  propagated: Configuration = calibration.subject.space.base,
 ): Promise<Quantizer> {
   const { subject } = calibration;
   const moments = await roundingMoments(calibration);
   const tables = moments === undefined ? {} : { roundingMoments: moments };
   const errors =
     subject.settings.biasCorrection?.sequential === true
-      ? { inputErrors: await keptInputErrors({ ...calibration, statistics, tables }) }
+      ? { inputErrors: await keptInputErrors({ ...calibration, statistics, tables }, propagated) }
       : {};
   return new Quantizer(subject, statistics, activationSizes, { ...tables, ...errors });
 }

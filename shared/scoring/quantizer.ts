@@ -102,8 +102,9 @@ export class Quantizer {
 
   /** A product as the plan quantizes and corrects it. */
   corrected(product: ConstantProduct, plan: QuantizationPlan): CorrectedProduct {
-    const tensor = plan.weights.get(product.weight)!;
-    const codes = this.#weights.get(this.subject.layout.weights.get(product.weight)!, tensor);
+    const isQuantized = plan.ops.has(product.op.key);
+    const tensor = isQuantized ? plan.weights.get(product.weight)! : undefined;
+    const codes = tensor && this.#weights.get(this.subject.layout.weights.get(product.weight)!, tensor);
     return { product, codes, shift: this.#biasShift(product.op.key, tensor) };
   }
 
@@ -114,14 +115,20 @@ export class Quantizer {
       const shift = weight && this.#biasShift(key, plan.weights.get(weight.initializer)!);
       if (shift !== undefined) shifts.set(key, shift);
     }
+    for (const key of this.#biasCorrection?.inFloat(plan.ops) ?? []) {
+      const shift = this.#biasShift(key, undefined);
+      if (shift !== undefined) shifts.set(key, shift);
+    }
     return shifts;
   }
 
-  /** A correction of the whole mean error holds that of the weights' mean. */
-  #biasShift(key: string, plan: TensorPlan): Float32Array | undefined {
-    return this.#biasCorrection === undefined
-      ? this.#weightBiasCorrection?.shift(key, plan, this.#weights)
-      : this.#biasCorrection.shift(key, plan);
+  /**
+   * A correction of the whole mean error holds that of the weights' mean.
+   * @param plan of the op's weights; `undefined` where they stay in float
+   */
+  #biasShift(key: string, plan: TensorPlan | undefined): Float32Array | undefined {
+    if (this.#biasCorrection !== undefined) return this.#biasCorrection.shift(key, plan);
+    return plan && this.#weightBiasCorrection?.shift(key, plan, this.#weights);
   }
 
   #weightBiasRefinements(): Refinement[] {

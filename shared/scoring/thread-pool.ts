@@ -1,6 +1,8 @@
-import { Worker } from "node:worker_threads";
+import { MessageChannel, Worker } from "node:worker_threads";
 import { RunError } from "../errors.js";
 import type { Job, JobReport } from "../run/messages.js";
+import type { ObjectStore } from "../storage/object-store.js";
+import { serveObjectStore } from "../storage/port-store.js";
 import type { LocalSettings } from "./evaluator-thread.js";
 import { ExclusiveGate } from "./exclusive-gate.js";
 import type { ReportMessage, ThreadMessage, ThreadSettings } from "./job-thread.js";
@@ -15,7 +17,8 @@ interface Waiting {
 /**
  * Evaluators in worker threads, because ONNX Runtime blocks the thread that it runs on. `entry` is the threads'
  * module, which calls `serveJobs`; the one for this machine when left out. The threads load it while what they are to
- * work on is still being found out, and wait for `open`.
+ * work on is still being found out, and wait for `open`. A `store` is one that they use through this thread
+ * (`openThreadStore`).
  */
 export class ThreadPool<Settings extends object = LocalSettings> {
   readonly #gate: SharedArrayBuffer;
@@ -26,6 +29,7 @@ export class ThreadPool<Settings extends object = LocalSettings> {
   constructor(
     readonly slots: number,
     private readonly entry: URL = LOCAL_THREAD,
+    private readonly store?: ObjectStore,
   ) {
     this.#gate = ExclusiveGate.buffer(slots);
     this.#threads = Array.from({ length: slots }, (_, slot) => this.#start(slot));
@@ -75,7 +79,7 @@ export class ThreadPool<Settings extends object = LocalSettings> {
 
   #start(slot: number): Thread<Settings> {
     const gate = { buffer: this.#gate, slot };
-    const thread = new Thread<Settings>(this.entry, { name: `worker-${slot + 1}`, gate });
+    const thread = new Thread<Settings>(this.entry, { name: `worker-${slot + 1}`, gate }, this.store);
     if (this.#settings !== undefined) thread.open(this.#settings);
     return thread;
   }
@@ -91,14 +95,15 @@ class Thread<Settings> {
   readonly #cancelled = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly #worker: Worker;
 
-  constructor(entry: URL, settings: Omit<ThreadSettings, "cancelled">) {
+  constructor(entry: URL, settings: Omit<ThreadSettings, "cancelled" | "store">, store?: ObjectStore) {
     this.name = settings.name;
     this.prepared = new Promise((resolve) => {
       this.#markPrepared = resolve;
     });
-    this.#worker = new Worker(entry, {
-      workerData: { ...settings, cancelled: this.#cancelled.buffer },
-    });
+    const { port1, port2 } = new MessageChannel();
+    if (store !== undefined) serveObjectStore(store, port1);
+    const workerData: ThreadSettings = { ...settings, cancelled: this.#cancelled.buffer, store: port2 };
+    this.#worker = new Worker(entry, { workerData, transferList: [port2] });
     this.#worker.on("message", (message: ReportMessage) => this.#answer(message));
     this.#worker.on("error", (error) => this.#die(error.message));
     this.#worker.on("exit", (code) => this.#die(`it ended with code ${code}`));

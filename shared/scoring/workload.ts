@@ -1,24 +1,19 @@
 import { DataError } from "../errors.js";
-import { resolvePath } from "../run/configuration/parse.js";
-import { quantizationSettings } from "../run/configuration/quantization-settings.js";
+import type { DataSection } from "../run/configuration/engine-schema.js";
 import type { ConfigurationFor } from "../run/configuration/supported.js";
 import type { ContentFolder } from "../run/content-cache.js";
 import { sampleOrder } from "../search/race.js";
-import { statisticsKey } from "../statistics/cache-key.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { fixedBatchSize } from "./batching.js";
-import { calibrationBatches, calibrationSamples } from "./calibration.js";
+import { loadCalibration } from "./calibration-workload.js";
 import { type Dataset, loadDataset } from "./data/dataset.js";
-import { requireKnownScope } from "./known-scope.js";
 import { measurementKey, metricContent } from "./measurement-key.js";
 import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
 import type { LocateModule } from "./metrics/module-location.js";
-import { ModelVariants } from "./model-variants.js";
-import { rewrittenSubject } from "./rewritten-subject.js";
+import type { ModelVariants } from "./model-variants.js";
 import { onnxruntimeVersion } from "./session.js";
-import { openSubject, requireQuantizable, type Subject } from "./subject.js";
+import type { Subject } from "./subject.js";
 
 /** The order in which evaluation samples are scored is the same for every run, so that `evaluate` shares it. */
 export const SCORING_ORDER_SEED = 0;
@@ -65,16 +60,12 @@ export async function loadWorkload(
   openStatistics: () => Promise<ObjectStore>,
   { locateModule, contents }: WorkloadOptions = {},
 ): Promise<Workload> {
-  const { engine, model, optimizer } = configuration;
-  const modelPath = resolvePath(directory, model.model);
-  const settings = quantizationSettings(configuration);
-  const original = await openSubject(modelPath, settings, contents);
+  const { engine, optimizer } = configuration;
+  const calibrating = await loadCalibration(configuration, directory, openStatistics, contents);
+  const { modelPath, original, calibration, calibrated, variants, fixedBatch } = calibrating;
   const { prepared } = original;
-  requireKnownScope(original, modelPath);
-  requireQuantizable(original, modelPath);
-  const load = (section: NonNullable<typeof engine.validation>, path: string): Promise<Dataset> =>
+  const load = (section: DataSection, path: string): Promise<Dataset> =>
     loadDataset(section, { directory, inputs: prepared.inputs, path: `engine.${path}` });
-  const calibration = await load(engine.calibration, "calibration");
   const evaluation = await load(engine.evaluation, "evaluation");
   const validation =
     engine.validation === undefined ? undefined : await load(engine.validation, "validation");
@@ -86,21 +77,6 @@ export async function loadWorkload(
   });
   checkLabels(metric, evaluation, "engine.evaluation.labels");
   if (validation !== undefined) checkLabels(metric, validation, "engine.validation.labels");
-  const calibrated = calibrationSamples(calibration.samples, settings.sampling);
-  const fixedBatch = fixedBatchSize(prepared.inputs);
-  const variants = new ModelVariants(
-    original,
-    (asked) => rewrittenSubject(asked, calibration, openStatistics),
-    (rewritten) =>
-      statisticsKey({
-        modelSha256: prepared.sha256,
-        rewritings: rewritten.prepared.rewritings,
-        dataHash: calibration.contentHash,
-        samples: calibrated,
-        requirement: rewritten.statistics,
-        onnxruntime: onnxruntimeVersion(),
-      }),
-  );
   const base = await variants.of(original.space.base);
   const { subject } = base;
   const samples = Math.min(optimizer.params.eval_subset_size ?? evaluation.samples, evaluation.samples);
@@ -126,7 +102,7 @@ export async function loadWorkload(
     fixedBatch,
     batchSize,
     measuredUnder: measured,
-    calibrationBatches: calibrationBatches(calibration, calibrated, fixedBatch),
+    calibrationBatches: calibrating.calibrationBatches,
     order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
     statisticsKey: base.statisticsKey,
   };

@@ -1,3 +1,6 @@
+import type { Work } from "./spread-work.js";
+import { dot } from "./vectors.js";
+
 /** Smallest pivot that is trusted; what lies below is rounding. */
 const LEAST_PIVOT = 1e-10;
 
@@ -16,7 +19,7 @@ export class GrowingCholesky {
   /** @param row A's new row: its products with the rows before and, last, its diagonal element */
   append(row: ArrayLike<number>): void {
     const n = this.#size;
-    const start = (n * (n + 1)) / 2;
+    const start = rowStart(n);
     if (start + n + 1 > this.#rows.length) {
       const grown = new Float64Array(2 * (start + n + 1));
       grown.set(this.#rows.subarray(0, start));
@@ -25,12 +28,8 @@ export class GrowingCholesky {
     const rows = this.#rows;
     let pivot = row[n]!;
     for (let j = 0; j < n; j++) {
-      const rowStart = (j * (j + 1)) / 2;
-      let sum = row[j]!;
-      for (let k = 0; k < j; k++) {
-        sum -= rows[rowStart + k]! * rows[start + k]!;
-      }
-      const element = sum / rows[rowStart + j]!;
+      const own = rowStart(j);
+      const element = (row[j]! - dot(rows, own, rows, start, j)) / rows[own + j]!;
       rows[start + j] = element;
       pivot -= element * element;
     }
@@ -38,14 +37,20 @@ export class GrowingCholesky {
     this.#size = n + 1;
   }
 
-  copyFrom(other: GrowingCholesky): void {
-    this.#rows = other.#rows.slice();
-    this.#size = other.#size;
-  }
-
   /** Forgets all rows from `size` on. */
   truncate(size: number): void {
     this.#size = Math.min(this.#size, size);
+  }
+
+  /** L's element on the diagonal of a row. */
+  pivot(row: number): number {
+    return this.#rows[rowStart(row) + row]!;
+  }
+
+  /** A copy of the elements of a row of L from `column` up to its diagonal, that included. */
+  row(row: number, column = 0): Float64Array {
+    const start = rowStart(row);
+    return this.#rows.slice(start + column, start + row + 1);
   }
 
   /** The solution x of A x = b. */
@@ -54,54 +59,63 @@ export class GrowingCholesky {
     const n = this.#size;
     const x = Float64Array.from(b);
     for (let i = 0; i < n; i++) {
-      const start = (i * (i + 1)) / 2;
-      let sum = x[i]!;
-      for (let k = 0; k < i; k++) {
-        sum -= rows[start + k]! * x[k]!;
-      }
-      x[i] = sum / rows[start + i]!;
+      const start = rowStart(i);
+      x[i] = (x[i]! - dot(rows, start, x, 0, i)) / rows[start + i]!;
     }
-    // Backwards by columns of L', which are rows of L and therefore contiguous.
+    this.#substituteBack(x, n);
+    return x;
+  }
+
+  /** The weights of the rows before the last in its best linear prediction by them. */
+  lastRowWeights(): Float64Array {
+    const n = this.#size - 1;
+    const start = rowStart(n);
+    const x = this.#rows.slice(start, start + n);
+    this.#substituteBack(x, n);
+    return x;
+  }
+
+  /** The lower triangle of the inverse of A, packed like the factor. */
+  *invert(): Work<Float64Array> {
+    const rows = this.#rows.slice(0, rowStart(this.#size));
+    const n = this.#size;
+    // Row j of `columns` is column j of the inverse of L from its diagonal on, so that sums run over neighbours.
+    const columns = Array.from({ length: n }, (_, j) => new Float64Array(n - j));
+    for (let j = 0; j < n; j++) {
+      const column = columns[j]!;
+      column[0] = 1 / rows[rowStart(j) + j]!;
+      for (let i = j + 1; i < n; i++) {
+        const start = rowStart(i);
+        column[i - j] = -dot(rows, start + j, column, 0, i - j) / rows[start + i]!;
+      }
+      yield ((n - j) * (n - j)) / 2;
+    }
+    const inverse = new Float64Array(rowStart(n));
+    for (let i = 0; i < n; i++) {
+      const start = rowStart(i);
+      for (let j = 0; j <= i; j++) {
+        inverse[start + j] = dot(columns[i]!, 0, columns[j]!, i - j, n - i);
+      }
+      yield i * (n - i);
+    }
+    return inverse;
+  }
+
+  /** Turns the first n elements of x into those of the solution of L' x = x, L cut to n rows. */
+  #substituteBack(x: Float64Array, n: number): void {
+    const rows = this.#rows;
+    // By columns of L', which are rows of L and therefore contiguous.
     for (let i = n - 1; i >= 0; i--) {
-      const start = (i * (i + 1)) / 2;
+      const start = rowStart(i);
       const value = x[i]! / rows[start + i]!;
       x[i] = value;
       for (let k = 0; k < i; k++) {
         x[k]! -= rows[start + k]! * value;
       }
     }
-    return x;
   }
+}
 
-  /** The lower triangle of the inverse of A, packed like the factor. */
-  inverse(): Float64Array {
-    const rows = this.#rows;
-    const n = this.#size;
-    // Row j of `columns` is column j of the inverse of L from its diagonal on, so that sums run over neighbours.
-    const columns = Array.from({ length: n }, (_, j) => new Float64Array(n - j));
-    for (let j = 0; j < n; j++) {
-      const column = columns[j]!;
-      for (let i = j; i < n; i++) {
-        const start = (i * (i + 1)) / 2;
-        let sum = i === j ? 1 : 0;
-        for (let k = j; k < i; k++) {
-          sum -= rows[start + k]! * column[k - j]!;
-        }
-        column[i - j] = sum / rows[start + i]!;
-      }
-    }
-    const inverse = new Float64Array((n * (n + 1)) / 2);
-    for (let i = 0; i < n; i++) {
-      const columnI = columns[i]!;
-      for (let j = 0; j <= i; j++) {
-        const columnJ = columns[j]!;
-        let sum = 0;
-        for (let k = i; k < n; k++) {
-          sum += columnI[k - i]! * columnJ[k - j]!;
-        }
-        inverse[(i * (i + 1)) / 2 + j] = sum;
-      }
-    }
-    return inverse;
-  }
+function rowStart(row: number): number {
+  return (row * (row + 1)) / 2;
 }

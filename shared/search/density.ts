@@ -1,5 +1,5 @@
 import type { Codes } from "./encoding.js";
-import { type CoordinateKernels, logProductKernel } from "./kernels.js";
+import { type CoordinateKernels, centrePlaces, ProductKernelTable } from "./kernels.js";
 import { logSumExp } from "./log-domain.js";
 import type { RandomStream } from "./random.js";
 
@@ -12,6 +12,8 @@ import type { RandomStream } from "./random.js";
 export interface JointDensity {
   readonly kernels: CoordinateKernels;
   readonly members: readonly Codes[];
+  /** Of the members and last of the prior, in a table of product kernels. */
+  readonly places: readonly Int32Array[];
   /** Weights of the members; they add up to one with `priorWeight`. */
   readonly weights: Float64Array;
   readonly priorWeight: number;
@@ -19,12 +21,16 @@ export interface JointDensity {
   readonly logWeights: Float64Array;
 }
 
-/** @param weights positive, one a member; `priorWeight` is on the same scale */
+/**
+ * @param weights positive, one a member; `priorWeight` is on the same scale
+ * @param placesOf {@link centrePlaces} of a member, or something that remembers them
+ */
 export function createJointDensity(
   kernels: CoordinateKernels,
   members: readonly Codes[],
   weights: ArrayLike<number>,
   priorWeight: number,
+  placesOf: (centre: Codes | undefined) => Int32Array = (centre) => centrePlaces(kernels.encoded, centre),
 ): JointDensity {
   let total = priorWeight;
   for (let i = 0; i < members.length; i++) {
@@ -34,20 +40,32 @@ export function createJointDensity(
   return {
     kernels,
     members,
+    places: [...members.map(placesOf), placesOf(undefined)],
     weights: shares,
     priorWeight: priorWeight / total,
     logWeights: Float64Array.from([...shares, priorWeight / total], Math.log),
   };
 }
 
-/** Logarithm of the density of a configuration. */
-export function logJointDensity(density: JointDensity, codes: Codes): number {
-  const { kernels, members, logWeights } = density;
-  const terms = new Float64Array(members.length + 1);
-  for (let i = 0; i <= members.length; i++) {
-    terms[i] = logWeights[i]! + logProductKernel(kernels, members[i], codes);
+/**
+ * Logarithm of the density of a configuration.
+ *
+ * @param table of the configuration, under the kernels of the density
+ */
+export function logDensityOf(density: JointDensity, table: ProductKernelTable): number {
+  const { places, logWeights } = density;
+  const terms = new Float64Array(places.length);
+  for (let i = 0; i < terms.length; i++) {
+    terms[i] = logWeights[i]! + table.around(places[i]!);
   }
   return logSumExp(terms);
+}
+
+/** Logarithm of the density of a configuration. */
+export function logJointDensity(density: JointDensity, codes: Codes): number {
+  const table = new ProductKernelTable(density.kernels);
+  table.tabulate(codes);
+  return logDensityOf(density, table);
 }
 
 /** Draws a component by its weight: a member, or `undefined` for the prior. */

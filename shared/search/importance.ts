@@ -34,7 +34,7 @@ export function parameterImportance(
       ledger.tell(trial);
     }
   }
-  const { effects, scale } = new AdditiveEvidence(ledger, { of: outcome }).mean();
+  const { effects, scale } = new AdditiveEvidence(ledger, { of: outcome }, 0).mean();
   const variances = space.map((_, d) => {
     const chosen: number[] = [];
     for (const { codes } of ledger.finished) {

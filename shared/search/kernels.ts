@@ -1,5 +1,6 @@
 import { type Codes, type EncodedSpace, INACTIVE, isActive } from "./encoding.js";
 import type { RandomStream } from "./random.js";
+import { sumAt } from "./vectors.js";
 
 /**
  * A distribution over one whole configuration: what it is built of is independent from parameter to parameter
@@ -7,21 +8,15 @@ import type { RandomStream } from "./random.js";
  */
 export interface CoordinateKernels {
   readonly encoded: EncodedSpace;
-  /** Logarithm of the probability to keep the centre's choice, a parameter each. */
-  readonly logStay: Float64Array;
-  /** Logarithm of the probability of a move, before it is shared out over the other choices. */
-  readonly logMove: Float64Array;
+  /** The probability to leave the centre's choice, the same for every parameter that has another one. */
+  readonly mismatch: number;
   /**
-   * Logarithm of the share of a move that goes to a choice so many steps away, at `offset[d] + distance`; the
-   * shares of one centre add up to one with `logShareTotal`.
+   * Logarithms of the probabilities of a parameter's choices, K of them for each choice of the centre, and ahead of them
+   * K for a centre where the parameter has no value: its prior.
    */
-  readonly logShare: Float64Array;
-  /** Logarithm of the sum of the shares around each centre, at `offset[d] + centre`. */
-  readonly logShareTotal: Float64Array;
-  /** Logarithm of the probability of each other choice of a categorical parameter. */
-  readonly logElsewhere: Float64Array;
-  /** Logarithm of the probability of each choice where the centre has no value, at `offset[d] + choice`. */
-  readonly logPrior: Float64Array;
+  readonly logProbability: Float64Array;
+  /** Where a parameter's probabilities begin. */
+  readonly start: Int32Array;
 }
 
 /** Moves of an ordinal parameter reach this share of its range, and at least one step. */
@@ -40,50 +35,96 @@ export function createKernels(
   mismatch: number,
   prior?: Float64Array,
 ): CoordinateKernels {
-  const { size, cardinality, offset, ordinal } = encoded;
-  const total = offset[size]!;
-  const logStay = new Float64Array(size);
-  const logMove = new Float64Array(size);
-  const logShare = new Float64Array(total);
-  const logShareTotal = new Float64Array(total);
-  const logPrior = new Float64Array(total);
-  const logElsewhere = new Float64Array(size);
+  const { size, cardinality, offset } = encoded;
+  const start = new Int32Array(size + 1);
+  for (let d = 0; d < size; d++) {
+    start[d + 1] = start[d]! + cardinality[d]! * (cardinality[d]! + 1);
+  }
+  const logProbability = new Float64Array(start[size]!);
   for (let d = 0; d < size; d++) {
     const choices = cardinality[d]!;
-    const start = offset[d]!;
-    logStay[d] = choices === 1 ? 0 : Math.log1p(-mismatch);
-    logMove[d] = choices === 1 ? Number.NEGATIVE_INFINITY : Math.log(mismatch);
-    logElsewhere[d] = logMove[d]! - Math.log(Math.max(1, choices - 1));
-    const reach = Math.max(1, ORDINAL_REACH * (choices - 1));
     for (let k = 0; k < choices; k++) {
-      logShare[start + k] = ordinal[d] === 1 ? -0.5 * ((k - 1) / reach) ** 2 : 0;
-      logPrior[start + k] = prior === undefined ? -Math.log(choices) : Math.log(prior[start + k]!);
+      logProbability[start[d]! + k] = -Math.log(prior === undefined ? choices : 1 / prior[offset[d]! + k]!);
     }
     for (let centre = 0; centre < choices; centre++) {
-      let sum = 0;
+      const row = start[d]! + (1 + centre) * choices;
+      const shares = moveShares(encoded, d, centre);
+      const total = shares.reduce((sum, share) => sum + share, 0);
       for (let k = 0; k < choices; k++) {
-        sum += k === centre ? 0 : Math.exp(logShare[start + Math.abs(k - centre)]!);
+        logProbability[row + k] = Math.log((mismatch * shares[k]!) / total);
       }
-      logShareTotal[start + centre] = Math.log(sum);
+      logProbability[row + centre] = choices === 1 ? 0 : Math.log1p(-mismatch);
     }
   }
-  return { encoded, logStay, logMove, logShare, logShareTotal, logElsewhere, logPrior };
+  return { encoded, mismatch, logProbability, start };
+}
+
+/** How a move from the centre's choice is shared out over the choices; nothing goes to the centre itself. */
+function moveShares({ cardinality, ordinal }: EncodedSpace, d: number, centre: number): Float64Array {
+  const choices = cardinality[d]!;
+  const reach = Math.max(1, ORDINAL_REACH * (choices - 1));
+  return Float64Array.from({ length: choices }, (_, k) => {
+    if (k === centre) return 0;
+    return ordinal[d] === 1 ? Math.exp(-0.5 * ((Math.abs(k - centre) - 1) / reach) ** 2) : 1;
+  });
 }
 
 /**
  * Logarithm of the probability of `choice` for parameter `d` under the kernel around `centre`, or under the
- * prior where the centre has no value.
+ * prior where the centre has no value ({@link INACTIVE}).
  */
 export function logKernel(kernels: CoordinateKernels, d: number, centre: number, choice: number): number {
-  const start = kernels.encoded.offset[d]!;
-  if (centre === INACTIVE) {
-    return kernels.logPrior[start + choice]!;
+  const { start, encoded, logProbability } = kernels;
+  return logProbability[start[d]! + (1 + centre) * encoded.cardinality[d]! + choice]!;
+}
+
+/** Where the values of a centre stand in a {@link ProductKernelTable}; without a centre those that are not there. */
+export function centrePlaces({ offset, size }: EncodedSpace, centre: Codes | undefined): Int32Array {
+  const places = new Int32Array(size);
+  for (let d = 0; d < size; d++) {
+    places[d] = offset[d]! + d + 1 + (centre === undefined ? INACTIVE : centre[d]!);
   }
-  return choice === centre
-    ? kernels.logStay[d]!
-    : kernels.logMove[d]! +
-        kernels.logShare[start + Math.abs(choice - centre)]! -
-        kernels.logShareTotal[start + centre]!;
+  return places;
+}
+
+/**
+ * The product kernels of one configuration around any centre. They are summed up from a table of what each choice of a
+ * centre would give, which pays from a few centres on: the hottest loop of an ask has no branch then.
+ */
+export class ProductKernelTable {
+  readonly #kernels: CoordinateKernels;
+  /** For each parameter what a centre without a value gives, and one with each choice. */
+  readonly #table: Float64Array;
+
+  constructor(kernels: CoordinateKernels) {
+    const { offset, size } = kernels.encoded;
+    this.#kernels = kernels;
+    this.#table = new Float64Array(offset[size]! + size);
+  }
+
+  /** Puts another configuration in place of the one before. */
+  tabulate(codes: Codes): void {
+    const { encoded, logProbability, start } = this.#kernels;
+    const { offset, cardinality } = encoded;
+    const table = this.#table;
+    for (let d = 0; d < codes.length; d++) {
+      const choice = codes[d]!;
+      const choices = cardinality[d]!;
+      const first = offset[d]! + d;
+      for (let row = 0; row <= choices; row++) {
+        table[first + row] = choice === INACTIVE ? 0 : logProbability[start[d]! + row * choices + choice]!;
+      }
+    }
+  }
+
+  /**
+   * Logarithm of the configuration's probability around a centre.
+   *
+   * @param places of the centre ({@link centrePlaces})
+   */
+  around(places: Int32Array): number {
+    return sumAt(this.#table, places);
+  }
 }
 
 /**
@@ -95,27 +136,9 @@ export function logProductKernel(
   centre: Codes | undefined,
   codes: Codes,
 ): number {
-  const { encoded, logStay, logElsewhere, logPrior } = kernels;
-  const { ordinal, offset } = encoded;
-  let sum = 0;
-  // The hottest loop of an ask: the plain cases are spelled out ahead of the general one.
-  for (let d = 0; d < codes.length; d++) {
-    const choice = codes[d]!;
-    const at = centre === undefined ? INACTIVE : centre[d]!;
-    if (choice === INACTIVE) {
-      continue;
-    }
-    if (at === INACTIVE) {
-      sum += logPrior[offset[d]! + choice]!;
-    } else if (choice === at) {
-      sum += logStay[d]!;
-    } else if (ordinal[d] === 0) {
-      sum += logElsewhere[d]!;
-    } else {
-      sum += logKernel(kernels, d, at, choice);
-    }
-  }
-  return sum;
+  const table = new ProductKernelTable(kernels);
+  table.tabulate(codes);
+  return table.around(centrePlaces(kernels.encoded, centre));
 }
 
 /** Draws a choice with the given log probabilities, which need not be normalized. */
@@ -138,29 +161,42 @@ function drawChoice(
   return choices - 1;
 }
 
-/** Draws a configuration from the product of the kernels around `centre`, or from the prior without a centre. */
+/**
+ * Draws a configuration from the product of the kernels around `centre`, or from the prior without a centre.
+ *
+ * @param codes what it is written to
+ */
 export function drawProductKernel(
   kernels: CoordinateKernels,
   centre: Codes | undefined,
   random: RandomStream,
+  codes: Codes = new Int16Array(kernels.encoded.size),
 ): Codes {
-  const { encoded, logStay, logPrior } = kernels;
-  const codes = new Int16Array(encoded.size).fill(INACTIVE);
+  const { encoded } = kernels;
+  // Few parameters move: how many stay before the next one does is drawn at once.
+  let staying = drawStaying(kernels.mismatch, random);
   for (let d = 0; d < encoded.size; d++) {
     if (!isActive(encoded, codes, d)) {
+      codes[d] = INACTIVE;
       continue;
     }
     const choices = encoded.cardinality[d]!;
     const at = centre === undefined ? INACTIVE : centre[d]!;
     if (at === INACTIVE) {
-      codes[d] = drawChoice(random, choices, (k) => logPrior[encoded.offset[d]! + k]!);
-    } else if (random.uniform() < Math.exp(logStay[d]!)) {
+      codes[d] = drawChoice(random, choices, (k) => logKernel(kernels, d, INACTIVE, k));
+    } else if (choices === 1 || staying-- > 0) {
       codes[d] = at;
     } else {
       codes[d] = drawChoice(random, choices, (k) =>
         k === at ? Number.NEGATIVE_INFINITY : logKernel(kernels, d, at, k),
       );
+      staying = drawStaying(kernels.mismatch, random);
     }
   }
   return codes;
+}
+
+/** How often in a row an event with this probability fails to happen: geometrically distributed. */
+function drawStaying(probability: number, random: RandomStream): number {
+  return Math.floor(Math.log1p(-random.uniform()) / Math.log1p(-probability));
 }

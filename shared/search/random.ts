@@ -59,8 +59,15 @@ export interface RandomStream {
 }
 
 /** What a stream is for; streams of one trial that differ in it are independent. */
-export type StreamPurpose = "sampler" | "sample-order" | "problem" | "noise";
-const PURPOSES: readonly StreamPurpose[] = ["sampler", "sample-order", "problem", "noise"];
+export type StreamPurpose = "sampler" | "sample-order" | "problem" | "noise" | "posterior" | "row";
+const PURPOSES: readonly StreamPurpose[] = [
+  "sampler",
+  "sample-order",
+  "problem",
+  "noise",
+  "posterior",
+  "row",
+];
 
 /**
  * @param seed any integer that a double holds exactly

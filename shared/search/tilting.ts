@@ -1,7 +1,9 @@
 import { type Codes, type EncodedSpace, INACTIVE, isActive } from "./encoding.js";
-import { type CoordinateKernels, logKernel } from "./kernels.js";
-import { logSumExp } from "./log-domain.js";
+import type { CoordinateKernels } from "./kernels.js";
 import type { RandomStream } from "./random.js";
+
+/** A choice that is less probable than another by so many nats is never drawn: a uniform number has 32 bits. */
+const NEGLIGIBLE_NATS = 25;
 
 /**
  * One component of a joint density times exp(evidence), where the evidence is a sum over the choices: still a
@@ -10,12 +12,12 @@ import type { RandomStream } from "./random.js";
  */
 export class TiltedKernel {
   readonly #encoded: EncodedSpace;
-  readonly #logits: Float64Array;
   readonly #kernels: CoordinateKernels;
   readonly #evidence: Float64Array;
+  readonly #logits: Float64Array;
   readonly #promise: Float64Array;
-  /** Views of the logits, one a parameter. */
-  readonly #logitsOf: readonly Float64Array[];
+  /** The most probable choice of each parameter, whether it exists or not. */
+  readonly #best: Int16Array;
 
   /** @param evidence added to the log probability of each choice, all choices in one row */
   constructor(kernels: CoordinateKernels, evidence: Float64Array) {
@@ -24,73 +26,109 @@ export class TiltedKernel {
     this.#evidence = evidence;
     this.#logits = new Float64Array(kernels.encoded.offset[kernels.encoded.size]!);
     this.#promise = new Float64Array(kernels.encoded.size);
-    const { offset } = kernels.encoded;
-    this.#logitsOf = Array.from(this.#promise, (_, d) => this.#logits.subarray(offset[d]!, offset[d + 1]!));
+    this.#best = new Int16Array(kernels.encoded.size);
   }
 
-  /** The most probable configuration of the component around `centre`, or of the prior's without one. */
-  mode(centre: Codes | undefined): Codes {
-    this.#weigh(centre, largest);
-    return this.#choose((d) => {
-      const start = this.#encoded.offset[d]!;
-      let best = 0;
-      for (let k = 1; k < this.#encoded.cardinality[d]!; k++) {
-        if (this.#logits[start + k]! > this.#logits[start + best]!) {
-          best = k;
-        }
-      }
-      return best;
-    });
-  }
-
-  /** A draw from the component around `centre`, or from the prior's without one. */
-  draw(centre: Codes | undefined, random: RandomStream): Codes {
-    this.#weigh(centre, logSumExp);
-    return this.#choose((d) => {
-      const start = this.#encoded.offset[d]!;
-      const last = this.#encoded.cardinality[d]! - 1;
-      let remaining = random.uniform();
-      for (let k = 0; k < last; k++) {
-        remaining -= Math.exp(this.#logits[start + k]! - this.#promise[d]!);
-        if (remaining < 0) {
-          return k;
-        }
-      }
-      return last;
-    });
-  }
-
-  /** Fills the logits of all choices; `gather` joins those of one parameter to what its parent's choice is promised. */
-  #weigh(centre: Codes | undefined, gather: (logits: Float64Array) => number): void {
-    const { size, cardinality, offset, children, existsFor } = this.#encoded;
-    for (let d = size - 1; d >= 0; d--) {
-      const at = centre === undefined ? INACTIVE : centre[d]!;
-      for (let k = 0; k < cardinality[d]!; k++) {
-        let logit = logKernel(this.#kernels, d, at, k) + this.#evidence[offset[d]! + k]!;
-        for (const child of children[d]!) {
-          logit += existsFor[child]![k] === 1 ? this.#promise[child]! : 0;
-        }
-        this.#logits[offset[d]! + k] = logit;
-      }
-      this.#promise[d] = gather(this.#logitsOf[d]!);
-    }
-  }
-
-  #choose(choice: (d: number) => number): Codes {
-    const codes = new Int16Array(this.#encoded.size).fill(INACTIVE);
+  /**
+   * The most probable configuration of the component around `centre`, or of the prior's without one.
+   *
+   * @param codes what it is written to
+   */
+  mode(centre: Codes | undefined, codes: Codes = new Int16Array(this.#encoded.size)): Codes {
+    this.#weigh(centre, false);
     for (let d = 0; d < codes.length; d++) {
-      if (isActive(this.#encoded, codes, d)) {
-        codes[d] = choice(d);
-      }
+      codes[d] = isActive(this.#encoded, codes, d) ? this.#best[d]! : INACTIVE;
     }
     return codes;
   }
-}
 
-function largest(values: Float64Array): number {
-  let best = Number.NEGATIVE_INFINITY;
-  for (let k = 0; k < values.length; k++) {
-    best = Math.max(best, values[k]!);
+  /**
+   * A draw from the component around `centre`, or from the prior's without one.
+   *
+   * @param codes what it is written to
+   */
+  draw(
+    centre: Codes | undefined,
+    random: RandomStream,
+    codes: Codes = new Int16Array(this.#encoded.size),
+  ): Codes {
+    this.#weigh(centre, true);
+    for (let d = 0; d < codes.length; d++) {
+      codes[d] = isActive(this.#encoded, codes, d) ? this.#drawChoice(d, random) : INACTIVE;
+    }
+    return codes;
   }
-  return best;
+
+  /**
+   * Fills the logits of all choices, and the most probable choice of each parameter.
+   *
+   * @param summed whether a choice is promised what all choices of a child bring, or what the best one does
+   */
+  #weigh(centre: Codes | undefined, summed: boolean): void {
+    const { size, cardinality, offset, parent, children, existsFor } = this.#encoded;
+    const { logProbability, start } = this.#kernels;
+    const logits = this.#logits;
+    const evidence = this.#evidence;
+    const promise = this.#promise;
+    const best = this.#best;
+    for (let d = size - 1; d >= 0; d--) {
+      const choices = cardinality[d]!;
+      const own = offset[d]!;
+      const row = start[d]! + (centre === undefined ? 0 : (1 + centre[d]!) * choices);
+      const dependents = children[d]!;
+      let chosen = 0;
+      let largest = Number.NEGATIVE_INFINITY;
+      for (let k = 0; k < choices; k++) {
+        let logit = logProbability[row + k]! + evidence[own + k]!;
+        for (let c = 0; c < dependents.length; c++) {
+          const child = dependents[c]!;
+          logit += existsFor[child]![k] === 1 ? promise[child]! : 0;
+        }
+        logits[own + k] = logit;
+        if (logit > largest) {
+          largest = logit;
+          chosen = k;
+        }
+      }
+      best[d] = chosen;
+      promise[d] =
+        summed && parent[d]! >= 0
+          ? largest + Math.log(this.#sumBehind(own, own + choices, largest))
+          : largest;
+    }
+  }
+
+  /** Sum of the exponentials of logits, as shares of that of the largest. */
+  #sumBehind(from: number, to: number, largest: number): number {
+    const logits = this.#logits;
+    let sum = 0;
+    for (let k = from; k < to; k++) {
+      const behind = largest - logits[k]!;
+      sum += behind < NEGLIGIBLE_NATS ? Math.exp(-behind) : 0;
+    }
+    return sum;
+  }
+
+  #drawChoice(d: number, random: RandomStream): number {
+    const logits = this.#logits;
+    const from = this.#encoded.offset[d]!;
+    const to = this.#encoded.offset[d + 1]!;
+    const best = this.#best[d]!;
+    const largest = logits[from + best]!;
+    const total = this.#sumBehind(from, to, largest);
+    if (total === 1) {
+      return best;
+    }
+    let remaining = random.uniform() * total - 1;
+    for (let k = from; k < to && remaining >= 0; k++) {
+      const behind = largest - logits[k]!;
+      if (k !== from + best && behind < NEGLIGIBLE_NATS) {
+        remaining -= Math.exp(-behind);
+        if (remaining < 0) {
+          return k - from;
+        }
+      }
+    }
+    return best;
+  }
 }

@@ -11,7 +11,7 @@ import { createRandomStream, type RandomStream } from "./random.js";
 import type { Sampler } from "./sampler.js";
 import type { Configuration, Space } from "./space.js";
 import { StartAroundBase } from "./start-around-base.js";
-import { proposeConfiguration } from "./tpe-proposal.js";
+import { Proposer } from "./tpe-proposal.js";
 import { DEFAULT_TPE_SETTINGS, type TpeSettings } from "./tpe-settings.js";
 import { TrialEvidence } from "./trial-evidence.js";
 import { TrialLedger } from "./trial-ledger.js";
@@ -42,8 +42,9 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
   const total = countConfigurations(encoded);
   const settings = { ...DEFAULT_TPE_SETTINGS, ...options.settings };
   const ledger = new TrialLedger(encoded);
-  const evidence = new TrialEvidence(ledger);
+  const evidence = new TrialEvidence(ledger, options.seed);
   const base = options.base === undefined ? undefined : encodeConfiguration(encoded, options.base);
+  const proposer = new Proposer(ledger, evidence, settings, base);
   const start =
     base === undefined || options.sensitivityWave === "off"
       ? undefined
@@ -67,7 +68,7 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
     if (ledger.finished.length < settings.startupTrials) {
       return drawAtStart(random);
     }
-    return proposeConfiguration(ledger, evidence, settings, random, base) ?? ledger.ranked[0]!.codes;
+    return proposer.propose(random) ?? ledger.ranked[0]!.codes;
   }
 
   return {
@@ -78,7 +79,9 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
       const random = createRandomStream(options.seed, trial, "sampler");
       const proposal = propose(random);
       const codes = ledger.has(codesKey(proposal)) ? findUnused(ledger, proposal, random, total) : proposal;
-      return decodeConfiguration(encoded, codes);
+      const configuration = decodeConfiguration(encoded, codes);
+      ledger.remember(configuration, codes);
+      return configuration;
     },
     started: (trial, configuration) => ledger.started(trial, configuration),
     tell(trial) {

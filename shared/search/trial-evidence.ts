@@ -1,5 +1,5 @@
 import { AdditiveEvidence } from "./additive-evidence.js";
-import { sumEffects } from "./effects-model.js";
+import { choicePlaces, knownPlaces, sumEffects } from "./effects-model.js";
 import type { Codes } from "./encoding.js";
 import { logSumExp } from "./log-domain.js";
 import type { Nearness } from "./near-candidates.js";
@@ -7,6 +7,7 @@ import { logExpectedImprovement, logNormalCdf } from "./normal.js";
 import type { RandomStream } from "./random.js";
 import type { FinishedTrial } from "./sampler.js";
 import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
+import { addScaled } from "./vectors.js";
 
 /**
  * The probability of feasibility is taken over so many draws from the posterior. The mean alone would let a candidate
@@ -50,14 +51,25 @@ export class TrialEvidence {
   /** The first infeasible trial, from which the bound on the accuracy loss is known. */
   #infeasible: FinishedTrial | undefined;
 
-  constructor(ledger: TrialLedger) {
+  readonly #seed: number;
+
+  constructor(ledger: TrialLedger, seed: number) {
     this.#ledger = ledger;
-    this.#accuracyLoss = new AdditiveEvidence(ledger, {
-      of: ({ accuracyLoss }) => accuracyLoss,
-      // Stopped for its size at the first look, most of the time: a few samples on which it looked feasible.
-      estimated: ({ state, violation }) => state === "pruned" && violation === 0,
-    });
-    this.#violation = new AdditiveEvidence(ledger, { of: ({ violation }) => violation, censoredAt: 0 });
+    this.#seed = seed;
+    this.#accuracyLoss = new AdditiveEvidence(
+      ledger,
+      {
+        of: ({ accuracyLoss }) => accuracyLoss,
+        // Stopped for its size at the first look, most of the time: a few samples on which it looked feasible.
+        estimated: ({ state, violation }) => state === "pruned" && violation === 0,
+      },
+      seed - 1,
+    );
+    this.#violation = new AdditiveEvidence(
+      ledger,
+      { of: ({ violation }) => violation, censoredAt: 0 },
+      seed - 1,
+    );
   }
 
   /** Takes note of what a finished trial brings; call it once for each. */
@@ -80,57 +92,57 @@ export class TrialEvidence {
   draw(random: RandomStream, weight: number, temperature: number): DrawnEvidence {
     const { encoded } = this.#ledger;
     const value = this.#drawValue(random, temperature);
-    const scaled = value.effects.map((effect) => -weight * effect);
+    const tilt = value.effects.map((effect) => -weight * effect);
     const leader = this.#leader();
     const constraint = this.#constraint(leader);
     if (constraint === undefined) {
       return {
-        tilts: [scaled],
-        score: (codes) => sumEffects(encoded, scaled, codes),
+        tilts: [tilt],
+        score: (codes) => sumEffects(tilt, choicePlaces(encoded, codes)),
         isConstrained: false,
       };
     }
     const { evidence, bound } = constraint;
+    evidence.update();
     const mean = evidence.mean();
-    const draws = Array.from({ length: FEASIBILITY_DRAWS }, () => evidence.draw(random, 1));
+    const draws = evidence.sample(random, FEASIBILITY_DRAWS);
     const standardized = (loss: number): number => (loss - mean.location) / mean.scale;
-    const deviation = Math.sqrt(mean.noise);
     /** What the effects leave open of a trial's accuracy loss. */
     const remainder = ({ codes, trial }: LedgerEntry): number =>
-      evidence === this.#accuracyLoss
-        ? standardized(trial.accuracyLoss!) - sumEffects(encoded, mean.effects, codes)
-        : 0;
-    let spread: number | undefined;
-    const nearDeviation = (): number => {
-      spread ??= this.#spreadOfBest(remainder);
-      return spread > 0 ? Math.min(deviation, spread) : deviation;
-    };
-    const logWithin = (limit: number, codes: Codes, near: Nearness | undefined): number => {
-      const correlation = near?.correlation ?? 0;
-      const expected = near === undefined ? 0 : correlation * remainder(near.entry);
-      const margin = standardized(limit) - expected;
-      const width = (near === undefined ? deviation : nearDeviation()) * Math.sqrt(1 - correlation ** 2);
-      return (
-        logSumExp(
-          Float64Array.from(draws, ({ effects }) =>
-            logNormalCdf((margin - sumEffects(encoded, effects, codes)) / width),
-          ),
-        ) - Math.log(FEASIBILITY_DRAWS)
-      );
+      standardized(trial.accuracyLoss!) - sumEffects(mean.effects, knownPlaces(encoded, codes));
+    const isNearnessKnown = evidence === this.#accuracyLoss;
+    const deviation = Math.sqrt(mean.noise);
+    const nearDeviation = isNearnessKnown ? this.#spreadOfBest(deviation, remainder) : deviation;
+    const terms = new Float64Array(draws.length);
+    const logWithin = (limit: number, places: Int32Array, near: Nearness | undefined): number => {
+      const known = isNearnessKnown ? near : undefined;
+      const expected = known === undefined ? 0 : known.correlation * remainder(known.entry);
+      const width = known === undefined ? deviation : nearDeviation * Math.sqrt(1 - known.correlation ** 2);
+      const room = standardized(limit) - expected - sumEffects(mean.effects, places);
+      for (let i = 0; i < terms.length; i++) {
+        const { effects, sign } = draws[i]!;
+        terms[i] = logNormalCdf((room - sign * sumEffects(effects, places)) / width);
+      }
+      return logSumExp(terms) - Math.log(terms.length);
     };
     const incumbent = this.#incumbent(value.effects);
     const valueDeviation = Math.sqrt(value.noise);
     return {
-      tilts: EXCHANGE_RATES.map((rate) => scaled.map((v, k) => v - weight * rate * mean.effects[k]!)),
+      tilts: EXCHANGE_RATES.map((rate) => {
+        const exchanged = tilt.slice();
+        addScaled(exchanged, -weight * rate, mean.effects);
+        return exchanged;
+      }),
       score: (codes, near) => {
+        const places = choicePlaces(encoded, codes);
         if (incumbent === undefined) {
-          return weight * logWithin(bound, codes, near);
+          return weight * logWithin(bound, places, near);
         }
-        const improvement = (incumbent - sumEffects(encoded, value.effects, codes)) / valueDeviation;
+        const improvement = (incumbent - sumEffects(value.effects, places)) / valueDeviation;
         // As good as the best by its value, it must be more accurate.
         const isEqual = leader !== undefined && improvement < 1;
         const limit = isEqual ? Math.min(bound, leader.accuracyLoss!) : bound;
-        return weight * (logExpectedImprovement(improvement) + logWithin(limit, codes, near));
+        return weight * (logExpectedImprovement(improvement) + logWithin(limit, places, near));
       },
       isConstrained: true,
     };
@@ -139,20 +151,12 @@ export class TrialEvidence {
   /** The value foretold for the best feasible trial; until there is one, feasibility alone is sought. */
   #incumbent(effects: Float64Array): number | undefined {
     const { ranked, encoded } = this.#ledger;
-    const best = ranked.slice(0, INCUMBENTS);
-    const feasible = best.filter(({ trial }) => trial.state === "complete" && trial.violation === 0);
-    const foretold = (entries: typeof best) =>
-      entries.map(({ codes }) => sumEffects(encoded, effects, codes));
-    return feasible.length > 0 ? Math.min(...foretold(feasible)) : undefined;
-  }
-
-  /** Scaled median of what is left open of the best trials: of all, a few that are far off would widen it. */
-  #spreadOfBest(remainder: (entry: LedgerEntry) => number): number {
-    const complete = this.#ledger.ranked
-      .filter(({ trial }) => trial.state === "complete")
-      .slice(0, SPREAD_TRIALS);
-    const deviations = Float64Array.from(complete, (entry) => Math.abs(remainder(entry))).sort();
-    return NORMAL_CONSISTENCY * (deviations[deviations.length >> 1] ?? 0);
+    const feasible = ranked
+      .slice(0, INCUMBENTS)
+      .filter(({ trial }) => trial.state === "complete" && trial.violation === 0);
+    return feasible.length > 0
+      ? Math.min(...feasible.map(({ codes }) => sumEffects(effects, knownPlaces(encoded, codes))))
+      : undefined;
   }
 
   /** What is modelled beside the values; nothing where neither the bound nor the accuracy decides. */
@@ -169,27 +173,43 @@ export class TrialEvidence {
   /** The best feasible trial where others are as good but for their accuracy, which then decides. */
   #leader(): FinishedTrial | undefined {
     const [first, ...others] = this.#ledger.ranked.slice(0, INCUMBENTS).map(({ trial }) => trial);
-    if (!this.#lossesKnown || first?.state !== "complete" || first.violation > 0) return undefined;
+    if (!this.#lossesKnown || first?.state !== "complete" || first.violation > 0) {
+      return undefined;
+    }
     const [value, second] = first.values;
     return second === undefined && others.some(({ values }) => values[0] === value) ? first : undefined;
+  }
+
+  /** Scaled median of what is left open of the best trials, `most` at most: of all, a few far off would widen it. */
+  #spreadOfBest(most: number, remainder: (entry: LedgerEntry) => number): number {
+    const complete = this.#ledger.ranked
+      .slice(0, SPREAD_TRIALS)
+      .filter(({ trial }) => trial.state === "complete");
+    const deviations = Float64Array.from(complete, (entry) => Math.abs(remainder(entry))).sort();
+    const spread = NORMAL_CONSISTENCY * (deviations[deviations.length >> 1] ?? 0);
+    return spread > 0 ? Math.min(most, spread) : most;
   }
 
   /** A mixture of the objectives' effects, in units of their standard deviations. */
   #drawValue(random: RandomStream, temperature: number): { effects: Float64Array; noise: number } {
     while (this.#values.length < this.#objectives) {
       const objective = this.#values.length;
-      this.#values.push(new AdditiveEvidence(this.#ledger, { of: ({ values }) => values[objective] }));
+      this.#values.push(
+        new AdditiveEvidence(this.#ledger, { of: ({ values }) => values[objective] }, this.#seed + objective),
+      );
     }
     const shares = this.#drawShares(random);
     const { encoded } = this.#ledger;
     const mixed = new Float64Array(encoded.offset[encoded.size]! + 1);
     let noise = 0;
     for (const [objective, evidence] of this.#values.entries()) {
-      const drawn = evidence.draw(random, temperature);
+      evidence.update();
+      const mean = evidence.mean();
       const share = shares[objective]!;
-      noise += share * share * drawn.noise;
-      for (let k = 0; k < mixed.length; k++) {
-        mixed[k]! += share * drawn.effects[k]!;
+      noise += share * share * mean.noise;
+      addScaled(mixed, share, mean.effects);
+      if (temperature > 0) {
+        addScaled(mixed, share, evidence.deviation(random, temperature));
       }
     }
     return { effects: mixed, noise };

@@ -5,6 +5,7 @@ import type { Configuration } from "./space.js";
 
 /** A finished trial with its encoded configuration. */
 export interface LedgerEntry {
+  readonly number: number;
   readonly trial: FinishedTrial;
   readonly codes: Codes;
 }
@@ -29,6 +30,9 @@ export class TrialLedger {
   readonly #uses = new Map<string, number>();
   readonly #finishedByKey = new Map<string, LedgerEntry>();
   #runningByNumber: readonly RunningEntry[] | undefined;
+  #objectives = 0;
+  /** The configuration asked last, which is what starts next, with its codes. */
+  #asked: { readonly configuration: Configuration; readonly codes: Codes } | undefined;
 
   constructor(readonly encoded: EncodedSpace) {}
 
@@ -47,6 +51,11 @@ export class TrialLedger {
     return this.#runningByNumber;
   }
 
+  /** The most values that a finished trial has. */
+  get objectives(): number {
+    return this.#objectives;
+  }
+
   /** How many different configurations are finished or running. */
   get distinct(): number {
     return this.#uses.size;
@@ -62,11 +71,19 @@ export class TrialLedger {
     return this.#finishedByKey.get(key);
   }
 
+  /** Takes note of the codes of a configuration that is about to be handed out. */
+  remember(configuration: Configuration, codes: Codes): void {
+    this.#asked = { configuration, codes };
+  }
+
   started(trial: number, configuration: Configuration): void {
     if (this.#finishedNumbers.has(trial) || this.#running.has(trial)) {
       return;
     }
-    const codes = encodeConfiguration(this.encoded, configuration);
+    const codes =
+      this.#asked?.configuration === configuration
+        ? this.#asked.codes
+        : encodeConfiguration(this.encoded, configuration);
     this.#running.set(trial, { number: trial, configuration, codes });
     this.#runningByNumber = undefined;
     this.#use(codes, 1);
@@ -83,7 +100,7 @@ export class TrialLedger {
       running?.configuration === trial.configuration
         ? running.codes
         : encodeConfiguration(this.encoded, trial.configuration);
-    const entry = { trial, codes };
+    const entry = { number: trial.number, trial, codes };
     if (running !== undefined) {
       this.#running.delete(trial.number);
       this.#runningByNumber = undefined;
@@ -95,6 +112,7 @@ export class TrialLedger {
     if (known === undefined || compareTrials(trial, known.trial) < 0) {
       this.#finishedByKey.set(key, entry);
     }
+    this.#objectives = Math.max(this.#objectives, trial.values.length);
     this.#finishedNumbers.add(trial.number);
     insert(this.#finished, entry, (a, b) => a.trial.number - b.trial.number);
     insert(this.#ranked, entry, (a, b) => compareTrials(a.trial, b.trial));

@@ -12,6 +12,7 @@ import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import { type CloudFormationServer, startCloudFormationServer } from "./cloudformation-server.js";
 import { EventSource, parseMapping } from "./event-source.js";
+import type { PolledQueue } from "./fauxqs-poller.js";
 import { type FleetServers, startFleetServers } from "./fleet-servers.js";
 import { LambdaFunction } from "./lambda-function.js";
 import { type SchedulerServer, startSchedulerServer, type Target } from "./scheduler-server.js";
@@ -138,6 +139,7 @@ class Deployment {
   readonly metrics: LoggedMetric[] = [];
   /** By ARN. */
   readonly #queues = new Map<string, SqsQueue>();
+  readonly #polled = new Map<string, PolledQueue>();
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #sources: EventSource[] = [];
 
@@ -163,7 +165,7 @@ class Deployment {
     for (const resource of functions) if (mapped.has(resource.id)) this.#createFunction(resource, endpoints);
     for (const { properties } of mappings) {
       const mapping = parseMapping(this.stack.resolve(properties));
-      const queue = this.#queues.get(mapping.EventSourceArn);
+      const queue = this.#polled.get(mapping.EventSourceArn);
       const target = this.#functions.get(functionArn(mapping.FunctionName));
       if (queue === undefined || target === undefined) throw new Error("A mapping leads nowhere.");
       this.#sources.push(new EventSource(mapping, queue, target));
@@ -211,6 +213,7 @@ class Deployment {
       const { url, arn } = await this.sqs.createQueue(name, Object.fromEntries(attributes));
       this.stack.deployed(id, { ref: url, arn });
       this.#queues.set(arn, new SqsQueue({ client: this.sqs.client, url }));
+      this.#polled.set(arn, this.sqs.poll(url));
     }
   }
 

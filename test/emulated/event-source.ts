@@ -1,6 +1,6 @@
 import * as z from "zod";
-import type { Queue } from "../../shared/queues/queue.js";
 import { toEvent } from "../functions/lambda-events.js";
+import type { PolledQueue } from "./fauxqs-poller.js";
 import type { LambdaFunction } from "./lambda-function.js";
 
 /** What the template says of an event source (AWS::Lambda::EventSourceMapping). */
@@ -32,7 +32,7 @@ export class EventSource {
 
   constructor(
     private readonly mapping: Mapping,
-    private readonly queue: Queue,
+    private readonly queue: PolledQueue,
     private readonly target: LambdaFunction,
   ) {
     const count = mapping.ScalingConfig?.MaximumConcurrency ?? UNBOUND_POLLERS;

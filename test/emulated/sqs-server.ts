@@ -1,6 +1,8 @@
 import type { AddressInfo } from "node:net";
 import { CreateQueueCommand, GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { buildApp } from "fauxqs";
+import { SqsQueue } from "../../shared/queues/sqs-queue.js";
+import { FauxqsPoller, type PolledQueue } from "./fauxqs-poller.js";
 
 export interface CreatedQueue {
   readonly url: string;
@@ -11,6 +13,8 @@ export interface SqsServer {
   readonly endpoint: string;
   readonly client: SQSClient;
   createQueue(name: string, attributes: Readonly<Record<string, string>>): Promise<CreatedQueue>;
+  /** A queue as an event source reaches it. */
+  poll(url: string): PolledQueue;
   close(): Promise<void>;
 }
 
@@ -23,6 +27,7 @@ export async function startSqsServer(): Promise<SqsServer> {
   const server = connectToSqs(endpoint);
   return {
     ...server,
+    poll: (url) => new FauxqsPoller(app, url),
     async close() {
       await server.close();
       app.server.closeAllConnections();
@@ -51,6 +56,7 @@ export function connectToSqs(endpoint: string): SqsServer {
       const { Attributes } = await client.send(question);
       return { url: QueueUrl, arn: Attributes?.QueueArn ?? "" };
     },
+    poll: (url) => new SqsQueue({ client, url }),
     async close() {
       client.destroy();
     },

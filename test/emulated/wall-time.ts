@@ -23,11 +23,12 @@ import { runLikewise } from "./likewise.js";
 
 const USAGE = `usage: npm run bench:emulated -- [--models demo,resnet20-cifar10] [--trials 30] [--models-folder ../shared/models]
 
-The same run by this machine's engine with two worker threads, over the emulated AWS with two evaluators, and once more
-by this machine's engine, which then hears the results in the fleet's order. Each gathers its statistics anew. Wall
-times are from the first trial asked for to the last one ended, and from the call to the written output folder, with
-the fleet's cold starts and uploads in it. Trials of the first run are others than those of the second, as results
-arrive in another order; those of the third must be the second's.`;
+The same run by this machine's engine with two worker threads, over the emulated AWS with two evaluators, once more by
+this machine's engine, which then hears the results in the fleet's order, and once more over the same fleet, whose
+environments are there by then. As many trials as the configuration says where --trials does not. Each gathers its
+statistics anew. Wall times are from the first trial asked for to the last one ended, and from the call to the written
+output folder, with the fleet's cold starts and uploads in it. Trials of the first run are others than those of the
+second, as results arrive in another order; those of the third must be the second's.`;
 
 const WORKERS = 2;
 /** A minute is one: a Tick has a coordinator started beside the one that is at work. */
@@ -35,7 +36,6 @@ const MINUTE_MILLISECONDS = 60_000;
 const POLL_MILLISECONDS = 100;
 const DEMO_NAME = "demo";
 const DEFAULT_MODELS = [DEMO_NAME, "resnet20-cifar10"];
-const DEFAULT_TRIALS = 30;
 
 const stateSchema = z.looseObject({ phase: z.string().optional() });
 
@@ -56,6 +56,8 @@ interface Comparison {
   readonly fleet: WallTime;
   /** This machine's engine with the fleet's order of results. */
   readonly likewise: WallTime;
+  /** The fleet's next run, which starts no environment but for a thread of the run's own. */
+  readonly next: WallTime;
   readonly sameTrials: boolean;
   readonly sameModel: boolean;
 }
@@ -102,18 +104,21 @@ async function compare(source: ConfigurationSource, folder: string): Promise<Com
   });
   const emulated = await startEmulatedFleet(WORKERS, startFleetServers, MINUTE_MILLISECONDS);
   try {
-    const runId = "wall-time";
-    const fleet = await timed(async () => {
-      await submit(emulated, source, { runId });
-      await runEnded(emulated.store, runId);
-      await fetchResult(emulated, runId, out("fleet"));
-      const saved = await new RunRecords(emulated.store).load(runId);
-      return saved?.state.finished ?? [];
-    });
+    const run = (runId: string): Promise<WallTime> =>
+      timed(async () => {
+        await submit(emulated, source, { runId });
+        await runEnded(emulated.store, runId);
+        await fetchResult(emulated, runId, out(runId));
+        const saved = await new RunRecords(emulated.store).load(runId);
+        return saved?.state.finished ?? [];
+      });
+    const fleet = await run("fleet");
     const likewise = await timed(async () => {
-      await runLikewise(emulated.store, runId, source, out("likewise"), WORKERS);
+      await runLikewise(emulated.store, "fleet", source, out("likewise"), WORKERS);
       return finishedTrials(out("likewise"));
     });
+    for await (const key of emulated.store.list("statistics/")) await emulated.store.delete(key);
+    const next = await run("next");
     const [trials, trialsLikewise] = await Promise.all(
       ["fleet", "likewise"].map((name) => decidedTrials(out(name))),
     );
@@ -124,6 +129,7 @@ async function compare(source: ConfigurationSource, folder: string): Promise<Com
       local,
       fleet,
       likewise,
+      next,
       sameTrials: JSON.stringify(trials) === JSON.stringify(trialsLikewise),
       sameModel: model?.equals(modelLikewise!) ?? false,
     };
@@ -132,7 +138,7 @@ async function compare(source: ConfigurationSource, folder: string): Promise<Com
   }
 }
 
-function report(name: string, { local, fleet, likewise, sameTrials, sameModel }: Comparison): void {
+function report(name: string, { local, fleet, likewise, next, sameTrials, sameModel }: Comparison): void {
   const table = new Table({
     style: { head: [], border: [] },
     head: [name, "first asked to last ended", "first to last ended", "overall", "around a trial"],
@@ -141,15 +147,17 @@ function report(name: string, { local, fleet, likewise, sameTrials, sameModel }:
   const row = (label: string, time: WallTime): void => {
     table.push([label, ...[time.trials, time.warm, time.overall, time.aroundTrial].map(seconds)]);
   };
-  const ratio = (label: string, other: WallTime): void => {
-    const of = (time: (wall: WallTime) => number): string => (time(fleet) / time(other)).toFixed(2);
+  const ratio = (label: string, run: WallTime, other: WallTime): void => {
+    const of = (time: (wall: WallTime) => number): string => (time(run) / time(other)).toFixed(2);
     table.push([label, of(({ trials }) => trials), of(({ warm }) => warm), of(({ overall }) => overall), ""]);
   };
   row(`this machine, ${WORKERS} workers`, local);
   row(`emulated AWS, ${WORKERS} evaluators`, fleet);
   row("this machine, the fleet's order of results", likewise);
-  ratio("emulated / this machine", local);
-  ratio("emulated / this machine, same order", likewise);
+  row("emulated AWS, the next run", next);
+  ratio("emulated / this machine", fleet, local);
+  ratio("emulated / this machine, same order", fleet, likewise);
+  ratio("next run / this machine", next, local);
   console.log(table.toString());
   console.log(
     `${name}: with the same order of results trials and choices are ${sameTrials ? "the same" : "DIFFERENT"}, the model's bytes ${sameModel ? "the same" : "DIFFERENT"}.`,
@@ -160,7 +168,7 @@ function report(name: string, { local, fleet, likewise, sameTrials, sameModel }:
 const { values } = parseArgs({
   options: {
     models: { type: "string", default: DEFAULT_MODELS.join(",") },
-    trials: { type: "string", default: String(DEFAULT_TRIALS) },
+    trials: { type: "string" },
     "models-folder": { type: "string", default: join(packageRoot(), "..", "shared", "models") },
     help: { type: "boolean", default: false },
   },
@@ -174,7 +182,10 @@ else {
       console.log(`${name} is left out, as ${file} is missing.`);
       continue;
     }
-    const loaded = await loadConfiguration(file, { maxTrials: Number(values.trials) });
+    const loaded = await loadConfiguration(
+      file,
+      values.trials === undefined ? {} : { maxTrials: Number(values.trials) },
+    );
     const folder = await mkdtemp(join(tmpdir(), "quantfleet-wall-time-"));
     try {
       report(name, await compare(loaded, folder));

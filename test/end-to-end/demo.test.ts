@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { RunResult } from "../../shared/run/result.js";
 import { runCommand } from "./command.js";
+import { finishedTrials } from "./run-folder.js";
 
 /** Plain 8 bit falls to about .78: on 1000 samples a standard error is .013, and kernels differ between processors. */
 const PLAIN = { lowest: 0.72, highest: 0.84 };
@@ -33,6 +34,13 @@ describe("quantfleet demo --workers 2", async () => {
     assert.ok(best.validation!.value >= float.validation!.value - 2 * HALF_A_POINT);
     assert.equal(result.timing.workers, 2);
     assert.ok(best.integerKernels!.integer === best.integerKernels!.quantized);
+  });
+
+  test("asks for one trial ahead of its two workers, and replays", async () => {
+    const trials = await finishedTrials(out);
+    assert.equal(Math.max(...trials.map(({ number, seen }) => number - seen)), 2);
+    const replay = await runCommand(["replay", out], folder);
+    assert.equal(replay.code, 0, replay.stderr);
   });
 
   test("tells what moved accuracy, why each op in float is, and what choosing the best cost", async () => {

@@ -221,6 +221,9 @@ describe("A search that decides on companions", async () => {
   test("takes its own trials over, and those of a run that had them fixed as its base has", async () => {
     const again = await tune("tuned-again", TUNED, { trials_load_method: "warm_start", max_trials: 13 });
     assert.match(again.stderr, /Begins with 13 trials of run /);
+    const rebuilt = await tune("tuned-eval", TUNED, { trials_load_method: "eval" });
+    assert.match(rebuilt.stderr, /Rebuilds trial \d+ of run .*, without a trial\./);
+    assert.deepEqual(rebuilt.best, again.best);
     await tune("fixed", [EQUALIZED, QUANTIZATION, CORRECTED], { max_trials: 3 });
     const warm = await tune("fixed-warm", TUNED, { trials_load_method: "warm_start", max_trials: 4 });
     assert.match(warm.stderr, /Begins with 4 trials of run /);

@@ -1,14 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Queue } from "../../shared/queues/queue.js";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import type { SqsServer } from "../emulated/sqs-server.js";
 import { MAX_DELIVERIES, type QueueUnderTest, VISIBILITY_MILLISECONDS } from "./queue-conformance.js";
 
 /** A new queue of SQS with a dead-letter queue, as the conformance suite wants it. */
-export async function openSqsQueue(
-  { client, createQueue }: SqsServer,
+export async function openSqsQueue(server: SqsServer, kind: "standard" | "fifo"): Promise<QueueUnderTest> {
+  return (await openPolledSqsQueue(server, kind)).sqs;
+}
+
+/** The same as functions have it, and as an event source has it, which sends and hides nothing itself. */
+export async function openPolledSqsQueue(
+  { client, createQueue, poll }: SqsServer,
   kind: "standard" | "fifo",
-): Promise<QueueUnderTest> {
+): Promise<{ readonly sqs: QueueUnderTest; readonly polled: QueueUnderTest }> {
   const name = randomUUID();
   const suffix = kind === "fifo" ? ".fifo" : "";
   const attributes = {
@@ -18,9 +24,18 @@ export async function openSqsQueue(
   const dead = await createQueue(`${name}-dead${suffix}`, attributes);
   const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: dead.arn, maxReceiveCount: MAX_DELIVERIES });
   const { url } = await createQueue(`${name}${suffix}`, { ...attributes, RedrivePolicy });
-  return {
-    queue: new SqsQueue({ client, url }),
+  const queue = new SqsQueue({ client, url });
+  const poller = poll(url);
+  const sqs = {
+    queue,
     deadLetter: new SqsQueue({ client, url: dead.url }),
-    pass: (milliseconds) => sleep(milliseconds),
+    pass: (milliseconds: number) => sleep(milliseconds),
   };
+  const polled: Queue = {
+    send: (messages) => queue.send(messages),
+    receive: (options) => poller.receive(options),
+    acknowledge: (receipt) => poller.acknowledge(receipt),
+    changeVisibility: (receipt, milliseconds) => queue.changeVisibility(receipt, milliseconds),
+  };
+  return { sqs, polled: { ...sqs, queue: polled } };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type SqsServer, startSqsServer } from "../emulated/sqs-server.js";
 import { describeFifoQueue, describeStandardQueue } from "./queue-conformance.js";
-import { openSqsQueue } from "./sqs-queue-under-test.js";
+import { openPolledSqsQueue, openSqsQueue } from "./sqs-queue-under-test.js";
 
 let server: SqsServer;
 before(async () => {
@@ -14,6 +14,11 @@ const open = (kind: "standard" | "fifo") => openSqsQueue(server, kind);
 
 describeStandardQueue("SQS", () => open("standard"));
 describeFifoQueue("SQS", () => open("fifo"));
+
+describeFifoQueue(
+  "SQS, polled by an event source",
+  async () => (await openPolledSqsQueue(server, "fifo")).polled,
+);
 
 test("messages that together are more than a batch may hold go in several", async () => {
   const { queue } = await open("standard");

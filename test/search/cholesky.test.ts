@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GrowingCholesky } from "../../shared/search/cholesky.js";
 import { createRandomStream } from "../../shared/search/random.js";
+import { complete } from "../../shared/search/spread-work.js";
 
 /** A well conditioned symmetric matrix: B B' + I. */
 function positiveDefinite(size: number): number[][] {
@@ -41,8 +42,17 @@ describe("a growing Cholesky factor", () => {
     assert.deepEqual(factor.solve(b), factorize(matrix).solve(b));
   });
 
+  test("predicts its last row from those before", () => {
+    const weights = factorize(matrix).lastRowWeights();
+    const expectedWeights = factorize(matrix.slice(0, 16)).solve(matrix[16]!.slice(0, 16));
+    assert.equal(weights.length, 16);
+    for (const [i, weight] of weights.entries()) {
+      assert.ok(Math.abs(weight - expectedWeights[i]!) < 1e-9);
+    }
+  });
+
   test("inverts", () => {
-    const inverse = factorize(matrix).inverse();
+    const inverse = complete(factorize(matrix).invert());
     const at = (i: number, j: number) =>
       inverse[(Math.max(i, j) * (Math.max(i, j) + 1)) / 2 + Math.min(i, j)]!;
     for (let i = 0; i < 17; i++) {

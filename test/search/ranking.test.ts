@@ -67,7 +67,7 @@ test("several objectives: non-dominated ranks first, then hypervolume", () => {
 
 describe("improvement weights", () => {
   const entries = (trials: readonly FinishedTrial[]) =>
-    trials.map((told) => ({ trial: told, codes: new Int16Array(1) }));
+    trials.map((told) => ({ number: told.number, trial: told, codes: new Int16Array(1) }));
   test("are the distances to the best of the others", () => {
     const good = entries([trial(0, "complete", [1]), trial(1, "complete", [2])]);
     assert.deepEqual([...improvementWeights(good, entries([trial(2, "complete", [4])])[0])], [3, 2]);

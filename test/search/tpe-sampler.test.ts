@@ -105,6 +105,32 @@ describe("the TPE sampler", () => {
     assert.equal(seen.size, 640);
   });
 
+  test("asks the same whether a refit was prepared over many asks or is made at once", () => {
+    const space = flatSpace(15, 3);
+    const judge: Judge = (configuration) => {
+      const loss = Object.values(configuration).reduce<number>((sum, choice) => sum + Number(choice), 0);
+      return { values: [30 - loss], violation: Math.max(0, loss - 20) };
+    };
+    const grown = createTpeSampler(space, { seed: 3 });
+    const finished: FinishedTrial[] = [];
+    // Refits of 256, 320 and 384 trials are prepared on the way, and one is under way at the end.
+    for (const [stop, compared] of [
+      [330, true],
+      [383, false],
+      [384, true],
+      [420, true],
+    ] as const) {
+      finished.push(...run(grown, stop - finished.length, judge, finished.length));
+      if (compared) {
+        const fresh = createTpeSampler(space, { seed: 3 });
+        for (const trial of finished.toReversed()) {
+          fresh.tell(trial);
+        }
+        assert.deepEqual(fresh.ask(stop), grown.ask(stop), `after ${stop}`);
+      }
+    }
+  });
+
   test("two objectives: spreads along the front", () => {
     const judge: Judge = (configuration) => {
       const quantized = switches.filter(({ name }) => configuration[name] === 1);

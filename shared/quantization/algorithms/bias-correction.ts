@@ -22,7 +22,8 @@ export function propagationSamples(available: number): number {
 /** A product as it is quantized and corrected. */
 export interface CorrectedProduct {
   readonly product: ConstantProduct;
-  readonly codes: WeightCodes;
+  /** `undefined` where its weights stay in float. */
+  readonly codes: WeightCodes | undefined;
   /** What is added to its bias; `undefined` where that is left as it was. */
   readonly shift: Float32Array | undefined;
 }
@@ -55,14 +56,18 @@ export function correctedModel(
   });
   const initializer = model.graph.initializer.map((tensor) => {
     const found = weights.get(tensor.name);
-    return found === undefined
-      ? tensor
-      : makeTensor(tensor.name, DataType.FLOAT, dimensions(tensor), dequantized(found));
+    if (found?.codes === undefined) return tensor;
+    const values = dequantizedWeights(found.product, found.codes);
+    return makeTensor(tensor.name, DataType.FLOAT, dimensions(tensor), values);
   });
   return edited(model, { graph: edited(model.graph, { node, initializer: [...initializer, ...constants] }) });
 }
 
-function dequantized({ product, codes: { codes, channels } }: CorrectedProduct): Float32Array {
+/** What the codes of a product's constant stand for, in the constant's own layout. */
+export function dequantizedWeights(
+  product: Pick<ConstantProduct, "outputs" | "terms" | "outputsFirst">,
+  { codes, channels }: WeightCodes,
+): Float32Array {
   const values = new Float32Array(codes.length);
   for (let output = 0; output < product.outputs; output++) {
     const affine = channels[channels.length === 1 ? 0 : output]!;
@@ -76,7 +81,7 @@ function dequantized({ product, codes: { codes, channels } }: CorrectedProduct):
 
 /**
  * How much the means of what products read differ from the float model's, by {@link inputErrorKey}: the errors of the
- * ops before them, quantized as in the base configuration and corrected.
+ * ops before them, quantized as in some configuration and corrected.
  */
 export type InputErrors = ReadonlyMap<string, Float64Array>;
 
@@ -85,20 +90,21 @@ export function inputErrorKey(product: ConstantProduct): string {
   return `${statisticName(inputMeans(product))} ${product.input}`;
 }
 
-/** What the errors of an op's input do to the mean of each output: E[Wq (xq - x)], in double precision. */
+/**
+ * What the errors of an op's input do to the mean of each output: E[Wq (xq - x)], in double precision.
+ * @param weights as they are multiplied with: dequantized, or in float
+ */
 export function carriedError(
   product: Pick<ConstantProduct, "outputs" | "terms" | "groups" | "outputsFirst">,
-  { codes, channels }: WeightCodes,
+  weights: Float32Array,
   inputErrors: Float64Array,
 ): Float64Array {
   const { outputs, terms } = product;
   return Float64Array.from({ length: outputs }, (_, output) => {
-    const affine = channels[channels.length === 1 ? 0 : output]!;
     const start = groupOfOutput(product, output) * terms;
     let error = 0;
     for (let term = 0; term < terms; term++) {
-      const code = codes[weightPosition(product, output, term)]!;
-      error += dequantize(code, affine) * inputErrors[start + term]!;
+      error += weights[weightPosition(product, output, term)]! * inputErrors[start + term]!;
     }
     return error;
   });

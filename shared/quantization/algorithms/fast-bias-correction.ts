@@ -17,16 +17,18 @@ import type { QuantizerLayout } from "../groups.js";
 import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
 import { inputMeans } from "../input-means.js";
 import type { TensorPlan } from "../plan.js";
-import type { OperandView } from "../quantizable-ops.js";
+import { findQuantizableOps, type OperandView, type QuantizableOp } from "../quantizable-ops.js";
 import type { WeightCache } from "../weight-cache.js";
 import type { WeightCodes } from "../weight-codes.js";
-import { carriedError, type InputErrors, inputErrorKey } from "./bias-correction.js";
+import { carriedError, dequantizedWeights, type InputErrors, inputErrorKey } from "./bias-correction.js";
 
 export interface BiasCorrectionSettings {
   /** Whether errors of earlier ops are carried along: BiasCorrection instead of FastBiasCorrection. */
   readonly sequential: boolean;
   /** Largest shift of a channel, in standard deviations of its float output; a larger one leaves the op alone. */
   readonly threshold: number;
+  /** Whether ops whose weights stay in float are corrected as well, of the errors that are carried along to them. */
+  readonly everyNode?: boolean;
   readonly ignored: IgnoredScope;
 }
 
@@ -64,24 +66,34 @@ export class FastBiasCorrection {
 
   /**
    * What is added to the op's bias, a value an output channel; an op without a bias gets this one.
+   * @param plan of its weights; `undefined` where they stay in float
    * @returns `undefined` where the op cannot be corrected, or would be by more than the threshold
    */
-  shift(key: string, plan: TensorPlan): Float32Array | undefined {
+  shift(key: string, plan: TensorPlan | undefined): Float32Array | undefined {
     const found = this.#ops.get(key);
     if (found === undefined) return undefined;
-    const choice = `${key} ${JSON.stringify(plan)}`;
+    const choice = `${key} ${plan === undefined ? "float" : JSON.stringify(plan)}`;
     if (!this.#shifts.has(choice)) this.#shifts.set(choice, this.#guarded(found, plan));
     return this.#shifts.get(choice);
   }
 
-  #guarded(found: ConstantProduct, plan: TensorPlan): Float32Array | undefined {
+  /** What can be corrected where its weights stay in float, too. */
+  inFloat(quantized: ReadonlySet<string>): string[] {
+    if (!this.settings.sequential || this.settings.everyNode !== true) return [];
+    return [...this.#ops.keys()].filter((key) => !quantized.has(key));
+  }
+
+  #guarded(found: ConstantProduct, plan: TensorPlan | undefined): Float32Array | undefined {
     const float = floatValues(this.view.index.initializers.get(found.weight)!);
-    const codes = this.weights.get(this.layout.weights.get(found.weight)!, plan);
+    const codes = plan && this.weights.get(this.layout.weights.get(found.weight)!, plan);
     const { inputMeans, outputDeviations } = this.#momentsOf(found);
-    const own = meanError(found, float, codes, inputMeans);
+    const own =
+      codes === undefined ? new Float32Array(found.outputs) : meanError(found, float, codes, inputMeans);
     const errors = this.inputErrors.get(inputErrorKey(found));
-    const carried = errors && carriedError(found, codes, errors);
+    const carried =
+      errors && carriedError(found, codes === undefined ? float : dequantizedWeights(found, codes), errors);
     const shift = carried === undefined ? own : own.map((value, output) => value - carried[output]!);
+    if (codes === undefined && shift.every((value) => value === 0)) return undefined;
     return largestShift(shift, outputDeviations) < this.settings.threshold ? shift : undefined;
   }
 
@@ -118,14 +130,21 @@ export function biasStatistics(
 const outputMeans = (axis: number): ChannelStatistic => ({ type: "channel_mean", axis });
 const outputVariances = (axis: number): ChannelStatistic => ({ type: "channel_variance", axis });
 
+/** In topological order. */
 export function correctableOps(
   layout: QuantizerLayout,
   view: OperandView,
-  { ignored }: BiasCorrectionSettings,
+  { ignored, sequential, everyNode }: BiasCorrectionSettings,
 ): ConstantProduct[] {
-  return [...layout.ops.values()]
-    .filter(({ node }) => !isIgnored(node, ignored))
-    .flatMap((op) => constantProduct(op, view) ?? []);
+  const ops = sequential && everyNode === true ? weightedOps(layout, view) : [...layout.ops.values()];
+  return ops.filter(({ node }) => !isIgnored(node, ignored)).flatMap((op) => constantProduct(op, view) ?? []);
+}
+
+/** Those included that the ignored scope and patterns leave in float. */
+function weightedOps(layout: QuantizerLayout, view: OperandView): QuantizableOp[] {
+  return findQuantizableOps({ ...view, inFloat: new Map() })
+    .ops.filter(({ role }) => role === "weighted")
+    .map((op) => layout.ops.get(op.key) ?? op);
 }
 
 /** E[(W - Wq) x] of each output, in double precision. */

@@ -193,7 +193,7 @@ function thresholdOf(several?: string) {
 const apply_for_all_nodes = yesOrNo()
   .default(false)
   .describe(
-    "Correct ops whose weights stay in float, too. FastBiasCorrection finds no error in them, so that it changes nothing; BiasCorrection does not offer it.",
+    "Correct ops whose weights stay in float, too: BiasCorrection takes the errors of earlier ops out of them; FastBiasCorrection finds no error in them, so that it changes nothing.",
   );
 
 /** Standard deviations of an op's output (reference section 6.2). */

@@ -289,32 +289,16 @@ function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generato
       return;
     case "DefaultQuantization":
       yield* inPinned(path, algorithm.params);
-      if (!algorithm.params.use_fast_bias) yield* carriedIntoFloat(path, algorithm.params);
-      return;
-    case "BiasCorrection":
-      yield* carriedIntoFloat(path, algorithm.params);
       return;
     case "CrossLayerEqualization":
     case "SmoothQuant":
     case "ActivationChannelAlignment":
     case "AdaptiveRounding":
     case "FastBiasCorrection":
+    case "BiasCorrection":
     case "WeightBiasCorrection":
       return;
   }
-}
-
-/** FastBiasCorrection has nothing to correct where weights stay in float; BiasCorrection has the errors of earlier ops. */
-function* carriedIntoFloat(
-  path: string,
-  { apply_for_all_nodes }: { readonly apply_for_all_nodes: boolean },
-): Generator<Problem> {
-  if (!apply_for_all_nodes) return;
-  yield {
-    path: `${path}.apply_for_all_nodes`,
-    message:
-      "is true, but BiasCorrection corrects only ops whose weights are quantized; remove it, or use FastBiasCorrection",
-  };
 }
 
 interface Pins {

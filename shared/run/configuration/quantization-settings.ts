@@ -157,6 +157,7 @@ function companions(algorithms: readonly AlgorithmConfiguration[]): Pick<Quantiz
       : {
           biasCorrection: {
             sequential: sequential !== undefined,
+            ...(sequential?.apply_for_all_nodes === true ? { everyNode: true } : {}),
             threshold:
               correction.threshold ?? (sequential === undefined ? FAST_BIAS_THRESHOLD : BIAS_THRESHOLD),
             ignored: ignoredScope(correction.ignored),

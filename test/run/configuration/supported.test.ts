@@ -36,10 +36,15 @@ describe("What exists is let through", () => {
       "tune",
     );
   });
-  test("apply_for_all_nodes of FastBiasCorrection, which has nothing to correct in float", () => {
-    const correction = { name: "FastBiasCorrection", params: { apply_for_all_nodes: true } };
-    check("compression.algorithms", [{ name: "TunableQuantization" }, correction], "tune");
-    check(ALGORITHM, { name: "DefaultQuantization", params: { apply_for_all_nodes: true } }, "quantize");
+  test("apply_for_all_nodes of either bias correction", () => {
+    for (const name of ["FastBiasCorrection", "BiasCorrection"]) {
+      const correction = { name, params: { apply_for_all_nodes: true } };
+      check("compression.algorithms", [{ name: "TunableQuantization" }, correction], "tune");
+    }
+    for (const use_fast_bias of [true, false]) {
+      const params = { use_fast_bias, apply_for_all_nodes: true };
+      check(ALGORITHM, { name: "DefaultQuantization", params }, "quantize");
+    }
   });
   for (const saturation_fix of ["first_layer", "all", "no"]) {
     test(`a saturation fix, ${saturation_fix}`, () => check(PARAMS, { saturation_fix }, "tune"));

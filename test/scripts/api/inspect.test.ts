@@ -103,6 +103,32 @@ describe("inspect with a configuration and a group", () => {
     assert.doesNotMatch(text, /undefined|NaN|\[object/);
   });
 
+  test("marks the weights whose codes the saturation fix halves, in symmetric mode", async () => {
+    const params = { tuning_scope: ["mode" as const], saturation_fix: "first_layer" as const };
+    const configuration = {
+      ...CONFIGURATION,
+      compression: { algorithms: [{ name: "TunableQuantization" as const, params }] },
+    };
+    const asked = (group: string) => inspect(path, { configuration: { configuration }, group });
+    const halved = async (group: string, weight: string) =>
+      (await asked(group)).groups[0]!.tensors.find(({ tensor }) => tensor === weight)?.choices.map(
+        (choice) => [choice.mode, choice.halved === true],
+      );
+    assert.deepEqual(await halved("stem", "stem.weight"), [
+      ["symmetric", true],
+      ["asymmetric", false],
+    ]);
+    assert.deepEqual(await halved("depthwise", "depthwise.weight"), [
+      ["symmetric", false],
+      ["asymmetric", false],
+    ]);
+    const { derivation, groups } = await asked("stem.weight");
+    assert.match(
+      describeDerivation(groups[0]!, derivation!),
+      /^ {2}halved {8}8 sym\/channel \(saturation_fix: half the codes, twice the scale\)$/m,
+    );
+  });
+
   test("leaves out what the configuration ignores", async () => {
     const { unquantizable } = await ask("right");
     assert.deepEqual(unquantizable, [

@@ -1,0 +1,74 @@
+import { resolvePath } from "../run/configuration/parse.js";
+import { quantizationSettings } from "../run/configuration/quantization-settings.js";
+import type { ConfigurationFor } from "../run/configuration/supported.js";
+import type { ContentFolder } from "../run/content-cache.js";
+import { statisticsKey } from "../statistics/cache-key.js";
+import type { CalibrationBatches } from "../statistics/collect.js";
+import type { ObjectStore } from "../storage/object-store.js";
+import { fixedBatchSize } from "./batching.js";
+import { calibrationBatches, calibrationSamples } from "./calibration.js";
+import { type Dataset, loadDataset } from "./data/dataset.js";
+import { requireKnownScope } from "./known-scope.js";
+import { ModelVariants } from "./model-variants.js";
+import { rewrittenSubject } from "./rewritten-subject.js";
+import { onnxruntimeVersion } from "./session.js";
+import { openSubject, requireQuantizable, type Subject } from "./subject.js";
+
+/** What statistics are gathered of: model and calibration samples, without what trials are scored on. */
+export interface CalibrationWorkload {
+  readonly modelPath: string;
+  /** The float model as it was given. */
+  readonly original: Subject;
+  readonly calibration: Dataset;
+  /** Numbers of the calibration samples that are used. */
+  readonly calibrated: readonly number[];
+  readonly fixedBatch: number | undefined;
+  readonly variants: ModelVariants;
+  /** Shards of statistics are made of whole batches. */
+  readonly calibrationBatches: CalibrationBatches;
+}
+
+/**
+ * Reads what statistics are gathered of; nothing is gathered yet.
+ *
+ * @param openStatistics opens the store where statistics are kept by content
+ * @param contents keeps the prepared model for later processes
+ * @throws {ConfigurationError | ModelError | DataError}
+ */
+export async function loadCalibration(
+  configuration: ConfigurationFor<"tune">,
+  directory: string,
+  openStatistics: () => Promise<ObjectStore>,
+  contents?: ContentFolder,
+): Promise<CalibrationWorkload> {
+  const { engine, model } = configuration;
+  const modelPath = resolvePath(directory, model.model);
+  const settings = quantizationSettings(configuration);
+  const original = await openSubject(modelPath, settings, contents);
+  const { prepared } = original;
+  requireKnownScope(original, modelPath);
+  requireQuantizable(original, modelPath);
+  const { inputs } = prepared;
+  const calibration = await loadDataset(engine.calibration, {
+    directory,
+    inputs,
+    path: "engine.calibration",
+  });
+  const calibrated = calibrationSamples(calibration.samples, settings.sampling);
+  const fixedBatch = fixedBatchSize(inputs);
+  const variants = new ModelVariants(
+    original,
+    (asked) => rewrittenSubject(asked, calibration, openStatistics),
+    (rewritten) =>
+      statisticsKey({
+        modelSha256: prepared.sha256,
+        rewritings: rewritten.prepared.rewritings,
+        dataHash: calibration.contentHash,
+        samples: calibrated,
+        requirement: rewritten.statistics,
+        onnxruntime: onnxruntimeVersion(),
+      }),
+  );
+  const batches = calibrationBatches(calibration, calibrated, fixedBatch);
+  return { modelPath, original, calibration, calibrated, fixedBatch, variants, calibrationBatches: batches };
+}

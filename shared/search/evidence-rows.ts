@@ -1,0 +1,68 @@
+import type { EncodedSpace } from "./encoding.js";
+import type { FinishedTrial } from "./sampler.js";
+import type { LedgerEntry, RunningEntry, TrialLedger } from "./trial-ledger.js";
+
+/** Of more running trials than these the latest count; the first of them moves in steps, so that rows can be kept. */
+const RUNNING_LIMIT = 256;
+const RUNNING_STEP = 64;
+
+/** A trial behind the base of a model. */
+export type PendingTrial = RunningEntry | LedgerEntry;
+
+/** Observations that the base of a model keeps, so that a refit costs as much whatever the size of the space. */
+function capacity(encoded: EncodedSpace): number {
+  return Math.min(400, Math.max(128, Math.floor(Math.sqrt(6e6 / Math.max(1, encoded.size)))));
+}
+
+/** The best of the first so many trials, as many as a model keeps, by number. */
+export function baseTrials(ledger: TrialLedger, refit: number): readonly LedgerEntry[] {
+  const { finished, ranked, encoded } = ledger;
+  const limit = capacity(encoded);
+  if (refit <= limit) {
+    return finished.slice(0, refit);
+  }
+  const last = finished[refit - 1]!.trial.number;
+  const best: LedgerEntry[] = [];
+  for (const entry of ranked) {
+    if (entry.trial.number <= last && best.push(entry) === limit) {
+      break;
+    }
+  }
+  return best.sort((a, b) => a.trial.number - b.trial.number);
+}
+
+/** What stands behind the first so many trials, finished and running ones together, by number. */
+export function pendingTrials({ finished, running }: TrialLedger, refit: number): readonly PendingTrial[] {
+  const latest = latestRunning(running);
+  const pending: PendingTrial[] = [];
+  let next = 0;
+  for (let i = refit; i < finished.length; i++) {
+    const entry = finished[i]!;
+    while (next < latest.length && latest[next]!.number < entry.number) {
+      pending.push(latest[next++]!);
+    }
+    pending.push(entry);
+  }
+  pending.push(...latest.slice(next));
+  return pending;
+}
+
+/** What is known of a pending trial; `undefined` while it runs. */
+export function finishedTrial(pending: PendingTrial): FinishedTrial | undefined {
+  return "trial" in pending ? pending.trial : undefined;
+}
+
+/** How many finished trials come before the first that is running. */
+export function settledTrials({ finished, running }: TrialLedger): number {
+  const first = running[0]?.number ?? Number.POSITIVE_INFINITY;
+  let settled = finished.length;
+  while (settled > 0 && finished[settled - 1]!.number > first) {
+    settled--;
+  }
+  return settled;
+}
+
+function latestRunning(running: readonly RunningEntry[]): readonly RunningEntry[] {
+  const beyond = Math.ceil((running.length - RUNNING_LIMIT) / RUNNING_STEP) * RUNNING_STEP;
+  return beyond <= 0 ? running : running.slice(beyond);
+}

@@ -1,0 +1,139 @@
+import type { MessagePort } from "node:worker_threads";
+import {
+  InvalidKeyError,
+  PreconditionFailedError,
+  StoreUnavailableError,
+  WriteConflictError,
+} from "./errors.js";
+import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
+
+/** What a store is asked for, and what it gives. */
+interface Calls {
+  readonly get: { readonly asks: { readonly range?: ByteRange }; readonly gives: StoredObject | undefined };
+  readonly put: {
+    readonly asks: { readonly body: Uint8Array; readonly condition?: PutCondition };
+    readonly gives: string;
+  };
+  /** All pages. */
+  readonly list: { readonly asks: object; readonly gives: readonly string[] };
+  readonly delete: { readonly asks: object; readonly gives: undefined };
+}
+
+type Question = {
+  [Call in keyof Calls]: {
+    readonly number: number;
+    readonly call: Call;
+    readonly key: string;
+  } & Calls[Call]["asks"];
+}[keyof Calls];
+
+type Answer =
+  | { readonly number: number; readonly result: Calls[keyof Calls]["gives"] }
+  /** By name, as a class does not get through a port. */
+  | { readonly number: number; readonly error: { readonly name: string; readonly message: string } };
+
+interface Waiting {
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: Error) => void;
+  readonly key: string;
+}
+
+/** Lets another thread use this one's store, which then need not load and connect one of its own. */
+export function serveObjectStore(store: ObjectStore, port: MessagePort): void {
+  port.on("message", async (question: Question) => {
+    const { number } = question;
+    let answer: Answer;
+    try {
+      answer = { number, result: await ask(store, question) };
+    } catch (error) {
+      const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
+      answer = { number, error: { name, message } };
+    }
+    port.postMessage(answer);
+  });
+  port.unref();
+}
+
+async function ask(store: ObjectStore, question: Question): Promise<Calls[keyof Calls]["gives"]> {
+  switch (question.call) {
+    case "get": {
+      const stored = await store.get(question.key, question.range);
+      return stored && { body: compact(stored.body), etag: stored.etag };
+    }
+    case "put":
+      return store.put(question.key, question.body, question.condition);
+    case "list": {
+      const keys: string[] = [];
+      for await (const key of store.list(question.key)) keys.push(key);
+      return keys;
+    }
+    case "delete":
+      await store.delete(question.key);
+      return undefined;
+  }
+}
+
+/** A port takes along the whole buffer that bytes are a part of. */
+function compact(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+}
+
+/** The store of the thread at the other end of a port, where `serveObjectStore` serves it. */
+export class PortObjectStore implements ObjectStore {
+  readonly #waiting = new Map<number, Waiting>();
+  #number = 0;
+
+  constructor(private readonly port: MessagePort) {
+    port.on("message", (answer: Answer) => this.#answer(answer));
+    port.unref();
+  }
+
+  get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
+    return this.#ask("get", key, range === undefined ? {} : { range });
+  }
+
+  put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {
+    return this.#ask("put", key, {
+      body: compact(body),
+      ...(condition === undefined ? {} : { condition }),
+    });
+  }
+
+  async *list(prefix: string): AsyncIterable<string> {
+    yield* await this.#ask("list", prefix, {});
+  }
+
+  delete(key: string): Promise<void> {
+    return this.#ask("delete", key, {});
+  }
+
+  #ask<Call extends keyof Calls>(
+    call: Call,
+    key: string,
+    asks: Calls[Call]["asks"],
+  ): Promise<Calls[Call]["gives"]> {
+    const number = ++this.#number;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(number, { resolve, reject, key });
+      // What waits for an answer keeps its thread alive, and nothing else does.
+      this.port.ref();
+      this.port.postMessage({ number, call, key, ...asks });
+    });
+  }
+
+  #answer(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.number);
+    this.#waiting.delete(answer.number);
+    if (this.#waiting.size === 0) this.port.unref();
+    if ("result" in answer) waiting?.resolve(answer.result as never);
+    else waiting?.reject(toError(answer.error, waiting.key));
+  }
+}
+
+/** The errors that the port's callers tell apart. */
+const ERRORS = [PreconditionFailedError, WriteConflictError, StoreUnavailableError, InvalidKeyError];
+
+function toError({ name, message }: { readonly name: string; readonly message: string }, key: string): Error {
+  const Known = ERRORS.find((known) => known.name === name);
+  return Known === undefined ? new Error(message) : new Known(key);
+}

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { EffectsModel, type Relevance } from "../../shared/search/effects-model.js";
+import { type Codes, encodeSpace, INACTIVE } from "../../shared/search/encoding.js";
+import { createKernels, drawProductKernel } from "../../shared/search/kernels.js";
+import { createRandomStream } from "../../shared/search/random.js";
+import { fitEffects, initialRelevance, reestimate } from "../../shared/search/relevance.js";
+import { complete, SpreadWork } from "../../shared/search/spread-work.js";
+import { layeredSpace } from "./spaces.js";
+
+const encoded = encodeSpace(layeredSpace(3));
+const random = createRandomStream(5, 0, "problem");
+const prior = createKernels(encoded, 0.5);
+const rows = Array.from({ length: 30 }, () => drawProductKernel(prior, undefined, random));
+
+function modelOf(observations: readonly Codes[], relevance: Relevance): EffectsModel {
+  const model = new EffectsModel(encoded, relevance);
+  for (const codes of observations) {
+    model.append(codes);
+  }
+  return model;
+}
+
+describe("the relevance of parameters", () => {
+  test("finds which parameter matters", () => {
+    // Only the first layer's estimator moves the outcome.
+    const stream = createRandomStream(11, 0, "problem");
+    const observed = Array.from({ length: 80 }, () => drawProductKernel(prior, undefined, stream));
+    const y = observed.map((codes) => (codes[2] === 1 ? 1.5 : -0.5) + 0.05 * stream.normal());
+    let current = initialRelevance(encoded);
+    for (let step = 0; step < 5; step++) {
+      current = complete(reestimate(modelOf(observed, current), y));
+    }
+    const ofOthers = (own: boolean) =>
+      current.variance.filter((_, d) => d !== 2 && d !== 0 && (encoded.space[d]!.group === "layer0") === own);
+    assert.ok(current.variance[2]! > 10 * Math.max(...ofOthers(false)), `${current.variance}`);
+    // Its own group's are expected to matter more, and so are given up later.
+    assert.ok(current.variance[2]! > 4 * Math.max(...ofOthers(true)), `${current.variance}`);
+    assert.ok(current.noise < 0.05);
+  });
+
+  test("expects more of the parameters of a group whose switch matters", () => {
+    // Layer 0's switch alone moves the outcome; its mode and layer 1's have never been varied.
+    const off = encoded.codeOf[0]!.get(false)!;
+    const varied = (codes: Codes) => codes.map((code, d) => (d === 0 || code === INACTIVE ? code : 0));
+    const observed = rows.map(varied);
+    const outcomes = observed.map((codes) => (codes[0] === off ? 1 : -1));
+    const { variance } = complete(reestimate(modelOf(observed, initialRelevance(encoded)), outcomes));
+    const modes = ["layer0.mode", "layer1.mode"].map((name) => variance[encoded.indexOf.get(name)!]!);
+    assert.ok(modes[0]! > 2 * modes[1]!, `${modes}`);
+  });
+
+  test("is the same to the last bit however the work is spread", () => {
+    const outcomes = Float64Array.from(rows, (codes) => (codes[2] === 1 ? 1 : -1));
+    const work = () => fitEffects(encoded, rows, () => outcomes);
+    const atOnce = complete(work());
+    const spread = new SpreadWork(work());
+    let calls = 0;
+    for (; spread.result === undefined; calls++) {
+      spread.advance(500);
+    }
+    assert.ok(calls > 20, `${calls} calls`);
+    assert.deepEqual(spread.finish().relevance, atOnce.relevance);
+    assert.deepEqual(spread.finish().effects(outcomes), atOnce.effects(outcomes));
+  });
+});
