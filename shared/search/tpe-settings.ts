@@ -33,7 +33,7 @@ export const DEFAULT_TPE_SETTINGS: TpeSettings = {
   mismatchLimit: 0.3,
   candidates: 16,
   neighbours: 32,
-  nearShare: 0.75,
+  nearShare: 0.5,
   rivals: 16,
   evidenceWeight: 100,
   temperature: 0.4,

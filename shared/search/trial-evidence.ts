@@ -14,9 +14,6 @@ import { addScaled } from "./vectors.js";
  * with many untried switches pass as feasible.
  */
 const FEASIBILITY_DRAWS = 8;
-/** The spread near good trials is that of so many of the best. */
-const SPREAD_TRIALS = 64;
-const NORMAL_CONSISTENCY = 1.4826;
 /** The incumbent is sought among so many of the best trials. */
 const INCUMBENTS = 25;
 
@@ -112,12 +109,11 @@ export class TrialEvidence {
       standardized(trial.accuracyLoss!) - sumEffects(mean.effects, knownPlaces(encoded, codes));
     const isNearnessKnown = evidence === this.#accuracyLoss;
     const deviation = Math.sqrt(mean.noise);
-    const nearDeviation = isNearnessKnown ? this.#spreadOfBest(deviation, remainder) : deviation;
     const terms = new Float64Array(draws.length);
     const logWithin = (limit: number, places: Int32Array, near: Nearness | undefined): number => {
       const known = isNearnessKnown ? near : undefined;
       const expected = known === undefined ? 0 : known.correlation * remainder(known.entry);
-      const width = known === undefined ? deviation : nearDeviation * Math.sqrt(1 - known.correlation ** 2);
+      const width = deviation * Math.sqrt(1 - (known?.correlation ?? 0) ** 2);
       const room = standardized(limit) - expected - sumEffects(mean.effects, places);
       for (let i = 0; i < terms.length; i++) {
         const { effects, sign } = draws[i]!;
@@ -178,16 +174,6 @@ export class TrialEvidence {
     }
     const [value, second] = first.values;
     return second === undefined && others.some(({ values }) => values[0] === value) ? first : undefined;
-  }
-
-  /** Scaled median of what is left open of the best trials, `most` at most: of all, a few far off would widen it. */
-  #spreadOfBest(most: number, remainder: (entry: LedgerEntry) => number): number {
-    const complete = this.#ledger.ranked
-      .slice(0, SPREAD_TRIALS)
-      .filter(({ trial }) => trial.state === "complete");
-    const deviations = Float64Array.from(complete, (entry) => Math.abs(remainder(entry))).sort();
-    const spread = NORMAL_CONSISTENCY * (deviations[deviations.length >> 1] ?? 0);
-    return spread > 0 ? Math.min(most, spread) : most;
   }
 
   /** A mixture of the objectives' effects, in units of their standard deviations. */
