@@ -4,11 +4,13 @@ import {
   findAlignablePairs,
 } from "../quantization/algorithms/activation-channel-alignment.js";
 import { equalizeLayers, findEqualizablePairs } from "../quantization/algorithms/cross-layer-equalization.js";
+import { equalizationStatistics, gainingPairs } from "../quantization/algorithms/equalization-gain.js";
 import {
   findSmoothableTensors,
   smoothActivations,
   smoothingStatistics,
 } from "../quantization/algorithms/smooth-quant.js";
+import { planQuantization } from "../quantization/plan.js";
 import type { Sampling } from "../run/configuration/quantization-settings.js";
 import { statisticsKey } from "../statistics/cache-key.js";
 import { collectStatistics } from "../statistics/collect.js";
@@ -25,8 +27,8 @@ import { makeSubject, type Subject } from "./subject.js";
 const WHOLE = { index: 0, count: 1 };
 
 /**
- * The subject after the algorithms that rewrite the float model: CrossLayerEqualization, which follows from the weights
- * alone, then SmoothQuant and ActivationChannelAlignment.
+ * The subject after the algorithms that rewrite the float model: CrossLayerEqualization, SmoothQuant and
+ * ActivationChannelAlignment. What layers gain by being equalized is judged by the base configuration.
  *
  * @param openStatistics opens the store where statistics are kept by content
  */
@@ -36,13 +38,17 @@ export async function rewrittenSubject(
   openStatistics: () => Promise<ObjectStore>,
 ): Promise<Subject> {
   const gather = gathering(calibration, openStatistics);
-  return alignedSubject(await smoothedSubject(equalizedSubject(subject), gather), gather);
+  return alignedSubject(await smoothedSubject(await equalizedSubject(subject, gather), gather), gather);
 }
 
-function equalizedSubject(subject: Subject): Subject {
-  const { prepared, settings, view } = subject;
+async function equalizedSubject(subject: Subject, gather: Gather): Promise<Subject> {
+  const { prepared, settings, view, layout, hardware, space } = subject;
   if (settings.layerEqualization === undefined) return subject;
-  const pairs = findEqualizablePairs(view.index, settings.layerEqualization.ignored);
+  const found = findEqualizablePairs(view.index, settings.layerEqualization.ignored);
+  if (found.length === 0) return subject;
+  const { table } = await gather(subject, settings.sampling, equalizationStatistics(found));
+  const plan = planQuantization(layout, hardware, settings.options, space.base);
+  const pairs = gainingPairs(found, view.index, layout, plan, table);
   if (pairs.length === 0) return subject;
   const model = equalizeLayers(prepared.model, view.index, pairs);
   const names = pairs.map(({ producer, consumer }) => `${producer.output[0]} ${consumer.output[0]}`);

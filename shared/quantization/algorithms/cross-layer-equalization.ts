@@ -62,9 +62,9 @@ export function equalizeLayers(model: Model, index: GraphIndex, pairs: readonly 
       before.map((value, at) => value * factor(channelOf(at))),
     );
   };
-  const factors = settledFactors(pairs, index);
+  const factors = equalizationFactors(pairs, index);
   pairs.forEach(({ producer, consumer }, i) => {
-    const exact = factors[i]!.map((factor) => 2 ** Math.round(Math.log2(factor)));
+    const exact = factors[i]!;
     const [, made = "", bias = ""] = producer.input;
     scale(made, madeChannel(producer, index), (channel) => 1 / exact[channel]!);
     if (bias !== "")
@@ -84,7 +84,14 @@ export function equalizeLayers(model: Model, index: GraphIndex, pairs: readonly 
   return edited(model, { graph: edited(model.graph, { initializer }) });
 }
 
-/** For each pair a factor a channel, that the first is divided by and the second multiplied by. */
+/** For each pair a power of two a channel, that the first is divided by and the second multiplied by. */
+export function equalizationFactors(pairs: readonly EqualizablePair[], index: GraphIndex): Float64Array[] {
+  return settledFactors(pairs, index).map((exact) =>
+    exact.map((factor) => 2 ** Math.round(Math.log2(factor))),
+  );
+}
+
+/** The factors themselves. */
 function settledFactors(pairs: readonly EqualizablePair[], index: GraphIndex): Float64Array[] {
   const weights = new Map<string, Float64Array>();
   for (const name of pairs.flatMap(({ producer, consumer }) => [producer.input[1]!, consumer.input[1]!])) {

@@ -1,0 +1,143 @@
+import type { NodeProto } from "onnx-buf";
+import { intAttribute } from "../../onnx/attributes.js";
+import type { GraphIndex } from "../../onnx/graph-index.js";
+import { dimensions, elementCount, floatValues } from "../../onnx/tensor.js";
+import {
+  type ChannelStatistic,
+  type StatisticsRequirement,
+  statisticName,
+} from "../../statistics/requirement.js";
+import type { StatisticsTable } from "../../statistics/table.js";
+import { largestNarrowCode } from "../affine.js";
+import type { QuantizerLayout } from "../groups.js";
+import { widthOf } from "../hardware.js";
+import type { QuantizationPlan, TensorPlan } from "../plan.js";
+import { levelsOf } from "../range.js";
+import { type EqualizablePair, equalizationFactors } from "./cross-layer-equalization.js";
+
+const LOWEST: ChannelStatistic = { type: "channel_min", axis: 1 };
+const HIGHEST: ChannelStatistic = { type: "channel_max", axis: 1 };
+const MEAN: ChannelStatistic = { type: "channel_mean", axis: 1 };
+const VARIANCE: ChannelStatistic = { type: "channel_variance", axis: 1 };
+
+/** What the gain is judged by: of each channel between two convolutions its range and its mean square. */
+export function equalizationStatistics(pairs: readonly EqualizablePair[]): StatisticsRequirement {
+  return new Map(pairs.map(({ consumer }) => [consumer.input[0]!, [LOWEST, HIGHEST, MEAN, VARIANCE]]));
+}
+
+/**
+ * The pairs that quantization gains by when all of them are equalized: those where the second convolution's outputs get
+ * less noise from rounding the tensor between and its own weights. Equal weights are worth nothing by themselves where each
+ * output channel has a scale of its own, and a tensor whose channels were even may become uneven for them.
+ *
+ * As factors hang together along chains, pairs that lose are left out together and the others are judged anew.
+ */
+export function gainingPairs(
+  pairs: readonly EqualizablePair[],
+  index: GraphIndex,
+  layout: QuantizerLayout,
+  plan: QuantizationPlan,
+  statistics: StatisticsTable,
+): EqualizablePair[] {
+  const factors = equalizationFactors(pairs, index);
+  const gaining = pairs.filter(({ producer, consumer }, i) => {
+    // With one scale for the whole constant the first convolution's weights gain as well, which is not counted here.
+    if (plan.weights.get(producer.input[1]!)?.granularity === "pertensor") return true;
+    const channels = channelsOf(consumer.input[0]!, statistics);
+    const roundings: Roundings = {
+      activation: plan.activations.get(layout.quantizerOf.get(consumer.input[0]!) ?? ""),
+      weights: plan.weights.get(consumer.input[1]!),
+    };
+    const ones = new Float64Array(channels.low.length).fill(1);
+    const weights = consumerWeights(consumer, index);
+    return noise(weights, channels, factors[i]!, roundings) < noise(weights, channels, ones, roundings);
+  });
+  return gaining.length === pairs.length ? gaining : gainingPairs(gaining, index, layout, plan, statistics);
+}
+
+/** Of each channel of a tensor [batch, channels, ...], over all samples. */
+interface Channels {
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+  readonly meanSquare: Float64Array;
+}
+
+function channelsOf(tensor: string, statistics: StatisticsTable): Channels {
+  const means = statistics.column(tensor, statisticName(MEAN));
+  const meanSquare = statistics.channels(tensor, VARIANCE, "mean");
+  for (let sample = 0; sample < statistics.samples; sample++) {
+    for (let channel = 0; channel < meanSquare.length; channel++) {
+      meanSquare[channel]! += means[sample * meanSquare.length + channel]! ** 2 / statistics.samples;
+    }
+  }
+  return {
+    low: statistics.channels(tensor, LOWEST, "min"),
+    high: statistics.channels(tensor, HIGHEST, "max"),
+    meanSquare,
+  };
+}
+
+/** How the tensor and the weights are quantized; `undefined` where they stay in float. */
+interface Roundings {
+  readonly activation: TensorPlan | undefined;
+  readonly weights: TensorPlan | undefined;
+}
+
+interface ConsumerWeights {
+  /** [outputs, channels of a group, taps] */
+  readonly values: Float32Array;
+  readonly outputs: number;
+  readonly groups: number;
+  readonly taps: number;
+}
+
+function consumerWeights(node: NodeProto, index: GraphIndex): ConsumerWeights {
+  const tensor = index.initializers.get(node.input[1]!)!;
+  const [outputs = 1, , ...kernel] = dimensions(tensor);
+  const groups = intAttribute(node, "group", 1);
+  return { values: floatValues(tensor), outputs, groups, taps: elementCount(kernel) };
+}
+
+/**
+ * What rounding errors, each even within a step and independent of the others, add to the mean square of each output channel,
+ * as a share of that, summed over the channels: E[(w e)²] of the tensor's errors e and E[(f x)²] of the weights' errors f
+ * over E[(w x)²], as if the tensor's channels were independent. Shares count rather than sums, since what comes behind may
+ * listen to a faint channel as well as to a loud one (docs/quantization.md, "Companions").
+ * @param factors that the tensor's channels are divided by and the weights that read them multiplied by
+ */
+function noise(
+  { values, outputs, groups, taps }: ConsumerWeights,
+  { low, high, meanSquare }: Channels,
+  factors: Float64Array,
+  { activation, weights }: Roundings,
+): number {
+  const own = values.length / outputs / taps;
+  const tensorStep = activation === undefined ? 0 : stepOf(low, high, factors, activation);
+  const code = weights === undefined ? Number.POSITIVE_INFINITY : largestNarrowCode(widthOf(weights));
+  let sum = 0;
+  for (let output = 0; output < outputs; output++) {
+    const first = Math.floor((output * groups) / outputs) * own;
+    let [squares, largest, inputs, made] = [0, 0, 0, 0];
+    for (let i = 0; i < own; i++) {
+      const factor = factors[first + i]!;
+      const energy = meanSquare[first + i]! / factor ** 2;
+      inputs += taps * energy;
+      for (let tap = 0; tap < taps; tap++) {
+        const weight = Math.abs(values[(output * own + i) * taps + tap]! * factor);
+        squares += weight ** 2;
+        made += weight ** 2 * energy;
+        largest = Math.max(largest, weight);
+      }
+    }
+    if (made > 0) sum += (squares * tensorStep ** 2 + inputs * (largest / code) ** 2) / made;
+  }
+  return sum;
+}
+
+/** The step of a tensor's codes over the range that its channels have. */
+function stepOf(low: Float64Array, high: Float64Array, factors: Float64Array, plan: TensorPlan): number {
+  const lowest = low.reduce((least, value, c) => Math.min(least, value / factors[c]!), 0);
+  const highest = high.reduce((most, value, c) => Math.max(most, value / factors[c]!), 0);
+  const range = plan.mode === "symmetric" && lowest < 0 ? 2 * Math.max(highest, -lowest) : highest - lowest;
+  return range / (levelsOf(widthOf(plan)) - 1);
+}
