@@ -15,16 +15,13 @@ import type { ExclusiveGate } from "./exclusive-gate.js";
 import { openFastestSession } from "./fastest-session.js";
 import { toFeeds } from "./feeds.js";
 import { type LatencyRatio, measureLatencyRatio } from "./latency.js";
-import type { ModelVariant } from "./model-variants.js";
+import { keptVariants, type ModelVariant } from "./model-variants.js";
 import { openQuantizer } from "./open-quantizer.js";
 import type { QuantizedModel, Quantizer } from "./quantizer.js";
 import { openRace, RowsInMemory } from "./racing.js";
 import { Scorer, type Scores } from "./scorer.js";
 import { openSession } from "./session.js";
 import type { Workload } from "./workload.js";
-
-/** Quantizers that are kept, as each keeps the constants that it has quantized. */
-const MOST_QUANTIZERS = 8;
 
 export interface EvaluatorOptions {
   readonly workload: Workload;
@@ -41,7 +38,8 @@ export interface EvaluatorOptions {
  * quantized weights, the float sessions.
  */
 export class Evaluator {
-  readonly #quantizers = new RecentlyUsed<string, Promise<Quantizer>>(MOST_QUANTIZERS);
+  /** Each keeps the constants that it has quantized. */
+  readonly #quantizers: RecentlyUsed<string, Promise<Quantizer>>;
   readonly #statistics = new Map<string, Promise<StatisticsTable>>();
   #sizes: Promise<ReadonlyMap<string, number>> | undefined;
   #fastestFloat: Promise<InferenceSession> | undefined;
@@ -50,6 +48,7 @@ export class Evaluator {
 
   constructor(private readonly options: EvaluatorOptions) {
     this.#scoredRows = new RowsInMemory(options.store);
+    this.#quantizers = new RecentlyUsed(keptVariants(options.workload.subject));
   }
 
   /** Does what trials need and statistics do not tell; without it, the first trial does. */

@@ -1,5 +1,6 @@
 import { companionSpace, rewritesFloatModel } from "../quantization/companion-space.js";
 import type { TuningSpace } from "../quantization/space.js";
+import { RecentlyUsed } from "../run/recently-used.js";
 import {
   countConfigurations,
   decodeConfiguration,
@@ -20,13 +21,22 @@ export interface ModelVariant {
   readonly name: string;
 }
 
+/** What is made for some choice of companions is kept for later trials: so many of each, and fewer of large models. */
+const MOST_KEPT = 8;
+const MOST_KEPT_BYTES = 512 * 2 ** 20;
+
+/** How many copies of a model's constants a worker keeps. */
+export function keptVariants({ prepared }: Pick<Subject, "prepared">): number {
+  return Math.max(1, Math.min(MOST_KEPT, Math.floor(MOST_KEPT_BYTES / prepared.bytes)));
+}
+
 /**
  * The model as each choice of companions makes it ready. What rewrites the float model changes its statistics, so there
  * is one rewritten form for each choice of those, made when it is first asked for; the other companions work on what
  * such a form's statistics say, which are gathered for all of them.
  */
 export class ModelVariants {
-  readonly #rewritten = new Map<string, Promise<Pick<ModelVariant, "subject" | "statisticsKey">>>();
+  readonly #rewritten: RecentlyUsed<string, Promise<Pick<ModelVariant, "subject" | "statisticsKey">>>;
 
   /**
    * @param original before any rewriting
@@ -36,7 +46,9 @@ export class ModelVariants {
     private readonly original: Subject,
     private readonly rewrite: (subject: Subject) => Promise<Subject>,
     private readonly statisticsKeyOf: (subject: Subject) => string,
-  ) {}
+  ) {
+    this.#rewritten = new RecentlyUsed(keptVariants(original));
+  }
 
   /** @param configuration of the subject's space; what it leaves open is as in the base */
   async of(configuration: Configuration): Promise<ModelVariant> {

@@ -1,19 +1,13 @@
 import { type EffectsModel, sumEffects } from "./effects-model.js";
 import { drawDeviations, EffectsPosterior, type SignedDraw } from "./effects-posterior.js";
 import type { EncodedSpace } from "./encoding.js";
-import {
-  baseTrials,
-  finishedTrial,
-  type PendingTrial,
-  pendingTrials,
-  settledTrials,
-} from "./evidence-rows.js";
+import { type EvidenceRows, finishedTrial, type PendingTrial } from "./evidence-rows.js";
 import { createRandomStream, type RandomStream } from "./random.js";
 import { scheduleRefits } from "./refit-schedule.js";
 import { fitEffects } from "./relevance.js";
 import { complete, SpreadWork, type Work } from "./spread-work.js";
 import { type Outcome, StandardizedOutcome } from "./standardized-outcome.js";
-import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
+import type { LedgerEntry } from "./trial-ledger.js";
 
 const IMPUTATION_ROUNDS = 3;
 /** What one ask does for the next refit: about a millisecond. */
@@ -61,31 +55,31 @@ interface Preparation {
  * which changes when its work is done and not what it comes to.
  */
 export class AdditiveEvidence {
-  readonly #ledger: TrialLedger;
+  readonly #rows: EvidenceRows;
   readonly #outcome: Outcome;
   readonly #seed: number;
   #fit: Fit | undefined;
   #next: Preparation | undefined;
 
   /** @param seed of the draws; evidence on several outcomes needs several */
-  constructor(ledger: TrialLedger, outcome: Outcome, seed: number) {
-    this.#ledger = ledger;
+  constructor(rows: EvidenceRows, outcome: Outcome, seed: number) {
+    this.#rows = rows;
     this.#outcome = outcome;
     this.#seed = seed;
   }
 
   /** Brings it up to date with the ledger; call it once an ask, ahead of the others. */
   update(): void {
-    const ledger = this.#ledger;
-    const { current, next } = scheduleRefits(ledger.finished.length, settledTrials(ledger));
-    const base = baseTrials(ledger, current);
+    const rows = this.#rows;
+    const { current, next } = scheduleRefits(rows.ledger.finished.length, rows.settled);
+    const base = rows.base(current);
     if (this.#fit === undefined || !isFor(this.#fit, current, base)) {
       this.#fit =
         this.#next !== undefined && isFor(this.#next, current, base)
           ? this.#next.work.finish()
           : complete(this.#fitTo(current, base));
     }
-    this.#fit.posterior.condition(pendingTrials(ledger, current));
+    this.#fit.posterior.condition(rows.pending(current));
     this.#prepare(current, next);
   }
 
@@ -93,7 +87,7 @@ export class AdditiveEvidence {
   mean(): DrawnEffects {
     const { posterior, outcome, refit } = this.#updated();
     const { location, scale } = outcome;
-    const outcomes = pendingOutcomes(pendingTrials(this.#ledger, refit), outcome, posterior);
+    const outcomes = pendingOutcomes(this.#rows.pending(refit), outcome, posterior);
     return { effects: posterior.mean(outcomes), location, scale, noise: posterior.noise };
   }
 
@@ -120,7 +114,7 @@ export class AdditiveEvidence {
       this.#next = undefined;
       return;
     }
-    const base = baseTrials(this.#ledger, next);
+    const base = this.#rows.base(next);
     if (this.#next === undefined || !isFor(this.#next, next, base)) {
       this.#next = { refit: next, base, work: new SpreadWork(this.#fitTo(next, base)) };
     }
@@ -130,14 +124,14 @@ export class AdditiveEvidence {
     } else {
       const { posterior } = work.result;
       posterior.condition(
-        pendingTrials(this.#ledger, next),
+        this.#rows.pending(next),
         Math.ceil(OPERATIONS_AN_ASK / posterior.operationsPerRow),
       );
     }
   }
 
   *#fitTo(refit: number, base: readonly LedgerEntry[]): Work<Fit> {
-    const { encoded } = this.#ledger;
+    const { encoded } = this.#rows.ledger;
     const outcome = new StandardizedOutcome(this.#outcome, base);
     const outcomesOf = (model: EffectsModel) => baseOutcomes(base, outcome, model);
     const model = yield* fitEffects(

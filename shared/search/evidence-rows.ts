@@ -14,8 +14,70 @@ function capacity(encoded: EncodedSpace): number {
   return Math.min(400, Math.max(128, Math.floor(Math.sqrt(6e6 / Math.max(1, encoded.size)))));
 }
 
-/** The best of the first so many trials, as many as a model keeps, by number. */
-export function baseTrials(ledger: TrialLedger, refit: number): readonly LedgerEntry[] {
+/**
+ * Which trials models rest on. What is asked for again before the ledger changes is the same array: the models of all
+ * outcomes share it.
+ */
+export class EvidenceRows {
+  readonly #bases = new Map<number, readonly LedgerEntry[]>();
+  readonly #pending = new Map<number, readonly PendingTrial[]>();
+  #finished = 0;
+  #running: readonly RunningEntry[] | undefined;
+
+  constructor(readonly ledger: TrialLedger) {}
+
+  /** The best of the first so many trials, as many as a model keeps, by number. */
+  base(refit: number): readonly LedgerEntry[] {
+    this.#forgetOutdated();
+    const known = this.#bases.get(refit) ?? baseTrials(this.ledger, refit);
+    this.#bases.set(refit, known);
+    return known;
+  }
+
+  /** What stands behind the first so many trials, finished and running ones together, by number. */
+  pending(refit: number): readonly PendingTrial[] {
+    this.#forgetOutdated();
+    const known = this.#pending.get(refit) ?? pendingTrials(this.ledger, refit);
+    this.#pending.set(refit, known);
+    return known;
+  }
+
+  /** How many finished trials come before the first that is running. */
+  get settled(): number {
+    const { finished, running } = this.ledger;
+    const first = running[0]?.number ?? Number.POSITIVE_INFINITY;
+    let settled = finished.length;
+    while (settled > 0 && finished[settled - 1]!.number > first) {
+      settled--;
+    }
+    return settled;
+  }
+
+  #forgetOutdated(): void {
+    const { finished, running } = this.ledger;
+    // Finished trials only ever become more.
+    if (finished.length !== this.#finished) {
+      this.#bases.clear();
+    }
+    if (finished.length !== this.#finished || running !== this.#running) {
+      this.#pending.clear();
+    }
+    this.#finished = finished.length;
+    this.#running = running;
+  }
+}
+
+/** What is known of a pending trial; `undefined` while it runs. */
+export function finishedTrial(pending: PendingTrial): FinishedTrial | undefined {
+  return "trial" in pending ? pending.trial : undefined;
+}
+
+function latestRunning(running: readonly RunningEntry[]): readonly RunningEntry[] {
+  const beyond = Math.ceil((running.length - RUNNING_LIMIT) / RUNNING_STEP) * RUNNING_STEP;
+  return beyond <= 0 ? running : running.slice(beyond);
+}
+
+function baseTrials(ledger: TrialLedger, refit: number): readonly LedgerEntry[] {
   const { finished, ranked, encoded } = ledger;
   const limit = capacity(encoded);
   if (refit <= limit) {
@@ -31,8 +93,7 @@ export function baseTrials(ledger: TrialLedger, refit: number): readonly LedgerE
   return best.sort((a, b) => a.trial.number - b.trial.number);
 }
 
-/** What stands behind the first so many trials, finished and running ones together, by number. */
-export function pendingTrials({ finished, running }: TrialLedger, refit: number): readonly PendingTrial[] {
+function pendingTrials({ finished, running }: TrialLedger, refit: number): readonly PendingTrial[] {
   const latest = latestRunning(running);
   const pending: PendingTrial[] = [];
   let next = 0;
@@ -45,24 +106,4 @@ export function pendingTrials({ finished, running }: TrialLedger, refit: number)
   }
   pending.push(...latest.slice(next));
   return pending;
-}
-
-/** What is known of a pending trial; `undefined` while it runs. */
-export function finishedTrial(pending: PendingTrial): FinishedTrial | undefined {
-  return "trial" in pending ? pending.trial : undefined;
-}
-
-/** How many finished trials come before the first that is running. */
-export function settledTrials({ finished, running }: TrialLedger): number {
-  const first = running[0]?.number ?? Number.POSITIVE_INFINITY;
-  let settled = finished.length;
-  while (settled > 0 && finished[settled - 1]!.number > first) {
-    settled--;
-  }
-  return settled;
-}
-
-function latestRunning(running: readonly RunningEntry[]): readonly RunningEntry[] {
-  const beyond = Math.ceil((running.length - RUNNING_LIMIT) / RUNNING_STEP) * RUNNING_STEP;
-  return beyond <= 0 ? running : running.slice(beyond);
 }

@@ -1,5 +1,6 @@
 import { AdditiveEvidence } from "./additive-evidence.js";
 import { encodeSpace, INACTIVE } from "./encoding.js";
+import { EvidenceRows } from "./evidence-rows.js";
 import type { FinishedTrial } from "./sampler.js";
 import type { Space } from "./space.js";
 import { TrialLedger } from "./trial-ledger.js";
@@ -34,7 +35,7 @@ export function parameterImportance(
       ledger.tell(trial);
     }
   }
-  const { effects, scale } = new AdditiveEvidence(ledger, { of: outcome }, 0).mean();
+  const { effects, scale } = new AdditiveEvidence(new EvidenceRows(ledger), { of: outcome }, 0).mean();
   const variances = space.map((_, d) => {
     const chosen: number[] = [];
     for (const { codes } of ledger.finished) {

@@ -32,21 +32,38 @@ export function philox4x32(
   counter: readonly [number, number, number, number],
   key: readonly [number, number],
 ): [number, number, number, number] {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
+  const block = new Uint32Array(4);
+  writePhilox(block, ...counter, ...key);
+  return [block[0]!, block[1]!, block[2]!, block[3]!];
+}
+
+/** The same into an array of the caller's: a stream takes thousands of blocks. */
+function writePhilox(
+  block: Uint32Array,
+  c0: number,
+  c1: number,
+  c2: number,
+  c3: number,
+  k0: number,
+  k1: number,
+): void {
+  let [w0, w1, w2, w3, key0, key1] = [c0, c1, c2, c3, k0, k1];
   for (let round = 0; round < ROUNDS; round++) {
-    const high0 = multiplyHigh(MULTIPLIER_0, c0);
-    const low0 = Math.imul(MULTIPLIER_0, c0);
-    const high1 = multiplyHigh(MULTIPLIER_1, c2);
-    const low1 = Math.imul(MULTIPLIER_1, c2);
-    c0 = (high1 ^ c1 ^ k0) >>> 0;
-    c1 = low1 >>> 0;
-    c2 = (high0 ^ c3 ^ k1) >>> 0;
-    c3 = low0 >>> 0;
-    k0 = (k0 + WEYL_0) >>> 0;
-    k1 = (k1 + WEYL_1) >>> 0;
+    const high0 = multiplyHigh(MULTIPLIER_0, w0);
+    const low0 = Math.imul(MULTIPLIER_0, w0);
+    const high1 = multiplyHigh(MULTIPLIER_1, w2);
+    const low1 = Math.imul(MULTIPLIER_1, w2);
+    w0 = (high1 ^ w1 ^ key0) >>> 0;
+    w1 = low1 >>> 0;
+    w2 = (high0 ^ w3 ^ key1) >>> 0;
+    w3 = low0 >>> 0;
+    key0 = (key0 + WEYL_0) >>> 0;
+    key1 = (key1 + WEYL_1) >>> 0;
   }
-  return [c0, c1, c2, c3];
+  block[0] = w0;
+  block[1] = w1;
+  block[2] = w2;
+  block[3] = w3;
 }
 
 export interface RandomStream {
@@ -74,16 +91,17 @@ const PURPOSES: readonly StreamPurpose[] = [
  * @param trial the trial's number, from 0
  */
 export function createRandomStream(seed: number, trial: number, purpose: StreamPurpose): RandomStream {
-  const key = [seed >>> 0, Math.floor(seed / 0x100000000) >>> 0] as const;
+  const [key0, key1] = [seed >>> 0, Math.floor(seed / 0x100000000) >>> 0];
+  const [trial0, trial1] = [trial >>> 0, Math.floor(trial / 0x100000000) >>> 0];
   const domain = PURPOSES.indexOf(purpose);
-  let block: readonly number[] = [];
+  const block = new Uint32Array(4);
   let position = 4;
   let blocks = 0;
   let spareNormal: number | undefined;
 
   function word(): number {
     if (position === 4) {
-      block = philox4x32([blocks++, trial >>> 0, Math.floor(trial / 0x100000000) >>> 0, domain], key);
+      writePhilox(block, blocks++, trial0, trial1, domain, key0, key1);
       position = 0;
     }
     return block[position++]!;

@@ -1,6 +1,7 @@
 import { AdditiveEvidence } from "./additive-evidence.js";
 import { choicePlaces, knownPlaces, sumEffects } from "./effects-model.js";
 import type { Codes } from "./encoding.js";
+import { EvidenceRows } from "./evidence-rows.js";
 import { logSumExp } from "./log-domain.js";
 import type { Nearness } from "./near-candidates.js";
 import { logExpectedImprovement, logNormalCdf } from "./normal.js";
@@ -40,6 +41,7 @@ export interface DrawnEvidence {
  */
 export class TrialEvidence {
   readonly #ledger: TrialLedger;
+  readonly #rows: EvidenceRows;
   readonly #values: AdditiveEvidence[] = [];
   readonly #accuracyLoss: AdditiveEvidence;
   readonly #violation: AdditiveEvidence;
@@ -52,9 +54,10 @@ export class TrialEvidence {
 
   constructor(ledger: TrialLedger, seed: number) {
     this.#ledger = ledger;
+    this.#rows = new EvidenceRows(ledger);
     this.#seed = seed;
     this.#accuracyLoss = new AdditiveEvidence(
-      ledger,
+      this.#rows,
       {
         of: ({ accuracyLoss }) => accuracyLoss,
         // Stopped for its size at the first look, most of the time: a few samples on which it looked feasible.
@@ -63,7 +66,7 @@ export class TrialEvidence {
       seed - 1,
     );
     this.#violation = new AdditiveEvidence(
-      ledger,
+      this.#rows,
       { of: ({ violation }) => violation, censoredAt: 0 },
       seed - 1,
     );
@@ -181,7 +184,7 @@ export class TrialEvidence {
     while (this.#values.length < this.#objectives) {
       const objective = this.#values.length;
       this.#values.push(
-        new AdditiveEvidence(this.#ledger, { of: ({ values }) => values[objective] }, this.#seed + objective),
+        new AdditiveEvidence(this.#rows, { of: ({ values }) => values[objective] }, this.#seed + objective),
       );
     }
     const shares = this.#drawShares(random);

@@ -251,7 +251,11 @@ const tuning = {
     ),
 };
 
-const tunableQuantization = parameters({ ...quantization, ...tuning }).transform(
+const CORRECTS =
+  "belongs to DefaultQuantization, which corrects biases itself; remove it, and list FastBiasCorrection or BiasCorrection behind this algorithm";
+const ofCorrection = { use_fast_bias: CORRECTS, threshold: CORRECTS, apply_for_all_nodes: CORRECTS };
+
+const tunableQuantization = parameters({ ...quantization, ...tuning }, ofCorrection).transform(
   ({ estimator_tuning_scope, ...others }) => ({
     ...others,
     estimator_tuning_scope:
@@ -303,7 +307,7 @@ const algorithms = z
         ),
         algorithm("SmoothQuant", parameters(smoothing).prefault({})),
         algorithm("TunableQuantization", tunableQuantization.prefault({})),
-        algorithm("MinMaxQuantization", parameters(quantization).prefault({})),
+        algorithm("MinMaxQuantization", parameters(quantization, ofCorrection).prefault({})),
         algorithm("DefaultQuantization", defaultQuantization.prefault({})),
         algorithm("AdaptiveRounding", parameters(rounding).prefault({})),
         algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
@@ -345,20 +349,36 @@ const targetDevice = z.union([
   z.string({ error }).max(LONGEST_PATH, { error }).regex(HARDWARE_FILE, { error }),
 ]);
 
-export const compression = section({
-  target_device: targetDevice
-    .default("ANY")
-    .describe(
-      "The device whose options are used: one of those that come along (ANY is CPU), the path of a hardware file relative to this one, or what would stand in it.",
+const OF_QUANTIZATION = "belongs to the params of an algorithm, such as TunableQuantization; move it there";
+
+export const compression = section(
+  {
+    target_device: targetDevice
+      .default("ANY")
+      .describe(
+        "The device whose options are used: one of those that come along (ANY is CPU), the path of a hardware file relative to this one, or what would stand in it.",
+      ),
+    model_type: z
+      .literal([null, "None", "transformer"], {
+        error: (issue) => mustBe(issue.input, `null or "transformer"`),
+      })
+      .transform((type) => (type === "None" ? null : type))
+      .default(null)
+      .describe("transformer leaves residual additions and the like in float."),
+    dump_intermediate_model: fixed(
+      [false],
+      "models between algorithms are not written, and quantize with the first of them alone gives each; remove it",
     ),
-  model_type: z
-    .literal([null, "None", "transformer"], {
-      error: (issue) => mustBe(issue.input, `null or "transformer"`),
-    })
-    .transform((type) => (type === "None" ? null : type))
-    .default(null)
-    .describe("transformer leaves residual additions and the like in float."),
-  dump_intermediate_model: yesOrNo().default(false).describe("Write the model after each algorithm, too."),
-  inplace_statistics: fixed([true], "statistics are always gathered inside the model; remove it"),
-  algorithms,
-});
+    inplace_statistics: fixed([true], "statistics are always gathered inside the model; remove it"),
+    algorithms,
+  },
+  {
+    preset: OF_QUANTIZATION,
+    stat_subset_size: OF_QUANTIZATION,
+    ignored: OF_QUANTIZATION,
+    weights: OF_QUANTIZATION,
+    activations: OF_QUANTIZATION,
+    range_estimator: OF_QUANTIZATION,
+    saturation_fix: OF_QUANTIZATION,
+  },
+);

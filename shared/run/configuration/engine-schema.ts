@@ -202,8 +202,12 @@ export const engine = section(
     name: `is a key of POT's accuracy checker, which is not used here; ${ELSEWHERE}`,
     type: `chooses one of POT's engines, and here there is one; ${ELSEWHERE}`,
     config: `points to an accuracy checker file, which is not read here; ${ELSEWHERE}`,
-    launchers: `is a key of POT's accuracy checker, which is not used here; ${ELSEWHERE}`,
-    datasets: `is a key of POT's accuracy checker, which is not used here; ${ELSEWHERE}`,
+    ...Object.fromEntries(
+      ["models", "launchers", "datasets", "evaluations", "module", "module_config"].map((key) => [
+        key,
+        `is a key of POT's accuracy checker, which is not used here; ${ELSEWHERE}`,
+      ]),
+    ),
     data_source: `is a key of POT's simplified engine, which is not used here; ${ELSEWHERE}`,
     layout: `is a key of POT's simplified engine; give it as preprocess.layout beside the images`,
     central_fraction: `is a key of POT's simplified engine; give preprocess.resize and preprocess.crop beside the images`,

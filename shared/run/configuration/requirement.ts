@@ -68,6 +68,10 @@ export function section<Shape extends z.ZodRawShape>(
 }
 
 function unknownKey(key: string, known: readonly string[]): string {
+  const [outer = "", ...inner] = key.split(".");
+  if (inner.length > 0 && known.includes(outer)) {
+    return `is written with dots; give ${outer} as an object that holds ${inner.join(" within it ")}`;
+  }
   const meant = nearest(key, known);
   return meant === undefined
     ? `is not a known key; known here: ${known.join(", ")}`

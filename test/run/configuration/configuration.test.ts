@@ -77,10 +77,10 @@ describe("What POT's users write", () => {
       "model": { "model_name": "a", "model": "m.onnx" }, /* data */ "engine": {},
       "optimizer": { "name": "Tpe", "params": { "anneal": false, "debug": false,
         "benchmark": { "nthreads": 8, "nstreams": 1, "nireq": 1, "api_type": "async", "duration_seconds": 30 } } },
-      "compression": { "model_type": "None", "inplace_statistics": true, "dump_intermediate_model": true,
+      "compression": { "model_type": "None", "inplace_statistics": true, "dump_intermediate_model": false,
         "algorithms": [ { "name": "MinMaxQuantization", "params": { "preset": "asymmetric", "stat_batch_size": 1 } } ] } }`);
     assert.equal(compression.model_type, null);
-    assert.equal(compression.dump_intermediate_model, true);
+    assert.equal(compression.dump_intermediate_model, undefined);
     assert.equal(canonicalJson(optimizer.params.benchmark), '{"duration_seconds":30,"nthreads":8}');
     assert.equal(canonicalJson(optimizer.params).includes("anneal"), false);
     const [algorithm] = compression.algorithms;
