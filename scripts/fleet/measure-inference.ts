@@ -3,7 +3,7 @@ import { openSession } from "../../shared/scoring/session.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 
 /** Long enough for a mean, short enough not to be noticed. */
-const MEASURE_MILLISECONDS = 200;
+const MEASURE_MILLISECONDS = 100;
 
 /** Seconds that the float model takes a sample on this machine, in the batches and session of the trials. */
 export async function measureSecondsPerSample(workload: Workload): Promise<number> {

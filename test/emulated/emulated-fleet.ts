@@ -62,6 +62,8 @@ export interface EmulatedFleet {
   /** What the stack says of them. */
   readonly evaluator: EvaluatorSize;
   readonly metrics: readonly LoggedMetric[];
+  /** What all functions have had of the processors; the emulators are in this very process. */
+  processorSeconds(): number;
   /** What lets the SDK find the emulators. */
   readonly environment: Readonly<Record<string, string>>;
   close(): Promise<void>;
@@ -124,6 +126,7 @@ export async function startEmulatedFleet(
     evaluators: deployment.function("Evaluator"),
     evaluator: evaluatorsOf(stackOutputsSchema.parse(outputs)),
     metrics: deployment.metrics,
+    processorSeconds: () => deployment.processorSeconds(),
     environment: { ...endpoints, AWS_ENDPOINT_URL_CLOUDFORMATION: cloudFormation.endpoint },
     async close() {
       clearInterval(minutes);
@@ -187,6 +190,10 @@ class Deployment {
     if (target !== undefined) await target.invoke(JSON.parse(payload));
     const group = SqsParameters?.MessageGroupId;
     await this.#queues.get(Arn)?.send([{ body: payload, ...(group === undefined ? {} : { group }) }]);
+  }
+
+  processorSeconds(): number {
+    return [...this.#functions.values()].reduce((sum, target) => sum + target.processorSeconds(), 0);
   }
 
   async close(): Promise<void> {

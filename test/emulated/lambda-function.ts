@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Answer, Invocation } from "./execution-environment.js";
+import { processorSeconds } from "./process-times.js";
 
 export interface LambdaFunctionOptions {
   /** The folder with the function's files. */
@@ -33,6 +34,11 @@ export class LambdaFunction {
   kill(choose: (count: number) => number = () => 0): boolean {
     const environments = [...this.#all];
     return environments[choose(environments.length)]?.kill("SIGKILL") ?? false;
+  }
+
+  /** What its environments have had of the processors, those that have ended left out. */
+  processorSeconds(): number {
+    return [...this.#all].reduce((sum, { pid }) => sum + (pid === undefined ? 0 : processorSeconds(pid)), 0);
   }
 
   /** @returns `undefined` when the process ended or the time was up */

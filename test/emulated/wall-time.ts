@@ -28,7 +28,9 @@ this machine's engine, which then hears the results in the fleet's order, and on
 environments are there by then. As many trials as the configuration says where --trials does not. Each gathers its
 statistics anew. Wall times are from the first trial asked for to the last one ended, and from the call to the written
 output folder, with the fleet's cold starts and uploads in it. Trials of the first run are others than those of the
-second, as results arrive in another order; those of the third must be the second's.`;
+second, as results arrive in another order; those of the third must be the second's. Processor time is that of all
+processes, emulators and their pollers included (functions on Linux only): unlike wall times, other work on the machine
+hardly changes its ratios.`;
 
 const WORKERS = 2;
 /** A minute is one: a Tick has a coordinator started beside the one that is at work. */
@@ -39,7 +41,7 @@ const DEFAULT_MODELS = [DEMO_NAME, "resnet20-cifar10"];
 
 const stateSchema = z.looseObject({ phase: z.string().optional() });
 
-/** Wall times in seconds. */
+/** In seconds. */
 interface WallTime {
   /** From the first trial asked for to the last one ended. */
   readonly trials: number;
@@ -49,6 +51,8 @@ interface WallTime {
   readonly overall: number;
   /** Between a trial's being asked for and its end, what is not a worker's own time for it; mean. */
   readonly aroundTrial: number;
+  /** Of all processes, from the call to the written output folder. */
+  readonly processor: number;
 }
 
 interface Comparison {
@@ -62,11 +66,19 @@ interface Comparison {
   readonly sameModel: boolean;
 }
 
-/** @param work returns the run's trials in the order in which they ended */
-async function timed(work: () => Promise<readonly TrialRecord[]>): Promise<WallTime> {
-  const start = performance.now();
+/**
+ * @param work returns the run's trials in the order in which they ended
+ * @param ofFunctions what a fleet's functions have had of the processors
+ */
+async function timed(
+  work: () => Promise<readonly TrialRecord[]>,
+  ofFunctions: () => number = () => 0,
+): Promise<WallTime> {
+  const [start, ownBefore, functionsBefore] = [performance.now(), process.cpuUsage(), ofFunctions()];
   const trials = await work();
   const overall = (performance.now() - start) / 1_000;
+  const { user, system } = process.cpuUsage(ownBefore);
+  const processor = (user + system) / 1e6 + ofFunctions() - functionsBefore;
   const asked = Math.min(...trials.map(({ askedAt }) => askedAt));
   const firstEnded = Math.min(...trials.map(({ endedAt }) => endedAt));
   const ended = Math.max(...trials.map(({ endedAt }) => endedAt));
@@ -77,6 +89,7 @@ async function timed(work: () => Promise<readonly TrialRecord[]>): Promise<WallT
     trials: (ended - asked) / 1_000,
     warm: (ended - firstEnded) / 1_000,
     overall,
+    processor,
     aroundTrial: around.reduce((sum, seconds) => sum + seconds, 0) / around.length,
   };
 }
@@ -105,13 +118,16 @@ async function compare(source: ConfigurationSource, folder: string): Promise<Com
   const emulated = await startEmulatedFleet(WORKERS, startFleetServers, MINUTE_MILLISECONDS);
   try {
     const run = (runId: string): Promise<WallTime> =>
-      timed(async () => {
-        await submit(emulated, source, { runId });
-        await runEnded(emulated.store, runId);
-        await fetchResult(emulated, runId, out(runId));
-        const saved = await new RunRecords(emulated.store).load(runId);
-        return saved?.state.finished ?? [];
-      });
+      timed(
+        async () => {
+          await submit(emulated, source, { runId });
+          await runEnded(emulated.store, runId);
+          await fetchResult(emulated, runId, out(runId));
+          const saved = await new RunRecords(emulated.store).load(runId);
+          return saved?.state.finished ?? [];
+        },
+        () => emulated.processorSeconds(),
+      );
     const fleet = await run("fleet");
     const likewise = await timed(async () => {
       await runLikewise(emulated.store, "fleet", source, out("likewise"), WORKERS);
@@ -141,15 +157,32 @@ async function compare(source: ConfigurationSource, folder: string): Promise<Com
 function report(name: string, { local, fleet, likewise, next, sameTrials, sameModel }: Comparison): void {
   const table = new Table({
     style: { head: [], border: [] },
-    head: [name, "first asked to last ended", "first to last ended", "overall", "around a trial"],
+    head: [
+      name,
+      "first asked to last ended",
+      "first to last ended",
+      "overall",
+      "around a trial",
+      "processor",
+    ],
   });
   const seconds = (time: number): string => `${time.toFixed(2)} s`;
   const row = (label: string, time: WallTime): void => {
-    table.push([label, ...[time.trials, time.warm, time.overall, time.aroundTrial].map(seconds)]);
+    table.push([
+      label,
+      ...[time.trials, time.warm, time.overall, time.aroundTrial, time.processor].map(seconds),
+    ]);
   };
   const ratio = (label: string, run: WallTime, other: WallTime): void => {
     const of = (time: (wall: WallTime) => number): string => (time(run) / time(other)).toFixed(2);
-    table.push([label, of(({ trials }) => trials), of(({ warm }) => warm), of(({ overall }) => overall), ""]);
+    table.push([
+      label,
+      of(({ trials }) => trials),
+      of(({ warm }) => warm),
+      of(({ overall }) => overall),
+      "",
+      of(({ processor }) => processor),
+    ]);
   };
   row(`this machine, ${WORKERS} workers`, local);
   row(`emulated AWS, ${WORKERS} evaluators`, fleet);
