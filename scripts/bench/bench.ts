@@ -13,7 +13,7 @@ import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.
 import { readOverhead } from "./tuning/overhead.js";
 
 /**
- * `npm run bench -- [--models a,b] [--part tune|static|peers] [--workers 2] [--python python3]`: what tuning reaches on the
+ * `npm run bench -- [--models a,b] [--part tune|static|peers] [--workers 2] [--python python3] [--peers nncf]`: what tuning reaches on the
  * models beside the project, what a trial costs beyond inference, the preset against onnxruntime's quantize_static, and
  * `quantize` against quantize_static with each calibrator and NNCF with each preset.
  */
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     part: { type: "string" },
     workers: { type: "string", default: "2" },
     python: { type: "string", default: "python3" },
+    peers: { type: "string" },
   },
 });
 
@@ -143,7 +144,12 @@ async function benchPeers(models: readonly BenchModel[], scratch: string, python
     head: ["quantize", "float", "ours", "peer", "theirs", "ours − theirs, points", "our speed over theirs"],
   });
   for (const model of models) {
-    const { float, ours, integer, peers, failures } = await compareWithPeers(model, scratch, python);
+    const { float, ours, integer, peers, failures } = await compareWithPeers(
+      model,
+      scratch,
+      python,
+      (peer) => values.peers === undefined || peer.startsWith(values.peers),
+    );
     for (const { peer, theirs, difference, standardError, speed, speedNoise } of peers) {
       table.push([
         model.name,

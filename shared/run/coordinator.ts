@@ -24,6 +24,8 @@ export interface CoordinatorOptions {
   /** Where those take jobs from who only gather statistics; `jobs` when left out. */
   readonly statisticsJobs?: Queue;
   readonly study: Study;
+  /** Trials side by side from which on what they were asked with is kept in records of its own (asked-records.ts). */
+  readonly manyRunning?: number;
   /** Told of each save: what was saved, and the state that it was made from. */
   readonly onSaved?: (before: RunState | undefined, after: RunState) => void;
 }
@@ -45,9 +47,9 @@ export class Coordinator {
   readonly #onSaved: CoordinatorOptions["onSaved"];
   readonly #saved = new RecentlyUsed<string, SavedState>(RUNS_IN_MEMORY);
 
-  constructor({ store, jobs, statisticsJobs = jobs, study, onSaved }: CoordinatorOptions) {
+  constructor({ store, jobs, statisticsJobs = jobs, study, manyRunning, onSaved }: CoordinatorOptions) {
     this.#onSaved = onSaved;
-    this.#records = new RunRecords(store);
+    this.#records = new RunRecords(store, manyRunning);
     this.#jobs = jobs;
     this.#statisticsJobs = statisticsJobs;
     this.#study = study;
@@ -138,9 +140,14 @@ export class Coordinator {
    * saved: the store takes as long for them as for the state.
    */
   async #seal(saved: RunState | undefined): Promise<readonly Command[]> {
-    const records = saved === undefined ? [] : pendingCommands(saved).filter(isRecord);
+    if (saved === undefined) return [];
+    const asked = this.#records.sealAsked(saved);
+    // Waited for below, unless a segment fails first.
+    asked.catch(() => undefined);
+    const records = pendingCommands(saved).filter(isRecord);
     for (const { segment, trials } of records)
-      await this.#records.writeSegment(saved!.request, segment, trials);
+      await this.#records.writeSegment(saved.request, segment, trials);
+    await asked;
     return records;
   }
 

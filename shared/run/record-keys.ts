@@ -17,6 +17,11 @@ export function segmentKey(runId: string, segment: number): string {
   return `${runPrefix(runId)}trials/${String(segment).padStart(6, "0")}.json`;
 }
 
+/** What running trials with the numbers of a segment were asked with. */
+export function askedKey(runId: string, segment: number): string {
+  return `${runPrefix(runId)}asked/${String(segment).padStart(6, "0")}.json`;
+}
+
 /**
  * The name of a shard's rows: their hash, so that two answers to one job that differ (the race may look at a
  * latency) never share a key, and the same answer written twice does.

@@ -3,9 +3,11 @@ import { type EncodedSpace, encodeSpace } from "../search/encoding.js";
 import { parseSpace } from "../search/space-document.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { putImmutable } from "../storage/retrying-store.js";
+import { AskedRecords } from "./asked-records.js";
 import { inOrder } from "./concurrently.js";
 import type { TrialReported } from "./messages.js";
 import {
+  askedKey,
   requestKey,
   restoredKey,
   SEGMENT_SIZE,
@@ -19,14 +21,17 @@ import { type RunRequest, runRequestSchema } from "./request.js";
 import { packedRowsSchema } from "./rows.js";
 import type { RunningTrial, RunState, ScoredShard, ShardState, TrialRecord } from "./state.js";
 import {
+  askedSegmentSchema,
   fromRecordDocument,
   fromRunningDocument,
   fromShardDocument,
+  type RunningDocument,
   type StateDocument,
   segmentSchema,
   stateDocumentSchema,
   toRecordDocument,
   toStateDocument,
+  unsealRunning,
 } from "./state-document.js";
 
 /** Reads under way at once when a state is read back. */
@@ -60,8 +65,24 @@ export class RunRecords {
   readonly #store: ObjectStore;
   readonly #spaces = new WeakMap<RunRequest, EncodedSpace>();
 
-  constructor(store: ObjectStore) {
+  readonly #asked: AskedRecords;
+
+  /** @param manyRunning trials side by side from which on what they were asked with is not in the state document */
+  constructor(store: ObjectStore, manyRunning?: number) {
     this.#store = store;
+    this.#asked = new AskedRecords(
+      {
+        write: ({ runId }, segment, content) =>
+          putImmutable(store, askedKey(runId, segment), toBytes(content)),
+        read: async ({ runId }, segment) => {
+          const key = askedKey(runId, segment);
+          const content = await this.#read(key, askedSegmentSchema);
+          if (content === undefined) throw new DamagedRecordError(key, "is missing");
+          return content;
+        },
+      },
+      manyRunning,
+    );
   }
 
   /** Writes the request if the run has none yet, and returns the one that holds. */
@@ -116,7 +137,8 @@ export class RunRecords {
    * @throws PreconditionFailedError if another coordinator saved in between
    */
   async save(state: RunState, etag: string | undefined): Promise<string> {
-    const document = toStateDocument(this.#space(state.request), state);
+    const { request } = state;
+    const document = toStateDocument(this.#space(request), state, this.#asked.sealedBelow(request));
     const condition = etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: etag };
     return this.#store.put(stateKey(state.request.runId), toBytes(document), condition);
   }
@@ -126,6 +148,11 @@ export class RunRecords {
     await putImmutable(this.#store, segmentKey(request.runId, segment), this.#toSegment(request, trials));
   }
 
+  /** Writes what running trials of a state that is known to be saved were asked with, where that is not known to be. */
+  sealAsked(state: RunState): Promise<void> {
+    return this.#asked.seal(this.#space(state.request), state);
+  }
+
   #toSegment(request: RunRequest, trials: readonly TrialRecord[]): Uint8Array {
     const space = this.#space(request);
     return toBytes({ version: 1, trials: trials.map((trial) => toRecordDocument(space, trial)) });
@@ -133,7 +160,8 @@ export class RunRecords {
 
   async #restore(request: RunRequest, document: StateDocument, earlier?: RunState): Promise<RunState> {
     const space = this.#space(request);
-    const { version: _, unsealed, statistics, running, finishing, ...plain } = document;
+    const { version: _, unsealed, statistics, running: _running, finishing, ...plain } = document;
+    const running = await this.#runningIn(request, document);
     // The earlier state may know of a segment that this one, another coordinator's, still holds itself.
     const first = Math.min(earlier?.sealedSegments ?? 0, document.sealedSegments);
     const known = earlier?.finished.slice(0, first * SEGMENT_SIZE) ?? [];
@@ -159,6 +187,17 @@ export class RunRecords {
     };
   }
 
+  async #runningIn(request: RunRequest, { running }: StateDocument): Promise<readonly RunningDocument[]> {
+    const sealed = running.flatMap((trial) => (Array.isArray(trial) ? [trial[0]] : []));
+    const asked = await this.#asked.read(request, sealed);
+    return running.map((trial) => {
+      if (!Array.isArray(trial)) return trial;
+      const known = asked.get(trial[0]);
+      if (known !== undefined) return unsealRunning(trial, known);
+      throw new DamagedRecordError(stateKey(request.runId), `runs trial ${trial[0]}, which is in no segment`);
+    });
+  }
+
   async #readTrials(request: RunRequest, key: string): Promise<readonly TrialRecord[]> {
     const document = await this.#read(key, segmentSchema);
     if (document === undefined) throw new DamagedRecordError(key, "is missing");
@@ -167,7 +206,7 @@ export class RunRecords {
 
   async #readShards(
     runId: string,
-    { number, askedAt, shards }: StateDocument["running"][number],
+    { number, askedAt, shards }: RunningDocument,
   ): Promise<RunningTrial["shards"]> {
     return inOrder([...shards.entries()], READS, async ([index, shard]): Promise<ShardState<ScoredShard>> => {
       const state = fromShardDocument(shard, askedAt, (scores) => scores);

@@ -42,6 +42,18 @@ const runningSchema = z.strictObject({
   measures: measures.extend({ worker: z.string() }).exactOptional(),
 });
 
+/** Number, shards, what they measured so far: of a running trial whose other fields lie in a record of their own. */
+const sealedRunningSchema = z.tuple(
+  [trialNumberSchema, runningSchema.shape.shards],
+  measures.extend({ worker: z.string() }),
+);
+
+const askedSchema = runningSchema.omit({ shards: true, measures: true });
+/** What running trials were asked with (asked-records.ts). */
+export const askedSegmentSchema = z.strictObject({ version: z.literal(1), trials: z.array(askedSchema) });
+export type AskedDocument = z.infer<typeof askedSchema>;
+export type AskedSegment = z.infer<typeof askedSegmentSchema>;
+
 const endedFields = {
   number: trialNumberSchema,
   origin: z.strictObject({ run: runIdSchema, trial: trialNumberSchema }).exactOptional(),
@@ -89,7 +101,7 @@ export const stateDocumentSchema = z.strictObject({
   statistics: z.array(shardSchema(z.strictObject({ seconds: z.number() }))),
   sensitivity: z.record(z.string(), z.number()).exactOptional(),
   asked: counter,
-  running: z.array(runningSchema),
+  running: z.array(z.union([runningSchema, sealedRunningSchema])),
   /** Segments that are known to be written; `unsealed` holds the finished trials after them. */
   sealedSegments: counter,
   unsealed: z.array(recordSchema),
@@ -110,16 +122,24 @@ export const stateDocumentSchema = z.strictObject({
 
 export type StateDocument = z.infer<typeof stateDocumentSchema>;
 type RecordDocument = z.infer<typeof recordSchema>;
-type RunningDocument = z.infer<typeof runningSchema>;
+export type RunningDocument = z.infer<typeof runningSchema>;
+export type SealedRunningDocument = z.infer<typeof sealedRunningSchema>;
 type ShardDocument<Kept> = z.infer<typeof waitingSchema> | { attempt: number; kept: Kept };
 
-export function toStateDocument(space: EncodedSpace, state: RunState): StateDocument {
+/** @param sealedBelow running trials with smaller numbers lie in asked segments */
+export function toStateDocument(space: EncodedSpace, state: RunState, sealedBelow = 0): StateDocument {
   const { request: _request, best: _best, finished, statistics, running, finishing, ...plain } = state;
   return {
     version: 1,
     ...plain,
     statistics: statistics.map((shard) => toShardDocument(shard, state.startedAt, (result) => result)),
-    running: running.map((trial) => toRunningDocument(space, trial)),
+    running: running.map((trial) => {
+      const document = toRunningDocument(space, trial);
+      const { number, shards, measures: measured } = document;
+      return number < sealedBelow
+        ? [number, shards, ...(measured === undefined ? [] : [measured])]
+        : document;
+    }),
     unsealed: finished
       .slice(state.sealedSegments * SEGMENT_SIZE)
       .map((trial) => toRecordDocument(space, trial)),
@@ -173,6 +193,19 @@ export function fromRunningDocument(
   shards: RunningTrial["shards"],
 ): RunningTrial {
   return { ...trial, configuration: unpack(space, trial.configuration), shards };
+}
+
+export function toAskedDocument(space: EncodedSpace, trial: RunningTrial): AskedDocument {
+  const { shards: _, measures: __, ...asked } = toRunningDocument(space, trial);
+  return asked;
+}
+
+/** A running trial with what it was asked with. */
+export function unsealRunning(
+  [, shards, measured]: SealedRunningDocument,
+  asked: AskedDocument,
+): RunningDocument {
+  return { ...asked, shards, ...(measured === undefined ? {} : { measures: measured }) };
 }
 
 function toRunningDocument(space: EncodedSpace, trial: RunningTrial): RunningDocument {

@@ -1,9 +1,10 @@
 import { shardRange } from "../run/identifiers.js";
 import { MESSAGE_VERSION, type StatisticsJob, type StatisticsReported } from "../run/messages.js";
 import { collectStatistics } from "../statistics/collect.js";
-import { hasStatisticsShard, writeStatisticsShard } from "../statistics/shard-store.js";
+import { hasStatisticsShard, readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { sliceBatches } from "./calibration.js";
+import { type GroupSensitivity, keptSensitivity } from "./group-sensitivity.js";
 import { roundingMoments } from "./open-quantizer.js";
 import type { Workload } from "./workload.js";
 
@@ -17,7 +18,10 @@ export interface StatisticsContext {
   readonly now: () => number;
 }
 
-/** Gathers one shard of the statistics, what of it is not there already. What goes wrong is the answer; only an abort throws. */
+/**
+ * Gathers one shard of the statistics, what of it is not there already; where all are there then, measures the groups'
+ * sensitivity. What goes wrong is the answer; only an abort throws.
+ */
 export async function runStatisticsJob(
   job: StatisticsJob,
   context: StatisticsContext,
@@ -25,7 +29,11 @@ export async function runStatisticsJob(
 ): Promise<StatisticsReported> {
   const started = performance.now();
   const outcome = await gatherShard(job, context, signal).then(
-    () => ({ state: "complete" as const, seconds: (performance.now() - started) / 1000 }),
+    (sensitivity) => ({
+      state: "complete" as const,
+      ...(sensitivity === undefined ? {} : { sensitivity }),
+      seconds: (performance.now() - started) / 1000,
+    }),
     (error: unknown) => {
       signal?.throwIfAborted();
       const reason = error instanceof Error ? error.message : String(error);
@@ -42,7 +50,7 @@ async function gatherShard(
   { shard }: StatisticsJob,
   { workload, statistics }: StatisticsContext,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<GroupSensitivity | undefined> {
   const { variants, calibrationBatches } = workload;
   const { start, end } = shardRange(shard, calibrationBatches.count);
   const batches = sliceBatches(calibrationBatches, start, end);
@@ -55,4 +63,10 @@ async function gatherShard(
     const table = await collectStatistics(subject.prepared.model, subject.statistics, batches, signal);
     await writeStatisticsShard(statistics, statisticsKey, shard, table);
   }
+  // Scales follow from all shards: whoever finds them together measures, two at once the same.
+  const [first] = await variants.rewritten();
+  const { subject, statisticsKey } = await variants.of(first!.subject.space.base);
+  const gathered = await readStatistics(statistics, statisticsKey, shard.count);
+  const calibration = { subject, batches: calibrationBatches, statisticsKey, store: statistics };
+  return gathered && keptSensitivity(calibration, gathered, signal);
 }

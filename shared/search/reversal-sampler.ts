@@ -8,7 +8,7 @@ import {
 } from "./encoding.js";
 import { createRandomStream } from "./random.js";
 import { compareTrials } from "./ranking.js";
-import { groupSwitches, reverse, sensitivityWave } from "./reversal.js";
+import { groupSwitches, reverse, singleReversals } from "./reversal.js";
 import type { FinishedTrial, Sampler } from "./sampler.js";
 import type { Configuration, Space } from "./space.js";
 import { TrialLedger } from "./trial-ledger.js";
@@ -31,7 +31,7 @@ export function createReversalSampler(space: Space, options: ReversalOptions): S
   const total = countConfigurations(encoded);
   const ledger = new TrialLedger(encoded);
   const base = encodeConfiguration(encoded, options.base);
-  const wave = sensitivityWave(encoded, base, options.sensitivity ?? {}, Number.POSITIVE_INFINITY);
+  const wave = singleReversals(encoded, base, options.sensitivity).map(({ codes }) => codes);
   const switches = [...groupSwitches(encoded).values()];
 
   function firstUnused(candidates: Iterable<Codes>): Codes | undefined {

@@ -29,27 +29,32 @@ export function reverse(encoded: EncodedSpace, codes: Codes, parameter: number):
   return reversed;
 }
 
+/** A configuration with one group's switch reversed. */
+export interface SingleReversal {
+  readonly group: string;
+  readonly parameter: number;
+  readonly codes: Codes;
+}
+
 /**
- * The sensitivity wave (search.md, "The sampler"): for each group the base configuration with that group alone
- * reversed, so that all of them can run at once and tell what each group costs.
+ * For each group whose switch exists in the base and can be reversed, the base with that group alone reversed.
  *
  * @param sensitivity a score a group, larger first; groups without one come last, in the space's order
- * @param limit the most trials that the wave may take
  */
-export function sensitivityWave(
+export function singleReversals(
   encoded: EncodedSpace,
   base: Codes,
-  sensitivity: Readonly<Record<string, number>>,
-  limit: number,
-): Codes[] {
+  sensitivity: Readonly<Record<string, number>> = {},
+): SingleReversal[] {
+  const score = ({ group }: SingleReversal): number => sensitivity[group] ?? Number.NEGATIVE_INFINITY;
   return [...groupSwitches(encoded)]
     .filter(([, parameter]) => base[parameter] !== INACTIVE && encoded.cardinality[parameter]! > 1)
-    .map(([group, parameter], position) => ({
-      score: sensitivity[group] ?? Number.NEGATIVE_INFINITY,
-      parameter,
-      position,
-    }))
-    .sort((a, b) => (a.score === b.score ? a.position - b.position : b.score - a.score))
-    .slice(0, limit)
-    .map(({ parameter }) => reverse(encoded, base, parameter));
+    .map(([group, parameter]) => ({ group, parameter, codes: reverse(encoded, base, parameter) }))
+    .sort((a, b) => (score(a) === score(b) ? 0 : score(b) - score(a)));
+}
+
+/** The configuration with a group's parameters as they are in another one. */
+export function restore(encoded: EncodedSpace, codes: Codes, parameter: number, from: Codes): Codes {
+  const { group } = encoded.space[parameter]!;
+  return codes.map((code, d) => (encoded.space[d]!.group === group ? from[d]! : code));
 }

@@ -7,6 +7,7 @@ import {
   drawProductKernel,
   ProductKernelTable,
 } from "./kernels.js";
+import { type Nearness, nearCandidates } from "./near-candidates.js";
 import type { RandomStream } from "./random.js";
 import { rankPareto } from "./ranking.js";
 import { TiltedKernel } from "./tilting.js";
@@ -41,6 +42,7 @@ export class Proposer {
   readonly #ledger: TrialLedger;
   readonly #evidence: TrialEvidence;
   readonly #settings: TpeSettings;
+  readonly #base: Codes | undefined;
   /** Arrays for candidates, each written anew with every ask. */
   readonly #arrays: Codes[] = [];
   /** Of the trials that densities were made of; most are the same from ask to ask. */
@@ -49,8 +51,10 @@ export class Proposer {
   readonly #share: number;
   #kernels: CoordinateKernels | undefined;
 
-  constructor(ledger: TrialLedger, evidence: TrialEvidence, settings: TpeSettings) {
+  /** @param base around which the run searches, if there is one */
+  constructor(ledger: TrialLedger, evidence: TrialEvidence, settings: TpeSettings, base?: Codes) {
     this.#ledger = ledger;
+    this.#base = base;
     this.#evidence = evidence;
     this.#settings = settings;
     this.#share = Math.min(1, Math.max(LEAST_SHARE, FULL_SIZE / ledger.encoded.size));
@@ -87,11 +91,21 @@ export class Proposer {
     const g = createJointDensity(kernels, bad, new Float64Array(bad.length).fill(1), 1, this.#placesOf);
     const evidence = this.#evidence.draw(random, settings.evidenceWeight, settings.temperature);
     const unused = new Map<string, Candidate>();
-    for (const codes of this.#candidates(l, evidence, random)) {
+    const consider = (codes: Codes, near?: Nearness): void => {
       const key = codesKey(codes);
       if (!unused.has(key) && !ledger.has(key)) {
-        unused.set(key, { codes, evidence: evidence.score(codes) });
+        unused.set(key, { codes, evidence: evidence.score(codes, near) });
       }
+    };
+    if (evidence.isConstrained && this.#base !== undefined) {
+      for (const { codes, near } of nearCandidates(ledger, this.#base, random)) {
+        consider(codes, near);
+      }
+    }
+    // What is foretold for far candidates is the best of many guesses, beside which near ones would hardly be asked.
+    const nearAlone = unused.size > 0 && random.uniform() < settings.nearShare;
+    for (const codes of nearAlone ? [] : this.#candidates(l, evidence, random)) {
+      consider(codes);
     }
     const shortlist = [...unused.values()]
       .sort((a, b) => b.evidence - a.evidence)
@@ -129,7 +143,7 @@ export class Proposer {
     }
     // The evidence moves every parameter that it has an opinion on. Under a constraint what a good trial has beyond the
     // additive effects is worth keeping, so its near neighbours are candidates, too.
-    for (let i = 0; tilted.length > 1 && i < share * neighbours; i++) {
+    for (let i = 0; evidence.isConstrained && i < share * neighbours; i++) {
       yield drawProductKernel(l.kernels, drawMember(l, random), random, this.#array(at++));
     }
   }

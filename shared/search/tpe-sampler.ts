@@ -6,33 +6,25 @@ import {
   encodeConfiguration,
   encodeSpace,
 } from "./encoding.js";
-import { FamilyDescent, type Keyed } from "./family-moves.js";
 import { createKernels, drawProductKernel } from "./kernels.js";
 import { createRandomStream, type RandomStream } from "./random.js";
-import { sensitivityWave } from "./reversal.js";
 import type { Sampler } from "./sampler.js";
 import type { Configuration, Space } from "./space.js";
+import { StartAroundBase } from "./start-around-base.js";
 import { Proposer } from "./tpe-proposal.js";
 import { DEFAULT_TPE_SETTINGS, type TpeSettings } from "./tpe-settings.js";
 import { TrialEvidence } from "./trial-evidence.js";
 import { TrialLedger } from "./trial-ledger.js";
 import { findUnused } from "./unused.js";
 
-/** The descent by families may take this share of the trials. */
-const DESCENT_SHARE = 1 / 6;
-
-/** The wave is worth its trials only where all of it fits into this share (docs/search.md, "From a good base"). */
-const WAVE_SHARE = 0.2;
-
 export interface TpeOptions {
   readonly seed: number;
   /** The base configuration, which a run tells as its trial 1; without one the search starts from nothing. */
   readonly base?: Configuration;
-  /** A score a group, larger for groups that quantization hurts more; orders the sensitivity wave. */
+  /** A score a group, larger for groups that quantization hurts more; they are the first to leave the base. */
   readonly sensitivity?: Readonly<Record<string, number>>;
   /**
-   * `auto`, the default, begins around the base: families first, and where there are few groups a wave that reverses
-   * each of them alone. `off` begins with draws around the base.
+   * `auto`, the default, begins around the base as {@link StartAroundBase} does; `off` with draws around the base.
    */
   readonly sensitivityWave?: "auto" | "off";
   /** The trials that the whole search may take, which bounds how it begins. */
@@ -51,44 +43,25 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
   const settings = { ...DEFAULT_TPE_SETTINGS, ...options.settings };
   const ledger = new TrialLedger(encoded);
   const evidence = new TrialEvidence(ledger, options.seed);
-  const proposer = new Proposer(ledger, evidence, settings);
   const base = options.base === undefined ? undefined : encodeConfiguration(encoded, options.base);
-  const descent =
-    base === undefined || options.sensitivityWave === "off" ? undefined : new FamilyDescent(ledger, base);
-  let latestWave: { readonly center: string; readonly trials: readonly Keyed[] } | undefined;
-  const maxTrials = options.maxTrials ?? Number.POSITIVE_INFINITY;
+  const proposer = new Proposer(ledger, evidence, settings, base);
+  const start =
+    base === undefined || options.sensitivityWave === "off"
+      ? undefined
+      : new StartAroundBase(ledger, base, {
+          maxTrials: options.maxTrials ?? Number.POSITIVE_INFINITY,
+          ...(options.sensitivity === undefined ? {} : { sensitivity: options.sensitivity }),
+        });
 
-  /** The next configuration of the descent by families, then of the wave of single groups around its best. */
-  function nextSeed(): Codes | undefined {
-    if (descent === undefined || ledger.distinct > (DESCENT_SHARE + WAVE_SHARE) * maxTrials) {
-      return undefined;
-    }
-    const { center, untried } = descent.state();
-    if (untried.length > 0 && ledger.distinct <= DESCENT_SHARE * maxTrials) {
-      return untried[0]!.codes;
-    }
-    const wave = waveAround(center);
-    return wave.length <= WAVE_SHARE * maxTrials
-      ? wave.find(({ key }) => !ledger.has(key))?.codes
-      : undefined;
-  }
-
-  function waveAround(center: Keyed): readonly Keyed[] {
-    if (latestWave?.center !== center.key) {
-      const codes = sensitivityWave(encoded, center.codes, options.sensitivity ?? {}, encoded.size);
-      latestWave = { center: center.key, trials: codes.map((c) => ({ codes: c, key: codesKey(c) })) };
-    }
-    return latestWave.trials;
-  }
-
-  /** Around the base where there is one, else from the prior. */
+  /** Around the best trial where there is a base, else from the prior. */
   function drawAtStart(random: RandomStream): Codes {
     const mismatch = Math.min(settings.mismatchLimit, settings.changesPerDraw / Math.max(1, encoded.size));
-    return drawProductKernel(createKernels(encoded, mismatch), base, random);
+    const centre = base && (ledger.ranked[0]?.codes ?? base);
+    return drawProductKernel(createKernels(encoded, mismatch), centre, random);
   }
 
   function propose(random: RandomStream): Codes {
-    const seed = nextSeed();
+    const seed = start?.next();
     if (seed !== undefined) {
       return seed;
     }

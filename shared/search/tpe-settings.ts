@@ -12,6 +12,8 @@ export interface TpeSettings {
   readonly candidates: number;
   /** Under a constraint, draws from the good density alone that are scored beside these. */
   readonly neighbours: number;
+  /** Where the accuracy decides, the share of asks that choose among configurations near to promising trials alone. */
+  readonly nearShare: number;
   /**
    * The bad density is estimated from so many trials ranked right behind the good ones, and from as many running
    * ones (constant liar), the latest.
@@ -31,6 +33,7 @@ export const DEFAULT_TPE_SETTINGS: TpeSettings = {
   mismatchLimit: 0.3,
   candidates: 16,
   neighbours: 32,
+  nearShare: 0.5,
   rivals: 16,
   evidenceWeight: 100,
   temperature: 0.4,

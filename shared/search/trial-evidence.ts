@@ -3,10 +3,11 @@ import { choicePlaces, knownPlaces, sumEffects } from "./effects-model.js";
 import type { Codes } from "./encoding.js";
 import { EvidenceRows } from "./evidence-rows.js";
 import { logSumExp } from "./log-domain.js";
+import type { Nearness } from "./near-candidates.js";
 import { logExpectedImprovement, logNormalCdf } from "./normal.js";
 import type { RandomStream } from "./random.js";
 import type { FinishedTrial } from "./sampler.js";
-import type { TrialLedger } from "./trial-ledger.js";
+import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
 import { addScaled } from "./vectors.js";
 
 /**
@@ -28,7 +29,9 @@ export interface DrawnEvidence {
   /** The evidence, linear at each exchange rate: one number a choice, all choices in one row. */
   readonly tilts: readonly Float64Array[];
   /** The evidence on a whole configuration, in nats. */
-  score(codes: Codes): number;
+  score(codes: Codes, near?: Nearness): number;
+  /** Whether accuracy decides beside the values. */
+  readonly isConstrained: boolean;
 }
 
 /**
@@ -90,21 +93,34 @@ export class TrialEvidence {
     const { encoded } = this.#ledger;
     const value = this.#drawValue(random, temperature);
     const tilt = value.effects.map((effect) => -weight * effect);
-    if (this.#infeasible === undefined) {
-      return { tilts: [tilt], score: (codes) => sumEffects(tilt, choicePlaces(encoded, codes)) };
+    const leader = this.#leader();
+    const constraint = this.#constraint(leader);
+    if (constraint === undefined) {
+      return {
+        tilts: [tilt],
+        score: (codes) => sumEffects(tilt, choicePlaces(encoded, codes)),
+        isConstrained: false,
+      };
     }
-    const { evidence, bound } = this.#constraint(this.#infeasible);
+    const { evidence, bound } = constraint;
     evidence.update();
     const mean = evidence.mean();
     const draws = evidence.sample(random, FEASIBILITY_DRAWS);
-    const scaledBound = (bound - mean.location) / mean.scale;
+    const standardized = (loss: number): number => (loss - mean.location) / mean.scale;
+    /** What the effects leave open of a trial's accuracy loss. */
+    const remainder = ({ codes, trial }: LedgerEntry): number =>
+      standardized(trial.accuracyLoss!) - sumEffects(mean.effects, knownPlaces(encoded, codes));
+    const isNearnessKnown = evidence === this.#accuracyLoss;
     const deviation = Math.sqrt(mean.noise);
     const terms = new Float64Array(draws.length);
-    const logFeasible = (places: Int32Array): number => {
-      const room = scaledBound - sumEffects(mean.effects, places);
+    const logWithin = (limit: number, places: Int32Array, near: Nearness | undefined): number => {
+      const known = isNearnessKnown ? near : undefined;
+      const expected = known === undefined ? 0 : known.correlation * remainder(known.entry);
+      const width = deviation * Math.sqrt(1 - (known?.correlation ?? 0) ** 2);
+      const room = standardized(limit) - expected - sumEffects(mean.effects, places);
       for (let i = 0; i < terms.length; i++) {
         const { effects, sign } = draws[i]!;
-        terms[i] = logNormalCdf((room - sign * sumEffects(effects, places)) / deviation);
+        terms[i] = logNormalCdf((room - sign * sumEffects(effects, places)) / width);
       }
       return logSumExp(terms) - Math.log(terms.length);
     };
@@ -116,14 +132,18 @@ export class TrialEvidence {
         addScaled(exchanged, -weight * rate, mean.effects);
         return exchanged;
       }),
-      score: (codes) => {
+      score: (codes, near) => {
         const places = choicePlaces(encoded, codes);
         if (incumbent === undefined) {
-          return weight * logFeasible(places);
+          return weight * logWithin(bound, places, near);
         }
         const improvement = (incumbent - sumEffects(value.effects, places)) / valueDeviation;
-        return weight * (logExpectedImprovement(improvement) + logFeasible(places));
+        // As good as the best by its value, it must be more accurate.
+        const isEqual = leader !== undefined && improvement < 1;
+        const limit = isEqual ? Math.min(bound, leader.accuracyLoss!) : bound;
+        return weight * (logExpectedImprovement(improvement) + logWithin(limit, places, near));
       },
+      isConstrained: true,
     };
   }
 
@@ -138,10 +158,25 @@ export class TrialEvidence {
       : undefined;
   }
 
-  #constraint({ accuracyLoss, violation }: FinishedTrial): { evidence: AdditiveEvidence; bound: number } {
+  /** What is modelled beside the values; nothing where neither the bound nor the accuracy decides. */
+  #constraint(leader: FinishedTrial | undefined): { evidence: AdditiveEvidence; bound: number } | undefined {
+    if (this.#infeasible === undefined) {
+      return leader && { evidence: this.#accuracyLoss, bound: Number.POSITIVE_INFINITY };
+    }
+    const { accuracyLoss, violation } = this.#infeasible;
     return this.#lossesKnown && accuracyLoss !== undefined
       ? { evidence: this.#accuracyLoss, bound: accuracyLoss - violation }
       : { evidence: this.#violation, bound: 0 };
+  }
+
+  /** The best feasible trial where others are as good but for their accuracy, which then decides. */
+  #leader(): FinishedTrial | undefined {
+    const [first, ...others] = this.#ledger.ranked.slice(0, INCUMBENTS).map(({ trial }) => trial);
+    if (!this.#lossesKnown || first?.state !== "complete" || first.violation > 0) {
+      return undefined;
+    }
+    const [value, second] = first.values;
+    return second === undefined && others.some(({ values }) => values[0] === value) ? first : undefined;
   }
 
   /** A mixture of the objectives' effects, in units of their standard deviations. */

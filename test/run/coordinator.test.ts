@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import { Coordinator } from "../../shared/run/coordinator.js";
 import { type Job, jobSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
-import { stateKey } from "../../shared/run/record-keys.js";
+import { askedKey, SEGMENT_SIZE, stateKey } from "../../shared/run/record-keys.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import { DamagedRecordError, storeScores } from "../../shared/run/run-records.js";
 import type { RunState } from "../../shared/run/state.js";
@@ -12,6 +12,9 @@ import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { ObjectStore, PutCondition } from "../../shared/storage/object-store.js";
 import { answerToyJob } from "./toy-model.js";
 import { type ToyRequestOptions, toyRequest, toyStudy } from "./toy-study.js";
+
+/** Few enough for runs of this size to have more and less. */
+const MANY_RUNNING = 4;
 
 class Bench {
   readonly jobs = new InProcessQueue({ kind: "standard", visibilityMilliseconds: 1_000_000 });
@@ -26,7 +29,12 @@ class Bench {
   }
 
   newCoordinator(): Coordinator {
-    return new Coordinator({ store: this.store, jobs: this.jobs, study: toyStudy });
+    return new Coordinator({
+      store: this.store,
+      jobs: this.jobs,
+      study: toyStudy,
+      manyRunning: MANY_RUNNING,
+    });
   }
 
   start(): Promise<RunState | undefined> {
@@ -92,6 +100,32 @@ describe("coordinator", () => {
       }),
       { numRuns: 10 },
     );
+  });
+
+  test("what many running trials were asked with lies in records of its own, and is missed when it is gone", async () => {
+    const bench = new Bench(toyRequest({ groups: 8, maxTrials: 40, parallel: 24 }));
+    /** Numbers of the trials that the state document has without what they were asked with. */
+    const savedApart = async (): Promise<readonly number[]> => {
+      const stored = await bench.store.get(stateKey("toy"));
+      const { running } = JSON.parse(Buffer.from(stored!.body).toString("utf8"));
+      return (running as unknown[]).filter(Array.isArray).map(([number]) => number as number);
+    };
+    let most = 0;
+    await bench.runToEnd(async (step) => {
+      const apart = await savedApart();
+      const [first] = apart;
+      const [fresh, known] = [await bench.newCoordinator().read("toy"), await bench.coordinator.read("toy")];
+      assert.deepEqual(withoutMarks(fresh), withoutMarks(known));
+      if (most === 0 && first !== undefined) {
+        const key = askedKey("toy", Math.floor(first / SEGMENT_SIZE));
+        const stored = (await bench.store.get(key))!;
+        await bench.store.delete(key);
+        await assert.rejects(bench.newCoordinator().read("toy"), DamagedRecordError, `${step}`);
+        await bench.store.put(key, stored.body);
+      }
+      most = Math.max(most, apart.length);
+    });
+    assert.ok(most >= 16, `${most}`);
   });
 
   test("a coordinator replaced before every event ends the run the same way", async () => {

@@ -32,6 +32,7 @@ const workload = await workloadOf(await demoConfiguration(SIZE));
 const { statisticsKey, subject } = workload;
 
 const evaluators: Evaluator[] = [];
+const sensitivities: Readonly<Record<string, number>>[] = [];
 after(() => Promise.all(evaluators.map((evaluator) => evaluator.release())));
 
 /** An evaluator with statistics gathered in this many shards. */
@@ -53,7 +54,9 @@ async function evaluatorWith(shards: number, of: Workload = workload): Promise<E
       statistics: store,
       now: () => 0,
     });
-    assert.equal(outcome.state, "complete");
+    assert.ok(outcome.state === "complete");
+    // Scales follow from all shards, so who finds them together brings what follows from scales.
+    if (index === shards - 1) sensitivities.push(outcome.sensitivity!);
   }
   return evaluator;
 }
@@ -81,6 +84,15 @@ describe("Statistics", () => {
     const joined = (await readStatistics(store, statisticsKey, 3))!;
     assert.deepEqual(joined.encode(), whole.encode());
     assert.equal(whole.samples, SIZE.calibration);
+  });
+
+  test("bring each group's sensitivity, the same from any number of shards", async () => {
+    const first = sensitivities.length;
+    await evaluatorWith(2);
+    await evaluatorWith(4);
+    const [two, four] = sensitivities.slice(first);
+    assert.deepEqual(new Set(Object.keys(two!)), new Set(subject.layout.groups.keys()));
+    assert.deepEqual(four, two);
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeConfiguration, encodeSpace } from "../../shared/search/encoding.js";
-import { groupSwitches, reverse } from "../../shared/search/reversal.js";
+import { groupSwitches, restore, reverse, singleReversals } from "../../shared/search/reversal.js";
 import { createReversalSampler } from "../../shared/search/reversal-sampler.js";
 import type { Configuration } from "../../shared/search/space.js";
 import { flatSpace, layeredSpace } from "./spaces.js";
@@ -18,6 +18,29 @@ test("reversing a switch brings its children into existence with their first cho
   const quantized = reverse(encoded, float, 0);
   assert.deepEqual([...quantized], [0, 0, 0, -1]);
   assert.deepEqual(reverse(encoded, quantized, 0), float);
+});
+
+test("single reversals come the most sensitive group first, those without a score last", () => {
+  const encoded = encodeSpace(flatSpace(4, 2));
+  const base = encodeConfiguration(encoded, { layer0: 1, layer1: 1, layer2: 1, layer3: 1 });
+  const reversals = singleReversals(encoded, base, { layer3: 2, layer1: -1 });
+  assert.deepEqual(
+    reversals.map(({ group, codes }) => `${group} ${codes.join("")}`),
+    ["layer3 1110", "layer1 1011", "layer0 0111", "layer2 1101"],
+  );
+});
+
+test("restoring a group brings back all of its parameters and no others", () => {
+  const encoded = encodeSpace(layeredSpace(2));
+  const from = encodeConfiguration(encoded, {
+    "layer0.quantize": true,
+    "layer0.mode": "asymmetric",
+    "layer0.estimator": "quantile",
+    "layer0.outlier": 1e-4,
+    "layer1.quantize": false,
+  });
+  const other = encodeConfiguration(encoded, { "layer0.quantize": false, "layer1.quantize": false });
+  assert.deepEqual(restore(encoded, other, 0, from), from);
 });
 
 test("layer reversal ranks the groups alone, then reverses the worst first until the bound is met", () => {

@@ -15,6 +15,7 @@ export interface CoordinatorWorld {
   readonly events: Queue;
   readonly study: Study;
   readonly observer: Observer;
+  readonly manyRunning: number;
 }
 
 const IDLE_MILLISECONDS = 600_000;
@@ -22,12 +23,12 @@ const OWN_WORK = toyBill(20);
 
 /** Takes events from the queue in batches and hands them to the coordinator, until the process ends. */
 export async function runCoordinator(world: CoordinatorWorld, self: SimulatedProcess): Promise<void> {
-  const { runId, study, observer } = world;
+  const { runId, study, observer, manyRunning } = world;
   const events = self.reachQueue(world.events);
   const jobs = self.reachQueue(world.jobs);
   const policy = { attempts: 5, pauseMilliseconds: 50, sleep: (ms: number) => self.sleep(ms) };
   const store = new RetryingObjectStore(self.reachStore(world.store), policy);
-  const coordinator = new Coordinator({ store, jobs, study });
+  const coordinator = new Coordinator({ store, jobs, study, manyRunning });
   for (;;) {
     const messages = await events.receive({ max: 10, waitMilliseconds: IDLE_MILLISECONDS });
     const batch = messages.flatMap((message) => parseEvent(message, runId));

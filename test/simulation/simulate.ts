@@ -79,7 +79,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 
   for (let i = 0; i < COORDINATORS; i++)
     startProcess({ dies: faults.coordinatorDies, hangs: faults.coordinatorHangs }, (self) =>
-      runCoordinator({ runId, store, jobs, events, study, observer }, self),
+      runCoordinator({ runId, store, jobs, events, study, observer, manyRunning: weather.manyRunning }, self),
     );
   const world = {
     store,

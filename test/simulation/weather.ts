@@ -35,6 +35,8 @@ export interface Weather {
   /** When the run is cancelled, in milliseconds from its start. */
   readonly cancelAfter: number | undefined;
   readonly trialMilliseconds: number;
+  /** Trials side by side from which on what they were asked with lies in records of its own. */
+  readonly manyRunning: number;
 }
 
 /** One simulated run in this many asks users' own sampler, which is slower than the toy one. */
@@ -93,5 +95,6 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
         : undefined,
     cancelAfter: random.uniform() < 0.1 ? 1_000 + 60_000 * random.uniform() : undefined,
     trialMilliseconds: 500 + 8_000 * random.uniform(),
+    manyRunning: 1 + (seed % 4),
   };
 }

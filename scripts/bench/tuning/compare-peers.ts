@@ -47,11 +47,14 @@ export interface ModelComparison {
 /**
  * `quantize` under the model's own configuration against onnxruntime's quantize_static with each of its calibrators and
  * NNCF's quantize with each of its presets: same calibration rows, same scored samples, timed in one process.
+ *
+ * @param isAsked whether to compare with a peer, by its name
  */
 export async function compareWithPeers(
   model: BenchModel,
   folder: string,
   python: string,
+  isAsked: (peer: string) => boolean = () => true,
 ): Promise<ModelComparison> {
   const { name, directory, whole } = model;
   const asked = { ...model, configuration: whole };
@@ -61,7 +64,7 @@ export async function compareWithPeers(
   writeFileSync(peerConfiguration, JSON.stringify(absolute(asked)));
   const peers: PeerComparison[] = [];
   const failures: { peer: string; reason: string }[] = [];
-  for (const { name: peer, script, argument } of PEERS) {
+  for (const { name: peer, script, argument } of PEERS.filter(({ name }) => isAsked(name))) {
     const output = join(folder, `${name}-${peer.replace(" ", "-")}.onnx`);
     const path = join(packageRoot(), "scripts", "bench", "peers", script);
     const run = spawnSync(python, [path, peerConfiguration, output, argument], {
