@@ -3,15 +3,17 @@ import { drawDeviations, EffectsPosterior, type SignedDraw } from "./effects-pos
 import type { EncodedSpace } from "./encoding.js";
 import { type EvidenceRows, finishedTrial, type PendingTrial } from "./evidence-rows.js";
 import { createRandomStream, type RandomStream } from "./random.js";
-import { scheduleRefits } from "./refit-schedule.js";
-import { fitEffects } from "./relevance.js";
+import { SPREAD, scheduleRefits } from "./refit-schedule.js";
+import { fitEffects, fitOperations } from "./relevance.js";
 import { complete, SpreadWork, type Work } from "./spread-work.js";
 import { type Outcome, StandardizedOutcome } from "./standardized-outcome.js";
 import type { LedgerEntry } from "./trial-ledger.js";
 
 const IMPUTATION_ROUNDS = 3;
-/** What one ask does for the next refit: about a millisecond. */
-const OPERATIONS_AN_ASK = 1e6;
+/** The share of the asks before a refit is used in which its model is made; in the others rows follow. */
+const MODELLING_SHARE = 0.75;
+/** What an ask then does for them: about a millisecond. */
+const ROW_OPERATIONS_AN_ASK = 1e6;
 
 /**
  * Draws from the posterior that are kept up to date; every ask combines them anew. The more, the less asks between two
@@ -115,17 +117,20 @@ export class AdditiveEvidence {
       return;
     }
     const base = this.#rows.base(next);
+    const operations = operationsAnAsk(this.#rows.ledger.encoded, base.length);
     if (this.#next === undefined || !isFor(this.#next, next, base)) {
       this.#next = { refit: next, base, work: new SpreadWork(this.#fitTo(next, base)) };
+      // After a study was loaded, what earlier asks would have done.
+      this.#next.work.advance(operations * (this.#rows.ledger.finished.length - next));
     }
     const { work } = this.#next;
     if (work.result === undefined) {
-      work.advance(OPERATIONS_AN_ASK);
+      work.advance(operations);
     } else {
       const { posterior } = work.result;
       posterior.condition(
         this.#rows.pending(next),
-        Math.ceil(OPERATIONS_AN_ASK / posterior.operationsPerRow),
+        Math.ceil(ROW_OPERATIONS_AN_ASK / posterior.operationsPerRow),
       );
     }
   }
@@ -211,6 +216,12 @@ function pendingOutcomes(
     }
   }
   return outcomes;
+}
+
+/** What an ask does of a fit to so many observations. */
+function operationsAnAsk(encoded: EncodedSpace, observations: number): number {
+  const drawing = keptDraws(encoded) * 2 * observations * (encoded.size + observations);
+  return (fitOperations(encoded, observations) + drawing) / (MODELLING_SHARE * SPREAD);
 }
 
 function isFor(

@@ -10,7 +10,7 @@ const STEPS: readonly { readonly below: number; readonly step: number }[] = [
 
 /** From this many trials on a refit is used so many trials after its own, over which its work is spread. */
 const SPREAD_FROM = 256;
-const SPREAD = 64;
+export const SPREAD = 64;
 
 /** A trial that takes this much longer than others no longer holds refits up: from so many finished trials on. */
 const PATIENCE: readonly { readonly from: number; readonly trials: number }[] = [

@@ -47,6 +47,14 @@ export function* fitEffects(
   }
 }
 
+/** What {@link fitEffects} comes to for so many observations, in the operations that it yields. */
+export function fitOperations({ size }: EncodedSpace, observations: number): number {
+  const pairs = (observations * observations) / 2;
+  const factor = pairs * (size + observations / 3);
+  const step = pairs * ((2 * observations) / 3 + size);
+  return (STEPS + 1) * factor + STEPS * step;
+}
+
 /**
  * One step of MacKay's fixed point ("Bayesian interpolation", 1992): a variance is the sum of squared effects over
  * the number of effects that the observations determine.

@@ -1,5 +1,5 @@
 import type { S3Client } from "@aws-sdk/client-s3";
-import { startS3Server } from "./s3-server.js";
+import { type S3Server, startS3Server } from "./s3-server.js";
 import { type SqsServer, startSqsServer } from "./sqs-server.js";
 
 /** Queues and objects of a fleet, whosever servers they are on. */
@@ -11,7 +11,7 @@ export interface FleetServers {
 }
 
 /** The servers that `npm test` has: fauxqs, and one of the project's own for S3. */
-export async function startFleetServers(): Promise<FleetServers> {
+export async function startFleetServers(): Promise<FleetServers & { readonly s3: S3Server }> {
   const [sqs, s3] = await Promise.all([startSqsServer(), startS3Server()]);
   return { sqs, s3, bucket: "emulated" };
 }
