@@ -7,8 +7,9 @@ import type { RunView } from "../fleet/run-view.js";
 import type { ReadOptions } from "../fleet/runs.js";
 import type { Fleet, SubmitOptions } from "../fleet/submit.js";
 import { EXIT } from "./exit-code.js";
-import { bytesCell, resultText, usdCell } from "./result-table.js";
+import { resultText, usdCell } from "./result-table.js";
 import { showRun } from "./run-display.js";
+import { uploadDisplay } from "./upload-display.js";
 
 export interface FromArguments {
   readonly fromRun?: string;
@@ -85,8 +86,7 @@ export async function runSubmit(
 export const reportSubmission: Required<Pick<SubmitOptions, "onEstimate" | "onUpload" | "onNotice">> = {
   onNotice: (sentence) => void process.stderr.write(`${sentence}\n`),
   onEstimate: (expected) => void process.stderr.write(`${describeEstimate(expected)}\n`),
-  onUpload: ({ file, bytes, wasThere }) =>
-    void process.stderr.write(`${wasThere ? "Already there" : "Uploaded"}: ${file} (${bytesCell(bytes)}).\n`),
+  onUpload: uploadDisplay(process.stderr),
 };
 
 function describeEstimate({ usd, trials, secondsPerTrial, evaluator, prices }: CostEstimate): string {

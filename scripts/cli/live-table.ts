@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import Table from "cli-table3";
 import type { RunView, TrialView } from "../fleet/run-view.js";
+import { bar } from "./bar.js";
 import { countTrials, percent, progressText } from "./progress-display.js";
 
 /** Characters and lines of a terminal. */
@@ -9,7 +10,6 @@ export interface Frame {
   readonly rows: number;
 }
 
-const BAR_CHARACTERS = 24;
 /** What is seen of the name of the worker and of why a trial failed. */
 const WORKER_CHARACTERS = 12;
 const REASON_CHARACTERS = 60;
@@ -23,9 +23,7 @@ export function liveTable(view: RunView, { columns, rows }: Frame): readonly str
 
 function barLine({ progress }: RunView): string {
   const { done, most } = countTrials(progress);
-  const full = most === 0 ? 0 : Math.round((BAR_CHARACTERS * Math.min(done, most)) / most);
-  const bar = "█".repeat(full) + "░".repeat(BAR_CHARACTERS - full);
-  return `${bar} ${done}/${most} ${progressText(progress)}`;
+  return `${bar(done, most)} ${done}/${most} ${progressText(progress)}`;
 }
 
 function underWay({ running, isa }: RunView): string {

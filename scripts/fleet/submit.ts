@@ -9,9 +9,10 @@ import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
 import type { CostEstimate } from "./cost-estimate.js";
 import { type RestoredRecords, uploadRestored } from "./earlier-run.js";
+import type { UploadProgress } from "./file-upload.js";
 import { type Deployed, type PreparedRun, type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { inScratch } from "./scratch.js";
-import { type UploadProgress, uploadWorkload } from "./workload-upload.js";
+import { uploadWorkload } from "./workload-upload.js";
 
 /** A stack as programs reach it: its bucket and the queue that its coordinator hears. */
 export interface Fleet extends Deployed {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, dirname, relative, sep } from "node:path";
 import { decodeModel } from "../../shared/onnx/codec.js";
@@ -10,13 +9,7 @@ import type { WorkloadDocument, WorkloadFile } from "../../shared/run/workload-d
 import { referenceTo } from "../../shared/scoring/metrics/module-bundle.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
-
-export interface UploadProgress {
-  readonly file: string;
-  readonly bytes: number;
-  /** Whether the bucket had it already. */
-  readonly wasThere: boolean;
-}
+import { type UploadProgress, uploadFile } from "./file-upload.js";
 
 /** Uploads a workload's files by their content, each only if the bucket has none like it, and describes them. */
 export async function uploadWorkload(
@@ -33,7 +26,10 @@ export async function uploadWorkload(
   for (const file of externalDataFiles(model, modelFolder))
     names.add(file, `model/${relative(modelFolder, file).split(sep).join("/")}`);
   const files: WorkloadFile[] = [];
-  for (const [file, path] of names.entries()) files.push(await uploadFile(store, file, path, onProgress));
+  for (const [file, path] of names.entries()) {
+    const folder = path.startsWith("model/") ? "models" : "data";
+    files.push({ path, ...(await uploadFile(store, file, folder, onProgress)) });
+  }
   return {
     version: 1,
     configuration: moved,
@@ -111,19 +107,4 @@ function moveMetric(metric: MetricConfiguration, names: FileNames): MetricConfig
   if ("characters" in metric) return { ...metric, characters: names.data(metric.characters) };
   // Code does not travel in the bucket: the fleet has it from its deployment.
   return "module" in metric ? { ...metric, module: referenceTo(names.resolve(metric.module)) } : metric;
-}
-
-async function uploadFile(
-  store: S3ObjectStore,
-  file: string,
-  path: string,
-  onProgress: (progress: UploadProgress) => void,
-): Promise<WorkloadFile> {
-  const body = await readFile(file);
-  const sha256 = createHash("sha256").update(body).digest("hex");
-  const key = `${path.startsWith("model/") ? "models" : "data"}/${sha256}`;
-  const wasThere = await store.has(key);
-  if (!wasThere) await store.put(key, body);
-  onProgress({ file, bytes: body.byteLength, wasThere });
-  return { path, key, bytes: body.byteLength, sha256 };
 }

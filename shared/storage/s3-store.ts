@@ -14,10 +14,30 @@ import {
 import { assertKey, PreconditionFailedError, StoreUnavailableError, WriteConflictError } from "./errors.js";
 import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
 
-/** Objects from this size on go up in parts of it; S3 wants parts of 5 MiB or more, and at most 10,000. */
-const PART_BYTES = 64 * 1_048_576;
-/** Parts on their way at once, each of which is in memory anyway. */
+/** Objects above this size go up in parts of it; S3 wants parts of 5 MiB or more. */
+const PART_BYTES = 16 * 1_048_576;
+/** As S3 takes them. */
+const MOST_PARTS = 10_000;
+/** Parts on their way at once: what an upload from elsewhere than memory has of it there. */
 const PARTS_AT_ONCE = 4;
+
+/** Content that is read from its beginning, one piece after the other, each byte once. */
+export interface ByteSource {
+  readonly bytes: number;
+  /** Where it throws, nothing is stored. */
+  read(start: number, end: number): Promise<Uint8Array>;
+}
+
+export interface SourcePutOptions {
+  readonly condition?: PutCondition;
+  /** Told each time that more of the content has arrived, how many bytes of it have. */
+  readonly onSent?: (bytes: number) => void;
+}
+
+/** The size of an object's parts, which S3 bounds by their number, so that those of huge objects are larger. */
+export function partBytesOf(bytes: number, least = PART_BYTES): number {
+  return Math.max(least, Math.ceil(bytes / MOST_PARTS));
+}
 
 export interface S3ObjectStoreOptions {
   readonly client: S3Client;
@@ -62,12 +82,24 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {
+    const source = {
+      bytes: body.byteLength,
+      read: async (start: number, end: number) => body.subarray(start, end),
+    };
+    return this.putFrom(key, source, condition === undefined ? {} : { condition });
+  }
+
+  /** As `put`, of content that need not fit into memory. */
+  async putFrom(key: string, source: ByteSource, options: SourcePutOptions = {}): Promise<string> {
     assertKey(key);
+    const { condition, onSent } = options;
     try {
-      if (body.byteLength > this.#partBytes) return await this.#putInParts(key, body, condition);
+      if (source.bytes > this.#partBytes) return await this.#putInParts(key, source, options);
+      const Body = await source.read(0, source.bytes);
       const { ETag } = await this.#client.send(
-        new PutObjectCommand({ ...this.#locate(key), Body: body, ...conditionHeaders(condition) }),
+        new PutObjectCommand({ ...this.#locate(key), Body, ...conditionHeaders(condition) }),
       );
+      onSent?.(source.bytes);
       return ETag ?? "";
     } catch (error) {
       // An object that is to be replaced and is not there is not found.
@@ -112,17 +144,17 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async #putInParts(key: string, body: Uint8Array, condition: PutCondition | undefined): Promise<string> {
+  async #putInParts(key: string, source: ByteSource, options: SourcePutOptions): Promise<string> {
     const target = this.#locate(key);
     const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand(target));
     try {
-      const Parts = await this.#sendParts(target, UploadId, body);
+      const Parts = await this.#sendParts({ ...target, UploadId }, source, options);
       const { ETag } = await this.#client.send(
         new CompleteMultipartUploadCommand({
           ...target,
           UploadId,
           MultipartUpload: { Parts },
-          ...conditionHeaders(condition),
+          ...conditionHeaders(options.condition),
         }),
       );
       return ETag ?? "";
@@ -136,23 +168,25 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async #sendParts(
-    target: { readonly Bucket: string; readonly Key: string },
-    UploadId: string | undefined,
-    body: Uint8Array,
+    upload: { readonly Bucket: string; readonly Key: string; readonly UploadId: string | undefined },
+    source: ByteSource,
+    { onSent }: SourcePutOptions,
   ): Promise<{ PartNumber: number; ETag: string | undefined }[]> {
-    const count = Math.ceil(body.byteLength / this.#partBytes);
+    const partBytes = partBytesOf(source.bytes, this.#partBytes);
     const parts: { PartNumber: number; ETag: string | undefined }[] = [];
-    for (let first = 0; first < count; first += PARTS_AT_ONCE) {
-      const group = Array.from({ length: Math.min(PARTS_AT_ONCE, count - first) }, async (_, i) => {
-        const start = (first + i) * this.#partBytes;
-        const PartNumber = first + i + 1;
-        const Body = body.subarray(start, start + this.#partBytes);
-        const { ETag } = await this.#client.send(
-          new UploadPartCommand({ ...target, UploadId, PartNumber, Body }),
-        );
-        return { PartNumber, ETag };
-      });
-      parts.push(...(await Promise.all(group)));
+    let sent = 0;
+    const send = async (PartNumber: number, Body: Uint8Array) => {
+      const { ETag } = await this.#client.send(new UploadPartCommand({ ...upload, PartNumber, Body }));
+      sent += Body.byteLength;
+      onSent?.(sent);
+      return { PartNumber, ETag };
+    };
+    for (let start = 0; start < source.bytes; ) {
+      const group: Uint8Array[] = [];
+      for (; group.length < PARTS_AT_ONCE && start < source.bytes; start += partBytes)
+        group.push(await source.read(start, Math.min(start + partBytes, source.bytes)));
+      const first = parts.length + 1;
+      parts.push(...(await Promise.all(group.map((body, i) => send(first + i, body)))));
     }
     return parts;
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { PreconditionFailedError, StoreUnavailableError } from "../../shared/storage/errors.js";
-import { S3ObjectStore } from "../../shared/storage/s3-store.js";
+import { type ByteSource, partBytesOf, S3ObjectStore } from "../../shared/storage/s3-store.js";
 import { type S3Server, startS3Server } from "../emulated/s3-server.js";
 import { describeObjectStore } from "./object-store-conformance.js";
 
@@ -31,6 +31,44 @@ describe("S3", () => {
     const etag = await store.put("large", body);
     assert.match(etag, /-6"$/);
     assert.deepEqual(Uint8Array.from((await store.get("large"))?.body ?? []), body);
+    assert.equal(server.openUploads, 0);
+  });
+
+  test("what is not in memory is read piece by piece, from its beginning, and told of as it arrives", async () => {
+    const body = Uint8Array.from({ length: 23 }, (_, i) => i);
+    const reads: [number, number][] = [];
+    const sent: number[] = [];
+    const source: ByteSource = {
+      bytes: body.byteLength,
+      async read(start, end) {
+        reads.push([start, end]);
+        return body.slice(start, end);
+      },
+    };
+    await store.putFrom("streamed", source, { onSent: (bytes) => sent.push(bytes) });
+    assert.deepEqual(Uint8Array.from((await store.get("streamed"))?.body ?? []), body);
+    assert.deepEqual(
+      reads,
+      [0, 4, 8, 12, 16, 20].map((start) => [start, Math.min(start + 4, 23)]),
+    );
+    assert.equal(sent.length, 6);
+    assert.equal(sent.at(-1), 23);
+    assert.deepEqual(
+      sent,
+      [...sent].sort((a, b) => a - b),
+    );
+  });
+
+  test("what cannot be read to its end is not stored, and its parts are removed", async () => {
+    const source: ByteSource = {
+      bytes: 23,
+      async read(start, end) {
+        if (start >= 16) throw new Error("unreadable");
+        return new Uint8Array(end - start);
+      },
+    };
+    await assert.rejects(store.putFrom("half", source), /unreadable/);
+    assert.equal(await store.has("half"), false);
     assert.equal(server.openUploads, 0);
   });
 
@@ -74,4 +112,11 @@ test("a server that is not there is a store that does not answer", async () => {
   await store.put("key", Buffer.from("x"));
   await server.close();
   await assert.rejects(store.get("key"), StoreUnavailableError);
+});
+
+test("an object has 10,000 parts at most, however large it is", () => {
+  const mebibyte = 1_048_576;
+  assert.equal(partBytesOf(100 * mebibyte, 16 * mebibyte), 16 * mebibyte);
+  for (const bytes of [160_000 * mebibyte, 160_000 * mebibyte + 1, 5 * 1024 * 1024 * mebibyte])
+    assert.ok(Math.ceil(bytes / partBytesOf(bytes)) <= 10_000);
 });
