@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { QuantfleetError, UsageError } from "../../shared/errors.js";
+import { UsageError } from "../../shared/errors.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { FleetOutputs } from "../fleet/connect.js";
 import type { CostEstimate } from "../fleet/cost-estimate.js";
+import type { RunView } from "../fleet/run-view.js";
 import type { ReadOptions } from "../fleet/runs.js";
 import type { Fleet, SubmitOptions } from "../fleet/submit.js";
 import { EXIT } from "./exit-code.js";
-import { showProgress } from "./progress-display.js";
 import { bytesCell, resultText, usdCell } from "./result-table.js";
+import { showRun } from "./run-display.js";
 
 export interface FromArguments {
   readonly fromRun?: string;
@@ -33,6 +34,7 @@ export function earlierRun({ fromRun: run, fromFolder: folder }: FromArguments):
 /** The AWS SDK takes longer to load than everything else, and most commands do without. */
 const load = async () => ({
   ...(await import("../fleet/connect.js")),
+  ...(await import("../fleet/earlier-run.js")),
   ...(await import("../fleet/runs.js")),
   ...(await import("../fleet/submit.js")),
 });
@@ -54,6 +56,8 @@ async function open({ stack, bucket, eventsUrl }: FleetName): Promise<Fleet> {
 }
 
 const POLL_MILLISECONDS = 2_000;
+/** In the table of `watch`, below the best. */
+const LATEST_TRIALS = 8;
 /** After this the coordinator has heard of a run that was submitted, or there is none. */
 const PATIENCE_MILLISECONDS = 60_000;
 
@@ -102,32 +106,28 @@ export async function runStatus(
   return EXIT.done;
 }
 
-/** Shows a run's progress until it has ended. */
+/** Shows a run's progress and its latest trials until it has ended. */
 export async function runWatch(
   runId: string,
   { metricModule, ...name }: FleetName & ReadOptions,
 ): Promise<number> {
-  const { status } = await load();
-  const fleet = await open(name);
+  const { follow, unknownRun } = await load();
+  const look = follow(await open(name), runId, { metricModule, most: LATEST_TRIALS });
   let last: Progress["phase"] | undefined;
   const patientUntil = Date.now() + PATIENCE_MILLISECONDS;
-  async function* follow(): AsyncIterable<Progress> {
+  async function* views(): AsyncIterable<RunView> {
     for (;;) {
-      const progress = await status(fleet, runId, { metricModule }).catch((error: unknown) => {
-        const isUnknown = error instanceof QuantfleetError && error.code === "NOTHING_TO_RESUME";
-        if (!isUnknown || last !== undefined || Date.now() > patientUntil) throw error;
-      });
-      if (progress === undefined) {
-        await sleep(POLL_MILLISECONDS);
-        continue;
+      const view = await look();
+      if (view === undefined && (last !== undefined || Date.now() > patientUntil)) throw unknownRun(runId);
+      if (view !== undefined) {
+        last = view.progress.phase;
+        yield view;
+        if (last === "done" || last === "failed") return;
       }
-      last = progress.phase;
-      yield progress;
-      if (last === "done" || last === "failed") return;
       await sleep(POLL_MILLISECONDS);
     }
   }
-  await showProgress(follow());
+  await showRun(views());
   return last === "done" ? EXIT.done : EXIT.failed;
 }
 

@@ -20,8 +20,8 @@ async function showBar(progress: AsyncIterable<Progress>): Promise<void> {
   });
   let started = false;
   for await (const latest of progress) {
-    const text = describe(latest);
-    const { done, most } = counts(latest);
+    const text = progressText(latest);
+    const { done, most } = countTrials(latest);
     if (!started) bar.start(most, done, { text });
     else bar.update(done, { text });
     started = true;
@@ -37,17 +37,21 @@ async function printLines(progress: AsyncIterable<Progress>): Promise<void> {
     if (!due) continue;
     printedAt = latest.secondsElapsed;
     printed = latest.phase;
-    const { done, most } = counts(latest);
-    process.stderr.write(`${done}/${most} ${describe(latest)}\n`);
+    const { done, most } = countTrials(latest);
+    process.stderr.write(`${done}/${most} ${progressText(latest)}\n`);
   }
 }
 
-/** Without the float model, which is what trials are compared with. */
-function counts({ trialsDone, trialsAtMost }: Progress): { readonly done: number; readonly most: number } {
+/** Trials without the float model, which is what they are compared with. */
+export function countTrials({ trialsDone, trialsAtMost }: Progress): {
+  readonly done: number;
+  readonly most: number;
+} {
   return { done: Math.max(0, trialsDone - 1), most: trialsAtMost - 1 };
 }
 
-function describe({ phase, best, float, secondsLeft, cost }: Progress): string {
+/** Where the run is, as a line says it. */
+export function progressText({ phase, best, float, secondsLeft, cost }: Progress): string {
   const left = secondsLeft === undefined ? [] : [`${duration(secondsLeft)} left`];
   switch (phase) {
     case "statistics":
@@ -77,7 +81,7 @@ function spentCell({ usd, maxUsd }: NonNullable<Progress["cost"]>): string {
   return maxUsd === undefined ? usdCell(usd) : `${usdCell(usd)} of ${usdCell(maxUsd)}`;
 }
 
-function percent(share: number): string {
+export function percent(share: number): string {
   return `${Math.round(100 * share)} %`;
 }
 

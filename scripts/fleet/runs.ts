@@ -1,22 +1,20 @@
 import { join } from "node:path";
 import { QuantfleetError } from "../../shared/errors.js";
-import { updateBest } from "../../shared/run/asking.js";
 import { MESSAGE_VERSION } from "../../shared/run/messages.js";
 import { describeProgress, type Progress } from "../../shared/run/progress.js";
 import type { RunResult } from "../../shared/run/result.js";
-import { RunRecords } from "../../shared/run/run-records.js";
-import { hasEnded, type RunState } from "../../shared/run/state.js";
-import type { Study } from "../../shared/run/study.js";
+import { hasEnded } from "../../shared/run/state.js";
 import { readWorkloadDocument, workloadConfiguration } from "../../shared/run/workload-document.js";
 import { fetchWorkloadFiles } from "../../shared/run/workload-folder.js";
 import { ownCopy } from "../../shared/scoring/metrics/module-bundle.js";
-import type { LocateModule } from "../../shared/scoring/metrics/module-location.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
 import { openStudy } from "../../shared/scoring/workload-study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { requireWritable } from "../api/output-folder.js";
 import { writeOutputs } from "../api/write-outputs.js";
 import { unknownRun } from "./earlier-run.js";
+import { FollowedRun } from "./followed-run.js";
+import { type RunView, viewRun } from "./run-view.js";
 import { inScratch } from "./scratch.js";
 import type { Fleet } from "./submit.js";
 
@@ -34,10 +32,26 @@ export async function status(
   runId: string,
   { metricModule }: ReadOptions = {},
 ): Promise<Progress> {
-  return inScratch(async (folder) => {
-    const { state } = await readRun(store, runId, folder, ownCopy(metricModule));
-    return describeProgress(state, Date.now());
-  });
+  const seen = await openRun(store, runId, metricModule).look();
+  if (seen === undefined) throw unknownRun(runId);
+  return describeProgress(seen.state, Date.now());
+}
+
+/**
+ * How far a run of the fleet has come and what its trials came to, each time that it is asked for.
+ * @param most trials in a view's `latest`
+ * @returns a function that gives `undefined` as long as there is no such run
+ */
+export function follow(
+  { store }: Pick<Fleet, "store">,
+  runId: string,
+  { metricModule, most }: ReadOptions & { readonly most: number },
+): () => Promise<RunView | undefined> {
+  const run = openRun(store, runId, metricModule);
+  return async () => {
+    const seen = await run.look();
+    return seen && viewRun(seen.study, seen.state, Date.now(), most);
+  };
 }
 
 /** Ends a run's search at once; the best of what has finished is written. */
@@ -59,7 +73,9 @@ export async function fetchResult(
   await requireWritable(out);
   return inScratch(async (folder) => {
     const locateModule = ownCopy(metricModule);
-    const { state, study } = await readRun(store, runId, folder, locateModule);
+    const seen = await openRun(store, runId, metricModule).look();
+    if (seen === undefined) throw unknownRun(runId);
+    const { state, study } = seen;
     if (!hasEnded(state)) {
       throw new QuantfleetError(
         "RUN_FAILED",
@@ -89,14 +105,9 @@ export async function fetchResult(
   });
 }
 
-async function readRun(
-  store: ObjectStore,
-  runId: string,
-  folder: string,
-  locateModule: LocateModule,
-): Promise<{ readonly state: RunState; readonly study: Study }> {
-  const study = await openStudy(store, runId, folder, locateModule);
-  const saved = await new RunRecords(store).load(runId);
-  if (study === undefined || saved === undefined) throw unknownRun(runId);
-  return { study, state: updateBest(study, saved.state, 0) };
+function openRun(store: ObjectStore, runId: string, metricModule: string | undefined): FollowedRun {
+  // A metric takes what it needs of its files when it is created.
+  return new FollowedRun(store, runId, () =>
+    inScratch((folder) => openStudy(store, runId, folder, ownCopy(metricModule))),
+  );
 }

@@ -61,11 +61,26 @@ export function* nearCandidates(
 
 /** The best first; without trials that the race stopped, whose accuracy is no more than an estimate. */
 function promisingTrials({ ranked }: TrialLedger): readonly LedgerEntry[] {
-  const complete = ranked.filter(({ trial }) => trial.state === "complete");
-  const best = complete[0];
-  const value = best?.trial.violation === 0 ? best.trial.values[0]! : Number.POSITIVE_INFINITY;
-  const almost = complete.filter(({ trial }) => trial.violation > 0 && trial.values[0]! < value);
-  return [...new Set([...complete.slice(0, PARENTS), ...almost.slice(0, PARENTS)])];
+  const best: LedgerEntry[] = [];
+  const almost: LedgerEntry[] = [];
+  let value = Number.POSITIVE_INFINITY;
+  // Without arrays of all trials: there may be ten thousand.
+  for (const entry of ranked) {
+    const { state, violation, values } = entry.trial;
+    if (state !== "complete") {
+      continue;
+    }
+    if (best.length === 0 && violation === 0) {
+      value = values[0]!;
+    }
+    if (best.length < PARENTS) {
+      best.push(entry);
+    }
+    if (violation > 0 && values[0]! < value && almost.push(entry) === PARENTS) {
+      break;
+    }
+  }
+  return [...new Set([...best, ...almost])];
 }
 
 /** Parameters that differ, without those that only came to exist, or ceased to, with another. */
