@@ -155,10 +155,16 @@ export interface RunState {
 }
 
 /** The record of a trial that has ended. */
-export function findFinished(state: RunState, number: number): TrialRecord | undefined {
-  // The reference trials are asked for most often, and end first of all.
-  const reference = state.finished.slice(0, 2).find((trial) => trial.number === number);
-  return reference ?? state.finished.findLast((trial) => trial.number === number);
+export function findFinished({ finished }: RunState, number: number): TrialRecord | undefined {
+  // Trials end in about the order of their numbers, so the search goes outwards from there.
+  const start = Math.min(number, finished.length - 1);
+  for (let distance = 0; distance < finished.length; distance++) {
+    const below = start - distance;
+    if (below >= 0 && finished[below]!.number === number) return finished[below];
+    const above = start + distance;
+    if (above < finished.length && finished[above]!.number === number) return finished[above];
+  }
+  return undefined;
 }
 
 /** Whether nothing more will happen unless the run is resumed. */

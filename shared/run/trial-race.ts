@@ -11,6 +11,8 @@ import { FLOAT_TRIAL } from "./study.js";
 
 /** More tell hardly more: of what is left, most is the trial's own (docs/search.md, "Race"). */
 const PEERS = 4;
+/** Where a search lies so far behind its last complete trials, these say little of what it tries now. */
+const LOOK_BACK = 128;
 
 /** What a trial's shard races against; `undefined` where the float model's rows are not at hand. */
 export function raceOf(state: RunState, trial: RunningTrial, shard: number): Race | undefined {
@@ -50,7 +52,8 @@ function rowsOf({ request }: RunState, record: TrialRecord, shard: number): stri
 /** Of the trials that had ended when this one was asked for, so that a job that is sent again races the same. */
 function latestComplete({ finished }: RunState, { seen, incumbent }: RunningTrial): readonly MeasuredTrial[] {
   const peers: MeasuredTrial[] = [];
-  for (let i = seen - 1; i >= 0 && peers.length < PEERS; i--) {
+  const oldest = Math.max(0, seen - LOOK_BACK);
+  for (let i = seen - 1; i >= oldest && peers.length < PEERS; i--) {
     const record = finished[i]!;
     if (record.state !== "complete" || record.configuration === null || record.number === incumbent) continue;
     peers.push(record);

@@ -44,7 +44,7 @@ export async function measureSensitivity(
   const encoded = encodeSpace(space.parameters);
   // What else can be chosen belongs to no group of quantizers.
   const reversals = singleReversals(encoded, encodeConfiguration(encoded, space.base)).filter(({ group }) =>
-    layout.groups.has(group),
+    layout.groups.has(group.name),
   );
   const noise = await OutputNoise.against(subject, batches, COMPARED, DEFAULT_SESSION);
   if (!noise.isKnown) return undefined;
@@ -59,7 +59,7 @@ export async function measureSensitivity(
   for (const { group, codes } of reversals) {
     const decibels = 10 * Math.log10(base / (await noiseOf(decodeConfiguration(encoded, codes))));
     // Outputs that are infinite or no numbers tell nothing.
-    if (Number.isFinite(decibels)) sensitivity[group] = decibels;
+    if (Number.isFinite(decibels)) sensitivity[group.name] = decibels;
   }
   return sensitivity;
 }

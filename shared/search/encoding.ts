@@ -29,8 +29,18 @@ export interface EncodedSpace {
   readonly children: readonly Int32Array[];
   /** For each choice of the parent, 1 where this parameter exists; empty without a parent. */
   readonly existsFor: readonly Uint8Array[];
+  /** In the space's order. */
+  readonly groups: readonly EncodedGroup[];
   readonly indexOf: ReadonlyMap<string, number>;
   readonly codeOf: readonly ReadonlyMap<Choice, number>[];
+}
+
+/** The parameters of one group, as indices. */
+export interface EncodedGroup {
+  readonly name: string;
+  /** Its first parameter that always exists, or its first one. */
+  readonly switch: number;
+  readonly members: readonly number[];
 }
 
 /** @throws ConfigurationError when the space contradicts itself */
@@ -64,9 +74,27 @@ export function encodeSpace(space: Space): EncodedSpace {
     parent,
     children,
     existsFor,
+    groups: encodeGroups(space),
     indexOf,
     codeOf,
   };
+}
+
+function encodeGroups(space: Space): EncodedGroup[] {
+  const members = new Map<string, number[]>();
+  for (const [d, { group }] of space.entries()) {
+    const known = members.get(group);
+    if (known === undefined) {
+      members.set(group, [d]);
+    } else {
+      known.push(d);
+    }
+  }
+  return Array.from(members, ([name, indices]) => ({
+    name,
+    switch: indices.find((d) => space[d]!.when === undefined) ?? indices[0]!,
+    members: indices,
+  }));
 }
 
 /** Whether parameter `d` exists, given the codes of the parameters before it. */

@@ -1,12 +1,17 @@
 import { type Codes, type EncodedSpace, INACTIVE } from "./encoding.js";
 import { createKernels, drawProductKernel } from "./kernels.js";
 import type { RandomStream } from "./random.js";
-import { groupSwitches, restore } from "./reversal.js";
+import { restore } from "./reversal.js";
+import type { FinishedTrial } from "./sampler.js";
 import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
 
 /** Parameters that a candidate changes on average. */
 const CHANGES = 1.5;
 const DRAWS_PER_PARENT = 8;
+/** So far down the ranking parents are looked for: there may be ten thousand trials. */
+const RANKED_NEAR = 256;
+/** Groups that one ask sets back to the base; where more are apart from it, others with every ask. */
+const RESTORED_GROUPS = 32;
 /** So many of the best trials are parents, and as many of those that only the accuracy bound keeps from being better. */
 const PARENTS = 2;
 /**
@@ -29,12 +34,15 @@ export interface NearCandidate {
 
 /**
  * Configurations one or two changes away from promising trials: from the best, and from those that would be better but
- * for the accuracy bound. From the best also every group alone set back to the base, which is what makes it smaller.
+ * for the accuracy bound. From the best also single groups set back to the base, which is what makes it smaller.
+ *
+ * @param share of the candidates that there are room and time for, up to 1
  */
 export function* nearCandidates(
   ledger: TrialLedger,
   base: Codes,
   random: RandomStream,
+  share: number,
 ): Generator<NearCandidate> {
   const { encoded } = ledger;
   const parents = promisingTrials(ledger);
@@ -42,16 +50,15 @@ export function* nearCandidates(
   if (best === undefined) {
     return;
   }
-  for (const parameter of groupSwitches(encoded).values()) {
-    if (best.codes[parameter] !== base[parameter]) {
-      const codes = restore(encoded, best.codes, parameter, base);
-      yield { codes, near: { entry: best, correlation: KEPT_PER_CHANGE } };
-    }
+  const apart = encoded.groups.filter((group) => best.codes[group.switch] !== base[group.switch]);
+  for (const group of drawSome(apart, Math.ceil(share * RESTORED_GROUPS), random)) {
+    const codes = restore(best.codes, group, base);
+    yield { codes, near: { entry: best, correlation: KEPT_PER_CHANGE } };
   }
   for (const entry of parents) {
     const active = entry.codes.reduce((count, code) => count + (code === INACTIVE ? 0 : 1), 0);
     const kernels = createKernels(encoded, Math.min(0.5, CHANGES / Math.max(1, active)));
-    for (let i = 0; i < DRAWS_PER_PARENT; i++) {
+    for (let i = 0; i < share * DRAWS_PER_PARENT; i++) {
       const codes = drawProductKernel(kernels, entry.codes, random);
       const correlation = KEPT_PER_CHANGE ** changes(encoded, entry.codes, codes);
       yield { codes, near: { entry, correlation } };
@@ -61,26 +68,57 @@ export function* nearCandidates(
 
 /** The best first; without trials that the race stopped, whose accuracy is no more than an estimate. */
 function promisingTrials({ ranked }: TrialLedger): readonly LedgerEntry[] {
-  const best: LedgerEntry[] = [];
-  const almost: LedgerEntry[] = [];
-  let value = Number.POSITIVE_INFINITY;
-  // Without arrays of all trials: there may be ten thousand.
-  for (const entry of ranked) {
-    const { state, violation, values } = entry.trial;
-    if (state !== "complete") {
-      continue;
-    }
-    if (best.length === 0 && violation === 0) {
-      value = values[0]!;
-    }
-    if (best.length < PARENTS) {
-      best.push(entry);
-    }
-    if (violation > 0 && values[0]! < value && almost.push(entry) === PARENTS) {
-      break;
+  const best = takeComplete(ranked, 0, PARENTS, () => true);
+  const value = best[0]?.trial.violation === 0 ? best[0].trial.values[0]! : Number.POSITIVE_INFINITY;
+  const infeasible = countFeasible(ranked);
+  const almost = takeComplete(ranked, infeasible, PARENTS, ({ values }) => values[0]! < value);
+  return [...new Set([...best, ...almost])];
+}
+
+/** The first few complete trials that fit, of those ranked next to a place. */
+function takeComplete(
+  ranked: readonly LedgerEntry[],
+  from: number,
+  count: number,
+  fits: (trial: FinishedTrial) => boolean,
+): LedgerEntry[] {
+  const taken: LedgerEntry[] = [];
+  const end = Math.min(ranked.length, from + RANKED_NEAR);
+  for (let place = from; place < end && taken.length < count; place++) {
+    const entry = ranked[place]!;
+    if (entry.trial.state === "complete" && fits(entry.trial)) {
+      taken.push(entry);
     }
   }
-  return [...new Set([...best, ...almost])];
+  return taken;
+}
+
+/** How many trials are ranked before the first that misses the bound. */
+function countFeasible(ranked: readonly LedgerEntry[]): number {
+  let low = 0;
+  let high = ranked.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const { state, violation } = ranked[middle]!.trial;
+    if (state !== "failed" && violation === 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+/** All of them in their order, or `most` of them at random. */
+function drawSome<T>(items: T[], most: number, random: RandomStream): T[] {
+  if (items.length <= most) {
+    return items;
+  }
+  for (let i = 0; i < most; i++) {
+    const j = i + random.below(items.length - i);
+    [items[i], items[j]] = [items[j]!, items[i]!];
+  }
+  return items.slice(0, most);
 }
 
 /** Parameters that differ, without those that only came to exist, or ceased to, with another. */

@@ -1,4 +1,4 @@
-import { type Codes, codesKey, type EncodedSpace } from "./encoding.js";
+import { type Codes, codesKey, type EncodedGroup, type EncodedSpace } from "./encoding.js";
 import { restore, reverse, singleReversals } from "./reversal.js";
 import type { FinishedTrial } from "./sampler.js";
 import type { TrialLedger } from "./trial-ledger.js";
@@ -9,9 +9,8 @@ import type { TrialLedger } from "./trial-ledger.js";
  * greedy layer reversal finds after one trial a group, this finds from the sensitivity that the statistics brought.
  */
 export class RankedReversals {
-  readonly #encoded: EncodedSpace;
-  /** The switches, the most sensitive group's first. */
-  readonly #parameters: readonly number[];
+  /** The most sensitive first. */
+  readonly #groups: readonly EncodedGroup[];
   /** With the first none, one, two, ... of them reversed. */
   readonly #configurations: readonly Codes[];
   readonly #keys: readonly string[];
@@ -19,14 +18,13 @@ export class RankedReversals {
   /** @param center that misses the bound */
   constructor(encoded: EncodedSpace, center: Codes, sensitivity: Readonly<Record<string, number>>) {
     const ranked = singleReversals(encoded, center, sensitivity).filter(
-      ({ group }) => sensitivity[group] !== undefined,
+      ({ group }) => sensitivity[group.name] !== undefined,
     );
     const configurations = [center];
-    for (const { parameter } of ranked) {
-      configurations.push(reverse(encoded, configurations.at(-1)!, parameter));
+    for (const { group } of ranked) {
+      configurations.push(reverse(encoded, configurations.at(-1)!, group.switch));
     }
-    this.#encoded = encoded;
-    this.#parameters = ranked.map(({ parameter }) => parameter);
+    this.#groups = ranked.map(({ group }) => group);
     this.#configurations = configurations;
     this.#keys = configurations.map(codesKey);
   }
@@ -66,8 +64,8 @@ export class RankedReversals {
   #pruned(ledger: TrialLedger, count: number): Codes | undefined {
     let kept = this.#configurations[count]!;
     // The last was needed, or one less would have done.
-    for (const parameter of this.#parameters.slice(0, count - 1).reverse()) {
-      const codes = restore(this.#encoded, kept, parameter, this.#configurations[0]!);
+    for (const group of this.#groups.slice(0, count - 1).reverse()) {
+      const codes = restore(kept, group, this.#configurations[0]!);
       const key = codesKey(codes);
       const trial = ledger.find(key)?.trial;
       if (trial === undefined) {

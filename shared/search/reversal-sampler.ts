@@ -8,7 +8,7 @@ import {
 } from "./encoding.js";
 import { createRandomStream } from "./random.js";
 import { compareTrials } from "./ranking.js";
-import { groupSwitches, reverse, singleReversals } from "./reversal.js";
+import { reverse, singleReversals } from "./reversal.js";
 import type { FinishedTrial, Sampler } from "./sampler.js";
 import type { Configuration, Space } from "./space.js";
 import { TrialLedger } from "./trial-ledger.js";
@@ -32,7 +32,7 @@ export function createReversalSampler(space: Space, options: ReversalOptions): S
   const ledger = new TrialLedger(encoded);
   const base = encodeConfiguration(encoded, options.base);
   const wave = singleReversals(encoded, base, options.sensitivity).map(({ codes }) => codes);
-  const switches = [...groupSwitches(encoded).values()];
+  const switches = encoded.groups.map((group) => group.switch);
 
   function firstUnused(candidates: Iterable<Codes>): Codes | undefined {
     for (const codes of candidates) {

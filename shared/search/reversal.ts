@@ -1,16 +1,4 @@
-import { type Codes, type EncodedSpace, INACTIVE, isActive } from "./encoding.js";
-
-/** A group's switch: its first parameter that always exists, or its first one. Parameters as indices. */
-export function groupSwitches(encoded: EncodedSpace): Map<string, number> {
-  const switches = new Map<string, number>();
-  for (const [d, { group }] of encoded.space.entries()) {
-    const known = switches.get(group);
-    if (known === undefined || (encoded.parent[known]! >= 0 && encoded.parent[d]! < 0)) {
-      switches.set(group, d);
-    }
-  }
-  return switches;
-}
+import { type Codes, type EncodedGroup, type EncodedSpace, INACTIVE, isActive } from "./encoding.js";
 
 /**
  * The configuration with one parameter moved to its next choice, which for a switch is the other one. Parameters
@@ -31,8 +19,7 @@ export function reverse(encoded: EncodedSpace, codes: Codes, parameter: number):
 
 /** A configuration with one group's switch reversed. */
 export interface SingleReversal {
-  readonly group: string;
-  readonly parameter: number;
+  readonly group: EncodedGroup;
   readonly codes: Codes;
 }
 
@@ -46,15 +33,18 @@ export function singleReversals(
   base: Codes,
   sensitivity: Readonly<Record<string, number>> = {},
 ): SingleReversal[] {
-  const score = ({ group }: SingleReversal): number => sensitivity[group] ?? Number.NEGATIVE_INFINITY;
-  return [...groupSwitches(encoded)]
-    .filter(([, parameter]) => base[parameter] !== INACTIVE && encoded.cardinality[parameter]! > 1)
-    .map(([group, parameter]) => ({ group, parameter, codes: reverse(encoded, base, parameter) }))
+  const score = ({ group }: SingleReversal): number => sensitivity[group.name] ?? Number.NEGATIVE_INFINITY;
+  return encoded.groups
+    .filter((group) => base[group.switch] !== INACTIVE && encoded.cardinality[group.switch]! > 1)
+    .map((group) => ({ group, codes: reverse(encoded, base, group.switch) }))
     .sort((a, b) => (score(a) === score(b) ? 0 : score(b) - score(a)));
 }
 
 /** The configuration with a group's parameters as they are in another one. */
-export function restore(encoded: EncodedSpace, codes: Codes, parameter: number, from: Codes): Codes {
-  const { group } = encoded.space[parameter]!;
-  return codes.map((code, d) => (encoded.space[d]!.group === group ? from[d]! : code));
+export function restore(codes: Codes, { members }: EncodedGroup, from: Codes): Codes {
+  const restored = codes.slice();
+  for (const d of members) {
+    restored[d] = from[d]!;
+  }
+  return restored;
 }

@@ -98,7 +98,7 @@ export class Proposer {
       }
     };
     if (evidence.isConstrained && this.#base !== undefined) {
-      for (const { codes, near } of nearCandidates(ledger, this.#base, random)) {
+      for (const { codes, near } of nearCandidates(ledger, this.#base, random, this.#share)) {
         consider(codes, near);
       }
     }

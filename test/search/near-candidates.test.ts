@@ -35,7 +35,7 @@ function candidatesAfter(
   for (const [i, trial] of trials.entries()) {
     ledger.tell({ ...trial, number: i + 1, accuracyLoss: trial.violation, samples: 1 });
   }
-  return [...nearCandidates(ledger, base, createRandomStream(1, 9, "sampler"))];
+  return [...nearCandidates(ledger, base, createRandomStream(1, 9, "sampler"), 1)];
 }
 
 const parentsOf = (candidates: ReturnType<typeof candidatesAfter>) =>
