@@ -1,4 +1,5 @@
-import { AssetHashType, type Duration, type RemovalPolicy, Size } from "aws-cdk-lib";
+import { AssetHashType, Duration, type RemovalPolicy, Size } from "aws-cdk-lib";
+import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
 import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import {
   Architecture,
@@ -12,6 +13,7 @@ import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { BundledModule } from "../shared/scoring/metrics/module-bundle.js";
 import { acknowledgeFunction } from "./acknowledgements.js";
+import { addAlarm } from "./fleet-alarm.js";
 import { assembleFunction, bundleFolder, type FunctionName } from "./function-assets.js";
 import { placeMetricModules } from "./metric-modules.js";
 
@@ -27,11 +29,14 @@ interface FleetFunctionProps {
   readonly environment: Readonly<Record<string, string>>;
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
+  readonly alarmActions: readonly IAlarmAction[];
 }
 
 const LAMBDA_STORAGE = Size.mebibytes(512);
+/** Long enough for one alarm where an error comes again with its message. */
+const ERROR_PERIOD = Duration.minutes(5);
 
-/** A function with a role of its own that may do nothing yet but write its log. */
+/** A function with an alarm and with a role of its own, which may do nothing yet but write its log. */
 export class FleetFunction extends Construct {
   readonly function: LambdaFunction;
   readonly role: Role;
@@ -62,6 +67,13 @@ export class FleetFunction extends Construct {
       ...(reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: reservedConcurrency }),
     });
     acknowledgeFunction(this.function);
+    // Messages that are given back in a partial answer are no errors: this is for what ends without any.
+    addAlarm(this, "Errors", {
+      description: `The ${name} died, ran out of memory or time, or threw.`,
+      metric: this.function.metricErrors({ period: ERROR_PERIOD }),
+      threshold: 1,
+      actions: props.alarmActions,
+    });
   }
 }
 

@@ -1,15 +1,10 @@
 import { Duration, type RemovalPolicy } from "aws-cdk-lib";
-import {
-  Alarm,
-  ComparisonOperator,
-  type IAlarmAction,
-  type IMetric,
-  TreatMissingData,
-} from "aws-cdk-lib/aws-cloudwatch";
+import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import { Queue, QueueEncryption, type QueueProps } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { acknowledgeDeadLetters } from "./acknowledgements.js";
+import { addAlarm } from "./fleet-alarm.js";
 
 /** Deliveries that end without an answer before a message is buried: a lease that is taken counts as one, too. */
 const MAX_DELIVERIES = 10;
@@ -50,37 +45,18 @@ export class FleetQueue extends Construct {
       visibilityTimeout: visibility,
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: MAX_DELIVERIES },
     });
-    this.#alarm(
-      "Buried",
-      "Messages that nobody could deal with.",
-      this.deadLetters.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(1) }),
-      1,
-      props.alarmActions,
-    );
-    this.#alarm(
-      "Waiting",
-      "Messages wait for longer than a fleet at work lets them.",
-      this.queue.metricApproximateAgeOfOldestMessage({ period: Duration.minutes(1) }),
-      isFifo ? TOO_OLD.toSeconds() : visibility.toSeconds(),
-      props.alarmActions,
-    );
-  }
-
-  #alarm(
-    id: string,
-    alarmDescription: string,
-    metric: IMetric,
-    threshold: number,
-    actions: readonly IAlarmAction[],
-  ): void {
-    const alarm = new Alarm(this, id, {
-      alarmDescription,
-      metric,
-      threshold,
-      evaluationPeriods: 1,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
+    const { alarmActions: actions } = props;
+    addAlarm(this, "Buried", {
+      description: "Messages that nobody could deal with.",
+      metric: this.deadLetters.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(1) }),
+      threshold: 1,
+      actions,
     });
-    alarm.addAlarmAction(...actions);
+    addAlarm(this, "Waiting", {
+      description: "Messages wait for longer than a fleet at work lets them.",
+      metric: this.queue.metricApproximateAgeOfOldestMessage({ period: Duration.minutes(1) }),
+      threshold: isFifo ? TOO_OLD.toSeconds() : visibility.toSeconds(),
+      actions,
+    });
   }
 }

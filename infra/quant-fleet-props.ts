@@ -71,6 +71,9 @@ export interface QuantFleetProps {
   readonly bucket?: IBucket;
   /** Encrypts bucket and queues. @default keys of S3 and SQS do */
   readonly encryptionKey?: IKey;
-  /** What is done when messages are buried or wait too long, or the budget is spent. @default the alarms only show it */
+  /**
+   * What is done when messages are buried or wait too long, a function fails, or the budget is spent.
+   * @default the alarms only show it
+   */
   readonly alarmActions?: readonly IAlarmAction[];
 }

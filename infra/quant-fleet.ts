@@ -1,5 +1,5 @@
 import { Duration, Names, RemovalPolicy, Size } from "aws-cdk-lib";
-import { Alarm, ComparisonOperator, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch";
+import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource, type SqsEventSourceProps } from "aws-cdk-lib/aws-lambda-event-sources";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
@@ -9,6 +9,7 @@ import { METRIC } from "../functions/metric-names.js";
 import { type BundledModule, bundleModule } from "../shared/scoring/metrics/module-bundle.js";
 import { listOfModules } from "../shared/scoring/metrics/module-location.js";
 import { checkProps } from "./check-props.js";
+import { addAlarm } from "./fleet-alarm.js";
 import { FleetBucket } from "./fleet-bucket.js";
 import { FleetDashboard, fleetMetric } from "./fleet-dashboard.js";
 import { FleetFunction } from "./fleet-function.js";
@@ -132,6 +133,10 @@ export class QuantFleet extends Construct {
     return this.#props.logRetention ?? RetentionDays.ONE_MONTH;
   }
 
+  get #alarmActions(): readonly IAlarmAction[] {
+    return this.#props.alarmActions ?? [];
+  }
+
   #createBucket(): IBucket {
     const { encryptionKey } = this.#props;
     return new FleetBucket(this, "Bucket", {
@@ -142,13 +147,13 @@ export class QuantFleet extends Construct {
   }
 
   #createQueue(id: string, timeout: Duration, isFifo: boolean): FleetQueue {
-    const { encryptionKey, alarmActions = [] } = this.#props;
+    const { encryptionKey } = this.#props;
     return new FleetQueue(this, id, {
       isFifo,
       visibility: Duration.seconds(VISIBILITY_TIMEOUTS * timeout.toSeconds()),
       encryptionKey,
       removalPolicy: this.#removalPolicy,
-      alarmActions,
+      alarmActions: this.#alarmActions,
     });
   }
 
@@ -163,6 +168,7 @@ export class QuantFleet extends Construct {
       environment: this.#environment(this.events),
       logRetention: this.#logRetention,
       removalPolicy: this.#removalPolicy,
+      alarmActions: this.#alarmActions,
     });
     coordinator.function.addEventSource(
       new SqsEventSource(this.events.queue, { batchSize: EVENTS_A_BATCH, reportBatchItemFailures: true }),
@@ -235,6 +241,7 @@ export class QuantFleet extends Construct {
       environment: this.#environment(jobs),
       logRetention: this.#logRetention,
       removalPolicy: this.#removalPolicy,
+      alarmActions: this.#alarmActions,
       ...(reservedConcurrency === undefined ? {} : { reservedConcurrency }),
     });
     worker.function.addEventSource(
@@ -261,16 +268,13 @@ export class QuantFleet extends Construct {
   }
 
   #watchBudget(): void {
-    const { budgetUsdPerDay, alarmActions = [] } = this.#props;
+    const { budgetUsdPerDay } = this.#props;
     if (budgetUsdPerDay === undefined) return;
-    const alarm = new Alarm(this, "Budget", {
-      alarmDescription: "Runs have cost more within a day than they are meant to.",
+    addAlarm(this, "Budget", {
+      description: "Runs have cost as much within a day as they are meant to, or more.",
       metric: fleetMetric(this.#name, "coordinator", METRIC.usdSpent).with({ period: Duration.days(1) }),
       threshold: budgetUsdPerDay,
-      evaluationPeriods: 1,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
+      actions: this.#alarmActions,
     });
-    alarm.addAlarmAction(...alarmActions);
   }
 }

@@ -23,7 +23,9 @@ export function liveTable(view: RunView, { columns, rows }: Frame): readonly str
 
 function barLine({ progress }: RunView): string {
   const { done, most } = countTrials(progress);
-  return `${bar(done, most)} ${done}/${most} ${progressText(progress)}`;
+  // The best stands in the table; what is left and spent would fall off a narrow terminal behind it.
+  const { best: _, ...rest } = progress;
+  return `${bar(done, most)} ${done}/${most} ${progressText(rest)}`;
 }
 
 function underWay({ running, isa }: RunView): string {

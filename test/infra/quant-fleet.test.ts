@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { App, Duration, RemovalPolicy, Size, Stack, Validations } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
+import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Bucket } from "aws-cdk-lib/aws-s3";
+import { Topic } from "aws-cdk-lib/aws-sns";
 import { AwsSolutionsChecks, ServerlessChecks } from "cdk-nag";
 import { METRIC } from "../../functions/metric-names.js";
 import { assembleFunction } from "../../infra/function-assets.js";
@@ -83,7 +85,28 @@ describe("The fleet's template", () => {
       });
     }
     template.resourceCountIs("AWS::SQS::Queue", 6);
-    template.resourceCountIs("AWS::CloudWatch::Alarm", 6);
+    for (const MetricName of ["ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"])
+      template.resourcePropertiesCountIs("AWS::CloudWatch::Alarm", { MetricName }, 3);
+  });
+
+  test("tells of errors of each of its functions", () => {
+    const alarms = Object.values(template.findResources("AWS::CloudWatch::Alarm")).filter(
+      ({ Properties }) => Properties.Namespace === "AWS/Lambda",
+    );
+    for (const { Properties } of alarms) {
+      const { MetricName, Statistic, Period, Threshold, ComparisonOperator, TreatMissingData } = Properties;
+      assert.deepEqual(
+        [MetricName, Statistic, Period, Threshold, ComparisonOperator, TreatMissingData],
+        ["Errors", "Sum", 300, 1, "GreaterThanOrEqualToThreshold", "notBreaching"],
+      );
+    }
+    const watched = alarms.map(({ Properties }) => Properties.Dimensions[0].Value.Ref as string);
+    // The fourth function of the template is CDK's own, which empties the bucket when the stack goes.
+    const functions = Object.keys(
+      template.findResources("AWS::Lambda::Function", { Properties: { Runtime: "nodejs24.x" } }),
+    ).filter((id) => id.startsWith("QuantFleet"));
+    assert.equal(functions.length, 3);
+    assert.deepEqual(watched.sort(), functions.sort());
   });
 
   test("keeps the bucket private and encrypted, and everything to TLS", () => {
@@ -243,6 +266,15 @@ describe("The fleet's props", () => {
       Statistic: "Sum",
       Threshold: 20,
     });
+  });
+
+  test("have every alarm tell somebody", () => {
+    const stack = new Stack(new App({ context: CONTEXT }), "Told");
+    const topic = Topic.fromTopicArn(stack, "Topic", "arn:aws:sns:us-east-1:123456789012:alarms");
+    new QuantFleet(stack, "QuantFleet", { alarmActions: [new SnsAction(topic)], budgetUsdPerDay: 20 });
+    const template = Template.fromStack(stack);
+    template.resourceCountIs("AWS::CloudWatch::Alarm", 10);
+    template.allResourcesProperties("AWS::CloudWatch::Alarm", { AlarmActions: [topic.topicArn] });
   });
 
   test("keep the data", () => {

@@ -54,6 +54,23 @@ describe("the table of a run that is watched", () => {
     assert.equal(underWay, "4 trials under way, on x64-avx512-vnni");
   });
 
+  test("has room for what is left and spent at 80 columns", () => {
+    const measurement = {
+      metric: 0.9,
+      samples: 200,
+      bytes: 1,
+      quantizedShare: { byCount: 1, byParameters: 1 },
+    };
+    const progress = {
+      ...view.progress,
+      best: { trial: 7, measurement },
+      secondsLeft: 200,
+      cost: { usd: 1.5, maxUsd: 2 },
+    };
+    const [line] = liveTable({ ...view, progress }, { columns: 80, rows: 24 });
+    assert.match(line ?? "", / 25\/50 trials · 3 min 20 s left · \$1\.50 of \$2\.00$/);
+  });
+
   test("has the best on top, and below it the trials that ended last", () => {
     assert.deepEqual(cells(head)[1], "accuracy");
     assert.deepEqual(
