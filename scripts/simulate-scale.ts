@@ -3,7 +3,7 @@ import Table from "cli-table3";
 import { MEASURED_TIMES, RAMPS, simulateScale } from "../test/simulation/scale-model.js";
 
 /**
- * `npm run simulate:scale -- [--ask 1.8] [--trials-per-evaluator 20]`: how much of a fleet's time goes into scoring, by
+ * `npm run simulate:scale -- [--ask 1.3] [--trials-per-evaluator 20]`: how much of a fleet's time goes into scoring, by
  * evaluators, length of a trial and shards, in virtual time with the times that were measured, and with the ramps of
  * the event source.
  */

@@ -21,8 +21,8 @@ export const MEASURED_TIMES: ScaleTimes = {
   invoke: 10,
   store: 20,
   send: 10,
-  reduce: 0.9,
-  ask: 1.8,
+  reduce: 0.4,
+  ask: 1.3,
   prepare: 57,
 };
 
