@@ -38,7 +38,7 @@ describe("Weights, by the test vectors of the reference's section 10", () => {
     assert.equal(channels[0]!.scale, Math.fround(0.1));
   });
 
-  test("19, its codes (the correction itself is not here yet): a channel's largest weight takes code 127", () => {
+  test("19, its codes (the correction: fast-bias-correction.test.ts): a channel's largest weight takes code 127", () => {
     const view = channelView(Float32Array.of(0.3, -0.71), [1, 2, 1, 1], 0);
     const { codes, channels } = quantizeWeights(view, plan("symmetric"));
     assert.deepEqual([...codes], [54, -127]);
