@@ -10,26 +10,15 @@ import {
   type Job,
   type JobReport,
   MESSAGE_VERSION,
-  type TrialJob,
   type TrialReported,
 } from "../../shared/run/messages.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
-import { answerToyJob, toyBase, toySpace } from "../run/toy-model.js";
+import { answerToyJob, toyTrialJob } from "../run/toy-model.js";
 import { toyRequest } from "../run/toy-study.js";
 import { keepLog, keepMetrics, toEvent } from "./lambda-events.js";
 
 const MINUTE = 60_000;
-const job: TrialJob = {
-  version: MESSAGE_VERSION,
-  type: "trial",
-  runId: "toy",
-  trial: 4,
-  attempt: 1,
-  configuration: toyBase(toySpace(6)),
-  shard: { index: 0, count: 1 },
-  measureLatency: false,
-  deadline: 8.64e15,
-};
+const job = toyTrialJob(8.64e15);
 const report = answerToyJob(toyRequest(), job, { worker: "w", isa: "arm64", at: 1 }) as TrialReported;
 
 type Run = (job: Job, signal: AbortSignal) => Promise<JobReport | undefined>;
