@@ -54,7 +54,7 @@ export class RunCarriers {
       const state = await coordinator?.handle(runId, events, billedTime?.charge());
       if (state === undefined) return { refused: `nobody has asked for run ${runId}` };
       if (state.phase === "statistics" && events.some(({ type }) => type === "RunRequested"))
-        await this.#warmUp(state);
+        await this.startEvaluators(state.request);
       await this.active.update(state);
       const { phase, finished, running } = state;
       log.info("run carried", {
@@ -72,13 +72,16 @@ export class RunCarriers {
     }
   }
 
-  async #warmUp({ request }: RunState): Promise<void> {
+  /**
+   * Has evaluators get ready for a run, or only start where none is named. Without it the first trials take longer, and
+   * nothing else.
+   */
+  async startEvaluators(run: { readonly runId?: string; readonly parallel: number }): Promise<void> {
     const { jobs, log, now } = this.options;
     try {
-      await sendWarmUps(jobs, request, now());
+      await sendWarmUps(jobs, run, now());
     } catch (error) {
-      // Without it the first trials take longer, and nothing else.
-      log.warn("evaluators not asked to get ready", { runId: request.runId, reason: describeError(error) });
+      log.warn("evaluators not asked to get ready", { runId: run.runId, reason: describeError(error) });
     }
   }
 

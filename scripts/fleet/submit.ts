@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { UsageError } from "../../shared/errors.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { MESSAGE_VERSION, type RunRequested } from "../../shared/run/messages.js";
+import { announceRun } from "../../shared/run/run-announced.js";
 import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
@@ -10,7 +11,13 @@ import type { ConfigurationSource } from "../api/configuration.js";
 import type { CostEstimate } from "./cost-estimate.js";
 import { type RestoredRecords, uploadRestored } from "./earlier-run.js";
 import type { UploadProgress } from "./file-upload.js";
-import { type Deployed, type PreparedRun, type PrepareOptions, prepareRun } from "./prepare-run.js";
+import {
+  type Deployed,
+  type PreparedFor,
+  type PreparedRun,
+  type PrepareOptions,
+  prepareRun,
+} from "./prepare-run.js";
 import { inScratch } from "./scratch.js";
 import { uploadWorkload } from "./workload-upload.js";
 
@@ -44,7 +51,10 @@ export async function submit(
   options: SubmitOptions = {},
 ): Promise<string> {
   const { store, events } = fleet;
-  const { workload, message, restored } = await uploadRun(fleet, source, options);
+  const { workload, message, restored } = await uploadRun(fleet, source, options, {
+    // Without it the run begins a start of the fleet's functions later, and nothing else.
+    onAccepted: (request) => announceRun(events, request).catch(() => undefined),
+  });
   const { runId } = message;
   await writeWorkloadDocument(store, runId, workload);
   await uploadRestored(store, message.request, restored);
@@ -78,19 +88,29 @@ interface UploadedRun {
   readonly restored: RestoredRecords;
 }
 
+interface UploadSteps extends Pick<PreparedFor, "onAccepted"> {
+  /** Refuses what is prepared by throwing, before anything is uploaded. */
+  readonly check?: (prepared: PreparedRun) => void;
+}
+
 /** Uploads what a run works on, and makes the message that asks for it. */
 async function uploadRun(
   fleet: UploadTarget,
   source: ConfigurationSource,
   options: SubmitOptions,
-  check: (prepared: PreparedRun) => void = () => undefined,
+  { check, onAccepted }: UploadSteps = {},
 ): Promise<UploadedRun> {
   const { store } = fleet;
   return inScratch(async (scratch) => {
-    const target = { ...fleet, records: store, statistics: store };
+    const target = {
+      ...fleet,
+      records: store,
+      statistics: store,
+      ...(onAccepted === undefined ? {} : { onAccepted }),
+    };
     const prepared = await prepareRun(source, options, target, scratch);
     const { workload, configurationHash, request, estimate, restored, notices } = prepared;
-    check(prepared);
+    check?.(prepared);
     for (const notice of notices) options.onNotice?.(notice);
     options.onEstimate?.(estimate);
     const { runId, requestedAt: at } = request;
@@ -111,11 +131,13 @@ export function uploadRepeatableRun(
   source: ConfigurationSource,
   options: SubmitOptions,
 ): Promise<UploadedRun> {
-  return uploadRun(fleet, source, options, ({ restored }) => {
-    if (restored.trials.length > 0)
-      throw new UsageError(
-        `It would begin with ${restored.trials.length} trials of an earlier run, which only a run that is submitted can; set trials_load_method to fine_tune or cold_start, or submit it.`,
-      );
+  return uploadRun(fleet, source, options, {
+    check({ restored }) {
+      if (restored.trials.length > 0)
+        throw new UsageError(
+          `It would begin with ${restored.trials.length} trials of an earlier run, which only a run that is submitted can; set trials_load_method to fine_tune or cold_start, or submit it.`,
+        );
+    },
   });
 }
 
