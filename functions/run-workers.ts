@@ -1,5 +1,5 @@
 import { mkdir, rm, statfs } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ContentFolder } from "../shared/run/content-cache.js";
 import { failureReport } from "../shared/run/failure-report.js";
@@ -11,6 +11,7 @@ import {
   type WorkloadFile,
 } from "../shared/run/workload-document.js";
 import { fetchWorkloadFiles } from "../shared/run/workload-folder.js";
+import { instructionSet } from "../shared/scoring/isa.js";
 import { ThreadPool } from "../shared/scoring/thread-pool.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
 
@@ -72,7 +73,7 @@ class RunWorkers {
       // A thread whose workload did not open, or which died, is not asked again.
       if (this.#current?.pool === pool) await this.close();
       signal.throwIfAborted();
-      return failureReport(job, error, Date.now());
+      return failureReport(job, error, { worker: hostname(), isa: instructionSet(), at: Date.now() });
     }
   }
 

@@ -1,6 +1,11 @@
 import * as z from "zod";
 import { claimJob } from "../../shared/run/claim.js";
-import { finishJobSchema, type TrialJob, trialJobSchema } from "../../shared/run/messages.js";
+import {
+  finishJobSchema,
+  statisticsJobSchema,
+  type TrialJob,
+  trialJobSchema,
+} from "../../shared/run/messages.js";
 import { storeScores } from "../../shared/run/run-records.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { UnreadableMessageError } from "../incoming-message.js";
@@ -17,7 +22,12 @@ import {
 import { describeError } from "../log.js";
 import { type WarmUp, warmUpSchema } from "../warm-up.js";
 
-const evaluatorJobSchema = z.discriminatedUnion("type", [trialJobSchema, finishJobSchema, warmUpSchema]);
+const evaluatorJobSchema = z.discriminatedUnion("type", [
+  trialJobSchema,
+  statisticsJobSchema,
+  finishJobSchema,
+  warmUpSchema,
+]);
 
 export interface EvaluatorHandlerOptions extends JobHandlerOptions {
   readonly store: ObjectStore;
@@ -27,7 +37,7 @@ export interface EvaluatorHandlerOptions extends JobHandlerOptions {
   };
 }
 
-/** The evaluator as a function behind the queue of trial and finish jobs. */
+/** The evaluator as a function behind the queue of trial and finish jobs, and of statistics jobs of little work. */
 export function createEvaluatorHandler(options: EvaluatorHandlerOptions): JobHandler {
   return createJobHandler(
     evaluatorJobSchema,
@@ -36,6 +46,7 @@ export function createEvaluatorHandler(options: EvaluatorHandlerOptions): JobHan
       switch (job.type) {
         case "trial":
           return carryOutClaimed({ ...delivery, job }, options);
+        case "statistics":
         case "finish":
           return carryOutUnclaimed({ ...delivery, job }, options);
         case "warm-up":

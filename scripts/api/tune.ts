@@ -136,7 +136,7 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
       runId: `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${runs.length + 1}`,
       requestedAt: Date.now(),
       parallel: trialsUnderWay(workers),
-      statisticsShards: Math.min(workers, workload.calibrationBatches.count),
+      statistics: { shards: Math.min(workers, workload.calibrationBatches.count) },
       evaluationShards: 1,
       timeouts: { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS },
       ...start,

@@ -9,19 +9,34 @@ import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
 import { type ConstrainedProblem, generateConstrainedProblem } from "./search/generate.js";
 import { problemSpace, trueValue } from "./search/problem.js";
 
-const USAGE = `usage: node dist/scripts/bench/search-constrained.js [--seeds 6] [--trials 100] [--mark 40]
+const USAGE = `usage: node dist/scripts/bench/search-constrained.js [--seeds 6] [--trials 100] [--mark 40] [--large]
 
 Searches generated problems with a good but infeasible base, as layer-wise quantization has: mean latency (above the
 fully quantized model's, float is 0.55) of the best feasible configuration after --mark and after --trials trials.
-Every seed is another problem.`;
+Every seed is another problem. --large takes spaces of 300 to 600 parameters.`;
 
-const SHAPES: readonly { readonly layers: number; readonly estimators: number }[] = [
+interface Shape {
+  readonly layers: number;
+  /** Choices of a range estimator that each quantized layer has; with 1 there is no such parameter. */
+  readonly estimators: number;
+  /** Median loss of a quantized layer, in percent, if not the generator's. */
+  readonly layerLoss?: number;
+}
+
+const SHAPES: readonly Shape[] = [
   { layers: 12, estimators: 1 },
   { layers: 25, estimators: 1 },
   { layers: 50, estimators: 1 },
   { layers: 25, estimators: 4 },
   { layers: 60, estimators: 3 },
   { layers: 120, estimators: 1 },
+];
+
+/** So many layers each lose so much less that the base misses the bound by as much as that of 25 layers. */
+const LARGE_SHAPES: readonly Shape[] = [
+  { layers: 300, estimators: 1, layerLoss: 0.05 / 12 },
+  { layers: 200, estimators: 3, layerLoss: 0.05 / 8 },
+  { layers: 300, estimators: 3, layerLoss: 0.05 / 12 },
 ];
 
 /** Latency of the fully quantized model as a share of float's. */
@@ -38,6 +53,11 @@ const SAMPLERS: readonly (readonly [string, Create])[] = [
     "TPE, no wave",
     ({ latency, base }, seed, maxTrials) =>
       createTpeSampler(problemSpace(latency), { seed, base, maxTrials, sensitivityWave: "off" }),
+  ],
+  [
+    "TPE, sensitivity told",
+    ({ latency, base, sensitivity }, seed, maxTrials) =>
+      createTpeSampler(problemSpace(latency), { seed, base, maxTrials, sensitivity }),
   ],
   [
     "greedy reversal",
@@ -95,6 +115,7 @@ function main(): void {
       seeds: { type: "string", default: "6" },
       trials: { type: "string", default: "100" },
       mark: { type: "string", default: "40" },
+      large: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -108,7 +129,7 @@ function main(): void {
     head: ["layers x estimators", ...SAMPLERS.map(([name]) => `${name} ${mark} / ${trials}`)],
   });
   const totals = SAMPLERS.map(() => ({ early: [] as number[], late: [] as number[] }));
-  for (const { layers, estimators } of SHAPES) {
+  for (const { layers, estimators, layerLoss } of values.large ? LARGE_SHAPES : SHAPES) {
     const cells = SAMPLERS.map(([, create], column) => {
       const early: number[] = [];
       const late: number[] = [];
@@ -118,6 +139,7 @@ function main(): void {
           1000 + 7 * seed + layers,
           layers,
           estimators,
+          layerLoss,
         );
         const curve = incumbents(problem, create(problem, seed, trials), seed, trials);
         early.push(curve[Math.min(mark, curve.length) - 1]!);

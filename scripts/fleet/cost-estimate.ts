@@ -1,6 +1,7 @@
 import type { Billed } from "../../shared/run/messages.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import type { Workload } from "../../shared/scoring/workload.js";
+import { gatheringSeconds } from "./gathering.js";
 import { type PriceList, runPrices } from "./price-list.js";
 
 /** Memory at which a function has one whole processor (runtime-facts.md, "AWS"). */
@@ -8,8 +9,6 @@ const MEGABYTES_A_PROCESSOR = 1_769;
 const MEGABYTES_A_GIGABYTE = 1_024;
 /** A job's own: its claim, answer and rows in the store, its messages, quantizing and opening a session. */
 const OVERHEAD_SECONDS_A_JOB = 0.3;
-/** Gathering statistics over a plain run (runtime-facts.md, "onnxruntime-node 1.30.0"): with the tails, about twice. */
-const STATISTICS_FACTOR = 2;
 /** Of a trial that measures latency where the configuration does not say. */
 const LATENCY_SECONDS = 1;
 /** The float model and the base configuration are scored beside the finalists. */
@@ -54,16 +53,14 @@ export function estimateCost(
 ): CostEstimate {
   const { prices, evaluator, secondsPerSample } = options;
   const { optimizer, evaluation, statistics, finalists } = request;
-  const { validation, calibrationBatches, fixedBatch, configuration } = workload;
+  const { validation, configuration } = workload;
   const slowness = Math.max(1, MEGABYTES_A_PROCESSOR / evaluator.megabytes);
   const { duration_seconds = LATENCY_SECONDS } = configuration.optimizer.params.benchmark;
   const latency = optimizer.measureLatency ? duration_seconds : 0;
   const scoring = evaluation.samples * secondsPerSample * slowness;
   const secondsPerTrial =
     options.secondsPerTrial ?? scoring + latency + evaluation.shards * OVERHEAD_SECONDS_A_JOB;
-  const calibrated = calibrationBatches.count * (fixedBatch ?? 1);
-  const forms = workload.variants.forms;
-  const gathering = forms * STATISTICS_FACTOR * calibrated * secondsPerSample * slowness;
+  const gathering = gatheringSeconds(workload, secondsPerSample) * slowness;
   const validated = (validation?.samples ?? 0) * secondsPerSample * slowness + latency;
   const finishing = (finalists + MODELS_BESIDE_FINALISTS) * validated;
   // With the float model's; what an earlier run has scored is not scored again.

@@ -16,6 +16,7 @@ import {
 import { planStart } from "../api/run-start.js";
 import { type CostEstimate, type EvaluatorSize, estimateCost } from "./cost-estimate.js";
 import { type EarlierRunName, expectedIsa, findEarlierRuns, type RestoredRecords } from "./earlier-run.js";
+import { planGathering } from "./gathering.js";
 import { measureSecondsPerSample } from "./measure-inference.js";
 import { hasImages, packImages } from "./pack-images.js";
 import { readPriceList, runPrices } from "./price-list.js";
@@ -28,6 +29,10 @@ export interface PrepareOptions extends OptimizerOverrides {
   readonly parallel?: number;
   /** Jobs that a trial's evaluation samples are spread over; 1 when left out. */
   readonly evaluationShards?: number;
+  /**
+   * Collectors that statistics are gathered by; when left out, an evaluator where that takes no longer than to start
+   * them, and else as many as evaluators work at once.
+   */
   readonly statisticsShards?: number;
   /** After so long an unanswered job is sent again, and after twice as long once more; 30 minutes when left out. */
   readonly jobTimeoutSeconds?: number;
@@ -102,11 +107,14 @@ export async function prepareRun(
     earlier,
     openStatistics: async () => statistics,
     draft: (candidate, state) => ({
-      ...fleetRequest(candidate, hash, options, evaluator),
+      // Who gathers what is known once the model was timed, and no plan depends on it.
+      ...fleetRequest(candidate, hash, options, evaluator, { statistics: { shards: 1 } }),
       isa: expectedIsa(state, evaluator, options.from),
     }),
   });
+  const secondsPerSample = await measureSecondsPerSample(workload);
   const unpriced = fleetRequest(workload, hash, options, evaluator, {
+    statistics: gatheringOf(workload, secondsPerSample, options, evaluator),
     start: space,
     ...(restored.length === 0 ? {} : { restored: restored.length }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
@@ -115,7 +123,7 @@ export async function prepareRun(
   const estimate = estimateCost(workload, unpriced, {
     prices,
     evaluator: evaluator ?? DEFAULT_EVALUATOR,
-    secondsPerSample: await measureSecondsPerSample(workload),
+    secondsPerSample,
     secondsPerTrial: options.secondsPerTrial,
   });
   const cost = {
@@ -150,21 +158,32 @@ function fleetRequest(
   hash: string,
   options: PrepareOptions,
   evaluator: EvaluatorSize | undefined,
-  start: Partial<RequestOptions> = {},
+  decided: Pick<RequestOptions, "statistics"> & Partial<RequestOptions>,
 ): RunRequest {
   const requestedAt = Date.now();
-  const usual = trialsSideBySide(evaluator?.concurrency);
-  const { parallel = usual.parallel, statisticsShards = options.parallel ?? usual.evaluators } = options;
+  const { parallel = trialsSideBySide(evaluator?.concurrency).parallel } = options;
   const timeout = (options.jobTimeoutSeconds ?? JOB_TIMEOUT_SECONDS) * 1_000;
   // This machine's, which scores nothing.
   const { isa: _, ...request } = makeRunRequest(workload, {
     runId: options.runId ?? `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${requestedAt.toString(BASE_36)}`,
     requestedAt,
     parallel,
-    statisticsShards: Math.min(statisticsShards, workload.calibrationBatches.count),
     evaluationShards: options.evaluationShards ?? 1,
     timeouts: { statistics: timeout, trial: timeout, finish: timeout },
-    ...start,
+    ...decided,
   });
   return request;
+}
+
+function gatheringOf(
+  workload: Workload,
+  secondsPerSample: number,
+  { parallel, statisticsShards }: PrepareOptions,
+  evaluator: EvaluatorSize | undefined,
+): RequestOptions["statistics"] {
+  if (statisticsShards === undefined) {
+    const collectors = parallel ?? trialsSideBySide(evaluator?.concurrency).evaluators;
+    return planGathering(workload, secondsPerSample, collectors);
+  }
+  return { shards: Math.min(statisticsShards, workload.calibrationBatches.count) };
 }

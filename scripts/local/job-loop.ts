@@ -1,8 +1,10 @@
+import { hostname } from "node:os";
 import type { Clock } from "../../shared/queues/clock.js";
 import type { Queue, ReceivedMessage } from "../../shared/queues/queue.js";
 import { failureReport } from "../../shared/run/failure-report.js";
 import { type Job, type JobReport, jobSchema } from "../../shared/run/messages.js";
 import { storeScores } from "../../shared/run/run-records.js";
+import { instructionSet } from "../../shared/scoring/isa.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { JobRunner } from "./job-runner.js";
 
@@ -70,6 +72,6 @@ async function answer(
     return await runner.run(job, unwanted);
   } catch (error) {
     if (unwanted.aborted) return undefined;
-    return failureReport(job, error, clock.now());
+    return failureReport(job, error, { worker: hostname(), isa: instructionSet(), at: clock.now() });
   }
 }

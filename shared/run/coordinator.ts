@@ -32,7 +32,7 @@ export interface CoordinatorOptions {
   readonly store: ObjectStore;
   /** Where workers take jobs from. */
   readonly jobs: Queue;
-  /** Where those take jobs from who only gather statistics; `jobs` when left out. */
+  /** Where those take jobs from who only gather statistics, in runs that leave it to them; `jobs` when left out. */
   readonly statisticsJobs?: Queue;
   readonly study: Study;
   /** Trials side by side from which on what they were asked with is kept in records of its own (asked-records.ts). */
@@ -224,9 +224,11 @@ export class Coordinator {
     if (commands.length === 0) return state;
     const jobs = commands.flatMap(jobOf);
     const { request } = state;
+    const isCollectors = ({ type }: Job): boolean =>
+      type === "statistics" && request.statistics.by !== "evaluators";
     for (const [queue, sent] of [
-      [this.#statisticsJobs, jobs.filter(({ type }) => type === "statistics")],
-      [this.#jobs, jobs.filter(({ type }) => type !== "statistics")],
+      [this.#statisticsJobs, jobs.filter(isCollectors)],
+      [this.#jobs, jobs.filter((job) => !isCollectors(job))],
     ] as const) {
       if (sent.length > 0) await queue.send(sent.map((job) => ({ body: JSON.stringify(job) })));
     }

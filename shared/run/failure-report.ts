@@ -1,10 +1,16 @@
-import { hostname } from "node:os";
 import { type Job, type JobReport, MESSAGE_VERSION } from "./messages.js";
 
 const MAX_REASON = 2_000;
 
+/** Who reports, and when. */
+export interface Reporter {
+  readonly worker: string;
+  readonly isa: string;
+  readonly at: number;
+}
+
 /** What a job's failure is reported as when there is no worker left to report it. */
-export function failureReport(job: Job, error: unknown, at: number): JobReport {
+export function failureReport(job: Job, error: unknown, { worker, isa, at }: Reporter): JobReport {
   const { runId, attempt } = job;
   const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON);
   const base = { version: MESSAGE_VERSION, runId, at, attempt } as const;
@@ -18,8 +24,8 @@ export function failureReport(job: Job, error: unknown, at: number): JobReport {
         type: "TrialReported",
         trial: job.trial,
         shard: job.shard,
-        worker: hostname(),
-        isa: process.arch,
+        worker,
+        isa,
         outcome,
       };
     case "finish":

@@ -77,7 +77,12 @@ export const runRequestSchema = z.strictObject({
   float: configurationSchema.optional(),
   optimizer: optimizerSchema,
   evaluation: z.strictObject({ samples: z.int().min(1).max(MAX_SAMPLES), shards: shardCountSchema }),
-  statistics: z.strictObject({ key: storeKeySchema, shards: shardCountSchema }),
+  statistics: z.strictObject({
+    key: storeKeySchema,
+    shards: shardCountSchema,
+    /** In a fleet: whoever scores trials gathers little work itself, as it starts anyway. Collectors when left out. */
+    by: z.enum(["collectors", "evaluators"]).optional(),
+  }),
   metric: metricSchema,
   /** Trials side by side. */
   parallel: z.int().min(1).max(4_096),

@@ -11,7 +11,7 @@ export interface RequestOptions {
   readonly requestedAt: number;
   /** Trials side by side. */
   readonly parallel: number;
-  readonly statisticsShards: number;
+  readonly statistics: Omit<RunRequest["statistics"], "key">;
   readonly evaluationShards: number;
   /** Milliseconds after which an unanswered job counts as lost. */
   readonly timeouts: RunRequest["timeouts"];
@@ -58,7 +58,7 @@ export function makeRunRequest(workload: Workload, options: RequestOptions): Run
       measureLatency: params.objective !== "constrained" || params.minimize === "latency",
     },
     evaluation: { samples: order.length, shards: options.evaluationShards },
-    statistics: { key: statisticsKey, shards: options.statisticsShards },
+    statistics: { key: statisticsKey, ...options.statistics },
     metric: {
       name: metric.name,
       direction: metric.direction === "maximize" ? "higher" : "lower",

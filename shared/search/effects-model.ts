@@ -1,3 +1,4 @@
+import { type ChoiceTrees, choiceTrees } from "./choice-trees.js";
 import { GrowingCholesky } from "./cholesky.js";
 import type { Codes, EncodedSpace } from "./encoding.js";
 import { addAt, sumAt } from "./vectors.js";
@@ -25,6 +26,11 @@ export interface Relevance {
 export class EffectsModel {
   /** Where the choices of each observation stand in the row of all choices. */
   readonly #places: Int32Array[] = [];
+  /** The same by combinations of choices, which are fewer. */
+  readonly #leaves: Int32Array[] = [];
+  readonly #trees: ChoiceTrees;
+  /** Sums at the nodes of the trees. */
+  readonly #sums: Float64Array;
   readonly #factor = new GrowingCholesky();
   readonly #mismatch: Float64Array;
   /** Prior covariance of the effects with the outcome of the observation added last. */
@@ -38,6 +44,8 @@ export class EffectsModel {
       (variance, d) => -variance / Math.max(1, encoded.cardinality[d]! - 1),
     );
     this.#latest = new Float64Array(encoded.offset[encoded.size]! + 1);
+    this.#trees = choiceTrees(encoded);
+    this.#sums = new Float64Array(this.#trees.nodes);
   }
 
   get size(): number {
@@ -56,21 +64,24 @@ export class EffectsModel {
   append(codes: Codes): void {
     const n = this.size;
     const row = new Float64Array(n + 1);
-    const table = this.#latest;
-    this.#covariance(codes, table);
-    const places = knownPlaces(this.encoded, codes);
+    const sums = this.#sums;
+    this.#covariance(codes, this.#latest);
+    this.#trees.carryDown(this.#latest, sums);
+    const leaves = this.#trees.leavesOf(codes);
     for (let i = 0; i < n; i++) {
-      row[i] = 1 + sumAt(table, this.#places[i]!);
+      row[i] = 1 + sumAt(sums, this.#leaves[i]!);
     }
-    row[n] = 1 + sumAt(table, places) + this.relevance.noise;
+    row[n] = 1 + sumAt(sums, leaves) + this.relevance.noise;
     this.#factor.append(row);
-    this.#places.push(places);
+    this.#places.push(knownPlaces(this.encoded, codes));
+    this.#leaves.push(leaves);
   }
 
   /** Forgets all observations from `size` on. */
   truncate(size: number): void {
     this.#factor.truncate(size);
     this.#places.length = Math.min(size, this.#places.length);
+    this.#leaves.length = this.#places.length;
   }
 
   /**
@@ -105,11 +116,13 @@ export class EffectsModel {
   project(weights: Float64Array): Float64Array {
     const { offset, cardinality, size } = this.encoded;
     const effects = new Float64Array(offset[size]! + 1);
+    const sums = this.#sums.fill(0);
     let total = 0;
     for (let i = 0; i < weights.length; i++) {
-      addAt(effects, this.#places[i]!, weights[i]!);
+      addAt(sums, this.#leaves[i]!, weights[i]!);
       total += weights[i]!;
     }
+    this.#trees.carryBack(sums, effects);
     for (let d = 0; d < size; d++) {
       const choices = cardinality[d]!;
       const end = offset[d + 1]!;

@@ -2,61 +2,93 @@ import { type Codes, type EncodedSpace, INACTIVE, isActive } from "./encoding.js
 import type { RandomStream } from "./random.js";
 import { sumAt } from "./vectors.js";
 
+/** How kernels leave a centre's choice, whatever the probability to do so. */
+export interface KernelMoves {
+  readonly encoded: EncodedSpace;
+  /**
+   * How a parameter's choices share out what goes to them, K shares for each choice of the centre with none for that
+   * choice, and ahead of them K for a centre where the parameter has no value: its prior. They need not add up to one.
+   */
+  readonly share: Float64Array;
+  /** Where a parameter's shares begin. */
+  readonly start: Int32Array;
+}
+
+/** Kernels that can be drawn from. */
+export interface DrawableKernels {
+  readonly moves: KernelMoves;
+  /** The probability to leave the centre's choice, the same for every parameter that has another one. */
+  readonly mismatch: number;
+}
+
 /**
  * A distribution over one whole configuration: what it is built of is independent from parameter to parameter
  * but for their conditions, which the walk in the space's order respects.
  */
-export interface CoordinateKernels {
+export interface CoordinateKernels extends DrawableKernels {
   readonly encoded: EncodedSpace;
-  /** The probability to leave the centre's choice, the same for every parameter that has another one. */
-  readonly mismatch: number;
-  /**
-   * Logarithms of the probabilities of a parameter's choices, K of them for each choice of the centre, and ahead of them
-   * K for a centre where the parameter has no value: its prior.
-   */
+  /** Logarithms of the probabilities, one for each share of {@link KernelMoves}. */
   readonly logProbability: Float64Array;
-  /** Where a parameter's probabilities begin. */
   readonly start: Int32Array;
 }
 
 /** Moves of an ordinal parameter reach this share of its range, and at least one step. */
 const ORDINAL_REACH = 0.25;
 
+/** Each ask has kernels of its own mismatch, and all of a space move alike. */
+const movesOfSpaces = new WeakMap<EncodedSpace, KernelMoves>();
+
 /**
- * Categorical parameters: Aitchison and Aitken's kernel, 1 - b for a match and b / (K - 1) otherwise. Ordinal
- * ones: the same probability to stay, and moves by a discrete normal truncated to the range, so that a move goes to
- * a neighbour first (search.md, "The sampler").
- *
- * @param mismatch b, the probability to leave the centre's choice
- * @param prior probabilities of the choices, as long as all of them in one row; uniform when left out
+ * Categorical parameters move to any other choice alike; ordinal ones by a discrete normal truncated to the range, so
+ * that a move goes to a neighbour first. The prior is uniform.
  */
-export function createKernels(
-  encoded: EncodedSpace,
-  mismatch: number,
-  prior?: Float64Array,
-): CoordinateKernels {
-  const { size, cardinality, offset } = encoded;
+export function kernelMoves(encoded: EncodedSpace): KernelMoves {
+  const known = movesOfSpaces.get(encoded);
+  if (known !== undefined) {
+    return known;
+  }
+  const { size, cardinality } = encoded;
   const start = new Int32Array(size + 1);
   for (let d = 0; d < size; d++) {
     start[d + 1] = start[d]! + cardinality[d]! * (cardinality[d]! + 1);
   }
-  const logProbability = new Float64Array(start[size]!);
+  const share = new Float64Array(start[size]!);
   for (let d = 0; d < size; d++) {
     const choices = cardinality[d]!;
-    for (let k = 0; k < choices; k++) {
-      logProbability[start[d]! + k] = -Math.log(prior === undefined ? choices : 1 / prior[offset[d]! + k]!);
+    share.fill(1, start[d], start[d]! + choices);
+    for (let centre = 0; centre < choices; centre++) {
+      share.set(moveShares(encoded, d, centre), start[d]! + (1 + centre) * choices);
     }
+  }
+  const moves = { encoded, share, start };
+  movesOfSpaces.set(encoded, moves);
+  return moves;
+}
+
+/**
+ * Categorical parameters: Aitchison and Aitken's kernel, 1 - b for a match and b / (K - 1) otherwise. Ordinal
+ * ones: the same probability to stay, and moves to neighbours first ({@link kernelMoves}; search.md, "The sampler").
+ *
+ * @param mismatch b, the probability to leave the centre's choice
+ */
+export function createKernels(encoded: EncodedSpace, mismatch: number): CoordinateKernels {
+  const { size, cardinality } = encoded;
+  const moves = kernelMoves(encoded);
+  const { share, start } = moves;
+  const logProbability = new Float64Array(share.length);
+  for (let d = 0; d < size; d++) {
+    const choices = cardinality[d]!;
+    logProbability.fill(-Math.log(choices), start[d], start[d]! + choices);
     for (let centre = 0; centre < choices; centre++) {
       const row = start[d]! + (1 + centre) * choices;
-      const shares = moveShares(encoded, d, centre);
-      const total = shares.reduce((sum, share) => sum + share, 0);
+      const total = sumOf(share, row, row + choices);
       for (let k = 0; k < choices; k++) {
-        logProbability[row + k] = Math.log((mismatch * shares[k]!) / total);
+        logProbability[row + k] = Math.log((mismatch * share[row + k]!) / total);
       }
       logProbability[row + centre] = choices === 1 ? 0 : Math.log1p(-mismatch);
     }
   }
-  return { encoded, mismatch, logProbability, start };
+  return { encoded, moves, mismatch, logProbability, start };
 }
 
 /** How a move from the centre's choice is shared out over the choices; nothing goes to the centre itself. */
@@ -67,6 +99,14 @@ function moveShares({ cardinality, ordinal }: EncodedSpace, d: number, centre: n
     if (k === centre) return 0;
     return ordinal[d] === 1 ? Math.exp(-0.5 * ((Math.abs(k - centre) - 1) / reach) ** 2) : 1;
   });
+}
+
+function sumOf(values: Float64Array, from: number, to: number): number {
+  let sum = 0;
+  for (let k = from; k < to; k++) {
+    sum += values[k]!;
+  }
+  return sum;
 }
 
 /**
@@ -141,24 +181,21 @@ export function logProductKernel(
   return table.around(centrePlaces(kernels.encoded, centre));
 }
 
-/** Draws a choice with the given log probabilities, which need not be normalized. */
-function drawChoice(
-  random: RandomStream,
-  choices: number,
-  logProbability: (choice: number) => number,
-): number {
-  let total = 0;
+/** Draws an index by the shares from `start` on, as many as there are choices. */
+function drawShare(random: RandomStream, share: Float64Array, start: number, choices: number): number {
+  let remaining = random.uniform() * sumOf(share, start, start + choices);
+  let last = 0;
   for (let k = 0; k < choices; k++) {
-    total += Math.exp(logProbability(k));
-  }
-  let remaining = random.uniform() * total;
-  for (let k = 0; k < choices - 1; k++) {
-    remaining -= Math.exp(logProbability(k));
-    if (remaining < 0) {
-      return k;
+    const own = share[start + k]!;
+    if (own > 0) {
+      remaining -= own;
+      last = k;
+      if (remaining < 0) {
+        break;
+      }
     }
   }
-  return choices - 1;
+  return last;
 }
 
 /**
@@ -167,14 +204,14 @@ function drawChoice(
  * @param codes what it is written to
  */
 export function drawProductKernel(
-  kernels: CoordinateKernels,
+  { moves, mismatch }: DrawableKernels,
   centre: Codes | undefined,
   random: RandomStream,
-  codes: Codes = new Int16Array(kernels.encoded.size),
+  codes: Codes = new Int16Array(moves.encoded.size),
 ): Codes {
-  const { encoded } = kernels;
+  const { encoded, share, start } = moves;
   // Few parameters move: how many stay before the next one does is drawn at once.
-  let staying = drawStaying(kernels.mismatch, random);
+  let staying = drawStaying(mismatch, random);
   for (let d = 0; d < encoded.size; d++) {
     if (!isActive(encoded, codes, d)) {
       codes[d] = INACTIVE;
@@ -182,15 +219,13 @@ export function drawProductKernel(
     }
     const choices = encoded.cardinality[d]!;
     const at = centre === undefined ? INACTIVE : centre[d]!;
-    if (at === INACTIVE) {
-      codes[d] = drawChoice(random, choices, (k) => logKernel(kernels, d, INACTIVE, k));
-    } else if (choices === 1 || staying-- > 0) {
+    if (at !== INACTIVE && (choices === 1 || staying-- > 0)) {
       codes[d] = at;
-    } else {
-      codes[d] = drawChoice(random, choices, (k) =>
-        k === at ? Number.NEGATIVE_INFINITY : logKernel(kernels, d, at, k),
-      );
-      staying = drawStaying(kernels.mismatch, random);
+      continue;
+    }
+    codes[d] = drawShare(random, share, start[d]! + (1 + at) * choices, choices);
+    if (at !== INACTIVE) {
+      staying = drawStaying(mismatch, random);
     }
   }
   return codes;

@@ -1,5 +1,5 @@
 import { type Codes, type EncodedSpace, INACTIVE } from "./encoding.js";
-import { createKernels, drawProductKernel } from "./kernels.js";
+import { drawProductKernel, kernelMoves } from "./kernels.js";
 import type { RandomStream } from "./random.js";
 import { restore } from "./reversal.js";
 import type { FinishedTrial } from "./sampler.js";
@@ -45,6 +45,7 @@ export function* nearCandidates(
   share: number,
 ): Generator<NearCandidate> {
   const { encoded } = ledger;
+  const moves = kernelMoves(encoded);
   const parents = promisingTrials(ledger);
   const best = parents[0];
   if (best === undefined) {
@@ -57,7 +58,7 @@ export function* nearCandidates(
   }
   for (const entry of parents) {
     const active = entry.codes.reduce((count, code) => count + (code === INACTIVE ? 0 : 1), 0);
-    const kernels = createKernels(encoded, Math.min(0.5, CHANGES / Math.max(1, active)));
+    const kernels = { moves, mismatch: Math.min(0.5, CHANGES / Math.max(1, active)) };
     for (let i = 0; i < share * DRAWS_PER_PARENT; i++) {
       const codes = drawProductKernel(kernels, entry.codes, random);
       const correlation = KEPT_PER_CHANGE ** changes(encoded, entry.codes, codes);

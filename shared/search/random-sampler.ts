@@ -1,5 +1,5 @@
 import { codesKey, countConfigurations, decodeConfiguration, encodeSpace } from "./encoding.js";
-import { createKernels, drawProductKernel } from "./kernels.js";
+import { drawProductKernel, kernelMoves } from "./kernels.js";
 import { createRandomStream } from "./random.js";
 import type { Sampler } from "./sampler.js";
 import type { Space } from "./space.js";
@@ -11,7 +11,7 @@ export function createRandomSampler(space: Space, { seed }: { readonly seed: num
   const encoded = encodeSpace(space);
   const total = countConfigurations(encoded);
   const ledger = new TrialLedger(encoded);
-  const prior = createKernels(encoded, 0.5);
+  const prior = { moves: kernelMoves(encoded), mismatch: 0.5 };
   return {
     ask(trial) {
       if (ledger.distinct >= total) {

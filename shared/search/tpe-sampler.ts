@@ -6,7 +6,7 @@ import {
   encodeConfiguration,
   encodeSpace,
 } from "./encoding.js";
-import { createKernels, drawProductKernel } from "./kernels.js";
+import { drawProductKernel, kernelMoves } from "./kernels.js";
 import { createRandomStream, type RandomStream } from "./random.js";
 import type { Sampler } from "./sampler.js";
 import type { Configuration, Space } from "./space.js";
@@ -57,7 +57,7 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
   function drawAtStart(random: RandomStream): Codes {
     const mismatch = Math.min(settings.mismatchLimit, settings.changesPerDraw / Math.max(1, encoded.size));
     const centre = base && (ledger.ranked[0]?.codes ?? base);
-    return drawProductKernel(createKernels(encoded, mismatch), centre, random);
+    return drawProductKernel({ moves: kernelMoves(encoded), mismatch }, centre, random);
   }
 
   function propose(random: RandomStream): Codes {

@@ -1,5 +1,5 @@
 import { type Codes, codesKey, enumerateConfigurations } from "./encoding.js";
-import { createKernels, drawProductKernel } from "./kernels.js";
+import { drawProductKernel, kernelMoves } from "./kernels.js";
 import type { RandomStream } from "./random.js";
 import type { TrialLedger } from "./trial-ledger.js";
 
@@ -22,7 +22,7 @@ export function findUnused(ledger: TrialLedger, centre: Codes, random: RandomStr
     return unused[random.below(unused.length)]!;
   }
   for (let mismatch = 1 / encoded.size; ; mismatch = Math.min(WIDEST_MISMATCH, WIDENING * mismatch)) {
-    const kernels = createKernels(encoded, mismatch);
+    const kernels = { moves: kernelMoves(encoded), mismatch };
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const codes = drawProductKernel(kernels, mismatch >= WIDEST_MISMATCH ? undefined : centre, random);
       if (!ledger.has(codesKey(codes))) {

@@ -42,9 +42,10 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
     });
 
     test("has the trials and the model of the engine on this machine with the same order of results", async () => {
-      // With several forms of the float model, whose statistics are gathered apart.
+      // With several forms of the float model, whose statistics collectors gather apart.
       const deciding = withTunedCompanions(configuration);
-      const runId = await submit(fleet, { configuration: deciding }, { runId: "twin" });
+      const options = { runId: "twin", statisticsShards: EVALUATORS };
+      const runId = await submit(fleet, { configuration: deciding }, options);
       await runEnded(fleet, runId);
       const { cost } = await fetchResult(fleet, runId, join(folder, "fleet"));
       assert.ok(cost !== undefined && cost.usd > 0 && (cost.estimatedBeforehand ?? 0) > 0);

@@ -109,6 +109,24 @@ describe("The coordinator's function", () => {
     assert.ok(Number.isFinite(metrics.ofRuns.get("toy BestMetric")));
   });
 
+  test("leaves statistics to an evaluator where the request does, ahead of those who get ready", async () => {
+    const { jobs, statisticsJobs, invoke, send } = open();
+    const request = toyRequest();
+    const statistics = { ...request.statistics, by: "evaluators" as const };
+    const { runId } = request;
+    await send({
+      version: MESSAGE_VERSION,
+      type: "RunRequested",
+      runId,
+      at: 1,
+      request: { ...request, statistics },
+    });
+    assert.equal(await invoke(), 0);
+    assert.deepEqual(await take(statisticsJobs), []);
+    const types = (await take(jobs)).map(({ body }) => JSON.parse(body).type);
+    assert.deepEqual(types, ["statistics", "warm-up"]);
+  });
+
   test("sends each run that has not ended a Tick every minute, within its group", async () => {
     const { events, tick, invoke, send, clock } = open();
     await send(requested("one"));

@@ -10,26 +10,15 @@ import {
   type Job,
   type JobReport,
   MESSAGE_VERSION,
-  type TrialJob,
   type TrialReported,
 } from "../../shared/run/messages.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
-import { answerToyJob, toyBase, toySpace } from "../run/toy-model.js";
+import { answerToyJob, toyTrialJob } from "../run/toy-model.js";
 import { toyRequest } from "../run/toy-study.js";
 import { keepLog, keepMetrics, toEvent } from "./lambda-events.js";
 
 const MINUTE = 60_000;
-const job: TrialJob = {
-  version: MESSAGE_VERSION,
-  type: "trial",
-  runId: "toy",
-  trial: 4,
-  attempt: 1,
-  configuration: toyBase(toySpace(6)),
-  shard: { index: 0, count: 1 },
-  measureLatency: false,
-  deadline: 8.64e15,
-};
+const job = toyTrialJob(8.64e15);
 const report = answerToyJob(toyRequest(), job, { worker: "w", isa: "arm64", at: 1 }) as TrialReported;
 
 type Run = (job: Job, signal: AbortSignal) => Promise<JobReport | undefined>;
@@ -173,13 +162,25 @@ describe("The evaluator's function", () => {
     assert.equal((await reports(events)).length, 1);
   });
 
-  test("drops what is overdue, buries what is no job, a collector's, or of an unknown run", async () => {
+  test("reports statistics, which whoever does them twice does alike, without a claim", async () => {
+    const { version, runId, attempt, shard, deadline } = job;
+    const gathering = { version, type: "statistics" as const, runId, attempt, shard, key: "s/0", deadline };
+    const gathered = answerToyJob(toyRequest(), gathering, { worker: "w", isa: "arm64", at: 1 });
+    const { store, events, send, invoke } = open(async () => gathered);
+    await send(gathering);
+    assert.equal(await invoke(), 0);
+    const [event] = await reports(events);
+    assert.ok(event?.type === "StatisticsReported" && event.billed !== undefined);
+    assert.deepEqual(event.shard, shard);
+    for await (const key of store.list("")) assert.fail(`${key} was written`);
+  });
+
+  test("drops what is overdue, buries what is no job or of an unknown run", async () => {
     const { events, deadLetters, send, invoke } = open(async () => undefined);
     await send({ ...job, deadline: 1 });
     await send({ ...job, version: 2 });
     await send({ ...job, runId: "stranger" });
-    const { version, runId, attempt, shard, deadline } = job;
-    await send({ version, type: "statistics", runId, attempt, shard, key: "statistics/0", deadline });
+    await send({ ...report, at: 1 });
     assert.equal(await invoke(), 0);
     assert.deepEqual(await reports(events), []);
     assert.equal((await take(deadLetters)).length, 3);

@@ -1,25 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type ClaimOutcome, claimJob } from "../../shared/run/claim.js";
-import { MESSAGE_VERSION, type TrialJob, type TrialReported } from "../../shared/run/messages.js";
+import type { TrialReported } from "../../shared/run/messages.js";
 import { StoreUnavailableError } from "../../shared/storage/errors.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { PutCondition } from "../../shared/storage/object-store.js";
 import { RetryingObjectStore } from "../../shared/storage/retrying-store.js";
-import { answerToyJob, toyBase, toySpace } from "./toy-model.js";
+import { answerToyJob, toyTrialJob } from "./toy-model.js";
 import { toyRequest } from "./toy-study.js";
 
-const job: TrialJob = {
-  version: MESSAGE_VERSION,
-  type: "trial",
-  runId: "toy",
-  trial: 4,
-  attempt: 1,
-  configuration: toyBase(toySpace(6)),
-  shard: { index: 0, count: 1 },
-  measureLatency: false,
-  deadline: 1_000,
-};
+const job = toyTrialJob(1_000);
 const report = answerToyJob(toyRequest(), job, { worker: "w", isa: "i", at: 1 }) as TrialReported;
 
 function granted(outcome: ClaimOutcome) {

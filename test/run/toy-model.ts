@@ -1,3 +1,4 @@
+import type { Reporter } from "../../shared/run/failure-report.js";
 import { shardRange } from "../../shared/run/identifiers.js";
 import { type Job, type JobReport, MESSAGE_VERSION, type TrialJob } from "../../shared/run/messages.js";
 import type { RunRequest } from "../../shared/run/request.js";
@@ -40,12 +41,23 @@ export function toyFloat(space: Space): Configuration {
   );
 }
 
+/** A trial of the base of six groups. */
+export function toyTrialJob(deadline: number): TrialJob {
+  return {
+    version: MESSAGE_VERSION,
+    type: "trial",
+    runId: "toy",
+    trial: 4,
+    attempt: 1,
+    configuration: toyBase(toySpace(6)),
+    shard: { index: 0, count: 1 },
+    measureLatency: false,
+    deadline,
+  };
+}
+
 /** What a worker answers; the report's time is the given one. */
-export function answerToyJob(
-  request: RunRequest,
-  job: Job,
-  { worker, isa, at }: { readonly worker: string; readonly isa: string; readonly at: number },
-): JobReport {
+export function answerToyJob(request: RunRequest, job: Job, { worker, isa, at }: Reporter): JobReport {
   const { runId, attempt } = job;
   const base = { version: MESSAGE_VERSION, runId, attempt, at } as const;
   switch (job.type) {
@@ -72,29 +84,6 @@ export function answerToyJob(
         outcome: { state: "complete", best, validation, objects: [] },
       };
     }
-  }
-}
-
-/** What a worker answers that cannot do the job. */
-export function failToyJob(job: Job, reason: string, at: number): JobReport {
-  const { runId, attempt } = job;
-  const base = { version: MESSAGE_VERSION, runId, attempt, at } as const;
-  const outcome = { state: "failed", reason } as const;
-  switch (job.type) {
-    case "statistics":
-      return { ...base, type: "StatisticsReported", shard: job.shard, outcome };
-    case "trial":
-      return {
-        ...base,
-        type: "TrialReported",
-        trial: job.trial,
-        shard: job.shard,
-        worker: "w",
-        isa: "i",
-        outcome,
-      };
-    case "finish":
-      return { ...base, type: "FinishReported", outcome };
   }
 }
 

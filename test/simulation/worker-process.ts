@@ -1,12 +1,13 @@
 import type { Queue, ReceivedMessage } from "../../shared/queues/queue.js";
 import { type ClaimOutcome, claimJob, type Lease } from "../../shared/run/claim.js";
+import { failureReport } from "../../shared/run/failure-report.js";
 import { type Job, type JobReport, jobSchema, type TrialJob } from "../../shared/run/messages.js";
 import { scoresName } from "../../shared/run/record-keys.js";
 import { storeScores } from "../../shared/run/run-records.js";
 import type { RandomStream } from "../../shared/search/random.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { RetryingObjectStore } from "../../shared/storage/retrying-store.js";
-import { answerToyJob, failToyJob } from "../run/toy-model.js";
+import { answerToyJob } from "../run/toy-model.js";
 import { toyBill } from "../run/toy-study.js";
 import type { Evaluation, Observer } from "./observer.js";
 import type { SimulatedProcess } from "./simulated-process.js";
@@ -170,7 +171,11 @@ class Worker {
     const { random, weather } = this.#world;
     const isPoisoned = job.type === "trial" && weather.poison?.trial === job.trial;
     if (!isPoisoned && random.uniform() >= weather.faults.jobFails) return undefined;
-    return failToyJob(job, isPoisoned ? "poisoned" : "bad luck", this.#now);
+    return failureReport(job, isPoisoned ? "poisoned" : "bad luck", {
+      worker: this.#name,
+      isa: this.#isa,
+      at: this.#now,
+    });
   }
 
   #duration(): number {

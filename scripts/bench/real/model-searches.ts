@@ -88,7 +88,7 @@ export class ModelSearches {
       runId: `bench-${++this.#runs}`,
       requestedAt: Date.now(),
       parallel: 1,
-      statisticsShards: 1,
+      statistics: { shards: 1 },
       evaluationShards: 1,
       timeouts: { statistics: day, trial: day, finish: day },
     });

@@ -116,18 +116,27 @@ export interface ConstrainedProblem {
   /** Loss of accuracy in percent; feasible up to the bound. */
   readonly accuracyLoss: Problem;
   readonly bound: number;
+  /** What a layer loses by itself when it is quantized, as roughly as a run measures it; by group. */
+  readonly sensitivity: Readonly<Record<string, number>>;
 }
+
+/** Median loss of a quantized layer, in percent. */
+const LAYER_LOSS = 0.05;
+/** Standard deviation of the logarithm of a measured sensitivity; a rank correlation with the true one of about 0.8. */
+const MEASUREMENT_DEVIATION = 1;
 
 /**
  * A few layers cause most of the loss of the integer base; leaving any in float costs its share of the speed-up.
  *
  * @param estimators choices of a range estimator a quantized layer; 1 leaves the switches alone
+ * @param layerLoss median loss of a quantized layer, in percent; the mean is three times as much
  */
 export function generateConstrainedProblem(
   name: string,
   seed: number,
   layers: number,
   estimators: number,
+  layerLoss = LAYER_LOSS,
 ): ConstrainedProblem {
   const random = createRandomStream(seed, 1, "problem");
   const parameters: Problem["parameters"] = [];
@@ -136,11 +145,13 @@ export function generateConstrainedProblem(
   const strengths: number[] = [];
   const base: Record<string, number> = {};
   const float: Record<string, number> = {};
+  const measured: Record<string, number> = {};
+  const measurement = createRandomStream(seed, 2, "problem");
   const shares = Array.from({ length: layers }, () => Math.exp(random.normal()));
   const totalShare = shares.reduce((sum, share) => sum + share, 0);
   for (let layer = 0; layer < layers; layer++) {
     const prefix = `layer${String(layer).padStart(3, "0")}`;
-    const sensitivity = 0.05 * Math.exp(1.5 * random.normal());
+    const sensitivity = layerLoss * Math.exp(1.5 * random.normal());
     // Integer does not always pay: some layers are slower quantized (runtime-facts.md, "Does integer pay?").
     const gain = (0.55 * shares[layer]!) / totalShare;
     const quantize = `${prefix}.quantize`;
@@ -148,6 +159,7 @@ export function generateConstrainedProblem(
     latencyMain.push([gain, random.uniform() < 0.1 ? 1.2 * gain : 0]);
     lossMain.push([0, sensitivity]);
     strengths.push(sensitivity);
+    measured[prefix] = sensitivity * Math.exp(MEASUREMENT_DEVIATION * measurement.normal());
     base[quantize] = 1;
     float[quantize] = 0;
     if (estimators > 1) {
@@ -180,5 +192,6 @@ export function generateConstrainedProblem(
     latency: { name: `${name}-latency`, parameters, main: latencyMain, pairs: [], noise: 0.004 },
     accuracyLoss: { name: `${name}-loss`, parameters, main: lossMain, pairs, noise: 0.05 },
     bound: 1,
+    sensitivity: measured,
   };
 }

@@ -14,8 +14,8 @@ const problemSchema = z.object({
     }),
   ),
   main: z.array(z.array(z.number())),
-  pairs: z.array(z.object({ a: z.int(), b: z.int(), table: z.array(z.array(z.number())) })),
-  noise: z.number().min(0),
+  pairs: z.array(z.object({ a: z.int(), b: z.int(), table: z.array(z.array(z.number())) })).default([]),
+  noise: z.number().min(0).default(0),
 });
 export type Problem = z.infer<typeof problemSchema>;
 

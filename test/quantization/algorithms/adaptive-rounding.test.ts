@@ -7,18 +7,12 @@ import {
   type QuadraticForm,
   quadraticForms,
 } from "../../../shared/quantization/algorithms/quadratic-form.js";
-import { weightEstimator } from "../../../shared/quantization/range-estimator.js";
 import { codeLimits, quantizeWeights, type WeightCodes } from "../../../shared/quantization/weight-codes.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 
-fc.configureGlobal({ seed: 34 });
+import { FOUR_BIT_PLAN } from "../four-bit-plan.js";
 
-const PLAN = {
-  bits: 4,
-  mode: "symmetric",
-  granularity: "perchannel",
-  estimator: weightEstimator("default", "symmetric"),
-} as const;
+fc.configureGlobal({ seed: 34 });
 
 interface Problem {
   readonly product: { outputs: number; terms: number; groups: number; outputsFirst: boolean };
@@ -46,12 +40,19 @@ function problem(seed: number, outputs: number, terms: number, centred = false):
     product,
     weights,
     forms: quadraticForms(product, moments, centred),
-    nearest: quantizeWeights({ values: weights, channels: outputs, inner: terms }, PLAN),
+    nearest: quantizeWeights({ values: weights, channels: outputs, inner: terms }, FOUR_BIT_PLAN),
   };
 }
 
 const rounded = (asked: Problem, smallestScales?: readonly number[]): WeightCodes =>
-  roundToForms(asked.product, asked.weights, asked.nearest, codeLimits(PLAN), asked.forms, smallestScales);
+  roundToForms(
+    asked.product,
+    asked.weights,
+    asked.nearest,
+    codeLimits(FOUR_BIT_PLAN),
+    asked.forms,
+    smallestScales,
+  );
 
 /** What each output's codes are worth: (w - wq) H (w - wq)ᵀ, w H wqᵀ, wq H wqᵀ and w H wᵀ. */
 function worthOf({ product, weights, forms }: Problem, { codes, channels }: WeightCodes) {
@@ -91,7 +92,7 @@ describe("Adaptive rounding", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 24 }), (seed, terms) => {
         const { weights, ...others } = problem(seed, 3, terms);
-        const nearest = quantizeWeights({ values: weights, channels: 1, inner: 1 }, PLAN);
+        const nearest = quantizeWeights({ values: weights, channels: 1, inner: 1 }, FOUR_BIT_PLAN);
         const asked = { ...others, weights, nearest };
         const given = rounded(asked);
         assert.deepEqual(given.channels, nearest.channels);
@@ -105,7 +106,7 @@ describe("Adaptive rounding", () => {
 
   test("finds a row of codes that no single step betters", () => {
     const { weights, ...others } = problem(7, 4, 16);
-    const nearest = quantizeWeights({ values: weights, channels: 1, inner: 1 }, PLAN);
+    const nearest = quantizeWeights({ values: weights, channels: 1, inner: 1 }, FOUR_BIT_PLAN);
     const asked = { ...others, weights, nearest };
     const { codes: reached, channels } = rounded(asked);
     const errors = worthOf(asked, { codes: reached, channels });
@@ -158,7 +159,7 @@ describe("Adaptive rounding", () => {
       { ...asked.product, outputsFirst: false },
       turn(asked.weights),
       { codes: turn(asked.nearest.codes as Int8Array), channels: asked.nearest.channels },
-      codeLimits(PLAN),
+      codeLimits(FOUR_BIT_PLAN),
       asked.forms,
     );
     assert.deepEqual(turned.codes, turn(straight.codes as Int8Array));

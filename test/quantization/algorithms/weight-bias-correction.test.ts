@@ -9,22 +9,15 @@ import {
   weightBiasStatistics,
   withDeviation,
 } from "../../../shared/quantization/algorithms/weight-bias-correction.js";
-import { weightEstimator } from "../../../shared/quantization/range-estimator.js";
 import { WeightCache } from "../../../shared/quantization/weight-cache.js";
 import { quantizeWeights } from "../../../shared/quantization/weight-codes.js";
 import { makeSubject } from "../../../shared/scoring/subject.js";
 import { collectStatistics } from "../../../shared/statistics/collect.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
+import { FOUR_BIT_PLAN } from "../four-bit-plan.js";
 import { prepareSmallNet, quantizationSettings, SMALL_NET_INPUT } from "../small-net.js";
 
 fc.configureGlobal({ seed: 33 });
-
-const PLAN = {
-  bits: 4,
-  mode: "symmetric",
-  granularity: "perchannel",
-  estimator: weightEstimator("default", "symmetric"),
-} as const;
 
 function moments(values: readonly number[]) {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -38,7 +31,7 @@ describe("Weight bias correction", () => {
   test("follows test vector 21", () => {
     const weights = Float32Array.of(0.1, -0.2, 0.33, 0.9);
     const matrix = { outputs: 1, terms: 4, outputsFirst: true };
-    const codes = quantizeWeights({ values: weights, channels: 1, inner: 4 }, PLAN);
+    const codes = quantizeWeights({ values: weights, channels: 1, inner: 4 }, FOUR_BIT_PLAN);
     const [before] = codes.channels;
     const near = (found: number, expected: number) =>
       assert.ok(Math.abs(found - expected) < 1e-6, `${found}`);
@@ -55,7 +48,7 @@ describe("Weight bias correction", () => {
       fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 3, max: 30 }), (seed, terms) => {
         const random = new RandomValues(seed);
         const weights = Float32Array.from({ length: 2 * terms }, () => random.normal());
-        const codes = quantizeWeights({ values: weights, channels: 2, inner: terms }, PLAN);
+        const codes = quantizeWeights({ values: weights, channels: 2, inner: terms }, FOUR_BIT_PLAN);
         const corrected = withDeviation({ outputs: 2, terms, outputsFirst: true }, weights, codes);
         assert.deepEqual(corrected.codes, codes.codes);
         for (const output of [0, 1]) {
@@ -72,7 +65,7 @@ describe("Weight bias correction", () => {
   test("leaves channels that do not vary alone, and scales that a bias needs", () => {
     const weights = Float32Array.of(0.5, 0.5, 0.1, 0.33);
     const matrix = { outputs: 2, terms: 2, outputsFirst: true };
-    const codes = quantizeWeights({ values: weights, channels: 2, inner: 2 }, PLAN);
+    const codes = quantizeWeights({ values: weights, channels: 2, inner: 2 }, FOUR_BIT_PLAN);
     assert.deepEqual(withDeviation(matrix, weights, codes).channels[0], codes.channels[0]);
     assert.equal(withDeviation(matrix, weights, codes, [0, 1]).channels[1]!.scale, 1);
   });
@@ -92,7 +85,7 @@ describe("Weight bias correction", () => {
     const weights = new WeightCache(view.index, [
       (quantizer, _, codes) => correction.refine(quantizer, codes),
     ]);
-    const shift = correction.shift("stem", PLAN, weights)!;
+    const shift = correction.shift("stem", FOUR_BIT_PLAN, weights)!;
     // The mean input of each tap, padding included, by the definition of a convolution that pads 1.
     let sum = 0;
     for (let channel = 0; channel < 4; channel++) {
@@ -107,7 +100,7 @@ describe("Weight bias correction", () => {
       }
     }
     const quantizer = [...layout.weights.values()].find(({ ops }) => ops.includes("stem"))!;
-    const codes = weights.get(quantizer, PLAN);
+    const codes = weights.get(quantizer, FOUR_BIT_PLAN);
     const float = view.index.initializers.get(quantizer.id)!;
     const values = floatValues(float);
     const offsets = meanOffsets({ outputs: 8, terms: 36, outputsFirst: true }, values, codes);
