@@ -8,11 +8,10 @@ import { NOTHING_SPENT } from "../../shared/run/spend.js";
 import type { RunState, TrialRecord } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { createRandomStream } from "../../shared/search/random.js";
-import type { Configuration, Space } from "../../shared/search/space.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { ObjectStore, PutCondition } from "../../shared/storage/object-store.js";
 import { answerToyJob } from "../../test/run/toy-model.js";
-import { toyRequest, toyStudy, toyTpeStudy } from "../../test/run/toy-study.js";
+import { drawConfiguration, independentToyStudy, toyRequest, toyTpeStudy } from "../../test/run/toy-study.js";
 
 /**
  * How many results a second one coordinator takes in a large run, with a store that answers in 20 ms, and how
@@ -63,13 +62,9 @@ async function measure(name: string, study: Study): Promise<void> {
   const fillSeconds = (performance.now() - fillStart) / 1_000;
   const times: number[] = [];
   const cpuStart = process.cpuUsage();
-  let filledState = 0;
+  const filledState = store.largestState;
+  store.largestState = 0;
   for (let batch = 0; batch < BATCHES; batch++) {
-    // All trials were asked for at once; while the next batch is handled, what they were asked with is written.
-    if (batch === 1) {
-      filledState = store.largestState;
-      store.largestState = 0;
-    }
     const messages = await jobs.receive({ max: BATCH, waitMilliseconds: 0 });
     const events = messages.map(({ body }) => {
       const job = jobSchema.parse(JSON.parse(body)) as TrialJob;
@@ -89,7 +84,7 @@ async function measure(name: string, study: Study): Promise<void> {
       `(${times[BATCHES >> 1]!.toFixed(1)} ms a batch of ${BATCH} in the median, ` +
       `${((cpu.user + cpu.system) / 1_000 / (BATCH * BATCHES)).toFixed(2)} ms of processor a result, the toy workers' included); ` +
       `largest state ${(store.largestState / 1_024).toFixed(1)} KiB, ` +
-      `${(filledState / 1_024).toFixed(1)} KiB while ${PARALLEL} trials at once were asked for; ` +
+      `${(filledState / 1_024).toFixed(1)} KiB while ${PARALLEL} trials were asked for; ` +
       `read back in ${loadSeconds.toFixed(2)} s, first ${PARALLEL} trials asked in ${fillSeconds.toFixed(2)} s`,
   );
 }
@@ -164,26 +159,5 @@ function finishedTrial(request: RunState["request"], number: number): TrialRecor
   };
 }
 
-function drawConfiguration(space: Space, number: number): Configuration {
-  const random = createRandomStream(1, number, "problem");
-  const configuration: Record<string, string | number | boolean> = {};
-  for (const { name, choices, when } of space)
-    if (when === undefined || when.in.includes(configuration[when.parameter]!))
-      configuration[name] = choices[random.below(choices.length)]!;
-  return configuration;
-}
-
-/** Asks without looking at what was finished. */
-function independentStudy(): Study {
-  return {
-    ...toyStudy,
-    createSampler: ({ space }) => ({
-      ask: (trial) => drawConfiguration(space, 1_000_000 + trial),
-      started: () => {},
-      tell: () => {},
-    }),
-  };
-}
-
-await measure("toy sampler: what the coordinator itself takes", independentStudy());
+await measure("toy sampler: what the coordinator itself takes", independentToyStudy);
 if (PARALLEL === DEFAULT_PARALLEL) await measure("TPE", toyTpeStudy);

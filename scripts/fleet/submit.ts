@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { UsageError } from "../../shared/errors.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { MESSAGE_VERSION, type RunRequested } from "../../shared/run/messages.js";
 import { announceRun } from "../../shared/run/run-announced.js";
@@ -9,15 +8,9 @@ import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
 import type { CostEstimate } from "./cost-estimate.js";
-import { type RestoredRecords, uploadRestored } from "./earlier-run.js";
+import { uploadRestored } from "./earlier-run.js";
 import type { UploadProgress } from "./file-upload.js";
-import {
-  type Deployed,
-  type PreparedFor,
-  type PreparedRun,
-  type PrepareOptions,
-  prepareRun,
-} from "./prepare-run.js";
+import { type Deployed, type PreparedFor, type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { inScratch } from "./scratch.js";
 import { uploadWorkload } from "./workload-upload.js";
 
@@ -51,13 +44,12 @@ export async function submit(
   options: SubmitOptions = {},
 ): Promise<string> {
   const { store, events } = fleet;
-  const { workload, message, restored } = await uploadRun(fleet, source, options, {
+  const { workload, message } = await uploadRun(fleet, source, options, {
     // Without it the run begins a start of the fleet's functions later, and nothing else.
     onAccepted: (request) => announceRun(events, request).catch(() => undefined),
   });
   const { runId } = message;
   await writeWorkloadDocument(store, runId, workload);
-  await uploadRestored(store, message.request, restored);
   await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
   return runId;
 }
@@ -75,7 +67,7 @@ export async function writeRunDocuments(
   folder: string,
   options: SubmitOptions = {},
 ): Promise<void> {
-  const { workload, message } = await uploadRepeatableRun(fleet, source, options);
+  const { workload, message } = await uploadRun(fleet, source, options);
   await mkdir(folder, { recursive: true });
   for (const [name, document] of Object.entries({ workload, message }))
     await writeFile(join(folder, `${name}.json`), JSON.stringify(document));
@@ -84,60 +76,35 @@ export async function writeRunDocuments(
 interface UploadedRun {
   readonly workload: WorkloadDocument;
   readonly message: RunRequested;
-  /** What is to be uploaded under the run's name still. */
-  readonly restored: RestoredRecords;
-}
-
-interface UploadSteps extends Pick<PreparedFor, "onAccepted"> {
-  /** Refuses what is prepared by throwing, before anything is uploaded. */
-  readonly check?: (prepared: PreparedRun) => void;
-}
-
-/** Uploads what a run works on, and makes the message that asks for it. */
-async function uploadRun(
-  fleet: UploadTarget,
-  source: ConfigurationSource,
-  options: SubmitOptions,
-  { check, onAccepted }: UploadSteps = {},
-): Promise<UploadedRun> {
-  const { store } = fleet;
-  return inScratch(async (scratch) => {
-    const target = {
-      ...fleet,
-      records: store,
-      statistics: store,
-      ...(onAccepted === undefined ? {} : { onAccepted }),
-    };
-    const prepared = await prepareRun(source, options, target, scratch);
-    const { workload, configurationHash, request, estimate, restored, notices } = prepared;
-    check?.(prepared);
-    for (const notice of notices) options.onNotice?.(notice);
-    options.onEstimate?.(estimate);
-    const { runId, requestedAt: at } = request;
-    return {
-      workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
-      message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
-      restored,
-    };
-  });
 }
 
 /**
- * As `uploadRun`, for what is asked for under one name after another.
- * @throws {UsageError} where it begins with trials, which lie with one run
+ * Uploads what a run works on and begins with, and makes the message that asks for it. Nothing of it is the run's alone,
+ * so that it can be asked for under one name after another.
  */
-export function uploadRepeatableRun(
+export async function uploadRun(
   fleet: UploadTarget,
   source: ConfigurationSource,
   options: SubmitOptions,
+  accepting: Pick<PreparedFor, "onAccepted"> = {},
 ): Promise<UploadedRun> {
-  return uploadRun(fleet, source, options, {
-    check({ restored }) {
-      if (restored.trials.length > 0)
-        throw new UsageError(
-          `It would begin with ${restored.trials.length} trials of an earlier run, which only a run that is submitted can; set trials_load_method to fine_tune or cold_start, or submit it.`,
-        );
-    },
+  const { store } = fleet;
+  return inScratch(async (scratch) => {
+    const target = { ...fleet, ...accepting, records: store, statistics: store };
+    const { workload, configurationHash, request, estimate, restored, notices } = await prepareRun(
+      source,
+      options,
+      target,
+      scratch,
+    );
+    for (const notice of notices) options.onNotice?.(notice);
+    options.onEstimate?.(estimate);
+    const { runId, requestedAt: at } = request;
+    if (restored !== undefined) await uploadRestored(store, restored);
+    return {
+      workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
+      message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
+    };
   });
 }
 

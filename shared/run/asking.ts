@@ -10,15 +10,22 @@ import { BASE_TRIAL, FLOAT_TRIAL, findReferences, judgeTrial, type References, t
 /**
  * Asks for trials until as many run as may run side by side: the float model and the base configuration first,
  * and once both have ended, what the sampler proposes.
+ *
+ * @param most how many trials to ask for at most; where that is too few, `canAskMore` says so of the result
  */
-export function askTrials(study: Study, cache: SamplerCache, state: RunState, at: number): RunState {
+export function askTrials(
+  study: Study,
+  cache: SamplerCache,
+  state: RunState,
+  at: number,
+  most: number,
+): RunState {
   let next = state;
-  while (next.stop === undefined && next.running.length < next.request.parallel) {
+  while (next.asked < state.asked + most && canAskMore(next)) {
     const stop = findStopReason(study, next, at);
     if (stop !== undefined) return { ...next, stop };
     if (next.asked === FLOAT_TRIAL) next = start(study, next, null, at);
     else if (next.asked === BASE_TRIAL) next = start(study, next, next.request.base, at);
-    else if (findReferences(next) === undefined) return next;
     else {
       const configuration = cache.ask(next);
       if (configuration === undefined) return { ...next, stop: "space_exhausted" };
@@ -26,6 +33,13 @@ export function askTrials(study: Study, cache: SamplerCache, state: RunState, at
     }
   }
   return next;
+}
+
+/** Whether fewer trials run than may, and nothing is known that speaks against asking for one. */
+export function canAskMore(state: RunState): boolean {
+  if (state.phase !== "search" || state.stop !== undefined) return false;
+  if (state.running.length >= state.request.parallel) return false;
+  return state.asked <= BASE_TRIAL || findReferences(state) !== undefined;
 }
 
 /** With the best complete quantized trial brought up to date with trials that ended since `known` of them had. */

@@ -1,8 +1,9 @@
 import type { Queue } from "../queues/queue.js";
 import { PreconditionFailedError, WriteConflictError } from "../storage/errors.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { updateBest } from "./asking.js";
+import { canAskMore, updateBest } from "./asking.js";
 import { type Command, markCarriedOut, pendingCommands } from "./commands.js";
+import { inOrder } from "./concurrently.js";
 import type { Billed, Job, RunEvent, RunRequested } from "./messages.js";
 import { RecentlyUsed } from "./recently-used.js";
 import { createReducer, type Reducer } from "./reducer.js";
@@ -13,6 +14,16 @@ import type { Study } from "./study.js";
 
 /** Saves that lose against another coordinator in a row before the events go back to their queue. */
 const MAX_LOST_SAVES = 10;
+
+/**
+ * Trials asked for with one save. What they were asked with is in it, and gets a record of its own before the next save
+ * (asked-records.ts); so the document is small where a run begins with a thousand side by side, too, the first of them
+ * are at work while the others are asked for, and a coordinator that ends meanwhile has lost the last of them alone.
+ */
+const MOST_ASKED = 64;
+
+/** Segments written at once. */
+const WRITES = 32;
 
 /** States kept between events; a run beyond them is read from the store again. */
 const RUNS_IN_MEMORY = 16;
@@ -26,8 +37,16 @@ export interface CoordinatorOptions {
   readonly study: Study;
   /** Trials side by side from which on what they were asked with is kept in records of its own (asked-records.ts). */
   readonly manyRunning?: number;
+  /** Trials asked for with one save, 64 when left out. */
+  readonly mostAsked?: number;
   /** Told of each save: what was saved, and the state that it was made from. */
   readonly onSaved?: (before: RunState | undefined, after: RunState) => void;
+}
+
+/** A run after as many of the events handed over as went into one save. */
+interface Heard {
+  readonly state: RunState | undefined;
+  readonly heard: number;
 }
 
 /**
@@ -47,13 +66,22 @@ export class Coordinator {
   readonly #onSaved: CoordinatorOptions["onSaved"];
   readonly #saved = new RecentlyUsed<string, SavedState>(RUNS_IN_MEMORY);
 
-  constructor({ store, jobs, statisticsJobs = jobs, study, manyRunning, onSaved }: CoordinatorOptions) {
+  constructor(options: CoordinatorOptions) {
+    const {
+      store,
+      jobs,
+      statisticsJobs = jobs,
+      study,
+      manyRunning,
+      mostAsked = MOST_ASKED,
+      onSaved,
+    } = options;
     this.#onSaved = onSaved;
     this.#records = new RunRecords(store, manyRunning);
     this.#jobs = jobs;
     this.#statisticsJobs = statisticsJobs;
     this.#study = study;
-    this.#reduce = createReducer(study);
+    this.#reduce = createReducer(study, { mostAsked });
   }
 
   /** The run as it was saved last; `undefined` where there is none. */
@@ -62,29 +90,43 @@ export class Coordinator {
   }
 
   /**
-   * Applies events of one run, in their order, with one save for all of them.
+   * Applies events of one run, in their order, with one save for all of them, and further ones where more trials are
+   * to be asked for than one may ask for.
    *
    * @param own what the coordinator's own work is billed for and has not been charged yet, where it is billed
    * @returns the run after them; `undefined` where nobody has requested it, so that they concern no run
    */
   async handle(runId: string, events: readonly RunEvent[], own?: Billed): Promise<RunState | undefined> {
+    let { state, heard } = await this.#handleWithOneSave(runId, events, own);
+    while (state !== undefined && (heard < events.length || canAskMore(state))) {
+      const next = await this.#handleWithOneSave(runId, events.slice(heard));
+      state = next.state;
+      heard += next.heard;
+    }
+    return state;
+  }
+
+  async #handleWithOneSave(runId: string, events: readonly RunEvent[], own?: Billed): Promise<Heard> {
     for (let lost = 0; lost < MAX_LOST_SAVES; lost++) {
       const before = await this.#load(runId);
       const sealing = this.#seal(before?.state);
       // Waited for below, unless something else fails first.
       sealing.catch(() => undefined);
-      const reduced = await this.#reduceAll(runId, before?.state, events);
-      if (reduced === undefined) return undefined;
+      const { state: reduced, heard } = await this.#reduceSome(runId, before?.state, events);
+      if (reduced === undefined) return { state: undefined, heard };
+      const begun = before === undefined ? await this.#sealRestored(reduced) : reduced;
       // Not worth a save of its own.
-      const isCharged = own !== undefined && reduced !== before?.state;
-      const state = isCharged ? { ...reduced, spend: chargeCoordinator(reduced, own) } : reduced;
+      const isCharged = own !== undefined && begun !== before?.state;
+      const state = isCharged ? { ...begun, spend: chargeCoordinator(begun, own) } : begun;
+      // Else this save would hold, beside the trials that it asks for, those of the save before.
+      if (before !== undefined && canAskMore(before.state)) await sealing;
       const etag = await this.#saveChange(before, state);
       const sealed = await sealing;
       if (etag !== undefined) {
         const marked = markCarriedOut(state, sealed);
         this.#saved.set(runId, { state: marked, etag });
         if (state !== before?.state) this.#onSaved?.(before?.state, state);
-        return this.#carryOut(marked, etag);
+        return { state: await this.#carryOut(marked, etag), heard };
       }
       this.#saved.delete(runId);
       await this.#load(runId, before?.state);
@@ -104,20 +146,31 @@ export class Coordinator {
     }
   }
 
-  async #reduceAll(
+  /**
+   * Reduces events until one leaves more trials to be asked for than go into a save. A run that was saved like that
+   * asks on before it hears anything, whoever carries it on: results heard in between would make it ask otherwise.
+   */
+  async #reduceSome(
     runId: string,
     before: RunState | undefined,
     events: readonly RunEvent[],
-  ): Promise<RunState | undefined> {
+  ): Promise<Heard> {
     let state = before;
-    for (const event of events) {
+    if (state !== undefined && canAskMore(state)) {
+      const [next] = events;
+      // What a resumed run is to leave out of its time has not been left out yet.
+      const at = next === undefined || next.type === "RunResumed" ? state.lastAt : next.at;
+      return { state: this.#reduce(state, { type: "AskingContinued", runId, at }).state, heard: 0 };
+    }
+    for (const [index, event] of events.entries()) {
       if (event.runId !== runId)
         throw new TypeError(`an event of run ${event.runId} was handed over for ${runId}`);
       const fitting =
         state === undefined && event.type === "RunRequested" ? await this.#create(event) : event;
       state = this.#reduce(state, fitting).state;
+      if (state !== undefined && canAskMore(state)) return { state, heard: index + 1 };
     }
-    return state;
+    return { state, heard: events.length };
   }
 
   async #create(event: RunRequested): Promise<RunRequested> {
@@ -136,19 +189,29 @@ export class Coordinator {
   }
 
   /**
-   * Writes the segments that a state which is known to be saved has full, while what follows it is reduced and
-   * saved: the store takes as long for them as for the state.
+   * Writes what a state which is known to be saved has full, while what follows it is reduced and saved: the store
+   * takes as long for it as for the state.
    */
   async #seal(saved: RunState | undefined): Promise<readonly Command[]> {
     if (saved === undefined) return [];
-    const asked = this.#records.sealAsked(saved);
-    // Waited for below, unless a segment fails first.
-    asked.catch(() => undefined);
-    const records = pendingCommands(saved).filter(isRecord);
-    for (const { segment, trials } of records)
-      await this.#records.writeSegment(saved.request, segment, trials);
-    await asked;
+    const [records] = await Promise.all([this.#sealFinished(saved), this.#records.sealAsked(saved)]);
     return records;
+  }
+
+  async #sealFinished(saved: RunState): Promise<readonly Command[]> {
+    const records = pendingCommands(saved).filter(isRecord);
+    await inOrder(records, WRITES, ({ segment, trials }) =>
+      this.#records.writeSegment(saved.request, segment, trials),
+    );
+    return records;
+  }
+
+  /**
+   * A new run's trials are the ones that it begins with. They are written once, so that whoever makes the first state
+   * makes segments of the same, and need not be saved before.
+   */
+  async #sealRestored(first: RunState): Promise<RunState> {
+    return markCarriedOut(first, await this.#sealFinished(first));
   }
 
   /**

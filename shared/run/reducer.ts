@@ -18,17 +18,32 @@ export interface Reduction {
   readonly commands: readonly Command[];
 }
 
+/** What a coordinator tells itself where an event has not asked for all trials that may run; no message. */
+export interface AskingContinued {
+  readonly type: "AskingContinued";
+  readonly runId: string;
+  readonly at: number;
+}
+
 /** A pure function of its arguments: no clock, no randomness, no network (system.md, "The coordinator"). */
-export type Reducer = (state: RunState | undefined, event: RunEvent) => Reduction;
+export type Reducer = (state: RunState | undefined, event: RunEvent | AskingContinued) => Reduction;
+
+export interface ReducerOptions {
+  /**
+   * Trials that one event asks for at most; all that may run when left out. A state that `canAskMore` after an event
+   * has to hear `AskingContinued`, and nothing else, until it cannot: so it asks what it would have asked at once.
+   */
+  readonly mostAsked?: number;
+}
 
 /**
  * The coordinator's reducer. Events may come twice, late or in any order; a state of `undefined` is a run that
  * has not been requested, and of the events only `RunRequested` makes one.
  */
-export function createReducer(study: Study): Reducer {
-  const cache = new SamplerCache(study);
+export function createReducer(study: Study, { mostAsked = Infinity }: ReducerOptions = {}): Reducer {
+  const asking: Asking = { study, cache: new SamplerCache(study), mostAsked };
   return (state, event) => {
-    const next = reduceState(study, cache, state, event);
+    const next = reduceState(asking, state, event);
     return {
       state: next,
       // Only what a batch of events comes to in the end is asked for.
@@ -39,24 +54,31 @@ export function createReducer(study: Study): Reducer {
   };
 }
 
+interface Asking {
+  readonly study: Study;
+  readonly cache: SamplerCache;
+  readonly mostAsked: number;
+}
+
 function reduceState(
-  study: Study,
-  cache: SamplerCache,
+  asking: Asking,
   state: RunState | undefined,
-  event: RunEvent,
+  event: RunEvent | AskingContinued,
 ): RunState | undefined {
+  const { study } = asking;
   if (state === undefined)
     return event.type === "RunRequested" ? updateBest(study, startRun(event), 0) : undefined;
   if (event.runId !== state.request.runId) return state;
   const changed = applyEvent(study, state, event);
-  const advanced = advance(study, cache, state, changed, event.at);
+  const advanced = advance(asking, state, changed, event.at);
   if (advanced === state) return state;
   return { ...advanced, lastAt: Math.max(state.lastAt, event.at) };
 }
 
-function applyEvent(study: Study, state: RunState, event: RunEvent): RunState {
+function applyEvent(study: Study, state: RunState, event: RunEvent | AskingContinued): RunState {
   switch (event.type) {
     case "RunRequested":
+    case "AskingContinued":
       return state;
     case "RunResumed":
       return resume(study, state, event.at);
@@ -91,8 +113,7 @@ function onTick(state: RunState, at: number): RunState {
 
 /** What follows from a state whatever event led to it: asking, stopping, finishing. */
 function advance(
-  study: Study,
-  cache: SamplerCache,
+  { study, cache, mostAsked }: Asking,
   before: RunState,
   changed: RunState,
   at: number,
@@ -107,7 +128,7 @@ function advance(
   const float = state.finished.slice(0, 2).find(({ number }) => number === FLOAT_TRIAL);
   if (float?.state === "failed")
     return { ...state, phase: "failed", failure: `The float model could not be scored: ${float.reason}` };
-  state = askTrials(study, cache, state, at);
+  state = askTrials(study, cache, state, at, mostAsked);
   if (state.stop === undefined) {
     const stop = findStopReason(study, state, at);
     if (stop !== undefined) state = { ...state, stop };

@@ -60,18 +60,23 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   return replaceRunning(paid, scored);
 }
 
+/** Trials that one Tick gives up at most, the others being left to the next: their records go into one save. */
+const MOST_GIVEN_UP = 32;
+
 /** Sends again what has not been answered in time. */
 export function onTrialsOverdue(state: RunState, at: number): RunState {
   let next = state;
+  let givenUp = 0;
   for (const { number, shards } of state.running)
     for (const [index, shard] of shards.entries()) {
       if (shard.state !== "waiting" || !isOverdue(shard.assignment, at)) continue;
       // Giving up on one shard ends the trial, and with it the others.
       const trial = next.running.find((running) => running.number === number);
       if (trial === undefined) break;
-      const paid = { ...next, spend: chargeUnanswered(next, "trial", 1) };
       const reason = "no worker answered in time";
       const outcome = sendAgain(shard.assignment, at, state.request.timeouts.trial, reason);
+      if (outcome.state === "givenUp" && ++givenUp > MOST_GIVEN_UP) break;
+      const paid = { ...next, spend: chargeUnanswered(next, "trial", 1) };
       next = settle(paid, trial, index, outcome, at, 0);
     }
   return next;

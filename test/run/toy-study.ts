@@ -1,6 +1,8 @@
 import type { Billed } from "../../shared/run/messages.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import type { Study } from "../../shared/run/study.js";
+import { createRandomStream } from "../../shared/search/random.js";
+import type { Configuration, Space } from "../../shared/search/space.js";
 import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
 import { toyBase, toyFloat, toySpace } from "./toy-model.js";
 import { createHillClimber } from "./toy-sampler.js";
@@ -44,6 +46,25 @@ export const toyTpeStudy: Study = {
       ...(sensitivity === undefined ? {} : { sensitivity }),
     }),
 };
+
+/** The same with a sampler that does not look at what was finished: what it asks takes no time to speak of. */
+export const independentToyStudy: Study = {
+  ...toyStudy,
+  createSampler: ({ space }) => ({
+    ask: (trial) => drawConfiguration(space, 1_000_000 + trial),
+    started: () => {},
+    tell: () => {},
+  }),
+};
+
+export function drawConfiguration(space: Space, number: number): Configuration {
+  const random = createRandomStream(1, number, "problem");
+  const configuration: Record<string, string | number | boolean> = {};
+  for (const { name, choices, when } of space)
+    if (when === undefined || when.in.includes(configuration[when.parameter]!))
+      configuration[name] = choices[random.below(choices.length)]!;
+  return configuration;
+}
 
 /** A dollar a second of work that `toyBill` bills. */
 export function toyCost(maxUsd: number): NonNullable<RunRequest["cost"]> {

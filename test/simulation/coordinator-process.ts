@@ -16,6 +16,7 @@ export interface CoordinatorWorld {
   readonly study: Study;
   readonly observer: Observer;
   readonly manyRunning: number;
+  readonly mostAsked: number;
 }
 
 const IDLE_MILLISECONDS = 600_000;
@@ -23,12 +24,12 @@ const OWN_WORK = toyBill(20);
 
 /** Takes events from the queue in batches and hands them to the coordinator, until the process ends. */
 export async function runCoordinator(world: CoordinatorWorld, self: SimulatedProcess): Promise<void> {
-  const { runId, study, observer, manyRunning } = world;
+  const { runId, study, observer, manyRunning, mostAsked } = world;
   const events = self.reachQueue(world.events);
   const jobs = self.reachQueue(world.jobs);
   const policy = { attempts: 5, pauseMilliseconds: 50, sleep: (ms: number) => self.sleep(ms) };
   const store = new RetryingObjectStore(self.reachStore(world.store), policy);
-  const coordinator = new Coordinator({ store, jobs, study, manyRunning });
+  const coordinator = new Coordinator({ store, jobs, study, manyRunning, mostAsked });
   for (;;) {
     const messages = await events.receive({ max: 10, waitMilliseconds: IDLE_MILLISECONDS });
     const batch = messages.flatMap((message) => parseEvent(message, runId));

@@ -45,7 +45,7 @@ export interface SimulatedRun {
 export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulatedRun> {
   const random = createRandomStream(seed, 0, "noise");
   const weather = drawWeather(seed, random);
-  const { request, faults, sampler } = weather;
+  const { request, faults, sampler, manyRunning, mostAsked } = weather;
   const { runId } = request;
   const honest = sampler === "tpe" ? toyTpeStudy : toyStudy;
   const study = options.sabotage === "sampler with a memory" ? rememberAsks(honest) : honest;
@@ -79,7 +79,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 
   for (let i = 0; i < COORDINATORS; i++)
     startProcess({ dies: faults.coordinatorDies, hangs: faults.coordinatorHangs }, (self) =>
-      runCoordinator({ runId, store, jobs, events, study, observer, manyRunning: weather.manyRunning }, self),
+      runCoordinator({ runId, store, jobs, events, study, observer, manyRunning, mostAsked }, self),
     );
   const world = {
     store,

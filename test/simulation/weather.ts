@@ -37,6 +37,8 @@ export interface Weather {
   readonly trialMilliseconds: number;
   /** Trials side by side from which on what they were asked with lies in records of its own. */
   readonly manyRunning: number;
+  /** Trials asked for with one save. */
+  readonly mostAsked: number;
 }
 
 /** One simulated run in this many asks users' own sampler, which is slower than the toy one. */
@@ -96,5 +98,6 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
     cancelAfter: random.uniform() < 0.1 ? 1_000 + 60_000 * random.uniform() : undefined,
     trialMilliseconds: 500 + 8_000 * random.uniform(),
     manyRunning: 1 + (seed % 4),
+    mostAsked: 1 + (seed % 3),
   };
 }
