@@ -182,7 +182,7 @@ export class QuantFleet extends Construct {
     ])
       queue.grantSendMessages(coordinator.role);
     grantObjects(coordinator.role, this.bucket, {
-      read: ["runs/*", "data/*", "schedules/*"],
+      read: ["runs/*", "restored/*", "data/*", "schedules/*"],
       write: ["runs/*", "active/*"],
       remove: ["active/*"],
     });

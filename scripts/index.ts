@@ -20,7 +20,9 @@ export { type TuneOptions, type TuneRun, tune } from "./api/tune.js";
 export { connectFleet, connectSchedules, connectStack, type FleetOutputs } from "./fleet/connect.js";
 export type { CostEstimate } from "./fleet/cost-estimate.js";
 export type { EarlierRunName } from "./fleet/earlier-run.js";
-export { cancel, fetchResult, status } from "./fleet/runs.js";
+export { type FollowOptions, follow } from "./fleet/follow.js";
+export type { RunView, TrialView } from "./fleet/run-view.js";
+export { cancel, fetchResult, type ReadOptions, status } from "./fleet/runs.js";
 export {
   addSchedule,
   type ListedSchedule,

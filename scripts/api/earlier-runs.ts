@@ -5,8 +5,9 @@ import { canonicalJson } from "../../shared/run/configuration/hash.js";
 import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
 import { runPrefix } from "../../shared/run/record-keys.js";
 import type { RunRequest } from "../../shared/run/request.js";
+import type { RestoredRecord } from "../../shared/run/restored-record.js";
 import { RunRecords } from "../../shared/run/run-records.js";
-import { hasEnded, type RunState, type TrialRecord } from "../../shared/run/state.js";
+import { hasEnded, type RunState } from "../../shared/run/state.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 import { listRuns } from "../local/engine.js";
 import { runFolder } from "./output-folder.js";
@@ -35,11 +36,11 @@ export async function rememberRun(
   out: string,
   request: RunRequest,
   started: { readonly hash: string; readonly directory: string; readonly configuration: RunConfiguration },
-  restored: readonly TrialRecord[],
+  restored: RestoredRecord | undefined,
 ): Promise<void> {
   const store = await FileObjectStore.open(runFolder(out));
   await store.put(configurationKey(request.runId), Buffer.from(canonicalJson(started)));
-  if (restored.length > 0) await new RunRecords(store).writeRestored(request, restored);
+  if (restored !== undefined) await new RunRecords(store).writeRestored(restored);
 }
 
 /** The runs in an output folder, oldest first. */

@@ -4,6 +4,7 @@ import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { RunRequest } from "../../shared/run/request.js";
+import { writeRestoredRecord } from "../../shared/run/restored-record.js";
 import type { RunResult } from "../../shared/run/result.js";
 import { hasEnded } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
@@ -152,13 +153,14 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
     openStatistics,
     draft: (candidate) => requestOf(candidate),
   });
+  const record = restored.length === 0 ? undefined : writeRestoredRecord(space.parameters, restored);
   const request = requestOf(workload, {
     start: space,
-    ...(restored.length === 0 ? {} : { restored: restored.length }),
+    ...(record === undefined ? {} : { restored: record.reference }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
     ...(lossReference === undefined ? {} : { lossReference }),
   });
-  await rememberRun(out, request, { hash, directory, configuration: workload.configuration }, restored);
+  await rememberRun(out, request, { hash, directory, configuration: workload.configuration }, record);
   return { request, workload, notices };
 }
 

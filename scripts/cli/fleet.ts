@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { UsageError } from "../../shared/errors.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { FleetOutputs } from "../fleet/connect.js";
@@ -35,7 +34,7 @@ export function earlierRun({ fromRun: run, fromFolder: folder }: FromArguments):
 /** The AWS SDK takes longer to load than everything else, and most commands do without. */
 const load = async () => ({
   ...(await import("../fleet/connect.js")),
-  ...(await import("../fleet/earlier-run.js")),
+  ...(await import("../fleet/follow.js")),
   ...(await import("../fleet/runs.js")),
   ...(await import("../fleet/submit.js")),
 });
@@ -55,12 +54,6 @@ async function open({ stack, bucket, eventsUrl }: FleetName): Promise<Fleet> {
     ...(eventsUrl === undefined ? {} : { eventsUrl }),
   });
 }
-
-const POLL_MILLISECONDS = 2_000;
-/** In the table of `watch`, below the best. */
-const LATEST_TRIALS = 8;
-/** After this the coordinator has heard of a run that was submitted, or there is none. */
-const PATIENCE_MILLISECONDS = 60_000;
 
 export async function runSubmit(
   config: string,
@@ -111,20 +104,13 @@ export async function runWatch(
   runId: string,
   { metricModule, ...name }: FleetName & ReadOptions,
 ): Promise<number> {
-  const { follow, unknownRun } = await load();
-  const look = follow(await open(name), runId, { metricModule, most: LATEST_TRIALS });
+  const { follow } = await load();
   let last: Progress["phase"] | undefined;
-  const patientUntil = Date.now() + PATIENCE_MILLISECONDS;
+  const fleet = await open(name);
   async function* views(): AsyncIterable<RunView> {
-    for (;;) {
-      const view = await look();
-      if (view === undefined && (last !== undefined || Date.now() > patientUntil)) throw unknownRun(runId);
-      if (view !== undefined) {
-        last = view.progress.phase;
-        yield view;
-        if (last === "done" || last === "failed") return;
-      }
-      await sleep(POLL_MILLISECONDS);
+    for await (const view of follow(fleet, runId, { metricModule })) {
+      last = view.progress.phase;
+      yield view;
     }
   }
   await showRun(views());

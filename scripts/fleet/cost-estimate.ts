@@ -64,7 +64,7 @@ export function estimateCost(
   const validated = (validation?.samples ?? 0) * secondsPerSample * slowness + latency;
   const finishing = (finalists + MODELS_BESIDE_FINALISTS) * validated;
   // With the float model's; what an earlier run has scored is not scored again.
-  const trials = Math.max(0, optimizer.maxTrials + 1 - (request.restored ?? 0));
+  const trials = Math.max(0, optimizer.maxTrials + 1 - (request.restored?.trials ?? 0));
   const jobs = trials * evaluation.shards + statistics.shards + 1;
   const evaluatorSeconds =
     trials * secondsPerTrial + gathering + finishing + (statistics.shards + 1) * OVERHEAD_SECONDS_A_JOB;

@@ -1,8 +1,8 @@
 import { DataError, QuantfleetError, UsageError } from "../../shared/errors.js";
 import { inOrder } from "../../shared/run/concurrently.js";
 import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
-import { rowsKey } from "../../shared/run/record-keys.js";
-import type { RunRequest } from "../../shared/run/request.js";
+import { scoresKey } from "../../shared/run/record-keys.js";
+import type { RestoredRecord } from "../../shared/run/restored-record.js";
 import { RunRecords } from "../../shared/run/run-records.js";
 import { hasEnded, type RunState, type TrialRecord } from "../../shared/run/state.js";
 import { readWorkloadDocument } from "../../shared/run/workload-document.js";
@@ -17,9 +17,10 @@ import type { EvaluatorSize } from "./cost-estimate.js";
 /** An earlier run that a run of a fleet begins with: one of the same fleet, or those in an output folder of `tune`. */
 export type EarlierRunName = { readonly run: string } | { readonly folder: string };
 
-/** Trials that a run begins with, and the store where their rows lie. */
-export interface RestoredRecords {
+/** Trials that runs begin with: the record that requests name, and the store where the trials' rows lie. */
+export interface RestoredTrials {
   readonly trials: readonly TrialRecord[];
+  readonly record: RestoredRecord;
   readonly records: ObjectStore | undefined;
 }
 
@@ -38,7 +39,7 @@ export async function findEarlierRuns(
   method: LoadMethod,
   from: EarlierRunName | undefined,
   fleet: ObjectStore | undefined,
-): Promise<EarlierRuns & Pick<RestoredRecords, "records">> {
+): Promise<EarlierRuns & Pick<RestoredTrials, "records">> {
   if (method === "cold_start") {
     if (from === undefined) return { runs: [], nothing: "", remedy: "", records: undefined };
     throw new UsageError(
@@ -111,23 +112,17 @@ export function expectedIsa(
 }
 
 /**
- * Puts the trials that a run begins with, and their rows, where its coordinator and evaluators look for them; do it
- * before the run is requested.
+ * Puts trials that runs begin with, and their rows, where coordinators and evaluators look for them; do it before a run
+ * is requested that names them.
  *
  * @throws {DataError} when rows of a trial are not in its records any more
  */
 export async function uploadRestored(
   store: ObjectStore,
-  request: RunRequest,
-  { trials, records }: RestoredRecords,
+  { trials, record, records }: RestoredTrials,
 ): Promise<void> {
-  if (trials.length === 0) return;
   if (records !== undefined && records !== store) {
-    const keys = trials.flatMap((trial) =>
-      trial.state === "failed"
-        ? []
-        : trial.scores.map((name, shard) => rowsKey(request.runId, trial, shard, name)),
-    );
+    const keys = trials.flatMap(rowsKeysOf);
     await inOrder(keys, UPLOADS, async (key) => {
       const stored = await records.get(key);
       if (stored === undefined)
@@ -137,5 +132,15 @@ export async function uploadRestored(
       await putImmutable(store, key, stored.body);
     });
   }
-  await new RunRecords(store).writeRestored(request, trials);
+  await new RunRecords(store).writeRestored(record);
+}
+
+/** Where the rows of a trial of an earlier run lie. */
+function rowsKeysOf(trial: TrialRecord): readonly string[] {
+  const { origin } = trial;
+  if (trial.state === "failed" || origin === undefined) return [];
+  // A shard that had not answered when the trial was stopped has none.
+  return trial.scores.flatMap((name, shard) =>
+    name === "" ? [] : [scoresKey(origin.run, origin.trial, shard, name)],
+  );
 }

@@ -2,6 +2,7 @@ import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
 import type { RunRequest } from "../../shared/run/request.js";
+import { writeRestoredRecord } from "../../shared/run/restored-record.js";
 import { referenceTo } from "../../shared/scoring/metrics/module-bundle.js";
 import { requireListed } from "../../shared/scoring/metrics/module-location.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
@@ -15,7 +16,7 @@ import {
 } from "../api/configuration.js";
 import { planStart } from "../api/run-start.js";
 import { type CostEstimate, type EvaluatorSize, estimateCost } from "./cost-estimate.js";
-import { type EarlierRunName, expectedIsa, findEarlierRuns, type RestoredRecords } from "./earlier-run.js";
+import { type EarlierRunName, expectedIsa, findEarlierRuns, type RestoredTrials } from "./earlier-run.js";
 import { planGathering } from "./gathering.js";
 import { measureSecondsPerSample } from "./measure-inference.js";
 import { hasImages, packImages } from "./pack-images.js";
@@ -65,8 +66,8 @@ export interface PreparedRun {
   readonly configurationHash: string;
   readonly request: RunRequest;
   readonly estimate: CostEstimate;
-  /** The trials that it begins with. */
-  readonly restored: RestoredRecords;
+  /** The trials that it begins with, where it begins with any. */
+  readonly restored?: RestoredTrials;
   /** What it begins with, and what could not be done as asked for; a sentence each. */
   readonly notices: readonly string[];
 }
@@ -112,11 +113,12 @@ export async function prepareRun(
       isa: expectedIsa(state, evaluator, options.from),
     }),
   });
+  const record = restored.length === 0 ? undefined : writeRestoredRecord(space.parameters, restored);
   const secondsPerSample = await measureSecondsPerSample(workload);
   const unpriced = fleetRequest(workload, hash, options, evaluator, {
     statistics: gatheringOf(workload, secondsPerSample, options, evaluator),
     start: space,
-    ...(restored.length === 0 ? {} : { restored: restored.length }),
+    ...(record === undefined ? {} : { restored: record.reference }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
     ...(lossReference === undefined ? {} : { lossReference }),
   });
@@ -132,13 +134,13 @@ export async function prepareRun(
     ...(maxUsd === undefined ? {} : { maxUsd }),
   };
   // The fleet's instruction set is what the first result tells, unless trials that are there already tell it.
-  const request = { ...unpriced, cost, ...(restored.length === 0 || isa === undefined ? {} : { isa }) };
+  const request = { ...unpriced, cost, ...(record === undefined || isa === undefined ? {} : { isa }) };
   return {
     workload,
     configurationHash: hash,
     request,
     estimate,
-    restored: { trials: restored, records: earlier.records },
+    ...(record === undefined ? {} : { restored: { trials: restored, record, records: earlier.records } }),
     notices,
   };
 }

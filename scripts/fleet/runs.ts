@@ -14,7 +14,6 @@ import { requireWritable } from "../api/output-folder.js";
 import { writeOutputs } from "../api/write-outputs.js";
 import { unknownRun } from "./earlier-run.js";
 import { FollowedRun } from "./followed-run.js";
-import { type RunView, viewRun } from "./run-view.js";
 import { inScratch } from "./scratch.js";
 import type { Fleet } from "./submit.js";
 
@@ -35,23 +34,6 @@ export async function status(
   const seen = await openRun(store, runId, metricModule).look();
   if (seen === undefined) throw unknownRun(runId);
   return describeProgress(seen.state, Date.now());
-}
-
-/**
- * How far a run of the fleet has come and what its trials came to, each time that it is asked for.
- * @param most trials in a view's `latest`
- * @returns a function that gives `undefined` as long as there is no such run
- */
-export function follow(
-  { store }: Pick<Fleet, "store">,
-  runId: string,
-  { metricModule, most }: ReadOptions & { readonly most: number },
-): () => Promise<RunView | undefined> {
-  const run = openRun(store, runId, metricModule);
-  return async () => {
-    const seen = await run.look();
-    return seen && viewRun(seen.study, seen.state, Date.now(), most);
-  };
 }
 
 /** Ends a run's search at once; the best of what has finished is written. */
@@ -105,7 +87,8 @@ export async function fetchResult(
   });
 }
 
-function openRun(store: ObjectStore, runId: string, metricModule: string | undefined): FollowedRun {
+/** A run that is read again and again, with the metric that its trials are judged by. */
+export function openRun(store: ObjectStore, runId: string, metricModule: string | undefined): FollowedRun {
   // A metric takes what it needs of its files when it is created.
   return new FollowedRun(store, runId, () =>
     inScratch((folder) => openStudy(store, runId, folder, ownCopy(metricModule))),

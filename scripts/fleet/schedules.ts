@@ -15,7 +15,7 @@ import { scheduledRunKey, scheduleNameSchema, writeScheduledRun } from "../../sh
 import { PreconditionFailedError } from "../../shared/storage/errors.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
-import { type SubmitOptions, type UploadTarget, uploadRepeatableRun } from "./submit.js";
+import { type SubmitOptions, type UploadTarget, uploadRun } from "./submit.js";
 
 /** Where a fleet keeps its schedules, and what they send to. */
 export interface ScheduleTarget extends UploadTarget {
@@ -59,7 +59,7 @@ export async function addSchedule(
   const { store, client, group } = target;
   const { name: given, ...run } = options;
   if (given !== undefined) requireName(given);
-  const { workload, message } = await uploadRepeatableRun(target, source, run);
+  const { workload, message } = await uploadRun(target, source, run);
   const name = given ?? message.runId;
   await write(store, name, { request: message.request, workload });
   try {

@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { UsageError } from "../../shared/errors.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { MESSAGE_VERSION, type RunRequested } from "../../shared/run/messages.js";
 import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
@@ -8,9 +7,9 @@ import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
 import type { CostEstimate } from "./cost-estimate.js";
-import { type RestoredRecords, uploadRestored } from "./earlier-run.js";
+import { uploadRestored } from "./earlier-run.js";
 import type { UploadProgress } from "./file-upload.js";
-import { type Deployed, type PreparedRun, type PrepareOptions, prepareRun } from "./prepare-run.js";
+import { type Deployed, type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { inScratch } from "./scratch.js";
 import { uploadWorkload } from "./workload-upload.js";
 
@@ -44,10 +43,9 @@ export async function submit(
   options: SubmitOptions = {},
 ): Promise<string> {
   const { store, events } = fleet;
-  const { workload, message, restored } = await uploadRun(fleet, source, options);
+  const { workload, message } = await uploadRun(fleet, source, options);
   const { runId } = message;
   await writeWorkloadDocument(store, runId, workload);
-  await uploadRestored(store, message.request, restored);
   await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
   return runId;
 }
@@ -65,7 +63,7 @@ export async function writeRunDocuments(
   folder: string,
   options: SubmitOptions = {},
 ): Promise<void> {
-  const { workload, message } = await uploadRepeatableRun(fleet, source, options);
+  const { workload, message } = await uploadRun(fleet, source, options);
   await mkdir(folder, { recursive: true });
   for (const [name, document] of Object.entries({ workload, message }))
     await writeFile(join(folder, `${name}.json`), JSON.stringify(document));
@@ -74,48 +72,34 @@ export async function writeRunDocuments(
 interface UploadedRun {
   readonly workload: WorkloadDocument;
   readonly message: RunRequested;
-  /** What is to be uploaded under the run's name still. */
-  readonly restored: RestoredRecords;
 }
 
-/** Uploads what a run works on, and makes the message that asks for it. */
-async function uploadRun(
+/**
+ * Uploads what a run works on and begins with, and makes the message that asks for it. Nothing of it is the run's alone,
+ * so that it can be asked for under one name after another.
+ */
+export async function uploadRun(
   fleet: UploadTarget,
   source: ConfigurationSource,
   options: SubmitOptions,
-  check: (prepared: PreparedRun) => void = () => undefined,
 ): Promise<UploadedRun> {
   const { store } = fleet;
   return inScratch(async (scratch) => {
     const target = { ...fleet, records: store, statistics: store };
-    const prepared = await prepareRun(source, options, target, scratch);
-    const { workload, configurationHash, request, estimate, restored, notices } = prepared;
-    check(prepared);
+    const { workload, configurationHash, request, estimate, restored, notices } = await prepareRun(
+      source,
+      options,
+      target,
+      scratch,
+    );
     for (const notice of notices) options.onNotice?.(notice);
     options.onEstimate?.(estimate);
     const { runId, requestedAt: at } = request;
+    if (restored !== undefined) await uploadRestored(store, restored);
     return {
       workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
       message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
-      restored,
     };
-  });
-}
-
-/**
- * As `uploadRun`, for what is asked for under one name after another.
- * @throws {UsageError} where it begins with trials, which lie with one run
- */
-export function uploadRepeatableRun(
-  fleet: UploadTarget,
-  source: ConfigurationSource,
-  options: SubmitOptions,
-): Promise<UploadedRun> {
-  return uploadRun(fleet, source, options, ({ restored }) => {
-    if (restored.trials.length > 0)
-      throw new UsageError(
-        `It would begin with ${restored.trials.length} trials of an earlier run, which only a run that is submitted can; set trials_load_method to fine_tune or cold_start, or submit it.`,
-      );
   });
 }
 

@@ -6,6 +6,9 @@ export const runIdSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/);
 /** Milliseconds since the epoch. The reducer has no clock: every event brings its own time. */
 export const timestampSchema = z.int().min(0).max(8.64e15);
 
+/** In hexadecimal. */
+export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
+
 const MAX_TRIAL_NUMBER = 1_000_000;
 export const trialNumberSchema = z.int().min(0).max(MAX_TRIAL_NUMBER);
 

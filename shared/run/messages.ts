@@ -1,6 +1,7 @@
 import * as z from "zod";
 import {
   runIdSchema,
+  sha256Schema,
   shardSchema,
   storeKeySchema,
   timestampSchema,
@@ -192,10 +193,7 @@ export const cancelRequestedSchema = z.strictObject({ ...eventBase, type: z.lite
 const writtenObjectSchema = z.strictObject({
   key: z.string().min(1).max(1_024),
   bytes: z.number().min(0),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .optional(),
+  sha256: sha256Schema.optional(),
 });
 
 export const finishReportedSchema = z.strictObject({

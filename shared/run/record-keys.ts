@@ -10,8 +10,10 @@ export const SEGMENT_SIZE = 16;
 export const runPrefix = (runId: string): string => `runs/${runId}/`;
 export const requestKey = (runId: string): string => `${runPrefix(runId)}request.json`;
 export const spaceKey = (runId: string): string => `${runPrefix(runId)}space.json`;
-export const restoredKey = (runId: string): string => `${runPrefix(runId)}restored.json`;
 export const stateKey = (runId: string): string => `${runPrefix(runId)}state.json`;
+
+/** Trials that any number of runs begin with, by the hash of their record. */
+export const restoredKey = (sha256: string): string => `restored/${sha256}.json`;
 
 export function segmentKey(runId: string, segment: number): string {
   return `${runPrefix(runId)}trials/${String(segment).padStart(6, "0")}.json`;

@@ -30,7 +30,7 @@ export function replayAsks(study: Study, state: RunState): Replay {
   const divergences: Divergence[] = [];
   let told = 0;
   let asks = 0;
-  for (const { number, configuration, seen } of asked.slice(state.request.restored ?? 0)) {
+  for (const { number, configuration, seen } of asked.slice(state.request.restored?.trials ?? 0)) {
     for (; told < seen; told++) {
       const trial = judgeTrial(study, state.request, references, state.finished[told]!);
       if (trial !== undefined) sampler.tell(trial);

@@ -1,7 +1,13 @@
 import * as z from "zod";
 import type { Configuration, Space } from "../search/space.js";
 import { spaceSchema } from "../search/space-document.js";
-import { runIdSchema, shardCountSchema, storeKeySchema, timestampSchema } from "./identifiers.js";
+import {
+  runIdSchema,
+  sha256Schema,
+  shardCountSchema,
+  storeKeySchema,
+  timestampSchema,
+} from "./identifiers.js";
 
 const MAX_NAME = 1_024;
 const MAX_PARAMETERS = 20_000;
@@ -102,13 +108,13 @@ export const runRequestSchema = z.strictObject({
    * run measured.
    */
   lossReference: z.strictObject({ accuracyDrop: z.number(), latencyRatio: z.number().gt(0) }).optional(),
-  /** Trials that an earlier run ended; they lie in a record of their own and are this run's first ones. */
-  restored: z.int().min(0).max(MAX_TRIALS).optional(),
+  /**
+   * Trials that an earlier run ended, which are this run's first ones: how many, and the hash of the record that holds
+   * them. Named by its content, it can be begun with by any number of runs.
+   */
+  restored: z.strictObject({ trials: z.int().min(1).max(MAX_TRIALS), sha256: sha256Schema }).optional(),
   /** Hash of all that a measurement depends on beside the choices: trials of runs that share it can be compared. */
-  measuredUnder: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .optional(),
+  measuredUnder: sha256Schema.optional(),
 });
 
 export type RunRequest = Readonly<Omit<z.infer<typeof runRequestSchema>, "space" | "base" | "float">> & {

@@ -18,6 +18,7 @@ import {
   stateKey,
 } from "./record-keys.js";
 import { type RunRequest, runRequestSchema } from "./request.js";
+import { isRestoredRecord, packTrials, type RestoredRecord } from "./restored-record.js";
 import { packedRowsSchema } from "./rows.js";
 import type { RunningTrial, RunState, ScoredShard, ShardState, TrialRecord } from "./state.js";
 import {
@@ -29,7 +30,6 @@ import {
   type StateDocument,
   segmentSchema,
   stateDocumentSchema,
-  toRecordDocument,
   toStateDocument,
   unsealRunning,
 } from "./state-document.js";
@@ -94,15 +94,24 @@ export class RunRecords {
     return (await this.readRequest(request.runId)) ?? request;
   }
 
-  /** Writes the trials that a run begins with; do it before the run is requested. */
-  async writeRestored(request: RunRequest, trials: readonly TrialRecord[]): Promise<void> {
-    await putImmutable(this.#store, restoredKey(request.runId), this.#toSegment(request, trials));
+  /** Writes trials that runs begin with; do it before a run is requested that names them. */
+  async writeRestored({ reference, body }: RestoredRecord): Promise<void> {
+    await putImmutable(this.#store, restoredKey(reference.sha256), body);
   }
 
   /** The trials that a run begins with, which `writeRestored` has written where there are any. */
-  async readRestored(request: RunRequest): Promise<readonly TrialRecord[]> {
-    if (request.restored === undefined) return [];
-    return this.#readTrials(request, restoredKey(request.runId));
+  async readRestored({ space, restored }: RunRequest): Promise<readonly TrialRecord[]> {
+    if (restored === undefined) return [];
+    const key = restoredKey(restored.sha256);
+    const stored = await this.#store.get(key);
+    if (stored === undefined) throw new DamagedRecordError(key, "is missing");
+    if (!isRestoredRecord(stored.body, restored))
+      throw new DamagedRecordError(key, "is not what its hash says");
+    const { trials } = parse(key, segmentSchema, parseJson(key, stored.body));
+    if (trials.length !== restored.trials)
+      throw new DamagedRecordError(key, `has ${trials.length} trials instead of ${restored.trials}`);
+    const encoded = encodeSpace(space);
+    return trials.map((record) => fromRecordDocument(encoded, record));
   }
 
   async readRequest(runId: string): Promise<RunRequest | undefined> {
@@ -145,17 +154,16 @@ export class RunRecords {
 
   /** Writes a segment; as it consists of trials in a saved state, whoever writes it writes the same. */
   async writeSegment(request: RunRequest, segment: number, trials: readonly TrialRecord[]): Promise<void> {
-    await putImmutable(this.#store, segmentKey(request.runId, segment), this.#toSegment(request, trials));
+    await putImmutable(
+      this.#store,
+      segmentKey(request.runId, segment),
+      packTrials(this.#space(request), trials),
+    );
   }
 
   /** Writes what running trials of a state that is known to be saved were asked with, where that is not known to be. */
   sealAsked(state: RunState): Promise<void> {
     return this.#asked.seal(this.#space(state.request), state);
-  }
-
-  #toSegment(request: RunRequest, trials: readonly TrialRecord[]): Uint8Array {
-    const space = this.#space(request);
-    return toBytes({ version: 1, trials: trials.map((trial) => toRecordDocument(space, trial)) });
   }
 
   async #restore(request: RunRequest, document: StateDocument, earlier?: RunState): Promise<RunState> {

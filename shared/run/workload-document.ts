@@ -3,7 +3,7 @@ import type { ObjectStore } from "../storage/object-store.js";
 import { putImmutable } from "../storage/retrying-store.js";
 import { validateConfiguration } from "./configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "./configuration/supported.js";
-import { storeKeySchema } from "./identifiers.js";
+import { sha256Schema, storeKeySchema } from "./identifiers.js";
 import { runPrefix } from "./record-keys.js";
 import { DamagedRecordError } from "./run-records.js";
 
@@ -28,7 +28,7 @@ const fileSchema = z.strictObject({
   path: relativePathSchema,
   key: storeKeySchema,
   bytes: z.int().min(0).max(MAX_WORKLOAD_BYTES),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sha256: sha256Schema,
 });
 
 /** What a run works on, for workers that do not share a disk with whoever asked for it. */
@@ -37,7 +37,7 @@ export const workloadDocumentSchema = z.strictObject({
   /** The configuration with its paths made relative to the folder of `files`. */
   configuration: z.record(z.string(), z.unknown()),
   /** Of the configuration with its own paths, as on one machine. */
-  configurationHash: z.string().regex(/^[0-9a-f]{64}$/),
+  configurationHash: sha256Schema,
   files: z
     .array(fileSchema)
     .min(1)

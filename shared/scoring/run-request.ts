@@ -1,5 +1,6 @@
 import type { TuningSpace } from "../quantization/space.js";
 import type { RunRequest } from "../run/request.js";
+import type { RestoredReference } from "../run/restored-record.js";
 import type { LossReference } from "../search/objective.js";
 import { RACE_DELTA } from "../search/race.js";
 import { instructionSet } from "./isa.js";
@@ -18,7 +19,7 @@ export interface RequestOptions {
   /** Where the search starts from; the preset's configuration in the whole space when left out. */
   readonly start?: Pick<TuningSpace, "parameters" | "base">;
   /** Trials of an earlier run that this one begins with. */
-  readonly restored?: number;
+  readonly restored?: RestoredReference;
   /** Those of the configuration when left out. */
   readonly maxTrials?: number;
   /** What objective `loss` is scaled by, where an earlier run measured it. */

@@ -3,10 +3,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { requestRun } from "../../docs/examples/request-run.js";
 import { METRIC } from "../../functions/metric-names.js";
+import { follow } from "../../scripts/fleet/follow.js";
 import { readPriceList } from "../../scripts/fleet/price-list.js";
+import type { RunView } from "../../scripts/fleet/run-view.js";
 import { cancel, fetchResult, status } from "../../scripts/fleet/runs.js";
 import { submit, writeRunDocuments } from "../../scripts/fleet/submit.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
@@ -15,7 +16,7 @@ import { demoConfiguration } from "../end-to-end/demo-configuration.js";
 import { decidedTrials } from "../end-to-end/run-folder.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
 import type { FleetServers } from "./fleet-servers.js";
-import { buried, hasReached, POLL_MILLISECONDS, runEnded } from "./observed-run.js";
+import { buried, POLL_MILLISECONDS, runEnded } from "./observed-run.js";
 import { ObservedSpend } from "./observed-spend.js";
 import { sameAsLocally } from "./same-as-locally.js";
 
@@ -169,11 +170,14 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
         { configuration },
         { runId: "cancelled", parallel: 1, maxTrials: 500 },
       );
-      while (!(await hasReached(fleet, runId, 3))) await sleep(POLL_MILLISECONDS / 10);
-      await cancel(fleet, runId);
-      await runEnded(fleet, runId);
+      let last: RunView | undefined;
+      for await (const view of follow(fleet, runId, { intervalSeconds: POLL_MILLISECONDS / 10_000 })) {
+        if (view.progress.trialsDone >= 3 && last?.progress.stop === undefined) await cancel(fleet, runId);
+        last = view;
+      }
       const { phase, stop } = await status(fleet, runId);
       assert.deepEqual({ phase, stop }, { phase: "done", stop: "cancelled" });
+      assert.deepEqual([last?.progress.phase, last?.best?.outcome], ["done", "complete"]);
     });
   });
 }

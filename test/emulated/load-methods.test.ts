@@ -3,12 +3,14 @@ import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { requestRun } from "../../docs/examples/request-run.js";
 import { tune } from "../../scripts/api/tune.js";
+import { connectSchedules } from "../../scripts/fleet/connect.js";
 import type { EarlierRunName } from "../../scripts/fleet/earlier-run.js";
 import { prepareRun } from "../../scripts/fleet/prepare-run.js";
 import { fetchResult } from "../../scripts/fleet/runs.js";
+import { addSchedule } from "../../scripts/fleet/schedules.js";
 import { estimate, type Fleet, submit, writeRunDocuments } from "../../scripts/fleet/submit.js";
-import { UsageError } from "../../shared/errors.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import { demoConfiguration } from "../end-to-end/demo-configuration.js";
 import { decidedTrials } from "../end-to-end/run-folder.js";
@@ -100,6 +102,42 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     assert.equal(estimated, 1);
   });
 
+  test("is what each run of a schedule and of documents can be, all with the same trials", async () => {
+    Object.assign(process.env, emulated.environment);
+    const source = { configuration: await later("warm_start") };
+    const options = { parallel: 1, from: { folder: join(folder, "cold") } };
+    const target = await connectSchedules(emulated.stack);
+    await addSchedule(target, source, { expression: "rate(1 day)" }, { ...options, name: "warm" });
+    for (const day of [23, 24]) {
+      assert.ok(
+        await emulated.scheduler.fire(target.group, "run-warm", new Date(`2026-11-${day}T02:00:00Z`)),
+      );
+      await runEnded(fleet, `warm-202611${day}T020000Z`);
+    }
+    const documents = join(folder, "documents");
+    await writeRunDocuments(fleet, source, documents, options);
+    const { Bucket: bucket = "", EventsUrl: eventsUrl = "" } = emulated.outputs;
+    const { seed } = JSON.parse(await readFile(join(documents, "message.json"), "utf8")).request;
+    await requestRun(documents, "asked", seed, { bucket, eventsUrl });
+    await runEnded(fleet, "asked");
+    for (const runId of ["warm-20261123T020000Z", "warm-20261124T020000Z", "asked"]) {
+      await fetchResult(fleet, runId, join(folder, runId));
+      assert.deepEqual(
+        await decidedTrials(join(folder, runId)),
+        await decidedTrials(join(folder, "warm_start")),
+      );
+    }
+    // One record for all of them, and for the run that was submitted.
+    const records: string[] = [];
+    for await (const key of fleet.store.list("restored/")) records.push(key);
+    assert.equal(new Set(records).size, records.length);
+    const named = JSON.parse(
+      Buffer.from((await fleet.store.get("runs/asked/request.json"))!.body).toString(),
+    ).restored;
+    assert.equal(named.trials, SIZE.trials + 1);
+    assert.ok(records.includes(`restored/${named.sha256}.json`));
+  });
+
   test("sets aside trials that other processors scored", async () => {
     const other = process.arch === "arm64" ? "x86_64" : "arm64";
     const { request, notices, restored } = await prepareRun(
@@ -109,7 +147,7 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
       folder,
     );
     assert.match(notices.join(), /are set aside, because it was scored on .*; running as cold_start\./);
-    assert.deepEqual([request.restored, request.isa, restored.trials], [undefined, undefined, []]);
+    assert.deepEqual([request.restored, request.isa, restored], [undefined, undefined, undefined]);
   });
 
   test("is refused in a sentence, before anything is sent, where there is nothing to begin with", async () => {
@@ -129,10 +167,6 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     const source = { configuration: await later("warm_start") };
     const from = { folder: join(folder, "cold") };
     await assert.rejects(submit(unknown, source, { from }), /is not known without its stack/);
-    await assert.rejects(
-      writeRunDocuments(fleet, source, join(folder, "documents"), { from }),
-      (error: Error) => error instanceof UsageError && /only a run that is submitted can/.test(error.message),
-    );
     assert.equal(await fleet.store.get("runs/refused/workload.json"), undefined);
   });
 });

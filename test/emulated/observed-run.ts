@@ -19,13 +19,6 @@ export async function runEnded(fleet: Stored, runId: string, options: ReadOption
   }
 }
 
-export async function hasReached(fleet: Stored, runId: string, trials: number): Promise<boolean> {
-  return status(fleet, runId).then(
-    ({ trialsDone }) => trialsDone >= trials,
-    () => false,
-  );
-}
-
 /** What the dead-letter queue has been sent, once it is `count` messages. */
 export async function buried(queue: SqsQueue, count: number): Promise<string[]> {
   const bodies: string[] = [];

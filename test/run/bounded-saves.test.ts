@@ -5,6 +5,7 @@ import { Coordinator, type CoordinatorOptions } from "../../shared/run/coordinat
 import { type Job, jobSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
 import { stateKey } from "../../shared/run/record-keys.js";
 import type { RunRequest } from "../../shared/run/request.js";
+import { writeRestoredRecord } from "../../shared/run/restored-record.js";
 import { RunRecords, storeScores } from "../../shared/run/run-records.js";
 import type { RunState, TrialRecord } from "../../shared/run/state.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
@@ -120,13 +121,13 @@ describe("what one save holds", () => {
 
   test("stays under 64 KB where a run begins with a thousand trials", async () => {
     const store = new ObservedStore();
-    const request = { ...toyRequest({ groups: 200, maxTrials: 2_000 }), restored: 1_000 };
+    const unrestored = toyRequest({ groups: 200, maxTrials: 2_000 });
     const restored = Array.from(
       { length: 1_000 },
       (_, number): TrialRecord => ({
         number,
         origin: { run: "earlier", trial: number },
-        configuration: number === 0 ? null : request.base,
+        configuration: number === 0 ? null : unrestored.base,
         seen: number,
         askedAt: 1,
         endedAt: 2,
@@ -135,7 +136,9 @@ describe("what one save holds", () => {
         reason: "for the sake of its size",
       }),
     );
-    await new RunRecords(store).writeRestored(request, restored);
+    const record = writeRestoredRecord(unrestored.space, restored);
+    const request = { ...unrestored, restored: record.reference };
+    await new RunRecords(store).writeRestored(record);
     const course = new Course(request, store, { study: independentToyStudy });
     const state = await course.hear([requested(request)]);
     assert.deepEqual(state.finished, restored);

@@ -4,8 +4,9 @@ import fc from "fast-check";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import { Coordinator } from "../../shared/run/coordinator.js";
 import { type Job, jobSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
-import { askedKey, SEGMENT_SIZE, stateKey } from "../../shared/run/record-keys.js";
+import { askedKey, restoredKey, SEGMENT_SIZE, stateKey } from "../../shared/run/record-keys.js";
 import type { RunRequest } from "../../shared/run/request.js";
+import { writeRestoredRecord } from "../../shared/run/restored-record.js";
 import { DamagedRecordError, storeScores } from "../../shared/run/run-records.js";
 import type { RunState } from "../../shared/run/state.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
@@ -224,6 +225,29 @@ describe("coordinator", () => {
     const request = toyRequest({ seed: 2 });
     const event = { version: MESSAGE_VERSION, type: "RunRequested", runId: "toy", at: 5, request } as const;
     assert.equal((await other.handle("toy", [event]))?.request.seed, 1);
+  });
+
+  test("trials to begin with that are missing, others or too few are reported with their key", async () => {
+    const unrestored = toyRequest();
+    const trial = {
+      number: 0,
+      origin: { run: "earlier", trial: 0 },
+      configuration: null,
+      ...{ seen: 0, askedAt: 0, endedAt: 0, attempts: 1 },
+      state: "failed" as const,
+      reason: "none",
+    };
+    const { reference, body } = writeRestoredRecord(unrestored.space, [trial]);
+    const start = (restored: typeof reference, stored?: Uint8Array) => {
+      const bench = new Bench({ ...unrestored, restored });
+      return (stored ? bench.store.put(restoredKey(reference.sha256), stored) : Promise.resolve()).then(() =>
+        bench.start(),
+      );
+    };
+    assert.equal((await start(reference, body))?.finished.length, 1);
+    await assert.rejects(start(reference), /restored\/[0-9a-f]{64}\.json is missing/);
+    await assert.rejects(start(reference, Buffer.from("{}")), /is not what its hash says/);
+    await assert.rejects(start({ ...reference, trials: 2 }, body), /has 1 trials instead of 2/);
   });
 
   test("a damaged state is reported with its key", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { replayAsks } from "../../shared/run/replay.js";
+import { writeRestoredRecord } from "../../shared/run/restored-record.js";
 import { restoreTrials } from "../../shared/run/restored-trials.js";
 import type { RunState, TrialRecord } from "../../shared/run/state.js";
 import { configurationKey } from "../../shared/search/configuration-key.js";
@@ -12,7 +13,8 @@ import { toyRequest, toyTpeStudy } from "./toy-study.js";
 function continued(earlier: RunState, restored: readonly TrialRecord[], maxTrials: number, parallel = 1) {
   const { seed } = earlier.request;
   const request = toyRequest({ runId: "later", seed, maxTrials, parallel });
-  return runToy({ ...request, restored: restored.length }, toyTpeStudy, restored);
+  const { reference } = writeRestoredRecord(request.space, restored);
+  return runToy({ ...request, restored: reference }, toyTpeStudy, restored);
 }
 
 const earlier = (parallel: number, maxTrials = 14) =>

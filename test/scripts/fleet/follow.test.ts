@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { lookUntilEnded } from "../../../scripts/fleet/follow.js";
+import { type RunView, viewRun } from "../../../scripts/fleet/run-view.js";
+import { runToy } from "../../run/toy-desk.js";
+import { toyRequest, toyStudy } from "../../run/toy-study.js";
+
+const { state: ended } = runToy(toyRequest({ maxTrials: 10 }), toyStudy);
+const viewOf = (phase: typeof ended.phase): RunView =>
+  viewRun(toyStudy, { ...ended, phase }, ended.lastAt, 2);
+
+/** Looks that see one thing after the other, and the last again and again. */
+function looks(...seen: (RunView | undefined)[]): () => Promise<RunView | undefined> {
+  let next = 0;
+  return async () => seen[Math.min(next++, seen.length - 1)];
+}
+
+const AT_ONCE = { intervalSeconds: 0 };
+
+describe("following a run", () => {
+  test("waits for it to be heard of, and ends with it", async () => {
+    for (const last of ["done", "failed"] as const) {
+      const views = looks(undefined, undefined, viewOf("statistics"), viewOf("search"), viewOf(last));
+      const phases = [];
+      for await (const { progress } of lookUntilEnded("toy", views, AT_ONCE)) phases.push(progress.phase);
+      assert.deepEqual(phases, ["statistics", "search", last]);
+    }
+  });
+
+  test("gives up on a run that nobody has heard of, or that is gone", async () => {
+    const unheard = lookUntilEnded("toy", looks(undefined), { ...AT_ONCE, patienceSeconds: 0 });
+    await assert.rejects(unheard.next(), /The fleet holds no run toy/);
+    const gone = lookUntilEnded("toy", looks(viewOf("search"), undefined), AT_ONCE);
+    await gone.next();
+    await assert.rejects(gone.next(), /The fleet holds no run toy/);
+  });
+
+  test("ends when it is aborted, also while it waits for the next look", async () => {
+    const stop = new AbortController();
+    const following = lookUntilEnded("toy", looks(viewOf("search")), {
+      intervalSeconds: 3_600,
+      signal: stop.signal,
+    });
+    assert.equal((await following.next()).value?.progress.phase, "search");
+    const next = following.next();
+    stop.abort();
+    await assert.rejects(next, { name: "AbortError" });
+  });
+
+  test("ends where the consumer has seen enough", async () => {
+    let looked = 0;
+    const look = async (): Promise<RunView> => {
+      looked++;
+      return viewOf("search");
+    };
+    for await (const { latest } of lookUntilEnded("toy", look, AT_ONCE)) {
+      assert.equal(latest.length, 2);
+      if (looked === 3) break;
+    }
+    assert.equal(looked, 3);
+  });
+});
