@@ -32,7 +32,8 @@ for (const [name, entries] of Object.entries(FUNCTIONS)) {
       outdir,
       bundle: true,
       // What is imported when it is needed, such as other ways to credentials than a function's, is not read at the start.
-      splitting: true,
+      // A thread needs nothing of the kind; in one file, its modules are evaluated in the order in which they are imported.
+      splitting: entry !== "thread",
       chunkNames: "chunks/[name]-[hash]",
       // Names of classes and functions are lost: to keep them takes a call for each of thousands at the start.
       minify: true,
