@@ -206,6 +206,6 @@ export function describeJob(job: Job | WarmUp): Record<string, unknown> {
     case "finish":
       return { type, runId, attempt: job.attempt };
     case "warm-up":
-      return { type, runId };
+      return { type, ...(runId === undefined ? {} : { runId }) };
   }
 }

@@ -86,6 +86,11 @@ class RunWorkers {
     }
   }
 
+  /** Waits until the thread has loaded its module and ONNX Runtime. */
+  async started(): Promise<void> {
+    await (this.#idle ?? this.#current?.pool)?.loaded();
+  }
+
   /**
    * Fetches and opens what a run works on, ahead of its first job.
    *

@@ -63,7 +63,7 @@ export class RunCarriers {
       const state = await coordinator?.handle(runId, events, billedTime?.charge());
       if (state === undefined) return await this.#refuse(runId, events, `nobody has asked for run ${runId}`);
       if (state.phase === "statistics" && events.some(({ type }) => type === "RunRequested"))
-        await this.#warmUp(state);
+        await this.startEvaluators(state.request);
       await this.active.update(
         state,
         events.some(({ type }) => type === "RunResumed"),
@@ -89,13 +89,16 @@ export class RunCarriers {
     return { refused: reason };
   }
 
-  async #warmUp({ request }: RunState): Promise<void> {
+  /**
+   * Has evaluators get ready for a run, or only start where none is named. Without it the first trials take longer, and
+   * nothing else.
+   */
+  async startEvaluators(run: { readonly runId?: string; readonly parallel: number }): Promise<void> {
     const { jobs, log, now } = this.options;
     try {
-      await sendWarmUps(jobs, request, now());
+      await sendWarmUps(jobs, run, now());
     } catch (error) {
-      // Without it the first trials take longer, and nothing else.
-      log.warn("evaluators not asked to get ready", { runId: request.runId, reason: describeError(error) });
+      log.warn("evaluators not asked to get ready", { runId: run.runId, reason: describeError(error) });
     }
   }
 

@@ -32,6 +32,8 @@ const evaluatorJobSchema = z.discriminatedUnion("type", [
 export interface EvaluatorHandlerOptions extends JobHandlerOptions {
   readonly store: ObjectStore;
   readonly workers: JobHandlerOptions["workers"] & {
+    /** Waits until what every run needs is loaded. */
+    started(): Promise<void>;
     /** @returns `false` where nobody has asked for the run */
     prepare(runId: string): Promise<boolean>;
   };
@@ -87,11 +89,14 @@ async function carryOutClaimed(
 }
 
 /** What cannot be prepared now is the first trial's to tell. */
-async function getReady({ runId }: WarmUp, { workers, log }: EvaluatorHandlerOptions): Promise<boolean> {
+async function getReady(job: WarmUp, { workers, log }: EvaluatorHandlerOptions): Promise<boolean> {
+  const { runId } = job;
   try {
-    if (await workers.prepare(runId)) return true;
+    // Between invocations Lambda lets nothing of an environment run.
+    if (runId === undefined) await workers.started();
+    if (runId === undefined || (await workers.prepare(runId))) return true;
   } catch (error) {
-    log.warn("not ready for a run", { runId, reason: describeError(error) });
+    log.warn("not ready for a run", { ...describeJob(job), reason: describeError(error) });
     return true;
   }
   throw new UnreadableMessageError(`nobody has asked for run ${runId}`);

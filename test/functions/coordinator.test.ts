@@ -6,6 +6,7 @@ import { warmUpSchema } from "../../functions/warm-up.js";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { eventSchema, jobSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
+import { announceRun } from "../../shared/run/run-announced.js";
 import { writeScheduledRun } from "../../shared/run/scheduled-run.js";
 import { readWorkloadDocument, type WorkloadDocument } from "../../shared/run/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
@@ -107,6 +108,19 @@ describe("The coordinator's function", () => {
     assert.equal(metrics.sums.TrialsEnded, 4);
     assert.equal(metrics.sums.TrialsFailed, 0);
     assert.ok(Number.isFinite(metrics.ofRuns.get("toy BestMetric")));
+  });
+
+  test("has evaluators start when a run is announced, and stores nothing of it", async () => {
+    const { store, jobs, deadLetters, invoke, events } = open();
+    await announceRun(events, { runId: "toy", requestedAt: 1, parallel: 2 });
+    assert.equal(await invoke(), 0);
+    const warmUps = (await take(jobs)).map(({ body }) => warmUpSchema.parse(JSON.parse(body)));
+    assert.deepEqual(
+      warmUps.map(({ runId }) => runId),
+      [undefined, undefined],
+    );
+    assert.deepEqual(await take(deadLetters), []);
+    for await (const key of store.list("")) assert.fail(`${key} was written`);
   });
 
   test("leaves statistics to an evaluator where the request does, ahead of those who get ready", async () => {

@@ -35,6 +35,7 @@ function open(run: Run, leaseMilliseconds = MINUTE) {
   const prepared: string[] = [];
   const workers = {
     run,
+    started: async () => void prepared.push("started"),
     prepare: async (runId: string) => {
       prepared.push(runId);
       if (runId === "broken") throw new Error("no such luck");
@@ -100,6 +101,14 @@ describe("The evaluator's function", () => {
     assert.deepEqual(log.lines, ["not ready for a run", "message refused", "job is overdue"]);
     assert.equal((await take(deadLetters)).length, 1);
     assert.deepEqual(await reports(events), []);
+  });
+
+  test("only starts for a run that has not been asked for yet", async () => {
+    const { events, deadLetters, prepared, send, invoke } = open(never);
+    await send({ version: MESSAGE_VERSION, type: "warm-up", deadline: 8.64e15 });
+    assert.equal(await invoke(), 0);
+    assert.deepEqual(prepared, ["started"]);
+    assert.deepEqual([...(await reports(events)), ...(await take(deadLetters))], []);
   });
 
   test("sends the answer that a worker left before it died, without working", async () => {
