@@ -207,12 +207,13 @@ describe("The coordinator's function", () => {
   });
 
   test("buries what a damaged record keeps from being carried, and asks for the runs of schedules", async () => {
-    const { store, events, deadLetters, invoke } = open();
+    const { store, events, deadLetters, log, invoke } = open();
     await store.put("schedules/damaged.json", Buffer.from("{"));
     const request = toyRequest({ runId: "template" });
     await writeScheduledRun(store, "nightly", { request, workload: toyWorkload });
     const scheduledTime = "2026-11-23T03:00:00Z";
-    for (const schedule of ["damaged", "none", "nightly"]) {
+    await store.put("schedules/huge.json", Buffer.alloc(17 * 2 ** 20, "{"));
+    for (const schedule of ["damaged", "huge", "none", "nightly"]) {
       const body = JSON.stringify({
         version: MESSAGE_VERSION,
         type: "RunScheduled",
@@ -222,7 +223,8 @@ describe("The coordinator's function", () => {
       await events.send([{ body, group: schedule, deduplication: schedule }]);
     }
     assert.equal(await invoke(), 0);
-    assert.equal((await take(deadLetters)).length, 2);
+    assert.equal((await take(deadLetters)).length, 3);
+    assert.ok(log.reasons.some((reason) => /huge\.json has more than 16777216 bytes/.test(reason)));
     const [{ body, group } = { body: "{}", group: "" }] = await take(events);
     const event = eventSchema.parse(JSON.parse(body));
     assert.ok(event.type === "RunRequested");
