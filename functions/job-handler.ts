@@ -20,7 +20,12 @@ import type { WarmUp } from "./warm-up.js";
 const HAND_BACK_MILLISECONDS = 15_000;
 const MAX_REASON = 2_000;
 /** A job that is not done in time by so many workers never will be: each begins anew, and has no more time. */
-const MOST_DELIVERIES = 3;
+const MOST_IN_TIME = 3;
+/**
+ * By then so many workers have ended over a job, or something kept them from it for ten minutes, that the queue would
+ * soon bury it unanswered, for the coordinator to send it again and again.
+ */
+const MOST_UNANSWERED = 7;
 /** What a report's bill takes of its message at most. */
 const BILL_BYTES = 256;
 
@@ -118,6 +123,8 @@ export async function workOn(
   extend: (until: number) => Promise<boolean>,
 ): Promise<JobReport | undefined> {
   const { jobs, workers, log, now, leaseMilliseconds } = options;
+  const deliveries = Number(record.attributes.ApproximateReceiveCount);
+  if (deliveries > MOST_UNANSWERED) return charge(failed(job, unanswered(deliveries - 1), now()), options);
   const atMostMilliseconds = context.getRemainingTimeInMillis() - HAND_BACK_MILLISECONDS;
   const hold = holdJob({
     jobs,
@@ -135,7 +142,7 @@ export async function workOn(
     // The thread cannot be interrupted while ONNX Runtime works.
     await workers.close();
     if (answered === "lost") return undefined;
-    if (Number(record.attributes.ApproximateReceiveCount) >= MOST_DELIVERIES)
+    if (deliveries >= MOST_IN_TIME)
       return charge(failed(job, tooLong(job, atMostMilliseconds), now()), options);
     await hold.release();
     // First the claim, or else whoever is handed the message finds it taken.
@@ -161,6 +168,12 @@ function withinMessage(job: Job, report: JobReport): JobReport {
 
 const failed = (job: Job, error: Error, at: number): JobReport =>
   failureReport(job, error, { worker: hostname(), isa: instructionSet(), at });
+
+function unanswered(workers: number): Error {
+  return new Error(
+    `${workers} workers took it and none answered; if they ran out of memory, which their log says, give them more`,
+  );
+}
 
 function tooLong({ type }: Job, milliseconds: number): Error {
   const remedy = {

@@ -165,6 +165,20 @@ describe("The evaluator's function", () => {
     assert.ok(event.billed !== undefined);
   });
 
+  test("fails a job that workers end over, before the queue buries it", async () => {
+    const { jobs, events, deadLetters, send, invoke } = open(never);
+    await send(job);
+    for (let dead = 0; dead < 7; dead++) {
+      const [message] = await take(jobs);
+      await jobs.changeVisibility(message?.receipt ?? "", 0);
+    }
+    assert.equal(await invoke(), 0);
+    const [event] = await reports(events);
+    assert.ok(event?.type === "TrialReported" && event.outcome.state === "failed");
+    assert.match(event.outcome.reason, /^7 workers took it and none answered; .* give them more$/);
+    assert.deepEqual(await take(deadLetters), []);
+  });
+
   test("fails a job whose report is larger than a message", async () => {
     const large = packRows(Float32Array.from({ length: 200_000 }, Math.sin), 1);
     assert.ok(report.outcome.state === "complete");
