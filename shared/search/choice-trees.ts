@@ -20,9 +20,9 @@ export class ChoiceTrees {
   /** The first parameter of each tree, and last the number of parameters. */
   readonly #firstParameter: readonly number[];
   readonly #roots: readonly number[];
-  /** Of each node, {@link NONE} for a root. Parents come before their children. */
+  /** Of each node; a root's is the slot behind the nodes. Parents come before their children. */
   readonly #parent: Int32Array;
-  /** Where each node's choice stands in the row of all choices; {@link NONE} for a parameter that does not exist. */
+  /** Where each node's choice stands in the row of all choices; behind them for a parameter that does not exist. */
   readonly #choice: Int32Array;
   /** 1 where a parameter exists at the node or above it. */
   readonly #holdsAny: Uint8Array;
@@ -36,9 +36,10 @@ export class ChoiceTrees {
     const grown = growTrees(encoded, mostLeaves);
     this.#firstParameter = [...grown.firstParameter, encoded.size];
     this.#roots = grown.roots;
-    this.#parent = Int32Array.from(grown.parent);
+    const slot = grown.parent.length;
+    this.#parent = Int32Array.from(grown.parent, (parent) => (parent === NONE ? slot : parent));
     this.#choice = Int32Array.from(grown.code, (code, node) =>
-      code === INACTIVE ? NONE : encoded.offset[grown.parameter[node]!]! + code,
+      code === INACTIVE ? encoded.offset[encoded.size]! : encoded.offset[grown.parameter[node]!]! + code,
     );
     this.#holdsAny = new Uint8Array(grown.parent.length);
     for (const [node, parent] of grown.parent.entries()) {
@@ -49,9 +50,9 @@ export class ChoiceTrees {
     this.#nextStart = Int32Array.from(grown.nextStart);
   }
 
-  /** How many entries a table of sums at the nodes has. */
-  get nodes(): number {
-    return this.#parent.length;
+  /** Length of a table of sums: one a node, and a slot for what is above the roots. */
+  get slots(): number {
+    return this.#parent.length + 1;
   }
 
   /** The leaves of a configuration whose codes never change, without those at which no parameter exists. */
@@ -65,37 +66,33 @@ export class ChoiceTrees {
   }
 
   /**
-   * Sums up a table of all choices along the way to each node.
+   * Sums up a table along the way to each node.
    *
-   * @param sums what they are written to, one a node
+   * @param table of all choices in one row, and a zero behind them
+   * @param sums what they are written to
    */
   carryDown(table: Float64Array, sums: Float64Array): void {
     const parents = this.#parent;
     const choices = this.#choice;
+    sums[parents.length] = 0;
     for (let node = 0; node < parents.length; node++) {
-      const parent = parents[node]!;
-      const choice = choices[node]!;
-      sums[node] = (parent === NONE ? 0 : sums[parent]!) + (choice === NONE ? 0 : table[choice]!);
+      sums[node] = sums[parents[node]!]! + table[choices[node]!]!;
     }
   }
 
   /**
    * The transpose of {@link carryDown}: adds what stands at the leaves to the choices that lead there.
    *
-   * @param sums one a node, zero but at leaves; used up
+   * @param sums zero but at leaves; used up
+   * @param table of all choices in one row; what stands behind them afterwards means nothing
    */
   carryBack(sums: Float64Array, table: Float64Array): void {
     const parents = this.#parent;
     const choices = this.#choice;
     for (let node = parents.length - 1; node >= 0; node--) {
-      const parent = parents[node]!;
-      const choice = choices[node]!;
-      if (parent !== NONE) {
-        sums[parent]! += sums[node]!;
-      }
-      if (choice !== NONE) {
-        table[choice]! += sums[node]!;
-      }
+      const sum = sums[node]!;
+      sums[parents[node]!]! += sum;
+      table[choices[node]!]! += sum;
     }
   }
 

@@ -33,7 +33,7 @@ export class EffectsModel {
   readonly #sums: Float64Array;
   readonly #factor = new GrowingCholesky();
   readonly #mismatch: Float64Array;
-  /** Prior covariance of the effects with the outcome of the observation added last. */
+  /** Prior covariance of the effects of choices with the outcome of the observation added last; behind them a zero. */
   readonly #latest: Float64Array;
 
   constructor(
@@ -45,7 +45,7 @@ export class EffectsModel {
     );
     this.#latest = new Float64Array(encoded.offset[encoded.size]! + 1);
     this.#trees = choiceTrees(encoded);
-    this.#sums = new Float64Array(this.#trees.nodes);
+    this.#sums = new Float64Array(this.#trees.slots);
   }
 
   get size(): number {
@@ -102,9 +102,11 @@ export class EffectsModel {
     const covariance = this.#latest;
     const known = this.project(this.#factor.lastRowWeights());
     const scale = 1 / this.#factor.pivot(last);
-    for (let k = 0; k < known.length; k++) {
+    const intercept = known.length - 1;
+    for (let k = 0; k < intercept; k++) {
       known[k] = scale * (covariance[k]! - known[k]!);
     }
+    known[intercept] = scale * (1 - known[intercept]!);
     return known;
   }
 
@@ -139,7 +141,7 @@ export class EffectsModel {
     return effects;
   }
 
-  /** Prior covariance of the effects with the outcome of a configuration; what it lacks has none. */
+  /** Prior covariance of the effects of choices with the outcome of a configuration; what it lacks has none. */
   #covariance(codes: Codes, row: Float64Array): void {
     const { offset, size } = this.encoded;
     const { variance } = this.relevance;
@@ -155,7 +157,6 @@ export class EffectsModel {
         row[start + code] = variance[d]!;
       }
     }
-    row[offset[size]!] = 1;
   }
 }
 

@@ -1,6 +1,6 @@
-import { GrowingCholesky } from "./cholesky.js";
 import { type EffectsModel, sumEffects } from "./effects-model.js";
 import type { Codes } from "./encoding.js";
+import { PosteriorMean } from "./posterior-mean.js";
 import type { RandomStream } from "./random.js";
 import type { Work } from "./spread-work.js";
 import { addScaled, combine, dot } from "./vectors.js";
@@ -76,18 +76,9 @@ export class EffectsPosterior {
   readonly #noiseOf: (row: number) => RandomStream;
   #draws: readonly Float64Array[];
   readonly #rows: PendingRow[] = [];
-  /** What a standard deviation of each row's own news does to the effects. */
-  readonly #gains: Float64Array[] = [];
-  /** Rows of the model's factor from the base on: what makes up each row's outcome, in units of that news. */
-  readonly #news: Float64Array[] = [];
+  readonly #mean: PosteriorMean;
   /** What each row changed about each draw, in units of its gain. */
   readonly #corrections: Float64Array[] = [];
-  /** What the base foretells for each row. */
-  readonly #foretold: number[] = [];
-  /** Factor of the covariance of the rows whose outcome is known, given the base. */
-  readonly #observed = new GrowingCholesky();
-  readonly #observedRows: number[] = [];
-  #known: { readonly outcomes: Float64Array; readonly mean: Float64Array } | undefined;
 
   /**
    * @param model of the base; the posterior goes on with it
@@ -104,6 +95,7 @@ export class EffectsPosterior {
     this.#model = model;
     this.#base = model.size;
     this.#baseMean = baseMean;
+    this.#mean = new PosteriorMean(baseMean);
     this.#baseDraws = deviations;
     this.#draws = deviations.map((draw) => draw.slice());
     this.#noiseOf = noiseOf;
@@ -143,23 +135,12 @@ export class EffectsPosterior {
    * @param outcomes standardized, one a row; NaN where it is not known
    */
   mean(outcomes: Float64Array): Float64Array {
-    if (this.#known !== undefined && sameKnown(this.#known.outcomes, outcomes)) {
-      return this.#known.mean;
-    }
-    const news = this.#expectedNews(outcomes);
-    const mean = combine(news, this.#gains, this.#baseMean.length);
-    addScaled(mean, 1, this.#baseMean);
-    this.#known = { outcomes: outcomes.slice(), mean };
-    return mean;
+    return this.#mean.given(outcomes);
   }
 
   /** What is expected of each row given the outcomes that are known; `outcomes` as in {@link mean}. */
   foretell(outcomes: Float64Array): Float64Array {
-    const news = this.#expectedNews(outcomes);
-    return Float64Array.from(
-      this.#rows,
-      (_, i) => this.#foretold[i]! + dot(this.#news[i]!, 0, news, 0, Math.min(i + 1, news.length)),
-    );
+    return this.#mean.foretell(outcomes);
   }
 
   /** A draw from the posterior without its mean, times `temperature`. */
@@ -197,73 +178,22 @@ export class EffectsPosterior {
       addScaled(draw, corrections[s]!, gain);
     }
     this.#rows.push(row);
-    this.#gains.push(gain);
-    this.#news.push(model.factor.row(at, this.#base));
     this.#corrections.push(corrections);
-    this.#foretold.push(sumEffects(this.#baseMean, places));
+    const news = model.factor.row(at, this.#base);
+    this.#mean.append({ gain, news, foretold: sumEffects(this.#baseMean, places) });
   }
 
   #forget(kept: number): void {
     this.#model.truncate(this.#base + kept);
-    for (const list of [this.#rows, this.#gains, this.#news, this.#corrections, this.#foretold]) {
-      list.length = kept;
-    }
-    // A row that comes to the place of another is not the one that was observed there.
-    const stillObserved = this.#observedRows.filter((i) => i < kept).length;
-    this.#observed.truncate(stillObserved);
-    this.#observedRows.length = stillObserved;
+    this.#mean.truncate(kept);
+    this.#rows.length = kept;
+    this.#corrections.length = kept;
     this.#draws = this.#baseDraws.map((base, s) => {
       const draw = base.slice();
-      for (const [i, gain] of this.#gains.entries()) {
+      for (const [i, { gain }] of this.#mean.rows.entries()) {
         addScaled(draw, this.#corrections[i]![s]!, gain);
       }
       return draw;
     });
-    this.#known = undefined;
   }
-
-  /** The news that the known outcomes make one expect of each row up to the last known one. */
-  #expectedNews(outcomes: Float64Array): Float64Array {
-    const observed: number[] = [];
-    for (let i = 0; i < this.#rows.length; i++) {
-      if (!Number.isNaN(outcomes[i]!)) {
-        observed.push(i);
-      }
-    }
-    this.#observe(observed);
-    const weights = this.#observed.solve(observed.map((i) => outcomes[i]! - this.#foretold[i]!));
-    const news = new Float64Array((observed.at(-1) ?? -1) + 1);
-    for (const [a, i] of observed.entries()) {
-      const own = this.#news[i]!;
-      for (let q = 0; q <= i; q++) {
-        news[q]! += weights[a]! * own[q]!;
-      }
-    }
-    return news;
-  }
-
-  #observe(rows: readonly number[]): void {
-    let kept = 0;
-    while (kept < this.#observedRows.length && this.#observedRows[kept] === rows[kept]) {
-      kept++;
-    }
-    this.#observed.truncate(kept);
-    this.#observedRows.length = kept;
-    for (const i of rows.slice(kept)) {
-      this.#observedRows.push(i);
-      const own = this.#news[i]!;
-      this.#observed.append(this.#observedRows.map((q) => dot(own, 0, this.#news[q]!, 0, q + 1)));
-    }
-  }
-}
-
-/** Whether the same outcomes are known, whatever rows there are behind the last. */
-function sameKnown(a: Float64Array, b: Float64Array): boolean {
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    const [left, right] = [a[i] ?? Number.NaN, b[i] ?? Number.NaN];
-    if (left !== right && !(Number.isNaN(left) && Number.isNaN(right))) {
-      return false;
-    }
-  }
-  return true;
 }

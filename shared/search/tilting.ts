@@ -18,6 +18,8 @@ export class TiltedKernel {
   readonly #promise: Float64Array;
   /** The most probable choice of each parameter, whether it exists or not. */
   readonly #best: Int16Array;
+  /** Sums of the exponentials of each parameter's logits, as shares of that of the largest. */
+  readonly #total: Float64Array;
 
   /** @param evidence added to the log probability of each choice, all choices in one row */
   constructor(kernels: CoordinateKernels, evidence: Float64Array) {
@@ -27,6 +29,7 @@ export class TiltedKernel {
     this.#logits = new Float64Array(kernels.encoded.offset[kernels.encoded.size]!);
     this.#promise = new Float64Array(kernels.encoded.size);
     this.#best = new Int16Array(kernels.encoded.size);
+    this.#total = new Float64Array(kernels.encoded.size);
   }
 
   /**
@@ -65,7 +68,7 @@ export class TiltedKernel {
    * @param summed whether a choice is promised what all choices of a child bring, or what the best one does
    */
   #weigh(centre: Codes | undefined, summed: boolean): void {
-    const { size, cardinality, offset, parent, children, existsFor } = this.#encoded;
+    const { size, cardinality, offset, children, existsFor } = this.#encoded;
     const { logProbability, start } = this.#kernels;
     const logits = this.#logits;
     const evidence = this.#evidence;
@@ -91,10 +94,12 @@ export class TiltedKernel {
         }
       }
       best[d] = chosen;
-      promise[d] =
-        summed && parent[d]! >= 0
-          ? largest + Math.log(this.#sumBehind(own, own + choices, largest))
-          : largest;
+      promise[d] = largest;
+      if (summed) {
+        const total = this.#sumBehind(own, own + choices, largest);
+        this.#total[d] = total;
+        promise[d]! += total === 1 ? 0 : Math.log(total);
+      }
     }
   }
 
@@ -115,7 +120,7 @@ export class TiltedKernel {
     const to = this.#encoded.offset[d + 1]!;
     const best = this.#best[d]!;
     const largest = logits[from + best]!;
-    const total = this.#sumBehind(from, to, largest);
+    const total = this.#total[d]!;
     if (total === 1) {
       return best;
     }

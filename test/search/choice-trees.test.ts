@@ -23,14 +23,14 @@ for (const [name, space] of [
     const encoded = encodeSpace(space);
     const choices = encoded.offset[encoded.size]!;
     const random = createRandomStream(7, 0, "problem");
-    const table = Float64Array.from({ length: choices }, () => random.normal());
+    const table = Float64Array.from({ length: choices + 1 }, (_, k) => (k < choices ? random.normal() : 0));
     const all = [...enumerateConfigurations(encoded)];
 
     for (const mostLeaves of [1, 8, 1000]) {
       const trees = new ChoiceTrees(encoded, mostLeaves);
 
       test(`of ${mostLeaves} leaves sum up a table over the choices of every configuration`, () => {
-        const sums = new Float64Array(trees.nodes);
+        const sums = new Float64Array(trees.slots);
         trees.carryDown(table, sums);
         for (const codes of all) {
           const plain = sumAt(table, choicePlaces(encoded, codes));
@@ -39,14 +39,14 @@ for (const [name, space] of [
       });
 
       test(`of ${mostLeaves} leaves bring weights of configurations back to their choices`, () => {
-        const sums = new Float64Array(trees.nodes);
+        const sums = new Float64Array(trees.slots);
         const plain = new Float64Array(choices);
         for (const codes of all) {
           const weight = random.normal();
           addAt(sums, trees.leavesOf(codes), weight);
           addAt(plain, choicePlaces(encoded, codes), weight);
         }
-        const back = new Float64Array(choices);
+        const back = new Float64Array(choices + 1);
         trees.carryBack(sums, back);
         for (let k = 0; k < choices; k++) {
           assert.ok(Math.abs(back[k]! - plain[k]!) < 1e-9, `${k}: ${back[k]} for ${plain[k]}`);
