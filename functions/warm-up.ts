@@ -2,13 +2,13 @@ import * as z from "zod";
 import type { Queue } from "../shared/queues/queue.js";
 import { runIdSchema, timestampSchema } from "../shared/run/identifiers.js";
 import { MESSAGE_VERSION } from "../shared/run/messages.js";
-import type { RunRequest } from "../shared/run/request.js";
 
-/** Has an evaluator get ready for a run's trials. Nobody answers it, and nothing depends on its being heard. */
+/** Has an evaluator start and, where a run is named, get ready for its trials. Nobody answers it, and nothing depends on its being heard. */
 export const warmUpSchema = z.strictObject({
   version: z.literal(MESSAGE_VERSION),
   type: z.literal("warm-up"),
-  runId: runIdSchema,
+  /** Left out while what the run works on is not there yet. */
+  runId: runIdSchema.optional(),
   /** After this it is passed over. */
   deadline: timestampSchema,
 });
@@ -20,14 +20,18 @@ const MOST_WARM_UPS = 100;
 const DEADLINE_MILLISECONDS = 60_000;
 
 /**
- * Has evaluators start, and fetch and open what the run works on, while its statistics are still gathered. As many as
- * trials run side by side are asked; those that find a warm evaluator take no time.
+ * Has evaluators start and, where a run is named, fetch and open what it works on, while it is still uploaded or its
+ * statistics are gathered. As many as trials run side by side are asked; those that find a warm evaluator take no time.
  */
-export async function sendWarmUps(jobs: Queue, { runId, parallel }: RunRequest, at: number): Promise<void> {
+export async function sendWarmUps(
+  jobs: Queue,
+  { runId, parallel }: { readonly runId?: string; readonly parallel: number },
+  at: number,
+): Promise<void> {
   const warmUp: WarmUp = {
     version: MESSAGE_VERSION,
     type: "warm-up",
-    runId,
+    ...(runId === undefined ? {} : { runId }),
     deadline: at + DEADLINE_MILLISECONDS,
   };
   const body = JSON.stringify(warmUp);

@@ -2,6 +2,7 @@ import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import * as z from "zod";
 import type { Queue } from "../../shared/queues/queue.js";
 import { eventSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
+import { type RunAnnounced, runAnnouncedSchema } from "../../shared/run/run-announced.js";
 import { DamagedRecordError } from "../../shared/run/run-records.js";
 import { type RunScheduled, runScheduledSchema } from "../../shared/run/scheduled-run.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
@@ -9,6 +10,7 @@ import { buryMessage, readMessage, UnreadableMessageError } from "../incoming-me
 import { describeError, type Log } from "../log.js";
 import { METRIC } from "../metric-names.js";
 import { answerBatch } from "../partial-batch.js";
+import { comeAgainSoon } from "../redelivery.js";
 import type { TICK_INPUT } from "../schedule-names.js";
 import { ActiveRuns } from "./active-runs.js";
 import { RunCarriers, type RunCarriersOptions } from "./run-carriers.js";
@@ -25,7 +27,11 @@ export interface CoordinatorHandlerOptions extends RunCarriersOptions {
 
 export type CoordinatorHandler = (event: SQSEvent | typeof TICK_INPUT) => Promise<SQSBatchResponse>;
 
-const messageSchema = z.discriminatedUnion("type", [...eventSchema.options, runScheduledSchema]);
+const messageSchema = z.discriminatedUnion("type", [
+  ...eventSchema.options,
+  runScheduledSchema,
+  runAnnouncedSchema,
+]);
 
 /**
  * The coordinator as a function behind `events.fifo`: what came of a run is handed over together, with one save,
@@ -42,8 +48,9 @@ export function createCoordinatorHandler(options: CoordinatorHandlerOptions): Co
       await sendTicks(events, await active.heedTick(), now());
       return { batchItemFailures: [] };
     }
-    const { runs, due } = await readBatch(event.Records, options);
+    const { runs, due, announced } = await readBatch(event.Records, options);
     const failed = new Set<SQSRecord>();
+    for (const { parallel } of announced) await carriers.startEvaluators({ parallel });
     for (const { record, message } of due)
       if (!(await startDue(record, message, options))) failed.add(record);
     for (const [runId, received] of runs) {
@@ -56,6 +63,7 @@ export function createCoordinatorHandler(options: CoordinatorHandlerOptions): Co
         else if (outcome !== "carried") await refuse(record, outcome.refused, options);
       }
     }
+    await Promise.all([...failed].map((record) => comeAgainSoon(events, record)));
     metrics.publish();
     return answerBatch(event, async (record) => !failed.has(record));
   };
@@ -72,6 +80,8 @@ interface Batch {
   readonly runs: ReadonlyMap<string, readonly Received<RunEvent>[]>;
   /** Runs of schedules that are due. */
   readonly due: readonly Received<RunScheduled>[];
+  /** Runs that will be asked for. */
+  readonly announced: readonly RunAnnounced[];
 }
 
 /** A batch's messages; what is none is buried. */
@@ -81,12 +91,17 @@ async function readBatch(
 ): Promise<Batch> {
   const runs = new Map<string, Received<RunEvent>[]>();
   const due: Received<RunScheduled>[] = [];
+  const announced: RunAnnounced[] = [];
   for (const record of records) {
     try {
       const message = readMessage(messageSchema, record);
       requireGroup(record, message.type === "RunScheduled" ? message.schedule : message.runId);
       if (message.type === "RunScheduled") {
         due.push({ record, message });
+        continue;
+      }
+      if (message.type === "RunAnnounced") {
+        announced.push(message);
         continue;
       }
       const received = runs.get(message.runId) ?? [];
@@ -97,7 +112,7 @@ async function readBatch(
       await refuse(record, error.message, options);
     }
   }
-  return { runs, due };
+  return { runs, due, announced };
 }
 
 function requireGroup({ attributes }: SQSRecord, own: string): void {

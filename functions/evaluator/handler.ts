@@ -32,6 +32,8 @@ const evaluatorJobSchema = z.discriminatedUnion("type", [
 export interface EvaluatorHandlerOptions extends JobHandlerOptions {
   readonly store: ObjectStore;
   readonly workers: JobHandlerOptions["workers"] & {
+    /** Waits until what every run needs is loaded. */
+    started(): Promise<void>;
     /** @returns `false` where nobody has asked for the run */
     prepare(runId: string): Promise<boolean>;
   };
@@ -62,7 +64,7 @@ async function carryOutClaimed(
   options: EvaluatorHandlerOptions,
 ): Promise<boolean> {
   const { job, record, started } = delivery;
-  const { store, jobs, log, now, leaseMilliseconds } = options;
+  const { store, jobs, log, leaseMilliseconds } = options;
   const claim = await claimJob(store, job, started, started + leaseMilliseconds);
   switch (claim.state) {
     case "taken":
@@ -76,10 +78,7 @@ async function carryOutClaimed(
     case "granted": {
       const { lease } = claim;
       const report = await workOn(delivery, options, (until) => lease.extend(until));
-      if (report?.type !== "TrialReported") {
-        await lease.extend(now());
-        return false;
-      }
+      if (report?.type !== "TrialReported") return false;
       // Rows are named by what is in them, so those of a lost lease do no harm.
       const [isOurs] = await Promise.all([lease.answer(report), storeScores(store, report)]);
       if (!isOurs) return false;
@@ -90,11 +89,14 @@ async function carryOutClaimed(
 }
 
 /** What cannot be prepared now is the first trial's to tell. */
-async function getReady({ runId }: WarmUp, { workers, log }: EvaluatorHandlerOptions): Promise<boolean> {
+async function getReady(job: WarmUp, { workers, log }: EvaluatorHandlerOptions): Promise<boolean> {
+  const { runId } = job;
   try {
-    if (await workers.prepare(runId)) return true;
+    // Between invocations Lambda lets nothing of an environment run.
+    if (runId === undefined) await workers.started();
+    if (runId === undefined || (await workers.prepare(runId))) return true;
   } catch (error) {
-    log.warn("not ready for a run", { runId, reason: describeError(error) });
+    log.warn("not ready for a run", { ...describeJob(job), reason: describeError(error) });
     return true;
   }
   throw new UnreadableMessageError(`nobody has asked for run ${runId}`);

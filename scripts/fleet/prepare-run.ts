@@ -58,6 +58,8 @@ export interface PreparedFor extends Deployed {
   /** The fleet's records, for an earlier run of it. */
   readonly records?: ObjectStore;
   readonly statistics: ObjectStore;
+  /** Told when nothing about the run can be refused any more, before its model is timed. */
+  readonly onAccepted?: (request: RunRequest) => Promise<void>;
 }
 
 /** Everything about a run that is decided before anybody is asked to carry it out. */
@@ -89,7 +91,7 @@ const JOB_TIMEOUT_SECONDS = 1_800;
 export async function prepareRun(
   source: ConfigurationSource,
   options: PrepareOptions,
-  { records, statistics, evaluator, metricModules }: PreparedFor,
+  { records, statistics, evaluator, metricModules, onAccepted }: PreparedFor,
   scratch: string,
 ): Promise<PreparedRun> {
   const prices = await readPriceList(options.prices);
@@ -108,20 +110,21 @@ export async function prepareRun(
     earlier,
     openStatistics: async () => statistics,
     draft: (candidate, state) => ({
-      // Who gathers what is known once the model was timed, and no plan depends on it.
-      ...fleetRequest(candidate, hash, options, evaluator, { statistics: { shards: 1 } }),
+      ...fleetRequest(candidate, hash, options, evaluator),
       isa: expectedIsa(state, evaluator, options.from),
     }),
   });
   const record = restored.length === 0 ? undefined : writeRestoredRecord(space.parameters, restored);
-  const secondsPerSample = await measureSecondsPerSample(workload);
-  const unpriced = fleetRequest(workload, hash, options, evaluator, {
-    statistics: gatheringOf(workload, secondsPerSample, options, evaluator),
+  const planned = fleetRequest(workload, hash, options, evaluator, {
     start: space,
     ...(record === undefined ? {} : { restored: record.reference }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
     ...(lossReference === undefined ? {} : { lossReference }),
   });
+  await onAccepted?.(planned);
+  const secondsPerSample = await measureSecondsPerSample(workload);
+  const gathering = gatheringOf(workload, secondsPerSample, options, evaluator);
+  const unpriced = { ...planned, statistics: { ...planned.statistics, ...gathering } };
   const estimate = estimateCost(workload, unpriced, {
     prices,
     evaluator: evaluator ?? DEFAULT_EVALUATOR,
@@ -160,7 +163,7 @@ function fleetRequest(
   hash: string,
   options: PrepareOptions,
   evaluator: EvaluatorSize | undefined,
-  decided: Pick<RequestOptions, "statistics"> & Partial<RequestOptions>,
+  start: Partial<RequestOptions> = {},
 ): RunRequest {
   const requestedAt = Date.now();
   const { parallel = trialsSideBySide(evaluator?.concurrency).parallel } = options;
@@ -172,7 +175,9 @@ function fleetRequest(
     parallel,
     evaluationShards: options.evaluationShards ?? 1,
     timeouts: { statistics: timeout, trial: timeout, finish: timeout },
-    ...decided,
+    // Who gathers them is known once the model was timed.
+    statistics: { shards: 1 },
+    ...start,
   });
   return request;
 }

@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Queue } from "../../shared/queues/queue.js";
-import { MESSAGE_VERSION, type RunRequested } from "../../shared/run/messages.js";
+import type { RunRequested } from "../../shared/run/messages.js";
+import { announceRun } from "../../shared/run/run-announced.js";
 import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
@@ -9,7 +10,8 @@ import type { ConfigurationSource } from "../api/configuration.js";
 import type { CostEstimate } from "./cost-estimate.js";
 import { uploadRestored } from "./earlier-run.js";
 import type { UploadProgress } from "./file-upload.js";
-import { type Deployed, type PrepareOptions, prepareRun } from "./prepare-run.js";
+import { type Deployed, type PreparedFor, type PrepareOptions, prepareRun } from "./prepare-run.js";
+import { requestMessage } from "./request-message.js";
 import { inScratch } from "./scratch.js";
 import { uploadWorkload } from "./workload-upload.js";
 
@@ -43,7 +45,10 @@ export async function submit(
   options: SubmitOptions = {},
 ): Promise<string> {
   const { store, events } = fleet;
-  const { workload, message } = await uploadRun(fleet, source, options);
+  const { workload, message } = await uploadRun(fleet, source, options, {
+    // Without it the run begins a start of the fleet's functions later, and nothing else.
+    onAccepted: (request) => announceRun(events, request).catch(() => undefined),
+  });
   const { runId } = message;
   await writeWorkloadDocument(store, runId, workload);
   await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
@@ -82,10 +87,11 @@ export async function uploadRun(
   fleet: UploadTarget,
   source: ConfigurationSource,
   options: SubmitOptions,
+  accepting: Pick<PreparedFor, "onAccepted"> = {},
 ): Promise<UploadedRun> {
   const { store } = fleet;
   return inScratch(async (scratch) => {
-    const target = { ...fleet, records: store, statistics: store };
+    const target = { ...fleet, ...accepting, records: store, statistics: store };
     const { workload, configurationHash, request, estimate, restored, notices } = await prepareRun(
       source,
       options,
@@ -94,11 +100,11 @@ export async function uploadRun(
     );
     for (const notice of notices) options.onNotice?.(notice);
     options.onEstimate?.(estimate);
-    const { runId, requestedAt: at } = request;
+    const message = requestMessage(request);
     if (restored !== undefined) await uploadRestored(store, restored);
     return {
       workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
-      message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
+      message,
     };
   });
 }

@@ -23,6 +23,9 @@ export const configurationSchema = z
     error: `a configuration has at most ${MAX_PARAMETERS} parameters`,
   });
 
+/** Trials that a run may have under way. */
+export const MOST_SIDE_BY_SIDE = 4_096;
+
 const optimizerSchema = z.strictObject({
   /** Trials in all, the base configuration (trial 1) included and the float model (trial 0) not. */
   maxTrials: z.int().min(1).max(MAX_TRIALS),
@@ -91,7 +94,7 @@ export const runRequestSchema = z.strictObject({
   }),
   metric: metricSchema,
   /** Trials side by side. */
-  parallel: z.int().min(1).max(4_096),
+  parallel: z.int().min(1).max(MOST_SIDE_BY_SIDE),
   /** What the finish job has to do for each model: validation samples, and seconds for its latency at most. */
   finish: z
     .strictObject({ samples: z.int().min(0).max(MAX_SAMPLES), latencySeconds: z.number().min(0) })

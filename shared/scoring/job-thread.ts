@@ -21,6 +21,8 @@ export type ThreadMessage<Settings> =
   | { readonly number: number; readonly job: Job };
 
 export type ReportMessage =
+  /** The thread's module is there. */
+  | { readonly loaded: true }
   /** The thread has settings and is ready for a first job, or it will answer that one with what went wrong. */
   | { readonly prepared: true }
   | { readonly number: number; readonly report: JobReport }
@@ -55,6 +57,7 @@ export function serveJobs<Settings extends object>(
   const port = parentPort;
   const thread = workerData as ThreadSettings;
   const cancelled = new Int32Array(thread.cancelled);
+  port.postMessage({ loaded: true } satisfies ReportMessage);
   let opened: Promise<OpenedThread> | undefined;
   const tellPrepared = (): void => port.postMessage({ prepared: true } satisfies ReportMessage);
   port.on("message", async (message: ThreadMessage<Settings>) => {

@@ -42,6 +42,11 @@ export class ThreadPool<Settings extends object = LocalSettings> {
     return this;
   }
 
+  /** The threads have loaded their module, or died of it. */
+  async loaded(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.loaded));
+  }
+
   /** The threads have got ready for their first jobs, or died of it; waits for `open`. */
   async prepared(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.prepared));
@@ -88,7 +93,9 @@ export class ThreadPool<Settings extends object = LocalSettings> {
 class Thread<Settings> {
   readonly name: string;
   dead = false;
+  readonly loaded: Promise<void>;
   readonly prepared: Promise<void>;
+  #markLoaded: () => void = () => undefined;
   #markPrepared: () => void = () => undefined;
   #waiting: Waiting | undefined;
   #number = 0;
@@ -97,6 +104,9 @@ class Thread<Settings> {
 
   constructor(entry: URL, settings: Omit<ThreadSettings, "cancelled" | "store">, store?: ObjectStore) {
     this.name = settings.name;
+    this.loaded = new Promise((resolve) => {
+      this.#markLoaded = resolve;
+    });
     this.prepared = new Promise((resolve) => {
       this.#markPrepared = resolve;
     });
@@ -142,10 +152,12 @@ class Thread<Settings> {
   }
 
   #answer(message: ReportMessage): void {
-    if ("prepared" in message) {
-      this.#markPrepared();
-      return;
-    }
+    if ("loaded" in message) this.#markLoaded();
+    else if ("prepared" in message) this.#markPrepared();
+    else this.#settle(message);
+  }
+
+  #settle(message: Extract<ReportMessage, { readonly number: number }>): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if ("report" in message) waiting?.resolve(message.report);
@@ -154,6 +166,7 @@ class Thread<Settings> {
 
   #die(reason: string): void {
     this.dead = true;
+    this.#markLoaded();
     this.#markPrepared();
     const waiting = this.#waiting;
     this.#waiting = undefined;

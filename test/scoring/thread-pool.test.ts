@@ -60,6 +60,12 @@ describe("A pool of worker threads", () => {
     await assert.rejects(pool.run(JOB, never), { code: "RUN_FAILED" });
   });
 
+  test("tells when its threads have loaded their module, before they are told what to work on", async () => {
+    const pool = new ThreadPool<object>(2);
+    after(() => pool.close());
+    await pool.loaded();
+  });
+
   test("carries out as many jobs side by side as it has slots, and refuses one more", async () => {
     const pool = await openPool(2);
     const both = [pool.run(JOB, never), pool.run(JOB, never)];
