@@ -1,8 +1,11 @@
+import { hostname } from "node:os";
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import type * as z from "zod";
-import type { Queue } from "../shared/queues/queue.js";
+import { DEFAULT_MAX_MESSAGE_BYTES, MessageTooLargeError, type Queue } from "../shared/queues/queue.js";
+import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
 import { DamagedRecordError } from "../shared/run/run-records.js";
+import { instructionSet } from "../shared/scoring/isa.js";
 import type { BilledTime } from "./billed-time.js";
 import { holdJob } from "./hold.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "./incoming-message.js";
@@ -10,11 +13,21 @@ import { describeError, type Log } from "./log.js";
 import { METRIC } from "./metric-names.js";
 import type { FleetMetrics } from "./metrics.js";
 import { answerBatch } from "./partial-batch.js";
+import { comeAgainSoon } from "./redelivery.js";
 import type { WarmUp } from "./warm-up.js";
 
 /** Kept for handing work back before Lambda ends the invocation. */
 const HAND_BACK_MILLISECONDS = 15_000;
 const MAX_REASON = 2_000;
+/** A job that is not done in time by so many workers never will be: each begins anew, and has no more time. */
+const MOST_IN_TIME = 3;
+/**
+ * By then so many workers have ended over a job, or something kept them from it for ten minutes, that the queue would
+ * soon bury it unanswered, for the coordinator to send it again and again.
+ */
+const MOST_UNANSWERED = 7;
+/** What a report's bill takes of its message at most. */
+const BILL_BYTES = 256;
 
 export interface JobHandlerOptions {
   /** The queue that the function takes its jobs from. */
@@ -55,9 +68,9 @@ export interface Delivery<J extends Job | WarmUp> {
 export function createJobHandler<J extends Job | WarmUp>(
   schema: z.ZodType<J>,
   carryOut: (delivery: Delivery<J>) => Promise<boolean>,
-  options: Pick<JobHandlerOptions, "deadLetters" | "log" | "metrics" | "now" | "billedTime">,
+  options: Pick<JobHandlerOptions, "jobs" | "deadLetters" | "log" | "metrics" | "now" | "billedTime">,
 ): JobHandler {
-  const { deadLetters, log, metrics, now, billedTime } = options;
+  const { jobs, deadLetters, log, metrics, now, billedTime } = options;
   const carryOutRecord = async (record: SQSRecord, context: InvocationContext): Promise<boolean> => {
     const started = now();
     try {
@@ -74,6 +87,7 @@ export function createJobHandler<J extends Job | WarmUp>(
         return true;
       }
       log.error("job not carried out", { messageId: record.messageId, reason: describeError(error) });
+      await comeAgainSoon(jobs, record);
       return false;
     }
   };
@@ -109,28 +123,68 @@ export async function workOn(
   extend: (until: number) => Promise<boolean>,
 ): Promise<JobReport | undefined> {
   const { jobs, workers, log, now, leaseMilliseconds } = options;
+  const deliveries = Number(record.attributes.ApproximateReceiveCount);
+  if (deliveries > MOST_UNANSWERED) return charge(failed(job, unanswered(deliveries - 1), now()), options);
+  const atMostMilliseconds = context.getRemainingTimeInMillis() - HAND_BACK_MILLISECONDS;
   const hold = holdJob({
     jobs,
     receipt: record.receiptHandle,
     leaseMilliseconds,
-    atMostMilliseconds: context.getRemainingTimeInMillis() - HAND_BACK_MILLISECONDS,
+    atMostMilliseconds,
     now,
     extend,
   });
   try {
-    const report = await Promise.race([answer(job, options, hold.signal), hold.ended]);
-    if (report === "handed back" || report === "lost") {
-      log.warn(`job ${report}`, describeJob(job));
-      // The thread cannot be interrupted while ONNX Runtime works.
-      await workers.close();
-      if (report === "handed back") await jobs.changeVisibility(record.receiptHandle, 0);
-      return undefined;
-    }
-    const billed = options.billedTime?.charge();
-    return billed === undefined ? report : { ...report, billed };
+    const answered = await Promise.race([answer(job, options, hold.signal), hold.ended]);
+    if (answered !== "handed back" && answered !== "lost")
+      return charge(withinMessage(job, answered), options);
+    log.warn(`job ${answered}`, describeJob(job));
+    // The thread cannot be interrupted while ONNX Runtime works.
+    await workers.close();
+    if (answered === "lost") return undefined;
+    if (deliveries >= MOST_IN_TIME)
+      return charge(failed(job, tooLong(job, atMostMilliseconds), now()), options);
+    await hold.release();
+    // First the claim, or else whoever is handed the message finds it taken.
+    await extend(now());
+    await jobs.changeVisibility(record.receiptHandle, 0);
+    return undefined;
   } finally {
     await hold.release();
   }
+}
+
+function charge(report: JobReport, { billedTime }: JobHandlerOptions): JobReport {
+  const billed = billedTime?.charge();
+  return billed === undefined ? report : { ...report, billed };
+}
+
+/** The report, or where it is larger than a message may be, that it is. */
+function withinMessage(job: Job, report: JobReport): JobReport {
+  const bytes = Buffer.byteLength(JSON.stringify(report)) + BILL_BYTES;
+  if (bytes <= DEFAULT_MAX_MESSAGE_BYTES) return report;
+  return failed(job, new MessageTooLargeError(bytes, DEFAULT_MAX_MESSAGE_BYTES), report.at);
+}
+
+const failed = (job: Job, error: Error, at: number): JobReport =>
+  failureReport(job, error, { worker: hostname(), isa: instructionSet(), at });
+
+function unanswered(workers: number): Error {
+  return new Error(
+    `${workers} workers took it and none answered; if they ran out of memory, which their log says, give them more`,
+  );
+}
+
+function tooLong({ type }: Job, milliseconds: number): Error {
+  const remedy = {
+    trial: "spread the evaluation over more shards",
+    statistics: "spread the calibration over more shards",
+    finish: "validate on fewer samples",
+  }[type];
+  const seconds = Math.round(milliseconds / 1_000);
+  return new Error(
+    `no worker did it within the ${seconds} s of an invocation; ${remedy}, or give the workers more memory`,
+  );
 }
 
 async function answer(

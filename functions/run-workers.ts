@@ -4,13 +4,13 @@ import { join } from "node:path";
 import type { ContentFolder } from "../shared/run/content-cache.js";
 import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
-import { RunRecords } from "../shared/run/run-records.js";
+import { DamagedRecordError, RunRecords } from "../shared/run/run-records.js";
 import {
   readWorkloadDocument,
   type WorkloadDocument,
   type WorkloadFile,
 } from "../shared/run/workload-document.js";
-import { fetchWorkloadFiles } from "../shared/run/workload-folder.js";
+import { fetchWorkloadFiles, type WorkloadFolders } from "../shared/run/workload-folder.js";
 import { instructionSet } from "../shared/scoring/isa.js";
 import { ThreadPool } from "../shared/scoring/thread-pool.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
@@ -65,7 +65,16 @@ class RunWorkers {
    * @returns `undefined` where nobody has asked for the job's run
    */
   async run(job: Job, signal: AbortSignal): Promise<JobReport | undefined> {
-    const pool = await this.#open(job.runId);
+    const fail = (error: unknown): JobReport =>
+      failureReport(job, error, { worker: hostname(), isa: instructionSet(), at: Date.now() });
+    let pool: ThreadPool<RunSettings> | undefined;
+    try {
+      pool = await this.#open(job.runId);
+    } catch (error) {
+      // Nobody will ever find them: waited for, the run would end after days.
+      if (error instanceof UnusableFilesError) return fail(error);
+      throw error;
+    }
     if (pool === undefined) return undefined;
     try {
       return await pool.run(job, signal);
@@ -73,7 +82,7 @@ class RunWorkers {
       // A thread whose workload did not open, or which died, is not asked again.
       if (this.#current?.pool === pool) await this.close();
       signal.throwIfAborted();
-      return failureReport(job, error, { worker: hostname(), isa: instructionSet(), at: Date.now() });
+      return fail(error);
     }
   }
 
@@ -121,7 +130,7 @@ class RunWorkers {
     const { bsize, blocks } = await statfs(directory);
     const cacheBytes = CACHE_SHARE * bsize * blocks;
     const cache = join(folder, "contents");
-    await fetchWorkloadFiles(store, filesOf(document, directory), { folder: directory, cache, cacheBytes });
+    await fetchFiles(store, filesOf(document, directory), { folder: directory, cache, cacheBytes });
     const properties = {
       "quantfleet.run": runId,
       "quantfleet.seed": String(request.seed),
@@ -134,5 +143,24 @@ class RunWorkers {
     this.#idle = undefined;
     this.#current = { runId, pool };
     return pool;
+  }
+}
+
+/** Models or data of a run are gone from the bucket, or are others. */
+class UnusableFilesError extends Error {
+  override readonly name = "UnusableFilesError";
+}
+
+/** @throws UnusableFilesError */
+async function fetchFiles(
+  store: ObjectStore,
+  files: readonly WorkloadFile[],
+  folders: WorkloadFolders,
+): Promise<void> {
+  try {
+    await fetchWorkloadFiles(store, files, folders);
+  } catch (error) {
+    if (error instanceof DamagedRecordError) throw new UnusableFilesError(error.message, { cause: error });
+    throw error;
   }
 }

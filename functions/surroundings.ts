@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Logger } from "@aws-lambda-powertools/logger";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import * as z from "zod";
 import type { Queue } from "../shared/queues/queue.js";
 import { SqsQueue } from "../shared/queues/sqs-queue.js";
+import type { ObjectStore } from "../shared/storage/object-store.js";
+import { RetryingObjectStore, type RetryPolicy } from "../shared/storage/retrying-store.js";
 import { S3ObjectStore } from "../shared/storage/s3-store.js";
 import { BilledTime } from "./billed-time.js";
 import type { Log } from "./log.js";
@@ -33,9 +36,16 @@ const environmentSchema = z.object({
  */
 const EACH_CLIENT = { cacheMiddleware: true };
 
+/** The client repeats what was not answered, but neither a write that met another (409) nor a body that broke off. */
+const RETRIES: RetryPolicy = {
+  attempts: 4,
+  pauseMilliseconds: 50,
+  sleep: (milliseconds) => sleep(milliseconds),
+};
+
 /** What a function works with. */
 export interface Surroundings {
-  readonly store: S3ObjectStore;
+  readonly store: ObjectStore;
   readonly jobs: Queue;
   readonly statisticsJobs: Queue;
   readonly events: Queue;
@@ -57,7 +67,10 @@ export function openSurroundings(
   const client = new SQSClient({ ...EACH_CLIENT, useQueueUrlAsEndpoint: false });
   const queue = (url: string): Queue => new SqsQueue({ client, url });
   return {
-    store: new S3ObjectStore({ client: new S3Client(EACH_CLIENT), bucket: parsed.QUANTFLEET_BUCKET }),
+    store: new RetryingObjectStore(
+      new S3ObjectStore({ client: new S3Client(EACH_CLIENT), bucket: parsed.QUANTFLEET_BUCKET }),
+      RETRIES,
+    ),
     jobs: queue(parsed.QUANTFLEET_JOBS_URL),
     statisticsJobs: queue(parsed.QUANTFLEET_STATISTICS_URL),
     events: queue(parsed.QUANTFLEET_EVENTS_URL),

@@ -21,17 +21,23 @@ export class ActiveRuns {
     private readonly tick: TickSwitch,
   ) {}
 
-  async update(state: RunState): Promise<void> {
+  /** @param isResumed whether another coordinator may have ended the run since this one listed it */
+  async update(state: RunState, isResumed = false): Promise<void> {
     const { runId } = state.request;
-    if (hasEnded(state)) {
-      await this.store.delete(`${PREFIX}${runId}`);
-      this.#known.delete(runId);
-      await this.#settleTick();
-    } else if (!this.#known.has(runId)) {
+    if (isResumed) this.#known.delete(runId);
+    if (hasEnded(state)) await this.strike(runId);
+    else if (!this.#known.has(runId)) {
       await this.store.put(`${PREFIX}${runId}`, new Uint8Array());
       await this.tick.turnOn();
       this.#known.add(runId);
     }
+  }
+
+  /** Takes a run from the list. */
+  async strike(runId: string): Promise<void> {
+    await this.store.delete(`${PREFIX}${runId}`);
+    this.#known.delete(runId);
+    await this.#settleTick();
   }
 
   /** The runs that are to hear that time has passed; where there are none, it was the last Tick. */

@@ -10,6 +10,7 @@ import { buryMessage, readMessage, UnreadableMessageError } from "../incoming-me
 import { describeError, type Log } from "../log.js";
 import { METRIC } from "../metric-names.js";
 import { answerBatch } from "../partial-batch.js";
+import { comeAgainSoon } from "../redelivery.js";
 import type { TICK_INPUT } from "../schedule-names.js";
 import { ActiveRuns } from "./active-runs.js";
 import { RunCarriers, type RunCarriersOptions } from "./run-carriers.js";
@@ -62,6 +63,7 @@ export function createCoordinatorHandler(options: CoordinatorHandlerOptions): Co
         else if (outcome !== "carried") await refuse(record, outcome.refused, options);
       }
     }
+    await Promise.all([...failed].map((record) => comeAgainSoon(events, record)));
     metrics.publish();
     return answerBatch(event, async (record) => !failed.has(record));
   };

@@ -30,6 +30,8 @@ export interface RunCarriersOptions {
   readonly openStudy: (runId: string) => Promise<Study | undefined>;
 }
 
+type Carried = "carried" | { readonly refused: string };
+
 /** Coordinators of the runs that this environment has heard of last. */
 export class RunCarriers {
   readonly #coordinators = new RecentlyUsed<string, Coordinator>(RUNS_IN_MEMORY);
@@ -44,18 +46,28 @@ export class RunCarriers {
    *
    * @returns `failed` when its events are to come again, and why they are refused where nobody will ever carry them
    */
-  async carry(
-    runId: string,
-    events: readonly RunEvent[],
-  ): Promise<"carried" | "failed" | { readonly refused: string }> {
+  async carry(runId: string, events: readonly RunEvent[]): Promise<Carried | "failed"> {
+    const { log } = this.options;
+    try {
+      return await this.#carry(runId, events);
+    } catch (error) {
+      log.error("events not carried", { runId, events: events.length, reason: describeError(error) });
+      return "failed";
+    }
+  }
+
+  async #carry(runId: string, events: readonly RunEvent[]): Promise<Carried> {
     const { log, billedTime } = this.options;
     try {
       const coordinator = await this.#open(runId);
       const state = await coordinator?.handle(runId, events, billedTime?.charge());
-      if (state === undefined) return { refused: `nobody has asked for run ${runId}` };
+      if (state === undefined) return await this.#refuse(runId, events, `nobody has asked for run ${runId}`);
       if (state.phase === "statistics" && events.some(({ type }) => type === "RunRequested"))
         await this.startEvaluators(state.request);
-      await this.active.update(state);
+      await this.active.update(
+        state,
+        events.some(({ type }) => type === "RunResumed"),
+      );
       const { phase, finished, running } = state;
       log.info("run carried", {
         runId,
@@ -66,10 +78,15 @@ export class RunCarriers {
       });
       return "carried";
     } catch (error) {
-      if (error instanceof DamagedRecordError) return { refused: error.message };
-      log.error("events not carried", { runId, events: events.length, reason: describeError(error) });
-      return "failed";
+      if (!(error instanceof DamagedRecordError)) throw error;
+      return this.#refuse(runId, events, error.message);
     }
+  }
+
+  /** A run that nobody can carry is not sent Ticks any more: each would be refused as well, every minute for ever. */
+  async #refuse(runId: string, events: readonly RunEvent[], reason: string): Promise<Carried> {
+    if (events.some(({ type }) => type === "Tick")) await this.active.strike(runId);
+    return { refused: reason };
   }
 
   /**

@@ -64,7 +64,7 @@ async function carryOutClaimed(
   options: EvaluatorHandlerOptions,
 ): Promise<boolean> {
   const { job, record, started } = delivery;
-  const { store, jobs, log, now, leaseMilliseconds } = options;
+  const { store, jobs, log, leaseMilliseconds } = options;
   const claim = await claimJob(store, job, started, started + leaseMilliseconds);
   switch (claim.state) {
     case "taken":
@@ -78,10 +78,7 @@ async function carryOutClaimed(
     case "granted": {
       const { lease } = claim;
       const report = await workOn(delivery, options, (until) => lease.extend(until));
-      if (report?.type !== "TrialReported") {
-        await lease.extend(now());
-        return false;
-      }
+      if (report?.type !== "TrialReported") return false;
       // Rows are named by what is in them, so those of a lost lease do no harm.
       const [isOurs] = await Promise.all([lease.answer(report), storeScores(store, report)]);
       if (!isOurs) return false;

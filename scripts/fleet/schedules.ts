@@ -13,6 +13,7 @@ import { UsageError } from "../../shared/errors.js";
 import { MESSAGE_VERSION } from "../../shared/run/messages.js";
 import { scheduledRunKey, scheduleNameSchema, writeScheduledRun } from "../../shared/run/scheduled-run.js";
 import { PreconditionFailedError } from "../../shared/storage/errors.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
 import { type SubmitOptions, type UploadTarget, uploadRun } from "./submit.js";
@@ -103,7 +104,11 @@ export async function listSchedules({
  * @throws {UsageError} when there is none of this name
  */
 export async function removeSchedule(
-  { client, group, store }: Pick<ScheduleTarget, "client" | "group" | "store">,
+  {
+    client,
+    group,
+    store,
+  }: Pick<ScheduleTarget, "client" | "group"> & { readonly store: Pick<ObjectStore, "delete"> },
   name: string,
 ): Promise<void> {
   requireName(name);
@@ -111,12 +116,13 @@ export async function removeSchedule(
     await client.send(new DeleteScheduleCommand({ GroupName: group, Name: `${RUN_SCHEDULE_PREFIX}${name}` }));
   } catch (error) {
     if (!(error instanceof ResourceNotFoundException)) throw error;
+    // What a schedule's addition left that ended halfway would keep its name from being given again.
+    await store.delete(scheduledRunKey(name));
     throw new UsageError(`The fleet has no schedule "${name}"; see \`quantfleet schedule list\`.`, {
       cause: error,
     });
-  } finally {
-    await store.delete(scheduledRunKey(name));
   }
+  await store.delete(scheduledRunKey(name));
 }
 
 /**

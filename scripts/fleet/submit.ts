@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Queue } from "../../shared/queues/queue.js";
-import { MESSAGE_VERSION, type RunRequested } from "../../shared/run/messages.js";
+import type { RunRequested } from "../../shared/run/messages.js";
 import { announceRun } from "../../shared/run/run-announced.js";
 import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
@@ -11,6 +11,7 @@ import type { CostEstimate } from "./cost-estimate.js";
 import { uploadRestored } from "./earlier-run.js";
 import type { UploadProgress } from "./file-upload.js";
 import { type Deployed, type PreparedFor, type PrepareOptions, prepareRun } from "./prepare-run.js";
+import { requestMessage } from "./request-message.js";
 import { inScratch } from "./scratch.js";
 import { uploadWorkload } from "./workload-upload.js";
 
@@ -99,11 +100,11 @@ export async function uploadRun(
     );
     for (const notice of notices) options.onNotice?.(notice);
     options.onEstimate?.(estimate);
-    const { runId, requestedAt: at } = request;
+    const message = requestMessage(request);
     if (restored !== undefined) await uploadRestored(store, restored);
     return {
       workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
-      message: { version: MESSAGE_VERSION, type: "RunRequested", runId, at, request },
+      message,
     };
   });
 }

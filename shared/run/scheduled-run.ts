@@ -1,10 +1,13 @@
 import * as z from "zod";
 import type { ObjectStore } from "../storage/object-store.js";
+import { getBounded } from "./bounded-record.js";
 import { MESSAGE_VERSION } from "./messages.js";
 import { type RunRequest, runRequestSchema } from "./request.js";
 import { DamagedRecordError } from "./run-records.js";
 import { type WorkloadDocument, workloadDocumentSchema } from "./workload-document.js";
 
+/** A workload's document and a request, which was small enough for a message. */
+const MAX_DOCUMENT_BYTES = 16 * 2 ** 20;
 /** With the time behind it, it is still a run's name. */
 const MAX_SCHEDULE_NAME = 47;
 export const scheduleNameSchema = z
@@ -59,7 +62,7 @@ export async function readScheduledRun(
   schedule: string,
 ): Promise<ScheduledRun | undefined> {
   const key = scheduledRunKey(schedule);
-  const stored = await store.get(key);
+  const stored = await getBounded(store, key, MAX_DOCUMENT_BYTES);
   if (stored === undefined) return undefined;
   try {
     const { request, workload } = scheduledRunSchema.parse(JSON.parse(Buffer.from(stored.body).toString()));

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { ObjectStore } from "../storage/object-store.js";
 import { putImmutable } from "../storage/retrying-store.js";
+import { getBounded } from "./bounded-record.js";
 import { validateConfiguration } from "./configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "./configuration/supported.js";
 import { sha256Schema, storeKeySchema } from "./identifiers.js";
@@ -9,6 +10,8 @@ import { DamagedRecordError } from "./run-records.js";
 
 /** Lambda's temporary storage holds 10 GiB; the rest is for what is made of the files. */
 const MAX_WORKLOAD_BYTES = 8 * 2 ** 30;
+/** Of the document itself. */
+const MAX_DOCUMENT_BYTES = 8 * 2 ** 20;
 const MAX_FILES = 1_000;
 const MAX_DIMENSIONS = 64;
 const MAX_NAME = 1_024;
@@ -81,7 +84,7 @@ export async function readWorkloadDocument(
   runId: string,
 ): Promise<WorkloadDocument | undefined> {
   const key = workloadKey(runId);
-  const stored = await store.get(key);
+  const stored = await getBounded(store, key, MAX_DOCUMENT_BYTES);
   if (stored === undefined) return undefined;
   try {
     return workloadDocumentSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")));

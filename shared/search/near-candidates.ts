@@ -25,6 +25,8 @@ export interface Nearness {
   readonly entry: LedgerEntry;
   /** Correlation of the two in what additive effects leave open. */
   readonly correlation: number;
+  /** Whether the two leave the same groups alone: what they differ in decides accuracy rather than cost. */
+  readonly sameSwitches: boolean;
 }
 
 export interface NearCandidate {
@@ -54,7 +56,7 @@ export function* nearCandidates(
   const apart = encoded.groups.filter((group) => best.codes[group.switch] !== base[group.switch]);
   for (const group of drawSome(apart, Math.ceil(share * RESTORED_GROUPS), random)) {
     const codes = restore(best.codes, group, base);
-    yield { codes, near: { entry: best, correlation: KEPT_PER_CHANGE } };
+    yield { codes, near: { entry: best, correlation: KEPT_PER_CHANGE, sameSwitches: false } };
   }
   for (const entry of parents) {
     const active = entry.codes.reduce((count, code) => count + (code === INACTIVE ? 0 : 1), 0);
@@ -62,7 +64,8 @@ export function* nearCandidates(
     for (let i = 0; i < share * DRAWS_PER_PARENT; i++) {
       const codes = drawProductKernel(kernels, entry.codes, random);
       const correlation = KEPT_PER_CHANGE ** changes(encoded, entry.codes, codes);
-      yield { codes, near: { entry, correlation } };
+      const sameSwitches = encoded.groups.every((group) => codes[group.switch] === entry.codes[group.switch]);
+      yield { codes, near: { entry, correlation, sameSwitches } };
     }
   }
 }

@@ -24,6 +24,14 @@ const INCUMBENTS = 25;
  */
 const EXCHANGE_RATES: readonly number[] = [0, 0.1, 0.3, 1, 3, 10];
 
+/** A mixture of the objectives, in units of their standard deviations. */
+interface DrawnValue {
+  readonly effects: Float64Array;
+  readonly noise: number;
+  /** What a trial measured. */
+  of(trial: FinishedTrial): number;
+}
+
 /** One draw of the additive evidence on value and constraint together; larger is better. */
 export interface DrawnEvidence {
   /** The evidence, linear at each exchange rate: one number a choice, all choices in one row. */
@@ -91,6 +99,8 @@ export class TrialEvidence {
    */
   draw(random: RandomStream, weight: number, temperature: number): DrawnEvidence {
     const { encoded } = this.#ledger;
+    const places = new Int32Array(encoded.size);
+    const placesOf = (codes: Codes): Int32Array => choicePlaces(encoded, codes, places);
     const value = this.#drawValue(random, temperature);
     const tilt = value.effects.map((effect) => -weight * effect);
     const leader = this.#leader();
@@ -98,7 +108,7 @@ export class TrialEvidence {
     if (constraint === undefined) {
       return {
         tilts: [tilt],
-        score: (codes) => sumEffects(tilt, choicePlaces(encoded, codes)),
+        score: (codes) => sumEffects(tilt, placesOf(codes)),
         isConstrained: false,
       };
     }
@@ -113,18 +123,22 @@ export class TrialEvidence {
     const isNearnessKnown = evidence === this.#accuracyLoss;
     const deviation = Math.sqrt(mean.noise);
     const terms = new Float64Array(draws.length);
-    const logWithin = (limit: number, places: Int32Array, near: Nearness | undefined): number => {
+    const logWithin = (limit: number, chosen: Int32Array, near: Nearness | undefined): number => {
       const known = isNearnessKnown ? near : undefined;
       const expected = known === undefined ? 0 : known.correlation * remainder(known.entry);
       const width = deviation * Math.sqrt(1 - (known?.correlation ?? 0) ** 2);
-      const room = standardized(limit) - expected - sumEffects(mean.effects, places);
+      const room = standardized(limit) - expected - sumEffects(mean.effects, chosen);
       for (let i = 0; i < terms.length; i++) {
         const { effects, sign } = draws[i]!;
-        terms[i] = logNormalCdf((room - sign * sumEffects(effects, places)) / width);
+        terms[i] = logNormalCdf((room - sign * sumEffects(effects, chosen)) / width);
       }
       return logSumExp(terms) - Math.log(terms.length);
     };
-    const incumbent = this.#incumbent(value.effects);
+    const incumbents = this.#incumbents();
+    const least = Math.min(...incumbents.map(({ trial }) => value.of(trial)));
+    const leastForetold = Math.min(
+      ...incumbents.map(({ codes }) => sumEffects(value.effects, knownPlaces(encoded, codes))),
+    );
     const valueDeviation = Math.sqrt(value.noise);
     return {
       tilts: EXCHANGE_RATES.map((rate) => {
@@ -133,29 +147,29 @@ export class TrialEvidence {
         return exchanged;
       }),
       score: (codes, near) => {
-        const places = choicePlaces(encoded, codes);
-        if (incumbent === undefined) {
-          return weight * logWithin(bound, places, near);
+        const chosen = placesOf(codes);
+        if (incumbents.length === 0) {
+          return weight * logWithin(bound, chosen, near);
         }
-        const improvement = (incumbent - sumEffects(value.effects, places)) / valueDeviation;
+        // With the same groups left alone it costs what was measured; a draw would only add noise.
+        const improvement = near?.sameSwitches
+          ? least - value.of(near.entry.trial)
+          : leastForetold - sumEffects(value.effects, chosen);
+        const deviations = improvement / valueDeviation;
         // As good as the best by its value, it must be more accurate.
-        const isEqual = leader !== undefined && improvement < 1;
+        const isEqual = leader !== undefined && deviations < 1;
         const limit = isEqual ? Math.min(bound, leader.accuracyLoss!) : bound;
-        return weight * (logExpectedImprovement(improvement) + logWithin(limit, places, near));
+        return weight * (logExpectedImprovement(deviations) + logWithin(limit, chosen, near));
       },
       isConstrained: true,
     };
   }
 
-  /** The value foretold for the best feasible trial; until there is one, feasibility alone is sought. */
-  #incumbent(effects: Float64Array): number | undefined {
-    const { ranked, encoded } = this.#ledger;
-    const feasible = ranked
+  /** The best feasible trials; until there is one, feasibility alone is sought. */
+  #incumbents(): readonly LedgerEntry[] {
+    return this.#ledger.ranked
       .slice(0, INCUMBENTS)
       .filter(({ trial }) => trial.state === "complete" && trial.violation === 0);
-    return feasible.length > 0
-      ? Math.min(...feasible.map(({ codes }) => sumEffects(effects, knownPlaces(encoded, codes))))
-      : undefined;
   }
 
   /** What is modelled beside the values; nothing where neither the bound nor the accuracy decides. */
@@ -179,8 +193,7 @@ export class TrialEvidence {
     return second === undefined && others.some(({ values }) => values[0] === value) ? first : undefined;
   }
 
-  /** A mixture of the objectives' effects, in units of their standard deviations. */
-  #drawValue(random: RandomStream, temperature: number): { effects: Float64Array; noise: number } {
+  #drawValue(random: RandomStream, temperature: number): DrawnValue {
     while (this.#values.length < this.#objectives) {
       const objective = this.#values.length;
       this.#values.push(
@@ -191,17 +204,21 @@ export class TrialEvidence {
     const { encoded } = this.#ledger;
     const mixed = new Float64Array(encoded.offset[encoded.size]! + 1);
     let noise = 0;
+    const units: { readonly location: number; readonly perUnit: number }[] = [];
     for (const [objective, evidence] of this.#values.entries()) {
       evidence.update();
       const mean = evidence.mean();
       const share = shares[objective]!;
       noise += share * share * mean.noise;
+      units.push({ location: mean.location, perUnit: share / mean.scale });
       addScaled(mixed, share, mean.effects);
       if (temperature > 0) {
         addScaled(mixed, share, evidence.deviation(random, temperature));
       }
     }
-    return { effects: mixed, noise };
+    const of = ({ values }: FinishedTrial): number =>
+      units.reduce((sum, { location, perUnit }, i) => sum + perUnit * (values[i]! - location), 0);
+    return { effects: mixed, noise, of };
   }
 
   /** How much each objective counts in this draw: uniform over all mixtures, so that asks spread along the front. */

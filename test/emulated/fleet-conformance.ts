@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -162,6 +162,25 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       await runEnded(fleet, "on-demand");
       const { phase, trialsDone } = await status(fleet, "on-demand");
       assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: 3 });
+    });
+
+    test("fails, and says why, when the model or data that it works on are gone", async () => {
+      const documents = join(folder, "documents");
+      const workload = JSON.parse(await readFile(join(documents, "workload.json"), "utf8"));
+      const sha256 = "0".repeat(64);
+      workload.files[0] = { ...workload.files[0], key: `models/${sha256}`, sha256 };
+      await mkdir(join(folder, "gone"));
+      await writeFile(join(folder, "gone", "workload.json"), JSON.stringify(workload));
+      await copyFile(join(documents, "message.json"), join(folder, "gone", "message.json"));
+      const { Bucket: bucket = "", EventsUrl: eventsUrl = "" } = fleet.outputs;
+      await requestRun(join(folder, "gone"), "gone", 7, { bucket, eventsUrl });
+      await runEnded(fleet, "gone");
+      assert.equal((await status(fleet, "gone")).phase, "failed");
+      const state = await fleet.store.get("runs/gone/state.json");
+      assert.match(
+        JSON.parse(Buffer.from(state?.body ?? []).toString()).failure,
+        /could not be gathered: The run's record models\/0+ is missing; start a new run\./,
+      );
     });
 
     test("is cancelled with the best so far", async () => {

@@ -70,6 +70,16 @@ describe("The Tick", () => {
     assert.ok(tick.isOn);
   });
 
+  test("is turned on again for a run that is resumed after another coordinator ended it", async () => {
+    const { store, tick, active } = open();
+    await active.update(run("one", "search"));
+    await new ActiveRuns(store, tick).update(run("one", "done"));
+    assert.ok(!tick.isOn);
+    await active.update(run("one", "search"), true);
+    assert.ok(tick.isOn);
+    assert.deepEqual(await active.heedTick(), ["one"]);
+  });
+
   test("is turned on although the coordinator died between listing the run and turning it on", async () => {
     const { store, tick } = open();
     const dying: TickSwitch = {

@@ -173,13 +173,47 @@ describe("The coordinator's function", () => {
     assert.ok(await store.get("runs/one/state.json"));
   });
 
+  test("has events that cannot be carried now come again after seconds, and later each time", async () => {
+    const { store, events, invoke, send } = open();
+    const pauses: number[] = [];
+    const change = events.changeVisibility.bind(events);
+    events.changeVisibility = async (receipt, milliseconds) => {
+      if (milliseconds > 0) pauses.push(milliseconds);
+      await change(receipt, milliseconds);
+    };
+    await send(requested("one"));
+    store.failing = "runs/one/";
+    for (let delivery = 1; delivery <= 8; delivery++) assert.equal(await invoke(), 1);
+    assert.deepEqual(pauses, [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 360_000]);
+  });
+
+  test("sends no further Tick to a run whose records are gone or damaged, and none at all without another", async () => {
+    const { store, events, deadLetters, tick, invoke, send } = open();
+    const sendTick = (runId: string) => send({ version: MESSAGE_VERSION, type: "Tick", runId, at: 2 });
+    await send(requested("one"));
+    await invoke();
+    await store.put("active/stranger", new Uint8Array());
+    await sendTick("stranger");
+    assert.equal(await invoke(), 0);
+    assert.equal(await store.get("active/stranger"), undefined);
+    assert.ok(tick.isOn && (await store.get("active/one")));
+    await store.put("runs/one/state.json", Buffer.from("{"));
+    await sendTick("one");
+    assert.equal(await invoke(), 0);
+    assert.equal(await store.get("active/one"), undefined);
+    assert.ok(!tick.isOn);
+    assert.equal((await take(deadLetters)).length, 2);
+    assert.deepEqual(await take(events), []);
+  });
+
   test("buries what a damaged record keeps from being carried, and asks for the runs of schedules", async () => {
-    const { store, events, deadLetters, invoke } = open();
+    const { store, events, deadLetters, log, invoke } = open();
     await store.put("schedules/damaged.json", Buffer.from("{"));
     const request = toyRequest({ runId: "template" });
     await writeScheduledRun(store, "nightly", { request, workload: toyWorkload });
     const scheduledTime = "2026-11-23T03:00:00Z";
-    for (const schedule of ["damaged", "none", "nightly"]) {
+    await store.put("schedules/huge.json", Buffer.alloc(17 * 2 ** 20, "{"));
+    for (const schedule of ["damaged", "huge", "none", "nightly"]) {
       const body = JSON.stringify({
         version: MESSAGE_VERSION,
         type: "RunScheduled",
@@ -189,7 +223,8 @@ describe("The coordinator's function", () => {
       await events.send([{ body, group: schedule, deduplication: schedule }]);
     }
     assert.equal(await invoke(), 0);
-    assert.equal((await take(deadLetters)).length, 2);
+    assert.equal((await take(deadLetters)).length, 3);
+    assert.ok(log.reasons.some((reason) => /huge\.json has more than 16777216 bytes/.test(reason)));
     const [{ body, group } = { body: "{}", group: "" }] = await take(events);
     const event = eventSchema.parse(JSON.parse(body));
     assert.ok(event.type === "RunRequested");

@@ -12,6 +12,7 @@ import {
   MESSAGE_VERSION,
   type TrialReported,
 } from "../../shared/run/messages.js";
+import { packRows } from "../../shared/run/rows.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import { answerToyJob, toyTrialJob } from "../run/toy-model.js";
 import { toyRequest } from "../run/toy-study.js";
@@ -137,6 +138,62 @@ describe("The evaluator's function", () => {
     assert.equal((await claimJob(store, job, Date.now() + 1, Date.now() + MINUTE)).state, "granted");
   });
 
+  test("lets go of the claim before the message, as whoever is handed it would find it taken", async () => {
+    const { jobs, store, send, invoke } = open(never);
+    const change = jobs.changeVisibility.bind(jobs);
+    const claims: string[] = [];
+    jobs.changeVisibility = async (receipt, milliseconds) => {
+      if (milliseconds === 0)
+        claims.push((await claimJob(store, job, Date.now() + 1, Date.now() + MINUTE)).state);
+      await change(receipt, milliseconds);
+    };
+    await send(job);
+    assert.equal(await invoke(15_001), 1);
+    assert.deepEqual(claims, ["granted"]);
+  });
+
+  test("fails a job that no worker does within an invocation, the third time", async () => {
+    const { events, send, invoke } = open(never);
+    await send(job);
+    for (const failures of [1, 1, 0]) assert.equal(await invoke(15_001), failures);
+    const [event] = await reports(events);
+    assert.ok(event?.type === "TrialReported" && event.outcome.state === "failed");
+    assert.match(
+      event.outcome.reason,
+      /within the 0 s of an invocation; spread the evaluation over more shards/,
+    );
+    assert.ok(event.billed !== undefined);
+  });
+
+  test("fails a job that workers end over, before the queue buries it", async () => {
+    const { jobs, events, deadLetters, send, invoke } = open(never);
+    await send(job);
+    for (let dead = 0; dead < 7; dead++) {
+      const [message] = await take(jobs);
+      await jobs.changeVisibility(message?.receipt ?? "", 0);
+    }
+    assert.equal(await invoke(), 0);
+    const [event] = await reports(events);
+    assert.ok(event?.type === "TrialReported" && event.outcome.state === "failed");
+    assert.match(event.outcome.reason, /^7 workers took it and none answered; .* give them more$/);
+    assert.deepEqual(await take(deadLetters), []);
+  });
+
+  test("fails a job whose report is larger than a message", async () => {
+    const large = packRows(Float32Array.from({ length: 200_000 }, Math.sin), 1);
+    assert.ok(report.outcome.state === "complete");
+    const outcome = { ...report.outcome, rows: large, samples: 200_000 };
+    const { events, send, invoke } = open(async () => ({ ...report, outcome }));
+    await send(job);
+    assert.equal(await invoke(), 0);
+    const [event] = await reports(events);
+    assert.ok(event?.type === "TrialReported" && event.outcome.state === "failed");
+    assert.match(
+      event.outcome.reason,
+      /message of \d+ bytes is over the queue's 1048576; spread the evaluation/,
+    );
+  });
+
   test("stops working and says nothing when the claim went to another worker", async () => {
     let begin: () => void = () => undefined;
     const begun = new Promise<void>((resolve) => {
@@ -195,11 +252,14 @@ describe("The evaluator's function", () => {
     assert.equal((await take(deadLetters)).length, 3);
   });
 
-  test("has a job come again when something beside it fails", async () => {
-    const { log, send, invoke } = open(() => Promise.reject(new Error("no store")));
+  test("has a job come again, after seconds, when something beside it fails", async () => {
+    const { jobs, log, send, invoke } = open(() => Promise.reject(new Error("no store")));
+    const pauses: number[] = [];
+    jobs.changeVisibility = async (_, milliseconds) => void pauses.push(milliseconds);
     await send(job);
     assert.equal(await invoke(), 1);
     assert.deepEqual(log.lines, ["job not carried out"]);
+    assert.deepEqual(pauses, [MINUTE, 5_000]);
   });
 });
 

@@ -29,13 +29,19 @@ export function toEvent(messages: readonly ReceivedMessage[]): SQSEvent {
 
 export interface LogLines extends Log {
   readonly lines: readonly string[];
+  /** Why, where a line tells it. */
+  readonly reasons: readonly string[];
 }
 
 /** A log that keeps its messages. */
 export function keepLog(): LogLines {
   const lines: string[] = [];
-  const keep = (message: string): void => void lines.push(message);
-  return { lines, info: keep, warn: keep, error: keep };
+  const reasons: string[] = [];
+  const keep = (message: string, told: Record<string, unknown> = {}): void => {
+    lines.push(message);
+    if (typeof told.reason === "string") reasons.push(told.reason);
+  };
+  return { lines, reasons, info: keep, warn: keep, error: keep };
 }
 
 export interface KeptMetrics extends FleetMetrics {

@@ -92,4 +92,16 @@ describe("Near candidates", () => {
       [],
     );
   });
+
+  test("cost what their trial did where they leave the same groups alone", () => {
+    const best = { configuration: withFloat(1, 3), values: [2], violation: 0, state: "complete" } as const;
+    const candidates = candidatesAfter(best);
+    assert.ok(
+      candidates.some(({ near }) => near.sameSwitches) && candidates.some(({ near }) => !near.sameSwitches),
+    );
+    for (const { codes, near } of candidates) {
+      const inFloat = encoded.groups.filter((group) => codes[group.switch] === 1).map(({ name }) => name);
+      assert.equal(near.sameSwitches, inFloat.join() === "layer1,layer3", inFloat.join());
+    }
+  });
 });
