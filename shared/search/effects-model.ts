@@ -160,9 +160,16 @@ export class EffectsModel {
   }
 }
 
-/** Where the choices of a configuration stand in the row of all choices; what it lacks is left out. */
-export function choicePlaces({ offset, size }: EncodedSpace, codes: Codes): Int32Array {
-  const places = new Int32Array(size);
+/**
+ * Where the choices of a configuration stand in the row of all choices; what it lacks is left out.
+ *
+ * @param places what they are written to; the result is a view of its beginning
+ */
+export function choicePlaces(
+  { offset, size }: EncodedSpace,
+  codes: Codes,
+  places: Int32Array = new Int32Array(size),
+): Int32Array {
   let active = 0;
   for (let d = 0; d < size; d++) {
     const code = codes[d]!;
@@ -170,7 +177,7 @@ export function choicePlaces({ offset, size }: EncodedSpace, codes: Codes): Int3
       places[active++] = offset[d]! + code;
     }
   }
-  return active === size ? places : places.slice(0, active);
+  return places.subarray(0, active);
 }
 
 /** Of trials, whose codes never change: the models of several outcomes and refits read the very same arrays. */
@@ -180,7 +187,7 @@ const placesOfTrials = new WeakMap<Codes, Int32Array>();
 export function knownPlaces(encoded: EncodedSpace, codes: Codes): Int32Array {
   let places = placesOfTrials.get(codes);
   if (places === undefined) {
-    places = choicePlaces(encoded, codes);
+    places = choicePlaces(encoded, codes).slice();
     placesOfTrials.set(codes, places);
   }
   return places;

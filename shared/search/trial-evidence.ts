@@ -99,6 +99,8 @@ export class TrialEvidence {
    */
   draw(random: RandomStream, weight: number, temperature: number): DrawnEvidence {
     const { encoded } = this.#ledger;
+    const places = new Int32Array(encoded.size);
+    const placesOf = (codes: Codes): Int32Array => choicePlaces(encoded, codes, places);
     const value = this.#drawValue(random, temperature);
     const tilt = value.effects.map((effect) => -weight * effect);
     const leader = this.#leader();
@@ -106,7 +108,7 @@ export class TrialEvidence {
     if (constraint === undefined) {
       return {
         tilts: [tilt],
-        score: (codes) => sumEffects(tilt, choicePlaces(encoded, codes)),
+        score: (codes) => sumEffects(tilt, placesOf(codes)),
         isConstrained: false,
       };
     }
@@ -121,14 +123,14 @@ export class TrialEvidence {
     const isNearnessKnown = evidence === this.#accuracyLoss;
     const deviation = Math.sqrt(mean.noise);
     const terms = new Float64Array(draws.length);
-    const logWithin = (limit: number, places: Int32Array, near: Nearness | undefined): number => {
+    const logWithin = (limit: number, chosen: Int32Array, near: Nearness | undefined): number => {
       const known = isNearnessKnown ? near : undefined;
       const expected = known === undefined ? 0 : known.correlation * remainder(known.entry);
       const width = deviation * Math.sqrt(1 - (known?.correlation ?? 0) ** 2);
-      const room = standardized(limit) - expected - sumEffects(mean.effects, places);
+      const room = standardized(limit) - expected - sumEffects(mean.effects, chosen);
       for (let i = 0; i < terms.length; i++) {
         const { effects, sign } = draws[i]!;
-        terms[i] = logNormalCdf((room - sign * sumEffects(effects, places)) / width);
+        terms[i] = logNormalCdf((room - sign * sumEffects(effects, chosen)) / width);
       }
       return logSumExp(terms) - Math.log(terms.length);
     };
@@ -145,19 +147,19 @@ export class TrialEvidence {
         return exchanged;
       }),
       score: (codes, near) => {
-        const places = choicePlaces(encoded, codes);
+        const chosen = placesOf(codes);
         if (incumbents.length === 0) {
-          return weight * logWithin(bound, places, near);
+          return weight * logWithin(bound, chosen, near);
         }
         // With the same groups left alone it costs what was measured; a draw would only add noise.
         const improvement = near?.sameSwitches
           ? least - value.of(near.entry.trial)
-          : leastForetold - sumEffects(value.effects, places);
+          : leastForetold - sumEffects(value.effects, chosen);
         const deviations = improvement / valueDeviation;
         // As good as the best by its value, it must be more accurate.
         const isEqual = leader !== undefined && deviations < 1;
         const limit = isEqual ? Math.min(bound, leader.accuracyLoss!) : bound;
-        return weight * (logExpectedImprovement(deviations) + logWithin(limit, places, near));
+        return weight * (logExpectedImprovement(deviations) + logWithin(limit, chosen, near));
       },
       isConstrained: true,
     };

@@ -30,7 +30,14 @@ export function dot(
 
 /** Adds `factor` times a vector to another of the same length. */
 export function addScaled(target: Float64Array, factor: number, vector: Float64Array): void {
-  for (let k = 0; k < target.length; k++) {
+  let k = 0;
+  for (; k + 3 < target.length; k += 4) {
+    target[k]! += factor * vector[k]!;
+    target[k + 1]! += factor * vector[k + 1]!;
+    target[k + 2]! += factor * vector[k + 2]!;
+    target[k + 3]! += factor * vector[k + 3]!;
+  }
+  for (; k < target.length; k++) {
     target[k]! += factor * vector[k]!;
   }
 }
