@@ -118,7 +118,7 @@ class RunWorkers {
     const { store, folder, filesOf } = this.options;
     const [document, request] = await Promise.all([
       readWorkloadDocument(store, runId),
-      new RunRecords(store).readRequest(runId),
+      new RunRecords(store).readPlainRequest(runId),
     ]);
     if (document === undefined || request === undefined) return undefined;
     await this.close();

@@ -1,3 +1,4 @@
+import "../interpreted-schemas.js";
 import { calibrationFiles, workloadConfiguration } from "../../shared/run/workload-document.js";
 import { openRunWorkers } from "../run-workers.js";
 import { openSurroundings } from "../surroundings.js";

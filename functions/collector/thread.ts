@@ -1,3 +1,4 @@
+import "../interpreted-schemas.js";
 import { workloadConfiguration } from "../../shared/run/workload-document.js";
 import { loadCalibration } from "../../shared/scoring/calibration-workload.js";
 import { runStatisticsJob } from "../../shared/scoring/gather-statistics.js";

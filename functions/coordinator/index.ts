@@ -1,3 +1,4 @@
+import "../interpreted-schemas.js";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,3 +1,4 @@
+import "../interpreted-schemas.js";
 import { openRunWorkers } from "../run-workers.js";
 import { openSurroundings } from "../surroundings.js";
 import { createEvaluatorHandler } from "./handler.js";

@@ -1,3 +1,4 @@
+import "../interpreted-schemas.js";
 import { fileURLToPath } from "node:url";
 import { workloadConfiguration } from "../../shared/run/workload-document.js";
 import { Evaluator } from "../../shared/scoring/evaluator.js";

@@ -15,8 +15,8 @@ import { drawConfiguration, independentToyStudy, toyRequest, toyTpeStudy } from 
 
 /**
  * How many results a second one coordinator takes in a large run, with a store that answers in 20 ms, and how
- * large the state is that it saves: `node dist/scripts/bench/coordinator.js [trials side by side]`, which is 64 when
- * left out; with another number only what the coordinator itself takes.
+ * large the state is that it saves: `node dist/scripts/bench/coordinator.js [trials side by side] [tpe]`, which is 64
+ * when left out; with another number only what the coordinator itself takes, unless the sampler is asked for as well.
  */
 const GROUPS = 200;
 const FINISHED = 10_000;
@@ -160,4 +160,4 @@ function finishedTrial(request: RunState["request"], number: number): TrialRecor
 }
 
 await measure("toy sampler: what the coordinator itself takes", independentToyStudy);
-if (PARALLEL === DEFAULT_PARALLEL) await measure("TPE", toyTpeStudy);
+if (PARALLEL === DEFAULT_PARALLEL || process.argv[3] === "tpe") await measure("TPE", toyTpeStudy);

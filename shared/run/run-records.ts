@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { type EncodedSpace, encodeSpace } from "../search/encoding.js";
-import { parseSpace } from "../search/space-document.js";
+import { parseSpace, validateSpace } from "../search/space-document.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { putImmutable } from "../storage/retrying-store.js";
 import { AskedRecords } from "./asked-records.js";
@@ -72,8 +72,9 @@ export class RunRecords {
     this.#store = store;
     this.#asked = new AskedRecords(
       {
-        write: ({ runId }, segment, content) =>
-          putImmutable(store, askedKey(runId, segment), toBytes(content)),
+        write: async ({ runId }, segment, content) => {
+          await putImmutable(store, askedKey(runId, segment), toBytes(content));
+        },
         read: async ({ runId }, segment) => {
           const key = askedKey(runId, segment);
           const content = await this.#read(key, askedSegmentSchema);
@@ -89,9 +90,11 @@ export class RunRecords {
   async create(request: RunRequest): Promise<RunRequest> {
     const { space, ...document } = request;
     // The request last: once it is there, the run can be read.
-    await putImmutable(this.#store, spaceKey(request.runId), toBytes(space));
-    await putImmutable(this.#store, requestKey(request.runId), toBytes(document));
-    return (await this.readRequest(request.runId)) ?? request;
+    const isOwnSpace = await putImmutable(this.#store, spaceKey(request.runId), toBytes(space));
+    const isOwn = await putImmutable(this.#store, requestKey(request.runId), toBytes(document));
+    if (!isOwnSpace || !isOwn) return (await this.readRequest(request.runId)) ?? request;
+    validateSpace(space);
+    return request;
   }
 
   /** Writes trials that runs begin with; do it before a run is requested that names them. */
@@ -115,11 +118,17 @@ export class RunRecords {
   }
 
   async readRequest(runId: string): Promise<RunRequest | undefined> {
-    const document = await this.#read(requestKey(runId), requestDocumentSchema);
+    const document = await this.readPlainRequest(runId);
     if (document === undefined) return undefined;
+    // After the request, before which it was written.
     const stored = await this.#store.get(spaceKey(runId));
     if (stored === undefined) throw new DamagedRecordError(spaceKey(runId), "is missing");
     return { ...document, space: parseSpace(parseJson(spaceKey(runId), stored.body)) };
+  }
+
+  /** The request without its space, which can be large and which workers do not need. */
+  readPlainRequest(runId: string): Promise<Omit<RunRequest, "space"> | undefined> {
+    return this.#read(requestKey(runId), requestDocumentSchema);
   }
 
   /**

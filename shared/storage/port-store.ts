@@ -130,10 +130,12 @@ export class PortObjectStore implements ObjectStore {
   }
 }
 
-/** The errors that the port's callers tell apart. */
-const ERRORS = [PreconditionFailedError, WriteConflictError, StoreUnavailableError, InvalidKeyError];
+/** The errors that the port's callers tell apart, by the names that they carry: classes in a bundle have others. */
+const ERRORS = new Map(
+  Object.entries({ PreconditionFailedError, WriteConflictError, StoreUnavailableError, InvalidKeyError }),
+);
 
 function toError({ name, message }: { readonly name: string; readonly message: string }, key: string): Error {
-  const Known = ERRORS.find((known) => known.name === name);
+  const Known = ERRORS.get(name);
   return Known === undefined ? new Error(message) : new Known(key);
 }

@@ -51,12 +51,17 @@ export class RetryingObjectStore implements ObjectStore {
   }
 }
 
-/** Writes an object whose key fixes its content: if there is one already, it is the same. */
-export async function putImmutable(store: ObjectStore, key: string, body: Uint8Array): Promise<void> {
+/**
+ * Writes an object whose key fixes its content: if there is one already, it is the same.
+ * @returns whether it is known to be this very one
+ */
+export async function putImmutable(store: ObjectStore, key: string, body: Uint8Array): Promise<boolean> {
   try {
     await store.put(key, body, { ifNoneMatch: true });
+    return true;
   } catch (error) {
     if (!(error instanceof PreconditionFailedError)) throw error;
+    return false;
   }
 }
 
