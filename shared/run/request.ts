@@ -95,7 +95,7 @@ export const runRequestSchema = z.strictObject({
   metric: metricSchema,
   /** Trials side by side. */
   parallel: z.int().min(1).max(MOST_SIDE_BY_SIDE),
-  /** What the finish job has to do for each model: validation samples, and seconds for its latency at most. */
+  /** What the finish job has to do for each model: validation samples, and seconds that its latency is expected to take. */
   finish: z
     .strictObject({ samples: z.int().min(0).max(MAX_SAMPLES), latencySeconds: z.number().min(0) })
     .optional(),

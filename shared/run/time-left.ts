@@ -12,14 +12,18 @@ const PRIOR_TRIALS = 80;
  * Share of the trials that are stopped at each look of the race, by what they race against (docs/measurements.md, "Time
  * left"): those as small as the incumbent must be more accurate, smaller ones need only meet the bound.
  */
-const STOPPED_AGAINST_SMALLEST = 0.45;
+const STOPPED_AGAINST_SMALLEST = 0.3;
 const STOPPED_OTHERWISE = 0.25;
 /** The first trials read data and compile; their times say nothing about the rest. */
 const COLD_TRIALS = 2;
 /** Trials that the estimate needs besides. */
 const FEWEST_TRIALS = 3;
-/** Seconds that a finalist takes beside its validation and its latency: quantizing, encoding, opening sessions. */
-const FINALIST_SECONDS = 0.3;
+/**
+ * What a finalist takes beside its validation and its latency, in times of a trial's quantizing and opening its session: it
+ * is written and opened to be validated, timed and searched for integer kernels (5 to 10 times, docs/measurements.md, "Time
+ * left").
+ */
+const FINALIST_PREPARATIONS = 7;
 
 /**
  * Seconds until the run is done; `undefined` before a few trials have ended.
@@ -51,6 +55,8 @@ interface Pace {
   /** Seconds of a worker that a trial takes whatever it sees, and that one sample takes. */
   readonly fixed: number;
   readonly sample: number;
+  /** The part of the fixed seconds in which its model is quantized and opened. */
+  readonly preparation: number;
   /** Seconds that pass for each second that trials are expected to take: workers side by side, and waiting. */
   readonly stretch: number;
   readonly trials: readonly MeasuredTrial[];
@@ -66,9 +72,10 @@ function measurePace({ finished }: RunState, at: number): Pace | undefined {
   const samples = timed.reduce((sum, { measurement }) => sum + measurement.samples, 0);
   const sample = timed.reduce((sum, { timings }) => sum + timings.inference, 0) / Math.max(1, samples);
   const fixed = median(timed.map(({ timings }) => Math.max(0, timings.total - timings.inference)));
+  const preparation = median(timed.map(({ timings }) => timings.quantize + timings.session));
   const expected = timed.length * fixed + sample * samples;
   const seconds = (Math.max(at, timed.at(-1)!.endedAt) - trials[COLD_TRIALS - 1]!.endedAt) / 1_000;
-  return { fixed, sample, stretch: expected === 0 ? 1 : seconds / expected, trials };
+  return { fixed, sample, preparation, stretch: expected === 0 ? 1 : seconds / expected, trials };
 }
 
 function trialsLeft({ request, stop, asked, finished }: RunState): number {
@@ -114,10 +121,10 @@ function shareSeen(stopped: number, samples: number): number {
 }
 
 /** The finalists, the base and the float model are validated one after the other, and all but float timed. */
-function finishSeconds({ request }: RunState, { sample }: Pace): number {
+function finishSeconds({ request }: RunState, { sample, preparation }: Pace): number {
   const { samples, latencySeconds } = request.finish ?? { samples: 0, latencySeconds: 0 };
   const models = request.finalists + 1;
-  return (models + 1) * sample * samples + models * (latencySeconds + FINALIST_SECONDS);
+  return (models + 1) * sample * samples + models * (latencySeconds + FINALIST_PREPARATIONS * preparation);
 }
 
 function limited(state: RunState, at: number, seconds: number): number {

@@ -4,7 +4,7 @@ import type { RestoredReference } from "../run/restored-record.js";
 import type { LossReference } from "../search/objective.js";
 import { RACE_DELTA } from "../search/race.js";
 import { instructionSet } from "./isa.js";
-import { DEFAULT_SECONDS } from "./latency.js";
+import { QUIET_SECONDS } from "./latency.js";
 import type { Workload } from "./workload.js";
 
 export interface RequestOptions {
@@ -70,7 +70,7 @@ export function makeRunRequest(workload: Workload, options: RequestOptions): Run
     parallel: options.parallel,
     finish: {
       samples: workload.validation?.samples ?? 0,
-      latencySeconds: params.benchmark.duration_seconds ?? DEFAULT_SECONDS,
+      latencySeconds: params.benchmark.duration_seconds ?? QUIET_SECONDS,
     },
     finalists: FINALISTS,
     timeouts: options.timeouts,

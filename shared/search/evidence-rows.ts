@@ -2,9 +2,12 @@ import type { EncodedSpace } from "./encoding.js";
 import type { FinishedTrial } from "./sampler.js";
 import type { LedgerEntry, RunningEntry, TrialLedger } from "./trial-ledger.js";
 
-/** Of more running trials than these the latest count; the first of them moves in steps, so that rows can be kept. */
+/**
+ * Where more trials than these are running, only the latest numbers stand behind a base: twice as many at most, since where
+ * they begin moves in steps, so that rows can be kept. Results of trials before them wait for the next refit, as each would
+ * come in front of all that run.
+ */
 const RUNNING_LIMIT = 256;
-const RUNNING_STEP = 64;
 
 /** A trial behind the base of a model. */
 export type PendingTrial = RunningEntry | LedgerEntry;
@@ -72,9 +75,13 @@ export function finishedTrial(pending: PendingTrial): FinishedTrial | undefined 
   return "trial" in pending ? pending.trial : undefined;
 }
 
-function latestRunning(running: readonly RunningEntry[]): readonly RunningEntry[] {
-  const beyond = Math.ceil((running.length - RUNNING_LIMIT) / RUNNING_STEP) * RUNNING_STEP;
-  return beyond <= 0 ? running : running.slice(beyond);
+/** The number of the first trial that may stand behind a base. */
+function firstPending(running: readonly RunningEntry[]): number {
+  if (running.length <= RUNNING_LIMIT) {
+    return 0;
+  }
+  const asked = running.at(-1)!.number + 1;
+  return (Math.ceil(asked / RUNNING_LIMIT) - 2) * RUNNING_LIMIT;
 }
 
 function baseTrials(ledger: TrialLedger, refit: number): readonly LedgerEntry[] {
@@ -94,15 +101,18 @@ function baseTrials(ledger: TrialLedger, refit: number): readonly LedgerEntry[] 
 }
 
 function pendingTrials({ finished, running }: TrialLedger, refit: number): readonly PendingTrial[] {
-  const latest = latestRunning(running);
+  const first = firstPending(running);
   const pending: PendingTrial[] = [];
+  const latest = first === 0 ? running : running.filter(({ number }) => number >= first);
   let next = 0;
   for (let i = refit; i < finished.length; i++) {
     const entry = finished[i]!;
     while (next < latest.length && latest[next]!.number < entry.number) {
       pending.push(latest[next++]!);
     }
-    pending.push(entry);
+    if (entry.number >= first) {
+      pending.push(entry);
+    }
   }
   pending.push(...latest.slice(next));
   return pending;

@@ -14,9 +14,8 @@ import { toyRequest, toyStudy } from "./toy-study.js";
 const TRACES = join(packageRoot(), "test", "fixtures", "traces");
 
 /**
- * A run of `tune` with two workers on a real model; of all but the first only the beginning is kept. What each trial saw,
- * its size and metric are as recorded; when it ran is laid out anew from the run's median times, in milliseconds, because
- * other work slowed the machine by turns.
+ * A run of `tune` with two workers on a real model, on a machine that did nothing else; of all but the first only the
+ * beginning is kept. Times of day are in milliseconds from the first ask.
  */
 interface Trace {
   readonly maxTrials: number;
@@ -38,8 +37,9 @@ function readTrace(file: string): {
   const { maxTrials, accuracyLoss, parallel, samples, finish } = trace;
   const request = { ...toyRequest({ maxTrials, parallel, samples, optimizer: { accuracyLoss } }), finish };
   const trials = lines.map((line): MeasuredTrial => {
-    const [number = 0, seen = 0, metric = 0, bytes = 0, inference = 0, total = 0, askedAt = 0, endedAt = 0] =
-      JSON.parse(line) as number[];
+    const values = JSON.parse(line) as number[];
+    const [number = 0, seen = 0, metric = 0, bytes = 0, ...times] = values;
+    const [quantize = 0, session = 0, inference = 0, total = 0, askedAt = 0, endedAt = 0] = times;
     return {
       number,
       configuration: number === 0 ? null : request.base,
@@ -50,7 +50,7 @@ function readTrace(file: string): {
       state: seen === samples ? "complete" : "pruned",
       measurement: { metric, samples: seen, bytes, quantizedShare: { byCount: 1, byParameters: 1 } },
       worker: "w",
-      timings: { quantize: 0, session: 0, inference, total },
+      timings: { quantize, session, inference, total },
       scores: [""],
     };
   });
@@ -92,7 +92,7 @@ describe("the time left", () => {
     assert.equal(ratios.length, 15);
     for (const { ratio } of ratios) assert.ok(ratio > 0.5 && ratio < 2, told);
     const right = ratios.filter(({ ratio }) => Math.abs(ratio - 1) <= 0.25);
-    assert.ok(right.length >= 12, told);
+    assert.ok(right.length >= 14, told);
   });
 
   const { request, trials } = readTrace("demo-mnist-dscnn-1.jsonl");
@@ -124,7 +124,7 @@ describe("the time left", () => {
     const state = stateAfter(request, trials, "finish");
     const end = trials.at(-1)!.endedAt;
     const first = estimateSecondsLeft(state, end)!;
-    assert.ok(Math.abs(first - estimateSecondsLeft(state, end + 1_000)! - 1) < 1e-9);
+    assert.ok(Math.abs(first - estimateSecondsLeft(state, end + 100)! - 0.1) < 1e-9);
     assert.equal(estimateSecondsLeft(state, end + 1e9), 0);
     assert.equal(estimateSecondsLeft({ ...state, phase: "done" }, end), 0);
   });
