@@ -25,7 +25,7 @@ const MAX_TRIALS = 2 * FINISHED;
 const DEFAULT_PARALLEL = 64;
 const PARALLEL = Number(process.argv[2] ?? DEFAULT_PARALLEL);
 const BATCH = 10;
-const BATCHES = 60;
+const BATCHES = 200;
 const STORE_MILLISECONDS = 20;
 
 class SlowStore extends MemoryObjectStore {

@@ -3,11 +3,12 @@ import type { FinishedTrial } from "./sampler.js";
 import type { LedgerEntry, RunningEntry, TrialLedger } from "./trial-ledger.js";
 
 /**
- * Where more trials than these are running, only the latest numbers stand behind a base: twice as many at most, since where
- * they begin moves in steps, so that rows can be kept. Results of trials before them wait for the next refit, as each would
- * come in front of all that run.
+ * Where more trials than these are running, only the latest numbers stand behind a base. Results of trials before them wait
+ * for the next refit, as each would come in front of all that run.
  */
 const RUNNING_LIMIT = 256;
+/** So many of them at least and twice as many at most: where they begin moves in such steps, so that rows can be kept. */
+const LATEST = 128;
 
 /** A trial behind the base of a model. */
 export type PendingTrial = RunningEntry | LedgerEntry;
@@ -81,7 +82,7 @@ function firstPending(running: readonly RunningEntry[]): number {
     return 0;
   }
   const asked = running.at(-1)!.number + 1;
-  return (Math.ceil(asked / RUNNING_LIMIT) - 2) * RUNNING_LIMIT;
+  return (Math.ceil(asked / LATEST) - 2) * LATEST;
 }
 
 function baseTrials(ledger: TrialLedger, refit: number): readonly LedgerEntry[] {

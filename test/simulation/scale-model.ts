@@ -21,7 +21,7 @@ export const MEASURED_TIMES: ScaleTimes = {
   invoke: 10,
   store: 20,
   send: 10,
-  reduce: 0.4,
+  reduce: 0.5,
   ask: 1.3,
   prepare: 57,
 };
