@@ -7,7 +7,7 @@ import type { LedgerEntry, RunningEntry, TrialLedger } from "./trial-ledger.js";
  * for the next refit, as each would come in front of all that run.
  */
 const RUNNING_LIMIT = 256;
-/** So many of them at least and twice as many at most: where they begin moves in such steps, so that rows can be kept. */
+/** So many of them at least, and less than twice as many: where they begin moves in such steps, so that rows can be kept. */
 const LATEST = 128;
 
 /** A trial behind the base of a model. */
@@ -76,13 +76,15 @@ export function finishedTrial(pending: PendingTrial): FinishedTrial | undefined 
   return "trial" in pending ? pending.trial : undefined;
 }
 
-/** The number of the first trial that may stand behind a base. */
+/**
+ * The number of the first trial that may stand behind a base. It depends on those asked for up to the last step, so that it
+ * stays while results come and as many asks follow, with just over the limit running, too.
+ */
 function firstPending(running: readonly RunningEntry[]): number {
-  if (running.length <= RUNNING_LIMIT) {
-    return 0;
-  }
-  const asked = running.at(-1)!.number + 1;
-  return (Math.ceil(asked / LATEST) - 2) * LATEST;
+  const asked = (running.at(-1)?.number ?? -1) + 1;
+  const step = asked - (asked % LATEST);
+  const before = running.findLastIndex(({ number }) => number < step) + 1;
+  return before <= RUNNING_LIMIT ? 0 : step - LATEST;
 }
 
 function baseTrials(ledger: TrialLedger, refit: number): readonly LedgerEntry[] {
