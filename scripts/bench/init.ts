@@ -10,11 +10,11 @@ import type { RunConfigurationInput } from "../../shared/run/configuration/schem
 import { eventSchema, type TrialJob, type TrialReported } from "../../shared/run/messages.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import { RunRecords } from "../../shared/run/run-records.js";
-import { createRandomStream } from "../../shared/search/random.js";
 import type { Configuration } from "../../shared/search/space.js";
 import { startEmulatedFleet } from "../../test/emulated/emulated-fleet.js";
 import type { Ready } from "../../test/emulated/execution-environment.js";
 import { toEvent } from "../../test/functions/lambda-events.js";
+import { drawConfiguration } from "../../test/run/toy-study.js";
 import { status } from "../fleet/runs.js";
 import { submit } from "../fleet/submit.js";
 import { loadBenchModels, modelsFolder } from "./tuning/models.js";
@@ -99,7 +99,7 @@ async function benchEvaluator(configuration: RunConfigurationInput, directory: s
   const shares: number[] = [];
   for (let i = 0; i < WARM_TRIALS; i++) {
     const at = performance.now();
-    const { outcome } = await invoke(child, trialJob(whole, 1_000 + i, draw(whole, i)));
+    const { outcome } = await invoke(child, trialJob(whole, 1_000 + i, drawConfiguration(whole.space, i)));
     const seconds = (performance.now() - at) / 1_000;
     if (outcome.state === "failed") throw new Error(outcome.reason);
     // The first ones fill the evaluator's caches.
@@ -147,15 +147,6 @@ function trialJob({ runId }: RunRequest, trial: number, configuration: Configura
     measureLatency: false,
     deadline: 8.64e15,
   };
-}
-
-function draw({ space }: RunRequest, number: number): Configuration {
-  const random = createRandomStream(1, number, "problem");
-  const configuration: Record<string, string | number | boolean> = {};
-  for (const { name, choices, when } of space)
-    if (when === undefined || when.in.includes(configuration[when.parameter]!))
-      configuration[name] = choices[random.below(choices.length)]!;
-  return configuration;
 }
 
 /** Hands the job over as the event source would, and takes the report from the claim, where it is left first. */
