@@ -20,18 +20,25 @@ test("a process of another host counts as alive", () => {
 const withoutProc = !existsSync("/proc/self/stat") && "only Linux tells the state of a process";
 
 test("an ended process that nobody has asked for is not alive", { skip: withoutProc }, async () => {
-  // The shell becomes a process that never asks for its child.
-  const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 30"], {
+  // The shell becomes a process that never asks for its child. Only then may the child end: a shell asks for it.
+  const parent = spawn("sh", ["-c", "sleep 30 & echo $!; exec sleep 30"], {
     stdio: ["ignore", "pipe", "ignore"],
   });
   try {
     const [line] = (await once(parent.stdout, "data")) as [Buffer];
     const pid = Number(line.toString());
-    const isZombie = () => / Z /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
-    for (let tries = 0; tries < 500 && !isZombie(); tries++) await wait(10);
-    assert.ok(isZombie());
+    const status = (of: number | undefined) => readFileSync(`/proc/${of}/stat`, "latin1");
+    await until(() => status(parent.pid).includes("(sleep)"));
+    assert.equal(mayBeAlive({ host: hostname(), pid }), true);
+    process.kill(pid, "SIGKILL");
+    await until(() => / Z /.test(status(pid)));
     assert.equal(mayBeAlive({ host: hostname(), pid }), false);
   } finally {
     parent.kill("SIGKILL");
   }
 });
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 1_000 && !holds(); tries++) await wait(10);
+  assert.ok(holds());
+}
