@@ -7,11 +7,14 @@ import { ModelSearches, SAMPLERS, type SamplerName, type SearchedTrial } from ".
 import { loadBenchModels, modelsFolder } from "./tuning/models.js";
 
 const USAGE = `usage: npm run bench:real -- [--models demo-mnist-dscnn,dscnn-cifar10,ppocr-rec] [--trials 40,100] [--seeds 5]
-  [--samplers tpe,reversal,random] [--out FILE.jsonl] [--records FOLDER]
+  [--samplers tpe,reversal,random] [--race off|on] [--out FILE.jsonl] [--records FOLDER]
 
-The smallest model within the accuracy bound that each sampler has found after so many trials (the base included).
-Every trial is scored on all samples, so equal trials are equal samples. One worker, no latencies: a seed repeats exactly.
---out adds a line a search as it ends. --records keeps scores for the next call; empty it when the quantizer has changed.`;
+The smallest model within the accuracy bound that each sampler has found once it has scored as many samples as so many
+whole trials have (the base included). Without the race, which is the default here, that is so many trials; with it,
+each sampler has more of them. One worker, no latencies: a seed repeats exactly. --out adds a line a search as it ends. --records keeps scores for the next call; empty it when the quantizer has changed.`;
+
+/** With the race a search may take so many times the trials that it has samples for; it is cut off where these end. */
+const RACED_TRIALS = 2.5;
 
 const DEFAULT_MODELS = ["demo-mnist-dscnn", "dscnn-cifar10", "ppocr-rec"];
 
@@ -23,11 +26,14 @@ interface Incumbent {
   readonly accuracyLoss: number;
 }
 
-/** What one search found, at each number of trials. */
+/** What one search found, at each number of whole trials. */
 interface SearchLine {
   readonly model: string;
   readonly sampler: SamplerName;
   readonly seed: number;
+  readonly race: boolean;
+  /** Trials begun and ended, and the samples that they scored. */
+  readonly trials: readonly number[];
   readonly samples: readonly number[];
   readonly best: readonly Incumbent[];
 }
@@ -40,9 +46,26 @@ function compare(a: Incumbent, b: Incumbent): number {
   return a.feasible ? bySize || byLoss : byLoss || bySize;
 }
 
-function incumbentAfter(trials: readonly SearchedTrial[], count: number): Incumbent {
+/** The base and what follows it, as far as the samples of so many whole trials go. */
+function within(trials: readonly SearchedTrial[], wholeTrials: number): readonly SearchedTrial[] {
+  const most = wholeTrials * Math.max(...trials.map(samplesOf));
+  let samples = 0;
+  const candidates = trials.filter(({ record }) => record.configuration !== null);
+  const first = candidates.findIndex((trial) => {
+    samples += samplesOf(trial);
+    return samples > most;
+  });
+  return first < 0 ? candidates : candidates.slice(0, first);
+}
+
+function samplesOf({ record }: SearchedTrial): number {
+  return record.state === "failed" ? 0 : record.measurement.samples;
+}
+
+/** The best of the trials that saw every sample. */
+function incumbentOf(trials: readonly SearchedTrial[]): Incumbent {
   const incumbents = trials.flatMap(({ record, judgement }): Incumbent[] =>
-    judgement === undefined || record.configuration === null || record.number > count
+    judgement === undefined || record.state !== "complete"
       ? []
       : [
           {
@@ -54,14 +77,6 @@ function incumbentAfter(trials: readonly SearchedTrial[], count: number): Incumb
         ],
   );
   return incumbents.reduce((best, other) => (compare(other, best) < 0 ? other : best));
-}
-
-function samplesAfter(trials: readonly SearchedTrial[], count: number): number {
-  return trials.reduce(
-    (sum, { record }) =>
-      sum + (record.state === "failed" || record.number > count ? 0 : record.measurement.samples),
-    0,
-  );
 }
 
 function mean(values: readonly number[]): number {
@@ -90,6 +105,7 @@ function report(
       "after",
       "sampler",
       "seeds",
+      "trials",
       "feasible",
       "size of float",
       "accuracy loss %",
@@ -101,7 +117,8 @@ function report(
     const ofModel = lines.filter((line) => line.model === model);
     for (const [index, mark] of marks.entries()) {
       for (const sampler of samplers) {
-        const best = ofModel.filter((line) => line.sampler === sampler).map((line) => line.best[index]!);
+        const bySampler = ofModel.filter((line) => line.sampler === sampler);
+        const best = bySampler.map((line) => line.best[index]!);
         if (best.length === 0) continue;
         const feasible = best.filter((incumbent) => incumbent.feasible);
         table.push([
@@ -109,6 +126,7 @@ function report(
           mark,
           sampler,
           best.length,
+          mean(bySampler.map(({ trials }) => trials[index]!)).toFixed(0),
           feasible.length,
           mean(feasible.map(({ size }) => size)).toFixed(5),
           mean(feasible.map(({ accuracyLoss }) => accuracyLoss)).toFixed(3),
@@ -136,6 +154,7 @@ async function main(): Promise<void> {
       trials: { type: "string", default: "40,100" },
       seeds: { type: "string", default: "5" },
       samplers: { type: "string", default: SAMPLERS.join(",") },
+      race: { type: "string", default: "off" },
       out: { type: "string" },
       records: { type: "string" },
       help: { type: "boolean", default: false },
@@ -148,6 +167,10 @@ async function main(): Promise<void> {
   }
   const marks = values.trials.split(",").map(Number);
   const samplers = samplerNames(values.samplers);
+  if (values.race !== "on" && values.race !== "off")
+    throw new Error(`--race ${values.race}: give on or off.`);
+  const race = values.race === "on";
+  const limit = Math.ceil(Math.max(...marks) * (race ? RACED_TRIALS : 1));
   const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
   const lines: SearchLine[] = [];
   try {
@@ -155,13 +178,16 @@ async function main(): Promise<void> {
       const searches = await ModelSearches.open(model, scratch, values.records);
       for (let seed = 1; seed <= Number(values.seeds); seed++) {
         for (const sampler of samplers) {
-          const trials = await searches.search({ sampler, seed, trials: Math.max(...marks), race: false });
+          const trials = await searches.search({ sampler, seed, trials: limit, race });
+          const parts = marks.map((mark) => within(trials, mark));
           const line: SearchLine = {
             model: model.name,
             sampler,
             seed,
-            samples: marks.map((mark) => samplesAfter(trials, mark)),
-            best: marks.map((mark) => incumbentAfter(trials, mark)),
+            race,
+            trials: parts.map((part) => part.length),
+            samples: parts.map((part) => part.reduce((sum, trial) => sum + samplesOf(trial), 0)),
+            best: parts.map(incumbentOf),
           };
           lines.push(line);
           if (values.out !== undefined) appendFileSync(values.out, `${JSON.stringify(line)}\n`);
