@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { QuantfleetError, UsageError } from "../../shared/errors.js";
+import { UsageError } from "../../shared/errors.js";
 import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
-import { exitCodeOf } from "../cli/exit-code.js";
 import { packageRoot } from "../package-root.js";
 import { bestKnownValue } from "./search/best-known.js";
+import { positive, runBench, type StudyOptions } from "./search/command.js";
 import { type Comparison, type Curves, compare, meanRatio, medianAfter } from "./search/comparison.js";
 import { findLine, KEPT_LINES, type OptunaLine, readOptunaLines, runOptuna } from "./search/optuna.js";
 import { type Problem, problemSpace } from "./search/problem.js";
@@ -33,21 +33,7 @@ that, of what annealing finds and of what the trials found ("found").`;
 
 const MARKS = [50, 100, 200, 400, 1000];
 
-interface Options {
-  readonly seeds: number;
-  readonly trials: number;
-  readonly batch: number;
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) {
-    throw new UsageError(`--${name} is "${text}", but must be a whole number from 1 on.`);
-  }
-  return value;
-}
-
-function curvesOf(problem: Problem, { seeds, trials, batch }: Options): Curves {
+function curvesOf(problem: Problem, { seeds, trials, batch }: StudyOptions): Curves {
   const space = problemSpace(problem);
   return Array.from({ length: seeds }, (_, index) => {
     const seed = index + 1;
@@ -98,12 +84,23 @@ class Summary {
 }
 
 function main(): void {
-  const { values, positionals } = parse();
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      seeds: { type: "string", default: "20" },
+      trials: { type: "string", default: "200" },
+      batch: { type: "string", default: "1" },
+      python: { type: "string" },
+      optuna: { type: "string" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
   if (values.help) {
     console.log(USAGE);
     return;
   }
-  const options: Options = {
+  const options: StudyOptions = {
     seeds: positive("seeds", values.seeds),
     trials: positive("trials", values.trials),
     batch: positive("batch", values.batch),
@@ -130,29 +127,9 @@ function main(): void {
   console.log(report(files, options, marks, optunaOf));
 }
 
-function parse() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        seeds: { type: "string", default: "20" },
-        trials: { type: "string", default: "200" },
-        batch: { type: "string", default: "1" },
-        python: { type: "string" },
-        optuna: { type: "string" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-  } catch (error) {
-    const [what] = (error as Error).message.split(". ");
-    throw new UsageError(`${what?.replace(/\.$/, "")}; see --help.`, { cause: error });
-  }
-}
-
 function report(
   files: readonly ProblemFile[],
-  options: Options,
+  options: StudyOptions,
   marks: readonly number[],
   optunaOf: (file: ProblemFile) => OptunaLine | undefined,
 ): string {
@@ -204,10 +181,4 @@ function report(
   return [table.toString(), ...summary.lines(), ...notes].join("\n");
 }
 
-try {
-  main();
-} catch (error) {
-  if (!(error instanceof QuantfleetError)) throw error;
-  process.stderr.write(`bench:search: ${error.message}\n`);
-  process.exitCode = exitCodeOf(error);
-}
+runBench("bench:search", main);

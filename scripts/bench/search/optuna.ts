@@ -1,8 +1,8 @@
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import * as z from "zod";
-import { DataError, RunError, UsageError } from "../../../shared/errors.js";
+import { DataError } from "../../../shared/errors.js";
 import { packageRoot } from "../../package-root.js";
+import { runPeer, type StudyOptions } from "./command.js";
 import { type ProblemFile, parseJson, readBenchFile } from "./problem-file.js";
 
 /** A line of scripts/bench/peers/optuna_search.py. */
@@ -57,21 +57,7 @@ export function findLine(
 }
 
 /** Runs Optuna's TPE on the same file. */
-export function runOptuna(
-  python: string,
-  path: string,
-  options: { readonly seeds: number; readonly trials: number; readonly batch: number },
-): OptunaLine {
-  const script = join(packageRoot(), "scripts", "bench", "peers", "optuna_search.py");
-  const given = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const run = spawnSync(python, [script, ...given, path], { encoding: "utf8" });
-  if (run.error !== undefined) {
-    const reason = "code" in run.error ? String(run.error.code) : run.error.message;
-    throw new UsageError(`--python ${python} does not start (${reason}); give a Python that has Optuna.`);
-  }
-  if (run.status !== 0) {
-    const said = run.stderr.trim().split("\n").at(-1);
-    throw new RunError(`${python} ${script} failed on ${path} (${said}); install Optuna and numpy there.`);
-  }
-  return parseLine(run.stdout, script);
+export function runOptuna(python: string, path: string, options: StudyOptions): OptunaLine {
+  const script = "optuna_search.py";
+  return parseLine(runPeer(python, script, path, options), script);
 }

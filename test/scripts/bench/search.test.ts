@@ -15,8 +15,15 @@ function file(name: string, content: string): string {
   return path;
 }
 
-function bench(...arguments_: string[]): { status: number | null; stdout: string; stderr: string } {
-  const script = join(packageRoot(), "dist", "scripts", "bench", "search.js");
+function bench(...arguments_: string[]): ReturnType<typeof start> {
+  return start("search.js", arguments_);
+}
+
+function start(
+  name: string,
+  arguments_: readonly string[],
+): { status: number | null; stdout: string; stderr: string } {
+  const script = join(packageRoot(), "dist", "scripts", "bench", name);
   return spawnSync(process.execPath, [script, ...arguments_], { cwd: folder, encoding: "utf8" });
 }
 
@@ -99,5 +106,16 @@ echo '{"problem":"small","sampler":"Optuna 9","batch":32,"seeds":2,"trials":[5],
       assert.equal(said.length, 1, stderr);
       assert.match(said[0]!, sentence);
     });
+  }
+});
+
+test("bench:pareto refuses what it cannot run with, in one sentence", () => {
+  for (const [arguments_, sentence] of [
+    [["--seeds", "x"], 'bench:pareto: --seeds is "x", but must be a whole number from 1 on.\n'],
+    [["--nothing"], "bench:pareto: Unknown option '--nothing'; see --help.\n"],
+  ] as const) {
+    const { status, stderr } = start("search-pareto.js", arguments_);
+    assert.equal(status, 2);
+    assert.equal(stderr, sentence);
   }
 });
