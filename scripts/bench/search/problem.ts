@@ -6,7 +6,7 @@ const parameterSchema = z.object({
   name: z.string().min(1),
   choices: z.int().min(1).max(4096),
   ordered: z.boolean().optional(),
-  when: z.object({ name: z.string(), is: z.array(z.int()).min(1) }).optional(),
+  when: z.object({ name: z.string(), is: z.array(z.int()) }).optional(),
 });
 type ProblemParameter = z.infer<typeof parameterSchema>;
 
