@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { endWithReader } from "./cli/closed-pipe.js";
 import { main } from "./cli/main.js";
 
+endWithReader();
 await main(process.argv);

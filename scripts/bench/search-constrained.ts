@@ -50,9 +50,9 @@ const SAMPLERS: readonly (readonly [string, Create])[] = [
       createTpeSampler(problemSpace(latency), { seed, base, maxTrials }),
   ],
   [
-    "TPE, no wave",
+    "TPE, no start",
     ({ latency, base }, seed, maxTrials) =>
-      createTpeSampler(problemSpace(latency), { seed, base, maxTrials, sensitivityWave: "off" }),
+      createTpeSampler(problemSpace(latency), { seed, base, maxTrials, startAroundBase: "off" }),
   ],
   [
     "TPE, sensitivity told",

@@ -1,38 +1,39 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
+import { UsageError } from "../../shared/errors.js";
 import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
-import { OPTUNA_REFERENCE } from "./search/optuna-reference.js";
-import { bestKnownValue, type Problem, parseProblem, problemSpace } from "./search/problem.js";
-import { geometricMean, median, runStudy } from "./search/study.js";
+import { packageRoot } from "../package-root.js";
+import { bestKnownValue } from "./search/best-known.js";
+import { positive, runBench, type StudyOptions } from "./search/command.js";
+import { type Comparison, type Curves, compare, meanRatio, medianAfter } from "./search/comparison.js";
+import { findLine, KEPT_LINES, type OptunaLine, readOptunaLines, runOptuna } from "./search/optuna.js";
+import { type Problem, problemSpace } from "./search/problem.js";
+import {
+  defaultProblemPaths,
+  type ProblemFile,
+  parseJson,
+  readBenchFile,
+  readProblemFile,
+} from "./search/problem-file.js";
+import { geometricMean, runStudy } from "./search/study.js";
 
-const USAGE = `usage: npm run bench:search -- [PROBLEM.json ...] [--seeds 20] [--trials 200] [--batch 1] [--json]
+const USAGE = `usage: npm run -s bench:search -- [PROBLEM.json ...] [--seeds 20] [--trials 200] [--batch 1]
+                                  [--python PYTHON | --optuna FILE.jsonl | --json]
 
-Median true value of the configuration that looks best, over seeds. Without problems: those of
-../shared/anchors/search.`;
+Median true value of the configuration that looks best, over seeds, beside Optuna's after as many trials. Without
+problems: those of ../shared/anchors/search.
 
-const DEFAULT_FOLDER = "../shared/anchors/search";
+--python PYTHON     runs Optuna (scripts/bench/peers/optuna_search.py) on the same files with the same options
+--optuna FILE       takes what that script printed before; by default the lines kept for the folder's problems
+--json              one line a problem, without Optuna (npm run without -s prints a banner before it)
+
+Regret is the distance to a best known value: the one that the README of the folder gives ("given"), and the least of
+that, of what annealing finds and of what the trials found ("found"). A ratio is 1 where neither has any regret left.`;
+
 const MARKS = [50, 100, 200, 400, 1000];
 
-interface Row {
-  readonly problem: string;
-  readonly batch: number;
-  readonly seeds: number;
-  readonly trials: readonly number[];
-  readonly median: readonly number[];
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) {
-    throw new Error(`--${name} ${text}: give a whole number from 1 on.`);
-  }
-  return value;
-}
-
-/** Curves a seed each: the incumbent's true value after every trial. */
-function curves(problem: Problem, seeds: number, trials: number, batch: number): (readonly number[])[] {
+function curvesOf(problem: Problem, { seeds, trials, batch }: StudyOptions): Curves {
   const space = problemSpace(problem);
   return Array.from({ length: seeds }, (_, index) => {
     const seed = index + 1;
@@ -45,22 +46,41 @@ function curves(problem: Problem, seeds: number, trials: number, batch: number):
   });
 }
 
-function medianAfter(all: readonly (readonly number[])[], trial: number): number {
-  return median(all.map((curve) => curve[Math.min(trial, curve.length) - 1]!));
+/** The values that bars are stated against: from the README of ../shared/anchors/search. */
+function givenBestOf({ problem, sha256 }: ProblemFile): number | undefined {
+  const path = join(packageRoot(), "scripts/bench/search/given/best-known.json");
+  const given = parseJson(readBenchFile(path, "the given values").toString("utf8"), path) as readonly {
+    readonly problem: string;
+    readonly sha256: string;
+    readonly bestKnown: number;
+  }[];
+  return given.find((row) => row.problem === problem.name && row.sha256 === sha256)?.bestKnown;
 }
 
-/** The first trial at which the median reaches a value. */
-function trialsToReach(
-  all: readonly (readonly number[])[],
-  value: number,
-  trials: number,
-): number | undefined {
-  for (let trial = 1; trial <= trials; trial++) {
-    if (medianAfter(all, trial) <= value) {
-      return trial;
-    }
+/** Comparisons of all problems, by the number of trials and by what regret is the distance to. */
+class Summary {
+  readonly #rows = new Map<number, { given: number[]; found: number[]; reached: (number | undefined)[] }>();
+
+  add(given: Comparison | undefined, found: Comparison): void {
+    const row = this.#rows.get(found.trials) ?? { given: [], found: [], reached: [] };
+    this.#rows.set(found.trials, row);
+    if (given !== undefined) row.given.push(given.ratio);
+    row.found.push(found.ratio);
+    row.reached.push(found.reachedAt);
   }
-  return undefined;
+
+  lines(): string[] {
+    return [...this.#rows].map(([trials, { given, found, reached }]) => {
+      const known = reached.filter((trial) => trial !== undefined);
+      const never = reached.length - known.length;
+      const ratios = `regret ratio ${given.length === found.length ? `${meanRatio(given).toFixed(3)} given, ` : ""}${meanRatio(found).toFixed(3)} found`;
+      const when =
+        never > 0
+          ? `never on ${never} of ${reached.length} problems`
+          : `at ${geometricMean(known).toFixed(0)}`;
+      return `After ${trials}, geometric means (each ratio at least 0.01): ${ratios}; Optuna's value reached ${when}.`;
+    });
+  }
 }
 
 function main(): void {
@@ -70,6 +90,8 @@ function main(): void {
       seeds: { type: "string", default: "20" },
       trials: { type: "string", default: "200" },
       batch: { type: "string", default: "1" },
+      python: { type: "string" },
+      optuna: { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -78,67 +100,85 @@ function main(): void {
     console.log(USAGE);
     return;
   }
-  const seeds = positive("seeds", values.seeds);
-  const trials = positive("trials", values.trials);
-  const batch = positive("batch", values.batch);
-  if (positionals.length === 0 && !existsSync(DEFAULT_FOLDER)) {
-    throw new Error(
-      `${DEFAULT_FOLDER} is missing: name problem files, or write some with search-generate.js.`,
-    );
+  const options: StudyOptions = {
+    seeds: positive("seeds", values.seeds),
+    trials: positive("trials", values.trials),
+    batch: positive("batch", values.batch),
+  };
+  const exclusive = (["python", "optuna", "json"] as const).filter((name) => Boolean(values[name]));
+  if (exclusive.length > 1) {
+    throw new UsageError(`--${exclusive[0]} and --${exclusive[1]} exclude each other; give one of them.`);
   }
-  const paths =
-    positionals.length > 0
-      ? positionals
-      : readdirSync(DEFAULT_FOLDER)
-          .filter((name) => name.endsWith(".json"))
-          .sort()
-          .map((name) => join(DEFAULT_FOLDER, name));
-  const marks = [...MARKS.filter((mark) => mark < trials), trials];
+  const files = (positionals.length > 0 ? positionals : defaultProblemPaths()).map(readProblemFile);
+  const marks = [...MARKS.filter((mark) => mark < options.trials), options.trials];
+  if (values.json) {
+    for (const { problem } of files) {
+      const curves = curvesOf(problem, options);
+      const { batch, seeds } = options;
+      const reached = marks.map((mark) => medianAfter(curves, mark));
+      console.log(JSON.stringify({ problem: problem.name, batch, seeds, trials: marks, median: reached }));
+    }
+    return;
+  }
+  const { python } = values;
+  const lines = python === undefined ? readOptunaLines(values.optuna ?? KEPT_LINES) : [];
+  const optunaOf = (file: ProblemFile): OptunaLine | undefined =>
+    python === undefined ? findLine(lines, file, options.batch) : runOptuna(python, file.path, options);
+  console.log(report(files, options, marks, optunaOf));
+}
+
+function report(
+  files: readonly ProblemFile[],
+  options: StudyOptions,
+  marks: readonly number[],
+  optunaOf: (file: ProblemFile) => OptunaLine | undefined,
+): string {
   const table = new Table({
     head: [
       "problem",
-      "best known",
-      ...marks.map((mark) => `after ${mark}`),
-      "Optuna 200",
-      "regret ratio",
+      "best given",
+      "found",
+      "trials",
+      "ours",
+      "Optuna",
+      "ratio given",
+      "found",
       "reached at",
     ],
+    style: { head: [], border: [] },
   });
-  const ratios: number[] = [];
-  for (const path of paths) {
-    const problem = parseProblem(JSON.parse(readFileSync(path, "utf8")));
-    const all = curves(problem, seeds, trials, batch);
-    const medians = marks.map((mark) => medianAfter(all, mark));
-    if (values.json) {
-      const row: Row = { problem: problem.name, batch, seeds, trials: marks, median: medians };
-      console.log(JSON.stringify(row));
-      continue;
+  const summary = new Summary();
+  const notes = new Set<string>();
+  for (const file of files) {
+    const { problem } = file;
+    process.stderr.write(`${problem.name} …\n`);
+    const optuna = optunaOf(file);
+    const curves = curvesOf(problem, options);
+    const given = givenBestOf(file);
+    const found = Math.min(given ?? Infinity, bestKnownValue(problem), ...curves.flat());
+    for (const [row, mark] of marks.entries()) {
+      const known = optuna?.median[optuna.trials.indexOf(mark)];
+      const against = (best: number | undefined): Comparison | undefined =>
+        known === undefined || best === undefined ? undefined : compare(curves, mark, known, best);
+      const [toGiven, toFound] = [against(given), against(found)];
+      if (toFound !== undefined) summary.add(toGiven, toFound);
+      table.push([
+        ...(row === 0 ? [problem.name, given?.toFixed(4) ?? "–", found.toFixed(4)] : ["", "", ""]),
+        mark,
+        medianAfter(curves, mark).toFixed(4),
+        known?.toFixed(4) ?? "–",
+        toGiven?.ratio.toFixed(3) ?? "–",
+        toFound?.ratio.toFixed(3) ?? "–",
+        toFound === undefined ? "–" : (toFound.reachedAt ?? "never"),
+      ]);
     }
-    const reference = OPTUNA_REFERENCE.find((row) => row.problem === problem.name && row.batch === batch);
-    const best = reference?.bestKnown ?? bestKnownValue(problem);
-    const ratio = reference && (medians.at(-1)! - best) / (reference.after200 - best);
-    if (ratio !== undefined) {
-      ratios.push(ratio);
-    }
-    table.push([
-      problem.name,
-      best.toFixed(4),
-      ...medians.map((value) => value.toFixed(4)),
-      reference?.after200.toFixed(4) ?? "",
-      ratio?.toFixed(3) ?? "",
-      reference === undefined ? "" : String(trialsToReach(all, reference.after200, trials) ?? "never"),
-    ]);
+    notes.add(
+      optuna === undefined
+        ? "Nothing is kept of Optuna where its column is empty: give --python, or --optuna with lines of these files at this batch."
+        : `Optuna's column: ${optuna.sampler}, ${optuna.seeds} seeds.`,
+    );
   }
-  if (!values.json) {
-    console.log(table.toString());
-    if (ratios.length > 0) {
-      // A regret of 0 or below (better than the best known) would make a geometric mean meaningless.
-      const floored = ratios.map((ratio) => Math.max(0.01, ratio));
-      console.log(
-        `geometric mean of the regret ratios (each at least 0.01): ${geometricMean(floored).toFixed(3)}`,
-      );
-    }
-  }
+  return [table.toString(), ...summary.lines(), ...notes].join("\n");
 }
 
-main();
+runBench("bench:search", main);

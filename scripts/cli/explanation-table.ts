@@ -70,7 +70,7 @@ export function companionTable({ explanation }: RunResult): string | undefined {
 }
 
 /** Sentences about why the best is what it is. */
-export function explanationNotes(result: RunResult): string[] {
+export function explanationNotes(result: Pick<RunResult, "explanation" | "selection">): string[] {
   const { explanation } = result;
   const hidden = explanation.groups.length - MOST_GROUPS;
   const ops = explanation.float;
@@ -83,7 +83,7 @@ export function explanationNotes(result: RunResult): string[] {
   ];
 }
 
-function importanceNotes({ explanation }: RunResult): string[] {
+function importanceNotes({ explanation }: Pick<RunResult, "explanation">): string[] {
   const named = explanation.importance.accuracyLoss
     .filter(({ share }) => share >= LEAST_SHARE)
     .slice(0, MOST_PARAMETERS)
@@ -106,12 +106,12 @@ function floatNote(op: FloatOp): string {
           : accuracyCost > 0
             ? `; quantizing it costs about ${accuracyCost.toFixed(2)} points`
             : "; quantizing it seems to cost no accuracy, and more trials may bring it back";
-      return `${what}${cost} (mean loss ${meanOf(quantized)} quantized in ${quantized.trials} trials, ${meanOf(float)} in float in ${float.trials}).`;
+      return `${what}${cost} (${triedNote(quantized, "quantized")}; ${triedNote(float, "in float")}).`;
     }
   }
 }
 
-function selectionNotes({ selection }: RunResult): string[] {
+function selectionNotes({ selection }: Pick<RunResult, "selection">): string[] {
   const [best, ...others] = selection?.finalists ?? [];
   if (selection == null || best === undefined) return [];
   const flattered =
@@ -137,8 +137,12 @@ function lossCell(summary: TrialSummary | undefined): string {
   return loss === undefined ? "–" : `${loss.best.toFixed(2)} / ${loss.mean.toFixed(2)} %`;
 }
 
-function meanOf({ accuracyLoss }: TrialSummary): string {
-  return accuracyLoss === null ? "unknown" : `${accuracyLoss.mean.toFixed(2)} %`;
+function triedNote({ trials, accuracyLoss }: TrialSummary, how: string): string {
+  if (trials === 0) return `never tried ${how}`;
+  const count = trials === 1 ? "1 trial" : `${trials} trials`;
+  return accuracyLoss === null
+    ? `tried ${how} in ${count}, none of which saw every sample`
+    : `mean loss ${accuracyLoss.mean.toFixed(2)} % ${how} in ${count}`;
 }
 
 function percent(share: number): string {

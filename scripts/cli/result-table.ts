@@ -7,6 +7,7 @@ export function resultText(result: RunResult): string {
   const tables = [companionTable(result), explanationTable(result)];
   return [
     resultTable(result),
+    ...(result.objective === "pareto" ? [frontTable(result)] : []),
     ...resultNotes(result),
     ...tables.filter((table) => table !== undefined),
     ...explanationNotes(result),
@@ -42,6 +43,25 @@ function resultTable(result: RunResult): string {
   if (base !== null) table.push(modelRow("base (trial 1)", base, float.latencyMs));
   if (best !== null && best.trial !== base?.trial) {
     table.push(modelRow(`best (trial ${best.trial})`, best, float.latencyMs));
+  }
+  return table.toString();
+}
+
+/** The front of objective `pareto`, the smallest or fastest first; of trials that measured the same, the first. */
+function frontTable({ float, pareto }: RunResult): string {
+  const points = new Map<number, RunResult["pareto"][number]>();
+  for (const point of pareto.toSorted((a, b) => a.trial - b.trial)) {
+    // On a front, what costs the same is as accurate.
+    const cost = point.latencyRatio === null ? point.bytes : 1 / point.latencyRatio;
+    if (!points.has(cost)) points.set(cost, point);
+  }
+  const table = new Table({
+    head: ["front", float.metric.name, "float / it", "size"],
+    style: { head: [], border: [] },
+    colAligns: ["left", "right", "right", "right"],
+  });
+  for (const [, { trial, metric, latencyRatio, bytes }] of [...points].sort(([a], [b]) => a - b)) {
+    table.push([`trial ${trial}`, metricCell(metric), latencyRatio?.toFixed(2) ?? "–", bytesCell(bytes)]);
   }
   return table.toString();
 }

@@ -53,6 +53,7 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
     schemaVersion: 1,
     runId: request.runId,
     seed: request.seed,
+    objective: request.optimizer.objective,
     isa: state.isa ?? request.isa ?? "unknown",
     onnxruntime: sources.onnxruntime,
     configurationHash: sources.configurationHash,

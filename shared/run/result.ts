@@ -1,5 +1,6 @@
 import type { FloatOp } from "./float-ops.js";
 import type { MeasuredOutcome } from "./messages.js";
+import type { RunRequest } from "./request.js";
 import type { Selection } from "./selection.js";
 import type { Importance, TriedGroup } from "./tried-choices.js";
 
@@ -55,6 +56,7 @@ export interface RunResult {
   readonly schemaVersion: 1;
   readonly runId: string;
   readonly seed: number;
+  readonly objective: RunRequest["optimizer"]["objective"];
   readonly isa: string;
   readonly onnxruntime: string;
   readonly configurationHash: string;

@@ -18,7 +18,7 @@ export function tuningStudy(metric: Metric): Study {
         seed,
         base,
         maxTrials: optimizer.maxTrials,
-        sensitivityWave: optimizer.sensitivity,
+        startAroundBase: optimizer.sensitivity,
         ...(sensitivity === undefined ? {} : { sensitivity }),
       }),
     aggregate: (rows) => metric.aggregate(rows),

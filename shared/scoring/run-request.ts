@@ -56,7 +56,7 @@ export function makeRunRequest(workload: Workload, options: RequestOptions): Run
       race: params.race === "on",
       raceDelta: RACE_DELTA,
       sensitivity: params.sensitivity,
-      measureLatency: params.objective !== "constrained" || params.minimize === "latency",
+      measureLatency: params.objective === "loss" || params.minimize === "latency",
     },
     evaluation: { samples: order.length, shards: options.evaluationShards },
     statistics: { key: statisticsKey, ...options.statistics },

@@ -26,7 +26,7 @@ export interface TpeOptions {
   /**
    * `auto`, the default, begins around the base as {@link StartAroundBase} does; `off` with draws around the base.
    */
-  readonly sensitivityWave?: "auto" | "off";
+  readonly startAroundBase?: "auto" | "off";
   /** The trials that the whole search may take, which bounds how it begins. */
   readonly maxTrials?: number;
   readonly settings?: Partial<TpeSettings>;
@@ -46,7 +46,7 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
   const base = options.base === undefined ? undefined : encodeConfiguration(encoded, options.base);
   const proposer = new Proposer(ledger, evidence, settings, base);
   const start =
-    base === undefined || options.sensitivityWave === "off"
+    base === undefined || options.startAroundBase === "off"
       ? undefined
       : new StartAroundBase(ledger, base, {
           maxTrials: options.maxTrials ?? Number.POSITIVE_INFINITY,

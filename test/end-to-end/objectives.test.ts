@@ -17,11 +17,12 @@ interface Line {
   readonly state: string;
   readonly loss: number;
   readonly values: readonly number[];
+  readonly latencyRatio: number | null;
 }
 
 async function tune(name: string, params: Readonly<Record<string, unknown>>) {
   await writeFile(join(folder, `${name}.json`), JSON.stringify(await demoConfiguration(SIZE, params)));
-  const { code, stderr } = await runCommand(
+  const { code, stdout, stderr } = await runCommand(
     ["tune", `${name}.json`, "--out", name, "--workers", "1"],
     folder,
   );
@@ -29,6 +30,7 @@ async function tune(name: string, params: Readonly<Record<string, unknown>>) {
   const lines = (await readFile(join(folder, name, "trials.jsonl"), "utf8")).trim().split("\n");
   return {
     code,
+    stdout,
     result: JSON.parse(await readFile(join(folder, name, "result.json"), "utf8")) as RunResult,
     complete: lines
       .map((line) => JSON.parse(line) as Line)
@@ -64,7 +66,12 @@ describe("objective loss on the demo", async () => {
 });
 
 describe("objective pareto on the demo", async () => {
-  const { result, complete } = await tune("pareto", { objective: "pareto", accuracy_loss: 0.5 });
+  const { code, stdout, result, complete } = await tune("pareto", {
+    objective: "pareto",
+    minimize: "size",
+    accuracy_loss: 0.5,
+    latency_reduce: 1000,
+  });
 
   test("judges trials by accuracy and size, and leaves a front that no trial beats", () => {
     for (const { values } of complete) assert.equal(values.length, 2);
@@ -83,6 +90,37 @@ describe("objective pareto on the demo", async () => {
         .map(({ number }) => number)
         .sort(),
     );
+  });
+
+  test("prints each point of the front once, the smallest first", () => {
+    const smallestFirst = result.pareto.toSorted((a, b) => a.bytes - b.bytes || a.trial - b.trial);
+    const distinct = smallestFirst.filter(({ bytes }, i) => bytes !== smallestFirst[i - 1]?.bytes);
+    assert.ok(distinct.length > 1 && distinct.length < result.pareto.length);
+    const [, table = ""] = stdout.split("│ front ");
+    const printed = [...table.split("┘")[0]!.matchAll(/│ trial (\d+)/g)].map(([, number]) => Number(number));
+    assert.deepEqual(
+      printed,
+      distinct.map(({ trial }) => trial),
+    );
+  });
+
+  test("with size measures no trial's latency, which then decides nothing", () => {
+    for (const { latencyRatio } of complete) assert.equal(latencyRatio, null);
+    assert.equal(result.best!.meetsTarget, result.best!.withinBound);
+    assert.equal(stdout.includes("no trial met the targets"), code === 3);
+  });
+
+  test("with latency measures that of every complete trial", async () => {
+    const { complete: timed, result: fast } = await tune("pareto-latency", {
+      objective: "pareto",
+      minimize: "latency",
+      max_trials: 3,
+    });
+    for (const { latencyRatio, values } of timed) {
+      assert.ok(latencyRatio! > 0);
+      assert.equal(values[1], 1 / latencyRatio!);
+    }
+    for (const { latencyRatio } of fast.pareto) assert.notEqual(latencyRatio, null);
   });
 });
 

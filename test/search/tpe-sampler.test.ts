@@ -197,7 +197,7 @@ describe("from an infeasible base", () => {
       accuracyLoss: lossOf(configuration),
     });
     for (const seed of [1, 2, 3]) {
-      const sampler = createTpeSampler(space, { seed, base, maxTrials: 60, sensitivityWave: "off" });
+      const sampler = createTpeSampler(space, { seed, base, maxTrials: 60, startAroundBase: "off" });
       tellBase(sampler, judge, base);
       const best = run(sampler, 59, judge, 2).filter(({ values }) => values[0] === 0);
       const least = Math.min(...best.map(({ configuration }) => lossOf(configuration)));
@@ -222,7 +222,7 @@ describe("the sensitivity wave", () => {
   });
 
   test("is left out where it would take more than a fifth of the trials, and where it is off", () => {
-    const singles = (options: { maxTrials: number; sensitivityWave?: "off" }) => {
+    const singles = (options: { maxTrials: number; startAroundBase?: "off" }) => {
       const sampler = createTpeSampler(switches, { seed: 1, base: allQuantized, ...options });
       const names: string[] = [];
       for (let i = 0; i < 4; i++) {
@@ -235,6 +235,6 @@ describe("the sensitivity wave", () => {
     const wave = ["layer0", "layer1", "layer2"];
     assert.deepEqual(singles({ maxTrials: 5 * LAYERS }).slice(0, 3), wave);
     assert.notDeepEqual(singles({ maxTrials: 5 * LAYERS - 1 }).slice(0, 3), wave);
-    assert.notDeepEqual(singles({ maxTrials: 5 * LAYERS, sensitivityWave: "off" }).slice(0, 3), wave);
+    assert.notDeepEqual(singles({ maxTrials: 5 * LAYERS, startAroundBase: "off" }).slice(0, 3), wave);
   });
 });

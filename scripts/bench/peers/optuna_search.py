@@ -1,10 +1,12 @@
 """Runs Optuna's TPE on search problems, for comparison with `npm run bench:search`.
 
-usage: optuna_search.py [--seeds 5] [--trials 200] [--batch 1] [--first-seed 1] PROBLEM.json ...
-One JSON line a problem: the curve of the true value of the configuration that looked best, a seed each.
+usage: optuna_search.py [--seeds 20] [--trials 200] [--batch 1] PROBLEM.json ...
+One JSON line a problem, which `npm run bench:search -- --optuna FILE` reads: medians over seeds of the true value of
+the configuration that looked best, after the same numbers of trials.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 
@@ -14,9 +16,27 @@ import optuna
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def suggest(trial, problem):
+MARKS = (50, 100, 200, 400, 1000)
+
+
+def parents_first(parameters):
+    """A file may list a parameter before the one that it depends on."""
+    by_name = {parameter["name"]: parameter for parameter in parameters}
+    ordered = {}
+
+    def visit(parameter):
+        if parameter.get("when"):
+            visit(by_name[parameter["when"]["name"]])
+        ordered.setdefault(parameter["name"], parameter)
+
+    for parameter in parameters:
+        visit(parameter)
+    return list(ordered.values())
+
+
+def suggest(trial, parameters):
     choice = {}
-    for parameter in problem["parameters"]:
+    for parameter in parameters:
         when = parameter.get("when")
         if when and choice.get(when["name"]) not in when["is"]:
             continue
@@ -31,7 +51,7 @@ def suggest(trial, problem):
 def true_value(problem, choice):
     codes = [choice.get(parameter["name"]) for parameter in problem["parameters"]]
     value = sum(row[code] for row, code in zip(problem["main"], codes) if code is not None)
-    for pair in problem["pairs"]:
+    for pair in problem.get("pairs", []):
         a, b = codes[pair["a"]], codes[pair["b"]]
         if a is not None and b is not None:
             value += pair["table"][a][b]
@@ -39,7 +59,8 @@ def true_value(problem, choice):
 
 
 def run(problem, seed, trials, batch):
-    noise = np.random.default_rng(seed)
+    noise, deviation = np.random.default_rng(seed), problem.get("noise", 0)
+    parameters = parents_first(problem["parameters"])
     sampler = optuna.samplers.TPESampler(
         seed=seed, multivariate=True, group=True, constant_liar=batch > 1
     )
@@ -49,10 +70,10 @@ def run(problem, seed, trials, batch):
         asked = []
         for _ in range(min(batch, trials - first)):
             trial = study.ask()
-            asked.append((trial, suggest(trial, problem)))
+            asked.append((trial, suggest(trial, parameters)))
         for trial, choice in asked:
             exact = true_value(problem, choice)
-            told = exact + (problem["noise"] * noise.normal() if problem["noise"] else 0.0)
+            told = exact + (deviation * noise.normal() if deviation else 0.0)
             study.tell(trial, told)
             if told < best_told:
                 best_told, best_true = told, exact
@@ -63,23 +84,23 @@ def run(problem, seed, trials, batch):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("problems", nargs="+")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--batch", type=int, default=1)
     options = parser.parse_args()
     for path in options.problems:
-        with open(path) as file:
-            problem = json.load(file)
-        curves = []
-        for seed in range(options.first_seed, options.first_seed + options.seeds):
+        with open(path, "rb") as file:
+            content = file.read()
+        problem, curves = json.loads(content), []
+        for seed in range(1, options.seeds + 1):
             curves.append(run(problem, seed, options.trials, options.batch))
             print(f"{problem['name']} seed {seed}: {curves[-1][-1]:.4f}", file=sys.stderr)
-        marks = [t for t in (50, 100, 200, 400) if t <= options.trials]
+        marks = [*(mark for mark in MARKS if mark < options.trials), options.trials]
         print(
             json.dumps(
                 {
                     "problem": problem["name"],
+                    "sha256": hashlib.sha256(content).hexdigest(),
                     "sampler": f"Optuna {optuna.__version__} TPE, joint",
                     "batch": options.batch,
                     "seeds": options.seeds,

@@ -44,7 +44,9 @@ const params = section(
       .describe("Minutes after which no further trial starts; 0 is without limit."),
     stop_on_target: yesOrNo()
       .default(false)
-      .describe("Stop as soon as a trial meets both accuracy_loss and latency_reduce."),
+      .describe(
+        "Stop as soon as the best trial meets accuracy_loss and, where latency is measured (objective loss, or minimize latency), latency_reduce.",
+      ),
     eval_subset_size: wholeNumber(1, MOST_SAMPLES)
       .optional()
       .describe("Trials are scored on the first N evaluation samples; on all when left out."),
@@ -70,16 +72,22 @@ const params = section(
     benchmark: benchmark.prefault({}),
     objective: oneOf(["constrained", "loss", "pareto"])
       .default("constrained")
-      .describe("Best within accuracy_loss, POT's loss formula, or the whole front of accuracy and latency."),
+      .describe(
+        "constrained: what minimize names, within accuracy_loss. loss: POT's formula of accuracy, latency and share of quantized ops. pareto: the whole front of accuracy and what minimize names; the best written is that of constrained among its trials.",
+      ),
     minimize: oneOf(["latency", "size"])
       .default("latency")
-      .describe("What is made small within the accuracy bound; size is the bytes of the quantized tensors."),
+      .describe(
+        "What is made small beside keeping accuracy; size is the bytes of the quantized tensors, and no trial's latency is measured then.",
+      ),
     race: oneOf(["on", "off"])
       .default("on")
       .describe("Stop hopeless trials before they have seen every sample."),
     sensitivity: oneOf(["auto", "off"])
       .default("auto")
-      .describe("Try each group alone before the search proper."),
+      .describe(
+        "auto begins around the base configuration: whole families of choices at once, then the most sensitive groups back to float, or each group alone where no sensitivity is known; off with random changes of it.",
+      ),
     seed: wholeNumber(0, LARGEST_SEED).default(1).describe("Fixes the sequence of trials."),
     max_cost_usd: numberFrom(0.01, 1_000_000)
       .optional()
