@@ -29,6 +29,8 @@ const functionSchema = z.looseObject({
   Handler: z.string(),
   Timeout: z.int(),
   MemorySize: z.int(),
+  /** What Lambda does where a template says nothing. */
+  RecursiveLoop: z.enum(["Allow", "Terminate"]).default("Terminate"),
   Environment: z.object({ Variables: z.record(z.string(), z.unknown()) }),
 });
 
@@ -228,7 +230,7 @@ class Deployment {
     { id, properties, assetFolder }: Resource,
     endpoints: Readonly<Record<string, string>>,
   ): void {
-    const { Handler, Timeout, MemorySize, Environment } = functionSchema.parse(properties);
+    const { Handler, Timeout, MemorySize, RecursiveLoop, Environment } = functionSchema.parse(properties);
     if (assetFolder === undefined) throw new Error(`Function ${id} has no files.`);
     const target = new LambdaFunction({
       code: assetFolder,
@@ -241,6 +243,7 @@ class Deployment {
       },
       folder: this.folder,
       timeoutSeconds: Timeout,
+      recursiveLoop: RecursiveLoop,
       onLog: (line) => this.#keepMetrics(line),
     });
     this.#functions.set(functionArn(id), target);

@@ -12,6 +12,8 @@ export interface Ready {
 export interface Invocation {
   readonly event: unknown;
   readonly timeoutMilliseconds: number;
+  /** The trace header that the function's own calls are to carry on. */
+  readonly trace: string;
 }
 
 export type Answer = { readonly response: SQSBatchResponse } | { readonly error: string };
@@ -29,7 +31,8 @@ if (module !== undefined && process.send !== undefined) {
   };
   const handler = exported[name];
   if (handler === undefined) throw new Error(`${module} exports no ${name}.`);
-  process.on("message", async ({ event, timeoutMilliseconds }: Invocation) => {
+  process.on("message", async ({ event, timeoutMilliseconds, trace }: Invocation) => {
+    process.env._X_AMZN_TRACE_ID = trace;
     const until = Date.now() + timeoutMilliseconds;
     const context = { getRemainingTimeInMillis: () => until - Date.now() };
     const answer: Answer = await handler(event, context).then(

@@ -4,10 +4,13 @@ import type { MetricName } from "../../functions/metric-names.js";
 import type { FleetMetrics } from "../../functions/metrics.js";
 import type { ReceivedMessage } from "../../shared/queues/queue.js";
 
-/** Messages as Lambda hands them to a function. */
-export function toEvent(messages: readonly ReceivedMessage[]): SQSEvent {
+/**
+ * Messages as Lambda hands them to a function.
+ * @param messages those with the trace header of the call that sent them, where it is known
+ */
+export function toEvent(messages: readonly (ReceivedMessage & { readonly trace?: string })[]): SQSEvent {
   return {
-    Records: messages.map(({ id, body, receipt, deliveries, group }) => ({
+    Records: messages.map(({ id, body, receipt, deliveries, group, trace }) => ({
       messageId: id,
       receiptHandle: receipt,
       body,
@@ -17,6 +20,7 @@ export function toEvent(messages: readonly ReceivedMessage[]): SQSEvent {
         SenderId: "emulated",
         ApproximateFirstReceiveTimestamp: "0",
         ...(group === undefined ? {} : { MessageGroupId: group }),
+        ...(trace === undefined ? {} : { AWSTraceHeader: trace }),
       },
       messageAttributes: {},
       md5OfBody: "",

@@ -60,6 +60,17 @@ describe("The fleet's template", () => {
     }
   });
 
+  test("has no function whose part in a run Lambda would take for an endless loop", () => {
+    const functions = template.findResources("AWS::Lambda::Function", {
+      Properties: { Runtime: "nodejs24.x" },
+    });
+    const own = Object.entries(functions).filter(([id]) => id.startsWith("QuantFleet"));
+    assert.deepEqual(
+      own.map(([, { Properties }]) => Properties.RecursiveLoop),
+      ["Allow", "Allow", "Allow"],
+    );
+  });
+
   test("hands collectors and evaluators one job each, coordinators several events, and takes partial answers", () => {
     template.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
       BatchSize: 1,
