@@ -1,7 +1,13 @@
 import { Duration, type RemovalPolicy } from "aws-cdk-lib";
 import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
 import type { IKey } from "aws-cdk-lib/aws-kms";
-import { Queue, QueueEncryption, type QueueProps } from "aws-cdk-lib/aws-sqs";
+import {
+  DeduplicationScope,
+  FifoThroughputLimit,
+  Queue,
+  QueueEncryption,
+  type QueueProps,
+} from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { acknowledgeDeadLetters } from "./acknowledgements.js";
 import { addAlarm } from "./fleet-alarm.js";
@@ -42,6 +48,13 @@ export class FleetQueue extends Construct {
     acknowledgeDeadLetters(this.deadLetters);
     this.queue = new Queue(this, "Queue", {
       ...common,
+      // Else all runs together have the calls of a second that one may have; whatever is deduplicated is of one run.
+      ...(isFifo
+        ? {
+            deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
+            fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+          }
+        : {}),
       visibilityTimeout: visibility,
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: MAX_DELIVERIES },
     });

@@ -96,6 +96,11 @@ describe("The fleet's template", () => {
       });
     }
     template.resourceCountIs("AWS::SQS::Queue", 6);
+    template.hasResourceProperties("AWS::SQS::Queue", {
+      VisibilityTimeout: 360,
+      DeduplicationScope: "messageGroup",
+      FifoThroughputLimit: "perMessageGroupId",
+    });
     for (const MetricName of ["ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"])
       template.resourcePropertiesCountIs("AWS::CloudWatch::Alarm", { MetricName }, 3);
   });
