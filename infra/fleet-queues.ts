@@ -15,12 +15,13 @@ import { addAlarm } from "./fleet-alarm.js";
 /** Deliveries that end without an answer before a message is buried: a lease that is taken counts as one, too. */
 const MAX_DELIVERIES = 10;
 const RETENTION = Duration.days(14);
-const TOO_OLD = Duration.minutes(10);
 
 interface FleetQueueProps {
   readonly isFifo: boolean;
   /** AWS asks for at least six times the function's timeout; the evaluator shortens it as soon as it has a job. */
   readonly visibility: Duration;
+  /** A message of this age is told of. */
+  readonly tooOld: Duration;
   readonly encryptionKey: IKey | undefined;
   readonly removalPolicy: RemovalPolicy;
   readonly alarmActions: readonly IAlarmAction[];
@@ -33,7 +34,7 @@ export class FleetQueue extends Construct {
 
   constructor(scope: Construct, id: string, props: FleetQueueProps) {
     super(scope, id);
-    const { isFifo, visibility, encryptionKey, removalPolicy } = props;
+    const { isFifo, visibility, tooOld, encryptionKey, removalPolicy } = props;
     const common: QueueProps = {
       enforceSSL: true,
       retentionPeriod: RETENTION,
@@ -68,7 +69,7 @@ export class FleetQueue extends Construct {
     addAlarm(this, "Waiting", {
       description: "Messages wait for longer than a fleet at work lets them.",
       metric: this.queue.metricApproximateAgeOfOldestMessage({ period: Duration.minutes(1) }),
-      threshold: isFifo ? TOO_OLD.toSeconds() : visibility.toSeconds(),
+      threshold: tooOld.toSeconds(),
       actions,
     });
   }

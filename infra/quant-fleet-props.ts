@@ -37,10 +37,19 @@ export interface QuantFleetProps {
    */
   readonly provisionedPollers?: { readonly minimum: number; readonly maximum: number };
   /**
-   * Keeps so much of the account's concurrency for evaluators, and from everybody else.
+   * Keeps so much of the account's concurrency for evaluators, and from everybody else: `evaluatorConcurrency` at least.
+   * With `provisionedPollers`, which nothing else bounds, it is how many work at once.
    * @default none is kept
    */
   readonly reservedEvaluators?: number;
+  /** Keeps so much for collectors: `collectorConcurrency` at least. @default none is kept */
+  readonly reservedCollectors?: number;
+  /**
+   * Keeps so much for coordinators, from 3 to 1,000, so that what else is in the account does not hold up runs. One of
+   * them is the Tick's; so many runs as there are others are heard at once.
+   * @default none is kept
+   */
+  readonly reservedCoordinators?: number;
   /**
    * Files of metric modules that configurations name (`engine.metric.module`), bundled into the functions with esbuild,
    * which must be installed: a fleet runs no code that was not deployed with it.
@@ -72,7 +81,7 @@ export interface QuantFleetProps {
   /** Encrypts bucket and queues. @default keys of S3 and SQS do */
   readonly encryptionKey?: IKey;
   /**
-   * What is done when messages are buried or wait too long, a function fails, or the budget is spent.
+   * What is done when messages are buried or wait too long, a function fails or is turned away, or the budget is spent.
    * @default the alarms only show it
    */
   readonly alarmActions?: readonly IAlarmAction[];

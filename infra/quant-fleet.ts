@@ -8,7 +8,7 @@ import { Construct } from "constructs";
 import { METRIC } from "../functions/metric-names.js";
 import { type BundledModule, bundleModule } from "../shared/scoring/metrics/module-bundle.js";
 import { listOfModules } from "../shared/scoring/metrics/module-location.js";
-import { checkProps } from "./check-props.js";
+import { checkProps, checkReserved } from "./check-props.js";
 import { addAlarm } from "./fleet-alarm.js";
 import { FleetBucket } from "./fleet-bucket.js";
 import { FleetDashboard, fleetMetric } from "./fleet-dashboard.js";
@@ -24,6 +24,9 @@ const COORDINATOR_TIMEOUT = Duration.minutes(1);
 const WORKER_TIMEOUT = Duration.minutes(15);
 /** AWS's advice for a queue behind a function. */
 const VISIBILITY_TIMEOUTS = 6;
+/** Behind one job of the longest that there are, and then under way as long. */
+const TOO_OLD_TIMEOUTS = 2;
+const LEAST_TOO_OLD = Duration.minutes(10);
 const EVENTS_A_BATCH = 10;
 const DEFAULT_EVALUATORS = 100;
 const DEFAULT_COLLECTORS = 20;
@@ -123,10 +126,10 @@ export class QuantFleet extends Construct {
   }
 
   get #evaluatorConcurrency(): number {
-    const { provisionedPollers, evaluatorConcurrency = DEFAULT_EVALUATORS } = this.#props;
-    return provisionedPollers === undefined
-      ? evaluatorConcurrency
-      : provisionedPollers.maximum * INVOCATIONS_A_POLLER;
+    const { provisionedPollers, evaluatorConcurrency = DEFAULT_EVALUATORS, reservedEvaluators } = this.#props;
+    if (provisionedPollers === undefined) return evaluatorConcurrency;
+    const polled = provisionedPollers.maximum * INVOCATIONS_A_POLLER;
+    return Math.min(polled, reservedEvaluators ?? polled);
   }
 
   get #logRetention(): RetentionDays {
@@ -151,6 +154,7 @@ export class QuantFleet extends Construct {
     return new FleetQueue(this, id, {
       isFifo,
       visibility: Duration.seconds(VISIBILITY_TIMEOUTS * timeout.toSeconds()),
+      tooOld: Duration.seconds(Math.max(TOO_OLD_TIMEOUTS * timeout.toSeconds(), LEAST_TOO_OLD.toSeconds())),
       encryptionKey,
       removalPolicy: this.#removalPolicy,
       alarmActions: this.#alarmActions,
@@ -158,6 +162,7 @@ export class QuantFleet extends Construct {
   }
 
   #createCoordinator(): FleetFunction {
+    const { reservedCoordinators } = this.#props;
     const coordinator = new FleetFunction(this, "Coordinator", {
       name: "coordinator",
       description: "Decides what a run of quantfleet does next.",
@@ -169,9 +174,15 @@ export class QuantFleet extends Construct {
       logRetention: this.#logRetention,
       removalPolicy: this.#removalPolicy,
       alarmActions: this.#alarmActions,
+      ...(reservedCoordinators === undefined ? {} : { reservedConcurrency: reservedCoordinators }),
     });
     coordinator.function.addEventSource(
-      new SqsEventSource(this.events.queue, { batchSize: EVENTS_A_BATCH, reportBatchItemFailures: true }),
+      new SqsEventSource(this.events.queue, {
+        batchSize: EVENTS_A_BATCH,
+        reportBatchItemFailures: true,
+        // One is left for the Tick's schedule, which calls the function itself.
+        ...(reservedCoordinators === undefined ? {} : { maxConcurrency: reservedCoordinators - 1 }),
+      }),
     );
     // Its own events are Ticks and the requests of scheduled runs.
     for (const queue of [
@@ -190,20 +201,23 @@ export class QuantFleet extends Construct {
   }
 
   #createCollector(): FleetFunction {
-    const { collectorMemory, evaluatorMemory, collectorConcurrency } = this.#props;
+    const { collectorMemory, evaluatorMemory, reservedCollectors } = this.#props;
+    const { collectorConcurrency = DEFAULT_COLLECTORS } = this.#props;
+    checkReserved("Collectors", reservedCollectors, collectorConcurrency);
     return this.#createWorker("Collector", {
       name: "collector",
       description: "Gathers statistics of a run of quantfleet over a shard of its calibration samples.",
       jobs: this.statisticsJobs,
       memory: collectorMemory ?? evaluatorMemory ?? DEFAULT_WORKER_MEMORY,
-      scaling: { maxConcurrency: collectorConcurrency ?? DEFAULT_COLLECTORS },
-      reservedConcurrency: undefined,
+      scaling: { maxConcurrency: collectorConcurrency },
+      reservedConcurrency: reservedCollectors,
       objects: { read: ["runs/*", "models/*", "data/*", "statistics/*"], write: ["statistics/*"] },
     });
   }
 
   #createEvaluator(): FleetFunction {
     const { provisionedPollers, evaluatorMemory, reservedEvaluators } = this.#props;
+    checkReserved("Evaluators", reservedEvaluators, this.#evaluatorConcurrency);
     return this.#createWorker("Evaluator", {
       name: "evaluator",
       description: "Scores trials of a run of quantfleet and writes its model.",

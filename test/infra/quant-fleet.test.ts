@@ -103,26 +103,37 @@ describe("The fleet's template", () => {
     });
     for (const MetricName of ["ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"])
       template.resourcePropertiesCountIs("AWS::CloudWatch::Alarm", { MetricName }, 3);
+    for (const [Threshold, count] of [
+      [1_800, 2],
+      [600, 1],
+    ] as const) {
+      const waiting = { MetricName: "ApproximateAgeOfOldestMessage", Threshold };
+      template.resourcePropertiesCountIs("AWS::CloudWatch::Alarm", waiting, count);
+    }
   });
 
-  test("tells of errors of each of its functions", () => {
+  test("tells when one of its functions fails or is turned away", () => {
     const alarms = Object.values(template.findResources("AWS::CloudWatch::Alarm")).filter(
       ({ Properties }) => Properties.Namespace === "AWS/Lambda",
     );
     for (const { Properties } of alarms) {
-      const { MetricName, Statistic, Period, Threshold, ComparisonOperator, TreatMissingData } = Properties;
+      const { Statistic, Period, Threshold, ComparisonOperator, TreatMissingData } = Properties;
       assert.deepEqual(
-        [MetricName, Statistic, Period, Threshold, ComparisonOperator, TreatMissingData],
-        ["Errors", "Sum", 300, 1, "GreaterThanOrEqualToThreshold", "notBreaching"],
+        [Statistic, Period, Threshold, ComparisonOperator, TreatMissingData],
+        ["Sum", 300, 1, "GreaterThanOrEqualToThreshold", "notBreaching"],
       );
     }
-    const watched = alarms.map(({ Properties }) => Properties.Dimensions[0].Value.Ref as string);
     // The fourth function of the template is CDK's own, which empties the bucket when the stack goes.
     const functions = Object.keys(
       template.findResources("AWS::Lambda::Function", { Properties: { Runtime: "nodejs24.x" } }),
     ).filter((id) => id.startsWith("QuantFleet"));
     assert.equal(functions.length, 3);
-    assert.deepEqual(watched.sort(), functions.sort());
+    for (const metric of ["Errors", "Throttles"]) {
+      const watched = alarms
+        .filter(({ Properties }) => Properties.MetricName === metric)
+        .map(({ Properties }) => Properties.Dimensions[0].Value.Ref as string);
+      assert.deepEqual(watched.sort(), functions.sort());
+    }
   });
 
   test("keeps the bucket private and encrypted, and everything to TLS", () => {
@@ -236,6 +247,26 @@ describe("The fleet's props", () => {
       ScalingConfig: Match.absent(),
     });
     template.hasResourceProperties("AWS::Lambda::Function", { ReservedConcurrentExecutions: 50 });
+    // Lambda turns away whoever is above the reservation, however many pollers there are.
+    template.hasOutput("EvaluatorConcurrency", { Value: "50" });
+    templateOf({ provisionedPollers: { minimum: 2, maximum: 4 }, reservedEvaluators: 50 }).hasOutput(
+      "EvaluatorConcurrency",
+      { Value: "40" },
+    );
+  });
+
+  test("keep concurrency for each function, and one coordinator of it for the Tick", () => {
+    const template = templateOf({
+      reservedEvaluators: 100,
+      reservedCollectors: 30,
+      reservedCoordinators: 10,
+    });
+    for (const ReservedConcurrentExecutions of [100, 30, 10])
+      template.hasResourceProperties("AWS::Lambda::Function", { ReservedConcurrentExecutions });
+    template.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
+      BatchSize: 10,
+      ScalingConfig: { MaximumConcurrency: 9 },
+    });
   });
 
   test("are refused where AWS would refuse them", () => {
@@ -243,6 +274,15 @@ describe("The fleet's props", () => {
       [{ provisionedPollers: { minimum: 2, maximum: 20 }, evaluatorConcurrency: 7 }, /exclude each other/],
       [{ provisionedPollers: { minimum: 20, maximum: 3 } }, /minimum is 20, above the maximum of 3/],
       [{ provisionedPollers: { minimum: 1, maximum: 3 } }, /provisionedPollers\.minimum is 1;/],
+      [
+        { reservedEvaluators: 50 },
+        /reservedEvaluators is 50, below the evaluatorConcurrency of 100; reserve 100, or make evaluatorConcurrency 50\./,
+      ],
+      [
+        { reservedCollectors: 3, collectorConcurrency: 4 },
+        /reservedCollectors is 3, below the collectorConcurrency of 4;/,
+      ],
+      [{ reservedCoordinators: 2 }, /reservedCoordinators is 2; .* from 3 to 1000/],
       [{ evaluatorConcurrency: 1 }, /evaluatorConcurrency is 1; give a whole number from 2 to 1000/],
       [{ collectorConcurrency: 2.5 }, /collectorConcurrency is 2\.5;/],
       [{ evaluatorMemory: Size.gibibytes(11) }, /evaluatorMemory is 11264 MB; .* from 128 to 10240/],
@@ -289,7 +329,7 @@ describe("The fleet's props", () => {
     const topic = Topic.fromTopicArn(stack, "Topic", "arn:aws:sns:us-east-1:123456789012:alarms");
     new QuantFleet(stack, "QuantFleet", { alarmActions: [new SnsAction(topic)], budgetUsdPerDay: 20 });
     const template = Template.fromStack(stack);
-    template.resourceCountIs("AWS::CloudWatch::Alarm", 10);
+    template.resourceCountIs("AWS::CloudWatch::Alarm", 13);
     template.allResourcesProperties("AWS::CloudWatch::Alarm", { AlarmActions: [topic.topicArn] });
   });
 
