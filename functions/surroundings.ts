@@ -9,6 +9,7 @@ import type { ObjectStore } from "../shared/storage/object-store.js";
 import { RetryingObjectStore, type RetryPolicy } from "../shared/storage/retrying-store.js";
 import { S3ObjectStore } from "../shared/storage/s3-store.js";
 import { BilledTime } from "./billed-time.js";
+import { CLIENT_OPTIONS } from "./client-options.js";
 import type { Log } from "./log.js";
 import { type FleetMetrics, LoggedMetrics } from "./metrics.js";
 
@@ -29,12 +30,6 @@ const environmentSchema = z.object({
   /** Lambda's own: the function's memory. */
   AWS_LAMBDA_FUNCTION_MEMORY_SIZE: z.coerce.number().int().min(1).optional(),
 });
-
-/**
- * Middleware that never changes need not be put together for every call: a fifth of what a call of the SDK takes of the
- * processor, and five calls are most of what an evaluator adds to a short trial.
- */
-const EACH_CLIENT = { cacheMiddleware: true };
 
 /** The client repeats what was not answered, but neither a write that met another (409) nor a body that broke off. */
 const RETRIES: RetryPolicy = {
@@ -64,11 +59,11 @@ export function openSurroundings(
 ): Surroundings {
   const parsed = environmentSchema.parse(environment);
   // The region's endpoint serves every queue of the region, so the queue's own address need not be resolved.
-  const client = new SQSClient({ ...EACH_CLIENT, useQueueUrlAsEndpoint: false });
+  const client = new SQSClient({ ...CLIENT_OPTIONS, useQueueUrlAsEndpoint: false });
   const queue = (url: string): Queue => new SqsQueue({ client, url });
   return {
     store: new RetryingObjectStore(
-      new S3ObjectStore({ client: new S3Client(EACH_CLIENT), bucket: parsed.QUANTFLEET_BUCKET }),
+      new S3ObjectStore({ client: new S3Client(CLIENT_OPTIONS), bucket: parsed.QUANTFLEET_BUCKET }),
       RETRIES,
     ),
     jobs: queue(parsed.QUANTFLEET_JOBS_URL),

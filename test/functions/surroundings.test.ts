@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openSurroundings } from "../../functions/surroundings.js";
 import { type S3Server, startS3Server } from "../emulated/s3-server.js";
+import { startSqsServer } from "../emulated/sqs-server.js";
+import { startSilentOnce } from "./silent-once.js";
 
 const queue = (name: string): string => `https://sqs.us-east-1.amazonaws.com/0/${name}`;
 const AWS = {
@@ -21,17 +23,47 @@ after(async () => {
   await server.close();
 });
 
-test("a function's store repeats writes that met another, which the AWS SDK does not", async () => {
-  const { store } = openSurroundings("test", {
+const surroundings = (events = queue("events.fifo")) =>
+  openSurroundings("test", {
     QUANTFLEET_BUCKET: "runs",
     QUANTFLEET_JOBS_URL: queue("jobs"),
     QUANTFLEET_STATISTICS_URL: queue("statistics"),
-    QUANTFLEET_EVENTS_URL: queue("events.fifo"),
+    QUANTFLEET_EVENTS_URL: events,
     QUANTFLEET_DEAD_LETTERS_URL: queue("dead.fifo"),
     QUANTFLEET_SCHEDULE_GROUP: "fleet",
     QUANTFLEET_FLEET: "fleet",
   });
+
+test("a function's store repeats writes that met another, which the AWS SDK does not", async () => {
+  const { store } = surroundings();
   server.failNext(409, 409);
   await store.put("claims/1", Buffer.from("{}"), { ifNoneMatch: true });
   assert.equal((await store.get("claims/1"))?.body.length, 2);
+});
+
+test("a function gives up a connection that nobody answers on, and repeats its call on another", {
+  timeout: 60_000,
+}, async () => {
+  const sqs = await startSqsServer();
+  const [silentStore, silentQueue] = await Promise.all([
+    startSilentOnce(server.endpoint),
+    startSilentOnce(sqs.endpoint),
+  ]);
+  Object.assign(process.env, {
+    AWS_ENDPOINT_URL_S3: silentStore.endpoint,
+    AWS_ENDPOINT_URL_SQS: silentQueue.endpoint,
+  });
+  try {
+    const { url } = await sqs.createQueue("events", {});
+    const { store, events } = surroundings(url);
+    await Promise.all([store.put("claims/2", Buffer.from("{}")), events.send([{ body: "heard" }])]);
+    assert.deepEqual([silentStore.connections(), silentQueue.connections()], [2, 2]);
+    const received = await events.receive({ max: 1, waitMilliseconds: 0 });
+    assert.deepEqual(
+      received.map(({ body }) => body),
+      ["heard"],
+    );
+  } finally {
+    await Promise.all([silentStore.close(), silentQueue.close(), sqs.close()]);
+  }
 });
