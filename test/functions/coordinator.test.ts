@@ -243,4 +243,25 @@ describe("The coordinator's function", () => {
     assert.equal(log.lines.filter((line) => line === "message refused").length, 3);
     assert.ok(log.lines.includes("run carried"));
   });
+
+  test("carries the rest of a batch of which something cannot be buried now, and has only that come again", async () => {
+    const { store, events, deadLetters, log, metrics, invoke, send } = open();
+    const bury = deadLetters.send.bind(deadLetters);
+    deadLetters.send = async () => {
+      throw new Error("no such luck");
+    };
+    await events.send([{ body: "{", group: "one", deduplication: "1" }]);
+    await send({ version: MESSAGE_VERSION, type: "Tick", runId: "stranger", at: 1 });
+    const scheduledTime = "2026-11-23T03:00:00Z";
+    const due = { version: MESSAGE_VERSION, type: "RunScheduled", schedule: "gone", scheduledTime };
+    await events.send([{ body: JSON.stringify(due), group: "gone", deduplication: "gone" }]);
+    await send(requested("two"));
+    assert.equal(await invoke(), 3);
+    assert.ok(await store.get("runs/two/state.json"));
+    assert.equal(log.lines.filter((line) => line === "message not buried").length, 3);
+    assert.equal(metrics.sums.MessagesRefused, undefined);
+    deadLetters.send = bury;
+    assert.equal(await invoke(), 0);
+    assert.equal((await take(deadLetters)).length, 3);
+  });
 });
