@@ -1,11 +1,13 @@
 import { Duration, Names, RemovalPolicy, Size } from "aws-cdk-lib";
 import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
+import type { IGrantable } from "aws-cdk-lib/aws-iam";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource, type SqsEventSourceProps } from "aws-cdk-lib/aws-lambda-event-sources";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
 import { Construct } from "constructs";
 import { METRIC } from "../functions/metric-names.js";
+import { requestKey, runPrefix, spaceKey, stateKey } from "../shared/run/record-keys.js";
 import { type BundledModule, bundleModule } from "../shared/scoring/metrics/module-bundle.js";
 import { listOfModules } from "../shared/scoring/metrics/module-location.js";
 import { checkProps, checkReserved } from "./check-props.js";
@@ -14,6 +16,7 @@ import { FleetBucket } from "./fleet-bucket.js";
 import { FleetDashboard, fleetMetric } from "./fleet-dashboard.js";
 import { FleetFunction } from "./fleet-function.js";
 import { FleetQueue } from "./fleet-queues.js";
+import { grantFleetUse } from "./fleet-use.js";
 import { grantObjects, type ObjectAccess } from "./object-access.js";
 import type { QuantFleetProps } from "./quant-fleet-props.js";
 import { RunSchedules } from "./run-schedules.js";
@@ -34,6 +37,8 @@ const DEFAULT_COLLECTORS = 20;
 const INVOCATIONS_A_POLLER = 10;
 /** Two whole processors. */
 const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_538);
+/** In patterns of keys. */
+const ANY_RUN = "*";
 const MAX_FLEET_NAME = 64;
 
 interface WorkerProps {
@@ -121,6 +126,11 @@ export class QuantFleet extends Construct {
     };
   }
 
+  /** Lets somebody submit, watch, fetch, cancel and schedule runs, and nothing else. */
+  grantUse(grantee: IGrantable): void {
+    grantFleetUse(grantee, this);
+  }
+
   get #architecture(): Architecture {
     return this.#props.architecture ?? Architecture.ARM_64;
   }
@@ -194,7 +204,14 @@ export class QuantFleet extends Construct {
       queue.grantSendMessages(coordinator.role);
     grantObjects(coordinator.role, this.bucket, {
       read: ["runs/*", "restored/*", "data/*", "schedules/*"],
-      write: ["runs/*", "active/*"],
+      write: [
+        ...[requestKey, spaceKey, stateKey].map((key) => key(ANY_RUN)),
+        `${runPrefix(ANY_RUN)}trials/*`,
+        `${runPrefix(ANY_RUN)}asked/*`,
+        // Of runs that a schedule has it ask for.
+        `${runPrefix(ANY_RUN)}workload.json`,
+        "active/*",
+      ],
       remove: ["active/*"],
     });
     return coordinator;
@@ -235,8 +252,13 @@ export class QuantFleet extends Construct {
       reservedConcurrency: reservedEvaluators,
       objects: {
         read: ["runs/*", "models/*", "data/*", "statistics/*"],
-        // Statistics, too: what alignment of channels follows from is gathered by whoever needs it first.
-        write: ["runs/*", "statistics/*"],
+        write: [
+          ...["claims/*", "scores/*", "model.onnx", "model.onnx.data", "finish.json"].map(
+            (name) => `${runPrefix(ANY_RUN)}${name}`,
+          ),
+          // What alignment of channels follows from is gathered by whoever needs it first.
+          "statistics/*",
+        ],
       },
     });
   }

@@ -6,6 +6,7 @@ import { after, describe, test } from "node:test";
 import { App, Duration, RemovalPolicy, Size, Stack, Validations } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
+import { AccountRootPrincipal, Role } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
@@ -154,17 +155,40 @@ describe("The fleet's template", () => {
   test("gives roles no action and no resource by wildcard but objects below a prefix", () => {
     for (const { Action, Resource } of statements(template)) {
       for (const action of [Action].flat()) assert.doesNotMatch(action, /\*/);
-      assert.notEqual(Resource, "*");
+      for (const resource of [Resource].flat()) assert.notEqual(resource, "*");
     }
   });
 
-  test("lets only collectors and evaluators write statistics, and nobody write models", () => {
-    const writers = (prefix: string) =>
-      statements(template).filter(
-        ({ Action, Resource }) =>
-          [Action].flat().includes("s3:PutObject") && JSON.stringify(Resource).includes(`/${prefix}/*`),
-      ).length;
-    assert.deepEqual([writers("statistics"), writers("models"), writers("data")], [2, 0, 0]);
+  test("lets each function write what is its own, and nobody write models or data", () => {
+    const written = Object.entries(template.findResources("AWS::IAM::Policy")).flatMap(
+      ([id, { Properties }]) =>
+        (Properties.PolicyDocument.Statement as Statement[])
+          .filter(({ Action }) => [Action].flat().includes("s3:PutObject"))
+          .map(({ Resource }) => [
+            /Coordinator|Collector|Evaluator/.exec(id)?.[0],
+            [Resource].flat().map((resource) => /"\/([^"]*)"/.exec(JSON.stringify(resource))?.[1]),
+          ]),
+    );
+    assert.deepEqual(Object.fromEntries(written), {
+      Coordinator: [
+        "runs/*/request.json",
+        "runs/*/space.json",
+        "runs/*/state.json",
+        "runs/*/trials/*",
+        "runs/*/asked/*",
+        "runs/*/workload.json",
+        "active/*",
+      ],
+      Collector: ["statistics/*"],
+      Evaluator: [
+        "runs/*/claims/*",
+        "runs/*/scores/*",
+        "runs/*/model.onnx",
+        "runs/*/model.onnx.data",
+        "runs/*/finish.json",
+        "statistics/*",
+      ],
+    });
   });
 
   test("ticks every minute once the coordinator, which may do nothing else to the schedule, turns it on", () => {
@@ -339,6 +363,33 @@ describe("The fleet's props", () => {
     });
   });
 
+  test("use a bucket that has another key than the queues", () => {
+    const stack = new Stack(new App({ context: CONTEXT }), "Own");
+    const [encryptionKey, bucketKey] = [new Key(stack, "Key"), new Key(stack, "BucketKey")];
+    const attributes = { bucketName: "models-of-ours", encryptionKey: bucketKey };
+    const bucket = Bucket.fromBucketAttributes(stack, "Bucket", attributes);
+    const fleet = new QuantFleet(stack, "QuantFleet", { bucket, encryptionKey });
+    const user = new Role(stack, "User", { assumedBy: new AccountRootPrincipal() });
+    fleet.grantUse(user);
+    const template = Template.fromStack(stack);
+    const key = stack.resolve(bucketKey.keyArn) as unknown;
+    for (const role of [
+      ...[fleet.coordinator, fleet.collector, fleet.evaluator].map((own) => own.role),
+      user,
+    ])
+      template.hasResourceProperties("AWS::IAM::Policy", {
+        Roles: [stack.resolve(role.roleName)],
+        PolicyDocument: {
+          Statement: Match.arrayWith([
+            Match.objectLike({
+              Action: Match.arrayWith(["kms:Decrypt", "kms:GenerateDataKey*"]),
+              Resource: key,
+            }),
+          ]),
+        },
+      });
+  });
+
   test("use a bucket and a key that are there", () => {
     const stack = new Stack(new App({ context: CONTEXT }), "Own");
     const encryptionKey = new Key(stack, "Key");
@@ -348,6 +399,50 @@ describe("The fleet's props", () => {
     template.resourceCountIs("AWS::S3::Bucket", 0);
     template.allResourcesProperties("AWS::SQS::Queue", { KmsMasterKeyId: Match.anyValue() });
   });
+});
+
+test("Whoever may use a fleet may send it messages, schedule runs, and write what runs work on", () => {
+  const stack = new Stack(new App({ context: CONTEXT }), "Used");
+  const fleet = new QuantFleet(stack, "QuantFleet");
+  const user = new Role(stack, "User", { assumedBy: new AccountRootPrincipal() });
+  fleet.grantUse(user);
+  const [policy, ...others] = Object.values(
+    Template.fromStack(stack).findResources("AWS::IAM::Policy", {
+      Properties: { Roles: [stack.resolve(user.roleName)] },
+    }),
+  );
+  assert.deepEqual(others, []);
+  const allowed = policy?.Properties.PolicyDocument.Statement as Statement[];
+  assert.deepEqual(
+    allowed.flatMap(({ Action }) => Action).sort(),
+    [
+      "cloudformation:DescribeStacks",
+      "iam:PassRole",
+      "s3:AbortMultipartUpload",
+      "s3:DeleteObject",
+      "s3:GetObject",
+      "s3:ListBucket",
+      "s3:PutObject",
+      "scheduler:CreateSchedule",
+      "scheduler:DeleteSchedule",
+      "scheduler:GetSchedule",
+      "scheduler:ListSchedules",
+      "sqs:GetQueueAttributes",
+      "sqs:GetQueueUrl",
+      "sqs:SendMessage",
+    ].sort(),
+  );
+  const anywhere = allowed.filter(({ Resource }) => [Resource].flat().includes("*"));
+  assert.deepEqual(
+    anywhere.map(({ Action }) => Action),
+    ["scheduler:ListSchedules"],
+  );
+  const [passing] = allowed.filter(({ Action }) => Action === "iam:PassRole");
+  assert.deepEqual(passing?.Condition, {
+    StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" },
+  });
+  const schedules = allowed.filter(({ Action }) => [Action].flat().includes("scheduler:CreateSchedule"));
+  assert.match(JSON.stringify(schedules.map(({ Resource }) => Resource)), /\/run-\*"/);
 });
 
 interface NagReport {
