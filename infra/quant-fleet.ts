@@ -35,8 +35,8 @@ const DEFAULT_EVALUATORS = 100;
 const DEFAULT_COLLECTORS = 20;
 /** What one provisioned poller has under way at most (Lambda's developer guide, "Provisioned mode"). */
 const INVOCATIONS_A_POLLER = 10;
-/** Two whole processors. */
-const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_538);
+/** What Lambda gives a new account at most: a processor for ONNX Runtime's one thread, and most of another. */
+const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_008);
 /** In patterns of keys. */
 const ANY_RUN = "*";
 const MAX_FLEET_NAME = 64;

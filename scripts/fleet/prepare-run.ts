@@ -75,7 +75,7 @@ export interface PreparedRun {
 }
 
 /** Those of the construct (infra/quant-fleet-props.ts). */
-const DEFAULT_EVALUATOR: EvaluatorSize = { megabytes: 3_538, architecture: "arm64" };
+const DEFAULT_EVALUATOR: EvaluatorSize = { megabytes: 3_008, architecture: "arm64" };
 const RUN_ID_HASH_LENGTH = 12;
 const BASE_36 = 36;
 

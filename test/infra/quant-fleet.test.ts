@@ -242,7 +242,7 @@ describe("The fleet's template", () => {
     for (const name of [...outputs, "ScheduleDeadLettersArn"]) template.hasOutput(name, {});
     template.hasOutput("MetricModules", { Value: "none" });
     template.hasOutput("Architecture", { Value: "arm64" });
-    template.hasOutput("EvaluatorMegabytes", { Value: "3538" });
+    template.hasOutput("EvaluatorMegabytes", { Value: "3008" });
     template.hasOutput("EvaluatorConcurrency", { Value: "100" });
   });
 
