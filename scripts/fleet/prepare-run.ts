@@ -20,7 +20,7 @@ import { type EarlierRunName, expectedIsa, findEarlierRuns, type RestoredTrials 
 import { planGathering } from "./gathering.js";
 import { measureSecondsPerSample } from "./measure-inference.js";
 import { hasImages, packImages } from "./pack-images.js";
-import { readPriceList, runPrices } from "./price-list.js";
+import { noticesOfRegion, readPriceList, runPrices } from "./price-list.js";
 import { trialsSideBySide } from "./side-by-side.js";
 
 export interface PrepareOptions extends OptimizerOverrides {
@@ -144,7 +144,7 @@ export async function prepareRun(
     request,
     estimate,
     ...(record === undefined ? {} : { restored: { trials: restored, record, records: earlier.records } }),
-    notices,
+    notices: [...notices, ...noticesOfRegion(prices, evaluator?.region)],
   };
 }
 
