@@ -27,11 +27,12 @@ export function grantFleetUse(grantee: IGrantable, { bucket, events, schedules }
   allow(["cloudformation:DescribeStacks"], [stack.stackId]);
   // Without it S3 answers for an object that is not there as for one that is not allowed.
   allow(["s3:ListBucket"], [bucket.bucketArn]);
-  allow(["s3:GetObject"], objects("models", "data", "restored", "runs", "schedules"));
+  allow(["s3:GetObject"], objects("models", "data", "restored", "runs", "schedules", "statistics"));
   allow(
     ["s3:PutObject", "s3:AbortMultipartUpload"],
     [
-      ...objects("models", "data", "restored", "schedules"),
+      // Statistics, too: what alignment of channels follows from is gathered by whoever needs it first.
+      ...objects("models", "data", "restored", "schedules", "statistics"),
       // Rows of an earlier run that lies in a folder.
       ...objects("runs/*/scores"),
       bucket.arnForObjects("runs/*/workload.json"),

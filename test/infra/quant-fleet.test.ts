@@ -432,6 +432,19 @@ test("Whoever may use a fleet may send it messages, schedule runs, and write wha
       "sqs:SendMessage",
     ].sort(),
   );
+  const written = allowed.find(({ Action }) => [Action].flat().includes("s3:PutObject"));
+  assert.deepEqual(
+    [written?.Resource].flat().map((resource) => /"\/([^"]*)"/.exec(JSON.stringify(resource))?.[1]),
+    [
+      "models/*",
+      "data/*",
+      "restored/*",
+      "schedules/*",
+      "statistics/*",
+      "runs/*/scores/*",
+      "runs/*/workload.json",
+    ],
+  );
   const anywhere = allowed.filter(({ Resource }) => [Resource].flat().includes("*"));
   assert.deepEqual(
     anywhere.map(({ Action }) => Action),
