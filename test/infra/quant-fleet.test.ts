@@ -18,6 +18,7 @@ import { assembleFunction } from "../../infra/function-assets.js";
 import { QuantFleet } from "../../infra/quant-fleet.js";
 import type { QuantFleetProps } from "../../infra/quant-fleet-props.js";
 import { QuantFleetStack } from "../../infra/stack.js";
+import { packageRoot } from "../../scripts/package-root.js";
 
 const folder = mkdtempSync(join(tmpdir(), "quantfleet-infra-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -244,6 +245,13 @@ describe("The fleet's template", () => {
     template.hasOutput("Architecture", { Value: "arm64" });
     template.hasOutput("EvaluatorMegabytes", { Value: "3008" });
     template.hasOutput("EvaluatorConcurrency", { Value: "100" });
+  });
+
+  test("has the outputs that the example of the shell asks for", () => {
+    const documentation = readFileSync(join(packageRoot(), "docs", "fleet.md"), "utf8");
+    const asked = [...documentation.matchAll(/=\$\(output (\w+)\)/g)].map(([, name = ""]) => name);
+    assert.equal(asked.length, 2);
+    for (const name of asked) template.hasOutput(name, {});
   });
 
   test("is removed with everything in it", () => {
