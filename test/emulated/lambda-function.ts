@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
@@ -94,6 +95,7 @@ export class LambdaFunction {
         NODE_OPTIONS: "",
         NODE_V8_COVERAGE: "",
         ...environment,
+        AWS_LAMBDA_LOG_STREAM_NAME: `2026/11/01/[$LATEST]${randomUUID().replaceAll("-", "")}`,
         // Temporary storage is each environment's own.
         TMPDIR: await mkdtemp(join(folder, "environment-")),
       },
