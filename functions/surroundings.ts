@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Logger } from "@aws-lambda-powertools/logger";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
+import type { Context } from "aws-lambda";
 import * as z from "zod";
 import type { Queue } from "../shared/queues/queue.js";
 import { SqsQueue } from "../shared/queues/sqs-queue.js";
@@ -47,6 +48,10 @@ export interface Surroundings {
   readonly deadLetters: Queue;
   readonly scheduleGroup: string;
   readonly log: Log;
+  /** Has each line that an invocation logs name it, as Lambda's own lines do. */
+  readonly logged: <Event, Invocation, Answer>(
+    handler: (event: Event, context: Invocation) => Promise<Answer>,
+  ) => (event: Event, context: Invocation & Pick<Context, "awsRequestId">) => Promise<Answer>;
   readonly metrics: FleetMetrics;
   readonly leaseMilliseconds: number;
   /** Where the work is billed, which is on Lambda. */
@@ -61,6 +66,7 @@ export function openSurroundings(
   // The region's endpoint serves every queue of the region, so the queue's own address need not be resolved.
   const client = new SQSClient({ ...CLIENT_OPTIONS, useQueueUrlAsEndpoint: false });
   const queue = (url: string): Queue => new SqsQueue({ client, url });
+  const log = new Logger({ serviceName: service });
   return {
     store: new RetryingObjectStore(
       new S3ObjectStore({ client: new S3Client(CLIENT_OPTIONS), bucket: parsed.QUANTFLEET_BUCKET }),
@@ -71,7 +77,11 @@ export function openSurroundings(
     events: queue(parsed.QUANTFLEET_EVENTS_URL),
     deadLetters: queue(parsed.QUANTFLEET_DEAD_LETTERS_URL),
     scheduleGroup: parsed.QUANTFLEET_SCHEDULE_GROUP,
-    log: new Logger({ serviceName: service }),
+    log,
+    logged: (handler) => (event, context) => {
+      log.appendKeys({ function_request_id: context.awsRequestId });
+      return handler(event, context);
+    },
     metrics: new LoggedMetrics(service, parsed.QUANTFLEET_FLEET),
     leaseMilliseconds: parsed.QUANTFLEET_LEASE_SECONDS * 1_000,
     billedTime: measureBilledTime(parsed.AWS_LAMBDA_FUNCTION_MEMORY_SIZE),

@@ -139,7 +139,7 @@ async function startDue(
     return true;
   } catch (error) {
     if (error instanceof DamagedRecordError) return refuse(record, error.message, options);
-    log.error("scheduled run not asked for", { schedule, reason: describeError(error) });
+    log.error("scheduled run not asked for", { schedule, reason: describeError(error), error });
     return false;
   }
 }
@@ -158,7 +158,7 @@ async function refuse(
   try {
     await buryMessage(deadLetters, log, record, reason);
   } catch (error) {
-    log.error("message not buried", { messageId: record.messageId, reason: describeError(error) });
+    log.error("message not buried", { messageId: record.messageId, reason: describeError(error), error });
     return false;
   }
   metrics.add(METRIC.messagesRefused, 1);

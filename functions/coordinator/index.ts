@@ -16,13 +16,15 @@ const surroundings = openSurroundings("coordinator");
 const locateModule = deployedModules(fileURLToPath(new URL(".", import.meta.url)));
 
 /** What Lambda calls. */
-export const handler = createCoordinatorHandler({
-  ...surroundings,
-  now: Date.now,
-  tick: new SchedulerTickSwitch({
-    client: new SchedulerClient(CLIENT_OPTIONS),
-    group: surroundings.scheduleGroup,
-    name: TICK_SCHEDULE,
+export const handler = surroundings.logged(
+  createCoordinatorHandler({
+    ...surroundings,
+    now: Date.now,
+    tick: new SchedulerTickSwitch({
+      client: new SchedulerClient(CLIENT_OPTIONS),
+      group: surroundings.scheduleGroup,
+      name: TICK_SCHEDULE,
+    }),
+    openStudy: (runId) => openStudy(surroundings.store, runId, join(tmpdir(), "quantfleet"), locateModule),
   }),
-  openStudy: (runId) => openStudy(surroundings.store, runId, join(tmpdir(), "quantfleet"), locateModule),
-});
+);

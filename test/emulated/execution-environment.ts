@@ -1,5 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { pathToFileURL } from "node:url";
-import type { SQSBatchResponse } from "aws-lambda";
+import type { Context, SQSBatchResponse } from "aws-lambda";
 
 /** One of a function's execution environments: a process with the bundle, which is sent one event after the other. */
 
@@ -18,7 +19,10 @@ export interface Invocation {
 
 export type Answer = { readonly response: SQSBatchResponse } | { readonly error: string };
 
-type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<SQSBatchResponse>;
+type Handler = (
+  event: unknown,
+  context: Pick<Context, "getRemainingTimeInMillis" | "awsRequestId">,
+) => Promise<SQSBatchResponse>;
 
 const [, , module, name = "handler"] = process.argv;
 if (module !== undefined && process.send !== undefined) {
@@ -34,7 +38,7 @@ if (module !== undefined && process.send !== undefined) {
   process.on("message", async ({ event, timeoutMilliseconds, trace }: Invocation) => {
     process.env._X_AMZN_TRACE_ID = trace;
     const until = Date.now() + timeoutMilliseconds;
-    const context = { getRemainingTimeInMillis: () => until - Date.now() };
+    const context = { awsRequestId: randomUUID(), getRemainingTimeInMillis: () => until - Date.now() };
     const answer: Answer = await handler(event, context).then(
       (response) => ({ response }),
       (error: unknown) => ({ error: String(error) }),

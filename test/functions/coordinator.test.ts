@@ -162,11 +162,15 @@ describe("The coordinator's function", () => {
   });
 
   test("has one run's events come again when its state cannot be saved, and carries the other's", async () => {
-    const { store, invoke, send } = open();
+    const { store, log, invoke, send } = open();
     await send(requested("one"));
     await send(requested("two"));
     store.failing = "runs/one/state.json";
     assert.equal(await invoke(), 1);
+    assert.deepEqual(
+      log.errors.map(({ message }) => message),
+      ["no such luck"],
+    );
     assert.ok(await store.get("runs/two/state.json"));
     store.failing = undefined;
     assert.equal(await invoke(), 0);

@@ -35,17 +35,21 @@ export interface LogLines extends Log {
   readonly lines: readonly string[];
   /** Why, where a line tells it. */
   readonly reasons: readonly string[];
+  /** What was thrown, where a line tells it. */
+  readonly errors: readonly Error[];
 }
 
 /** A log that keeps its messages. */
 export function keepLog(): LogLines {
   const lines: string[] = [];
   const reasons: string[] = [];
+  const errors: Error[] = [];
   const keep = (message: string, told: Record<string, unknown> = {}): void => {
     lines.push(message);
     if (typeof told.reason === "string") reasons.push(told.reason);
+    if (told.error instanceof Error) errors.push(told.error);
   };
-  return { lines, reasons, info: keep, warn: keep, error: keep };
+  return { lines, reasons, errors, info: keep, warn: keep, error: keep };
 }
 
 export interface KeptMetrics extends FleetMetrics {

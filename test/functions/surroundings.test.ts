@@ -67,3 +67,25 @@ test("a function gives up a connection that nobody answers on, and repeats its c
     await Promise.all([silentStore.close(), silentQueue.close(), sqs.close()]);
   }
 });
+
+test("a function's lines name the invocation, and errors come with their stack", async ({ mock }) => {
+  const { log, logged } = surroundings();
+  const written: string[] = [];
+  const keep = (text: string | Uint8Array): boolean => written.push(String(text)) > 0;
+  const streams = [process.stdout, process.stderr].map((stream) => mock.method(stream, "write", keep));
+  const handler = logged(async (reason: string) =>
+    log.error("not done", { reason, error: new Error("inside") }),
+  );
+  await handler("why", { awsRequestId: "first" });
+  await handler("why", { awsRequestId: "second" });
+  for (const stream of streams) stream.mock.restore();
+  const lines = written.filter((line) => line.includes("not done")).map((line) => JSON.parse(line));
+  assert.deepEqual(
+    lines.map(({ function_request_id, reason }) => [function_request_id, reason]),
+    [
+      ["first", "why"],
+      ["second", "why"],
+    ],
+  );
+  assert.match(lines[0].error.stack, /surroundings\.test/);
+});
