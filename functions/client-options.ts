@@ -9,5 +9,5 @@ export const CLIENT_OPTIONS = {
    * A connection that is taken and never answered is given up, which the SDK by itself never does; the call is repeated
    * on another. All tries of one end within a coordinator's minute. A transfer may take longer: only silence counts.
    */
-  requestHandler: { connectionTimeout: 2_000, socketTimeout: 3_000 },
+  requestHandler: { connectionTimeout: 2_000, socketTimeout: 4_000 },
 } as const;

@@ -109,7 +109,7 @@ async function readBatch(
         continue;
       }
       const received = runs.get(message.runId) ?? [];
-      received.push({ record, message });
+      received.push({ record, message: sentAt(message, record) });
       runs.set(message.runId, received);
     } catch (error) {
       if (!(error instanceof UnreadableMessageError)) throw error;
@@ -117,6 +117,15 @@ async function readBatch(
     }
   }
   return { runs, due, announced, unburied };
+}
+
+/**
+ * By the clock of a sender outside that is far behind, a run's first jobs would be overdue before anybody has them; what
+ * the fleet itself sends has AWS's time.
+ */
+function sentAt(event: RunEvent, { attributes }: SQSRecord): RunEvent {
+  if (event.type !== "RunRequested" && event.type !== "RunResumed") return event;
+  return { ...event, at: Math.max(event.at, Number(attributes.SentTimestamp)) };
 }
 
 function requireGroup({ attributes }: SQSRecord, own: string): void {

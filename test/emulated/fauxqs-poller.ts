@@ -4,6 +4,8 @@ import type { Queue, ReceivedMessage, ReceiveOptions } from "../../shared/queues
 import { TRACE_HEADER } from "./lineage.js";
 
 export interface PolledMessage extends ReceivedMessage {
+  /** When the queue took it. */
+  readonly sent?: number;
   /** The trace header of the call that sent it. */
   readonly trace?: string;
 }
@@ -23,6 +25,7 @@ const receivedSchema = z.object({
         Attributes: z.object({
           ApproximateReceiveCount: z.coerce.number(),
           MessageGroupId: z.string().optional(),
+          SentTimestamp: z.coerce.number(),
         }),
         MessageAttributes: z
           .object({ [TRACE_HEADER]: z.object({ StringValue: z.string() }).optional() })
@@ -46,7 +49,7 @@ export class FauxqsPoller implements PolledQueue {
     const answer = this.#call("ReceiveMessage", {
       MaxNumberOfMessages: max,
       WaitTimeSeconds: Math.ceil(waitMilliseconds / 1_000),
-      MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId"],
+      MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp"],
       MessageAttributeNames: [TRACE_HEADER],
     });
     // What comes after the abort is handed out again when its visibility ends.
@@ -56,13 +59,14 @@ export class FauxqsPoller implements PolledQueue {
     if (statusCode !== 200) throw new PollError("ReceiveMessage", statusCode, payload);
     const { Messages } = receivedSchema.parse(JSON.parse(payload));
     return Messages.map(({ MessageId, Body, ReceiptHandle, Attributes, MessageAttributes }) => {
-      const { ApproximateReceiveCount, MessageGroupId } = Attributes;
+      const { ApproximateReceiveCount, MessageGroupId, SentTimestamp: sent } = Attributes;
       const trace = MessageAttributes[TRACE_HEADER]?.StringValue;
       return {
         id: MessageId,
         body: Body,
         receipt: ReceiptHandle,
         deliveries: ApproximateReceiveCount,
+        sent,
         ...(MessageGroupId === undefined ? {} : { group: MessageGroupId }),
         ...(trace === undefined ? {} : { trace }),
       };

@@ -53,9 +53,9 @@ function open() {
   });
   const send = (event: RunEvent, group = event.runId) =>
     queues.events.send([{ body: JSON.stringify(event), group, deduplication: `${Math.random()}` }]);
-  const invoke = async () => {
+  const invoke = async (sent = 0) => {
     const messages = await take(queues.events);
-    const { batchItemFailures } = await handler(toEvent(messages));
+    const { batchItemFailures } = await handler(toEvent(messages.map((message) => ({ ...message, sent }))));
     const failed = new Set(batchItemFailures.map(({ itemIdentifier }) => itemIdentifier));
     for (const { id, receipt } of messages)
       if (failed.has(id)) await queues.events.changeVisibility(receipt, 0);
@@ -121,6 +121,16 @@ describe("The coordinator's function", () => {
     );
     assert.deepEqual(await take(deadLetters), []);
     for await (const key of store.list("")) assert.fail(`${key} was written`);
+  });
+
+  test("gives a run's jobs their time from when SQS took the request, where the sender's clock is behind", async () => {
+    const { statisticsJobs, invoke, send } = open();
+    const sent = 1_000_000_000;
+    await send(requested("toy"));
+    assert.equal(await invoke(sent), 0);
+    const [message] = await take(statisticsJobs);
+    const { deadline } = jobSchema.parse(JSON.parse(message?.body ?? ""));
+    assert.ok(deadline > sent, `${deadline}`);
   });
 
   test("leaves statistics to an evaluator where the request does, ahead of those who get ready", async () => {
