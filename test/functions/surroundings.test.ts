@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { openSurroundings } from "../../functions/surroundings.js";
 import { type S3Server, startS3Server } from "../emulated/s3-server.js";
 import { startSqsServer } from "../emulated/sqs-server.js";
@@ -11,6 +14,8 @@ const AWS = {
   AWS_ACCESS_KEY_ID: "none",
   AWS_SECRET_ACCESS_KEY: "none",
 };
+/** Longer than a function waits in silence. */
+const SLOW_MILLISECONDS = 6_000;
 const environment = { ...process.env };
 let server: S3Server;
 
@@ -66,6 +71,26 @@ test("a function gives up a connection that nobody answers on, and repeats its c
   } finally {
     await Promise.all([silentStore.close(), silentQueue.close(), sqs.close()]);
   }
+});
+
+test("a function's transfer takes as long as it takes while something of it goes", {
+  timeout: 60_000,
+}, async () => {
+  const body = Buffer.alloc(16 * 2 ** 20);
+  let received = 0;
+  const slow = createServer(async (request, response) => {
+    for await (const chunk of request) {
+      received += (chunk as Buffer).length;
+      await sleep(SLOW_MILLISECONDS * ((chunk as Buffer).length / body.length));
+    }
+    response.writeHead(200, { etag: '"slow"' }).end();
+  });
+  await new Promise<void>((resolve) => slow.listen(0, "127.0.0.1", resolve));
+  process.env.AWS_ENDPOINT_URL_S3 = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+  assert.equal(await surroundings().store.put("statistics/1", body), '"slow"');
+  assert.equal(received, body.length);
+  slow.closeAllConnections();
+  slow.close();
 });
 
 test("a function's lines name the invocation, and errors come with their stack", async ({ mock }) => {
