@@ -1,4 +1,4 @@
-/** Structured log lines; Powertools' logger is one. */
+/** Structured log lines; Powertools' logger is one, which writes an `error` among the details with its stack. */
 export interface Log {
   info(message: string, details: Readonly<Record<string, unknown>>): void;
   warn(message: string, details: Readonly<Record<string, unknown>>): void;

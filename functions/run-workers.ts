@@ -1,5 +1,5 @@
 import { mkdir, rm, statfs } from "node:fs/promises";
-import { hostname, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ContentFolder } from "../shared/run/content-cache.js";
 import { failureReport } from "../shared/run/failure-report.js";
@@ -13,6 +13,7 @@ import {
 import { fetchWorkloadFiles, type WorkloadFolders } from "../shared/run/workload-folder.js";
 import { instructionSet } from "../shared/scoring/isa.js";
 import { ThreadPool } from "../shared/scoring/thread-pool.js";
+import { workerHost } from "../shared/scoring/worker-host.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
 
 /** Of the temporary storage, for models and data of this run and of earlier ones; the rest is for what is made of them. */
@@ -66,7 +67,7 @@ class RunWorkers {
    */
   async run(job: Job, signal: AbortSignal): Promise<JobReport | undefined> {
     const fail = (error: unknown): JobReport =>
-      failureReport(job, error, { worker: hostname(), isa: instructionSet(), at: Date.now() });
+      failureReport(job, error, { worker: workerHost(), isa: instructionSet(), at: Date.now() });
     let pool: ThreadPool<RunSettings> | undefined;
     try {
       pool = await this.#open(job.runId);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Logger } from "@aws-lambda-powertools/logger";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
+import type { Context } from "aws-lambda";
 import * as z from "zod";
 import type { Queue } from "../shared/queues/queue.js";
 import { SqsQueue } from "../shared/queues/sqs-queue.js";
@@ -9,6 +10,7 @@ import type { ObjectStore } from "../shared/storage/object-store.js";
 import { RetryingObjectStore, type RetryPolicy } from "../shared/storage/retrying-store.js";
 import { S3ObjectStore } from "../shared/storage/s3-store.js";
 import { BilledTime } from "./billed-time.js";
+import { CLIENT_OPTIONS } from "./client-options.js";
 import type { Log } from "./log.js";
 import { type FleetMetrics, LoggedMetrics } from "./metrics.js";
 
@@ -30,12 +32,6 @@ const environmentSchema = z.object({
   AWS_LAMBDA_FUNCTION_MEMORY_SIZE: z.coerce.number().int().min(1).optional(),
 });
 
-/**
- * Middleware that never changes need not be put together for every call: a fifth of what a call of the SDK takes of the
- * processor, and five calls are most of what an evaluator adds to a short trial.
- */
-const EACH_CLIENT = { cacheMiddleware: true };
-
 /** The client repeats what was not answered, but neither a write that met another (409) nor a body that broke off. */
 const RETRIES: RetryPolicy = {
   attempts: 4,
@@ -52,6 +48,10 @@ export interface Surroundings {
   readonly deadLetters: Queue;
   readonly scheduleGroup: string;
   readonly log: Log;
+  /** Has each line that an invocation logs name it, as Lambda's own lines do. */
+  readonly logged: <Event, Invocation, Answer>(
+    handler: (event: Event, context: Invocation) => Promise<Answer>,
+  ) => (event: Event, context: Invocation & Pick<Context, "awsRequestId">) => Promise<Answer>;
   readonly metrics: FleetMetrics;
   readonly leaseMilliseconds: number;
   /** Where the work is billed, which is on Lambda. */
@@ -64,11 +64,12 @@ export function openSurroundings(
 ): Surroundings {
   const parsed = environmentSchema.parse(environment);
   // The region's endpoint serves every queue of the region, so the queue's own address need not be resolved.
-  const client = new SQSClient({ ...EACH_CLIENT, useQueueUrlAsEndpoint: false });
+  const client = new SQSClient({ ...CLIENT_OPTIONS, useQueueUrlAsEndpoint: false });
   const queue = (url: string): Queue => new SqsQueue({ client, url });
+  const log = new Logger({ serviceName: service });
   return {
     store: new RetryingObjectStore(
-      new S3ObjectStore({ client: new S3Client(EACH_CLIENT), bucket: parsed.QUANTFLEET_BUCKET }),
+      new S3ObjectStore({ client: new S3Client(CLIENT_OPTIONS), bucket: parsed.QUANTFLEET_BUCKET }),
       RETRIES,
     ),
     jobs: queue(parsed.QUANTFLEET_JOBS_URL),
@@ -76,7 +77,11 @@ export function openSurroundings(
     events: queue(parsed.QUANTFLEET_EVENTS_URL),
     deadLetters: queue(parsed.QUANTFLEET_DEAD_LETTERS_URL),
     scheduleGroup: parsed.QUANTFLEET_SCHEDULE_GROUP,
-    log: new Logger({ serviceName: service }),
+    log,
+    logged: (handler) => (event, context) => {
+      log.appendKeys({ function_request_id: context.awsRequestId });
+      return handler(event, context);
+    },
     metrics: new LoggedMetrics(service, parsed.QUANTFLEET_FLEET),
     leaseMilliseconds: parsed.QUANTFLEET_LEASE_SECONDS * 1_000,
     billedTime: measureBilledTime(parsed.AWS_LAMBDA_FUNCTION_MEMORY_SIZE),

@@ -5,6 +5,8 @@ import type { QuantFleetProps } from "./quant-fleet-props.js";
 const MEMORY_MEGABYTES = [128, 10_240] as const;
 const STORAGE_MEGABYTES = [512, 10_240] as const;
 const CONCURRENCY = [2, 1_000] as const;
+/** An event source has two at least under way, and the Tick's schedule calls the coordinator itself. */
+const COORDINATORS = [3, 1_000] as const;
 const MINIMUM_POLLERS = [2, 200] as const;
 const MAXIMUM_POLLERS = [2, 2_000] as const;
 const LEASE_SECONDS = [1, 900] as const;
@@ -26,7 +28,9 @@ export function checkProps(props: QuantFleetProps): void {
   checkSize("evaluatorStorage", props.evaluatorStorage, STORAGE_MEGABYTES);
   for (const name of ["evaluatorConcurrency", "collectorConcurrency"] as const)
     checkWhole(name, props[name], CONCURRENCY);
-  checkWhole("reservedEvaluators", props.reservedEvaluators, CONCURRENCY);
+  for (const name of ["reservedEvaluators", "reservedCollectors"] as const)
+    checkWhole(name, props[name], CONCURRENCY);
+  checkWhole("reservedCoordinators", props.reservedCoordinators, COORDINATORS);
   checkWhole("provisionedPollers.minimum", provisionedPollers?.minimum, MINIMUM_POLLERS);
   checkWhole("provisionedPollers.maximum", provisionedPollers?.maximum, MAXIMUM_POLLERS);
   if (provisionedPollers !== undefined && provisionedPollers.minimum > provisionedPollers.maximum)
@@ -36,6 +40,23 @@ export function checkProps(props: QuantFleetProps): void {
   checkSeconds("lease", props.lease, LEASE_SECONDS);
   if (props.budgetUsdPerDay !== undefined && !(props.budgetUsdPerDay > 0))
     throw new RangeError(`budgetUsdPerDay is ${props.budgetUsdPerDay}; give US dollars above 0.`);
+}
+
+/**
+ * Refuses a reservation below what the event source may have under way: Lambda would turn the rest away, and their
+ * messages stay hidden until the queue's visibility ends.
+ * @throws {RangeError}
+ */
+export function checkReserved(
+  name: "Evaluators" | "Collectors",
+  reserved: number | undefined,
+  concurrency: number,
+): void {
+  if (reserved === undefined || reserved >= concurrency) return;
+  const prop = `${name.toLowerCase().slice(0, -1)}Concurrency`;
+  throw new RangeError(
+    `reserved${name} is ${reserved}, below the ${prop} of ${concurrency}; reserve ${concurrency}, or make ${prop} ${reserved}.`,
+  );
 }
 
 function checkSize(name: string, value: Size | undefined, range: Range): void {

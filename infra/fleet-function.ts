@@ -6,6 +6,7 @@ import {
   Code,
   Function as LambdaFunction,
   LoggingFormat,
+  RecursiveLoop,
   Runtime,
   Tracing,
 } from "aws-cdk-lib/aws-lambda";
@@ -34,7 +35,7 @@ interface FleetFunctionProps {
 
 const LAMBDA_STORAGE = Size.mebibytes(512);
 /** Long enough for one alarm where an error comes again with its message. */
-const ERROR_PERIOD = Duration.minutes(5);
+const ALARM_PERIOD = Duration.minutes(5);
 
 /** A function with an alarm and with a role of its own, which may do nothing yet but write its log. */
 export class FleetFunction extends Construct {
@@ -63,6 +64,8 @@ export class FleetFunction extends Construct {
       logGroup,
       loggingFormat: LoggingFormat.JSON,
       tracing: Tracing.DISABLED,
+      // Events become jobs and jobs events until a run has ended: Lambda would take a run for an endless loop.
+      recursiveLoop: RecursiveLoop.ALLOW,
       environment: { ...props.environment },
       ...(reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: reservedConcurrency }),
     });
@@ -70,7 +73,13 @@ export class FleetFunction extends Construct {
     // Messages that are given back in a partial answer are no errors: this is for what ends without any.
     addAlarm(this, "Errors", {
       description: `The ${name} died, ran out of memory or time, or threw.`,
-      metric: this.function.metricErrors({ period: ERROR_PERIOD }),
+      metric: this.function.metricErrors({ period: ALARM_PERIOD }),
+      threshold: 1,
+      actions: props.alarmActions,
+    });
+    addAlarm(this, "Throttles", {
+      description: `Lambda turned the ${name} away: the account's concurrency, or what is reserved, was used up.`,
+      metric: this.function.metricThrottles({ period: ALARM_PERIOD }),
       threshold: 1,
       actions: props.alarmActions,
     });

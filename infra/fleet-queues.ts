@@ -1,7 +1,13 @@
 import { Duration, type RemovalPolicy } from "aws-cdk-lib";
 import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
 import type { IKey } from "aws-cdk-lib/aws-kms";
-import { Queue, QueueEncryption, type QueueProps } from "aws-cdk-lib/aws-sqs";
+import {
+  DeduplicationScope,
+  FifoThroughputLimit,
+  Queue,
+  QueueEncryption,
+  type QueueProps,
+} from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { acknowledgeDeadLetters } from "./acknowledgements.js";
 import { addAlarm } from "./fleet-alarm.js";
@@ -9,12 +15,13 @@ import { addAlarm } from "./fleet-alarm.js";
 /** Deliveries that end without an answer before a message is buried: a lease that is taken counts as one, too. */
 const MAX_DELIVERIES = 10;
 const RETENTION = Duration.days(14);
-const TOO_OLD = Duration.minutes(10);
 
 interface FleetQueueProps {
   readonly isFifo: boolean;
   /** AWS asks for at least six times the function's timeout; the evaluator shortens it as soon as it has a job. */
   readonly visibility: Duration;
+  /** A message of this age is told of. */
+  readonly tooOld: Duration;
   readonly encryptionKey: IKey | undefined;
   readonly removalPolicy: RemovalPolicy;
   readonly alarmActions: readonly IAlarmAction[];
@@ -27,7 +34,7 @@ export class FleetQueue extends Construct {
 
   constructor(scope: Construct, id: string, props: FleetQueueProps) {
     super(scope, id);
-    const { isFifo, visibility, encryptionKey, removalPolicy } = props;
+    const { isFifo, visibility, tooOld, encryptionKey, removalPolicy } = props;
     const common: QueueProps = {
       enforceSSL: true,
       retentionPeriod: RETENTION,
@@ -42,6 +49,13 @@ export class FleetQueue extends Construct {
     acknowledgeDeadLetters(this.deadLetters);
     this.queue = new Queue(this, "Queue", {
       ...common,
+      // Else all runs together have the calls of a second that one may have; whatever is deduplicated is of one run.
+      ...(isFifo
+        ? {
+            deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
+            fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+          }
+        : {}),
       visibilityTimeout: visibility,
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: MAX_DELIVERIES },
     });
@@ -55,7 +69,7 @@ export class FleetQueue extends Construct {
     addAlarm(this, "Waiting", {
       description: "Messages wait for longer than a fleet at work lets them.",
       metric: this.queue.metricApproximateAgeOfOldestMessage({ period: Duration.minutes(1) }),
-      threshold: isFifo ? TOO_OLD.toSeconds() : visibility.toSeconds(),
+      threshold: tooOld.toSeconds(),
       actions,
     });
   }

@@ -15,8 +15,8 @@ export interface QuantFleetProps {
   readonly architecture?: Architecture;
   /**
    * An evaluator's memory, from 128 to 10,240 MB, and with it its share of processors: one whole at 1,769 MB. The
-   * model, the data and the sessions must fit in.
-   * @default 3,538 MB
+   * model, the data and the sessions must fit in. Above 3,008 MB a new account asks AWS for more first.
+   * @default 3,008 MB
    */
   readonly evaluatorMemory?: Size;
   /** A collector's memory. @default that of an evaluator */
@@ -37,10 +37,19 @@ export interface QuantFleetProps {
    */
   readonly provisionedPollers?: { readonly minimum: number; readonly maximum: number };
   /**
-   * Keeps so much of the account's concurrency for evaluators, and from everybody else.
+   * Keeps so much of the account's concurrency for evaluators, and from everybody else: `evaluatorConcurrency` at least.
+   * With `provisionedPollers`, which nothing else bounds, it is how many work at once.
    * @default none is kept
    */
   readonly reservedEvaluators?: number;
+  /** Keeps so much for collectors: `collectorConcurrency` at least. @default none is kept */
+  readonly reservedCollectors?: number;
+  /**
+   * Keeps so much for coordinators, from 3 to 1,000, so that what else is in the account does not hold up runs. One of
+   * them is the Tick's; so many runs as there are others are heard at once.
+   * @default none is kept
+   */
+  readonly reservedCoordinators?: number;
   /**
    * Files of metric modules that configurations name (`engine.metric.module`), bundled into the functions with esbuild,
    * which must be installed: a fleet runs no code that was not deployed with it.
@@ -59,20 +68,22 @@ export interface QuantFleetProps {
   /** How long the functions' logs are kept. @default RetentionDays.ONE_MONTH */
   readonly logRetention?: RetentionDays;
   /**
-   * What becomes of bucket and logs with the stack. With RETAIN they stay; without it the bucket is emptied and
-   * removed.
+   * What becomes of bucket, queues and functions' logs with the stack. With RETAIN they stay; without it they go, and the
+   * bucket is emptied first. A `bucket` that is given stays in any case; the schedules always go.
    * @default RemovalPolicy.DESTROY
    */
   readonly removalPolicy?: RemovalPolicy;
   /**
    * A bucket to use instead of an own one; it must refuse requests without TLS itself, and stays when the stack goes.
+   * One that is encrypted with a key of KMS must say so, or nobody is given the key: `Bucket.fromBucketAttributes(scope,
+   * id, { bucketName, encryptionKey })`, whose key need not be this fleet's `encryptionKey`.
    * @default one of its own
    */
   readonly bucket?: IBucket;
-  /** Encrypts bucket and queues. @default keys of S3 and SQS do */
+  /** Encrypts queues and, where it is the fleet's own, the bucket. @default keys of S3 and SQS do */
   readonly encryptionKey?: IKey;
   /**
-   * What is done when messages are buried or wait too long, a function fails, or the budget is spent.
+   * What is done when messages are buried or wait too long, a function fails or is turned away, or the budget is spent.
    * @default the alarms only show it
    */
   readonly alarmActions?: readonly IAlarmAction[];

@@ -1,19 +1,22 @@
 import { Duration, Names, RemovalPolicy, Size } from "aws-cdk-lib";
 import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
+import type { IGrantable } from "aws-cdk-lib/aws-iam";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource, type SqsEventSourceProps } from "aws-cdk-lib/aws-lambda-event-sources";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
 import { Construct } from "constructs";
 import { METRIC } from "../functions/metric-names.js";
+import { requestKey, runPrefix, spaceKey, stateKey } from "../shared/run/record-keys.js";
 import { type BundledModule, bundleModule } from "../shared/scoring/metrics/module-bundle.js";
 import { listOfModules } from "../shared/scoring/metrics/module-location.js";
-import { checkProps } from "./check-props.js";
+import { checkProps, checkReserved } from "./check-props.js";
 import { addAlarm } from "./fleet-alarm.js";
 import { FleetBucket } from "./fleet-bucket.js";
 import { FleetDashboard, fleetMetric } from "./fleet-dashboard.js";
 import { FleetFunction } from "./fleet-function.js";
 import { FleetQueue } from "./fleet-queues.js";
+import { grantFleetUse } from "./fleet-use.js";
 import { grantObjects, type ObjectAccess } from "./object-access.js";
 import type { QuantFleetProps } from "./quant-fleet-props.js";
 import { RunSchedules } from "./run-schedules.js";
@@ -24,13 +27,18 @@ const COORDINATOR_TIMEOUT = Duration.minutes(1);
 const WORKER_TIMEOUT = Duration.minutes(15);
 /** AWS's advice for a queue behind a function. */
 const VISIBILITY_TIMEOUTS = 6;
+/** Behind one job of the longest that there are, and then under way as long. */
+const TOO_OLD_TIMEOUTS = 2;
+const LEAST_TOO_OLD = Duration.minutes(10);
 const EVENTS_A_BATCH = 10;
 const DEFAULT_EVALUATORS = 100;
 const DEFAULT_COLLECTORS = 20;
 /** What one provisioned poller has under way at most (Lambda's developer guide, "Provisioned mode"). */
 const INVOCATIONS_A_POLLER = 10;
-/** Two whole processors. */
-const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_538);
+/** What Lambda gives a new account at most: a processor for ONNX Runtime's one thread, and most of another. */
+const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_008);
+/** In patterns of keys. */
+const ANY_RUN = "*";
 const MAX_FLEET_NAME = 64;
 
 interface WorkerProps {
@@ -118,15 +126,20 @@ export class QuantFleet extends Construct {
     };
   }
 
+  /** Lets somebody submit, watch, fetch, cancel and schedule runs, and nothing else. */
+  grantUse(grantee: IGrantable): void {
+    grantFleetUse(grantee, this);
+  }
+
   get #architecture(): Architecture {
     return this.#props.architecture ?? Architecture.ARM_64;
   }
 
   get #evaluatorConcurrency(): number {
-    const { provisionedPollers, evaluatorConcurrency = DEFAULT_EVALUATORS } = this.#props;
-    return provisionedPollers === undefined
-      ? evaluatorConcurrency
-      : provisionedPollers.maximum * INVOCATIONS_A_POLLER;
+    const { provisionedPollers, evaluatorConcurrency = DEFAULT_EVALUATORS, reservedEvaluators } = this.#props;
+    if (provisionedPollers === undefined) return evaluatorConcurrency;
+    const polled = provisionedPollers.maximum * INVOCATIONS_A_POLLER;
+    return Math.min(polled, reservedEvaluators ?? polled);
   }
 
   get #logRetention(): RetentionDays {
@@ -151,6 +164,7 @@ export class QuantFleet extends Construct {
     return new FleetQueue(this, id, {
       isFifo,
       visibility: Duration.seconds(VISIBILITY_TIMEOUTS * timeout.toSeconds()),
+      tooOld: Duration.seconds(Math.max(TOO_OLD_TIMEOUTS * timeout.toSeconds(), LEAST_TOO_OLD.toSeconds())),
       encryptionKey,
       removalPolicy: this.#removalPolicy,
       alarmActions: this.#alarmActions,
@@ -158,6 +172,7 @@ export class QuantFleet extends Construct {
   }
 
   #createCoordinator(): FleetFunction {
+    const { reservedCoordinators } = this.#props;
     const coordinator = new FleetFunction(this, "Coordinator", {
       name: "coordinator",
       description: "Decides what a run of quantfleet does next.",
@@ -169,9 +184,15 @@ export class QuantFleet extends Construct {
       logRetention: this.#logRetention,
       removalPolicy: this.#removalPolicy,
       alarmActions: this.#alarmActions,
+      ...(reservedCoordinators === undefined ? {} : { reservedConcurrency: reservedCoordinators }),
     });
     coordinator.function.addEventSource(
-      new SqsEventSource(this.events.queue, { batchSize: EVENTS_A_BATCH, reportBatchItemFailures: true }),
+      new SqsEventSource(this.events.queue, {
+        batchSize: EVENTS_A_BATCH,
+        reportBatchItemFailures: true,
+        // One is left for the Tick's schedule, which calls the function itself.
+        ...(reservedCoordinators === undefined ? {} : { maxConcurrency: reservedCoordinators - 1 }),
+      }),
     );
     // Its own events are Ticks and the requests of scheduled runs.
     for (const queue of [
@@ -183,27 +204,37 @@ export class QuantFleet extends Construct {
       queue.grantSendMessages(coordinator.role);
     grantObjects(coordinator.role, this.bucket, {
       read: ["runs/*", "restored/*", "data/*", "schedules/*"],
-      write: ["runs/*", "active/*"],
+      write: [
+        ...[requestKey, spaceKey, stateKey].map((key) => key(ANY_RUN)),
+        `${runPrefix(ANY_RUN)}trials/*`,
+        `${runPrefix(ANY_RUN)}asked/*`,
+        // Of runs that a schedule has it ask for.
+        `${runPrefix(ANY_RUN)}workload.json`,
+        "active/*",
+      ],
       remove: ["active/*"],
     });
     return coordinator;
   }
 
   #createCollector(): FleetFunction {
-    const { collectorMemory, evaluatorMemory, collectorConcurrency } = this.#props;
+    const { collectorMemory, evaluatorMemory, reservedCollectors } = this.#props;
+    const { collectorConcurrency = DEFAULT_COLLECTORS } = this.#props;
+    checkReserved("Collectors", reservedCollectors, collectorConcurrency);
     return this.#createWorker("Collector", {
       name: "collector",
       description: "Gathers statistics of a run of quantfleet over a shard of its calibration samples.",
       jobs: this.statisticsJobs,
       memory: collectorMemory ?? evaluatorMemory ?? DEFAULT_WORKER_MEMORY,
-      scaling: { maxConcurrency: collectorConcurrency ?? DEFAULT_COLLECTORS },
-      reservedConcurrency: undefined,
+      scaling: { maxConcurrency: collectorConcurrency },
+      reservedConcurrency: reservedCollectors,
       objects: { read: ["runs/*", "models/*", "data/*", "statistics/*"], write: ["statistics/*"] },
     });
   }
 
   #createEvaluator(): FleetFunction {
     const { provisionedPollers, evaluatorMemory, reservedEvaluators } = this.#props;
+    checkReserved("Evaluators", reservedEvaluators, this.#evaluatorConcurrency);
     return this.#createWorker("Evaluator", {
       name: "evaluator",
       description: "Scores trials of a run of quantfleet and writes its model.",
@@ -221,8 +252,13 @@ export class QuantFleet extends Construct {
       reservedConcurrency: reservedEvaluators,
       objects: {
         read: ["runs/*", "models/*", "data/*", "statistics/*"],
-        // Statistics, too: what alignment of channels follows from is gathered by whoever needs it first.
-        write: ["runs/*", "statistics/*"],
+        write: [
+          ...["claims/*", "scores/*", "model.onnx", "model.onnx.data", "finish.json"].map(
+            (name) => `${runPrefix(ANY_RUN)}${name}`,
+          ),
+          // What alignment of channels follows from is gathered by whoever needs it first.
+          "statistics/*",
+        ],
       },
     });
   }

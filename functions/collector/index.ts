@@ -7,13 +7,16 @@ import { createCollectorHandler } from "./handler.js";
 const surroundings = openSurroundings("collector");
 
 /** What Lambda calls. */
-export const handler = createCollectorHandler({
-  ...surroundings,
-  jobs: surroundings.statisticsJobs,
-  now: Date.now,
-  workers: openRunWorkers({
-    store: surroundings.store,
-    entry: new URL("./thread.js", import.meta.url),
-    filesOf: (document, directory) => calibrationFiles(document, workloadConfiguration(document, directory)),
+export const handler = surroundings.logged(
+  createCollectorHandler({
+    ...surroundings,
+    jobs: surroundings.statisticsJobs,
+    now: Date.now,
+    workers: openRunWorkers({
+      store: surroundings.store,
+      entry: new URL("./thread.js", import.meta.url),
+      filesOf: (document, directory) =>
+        calibrationFiles(document, workloadConfiguration(document, directory)),
+    }),
   }),
-});
+);

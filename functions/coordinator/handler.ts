@@ -48,8 +48,8 @@ export function createCoordinatorHandler(options: CoordinatorHandlerOptions): Co
       await sendTicks(events, await active.heedTick(), now());
       return { batchItemFailures: [] };
     }
-    const { runs, due, announced } = await readBatch(event.Records, options);
-    const failed = new Set<SQSRecord>();
+    const { runs, due, announced, unburied } = await readBatch(event.Records, options);
+    const failed = new Set<SQSRecord>(unburied);
     for (const { parallel } of announced) await carriers.startEvaluators({ parallel });
     for (const { record, message } of due)
       if (!(await startDue(record, message, options))) failed.add(record);
@@ -60,7 +60,8 @@ export function createCoordinatorHandler(options: CoordinatorHandlerOptions): Co
       );
       for (const { record } of received) {
         if (outcome === "failed") failed.add(record);
-        else if (outcome !== "carried") await refuse(record, outcome.refused, options);
+        else if (outcome !== "carried" && !(await refuse(record, outcome.refused, options)))
+          failed.add(record);
       }
     }
     await Promise.all([...failed].map((record) => comeAgainSoon(events, record)));
@@ -82,6 +83,8 @@ interface Batch {
   readonly due: readonly Received<RunScheduled>[];
   /** Runs that will be asked for. */
   readonly announced: readonly RunAnnounced[];
+  /** What is no message, and could not be buried now. */
+  readonly unburied: readonly SQSRecord[];
 }
 
 /** A batch's messages; what is none is buried. */
@@ -92,6 +95,7 @@ async function readBatch(
   const runs = new Map<string, Received<RunEvent>[]>();
   const due: Received<RunScheduled>[] = [];
   const announced: RunAnnounced[] = [];
+  const unburied: SQSRecord[] = [];
   for (const record of records) {
     try {
       const message = readMessage(messageSchema, record);
@@ -105,14 +109,23 @@ async function readBatch(
         continue;
       }
       const received = runs.get(message.runId) ?? [];
-      received.push({ record, message });
+      received.push({ record, message: sentAt(message, record) });
       runs.set(message.runId, received);
     } catch (error) {
       if (!(error instanceof UnreadableMessageError)) throw error;
-      await refuse(record, error.message, options);
+      if (!(await refuse(record, error.message, options))) unburied.push(record);
     }
   }
-  return { runs, due, announced };
+  return { runs, due, announced, unburied };
+}
+
+/**
+ * By the clock of a sender outside that is far behind, a run's first jobs would be overdue before anybody has them; what
+ * the fleet itself sends has AWS's time.
+ */
+function sentAt(event: RunEvent, { attributes }: SQSRecord): RunEvent {
+  if (event.type !== "RunRequested" && event.type !== "RunResumed") return event;
+  return { ...event, at: Math.max(event.at, Number(attributes.SentTimestamp)) };
 }
 
 function requireGroup({ attributes }: SQSRecord, own: string): void {
@@ -130,26 +143,35 @@ async function startDue(
   const { schedule } = due;
   try {
     const runId = await startScheduledRun(options, due);
-    if (runId === undefined) await refuse(record, `there is no schedule ${schedule}`, options);
-    else log.info("scheduled run asked for", { schedule, runId });
+    if (runId === undefined) return await refuse(record, `there is no schedule ${schedule}`, options);
+    log.info("scheduled run asked for", { schedule, runId });
     return true;
   } catch (error) {
-    if (error instanceof DamagedRecordError) {
-      await refuse(record, error.message, options);
-      return true;
-    }
-    log.error("scheduled run not asked for", { schedule, reason: describeError(error) });
+    if (error instanceof DamagedRecordError) return refuse(record, error.message, options);
+    log.error("scheduled run not asked for", { schedule, reason: describeError(error), error });
     return false;
   }
 }
 
+/**
+ * Buries a message. One that the dead-letter queue does not take now comes again by itself, and holds up nothing else of
+ * its batch.
+ *
+ * @returns whether the message is done with
+ */
 async function refuse(
   record: SQSRecord,
   reason: string,
   { deadLetters, log, metrics }: Pick<CoordinatorHandlerOptions, "deadLetters" | "log" | "metrics">,
-): Promise<void> {
-  await buryMessage(deadLetters, log, record, reason);
+): Promise<boolean> {
+  try {
+    await buryMessage(deadLetters, log, record, reason);
+  } catch (error) {
+    log.error("message not buried", { messageId: record.messageId, reason: describeError(error), error });
+    return false;
+  }
   metrics.add(METRIC.messagesRefused, 1);
+  return true;
 }
 
 async function sendTicks(events: Queue, runs: readonly string[], at: number): Promise<void> {

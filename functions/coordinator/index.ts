@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
 import { openStudy } from "../../shared/scoring/workload-study.js";
+import { CLIENT_OPTIONS } from "../client-options.js";
 import { TICK_SCHEDULE } from "../schedule-names.js";
 import { openSurroundings } from "../surroundings.js";
 import { createCoordinatorHandler } from "./handler.js";
@@ -15,13 +16,15 @@ const surroundings = openSurroundings("coordinator");
 const locateModule = deployedModules(fileURLToPath(new URL(".", import.meta.url)));
 
 /** What Lambda calls. */
-export const handler = createCoordinatorHandler({
-  ...surroundings,
-  now: Date.now,
-  tick: new SchedulerTickSwitch({
-    client: new SchedulerClient({}),
-    group: surroundings.scheduleGroup,
-    name: TICK_SCHEDULE,
+export const handler = surroundings.logged(
+  createCoordinatorHandler({
+    ...surroundings,
+    now: Date.now,
+    tick: new SchedulerTickSwitch({
+      client: new SchedulerClient(CLIENT_OPTIONS),
+      group: surroundings.scheduleGroup,
+      name: TICK_SCHEDULE,
+    }),
+    openStudy: (runId) => openStudy(surroundings.store, runId, join(tmpdir(), "quantfleet"), locateModule),
   }),
-  openStudy: (runId) => openStudy(surroundings.store, runId, join(tmpdir(), "quantfleet"), locateModule),
-});
+);

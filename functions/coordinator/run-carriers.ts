@@ -51,7 +51,7 @@ export class RunCarriers {
     try {
       return await this.#carry(runId, events);
     } catch (error) {
-      log.error("events not carried", { runId, events: events.length, reason: describeError(error) });
+      log.error("events not carried", { runId, events: events.length, reason: describeError(error), error });
       return "failed";
     }
   }
@@ -98,7 +98,11 @@ export class RunCarriers {
     try {
       await sendWarmUps(jobs, run, now());
     } catch (error) {
-      log.warn("evaluators not asked to get ready", { runId: run.runId, reason: describeError(error) });
+      log.warn("evaluators not asked to get ready", {
+        runId: run.runId,
+        reason: describeError(error),
+        error,
+      });
     }
   }
 

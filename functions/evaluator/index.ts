@@ -6,13 +6,15 @@ import { createEvaluatorHandler } from "./handler.js";
 const surroundings = openSurroundings("evaluator");
 
 /** What Lambda calls. */
-export const handler = createEvaluatorHandler({
-  ...surroundings,
-  now: Date.now,
-  // The same name in the sources and in the bundle.
-  workers: openRunWorkers({
-    store: surroundings.store,
-    entry: new URL("./thread.js", import.meta.url),
-    filesOf: ({ files }) => files,
+export const handler = surroundings.logged(
+  createEvaluatorHandler({
+    ...surroundings,
+    now: Date.now,
+    // The same name in the sources and in the bundle.
+    workers: openRunWorkers({
+      store: surroundings.store,
+      entry: new URL("./thread.js", import.meta.url),
+      filesOf: ({ files }) => files,
+    }),
   }),
-});
+);

@@ -65,7 +65,8 @@ export async function runSubmit(
   if (dryRun) {
     // Without a fleet it tells what one of the construct's defaults would cost.
     const fleet = stack === undefined && bucket === undefined ? {} : await open(name);
-    process.stdout.write(`${JSON.stringify(await estimate(config, options, fleet), null, 2)}\n`);
+    const expected = await estimate(config, { ...options, onNotice: reportSubmission.onNotice }, fleet);
+    process.stdout.write(`${JSON.stringify(expected, null, 2)}\n`);
     return EXIT.done;
   }
   const fleet = await open(name);

@@ -18,6 +18,8 @@ const MODELS_BESIDE_FINALISTS = 2;
 export interface EvaluatorSize extends Pick<Billed, "megabytes" | "architecture"> {
   /** How many work at once, which decides how many trials run side by side where a run does not say. */
   readonly concurrency?: number;
+  /** Where they are, which decides what they cost. */
+  readonly region?: string;
 }
 
 /** What a run is expected to cost if no trial is stopped early. */

@@ -20,7 +20,7 @@ import { type EarlierRunName, expectedIsa, findEarlierRuns, type RestoredTrials 
 import { planGathering } from "./gathering.js";
 import { measureSecondsPerSample } from "./measure-inference.js";
 import { hasImages, packImages } from "./pack-images.js";
-import { readPriceList, runPrices } from "./price-list.js";
+import { noticesOfRegion, readPriceList, runPrices } from "./price-list.js";
 import { trialsSideBySide } from "./side-by-side.js";
 
 export interface PrepareOptions extends OptimizerOverrides {
@@ -75,7 +75,7 @@ export interface PreparedRun {
 }
 
 /** Those of the construct (infra/quant-fleet-props.ts). */
-const DEFAULT_EVALUATOR: EvaluatorSize = { megabytes: 3_538, architecture: "arm64" };
+const DEFAULT_EVALUATOR: EvaluatorSize = { megabytes: 3_008, architecture: "arm64" };
 const RUN_ID_HASH_LENGTH = 12;
 const BASE_36 = 36;
 
@@ -144,7 +144,7 @@ export async function prepareRun(
     request,
     estimate,
     ...(record === undefined ? {} : { restored: { trials: restored, record, records: earlier.records } }),
-    notices,
+    notices: [...notices, ...noticesOfRegion(prices, evaluator?.region)],
   };
 }
 

@@ -49,6 +49,14 @@ export async function readPriceList(file = join(packageRoot(), DEFAULT_LIST)): P
   }
 }
 
+/** Says so where a fleet is in another region than its prices are of; a sentence, or none. */
+export function noticesOfRegion({ region }: Pick<PriceList, "region">, fleet: string | undefined): string[] {
+  if (fleet === undefined || fleet === region) return [];
+  return [
+    `The fleet is in ${fleet} and the prices are those of ${region}, so estimate, cost and its bound are off by what AWS asks for more or less there; give --prices with a list of ${fleet}.`,
+  ];
+}
+
 /** What a run is charged, as its request carries it. */
 export function runPrices({
   lambda,

@@ -7,7 +7,7 @@ import type { EvaluatorSize } from "./cost-estimate.js";
 export const stackOutputsSchema = z.object({
   Bucket: z.string().min(3).max(63),
   EventsUrl: z.url(),
-  EventsArn: z.string().min(1),
+  EventsArn: z.string().regex(/^arn:[^:]+:sqs:[^:]+:/),
   ScheduleGroup: z.string().min(1),
   ScheduleRoleArn: z.string().min(1),
   ScheduleDeadLettersArn: z.string().min(1),
@@ -22,7 +22,8 @@ export type StackOutputs = Readonly<z.infer<typeof stackOutputsSchema>>;
 /** The evaluators that a stack has. */
 export function evaluatorsOf(outputs: StackOutputs): EvaluatorSize {
   const { EvaluatorMegabytes: megabytes, Architecture: architecture, EvaluatorConcurrency } = outputs;
-  return { megabytes, architecture, concurrency: EvaluatorConcurrency };
+  const region = outputs.EventsArn.split(":")[3] ?? "";
+  return { megabytes, architecture, concurrency: EvaluatorConcurrency, region };
 }
 
 /**

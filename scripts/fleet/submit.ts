@@ -118,10 +118,14 @@ export async function uploadRun(
  */
 export async function estimate(
   source: ConfigurationSource,
-  options: PrepareOptions = {},
+  options: PrepareOptions & Pick<SubmitOptions, "onNotice"> = {},
   { store, ...deployed }: Partial<UploadTarget> = {},
 ): Promise<CostEstimate> {
   const statistics = new MemoryObjectStore();
   const target = { ...deployed, statistics, ...(store && { records: store }) };
-  return inScratch(async (scratch) => (await prepareRun(source, options, target, scratch)).estimate);
+  return inScratch(async (scratch) => {
+    const prepared = await prepareRun(source, options, target, scratch);
+    for (const notice of prepared.notices) options.onNotice?.(notice);
+    return prepared.estimate;
+  });
 }

@@ -1,10 +1,10 @@
-import { hostname } from "node:os";
 import { type Job, type JobReport, MESSAGE_VERSION } from "../run/messages.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import type { Evaluator } from "./evaluator.js";
 import { finishRun } from "./finish.js";
 import { runStatisticsJob, type StatisticsContext } from "./gather-statistics.js";
 import { instructionSet } from "./isa.js";
+import { workerHost } from "./worker-host.js";
 import type { Workload } from "./workload.js";
 
 const MAX_REASON = 2_000;
@@ -42,7 +42,7 @@ export async function runJob(job: Job, context: JobContext, signal?: AbortSignal
         type: "TrialReported",
         trial,
         shard,
-        worker: `${hostname()}/${worker}`,
+        worker: `${workerHost()}/${worker}`,
         isa: instructionSet(),
         outcome,
       };

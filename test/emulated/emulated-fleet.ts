@@ -15,6 +15,7 @@ import { EventSource, parseMapping } from "./event-source.js";
 import type { PolledQueue } from "./fauxqs-poller.js";
 import { type FleetServers, startFleetServers } from "./fleet-servers.js";
 import { LambdaFunction } from "./lambda-function.js";
+import { ObjectPermissions } from "./permissions.js";
 import { type SchedulerServer, startSchedulerServer, type Target } from "./scheduler-server.js";
 import type { SqsServer } from "./sqs-server.js";
 import { type Resource, SynthesizedStack } from "./synthesized-stack.js";
@@ -26,9 +27,12 @@ const LEASE = Duration.seconds(3);
 const MINUTE_MILLISECONDS = 1_000;
 
 const functionSchema = z.looseObject({
+  Role: z.unknown(),
   Handler: z.string(),
   Timeout: z.int(),
   MemorySize: z.int(),
+  /** What Lambda does where a template says nothing. */
+  RecursiveLoop: z.enum(["Allow", "Terminate"]).default("Terminate"),
   Environment: z.object({ Variables: z.record(z.string(), z.unknown()) }),
 });
 
@@ -95,7 +99,7 @@ export async function startEmulatedFleet(
   const scheduler = await startSchedulerServer((target, payload) => deployment.deliver(target, payload));
   const endpoints = {
     AWS_REGION: "us-east-1",
-    AWS_ACCESS_KEY_ID: "emulated",
+    AWS_ACCESS_KEY_ID: stack.user,
     AWS_SECRET_ACCESS_KEY: "emulated",
     AWS_ENDPOINT_URL_S3: s3.endpoint,
     AWS_ENDPOINT_URL_SQS: sqs.endpoint,
@@ -103,6 +107,15 @@ export async function startEmulatedFleet(
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true",
   };
   await deployment.deploy(endpoints);
+  // Whoever is no role of the stack is the test itself.
+  const [permissions, denied] = [new ObjectPermissions(stack), new Set<string>()];
+  const roles = new Set(stack.resources("AWS::IAM::Role").map(({ id }) => id));
+  s3.restrict?.((caller, action, key) => {
+    const arn = `arn:aws:s3:::${bucket}${key === undefined ? "" : `/${key}`}`;
+    if (!roles.has(caller) || permissions.allows(caller, action, arn)) return true;
+    denied.add(`${caller} may not ${action} ${arn}`);
+    return false;
+  });
   for (const { properties } of stack.resources("AWS::Scheduler::Schedule")) {
     const definition = stack.resolve(properties) as { readonly Name: string };
     scheduler.create(definition.Name, definition);
@@ -133,6 +146,8 @@ export async function startEmulatedFleet(
       await deployment.close();
       await Promise.all([scheduler.close(), cloudFormation.close(), sqs.close(), s3.close()]);
       await rm(folder, { recursive: true, force: true });
+      // A run may have waited for it in vain, or gone on without.
+      if (denied.size > 0) throw new Error(`Roles lack permissions: ${[...denied].join("; ")}.`);
     },
   };
 }
@@ -228,7 +243,8 @@ class Deployment {
     { id, properties, assetFolder }: Resource,
     endpoints: Readonly<Record<string, string>>,
   ): void {
-    const { Handler, Timeout, MemorySize, Environment } = functionSchema.parse(properties);
+    const { Role, Handler, Timeout, MemorySize, RecursiveLoop, Environment } =
+      functionSchema.parse(properties);
     if (assetFolder === undefined) throw new Error(`Function ${id} has no files.`);
     const target = new LambdaFunction({
       code: assetFolder,
@@ -236,11 +252,13 @@ class Deployment {
       environment: {
         ...(this.stack.resolve(Environment.Variables) as Record<string, string>),
         ...endpoints,
+        AWS_ACCESS_KEY_ID: String(this.stack.resolve(Role)).split("/").at(-1) ?? "",
         AWS_LAMBDA_FUNCTION_NAME: id,
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(MemorySize),
       },
       folder: this.folder,
       timeoutSeconds: Timeout,
+      recursiveLoop: RecursiveLoop,
       onLog: (line) => this.#keepMetrics(line),
     });
     this.#functions.set(functionArn(id), target);

@@ -1,5 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { pathToFileURL } from "node:url";
-import type { SQSBatchResponse } from "aws-lambda";
+import type { Context, SQSBatchResponse } from "aws-lambda";
 
 /** One of a function's execution environments: a process with the bundle, which is sent one event after the other. */
 
@@ -12,11 +13,16 @@ export interface Ready {
 export interface Invocation {
   readonly event: unknown;
   readonly timeoutMilliseconds: number;
+  /** The trace header that the function's own calls are to carry on. */
+  readonly trace: string;
 }
 
 export type Answer = { readonly response: SQSBatchResponse } | { readonly error: string };
 
-type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<SQSBatchResponse>;
+type Handler = (
+  event: unknown,
+  context: Pick<Context, "getRemainingTimeInMillis" | "awsRequestId">,
+) => Promise<SQSBatchResponse>;
 
 const [, , module, name = "handler"] = process.argv;
 if (module !== undefined && process.send !== undefined) {
@@ -29,9 +35,10 @@ if (module !== undefined && process.send !== undefined) {
   };
   const handler = exported[name];
   if (handler === undefined) throw new Error(`${module} exports no ${name}.`);
-  process.on("message", async ({ event, timeoutMilliseconds }: Invocation) => {
+  process.on("message", async ({ event, timeoutMilliseconds, trace }: Invocation) => {
+    process.env._X_AMZN_TRACE_ID = trace;
     const until = Date.now() + timeoutMilliseconds;
-    const context = { getRemainingTimeInMillis: () => until - Date.now() };
+    const context = { awsRequestId: randomUUID(), getRemainingTimeInMillis: () => until - Date.now() };
     const answer: Answer = await handler(event, context).then(
       (response) => ({ response }),
       (error: unknown) => ({ error: String(error) }),

@@ -1,9 +1,19 @@
 import type { buildApp } from "fauxqs";
 import * as z from "zod";
 import type { Queue, ReceivedMessage, ReceiveOptions } from "../../shared/queues/queue.js";
+import { TRACE_HEADER } from "./lineage.js";
+
+export interface PolledMessage extends ReceivedMessage {
+  /** When the queue took it. */
+  readonly sent?: number;
+  /** The trace header of the call that sent it. */
+  readonly trace?: string;
+}
 
 /** What Lambda's event source does with a queue. */
-export type PolledQueue = Pick<Queue, "receive" | "acknowledge">;
+export interface PolledQueue extends Pick<Queue, "acknowledge"> {
+  receive(options: ReceiveOptions): Promise<readonly PolledMessage[]>;
+}
 
 const receivedSchema = z.object({
   Messages: z
@@ -15,7 +25,11 @@ const receivedSchema = z.object({
         Attributes: z.object({
           ApproximateReceiveCount: z.coerce.number(),
           MessageGroupId: z.string().optional(),
+          SentTimestamp: z.coerce.number(),
         }),
+        MessageAttributes: z
+          .object({ [TRACE_HEADER]: z.object({ StringValue: z.string() }).optional() })
+          .default({}),
       }),
     )
     .default([]),
@@ -31,11 +45,12 @@ export class FauxqsPoller implements PolledQueue {
     private readonly url: string,
   ) {}
 
-  async receive({ max, waitMilliseconds, signal }: ReceiveOptions): Promise<readonly ReceivedMessage[]> {
+  async receive({ max, waitMilliseconds, signal }: ReceiveOptions): Promise<readonly PolledMessage[]> {
     const answer = this.#call("ReceiveMessage", {
       MaxNumberOfMessages: max,
       WaitTimeSeconds: Math.ceil(waitMilliseconds / 1_000),
-      MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId"],
+      MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp"],
+      MessageAttributeNames: [TRACE_HEADER],
     });
     // What comes after the abort is handed out again when its visibility ends.
     const received = await untilAborted(answer, signal);
@@ -43,13 +58,19 @@ export class FauxqsPoller implements PolledQueue {
     const { statusCode, payload } = received;
     if (statusCode !== 200) throw new PollError("ReceiveMessage", statusCode, payload);
     const { Messages } = receivedSchema.parse(JSON.parse(payload));
-    return Messages.map(({ MessageId, Body, ReceiptHandle, Attributes }) => ({
-      id: MessageId,
-      body: Body,
-      receipt: ReceiptHandle,
-      deliveries: Attributes.ApproximateReceiveCount,
-      ...(Attributes.MessageGroupId === undefined ? {} : { group: Attributes.MessageGroupId }),
-    }));
+    return Messages.map(({ MessageId, Body, ReceiptHandle, Attributes, MessageAttributes }) => {
+      const { ApproximateReceiveCount, MessageGroupId, SentTimestamp: sent } = Attributes;
+      const trace = MessageAttributes[TRACE_HEADER]?.StringValue;
+      return {
+        id: MessageId,
+        body: Body,
+        receipt: ReceiptHandle,
+        deliveries: ApproximateReceiveCount,
+        sent,
+        ...(MessageGroupId === undefined ? {} : { group: MessageGroupId }),
+        ...(trace === undefined ? {} : { trace }),
+      };
+    });
   }
 
   async acknowledge(receipt: string): Promise<void> {

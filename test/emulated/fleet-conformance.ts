@@ -51,6 +51,8 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       const { cost } = await fetchResult(fleet, runId, join(folder, "fleet"));
       assert.ok(cost !== undefined && cost.usd > 0 && (cost.estimatedBeforehand ?? 0) > 0);
       await sameAsLocally(fleet.store, runId, deciding, folder, EVALUATORS);
+      const lines = (await readFile(join(folder, "fleet", "trials.jsonl"), "utf8")).trim().split("\n");
+      for (const line of lines) assert.match(JSON.parse(line).worker, /^2026.*\[\$LATEST\][0-9a-f]{32}\//);
     });
 
     test("tells CloudWatch what its dashboard shows", () => {

@@ -1,11 +1,17 @@
 import type { S3Client } from "@aws-sdk/client-s3";
-import { type S3Server, startS3Server } from "./s3-server.js";
+import { type IsAllowed, type S3Server, startS3Server } from "./s3-server.js";
 import { type SqsServer, startSqsServer } from "./sqs-server.js";
 
 /** Queues and objects of a fleet, whosever servers they are on. */
 export interface FleetServers {
   readonly sqs: SqsServer;
-  readonly s3: { readonly endpoint: string; readonly client: S3Client; close(): Promise<void> };
+  readonly s3: {
+    readonly endpoint: string;
+    readonly client: S3Client;
+    /** Where the server can tell its callers apart. */
+    restrict?(isAllowed: IsAllowed): void;
+    close(): Promise<void>;
+  };
   /** A bucket that is there. */
   readonly bucket: string;
 }

@@ -1,10 +1,13 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { SQSEvent } from "aws-lambda";
 import type { Answer, Invocation } from "./execution-environment.js";
+import { Lineage, MOST_INVOCATIONS, TRACE_HEADER } from "./lineage.js";
 import { processorSeconds } from "./process-times.js";
 
 export interface LambdaFunctionOptions {
@@ -16,6 +19,8 @@ export interface LambdaFunctionOptions {
   /** For the environments' temporary storage. */
   readonly folder: string;
   readonly timeoutSeconds: number;
+  /** What becomes of a chain of calls that leads to the function again and again. */
+  readonly recursiveLoop: "Allow" | "Terminate";
   /** Told each line that a function writes to its log. */
   readonly onLog: (line: string) => void;
 }
@@ -27,8 +32,19 @@ export class LambdaFunction {
   readonly #free: ChildProcess[] = [];
   readonly #all = new Set<ChildProcess>();
   #isClosed = false;
+  #longestChain = 0;
+  #stop: (why: string) => void = () => undefined;
+  /** Says why, once a chain of calls was stopped. */
+  readonly stopped = new Promise<string>((resolve) => {
+    this.#stop = resolve;
+  });
 
   constructor(readonly options: LambdaFunctionOptions) {}
+
+  /** How often one chain of calls has led here. */
+  get longestChain(): number {
+    return this.#longestChain;
+  }
 
   /** Kills one of the processes, as a machine's failure would; whether there was one. */
   kill(choose: (count: number) => number = () => 0): boolean {
@@ -41,10 +57,19 @@ export class LambdaFunction {
     return [...this.#all].reduce((sum, { pid }) => sum + (pid === undefined ? 0 : processorSeconds(pid)), 0);
   }
 
-  /** @returns `undefined` when the process ended or the time was up */
+  /** @returns `undefined` when the process ended, the time was up, or the chain of calls that led here was stopped */
   async invoke(event: unknown): Promise<Answer | undefined> {
+    const { recursiveLoop, environment: own } = this.options;
+    const name = own.AWS_LAMBDA_FUNCTION_NAME ?? "";
+    const lineage = lineageOf(event, name);
+    if (lineage.invocationsOf(name) >= MOST_INVOCATIONS && recursiveLoop === "Terminate") {
+      this.#stop(`${name} was invoked ${MOST_INVOCATIONS} times in a chain`);
+      return undefined;
+    }
+    const next = lineage.after(name);
+    this.#longestChain = Math.max(this.#longestChain, next.invocationsOf(name));
     const environment = this.#take() ?? (await this.#start());
-    const answer = await this.#send(environment, event);
+    const answer = await this.#send(environment, event, next.toHeader());
     if (environment.connected) this.#free.push(environment);
     return answer;
   }
@@ -70,6 +95,7 @@ export class LambdaFunction {
         NODE_OPTIONS: "",
         NODE_V8_COVERAGE: "",
         ...environment,
+        AWS_LAMBDA_LOG_STREAM_NAME: `2026/11/01/[$LATEST]${randomUUID().replaceAll("-", "")}`,
         // Temporary storage is each environment's own.
         TMPDIR: await mkdtemp(join(folder, "environment-")),
       },
@@ -84,7 +110,7 @@ export class LambdaFunction {
     return child;
   }
 
-  #send(child: ChildProcess, event: unknown): Promise<Answer | undefined> {
+  #send(child: ChildProcess, event: unknown, trace: string): Promise<Answer | undefined> {
     const timeoutMilliseconds = this.options.timeoutSeconds * 1_000;
     return new Promise((resolve) => {
       const settle = (answer: Answer | undefined): void => {
@@ -98,9 +124,19 @@ export class LambdaFunction {
       const timeout = setTimeout(() => child.kill("SIGKILL"), timeoutMilliseconds);
       child.on("message", answered);
       child.on("exit", ended);
-      const invocation: Invocation = { event, timeoutMilliseconds };
+      const invocation: Invocation = { event, timeoutMilliseconds, trace };
       if (child.connected) child.send(invocation, (error) => error && ended());
       else ended();
     });
   }
+}
+
+/** Which of a batch's chains counts is not documented; here it is the one that has led to the function most often. */
+function lineageOf(event: unknown, name: string): Lineage {
+  const { Records = [] } = event as Partial<SQSEvent>;
+  const lineages = Records.map(({ attributes }) => Lineage.parse(attributes[TRACE_HEADER]));
+  return lineages.reduce(
+    (longest, lineage) => (lineage.invocationsOf(name) >= longest.invocationsOf(name) ? lineage : longest),
+    new Lineage(),
+  );
 }

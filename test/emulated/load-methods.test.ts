@@ -143,7 +143,7 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     const { request, notices, restored } = await prepareRun(
       { configuration: await later("warm_start") },
       { from: { folder: join(folder, "cold") } },
-      { evaluator: { megabytes: 3_538, architecture: other }, statistics: new MemoryObjectStore() },
+      { evaluator: { megabytes: 3_008, architecture: other }, statistics: new MemoryObjectStore() },
       folder,
     );
     assert.match(notices.join(), /are set aside, because it was scored on .*; running as cold_start\./);

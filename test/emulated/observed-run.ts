@@ -8,8 +8,14 @@ export const POLL_MILLISECONDS = 250;
 
 type Stored = Pick<EmulatedFleet, "store">;
 
-export async function runEnded(fleet: Stored, runId: string, options: ReadOptions = {}): Promise<void> {
-  for (;;) {
+/** @param signal ends the waiting, too */
+export async function runEnded(
+  fleet: Stored,
+  runId: string,
+  options: ReadOptions = {},
+  signal?: AbortSignal,
+): Promise<void> {
+  while (!signal?.aborted) {
     const phase = await status(fleet, runId, options).then(
       (progress) => progress.phase,
       () => "unknown",

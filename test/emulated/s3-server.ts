@@ -21,10 +21,14 @@ export interface S3Server {
   readonly objects: ReadonlyMap<string, StoredObject>;
   /** Parts of uploads that were neither completed nor aborted. */
   readonly openUploads: number;
+  /** Has whoever calls do only what it may; `key` is left out where it is the bucket that is asked. */
+  restrict(isAllowed: IsAllowed): void;
   /** What the next requests are answered with instead of being carried out, one after the other. */
   failNext(...statuses: number[]): void;
   close(): Promise<void>;
 }
+
+export type IsAllowed = (accessKeyId: string, action: string, key: string | undefined) => boolean;
 
 const PAGE = 1_000;
 const REGION = "us-east-1";
@@ -62,6 +66,9 @@ export async function startS3Server(): Promise<S3Server> {
     get openUploads() {
       return bucket.uploads.size;
     },
+    restrict: (isAllowed) => {
+      bucket.isAllowed = isAllowed;
+    },
     failNext: (...statuses) => void bucket.failures.push(...statuses),
     async close() {
       client.destroy();
@@ -75,6 +82,7 @@ class Bucket {
   readonly objects = new Map<string, StoredObject>();
   readonly uploads = new Map<string, Upload>();
   readonly failures: number[] = [];
+  isAllowed: IsAllowed = () => true;
   readonly #conditionalWrites = new Set<string>();
   #uploadCount = 0;
 
@@ -85,6 +93,9 @@ class Bucket {
     try {
       const failure = this.failures.shift();
       if (failure !== undefined) throw new Refusal(failure, failure === 503 ? "SlowDown" : "InternalError");
+      const caller = /Credential=([^/]+)/.exec(request.headers.authorization ?? "")?.[1] ?? "";
+      if (!this.isAllowed(caller, actionOf(request, url.searchParams), key === "" ? undefined : key))
+        throw new Refusal(403, "AccessDenied");
       await this.#route(request, response, key, url.searchParams, body);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -214,6 +225,19 @@ class Bucket {
     await turn();
     this.#conditionalWrites.delete(key);
     this.objects.set(key, object);
+  }
+}
+
+/** What IAM calls it. */
+function actionOf({ method }: IncomingMessage, query: URLSearchParams): string {
+  switch (method) {
+    case "GET":
+    case "HEAD":
+      return query.has("list-type") ? "s3:ListBucket" : "s3:GetObject";
+    case "DELETE":
+      return query.has("uploadId") ? "s3:AbortMultipartUpload" : "s3:DeleteObject";
+    default:
+      return "s3:PutObject";
   }
 }
 

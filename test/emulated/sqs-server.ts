@@ -3,6 +3,7 @@ import { CreateQueueCommand, GetQueueAttributesCommand, SQSClient } from "@aws-s
 import { buildApp } from "fauxqs";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { FauxqsPoller, type PolledQueue } from "./fauxqs-poller.js";
+import { TRACE_HEADER } from "./lineage.js";
 
 export interface CreatedQueue {
   readonly url: string;
@@ -21,6 +22,7 @@ export interface SqsServer {
 /** SQS on the loopback interface: the emulator's own command would listen on all of them. */
 export async function startSqsServer(): Promise<SqsServer> {
   const app = buildApp({ logger: false });
+  app.addHook("preHandler", async ({ headers, body }) => keepTrace(headers["x-amzn-trace-id"], body));
   await app.listen({ host: "127.0.0.1", port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const endpoint = `http://127.0.0.1:${port}`;
@@ -34,6 +36,14 @@ export async function startSqsServer(): Promise<SqsServer> {
       await app.close();
     },
   };
+}
+
+/** SQS keeps the trace header of the call that sends a message as an attribute of its own; fauxqs knows only those of senders. */
+function keepTrace(header: unknown, body: unknown): void {
+  if (typeof header !== "string") return;
+  const { Entries = [] } = body as { readonly Entries?: readonly { MessageAttributes?: object }[] };
+  for (const entry of Entries)
+    entry.MessageAttributes = { [TRACE_HEADER]: { DataType: "String", StringValue: header } };
 }
 
 /** SQS that somebody else started. */

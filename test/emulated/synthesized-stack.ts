@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { App } from "aws-cdk-lib";
+import { AccountRootPrincipal, Role } from "aws-cdk-lib/aws-iam";
 import * as z from "zod";
 import type { QuantFleetProps } from "../../infra/quant-fleet-props.js";
 import { QuantFleetStack } from "../../infra/stack.js";
@@ -29,6 +30,9 @@ export interface Deployed {
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
+/** The role of whoever uses the commands. */
+const USER = "User";
+
 /** A stack as CDK hands it to CloudFormation: its template, and its functions' files as they are packed. */
 export class SynthesizedStack {
   readonly #template: z.infer<typeof templateSchema>;
@@ -39,6 +43,7 @@ export class SynthesizedStack {
   constructor(folder: string, fleet: QuantFleetProps) {
     const app = new App({ outdir: folder, context: { "aws:cdk:enable-asset-metadata": true } });
     const stack = new QuantFleetStack(app, "QuantFleet", { fleet });
+    stack.fleet.grantUse(new Role(stack, USER, { assumedBy: new AccountRootPrincipal() }));
     this.#template = templateSchema.parse(app.synth().getStackArtifact(stack.artifactId).template);
     this.#folder = folder;
   }
@@ -71,6 +76,13 @@ export class SynthesizedStack {
       }
     }
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.resolve(item)]));
+  }
+
+  /** The role that may use the fleet, and nothing else. */
+  get user(): string {
+    const [user] = this.resources("AWS::IAM::Role").filter(({ id }) => id.startsWith(USER));
+    if (user === undefined) throw new Error(`The stack has no role ${USER}.`);
+    return user.id;
   }
 
   outputs(): Readonly<Record<string, string>> {

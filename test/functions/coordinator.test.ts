@@ -53,9 +53,9 @@ function open() {
   });
   const send = (event: RunEvent, group = event.runId) =>
     queues.events.send([{ body: JSON.stringify(event), group, deduplication: `${Math.random()}` }]);
-  const invoke = async () => {
+  const invoke = async (sent = 0) => {
     const messages = await take(queues.events);
-    const { batchItemFailures } = await handler(toEvent(messages));
+    const { batchItemFailures } = await handler(toEvent(messages.map((message) => ({ ...message, sent }))));
     const failed = new Set(batchItemFailures.map(({ itemIdentifier }) => itemIdentifier));
     for (const { id, receipt } of messages)
       if (failed.has(id)) await queues.events.changeVisibility(receipt, 0);
@@ -123,6 +123,16 @@ describe("The coordinator's function", () => {
     for await (const key of store.list("")) assert.fail(`${key} was written`);
   });
 
+  test("gives a run's jobs their time from when SQS took the request, where the sender's clock is behind", async () => {
+    const { statisticsJobs, invoke, send } = open();
+    const sent = 1_000_000_000;
+    await send(requested("toy"));
+    assert.equal(await invoke(sent), 0);
+    const [message] = await take(statisticsJobs);
+    const { deadline } = jobSchema.parse(JSON.parse(message?.body ?? ""));
+    assert.ok(deadline > sent, `${deadline}`);
+  });
+
   test("leaves statistics to an evaluator where the request does, ahead of those who get ready", async () => {
     const { jobs, statisticsJobs, invoke, send } = open();
     const request = toyRequest();
@@ -162,11 +172,15 @@ describe("The coordinator's function", () => {
   });
 
   test("has one run's events come again when its state cannot be saved, and carries the other's", async () => {
-    const { store, invoke, send } = open();
+    const { store, log, invoke, send } = open();
     await send(requested("one"));
     await send(requested("two"));
     store.failing = "runs/one/state.json";
     assert.equal(await invoke(), 1);
+    assert.deepEqual(
+      log.errors.map(({ message }) => message),
+      ["no such luck"],
+    );
     assert.ok(await store.get("runs/two/state.json"));
     store.failing = undefined;
     assert.equal(await invoke(), 0);
@@ -242,5 +256,26 @@ describe("The coordinator's function", () => {
     assert.equal((await take(deadLetters)).length, 3);
     assert.equal(log.lines.filter((line) => line === "message refused").length, 3);
     assert.ok(log.lines.includes("run carried"));
+  });
+
+  test("carries the rest of a batch of which something cannot be buried now, and has only that come again", async () => {
+    const { store, events, deadLetters, log, metrics, invoke, send } = open();
+    const bury = deadLetters.send.bind(deadLetters);
+    deadLetters.send = async () => {
+      throw new Error("no such luck");
+    };
+    await events.send([{ body: "{", group: "one", deduplication: "1" }]);
+    await send({ version: MESSAGE_VERSION, type: "Tick", runId: "stranger", at: 1 });
+    const scheduledTime = "2026-11-23T03:00:00Z";
+    const due = { version: MESSAGE_VERSION, type: "RunScheduled", schedule: "gone", scheduledTime };
+    await events.send([{ body: JSON.stringify(due), group: "gone", deduplication: "gone" }]);
+    await send(requested("two"));
+    assert.equal(await invoke(), 3);
+    assert.ok(await store.get("runs/two/state.json"));
+    assert.equal(log.lines.filter((line) => line === "message not buried").length, 3);
+    assert.equal(metrics.sums.MessagesRefused, undefined);
+    deadLetters.send = bury;
+    assert.equal(await invoke(), 0);
+    assert.equal((await take(deadLetters)).length, 3);
   });
 });

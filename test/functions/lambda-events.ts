@@ -4,19 +4,25 @@ import type { MetricName } from "../../functions/metric-names.js";
 import type { FleetMetrics } from "../../functions/metrics.js";
 import type { ReceivedMessage } from "../../shared/queues/queue.js";
 
-/** Messages as Lambda hands them to a function. */
-export function toEvent(messages: readonly ReceivedMessage[]): SQSEvent {
+/**
+ * Messages as Lambda hands them to a function.
+ * @param messages with the time and the trace header of the calls that sent them, where they are known
+ */
+export function toEvent(
+  messages: readonly (ReceivedMessage & { readonly sent?: number; readonly trace?: string })[],
+): SQSEvent {
   return {
-    Records: messages.map(({ id, body, receipt, deliveries, group }) => ({
+    Records: messages.map(({ id, body, receipt, deliveries, group, sent = 0, trace }) => ({
       messageId: id,
       receiptHandle: receipt,
       body,
       attributes: {
         ApproximateReceiveCount: String(deliveries),
-        SentTimestamp: "0",
+        SentTimestamp: String(sent),
         SenderId: "emulated",
         ApproximateFirstReceiveTimestamp: "0",
         ...(group === undefined ? {} : { MessageGroupId: group }),
+        ...(trace === undefined ? {} : { AWSTraceHeader: trace }),
       },
       messageAttributes: {},
       md5OfBody: "",
@@ -31,17 +37,21 @@ export interface LogLines extends Log {
   readonly lines: readonly string[];
   /** Why, where a line tells it. */
   readonly reasons: readonly string[];
+  /** What was thrown, where a line tells it. */
+  readonly errors: readonly Error[];
 }
 
 /** A log that keeps its messages. */
 export function keepLog(): LogLines {
   const lines: string[] = [];
   const reasons: string[] = [];
+  const errors: Error[] = [];
   const keep = (message: string, told: Record<string, unknown> = {}): void => {
     lines.push(message);
     if (typeof told.reason === "string") reasons.push(told.reason);
+    if (told.error instanceof Error) errors.push(told.error);
   };
-  return { lines, reasons, info: keep, warn: keep, error: keep };
+  return { lines, reasons, errors, info: keep, warn: keep, error: keep };
 }
 
 export interface KeptMetrics extends FleetMetrics {

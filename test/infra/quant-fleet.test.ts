@@ -6,6 +6,7 @@ import { after, describe, test } from "node:test";
 import { App, Duration, RemovalPolicy, Size, Stack, Validations } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
+import { AccountRootPrincipal, Role } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { Architecture } from "aws-cdk-lib/aws-lambda";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
@@ -17,6 +18,7 @@ import { assembleFunction } from "../../infra/function-assets.js";
 import { QuantFleet } from "../../infra/quant-fleet.js";
 import type { QuantFleetProps } from "../../infra/quant-fleet-props.js";
 import { QuantFleetStack } from "../../infra/stack.js";
+import { packageRoot } from "../../scripts/package-root.js";
 
 const folder = mkdtempSync(join(tmpdir(), "quantfleet-infra-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -60,6 +62,17 @@ describe("The fleet's template", () => {
     }
   });
 
+  test("has no function whose part in a run Lambda would take for an endless loop", () => {
+    const functions = template.findResources("AWS::Lambda::Function", {
+      Properties: { Runtime: "nodejs24.x" },
+    });
+    const own = Object.entries(functions).filter(([id]) => id.startsWith("QuantFleet"));
+    assert.deepEqual(
+      own.map(([, { Properties }]) => Properties.RecursiveLoop),
+      ["Allow", "Allow", "Allow"],
+    );
+  });
+
   test("hands collectors and evaluators one job each, coordinators several events, and takes partial answers", () => {
     template.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
       BatchSize: 1,
@@ -85,28 +98,44 @@ describe("The fleet's template", () => {
       });
     }
     template.resourceCountIs("AWS::SQS::Queue", 6);
+    template.hasResourceProperties("AWS::SQS::Queue", {
+      VisibilityTimeout: 360,
+      DeduplicationScope: "messageGroup",
+      FifoThroughputLimit: "perMessageGroupId",
+    });
     for (const MetricName of ["ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"])
       template.resourcePropertiesCountIs("AWS::CloudWatch::Alarm", { MetricName }, 3);
+    for (const [Threshold, count] of [
+      [1_800, 2],
+      [600, 1],
+    ] as const) {
+      const waiting = { MetricName: "ApproximateAgeOfOldestMessage", Threshold };
+      template.resourcePropertiesCountIs("AWS::CloudWatch::Alarm", waiting, count);
+    }
   });
 
-  test("tells of errors of each of its functions", () => {
+  test("tells when one of its functions fails or is turned away", () => {
     const alarms = Object.values(template.findResources("AWS::CloudWatch::Alarm")).filter(
       ({ Properties }) => Properties.Namespace === "AWS/Lambda",
     );
     for (const { Properties } of alarms) {
-      const { MetricName, Statistic, Period, Threshold, ComparisonOperator, TreatMissingData } = Properties;
+      const { Statistic, Period, Threshold, ComparisonOperator, TreatMissingData } = Properties;
       assert.deepEqual(
-        [MetricName, Statistic, Period, Threshold, ComparisonOperator, TreatMissingData],
-        ["Errors", "Sum", 300, 1, "GreaterThanOrEqualToThreshold", "notBreaching"],
+        [Statistic, Period, Threshold, ComparisonOperator, TreatMissingData],
+        ["Sum", 300, 1, "GreaterThanOrEqualToThreshold", "notBreaching"],
       );
     }
-    const watched = alarms.map(({ Properties }) => Properties.Dimensions[0].Value.Ref as string);
     // The fourth function of the template is CDK's own, which empties the bucket when the stack goes.
     const functions = Object.keys(
       template.findResources("AWS::Lambda::Function", { Properties: { Runtime: "nodejs24.x" } }),
     ).filter((id) => id.startsWith("QuantFleet"));
     assert.equal(functions.length, 3);
-    assert.deepEqual(watched.sort(), functions.sort());
+    for (const metric of ["Errors", "Throttles"]) {
+      const watched = alarms
+        .filter(({ Properties }) => Properties.MetricName === metric)
+        .map(({ Properties }) => Properties.Dimensions[0].Value.Ref as string);
+      assert.deepEqual(watched.sort(), functions.sort());
+    }
   });
 
   test("keeps the bucket private and encrypted, and everything to TLS", () => {
@@ -127,17 +156,40 @@ describe("The fleet's template", () => {
   test("gives roles no action and no resource by wildcard but objects below a prefix", () => {
     for (const { Action, Resource } of statements(template)) {
       for (const action of [Action].flat()) assert.doesNotMatch(action, /\*/);
-      assert.notEqual(Resource, "*");
+      for (const resource of [Resource].flat()) assert.notEqual(resource, "*");
     }
   });
 
-  test("lets only collectors and evaluators write statistics, and nobody write models", () => {
-    const writers = (prefix: string) =>
-      statements(template).filter(
-        ({ Action, Resource }) =>
-          [Action].flat().includes("s3:PutObject") && JSON.stringify(Resource).includes(`/${prefix}/*`),
-      ).length;
-    assert.deepEqual([writers("statistics"), writers("models"), writers("data")], [2, 0, 0]);
+  test("lets each function write what is its own, and nobody write models or data", () => {
+    const written = Object.entries(template.findResources("AWS::IAM::Policy")).flatMap(
+      ([id, { Properties }]) =>
+        (Properties.PolicyDocument.Statement as Statement[])
+          .filter(({ Action }) => [Action].flat().includes("s3:PutObject"))
+          .map(({ Resource }) => [
+            /Coordinator|Collector|Evaluator/.exec(id)?.[0],
+            [Resource].flat().map((resource) => /"\/([^"]*)"/.exec(JSON.stringify(resource))?.[1]),
+          ]),
+    );
+    assert.deepEqual(Object.fromEntries(written), {
+      Coordinator: [
+        "runs/*/request.json",
+        "runs/*/space.json",
+        "runs/*/state.json",
+        "runs/*/trials/*",
+        "runs/*/asked/*",
+        "runs/*/workload.json",
+        "active/*",
+      ],
+      Collector: ["statistics/*"],
+      Evaluator: [
+        "runs/*/claims/*",
+        "runs/*/scores/*",
+        "runs/*/model.onnx",
+        "runs/*/model.onnx.data",
+        "runs/*/finish.json",
+        "statistics/*",
+      ],
+    });
   });
 
   test("ticks every minute once the coordinator, which may do nothing else to the schedule, turns it on", () => {
@@ -191,8 +243,15 @@ describe("The fleet's template", () => {
     for (const name of [...outputs, "ScheduleDeadLettersArn"]) template.hasOutput(name, {});
     template.hasOutput("MetricModules", { Value: "none" });
     template.hasOutput("Architecture", { Value: "arm64" });
-    template.hasOutput("EvaluatorMegabytes", { Value: "3538" });
+    template.hasOutput("EvaluatorMegabytes", { Value: "3008" });
     template.hasOutput("EvaluatorConcurrency", { Value: "100" });
+  });
+
+  test("has the outputs that the example of the shell asks for", () => {
+    const documentation = readFileSync(join(packageRoot(), "docs", "fleet.md"), "utf8");
+    const asked = [...documentation.matchAll(/=\$\(output (\w+)\)/g)].map(([, name = ""]) => name);
+    assert.equal(asked.length, 2);
+    for (const name of asked) template.hasOutput(name, {});
   });
 
   test("is removed with everything in it", () => {
@@ -220,6 +279,26 @@ describe("The fleet's props", () => {
       ScalingConfig: Match.absent(),
     });
     template.hasResourceProperties("AWS::Lambda::Function", { ReservedConcurrentExecutions: 50 });
+    // Lambda turns away whoever is above the reservation, however many pollers there are.
+    template.hasOutput("EvaluatorConcurrency", { Value: "50" });
+    templateOf({ provisionedPollers: { minimum: 2, maximum: 4 }, reservedEvaluators: 50 }).hasOutput(
+      "EvaluatorConcurrency",
+      { Value: "40" },
+    );
+  });
+
+  test("keep concurrency for each function, and one coordinator of it for the Tick", () => {
+    const template = templateOf({
+      reservedEvaluators: 100,
+      reservedCollectors: 30,
+      reservedCoordinators: 10,
+    });
+    for (const ReservedConcurrentExecutions of [100, 30, 10])
+      template.hasResourceProperties("AWS::Lambda::Function", { ReservedConcurrentExecutions });
+    template.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
+      BatchSize: 10,
+      ScalingConfig: { MaximumConcurrency: 9 },
+    });
   });
 
   test("are refused where AWS would refuse them", () => {
@@ -227,6 +306,15 @@ describe("The fleet's props", () => {
       [{ provisionedPollers: { minimum: 2, maximum: 20 }, evaluatorConcurrency: 7 }, /exclude each other/],
       [{ provisionedPollers: { minimum: 20, maximum: 3 } }, /minimum is 20, above the maximum of 3/],
       [{ provisionedPollers: { minimum: 1, maximum: 3 } }, /provisionedPollers\.minimum is 1;/],
+      [
+        { reservedEvaluators: 50 },
+        /reservedEvaluators is 50, below the evaluatorConcurrency of 100; reserve 100, or make evaluatorConcurrency 50\./,
+      ],
+      [
+        { reservedCollectors: 3, collectorConcurrency: 4 },
+        /reservedCollectors is 3, below the collectorConcurrency of 4;/,
+      ],
+      [{ reservedCoordinators: 2 }, /reservedCoordinators is 2; .* from 3 to 1000/],
       [{ evaluatorConcurrency: 1 }, /evaluatorConcurrency is 1; give a whole number from 2 to 1000/],
       [{ collectorConcurrency: 2.5 }, /collectorConcurrency is 2\.5;/],
       [{ evaluatorMemory: Size.gibibytes(11) }, /evaluatorMemory is 11264 MB; .* from 128 to 10240/],
@@ -273,7 +361,7 @@ describe("The fleet's props", () => {
     const topic = Topic.fromTopicArn(stack, "Topic", "arn:aws:sns:us-east-1:123456789012:alarms");
     new QuantFleet(stack, "QuantFleet", { alarmActions: [new SnsAction(topic)], budgetUsdPerDay: 20 });
     const template = Template.fromStack(stack);
-    template.resourceCountIs("AWS::CloudWatch::Alarm", 10);
+    template.resourceCountIs("AWS::CloudWatch::Alarm", 13);
     template.allResourcesProperties("AWS::CloudWatch::Alarm", { AlarmActions: [topic.topicArn] });
   });
 
@@ -281,6 +369,33 @@ describe("The fleet's props", () => {
     templateOf({ removalPolicy: RemovalPolicy.RETAIN }).allResources("AWS::S3::Bucket", {
       DeletionPolicy: "Retain",
     });
+  });
+
+  test("use a bucket that has another key than the queues", () => {
+    const stack = new Stack(new App({ context: CONTEXT }), "Own");
+    const [encryptionKey, bucketKey] = [new Key(stack, "Key"), new Key(stack, "BucketKey")];
+    const attributes = { bucketName: "models-of-ours", encryptionKey: bucketKey };
+    const bucket = Bucket.fromBucketAttributes(stack, "Bucket", attributes);
+    const fleet = new QuantFleet(stack, "QuantFleet", { bucket, encryptionKey });
+    const user = new Role(stack, "User", { assumedBy: new AccountRootPrincipal() });
+    fleet.grantUse(user);
+    const template = Template.fromStack(stack);
+    const key = stack.resolve(bucketKey.keyArn) as unknown;
+    for (const role of [
+      ...[fleet.coordinator, fleet.collector, fleet.evaluator].map((own) => own.role),
+      user,
+    ])
+      template.hasResourceProperties("AWS::IAM::Policy", {
+        Roles: [stack.resolve(role.roleName)],
+        PolicyDocument: {
+          Statement: Match.arrayWith([
+            Match.objectLike({
+              Action: Match.arrayWith(["kms:Decrypt", "kms:GenerateDataKey*"]),
+              Resource: key,
+            }),
+          ]),
+        },
+      });
   });
 
   test("use a bucket and a key that are there", () => {
@@ -292,6 +407,63 @@ describe("The fleet's props", () => {
     template.resourceCountIs("AWS::S3::Bucket", 0);
     template.allResourcesProperties("AWS::SQS::Queue", { KmsMasterKeyId: Match.anyValue() });
   });
+});
+
+test("Whoever may use a fleet may send it messages, schedule runs, and write what runs work on", () => {
+  const stack = new Stack(new App({ context: CONTEXT }), "Used");
+  const fleet = new QuantFleet(stack, "QuantFleet");
+  const user = new Role(stack, "User", { assumedBy: new AccountRootPrincipal() });
+  fleet.grantUse(user);
+  const [policy, ...others] = Object.values(
+    Template.fromStack(stack).findResources("AWS::IAM::Policy", {
+      Properties: { Roles: [stack.resolve(user.roleName)] },
+    }),
+  );
+  assert.deepEqual(others, []);
+  const allowed = policy?.Properties.PolicyDocument.Statement as Statement[];
+  assert.deepEqual(
+    allowed.flatMap(({ Action }) => Action).sort(),
+    [
+      "cloudformation:DescribeStacks",
+      "iam:PassRole",
+      "s3:AbortMultipartUpload",
+      "s3:DeleteObject",
+      "s3:GetObject",
+      "s3:ListBucket",
+      "s3:PutObject",
+      "scheduler:CreateSchedule",
+      "scheduler:DeleteSchedule",
+      "scheduler:GetSchedule",
+      "scheduler:ListSchedules",
+      "sqs:GetQueueAttributes",
+      "sqs:GetQueueUrl",
+      "sqs:SendMessage",
+    ].sort(),
+  );
+  const written = allowed.find(({ Action }) => [Action].flat().includes("s3:PutObject"));
+  assert.deepEqual(
+    [written?.Resource].flat().map((resource) => /"\/([^"]*)"/.exec(JSON.stringify(resource))?.[1]),
+    [
+      "models/*",
+      "data/*",
+      "restored/*",
+      "schedules/*",
+      "statistics/*",
+      "runs/*/scores/*",
+      "runs/*/workload.json",
+    ],
+  );
+  const anywhere = allowed.filter(({ Resource }) => [Resource].flat().includes("*"));
+  assert.deepEqual(
+    anywhere.map(({ Action }) => Action),
+    ["scheduler:ListSchedules"],
+  );
+  const [passing] = allowed.filter(({ Action }) => Action === "iam:PassRole");
+  assert.deepEqual(passing?.Condition, {
+    StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" },
+  });
+  const schedules = allowed.filter(({ Action }) => [Action].flat().includes("scheduler:CreateSchedule"));
+  assert.match(JSON.stringify(schedules.map(({ Resource }) => Resource)), /\/run-\*"/);
 });
 
 interface NagReport {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { readPriceList, runPrices } from "../../../scripts/fleet/price-list.js";
+import { evaluatorsOf, stackOutputsSchema } from "../../../scripts/fleet/stack-outputs.js";
 import { estimate } from "../../../scripts/fleet/submit.js";
 import { UsageError } from "../../../shared/errors.js";
 import { demoConfiguration } from "../../end-to-end/demo-configuration.js";
@@ -47,6 +48,39 @@ describe("The estimate", () => {
     assert.ok(evaluatorSeconds > 1_100 && evaluatorSeconds < 1_200, `${evaluatorSeconds}`);
     const { usdPerGigabyteSecond, usdPerJob } = runPrices(prices);
     closeTo(usd, 2 * evaluatorSeconds * usdPerGigabyteSecond.x86_64 + jobs * usdPerJob);
+  });
+
+  test("says so where the stack is in another region than the prices are of", async () => {
+    const told = async (region: string): Promise<readonly string[]> => {
+      const arn = `arn:aws:sqs:${region}:123456789012:events.fifo`;
+      const outputs = stackOutputsSchema.parse({
+        Bucket: "runs",
+        EventsUrl: `https://sqs.${region}.amazonaws.com/123456789012/events.fifo`,
+        EventsArn: arn,
+        ScheduleGroup: "fleet",
+        ScheduleRoleArn: "arn:aws:iam::123456789012:role/schedules",
+        ScheduleDeadLettersArn: arn,
+        Architecture: "arm64",
+        MetricModules: "none",
+        EvaluatorConcurrency: "8",
+        EvaluatorMegabytes: "3008",
+      });
+      const notices: string[] = [];
+      const onNotice = (sentence: string) => void notices.push(sentence);
+      await estimate(
+        { configuration },
+        { secondsPerTrial: 1, onNotice },
+        { evaluator: evaluatorsOf(outputs) },
+      );
+      return notices;
+    };
+    assert.deepEqual(await told("us-east-1"), []);
+    const [notice, ...others] = await told("eu-central-1");
+    assert.deepEqual(others, []);
+    assert.match(
+      notice ?? "",
+      /^The fleet is in eu-central-1 and the prices are those of us-east-1, .*--prices.*\.$/,
+    );
   });
 
   test("measures what a trial takes where nobody says, and takes a part of a processor for slower", async () => {

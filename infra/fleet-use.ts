@@ -1,0 +1,55 @@
+import { Stack } from "aws-cdk-lib";
+import { Grant, type IGrantable } from "aws-cdk-lib/aws-iam";
+import type { IBucket } from "aws-cdk-lib/aws-s3";
+import { RUN_SCHEDULE_PREFIX } from "../functions/schedule-names.js";
+import type { FleetQueue } from "./fleet-queues.js";
+import type { RunSchedules } from "./run-schedules.js";
+import { SCHEDULER_SERVICE } from "./scheduler-role.js";
+
+export interface FleetInUse {
+  readonly bucket: IBucket;
+  readonly events: FleetQueue;
+  readonly schedules: RunSchedules;
+}
+
+/** Lets somebody use a fleet by the commands, or from programs: what docs/fleet.md, "Who may use it", lists. */
+export function grantFleetUse(grantee: IGrantable, { bucket, events, schedules }: FleetInUse): void {
+  const stack = Stack.of(schedules);
+  const allow = (actions: readonly string[], resourceArns: readonly string[], conditions = {}): void =>
+    void Grant.addToPrincipal({
+      grantee,
+      actions: [...actions],
+      resourceArns: [...resourceArns],
+      conditions,
+    });
+  const objects = (...prefixes: readonly string[]): readonly string[] =>
+    prefixes.map((prefix) => bucket.arnForObjects(`${prefix}/*`));
+  allow(["cloudformation:DescribeStacks"], [stack.stackId]);
+  // Without it S3 answers for an object that is not there as for one that is not allowed.
+  allow(["s3:ListBucket"], [bucket.bucketArn]);
+  allow(["s3:GetObject"], objects("models", "data", "restored", "runs", "schedules", "statistics"));
+  allow(
+    ["s3:PutObject", "s3:AbortMultipartUpload"],
+    [
+      // Statistics, too: what alignment of channels follows from is gathered by whoever needs it first.
+      ...objects("models", "data", "restored", "schedules", "statistics"),
+      // Rows of an earlier run that lies in a folder.
+      ...objects("runs/*/scores"),
+      bucket.arnForObjects("runs/*/workload.json"),
+    ],
+  );
+  allow(["s3:DeleteObject"], objects("schedules"));
+  bucket.encryptionKey?.grantEncryptDecrypt(grantee);
+  events.queue.grantSendMessages(grantee);
+  const schedule = stack.formatArn({
+    service: "scheduler",
+    resource: "schedule",
+    resourceName: `${schedules.group.scheduleGroupName}/${RUN_SCHEDULE_PREFIX}*`,
+  });
+  allow(["scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:DeleteSchedule"], [schedule]);
+  // It has no resource in IAM.
+  allow(["scheduler:ListSchedules"], ["*"]);
+  allow(["iam:PassRole"], [schedules.role.roleArn], {
+    StringEquals: { "iam:PassedToService": SCHEDULER_SERVICE },
+  });
+}

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { submit } from "../../scripts/fleet/submit.js";
+import { demoConfiguration } from "../end-to-end/demo-configuration.js";
+import { toEvent } from "../functions/lambda-events.js";
+import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
+import { LambdaFunction } from "./lambda-function.js";
+import { MOST_INVOCATIONS } from "./lineage.js";
+import { runEnded } from "./observed-run.js";
+
+const TIMEOUT_MILLISECONDS = 120_000;
+/** One after the other, so that each follows from the one before. */
+const SIZE = { trials: MOST_INVOCATIONS + 4, calibration: 10, evaluation: 64 };
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "quantfleet-loop-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+for (const [recursiveLoop, expected] of [
+  ["Terminate", MOST_INVOCATIONS],
+  ["Allow", MOST_INVOCATIONS + 4],
+] as const) {
+  test(`The emulated Lambda invokes a function that says ${recursiveLoop} ${expected} times in a chain`, async () => {
+    const code = join(folder, recursiveLoop);
+    // Answers with the header that its own calls would carry on.
+    await writeFile(`${code}.js`, "exports.handler = async () => process.env._X_AMZN_TRACE_ID;");
+    const target = new LambdaFunction({
+      code: folder,
+      handler: `${recursiveLoop}.handler`,
+      environment: { AWS_LAMBDA_FUNCTION_NAME: "Coordinator" },
+      folder,
+      timeoutSeconds: 60,
+      recursiveLoop,
+      onLog: () => undefined,
+    });
+    let trace: string | undefined;
+    let invocations = 0;
+    for (; invocations < MOST_INVOCATIONS + 4; invocations++) {
+      const message = { id: "1", body: "", receipt: "1", deliveries: 1 };
+      const answer = await target.invoke(
+        toEvent([{ ...message, ...(trace === undefined ? {} : { trace }) }]),
+      );
+      if (answer === undefined) break;
+      trace = String("response" in answer ? answer.response : answer.error);
+    }
+    target.close();
+    assert.equal(invocations, expected);
+    assert.equal(target.longestChain, expected);
+  });
+}
+
+describe("A run whose trials follow from one another", { timeout: TIMEOUT_MILLISECONDS }, () => {
+  let fleet: EmulatedFleet;
+  before(async () => {
+    fleet = await startEmulatedFleet(2);
+  });
+  after(() => fleet?.close());
+
+  test("is no endless loop to Lambda, however long the chain of its messages", async () => {
+    const { coordinator, evaluators } = fleet;
+    const configuration = await demoConfiguration(SIZE);
+    const runId = await submit(fleet, { configuration }, { runId: "chain", parallel: 1 });
+    const over = new AbortController();
+    const ended = runEnded(fleet, runId, {}, over.signal);
+    const stopped = await Promise.race([ended, coordinator.stopped, evaluators.stopped]);
+    over.abort();
+    assert.equal(stopped, undefined);
+    for (const { longestChain } of [coordinator, evaluators]) assert.ok(longestChain > MOST_INVOCATIONS);
+  });
+});
