@@ -20,7 +20,7 @@ export interface CoordinatorWorld {
 }
 
 const IDLE_MILLISECONDS = 600_000;
-const OWN_WORK = toyBill(20);
+export const OWN_WORK = toyBill(20);
 
 /** Takes events from the queue in batches and hands them to the coordinator, until the process ends. */
 export async function runCoordinator(world: CoordinatorWorld, self: SimulatedProcess): Promise<void> {
@@ -28,11 +28,22 @@ export async function runCoordinator(world: CoordinatorWorld, self: SimulatedPro
   const events = self.reachQueue(world.events);
   const jobs = self.reachQueue(world.jobs);
   const policy = { attempts: 5, pauseMilliseconds: 50, sleep: (ms: number) => self.sleep(ms) };
-  const store = new RetryingObjectStore(self.reachStore(world.store), policy);
+  let batch: readonly RunEvent[] = [];
+  const watched: ObjectStore = {
+    get: (key, range) => world.store.get(key, range),
+    list: (prefix) => world.store.list(prefix),
+    delete: (key) => world.store.delete(key),
+    put(key, body, condition) {
+      observer.writes(key, body, batch);
+      return world.store.put(key, body, condition);
+    },
+  };
+  const store = new RetryingObjectStore(self.reachStore(watched), policy);
   const coordinator = new Coordinator({ store, jobs, study, manyRunning, mostAsked });
   for (;;) {
     const messages = await events.receive({ max: 10, waitMilliseconds: IDLE_MILLISECONDS });
-    const batch = messages.flatMap((message) => parseEvent(message, runId));
+    batch = messages.flatMap((message) => parseEvent(message, runId));
+    observer.hands(batch);
     try {
       const state = await coordinator.handle(runId, batch, OWN_WORK);
       if (state !== undefined) observer.handled(state, batch);

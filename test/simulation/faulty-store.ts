@@ -21,7 +21,13 @@ export class FaultyStore implements ObjectStore {
   readonly #random: RandomStream;
   readonly #faults: Faults;
 
-  constructor(clock: VirtualClock, random: RandomStream, faults: Faults) {
+  /** @param onWritten told of what lies in the store, when it does */
+  constructor(
+    clock: VirtualClock,
+    random: RandomStream,
+    faults: Faults,
+    private readonly onWritten: (key: string, body: Uint8Array) => void,
+  ) {
     this.#clock = clock;
     this.#random = random;
     this.#faults = faults;
@@ -41,6 +47,7 @@ export class FaultyStore implements ObjectStore {
       throw new WriteConflictError(key);
     if (this.#happens(this.#faults.storeUnavailable / 2)) throw new StoreUnavailableError(key);
     const etag = await this.contents.put(key, body, condition);
+    this.onWritten(key, body);
     if (this.#happens(this.#faults.storeUnavailable / 2)) throw new StoreUnavailableError(key);
     await this.#travel();
     return etag;

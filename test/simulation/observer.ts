@@ -1,15 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import type { RunEvent, TrialJob, TrialReported } from "../../shared/run/messages.js";
+import type { Job, RunEvent, TrialJob, TrialReported } from "../../shared/run/messages.js";
+import { stateKey } from "../../shared/run/record-keys.js";
 import type { RunState, TrialRecord } from "../../shared/run/state.js";
-
-/** An invariant does not hold. */
-export class BrokenInvariantError extends Error {
-  override readonly name = "BrokenInvariantError";
-}
-
-export function insist(holds: boolean, broken: string): asserts holds {
-  if (!holds) throw new BrokenInvariantError(broken);
-}
+import { insist } from "./insist.js";
+import type { Ledger, SavedDocument } from "./ledger.js";
+import { attemptOfJob, nameAttempt, nameWork, workOfReport } from "./work.js";
 
 /** A worker's work on a job, as the world sees it. */
 export interface Evaluation {
@@ -25,12 +20,23 @@ export class Observer {
   /** The latest state that a coordinator has saved. */
   latest: RunState | undefined;
   broken: Error | undefined;
-  /** Milliseconds of work on which money was spent, whether it led to a report or not. */
-  billedMilliseconds = 0;
   /** Records that a coordinator has in memory, and the place at which they were found equal to what was saved. */
   readonly #compared = new WeakMap<TrialRecord, number>();
   readonly #evaluations = new Map<string, Evaluation[]>();
   readonly #reports = new Map<string, TrialReported>();
+  /** Attempts whose jobs have reached their queue. */
+  readonly #sent = new Set<string>();
+  /** Attempts of each work whose failure a coordinator has been handed. */
+  readonly #failures = new Map<string, Set<number>>();
+  /** What coordinators were handed before they wrote a state that is on its way to the store. */
+  readonly #saving = new WeakMap<Uint8Array, readonly RunEvent[]>();
+
+  /** @param ledger of a run with a budget */
+  constructor(
+    private readonly runId: string,
+    private readonly ledger: Ledger | undefined,
+  ) {}
+
   /** The reports of trials, to be played again undisturbed. */
   readonly reportOf = (trial: number, shard: number, scores: string): TrialReported | undefined =>
     this.#reports.get(`${trial}/${shard}/${scores}`);
@@ -68,13 +74,76 @@ export class Observer {
     return [...this.#evaluations.values()].reduce((sum, list) => sum + list.length, 0);
   }
 
+  /** A job has reached its queue, whatever becomes of it there. */
+  sent(job: Job): void {
+    this.#sent.add(attemptOfJob(job));
+  }
+
+  /** A coordinator is handed events. */
+  hands(events: readonly RunEvent[]): void {
+    for (const event of events) {
+      if (!("outcome" in event) || event.outcome.state !== "failed") continue;
+      const work = workOfReport(event);
+      this.#failures.set(work, (this.#failures.get(work) ?? new Set()).add(event.attempt));
+    }
+  }
+
+  /** A coordinator that was handed these events writes an object. */
+  writes(key: string, body: Uint8Array, events: readonly RunEvent[]): void {
+    if (key === stateKey(this.runId)) this.#saving.set(body, events);
+  }
+
+  /** An object lies in the store. */
+  written(body: Uint8Array): void {
+    const events = this.#saving.get(body);
+    if (events === undefined) return;
+    const saved: SavedDocument = JSON.parse(Buffer.from(body).toString("utf8"));
+    this.check(() => this.ledger?.saved(events, saved));
+  }
+
   /** A coordinator has saved this state after these events, and is about to acknowledge them. */
   handled(state: RunState, events: readonly RunEvent[]): void {
     this.check(() => {
+      this.#sendsEverything(state);
+      this.#failsAfterTwo(state);
       this.#finishedOnlyGrows(state);
       for (const event of events) if (event.type === "TrialReported") keepsResult(state, event);
     });
     if (this.latest === undefined || state.lastAt >= this.latest.lastAt) this.latest = state;
+  }
+
+  /** What an ended coordinator has saved and not sent is sent by the next one that is handed anything. */
+  #sendsEverything({ phase, statistics, running, finishing }: RunState): void {
+    const waiting = {
+      statistics: () => [{ work: "statistics", shards: statistics }],
+      search: () => running.map(({ number, shards }) => ({ work: number, shards })),
+      finish: () => (finishing === undefined ? [] : [{ work: "finish", shards: [finishing.job] }]),
+      done: () => [],
+      failed: () => [],
+    }[phase]();
+    for (const { work, shards } of waiting)
+      for (const [index, shard] of shards.entries()) {
+        if (shard.state === "done") continue;
+        const attempt = nameAttempt(work, index, shard.assignment.attempt);
+        insist(this.#sent.has(attempt), `job ${attempt} was saved, and never sent`);
+      }
+  }
+
+  /** Unless nobody could answer, what fails has failed in two attempts. */
+  #failsAfterTwo({ finished, request, phase, failure = "", finishing }: RunState): void {
+    const hasFailed = (work: string): boolean => (this.#failures.get(work)?.size ?? 0) >= 2;
+    const isExhausted = (reason: string): boolean => reason.endsWith("(6 attempts)");
+    for (const trial of finished.slice(this.latest?.finished.length ?? 0)) {
+      if (trial.state !== "failed" || isExhausted(trial.reason)) continue;
+      const shards = Array.from({ length: request.evaluation.shards }, (_, i) => nameWork(trial.number, i));
+      insist(shards.some(hasFailed), `trial ${trial.number} failed after one attempt: ${trial.reason}`);
+    }
+    if (phase !== "failed" || isExhausted(failure) || /^The float model/.test(failure)) return;
+    const works =
+      finishing === undefined
+        ? Array.from({ length: request.statistics.shards }, (_, i) => nameWork("statistics", i))
+        : [nameWork("finish", 0)];
+    insist(works.some(hasFailed), `the run failed after one attempt: ${failure}`);
   }
 
   #finishedOnlyGrows(state: RunState): void {

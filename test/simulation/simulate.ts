@@ -1,13 +1,13 @@
-import { MESSAGE_VERSION } from "../../shared/run/messages.js";
+import { jobSchema, MESSAGE_VERSION } from "../../shared/run/messages.js";
 import { hasEnded, type RunState } from "../../shared/run/state.js";
-import type { Study } from "../../shared/run/study.js";
 import { createRandomStream } from "../../shared/search/random.js";
-import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { toyStudy, toyTpeStudy } from "../run/toy-study.js";
-import { runCoordinator } from "./coordinator-process.js";
+import { OWN_WORK, runCoordinator } from "./coordinator-process.js";
 import { FaultyQueue } from "./faulty-queue.js";
 import { FaultyStore } from "./faulty-store.js";
-import { BrokenInvariantError, Observer } from "./observer.js";
+import { BrokenInvariantError } from "./insist.js";
+import { Ledger } from "./ledger.js";
+import { Observer } from "./observer.js";
 import { SimulatedProcess } from "./simulated-process.js";
 import { judgeRun } from "./verdict.js";
 import { VirtualClock } from "./virtual-clock.js";
@@ -25,11 +25,6 @@ const AFTERMATH_MILLISECONDS = 120_000;
 const EVENT_VISIBILITY_MILLISECONDS = 60_000;
 const MAX_DELIVERIES = 5;
 
-export interface SimulationOptions {
-  /** Switches a safeguard off, to show that the invariants notice. */
-  readonly sabotage?: "no claims" | "unconditional writes" | "sampler with a memory";
-}
-
 export interface SimulatedRun {
   readonly state: RunState;
   readonly virtualMilliseconds: number;
@@ -42,23 +37,26 @@ export interface SimulatedRun {
  *
  * @throws BrokenInvariantError
  */
-export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulatedRun> {
+export async function simulate(seed: number): Promise<SimulatedRun> {
   const random = createRandomStream(seed, 0, "noise");
   const weather = drawWeather(seed, random);
   const { request, faults, sampler, manyRunning, mostAsked } = weather;
   const { runId } = request;
-  const honest = sampler === "tpe" ? toyTpeStudy : toyStudy;
-  const study = options.sabotage === "sampler with a memory" ? rememberAsks(honest) : honest;
+  const study = sampler === "tpe" ? toyTpeStudy : toyStudy;
   const clock = new VirtualClock(START);
-  const observer = new Observer();
-  const faulty = new FaultyStore(clock, random, faults);
-  const store = options.sabotage === "unconditional writes" ? dropConditions(faulty) : faulty;
+  const maxUsd = request.cost?.maxUsd;
+  const ownUsd = OWN_WORK.milliseconds / 1_000;
+  const ledger = maxUsd === undefined ? undefined : new Ledger(study, maxUsd, ownUsd);
+  const observer = new Observer(runId, ledger);
+  const store = new FaultyStore(clock, random, faults, (_, body) => observer.written(body));
   const standard = {
     kind: "standard",
     visibilityMilliseconds: LEASE_MILLISECONDS,
     maxDeliveries: MAX_DELIVERIES,
   } as const;
-  const jobs = new FaultyQueue(standard, clock, random, faults);
+  const jobs = new FaultyQueue(standard, clock, random, faults, ({ body }) =>
+    observer.sent(jobSchema.parse(JSON.parse(body))),
+  );
   const fifo = { kind: "fifo", visibilityMilliseconds: EVENT_VISIBILITY_MILLISECONDS } as const;
   const events = new FaultyQueue(fifo, clock, random, faults);
   const ended = (): boolean => observer.latest !== undefined && hasEnded(observer.latest);
@@ -89,7 +87,6 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     observer,
     clock,
     random,
-    withoutClaims: options.sabotage === "no claims",
   };
   for (let i = 0; i < weather.workers + weather.foreignWorkers; i++) {
     const isa = i < weather.workers ? "isa-a" : "isa-b";
@@ -122,33 +119,8 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   const seen = observer.latest;
   if (seen === undefined || !hasEnded(seen))
     throw new BrokenInvariantError(`the run has not ended: ${seen?.phase ?? "it was never begun"}`);
-  const state = await judgeRun(seen, weather, study, observer, faulty.contents);
+  const state = await judgeRun(seen, study, observer, store.contents);
   return { state, virtualMilliseconds: endedAt - START, evaluations: observer.evaluationsBegun };
-}
-
-/** A sampler that depends on more than the trials it was told of: how often it was asked. */
-function rememberAsks(study: Study): Study {
-  let asks = 0;
-  return {
-    ...study,
-    createSampler(request, sensitivity) {
-      const sampler = study.createSampler(request, sensitivity);
-      return {
-        ask: (trial) => sampler.ask(trial + 1_000 * ++asks),
-        started: (trial, configuration) => sampler.started(trial, configuration),
-        tell: (trial) => sampler.tell(trial),
-      };
-    },
-  };
-}
-
-function dropConditions(store: ObjectStore): ObjectStore {
-  return {
-    get: (key, range) => store.get(key, range),
-    put: (key, body) => store.put(key, body),
-    list: (prefix) => store.list(prefix),
-    delete: (key) => store.delete(key),
-  };
 }
 
 async function sendJunk(jobs: FaultyQueue, events: FaultyQueue, runId: string, n: number): Promise<void> {

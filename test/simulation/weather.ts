@@ -66,7 +66,12 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
   // Some runs are long enough to write several segments of records.
   const maxTrials = 1 + random.below(random.uniform() < 0.1 ? 60 : 16);
   const isForeign = random.uniform() < 0.15;
-  const cost = random.uniform() < 0.2 ? toyCost(20 + 100 * random.uniform()) : undefined;
+  const trialMilliseconds = 500 + 8_000 * random.uniform();
+  const shards = 1 + random.below(3);
+  const usdATrial = (shards * trialMilliseconds) / 1_000;
+  // From what the finish alone costs to more than all trials do.
+  const cost =
+    random.uniform() < 0.3 ? toyCost(usdATrial * (6 + 1.2 * maxTrials * random.uniform())) : undefined;
   const options: ToyRequestOptions = {
     runId: `simulated-${seed}`,
     seed,
@@ -74,7 +79,7 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
     samples: 12 + random.below(30),
     maxTrials,
     parallel,
-    shards: 1 + random.below(3),
+    shards,
     statisticsShards: 1 + random.below(3),
     optimizer: {
       race: random.uniform() < 0.7,
@@ -96,8 +101,9 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
         ? { trial: random.below(maxTrials + 1), kills: random.uniform() < 0.5 }
         : undefined,
     cancelAfter: random.uniform() < 0.1 ? 1_000 + 60_000 * random.uniform() : undefined,
-    trialMilliseconds: 500 + 8_000 * random.uniform(),
+    trialMilliseconds,
     manyRunning: 1 + (seed % 4),
-    mostAsked: 1 + (seed % 3),
+    // With a budget, all at once, so that what was heard before each save is known to the ledger.
+    mostAsked: cost === undefined ? 1 + (seed % 3) : Infinity,
   };
 }

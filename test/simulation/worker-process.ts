@@ -1,5 +1,5 @@
 import type { Queue, ReceivedMessage } from "../../shared/queues/queue.js";
-import { type ClaimOutcome, claimJob, type Lease } from "../../shared/run/claim.js";
+import { claimJob, type Lease } from "../../shared/run/claim.js";
 import { failureReport } from "../../shared/run/failure-report.js";
 import { type Job, type JobReport, jobSchema, type TrialJob } from "../../shared/run/messages.js";
 import { scoresName } from "../../shared/run/record-keys.js";
@@ -16,8 +16,6 @@ import type { Weather } from "./weather.js";
 
 export const LEASE_MILLISECONDS = 30_000;
 const IDLE_MILLISECONDS = 600_000;
-/** What the simulation pays for a piece of work that ends without a report of its own. */
-const SETUP_MILLISECONDS = 200;
 
 export interface WorkerWorld {
   readonly store: ObjectStore;
@@ -27,8 +25,6 @@ export interface WorkerWorld {
   readonly observer: Observer;
   readonly clock: VirtualClock;
   readonly random: RandomStream;
-  /** Workers take whatever they are handed, without a claim: a sabotage that the invariants must notice. */
-  readonly withoutClaims: boolean;
 }
 
 /** Takes jobs from the queue one by one, claims them, works and reports, until the process ends. */
@@ -90,7 +86,7 @@ class Worker {
       return;
     }
     const until = this.#now + LEASE_MILLISECONDS;
-    const claim = this.#world.withoutClaims ? unclaimed : await claimJob(this.#store, job, this.#now, until);
+    const claim = await claimJob(this.#store, job, this.#now, until);
     switch (claim.state) {
       case "taken":
         await this.#jobs.changeVisibility(message.receipt, Math.max(0, claim.until - this.#now) + 100);
@@ -111,10 +107,7 @@ class Worker {
     const startedAt = this.#now;
     const evaluation = observer.evaluates(job, startedAt, until);
     const isPoisoned = weather.poison?.trial === job.trial;
-    if (isPoisoned && weather.poison?.kills) {
-      observer.billedMilliseconds += SETUP_MILLISECONDS;
-      this.#self.end();
-    }
+    if (isPoisoned && weather.poison?.kills) this.#self.end();
     const kept = await this.#work(this.#duration(), lease, message, evaluation);
     const billed = this.#bill(startedAt);
     if (!kept) return;
@@ -183,20 +176,13 @@ class Worker {
   }
 
   #bill(startedAt: number): number {
-    const milliseconds = this.#now - startedAt;
-    this.#world.observer.billedMilliseconds += milliseconds;
-    return milliseconds;
+    return this.#now - startedAt;
   }
 
   get #now(): number {
     return this.#world.clock.now();
   }
 }
-
-const unclaimed: ClaimOutcome = {
-  state: "granted",
-  lease: { extend: async () => true, answer: async () => true },
-};
 
 function parseJob({ body }: ReceivedMessage): Job | undefined {
   try {

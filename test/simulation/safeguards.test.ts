@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type Mutation, mutateSimulation } from "./mutated-simulation.js";
+
+/** By then each is noticed. */
+const SEEDS = 300;
+
+interface Safeguard extends Mutation {
+  readonly without: string;
+  /** What the simulation says to it. */
+  readonly broken: RegExp;
+}
+
+const SAFEGUARDS: readonly Safeguard[] = [
+  {
+    without: "the budget",
+    file: "shared/run/stopping.js",
+    from: "expectedUsd(state) > cost.maxUsd",
+    to: "false",
+    broken: /was asked for although/,
+  },
+  {
+    without: "a third of the budget",
+    file: "shared/run/stopping.js",
+    from: "expectedUsd(state) > cost.maxUsd",
+    to: "expectedUsd(state) > 1.5 * cost.maxUsd",
+    broken: /was asked for although/,
+  },
+  {
+    without: "trials that the budget would allow",
+    file: "shared/run/stopping.js",
+    from: "expectedUsd(state) > cost.maxUsd",
+    to: "expectedUsd(state) > 0.9 * cost.maxUsd",
+    broken: /no further trial was asked for although/,
+  },
+  {
+    without: "half of what jobs cost",
+    file: "shared/run/spend.js",
+    from: "const usd = computeUsd(request, billed) +",
+    to: "const usd = computeUsd(request, billed) / 2 +",
+    broken: /was charged, where workers' jobs cost/,
+  },
+  {
+    without: "a look at what is under way",
+    file: "shared/run/spend.js",
+    from: "const jobs = underWay +",
+    to: "const jobs =",
+    broken: /was asked for although/,
+  },
+  {
+    without: "charging what nobody answers",
+    file: "shared/run/spend.js",
+    from: "if (attempts === 0)",
+    to: "if (attempts >= 0)",
+    broken: /was charged, where workers' jobs cost/,
+  },
+  {
+    without: "leaving commands unmarked until they are carried out",
+    file: "shared/run/coordinator.js",
+    from: "const etag = await this.#saveChange(before, state);",
+    to: `const etag = await this.#saveChange(before, state === before?.state ? state
+      : markCarriedOut(state, pendingCommands(state).filter((command) => !isRecord(command))));`,
+    broken: /was saved, and never sent/,
+  },
+  {
+    without: "a second attempt of what has failed",
+    file: "shared/run/assignment.js",
+    from: "const MAX_FAILURES = 2;",
+    to: "const MAX_FAILURES = 1;",
+    broken: /failed after one attempt/,
+  },
+  {
+    without: "knowing a failure that it has counted",
+    file: "shared/run/assignment.js",
+    from: "if (assignment.failedAttempts.includes(attempt))",
+    to: "if (false)",
+    broken: /failed after one attempt/,
+  },
+  {
+    without: "comparing the state before it is swapped",
+    file: "shared/run/run-records.js",
+    from: "toBytes(document), condition)",
+    to: "toBytes(document))",
+    broken: /was replaced or moved|is not in the state|ended or run|is evaluated again|not what its events/,
+  },
+  {
+    without: "a sampler that depends on nothing but the trials",
+    file: "shared/run/sampler-cache.js",
+    from: "cached.sampler.ask(state.asked)",
+    to: "cached.sampler.ask(state.asked + 1000 * (this.asks = (this.asks ?? 0) + 1))",
+    broken: /went another way/,
+  },
+  {
+    without: "regard to another worker's claim",
+    file: "shared/run/claim.js",
+    from: "present.claim.until > now",
+    to: "false",
+    broken: /is evaluated again/,
+  },
+];
+
+describe("The simulation notices", () => {
+  for (const { without, broken, ...mutation } of SAFEGUARDS)
+    test(`a fleet without ${without}, and goes the same way again with the seed that it names`, async () => {
+      const simulation = await mutateSimulation(mutation);
+      try {
+        const { code, err } = await simulation.run("--seeds", String(SEEDS));
+        assert.match(err, broken);
+        assert.equal(code, 1);
+        const [, seed] = /^seed (\d+) broke an invariant/m.exec(err) ?? [];
+        assert.ok(seed, err);
+        const again = await simulation.run("--seeds", "1", "--from", seed);
+        assert.deepEqual(again, { code: 1, out: "", err });
+      } finally {
+        await simulation.remove();
+      }
+    });
+});
