@@ -1,29 +1,20 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Job, RunEvent, TrialJob, TrialReported } from "../../shared/run/messages.js";
-import { stateKey } from "../../shared/run/record-keys.js";
+import type { Job, RunEvent, TrialReported } from "../../shared/run/messages.js";
+import { claimsPrefix, stateKey } from "../../shared/run/record-keys.js";
 import type { RunState, TrialRecord } from "../../shared/run/state.js";
+import { Evaluations } from "./evaluations.js";
 import { insist } from "./insist.js";
 import type { Ledger, SavedDocument } from "./ledger.js";
 import { attemptOfJob, nameAttempt, nameWork, workOfReport } from "./work.js";
-
-/** A worker's work on a job, as the world sees it. */
-export interface Evaluation {
-  readonly job: TrialJob;
-  readonly startedAt: number;
-  leaseUntil: number;
-  /** It was reported as failed, or by a worker of another instruction set: it has to be done again. */
-  void: boolean;
-}
 
 /** Sees everything that happens in a simulated run, and holds it against the invariants as it happens. */
 export class Observer {
   /** The latest state that a coordinator has saved. */
   latest: RunState | undefined;
   broken: Error | undefined;
+  readonly evaluations = new Evaluations();
   /** Records that a coordinator has in memory, and the place at which they were found equal to what was saved. */
   readonly #compared = new WeakMap<TrialRecord, number>();
-  readonly #evaluations = new Map<string, Evaluation[]>();
-  readonly #reports = new Map<string, TrialReported>();
   /** Attempts whose jobs have reached their queue. */
   readonly #sent = new Set<string>();
   /** Attempts of each work whose failure a coordinator has been handed. */
@@ -37,10 +28,6 @@ export class Observer {
     private readonly ledger: Ledger | undefined,
   ) {}
 
-  /** The reports of trials, to be played again undisturbed. */
-  readonly reportOf = (trial: number, shard: number, scores: string): TrialReported | undefined =>
-    this.#reports.get(`${trial}/${shard}/${scores}`);
-
   /** Runs a check of the simulated world; the first that fails ends the simulation. */
   check(what: () => void): void {
     try {
@@ -48,30 +35,6 @@ export class Observer {
     } catch (error) {
       this.broken ??= error instanceof Error ? error : new Error(String(error));
     }
-  }
-
-  evaluates(job: TrialJob, now: number, leaseUntil: number): Evaluation {
-    const key = `${job.trial}/${job.shard.index}`;
-    const earlier = this.#evaluations.get(key) ?? [];
-    this.check(() => {
-      for (const { job: first, leaseUntil: until, void: isVoid } of earlier)
-        insist(
-          isVoid || now >= until || now >= first.deadline,
-          `trial ${job.trial}, shard ${job.shard.index} is evaluated again (attempt ${job.attempt}) at ${now} although attempt ${first.attempt} has its lease until ${until} and is not overdue before ${first.deadline}`,
-        );
-    });
-    const evaluation: Evaluation = { job, startedAt: now, leaseUntil, void: false };
-    this.#evaluations.set(key, [...earlier, evaluation]);
-    return evaluation;
-  }
-
-  reports(report: TrialReported, scores: string): void {
-    this.#reports.set(`${report.trial}/${report.shard.index}/${scores}`, report);
-  }
-
-  /** How many times work was begun. */
-  get evaluationsBegun(): number {
-    return [...this.#evaluations.values()].reduce((sum, list) => sum + list.length, 0);
   }
 
   /** A job has reached its queue, whatever becomes of it there. */
@@ -94,7 +57,8 @@ export class Observer {
   }
 
   /** An object lies in the store. */
-  written(body: Uint8Array): void {
+  written(key: string, body: Uint8Array, now: number): void {
+    if (key.startsWith(claimsPrefix(this.runId))) this.evaluations.written(key, body, now);
     const events = this.#saving.get(body);
     if (events === undefined) return;
     const saved: SavedDocument = JSON.parse(Buffer.from(body).toString("utf8"));

@@ -81,7 +81,8 @@ const SAFEGUARDS: readonly Safeguard[] = [
     file: "shared/run/run-records.js",
     from: "toBytes(document), condition)",
     to: "toBytes(document))",
-    broken: /was replaced or moved|is not in the state|ended or run|is evaluated again|not what its events/,
+    broken:
+      /was charged|was replaced or moved|is not in the state|ended or run|is evaluated again|not what its/,
   },
   {
     without: "a sampler that depends on nothing but the trials",
@@ -89,6 +90,27 @@ const SAFEGUARDS: readonly Safeguard[] = [
     from: "cached.sampler.ask(state.asked)",
     to: "cached.sampler.ask(state.asked + 1000 * (this.asks = (this.asks ?? 0) + 1))",
     broken: /went another way/,
+  },
+  {
+    without: "workers that stop when an extension is refused",
+    file: "functions/hold.js",
+    from: "if (!(await extend(until)))",
+    to: "if (!(await extend(until)) && false)",
+    broken: /was worked on for \d+ ms after another worker had claimed it/,
+  },
+  {
+    without: "workers that are silent when their answer is refused",
+    file: "functions/evaluator/handler.js",
+    from: "if (!isOurs)",
+    to: "if (false)",
+    broken: /whose answer does not lie in the claim/,
+  },
+  {
+    without: "a look at a job's deadline",
+    file: "functions/job-handler.js",
+    from: "job.deadline < started",
+    to: "false",
+    broken: /which was overdue/,
   },
   {
     without: "regard to another worker's claim",

@@ -12,7 +12,7 @@ import { SimulatedProcess } from "./simulated-process.js";
 import { judgeRun } from "./verdict.js";
 import { VirtualClock } from "./virtual-clock.js";
 import { drawWeather } from "./weather.js";
-import { LEASE_MILLISECONDS, runWorker } from "./worker-process.js";
+import { runWorker } from "./worker-process.js";
 
 const START = Date.UTC(2026, 0, 1);
 const TICK_MILLISECONDS = 10_000;
@@ -23,7 +23,8 @@ const LONGEST_RUN_MILLISECONDS = 3 * 24 * 3_600_000;
 /** Late and doubled messages that come after the end must not change it. */
 const AFTERMATH_MILLISECONDS = 120_000;
 const EVENT_VISIBILITY_MILLISECONDS = 60_000;
-const MAX_DELIVERIES = 5;
+const JOB_VISIBILITY_MILLISECONDS = 30_000;
+const MAX_DELIVERIES = 10;
 
 export interface SimulatedRun {
   readonly state: RunState;
@@ -48,10 +49,12 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
   const ownUsd = OWN_WORK.milliseconds / 1_000;
   const ledger = maxUsd === undefined ? undefined : new Ledger(study, maxUsd, ownUsd);
   const observer = new Observer(runId, ledger);
-  const store = new FaultyStore(clock, random, faults, (_, body) => observer.written(body));
+  const store = new FaultyStore(clock, random, faults, (key, body) =>
+    observer.written(key, body, clock.now()),
+  );
   const standard = {
     kind: "standard",
-    visibilityMilliseconds: LEASE_MILLISECONDS,
+    visibilityMilliseconds: JOB_VISIBILITY_MILLISECONDS,
     maxDeliveries: MAX_DELIVERIES,
   } as const;
   const jobs = new FaultyQueue(standard, clock, random, faults, ({ body }) =>
@@ -59,6 +62,7 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
   );
   const fifo = { kind: "fifo", visibilityMilliseconds: EVENT_VISIBILITY_MILLISECONDS } as const;
   const events = new FaultyQueue(fifo, clock, random, faults);
+  const deadLetters = new FaultyQueue(standard, clock, random, faults);
   const ended = (): boolean => observer.latest !== undefined && hasEnded(observer.latest);
 
   const startProcess = (
@@ -83,9 +87,9 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
     store,
     jobs,
     events,
+    deadLetters,
     weather,
     observer,
-    clock,
     random,
   };
   for (let i = 0; i < weather.workers + weather.foreignWorkers; i++) {
@@ -119,8 +123,8 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
   const seen = observer.latest;
   if (seen === undefined || !hasEnded(seen))
     throw new BrokenInvariantError(`the run has not ended: ${seen?.phase ?? "it was never begun"}`);
-  const state = await judgeRun(seen, study, observer, store.contents);
-  return { state, virtualMilliseconds: endedAt - START, evaluations: observer.evaluationsBegun };
+  const state = await judgeRun(seen, study, observer.evaluations, store.contents);
+  return { state, virtualMilliseconds: endedAt - START, evaluations: observer.evaluations.begun };
 }
 
 async function sendJunk(jobs: FaultyQueue, events: FaultyQueue, runId: string, n: number): Promise<void> {

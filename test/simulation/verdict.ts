@@ -6,8 +6,8 @@ import type { Study } from "../../shared/run/study.js";
 import { configurationKey } from "../../shared/search/configuration-key.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { toyAccuracy } from "../run/toy-model.js";
+import type { Evaluations } from "./evaluations.js";
 import { insist } from "./insist.js";
-import type { Observer } from "./observer.js";
 import { runUndisturbed } from "./undisturbed.js";
 
 /**
@@ -19,7 +19,7 @@ import { runUndisturbed } from "./undisturbed.js";
 export async function judgeRun(
   seen: RunState,
   study: Study,
-  observer: Observer,
+  evaluations: Evaluations,
   store: ObjectStore,
 ): Promise<RunState> {
   const jobs = new InProcessQueue({ kind: "standard", visibilityMilliseconds: 1 });
@@ -34,7 +34,7 @@ export async function judgeRun(
   triesNothingTwice(state);
   failsForAReason(state);
   measuresTheTruth(state);
-  equalsUndisturbed(state, runUndisturbed(study, state, observer));
+  equalsUndisturbed(state, runUndisturbed(study, state, evaluations));
   return state;
 }
 
@@ -63,7 +63,7 @@ function triesNothingTwice({ finished, running }: RunState): void {
 function failsForAReason(state: RunState): void {
   if (state.phase !== "failed") return;
   insist(
-    /poisoned|bad luck|\(6 attempts\)/.test(state.failure ?? ""),
+    /poisoned|bad luck|\(6 attempts\)|of an invocation|none answered/.test(state.failure ?? ""),
     `the run failed although nothing was wrong with it: ${state.failure}`,
   );
 }

@@ -35,6 +35,8 @@ export interface Weather {
   /** When the run is cancelled, in milliseconds from its start. */
   readonly cancelAfter: number | undefined;
   readonly trialMilliseconds: number;
+  /** How long the function that works may take for a job. */
+  readonly invocationMilliseconds: number;
   /** Trials side by side from which on what they were asked with lies in records of its own. */
   readonly manyRunning: number;
   /** Trials asked for with one save. */
@@ -102,6 +104,8 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
         : undefined,
     cancelAfter: random.uniform() < 0.1 ? 1_000 + 60_000 * random.uniform() : undefined,
     trialMilliseconds,
+    // In some runs it is too short for the longest jobs, which are handed back.
+    invocationMilliseconds: random.uniform() < 0.1 ? 15_000 + 1.2 * trialMilliseconds : 120_000,
     manyRunning: 1 + (seed % 4),
     // With a budget, all at once, so that what was heard before each save is known to the ledger.
     mostAsked: cost === undefined ? 1 + (seed % 3) : Infinity,
