@@ -1,17 +1,21 @@
-import type { JobReport, RunEvent } from "../../shared/run/messages.js";
+import type { Billed, JobReport, RunEvent } from "../../shared/run/messages.js";
 import { createReducer, type Reducer } from "../../shared/run/reducer.js";
 import type { RunState, ShardState } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { insist } from "./insist.js";
 import { attemptOfReport, nameAttempt, nameWork, workOfReport } from "./work.js";
 
-/** `toyCost` is a dollar a second. */
-const USD_A_MILLISECOND = 1 / 1_000;
 /** By how many standard deviations what is under way may cost more than its mean. */
 const MARGIN_DEVIATIONS = 2;
 /** What the finish scores beside its finalists. */
 const MODELS_BESIDE_FINALISTS = 2;
 const ROUNDING = 1e-6;
+
+/** What went into a save: the events, and what the coordinator's own work is billed for with it. */
+export interface Save {
+  readonly events: readonly RunEvent[];
+  readonly own: Billed | undefined;
+}
 
 /** What a saved state document says that the books are compared with. */
 export type SavedDocument = Pick<RunState, "asked" | "phase" | "spend" | "stop"> & {
@@ -42,20 +46,16 @@ export class Ledger {
   /** What was charged beside them: the coordinator's own work. */
   #ownUsd = 0;
 
-  /**
-   * @param maxUsd what the run may cost
-   * @param mostOwnUsd what is charged for the coordinator's own work with one save at most
-   */
+  /** @param maxUsd what the run may cost */
   constructor(
     study: Study,
     private readonly maxUsd: number,
-    private readonly mostOwnUsd: number,
   ) {
     this.#reduce = createReducer(study);
   }
 
   /** Whoever was handed these events has saved this. */
-  saved(events: readonly RunEvent[], saved: SavedDocument): void {
+  saved({ events, own }: Save, saved: SavedDocument): void {
     for (const event of events) {
       const before = this.#state;
       const after = this.#reduce(before, event).state;
@@ -72,12 +72,12 @@ export class Ledger {
         state.running.length === saved.running.length,
       "what was saved is not what its events come to",
     );
-    const own = saved.spend.usd - this.#usd - this.#ownUsd;
+    this.#ownUsd += own === undefined ? 0 : usdOf(own);
+    const usd = this.#usd + this.#ownUsd;
     insist(
-      own >= -ROUNDING && own <= this.mostOwnUsd + ROUNDING,
-      `${saved.spend.usd} was charged, where workers' jobs cost ${this.#usd}, and the coordinator's work ${this.#ownUsd} before`,
+      Math.abs(saved.spend.usd - usd) < ROUNDING,
+      `${saved.spend.usd} was charged, where ${usd} was billed, ${this.#ownUsd} of it for the coordinator's work`,
     );
-    this.#ownUsd += own;
     this.#state = { ...state, spend: saved.spend };
   }
 
@@ -98,7 +98,7 @@ export class Ledger {
   #chargeReport(report: JobReport, underWay: ReadonlyMap<string, UnderWay>): void {
     const attempt = attemptOfReport(report);
     if (report.billed === undefined || !underWay.has(attempt) || this.#charged.has(attempt)) return;
-    const usd = report.billed.milliseconds * USD_A_MILLISECOND;
+    const usd = usdOf(report.billed);
     this.#charge(attempt, usd);
     this.#jobs.push(usd);
     if (report.type === "TrialReported") this.#trials.push(usd);
@@ -144,6 +144,11 @@ export class Ledger {
     const variance = costs.reduce((sum, cost) => sum + (cost - usd) ** 2, 0) / costs.length;
     return { usd, deviation: Math.sqrt(variance) };
   }
+}
+
+/** At `toyCost`, a dollar for a second of a gigabyte. */
+function usdOf({ milliseconds, megabytes }: Billed): number {
+  return (milliseconds / 1_000) * (megabytes / 1_024);
 }
 
 interface UnderWay {

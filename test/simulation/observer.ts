@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
+import type { WarmUp } from "../../functions/warm-up.js";
 import type { Job, RunEvent, TrialReported } from "../../shared/run/messages.js";
 import { claimsPrefix, stateKey } from "../../shared/run/record-keys.js";
 import type { RunState, TrialRecord } from "../../shared/run/state.js";
 import { Evaluations } from "./evaluations.js";
 import { insist } from "./insist.js";
-import type { Ledger, SavedDocument } from "./ledger.js";
+import type { Ledger, Save, SavedDocument } from "./ledger.js";
 import { attemptOfJob, nameAttempt, nameWork, workOfReport } from "./work.js";
 
 /** Sees everything that happens in a simulated run, and holds it against the invariants as it happens. */
@@ -20,7 +21,7 @@ export class Observer {
   /** Attempts of each work whose failure a coordinator has been handed. */
   readonly #failures = new Map<string, Set<number>>();
   /** What coordinators were handed before they wrote a state that is on its way to the store. */
-  readonly #saving = new WeakMap<Uint8Array, readonly RunEvent[]>();
+  readonly #saving = new WeakMap<Uint8Array, Save>();
 
   /** @param ledger of a run with a budget */
   constructor(
@@ -38,8 +39,8 @@ export class Observer {
   }
 
   /** A job has reached its queue, whatever becomes of it there. */
-  sent(job: Job): void {
-    this.#sent.add(attemptOfJob(job));
+  sent(job: Job | WarmUp): void {
+    if (job.type !== "warm-up") this.#sent.add(attemptOfJob(job));
   }
 
   /** A coordinator is handed events. */
@@ -52,17 +53,17 @@ export class Observer {
   }
 
   /** A coordinator that was handed these events writes an object. */
-  writes(key: string, body: Uint8Array, events: readonly RunEvent[]): void {
-    if (key === stateKey(this.runId)) this.#saving.set(body, events);
+  writes(key: string, body: Uint8Array, save: Save): void {
+    if (key === stateKey(this.runId)) this.#saving.set(body, save);
   }
 
   /** An object lies in the store. */
   written(key: string, body: Uint8Array, now: number): void {
     if (key.startsWith(claimsPrefix(this.runId))) this.evaluations.written(key, body, now);
-    const events = this.#saving.get(body);
-    if (events === undefined) return;
+    const save = this.#saving.get(body);
+    if (save === undefined) return;
     const saved: SavedDocument = JSON.parse(Buffer.from(body).toString("utf8"));
-    this.check(() => this.ledger?.saved(events, saved));
+    this.check(() => this.ledger?.saved(save, saved));
   }
 
   /** A coordinator has saved this state after these events, and is about to acknowledge them. */

@@ -38,7 +38,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     file: "shared/run/spend.js",
     from: "const usd = computeUsd(request, billed) +",
     to: "const usd = computeUsd(request, billed) / 2 +",
-    broken: /was charged, where workers' jobs cost/,
+    broken: /was charged, where \S+ was billed/,
   },
   {
     without: "a look at what is under way",
@@ -52,7 +52,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     file: "shared/run/spend.js",
     from: "if (attempts === 0)",
     to: "if (attempts >= 0)",
-    broken: /was charged, where workers' jobs cost/,
+    broken: /was charged, where \S+ was billed/,
   },
   {
     without: "leaving commands unmarked until they are carried out",
@@ -111,6 +111,20 @@ const SAFEGUARDS: readonly Safeguard[] = [
     from: "job.deadline < started",
     to: "false",
     broken: /which was overdue/,
+  },
+  {
+    without: "a Tick that ends with the last run",
+    file: "functions/coordinator/active-runs.js",
+    from: "if (hasEnded(state))",
+    to: "if (false)",
+    broken: /the Tick is on although no run is/,
+  },
+  {
+    without: "events that come again when they could not be carried",
+    file: "functions/coordinator/run-carriers.js",
+    from: 'return "failed";',
+    to: 'return "carried";',
+    broken: /the run has not ended|the Tick is on|was reported before|is not in the state/,
   },
   {
     without: "regard to another worker's claim",

@@ -1,11 +1,12 @@
-import { jobSchema, MESSAGE_VERSION } from "../../shared/run/messages.js";
+import { MESSAGE_VERSION } from "../../shared/run/messages.js";
 import { hasEnded, type RunState } from "../../shared/run/state.js";
 import { createRandomStream } from "../../shared/search/random.js";
+import { InProcessTickSwitch } from "../functions/in-process-tick-switch.js";
 import { toyStudy, toyTpeStudy } from "../run/toy-study.js";
-import { OWN_WORK, runCoordinator } from "./coordinator-process.js";
+import { runCoordinator, runTicks } from "./coordinator-process.js";
 import { FaultyQueue } from "./faulty-queue.js";
 import { FaultyStore } from "./faulty-store.js";
-import { BrokenInvariantError } from "./insist.js";
+import { BrokenInvariantError, insist } from "./insist.js";
 import { Ledger } from "./ledger.js";
 import { Observer } from "./observer.js";
 import { SimulatedProcess } from "./simulated-process.js";
@@ -15,7 +16,7 @@ import { drawWeather } from "./weather.js";
 import { runWorker } from "./worker-process.js";
 
 const START = Date.UTC(2026, 0, 1);
-const TICK_MILLISECONDS = 10_000;
+const JUNK_MILLISECONDS = 10_000;
 const RESTART_MILLISECONDS = 2_000;
 const COORDINATORS = 2;
 /** A run that has not ended after so long never will. */
@@ -46,8 +47,7 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
   const study = sampler === "tpe" ? toyTpeStudy : toyStudy;
   const clock = new VirtualClock(START);
   const maxUsd = request.cost?.maxUsd;
-  const ownUsd = OWN_WORK.milliseconds / 1_000;
-  const ledger = maxUsd === undefined ? undefined : new Ledger(study, maxUsd, ownUsd);
+  const ledger = maxUsd === undefined ? undefined : new Ledger(study, maxUsd);
   const observer = new Observer(runId, ledger);
   const store = new FaultyStore(clock, random, faults, (key, body) =>
     observer.written(key, body, clock.now()),
@@ -58,11 +58,13 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
     maxDeliveries: MAX_DELIVERIES,
   } as const;
   const jobs = new FaultyQueue(standard, clock, random, faults, ({ body }) =>
-    observer.sent(jobSchema.parse(JSON.parse(body))),
+    observer.sent(JSON.parse(body)),
   );
   const fifo = { kind: "fifo", visibilityMilliseconds: EVENT_VISIBILITY_MILLISECONDS } as const;
   const events = new FaultyQueue(fifo, clock, random, faults);
-  const deadLetters = new FaultyQueue(standard, clock, random, faults);
+  const deadLetters = new FaultyQueue(standard, clock, random, faults, ({ body }) =>
+    observer.check(() => insist(JUNK.includes(body), `this was refused: ${body}`)),
+  );
   const ended = (): boolean => observer.latest !== undefined && hasEnded(observer.latest);
 
   const startProcess = (
@@ -79,10 +81,22 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
     });
   };
 
-  for (let i = 0; i < COORDINATORS; i++)
-    startProcess({ dies: faults.coordinatorDies, hangs: faults.coordinatorHangs }, (self) =>
-      runCoordinator({ runId, store, jobs, events, study, observer, manyRunning, mostAsked }, self),
-    );
+  const tick = new InProcessTickSwitch(async () => undefined);
+  const carrying = {
+    runId,
+    store,
+    jobs,
+    events,
+    deadLetters,
+    tick,
+    study,
+    observer,
+    manyRunning,
+    mostAsked,
+  };
+  const coordinators = { dies: faults.coordinatorDies, hangs: faults.coordinatorHangs };
+  for (let i = 0; i < COORDINATORS; i++) startProcess(coordinators, (self) => runCoordinator(carrying, self));
+  startProcess(coordinators, (self) => runTicks(carrying, self));
   const world = {
     store,
     jobs,
@@ -106,34 +120,40 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
   await say({ type: "RunRequested", request }, "request");
   if (weather.cancelAfter !== undefined)
     void clock.sleep(weather.cancelAfter).then(() => say({ type: "CancelRequested" }, "cancel"));
-  const tick = async (): Promise<void> => {
+  const disturb = async (): Promise<void> => {
     for (let n = 0; !ended(); n++) {
-      await clock.sleep(TICK_MILLISECONDS);
-      await say({ type: "Tick" }, `tick ${n}`);
+      await clock.sleep(JUNK_MILLISECONDS);
       if (random.uniform() < faults.junk) await sendJunk(jobs, events, runId, n);
     }
   };
-  void tick();
+  void disturb();
 
   const limit = START + LONGEST_RUN_MILLISECONDS;
   await clock.runUntil(() => observer.broken !== undefined || ended() || clock.now() > limit);
   const endedAt = clock.now();
-  await clock.runUntil(() => observer.broken !== undefined || clock.now() > endedAt + AFTERMATH_MILLISECONDS);
+  await clock.runUntil(() => {
+    const isOver = clock.now() > endedAt + AFTERMATH_MILLISECONDS && !tick.isOn;
+    return observer.broken !== undefined || isOver || clock.now() > limit;
+  });
   if (observer.broken !== undefined) throw observer.broken;
   const seen = observer.latest;
   if (seen === undefined || !hasEnded(seen))
     throw new BrokenInvariantError(`the run has not ended: ${seen?.phase ?? "it was never begun"}`);
+  insist(!tick.isOn, "the Tick is on although no run is");
   const state = await judgeRun(seen, study, observer.evaluations, store.contents);
   return { state, virtualMilliseconds: endedAt - START, evaluations: observer.evaluations.begun };
 }
 
+/** What is no message, or of a run that nobody has asked for. */
+const JUNK = [
+  "{",
+  '{"version":99}',
+  JSON.stringify({ version: MESSAGE_VERSION, runId: "another", type: "Tick", at: 1 }),
+  JSON.stringify({ version: MESSAGE_VERSION, runId: "another", type: "warm-up", deadline: START * 2 }),
+];
+
 async function sendJunk(jobs: FaultyQueue, events: FaultyQueue, runId: string, n: number): Promise<void> {
-  const junk = [
-    "{",
-    '{"version":99}',
-    JSON.stringify({ version: MESSAGE_VERSION, runId: "another", type: "Tick", at: 1 }),
-  ];
-  const body = junk[n % junk.length]!;
+  const body = JUNK[n % JUNK.length]!;
   await jobs.sendSafely({ body });
   await events.sendSafely({ body, group: runId, deduplication: `junk ${n}` });
 }

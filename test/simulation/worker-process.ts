@@ -7,10 +7,11 @@ import { claimsPrefix } from "../../shared/run/record-keys.js";
 import type { RandomStream } from "../../shared/search/random.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { RetryingObjectStore } from "../../shared/storage/retrying-store.js";
-import { keepLog, keepMetrics, toEvent } from "../functions/lambda-events.js";
+import { keepLog, keepMetrics } from "../functions/lambda-events.js";
 import { answerToyJob } from "../run/toy-model.js";
 import { toyBill } from "../run/toy-study.js";
 import type { Evaluation } from "./evaluations.js";
+import { pollQueue } from "./event-source.js";
 import { insist } from "./insist.js";
 import type { Observer } from "./observer.js";
 import type { SimulatedProcess } from "./simulated-process.js";
@@ -19,7 +20,6 @@ import type { Weather } from "./weather.js";
 const LEASE_MILLISECONDS = 6_000;
 /** Of its lease, and what it takes to ask for it: by then a worker that lost it has heard so. */
 const NOTICE_MILLISECONDS = LEASE_MILLISECONDS / 3 + 2_000;
-const IDLE_MILLISECONDS = 600_000;
 const INIT_MILLISECONDS = 200;
 
 export interface WorkerWorld {
@@ -75,21 +75,18 @@ export async function runWorker(
     leaseMilliseconds: LEASE_MILLISECONDS,
     billedTime: new BilledTime({ megabytes, architecture, now, initMilliseconds: INIT_MILLISECONDS }),
   });
-  for (;;) {
-    const messages = await jobs.receive({ max: 1, waitMilliseconds: IDLE_MILLISECONDS });
-    if (messages.length === 0) continue;
-    const until = self.now() + weather.invocationMilliseconds;
+  await pollQueue(jobs, 1, async (event) => {
+    worker.taken = self.now();
+    const until = worker.taken + weather.invocationMilliseconds;
     const over = new AbortController();
     // Lambda ends the environment with an invocation that takes too long.
     self.endAt(until, over.signal);
-    worker.taken = self.now();
-    const { batchItemFailures } = await handler(toEvent(messages), {
-      getRemainingTimeInMillis: () => until - self.now(),
-    });
-    over.abort();
-    const failed = new Set(batchItemFailures.map(({ itemIdentifier }) => itemIdentifier));
-    for (const { id, receipt } of messages) if (!failed.has(id)) await jobs.acknowledge(receipt);
-  }
+    try {
+      return await handler(event, { getRemainingTimeInMillis: () => until - self.now() });
+    } finally {
+      over.abort();
+    }
+  });
 }
 
 /** The thread that works, as the function sees it. */
