@@ -79,7 +79,7 @@ export class SimulatedProcess implements Clock {
     return {
       get: (key, range) => this.effect(() => store.get(key, range)),
       put: (key, body, condition) => this.effect(() => store.put(key, body, condition)),
-      list: (prefix) => store.list(prefix),
+      list: (prefix) => this.#reachList(store, prefix),
       delete: (key) => this.effect(() => store.delete(key)),
     };
   }
@@ -93,6 +93,15 @@ export class SimulatedProcess implements Clock {
       changeVisibility: (receipt, milliseconds) =>
         this.effect(() => queue.changeVisibility(receipt, milliseconds)),
     };
+  }
+
+  async *#reachList(store: ObjectStore, prefix: string): AsyncIterable<string> {
+    const keys = store.list(prefix)[Symbol.asyncIterator]();
+    for (;;) {
+      const { done, value } = await this.effect(() => keys.next());
+      if (done) return;
+      yield value;
+    }
   }
 
   #happens(probability: number): boolean {

@@ -14,10 +14,12 @@ export interface Faults {
   readonly messageDoubled: number;
   readonly messageDelayed: number;
   readonly sendFails: number;
-  /** The store answers 503 (having written or not), 409, or late; a cut upload is a 503 that wrote nothing. */
+  /** The store answers 503 (having written or not), 409, or late. */
   readonly storeUnavailable: number;
   readonly storeConflict: number;
   readonly storeSlow: number;
+  /** An upload or download ends in the middle: nothing is written, nothing returned. */
+  readonly storeCut: number;
   /** Messages that are no messages, or of another run. */
   readonly junk: number;
 }
@@ -62,6 +64,7 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
     storeUnavailable: fault(0.1),
     storeConflict: fault(0.1),
     storeSlow: fault(0.1),
+    storeCut: fault(0.03),
     junk: fault(0.2),
   };
   const parallel = 1 + random.below(5);
