@@ -68,7 +68,8 @@ export function holdJob(options: HoldOptions): Hold {
     signal: over.signal,
     ended,
     async release() {
-      released.abort();
+      // With a reason of its own, as the default one, an exception with its stack, is made for every job.
+      released.abort("released");
       await last;
     },
   };

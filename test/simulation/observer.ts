@@ -60,10 +60,11 @@ export class Observer {
   /** An object lies in the store. */
   written(key: string, body: Uint8Array, now: number): void {
     if (key.startsWith(claimsPrefix(this.runId))) this.evaluations.written(key, body, now);
+    const { ledger } = this;
     const save = this.#saving.get(body);
-    if (save === undefined) return;
+    if (save === undefined || ledger === undefined) return;
     const saved: SavedDocument = JSON.parse(Buffer.from(body).toString("utf8"));
-    this.check(() => this.ledger?.saved(save, saved));
+    this.check(() => ledger.saved(save, saved));
   }
 
   /** A coordinator has saved this state after these events, and is about to acknowledge them. */

@@ -84,7 +84,7 @@ export async function runWorker(
     try {
       return await handler(event, { getRemainingTimeInMillis: () => until - self.now() });
     } finally {
-      over.abort();
+      over.abort("in time");
     }
   });
 }
