@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "../shared/queues/clock.js";
 import type { Queue } from "../shared/queues/queue.js";
 
 /** Extensions within a lease, so that one that fails is not the end. */
@@ -10,6 +11,8 @@ export interface HoldOptions {
   /** How long there is for the job. */
   readonly atMostMilliseconds: number;
   readonly now: () => number;
+  /** Lets time pass; that of this machine when left out. */
+  readonly sleep?: Clock["sleep"] | undefined;
   /** Extends the claim; whether the job is still this worker's. */
   readonly extend: (until: number) => Promise<boolean>;
 }
@@ -25,8 +28,9 @@ export interface Hold {
 /** Keeps a job's message hidden and its claim held, both together, for as long as somebody works on it. */
 export function holdJob(options: HoldOptions): Hold {
   const { jobs, receipt, leaseMilliseconds, atMostMilliseconds, now, extend } = options;
+  const { sleep = systemClock.sleep } = options;
+  const released = new AbortController();
   const over = new AbortController();
-  let isReleased = false;
   let last: Promise<void> = Promise.resolve();
   let end: (reason: "handed back" | "lost") => void = () => undefined;
   const ended = new Promise<"handed back" | "lost">((resolve) => {
@@ -47,19 +51,25 @@ export function holdJob(options: HoldOptions): Hold {
       if (now() >= heldUntil) end("lost");
     }
   };
-  const beat = setInterval(() => {
-    last = last.then(() => (isReleased || over.signal.aborted ? undefined : prolong()));
-  }, leaseMilliseconds / EXTENSIONS);
-  const timeout = setTimeout(() => end("handed back"), Math.max(0, atMostMilliseconds));
+  const beat = async (): Promise<void> => {
+    for (;;) {
+      await sleep(leaseMilliseconds / EXTENSIONS, released.signal);
+      if (released.signal.aborted || over.signal.aborted) return;
+      last = last.then(() => (released.signal.aborted || over.signal.aborted ? undefined : prolong()));
+    }
+  };
+  void beat();
+  void sleep(Math.max(0, atMostMilliseconds), released.signal).then(() => {
+    if (!released.signal.aborted) end("handed back");
+  });
   // Until the first extension the message is hidden for as long as the queue says, which is for its longest jobs.
   last = jobs.changeVisibility(receipt, leaseMilliseconds).catch(() => undefined);
   return {
     signal: over.signal,
     ended,
     async release() {
-      isReleased = true;
-      clearInterval(beat);
-      clearTimeout(timeout);
+      // With a reason of its own, as the default one, an exception with its stack, is made for every job.
+      released.abort("released");
       await last;
     },
   };

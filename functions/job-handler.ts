@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import type * as z from "zod";
+import type { Clock } from "../shared/queues/clock.js";
 import { DEFAULT_MAX_MESSAGE_BYTES, MessageTooLargeError, type Queue } from "../shared/queues/queue.js";
 import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
@@ -37,6 +38,8 @@ export interface JobHandlerOptions {
   readonly log: Log;
   readonly metrics: FleetMetrics;
   readonly now: () => number;
+  /** Lets time pass; that of this machine when left out. */
+  readonly sleep?: Clock["sleep"];
   readonly workers: {
     /** `undefined` where nobody has asked for the job's run. */
     run(job: Job, signal: AbortSignal): Promise<JobReport | undefined>;
@@ -122,7 +125,7 @@ export async function workOn(
   options: JobHandlerOptions,
   extend: (until: number) => Promise<boolean>,
 ): Promise<JobReport | undefined> {
-  const { jobs, workers, log, now, leaseMilliseconds } = options;
+  const { jobs, workers, log, now, sleep, leaseMilliseconds } = options;
   const deliveries = Number(record.attributes.ApproximateReceiveCount);
   if (deliveries > MOST_UNANSWERED) return charge(failed(job, unanswered(deliveries - 1), now()), options);
   const atMostMilliseconds = context.getRemainingTimeInMillis() - HAND_BACK_MILLISECONDS;
@@ -132,6 +135,7 @@ export async function workOn(
     leaseMilliseconds,
     atMostMilliseconds,
     now,
+    sleep,
     extend,
   });
   try {

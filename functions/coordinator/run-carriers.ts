@@ -1,5 +1,5 @@
 import type { Queue } from "../../shared/queues/queue.js";
-import { Coordinator } from "../../shared/run/coordinator.js";
+import { Coordinator, type CoordinatorOptions } from "../../shared/run/coordinator.js";
 import type { RunEvent } from "../../shared/run/messages.js";
 import { RecentlyUsed } from "../../shared/run/recently-used.js";
 import { DamagedRecordError } from "../../shared/run/run-records.js";
@@ -28,13 +28,19 @@ export interface RunCarriersOptions {
   readonly billedTime?: BilledTime | undefined;
   /** The study of a run; `undefined` where nobody has asked for it. */
   readonly openStudy: (runId: string) => Promise<Study | undefined>;
+  /** What carries a run; the coordinator as it is when left out. */
+  readonly createCoordinator?: (options: CoordinatorOptions) => RunCoordinator;
 }
+
+type RunCoordinator = Pick<Coordinator, "handle">;
+
+const plainCoordinator = (options: CoordinatorOptions): RunCoordinator => new Coordinator(options);
 
 type Carried = "carried" | { readonly refused: string };
 
 /** Coordinators of the runs that this environment has heard of last. */
 export class RunCarriers {
-  readonly #coordinators = new RecentlyUsed<string, Coordinator>(RUNS_IN_MEMORY);
+  readonly #coordinators = new RecentlyUsed<string, RunCoordinator>(RUNS_IN_MEMORY);
 
   constructor(
     private readonly options: RunCarriersOptions,
@@ -117,13 +123,13 @@ export class RunCarriers {
       metrics.tellOfRun(after.request.runId, METRIC.bestMetric, after.best.measurement.metric);
   }
 
-  async #open(runId: string): Promise<Coordinator | undefined> {
+  async #open(runId: string): Promise<RunCoordinator | undefined> {
     const known = this.#coordinators.get(runId);
     if (known !== undefined) return known;
-    const { store, jobs, statisticsJobs, openStudy } = this.options;
+    const { store, jobs, statisticsJobs, openStudy, createCoordinator = plainCoordinator } = this.options;
     const study = await openStudy(runId);
     if (study === undefined) return undefined;
-    const coordinator = new Coordinator({
+    const coordinator = createCoordinator({
       store,
       jobs,
       statisticsJobs,

@@ -20,22 +20,23 @@ export function onFinishReported(state: RunState, event: FinishReported): RunSta
   if (state.phase !== "finish" || finishing?.job.state !== "waiting") return state;
   const { assignment } = finishing.job;
   if (event.attempt < assignment.firstAttempt || event.attempt > assignment.attempt) return state;
-  const spend = chargeReport(state, "other", event.billed);
-  switch (event.outcome.state) {
+  const { at, attempt, outcome } = event;
+  // Earlier attempts were charged when they were given up.
+  const isCurrent = attempt === assignment.attempt;
+  const charged = isCurrent ? { ...state, spend: chargeReport(state, "other", event.billed) } : state;
+  // Where an earlier attempt ends the job, the present one is still under way and will be paid for.
+  const spend = chargeUnanswered(charged, "other", isCurrent ? 0 : 1);
+  switch (outcome.state) {
     case "complete": {
-      const { best, validation } = event.outcome;
-      const job = { state: "done" as const, attempt: event.attempt, result: { best, validation } };
+      const { best, validation } = outcome;
+      const job = { state: "done" as const, attempt, result: { best, validation } };
       return { ...state, spend, phase: "done", finishing: { ...finishing, job } };
     }
     case "failed": {
-      if (assignment.failedAttempts.includes(event.attempt)) return state;
-      const { at, attempt, outcome } = event;
+      if (assignment.failedAttempts.includes(attempt)) return state;
       const timeout = state.request.timeouts.finish;
-      return settle(
-        { ...state, spend },
-        finishing,
-        reportFailure(assignment, attempt, at, timeout, outcome.reason),
-      );
+      const next = reportFailure(assignment, attempt, at, timeout, outcome.reason);
+      return settle(next.state === "givenUp" ? { ...charged, spend } : charged, finishing, next);
     }
   }
 }

@@ -47,6 +47,10 @@ export function rowsKey(
   return scoresKey(origin?.run ?? runId, origin?.trial ?? number, shard, name);
 }
 
+export function claimsPrefix(runId: string): string {
+  return `${runPrefix(runId)}claims/`;
+}
+
 export function claimKey(runId: string, trial: number, shard: Shard, attempt: number): string {
-  return `${runPrefix(runId)}claims/${trial}/${shard.index}-${attempt}.json`;
+  return `${claimsPrefix(runId)}${trial}/${shard.index}-${attempt}.json`;
 }

@@ -10,16 +10,17 @@ export function onStatisticsReported(state: RunState, event: StatisticsReported)
   const { assignment } = shard;
   if (event.shard.count !== state.statistics.length || event.attempt > assignment.attempt) return state;
   const { attempt, at, outcome } = event;
-  const isCurrent = attempt === assignment.attempt && !assignment.failedAttempts.includes(attempt);
-  const spend = isCurrent
-    ? chargeReport(state, "other", event.billed)
-    : chargeUnanswered(state, "other", outcome.state === "complete" ? 1 : 0);
+  // Earlier attempts were charged when they were given up.
+  const isCurrent = attempt === assignment.attempt;
+  const charged = isCurrent ? { ...state, spend: chargeReport(state, "other", event.billed) } : state;
+  // Where an earlier attempt ends the job, the present one is still under way and will be paid for.
+  const spend = chargeUnanswered(charged, "other", isCurrent ? 0 : 1);
   const { index } = event.shard;
   switch (outcome.state) {
     case "failed": {
       const timeout = state.request.timeouts.statistics;
       const next = reportFailure(assignment, attempt, at, timeout, outcome.reason);
-      return settle(isCurrent ? { ...state, spend } : state, index, next);
+      return settle(next.state === "givenUp" ? { ...charged, spend } : charged, index, next);
     }
     case "complete": {
       const sensitivity = mergeSensitivity(state.sensitivity, outcome.sensitivity);

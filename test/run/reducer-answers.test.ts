@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { failureReport } from "../../shared/run/failure-report.js";
 import type { Job, JobReport } from "../../shared/run/messages.js";
 import { Desk, picker, runToEnd, tick } from "./reducer-desk.js";
 import { toyBill, toyCost, toyRequest, toyStudy } from "./toy-study.js";
@@ -54,6 +55,40 @@ describe("what is kept of the answers", () => {
     bill(next!, first!.deadline + 3, 5_000);
     assert.equal(spent(), 15_000);
     assert.equal(desk.state.spend.usd, 15);
+  });
+
+  test("a finish is charged as other jobs are: a late answer is not, and the attempt under way is", () => {
+    const desk = new Desk(toyRequest({ maxTrials: 1, cost: toyCost(1_000) }));
+    const bill = (job: Job, at: number, milliseconds: number) =>
+      desk.hear({ ...desk.answer(job, at), billed: toyBill(milliseconds) });
+    for (const [i, milliseconds] of [1_000, 2_000, 3_000].entries()) bill(desk.sent[i]!, i, milliseconds);
+    const finish = desk.sent.at(-1)!;
+    assert.equal(finish.type, "finish");
+    desk.hear(tick(finish.deadline));
+    assert.equal(desk.state.spend.billedMilliseconds, 8_000, "the mean of all jobs");
+    bill(finish, finish.deadline + 1, 50_000);
+    assert.equal(desk.state.phase, "done");
+    assert.equal(desk.state.spend.billedMilliseconds, 10_000);
+  });
+
+  test("what is under way when a job fails for an earlier attempt's sake is charged", () => {
+    for (const work of ["statistics", "finish"] as const) {
+      const desk = new Desk(toyRequest({ maxTrials: 1, statisticsShards: 2, cost: toyCost(1_000) }));
+      const bill = (report: JobReport) => desk.hear({ ...report, billed: toyBill(2_000) });
+      bill(desk.answer(desk.sent[1]!, 1));
+      if (work === "finish") for (const i of [0, 2, 3]) bill(desk.answer(desk.sent[i]!, 2));
+      const first = work === "finish" ? desk.sent.at(-1)! : desk.sent[0]!;
+      assert.equal(first.type, work);
+      const before = desk.state.spend.billedMilliseconds;
+      const fail = (job: Job) =>
+        bill(failureReport(job, "bad luck", { worker: "w", isa: "isa-a", at: first.deadline }));
+      const [second] = desk.hear(tick(first.deadline));
+      fail(second!);
+      assert.equal(desk.state.spend.billedMilliseconds - before, 4_000, work);
+      fail(first);
+      assert.equal(desk.state.phase, "failed");
+      assert.equal(desk.state.spend.billedMilliseconds - before, 6_000, work);
+    }
   });
 
   test("a pruned trial's other shards are charged, and its metric is that of the rows that came", () => {

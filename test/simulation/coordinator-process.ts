@@ -1,10 +1,16 @@
-import type { Queue, ReceivedMessage } from "../../shared/queues/queue.js";
+import { BilledTime } from "../../functions/billed-time.js";
+import { type CoordinatorHandler, createCoordinatorHandler } from "../../functions/coordinator/handler.js";
+import type { TickSwitch } from "../../functions/coordinator/tick-switch.js";
+import { TICK_INPUT } from "../../functions/schedule-names.js";
+import type { Queue } from "../../shared/queues/queue.js";
 import { Coordinator } from "../../shared/run/coordinator.js";
-import { eventSchema, type RunEvent } from "../../shared/run/messages.js";
 import type { Study } from "../../shared/run/study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { RetryingObjectStore } from "../../shared/storage/retrying-store.js";
-import { toyBill } from "../run/toy-study.js";
+import type { InProcessTickSwitch } from "../functions/in-process-tick-switch.js";
+import { keepLog, keepMetrics } from "../functions/lambda-events.js";
+import { pollQueue } from "./event-source.js";
+import type { Save } from "./ledger.js";
 import type { Observer } from "./observer.js";
 import type { SimulatedProcess } from "./simulated-process.js";
 
@@ -13,43 +19,88 @@ export interface CoordinatorWorld {
   readonly store: ObjectStore;
   readonly jobs: Queue;
   readonly events: Queue;
+  readonly deadLetters: Queue;
+  readonly tick: InProcessTickSwitch;
   readonly study: Study;
   readonly observer: Observer;
   readonly manyRunning: number;
   readonly mostAsked: number;
 }
 
-const IDLE_MILLISECONDS = 600_000;
-const OWN_WORK = toyBill(20);
+const BATCH = 10;
+const TICK_MILLISECONDS = 10_000;
+/** Little beside a worker's, as its price would be. */
+const MEGABYTES = 64;
+const INIT_MILLISECONDS = 200;
 
-/** Takes events from the queue in batches and hands them to the coordinator, until the process ends. */
+/** An environment of the coordinator's function behind an event source that hands it events in batches. */
 export async function runCoordinator(world: CoordinatorWorld, self: SimulatedProcess): Promise<void> {
-  const { runId, study, observer, manyRunning, mostAsked } = world;
   const events = self.reachQueue(world.events);
-  const jobs = self.reachQueue(world.jobs);
-  const policy = { attempts: 5, pauseMilliseconds: 50, sleep: (ms: number) => self.sleep(ms) };
-  const store = new RetryingObjectStore(self.reachStore(world.store), policy);
-  const coordinator = new Coordinator({ store, jobs, study, manyRunning, mostAsked });
+  const handler = createHandler(world, self);
+  await pollQueue(events, BATCH, handler);
+}
+
+/** An environment of the coordinator's function that is told, as long as the Tick is on, that time has passed. */
+export async function runTicks(world: CoordinatorWorld, self: SimulatedProcess): Promise<void> {
+  const handler = createHandler(world, self);
   for (;;) {
-    const messages = await events.receive({ max: 10, waitMilliseconds: IDLE_MILLISECONDS });
-    const batch = messages.flatMap((message) => parseEvent(message, runId));
+    await self.sleep(TICK_MILLISECONDS);
+    if (!world.tick.isOn) continue;
     try {
-      const state = await coordinator.handle(runId, batch, OWN_WORK);
-      if (state !== undefined) observer.handled(state, batch);
+      await handler(TICK_INPUT);
     } catch {
-      // The batch comes back when its visibility ends, as after a Lambda that failed.
-      continue;
+      // Store or queue did not answer; the next Tick does the same.
     }
-    for (const { receipt } of messages) await events.acknowledge(receipt);
   }
 }
 
-/** Nothing where the message is no event of this run: it is refused. */
-function parseEvent({ body }: ReceivedMessage, runId: string): readonly RunEvent[] {
-  try {
-    const event = eventSchema.parse(JSON.parse(body));
-    return event.runId === runId ? [event] : [];
-  } catch {
-    return [];
-  }
+function createHandler(world: CoordinatorWorld, self: SimulatedProcess): CoordinatorHandler {
+  const { runId, tick, study, observer, manyRunning, mostAsked } = world;
+  const policy = { attempts: 5, pauseMilliseconds: 50, sleep: (ms: number) => self.sleep(ms) };
+  let save: Save = { events: [], own: undefined };
+  const watched: ObjectStore = {
+    get: (key, range) => world.store.get(key, range),
+    put(key, body, condition) {
+      observer.writes(key, body, save);
+      return world.store.put(key, body, condition);
+    },
+    list: (prefix) => world.store.list(prefix),
+    delete: (key) => world.store.delete(key),
+  };
+  const reachedTick: TickSwitch = {
+    turnOn: () => self.effect(() => tick.turnOn()),
+    turnOff: () => self.effect(() => tick.turnOff()),
+  };
+  const jobs = self.reachQueue(world.jobs);
+  const now = () => self.now();
+  return createCoordinatorHandler({
+    store: new RetryingObjectStore(self.reachStore(watched), policy),
+    jobs,
+    statisticsJobs: jobs,
+    events: self.reachQueue(world.events),
+    deadLetters: self.reachQueue(world.deadLetters),
+    log: keepLog(),
+    metrics: keepMetrics(),
+    now,
+    tick: reachedTick,
+    openStudy: async (id) => (id === runId ? study : undefined),
+    billedTime: new BilledTime({
+      megabytes: MEGABYTES,
+      architecture: "arm64",
+      now,
+      initMilliseconds: INIT_MILLISECONDS,
+    }),
+    createCoordinator(options) {
+      const coordinator = new Coordinator({ ...options, manyRunning, mostAsked });
+      return {
+        async handle(id, events, own) {
+          save = { events, own };
+          observer.hands(events);
+          const state = await coordinator.handle(id, events, own);
+          if (state !== undefined) observer.handled(state, events);
+          return state;
+        },
+      };
+    },
+  });
 }

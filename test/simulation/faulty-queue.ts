@@ -14,7 +14,14 @@ export class FaultyQueue implements Queue {
   readonly #faults: Faults;
   #copies = 0;
 
-  constructor(options: InProcessQueueOptions, clock: VirtualClock, random: RandomStream, faults: Faults) {
+  /** @param onSent told of each message that reaches the queue, whatever becomes of it there */
+  constructor(
+    options: InProcessQueueOptions,
+    clock: VirtualClock,
+    random: RandomStream,
+    faults: Faults,
+    private readonly onSent: (message: OutgoingMessage) => void = () => undefined,
+  ) {
     this.#queue = new InProcessQueue({ ...options, clock });
     this.#clock = clock;
     this.#random = random;
@@ -25,6 +32,7 @@ export class FaultyQueue implements Queue {
     await this.#clock.sleep(10 * this.#random.uniform());
     if (this.#happens(this.#faults.sendFails / 2)) throw new Error("the queue did not answer");
     for (const message of messages) {
+      this.onSent(message);
       if (this.#happens(this.#faults.messageLost)) continue;
       this.#deliver(message);
       if (this.#happens(this.#faults.messageDoubled))

@@ -1,39 +1,33 @@
 import { isDeepStrictEqual } from "node:util";
-import type { RunEvent, TrialJob, TrialReported } from "../../shared/run/messages.js";
+import type { WarmUp } from "../../functions/warm-up.js";
+import type { Job, RunEvent, TrialReported } from "../../shared/run/messages.js";
+import { claimsPrefix, stateKey } from "../../shared/run/record-keys.js";
 import type { RunState, TrialRecord } from "../../shared/run/state.js";
-
-/** An invariant does not hold. */
-export class BrokenInvariantError extends Error {
-  override readonly name = "BrokenInvariantError";
-}
-
-export function insist(holds: boolean, broken: string): asserts holds {
-  if (!holds) throw new BrokenInvariantError(broken);
-}
-
-/** A worker's work on a job, as the world sees it. */
-export interface Evaluation {
-  readonly job: TrialJob;
-  readonly startedAt: number;
-  leaseUntil: number;
-  /** It was reported as failed, or by a worker of another instruction set: it has to be done again. */
-  void: boolean;
-}
+import { Evaluations } from "./evaluations.js";
+import { insist } from "./insist.js";
+import type { Ledger, Save, SavedDocument } from "./ledger.js";
+import { attemptOfJob, nameAttempt, nameWork, workOfReport } from "./work.js";
 
 /** Sees everything that happens in a simulated run, and holds it against the invariants as it happens. */
 export class Observer {
   /** The latest state that a coordinator has saved. */
   latest: RunState | undefined;
   broken: Error | undefined;
-  /** Milliseconds of work on which money was spent, whether it led to a report or not. */
-  billedMilliseconds = 0;
+  readonly evaluations = new Evaluations();
   /** Records that a coordinator has in memory, and the place at which they were found equal to what was saved. */
   readonly #compared = new WeakMap<TrialRecord, number>();
-  readonly #evaluations = new Map<string, Evaluation[]>();
-  readonly #reports = new Map<string, TrialReported>();
-  /** The reports of trials, to be played again undisturbed. */
-  readonly reportOf = (trial: number, shard: number, scores: string): TrialReported | undefined =>
-    this.#reports.get(`${trial}/${shard}/${scores}`);
+  /** Attempts whose jobs have reached their queue. */
+  readonly #sent = new Set<string>();
+  /** Attempts of each work whose failure a coordinator has been handed. */
+  readonly #failures = new Map<string, Set<number>>();
+  /** What coordinators were handed before they wrote a state that is on its way to the store. */
+  readonly #saving = new WeakMap<Uint8Array, Save>();
+
+  /** @param ledger of a run with a budget */
+  constructor(
+    private readonly runId: string,
+    private readonly ledger: Ledger | undefined,
+  ) {}
 
   /** Runs a check of the simulated world; the first that fails ends the simulation. */
   check(what: () => void): void {
@@ -44,37 +38,78 @@ export class Observer {
     }
   }
 
-  evaluates(job: TrialJob, now: number, leaseUntil: number): Evaluation {
-    const key = `${job.trial}/${job.shard.index}`;
-    const earlier = this.#evaluations.get(key) ?? [];
-    this.check(() => {
-      for (const { job: first, leaseUntil: until, void: isVoid } of earlier)
-        insist(
-          isVoid || now >= until || now >= first.deadline,
-          `trial ${job.trial}, shard ${job.shard.index} is evaluated again (attempt ${job.attempt}) at ${now} although attempt ${first.attempt} has its lease until ${until} and is not overdue before ${first.deadline}`,
-        );
-    });
-    const evaluation: Evaluation = { job, startedAt: now, leaseUntil, void: false };
-    this.#evaluations.set(key, [...earlier, evaluation]);
-    return evaluation;
+  /** A job has reached its queue, whatever becomes of it there. */
+  sent(job: Job | WarmUp): void {
+    if (job.type !== "warm-up") this.#sent.add(attemptOfJob(job));
   }
 
-  reports(report: TrialReported, scores: string): void {
-    this.#reports.set(`${report.trial}/${report.shard.index}/${scores}`, report);
+  /** A coordinator is handed events. */
+  hands(events: readonly RunEvent[]): void {
+    for (const event of events) {
+      if (!("outcome" in event) || event.outcome.state !== "failed") continue;
+      const work = workOfReport(event);
+      this.#failures.set(work, (this.#failures.get(work) ?? new Set()).add(event.attempt));
+    }
   }
 
-  /** How many times work was begun. */
-  get evaluationsBegun(): number {
-    return [...this.#evaluations.values()].reduce((sum, list) => sum + list.length, 0);
+  /** A coordinator that was handed these events writes an object. */
+  writes(key: string, body: Uint8Array, save: Save): void {
+    if (key === stateKey(this.runId)) this.#saving.set(body, save);
+  }
+
+  /** An object lies in the store. */
+  written(key: string, body: Uint8Array, now: number): void {
+    if (key.startsWith(claimsPrefix(this.runId))) this.evaluations.written(key, body, now);
+    const { ledger } = this;
+    const save = this.#saving.get(body);
+    if (save === undefined || ledger === undefined) return;
+    const saved: SavedDocument = JSON.parse(Buffer.from(body).toString("utf8"));
+    this.check(() => ledger.saved(save, saved));
   }
 
   /** A coordinator has saved this state after these events, and is about to acknowledge them. */
   handled(state: RunState, events: readonly RunEvent[]): void {
     this.check(() => {
+      this.#sendsEverything(state);
+      this.#failsAfterTwo(state);
       this.#finishedOnlyGrows(state);
       for (const event of events) if (event.type === "TrialReported") keepsResult(state, event);
     });
     if (this.latest === undefined || state.lastAt >= this.latest.lastAt) this.latest = state;
+  }
+
+  /** What an ended coordinator has saved and not sent is sent by the next one that is handed anything. */
+  #sendsEverything({ phase, statistics, running, finishing }: RunState): void {
+    const waiting = {
+      statistics: () => [{ work: "statistics", shards: statistics }],
+      search: () => running.map(({ number, shards }) => ({ work: number, shards })),
+      finish: () => (finishing === undefined ? [] : [{ work: "finish", shards: [finishing.job] }]),
+      done: () => [],
+      failed: () => [],
+    }[phase]();
+    for (const { work, shards } of waiting)
+      for (const [index, shard] of shards.entries()) {
+        if (shard.state === "done") continue;
+        const attempt = nameAttempt(work, index, shard.assignment.attempt);
+        insist(this.#sent.has(attempt), `job ${attempt} was saved, and never sent`);
+      }
+  }
+
+  /** Unless nobody could answer, what fails has failed in two attempts. */
+  #failsAfterTwo({ finished, request, phase, failure = "", finishing }: RunState): void {
+    const hasFailed = (work: string): boolean => (this.#failures.get(work)?.size ?? 0) >= 2;
+    const isExhausted = (reason: string): boolean => reason.endsWith("(6 attempts)");
+    for (const trial of finished.slice(this.latest?.finished.length ?? 0)) {
+      if (trial.state !== "failed" || isExhausted(trial.reason)) continue;
+      const shards = Array.from({ length: request.evaluation.shards }, (_, i) => nameWork(trial.number, i));
+      insist(shards.some(hasFailed), `trial ${trial.number} failed after one attempt: ${trial.reason}`);
+    }
+    if (phase !== "failed" || isExhausted(failure) || /^The float model/.test(failure)) return;
+    const works =
+      finishing === undefined
+        ? Array.from({ length: request.statistics.shards }, (_, i) => nameWork("statistics", i))
+        : [nameWork("finish", 0)];
+    insist(works.some(hasFailed), `the run failed after one attempt: ${failure}`);
   }
 
   #finishedOnlyGrows(state: RunState): void {

@@ -1,21 +1,22 @@
 import { MESSAGE_VERSION } from "../../shared/run/messages.js";
 import { hasEnded, type RunState } from "../../shared/run/state.js";
-import type { Study } from "../../shared/run/study.js";
 import { createRandomStream } from "../../shared/search/random.js";
-import type { ObjectStore } from "../../shared/storage/object-store.js";
+import { InProcessTickSwitch } from "../functions/in-process-tick-switch.js";
 import { toyStudy, toyTpeStudy } from "../run/toy-study.js";
-import { runCoordinator } from "./coordinator-process.js";
+import { runCoordinator, runTicks } from "./coordinator-process.js";
 import { FaultyQueue } from "./faulty-queue.js";
 import { FaultyStore } from "./faulty-store.js";
-import { BrokenInvariantError, Observer } from "./observer.js";
+import { BrokenInvariantError, insist } from "./insist.js";
+import { Ledger } from "./ledger.js";
+import { Observer } from "./observer.js";
 import { SimulatedProcess } from "./simulated-process.js";
 import { judgeRun } from "./verdict.js";
 import { VirtualClock } from "./virtual-clock.js";
 import { drawWeather } from "./weather.js";
-import { LEASE_MILLISECONDS, runWorker } from "./worker-process.js";
+import { runWorker } from "./worker-process.js";
 
 const START = Date.UTC(2026, 0, 1);
-const TICK_MILLISECONDS = 10_000;
+const JUNK_MILLISECONDS = 10_000;
 const RESTART_MILLISECONDS = 2_000;
 const COORDINATORS = 2;
 /** A run that has not ended after so long never will. */
@@ -23,12 +24,8 @@ const LONGEST_RUN_MILLISECONDS = 3 * 24 * 3_600_000;
 /** Late and doubled messages that come after the end must not change it. */
 const AFTERMATH_MILLISECONDS = 120_000;
 const EVENT_VISIBILITY_MILLISECONDS = 60_000;
-const MAX_DELIVERIES = 5;
-
-export interface SimulationOptions {
-  /** Switches a safeguard off, to show that the invariants notice. */
-  readonly sabotage?: "no claims" | "unconditional writes" | "sampler with a memory";
-}
+const JOB_VISIBILITY_MILLISECONDS = 30_000;
+const MAX_DELIVERIES = 10;
 
 export interface SimulatedRun {
   readonly state: RunState;
@@ -42,25 +39,32 @@ export interface SimulatedRun {
  *
  * @throws BrokenInvariantError
  */
-export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulatedRun> {
+export async function simulate(seed: number): Promise<SimulatedRun> {
   const random = createRandomStream(seed, 0, "noise");
   const weather = drawWeather(seed, random);
   const { request, faults, sampler, manyRunning, mostAsked } = weather;
   const { runId } = request;
-  const honest = sampler === "tpe" ? toyTpeStudy : toyStudy;
-  const study = options.sabotage === "sampler with a memory" ? rememberAsks(honest) : honest;
+  const study = sampler === "tpe" ? toyTpeStudy : toyStudy;
   const clock = new VirtualClock(START);
-  const observer = new Observer();
-  const faulty = new FaultyStore(clock, random, faults);
-  const store = options.sabotage === "unconditional writes" ? dropConditions(faulty) : faulty;
+  const maxUsd = request.cost?.maxUsd;
+  const ledger = maxUsd === undefined ? undefined : new Ledger(study, maxUsd);
+  const observer = new Observer(runId, ledger);
+  const store = new FaultyStore(clock, random, faults, (key, body) =>
+    observer.written(key, body, clock.now()),
+  );
   const standard = {
     kind: "standard",
-    visibilityMilliseconds: LEASE_MILLISECONDS,
+    visibilityMilliseconds: JOB_VISIBILITY_MILLISECONDS,
     maxDeliveries: MAX_DELIVERIES,
   } as const;
-  const jobs = new FaultyQueue(standard, clock, random, faults);
+  const jobs = new FaultyQueue(standard, clock, random, faults, ({ body }) =>
+    observer.sent(JSON.parse(body)),
+  );
   const fifo = { kind: "fifo", visibilityMilliseconds: EVENT_VISIBILITY_MILLISECONDS } as const;
   const events = new FaultyQueue(fifo, clock, random, faults);
+  const deadLetters = new FaultyQueue(standard, clock, random, faults, ({ body }) =>
+    observer.check(() => insist(JUNK.includes(body), `this was refused: ${body}`)),
+  );
   const ended = (): boolean => observer.latest !== undefined && hasEnded(observer.latest);
 
   const startProcess = (
@@ -77,19 +81,30 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     });
   };
 
-  for (let i = 0; i < COORDINATORS; i++)
-    startProcess({ dies: faults.coordinatorDies, hangs: faults.coordinatorHangs }, (self) =>
-      runCoordinator({ runId, store, jobs, events, study, observer, manyRunning, mostAsked }, self),
-    );
+  const tick = new InProcessTickSwitch(async () => undefined);
+  const carrying = {
+    runId,
+    store,
+    jobs,
+    events,
+    deadLetters,
+    tick,
+    study,
+    observer,
+    manyRunning,
+    mostAsked,
+  };
+  const coordinators = { dies: faults.coordinatorDies, hangs: faults.coordinatorHangs };
+  for (let i = 0; i < COORDINATORS; i++) startProcess(coordinators, (self) => runCoordinator(carrying, self));
+  startProcess(coordinators, (self) => runTicks(carrying, self));
   const world = {
     store,
     jobs,
     events,
+    deadLetters,
     weather,
     observer,
-    clock,
     random,
-    withoutClaims: options.sabotage === "no claims",
   };
   for (let i = 0; i < weather.workers + weather.foreignWorkers; i++) {
     const isa = i < weather.workers ? "isa-a" : "isa-b";
@@ -105,59 +120,40 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   await say({ type: "RunRequested", request }, "request");
   if (weather.cancelAfter !== undefined)
     void clock.sleep(weather.cancelAfter).then(() => say({ type: "CancelRequested" }, "cancel"));
-  const tick = async (): Promise<void> => {
+  const disturb = async (): Promise<void> => {
     for (let n = 0; !ended(); n++) {
-      await clock.sleep(TICK_MILLISECONDS);
-      await say({ type: "Tick" }, `tick ${n}`);
+      await clock.sleep(JUNK_MILLISECONDS);
       if (random.uniform() < faults.junk) await sendJunk(jobs, events, runId, n);
     }
   };
-  void tick();
+  void disturb();
 
   const limit = START + LONGEST_RUN_MILLISECONDS;
   await clock.runUntil(() => observer.broken !== undefined || ended() || clock.now() > limit);
   const endedAt = clock.now();
-  await clock.runUntil(() => observer.broken !== undefined || clock.now() > endedAt + AFTERMATH_MILLISECONDS);
+  await clock.runUntil(() => {
+    const isOver = clock.now() > endedAt + AFTERMATH_MILLISECONDS && !tick.isOn;
+    return observer.broken !== undefined || isOver || clock.now() > limit;
+  });
   if (observer.broken !== undefined) throw observer.broken;
   const seen = observer.latest;
   if (seen === undefined || !hasEnded(seen))
     throw new BrokenInvariantError(`the run has not ended: ${seen?.phase ?? "it was never begun"}`);
-  const state = await judgeRun(seen, weather, study, observer, faulty.contents);
-  return { state, virtualMilliseconds: endedAt - START, evaluations: observer.evaluationsBegun };
+  insist(!tick.isOn, "the Tick is on although no run is");
+  const state = await judgeRun(seen, study, observer.evaluations, store.contents);
+  return { state, virtualMilliseconds: endedAt - START, evaluations: observer.evaluations.begun };
 }
 
-/** A sampler that depends on more than the trials it was told of: how often it was asked. */
-function rememberAsks(study: Study): Study {
-  let asks = 0;
-  return {
-    ...study,
-    createSampler(request, sensitivity) {
-      const sampler = study.createSampler(request, sensitivity);
-      return {
-        ask: (trial) => sampler.ask(trial + 1_000 * ++asks),
-        started: (trial, configuration) => sampler.started(trial, configuration),
-        tell: (trial) => sampler.tell(trial),
-      };
-    },
-  };
-}
-
-function dropConditions(store: ObjectStore): ObjectStore {
-  return {
-    get: (key, range) => store.get(key, range),
-    put: (key, body) => store.put(key, body),
-    list: (prefix) => store.list(prefix),
-    delete: (key) => store.delete(key),
-  };
-}
+/** What is no message, or of a run that nobody has asked for. */
+const JUNK = [
+  "{",
+  '{"version":99}',
+  JSON.stringify({ version: MESSAGE_VERSION, runId: "another", type: "Tick", at: 1 }),
+  JSON.stringify({ version: MESSAGE_VERSION, runId: "another", type: "warm-up", deadline: START * 2 }),
+];
 
 async function sendJunk(jobs: FaultyQueue, events: FaultyQueue, runId: string, n: number): Promise<void> {
-  const junk = [
-    "{",
-    '{"version":99}',
-    JSON.stringify({ version: MESSAGE_VERSION, runId: "another", type: "Tick", at: 1 }),
-  ];
-  const body = junk[n % junk.length]!;
+  const body = JUNK[n % JUNK.length]!;
   await jobs.sendSafely({ body });
   await events.sendSafely({ body, group: runId, deduplication: `junk ${n}` });
 }

@@ -4,13 +4,13 @@ import { createReducer } from "../../shared/run/reducer.js";
 import type { RunState, TrialRecord } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { answerToyJob } from "../run/toy-model.js";
-import type { Observer } from "./observer.js";
+import type { Evaluations } from "./evaluations.js";
 
 /**
  * The same run with nothing going wrong: one reducer hears the results in the order in which the trials ended
  * in the disturbed one. What is stopped by time or money is left out, as both differ.
  */
-export function runUndisturbed(study: Study, disturbed: RunState, observer: Observer): RunState {
+export function runUndisturbed(study: Study, disturbed: RunState, evaluations: Evaluations): RunState {
   const { optimizer, cost: _, ...rest } = disturbed.request;
   const request = { ...rest, optimizer: { ...optimizer, maxMinutes: 0 } };
   const base: { readonly version: typeof MESSAGE_VERSION; readonly runId: string } = {
@@ -38,7 +38,7 @@ export function runUndisturbed(study: Study, disturbed: RunState, observer: Obse
   }
   for (const record of disturbed.finished) {
     at++;
-    for (const event of reportsOf(record, disturbed, observer)) hear({ ...event, attempt: 1, at });
+    for (const event of reportsOf(record, disturbed, evaluations)) hear({ ...event, attempt: 1, at });
     if (record.state === "failed")
       for (const attempt of [1, 2]) {
         const { number: trial } = record;
@@ -61,11 +61,11 @@ export function runUndisturbed(study: Study, disturbed: RunState, observer: Obse
 }
 
 /** What the workers reported of a trial; of a pruned one, the report that stopped it last. */
-function reportsOf(record: TrialRecord, { request }: RunState, observer: Observer) {
+function reportsOf(record: TrialRecord, { request }: RunState, evaluations: Evaluations) {
   if (record.state === "failed") return [];
   const reports = record.scores.flatMap((scores, shard) => {
     if (scores === "") return [];
-    const report = observer.reportOf(record.number, shard, scores);
+    const report = evaluations.answerOf(record.number, shard, scores);
     if (report === undefined)
       throw new Error(`nobody reported ${scores} of trial ${record.number} in ${request.runId}`);
     return [report];

@@ -6,9 +6,9 @@ import type { Study } from "../../shared/run/study.js";
 import { configurationKey } from "../../shared/search/configuration-key.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { toyAccuracy } from "../run/toy-model.js";
-import { insist, type Observer } from "./observer.js";
+import type { Evaluations } from "./evaluations.js";
+import { insist } from "./insist.js";
 import { runUndisturbed } from "./undisturbed.js";
-import type { Weather } from "./weather.js";
 
 /**
  * Holds a run that has ended, as it lies in the store, against the invariants.
@@ -18,9 +18,8 @@ import type { Weather } from "./weather.js";
  */
 export async function judgeRun(
   seen: RunState,
-  weather: Weather,
   study: Study,
-  observer: Observer,
+  evaluations: Evaluations,
   store: ObjectStore,
 ): Promise<RunState> {
   const jobs = new InProcessQueue({ kind: "standard", visibilityMilliseconds: 1 });
@@ -35,8 +34,7 @@ export async function judgeRun(
   triesNothingTwice(state);
   failsForAReason(state);
   measuresTheTruth(state);
-  equalsUndisturbed(state, runUndisturbed(study, state, observer));
-  staysUnderBudget(state, weather, observer);
+  equalsUndisturbed(state, runUndisturbed(study, state, evaluations));
   return state;
 }
 
@@ -65,7 +63,7 @@ function triesNothingTwice({ finished, running }: RunState): void {
 function failsForAReason(state: RunState): void {
   if (state.phase !== "failed") return;
   insist(
-    /poisoned|bad luck|\(6 attempts\)/.test(state.failure ?? ""),
+    /poisoned|bad luck|\(6 attempts\)|of an invocation|none answered/.test(state.failure ?? ""),
     `the run failed although nothing was wrong with it: ${state.failure}`,
   );
 }
@@ -107,34 +105,4 @@ function outcomeOf(trial: TrialRecord) {
   const { number, state, configuration, seen } = trial;
   const outcome = trial.state === "failed" ? trial.reason : [trial.measurement, trial.scores];
   return { number, state, configuration, seen, outcome };
-}
-
-/** The longest that one piece of work takes, with what a hanging worker spends besides. */
-function dearestWork({ trialMilliseconds, faults }: Weather): number {
-  const hangs = faults.workerHangs > 0 ? 240_000 * 4 : 0;
-  const slow = faults.storeSlow > 0 ? 60_000 * 4 : 0;
-  return trialMilliseconds * 1.5 + 5_000 + hangs + slow;
-}
-
-/**
- * What the coordinator knows of may exceed the budget by what was under way when it stopped asking: the jobs of
- * `parallel` trials and the finish. What was really spent includes work that nobody heard of.
- */
-function staysUnderBudget(state: RunState, weather: Weather, observer: Observer): void {
-  const { cost, parallel, evaluation } = state.request;
-  if (cost?.maxUsd === undefined) return;
-  const dearest = dearestWork(weather) / 1_000;
-  const references = 2 * evaluation.shards;
-  const underWay = parallel * evaluation.shards + 1 + references + state.request.statistics.shards;
-  const known = state.spend.usd;
-  insist(
-    known <= cost.maxUsd + underWay * dearest,
-    `${known} was spent, with a budget of ${cost.maxUsd} and at most ${underWay * dearest} under way`,
-  );
-  const spent = observer.billedMilliseconds / 1_000;
-  const unheard = Math.max(0, observer.evaluationsBegun - state.spend.jobs.reports);
-  insist(
-    spent <= cost.maxUsd + (underWay + unheard) * dearest,
-    `${spent} was really spent, with a budget of ${cost.maxUsd}`,
-  );
 }

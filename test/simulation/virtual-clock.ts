@@ -25,14 +25,19 @@ export class VirtualClock implements Clock {
 
   async sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return;
-    await new Promise<void>((wake) => {
+    await new Promise<void>((resolve) => {
       const at = this.#now + Math.max(0, Math.round(milliseconds));
+      const cancel = (): void => {
+        timer.cancelled = true;
+        resolve();
+      };
+      const wake = (): void => {
+        signal?.removeEventListener("abort", cancel);
+        resolve();
+      };
       const timer: Timer = { at, order: this.#set++, wake, cancelled: false };
       this.#push(timer);
-      signal?.addEventListener("abort", () => {
-        timer.cancelled = true;
-        wake();
-      });
+      signal?.addEventListener("abort", cancel, { once: true });
     });
   }
 

@@ -14,10 +14,12 @@ export interface Faults {
   readonly messageDoubled: number;
   readonly messageDelayed: number;
   readonly sendFails: number;
-  /** The store answers 503 (having written or not), 409, or late; a cut upload is a 503 that wrote nothing. */
+  /** The store answers 503 (having written or not), 409, or late. */
   readonly storeUnavailable: number;
   readonly storeConflict: number;
   readonly storeSlow: number;
+  /** An upload or download ends in the middle: nothing is written, nothing returned. */
+  readonly storeCut: number;
   /** Messages that are no messages, or of another run. */
   readonly junk: number;
 }
@@ -35,6 +37,8 @@ export interface Weather {
   /** When the run is cancelled, in milliseconds from its start. */
   readonly cancelAfter: number | undefined;
   readonly trialMilliseconds: number;
+  /** How long the function that works may take for a job. */
+  readonly invocationMilliseconds: number;
   /** Trials side by side from which on what they were asked with lies in records of its own. */
   readonly manyRunning: number;
   /** Trials asked for with one save. */
@@ -60,13 +64,19 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
     storeUnavailable: fault(0.1),
     storeConflict: fault(0.1),
     storeSlow: fault(0.1),
+    storeCut: fault(0.03),
     junk: fault(0.2),
   };
   const parallel = 1 + random.below(5);
   // Some runs are long enough to write several segments of records.
   const maxTrials = 1 + random.below(random.uniform() < 0.1 ? 60 : 16);
   const isForeign = random.uniform() < 0.15;
-  const cost = random.uniform() < 0.2 ? toyCost(20 + 100 * random.uniform()) : undefined;
+  const trialMilliseconds = 500 + 8_000 * random.uniform();
+  const shards = 1 + random.below(3);
+  const usdATrial = (shards * trialMilliseconds) / 1_000;
+  // From what the finish alone costs to more than all trials do.
+  const cost =
+    random.uniform() < 0.3 ? toyCost(usdATrial * (6 + 1.2 * maxTrials * random.uniform())) : undefined;
   const options: ToyRequestOptions = {
     runId: `simulated-${seed}`,
     seed,
@@ -74,7 +84,7 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
     samples: 12 + random.below(30),
     maxTrials,
     parallel,
-    shards: 1 + random.below(3),
+    shards,
     statisticsShards: 1 + random.below(3),
     optimizer: {
       race: random.uniform() < 0.7,
@@ -96,8 +106,11 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
         ? { trial: random.below(maxTrials + 1), kills: random.uniform() < 0.5 }
         : undefined,
     cancelAfter: random.uniform() < 0.1 ? 1_000 + 60_000 * random.uniform() : undefined,
-    trialMilliseconds: 500 + 8_000 * random.uniform(),
+    trialMilliseconds,
+    // In some runs it is too short for the longest jobs, which are handed back.
+    invocationMilliseconds: random.uniform() < 0.1 ? 15_000 + 1.2 * trialMilliseconds : 120_000,
     manyRunning: 1 + (seed % 4),
-    mostAsked: 1 + (seed % 3),
+    // With a budget, all at once, so that what was heard before each save is known to the ledger.
+    mostAsked: cost === undefined ? 1 + (seed % 3) : Infinity,
   };
 }

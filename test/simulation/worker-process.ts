@@ -1,207 +1,173 @@
-import type { Queue, ReceivedMessage } from "../../shared/queues/queue.js";
-import { type ClaimOutcome, claimJob, type Lease } from "../../shared/run/claim.js";
-import { failureReport } from "../../shared/run/failure-report.js";
-import { type Job, type JobReport, jobSchema, type TrialJob } from "../../shared/run/messages.js";
-import { scoresName } from "../../shared/run/record-keys.js";
-import { storeScores } from "../../shared/run/run-records.js";
+import { BilledTime } from "../../functions/billed-time.js";
+import { createEvaluatorHandler } from "../../functions/evaluator/handler.js";
+import type { Queue } from "../../shared/queues/queue.js";
+import { failureReport, type Reporter } from "../../shared/run/failure-report.js";
+import type { Job, JobReport, TrialJob } from "../../shared/run/messages.js";
+import { claimsPrefix } from "../../shared/run/record-keys.js";
 import type { RandomStream } from "../../shared/search/random.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { RetryingObjectStore } from "../../shared/storage/retrying-store.js";
+import { keepLog, keepMetrics } from "../functions/lambda-events.js";
 import { answerToyJob } from "../run/toy-model.js";
 import { toyBill } from "../run/toy-study.js";
-import type { Evaluation, Observer } from "./observer.js";
+import type { Evaluation } from "./evaluations.js";
+import { pollQueue } from "./event-source.js";
+import { insist } from "./insist.js";
+import type { Observer } from "./observer.js";
 import type { SimulatedProcess } from "./simulated-process.js";
-import type { VirtualClock } from "./virtual-clock.js";
 import type { Weather } from "./weather.js";
 
-export const LEASE_MILLISECONDS = 30_000;
-const IDLE_MILLISECONDS = 600_000;
-/** What the simulation pays for a piece of work that ends without a report of its own. */
-const SETUP_MILLISECONDS = 200;
+const LEASE_MILLISECONDS = 6_000;
+/** Of its lease, and what it takes to ask for it: by then a worker that lost it has heard so. */
+const NOTICE_MILLISECONDS = LEASE_MILLISECONDS / 3 + 2_000;
+const INIT_MILLISECONDS = 200;
 
 export interface WorkerWorld {
   readonly store: ObjectStore;
   readonly jobs: Queue;
   readonly events: Queue;
+  readonly deadLetters: Queue;
   readonly weather: Weather;
   readonly observer: Observer;
-  readonly clock: VirtualClock;
   readonly random: RandomStream;
-  /** Workers take whatever they are handed, without a claim: a sabotage that the invariants must notice. */
-  readonly withoutClaims: boolean;
 }
 
-/** Takes jobs from the queue one by one, claims them, works and reports, until the process ends. */
+/** An environment of the evaluator's function behind an event source that hands it one job at a time. */
 export async function runWorker(
   world: WorkerWorld,
   name: string,
   isa: string,
   self: SimulatedProcess,
 ): Promise<void> {
+  const { observer, weather } = world;
+  const { evaluations } = observer;
   const jobs = self.reachQueue(world.jobs);
+  const events = self.reachQueue(world.events);
+  const policy = { attempts: 5, pauseMilliseconds: 50, sleep: (ms: number) => self.sleep(ms) };
+  const store = new RetryingObjectStore(self.reachStore(world.store), policy);
   const worker = new Worker(world, name, isa, self);
-  for (;;) {
-    const [message] = await jobs.receive({ max: 1, waitMilliseconds: IDLE_MILLISECONDS });
-    if (message === undefined) continue;
+  const { megabytes, architecture } = toyBill(0);
+  const now = () => self.now();
+  const handler = createEvaluatorHandler({
+    store: {
+      get: (key, range) => store.get(key, range),
+      put(key, body, condition) {
+        worker.claims(key, body);
+        return store.put(key, body, condition);
+      },
+      list: (prefix) => store.list(prefix),
+      delete: (key) => store.delete(key),
+    },
+    jobs,
+    events: {
+      ...events,
+      send(messages) {
+        for (const { body } of messages) observer.check(() => evaluations.reports(JSON.parse(body)));
+        return events.send(messages);
+      },
+    },
+    deadLetters: self.reachQueue(world.deadLetters),
+    log: keepLog(),
+    metrics: keepMetrics(),
+    now,
+    sleep: (milliseconds, signal) => self.sleep(milliseconds, signal),
+    workers: worker,
+    leaseMilliseconds: LEASE_MILLISECONDS,
+    billedTime: new BilledTime({ megabytes, architecture, now, initMilliseconds: INIT_MILLISECONDS }),
+  });
+  await pollQueue(jobs, 1, async (event) => {
+    worker.taken = self.now();
+    const until = worker.taken + weather.invocationMilliseconds;
+    const over = new AbortController();
+    // Lambda ends the environment with an invocation that takes too long.
+    self.endAt(until, over.signal);
     try {
-      await worker.carryOut(message);
-    } catch {
-      // Store or queue did not answer: the message comes back when its visibility ends.
+      return await handler(event, { getRemainingTimeInMillis: () => until - self.now() });
+    } finally {
+      over.abort("in time");
     }
-  }
+  });
 }
 
+/** The thread that works, as the function sees it. */
 class Worker {
-  readonly #world: WorkerWorld;
-  readonly #name: string;
-  readonly #isa: string;
-  readonly #self: SimulatedProcess;
-  readonly #jobs: Queue;
-  readonly #events: Queue;
-  readonly #store: ObjectStore;
+  /** When the environment was handed its job. */
+  taken = 0;
+  #nonce = "";
 
-  constructor(world: WorkerWorld, name: string, isa: string, self: SimulatedProcess) {
-    this.#world = world;
-    this.#name = name;
-    this.#isa = isa;
-    this.#self = self;
-    this.#jobs = self.reachQueue(world.jobs);
-    this.#events = self.reachQueue(world.events);
-    const policy = { attempts: 5, pauseMilliseconds: 50, sleep: (ms: number) => self.sleep(ms) };
-    this.#store = new RetryingObjectStore(self.reachStore(world.store), policy);
+  constructor(
+    private readonly world: WorkerWorld,
+    private readonly name: string,
+    private readonly isa: string,
+    private readonly self: SimulatedProcess,
+  ) {}
+
+  /** The environment writes an object, which may be its claim on a job. */
+  claims(key: string, body: Uint8Array): void {
+    if (key.startsWith(claimsPrefix(this.world.weather.request.runId)))
+      this.#nonce = JSON.parse(Buffer.from(body).toString("utf8")).nonce;
   }
 
-  async carryOut(message: ReceivedMessage): Promise<void> {
-    const job = parseJob(message);
-    if (job === undefined || job.runId !== this.#world.weather.request.runId) {
-      await this.#jobs.acknowledge(message.receipt);
-    } else if (job.type === "trial") await this.#carryOutTrial(job, message);
-    else {
-      const startedAt = this.#now;
-      await this.#self.sleep(this.#duration());
-      await this.#send(this.#fail(job) ?? this.#answer(job), message, this.#bill(startedAt));
-    }
+  async started(): Promise<void> {
+    await this.self.sleep(INIT_MILLISECONDS);
   }
 
-  async #carryOutTrial(job: TrialJob, message: ReceivedMessage): Promise<void> {
-    if (this.#now >= job.deadline) {
-      // The coordinator has sent it again, under the next number.
-      await this.#jobs.acknowledge(message.receipt);
-      return;
-    }
-    const until = this.#now + LEASE_MILLISECONDS;
-    const claim = this.#world.withoutClaims ? unclaimed : await claimJob(this.#store, job, this.#now, until);
-    switch (claim.state) {
-      case "taken":
-        await this.#jobs.changeVisibility(message.receipt, Math.max(0, claim.until - this.#now) + 100);
-        return;
-      case "answered":
-        await storeScores(this.#store, claim.report);
-        await this.#send(claim.report, message, undefined);
-        return;
-      case "granted":
-        // The claim itself may have taken so long that the job is somebody else's by now.
-        if (this.#now >= Math.min(until, job.deadline)) return;
-        await this.#evaluate(job, message, claim.lease, until);
-    }
+  async prepare(runId: string): Promise<boolean> {
+    await this.self.sleep(INIT_MILLISECONDS);
+    return runId === this.world.weather.request.runId;
   }
 
-  async #evaluate(job: TrialJob, message: ReceivedMessage, lease: Lease, until: number): Promise<void> {
-    const { observer, weather } = this.#world;
-    const startedAt = this.#now;
-    const evaluation = observer.evaluates(job, startedAt, until);
-    const isPoisoned = weather.poison?.trial === job.trial;
-    if (isPoisoned && weather.poison?.kills) {
-      observer.billedMilliseconds += SETUP_MILLISECONDS;
-      this.#self.end();
-    }
-    const kept = await this.#work(this.#duration(), lease, message, evaluation);
-    const billed = this.#bill(startedAt);
-    if (!kept) return;
-    const report = this.#fail(job) ?? this.#answer(job);
-    if (report.type !== "TrialReported") return;
-    if (report.outcome.state === "failed" || this.#isa !== "isa-a") evaluation.void = true;
-    else observer.reports(report, scoresName(report.outcome.rows));
-    const priced = { ...report, billed: toyBill(billed) };
-    // The answer is left before it is sent: whoever is handed the job again sends it instead of working again.
-    const [mine] = await Promise.all([lease.answer(priced), storeScores(this.#store, priced)]);
-    if (mine) await this.#send(priced, message, billed);
+  async close(): Promise<void> {}
+
+  async run(job: Job, signal: AbortSignal): Promise<JobReport | undefined> {
+    const { request } = this.world.weather;
+    if (job.runId !== request.runId) return undefined;
+    if (job.type === "trial") return this.#evaluate(job, signal);
+    await this.#work(signal);
+    return this.#fail(job) ?? answerToyJob(request, job, this.#reporter());
   }
 
-  /** Works for so long, keeping lease and visibility ahead; false if the job went to somebody else meanwhile. */
-  async #work(
-    milliseconds: number,
-    lease: Lease,
-    message: ReceivedMessage,
-    evaluation: Evaluation,
-  ): Promise<boolean> {
-    const until = this.#now + milliseconds;
-    while (this.#now < until) {
-      await this.#self.sleep(Math.min(until - this.#now, LEASE_MILLISECONDS / 3));
-      const leaseUntil = this.#now + LEASE_MILLISECONDS;
-      if (!(await lease.extend(leaseUntil))) return false;
-      evaluation.leaseUntil = leaseUntil;
-      await this.#jobs.changeVisibility(message.receipt, LEASE_MILLISECONDS);
-    }
-    return true;
-  }
-
-  async #send(
-    report: JobReport,
-    message: ReceivedMessage,
-    billedMilliseconds: number | undefined,
-  ): Promise<void> {
-    const priced =
-      billedMilliseconds === undefined ? report : { ...report, billed: toyBill(billedMilliseconds) };
-    const deduplication = `${message.id}/${message.deliveries}`;
-    await this.#events.send([{ body: JSON.stringify(priced), group: report.runId, deduplication }]);
-    await this.#jobs.acknowledge(message.receipt);
-  }
-
-  #answer(job: Job): JobReport {
-    return answerToyJob(this.#world.weather.request, job, {
-      worker: this.#name,
-      isa: this.#isa,
-      at: this.#now,
+  async #evaluate(job: TrialJob, signal: AbortSignal): Promise<JobReport> {
+    const { observer, weather } = this.world;
+    const { evaluations } = observer;
+    const { poison, request, faults } = weather;
+    let evaluation: Evaluation | undefined;
+    observer.check(() => {
+      evaluation = evaluations.begins(job, this.#nonce, this.taken, this.self.now());
     });
+    if (poison?.trial === job.trial && poison.kills) this.self.end();
+    await this.#work(signal);
+    const report = this.#fail(job) ?? answerToyJob(request, job, this.#reporter());
+    observer.check(() => {
+      insist(evaluation !== undefined && report.type === "TrialReported", "a trial was answered by no trial");
+      if (this.isa !== "isa-a") evaluation.void = true;
+      // Whoever waits for a slow store learns late that it lost its lease.
+      const notice = faults.storeSlow > 0 ? Infinity : NOTICE_MILLISECONDS;
+      evaluations.ends(evaluation, report, (time) => this.self.ownTimeSince(time), notice);
+    });
+    return report;
+  }
+
+  /** Takes its time, of which none passes while the process stands still. */
+  async #work(signal: AbortSignal): Promise<void> {
+    const { weather, random } = this.world;
+    const begun = this.self.now();
+    const milliseconds = Math.round(weather.trialMilliseconds * (0.5 + random.uniform()));
+    for (let left = milliseconds; left > 0; left = milliseconds - this.self.ownTimeSince(begun)) {
+      await this.self.sleep(left, signal);
+      signal.throwIfAborted();
+    }
   }
 
   /** The report of a failure, if this job is to fail. */
   #fail(job: Job): JobReport | undefined {
-    const { random, weather } = this.#world;
+    const { random, weather } = this.world;
     const isPoisoned = job.type === "trial" && weather.poison?.trial === job.trial;
     if (!isPoisoned && random.uniform() >= weather.faults.jobFails) return undefined;
-    return failureReport(job, isPoisoned ? "poisoned" : "bad luck", {
-      worker: this.#name,
-      isa: this.#isa,
-      at: this.#now,
-    });
+    return failureReport(job, isPoisoned ? "poisoned" : "bad luck", this.#reporter());
   }
 
-  #duration(): number {
-    return this.#world.weather.trialMilliseconds * (0.5 + this.#world.random.uniform());
-  }
-
-  #bill(startedAt: number): number {
-    const milliseconds = this.#now - startedAt;
-    this.#world.observer.billedMilliseconds += milliseconds;
-    return milliseconds;
-  }
-
-  get #now(): number {
-    return this.#world.clock.now();
-  }
-}
-
-const unclaimed: ClaimOutcome = {
-  state: "granted",
-  lease: { extend: async () => true, answer: async () => true },
-};
-
-function parseJob({ body }: ReceivedMessage): Job | undefined {
-  try {
-    return jobSchema.parse(JSON.parse(body));
-  } catch {
-    return undefined;
+  #reporter(): Reporter {
+    return { worker: this.name, isa: this.isa, at: this.self.now() };
   }
 }

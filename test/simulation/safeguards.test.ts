@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type Mutation, mutateSimulation } from "./mutated-simulation.js";
+
+/** By then each is noticed. */
+const SEEDS = 300;
+
+interface Safeguard extends Mutation {
+  readonly without: string;
+  /** What the simulation says to it. */
+  readonly broken: RegExp;
+}
+
+const SAFEGUARDS: readonly Safeguard[] = [
+  {
+    without: "the budget",
+    file: "shared/run/stopping.js",
+    from: "expectedUsd(state) > cost.maxUsd",
+    to: "false",
+    broken: /was asked for although/,
+  },
+  {
+    without: "a third of the budget",
+    file: "shared/run/stopping.js",
+    from: "expectedUsd(state) > cost.maxUsd",
+    to: "expectedUsd(state) > 1.5 * cost.maxUsd",
+    broken: /was asked for although/,
+  },
+  {
+    without: "trials that the budget would allow",
+    file: "shared/run/stopping.js",
+    from: "expectedUsd(state) > cost.maxUsd",
+    to: "expectedUsd(state) > 0.9 * cost.maxUsd",
+    broken: /no further trial was asked for although/,
+  },
+  {
+    without: "half of what jobs cost",
+    file: "shared/run/spend.js",
+    from: "const usd = computeUsd(request, billed) +",
+    to: "const usd = computeUsd(request, billed) / 2 +",
+    broken: /was charged, where \S+ was billed/,
+  },
+  {
+    without: "a look at what is under way",
+    file: "shared/run/spend.js",
+    from: "const jobs = underWay +",
+    to: "const jobs =",
+    broken: /was asked for although/,
+  },
+  {
+    without: "charging what nobody answers",
+    file: "shared/run/spend.js",
+    from: "if (attempts === 0)",
+    to: "if (attempts >= 0)",
+    broken: /was charged, where \S+ was billed/,
+  },
+  {
+    without: "leaving commands unmarked until they are carried out",
+    file: "shared/run/coordinator.js",
+    from: "const etag = await this.#saveChange(before, state);",
+    to: `const etag = await this.#saveChange(before, state === before?.state ? state
+      : markCarriedOut(state, pendingCommands(state).filter((command) => !isRecord(command))));`,
+    broken: /was saved, and never sent/,
+  },
+  {
+    without: "a second attempt of what has failed",
+    file: "shared/run/assignment.js",
+    from: "const MAX_FAILURES = 2;",
+    to: "const MAX_FAILURES = 1;",
+    broken: /failed after one attempt/,
+  },
+  {
+    without: "knowing a failure that it has counted",
+    file: "shared/run/assignment.js",
+    from: "if (assignment.failedAttempts.includes(attempt))",
+    to: "if (false)",
+    broken: /failed after one attempt/,
+  },
+  {
+    without: "comparing the state before it is swapped",
+    file: "shared/run/run-records.js",
+    from: "toBytes(document), condition)",
+    to: "toBytes(document))",
+    broken:
+      /was charged|was replaced or moved|is not in the state|ended or run|is evaluated again|not what its/,
+  },
+  {
+    without: "a sampler that depends on nothing but the trials",
+    file: "shared/run/sampler-cache.js",
+    from: "cached.sampler.ask(state.asked)",
+    to: "cached.sampler.ask(state.asked + 1000 * (this.asks = (this.asks ?? 0) + 1))",
+    broken: /went another way/,
+  },
+  {
+    without: "workers that stop when an extension is refused",
+    file: "functions/hold.js",
+    from: "if (!(await extend(until)))",
+    to: "if (!(await extend(until)) && false)",
+    broken: /was worked on for \d+ ms after another worker had claimed it/,
+  },
+  {
+    without: "workers that are silent when their answer is refused",
+    file: "functions/evaluator/handler.js",
+    from: "if (!isOurs)",
+    to: "if (false)",
+    broken: /whose answer does not lie in the claim/,
+  },
+  {
+    without: "a look at a job's deadline",
+    file: "functions/job-handler.js",
+    from: "job.deadline < started",
+    to: "false",
+    broken: /which was overdue/,
+  },
+  {
+    without: "a Tick that ends with the last run",
+    file: "functions/coordinator/active-runs.js",
+    from: "if (hasEnded(state))",
+    to: "if (false)",
+    broken: /the Tick is on although no run is/,
+  },
+  {
+    without: "events that come again when they could not be carried",
+    file: "functions/coordinator/run-carriers.js",
+    from: 'return "failed";',
+    to: 'return "carried";',
+    broken: /the run has not ended|the Tick is on|was reported before|is not in the state/,
+  },
+  {
+    without: "regard to another worker's claim",
+    file: "shared/run/claim.js",
+    from: "present.claim.until > now",
+    to: "false",
+    broken: /is evaluated again/,
+  },
+];
+
+describe("The simulation notices", () => {
+  for (const { without, broken, ...mutation } of SAFEGUARDS)
+    test(`a fleet without ${without}, and goes the same way again with the seed that it names`, async () => {
+      const simulation = await mutateSimulation(mutation);
+      try {
+        const { code, err } = await simulation.run("--seeds", String(SEEDS));
+        assert.match(err, broken);
+        assert.equal(code, 1);
+        const [, seed] = /^seed (\d+) broke an invariant/m.exec(err) ?? [];
+        assert.ok(seed, err);
+        const again = await simulation.run("--seeds", "1", "--from", seed);
+        assert.deepEqual(again, { code: 1, out: "", err });
+      } finally {
+        await simulation.remove();
+      }
+    });
+});
