@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import type * as z from "zod";
 import type { Clock } from "../shared/queues/clock.js";
@@ -7,6 +6,7 @@ import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
 import { DamagedRecordError } from "../shared/run/run-records.js";
 import { instructionSet } from "../shared/scoring/isa.js";
+import { workerHost } from "../shared/scoring/worker-host.js";
 import type { BilledTime } from "./billed-time.js";
 import { holdJob } from "./hold.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "./incoming-message.js";
@@ -89,7 +89,11 @@ export function createJobHandler<J extends Job | WarmUp>(
         metrics.add(METRIC.messagesRefused, 1);
         return true;
       }
-      log.error("job not carried out", { messageId: record.messageId, reason: describeError(error) });
+      log.error("job not carried out", {
+        messageId: record.messageId,
+        reason: describeError(error),
+        error,
+      });
       await comeAgainSoon(jobs, record);
       return false;
     }
@@ -171,7 +175,7 @@ function withinMessage(job: Job, report: JobReport): JobReport {
 }
 
 const failed = (job: Job, error: Error, at: number): JobReport =>
-  failureReport(job, error, { worker: hostname(), isa: instructionSet(), at });
+  failureReport(job, error, { worker: workerHost(), isa: instructionSet(), at });
 
 function unanswered(workers: number): Error {
   return new Error(
