@@ -5,7 +5,7 @@ import type { Work } from "./spread-work.js";
 import { addAt, dot } from "./vectors.js";
 
 /** Steps of the fixed point. */
-const STEPS = 2;
+const STEPS = 4;
 /** A parameter's variance is held towards what is expected of it by so many pseudo-observations: strong effects are few. */
 const PRIOR_WEIGHT = 0.5;
 const PRIOR_SHARE = 0.5;
