@@ -202,23 +202,26 @@ function pendingOutcomes(
   posterior: EffectsPosterior,
 ): Float64Array {
   const outcomes = new Float64Array(pending.length).fill(Number.NaN);
-  const censored: { readonly row: number; readonly least: number; readonly most: number }[] = [];
-  for (const [row, entry] of pending.entries()) {
-    const trial = finishedTrial(entry);
+  const { floor, ceiling } = outcome;
+  const censored: number[] = [];
+  for (const [i, row] of pending.entries()) {
+    const trial = finishedTrial(row);
     const told = trial === undefined ? undefined : outcome.of(trial);
-    const range = told === undefined ? undefined : censoredRange(told, outcome);
-    if (range === undefined) {
-      outcomes[row] = told ?? Number.NaN;
+    // That an outcome is below the floor is news only where more was foretold.
+    if (told !== undefined && told <= floor) {
+      censored.push(i);
+    } else if (told !== undefined && told >= ceiling) {
+      // By the base alone it never changes, and the mean need not be made anew with every row that follows.
+      outcomes[i] = Math.max(ceiling, posterior.foretoldByBase(i));
     } else {
-      censored.push({ row, ...range });
+      outcomes[i] = told ?? Number.NaN;
     }
   }
   for (let round = 0; censored.length > 0 && round < IMPUTATION_ROUNDS; round++) {
     const foretold = posterior.foretell(outcomes);
-    for (const { row, least, most } of censored) {
-      // What an outcome can be is news only where something else was foretold.
-      if (Number.isNaN(outcomes[row]!) && (foretold[row]! > most || foretold[row]! < least)) {
-        outcomes[row] = foretold[row]! > most ? most : least;
+    for (const i of censored) {
+      if (Number.isNaN(outcomes[i]!) && foretold[i]! > floor) {
+        outcomes[i] = floor;
       }
     }
   }

@@ -153,6 +153,11 @@ export class EffectsPosterior {
     return this.#mean.foretell(outcomes);
   }
 
+  /** What the base alone makes one expect of a row. */
+  foretoldByBase(row: number): number {
+    return this.#mean.rows[row]!.foretold;
+  }
+
   /** A draw from the posterior without its mean, times `temperature`. */
   deviation(random: RandomStream, temperature: number): Float64Array {
     const weights = Float64Array.from(this.#draws, () => random.normal());
