@@ -3,9 +3,9 @@ import { type Codes, type EncodedSpace, INACTIVE } from "../../shared/search/enc
 
 /** The additive model by explicit Gaussian algebra, over effects instead of observations: dense matrices, plain sums. */
 
-export type Matrix = readonly (readonly number[])[];
+type Matrix = readonly (readonly number[])[];
 
-export interface DensePosterior {
+interface DensePosterior {
   readonly mean: readonly number[];
   readonly covariance: Matrix;
 }
@@ -27,7 +27,7 @@ export function choiceCovariance(choices: number, isOrdinal: boolean): Matrix {
 }
 
 /** Prior covariance of all effects in one row, the intercept last. */
-export function priorCovariance(encoded: EncodedSpace, { variance }: Relevance): Matrix {
+function priorCovariance(encoded: EncodedSpace, { variance }: Relevance): Matrix {
   const { offset, size, cardinality, ordinal } = encoded;
   const all = square(offset[size]! + 1, () => 0).map((row) => [...row]);
   all[offset[size]!]![offset[size]!] = 1;
@@ -84,7 +84,7 @@ function featuresOf({ offset, size }: EncodedSpace, codes: Codes): number[] {
 }
 
 /** By Gauss and Jordan, without exchanging rows: for positive definite matrices. */
-export function inverse(matrix: Matrix): Matrix {
+function inverse(matrix: Matrix): Matrix {
   const n = matrix.length;
   const rows = matrix.map((row, i) => [...row, ...Array.from({ length: n }, (_, j) => (i === j ? 1 : 0))]);
   for (let pivot = 0; pivot < n; pivot++) {
