@@ -154,34 +154,41 @@ export class AdditiveEvidence {
   }
 }
 
-/** Standardized outcomes of the base; what the model foretells stands in for those that are not known. */
+/** What a standardized outcome can be that is told as this; `undefined` where it is known. */
+function censoredRange(
+  told: number | undefined,
+  { floor, ceiling }: StandardizedOutcome,
+): { readonly least: number; readonly most: number } | undefined {
+  if (told === undefined) {
+    return { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY };
+  }
+  if (told <= floor) {
+    return { least: Number.NEGATIVE_INFINITY, most: floor };
+  }
+  return told >= ceiling ? { least: ceiling, most: Number.POSITIVE_INFINITY } : undefined;
+}
+
+/**
+ * Standardized outcomes of the base; what the model foretells stands in for those that are not known, within what they
+ * can be.
+ */
 function baseOutcomes(
   base: readonly LedgerEntry[],
   outcome: StandardizedOutcome,
   model: EffectsModel,
 ): Float64Array {
-  const outcomes = new Float64Array(base.length);
-  /** What an outcome that is not known is at most; NaN for one that is known. */
-  const limits = new Float64Array(base.length).fill(Number.NaN);
-  const bound = outcome.censoredAt;
-  for (const [i, { trial }] of base.entries()) {
-    const known = outcome.of(trial);
-    if (known === undefined) {
-      outcomes[i] = outcome.median;
-      limits[i] = Number.POSITIVE_INFINITY;
-    } else {
-      outcomes[i] = known;
-      limits[i] = known <= bound ? bound : Number.NaN;
-    }
-  }
-  if (limits.every(Number.isNaN)) {
+  const told = base.map(({ trial }) => outcome.of(trial));
+  const ranges = told.map((value) => censoredRange(value, outcome));
+  const outcomes = Float64Array.from(told, (value) => value ?? outcome.median);
+  if (ranges.every((range) => range === undefined)) {
     return outcomes;
   }
   for (let round = 0; round < IMPUTATION_ROUNDS; round++) {
     const effects = model.effects(outcomes);
     for (const [i, places] of model.places.entries()) {
-      if (!Number.isNaN(limits[i]!)) {
-        outcomes[i] = Math.min(limits[i]!, sumEffects(effects, places));
+      const range = ranges[i];
+      if (range !== undefined) {
+        outcomes[i] = Math.min(range.most, Math.max(range.least, sumEffects(effects, places)));
       }
     }
   }
@@ -195,23 +202,26 @@ function pendingOutcomes(
   posterior: EffectsPosterior,
 ): Float64Array {
   const outcomes = new Float64Array(pending.length).fill(Number.NaN);
-  const bound = outcome.censoredAt;
+  const { floor, ceiling } = outcome;
   const censored: number[] = [];
   for (const [i, row] of pending.entries()) {
     const trial = finishedTrial(row);
-    const known = trial === undefined ? undefined : outcome.of(trial);
-    // That an outcome is below the bound is news only where more was foretold.
-    if (known !== undefined && known <= bound) {
+    const told = trial === undefined ? undefined : outcome.of(trial);
+    // That an outcome is below the floor is news only where more was foretold.
+    if (told !== undefined && told <= floor) {
       censored.push(i);
+    } else if (told !== undefined && told >= ceiling) {
+      // By the base alone it never changes, and the mean need not be made anew with every row that follows.
+      outcomes[i] = Math.max(ceiling, posterior.foretoldByBase(i));
     } else {
-      outcomes[i] = known ?? Number.NaN;
+      outcomes[i] = told ?? Number.NaN;
     }
   }
   for (let round = 0; censored.length > 0 && round < IMPUTATION_ROUNDS; round++) {
     const foretold = posterior.foretell(outcomes);
     for (const i of censored) {
-      if (Number.isNaN(outcomes[i]!) && foretold[i]! > bound) {
-        outcomes[i] = bound;
+      if (Number.isNaN(outcomes[i]!) && foretold[i]! > floor) {
+        outcomes[i] = floor;
       }
     }
   }

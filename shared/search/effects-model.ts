@@ -1,6 +1,7 @@
 import { type ChoiceTrees, choiceTrees } from "./choice-trees.js";
 import { GrowingCholesky } from "./cholesky.js";
 import type { Codes, EncodedSpace } from "./encoding.js";
+import { multiplyChoices, type OrdinalCovariance, ordinalCovariances } from "./ordinal-covariance.js";
 import { addAt, sumAt } from "./vectors.js";
 
 /**
@@ -19,7 +20,8 @@ export interface Relevance {
  * prior variance (automatic relevance determination: MacKay 1992; Tipping, "Sparse Bayesian learning", 2001), seen
  * through normal noise. It stands in the dual form, over observations: kernel k(x, x') = 1 + sum of variance_d *
  * psi_d, where psi_d is 1 where both configurations hold the same choice, -1 / (K - 1) where they hold different
- * ones (so effects add up to zero over the choices), and 0 where either lacks the parameter.
+ * ones (so effects add up to zero over the choices), and 0 where either lacks the parameter. Choices of an ordinal
+ * parameter have the covariance of {@link OrdinalCovariance} in its place.
  *
  * Effects stand in one row, all choices of all parameters, and last the intercept.
  */
@@ -33,6 +35,7 @@ export class EffectsModel {
   readonly #sums: Float64Array;
   readonly #factor = new GrowingCholesky();
   readonly #mismatch: Float64Array;
+  readonly #ordinal: readonly (OrdinalCovariance | undefined)[];
   /** Prior covariance of the effects of choices with the outcome of the observation added last; behind them a zero. */
   readonly #latest: Float64Array;
 
@@ -43,6 +46,7 @@ export class EffectsModel {
     this.#mismatch = relevance.variance.map(
       (variance, d) => -variance / Math.max(1, encoded.cardinality[d]! - 1),
     );
+    this.#ordinal = ordinalCovariances(encoded);
     this.#latest = new Float64Array(encoded.offset[encoded.size]! + 1);
     this.#trees = choiceTrees(encoded);
     this.#sums = new Float64Array(this.#trees.slots);
@@ -128,6 +132,11 @@ export class EffectsModel {
     for (let d = 0; d < size; d++) {
       const choices = cardinality[d]!;
       const end = offset[d + 1]!;
+      const ordinal = this.#ordinal[d];
+      if (ordinal !== undefined) {
+        multiplyChoices(ordinal.covariance, this.relevance.variance[d]!, effects, offset[d]!, choices);
+        continue;
+      }
       const scale = this.relevance.variance[d]! / Math.max(1, choices - 1);
       let sum = 0;
       for (let k = offset[d]!; k < end; k++) {
@@ -149,6 +158,14 @@ export class EffectsModel {
       const code = codes[d]!;
       const start = offset[d]!;
       const end = offset[d + 1]!;
+      const ordinal = this.#ordinal[d];
+      if (ordinal !== undefined && code >= 0) {
+        const own = code * ordinal.choices;
+        for (let k = start; k < end; k++) {
+          row[k] = variance[d]! * ordinal.covariance[own + k - start]!;
+        }
+        continue;
+      }
       const mismatch = code >= 0 ? this.#mismatch[d]! : 0;
       for (let k = start; k < end; k++) {
         row[k] = mismatch;

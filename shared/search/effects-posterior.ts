@@ -1,5 +1,6 @@
 import { type EffectsModel, sumEffects } from "./effects-model.js";
 import type { Codes } from "./encoding.js";
+import { multiplyChoices, ordinalCovariances } from "./ordinal-covariance.js";
 import { PosteriorMean } from "./posterior-mean.js";
 import type { RandomStream } from "./random.js";
 import type { Work } from "./spread-work.js";
@@ -43,9 +44,18 @@ export function* drawDeviations(
 
 function drawPrior({ encoded, relevance }: EffectsModel, random: RandomStream): Float64Array {
   const { offset, cardinality, size } = encoded;
+  const ordinal = ordinalCovariances(encoded);
   const draw = new Float64Array(offset[size]! + 1);
   for (let d = 0; d < size; d++) {
     const choices = cardinality[d]!;
+    const covariance = ordinal[d];
+    if (covariance !== undefined) {
+      for (let k = offset[d]!; k < offset[d + 1]!; k++) {
+        draw[k] = random.normal();
+      }
+      multiplyChoices(covariance.root, Math.sqrt(relevance.variance[d]!), draw, offset[d]!, choices);
+      continue;
+    }
     const scale = Math.sqrt((relevance.variance[d]! * choices) / Math.max(1, choices - 1));
     let sum = 0;
     for (let k = offset[d]!; k < offset[d + 1]!; k++) {
@@ -141,6 +151,11 @@ export class EffectsPosterior {
   /** What is expected of each row given the outcomes that are known; `outcomes` as in {@link mean}. */
   foretell(outcomes: Float64Array): Float64Array {
     return this.#mean.foretell(outcomes);
+  }
+
+  /** What the base alone makes one expect of a row. */
+  foretoldByBase(row: number): number {
+    return this.#mean.rows[row]!.foretold;
   }
 
   /** A draw from the posterior without its mean, times `temperature`. */

@@ -107,6 +107,24 @@ export function isActive(encoded: EncodedSpace, codes: Codes, d: number): boolea
   return code !== INACTIVE && encoded.existsFor[d]![code] === 1;
 }
 
+/**
+ * Codes whose conditions may no longer hold, as a member of the space: parameters that come into existence take their
+ * first choice, the space's default, and those that cease to exist their {@link INACTIVE}.
+ *
+ * @param codes changed in place
+ */
+export function repairActivity(encoded: EncodedSpace, codes: Codes): Codes {
+  // Parents come first, so each is repaired before what depends on it.
+  for (let d = 0; d < encoded.size; d++) {
+    if (!isActive(encoded, codes, d)) {
+      codes[d] = INACTIVE;
+    } else if (codes[d] === INACTIVE) {
+      codes[d] = 0;
+    }
+  }
+  return codes;
+}
+
 /** @throws ConfigurationError when a value is missing, unknown, or given for a parameter that does not exist */
 export function encodeConfiguration(encoded: EncodedSpace, configuration: Configuration): Codes {
   const codes = new Int16Array(encoded.size).fill(INACTIVE);

@@ -1,4 +1,4 @@
-import { type Codes, codesKey, type EncodedSpace, INACTIVE, isActive } from "./encoding.js";
+import { type Codes, codesKey, type EncodedSpace, INACTIVE, repairActivity } from "./encoding.js";
 import { compareTrials } from "./ranking.js";
 import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
 
@@ -57,14 +57,7 @@ function moved(
       codes[d] = code;
     }
   }
-  for (let d = 0; d < encoded.size; d++) {
-    if (!isActive(encoded, codes, d)) {
-      codes[d] = INACTIVE;
-    } else if (codes[d] === INACTIVE) {
-      codes[d] = 0;
-    }
-  }
-  return codes;
+  return repairActivity(encoded, codes);
 }
 
 /**

@@ -55,7 +55,7 @@ export function* nearCandidates(
   }
   const apart = encoded.groups.filter((group) => best.codes[group.switch] !== base[group.switch]);
   for (const group of drawSome(apart, Math.ceil(share * RESTORED_GROUPS), random)) {
-    const codes = restore(best.codes, group, base);
+    const codes = restore(encoded, best.codes, group, base);
     yield { codes, near: { entry: best, correlation: KEPT_PER_CHANGE, sameSwitches: false } };
   }
   for (const entry of parents) {

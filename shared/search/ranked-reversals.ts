@@ -9,6 +9,7 @@ import type { TrialLedger } from "./trial-ledger.js";
  * greedy layer reversal finds after one trial a group, this finds from the sensitivity that the statistics brought.
  */
 export class RankedReversals {
+  readonly #encoded: EncodedSpace;
   /** The most sensitive first. */
   readonly #groups: readonly EncodedGroup[];
   /** With the first none, one, two, ... of them reversed. */
@@ -24,6 +25,7 @@ export class RankedReversals {
     for (const { group } of ranked) {
       configurations.push(reverse(encoded, configurations.at(-1)!, group.switch));
     }
+    this.#encoded = encoded;
     this.#groups = ranked.map(({ group }) => group);
     this.#configurations = configurations;
     this.#keys = configurations.map(codesKey);
@@ -65,7 +67,7 @@ export class RankedReversals {
     let kept = this.#configurations[count]!;
     // The last was needed, or one less would have done.
     for (const group of this.#groups.slice(0, count - 1).reverse()) {
-      const codes = restore(kept, group, this.#configurations[0]!);
+      const codes = restore(this.#encoded, kept, group, this.#configurations[0]!);
       const key = codesKey(codes);
       const trial = ledger.find(key)?.trial;
       if (trial === undefined) {

@@ -1,10 +1,11 @@
 import { EffectsModel, type Relevance } from "./effects-model.js";
 import type { Codes, EncodedSpace } from "./encoding.js";
+import { ordinalCovariances, quadraticForm } from "./ordinal-covariance.js";
 import type { Work } from "./spread-work.js";
-import { addAt } from "./vectors.js";
+import { addAt, dot } from "./vectors.js";
 
 /** Steps of the fixed point. */
-const STEPS = 2;
+const STEPS = 4;
 /** A parameter's variance is held towards what is expected of it by so many pseudo-observations: strong effects are few. */
 const PRIOR_WEIGHT = 0.5;
 const PRIOR_SHARE = 0.5;
@@ -69,11 +70,19 @@ export function* reestimate(model: EffectsModel, outcomes: ArrayLike<number>): W
   const inverse = yield* model.factor.invert();
   const posterior = yield* sumOverPairs(encoded, model.places, inverse);
   const { variance, noise } = model.relevance;
+  const ordinal = ordinalCovariances(encoded);
   const squares = variance.map((_, d) => {
+    const covariance = ordinal[d];
+    if (covariance !== undefined) {
+      return quadraticForm(covariance.precision, effects, encoded.offset[d]!, covariance.choices);
+    }
     const spread = cardinality[d]! - 1;
     return (spread / (spread + 1)) * sumOfSquares(effects, encoded.offset[d]!, encoded.offset[d + 1]!);
   });
   const determined = variance.map((old, d) => {
+    if (ordinal[d] !== undefined) {
+      return Math.max(0, old * posterior.matching[d]!);
+    }
     const spread = cardinality[d]! - 1;
     return spread === 0
       ? 0
@@ -124,7 +133,7 @@ function groupVariances(
 }
 
 interface PairSums {
-  /** Over the pairs that hold the same choice of a parameter. */
+  /** Over the pairs that hold the same choice of a parameter; all pairs, by the covariance of their choices, of an ordinal one. */
   readonly matching: Float64Array;
   /** Over the pairs that both have the parameter. */
   readonly shared: Float64Array;
@@ -136,10 +145,12 @@ interface PairSums {
  * @param packed lower triangle of a symmetric matrix over the observations
  */
 function* sumOverPairs(
-  { size, offset }: EncodedSpace,
+  encoded: EncodedSpace,
   places: readonly Int32Array[],
   packed: Float64Array,
 ): Work<PairSums> {
+  const { size, offset } = encoded;
+  const ordinal = ordinalCovariances(encoded);
   const parameterOf = parameterOfPlaces(offset, size);
   const matching = new Float64Array(size);
   const shared = new Float64Array(size);
@@ -157,6 +168,13 @@ function* sumOverPairs(
     for (let at = 0; at < own.length; at++) {
       const place = own[at]!;
       const d = parameterOf[place]!;
+      const covariance = ordinal[d];
+      if (covariance !== undefined) {
+        const { choices } = covariance;
+        const own = (place - offset[d]!) * choices;
+        matching[d]! += dot(covariance.covariance, own, gathered, offset[d]!, choices);
+        continue;
+      }
       matching[d]! += gathered[place]!;
       let sum = 0;
       for (let k = offset[d]!; k < offset[d + 1]!; k++) {

@@ -1,20 +1,13 @@
-import { type Codes, type EncodedGroup, type EncodedSpace, INACTIVE, isActive } from "./encoding.js";
+import { type Codes, type EncodedGroup, type EncodedSpace, INACTIVE, repairActivity } from "./encoding.js";
 
 /**
- * The configuration with one parameter moved to its next choice, which for a switch is the other one. Parameters
- * that come into existence take their first choice, the space's default.
+ * The configuration with one parameter moved to its next choice, which for a switch is the other one. What that brings
+ * into existence takes its default ({@link repairActivity}).
  */
 export function reverse(encoded: EncodedSpace, codes: Codes, parameter: number): Codes {
   const reversed = codes.slice();
   reversed[parameter] = (codes[parameter]! + 1) % encoded.cardinality[parameter]!;
-  for (let d = 0; d < encoded.size; d++) {
-    if (!isActive(encoded, reversed, d)) {
-      reversed[d] = INACTIVE;
-    } else if (reversed[d] === INACTIVE) {
-      reversed[d] = 0;
-    }
-  }
-  return reversed;
+  return repairActivity(encoded, reversed);
 }
 
 /** A configuration with one group's switch reversed. */
@@ -40,11 +33,14 @@ export function singleReversals(
     .sort((a, b) => (score(a) === score(b) ? 0 : score(b) - score(a)));
 }
 
-/** The configuration with a group's parameters as they are in another one. */
-export function restore(codes: Codes, { members }: EncodedGroup, from: Codes): Codes {
+/**
+ * The configuration with a group's parameters as they are in another one, as far as the other groups let them exist and
+ * with what that does to those that depend on them ({@link repairActivity}).
+ */
+export function restore(encoded: EncodedSpace, codes: Codes, { members }: EncodedGroup, from: Codes): Codes {
   const restored = codes.slice();
   for (const d of members) {
     restored[d] = from[d]!;
   }
-  return restored;
+  return repairActivity(encoded, restored);
 }

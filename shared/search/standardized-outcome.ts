@@ -1,8 +1,15 @@
 import type { FinishedTrial } from "./sampler.js";
 import type { LedgerEntry } from "./trial-ledger.js";
 
-/** Outcomes this many scaled absolute deviations above the median say no more than "bad". */
+/**
+ * Outcomes this many scaled absolute deviations above the median are only known to be at least that: how far a
+ * catastrophe fell is no news, and would set the scale for all others.
+ */
 const OUTLIER_DEVIATIONS = 10;
+/** From so many deviations on outcomes may be of another kind than the rest: where the gap to them is wider than the rest. */
+const SEPARATE_DEVIATIONS = 5;
+/** Those are known to lie beyond the rest by at least this share of its range. */
+const SEPARATE_SHARE = 0.5;
 const NORMAL_CONSISTENCY = 1.4826;
 
 /** An outcome of a trial that is modelled, smaller being better. */
@@ -21,7 +28,9 @@ export class StandardizedOutcome {
   /** Standardized: what the middle one of the base is. */
   readonly median: number;
   /** Standardized: outcomes at or below this are only known to be so. */
-  readonly censoredAt: number;
+  readonly floor: number;
+  /** Standardized: outcomes at or above this are only known to be so. */
+  readonly ceiling: number;
   readonly #outcome: Outcome;
   readonly #ceiling: number;
   readonly #worst: number;
@@ -34,7 +43,7 @@ export class StandardizedOutcome {
     const median = sorted[sorted.length >> 1] ?? 0;
     const deviations = sorted.map((value) => Math.abs(value - median)).sort();
     const spread = NORMAL_CONSISTENCY * (deviations[deviations.length >> 1] ?? 0);
-    this.#ceiling = spread > 0 ? median + OUTLIER_DEVIATIONS * spread : Number.POSITIVE_INFINITY;
+    this.#ceiling = spread > 0 ? outlierCeiling(sorted, median, spread) : Number.POSITIVE_INFINITY;
     this.#worst = Math.min(this.#ceiling, sorted.at(-1) ?? 0);
     // Estimated outcomes count as the median.
     const values = new Float64Array(base.length).fill(median);
@@ -48,7 +57,8 @@ export class StandardizedOutcome {
     this.scale = variance > 0 ? Math.sqrt(variance) : 1;
     this.median = (median - location) / this.scale;
     const { censoredAt = Number.NEGATIVE_INFINITY } = outcome;
-    this.censoredAt = (censoredAt - location) / this.scale;
+    this.floor = (censoredAt - location) / this.scale;
+    this.ceiling = (this.#ceiling - location) / this.scale;
   }
 
   /** A trial's outcome, a failed one's the worst; `undefined` where it is only estimated. */
@@ -63,4 +73,21 @@ export class StandardizedOutcome {
   #isEstimated(trial: FinishedTrial): boolean {
     return this.#outcome.estimated?.(trial) ?? false;
   }
+}
+
+/**
+ * Where outliers begin, in the unit of the outcomes.
+ *
+ * @param sorted outcomes, the best first
+ */
+function outlierCeiling(sorted: Float64Array, median: number, spread: number): number {
+  const first = sorted.findIndex((value) => value > median + SEPARATE_DEVIATIONS * spread);
+  const worst = sorted[first - 1];
+  if (worst !== undefined) {
+    const range = worst - sorted[0]!;
+    if (sorted[first]! - worst > range) {
+      return worst + SEPARATE_SHARE * range;
+    }
+  }
+  return median + OUTLIER_DEVIATIONS * spread;
 }

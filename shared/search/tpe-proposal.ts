@@ -14,7 +14,7 @@ import { TiltedKernel } from "./tilting.js";
 import type { TpeSettings } from "./tpe-settings.js";
 import type { DrawnEvidence, TrialEvidence } from "./trial-evidence.js";
 import type { LedgerEntry, TrialLedger } from "./trial-ledger.js";
-import { improvementWeights } from "./trial-weights.js";
+import { improvementWeights, positiveWeights } from "./trial-weights.js";
 
 /** The densities, which cost most, are weighed for so many candidates, those with the most evidence. */
 const SHORTLIST = 16;
@@ -185,6 +185,6 @@ function split(ledger: TrialLedger, settings: TpeSettings): Split {
   return {
     good: rated.slice(0, count).map(({ entry }) => entry),
     rivals: rated.slice(count, count + settings.rivals).map(({ entry }) => entry),
-    weights: Float64Array.from(rated.slice(0, count), ({ contribution }) => Math.max(1e-12, contribution)),
+    weights: positiveWeights(rated.slice(0, count).map(({ contribution }) => contribution)),
   };
 }

@@ -1,8 +1,8 @@
 import type { FinishedTrial } from "./sampler.js";
 import type { LedgerEntry } from "./trial-ledger.js";
 
-/** No good trial weighs nothing. */
-const LEAST_IMPROVEMENT = 1e-12;
+/** No good trial weighs nothing: the least is this share of the most, whatever the unit of the outcome. */
+const LEAST_SHARE = 1e-12;
 
 /**
  * Weights of the good trials: by how much each improves on the best of the others (Watanabe, arXiv 2304.11127, the
@@ -22,5 +22,11 @@ export function improvementWeights(
   const losses = good.map(({ trial }) => loss(trial));
   const reference =
     rival === undefined || rival.trial.state === "failed" ? Math.max(...losses) : loss(rival.trial);
-  return Float64Array.from(losses, (value) => Math.max(LEAST_IMPROVEMENT, reference - value));
+  return positiveWeights(losses.map((value) => reference - value));
+}
+
+/** Gains as weights of which none is zero; equal ones where nothing gains. */
+export function positiveWeights(gains: readonly number[]): Float64Array {
+  const most = Math.max(...gains);
+  return Float64Array.from(gains, (gain) => (most > 0 ? Math.max(LEAST_SHARE * most, gain) : 1));
 }

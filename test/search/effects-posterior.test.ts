@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { choicePlaces, EffectsModel, sumEffects } from "../../shared/search/effects-model.js";
 import { drawDeviations, EffectsPosterior, type PendingRow } from "../../shared/search/effects-posterior.js";
-import { type Codes, encodeSpace, INACTIVE } from "../../shared/search/encoding.js";
+import { type Codes, encodeSpace } from "../../shared/search/encoding.js";
 import { createKernels, drawProductKernel } from "../../shared/search/kernels.js";
 import { createRandomStream } from "../../shared/search/random.js";
 import { initialRelevance } from "../../shared/search/relevance.js";
 import { complete } from "../../shared/search/spread-work.js";
-import { layeredSpace } from "./spaces.js";
+import { densePosterior, sum } from "./dense-effects.js";
+import { mixedSpace } from "./spaces.js";
 
-const encoded = encodeSpace(layeredSpace(3));
+const encoded = encodeSpace(mixedSpace(3));
 const random = createRandomStream(5, 0, "problem");
 const prior = createKernels(encoded, 0.5);
 const relevance = initialRelevance(encoded);
@@ -59,17 +60,13 @@ describe("the posterior of the effects", () => {
   });
 
   test("draws scatter as the covariance given all rows says, known or not", () => {
-    // For a configuration x the posterior variance of the sum is k(x, x) - k(x, X) (K + noise)^-1 k(X, x).
     const posterior = posteriorOf(3000);
     posterior.condition(pending.slice(1));
     const codes = pending[0]!.codes;
     const rows = all.filter((row) => row !== codes);
-    const model = modelOf(rows);
-    const weights = rows.map((_, i) =>
-      sumEffects(model.effects(rows.map((_row, j) => (i === j ? 1 : 0))), choicePlaces(encoded, codes)),
-    );
-    const self = priorCovariance(codes, codes);
-    const variance = self - weights.reduce((sum, w, i) => sum + w * priorCovariance(codes, rows[i]!), 0);
+    const { covariance } = densePosterior(encoded, relevance, rows, new Float64Array(rows.length));
+    const places = [...choicePlaces(encoded, codes), covariance.length - 1];
+    const variance = sum(places.map((a) => sum(places.map((b) => covariance[a]![b]!))));
     const stream = createRandomStream(4, 0, "sampler");
     const squares = (values: readonly number[]) => values.reduce((sum, v) => sum + v * v, 0) / values.length;
     const at = (effects: Float64Array) => sumEffects(effects, choicePlaces(encoded, codes));
@@ -77,6 +74,22 @@ describe("the posterior of the effects", () => {
     assert.ok(Math.abs(kept / variance - 1) < 0.1, `${kept} for ${variance}`);
     const combined = squares(Array.from({ length: 300 }, () => at(posterior.deviation(stream, 1))));
     assert.ok(Math.abs(combined / variance - 1) < 0.25, `${combined} for ${variance}`);
+  });
+
+  test("draws of effects covary as explicit Gaussian algebra says, ordered choices among them", () => {
+    const count = 4000;
+    const posterior = posteriorOf(count);
+    posterior.condition(pending);
+    const { covariance } = densePosterior(encoded, relevance, all, outcomes);
+    const draws = posterior.sample(createRandomStream(4, 0, "sampler"), count);
+    for (const [a, row] of covariance.entries()) {
+      for (const [b, expected] of row.entries()) {
+        const found = sum(draws.map(({ effects }) => effects[a]! * effects[b]!)) / count;
+        // The standard error of a covariance of normal draws, 5 of them.
+        const error = Math.sqrt((covariance[a]![a]! * covariance[b]![b]! + expected ** 2) / count);
+        assert.ok(Math.abs(found - expected) < 5 * error, `${a}, ${b}: ${found} for ${expected}`);
+      }
+    }
   });
 
   test("is the same to the last bit after rows were taken back, or came a few at a time", () => {
@@ -93,13 +106,3 @@ describe("the posterior of the effects", () => {
     assert.deepEqual(draw(winding), draw(straight));
   });
 });
-
-function priorCovariance(a: Codes, b: Codes): number {
-  let sum = 1;
-  for (let d = 0; d < encoded.size; d++) {
-    if (a[d] !== INACTIVE && b[d] !== INACTIVE) {
-      sum += relevance.variance[d]! * (a[d] === b[d] ? 1 : -1 / (encoded.cardinality[d]! - 1));
-    }
-  }
-  return sum;
-}

@@ -76,6 +76,16 @@ describe("improvement weights", () => {
     const good = entries([trial(0, "complete", [9], 1), trial(1, "complete", [1], 2)]);
     assert.deepEqual([...improvementWeights(good, entries([trial(2, "complete", [4], 4)])[0])], [3, 2]);
   });
+  test("are shared out alike whatever the unit of the outcome", () => {
+    const shares = (unit: number) => {
+      const good = entries([trial(0, "complete", [unit]), trial(1, "complete", [3 * unit])]);
+      const weights = improvementWeights(good, entries([trial(2, "complete", [3 * unit])])[0]);
+      return weights.map((weight) => weight / weights[0]!);
+    };
+    for (const unit of [1e-15, 1e15]) {
+      assert.ok(Math.abs(shares(unit)[1]! / shares(1)[1]! - 1) < 1e-9, `${shares(unit)}`);
+    }
+  });
   test("are never zero", () => {
     const good = entries([trial(0, "complete", [1])]);
     assert.ok(improvementWeights(good, entries([trial(2, "failed", [])])[0])[0]! > 0);

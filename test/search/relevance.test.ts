@@ -6,7 +6,8 @@ import { createKernels, drawProductKernel } from "../../shared/search/kernels.js
 import { createRandomStream } from "../../shared/search/random.js";
 import { fitEffects, initialRelevance, reestimate } from "../../shared/search/relevance.js";
 import { complete, SpreadWork } from "../../shared/search/spread-work.js";
-import { layeredSpace } from "./spaces.js";
+import { choiceCovariance, densePosterior, product, pseudoInverse, sum } from "./dense-effects.js";
+import { layeredSpace, mixedSpace } from "./spaces.js";
 
 const encoded = encodeSpace(layeredSpace(3));
 const random = createRandomStream(5, 0, "problem");
@@ -37,6 +38,39 @@ describe("the relevance of parameters", () => {
     // Its own group's are expected to matter more, and so are given up later.
     assert.ok(current.variance[2]! > 4 * Math.max(...ofOthers(true)), `${current.variance}`);
     assert.ok(current.noise < 0.05);
+  });
+
+  test("takes squares and determined effects by the covariance of the choices", () => {
+    const space = encodeSpace(mixedSpace(2));
+    const stream = createRandomStream(3, 0, "problem");
+    const uniform = createKernels(space, 0.5);
+    const observed = Array.from({ length: 25 }, () => drawProductKernel(uniform, undefined, stream));
+    const y = observed.map(() => stream.normal());
+    const initial = initialRelevance(space);
+    const model = new EffectsModel(space, initial);
+    for (const codes of observed) {
+      model.append(codes);
+    }
+    const { variance } = complete(reestimate(model, y));
+    const { mean, covariance } = densePosterior(space, initial, observed, y);
+    // Alone in their groups, so that no other parameter has a say.
+    for (const name of ["level", "scheme"]) {
+      const d = space.indexOf.get(name)!;
+      const [start, choices] = [space.offset[d]!, space.cardinality[d]!];
+      const precision = pseudoInverse(choiceCovariance(choices, space.ordinal[d] === 1));
+      const own = mean.slice(start, start + choices);
+      const squares = product(
+        own,
+        precision.map((row) => product(row, own)),
+      );
+      const left = sum(
+        precision.map((row, i) => product(row, covariance[start + i]!.slice(start, start + choices))),
+      );
+      const determined = choices - 1 - left / initial.variance[d]!;
+      // The prior: half an equal share of the variance, by one pseudo-observation.
+      const expected = (squares + 0.5 / space.size) / (determined + 1);
+      assert.ok(Math.abs(variance[d]! / expected - 1) < 1e-9, `${name}: ${variance[d]} for ${expected}`);
+    }
   });
 
   test("expects more of the parameters of a group whose switch matters", () => {

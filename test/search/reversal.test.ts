@@ -40,7 +40,23 @@ test("restoring a group brings back all of its parameters and no others", () => 
     "layer1.quantize": false,
   });
   const other = encodeConfiguration(encoded, { "layer0.quantize": false, "layer1.quantize": false });
-  assert.deepEqual(restore(other, encoded.groups[0]!, from), from);
+  assert.deepEqual(restore(encoded, other, encoded.groups[0]!, from), from);
+});
+
+test("restoring a group respects the conditions that its parameters have in other groups", () => {
+  const encoded = encodeSpace([
+    { name: "a", group: "a", kind: "categorical", choices: [0, 1] },
+    { name: "b", group: "b", kind: "categorical", choices: [0, 1] },
+    { name: "b.m", group: "b", kind: "categorical", choices: [0, 1], when: { parameter: "a", in: [1] } },
+  ]);
+  const [groupA, groupB] = encoded.groups;
+  const without = encodeConfiguration(encoded, { a: 0, b: 0 });
+  const withMode = encodeConfiguration(encoded, { a: 1, b: 1, "b.m": 1 });
+  const restored = (...of: Parameters<typeof restore>) => [...restore(...of)];
+  assert.deepEqual(restored(encoded, without, groupB!, withMode), [0, 1, -1]);
+  assert.deepEqual(restored(encoded, withMode, groupB!, without), [1, 0, 0]);
+  assert.deepEqual(restored(encoded, without, groupA!, withMode), [1, 0, 0]);
+  assert.deepEqual(restored(encoded, withMode, groupA!, without), [0, 1, -1]);
 });
 
 test("layer reversal ranks the groups alone, then reverses the worst first until the bound is met", () => {

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import fc from "fast-check";
 import { configurationKey } from "../../shared/search/configuration-key.js";
-import { encodeConfiguration, encodeSpace } from "../../shared/search/encoding.js";
+import {
+  countConfigurations,
+  decodeConfiguration,
+  encodeConfiguration,
+  encodeSpace,
+} from "../../shared/search/encoding.js";
+import { createKernels, drawProductKernel } from "../../shared/search/kernels.js";
 import { createRandomStream } from "../../shared/search/random.js";
 import type { FinishedTrial, Sampler } from "../../shared/search/sampler.js";
-import type { Configuration, Space } from "../../shared/search/space.js";
+import type { Configuration, Parameter, Space } from "../../shared/search/space.js";
 import { flatSpace, layeredSpace } from "./spaces.js";
 
 export type SamplerFactory = (space: Space, base: Configuration, seed: number) => Sampler;
@@ -48,6 +55,70 @@ function study(sampler: Sampler, trials: number): FinishedTrial[] {
   });
 }
 
+/** Spaces whose conditions go from any parameter to any later one, of the same group or another. */
+const spaces: fc.Arbitrary<Space> = fc
+  .array(
+    fc.record({
+      group: fc.nat(3),
+      ordinal: fc.boolean(),
+      choices: fc.integer({ min: 1, max: 4 }),
+      isOfFamily: fc.boolean(),
+      above: fc.option(fc.record({ parameter: fc.nat(), choices: fc.nat(15) }), { nil: undefined }),
+    }),
+    { minLength: 2, maxLength: 9 },
+  )
+  .map((shapes) => {
+    const space: Parameter[] = [];
+    for (const [d, { group, ordinal, choices, isOfFamily, above }] of shapes.entries()) {
+      const parent = d === 0 || above === undefined ? undefined : space[above.parameter % d];
+      space.push({
+        name: `p${d}`,
+        group: `group${group}`,
+        kind: ordinal ? "ordinal" : "categorical",
+        choices: Array.from({ length: choices }, (_, code) => code),
+        // A family shares its choices.
+        ...(isOfFamily ? { family: `of ${choices}` } : {}),
+        ...(parent === undefined
+          ? {}
+          : {
+              when: {
+                parameter: parent.name,
+                in: parent.choices.filter((code) => (above!.choices >> Number(code)) % 2 === 1),
+              },
+            }),
+      });
+    }
+    return space;
+  });
+
+/** Tells the base, which misses the bound, and asks from there; value and accuracy loss are sums over choices. */
+function assertAsksMembers(create: SamplerFactory, among: Space, seed: number): void {
+  const encoded = encodeSpace(among);
+  const random = createRandomStream(seed, 0, "problem");
+  const start = decodeConfiguration(
+    encoded,
+    drawProductKernel(createKernels(encoded, 0.5), undefined, random),
+  );
+  const drawTable = () => among.map(({ choices }) => choices.map(() => random.uniform()));
+  const [costs, losses] = [drawTable(), drawTable()];
+  const sum = (table: readonly number[][], configuration: Configuration) =>
+    among.reduce((total, { name }, d) => total + (table[d]![Number(configuration[name])] ?? 0), 0);
+  const bound = sum(losses, start) - random.uniform();
+  const sampler = create(among, start, seed);
+  let configuration: Configuration | undefined = start;
+  for (let number = 1; configuration !== undefined && number <= 40; number++) {
+    // Throws for what does not belong to the space.
+    encodeConfiguration(encoded, configuration);
+    sampler.started(number, configuration);
+    const accuracyLoss = sum(losses, configuration);
+    const violation = Math.max(0, accuracyLoss - bound);
+    const values = [sum(costs, configuration)];
+    sampler.tell({ number, configuration, state: "complete", values, violation, accuracyLoss, samples: 1 });
+    configuration = sampler.ask(number + 1);
+    assert.ok(configuration !== undefined || number >= Math.min(40, countConfigurations(encoded)));
+  }
+}
+
 /** What every sampler promises (shared/search/sampler.ts). */
 export function describeSampler(name: string, create: SamplerFactory): void {
   describe(`${name}: what every sampler promises`, () => {
@@ -56,6 +127,13 @@ export function describeSampler(name: string, create: SamplerFactory): void {
       for (const { configuration } of study(create(space, base, 1), 40)) {
         encodeConfiguration(encoded, configuration);
       }
+    });
+
+    test("asks only members of any space, whatever depends on what", () => {
+      fc.assert(
+        fc.property(spaces, fc.nat(1000), (among, seed) => assertAsksMembers(create, among, seed)),
+        { seed: 7, numRuns: 60 },
+      );
     });
 
     test("the same seed asks the same, trial after trial", () => {

@@ -4,6 +4,10 @@ import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
 import { describeSampler } from "./sampler-conformance.js";
 
 describeSampler("TPE", (space, base, seed) => createTpeSampler(space, { seed, base, maxTrials: 60 }));
+describeSampler("TPE with sensitivities", (space, base, seed) => {
+  const sensitivity = Object.fromEntries(space.map(({ group }, d) => [group, d % 5]));
+  return createTpeSampler(space, { seed, base, maxTrials: 60, sensitivity });
+});
 describeSampler("TPE without a base", (space, _, seed) => createTpeSampler(space, { seed }));
 describeSampler("random", (space, _, seed) => createRandomSampler(space, { seed }));
 describeSampler("greedy layer reversal", (space, base, seed) => createReversalSampler(space, { seed, base }));

@@ -41,3 +41,12 @@ export function flatSpace(layers: number, choices: number): Space {
     choices: Array.from({ length: choices }, (_, code) => code),
   }));
 }
+
+/** {@link layeredSpace}, and beside it an ordinal and a categorical parameter that always exist. */
+export function mixedSpace(layers: number): Space {
+  return [
+    ...layeredSpace(layers),
+    { name: "level", group: "level", kind: "ordinal", choices: [1, 2, 3, 4, 5] },
+    { name: "scheme", group: "scheme", kind: "categorical", choices: ["a", "b", "c", "d"] },
+  ];
+}
