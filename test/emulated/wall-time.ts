@@ -25,7 +25,8 @@ const USAGE = `usage: npm run bench:emulated -- [--models demo,resnet20-cifar10]
 
 The same run by this machine's engine with two worker threads, over the emulated AWS with two evaluators, once more by
 this machine's engine, which then hears the results in the fleet's order, and once more over the same fleet, whose
-environments are there by then. As many trials as the configuration says where --trials does not. Each gathers its
+environments are there by then. A short run of each kind goes before, unmeasured, so that the emulators and this process
+are compiled, as S3 and SQS are never cold; the functions' processes are new for each fleet that is measured. As many trials as the configuration says where --trials does not. Each gathers its
 statistics anew. Wall times are from the first trial asked for to the last one ended, and from the call to the written
 output folder, with the fleet's cold starts and uploads in it. Trials of the first run are others than those of the
 second, as results arrive in another order; those of the third must be the second's. Processor time is that of all
@@ -33,6 +34,7 @@ processes, emulators and their pollers included (functions on Linux only): unlik
 hardly changes its ratios.`;
 
 const WORKERS = 2;
+const WARM_UP_TRIALS = 10;
 /** A minute is one: a Tick has a coordinator started beside the one that is at work. */
 const MINUTE_MILLISECONDS = 60_000;
 const POLL_MILLISECONDS = 20;
@@ -106,6 +108,32 @@ async function runEnded(objects: S3Server["objects"], runId: string): Promise<vo
       if (phase === "failed") throw new Error(`Run ${runId} has failed.`);
     }
     await sleep(POLL_MILLISECONDS);
+  }
+}
+
+/** One short run by this machine's engine and one over a fleet of its own. */
+async function warmUp(folder: string): Promise<void> {
+  const source = await loadConfiguration(join(DEMO, "config.json"), { maxTrials: WARM_UP_TRIALS });
+  process.env.QUANTFLEET_CACHE = join(folder, "statistics");
+  const { result } = await tune(source, { out: join(folder, "local"), workers: WORKERS });
+  await result;
+  const servers = await startFleetServers();
+  const emulated = await startEmulatedFleet(WORKERS, async () => servers, MINUTE_MILLISECONDS);
+  try {
+    await submit(emulated, source, { runId: "warm-up" });
+    await runEnded(servers.s3.objects, "warm-up");
+    await fetchResult(emulated, "warm-up", join(folder, "fleet"));
+  } finally {
+    await emulated.close();
+  }
+}
+
+async function inScratch(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "quantfleet-wall-time-"));
+  try {
+    await work(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -211,6 +239,7 @@ const { values } = parseArgs({
 });
 if (values.help) console.log(USAGE);
 else {
+  await inScratch(warmUp);
   for (const name of values.models.split(",")) {
     const directory = name === DEMO_NAME ? DEMO : join(resolve(values["models-folder"]), name);
     const file = join(directory, "config.json");
@@ -222,11 +251,6 @@ else {
       file,
       values.trials === undefined ? {} : { maxTrials: Number(values.trials) },
     );
-    const folder = await mkdtemp(join(tmpdir(), "quantfleet-wall-time-"));
-    try {
-      report(name, await compare(loaded, folder));
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+    await inScratch(async (folder) => report(name, await compare(loaded, folder)));
   }
 }
