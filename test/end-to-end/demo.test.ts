@@ -30,7 +30,7 @@ describe("quantfleet demo --workers 2", async () => {
     const result = JSON.parse(await readFile(join(out, "result.json"), "utf8")) as RunResult;
     const { float, best } = result;
     assert.ok(best !== null && best.metric.value >= float.metric.value - HALF_A_POINT);
-    // Not what was tuned for. Two workers end in any order, and one search in some twenty has every layer on 8 bit at the
+    // Not what was tuned for. Two workers end in any order, and now and then a search has every layer on 8 bit at the
     // bound: chosen as the best of 100, it may lose as much again here, and two standard errors of a point in all.
     assert.ok(best.validation!.value >= float.validation!.value - 4 * HALF_A_POINT);
     assert.equal(result.timing.workers, 2);
