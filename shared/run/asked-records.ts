@@ -2,7 +2,7 @@ import type { EncodedSpace } from "../search/encoding.js";
 import { inOrder } from "./concurrently.js";
 import { SEGMENT_SIZE } from "./record-keys.js";
 import type { RunRequest } from "./request.js";
-import type { RunState } from "./state.js";
+import { isAsked, type RunState } from "./state.js";
 import { type AskedDocument, type AskedSegment, toAskedDocument } from "./state-document.js";
 
 /** With fewer trials side by side, all of them fit into the state document. */
@@ -22,8 +22,9 @@ export interface AskedSegments {
  * What running trials were asked with, by their numbers in segments: it never changes, and with hundreds of trials side
  * by side it would be most of what is saved with every event.
  *
- * A segment holds the trials that ran in some saved state in which all of its numbers had been asked for. Whichever
- * coordinator wrote it first, every later state runs no other trials of these numbers, as none begins to run again.
+ * A segment holds the trials that ran in some saved state in which all of its numbers had been decided on, with what the
+ * sampler says to them, which follows from that state. Whichever coordinator wrote it first, every later state runs no
+ * other trials of these numbers, as none begins to run again.
  */
 export class AskedRecords {
   /** By run: trials with smaller numbers are known to lie in segments if they run. */
@@ -40,13 +41,16 @@ export class AskedRecords {
     return this.#sealed.get(request) ?? 0;
   }
 
-  /** Writes the segments that a state which is known to be saved has full and that are not known to be written. */
+  /**
+   * Writes the segments that a state has full and that are not known to be written. It is known to be saved, and none of
+   * its trials is open any more.
+   */
   async seal(space: EncodedSpace, { request, running, asked, phase }: RunState): Promise<void> {
     if (phase !== "search" || running.length < this.many) return;
     const below = segmentOf(asked) * SEGMENT_SIZE;
     const sealed = this.sealedBelow(request);
     const added = new Map<number, AskedDocument[]>();
-    for (const trial of running) {
+    for (const trial of running.filter(isAsked)) {
       if (trial.number < sealed || trial.number >= below) continue;
       const segment = segmentOf(trial.number);
       added.set(segment, [...(added.get(segment) ?? []), toAskedDocument(space, trial)]);

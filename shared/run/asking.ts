@@ -2,35 +2,24 @@ import { compareTrials } from "../search/ranking.js";
 import type { FinishedTrial } from "../search/sampler.js";
 import type { Configuration } from "../search/space.js";
 import { firstAssignment } from "./assignment.js";
-import type { SamplerCache } from "./sampler-cache.js";
 import type { MeasuredTrial, RunningTrial, RunState } from "./state.js";
 import { findStopReason } from "./stopping.js";
 import { BASE_TRIAL, FLOAT_TRIAL, findReferences, judgeTrial, type References, type Study } from "./study.js";
 
 /**
- * Asks for trials until as many run as may run side by side: the float model and the base configuration first,
- * and once both have ended, what the sampler proposes.
+ * Decides on trials until as many run as may run side by side: the float model and the base configuration first, and
+ * once both have ended, open ones, whose configurations are proposed later (proposing.ts).
  *
- * @param most how many trials to ask for at most; where that is too few, `canAskMore` says so of the result
+ * @param most how many trials to decide on at most; where that is too few, `canAskMore` says so of the result
  */
-export function askTrials(
-  study: Study,
-  cache: SamplerCache,
-  state: RunState,
-  at: number,
-  most: number,
-): RunState {
+export function openTrials(study: Study, state: RunState, at: number, most: number): RunState {
   let next = state;
   while (next.asked < state.asked + most && canAskMore(next)) {
     const stop = findStopReason(study, next, at);
     if (stop !== undefined) return { ...next, stop };
     if (next.asked === FLOAT_TRIAL) next = start(study, next, null, at);
     else if (next.asked === BASE_TRIAL) next = start(study, next, next.request.base, at);
-    else {
-      const configuration = cache.ask(next);
-      if (configuration === undefined) return { ...next, stop: "space_exhausted" };
-      next = start(study, next, configuration, at);
-    }
+    else next = start(study, next, undefined, at);
   }
   return next;
 }
@@ -99,14 +88,19 @@ function isCandidate(trial: RunState["finished"][number]): trial is MeasuredTria
   return trial.state === "complete" && trial.configuration !== null;
 }
 
-function start(study: Study, state: RunState, configuration: Configuration | null, at: number): RunState {
+function start(
+  study: Study,
+  state: RunState,
+  configuration: Configuration | null | undefined,
+  at: number,
+): RunState {
   const { request, asked: number } = state;
   const { optimizer, evaluation, metric, timeouts } = request;
   const racing = optimizer.race && metric.perSampleMean && number > BASE_TRIAL;
   const incumbent = racing ? feasibleBest(study, state) : undefined;
   const trial: RunningTrial = {
     number,
-    configuration,
+    ...(configuration === undefined ? {} : { configuration }),
     seen: state.finished.length,
     askedAt: at,
     racing,

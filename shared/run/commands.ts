@@ -2,8 +2,9 @@ import type { Assignment } from "./assignment.js";
 import { type FinishJob, MESSAGE_VERSION, type StatisticsJob, type TrialJob } from "./messages.js";
 import { SEGMENT_SIZE } from "./record-keys.js";
 import {
+  type AskedTrial,
   findFinished,
-  type RunningTrial,
+  isAsked,
   type RunState,
   type ShardState,
   type TrialRecord,
@@ -79,7 +80,7 @@ function statisticsCommands(state: RunState): readonly Command[] {
 
 function trialCommands(state: RunState): readonly Command[] {
   if (state.phase !== "search") return [];
-  return state.running.flatMap((trial) =>
+  return state.running.filter(isAsked).flatMap((trial) =>
     unsent(trial.shards).map(({ index, assignment }) => ({
       type: "SendTrialJob" as const,
       job: trialJob(state, trial, index, assignment),
@@ -87,7 +88,7 @@ function trialCommands(state: RunState): readonly Command[] {
   );
 }
 
-function trialJob(state: RunState, trial: RunningTrial, index: number, assignment: Assignment): TrialJob {
+function trialJob(state: RunState, trial: AskedTrial, index: number, assignment: Assignment): TrialJob {
   const { request } = state;
   const race = trial.racing ? raceOf(state, trial, index) : undefined;
   return {

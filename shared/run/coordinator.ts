@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Queue } from "../queues/queue.js";
 import { PreconditionFailedError, WriteConflictError } from "../storage/errors.js";
 import type { ObjectStore } from "../storage/object-store.js";
@@ -16,9 +17,9 @@ import type { Study } from "./study.js";
 const MAX_LOST_SAVES = 10;
 
 /**
- * Trials asked for with one save. What they were asked with is in it, and gets a record of its own before the next save
- * (asked-records.ts); so the document is small where a run begins with a thousand side by side, too, the first of them
- * are at work while the others are asked for, and a coordinator that ends meanwhile has lost the last of them alone.
+ * Trials decided on with one save. What they try is in the next one, and gets a record of its own before the one after that
+ * (asked-records.ts); so the document is small where a run begins with a thousand side by side, too, and the first of them
+ * are at work while the others are asked for.
  */
 const MOST_ASKED = 64;
 
@@ -39,6 +40,8 @@ export interface CoordinatorOptions {
   readonly manyRunning?: number;
   /** Trials asked for with one save, 64 when left out. */
   readonly mostAsked?: number;
+  /** Lets a save that was begun go on, while the sampler is asked; an immediate when left out. */
+  readonly pause?: () => Promise<void>;
   /** Told of each save: what was saved, and the state that it was made from. */
   readonly onSaved?: (before: RunState | undefined, after: RunState) => void;
 }
@@ -54,15 +57,19 @@ interface Heard {
  * saved state asks for. It is the same for every engine; who hands it events must not acknowledge them before
  * `handle` has returned, and must not call it again for a run before that.
  *
- * The state last saved is kept in memory. It is worth nothing more than the time to read it again: a save of
- * another coordinator makes this one's fail, and then it is read from the store.
+ * While the store saves which trials were decided on, the sampler says what they try: that follows from the saved state,
+ * so a coordinator that reads it instead comes to the same.
+ *
+ * The state last saved, with what the sampler said to it, is kept in memory. It is worth nothing more than the time to read
+ * it again and to ask again: a save of another coordinator makes this one's fail, and then it is read from the store.
  */
 export class Coordinator {
   readonly #records: RunRecords;
   readonly #jobs: Queue;
   readonly #statisticsJobs: Queue;
   readonly #study: Study;
-  readonly #reduce: Reducer;
+  readonly #reducer: Reducer;
+  readonly #pause: () => Promise<void>;
   readonly #onSaved: CoordinatorOptions["onSaved"];
   readonly #saved = new RecentlyUsed<string, SavedState>(RUNS_IN_MEMORY);
 
@@ -74,6 +81,7 @@ export class Coordinator {
       study,
       manyRunning,
       mostAsked = MOST_ASKED,
+      pause = setImmediate,
       onSaved,
     } = options;
     this.#onSaved = onSaved;
@@ -81,10 +89,11 @@ export class Coordinator {
     this.#jobs = jobs;
     this.#statisticsJobs = statisticsJobs;
     this.#study = study;
-    this.#reduce = createReducer(study, { mostAsked });
+    this.#reducer = createReducer(study, { mostAsked });
+    this.#pause = () => pause();
   }
 
-  /** The run as it was saved last; `undefined` where there is none. */
+  /** The run as it was saved last, with what the sampler says to it; `undefined` where there is none. */
   async read(runId: string): Promise<RunState | undefined> {
     return (await this.#load(runId))?.state;
   }
@@ -120,10 +129,13 @@ export class Coordinator {
       const state = isCharged ? { ...begun, spend: chargeCoordinator(begun, own) } : begun;
       // Else this save would hold, beside the trials that it asks for, those of the save before.
       if (before !== undefined && canAskMore(before.state)) await sealing;
-      const etag = await this.#saveChange(before, state);
+      const saving = this.#saveChange(before, state);
+      saving.catch(() => undefined);
+      const proposed = await this.#proposeAll(state);
+      const etag = await saving;
       const sealed = await sealing;
       if (etag !== undefined) {
-        const marked = markCarriedOut(state, sealed);
+        const marked = markCarriedOut(proposed, sealed);
         this.#saved.set(runId, { state: marked, etag });
         if (state !== before?.state) this.#onSaved?.(before?.state, state);
         return { state: await this.#carryOut(marked, etag), heard };
@@ -132,6 +144,16 @@ export class Coordinator {
       await this.#load(runId, before?.state);
     }
     throw new Error(`the state of run ${runId} was saved by others ${MAX_LOST_SAVES} times in a row`);
+  }
+
+  async #proposeAll(state: RunState): Promise<RunState> {
+    for (let before = state; ; ) {
+      // Ahead of the first, too: what was begun is otherwise on its way only when the sampler is done.
+      await this.#pause();
+      const after = this.#reducer.propose(before);
+      if (after === before) return after;
+      before = after;
+    }
   }
 
   /** @returns the etag under which the state is stored; `undefined` if another coordinator has saved in between */
@@ -147,8 +169,8 @@ export class Coordinator {
   }
 
   /**
-   * Reduces events until one leaves more trials to be asked for than go into a save. A run that was saved like that
-   * asks on before it hears anything, whoever carries it on: results heard in between would make it ask otherwise.
+   * Reduces events until one leaves more trials to be decided on than go into a save. A run that was saved like that
+   * decides on before it hears anything, whoever carries it on: results heard in between would make it ask otherwise.
    */
   async #reduceSome(
     runId: string,
@@ -160,14 +182,14 @@ export class Coordinator {
       const [next] = events;
       // What a resumed run is to leave out of its time has not been left out yet.
       const at = next === undefined || next.type === "RunResumed" ? state.lastAt : next.at;
-      return { state: this.#reduce(state, { type: "AskingContinued", runId, at }).state, heard: 0 };
+      return { state: this.#reducer.hear(state, { type: "AskingContinued", runId, at }), heard: 0 };
     }
     for (const [index, event] of events.entries()) {
       if (event.runId !== runId)
         throw new TypeError(`an event of run ${event.runId} was handed over for ${runId}`);
       const fitting =
         state === undefined && event.type === "RunRequested" ? await this.#create(event) : event;
-      state = this.#reduce(state, fitting).state;
+      state = this.#reducer.hear(state, fitting);
       if (state !== undefined && canAskMore(state)) return { state, heard: index + 1 };
     }
     return { state, heard: events.length };
@@ -183,14 +205,15 @@ export class Coordinator {
     if (known !== undefined) return known;
     const loaded = await this.#records.load(runId, earlier);
     if (loaded === undefined) return undefined;
-    const saved = { state: updateBest(this.#study, loaded.state, 0), etag: loaded.etag };
+    const state = await this.#proposeAll(updateBest(this.#study, loaded.state, 0));
+    const saved = { state, etag: loaded.etag };
     this.#saved.set(runId, saved);
     return saved;
   }
 
   /**
-   * Writes what a state which is known to be saved has full, while what follows it is reduced and saved: the store
-   * takes as long for it as for the state.
+   * Writes what a state which is known to be saved, and has no open trials, has full, while what follows it is reduced and
+   * saved: the store takes as long for it as for the state.
    */
   async #seal(saved: RunState | undefined): Promise<readonly Command[]> {
     if (saved === undefined) return [];

@@ -1,8 +1,9 @@
-import { askTrials, updateBest } from "./asking.js";
+import { openTrials, updateBest } from "./asking.js";
 import { firstAssignment, renew } from "./assignment.js";
 import { type Command, pendingCommands } from "./commands.js";
 import { onFinishOverdue, onFinishReported, renewFinish, startFinishing } from "./finishing.js";
 import type { RunEvent, RunRequested } from "./messages.js";
+import { proposeFirst } from "./proposing.js";
 import { SamplerCache } from "./sampler-cache.js";
 import { NOTHING_SPENT } from "./spend.js";
 import type { RunState, ShardState } from "./state.js";
@@ -25,13 +26,28 @@ export interface AskingContinued {
   readonly at: number;
 }
 
-/** A pure function of its arguments: no clock, no randomness, no network (system.md, "The coordinator"). */
-export type Reducer = (state: RunState | undefined, event: RunEvent | AskingContinued) => Reduction;
+/**
+ * Pure functions of their arguments: no clock, no randomness, no network (system.md, "The coordinator").
+ *
+ * `hear` decides how many trials there are, and leaves what they try open; `propose` has the sampler say it. That takes
+ * most of the time, and needs nothing but the state: so it can be done while the state is saved, and again by whoever
+ * reads that state, with the same outcome. Events may be heard with trials open that other events have just led to, but
+ * not once jobs may be under way for them.
+ */
+export interface Reducer {
+  /** The very same state where the event changes nothing. */
+  hear(state: RunState | undefined, event: RunEvent | AskingContinued): RunState | undefined;
+  /** Closes the first open trial; the very same state where none is open. */
+  propose(state: RunState): RunState;
+  proposeAll(state: RunState): RunState;
+  /** Hears an event and closes all open trials. */
+  reduce(state: RunState | undefined, event: RunEvent | AskingContinued): Reduction;
+}
 
 export interface ReducerOptions {
   /**
-   * Trials that one event asks for at most; all that may run when left out. A state that `canAskMore` after an event
-   * has to hear `AskingContinued`, and nothing else, until it cannot: so it asks what it would have asked at once.
+   * Trials that one event opens at most; all that may run when left out. A state that `canAskMore` after an event has to
+   * hear `AskingContinued`, and nothing else, until it cannot: so it asks what it would have asked at once.
    */
   readonly mostAsked?: number;
 }
@@ -41,36 +57,40 @@ export interface ReducerOptions {
  * has not been requested, and of the events only `RunRequested` makes one.
  */
 export function createReducer(study: Study, { mostAsked = Infinity }: ReducerOptions = {}): Reducer {
-  const asking: Asking = { study, cache: new SamplerCache(study), mostAsked };
-  return (state, event) => {
-    const next = reduceState(asking, state, event);
-    return {
-      state: next,
-      // Only what a batch of events comes to in the end is asked for.
-      get commands() {
-        return next === undefined ? [] : pendingCommands(next);
-      },
-    };
+  const cache = new SamplerCache(study);
+  const hear: Reducer["hear"] = (state, event) => hearEvent(study, mostAsked, state, event);
+  const propose: Reducer["propose"] = (state) => proposeFirst(study, cache, state);
+  const proposeAll: Reducer["proposeAll"] = (state) => {
+    for (let before = state; ; ) {
+      const after = propose(before);
+      if (after === before) return after;
+      before = after;
+    }
+  };
+  return {
+    hear,
+    propose,
+    proposeAll,
+    reduce(state, event) {
+      const heard = hear(state, event);
+      if (heard === undefined) return { state: heard, commands: [] };
+      const proposed = proposeAll(heard);
+      return { state: proposed, commands: pendingCommands(proposed) };
+    },
   };
 }
 
-interface Asking {
-  readonly study: Study;
-  readonly cache: SamplerCache;
-  readonly mostAsked: number;
-}
-
-function reduceState(
-  asking: Asking,
+function hearEvent(
+  study: Study,
+  mostAsked: number,
   state: RunState | undefined,
   event: RunEvent | AskingContinued,
 ): RunState | undefined {
-  const { study } = asking;
   if (state === undefined)
     return event.type === "RunRequested" ? updateBest(study, startRun(event), 0) : undefined;
   if (event.runId !== state.request.runId) return state;
   const changed = applyEvent(study, state, event);
-  const advanced = advance(asking, state, changed, event.at);
+  const advanced = advance(study, mostAsked, state, changed, event.at);
   if (advanced === state) return state;
   return { ...advanced, lastAt: Math.max(state.lastAt, event.at) };
 }
@@ -112,12 +132,7 @@ function onTick(state: RunState, at: number): RunState {
 }
 
 /** What follows from a state whatever event led to it: asking, stopping, finishing. */
-function advance(
-  { study, cache, mostAsked }: Asking,
-  before: RunState,
-  changed: RunState,
-  at: number,
-): RunState {
+function advance(study: Study, mostAsked: number, before: RunState, changed: RunState, at: number): RunState {
   let state = updateBest(study, changed, before.finished.length);
   // Trials that were running when the run was cancelled are not waited for; they stay, for the run to be resumed.
   if (state.stop === "cancelled" && (state.phase === "statistics" || state.phase === "search"))
@@ -128,7 +143,7 @@ function advance(
   const float = state.finished.slice(0, 2).find(({ number }) => number === FLOAT_TRIAL);
   if (float?.state === "failed")
     return { ...state, phase: "failed", failure: `The float model could not be scored: ${float.reason}` };
-  state = askTrials(study, cache, state, at, mostAsked);
+  state = openTrials(study, state, at, mostAsked);
   if (state.stop === undefined) {
     const stop = findStopReason(study, state, at);
     if (stop !== undefined) state = { ...state, stop };

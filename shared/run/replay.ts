@@ -1,6 +1,6 @@
 import { configurationKey } from "../search/configuration-key.js";
 import type { Configuration } from "../search/space.js";
-import type { RunState } from "./state.js";
+import { isAsked, type RunState } from "./state.js";
 import { BASE_TRIAL, findReferences, judgeTrial, type Study } from "./study.js";
 
 /** An ask that gave something else when it was repeated. */
@@ -26,7 +26,7 @@ export function replayAsks(study: Study, state: RunState): Replay {
   const references = findReferences(state);
   if (references === undefined) return { asks: 0, divergences: [] };
   const sampler = study.createSampler(state.request, state.sensitivity);
-  const asked = [...state.finished, ...state.running].sort((a, b) => a.number - b.number);
+  const asked = [...state.finished, ...state.running.filter(isAsked)].sort((a, b) => a.number - b.number);
   const divergences: Divergence[] = [];
   let told = 0;
   let asks = 0;

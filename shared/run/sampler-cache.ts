@@ -1,7 +1,7 @@
 import type { Sampler } from "../search/sampler.js";
 import type { Configuration } from "../search/space.js";
 import { RecentlyUsed } from "./recently-used.js";
-import type { RunState, TrialRecord } from "./state.js";
+import { isAsked, type RunningTrial, type RunState, type TrialRecord } from "./state.js";
 import { findReferences, judgeTrial, type Study } from "./study.js";
 
 /** Samplers kept between events; a run beyond them has its sampler built again. */
@@ -29,37 +29,47 @@ export class SamplerCache {
     this.#study = study;
   }
 
-  /** @returns what to try as the next trial; `undefined` where the space is exhausted */
-  ask(state: RunState): Configuration | undefined {
-    const cached = this.#synchronize(state);
-    const configuration = cached.sampler.ask(state.asked);
+  /**
+   * @param trial the first of the state that is open
+   * @returns what it is to try; `undefined` where the space is exhausted
+   */
+  ask(state: RunState, { number, seen }: RunningTrial): Configuration | undefined {
+    const cached = this.#synchronize(state, seen);
+    const configuration = cached.sampler.ask(number);
     if (configuration === undefined) return undefined;
-    cached.sampler.started(state.asked, configuration);
-    cached.running.set(state.asked, configuration);
+    cached.sampler.started(number, configuration);
+    cached.running.set(number, configuration);
     return configuration;
   }
 
-  #synchronize(state: RunState): Cached {
+  /** @param seen so many of the finished trials have ended for the sampler; the others are still running for it */
+  #synchronize(state: RunState, seen: number): Cached {
     const { runId } = state.request;
     const present = this.#cached.get(runId);
-    const cached = present !== undefined && continues(present, state) ? present : this.#start(state);
+    const cached =
+      present !== undefined && present.told <= seen && continues(present, state)
+        ? present
+        : this.#start(state, seen);
     this.#cached.set(runId, cached);
     const references = findReferences(state);
     if (references === undefined) throw new Error("the sampler was asked before the reference trials ended");
-    for (const record of state.finished.slice(cached.told)) {
+    for (const record of state.finished.slice(cached.told, seen)) {
       const trial = judgeTrial(this.#study, state.request, references, record);
       if (trial !== undefined) cached.sampler.tell(trial);
       cached.running.delete(record.number);
     }
-    cached.told = state.finished.length;
-    cached.lastTold = state.finished.at(-1);
+    cached.told = seen;
+    cached.lastTold = state.finished[seen - 1];
     return cached;
   }
 
-  #start(state: RunState): Cached {
+  #start(state: RunState, seen: number): Cached {
     const sampler = this.#study.createSampler(state.request, state.sensitivity);
     const running = new Map<number, Configuration>();
-    for (const { number, configuration } of state.running) {
+    for (const { number, configuration } of [
+      ...state.running.filter(isAsked),
+      ...state.finished.slice(seen),
+    ]) {
       if (configuration === null) continue;
       sampler.started(number, configuration);
       running.set(number, configuration);
@@ -75,10 +85,10 @@ export class SamplerCache {
 function continues(cached: Cached, state: RunState): boolean {
   if (cached.told > 0 && state.finished[cached.told - 1] !== cached.lastTold) return false;
   const known = new Map<number, Configuration | null>();
-  for (const { number, configuration } of state.running) known.set(number, configuration);
+  for (const { number, configuration } of state.running.filter(isAsked)) known.set(number, configuration);
   for (const { number, configuration } of state.finished.slice(cached.told)) known.set(number, configuration);
   for (const [number, configuration] of cached.running) if (known.get(number) !== configuration) return false;
-  for (const { number, configuration } of state.running)
+  for (const [number, configuration] of known)
     if (configuration !== null && cached.running.get(number) !== configuration) return false;
   return true;
 }

@@ -6,7 +6,7 @@ import { packConfiguration, unpackConfiguration } from "./configuration-code.js"
 import { runIdSchema, timestampSchema, trialNumberSchema } from "./identifiers.js";
 import { measuredOutcomeSchema } from "./messages.js";
 import { SEGMENT_SIZE } from "./record-keys.js";
-import type { RunningTrial, RunState, ShardState, TrialRecord } from "./state.js";
+import type { AskedTrial, RunningTrial, RunState, ShardState, TrialRecord } from "./state.js";
 
 /** A configuration packed for the run's space; `null` is the float model. */
 const packedSchema = z.string().max(65_536).nullable();
@@ -33,7 +33,8 @@ const scoresNameSchema = z.string().regex(/^([0-9a-f]{12})?$/);
 
 const runningSchema = z.strictObject({
   number: trialNumberSchema,
-  configuration: packedSchema,
+  /** Absent in a trial that is open. */
+  configuration: packedSchema.exactOptional(),
   seen: counter,
   askedAt: timestampSchema,
   racing: z.boolean(),
@@ -48,7 +49,7 @@ const sealedRunningSchema = z.tuple(
   measures.extend({ worker: z.string() }),
 );
 
-const askedSchema = runningSchema.omit({ shards: true, measures: true });
+const askedSchema = runningSchema.omit({ shards: true, measures: true }).required({ configuration: true });
 /** What running trials were asked with (asked-records.ts). */
 export const askedSegmentSchema = z.strictObject({ version: z.literal(1), trials: z.array(askedSchema) });
 export type AskedDocument = z.infer<typeof askedSchema>;
@@ -192,12 +193,17 @@ export function fromRunningDocument(
   trial: RunningDocument,
   shards: RunningTrial["shards"],
 ): RunningTrial {
-  return { ...trial, configuration: unpack(space, trial.configuration), shards };
+  const { configuration, ...others } = trial;
+  return {
+    ...others,
+    ...(configuration === undefined ? {} : { configuration: unpack(space, configuration) }),
+    shards,
+  };
 }
 
-export function toAskedDocument(space: EncodedSpace, trial: RunningTrial): AskedDocument {
+export function toAskedDocument(space: EncodedSpace, trial: AskedTrial): AskedDocument {
   const { shards: _, measures: __, ...asked } = toRunningDocument(space, trial);
-  return asked;
+  return { ...asked, configuration: pack(space, trial.configuration) };
 }
 
 /** A running trial with what it was asked with. */
@@ -209,9 +215,10 @@ export function unsealRunning(
 }
 
 function toRunningDocument(space: EncodedSpace, trial: RunningTrial): RunningDocument {
+  const { configuration, ...others } = trial;
   return {
-    ...trial,
-    configuration: pack(space, trial.configuration),
+    ...others,
+    ...(configuration === undefined ? {} : { configuration: pack(space, configuration) }),
     shards: trial.shards.map((shard) => toShardDocument(shard, trial.askedAt, ({ scores }) => scores)),
   };
 }

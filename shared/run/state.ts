@@ -48,8 +48,11 @@ export interface TrialMeasures {
 
 export interface RunningTrial {
   readonly number: number;
-  /** `null` is the float model. */
-  readonly configuration: Configuration | null;
+  /**
+   * `null` is the float model. Absent in a trial that is open: decided on, with all that decides what the sampler says to
+   * it, and the sampler has not been asked yet.
+   */
+  readonly configuration?: Configuration | null;
   /** How many trials had finished when this one was asked for: the first so many of `RunState.finished`. */
   readonly seen: number;
   readonly askedAt: number;
@@ -58,6 +61,13 @@ export interface RunningTrial {
   readonly incumbent?: number;
   readonly shards: readonly ShardState<ScoredShard>[];
   readonly measures?: TrialMeasures;
+}
+
+/** A running trial with what it tries. */
+export type AskedTrial = RunningTrial & Required<Pick<RunningTrial, "configuration">>;
+
+export function isAsked(trial: RunningTrial): trial is AskedTrial {
+  return trial.configuration !== undefined;
 }
 
 /** What was measured of a trial, on `samples` samples. */

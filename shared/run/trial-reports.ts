@@ -6,7 +6,9 @@ import type { RunRequest } from "./request.js";
 import { concatenateRows, unpackRows } from "./rows.js";
 import { chargeReport, chargeUnanswered, countWaiting } from "./spend.js";
 import {
+  type AskedTrial,
   attemptOf,
+  isAsked,
   type RunningTrial,
   type RunState,
   type ScoredShard,
@@ -22,7 +24,8 @@ import type { Study } from "./study.js";
 export function onTrialReported(study: Study, state: RunState, event: TrialReported): RunState {
   const trial = state.running.find(({ number }) => number === event.trial);
   const shard = trial?.shards[event.shard.index];
-  if (trial === undefined || shard?.state !== "waiting") return state;
+  // Nobody can answer for a trial that is open: what is heard is heard again by who has saved a later state.
+  if (trial === undefined || !isAsked(trial) || shard?.state !== "waiting") return state;
   if (event.shard.count !== trial.shards.length || event.attempt > shard.assignment.attempt) return state;
 
   const { request } = state;
@@ -75,7 +78,8 @@ export function onTrialsOverdue(state: RunState, at: number): RunState {
       if (trial === undefined) break;
       const reason = "no worker answered in time";
       const outcome = sendAgain(shard.assignment, at, state.request.timeouts.trial, reason);
-      if (outcome.state === "givenUp" && ++givenUp > MOST_GIVEN_UP) break;
+      // One that is open has had no chance yet.
+      if (outcome.state === "givenUp" && (!isAsked(trial) || ++givenUp > MOST_GIVEN_UP)) break;
       const paid = { ...next, spend: chargeUnanswered(next, "trial", 1) };
       next = settle(paid, trial, index, outcome, at, 0);
     }
@@ -95,6 +99,7 @@ function settle(
     case "waiting":
       return replaceRunning(state, { ...trial, shards: trial.shards.with(index, outcome) });
     case "givenUp": {
+      if (!isAsked(trial)) throw new Error(`trial ${trial.number} was given up before it was asked for`);
       const others = trial.shards.toSpliced(index, 1);
       return end(state, endFailed(trial, outcome.reason, at), countWaiting(others) + underWay);
     }
@@ -119,7 +124,7 @@ function replaceRunning(state: RunState, trial: RunningTrial): RunState {
   };
 }
 
-function addScores(trial: RunningTrial, event: TrialReported, outcome: MeasuredOutcome): RunningTrial {
+function addScores(trial: AskedTrial, event: TrialReported, outcome: MeasuredOutcome): AskedTrial {
   const result: ScoredShard = { rows: outcome.rows, scores: scoresName(outcome.rows) };
   return {
     ...trial,
@@ -157,7 +162,7 @@ function addMeasures(
 function endMeasured(
   study: Study,
   request: RunRequest,
-  trial: RunningTrial,
+  trial: AskedTrial,
   state: "complete" | "pruned",
   at: number,
 ): TrialRecord {
@@ -182,11 +187,11 @@ function aggregate(study: Study, request: RunRequest, rows: Float32Array): numbe
   }
 }
 
-function endFailed(trial: RunningTrial, reason: string, at: number): TrialRecord {
+function endFailed(trial: AskedTrial, reason: string, at: number): TrialRecord {
   return { ...ended(trial, at), state: "failed", reason };
 }
 
-function ended({ number, configuration, seen, askedAt, shards }: RunningTrial, at: number) {
+function ended({ number, configuration, seen, askedAt, shards }: AskedTrial, at: number) {
   const attempts = Math.max(...shards.map(attemptOf));
   return { number, configuration, seen, askedAt, endedAt: at, attempts };
 }

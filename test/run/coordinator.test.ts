@@ -9,6 +9,7 @@ import type { RunRequest } from "../../shared/run/request.js";
 import { writeRestoredRecord } from "../../shared/run/restored-record.js";
 import { DamagedRecordError, storeScores } from "../../shared/run/run-records.js";
 import type { RunState } from "../../shared/run/state.js";
+import type { Study } from "../../shared/run/study.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { ObjectStore, PutCondition } from "../../shared/storage/object-store.js";
 import { answerToyJob } from "./toy-model.js";
@@ -25,6 +26,7 @@ class Bench {
   constructor(
     readonly request: RunRequest,
     readonly store: ObjectStore = new MemoryObjectStore(),
+    readonly study: Study = toyStudy,
   ) {
     this.coordinator = this.newCoordinator();
   }
@@ -33,7 +35,7 @@ class Bench {
     return new Coordinator({
       store: this.store,
       jobs: this.jobs,
-      study: toyStudy,
+      study: this.study,
       manyRunning: MANY_RUNNING,
     });
   }
@@ -179,6 +181,50 @@ describe("coordinator", () => {
     assert.equal((await bench.takeJobs()).length, 6);
   });
 
+  test("the sampler is asked while the state is saved", async () => {
+    let asked = (): void => {};
+    const hasAsked = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const study: Study = {
+      ...toyStudy,
+      createSampler(request, sensitivity) {
+        const sampler = toyStudy.createSampler(request, sensitivity);
+        return {
+          ...sampler,
+          ask(trial) {
+            asked();
+            return sampler.ask(trial);
+          },
+        };
+      },
+    };
+    const store = new CountingStore();
+    const bench = new Bench(toyRequest({ parallel: 3 }), store, study);
+    await bench.start();
+    for (let i = 0; i < 2; i++)
+      await bench.handle(await Promise.all((await bench.takeJobs()).map((job) => bench.answer(job))));
+    const last = await Promise.all((await bench.takeJobs()).map((job) => bench.answer(job)));
+    store.saved = () => hasAsked;
+    await bench.handle(last);
+    assert.equal((await bench.takeJobs()).length, 3);
+  });
+
+  test("a coordinator that finds open trials asks for what its predecessor has sent", async () => {
+    const bench = new Bench(toyRequest({ parallel: 5, maxTrials: 60 }));
+    let found = 0;
+    await bench.runToEnd(async () => {
+      const stored = await bench.store.get(stateKey("toy"));
+      const { running } = JSON.parse(Buffer.from(stored!.body).toString("utf8")) as { running: unknown[] };
+      found += running.filter(
+        (trial) => !Array.isArray(trial) && !Object.hasOwn(trial as object, "configuration"),
+      ).length;
+      const [fresh, known] = [await bench.newCoordinator().read("toy"), await bench.coordinator.read("toy")];
+      assert.deepEqual(withoutMarks(fresh), withoutMarks(known));
+    });
+    assert.ok(found > 40, `${found}`);
+  });
+
   test("an event that changes nothing is not saved", async () => {
     const store = new CountingStore();
     const bench = new Bench(toyRequest(), store);
@@ -272,11 +318,14 @@ function withoutMarks(state: RunState | undefined) {
 class CountingStore extends MemoryObjectStore {
   stateSaves = 0;
   failStateSaves = false;
+  /** A save takes until then. */
+  saved: () => Promise<void> = async () => {};
 
   override async put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {
     if (key === stateKey("toy")) {
       if (this.failStateSaves) throw new Error("refused");
       this.stateSaves++;
+      await this.saved();
     }
     return super.put(key, body, condition);
   }

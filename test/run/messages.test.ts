@@ -7,7 +7,7 @@ import { toyRequest, toyStudy } from "./toy-study.js";
 
 const request = toyRequest();
 const requested = { version: MESSAGE_VERSION, runId: "toy", type: "RunRequested", at: 0, request } as const;
-const [command] = createReducer(toyStudy)(undefined, requested).commands;
+const [command] = createReducer(toyStudy).reduce(undefined, requested).commands;
 assert.ok(command !== undefined && command.type !== "WriteRecord");
 const { job } = command;
 const report = answerToyJob(request, job, { worker: "w", isa: "i", at: 1 });

@@ -12,7 +12,7 @@ import { toyRequest, toyStudy } from "./toy-study.js";
 /** A run with three trials side by side whose jobs are answered last in, first out; trial 5 fails. */
 function exampleRun(steps = Number.POSITIVE_INFINITY): RunState {
   const request = toyRequest({ maxTrials: 9, parallel: 3 });
-  const reduce = createReducer(toyStudy);
+  const { reduce } = createReducer(toyStudy);
   const open: Job[] = [];
   let state: RunState | undefined;
   const hear = (event: Parameters<typeof reduce>[1]): void => {

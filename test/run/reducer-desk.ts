@@ -22,7 +22,7 @@ function jobsOf(commands: readonly Command[]): readonly Job[] {
 
 /** The reducer with its commands carried out, and the jobs that it sent. */
 export class Desk {
-  readonly reduce: Reducer;
+  readonly reduce: Reducer["reduce"];
   readonly sent: Job[] = [];
   #state: RunState | undefined;
 
@@ -30,7 +30,7 @@ export class Desk {
     readonly request: RunRequest,
     study = toyStudy,
   ) {
-    this.reduce = createReducer(study);
+    this.reduce = createReducer(study).reduce;
     this.hear(requested(request));
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { markCarriedOut } from "../../shared/run/commands.js";
+import { markCarriedOut, pendingCommands } from "../../shared/run/commands.js";
 import { createReducer } from "../../shared/run/reducer.js";
 import type { RunState } from "../../shared/run/state.js";
 import { Desk, picker, requested, runToEnd, tick } from "./reducer-desk.js";
@@ -90,7 +90,7 @@ describe("properties", () => {
         const reports = runToEnd(desk, picker(picks));
         let state: RunState | undefined;
         for (const event of [requested(desk.request), ...reports]) {
-          const reduction = createReducer(toyStudy)(state, event);
+          const reduction = createReducer(toyStudy).reduce(state, event);
           assert.ok(reduction.state);
           state = markCarriedOut(reduction.state, reduction.commands);
         }
@@ -101,10 +101,48 @@ describe("properties", () => {
     );
   });
 
+  test("events heard together, and the sampler asked after all of them, come to the same", () => {
+    const batches = fc.array(fc.integer({ min: 1, max: 10 }), { minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(
+        optionsArbitrary,
+        picksArbitrary,
+        batches,
+        fc.boolean(),
+        (options, picks, sizes, forgets) => {
+          // Spaces of one and two groups are exhausted on the way.
+          const desk = new Desk(toyRequest({ ...options, maxTrials: 40 }));
+          const open = [...desk.sent];
+          let together: RunState | undefined = desk.state;
+          let reducer = createReducer(toyStudy);
+          for (let at = 1, batch = 0; open.length > 0; batch++) {
+            const size = sizes[batch % sizes.length]!;
+            const jobs = Array.from({ length: Math.min(size, open.length) }, (_, i) => {
+              const [job] = open.splice((picks[at + i] ?? 0) % open.length, 1);
+              return job!;
+            });
+            for (const job of jobs) {
+              const report = desk.answer(job, at++);
+              open.push(...desk.hear(report));
+              together = reducer.hear(together, report);
+            }
+            if (forgets) reducer = createReducer(toyStudy);
+            assert.ok(together);
+            const proposed: RunState = reducer.proposeAll(together);
+            together = markCarriedOut(proposed, pendingCommands(proposed));
+            assert.deepEqual(together, desk.state);
+          }
+          assert.equal(desk.state.phase, "done");
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
   test("a state that was left and taken up again asks the same", () => {
     const desk = new Desk(toyRequest({ maxTrials: 15, parallel: 3 }));
     const reports = runToEnd(desk);
-    const reduce = createReducer(toyStudy);
+    const { reduce } = createReducer(toyStudy);
     let state: RunState | undefined;
     for (const event of [requested(desk.request), ...reports]) {
       // The result of the first is dropped, as by a save that another coordinator's came before.

@@ -16,7 +16,7 @@ function largeState(options: ToyRequestOptions): RunState {
   const request = toyRequest({ groups: 200, maxTrials: 20_000, ...options });
   const base = toyBase(request.space);
   const at = Date.UTC(2026, 10, 1);
-  const reduce = createReducer(toyStudy);
+  const { reduce } = createReducer(toyStudy);
   const requested = reduce(undefined, {
     version: MESSAGE_VERSION,
     runId: "toy",

@@ -12,7 +12,7 @@ export function runToy(
   study: Study,
   restored: readonly TrialRecord[] = [],
 ): { readonly state: RunState; readonly sent: readonly Job[] } {
-  const reduce = createReducer(study);
+  const { reduce } = createReducer(study);
   const sent: Job[] = [];
   let at = 0;
   const note = (state: RunState, commands: readonly Command[]): RunState => {

@@ -32,6 +32,8 @@ const TICK_MILLISECONDS = 10_000;
 /** Little beside a worker's, as its price would be. */
 const MEGABYTES = 64;
 const INIT_MILLISECONDS = 200;
+/** So that others go on, and the process may end, between two things that the sampler says. */
+const PROPOSE_MILLISECONDS = 2;
 
 /** An environment of the coordinator's function behind an event source that hands it events in batches. */
 export async function runCoordinator(world: CoordinatorWorld, self: SimulatedProcess): Promise<void> {
@@ -91,7 +93,12 @@ function createHandler(world: CoordinatorWorld, self: SimulatedProcess): Coordin
       initMilliseconds: INIT_MILLISECONDS,
     }),
     createCoordinator(options) {
-      const coordinator = new Coordinator({ ...options, manyRunning, mostAsked });
+      const coordinator = new Coordinator({
+        ...options,
+        manyRunning,
+        mostAsked,
+        pause: () => self.sleep(PROPOSE_MILLISECONDS),
+      });
       return {
         async handle(id, events, own) {
           save = { events, own };

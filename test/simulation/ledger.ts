@@ -37,7 +37,7 @@ interface Mean {
 export class Ledger {
   /** The run after all that was saved. */
   #state: RunState | undefined;
-  readonly #reduce: Reducer;
+  readonly #reducer: Reducer;
   readonly #charged = new Set<string>();
   readonly #trials: number[] = [];
   readonly #jobs: number[] = [];
@@ -51,14 +51,14 @@ export class Ledger {
     study: Study,
     private readonly maxUsd: number,
   ) {
-    this.#reduce = createReducer(study);
+    this.#reducer = createReducer(study);
   }
 
   /** Whoever was handed these events has saved this. */
   saved({ events, own }: Save, saved: SavedDocument): void {
     for (const event of events) {
       const before = this.#state;
-      const after = this.#reduce(before, event).state;
+      const after = this.#reducer.hear(before, event);
       if (after === undefined || after === before) continue;
       if (before !== undefined) this.#hear(before, event, after);
       this.#state = after;
@@ -78,7 +78,8 @@ export class Ledger {
       Math.abs(saved.spend.usd - usd) < ROUNDING,
       `${saved.spend.usd} was charged, where ${usd} was billed, ${this.#ownUsd} of it for the coordinator's work`,
     );
-    this.#state = { ...state, spend: saved.spend };
+    // What the sampler says to it is not saved yet.
+    this.#state = this.#reducer.proposeAll({ ...state, spend: saved.spend });
   }
 
   #hear(before: RunState, event: RunEvent, after: RunState): void {

@@ -18,6 +18,8 @@ export class Observer {
   readonly #compared = new WeakMap<TrialRecord, number>();
   /** Attempts whose jobs have reached their queue. */
   readonly #sent = new Set<string>();
+  /** What the jobs of each trial said that it tries. */
+  readonly #tried = new Map<number, string>();
   /** Attempts of each work whose failure a coordinator has been handed. */
   readonly #failures = new Map<string, Set<number>>();
   /** What coordinators were handed before they wrote a state that is on its way to the store. */
@@ -40,7 +42,14 @@ export class Observer {
 
   /** A job has reached its queue, whatever becomes of it there. */
   sent(job: Job | WarmUp): void {
-    if (job.type !== "warm-up") this.#sent.add(attemptOfJob(job));
+    if (job.type === "warm-up") return;
+    this.#sent.add(attemptOfJob(job));
+    if (job.type !== "trial") return;
+    // Also where a coordinator that has ended had sent it, and the next one has asked the sampler again.
+    const configuration = JSON.stringify(job.configuration);
+    const known = this.#tried.get(job.trial) ?? configuration;
+    this.check(() => insist(known === configuration, `trial ${job.trial} was sent with two configurations`));
+    this.#tried.set(job.trial, configuration);
   }
 
   /** A coordinator is handed events. */

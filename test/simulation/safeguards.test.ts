@@ -57,10 +57,31 @@ const SAFEGUARDS: readonly Safeguard[] = [
   {
     without: "leaving commands unmarked until they are carried out",
     file: "shared/run/coordinator.js",
-    from: "const etag = await this.#saveChange(before, state);",
-    to: `const etag = await this.#saveChange(before, state === before?.state ? state
+    from: "const saving = this.#saveChange(before, state);",
+    to: `const saving = this.#saveChange(before, state === before?.state ? state
       : markCarriedOut(state, pendingCommands(state).filter((command) => !isRecord(command))));`,
     broken: /was saved, and never sent/,
+  },
+  {
+    without: "asking the sampler as a trial was decided on",
+    file: "shared/run/proposing.js",
+    from: "cache.ask(state, trial)",
+    to: "cache.ask(state, { ...trial, seen: state.finished.length })",
+    broken: /went another way/,
+  },
+  {
+    without: "what was still running when a trial was decided on",
+    file: "shared/run/sampler-cache.js",
+    from: "...state.finished.slice(seen)",
+    to: "",
+    broken: /two trials have the same configuration/,
+  },
+  {
+    without: "asking for what a state that is read has left open",
+    file: "shared/run/coordinator.js",
+    from: "await this.#proposeAll(updateBest(this.#study, loaded.state, 0))",
+    to: "updateBest(this.#study, loaded.state, 0)",
+    broken: /was acknowledged and is not in the state/,
   },
   {
     without: "a second attempt of what has failed",
@@ -87,8 +108,8 @@ const SAFEGUARDS: readonly Safeguard[] = [
   {
     without: "a sampler that depends on nothing but the trials",
     file: "shared/run/sampler-cache.js",
-    from: "cached.sampler.ask(state.asked)",
-    to: "cached.sampler.ask(state.asked + 1000 * (this.asks = (this.asks ?? 0) + 1))",
+    from: "cached.sampler.ask(number)",
+    to: "cached.sampler.ask(number + 1000 * (this.asks = (this.asks ?? 0) + 1))",
     broken: /went another way/,
   },
   {

@@ -19,13 +19,14 @@ describe("The model of scale", () => {
 
   test("lets no more through than the coordinator carries in batches of ten", async () => {
     const times = { ...MEASURED_TIMES, ask: 50 };
-    const { invoke, reduce, ask, store, send } = times;
+    const { invoke, reduce, ask, send } = times;
     const { resultsPerSecond, coordinatorBusy } = await simulateScale({
       ...fleet,
       trialMilliseconds: 500,
       times,
     });
-    const bound = 10_000 / (invoke + 10 * (reduce + ask) + store + send);
+    // Asking takes longer than the save beside it.
+    const bound = 10_000 / (invoke + 10 * (reduce + ask) + send);
     assert.ok(coordinatorBusy > 0.9, `${coordinatorBusy}`);
     assert.ok(resultsPerSecond > 0.85 * bound && resultsPerSecond < 1.15 * bound, `${resultsPerSecond}`);
   });

@@ -140,7 +140,9 @@ export async function simulateScale(options: ScaleOptions): Promise<ScaleResult>
         if (waiting === 0) over++;
       }
       const asks = Math.min(over, trials - asked);
-      await clock.sleep(times.invoke + batch.length * times.reduce + asks * times.ask + times.store);
+      // The sampler is asked while the state is saved.
+      const saved = Math.max(times.store, asks * times.ask);
+      await clock.sleep(times.invoke + batch.length * times.reduce + saved);
       await clock.sleep(Math.ceil((asks * shards) / BATCH) * times.send);
       for (let i = 0; i < asks; i++) ask();
       ended += over;

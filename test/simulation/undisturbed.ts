@@ -17,7 +17,7 @@ export function runUndisturbed(study: Study, disturbed: RunState, evaluations: E
     version: 1,
     runId: request.runId,
   };
-  const reduce = createReducer(study);
+  const { reduce } = createReducer(study);
   let at = disturbed.startedAt;
   let state = reduce(undefined, { ...base, type: "RunRequested", at, request }).state!;
   const hear = (event: RunEvent): void => {

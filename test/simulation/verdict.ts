@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import { Coordinator } from "../../shared/run/coordinator.js";
-import type { RunState, TrialRecord } from "../../shared/run/state.js";
+import { isAsked, type RunState, type TrialRecord } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { configurationKey } from "../../shared/search/configuration-key.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
@@ -54,7 +54,7 @@ function endsEveryTrialOnce(state: RunState): void {
 }
 
 function triesNothingTwice({ finished, running }: RunState): void {
-  const tried = [...finished, ...running].map(({ configuration }) =>
+  const tried = [...finished, ...running.filter(isAsked)].map(({ configuration }) =>
     configuration === null ? "float" : configurationKey(configuration),
   );
   insist(new Set(tried).size === tried.length, "two trials have the same configuration");
