@@ -8,6 +8,7 @@ import Table from "cli-table3";
 import * as z from "zod";
 import { type ConfigurationSource, loadConfiguration } from "../../scripts/api/configuration.js";
 import { tune } from "../../scripts/api/tune.js";
+import { median } from "../../scripts/bench/search/study.js";
 import { fetchResult } from "../../scripts/fleet/runs.js";
 import { submit } from "../../scripts/fleet/submit.js";
 import { packageRoot } from "../../scripts/package-root.js";
@@ -21,13 +22,15 @@ import { startFleetServers } from "./fleet-servers.js";
 import { runLikewise } from "./likewise.js";
 import type { S3Server } from "./s3-server.js";
 
-const USAGE = `usage: npm run bench:emulated -- [--models demo,resnet20-cifar10] [--trials 30] [--models-folder ../shared/models]
+const USAGE = `usage: npm run bench:emulated -- [--models demo,resnet20-cifar10] [--trials 30] [--repeats 1]
+  [--models-folder ../shared/models]
 
 The same run by this machine's engine with two worker threads, over the emulated AWS with two evaluators, once more by
 this machine's engine, which then hears the results in the fleet's order, and once more over the same fleet, whose
 environments are there by then. A short run of each kind goes before, unmeasured, so that the emulators and this process
 are compiled, as S3 and SQS are never cold; the functions' processes are new for each fleet that is measured. As many trials as the configuration says where --trials does not. Each gathers its
-statistics anew. Wall times are from the first trial asked for to the last one ended, and from the call to the written
+statistics anew. With --repeats all of that is done so often, and the medians of the ratios are told, as one ratio on a
+shared machine varies by a third. Wall times are from the first trial asked for to the last one ended, and from the call to the written
 output folder, with the fleet's cold starts and uploads in it. Trials of the first run are others than those of the
 second, as results arrive in another order; those of the third must be the second's. Processor time is that of all
 processes, emulators and their pollers included (functions on Linux only): unlike wall times, other work on the machine
@@ -185,7 +188,16 @@ async function compare(source: ConfigurationSource, folder: string): Promise<Com
   }
 }
 
-function report(name: string, { local, fleet, likewise, next, sameTrials, sameModel }: Comparison): void {
+type Run = "local" | "fleet" | "likewise" | "next";
+const RATIOS: readonly { readonly label: string; readonly run: Run; readonly other: Run }[] = [
+  { label: "emulated / this machine", run: "fleet", other: "local" },
+  { label: "emulated / this machine, same order", run: "fleet", other: "likewise" },
+  { label: "next run / this machine", run: "next", other: "local" },
+  { label: "next run / this machine, same order", run: "next", other: "likewise" },
+];
+
+function report(name: string, comparison: Comparison): void {
+  const { local, fleet, likewise, next, sameTrials, sameModel } = comparison;
   const table = new Table({
     style: { head: [], border: [] },
     head: [
@@ -219,9 +231,7 @@ function report(name: string, { local, fleet, likewise, next, sameTrials, sameMo
   row(`emulated AWS, ${WORKERS} evaluators`, fleet);
   row("this machine, the fleet's order of results", likewise);
   row("emulated AWS, the next run", next);
-  ratio("emulated / this machine", fleet, local);
-  ratio("emulated / this machine, same order", fleet, likewise);
-  ratio("next run / this machine", next, local);
+  for (const { label, run, other } of RATIOS) ratio(label, comparison[run], comparison[other]);
   console.log(table.toString());
   console.log(
     `${name}: with the same order of results trials and choices are ${sameTrials ? "the same" : "DIFFERENT"}, the model's bytes ${sameModel ? "the same" : "DIFFERENT"}.`,
@@ -229,10 +239,33 @@ function report(name: string, { local, fleet, likewise, next, sameTrials, sameMo
   if (!(sameTrials && sameModel)) process.exitCode = 1;
 }
 
+function reportMedians(name: string, comparisons: readonly Comparison[]): void {
+  const table = new Table({
+    style: { head: [], border: [] },
+    head: [`${name}, medians of ${comparisons.length}`, "first asked to last ended", "overall", "processor"],
+  });
+  for (const { label, run, other } of RATIOS) {
+    const of = (time: (wall: WallTime) => number): string => {
+      const ratios = comparisons
+        .map((comparison) => time(comparison[run]) / time(comparison[other]))
+        .sort((a, b) => a - b);
+      return `${median(ratios).toFixed(2)} (${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)})`;
+    };
+    table.push([
+      label,
+      of(({ trials }) => trials),
+      of(({ overall }) => overall),
+      of(({ processor }) => processor),
+    ]);
+  }
+  console.log(table.toString());
+}
+
 const { values } = parseArgs({
   options: {
     models: { type: "string", default: DEFAULT_MODELS.join(",") },
     trials: { type: "string" },
+    repeats: { type: "string", default: "1" },
     "models-folder": { type: "string", default: join(packageRoot(), "..", "shared", "models") },
     help: { type: "boolean", default: false },
   },
@@ -251,6 +284,13 @@ else {
       file,
       values.trials === undefined ? {} : { maxTrials: Number(values.trials) },
     );
-    await inScratch(async (folder) => report(name, await compare(loaded, folder)));
+    const comparisons: Comparison[] = [];
+    while (comparisons.length < Number(values.repeats))
+      await inScratch(async (folder) => {
+        const comparison = await compare(loaded, folder);
+        report(name, comparison);
+        comparisons.push(comparison);
+      });
+    if (comparisons.length > 1) reportMedians(name, comparisons);
   }
 }
