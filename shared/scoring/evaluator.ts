@@ -5,6 +5,7 @@ import { RunError } from "../errors.js";
 import { shardRange } from "../run/identifiers.js";
 import type { MeasuredOutcome, TrialJob } from "../run/messages.js";
 import { RecentlyUsed } from "../run/recently-used.js";
+import { scoresKey, scoresName } from "../run/record-keys.js";
 import { packRows } from "../run/rows.js";
 import type { Configuration } from "../search/space.js";
 import { tensorSizes } from "../statistics/collect.js";
@@ -73,9 +74,16 @@ export class Evaluator {
         job.measureLatency && !pruned && candidate !== undefined
           ? await this.#latency(candidate, session)
           : undefined;
+      const rows = packRows(scores.rows, workload.metric.rowWidth);
+      // Other trials race against this one; who scored it need not fetch what it has stored.
+      if (!pruned)
+        this.#scoredRows.keep(
+          scoresKey(job.runId, job.trial, job.shard.index, scoresName(rows)),
+          scores.rows,
+        );
       return {
         state: pruned ? "pruned" : "complete",
-        rows: packRows(scores.rows, workload.metric.rowWidth),
+        rows,
         samples: scores.samples,
         bytes,
         quantizedShare: candidate?.quantizedShare ?? { byCount: 0, byParameters: 0 },

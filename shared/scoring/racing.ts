@@ -19,11 +19,15 @@ export interface RunningRace {
 /** The float model's, the incumbent's and the peers', which one trial after the other is set against, and some to change to. */
 const ROWS_IN_MEMORY = 16;
 
-/** Rows of scored trials, read once: whatever is stored under a key of rows stays the same. */
+/** Rows of scored trials, read once, or not at all where they were scored here: what a key of rows names stays the same. */
 export class RowsInMemory {
   readonly #rows = new RecentlyUsed<string, Float32Array>(ROWS_IN_MEMORY);
 
   constructor(private readonly store: ObjectStore) {}
+
+  keep(key: string, rows: Float32Array): void {
+    this.#rows.set(key, rows);
+  }
 
   async read(key: string): Promise<Float32Array | undefined> {
     const known = this.#rows.get(key);
@@ -56,10 +60,12 @@ export async function openRace(
     const rows = await scored.read(key);
     return rows && signed(rows);
   };
-  const float = await read(race.referenceScores);
+  const [float, incumbent, ...peers] = await Promise.all([
+    read(race.referenceScores),
+    race.incumbent && read(race.incumbent.scores),
+    ...race.peerScores.map(read),
+  ]);
   if (float === undefined) return undefined;
-  const incumbent = race.incumbent && (await read(race.incumbent.scores));
-  const peers = await Promise.all(race.peerScores.map(read));
   const total = float.length;
   const rivals = [incumbent, ...peers].flatMap((rows) => (rows?.length === total ? [rows] : []));
   const reference = meanScores([float, ...rivals]);

@@ -5,6 +5,7 @@ import { loadConfiguration } from "../../scripts/api/configuration.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import { MESSAGE_VERSION, type Race, type StatisticsJob, type TrialJob } from "../../shared/run/messages.js";
+import { scoresKey, scoresName } from "../../shared/run/record-keys.js";
 import { packRows, unpackRows } from "../../shared/run/rows.js";
 import { Evaluator } from "../../shared/scoring/evaluator.js";
 import { ExclusiveGate } from "../../shared/scoring/exclusive-gate.js";
@@ -188,6 +189,19 @@ describe("Trials", async () => {
     const half = float.values.map((row) => row / 2);
     const meanOfHalf = half.reduce((sum, row) => sum + row, 0) / SIZE.evaluation;
     assert.ok(Math.abs(among.reachable! - (reachable(half) - meanOfHalf)) < 1e-12);
+  });
+
+  test("race against what was scored here without a look into the store", async () => {
+    const trial = job(subject.space.base);
+    const { rows } = await score(trial);
+    const scoredHere = scoresKey(trial.runId, trial.trial, 0, scoresName(rows));
+    assert.equal(await store.get(scoredHere), undefined);
+    const hopeless = configurations.at(1)!;
+    const against = (peer: string) => score(job(hopeless, { ...race, peerScores: [peer] }));
+    const [known, missing] = [await against(scoredHere), await against("runs/r/scores/missing")];
+    await store.put(PEER_SCORES, Buffer.from(JSON.stringify(rows)));
+    assert.deepEqual(known.reachable, (await against(PEER_SCORES)).reachable);
+    assert.notDeepEqual(known.reachable, missing.reachable);
   });
 
   test("scored by shards are, together, those scored at once", async () => {
