@@ -178,6 +178,11 @@ export const trialReportedSchema = z.strictObject({
   ...billed,
   type: z.literal("TrialReported"),
   trial: trialNumberSchema,
+  /** The digest of what was scored (configuration-digest.ts). */
+  configuration: z
+    .string()
+    .regex(/^[0-9a-f]{12}$/)
+    .exactOptional(),
   attempt,
   shard: shardSchema,
   worker: workerSchema,

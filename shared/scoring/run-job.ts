@@ -1,3 +1,4 @@
+import { configurationDigest } from "../run/configuration-digest.js";
 import { type Job, type JobReport, MESSAGE_VERSION } from "../run/messages.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import type { Evaluator } from "./evaluator.js";
@@ -36,11 +37,12 @@ export async function runJob(job: Job, context: JobContext, signal?: AbortSignal
       return runStatisticsJob(job, context, signal);
     case "trial": {
       const outcome = await evaluator.scoreTrial(job, signal).catch(failed);
-      const { trial, shard } = job;
+      const { trial, configuration, shard } = job;
       return {
         ...base(),
         type: "TrialReported",
         trial,
+        configuration: configurationDigest(configuration),
         shard,
         worker: `${workerHost()}/${worker}`,
         isa: instructionSet(),

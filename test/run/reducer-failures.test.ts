@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { failureReport } from "../../shared/run/failure-report.js";
 import type { RunEvent } from "../../shared/run/messages.js";
 import { atTrial, base, Desk, failure, tick } from "./reducer-desk.js";
 import { toyRequest } from "./toy-study.js";
@@ -70,6 +71,31 @@ describe("jobs that go wrong", () => {
     desk.hear(desk.answer(again, 51));
     assert.equal(desk.state.finished.at(-1)?.number, 2);
     assert.equal(desk.state.isa, "isa-a");
+  });
+
+  test("results of another configuration are not merged but sent again", () => {
+    const { desk, job } = atTrial(4);
+    assert.ok(job.type === "trial" && job.configuration !== null);
+    const other = { ...job, configuration: desk.request.base };
+    for (const report of [
+      desk.answer(other, 50),
+      failureReport(other, "it fails", { worker: "w", isa: "isa-a", at: 50 }),
+    ]) {
+      const { state, commands } = desk.reduce(desk.state, report);
+      assert.equal(state?.finished, desk.state.finished);
+      assert.deepEqual(
+        commands.map((command) => command.type === "SendTrialJob" && command.job),
+        [{ ...job, attempt: 2, deadline: 50 + desk.request.timeouts.trial * 2 }],
+      );
+    }
+    const [again] = desk.hear(desk.answer(other, 50));
+    desk.hear(desk.answer(other, 51));
+    assert.ok(desk.state.running.some(({ number }) => number === 4));
+    desk.hear(desk.answer(again!, 60));
+    const record = desk.state.finished.find(({ number }) => number === 4);
+    assert.equal(record?.state, "complete");
+    assert.deepEqual(record?.configuration, job.configuration);
+    assert.equal(record?.attempts, 2);
   });
 
   test("the instruction set that was asked for decides, not the first answer", () => {

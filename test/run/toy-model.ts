@@ -1,3 +1,4 @@
+import { configurationDigest } from "../../shared/run/configuration-digest.js";
 import type { Reporter } from "../../shared/run/failure-report.js";
 import { shardRange } from "../../shared/run/identifiers.js";
 import { type Job, type JobReport, MESSAGE_VERSION, type TrialJob } from "../../shared/run/messages.js";
@@ -70,7 +71,9 @@ export function answerToyJob(request: RunRequest, job: Job, { worker, isa, at }:
     }
     case "trial": {
       const outcome = scoreToyTrial(request, job);
-      return { ...base, type: "TrialReported", trial: job.trial, shard: job.shard, worker, isa, outcome };
+      const configuration = configurationDigest(job.configuration);
+      const { trial, shard } = job;
+      return { ...base, type: "TrialReported", trial, configuration, shard, worker, isa, outcome };
     }
     case "finish": {
       const best = job.candidates[0]?.trial ?? null;

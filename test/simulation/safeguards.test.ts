@@ -73,7 +73,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     without: "what was still running when a trial was decided on",
     file: "shared/run/sampler-cache.js",
     from: "...state.finished.slice(seen)",
-    to: "",
+    to: "...[]",
     broken: /two trials have the same configuration/,
   },
   {
@@ -110,7 +110,7 @@ const SAFEGUARDS: readonly Safeguard[] = [
     file: "shared/run/sampler-cache.js",
     from: "cached.sampler.ask(number)",
     to: "cached.sampler.ask(number + 1000 * (this.asks = (this.asks ?? 0) + 1))",
-    broken: /went another way/,
+    broken: /went another way|is not what its events come to/,
   },
   {
     without: "workers that stop when an extension is refused",
