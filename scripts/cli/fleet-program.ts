@@ -1,7 +1,5 @@
 import { type Command, Option } from "commander";
-import { runCancel, runFetch, runStatus, runSubmit, runWatch } from "./fleet.js";
 import { number, wholeNumber } from "./option-values.js";
-import { runScheduleAdd, runScheduleList, runScheduleRemove } from "./schedule.js";
 
 const MOST_PARALLEL = 4_096;
 const MOST_SHARDS = 1_024;
@@ -35,19 +33,28 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
       "after",
       "\nExample:\n  quantfleet submit config.json --stack QuantFleet --max-trials 500 --parallel 100 --max-cost-usd 2",
     )
-    .action(async (config, options) => exit(await runSubmit(config, options)));
+    .action(async (config, options) => {
+      const { runSubmit } = await import("./fleet.js");
+      exit(await runSubmit(config, options));
+    });
 
   add("status", "print how far a run of the fleet has come, as one JSON document")
     .argument("<run>", "the run's name")
     .addOption(metricModule())
     .addHelpText("after", "\nExample:\n  quantfleet status 0123456789ab-m1x2y3z4 --stack QuantFleet")
-    .action(async (run, options) => exit(await runStatus(run, options)));
+    .action(async (run, options) => {
+      const { runStatus } = await import("./fleet.js");
+      exit(await runStatus(run, options));
+    });
 
   add("watch", "follow a run of the fleet to its end")
     .argument("<run>", "the run's name")
     .addOption(metricModule())
     .addHelpText("after", "\nExample:\n  quantfleet watch 0123456789ab-m1x2y3z4 --stack QuantFleet")
-    .action(async (run, options) => exit(await runWatch(run, options)));
+    .action(async (run, options) => {
+      const { runWatch } = await import("./fleet.js");
+      exit(await runWatch(run, options));
+    });
 
   add("fetch", "write what a run of the fleet came to into a folder")
     .argument("<run>", "the run's name")
@@ -57,12 +64,18 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
       "after",
       "\nExample:\n  quantfleet fetch 0123456789ab-m1x2y3z4 --stack QuantFleet --out tuned",
     )
-    .action(async (run, options) => exit(await runFetch(run, options)));
+    .action(async (run, options) => {
+      const { runFetch } = await import("./fleet.js");
+      exit(await runFetch(run, options));
+    });
 
   add("cancel", "end a run's search; the best so far is written")
     .argument("<run>", "the run's name")
     .addHelpText("after", "\nExample:\n  quantfleet cancel 0123456789ab-m1x2y3z4 --stack QuantFleet")
-    .action(async (run, options) => exit(await runCancel(run, options)));
+    .action(async (run, options) => {
+      const { runCancel } = await import("./fleet.js");
+      exit(await runCancel(run, options));
+    });
 
   addScheduleCommands(program, exit);
 }
@@ -93,16 +106,25 @@ function addScheduleCommands(program: Command, exit: (code: number) => void): vo
     .option("--time-zone <name>", 'what --cron is told in, such as "Europe/Berlin" (default: UTC)')
     .option("--name <name>", "the schedule's name (default: made of the configuration and the time)")
     .addHelpText("after", '\nExample:\n  quantfleet schedule config.json --stack QuantFleet --rate "1 day"')
-    .action(async (config, options) => exit(await runScheduleAdd(config, options)));
+    .action(async (config, options) => {
+      const { runScheduleAdd } = await import("./schedule.js");
+      exit(await runScheduleAdd(config, options));
+    });
 
   add("list", "print a line a schedule: its name, when it is due, time zone")
     .addHelpText("after", "\nExample:\n  quantfleet schedule list --stack QuantFleet")
-    .action(async (options) => exit(await runScheduleList(options)));
+    .action(async (options) => {
+      const { runScheduleList } = await import("./schedule.js");
+      exit(await runScheduleList(options));
+    });
 
   add("remove", "end a schedule; its runs are left alone")
     .argument("<name>", "the schedule's name")
     .addHelpText("after", "\nExample:\n  quantfleet schedule remove nightly --stack QuantFleet")
-    .action(async (name, options) => exit(await runScheduleRemove(name, options)));
+    .action(async (name, options) => {
+      const { runScheduleRemove } = await import("./schedule.js");
+      exit(await runScheduleRemove(name, options));
+    });
 }
 
 /** What a run is to be like, whether it is asked for now or by a schedule. */

@@ -1,18 +1,15 @@
 import { Command, Option } from "commander";
 import { DEVICE_NAMES } from "../../shared/quantization/hardware.js";
 import { packageVersion } from "../package-root.js";
-import { runDemo } from "./demo.js";
-import { runEvaluate } from "./evaluate.js";
 import { addFleetCommands } from "./fleet-program.js";
-import { runInspect } from "./inspect.js";
 import { number, wholeNumber } from "./option-values.js";
-import { runQuantize } from "./quantize.js";
-import { runReplay } from "./replay.js";
-import { runTune } from "./tune.js";
 
 const MOST_WORKERS = 1024;
 
-/** The command line (interface.md, "Commands"): a thin shell over the functions of scripts/api. */
+/**
+ * The command line (interface.md, "Commands"): a thin shell over the functions of scripts/api. Each command loads what it
+ * needs when it is called, as everything together takes a third of a second.
+ */
 export function createProgram(exit: (code: number) => void): Command {
   const program = new Command("quantfleet")
     .description(
@@ -29,7 +26,10 @@ export function createProgram(exit: (code: number) => void): Command {
     .option("--out <dir>", "output folder", "quantfleet-demo")
     .addOption(workers())
     .addHelpText("after", "\nExample:\n  quantfleet demo --workers 2")
-    .action(async (options) => exit(await runDemo(options)));
+    .action(async (options) => {
+      const { runDemo } = await import("./demo.js");
+      exit(await runDemo(options));
+    });
 
   program
     .command("tune")
@@ -47,7 +47,10 @@ export function createProgram(exit: (code: number) => void): Command {
       "after",
       "\nExample:\n  quantfleet tune config.json --out tuned --max-trials 100 --workers 2",
     )
-    .action(async (config, options) => exit(await runTune(config, options)));
+    .action(async (config, options) => {
+      const { runTune } = await import("./tune.js");
+      exit(await runTune(config, options));
+    });
 
   program
     .command("quantize")
@@ -63,7 +66,10 @@ export function createProgram(exit: (code: number) => void): Command {
       "after",
       "\nExample:\n  quantfleet quantize config.json --configuration tuned/configuration.json",
     )
-    .action(async (config, options) => exit(await runQuantize(config, options)));
+    .action(async (config, options) => {
+      const { runQuantize } = await import("./quantize.js");
+      exit(await runQuantize(config, options));
+    });
 
   program
     .command("evaluate")
@@ -72,7 +78,10 @@ export function createProgram(exit: (code: number) => void): Command {
     .argument("<config>", "configuration file")
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  quantfleet evaluate tuned/model.onnx config.json")
-    .action(async (model, config, options) => exit(await runEvaluate(model, config, options)));
+    .action(async (model, config, options) => {
+      const { runEvaluate } = await import("./evaluate.js");
+      exit(await runEvaluate(model, config, options));
+    });
 
   program
     .command("inspect")
@@ -86,7 +95,10 @@ export function createProgram(exit: (code: number) => void): Command {
     .option("--group <name>", "how the choices of one group came about: its name, or an op or tensor of it")
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  quantfleet inspect model.onnx --config config.json --group conv1")
-    .action(async (model, options) => exit(await runInspect(model, options)));
+    .action(async (model, options) => {
+      const { runInspect } = await import("./inspect.js");
+      exit(await runInspect(model, options));
+    });
 
   program
     .command("replay")
@@ -94,7 +106,10 @@ export function createProgram(exit: (code: number) => void): Command {
     .argument("<dir>", "output folder of tune")
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  quantfleet replay tuned")
-    .action(async (out, options) => exit(await runReplay(out, options)));
+    .action(async (out, options) => {
+      const { runReplay } = await import("./replay.js");
+      exit(await runReplay(out, options));
+    });
 
   addFleetCommands(program, exit);
   for (const command of program.commands) command.exitOverride();

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import * as z from "zod";
-import { type ConfigurationSource, loadConfiguration } from "../../scripts/api/configuration.js";
+import { loadConfiguration } from "../../scripts/api/configuration.js";
 import { tune } from "../../scripts/api/tune.js";
 import { median } from "../../scripts/bench/search/study.js";
 import { fetchResult } from "../../scripts/fleet/runs.js";
@@ -15,26 +15,29 @@ import { packageRoot } from "../../scripts/package-root.js";
 import { stateKey } from "../../shared/run/record-keys.js";
 import { RunRecords } from "../../shared/run/run-records.js";
 import type { TrialRecord } from "../../shared/run/state.js";
+import { startCommand } from "../end-to-end/command.js";
 import { DEMO } from "../end-to-end/demo-configuration.js";
 import { decidedTrials, finishedTrials } from "../end-to-end/run-folder.js";
 import { startEmulatedFleet } from "./emulated-fleet.js";
 import { startFleetServers } from "./fleet-servers.js";
 import { runLikewise } from "./likewise.js";
+import { processorSeconds } from "./process-times.js";
 import type { S3Server } from "./s3-server.js";
 
 const USAGE = `usage: npm run bench:emulated -- [--models demo,resnet20-cifar10] [--trials 30] [--repeats 1]
   [--models-folder ../shared/models]
 
-The same run by this machine's engine with two worker threads, over the emulated AWS with two evaluators, once more by
-this machine's engine, which then hears the results in the fleet's order, and once more over the same fleet, whose
-environments are there by then. A short run of each kind goes before, unmeasured, so that the emulators and this process
-are compiled, as S3 and SQS are never cold; the functions' processes are new for each fleet that is measured. As many trials as the configuration says where --trials does not. Each gathers its
-statistics anew. With --repeats all of that is done so often, and the medians of the ratios are told, as one ratio on a
-shared machine varies by a third. Wall times are from the first trial asked for to the last one ended, and from the call to the written
-output folder, with the fleet's cold starts and uploads in it. Trials of the first run are others than those of the
-second, as results arrive in another order; those of the third must be the second's. Processor time is that of all
-processes, emulators and their pollers included (functions on Linux only): unlike wall times, other work on the machine
-hardly changes its ratios.`;
+The same run by this machine's engine with two worker threads and over the emulated AWS with two evaluators, like beside
+like. Cold: the command tune, and the commands submit and fetch, each a process of its own, on a fleet none of whose
+functions runs yet. Warm: tune within this process, which has run it before, and the fleet's next run, submitted and
+fetched within this process. And once more by this machine's engine within this process, which then hears the results in
+the order of the fleet's first run: its trials must be the same. As many trials as the configuration says where --trials
+does not; each gathers its statistics anew. A short run of each kind goes before, unmeasured, as S3 and SQS are never cold.
+
+Wall times are from the first trial asked for to the last one ended, and from the call, or the start of the command, to the
+written output folder, with starts and uploads in it. Processor time is that of all processes, emulators and their pollers
+included (functions and commands on Linux only). With --repeats all of that is done so often, and the medians of the ratios
+are told, as one ratio on a shared machine varies by a third.`;
 
 const WORKERS = 2;
 const WARM_UP_TRIALS = 10;
@@ -43,6 +46,9 @@ const MINUTE_MILLISECONDS = 60_000;
 const POLL_MILLISECONDS = 20;
 const DEMO_NAME = "demo";
 const DEFAULT_MODELS = [DEMO_NAME, "resnet20-cifar10"];
+
+/** What commands end with whose output is there: the second where a target was missed. */
+const WRITTEN: readonly (number | string)[] = [0, 3];
 
 const stateSchema = z.looseObject({ phase: z.string().optional() });
 
@@ -60,30 +66,42 @@ interface WallTime {
   readonly processor: number;
 }
 
+/** What is compared, in the order in which it runs. */
+const RUNS = {
+  tuneCommand: `tune, a process of its own, ${WORKERS} workers`,
+  fleetByCommands: `emulated AWS by commands, first run, ${WORKERS} evaluators`,
+  likewise: "this machine's engine, the fleet's order of results",
+  tune: "tune, within this process",
+  nextRun: "emulated AWS, next run, within this process",
+} as const;
+type Run = keyof typeof RUNS;
+
+const RATIOS: readonly { readonly label: string; readonly run: Run; readonly other: Run }[] = [
+  { label: "cold: emulated AWS / tune", run: "fleetByCommands", other: "tuneCommand" },
+  { label: "warm: emulated AWS / tune", run: "nextRun", other: "tune" },
+  { label: "warm emulated AWS / engine with the first run's order", run: "nextRun", other: "likewise" },
+  { label: "cold emulated AWS / warm engine, same order", run: "fleetByCommands", other: "likewise" },
+];
+
 interface Comparison {
-  readonly local: WallTime;
-  readonly fleet: WallTime;
-  /** This machine's engine with the fleet's order of results. */
-  readonly likewise: WallTime;
-  /** The fleet's next run, which starts no environment but for a thread of the run's own. */
-  readonly next: WallTime;
+  readonly times: Readonly<Record<Run, WallTime>>;
   readonly sameTrials: boolean;
   readonly sameModel: boolean;
 }
 
 /**
  * @param work returns the run's trials in the order in which they ended
- * @param ofFunctions what a fleet's functions have had of the processors
+ * @param ofOthers what other processes have had of the processors
  */
 async function timed(
   work: () => Promise<readonly TrialRecord[]>,
-  ofFunctions: () => number = () => 0,
+  ofOthers: () => number = () => 0,
 ): Promise<WallTime> {
-  const [start, ownBefore, functionsBefore] = [performance.now(), process.cpuUsage(), ofFunctions()];
+  const [start, ownBefore, othersBefore] = [performance.now(), process.cpuUsage(), ofOthers()];
   const trials = await work();
   const overall = (performance.now() - start) / 1_000;
   const { user, system } = process.cpuUsage(ownBefore);
-  const processor = (user + system) / 1e6 + ofFunctions() - functionsBefore;
+  const processor = (user + system) / 1e6 + ofOthers() - othersBefore;
   const asked = Math.min(...trials.map(({ askedAt }) => askedAt));
   const firstEnded = Math.min(...trials.map(({ endedAt }) => endedAt));
   const ended = Math.max(...trials.map(({ endedAt }) => endedAt));
@@ -97,6 +115,30 @@ async function timed(
     processor,
     aroundTrial: around.reduce((sum, seconds) => sum + seconds, 0) / around.length,
   };
+}
+
+/** Command lines, with what they have had of the processors. */
+class Commands {
+  #processorSeconds = 0;
+
+  constructor(private readonly folder: string) {}
+
+  get processorSeconds(): number {
+    return this.#processorSeconds;
+  }
+
+  async run(...argv: string[]): Promise<void> {
+    const command = startCommand(argv, this.folder);
+    const { pid = 0 } = command.process;
+    let seconds = 0;
+    // A process that has ended does not say any more what it has had.
+    const looking = setInterval(() => {
+      seconds = Math.max(seconds, processorSeconds(pid));
+    }, POLL_MILLISECONDS);
+    const { code, stderr } = await command.outcome.finally(() => clearInterval(looking));
+    this.#processorSeconds += seconds;
+    if (!WRITTEN.includes(code)) throw new Error(`quantfleet ${argv.join(" ")} has failed: ${stderr}`);
+  }
 }
 
 /** Looks into the emulator's memory, as whoever waits for a run does not take a processor from those who carry it. */
@@ -140,47 +182,63 @@ async function inScratch(work: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-async function compare(source: ConfigurationSource, folder: string): Promise<Comparison> {
-  const out = (name: string): string => join(folder, name);
-  const local = await timed(async () => {
-    process.env.QUANTFLEET_CACHE = out("statistics");
-    const { result } = await tune(source, { out: out("local"), workers: WORKERS });
-    await result;
-    return finishedTrials(out("local"));
-  });
+/** @param trials as many; as many as the configuration says when left out */
+async function compare(file: string, trials: number | undefined, folder: string): Promise<Comparison> {
+  const out = (run: Run): string => join(folder, run);
+  const size = trials === undefined ? {} : { maxTrials: trials };
+  const source = await loadConfiguration(file, size);
+  const sizeFlags = trials === undefined ? [] : ["--max-trials", String(trials)];
+  const commands = new Commands(folder);
+  const ofCommands = (): number => commands.processorSeconds;
+  const tuneCommand = await timed(async () => {
+    const workers = ["--workers", String(WORKERS)];
+    await commands.run("tune", file, "--out", out("tuneCommand"), ...workers, ...sizeFlags);
+    return finishedTrials(out("tuneCommand"));
+  }, ofCommands);
   const servers = await startFleetServers();
   const emulated = await startEmulatedFleet(WORKERS, async () => servers, MINUTE_MILLISECONDS);
   try {
-    const run = (runId: string): Promise<WallTime> =>
-      timed(
-        async () => {
-          await submit(emulated, source, { runId });
-          await runEnded(servers.s3.objects, runId);
-          await fetchResult(emulated, runId, out(runId));
-          const saved = await new RunRecords(emulated.store).load(runId);
-          return saved?.state.finished ?? [];
-        },
-        () => emulated.processorSeconds(),
-      );
-    const fleet = await run("fleet");
+    const finishedIn = async (runId: Run): Promise<readonly TrialRecord[]> =>
+      (await new RunRecords(emulated.store).load(runId))?.state.finished ?? [];
+    Object.assign(process.env, emulated.environment);
+    const fleetByCommands = await timed(
+      async () => {
+        const stack = ["--stack", emulated.stack];
+        await commands.run("submit", file, "--run-id", "fleetByCommands", ...stack, ...sizeFlags);
+        await runEnded(servers.s3.objects, "fleetByCommands");
+        await commands.run("fetch", "fleetByCommands", "--out", out("fleetByCommands"), ...stack);
+        return finishedIn("fleetByCommands");
+      },
+      () => ofCommands() + emulated.processorSeconds(),
+    );
     const likewise = await timed(async () => {
-      await runLikewise(emulated.store, "fleet", source, out("likewise"), WORKERS);
+      await runLikewise(emulated.store, "fleetByCommands", source, out("likewise"), WORKERS);
       return finishedTrials(out("likewise"));
     });
+    const tuneWithin = await timed(async () => {
+      process.env.QUANTFLEET_CACHE = join(folder, "statistics-within");
+      const { result } = await tune(source, { out: out("tune"), workers: WORKERS });
+      await result;
+      return finishedTrials(out("tune"));
+    });
     for await (const key of emulated.store.list("statistics/")) await emulated.store.delete(key);
-    const next = await run("next");
-    const [trials, trialsLikewise] = await Promise.all(
-      ["fleet", "likewise"].map((name) => decidedTrials(out(name))),
+    const nextRun = await timed(
+      async () => {
+        await submit(emulated, source, { runId: "nextRun" });
+        await runEnded(servers.s3.objects, "nextRun");
+        await fetchResult(emulated, "nextRun", out("nextRun"));
+        return finishedIn("nextRun");
+      },
+      () => emulated.processorSeconds(),
     );
+    const pair = ["fleetByCommands", "likewise"] as const;
+    const [decided, decidedLikewise] = await Promise.all(pair.map((run) => decidedTrials(out(run))));
     const [model, modelLikewise] = await Promise.all(
-      ["fleet", "likewise"].map((name) => readFile(join(out(name), "model.onnx"))),
+      pair.map((run) => readFile(join(out(run), "model.onnx"))),
     );
     return {
-      local,
-      fleet,
-      likewise,
-      next,
-      sameTrials: JSON.stringify(trials) === JSON.stringify(trialsLikewise),
+      times: { tuneCommand, fleetByCommands, likewise, tune: tuneWithin, nextRun },
+      sameTrials: JSON.stringify(decided) === JSON.stringify(decidedLikewise),
       sameModel: model?.equals(modelLikewise!) ?? false,
     };
   } finally {
@@ -188,16 +246,7 @@ async function compare(source: ConfigurationSource, folder: string): Promise<Com
   }
 }
 
-type Run = "local" | "fleet" | "likewise" | "next";
-const RATIOS: readonly { readonly label: string; readonly run: Run; readonly other: Run }[] = [
-  { label: "emulated / this machine", run: "fleet", other: "local" },
-  { label: "emulated / this machine, same order", run: "fleet", other: "likewise" },
-  { label: "next run / this machine", run: "next", other: "local" },
-  { label: "next run / this machine, same order", run: "next", other: "likewise" },
-];
-
-function report(name: string, comparison: Comparison): void {
-  const { local, fleet, likewise, next, sameTrials, sameModel } = comparison;
+function report(name: string, { times, sameTrials, sameModel }: Comparison): void {
   const table = new Table({
     style: { head: [], border: [] },
     head: [
@@ -227,11 +276,8 @@ function report(name: string, comparison: Comparison): void {
       of(({ processor }) => processor),
     ]);
   };
-  row(`this machine, ${WORKERS} workers`, local);
-  row(`emulated AWS, ${WORKERS} evaluators`, fleet);
-  row("this machine, the fleet's order of results", likewise);
-  row("emulated AWS, the next run", next);
-  for (const { label, run, other } of RATIOS) ratio(label, comparison[run], comparison[other]);
+  for (const run of Object.keys(RUNS) as Run[]) row(RUNS[run], times[run]);
+  for (const { label, run, other } of RATIOS) ratio(label, times[run], times[other]);
   console.log(table.toString());
   console.log(
     `${name}: with the same order of results trials and choices are ${sameTrials ? "the same" : "DIFFERENT"}, the model's bytes ${sameModel ? "the same" : "DIFFERENT"}.`,
@@ -247,7 +293,7 @@ function reportMedians(name: string, comparisons: readonly Comparison[]): void {
   for (const { label, run, other } of RATIOS) {
     const of = (time: (wall: WallTime) => number): string => {
       const ratios = comparisons
-        .map((comparison) => time(comparison[run]) / time(comparison[other]))
+        .map(({ times }) => time(times[run]) / time(times[other]))
         .sort((a, b) => a - b);
       return `${median(ratios).toFixed(2)} (${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)})`;
     };
@@ -280,14 +326,11 @@ else {
       console.log(`${name} is left out, as ${file} is missing.`);
       continue;
     }
-    const loaded = await loadConfiguration(
-      file,
-      values.trials === undefined ? {} : { maxTrials: Number(values.trials) },
-    );
+    const trials = values.trials === undefined ? undefined : Number(values.trials);
     const comparisons: Comparison[] = [];
     while (comparisons.length < Number(values.repeats))
       await inScratch(async (folder) => {
-        const comparison = await compare(loaded, folder);
+        const comparison = await compare(file, trials, folder);
         report(name, comparison);
         comparisons.push(comparison);
       });
