@@ -1,4 +1,5 @@
 import type { Assignment } from "./assignment.js";
+import { digestOf } from "./configuration-digest.js";
 import { type FinishJob, MESSAGE_VERSION, type StatisticsJob, type TrialJob } from "./messages.js";
 import { SEGMENT_SIZE } from "./record-keys.js";
 import {
@@ -91,6 +92,7 @@ function trialCommands(state: RunState): readonly Command[] {
 function trialJob(state: RunState, trial: AskedTrial, index: number, assignment: Assignment): TrialJob {
   const { request } = state;
   const race = trial.racing ? raceOf(state, trial, index) : undefined;
+  const digest = digestOf(trial);
   return {
     version: MESSAGE_VERSION,
     type: "trial",
@@ -98,6 +100,7 @@ function trialJob(state: RunState, trial: AskedTrial, index: number, assignment:
     trial: trial.number,
     attempt: assignment.attempt,
     configuration: trial.configuration,
+    ...(digest === undefined ? {} : { digest }),
     shard: { index, count: request.evaluation.shards },
     ...(race === undefined ? {} : { race }),
     // Once a trial is enough, and every shard's worker would measure its own.

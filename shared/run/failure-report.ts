@@ -1,4 +1,3 @@
-import { configurationDigest } from "./configuration-digest.js";
 import { type Job, type JobReport, MESSAGE_VERSION } from "./messages.js";
 
 const MAX_REASON = 2_000;
@@ -24,7 +23,7 @@ export function failureReport(job: Job, error: unknown, { worker, isa, at }: Rep
         ...base,
         type: "TrialReported",
         trial: job.trial,
-        configuration: configurationDigest(job.configuration),
+        ...(job.digest === undefined ? {} : { digest: job.digest }),
         shard: job.shard,
         worker,
         isa,

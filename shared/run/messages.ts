@@ -57,6 +57,8 @@ const raceSchema = z.strictObject({
   delta: z.number().gt(0).lt(1),
 });
 
+const digestSchema = z.string().regex(/^[0-9a-f]{12}$/);
+
 export const trialJobSchema = z.strictObject({
   version,
   type: z.literal("trial"),
@@ -65,6 +67,8 @@ export const trialJobSchema = z.strictObject({
   attempt,
   /** `null` is the float model. */
   configuration: configurationSchema.nullable(),
+  /** Of the configuration, where the sampler has proposed it; to be sent back with the report (configuration-digest.ts). */
+  digest: digestSchema.exactOptional(),
   shard: shardSchema,
   /** Absent: the trial is scored to its end. */
   race: raceSchema.optional(),
@@ -178,11 +182,8 @@ export const trialReportedSchema = z.strictObject({
   ...billed,
   type: z.literal("TrialReported"),
   trial: trialNumberSchema,
-  /** The digest of what was scored (configuration-digest.ts). */
-  configuration: z
-    .string()
-    .regex(/^[0-9a-f]{12}$/)
-    .exactOptional(),
+  /** The job's. */
+  digest: digestSchema.exactOptional(),
   attempt,
   shard: shardSchema,
   worker: workerSchema,

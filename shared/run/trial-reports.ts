@@ -1,5 +1,5 @@
 import { type AssignmentOutcome, isOverdue, reportFailure, sendAgain } from "./assignment.js";
-import { configurationDigest } from "./configuration-digest.js";
+import { digestOf } from "./configuration-digest.js";
 import { shardRange } from "./identifiers.js";
 import type { MeasuredOutcome, TrialReported } from "./messages.js";
 import { scoresName } from "./record-keys.js";
@@ -44,8 +44,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
     const outcome = reportFailure(shard.assignment, attempt, at, timeout, reason);
     return settle(charged, trial, index, outcome, at, underWay);
   };
-  const isOther =
-    event.configuration !== undefined && event.configuration !== configurationDigest(trial.configuration);
+  const isOther = event.digest !== undefined && event.digest !== digestOf(trial);
   if (isOther) {
     if (!isCurrent) return state;
     const outcome = sendAgain(shard.assignment, at, timeout, "only other configurations were answered for");

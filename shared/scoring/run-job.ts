@@ -1,4 +1,3 @@
-import { configurationDigest } from "../run/configuration-digest.js";
 import { type Job, type JobReport, MESSAGE_VERSION } from "../run/messages.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import type { Evaluator } from "./evaluator.js";
@@ -37,12 +36,12 @@ export async function runJob(job: Job, context: JobContext, signal?: AbortSignal
       return runStatisticsJob(job, context, signal);
     case "trial": {
       const outcome = await evaluator.scoreTrial(job, signal).catch(failed);
-      const { trial, configuration, shard } = job;
+      const { trial, digest, shard } = job;
       return {
         ...base(),
         type: "TrialReported",
         trial,
-        configuration: configurationDigest(configuration),
+        ...(digest === undefined ? {} : { digest }),
         shard,
         worker: `${workerHost()}/${worker}`,
         isa: instructionSet(),

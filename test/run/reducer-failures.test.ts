@@ -76,7 +76,8 @@ describe("jobs that go wrong", () => {
   test("results of another configuration are not merged but sent again", () => {
     const { desk, job } = atTrial(4);
     assert.ok(job.type === "trial" && job.configuration !== null);
-    const other = { ...job, configuration: desk.request.base };
+    const other = { ...job, digest: "0123456789ab" };
+    assert.notEqual(job.digest, other.digest);
     for (const report of [
       desk.answer(other, 50),
       failureReport(other, "it fails", { worker: "w", isa: "isa-a", at: 50 }),

@@ -1,4 +1,3 @@
-import { configurationDigest } from "../../shared/run/configuration-digest.js";
 import type { Reporter } from "../../shared/run/failure-report.js";
 import { shardRange } from "../../shared/run/identifiers.js";
 import { type Job, type JobReport, MESSAGE_VERSION, type TrialJob } from "../../shared/run/messages.js";
@@ -71,9 +70,9 @@ export function answerToyJob(request: RunRequest, job: Job, { worker, isa, at }:
     }
     case "trial": {
       const outcome = scoreToyTrial(request, job);
-      const configuration = configurationDigest(job.configuration);
-      const { trial, shard } = job;
-      return { ...base, type: "TrialReported", trial, configuration, shard, worker, isa, outcome };
+      const { trial, digest, shard } = job;
+      const echo = digest === undefined ? {} : { digest };
+      return { ...base, ...echo, type: "TrialReported", trial, shard, worker, isa, outcome };
     }
     case "finish": {
       const best = job.candidates[0]?.trial ?? null;
