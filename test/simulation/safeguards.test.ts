@@ -148,6 +148,13 @@ const SAFEGUARDS: readonly Safeguard[] = [
     broken: /the run has not ended|the Tick is on|was reported before|is not in the state/,
   },
   {
+    without: "a place for what nobody can read",
+    file: "functions/job-handler.js",
+    from: "await buryMessage(deadLetters, log, record, error.message);",
+    to: "",
+    broken: /was neither refused nor carried/,
+  },
+  {
     without: "regard to another worker's claim",
     file: "shared/run/claim.js",
     from: "present.claim.until > now",

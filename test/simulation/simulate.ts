@@ -23,6 +23,8 @@ const COORDINATORS = 2;
 const LONGEST_RUN_MILLISECONDS = 3 * 24 * 3_600_000;
 /** Late and doubled messages that come after the end must not change it. */
 const AFTERMATH_MILLISECONDS = 120_000;
+/** Until then what is no message has been refused. */
+const BURIAL_MILLISECONDS = 3_600_000;
 const EVENT_VISIBILITY_MILLISECONDS = 60_000;
 const JOB_VISIBILITY_MILLISECONDS = 30_000;
 const MAX_DELIVERIES = 10;
@@ -62,8 +64,9 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
   );
   const fifo = { kind: "fifo", visibilityMilliseconds: EVENT_VISIBILITY_MILLISECONDS } as const;
   const events = new FaultyQueue(fifo, clock, random, faults);
+  const junk = new Junk(runId);
   const deadLetters = new FaultyQueue(standard, clock, random, faults, ({ body }) =>
-    observer.check(() => insist(JUNK.includes(body), `this was refused: ${body}`)),
+    observer.check(() => junk.refused(body)),
   );
   const ended = (): boolean => observer.latest !== undefined && hasEnded(observer.latest);
 
@@ -123,7 +126,7 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
   const disturb = async (): Promise<void> => {
     for (let n = 0; !ended(); n++) {
       await clock.sleep(JUNK_MILLISECONDS);
-      if (random.uniform() < faults.junk) await sendJunk(jobs, events, runId, n);
+      if (random.uniform() < faults.junk) await junk.send(jobs, events, n);
     }
   };
   void disturb();
@@ -135,25 +138,56 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
     const isOver = clock.now() > endedAt + AFTERMATH_MILLISECONDS && !tick.isOn;
     return observer.broken !== undefined || isOver || clock.now() > limit;
   });
+  // A process that has taken some of it may have ended or be standing still.
+  const patience = clock.now() + BURIAL_MILLISECONDS;
+  await clock.runUntil(
+    () => observer.broken !== undefined || junk.left.length === 0 || clock.now() > patience,
+  );
   if (observer.broken !== undefined) throw observer.broken;
   const seen = observer.latest;
   if (seen === undefined || !hasEnded(seen))
     throw new BrokenInvariantError(`the run has not ended: ${seen?.phase ?? "it was never begun"}`);
   insist(!tick.isOn, "the Tick is on although no run is");
+  insist(junk.left.length === 0, `this was neither refused nor carried: ${junk.left.join(", ")}`);
   const state = await judgeRun(seen, study, observer.evaluations, store.contents);
   return { state, virtualMilliseconds: endedAt - START, evaluations: observer.evaluations.begun };
 }
 
-/** What is no message, or of a run that nobody has asked for. */
-const JUNK = [
-  "{",
-  '{"version":99}',
-  JSON.stringify({ version: MESSAGE_VERSION, runId: "another", type: "Tick", at: 1 }),
-  JSON.stringify({ version: MESSAGE_VERSION, runId: "another", type: "warm-up", deadline: START * 2 }),
+/** What is no message, or of a run that nobody has asked for; each has a number of its own. */
+const JUNK: readonly ((number: number) => string)[] = [
+  (number) => `{ ${number}`,
+  (number) => JSON.stringify({ version: 99, number }),
+  (at) => JSON.stringify({ version: MESSAGE_VERSION, runId: "another", type: "Tick", at }),
+  (number) =>
+    JSON.stringify({
+      version: MESSAGE_VERSION,
+      runId: "another",
+      type: "warm-up",
+      deadline: 2 * START + number,
+    }),
 ];
 
-async function sendJunk(jobs: FaultyQueue, events: FaultyQueue, runId: string, n: number): Promise<void> {
-  const body = JUNK[n % JUNK.length]!;
-  await jobs.sendSafely({ body });
-  await events.sendSafely({ body, group: runId, deduplication: `junk ${n}` });
+/** Must be refused, every one, and nothing else. */
+class Junk {
+  readonly #sent = new Set<string>();
+  readonly #refused = new Set<string>();
+
+  constructor(private readonly runId: string) {}
+
+  get left(): readonly string[] {
+    return [...this.#sent].filter((body) => !this.#refused.has(body));
+  }
+
+  async send(jobs: FaultyQueue, events: FaultyQueue, n: number): Promise<void> {
+    const write = JUNK[n % JUNK.length]!;
+    const [job, event] = [write(2 * n), write(2 * n + 1)];
+    this.#sent.add(job).add(event);
+    await jobs.sendSafely({ body: job });
+    await events.sendSafely({ body: event, group: this.runId, deduplication: `junk ${n}` });
+  }
+
+  refused(body: string): void {
+    insist(this.#sent.has(body), `this was refused: ${body}`);
+    this.#refused.add(body);
+  }
 }
