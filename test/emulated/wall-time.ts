@@ -9,6 +9,7 @@ import * as z from "zod";
 import { loadConfiguration } from "../../scripts/api/configuration.js";
 import { tune } from "../../scripts/api/tune.js";
 import { median } from "../../scripts/bench/search/study.js";
+import { EXIT } from "../../scripts/cli/exit-code.js";
 import { fetchResult } from "../../scripts/fleet/runs.js";
 import { submit } from "../../scripts/fleet/submit.js";
 import { packageRoot } from "../../scripts/package-root.js";
@@ -47,8 +48,8 @@ const POLL_MILLISECONDS = 20;
 const DEMO_NAME = "demo";
 const DEFAULT_MODELS = [DEMO_NAME, "resnet20-cifar10"];
 
-/** What commands end with whose output is there: the second where a target was missed. */
-const WRITTEN: readonly (number | string)[] = [0, 3];
+/** What commands end with whose output is there. */
+const WRITTEN: readonly (number | string)[] = [EXIT.done, EXIT.boundMissed];
 
 const stateSchema = z.looseObject({ phase: z.string().optional() });
 
