@@ -32,4 +32,12 @@ export {
   type ScheduleTarget,
   type ScheduleTime,
 } from "./fleet/schedules.js";
-export { estimate, type Fleet, type SubmitOptions, submit, writeRunDocuments } from "./fleet/submit.js";
+export {
+  estimate,
+  type Fleet,
+  type SubmitOptions,
+  submit,
+  submitRun,
+  writeRunDocuments,
+} from "./fleet/submit.js";
+export type { SubmittedRun } from "./fleet/submitted-run.js";

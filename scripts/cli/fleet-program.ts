@@ -29,9 +29,15 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
       "upload everything and write what asks for the run into a folder, and do not ask",
     )
     .option("--dry-run", "print what it is expected to cost as one JSON document, and send nothing")
+    .addOption(
+      new Option(
+        "--out <dir>",
+        "follow the run to its end, and write what it came to into a folder",
+      ).conflicts(["documents", "dryRun"]),
+    )
     .addHelpText(
       "after",
-      "\nExample:\n  quantfleet submit config.json --stack QuantFleet --max-trials 500 --parallel 100 --max-cost-usd 2",
+      "\nExample:\n  quantfleet submit config.json --stack QuantFleet --max-trials 500 --max-cost-usd 2 --out tuned",
     )
     .action(async (config, options) => {
       const { runSubmit } = await import("./fleet.js");

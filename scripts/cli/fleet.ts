@@ -1,5 +1,6 @@
 import { UsageError } from "../../shared/errors.js";
 import type { Progress } from "../../shared/run/progress.js";
+import type { RunResult } from "../../shared/run/result.js";
 import type { FleetOutputs } from "../fleet/connect.js";
 import type { CostEstimate } from "../fleet/cost-estimate.js";
 import type { RunView } from "../fleet/run-view.js";
@@ -19,6 +20,7 @@ type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate" | "onNotice
   FromArguments & {
     readonly dryRun?: boolean;
     readonly documents?: string;
+    readonly out?: string;
   };
 
 /** @throws {UsageError} when both are given */
@@ -37,6 +39,7 @@ const load = async () => ({
   ...(await import("../fleet/follow.js")),
   ...(await import("../fleet/runs.js")),
   ...(await import("../fleet/submit.js")),
+  ...(await import("../api/output-folder.js")),
 });
 
 /** Which fleet is meant: a stack by its name, or by its outputs. */
@@ -57,9 +60,19 @@ async function open({ stack, bucket, eventsUrl }: FleetName): Promise<Fleet> {
 
 export async function runSubmit(
   config: string,
-  { stack, bucket, eventsUrl, dryRun, documents, fromRun, fromFolder, ...rest }: FleetName & SubmitArguments,
+  {
+    stack,
+    bucket,
+    eventsUrl,
+    dryRun,
+    documents,
+    out,
+    fromRun,
+    fromFolder,
+    ...rest
+  }: FleetName & SubmitArguments,
 ): Promise<number> {
-  const { estimate, submit, writeRunDocuments } = await load();
+  const { estimate, requireWritable, submit, writeRunDocuments } = await load();
   const name = { stack, bucket, eventsUrl };
   const options = { ...rest, ...earlierRun({ fromRun, fromFolder }) };
   if (dryRun) {
@@ -69,11 +82,29 @@ export async function runSubmit(
     process.stdout.write(`${JSON.stringify(expected, null, 2)}\n`);
     return EXIT.done;
   }
+  if (out !== undefined) await requireWritable(out);
   const fleet = await open(name);
   const told: SubmitOptions = { ...options, ...reportSubmission };
-  if (documents === undefined) process.stdout.write(`${await submit(fleet, config, told)}\n`);
-  else await writeRunDocuments(fleet, config, documents, told);
+  if (documents !== undefined) await writeRunDocuments(fleet, config, documents, told);
+  else if (out !== undefined) return submitAndFetch(fleet, config, out, told);
+  else process.stdout.write(`${await submit(fleet, config, told)}\n`);
   return EXIT.done;
+}
+
+/** The fleet's `tune`: stays until the run has ended and its output folder is written. */
+async function submitAndFetch(
+  fleet: Fleet,
+  config: string,
+  out: string,
+  options: SubmitOptions,
+): Promise<number> {
+  const { submitRun } = await load();
+  const run = await submitRun(fleet, config, options);
+  process.stderr.write(
+    `Run ${run.runId}. It goes on without this command: watch shows it, cancel ends it, fetch writes its folder.\n`,
+  );
+  await showRun(run.follow());
+  return reportResult(await run.fetchResult(out), out);
 }
 
 /** Tells what a run begins with, what it is expected to cost, and what goes up. */
@@ -123,7 +154,10 @@ export async function runFetch(
   { out = `quantfleet-${runId}`, metricModule, ...name }: FleetName & ReadOptions & { readonly out?: string },
 ): Promise<number> {
   const { fetchResult } = await load();
-  const result = await fetchResult(await open(name), runId, out, { metricModule });
+  return reportResult(await fetchResult(await open(name), runId, out, { metricModule }), out);
+}
+
+function reportResult(result: RunResult, out: string): number {
   process.stdout.write(`${[resultText(result), `Written to ${out}.`].join("\n")}\n`);
   return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
 }

@@ -1,9 +1,7 @@
 import { join } from "node:path";
-import { QuantfleetError } from "../../shared/errors.js";
 import { MESSAGE_VERSION } from "../../shared/run/messages.js";
 import { describeProgress, type Progress } from "../../shared/run/progress.js";
 import type { RunResult } from "../../shared/run/result.js";
-import { hasEnded } from "../../shared/run/state.js";
 import { readWorkloadDocument, workloadConfiguration } from "../../shared/run/workload-document.js";
 import { fetchWorkloadFiles } from "../../shared/run/workload-folder.js";
 import { ownCopy } from "../../shared/scoring/metrics/module-bundle.js";
@@ -11,8 +9,8 @@ import { loadWorkload } from "../../shared/scoring/workload.js";
 import { openStudy } from "../../shared/scoring/workload-study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { requireWritable } from "../api/output-folder.js";
-import { writeOutputs } from "../api/write-outputs.js";
 import { unknownRun } from "./earlier-run.js";
+import { lookAtEnded, writeEnded } from "./ended-run.js";
 import { FollowedRun } from "./followed-run.js";
 import { inScratch } from "./scratch.js";
 import type { Fleet } from "./submit.js";
@@ -55,15 +53,7 @@ export async function fetchResult(
   await requireWritable(out);
   return inScratch(async (folder) => {
     const locateModule = ownCopy(metricModule);
-    const seen = await openRun(store, runId, metricModule).look();
-    if (seen === undefined) throw unknownRun(runId);
-    const { state, study } = seen;
-    if (!hasEnded(state)) {
-      throw new QuantfleetError(
-        "RUN_FAILED",
-        `Run ${runId} has not ended (${state.phase}); wait for it, or cancel it first.`,
-      );
-    }
+    const ended = await lookAtEnded(openRun(store, runId, metricModule), runId);
     const document = await readWorkloadDocument(store, runId);
     if (document === undefined) throw unknownRun(runId);
     const directory = join(folder, "workload");
@@ -74,16 +64,7 @@ export async function fetchResult(
       async () => store,
       { locateModule },
     );
-    return writeOutputs(state, {
-      out,
-      study,
-      workload,
-      hash: document.configurationHash,
-      workers: state.request.parallel,
-      // The coordinator's, which it does not keep.
-      timers: { askSeconds: 0 },
-      store,
-    });
+    return writeEnded(ended, { out, workload, hash: document.configurationHash, store });
   });
 }
 

@@ -60,7 +60,7 @@ export async function addSchedule(
   const { store, client, group } = target;
   const { name: given, ...run } = options;
   if (given !== undefined) requireName(given);
-  const { workload, message } = await uploadRun(target, source, run);
+  const { document: workload, message } = await uploadRun(target, source, run);
   const name = given ?? message.runId;
   await write(store, name, { request: message.request, workload });
   try {

@@ -4,6 +4,7 @@ import type { Queue } from "../../shared/queues/queue.js";
 import type { RunRequested } from "../../shared/run/messages.js";
 import { announceRun } from "../../shared/run/run-announced.js";
 import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
+import type { Workload } from "../../shared/scoring/workload.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
@@ -13,6 +14,7 @@ import type { UploadProgress } from "./file-upload.js";
 import { type Deployed, type PreparedFor, type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { requestMessage } from "./request-message.js";
 import { inScratch } from "./scratch.js";
+import { SubmittedRun } from "./submitted-run.js";
 import { uploadWorkload } from "./workload-upload.js";
 
 /** A stack as programs reach it: its bucket and the queue that its coordinator hears. */
@@ -44,15 +46,28 @@ export async function submit(
   source: ConfigurationSource,
   options: SubmitOptions = {},
 ): Promise<string> {
+  const { runId } = await submitRun(fleet, source, options);
+  return runId;
+}
+
+/**
+ * As `submit`, for whoever stays to see the run's end.
+ * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is sent
+ */
+export async function submitRun(
+  fleet: Fleet,
+  source: ConfigurationSource,
+  options: SubmitOptions = {},
+): Promise<SubmittedRun> {
   const { store, events } = fleet;
-  const { workload, message } = await uploadRun(fleet, source, options, {
+  const { workload, document, message } = await uploadRun(fleet, source, options, {
     // Without it the run begins a start of the fleet's functions later, and nothing else.
     onAccepted: (request) => announceRun(events, request).catch(() => undefined),
   });
   const { runId } = message;
-  await writeWorkloadDocument(store, runId, workload);
+  await writeWorkloadDocument(store, runId, document);
   await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
-  return runId;
+  return new SubmittedRun(store, runId, workload, document.configurationHash);
 }
 
 /**
@@ -68,14 +83,16 @@ export async function writeRunDocuments(
   folder: string,
   options: SubmitOptions = {},
 ): Promise<void> {
-  const { workload, message } = await uploadRun(fleet, source, options);
+  const { document: workload, message } = await uploadRun(fleet, source, options);
   await mkdir(folder, { recursive: true });
   for (const [name, document] of Object.entries({ workload, message }))
     await writeFile(join(folder, `${name}.json`), JSON.stringify(document));
 }
 
 interface UploadedRun {
-  readonly workload: WorkloadDocument;
+  readonly workload: Workload;
+  /** As the fleet knows it. */
+  readonly document: WorkloadDocument;
   readonly message: RunRequested;
 }
 
@@ -103,7 +120,8 @@ export async function uploadRun(
     const message = requestMessage(request);
     if (restored !== undefined) await uploadRestored(store, restored);
     return {
-      workload: await uploadWorkload(store, workload, configurationHash, options.onUpload),
+      workload,
+      document: await uploadWorkload(store, workload, configurationHash, options.onUpload),
       message,
     };
   });

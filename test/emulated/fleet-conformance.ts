@@ -141,6 +141,25 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       assert.match(unnamed.stderr, /--stack/);
     });
 
+    test("is followed to its end and written by the command that submits it", async () => {
+      Object.assign(process.env, fleet.environment);
+      const run = (...argv: string[]) => runCommand([...argv, "--stack", fleet.stack], folder);
+      const size = ["--max-trials", "3", "--parallel", "2", "--run-id", "whole"];
+      const submitted = await run("submit", "config.json", ...size, "--out", "whole");
+      assert.ok(submitted.code === 0 || submitted.code === 3, submitted.stderr);
+      assert.match(submitted.stderr, /^Run whole\..*\n(?:.*\n)*.*3\/3 done/m);
+      assert.match(submitted.stdout, /Written to whole\.\n$/);
+      // It has downloaded neither model nor data, and writes what the command does that has nothing else.
+      const fetched = await run("fetch", "whole", "--out", "whole-fetched");
+      assert.equal(fetched.code, submitted.code, fetched.stderr);
+      for (const file of ["result.json", "configuration.json", "trials.jsonl", "model.onnx"])
+        assert.deepEqual(
+          await readFile(join(folder, "whole", file)),
+          await readFile(join(folder, "whole-fetched", file)),
+          file,
+        );
+    });
+
     test("stops before it costs more than it may", async () => {
       const options = { runId: "bounded", parallel: 2, maxTrials: 500, maxCostUsd: 0.01 };
       const list = await readPriceList();

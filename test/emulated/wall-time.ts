@@ -205,9 +205,8 @@ async function compare(file: string, trials: number | undefined, folder: string)
     const fleetByCommands = await timed(
       async () => {
         const stack = ["--stack", emulated.stack];
-        await commands.run("submit", file, "--run-id", "fleetByCommands", ...stack, ...sizeFlags);
-        await runEnded(servers.s3.objects, "fleetByCommands");
-        await commands.run("fetch", "fleetByCommands", "--out", out("fleetByCommands"), ...stack);
+        const name = ["--run-id", "fleetByCommands"];
+        await commands.run("submit", file, ...name, "--out", out("fleetByCommands"), ...stack, ...sizeFlags);
         return finishedIn("fleetByCommands");
       },
       () => ofCommands() + emulated.processorSeconds(),

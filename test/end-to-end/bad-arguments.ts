@@ -22,6 +22,11 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
     argv: ["tuen", "broken.json"],
     says: "unknown command 'tuen' (did you mean tune?); see quantfleet --help.",
   },
+  {
+    title: "a run to be followed that is not asked for",
+    argv: ["submit", "broken.json", "--out", "out", "--dry-run"],
+    says: "option '--out <dir>' cannot be used with option '--dry-run'; see quantfleet --help.",
+  },
   { title: "no command", argv: [], says: "a command is missing; see quantfleet --help." },
   {
     title: "an unknown option",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { lookUntilEnded } from "../../../scripts/fleet/follow.js";
+import { lookUntilEnded, nextInterval } from "../../../scripts/fleet/follow.js";
 import { type RunView, viewRun } from "../../../scripts/fleet/run-view.js";
 import { runToy } from "../../run/toy-desk.js";
 import { toyRequest, toyStudy } from "../../run/toy-study.js";
@@ -45,6 +45,10 @@ describe("following a run", () => {
     const next = following.next();
     stop.abort();
     await assert.rejects(next, { name: "AbortError" });
+  });
+
+  test("looks often at first, and every two seconds at a long run", () => {
+    assert.deepEqual([0, 4, 10, 40, 3_600].map(nextInterval), [0.2, 0.2, 0.5, 2, 2]);
   });
 
   test("ends where the consumer has seen enough", async () => {
