@@ -31,7 +31,8 @@ function packCodes(space: EncodedSpace, codes: Codes): string {
   for (let d = 0; d < space.size; d++) {
     const code = codes[d]!;
     if (code === INACTIVE) continue;
-    for (let bit = 0; bit < bitsFor(space.cardinality[d]!); bit++) {
+    const bits = bitsFor(space.cardinality[d]!);
+    for (let bit = 0; bit < bits; bit++) {
       if (used === 8) {
         bytes.push(0);
         used = 0;
@@ -49,8 +50,9 @@ export function unpackConfiguration(space: EncodedSpace, packed: string): Config
   let position = 0;
   for (let d = 0; d < space.size; d++) {
     if (!isActive(space, codes, d)) continue;
+    const bits = bitsFor(space.cardinality[d]!);
     let code = 0;
-    for (let bit = 0; bit < bitsFor(space.cardinality[d]!); bit++, position++)
+    for (let bit = 0; bit < bits; bit++, position++)
       code |= (((bytes[position >> 3] ?? 0) >> (position & 7)) & 1) << bit;
     if (code >= space.cardinality[d]!)
       throw new RangeError(
@@ -66,5 +68,5 @@ export function unpackConfiguration(space: EncodedSpace, packed: string): Config
 }
 
 function bitsFor(choices: number): number {
-  return Math.ceil(Math.log2(choices));
+  return 32 - Math.clz32(choices - 1);
 }

@@ -112,17 +112,40 @@ export function isActive(encoded: EncodedSpace, codes: Codes, d: number): boolea
  * first choice, the space's default, and those that cease to exist their {@link INACTIVE}.
  *
  * @param codes changed in place
+ * @param changed the parameters whose codes were changed, in the space's order, where all others fit what was there
+ *   before: a large space need not be gone through
  */
-export function repairActivity(encoded: EncodedSpace, codes: Codes): Codes {
+export function repairActivity(
+  encoded: EncodedSpace,
+  codes: Codes,
+  changed: readonly number[] | undefined = undefined,
+): Codes {
   // Parents come first, so each is repaired before what depends on it.
-  for (let d = 0; d < encoded.size; d++) {
-    if (!isActive(encoded, codes, d)) {
-      codes[d] = INACTIVE;
-    } else if (codes[d] === INACTIVE) {
-      codes[d] = 0;
+  if (changed === undefined) {
+    for (let d = 0; d < encoded.size; d++) {
+      repairParameter(encoded, codes, d);
+    }
+  } else {
+    for (const d of changed) {
+      repairBelow(encoded, codes, d);
     }
   }
   return codes;
+}
+
+function repairBelow(encoded: EncodedSpace, codes: Codes, d: number): void {
+  repairParameter(encoded, codes, d);
+  for (const child of encoded.children[d]!) {
+    repairBelow(encoded, codes, child);
+  }
+}
+
+function repairParameter(encoded: EncodedSpace, codes: Codes, d: number): void {
+  if (!isActive(encoded, codes, d)) {
+    codes[d] = INACTIVE;
+  } else if (codes[d] === INACTIVE) {
+    codes[d] = 0;
+  }
 }
 
 /** @throws ConfigurationError when a value is missing, unknown, or given for a parameter that does not exist */

@@ -7,7 +7,7 @@ import { type Codes, type EncodedGroup, type EncodedSpace, INACTIVE, repairActiv
 export function reverse(encoded: EncodedSpace, codes: Codes, parameter: number): Codes {
   const reversed = codes.slice();
   reversed[parameter] = (codes[parameter]! + 1) % encoded.cardinality[parameter]!;
-  return repairActivity(encoded, reversed);
+  return repairActivity(encoded, reversed, [parameter]);
 }
 
 /** A configuration with one group's switch reversed. */
@@ -42,5 +42,5 @@ export function restore(encoded: EncodedSpace, codes: Codes, { members }: Encode
   for (const d of members) {
     restored[d] = from[d]!;
   }
-  return repairActivity(encoded, restored);
+  return repairActivity(encoded, restored, members);
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import fc from "fast-check";
 import { ConfigurationError } from "../../shared/errors.js";
 import { configurationKey } from "../../shared/search/configuration-key.js";
 import {
@@ -9,8 +10,12 @@ import {
   encodeConfiguration,
   encodeSpace,
   enumerateConfigurations,
+  repairActivity,
 } from "../../shared/search/encoding.js";
+import { createKernels, drawProductKernel } from "../../shared/search/kernels.js";
+import { createRandomStream } from "../../shared/search/random.js";
 import { parseSpace } from "../../shared/search/space-document.js";
+import { arbitrarySpaces } from "./arbitrary-spaces.js";
 import { flatSpace, layeredSpace } from "./spaces.js";
 
 describe("encoding", () => {
@@ -90,4 +95,22 @@ describe("a space document", () => {
       );
     });
   }
+});
+
+test("repairing what hangs on changed parameters comes to the same as repairing all of them", () => {
+  fc.assert(
+    fc.property(arbitrarySpaces, fc.nat(), fc.nat(511), (space, seed, chosen) => {
+      const encoded = encodeSpace(space);
+      const random = createRandomStream(seed, 0, "problem");
+      const prior = createKernels(encoded, 0.5);
+      const [codes, from] = [
+        drawProductKernel(prior, undefined, random),
+        drawProductKernel(prior, undefined, random),
+      ];
+      const changed = [...codes.keys()].filter((d) => (chosen >> d) % 2 === 1);
+      for (const d of changed) codes[d] = from[d]!;
+      assert.deepEqual(repairActivity(encoded, codes.slice(), changed), repairActivity(encoded, codes));
+    }),
+    { seed: 33, numRuns: 500 },
+  );
 });

@@ -11,7 +11,8 @@ import {
 import { createKernels, drawProductKernel } from "../../shared/search/kernels.js";
 import { createRandomStream } from "../../shared/search/random.js";
 import type { FinishedTrial, Sampler } from "../../shared/search/sampler.js";
-import type { Configuration, Parameter, Space } from "../../shared/search/space.js";
+import type { Configuration, Space } from "../../shared/search/space.js";
+import { arbitrarySpaces } from "./arbitrary-spaces.js";
 import { flatSpace, layeredSpace } from "./spaces.js";
 
 export type SamplerFactory = (space: Space, base: Configuration, seed: number) => Sampler;
@@ -55,42 +56,6 @@ function study(sampler: Sampler, trials: number): FinishedTrial[] {
   });
 }
 
-/** Spaces whose conditions go from any parameter to any later one, of the same group or another. */
-const spaces: fc.Arbitrary<Space> = fc
-  .array(
-    fc.record({
-      group: fc.nat(3),
-      ordinal: fc.boolean(),
-      choices: fc.integer({ min: 1, max: 4 }),
-      isOfFamily: fc.boolean(),
-      above: fc.option(fc.record({ parameter: fc.nat(), choices: fc.nat(15) }), { nil: undefined }),
-    }),
-    { minLength: 2, maxLength: 9 },
-  )
-  .map((shapes) => {
-    const space: Parameter[] = [];
-    for (const [d, { group, ordinal, choices, isOfFamily, above }] of shapes.entries()) {
-      const parent = d === 0 || above === undefined ? undefined : space[above.parameter % d];
-      space.push({
-        name: `p${d}`,
-        group: `group${group}`,
-        kind: ordinal ? "ordinal" : "categorical",
-        choices: Array.from({ length: choices }, (_, code) => code),
-        // A family shares its choices.
-        ...(isOfFamily ? { family: `of ${choices}` } : {}),
-        ...(parent === undefined
-          ? {}
-          : {
-              when: {
-                parameter: parent.name,
-                in: parent.choices.filter((code) => (above!.choices >> Number(code)) % 2 === 1),
-              },
-            }),
-      });
-    }
-    return space;
-  });
-
 /** Tells the base, which misses the bound, and asks from there; value and accuracy loss are sums over choices. */
 function assertAsksMembers(create: SamplerFactory, among: Space, seed: number): void {
   const encoded = encodeSpace(among);
@@ -131,7 +96,7 @@ export function describeSampler(name: string, create: SamplerFactory): void {
 
     test("asks only members of any space, whatever depends on what", () => {
       fc.assert(
-        fc.property(spaces, fc.nat(1000), (among, seed) => assertAsksMembers(create, among, seed)),
+        fc.property(arbitrarySpaces, fc.nat(1000), (among, seed) => assertAsksMembers(create, among, seed)),
         { seed: 7, numRuns: 60 },
       );
     });
