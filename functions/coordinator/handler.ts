@@ -119,13 +119,15 @@ async function readBatch(
   return { runs, due, announced, unburied };
 }
 
+/** What programs outside send. */
+const FROM_OUTSIDE: readonly RunEvent["type"][] = ["RunRequested", "RunResumed", "CancelRequested"];
+
 /**
- * By the clock of a sender outside that is far behind, a run's first jobs would be overdue before anybody has them; what
- * the fleet itself sends has AWS's time.
+ * Their clocks may be off by any time: by one that is behind, a run's first jobs would be overdue before anybody has them,
+ * and by one that is ahead, no deadline would pass until then. What the fleet itself sends has AWS's time.
  */
 function sentAt(event: RunEvent, { attributes }: SQSRecord): RunEvent {
-  if (event.type !== "RunRequested" && event.type !== "RunResumed") return event;
-  return { ...event, at: Math.max(event.at, Number(attributes.SentTimestamp)) };
+  return FROM_OUTSIDE.includes(event.type) ? { ...event, at: Number(attributes.SentTimestamp) } : event;
 }
 
 function requireGroup({ attributes }: SQSRecord, own: string): void {

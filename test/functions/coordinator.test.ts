@@ -123,15 +123,20 @@ describe("The coordinator's function", () => {
     for await (const key of store.list("")) assert.fail(`${key} was written`);
   });
 
-  test("gives a run's jobs their time from when SQS took the request, where the sender's clock is behind", async () => {
-    const { statisticsJobs, invoke, send } = open();
-    const sent = 1_000_000_000;
-    await send(requested("toy"));
-    assert.equal(await invoke(sent), 0);
-    const [message] = await take(statisticsJobs);
-    const { deadline } = jobSchema.parse(JSON.parse(message?.body ?? ""));
-    assert.ok(deadline > sent, `${deadline}`);
-  });
+  for (const [title, at] of [
+    ["behind", 1],
+    ["ahead", 2_000_000_000],
+  ] as const)
+    test(`gives a run's jobs their time from when SQS took the request, where the sender's clock is ${title}`, async () => {
+      const { statisticsJobs, invoke, send } = open();
+      const sent = 1_000_000_000;
+      const event = requested("toy");
+      await send({ ...event, at });
+      assert.equal(await invoke(sent), 0);
+      const [message] = await take(statisticsJobs);
+      const { deadline } = jobSchema.parse(JSON.parse(message?.body ?? ""));
+      assert.equal(deadline, sent + toyRequest().timeouts.statistics);
+    });
 
   test("leaves statistics to an evaluator where the request does, ahead of those who get ready", async () => {
     const { jobs, statisticsJobs, invoke, send } = open();
