@@ -29,8 +29,8 @@ const USAGE = `usage: npm run bench:emulated -- [--models demo,resnet20-cifar10]
   [--models-folder ../shared/models]
 
 The same run by this machine's engine with two worker threads and over the emulated AWS with two evaluators, like beside
-like. Cold: the command tune, and the commands submit and fetch, each a process of its own, on a fleet none of whose
-functions runs yet. Warm: tune within this process, which has run it before, and the fleet's next run, submitted and
+like. Cold: the commands tune --out and submit --out, each a process of its own, on a fleet none of whose functions
+runs yet. Warm: tune within this process, which has run it before, and the fleet's next run, submitted and
 fetched within this process. And once more by this machine's engine within this process, which then hears the results in
 the order of the fleet's first run: its trials must be the same. As many trials as the configuration says where --trials
 does not; each gathers its statistics anew. A short run of each kind goes before, unmeasured, as S3 and SQS are never cold.
