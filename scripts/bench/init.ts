@@ -152,7 +152,7 @@ function trialJob({ runId }: RunRequest, trial: number, configuration: Configura
 /** Hands the job over as the event source would, and takes the report from the claim, where it is left first. */
 async function invoke(child: ChildProcess, job: TrialJob): Promise<TrialReported> {
   const body = JSON.stringify(job);
-  const message = { id: `job-${job.trial}`, body, receipt: `job-${job.trial}`, deliveries: 1 };
+  const message = { id: `job-${job.trial}`, body, receipt: `job-${job.trial}`, deliveries: 1, sentAt: 0 };
   child.send({ event: toEvent([message]), timeoutMilliseconds: INVOCATION_MILLISECONDS });
   await once(child, "message");
   const claim = await fleet.store.get(`runs/${job.runId}/claims/${job.trial}/0-1.json`);

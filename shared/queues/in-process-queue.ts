@@ -25,6 +25,7 @@ export interface InProcessQueueOptions {
 interface Entry {
   readonly id: string;
   readonly message: OutgoingMessage;
+  readonly sentAt: number;
   deliveries: number;
   visibleAt: number;
   receipt: string | undefined;
@@ -36,7 +37,7 @@ export class InProcessQueue implements Queue {
   readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
   readonly #byReceipt = new Map<string, Entry>();
-  readonly #sentAt = new Map<string, number>();
+  readonly #deduplicated = new Map<string, number>();
   #waiting = new Set<() => void>();
   #count = 0;
 
@@ -91,6 +92,7 @@ export class InProcessQueue implements Queue {
     const entry: Entry = {
       id: `${++this.#count}`,
       message,
+      sentAt: now,
       deliveries: 0,
       visibleAt: now + (message.delayMilliseconds ?? 0),
       receipt: undefined,
@@ -99,12 +101,12 @@ export class InProcessQueue implements Queue {
   }
 
   #isRepeated(deduplication: string, now: number): boolean {
-    for (const [text, at] of this.#sentAt) {
+    for (const [text, at] of this.#deduplicated) {
       if (at > now - DEDUPLICATION_MILLISECONDS) break;
-      this.#sentAt.delete(text);
+      this.#deduplicated.delete(text);
     }
-    if (this.#sentAt.has(deduplication)) return true;
-    this.#sentAt.set(deduplication, now);
+    if (this.#deduplicated.has(deduplication)) return true;
+    this.#deduplicated.set(deduplication, now);
     return false;
   }
 
@@ -137,8 +139,8 @@ export class InProcessQueue implements Queue {
     entry.receipt = `${entry.id}/${entry.deliveries}`;
     this.#byReceipt.set(entry.receipt, entry);
     const { body, group } = entry.message;
-    const { id, receipt, deliveries } = entry;
-    return { id, body, receipt, deliveries, ...(group === undefined ? {} : { group }) };
+    const { id, receipt, deliveries, sentAt } = entry;
+    return { id, body, receipt, deliveries, sentAt, ...(group === undefined ? {} : { group }) };
   }
 
   #bury(entry: Entry): void {

@@ -16,6 +16,8 @@ export interface ReceivedMessage {
   readonly receipt: string;
   /** How often it was handed out, this time included. */
   readonly deliveries: number;
+  /** When the queue took the message, by the queue's clock; milliseconds. */
+  readonly sentAt: number;
   readonly group?: string;
 }
 

@@ -97,7 +97,7 @@ export class SqsQueue implements Queue {
       QueueUrl: this.#url,
       MaxNumberOfMessages: Math.min(max, MAX_BATCH),
       WaitTimeSeconds: waitSeconds,
-      MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId"],
+      MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp"],
     });
     try {
       const { Messages = [] } = await this.#client.send(
@@ -165,6 +165,7 @@ function toReceived({ MessageId, Body, ReceiptHandle, Attributes }: Message): Re
     body: Body ?? "",
     receipt: ReceiptHandle ?? "",
     deliveries: Number(Attributes?.ApproximateReceiveCount ?? 1),
+    sentAt: Number(Attributes?.SentTimestamp ?? 0),
     ...(group === undefined ? {} : { group }),
   };
 }

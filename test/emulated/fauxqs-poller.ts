@@ -4,8 +4,6 @@ import type { Queue, ReceivedMessage, ReceiveOptions } from "../../shared/queues
 import { TRACE_HEADER } from "./lineage.js";
 
 export interface PolledMessage extends ReceivedMessage {
-  /** When the queue took it. */
-  readonly sent?: number;
   /** The trace header of the call that sent it. */
   readonly trace?: string;
 }
@@ -59,14 +57,14 @@ export class FauxqsPoller implements PolledQueue {
     if (statusCode !== 200) throw new PollError("ReceiveMessage", statusCode, payload);
     const { Messages } = receivedSchema.parse(JSON.parse(payload));
     return Messages.map(({ MessageId, Body, ReceiptHandle, Attributes, MessageAttributes }) => {
-      const { ApproximateReceiveCount, MessageGroupId, SentTimestamp: sent } = Attributes;
+      const { ApproximateReceiveCount, MessageGroupId, SentTimestamp: sentAt } = Attributes;
       const trace = MessageAttributes[TRACE_HEADER]?.StringValue;
       return {
         id: MessageId,
         body: Body,
         receipt: ReceiptHandle,
         deliveries: ApproximateReceiveCount,
-        sent,
+        sentAt,
         ...(MessageGroupId === undefined ? {} : { group: MessageGroupId }),
         ...(trace === undefined ? {} : { trace }),
       };

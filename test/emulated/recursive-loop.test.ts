@@ -41,7 +41,7 @@ for (const [recursiveLoop, expected] of [
     let trace: string | undefined;
     let invocations = 0;
     for (; invocations < MOST_INVOCATIONS + 4; invocations++) {
-      const message = { id: "1", body: "", receipt: "1", deliveries: 1 };
+      const message = { id: "1", body: "", receipt: "1", deliveries: 1, sentAt: 0 };
       const answer = await target.invoke(
         toEvent([{ ...message, ...(trace === undefined ? {} : { trace }) }]),
       );

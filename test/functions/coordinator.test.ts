@@ -55,7 +55,9 @@ function open() {
     queues.events.send([{ body: JSON.stringify(event), group, deduplication: `${Math.random()}` }]);
   const invoke = async (sent = 0) => {
     const messages = await take(queues.events);
-    const { batchItemFailures } = await handler(toEvent(messages.map((message) => ({ ...message, sent }))));
+    const { batchItemFailures } = await handler(
+      toEvent(messages.map((message) => ({ ...message, sentAt: sent }))),
+    );
     const failed = new Set(batchItemFailures.map(({ itemIdentifier }) => itemIdentifier));
     for (const { id, receipt } of messages)
       if (failed.has(id)) await queues.events.changeVisibility(receipt, 0);

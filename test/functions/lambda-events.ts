@@ -6,19 +6,17 @@ import type { ReceivedMessage } from "../../shared/queues/queue.js";
 
 /**
  * Messages as Lambda hands them to a function.
- * @param messages with the time and the trace header of the calls that sent them, where they are known
+ * @param messages with the trace header of the calls that sent them, where it is known
  */
-export function toEvent(
-  messages: readonly (ReceivedMessage & { readonly sent?: number; readonly trace?: string })[],
-): SQSEvent {
+export function toEvent(messages: readonly (ReceivedMessage & { readonly trace?: string })[]): SQSEvent {
   return {
-    Records: messages.map(({ id, body, receipt, deliveries, group, sent = 0, trace }) => ({
+    Records: messages.map(({ id, body, receipt, deliveries, sentAt, group, trace }) => ({
       messageId: id,
       receiptHandle: receipt,
       body,
       attributes: {
         ApproximateReceiveCount: String(deliveries),
-        SentTimestamp: String(sent),
+        SentTimestamp: String(sentAt),
         SenderId: "emulated",
         ApproximateFirstReceiveTimestamp: "0",
         ...(group === undefined ? {} : { MessageGroupId: group }),

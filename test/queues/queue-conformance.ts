@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { MessageTooLargeError, type OutgoingMessage, type Queue } from "../../shared/queues/queue.js";
+import {
+  MessageTooLargeError,
+  type OutgoingMessage,
+  type Queue,
+  type ReceivedMessage,
+} from "../../shared/queues/queue.js";
 
 export interface QueueUnderTest {
   readonly queue: Queue;
@@ -13,10 +18,7 @@ export interface QueueUnderTest {
 export const VISIBILITY_MILLISECONDS = 2_000;
 export const MAX_DELIVERIES = 3;
 
-const take = async (
-  queue: Queue,
-  max = 10,
-): Promise<readonly { body: string; receipt: string; deliveries: number }[]> =>
+const take = (queue: Queue, max = 10): Promise<readonly ReceivedMessage[]> =>
   queue.receive({ max, waitMilliseconds: 0 });
 const bodies = async (queue: Queue, max = 10): Promise<string[]> =>
   (await take(queue, max)).map(({ body }) => body);
@@ -54,6 +56,17 @@ export function describeStandardQueue(adapter: string, open: () => Promise<Queue
       assert.deepEqual(await bodies(queue), []);
       await pass(VISIBILITY_MILLISECONDS + 100);
       assert.equal((await take(queue))[0]?.deliveries, 2);
+    });
+
+    test("tells when it took a message, each time that it is handed out", async () => {
+      const { queue, pass } = await open();
+      await pass(10);
+      await queue.send([{ body: "a" }]);
+      const [first] = await take(queue);
+      await pass(VISIBILITY_MILLISECONDS + 100);
+      const [again] = await take(queue);
+      assert.ok(Number.isInteger(first?.sentAt) && first!.sentAt > 0, `${first?.sentAt}`);
+      assert.equal(again?.sentAt, first?.sentAt);
     });
 
     test("forgets what was acknowledged", async () => {

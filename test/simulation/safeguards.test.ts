@@ -63,6 +63,13 @@ const SAFEGUARDS: readonly Safeguard[] = [
     broken: /was saved, and never sent/,
   },
   {
+    without: "the queue's clock for who asks from outside",
+    file: "functions/coordinator/handler.js",
+    from: "at: Number(attributes.SentTimestamp)",
+    to: "at: event.at",
+    broken: /the run began -?\d+ ms after it was asked for/,
+  },
+  {
     without: "asking the sampler as a trial was decided on",
     file: "shared/run/proposing.js",
     from: "cache.ask(state, trial)",

@@ -117,7 +117,8 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
   }
 
   const say = (event: object, deduplication: string): Promise<void> => {
-    const body = JSON.stringify({ version: MESSAGE_VERSION, runId, at: clock.now(), ...event });
+    const at = clock.now() + weather.senderAhead;
+    const body = JSON.stringify({ version: MESSAGE_VERSION, runId, at, ...event });
     return events.sendSafely({ body, group: runId, deduplication });
   };
   await say({ type: "RunRequested", request }, "request");
@@ -147,6 +148,11 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
   const seen = observer.latest;
   if (seen === undefined || !hasEnded(seen))
     throw new BrokenInvariantError(`the run has not ended: ${seen?.phase ?? "it was never begun"}`);
+  // Whatever the clock says of who asks: else deadlines pass at once, or not for hours.
+  insist(
+    START <= seen.startedAt && seen.startedAt <= endedAt,
+    `the run began ${seen.startedAt - START} ms after it was asked for`,
+  );
   insist(!tick.isOn, "the Tick is on although no run is");
   insist(junk.left.length === 0, `this was neither refused nor carried: ${junk.left.join(", ")}`);
   const state = await judgeRun(seen, study, observer.evaluations, store.contents);

@@ -34,6 +34,8 @@ export interface Weather {
   readonly foreignWorkers: number;
   /** The trial that no worker survives, or that every worker fails. */
   readonly poison: { readonly trial: number; readonly kills: boolean } | undefined;
+  /** How far the clock of who asks for the run, and cancels it, is ahead; milliseconds. */
+  readonly senderAhead: number;
   /** When the run is cancelled, in milliseconds from its start. */
   readonly cancelAfter: number | undefined;
   readonly trialMilliseconds: number;
@@ -47,6 +49,8 @@ export interface Weather {
 
 /** One simulated run in this many asks users' own sampler, which is slower than the toy one. */
 const TPE_EVERY = 25;
+
+const HOUR_MILLISECONDS = 3_600_000;
 
 export function drawWeather(seed: number, random: RandomStream): Weather {
   // Each fault is absent from half of the runs, so that faults meet in all combinations and none hides others.
@@ -105,6 +109,7 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
       random.uniform() < 0.2
         ? { trial: random.below(maxTrials + 1), kills: random.uniform() < 0.5 }
         : undefined,
+    senderAhead: HOUR_MILLISECONDS * ((seed % 5) - 2),
     cancelAfter: random.uniform() < 0.1 ? 1_000 + 60_000 * random.uniform() : undefined,
     trialMilliseconds,
     // In some runs it is too short for the longest jobs, which are handed back.
