@@ -32,10 +32,12 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
   const store = context.store ?? (await FileObjectStore.open(runFolder(out)));
   const lines = [...trialLines(study, state)];
   await writeWhole(join(out, OUTPUT_FILES.trials), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
-  if (state.phase === "failed") throw new RunError(failure(state));
+  const again =
+    context.store === undefined ? "--resume goes on with it" : "submit it again under another name";
+  if (state.phase === "failed") throw new RunError(failure(state, again));
   const keys = finishKeys(runId);
   const stored = await store.get(keys.summary);
-  if (stored === undefined || findReferences(state) === undefined) throw new RunError(failure(state));
+  if (stored === undefined || findReferences(state) === undefined) throw new RunError(failure(state, again));
   const summary = finishSummarySchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")));
   const { prepared, layout, hardware, settings } = workload.subject;
   const result = await buildResult({
@@ -70,7 +72,8 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
   return result;
 }
 
-function failure(state: RunState): string {
+/** @param again how the run is gone on with, or begun anew */
+function failure(state: RunState, again: string): string {
   if (state.failure !== undefined) return `The run failed: ${state.failure.replace(/\.$/, "")}.`;
   const reason = (wanted: number): string | undefined => {
     const trial = state.finished.find(({ number }) => number === wanted);
@@ -79,5 +82,5 @@ function failure(state: RunState): string {
   const [float, base] = [reason(FLOAT_TRIAL), reason(BASE_TRIAL)];
   if (float !== undefined) return `The float model could not be scored: ${float}`;
   if (base !== undefined) return `The base configuration could not be scored: ${base}`;
-  return "The run was stopped before the float model and the base configuration had been scored; --resume goes on with it.";
+  return `The run was stopped before the float model and the base configuration had been scored; ${again}.`;
 }

@@ -1,12 +1,17 @@
+import { finishSeconds, measureTrialWork } from "./finish-work.js";
 import type { Billed } from "./messages.js";
 import type { RunRequest } from "./request.js";
-import type { RunState, ShardState } from "./state.js";
+import type { MeasuredTrial, RunState, ShardState } from "./state.js";
 
 /** Lambda counts a gigabyte as 1,024 megabytes. */
 const MEGABYTES_A_GIGABYTE = 1_024;
 /** How many standard deviations what is under way may cost more than its mean. */
 const MARGIN_DEVIATIONS = 2;
-/** The finish job also scores the float model and the base configuration. */
+/** The finish may take this much more than is expected of it (docs/measurements.md, "Time left"). */
+const FINISH_MARGIN = 1.25;
+/** So many of the latest trials tell what the finish takes. */
+const LATEST = 64;
+/** Where nothing tells what the finish takes, each model is taken to cost a trial: beside the finalists these two. */
 const MODELS_BESIDE_FINALISTS = 2;
 
 /** What jobs' reports said they cost. */
@@ -82,15 +87,28 @@ export function chargeCoordinator({ request, spend }: Charged, billed: Billed): 
 
 /**
  * What will have been spent, in US dollars, when everything under way, one more trial and the finish have ended:
- * the mean of trial jobs for each, and for their sum two standard deviations more, as the bound is to hold. The
- * finish scores as many models as it validates, and the two that they are compared with.
+ * the mean of trial jobs for each, and for their sum two standard deviations more, as the bound is to hold.
  */
 export function expectedUsd(state: RunState): number {
-  const { evaluation, finalists } = state.request;
   const underWay = state.running.reduce((sum, trial) => sum + countWaiting(trial.shards), 0);
-  const jobs = underWay + evaluation.shards * (1 + finalists + MODELS_BESIDE_FINALISTS);
+  const jobs = underWay + state.request.evaluation.shards + finishInTrialJobs(state);
   const each = mean(state.spend, "trial");
   return state.spend.usd + jobs * each.usd + MARGIN_DEVIATIONS * Math.sqrt(jobs) * each.deviation;
+}
+
+/**
+ * As many trial jobs as take a worker as long as the finish: that validates other samples than trials see, and times its
+ * models where trials may not.
+ */
+function finishInTrialJobs({ request, spend, finished }: RunState): number {
+  const { evaluation, finalists, finish } = request;
+  const scored = finished
+    .slice(-LATEST)
+    .filter((trial): trial is MeasuredTrial => trial.state !== "failed" && trial.origin === undefined);
+  const { milliseconds } = mean(spend, "trial");
+  if (finish === undefined || scored.length === 0 || milliseconds === 0)
+    return evaluation.shards * (finalists + MODELS_BESIDE_FINALISTS);
+  return (FINISH_MARGIN * 1_000 * finishSeconds(request, measureTrialWork(request, scored))) / milliseconds;
 }
 
 export function countWaiting(shards: readonly ShardState<unknown>[]): number {

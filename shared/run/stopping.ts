@@ -8,7 +8,9 @@ export function findStopReason(study: Study, state: RunState, at: number): StopR
   if (state.asked > optimizer.maxTrials) return "max_trials";
   if (optimizer.maxMinutes > 0 && workedMinutes(state, at) >= optimizer.maxMinutes) return "max_minutes";
   if (optimizer.stopOnTarget && meetsTarget(study, state)) return "stop_on_target";
-  if (cost?.maxUsd !== undefined && expectedUsd(state) > cost.maxUsd) return "max_cost_usd";
+  // Without the float model and the base there would be nothing to write, and before them no trial has told what one costs.
+  if (cost?.maxUsd !== undefined && findReferences(state) !== undefined && expectedUsd(state) > cost.maxUsd)
+    return "max_cost_usd";
   return undefined;
 }
 

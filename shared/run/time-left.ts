@@ -1,4 +1,5 @@
 import { lookSchedule } from "../search/race.js";
+import { finishSeconds, measureTrialWork, median, type TrialWork } from "./finish-work.js";
 import type { MeasuredTrial, RunState } from "./state.js";
 import { workedMinutes } from "./stopping.js";
 import { BASE_TRIAL } from "./study.js";
@@ -19,13 +20,6 @@ const COLD_TRIALS = 2;
 /** Trials that the estimate needs besides. */
 const FEWEST_TRIALS = 3;
 /**
- * What a finalist takes beside its validation and its latency, in times of a trial's quantizing and opening its session: it
- * is written and opened to be validated, timed and searched for integer kernels (5 to 10 times, docs/measurements.md, "Time
- * left").
- */
-const FINALIST_PREPARATIONS = 7;
-
-/**
  * Seconds until the run is done; `undefined` before a few trials have ended.
  *
  * A trial takes a fixed time and one that grows with the samples that it sees. Both are taken from the trials that have
@@ -38,12 +32,16 @@ export function estimateSecondsLeft(state: RunState, at: number): number | undef
     case "search": {
       const pace = measurePace(state, at);
       if (pace === undefined) return undefined;
-      return limited(state, at, trialsLeft(state) * secondsEach(state, pace)) + finishSeconds(state, pace);
+      return (
+        limited(state, at, trialsLeft(state) * secondsEach(state, pace)) + finishSeconds(state.request, pace)
+      );
     }
     case "finish": {
       const pace = measurePace(state, state.lastAt);
       const begun = state.finished.at(-1)?.endedAt ?? at;
-      return pace === undefined ? undefined : Math.max(0, finishSeconds(state, pace) - (at - begun) / 1_000);
+      return pace === undefined
+        ? undefined
+        : Math.max(0, finishSeconds(state.request, pace) - (at - begun) / 1_000);
     }
     case "done":
     case "failed":
@@ -51,31 +49,27 @@ export function estimateSecondsLeft(state: RunState, at: number): number | undef
   }
 }
 
-interface Pace {
-  /** Seconds of a worker that a trial takes whatever it sees, and that one sample takes. */
+interface Pace extends TrialWork {
+  /** Seconds of a worker that a trial takes whatever it sees, its preparation in them. */
   readonly fixed: number;
-  readonly sample: number;
-  /** The part of the fixed seconds in which its model is quantized and opened. */
-  readonly preparation: number;
   /** Seconds that pass for each second that trials are expected to take: workers side by side, and waiting. */
   readonly stretch: number;
   readonly trials: readonly MeasuredTrial[];
 }
 
-function measurePace({ finished }: RunState, at: number): Pace | undefined {
+function measurePace({ request, finished }: RunState, at: number): Pace | undefined {
   const trials = finished.filter(
     (trial): trial is MeasuredTrial =>
       trial.state !== "failed" && trial.origin === undefined && trial.number > BASE_TRIAL,
   );
   const timed = trials.slice(COLD_TRIALS);
   if (timed.length < FEWEST_TRIALS) return undefined;
+  const work = measureTrialWork(request, timed);
   const samples = timed.reduce((sum, { measurement }) => sum + measurement.samples, 0);
-  const sample = timed.reduce((sum, { timings }) => sum + timings.inference, 0) / Math.max(1, samples);
   const fixed = median(timed.map(({ timings }) => Math.max(0, timings.total - timings.inference)));
-  const preparation = median(timed.map(({ timings }) => timings.quantize + timings.session));
-  const expected = timed.length * fixed + sample * samples;
+  const expected = timed.length * fixed + work.sample * samples;
   const seconds = (Math.max(at, timed.at(-1)!.endedAt) - trials[COLD_TRIALS - 1]!.endedAt) / 1_000;
-  return { fixed, sample, preparation, stretch: expected === 0 ? 1 : seconds / expected, trials };
+  return { ...work, fixed, stretch: expected === 0 ? 1 : seconds / expected, trials };
 }
 
 function trialsLeft({ request, stop, asked, finished }: RunState): number {
@@ -120,20 +114,8 @@ function shareSeen(stopped: number, samples: number): number {
   return share + going;
 }
 
-/** The finalists, the base and the float model are validated one after the other, and all but float timed. */
-function finishSeconds({ request }: RunState, { sample, preparation }: Pace): number {
-  const { samples, latencySeconds } = request.finish ?? { samples: 0, latencySeconds: 0 };
-  const models = request.finalists + 1;
-  return (models + 1) * sample * samples + models * (latencySeconds + FINALIST_PREPARATIONS * preparation);
-}
-
 function limited(state: RunState, at: number, seconds: number): number {
   const { maxMinutes } = state.request.optimizer;
   if (maxMinutes === 0) return seconds;
   return Math.min(seconds, Math.max(0, (maxMinutes - workedMinutes(state, at)) * 60));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
 }

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import type { Job } from "../../shared/run/messages.js";
 import type { RunState } from "../../shared/run/state.js";
 import { base, Desk, runToEnd, tick } from "./reducer-desk.js";
+import { TOY_TIMINGS } from "./toy-model.js";
 import { toyBill, toyCost, toyRequest } from "./toy-study.js";
 
 describe("stopping", () => {
@@ -91,5 +92,31 @@ describe("stopping", () => {
     assert.equal(desk.state.spend.usd, billed / 1_000);
     assert.ok(billed <= 20_000);
     assert.ok(billed >= 16_000, "what is kept for the finish is as much as five models' scores cost");
+  });
+
+  test("the budget keeps what the finish takes, which may be more than trials do", () => {
+    const finish = { samples: 30, latencySeconds: 3 };
+    const desk = new Desk(toyRequest({ maxTrials: 60, parallel: 3, finish, cost: toyCost(40) }));
+    const open = [...desk.sent];
+    for (let at = 1; open.length > 0; at++) {
+      const job = open.shift()!;
+      // Three finalists and the base are timed; they and the float model are validated.
+      const { quantize, session, inference } = TOY_TIMINGS;
+      const work = 4 * (3 + 7 * (quantize + session)) + (5 * 30 * inference) / 60;
+      const milliseconds = job.type === "finish" ? 1_000 * work : 1_000;
+      open.push(...desk.hear({ ...desk.answer(job, at), billed: toyBill(milliseconds) }));
+    }
+    assert.equal(desk.state.stop, "max_cost_usd");
+    assert.ok(desk.state.spend.usd <= 40, `${desk.state.spend.usd}`);
+    assert.ok(desk.state.spend.usd >= 34, "a quarter is added to what the finish is expected to take");
+  });
+
+  test("the smallest budget is enough for what there is nothing to write without", () => {
+    const desk = new Desk(toyRequest({ maxTrials: 60, parallel: 3, cost: toyCost(0.01) }));
+    const open = [...desk.sent];
+    for (let at = 1; open.length > 0; at++)
+      open.push(...desk.hear({ ...desk.answer(open.shift()!, at), billed: toyBill(1_000) }));
+    const { phase, stop, finished, best } = desk.state;
+    assert.deepEqual([phase, stop, finished.length, best?.number], ["done", "max_cost_usd", 2, 1]);
   });
 });

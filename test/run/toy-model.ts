@@ -89,6 +89,9 @@ export function answerToyJob(request: RunRequest, job: Job, { worker, isa, at }:
   }
 }
 
+/** Seconds, of every shard. */
+export const TOY_TIMINGS = { quantize: 0.01, session: 0.02, inference: 0.1, total: 0.13 };
+
 function scoreToyTrial(request: RunRequest, job: TrialJob) {
   const { start, end } = shardRange(job.shard, request.evaluation.samples);
   const half = start + Math.ceil((end - start) / 2);
@@ -103,7 +106,7 @@ function scoreToyTrial(request: RunRequest, job: TrialJob) {
     bytes: 1_000 + Math.round(3_000 * (1 - quantized)),
     quantizedShare: { byCount: quantized, byParameters: quantized },
     ...(job.measureLatency ? { latency: { ratio: 1 + quantized, noise: 0.01 } } : {}),
-    timings: { quantize: 0.01, session: 0.02, inference: 0.1, total: 0.13 },
+    timings: TOY_TIMINGS,
   };
 }
 

@@ -79,6 +79,7 @@ export interface ToyRequestOptions {
   readonly runId?: string;
   readonly seed?: number;
   readonly groups?: number;
+  readonly finish?: NonNullable<RunRequest["finish"]>;
   readonly maxTrials?: number;
   readonly parallel?: number;
   readonly shards?: number;
@@ -124,6 +125,7 @@ export function toyRequest(options: ToyRequestOptions = {}): RunRequest {
     finalists: 3,
     timeouts: { statistics: 60_000, trial: 60_000, finish: 60_000 },
     ...(options.cost === undefined ? {} : { cost: options.cost }),
+    ...(options.finish === undefined ? {} : { finish: options.finish }),
     ...(options.isa === undefined ? {} : { isa: options.isa }),
   };
 }

@@ -1,6 +1,6 @@
 import type { Billed, JobReport, RunEvent } from "../../shared/run/messages.js";
 import { createReducer, type Reducer } from "../../shared/run/reducer.js";
-import type { RunState, ShardState } from "../../shared/run/state.js";
+import type { MeasuredTrial, RunState, ShardState } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { insist } from "./insist.js";
 import { attemptOfReport, nameAttempt, nameWork, workOfReport } from "./work.js";
@@ -9,6 +9,12 @@ import { attemptOfReport, nameAttempt, nameWork, workOfReport } from "./work.js"
 const MARGIN_DEVIATIONS = 2;
 /** What the finish scores beside its finalists. */
 const MODELS_BESIDE_FINALISTS = 2;
+/** What the finish may take more than expected, how often it prepares a model, and which trials tell how long that takes. */
+const FINISH_MARGIN = 1.25;
+const FINALIST_PREPARATIONS = 7;
+const LATEST = 64;
+/** The trials that the others are compared with. */
+const REFERENCES = 2;
 const ROUNDING = 1e-6;
 
 /** What went into a save: the events, and what the coordinator's own work is billed for with it. */
@@ -111,7 +117,8 @@ export class Ledger {
   }
 
   #judgeAsked(before: RunState, after: RunState): void {
-    for (let trial = before.asked; trial < after.asked; trial++) {
+    // Whatever the float model and the base cost, without them the run would come to nothing.
+    for (let trial = Math.max(before.asked, REFERENCES); trial < after.asked; trial++) {
       const expected = this.#expected(after, trial);
       insist(
         expected <= this.maxUsd + ROUNDING,
@@ -127,14 +134,32 @@ export class Ledger {
   }
 
   /** What will have been spent when a trial, those before it and the finish have ended. */
-  #expected({ running, request }: RunState, trial: number): number {
-    const { evaluation, finalists } = request;
+  #expected(state: RunState, trial: number): number {
+    const { running, request } = state;
     const others = running.filter(({ number }) => number < trial).flatMap(({ shards }) => shards);
-    const jobs =
-      others.filter(({ state }) => state === "waiting").length +
-      evaluation.shards * (1 + finalists + MODELS_BESIDE_FINALISTS);
+    const waiting = others.filter((shard) => shard.state === "waiting").length;
+    const jobs = waiting + request.evaluation.shards + this.#finishInJobs(state);
     const { usd, deviation } = this.#mean(true);
     return this.#usd + this.#ownUsd + jobs * usd + MARGIN_DEVIATIONS * Math.sqrt(jobs) * deviation;
+  }
+
+  /** As many jobs as cost what the finish is expected to: a dollar a second of what its parts take. */
+  #finishInJobs({ request, finished }: RunState): number {
+    const { evaluation, finalists, finish } = request;
+    const scored = finished.slice(-LATEST).filter((trial) => trial.state !== "failed");
+    const { usd } = this.#mean(true);
+    if (finish === undefined || scored.length === 0 || usd === 0)
+      return evaluation.shards * (finalists + MODELS_BESIDE_FINALISTS);
+    const sum = (of: (trial: MeasuredTrial) => number): number =>
+      scored.reduce((all, trial) => all + of(trial), 0);
+    const each = sum(({ timings }) => timings.inference) / sum(({ measurement }) => measurement.samples);
+    const preparations = scored
+      .map(({ timings }) => timings.quantize + timings.session)
+      .sort((a, b) => a - b);
+    const preparation = preparations[preparations.length >> 1]! / evaluation.shards;
+    const validating = (finalists + MODELS_BESIDE_FINALISTS) * finish.samples * each;
+    const timing = (finalists + 1) * (finish.latencySeconds + FINALIST_PREPARATIONS * preparation);
+    return (FINISH_MARGIN * (validating + timing)) / usd;
   }
 
   /** Of trial jobs, or of all where none has reported. */

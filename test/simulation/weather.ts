@@ -98,6 +98,8 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
     // Without it the first answer would decide, and the run could be the foreign workers'.
     ...(isForeign ? { isa: "isa-a" } : {}),
     ...(cost === undefined ? {} : { cost }),
+    // Some requests do not say what the finish has to do.
+    ...(seed % 2 === 0 ? {} : { finish: { samples: 20 * (seed % 8), latencySeconds: seed % 3 } }),
   };
   return {
     faults,
