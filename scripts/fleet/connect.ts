@@ -3,6 +3,7 @@ import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
+import { CLIENT_OPTIONS } from "./client-options.js";
 import type { Deployed } from "./prepare-run.js";
 import type { ScheduleTarget } from "./schedules.js";
 import { evaluatorsOf, readStackOutputs, type StackOutputs } from "./stack-outputs.js";
@@ -16,9 +17,9 @@ export interface FleetOutputs {
 
 /** A deployed stack, reached with the credentials and region that the AWS SDK finds. */
 export function connectFleet({ bucket, eventsUrl }: FleetOutputs): Fleet {
-  const client = new SQSClient({ useQueueUrlAsEndpoint: false });
+  const client = new SQSClient({ ...CLIENT_OPTIONS, useQueueUrlAsEndpoint: false });
   return {
-    store: new S3ObjectStore({ client: new S3Client({}), bucket }),
+    store: new S3ObjectStore({ client: new S3Client({ ...CLIENT_OPTIONS }), bucket }),
     events: new SqsQueue({ client, url: eventsUrl }),
   };
 }
@@ -42,8 +43,8 @@ export async function connectStack(stack: string, instead: Partial<FleetOutputs>
 export async function connectSchedules(stack: string): Promise<ScheduleTarget> {
   const outputs = await readStackOutputs(stack);
   return {
-    client: new SchedulerClient({}),
-    store: new S3ObjectStore({ client: new S3Client({}), bucket: outputs.Bucket }),
+    client: new SchedulerClient({ ...CLIENT_OPTIONS }),
+    store: new S3ObjectStore({ client: new S3Client({ ...CLIENT_OPTIONS }), bucket: outputs.Bucket }),
     group: outputs.ScheduleGroup,
     eventsArn: outputs.EventsArn,
     roleArn: outputs.ScheduleRoleArn,

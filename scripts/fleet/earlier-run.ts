@@ -13,6 +13,7 @@ import { readRuns } from "../api/earlier-runs.js";
 import { runFolder } from "../api/output-folder.js";
 import type { EarlierRuns } from "../api/run-start.js";
 import type { EvaluatorSize } from "./cost-estimate.js";
+import { requireRunName } from "./run-name.js";
 
 /** An earlier run that a run of a fleet begins with: one of the same fleet, or those in an output folder of `tune`. */
 export type EarlierRunName = { readonly run: string } | { readonly folder: string };
@@ -68,6 +69,7 @@ const openRecords = (out: string): Promise<ObjectStore> => FileObjectStore.open(
 const describe = (from: EarlierRunName): string => ("run" in from ? from.run : from.folder);
 
 async function readFleetRun(fleet: ObjectStore, runId: string): Promise<EarlierRuns["runs"][number]> {
+  requireRunName(runId);
   const document = await readWorkloadDocument(fleet, runId);
   const saved = document && (await new RunRecords(fleet).load(runId));
   if (saved === undefined) throw unknownRun(runId);

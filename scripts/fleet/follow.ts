@@ -1,12 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { RunError } from "../../shared/errors.js";
+import { StoreUnavailableError } from "../../shared/storage/errors.js";
 import { unknownRun } from "./earlier-run.js";
 import type { FollowedRun } from "./followed-run.js";
 import { type RunView, viewRun } from "./run-view.js";
 import { openRun, type ReadOptions } from "./runs.js";
 import type { Fleet } from "./submit.js";
 
-/** A fleet that is idle takes some seconds to hear of a run. */
-const PATIENCE_SECONDS = 60;
+/** A fleet that is idle takes some seconds to hear of a run, and one that is busy or throttled some minutes. */
+const PATIENCE_SECONDS = { unknown: 60, askedFor: 600 };
+/** So long the bucket may not answer. */
+const OUTAGE_SECONDS = 60;
 
 /** A look comes after this share of the time that a run has been followed: a short run's end is not slept through. */
 const INTERVAL_SHARE = 0.05;
@@ -21,7 +25,10 @@ export interface FollowOptions extends ReadOptions {
    * least and 2 at most. A look costs a read or two of the bucket.
    */
   readonly intervalSeconds?: number;
-  /** Seconds to wait for the fleet to hear of a run that was just submitted, 60 when left out. */
+  /**
+   * Seconds to wait for the fleet to hear of a run; when left out 60 of one that nobody seems to have asked for, and 600 of
+   * one that somebody has.
+   */
   readonly patienceSeconds?: number;
   /** Trials in a view's `latest`, 8 when left out. */
   readonly latest?: number;
@@ -54,38 +61,61 @@ export async function* followRun(
     const seen = await run.look();
     return seen && viewRun(seen.study, seen.state, Date.now(), latest);
   };
-  yield* lookUntilEnded(runId, look, options);
+  yield* lookUntilEnded({ runId, look, isAskedFor: () => run.isAskedFor }, options);
 }
 
-/**
- * @param look gives `undefined` as long as there is no such run
- * @throws {QuantfleetError} when there is none for too long, or none any more
- */
+/** A run as it is seen from outside. */
+export interface Looks {
+  readonly runId: string;
+  /** Gives `undefined` as long as the fleet has not heard of it. */
+  readonly look: () => Promise<RunView | undefined>;
+  /** Whether somebody is known to have asked for it. */
+  readonly isAskedFor: () => boolean;
+}
+
+/** @throws {QuantfleetError} when there is none for too long, or none any more, or the bucket does not answer for long */
 export async function* lookUntilEnded(
-  runId: string,
-  look: () => Promise<RunView | undefined>,
+  { runId, look, isAskedFor }: Looks,
   {
     intervalSeconds,
-    patienceSeconds = PATIENCE_SECONDS,
+    patienceSeconds,
     signal,
   }: Pick<FollowOptions, "intervalSeconds" | "patienceSeconds" | "signal">,
 ): AsyncGenerator<RunView, void, undefined> {
   let isKnown = false;
-  const start = performance.now();
-  const patientUntil = Date.now() + 1_000 * patienceSeconds;
+  let answeredAt = performance.now();
+  const start = answeredAt;
+  const followedSeconds = (): number => (performance.now() - start) / 1_000;
+  const patience = (): number =>
+    patienceSeconds ?? (isAskedFor() ? PATIENCE_SECONDS.askedFor : PATIENCE_SECONDS.unknown);
   for (;;) {
     signal?.throwIfAborted();
-    const view = await look();
-    if (view === undefined && (isKnown || Date.now() >= patientUntil)) throw unknownRun(runId);
-    if (view !== undefined) {
-      isKnown = true;
-      yield view;
-      const { phase } = view.progress;
-      if (phase === "done" || phase === "failed") return;
+    try {
+      const view = await look();
+      answeredAt = performance.now();
+      if (view === undefined && isKnown) throw unknownRun(runId);
+      if (view === undefined && followedSeconds() >= patience())
+        throw isAskedFor() ? unheardRun(runId, followedSeconds()) : unknownRun(runId);
+      if (view !== undefined) {
+        isKnown = true;
+        yield view;
+        const { phase } = view.progress;
+        if (phase === "done" || phase === "failed") return;
+      }
+    } catch (error) {
+      // The run goes on meanwhile, and whoever follows it for hours should not lose it for a call.
+      const isOutage = error instanceof StoreUnavailableError;
+      if (!isOutage || performance.now() - answeredAt >= 1_000 * OUTAGE_SECONDS) throw error;
     }
-    const seconds = intervalSeconds ?? nextInterval((performance.now() - start) / 1_000);
+    const seconds = intervalSeconds ?? nextInterval(followedSeconds());
     await sleep(1_000 * seconds, undefined, signal === undefined ? {} : { signal });
   }
+}
+
+function unheardRun(runId: string, seconds: number): RunError {
+  return new RunError(
+    `Run ${runId} was asked for, and for ${Math.round(seconds)} s the fleet has not taken it up; see its coordinator's log, and follow the run by watch.`,
+  );
 }
 
 /** @param followedSeconds how long the run has been followed for */

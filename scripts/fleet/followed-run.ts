@@ -28,6 +28,11 @@ export class FollowedRun {
     this.#records = new RunRecords(store);
   }
 
+  /** Whether somebody has asked for the run, as far as was seen; the fleet may not have heard of it yet. */
+  get isAskedFor(): boolean {
+    return this.#study !== undefined;
+  }
+
   /** The run as it was saved last; `undefined` where there is no such run. */
   async look(): Promise<FollowedState | undefined> {
     this.#study ??= await this.openStudy();

@@ -21,6 +21,7 @@ import { planGathering } from "./gathering.js";
 import { measureSecondsPerSample } from "./measure-inference.js";
 import { hasImages, packImages } from "./pack-images.js";
 import { noticesOfRegion, readPriceList, runPrices } from "./price-list.js";
+import { requireRunName } from "./run-name.js";
 import { trialsSideBySide } from "./side-by-side.js";
 
 export interface PrepareOptions extends OptimizerOverrides {
@@ -94,6 +95,7 @@ export async function prepareRun(
   { records, statistics, evaluator, metricModules, onAccepted }: PreparedFor,
   scratch: string,
 ): Promise<PreparedRun> {
+  if (options.runId !== undefined) requireRunName(options.runId);
   const prices = await readPriceList(options.prices);
   const { configuration, directory } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");

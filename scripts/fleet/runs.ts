@@ -12,6 +12,7 @@ import { requireWritable } from "../api/output-folder.js";
 import { unknownRun } from "./earlier-run.js";
 import { lookAtEnded, writeEnded } from "./ended-run.js";
 import { FollowedRun } from "./followed-run.js";
+import { requireRunName } from "./run-name.js";
 import { inScratch } from "./scratch.js";
 import type { Fleet } from "./submit.js";
 
@@ -34,8 +35,17 @@ export async function status(
   return describeProgress(seen.state, Date.now());
 }
 
-/** Ends a run's search at once; the best of what has finished is written. */
-export async function cancel({ events }: Pick<Fleet, "events">, runId: string): Promise<void> {
+/**
+ * Ends a run's search at once; the best of what has finished is written.
+ * @throws {QuantfleetError} when there is no such run
+ */
+export async function cancel(
+  { store, events }: Pick<Fleet, "store" | "events">,
+  runId: string,
+): Promise<void> {
+  requireRunName(runId);
+  // Nobody carries a message of a run that nobody has asked for: it would end in the dead letters, and ring their alarm.
+  if ((await readWorkloadDocument(store, runId)) === undefined) throw unknownRun(runId);
   const event = { version: MESSAGE_VERSION, type: "CancelRequested", runId, at: Date.now() };
   await events.send([{ body: JSON.stringify(event), group: runId, deduplication: `cancel/${runId}` }]);
 }
@@ -70,6 +80,7 @@ export async function fetchResult(
 
 /** A run that is read again and again, with the metric that its trials are judged by. */
 export function openRun(store: ObjectStore, runId: string, metricModule: string | undefined): FollowedRun {
+  requireRunName(runId);
   // A metric takes what it needs of its files when it is created.
   return new FollowedRun(store, runId, () =>
     inScratch((folder) => openStudy(store, runId, folder, ownCopy(metricModule))),

@@ -1,6 +1,7 @@
 import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-cloudformation";
 import * as z from "zod";
 import { UsageError } from "../../shared/errors.js";
+import { CLIENT_OPTIONS } from "./client-options.js";
 import type { EvaluatorSize } from "./cost-estimate.js";
 
 /** What the stack of a fleet says about itself (infra/stack.ts). */
@@ -32,7 +33,7 @@ export function evaluatorsOf(outputs: StackOutputs): EvaluatorSize {
  */
 export async function readStackOutputs(
   stack: string,
-  client: CloudFormationClient = new CloudFormationClient({}),
+  client: CloudFormationClient = new CloudFormationClient({ ...CLIENT_OPTIONS }),
 ): Promise<StackOutputs> {
   const described = await describeStack(stack, client);
   const outputs = Object.fromEntries(

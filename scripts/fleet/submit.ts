@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Queue } from "../../shared/queues/queue.js";
 import type { RunRequested } from "../../shared/run/messages.js";
+import { requestKey } from "../../shared/run/record-keys.js";
 import { announceRun } from "../../shared/run/run-announced.js";
 import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/workload-document.js";
 import type { Workload } from "../../shared/scoring/workload.js";
@@ -13,6 +14,7 @@ import { uploadRestored } from "./earlier-run.js";
 import type { UploadProgress } from "./file-upload.js";
 import { type Deployed, type PreparedFor, type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { requestMessage } from "./request-message.js";
+import { requireRunName, usedName } from "./run-name.js";
 import { inScratch } from "./scratch.js";
 import { SubmittedRun } from "./submitted-run.js";
 import { uploadWorkload } from "./workload-upload.js";
@@ -60,12 +62,16 @@ export async function submitRun(
   options: SubmitOptions = {},
 ): Promise<SubmittedRun> {
   const { store, events } = fleet;
+  if (options.runId !== undefined) {
+    requireRunName(options.runId);
+    if (await store.has(requestKey(options.runId))) throw usedName(options.runId);
+  }
   const { workload, document, message } = await uploadRun(fleet, source, options, {
     // Without it the run begins a start of the fleet's functions later, and nothing else.
     onAccepted: (request) => announceRun(events, request).catch(() => undefined),
   });
   const { runId } = message;
-  await writeWorkloadDocument(store, runId, document);
+  if (!(await writeWorkloadDocument(store, runId, document))) throw usedName(runId);
   await events.send([{ body: JSON.stringify(message), group: runId, deduplication: `request/${runId}` }]);
   return new SubmittedRun(store, runId, workload, document.configurationHash);
 }

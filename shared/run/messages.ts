@@ -148,11 +148,16 @@ export const measuredOutcomeSchema = z.strictObject({
   timings: timingsSchema,
 });
 
-export const runRequestedSchema = z.strictObject({
-  ...eventBase,
-  type: z.literal("RunRequested"),
-  request: runRequestSchema,
-});
+export const runRequestedSchema = z
+  .strictObject({
+    ...eventBase,
+    type: z.literal("RunRequested"),
+    request: runRequestSchema,
+  })
+  .refine(({ runId, request }) => runId === request.runId, {
+    error: "the run that is requested has another name than the message",
+    path: ["request", "runId"],
+  });
 
 /** The process that held the jobs has ended: all that are unanswered are sent again, not counted as overdue. */
 export const runResumedSchema = z.strictObject({ ...eventBase, type: z.literal("RunResumed") });

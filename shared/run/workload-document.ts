@@ -65,14 +65,19 @@ export type WorkloadDocument = Readonly<z.infer<typeof workloadDocumentSchema>>;
 
 const workloadKey = (runId: string): string => `${runPrefix(runId)}workload.json`;
 
-/** Writes the document, which never changes; do it before the run is requested. */
+/**
+ * Writes the document, which never changes; do it before the run is requested.
+ * @returns whether it is there; if not, the run's name was given to other work
+ */
 export async function writeWorkloadDocument(
   store: ObjectStore,
   runId: string,
   document: WorkloadDocument,
-): Promise<void> {
-  const checked = workloadDocumentSchema.parse(document);
-  await putImmutable(store, workloadKey(runId), Buffer.from(JSON.stringify(checked)));
+): Promise<boolean> {
+  const checked = Buffer.from(JSON.stringify(workloadDocumentSchema.parse(document)));
+  if (await putImmutable(store, workloadKey(runId), checked)) return true;
+  const stored = await getBounded(store, workloadKey(runId), MAX_DOCUMENT_BYTES);
+  return stored !== undefined && checked.equals(stored.body);
 }
 
 /**

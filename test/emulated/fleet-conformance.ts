@@ -86,6 +86,7 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
         "no JSON",
         JSON.stringify({ ...tick, version: 2, runId }),
         JSON.stringify(tick),
+        await requestOfAnother(fleet, { configuration }, runId),
         "x".repeat(1_000_000),
       ];
       for (const [index, body] of strange.entries())
@@ -152,12 +153,42 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       // It has downloaded neither model nor data, and writes what the command does that has nothing else.
       const fetched = await run("fetch", "whole", "--out", "whole-fetched");
       assert.equal(fetched.code, submitted.code, fetched.stderr);
-      for (const file of ["result.json", "configuration.json", "trials.jsonl", "model.onnx"])
-        assert.deepEqual(
-          await readFile(join(folder, "whole", file)),
-          await readFile(join(folder, "whole-fetched", file)),
-          file,
-        );
+      const written = (file: string) =>
+        Promise.all(["whole", "whole-fetched"].map((out) => readFile(join(folder, out, file), "utf8")));
+      for (const file of ["configuration.json", "trials.jsonl", "model.onnx"]) {
+        const [own, other] = await written(file);
+        assert.ok(own === other, file);
+      }
+      // The coordinator's last work is charged with the next save, and a finish job that is done twice times its models anew.
+      const [own, other] = (await written("result.json")).map((result) =>
+        JSON.parse(result, (key, value) => (/^(latency|cost$|timing$)/.test(key) ? undefined : value)),
+      );
+      assert.equal(own.runId, "whole");
+      assert.deepEqual(own, other);
+      // Nor may another run be taken for it.
+      const again = await run(
+        "submit",
+        "config.json",
+        "--max-trials",
+        "2",
+        "--run-id",
+        "whole",
+        "--out",
+        "again",
+      );
+      assert.equal(again.code, 2);
+      assert.match(again.stderr, /The fleet holds a run whole already; give another name by --run-id/);
+    });
+
+    test("says of names that no run has, or can have, that they are none, and sends nothing", async () => {
+      await assert.rejects(cancel(fleet, "unheard-of"), /The fleet holds no run unheard-of/);
+      for (const runId of ["foo bar", "../x"]) {
+        const none = { code: "USAGE", message: /^Run name ".*" is none; use up to 64 letters/ };
+        await assert.rejects(submit(fleet, { configuration }, { runId }), none);
+        await assert.rejects(cancel(fleet, runId), none);
+        await assert.rejects(status(fleet, runId), none);
+        await assert.rejects(fetchResult(fleet, runId, join(folder, "none")), none);
+      }
     });
 
     test("stops before it costs more than it may", async () => {
@@ -220,6 +251,19 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       assert.deepEqual([last?.progress.phase, last?.best?.outcome], ["done", "complete"]);
     });
   });
+}
+
+/** A message in a run's group that asks for another run. */
+async function requestOfAnother(
+  fleet: EmulatedFleet,
+  source: { readonly configuration: RunConfigurationInput },
+  runId: string,
+): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "quantfleet-another-"));
+  await writeRunDocuments(fleet, source, folder, { runId: "another", maxTrials: 2 });
+  const message = JSON.parse(await readFile(join(folder, "message.json"), "utf8"));
+  await rm(folder, { recursive: true });
+  return JSON.stringify({ ...message, runId });
 }
 
 /** The search decides whether layers are equalized and biases corrected. */

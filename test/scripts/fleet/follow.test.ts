@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { lookUntilEnded, nextInterval } from "../../../scripts/fleet/follow.js";
+import { type Looks, lookUntilEnded, nextInterval } from "../../../scripts/fleet/follow.js";
 import { type RunView, viewRun } from "../../../scripts/fleet/run-view.js";
+import { StoreUnavailableError } from "../../../shared/storage/errors.js";
 import { runToy } from "../../run/toy-desk.js";
 import { toyRequest, toyStudy } from "../../run/toy-study.js";
 
@@ -9,10 +10,15 @@ const { state: ended } = runToy(toyRequest({ maxTrials: 10 }), toyStudy);
 const viewOf = (phase: typeof ended.phase): RunView =>
   viewRun(toyStudy, { ...ended, phase }, ended.lastAt, 2);
 
-/** Looks that see one thing after the other, and the last again and again. */
-function looks(...seen: (RunView | undefined)[]): () => Promise<RunView | undefined> {
+/** Looks that see one thing after the other, or are not answered, and the last again and again. */
+function looks(...seen: (RunView | Error | undefined)[]): Looks {
   let next = 0;
-  return async () => seen[Math.min(next++, seen.length - 1)];
+  const look = async () => {
+    const now = seen[Math.min(next++, seen.length - 1)];
+    if (now instanceof Error) throw now;
+    return now;
+  };
+  return { runId: "toy", look, isAskedFor: () => false };
 }
 
 const AT_ONCE = { intervalSeconds: 0 };
@@ -22,22 +28,42 @@ describe("following a run", () => {
     for (const last of ["done", "failed"] as const) {
       const views = looks(undefined, undefined, viewOf("statistics"), viewOf("search"), viewOf(last));
       const phases = [];
-      for await (const { progress } of lookUntilEnded("toy", views, AT_ONCE)) phases.push(progress.phase);
+      for await (const { progress } of lookUntilEnded(views, AT_ONCE)) phases.push(progress.phase);
       assert.deepEqual(phases, ["statistics", "search", last]);
     }
   });
 
   test("gives up on a run that nobody has heard of, or that is gone", async () => {
-    const unheard = lookUntilEnded("toy", looks(undefined), { ...AT_ONCE, patienceSeconds: 0 });
+    const unheard = lookUntilEnded(looks(undefined), { ...AT_ONCE, patienceSeconds: 0 });
     await assert.rejects(unheard.next(), /The fleet holds no run toy/);
-    const gone = lookUntilEnded("toy", looks(viewOf("search"), undefined), AT_ONCE);
+    const gone = lookUntilEnded(looks(viewOf("search"), undefined), AT_ONCE);
     await gone.next();
     await assert.rejects(gone.next(), /The fleet holds no run toy/);
   });
 
+  test("says of a run that was asked for that the fleet has not taken it up", async () => {
+    const unheard = lookUntilEnded(
+      { ...looks(undefined), isAskedFor: () => true },
+      { ...AT_ONCE, patienceSeconds: 0 },
+    );
+    await assert.rejects(unheard.next(), {
+      code: "RUN_FAILED",
+      message: /^Run toy was asked for, and for 0 s/,
+    });
+  });
+
+  test("goes on where the bucket does not answer for a while, and not where it refuses", async () => {
+    const seen = [viewOf("search"), new StoreUnavailableError("runs/toy/state.json"), viewOf("done")];
+    const phases = [];
+    for await (const { progress } of lookUntilEnded(looks(...seen), AT_ONCE)) phases.push(progress.phase);
+    assert.deepEqual(phases, ["search", "done"]);
+    const refused = lookUntilEnded(looks(new Error("AccessDenied")), AT_ONCE);
+    await assert.rejects(refused.next(), /AccessDenied/);
+  });
+
   test("ends when it is aborted, also while it waits for the next look", async () => {
     const stop = new AbortController();
-    const following = lookUntilEnded("toy", looks(viewOf("search")), {
+    const following = lookUntilEnded(looks(viewOf("search")), {
       intervalSeconds: 3_600,
       signal: stop.signal,
     });
@@ -57,7 +83,7 @@ describe("following a run", () => {
       looked++;
       return viewOf("search");
     };
-    for await (const { latest } of lookUntilEnded("toy", look, AT_ONCE)) {
+    for await (const { latest } of lookUntilEnded({ ...looks(), look }, AT_ONCE)) {
       assert.equal(latest.length, 2);
       if (looked === 3) break;
     }
