@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { ContentFolder } from "../shared/run/content-cache.js";
 import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
-import { DamagedRecordError, RunRecords } from "../shared/run/run-records.js";
+import { DamagedRecordError } from "../shared/run/damaged-record.js";
+import { RunRecords } from "../shared/run/run-records.js";
 import {
   readWorkloadDocument,
   type WorkloadDocument,

@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { Queue } from "../../shared/queues/queue.js";
 import { eventSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
 import { type RunAnnounced, runAnnouncedSchema } from "../../shared/run/run-announced.js";
-import { DamagedRecordError } from "../../shared/run/run-records.js";
+import { DamagedRecordError } from "../../shared/run/damaged-record.js";
 import { type RunScheduled, runScheduledSchema } from "../../shared/run/scheduled-run.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "../incoming-message.js";

@@ -1,5 +1,5 @@
 import type { ObjectStore, StoredObject } from "../storage/object-store.js";
-import { DamagedRecordError } from "./run-records.js";
+import { DamagedRecordError } from "./damaged-record.js";
 
 /**
  * An object that somebody else has put into the store, read no further than it may be large.

@@ -6,10 +6,11 @@ import { paretoFront } from "../search/pareto.js";
 import type { Configuration } from "../search/space.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { explainFloatOps } from "./float-ops.js";
+import { readRows } from "./read-rows.js";
 import { rowsKey } from "./record-keys.js";
 import { countDuplicates } from "./records.js";
 import type { Explanation, IntegerKernelCount, MetricResult, ModelResult, RunResult } from "./result.js";
-import { concatenateRows, packedRowsSchema, unpackRows } from "./rows.js";
+import { concatenateRows, unpackRows } from "./rows.js";
 import { describeSelection } from "./selection.js";
 import type { MeasuredTrial, RunState } from "./state.js";
 import { BASE_TRIAL, FLOAT_TRIAL, findReferences, judgeTrial, type References, type Study } from "./study.js";
@@ -153,10 +154,10 @@ async function metricResult(
 ): Promise<MetricResult> {
   const shards: Float32Array[] = [];
   for (const [shard, name] of trial.scores.entries()) {
-    const stored = await store.get(rowsKey(state.request.runId, trial, shard, name));
-    if (stored === undefined)
+    const rows = await readRows(store, rowsKey(state.request.runId, trial, shard, name));
+    if (rows === undefined)
       throw new Error(`The scores of trial ${trial.number} are missing from the run's records.`);
-    shards.push(unpackRows(packedRowsSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")))));
+    shards.push(unpackRows(rows));
   }
   const [low, high] = metric.interval(concatenateRows(shards));
   const { metric: value, samples } = trial.measurement;

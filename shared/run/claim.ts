@@ -3,6 +3,7 @@ import * as z from "zod";
 import { PreconditionFailedError } from "../storage/errors.js";
 import type { ObjectStore, PutCondition } from "../storage/object-store.js";
 import { type TrialJob, type TrialReported, trialReportedSchema } from "./messages.js";
+import { parseRecord } from "./parse-record.js";
 import { claimKey } from "./record-keys.js";
 
 const claimSchema = z.discriminatedUnion("state", [
@@ -90,7 +91,7 @@ async function readClaim(
   const stored = await store.get(key);
   if (stored === undefined) return undefined;
   return {
-    claim: claimSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8"))),
+    claim: parseRecord(key, claimSchema, stored.body),
     etag: stored.etag,
   };
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 /** 16 Mi characters of base64: 12 MiB of rows, more than a queue message may hold. */
-const MAX_ENCODED_ROWS = 16 * 1024 * 1024;
+export const MAX_ENCODED_ROWS = 16 * 1024 * 1024;
 const MAX_ROWS = 10_000_000;
 const MAX_ROW_WIDTH = 65_536;
 

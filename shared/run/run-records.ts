@@ -4,8 +4,12 @@ import { parseSpace, validateSpace } from "../search/space-document.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { putImmutable } from "../storage/retrying-store.js";
 import { AskedRecords } from "./asked-records.js";
+import { getBounded } from "./bounded-record.js";
 import { inOrder } from "./concurrently.js";
+import { DamagedRecordError } from "./damaged-record.js";
 import type { TrialReported } from "./messages.js";
+import { parseJson, parseRecord } from "./parse-record.js";
+import { readRows } from "./read-rows.js";
 import {
   askedKey,
   requestKey,
@@ -19,7 +23,6 @@ import {
 } from "./record-keys.js";
 import { type RunRequest, runRequestSchema } from "./request.js";
 import { isRestoredRecord, packTrials, type RestoredRecord } from "./restored-record.js";
-import { packedRowsSchema } from "./rows.js";
 import type { RunningTrial, RunState, ScoredShard, ShardState, TrialRecord } from "./state.js";
 import {
   askedSegmentSchema,
@@ -36,24 +39,14 @@ import {
 
 /** Reads under way at once when a state is read back. */
 const READS = 32;
+/** A hundred thousand trials of some hundred parameters. */
+const MAX_RESTORED_BYTES = 64 * 1_048_576;
 
 const requestDocumentSchema = runRequestSchema.omit({ space: true });
 
 export interface SavedState {
   readonly state: RunState;
   readonly etag: string;
-}
-
-/** A record of the run that should be there is not, or is not what was written. */
-export class DamagedRecordError extends Error {
-  override readonly name = "DamagedRecordError";
-  constructor(
-    readonly key: string,
-    problem: string,
-    options?: ErrorOptions,
-  ) {
-    super(`The run's record ${key} ${problem}; start a new run.`, options);
-  }
 }
 
 /**
@@ -106,11 +99,11 @@ export class RunRecords {
   async readRestored({ space, restored }: RunRequest): Promise<readonly TrialRecord[]> {
     if (restored === undefined) return [];
     const key = restoredKey(restored.sha256);
-    const stored = await this.#store.get(key);
+    const stored = await getBounded(this.#store, key, MAX_RESTORED_BYTES);
     if (stored === undefined) throw new DamagedRecordError(key, "is missing");
     if (!isRestoredRecord(stored.body, restored))
       throw new DamagedRecordError(key, "is not what its hash says");
-    const { trials } = parse(key, segmentSchema, parseJson(key, stored.body));
+    const { trials } = parseRecord(key, segmentSchema, stored.body);
     if (trials.length !== restored.trials)
       throw new DamagedRecordError(key, `has ${trials.length} trials instead of ${restored.trials}`);
     const encoded = encodeSpace(space);
@@ -139,7 +132,7 @@ export class RunRecords {
     const key = stateKey(runId);
     const stored = await this.#store.get(key);
     if (stored === undefined) return undefined;
-    const document = parse(key, stateDocumentSchema, parseJson(key, stored.body));
+    const document = parseRecord(key, stateDocumentSchema, stored.body);
     const request = earlier?.request ?? (await this.readRequest(runId));
     if (request === undefined) throw new DamagedRecordError(requestKey(runId), "is missing");
     return { state: await this.#restore(request, document, earlier), etag: stored.etag };
@@ -229,7 +222,7 @@ export class RunRecords {
       const state = fromShardDocument(shard, askedAt, (scores) => scores);
       if (state.state === "waiting") return state;
       const key = scoresKey(runId, number, index, state.result);
-      const rows = await this.#read(key, packedRowsSchema);
+      const rows = await readRows(this.#store, key);
       if (rows === undefined) throw new DamagedRecordError(key, "is missing");
       return { ...state, result: { rows, scores: state.result } };
     });
@@ -237,7 +230,7 @@ export class RunRecords {
 
   async #read<Schema extends z.ZodType>(key: string, schema: Schema): Promise<z.infer<Schema> | undefined> {
     const stored = await this.#store.get(key);
-    return stored === undefined ? undefined : parse(key, schema, parseJson(key, stored.body));
+    return stored === undefined ? undefined : parseRecord(key, schema, stored.body);
   }
 
   #space(request: RunRequest): EncodedSpace {
@@ -263,21 +256,4 @@ export async function storeScores(store: ObjectStore, event: TrialReported): Pro
 
 function toBytes(document: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(document));
-}
-
-function parseJson(key: string, body: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(body).toString("utf8"));
-  } catch (error) {
-    throw new DamagedRecordError(key, "is not JSON", { cause: error });
-  }
-}
-
-function parse<Schema extends z.ZodType>(key: string, schema: Schema, document: unknown): z.infer<Schema> {
-  const parsed = schema.safeParse(document);
-  if (!parsed.success)
-    throw new DamagedRecordError(key, "does not have the shape that this version writes", {
-      cause: parsed.error,
-    });
-  return parsed.data;
 }

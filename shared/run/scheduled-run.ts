@@ -1,9 +1,9 @@
 import * as z from "zod";
 import type { ObjectStore } from "../storage/object-store.js";
 import { getBounded } from "./bounded-record.js";
+import { DamagedRecordError } from "./damaged-record.js";
 import { MESSAGE_VERSION } from "./messages.js";
 import { type RunRequest, runRequestSchema } from "./request.js";
-import { DamagedRecordError } from "./run-records.js";
 import { type WorkloadDocument, workloadDocumentSchema } from "./workload-document.js";
 
 /** A workload's document and a request, which was small enough for a message. */

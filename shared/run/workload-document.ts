@@ -4,9 +4,9 @@ import { putImmutable } from "../storage/retrying-store.js";
 import { getBounded } from "./bounded-record.js";
 import { validateConfiguration } from "./configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "./configuration/supported.js";
+import { DamagedRecordError } from "./damaged-record.js";
 import { sha256Schema, storeKeySchema } from "./identifiers.js";
 import { runPrefix } from "./record-keys.js";
-import { DamagedRecordError } from "./run-records.js";
 
 /** Lambda's temporary storage holds 10 GiB; the rest is for what is made of the files. */
 const MAX_WORKLOAD_BYTES = 8 * 2 ** 30;

@@ -3,7 +3,7 @@ import { link, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ObjectStore } from "../storage/object-store.js";
 import { evictContents, touchContent } from "./content-cache.js";
-import { DamagedRecordError } from "./run-records.js";
+import { DamagedRecordError } from "./damaged-record.js";
 import type { WorkloadFile } from "./workload-document.js";
 
 /** Read at once, so that a file of any size takes this much memory. */

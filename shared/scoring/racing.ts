@@ -1,6 +1,7 @@
 import type { Race } from "../run/messages.js";
+import { readRows } from "../run/read-rows.js";
 import { RecentlyUsed } from "../run/recently-used.js";
-import { packedRowsSchema, unpackRows } from "../run/rows.js";
+import { unpackRows } from "../run/rows.js";
 import { decideRace, lookSchedule, meanScores, pairedDifferences, reachableMean } from "../search/race.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import type { Workload } from "./workload.js";
@@ -32,9 +33,9 @@ export class RowsInMemory {
   async read(key: string): Promise<Float32Array | undefined> {
     const known = this.#rows.get(key);
     if (known !== undefined) return known;
-    const stored = await this.store.get(key);
-    if (stored === undefined) return undefined;
-    const rows = unpackRows(packedRowsSchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8"))));
+    const packed = await readRows(this.store, key);
+    if (packed === undefined) return undefined;
+    const rows = unpackRows(packed);
     this.#rows.set(key, rows);
     return rows;
   }

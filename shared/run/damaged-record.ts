@@ -1,0 +1,11 @@
+/** A record of the run that should be there is not, or is not what was written. */
+export class DamagedRecordError extends Error {
+  override readonly name = "DamagedRecordError";
+  constructor(
+    readonly key: string,
+    problem: string,
+    options?: ErrorOptions,
+  ) {
+    super(`The run's record ${key} ${problem}; start a new run.`, options);
+  }
+}

@@ -1,0 +1,18 @@
+import type { ObjectStore } from "../storage/object-store.js";
+import { getBounded } from "./bounded-record.js";
+import { parseRecord } from "./parse-record.js";
+import { MAX_ENCODED_ROWS, type PackedRows, packedRowsSchema } from "./rows.js";
+
+/** The longest rows, and what stands around them. */
+const MAX_BYTES = MAX_ENCODED_ROWS + 1_024;
+
+/**
+ * Rows of a scored shard. Users may write some, those of trials that a run begins with.
+ *
+ * @returns `undefined` where there are none
+ * @throws DamagedRecordError when they are larger than rows can be, or no rows
+ */
+export async function readRows(store: ObjectStore, key: string): Promise<PackedRows | undefined> {
+  const stored = await getBounded(store, key, MAX_BYTES);
+  return stored && parseRecord(key, packedRowsSchema, stored.body);
+}
