@@ -247,9 +247,11 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** S3 takes uploads without a checksum as well; here they would be a client that has begun to send another kind, or none. */
 function verifyChecksum(request: IncomingMessage, body: Buffer): void {
   const expected = request.headers["x-amz-checksum-crc32"];
-  if (expected !== undefined && expected !== checksum(body)) throw new Refusal(400, "BadDigest");
+  if (expected === undefined) throw new Refusal(400, "InvalidRequest");
+  if (expected !== checksum(body)) throw new Refusal(400, "BadDigest");
 }
 
 function checksum(body: Buffer): string {

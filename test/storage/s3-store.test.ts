@@ -59,6 +59,16 @@ describe("S3", () => {
     );
   });
 
+  test("an upload whose checksum is wrong, or that has none, is refused", async () => {
+    for (const headers of [new Headers({ "x-amz-checksum-crc32": "AAAAAA==" }), new Headers()]) {
+      const url = `${server.endpoint}/runs/spoilt`;
+      const response = await fetch(url, { method: "PUT", body: "spoilt on its way", headers });
+      assert.equal(response.status, 400);
+      assert.match(await response.text(), /BadDigest|InvalidRequest/);
+      assert.equal(await store.has("spoilt"), false);
+    }
+  });
+
   test("what cannot be read to its end is not stored, and its parts are removed", async () => {
     const source: ByteSource = {
       bytes: 23,
