@@ -3,6 +3,7 @@ import {
   CreateScheduleCommand,
   DeleteScheduleCommand,
   GetScheduleCommand,
+  type GetScheduleOutput,
   paginateListSchedules,
   ResourceNotFoundException,
   type SchedulerClient,
@@ -91,12 +92,27 @@ export async function listSchedules({
   for await (const { Schedules = [] } of pages) {
     for (const { Name = "" } of Schedules) {
       // The list has everything but when.
-      const known = await client.send(new GetScheduleCommand({ GroupName: group, Name }));
+      const known = await getSchedule(client, group, Name);
+      // Somebody has removed it meanwhile.
+      if (known === undefined) continue;
       const { ScheduleExpression: expression = "", ScheduleExpressionTimezone: timeZone = "UTC" } = known;
       listed.push({ name: Name.slice(RUN_SCHEDULE_PREFIX.length), expression, timeZone });
     }
   }
   return listed;
+}
+
+async function getSchedule(
+  client: ScheduleTarget["client"],
+  group: string,
+  name: string,
+): Promise<GetScheduleOutput | undefined> {
+  try {
+    return await client.send(new GetScheduleCommand({ GroupName: group, Name: name }));
+  } catch (error) {
+    if (error instanceof ResourceNotFoundException) return undefined;
+    throw error;
+  }
 }
 
 /**

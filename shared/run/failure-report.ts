@@ -30,6 +30,6 @@ export function failureReport(job: Job, error: unknown, { worker, isa, at }: Rep
         outcome,
       };
     case "finish":
-      return { ...base, type: "FinishReported", outcome };
+      return { ...base, type: "FinishReported", isa, outcome };
   }
 }

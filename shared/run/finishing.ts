@@ -4,6 +4,7 @@ import type { FinishReported } from "./messages.js";
 import { chargeReport, chargeUnanswered } from "./spend.js";
 import { attemptOf, type Finishing, type RunState } from "./state.js";
 import type { Study } from "./study.js";
+import { wrongIsa } from "./trial-reports.js";
 
 /** Hands the best trials to the finish job. */
 export function startFinishing(study: Study, state: RunState, at: number): RunState {
@@ -28,6 +29,12 @@ export function onFinishReported(state: RunState, event: FinishReported): RunSta
   const spend = chargeUnanswered(charged, "other", isCurrent ? 0 : 1);
   switch (outcome.state) {
     case "complete": {
+      // What it validated would stand beside what trials scored.
+      if (state.isa !== undefined && event.isa !== state.isa) {
+        if (!isCurrent) return state;
+        const reason = wrongIsa(event.isa, state.isa);
+        return settle(charged, finishing, sendAgain(assignment, at, state.request.timeouts.finish, reason));
+      }
       const { best, validation } = outcome;
       const job = { state: "done" as const, attempt, result: { best, validation } };
       return { ...state, spend, phase: "done", finishing: { ...finishing, job } };

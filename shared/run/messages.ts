@@ -113,6 +113,8 @@ const billedSchema = z.strictObject({
 });
 /** What the job's work is billed for, where work is billed. */
 const billed = { billed: billedSchema.optional() };
+/** The instruction set of the processor. */
+const isa = z.string().min(1).max(64);
 const failure = z.strictObject({ state: z.literal("failed"), reason: z.string().max(MAX_REASON) });
 
 const quantizedShareSchema = z.strictObject({
@@ -193,7 +195,7 @@ export const trialReportedSchema = z.strictObject({
   shard: shardSchema,
   worker: workerSchema,
   /** The instruction set that computed it: integer results differ between them (runtime-facts.md). */
-  isa: z.string().min(1).max(64),
+  isa,
   outcome: z.discriminatedUnion("state", [measuredOutcomeSchema, failure]),
 });
 
@@ -212,6 +214,8 @@ export const finishReportedSchema = z.strictObject({
   ...billed,
   type: z.literal("FinishReported"),
   attempt,
+  /** What the validation was computed with. */
+  isa,
   outcome: z.discriminatedUnion("state", [
     z.strictObject({
       state: z.literal("complete"),

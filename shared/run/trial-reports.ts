@@ -224,6 +224,7 @@ function findDefect(
   return undefined;
 }
 
-function wrongIsa(isa: string, wanted: string): string {
+/** Why an answer is not merged. */
+export function wrongIsa(isa: string, wanted: string): string {
   return `only workers of ${isa} answered, and the run's results are of ${wanted}`;
 }

@@ -50,7 +50,7 @@ export async function runJob(job: Job, context: JobContext, signal?: AbortSignal
     }
     case "finish": {
       const outcome = await finishRun(job, evaluator, workload, store, context.properties).catch(failed);
-      return { ...base(), type: "FinishReported", outcome };
+      return { ...base(), type: "FinishReported", isa: instructionSet(), outcome };
     }
   }
 }

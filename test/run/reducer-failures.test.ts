@@ -137,7 +137,7 @@ describe("jobs that go wrong", () => {
     for (let at = 1; desk.state.phase !== "finish"; at++) desk.hear(desk.answer(desk.sent.at(-1)!, at));
     const fail = (attempt: number): RunEvent => {
       const outcome = { state: "failed", reason: "disk full" } as const;
-      return { ...base, type: "FinishReported", attempt, at: 20, outcome };
+      return { ...base, type: "FinishReported", isa: "isa", attempt, at: 20, outcome };
     };
     assert.equal(desk.hear(fail(1))[0]?.type, "finish");
     desk.hear(fail(2));
@@ -149,12 +149,31 @@ describe("jobs that go wrong", () => {
     assert.equal(desk.state.phase, "done");
   });
 
+  test("what was validated with another instruction set is not taken but sent again, six times at most", () => {
+    const desk = new Desk(toyRequest({ maxTrials: 1 }));
+    for (let at = 1; desk.state.phase !== "finish"; at++) desk.hear(desk.answer(desk.sent.at(-1)!, at));
+    let [job] = desk.hear(desk.answer(desk.sent.at(-1)!, 20, "isa-b"));
+    assert.deepEqual([job?.type, job?.attempt, desk.state.phase], ["finish", 2, "finish"]);
+    const other = new Desk(toyRequest({ maxTrials: 1 }));
+    for (let at = 1; other.state.phase !== "finish"; at++) other.hear(other.answer(other.sent.at(-1)!, at));
+    desk.hear(desk.answer(job!, 21));
+    assert.equal(desk.state.phase, "done");
+    [job] = other.sent.slice(-1);
+    for (let at = 30; job !== undefined; at++) [job] = other.hear(other.answer(job, at, "isa-b"));
+    assert.equal(other.state.phase, "failed");
+    assert.match(
+      other.state.failure ?? "",
+      /only workers of isa-b answered, and the run's results are of isa/,
+    );
+  });
+
   test("a run that was cancelled and whose finish failed searches on when it is resumed", () => {
     const desk = new Desk(toyRequest());
     for (let at = 1; at <= 5; at++) desk.hear(desk.answer(desk.sent.at(-1)!, at));
     desk.hear({ ...base, type: "CancelRequested", at: 6 });
     const outcome = { state: "failed", reason: "disk full" } as const;
-    for (const attempt of [1, 2]) desk.hear({ ...base, type: "FinishReported", attempt, at: 7, outcome });
+    for (const attempt of [1, 2])
+      desk.hear({ ...base, type: "FinishReported", isa: "isa", attempt, at: 7, outcome });
     assert.equal(desk.state.phase, "failed");
     const [again] = desk.hear({ ...base, type: "RunResumed", at: 100 });
     assert.equal(desk.state.phase, "search");

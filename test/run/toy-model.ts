@@ -83,6 +83,7 @@ export function answerToyJob(request: RunRequest, job: Job, { worker, isa, at }:
       return {
         ...base,
         type: "FinishReported",
+        isa,
         outcome: { state: "complete", best, validation, objects: [] },
       };
     }

@@ -65,7 +65,13 @@ export class RecordedEvaluations implements JobRunner {
         return { ...report, type: "TrialReported", at: Date.now(), trial, shard, worker, isa, outcome };
       }
       case "finish":
-        return { ...report, type: "FinishReported", at: Date.now(), outcome: unwritten(job) };
+        return {
+          ...report,
+          type: "FinishReported",
+          at: Date.now(),
+          isa: instructionSet(),
+          outcome: unwritten(job),
+        };
     }
   }
 
