@@ -2,9 +2,9 @@ import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda"
 import type * as z from "zod";
 import type { Clock } from "../shared/queues/clock.js";
 import { DEFAULT_MAX_MESSAGE_BYTES, MessageTooLargeError, type Queue } from "../shared/queues/queue.js";
+import { DamagedRecordError } from "../shared/run/damaged-record.js";
 import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
-import { DamagedRecordError } from "../shared/run/damaged-record.js";
 import { instructionSet } from "../shared/scoring/isa.js";
 import { workerHost } from "../shared/scoring/worker-host.js";
 import type { BilledTime } from "./billed-time.js";

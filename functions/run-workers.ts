@@ -2,9 +2,9 @@ import { mkdir, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ContentFolder } from "../shared/run/content-cache.js";
+import { DamagedRecordError } from "../shared/run/damaged-record.js";
 import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
-import { DamagedRecordError } from "../shared/run/damaged-record.js";
 import { RunRecords } from "../shared/run/run-records.js";
 import {
   readWorkloadDocument,

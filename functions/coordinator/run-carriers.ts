@@ -1,8 +1,8 @@
 import type { Queue } from "../../shared/queues/queue.js";
 import { Coordinator, type CoordinatorOptions } from "../../shared/run/coordinator.js";
+import { DamagedRecordError } from "../../shared/run/damaged-record.js";
 import type { RunEvent } from "../../shared/run/messages.js";
 import { RecentlyUsed } from "../../shared/run/recently-used.js";
-import { DamagedRecordError } from "../../shared/run/damaged-record.js";
 import type { RunState } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
