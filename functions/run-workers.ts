@@ -20,6 +20,9 @@ import type { ObjectStore } from "../shared/storage/object-store.js";
 /** Of the temporary storage, for models and data of this run and of earlier ones; the rest is for what is made of them. */
 const CACHE_SHARE = 0.75;
 
+/** A thread that opens a large model when another run's job comes is waited for as long. */
+const READY_PATIENCE_MILLISECONDS = 60_000;
+
 /** What a thread of a run is started with. */
 export interface RunSettings {
   /** Where the run's files lie. */
@@ -105,10 +108,10 @@ class RunWorkers {
   }
 
   /** Ends the thread, whatever it is doing. */
-  async close(): Promise<void> {
+  async close(patienceMilliseconds?: number): Promise<void> {
     const { pool } = this.#current ?? {};
     this.#current = undefined;
-    await pool?.close();
+    await pool?.close(patienceMilliseconds);
   }
 
   #startThread(): ThreadPool<RunSettings> {
@@ -123,7 +126,8 @@ class RunWorkers {
       new RunRecords(store).readPlainRequest(runId),
     ]);
     if (document === undefined || request === undefined) return undefined;
-    await this.close();
+    // It has no job, but may be getting ready for one.
+    await this.close(READY_PATIENCE_MILLISECONDS);
     this.#idle ??= this.#startThread();
     // Temporary storage, too, is for one run; contents that the next one shares are kept.
     await rm(join(folder, "runs"), { recursive: true, force: true });

@@ -1,11 +1,6 @@
 import * as z from "zod";
-import { claimJob } from "../../shared/run/claim.js";
-import {
-  finishJobSchema,
-  statisticsJobSchema,
-  type TrialJob,
-  trialJobSchema,
-} from "../../shared/run/messages.js";
+import { type ClaimedJob, type ClaimedReport, claimJob } from "../../shared/run/claim.js";
+import { finishJobSchema, statisticsJobSchema, trialJobSchema } from "../../shared/run/messages.js";
 import { storeScores } from "../../shared/run/run-records.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { UnreadableMessageError } from "../incoming-message.js";
@@ -47,9 +42,9 @@ export function createEvaluatorHandler(options: EvaluatorHandlerOptions): JobHan
       const { job } = delivery;
       switch (job.type) {
         case "trial":
+        case "finish":
           return carryOutClaimed({ ...delivery, job }, options);
         case "statistics":
-        case "finish":
           return carryOutUnclaimed({ ...delivery, job }, options);
         case "warm-up":
           return getReady(job, options);
@@ -60,7 +55,7 @@ export function createEvaluatorHandler(options: EvaluatorHandlerOptions): JobHan
 }
 
 async function carryOutClaimed(
-  delivery: Delivery<TrialJob>,
+  delivery: Delivery<ClaimedJob>,
   options: EvaluatorHandlerOptions,
 ): Promise<boolean> {
   const { job, record, started } = delivery;
@@ -72,20 +67,24 @@ async function carryOutClaimed(
       await jobs.changeVisibility(record.receiptHandle, claim.until - started);
       return false;
     case "answered":
-      await storeScores(store, claim.report);
+      await storeRows(store, claim.report);
       await sendReport(claim.report, record, options);
       return true;
     case "granted": {
       const { lease } = claim;
       const report = await workOn(delivery, options, (until) => lease.extend(until));
-      if (report?.type !== "TrialReported") return false;
+      if (report === undefined || report.type === "StatisticsReported") return false;
       // Rows are named by what is in them, so those of a lost lease do no harm.
-      const [isOurs] = await Promise.all([lease.answer(report), storeScores(store, report)]);
+      const [isOurs] = await Promise.all([lease.answer(report), storeRows(store, report)]);
       if (!isOurs) return false;
       await sendReport(report, record, options);
       return true;
     }
   }
+}
+
+async function storeRows(store: ObjectStore, report: ClaimedReport): Promise<void> {
+  if (report.type === "TrialReported") await storeScores(store, report);
 }
 
 /** What cannot be prepared now is the first trial's to tell. */

@@ -2,15 +2,30 @@ import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { PreconditionFailedError } from "../storage/errors.js";
 import type { ObjectStore, PutCondition } from "../storage/object-store.js";
-import { type TrialJob, type TrialReported, trialReportedSchema } from "./messages.js";
+import {
+  type FinishJob,
+  type FinishReported,
+  finishReportedSchema,
+  type TrialJob,
+  type TrialReported,
+  trialReportedSchema,
+} from "./messages.js";
 import { parseRecord } from "./parse-record.js";
-import { claimKey } from "./record-keys.js";
+import { finishClaimKey, trialClaimKey } from "./record-keys.js";
 
 const claimSchema = z.discriminatedUnion("state", [
   z.strictObject({ state: z.literal("working"), nonce: z.uuid(), until: z.int() }),
-  z.strictObject({ state: z.literal("answered"), nonce: z.uuid(), report: trialReportedSchema }),
+  z.strictObject({
+    state: z.literal("answered"),
+    nonce: z.uuid(),
+    report: z.discriminatedUnion("type", [trialReportedSchema, finishReportedSchema]),
+  }),
 ]);
 type Claim = z.infer<typeof claimSchema>;
+
+/** Jobs that are worth a claim, and what they are answered with. */
+export type ClaimedJob = TrialJob | FinishJob;
+export type ClaimedReport = TrialReported | FinishReported;
 
 export type ClaimOutcome =
   /** The job is this worker's until the lease ends. */
@@ -18,7 +33,7 @@ export type ClaimOutcome =
   /** Another worker has it; its lease ends then unless it extends it. */
   | { readonly state: "taken"; readonly until: number }
   /** It was worked on to its end, but the report may have been lost: send it again. */
-  | { readonly state: "answered"; readonly report: TrialReported };
+  | { readonly state: "answered"; readonly report: ClaimedReport };
 
 export interface Lease {
   /** @returns whether the job is still this worker's; if not, the work is not wanted any more */
@@ -29,7 +44,7 @@ export interface Lease {
    * @returns whether the job is still this worker's; if not, another one is at it, and this report must not be
    * sent: as a failure it would have the job done a third time
    */
-  answer(report: TrialReported): Promise<boolean>;
+  answer(report: ClaimedReport): Promise<boolean>;
 }
 
 /**
@@ -40,11 +55,11 @@ export interface Lease {
  */
 export async function claimJob(
   store: ObjectStore,
-  job: TrialJob,
+  job: ClaimedJob,
   now: number,
   until: number,
 ): Promise<ClaimOutcome> {
-  const key = claimKey(job.runId, job.trial, job.shard, job.attempt);
+  const key = keyOf(job);
   const nonce = randomUUID();
   const own: Claim = { state: "working", nonce, until };
   // Nearly every job is claimed once: to write first and read where that is refused saves a round trip.
@@ -60,6 +75,13 @@ export async function claimJob(
     const etag = await replaceClaim(store, key, own, condition);
     if (etag !== undefined) return grant(store, key, nonce, etag);
   }
+}
+
+function keyOf(job: ClaimedJob): string {
+  const { runId, attempt } = job;
+  return job.type === "finish"
+    ? finishClaimKey(runId, attempt)
+    : trialClaimKey(runId, job.trial, job.shard, attempt);
 }
 
 function grant(store: ObjectStore, key: string, nonce: string, granted: string): ClaimOutcome {

@@ -51,6 +51,10 @@ export function claimsPrefix(runId: string): string {
   return `${runPrefix(runId)}claims/`;
 }
 
-export function claimKey(runId: string, trial: number, shard: Shard, attempt: number): string {
+export function finishClaimKey(runId: string, attempt: number): string {
+  return `${claimsPrefix(runId)}finish/${attempt}.json`;
+}
+
+export function trialClaimKey(runId: string, trial: number, shard: Shard, attempt: number): string {
   return `${claimsPrefix(runId)}${trial}/${shard.index}-${attempt}.json`;
 }

@@ -18,6 +18,7 @@ export interface ThreadSettings {
 /** What the pool tells a thread: first, and once, what its jobs have in common. */
 export type ThreadMessage<Settings> =
   | { readonly settings: Settings }
+  | { readonly close: true }
   | { readonly number: number; readonly job: Job };
 
 export type ReportMessage =
@@ -59,25 +60,33 @@ export function serveJobs<Settings extends object>(
   const cancelled = new Int32Array(thread.cancelled);
   port.postMessage({ loaded: true } satisfies ReportMessage);
   let opened: Promise<OpenedThread> | undefined;
+  let working: Promise<void> = Promise.resolve();
   const tellPrepared = (): void => port.postMessage({ prepared: true } satisfies ReportMessage);
   port.on("message", async (message: ThreadMessage<Settings>) => {
+    if ("close" in message) {
+      await Promise.allSettled([working, opened?.then(({ preparation }) => preparation)]);
+      process.exit();
+    }
     if ("settings" in message) {
       opened = open({ ...message.settings, ...thread });
       // The first job is answered with what went wrong.
       opened.then(({ preparation }) => preparation).then(tellPrepared, tellPrepared);
       return;
     }
-    const { number, job } = message;
-    let answer: ReportMessage;
+    working = answer(message.number, message.job);
+  });
+
+  async function answer(number: number, job: Job): Promise<void> {
+    let report: ReportMessage;
     try {
       if (opened === undefined) throw new Error("The thread was handed a job before its settings.");
       const { carryOut } = await opened;
-      answer = { number, report: await carryOut(job, cancellation(cancelled, number)) };
+      report = { number, report: await carryOut(job, cancellation(cancelled, number)) };
     } catch (error) {
-      answer = { number, error: error instanceof Error ? error.message : String(error) };
+      report = { number, error: error instanceof Error ? error.message : String(error) };
     }
-    port.postMessage(answer);
-  });
+    port.postMessage(report);
+  }
 }
 
 /** An abort signal for a thread whose event loop stands still while ONNX Runtime works: it looks when it is asked. */

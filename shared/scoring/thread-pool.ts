@@ -9,6 +9,11 @@ import type { ReportMessage, ThreadMessage, ThreadSettings } from "./job-thread.
 
 const LOCAL_THREAD = new URL("./evaluator-thread.js", import.meta.url);
 
+/** So long a thread may take to end by itself. */
+const PATIENCE_MILLISECONDS = 5_000;
+/** Above every job's number. */
+const ALL_JOBS = 2 ** 31 - 1;
+
 interface Waiting {
   readonly resolve: (report: JobReport) => void;
   readonly reject: (error: Error) => void;
@@ -67,9 +72,10 @@ export class ThreadPool<Settings extends object = LocalSettings> {
     }
   }
 
-  async close(): Promise<void> {
+  /** Has the threads end with what they are doing, which is cancelled, or without it when patience is over. */
+  async close(patienceMilliseconds = PATIENCE_MILLISECONDS): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#threads.map((thread) => thread.close()));
+    await Promise.all(this.#threads.map((thread) => thread.close(patienceMilliseconds)));
   }
 
   /** The slot's thread, or a new one where it has died. */
@@ -101,6 +107,7 @@ class Thread<Settings> {
   #number = 0;
   readonly #cancelled = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly #worker: Worker;
+  readonly #exited: Promise<void>;
 
   constructor(entry: URL, settings: Omit<ThreadSettings, "cancelled" | "store">, store?: ObjectStore) {
     this.name = settings.name;
@@ -116,7 +123,12 @@ class Thread<Settings> {
     this.#worker = new Worker(entry, { workerData, transferList: [port2] });
     this.#worker.on("message", (message: ReportMessage) => this.#answer(message));
     this.#worker.on("error", (error) => this.#die(error.message));
-    this.#worker.on("exit", (code) => this.#die(`it ended with code ${code}`));
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on("exit", (code) => {
+        this.#die(`it ended with code ${code}`);
+        resolve();
+      });
+    });
   }
 
   open(settings: Settings): void {
@@ -142,9 +154,14 @@ class Thread<Settings> {
     });
   }
 
-  async close(): Promise<void> {
+  /** Terminated within ONNX Runtime, a thread takes the whole process with it (an uncaught Napi::Error). */
+  async close(patienceMilliseconds: number): Promise<void> {
     this.dead = true;
-    await this.#worker.terminate();
+    Atomics.store(this.#cancelled, 0, ALL_JOBS);
+    this.#post({ close: true });
+    const patience = setTimeout(() => void this.#worker.terminate(), patienceMilliseconds);
+    await this.#exited;
+    clearTimeout(patience);
   }
 
   #post(message: ThreadMessage<Settings>): void {

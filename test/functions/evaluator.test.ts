@@ -22,6 +22,15 @@ const MINUTE = 60_000;
 const job = toyTrialJob(8.64e15);
 const report = answerToyJob(toyRequest(), job, { worker: "w", isa: "arm64", at: 1 }) as TrialReported;
 
+const FINISH = {
+  version: MESSAGE_VERSION,
+  type: "finish",
+  attempt: 1,
+  base: {},
+  candidates: [],
+  deadline: 8.64e15,
+} as const;
+
 type Run = (job: Job, signal: AbortSignal) => Promise<JobReport | undefined>;
 
 function open(run: Run, leaseMilliseconds = MINUTE) {
@@ -118,6 +127,22 @@ describe("The evaluator's function", () => {
     await send(job);
     assert.equal(await invoke(), 0);
     assert.deepEqual(await reports(events), [report]);
+  });
+
+  test("finishes a run once, however often it is handed the job", async () => {
+    const finish = { ...FINISH, runId: job.runId };
+    let worked = 0;
+    const { events, send, invoke } = open(async (taken) => {
+      worked++;
+      return answerToyJob(toyRequest(), taken, { worker: "w", isa: "arm64", at: 1 });
+    });
+    for (let delivery = 0; delivery < 3; delivery++) {
+      await send(finish);
+      assert.equal(await invoke(), 0);
+    }
+    const answers = await reports(events);
+    assert.deepEqual([worked, answers.length], [1, 3]);
+    for (const answer of answers) assert.deepEqual(answer, answers[0]);
   });
 
   test("leaves a job that another worker has to it", async () => {

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfiguration } from "../../scripts/api/configuration.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import { MESSAGE_VERSION, type TrialJob } from "../../shared/run/messages.js";
@@ -93,6 +94,17 @@ describe("A pool of worker threads", () => {
         code: "RUN_FAILED",
         message: "Worker thread worker-1 died: it ended with code 7.",
       });
+    }
+  });
+
+  test("closes while its threads are at work, without taking the process with it", async () => {
+    // Terminated within ONNX Runtime, a thread ends the process: half of the time where it is opening a session.
+    for (let i = 0; i < 4; i++) {
+      const pool = await openPool(2);
+      const jobs = [pool.run(JOB, never), pool.run(JOB, never)].map((job) => job.catch(() => undefined));
+      await sleep(6 * i);
+      await pool.close();
+      await Promise.all(jobs);
     }
   });
 });

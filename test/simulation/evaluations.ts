@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
+import type { ClaimedReport } from "../../shared/run/claim.js";
 import type { JobReport, TrialJob, TrialReported } from "../../shared/run/messages.js";
-import { claimKey, scoresName } from "../../shared/run/record-keys.js";
+import { finishClaimKey, scoresName, trialClaimKey } from "../../shared/run/record-keys.js";
 import { insist } from "./insist.js";
-import { nameWork } from "./work.js";
+import { attemptOfReport, nameWork } from "./work.js";
 
 type Claim = { readonly nonce: string } & (
   | { readonly state: "working"; readonly until: number }
-  | { readonly state: "answered"; readonly report: TrialReported }
+  | { readonly state: "answered"; readonly report: ClaimedReport }
 );
 
 /** A worker's work on a job, as the world sees it. */
@@ -80,14 +81,14 @@ export class Evaluations {
 
   /** A worker sends a report. */
   reports(report: JobReport): void {
-    if (report.type !== "TrialReported") return;
-    const { runId, trial, shard, attempt, outcome } = report;
-    const claim = this.#claims.get(claimKey(runId, trial, shard, attempt));
+    if (report.type === "StatisticsReported") return;
+    const claim = this.#claims.get(claimKeyOf(report));
     insist(
       claim?.state === "answered" && isDeepStrictEqual(claim.report, report),
-      `attempt ${attempt} of trial ${trial} was reported by a worker whose answer does not lie in the claim`,
+      `attempt ${attemptOfReport(report)} was reported by a worker whose answer does not lie in the claim`,
     );
-    if (outcome.state !== "failed") return;
+    if (report.type !== "TrialReported" || report.outcome.state !== "failed") return;
+    const { trial, shard, attempt } = report;
     for (const evaluation of this.#byWork.get(nameWork(trial, shard.index)) ?? [])
       if (evaluation.job.attempt === attempt) evaluation.void = true;
   }
@@ -96,4 +97,11 @@ export class Evaluations {
   answerOf(trial: number, shard: number, scores: string): TrialReported | undefined {
     return this.#answers.get(`${nameWork(trial, shard)}/${scores}`);
   }
+}
+
+function claimKeyOf(report: ClaimedReport): string {
+  const { runId, attempt } = report;
+  return report.type === "FinishReported"
+    ? finishClaimKey(runId, attempt)
+    : trialClaimKey(runId, report.trial, report.shard, attempt);
 }
