@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
-import { access, mkdir, open, rename, stat } from "node:fs/promises";
+import { access, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { UsageError } from "../../shared/errors.js";
+import { RunError, UsageError } from "../../shared/errors.js";
 
 /** The files that a run leaves for its user (interface.md, "Output folder"). */
 export const OUTPUT_FILES = {
@@ -43,18 +43,29 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Writes a file whole or not at all: a draft beside it, flushed, then moved into its place. */
+/**
+ * Writes a file whole or not at all: a draft beside it, flushed, then moved into its place.
+ * @throws {RunError} when it cannot be written; no draft is left
+ */
 export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
   const draft = `${path}.${process.pid}.draft`;
-  const file = await open(draft, "w");
   try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(draft, "w");
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => undefined);
+    throw new RunError(
+      `${path} cannot be written (${(error as NodeJS.ErrnoException).code}); make room there, or give another folder by --out.`,
+      { cause: error },
+    );
   }
-  await rename(draft, path);
 }
 
 export function runFolder(out: string): string {

@@ -24,9 +24,11 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
     ),
   )
     .option("--run-id <name>", "the run's name (default: made of the configuration and the time)")
-    .option(
-      "--documents <dir>",
-      "upload everything and write what asks for the run into a folder, and do not ask",
+    .addOption(
+      new Option(
+        "--documents <dir>",
+        "upload everything and write what asks for the run into a folder, and do not ask",
+      ).conflicts("dryRun"),
     )
     .option("--dry-run", "print what it is expected to cost as one JSON document, and send nothing")
     .addOption(

@@ -47,6 +47,12 @@ export interface FleetName extends Partial<FleetOutputs> {
   readonly stack?: string;
 }
 
+/** The options that name a fleet, as a command line has them. */
+function whereIs({ stack, bucket, eventsUrl }: FleetName): string {
+  const options = Object.entries({ "--stack": stack, "--bucket": bucket, "--events-url": eventsUrl });
+  return options.flatMap(([option, value]) => (value === undefined ? [] : [` ${option} ${value}`])).join("");
+}
+
 async function open({ stack, bucket, eventsUrl }: FleetName): Promise<Fleet> {
   const { connectFleet, connectStack } = await load();
   if (bucket !== undefined && eventsUrl !== undefined) return connectFleet({ bucket, eventsUrl });
@@ -85,8 +91,10 @@ export async function runSubmit(
   if (out !== undefined) await requireWritable(out);
   const fleet = await open(name);
   const told: SubmitOptions = { ...options, ...reportSubmission };
-  if (documents !== undefined) await writeRunDocuments(fleet, config, documents, told);
-  else if (out !== undefined) return submitAndFetch(fleet, config, out, told);
+  if (documents !== undefined) {
+    await writeRunDocuments(fleet, config, documents, told);
+    process.stdout.write(`Written to ${documents}: workload.json and message.json.\n`);
+  } else if (out !== undefined) return submitAndFetch(fleet, config, out, told, whereIs(name));
   else process.stdout.write(`${await submit(fleet, config, told)}\n`);
   return EXIT.done;
 }
@@ -97,11 +105,13 @@ async function submitAndFetch(
   config: string,
   out: string,
   options: SubmitOptions,
+  where: string,
 ): Promise<number> {
   const { submitRun } = await load();
   const run = await submitRun(fleet, config, options);
+  const command = (name: string): string => `quantfleet ${name} ${run.runId}${where}`;
   process.stderr.write(
-    `Run ${run.runId}. It goes on without this command: watch shows it, cancel ends it, fetch writes its folder.\n`,
+    `Run ${run.runId}. It goes on without this command; then ${command("watch")} shows it, ${command("cancel")} ends it, ${command("fetch")} --out ${out} writes its folder.\n`,
   );
   await showRun(run.follow());
   return reportResult(await run.fetchResult(out), out);
@@ -116,7 +126,7 @@ export const reportSubmission: Required<Pick<SubmitOptions, "onEstimate" | "onUp
 
 function describeEstimate({ usd, trials, secondsPerTrial, evaluator, prices }: CostEstimate): string {
   return (
-    `Expected to cost ${usdCell(usd)} at most: ${trials} trials of ${secondsPerTrial.toFixed(1)} s ` +
+    `Expected to cost about ${usdCell(usd)} if no trial is stopped early: ${trials} trials of ${secondsPerTrial.toFixed(1)} s ` +
     `on ${evaluator.architecture} with ${evaluator.megabytes} MB, at the prices of ${prices.region} as of ${prices.date}.`
   );
 }

@@ -1,6 +1,6 @@
-import { CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { EXIT, exitCodeOf } from "./exit-code.js";
-import { createProgram } from "./program.js";
+import { commandsWithin, createProgram } from "./program.js";
 
 /** Runs the command line and sets the exit code; errors are one sentence on stderr. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -10,26 +10,31 @@ export async function main(argv: readonly string[]): Promise<void> {
   });
   // Commander's own words for usage errors are printed here once, without its prefix.
   const silent = { writeErr: () => undefined };
-  program.configureOutput(silent);
-  for (const command of program.commands) command.configureOutput(silent);
+  for (const command of [program, ...commandsWithin(program)]) command.configureOutput(silent);
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
     code = exitCodeOf(error);
-    report(error, argv.includes("--verbose"));
+    report(error, argv.includes("--verbose"), helpFor(program, argv));
   }
   process.exitCode = code;
 }
 
-function report(error: unknown, verbose: boolean): void {
+function report(error: unknown, verbose: boolean, help: string): void {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return;
-    process.stderr.write(`quantfleet: ${usageProblem(error)}; see quantfleet --help.\n`);
+    process.stderr.write(`quantfleet: ${usageProblem(error)}; see ${help}.\n`);
     return;
   }
   if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   else
     process.stderr.write(`quantfleet: ${withStop(error instanceof Error ? error.message : String(error))}\n`);
+}
+
+/** The command line that says how the one that was called is to be called. */
+function helpFor(program: Command, [, , name]: readonly string[]): string {
+  const called = program.commands.find((command) => command.name() === name);
+  return ["quantfleet", ...(called === undefined ? [] : [called.name()]), "--help"].join(" ");
 }
 
 /** Commander's words as part of one sentence. */

@@ -112,8 +112,13 @@ export function createProgram(exit: (code: number) => void): Command {
     });
 
   addFleetCommands(program, exit);
-  for (const command of program.commands) command.exitOverride();
+  for (const command of commandsWithin(program)) command.exitOverride();
   return program;
+}
+
+/** All commands below one, at any depth. */
+export function commandsWithin({ commands }: Command): readonly Command[] {
+  return commands.flatMap((command) => [command, ...commandsWithin(command)]);
 }
 
 function workers(): Option {

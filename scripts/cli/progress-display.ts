@@ -51,7 +51,8 @@ export function countTrials({ trialsDone, trialsAtMost }: Progress): {
 }
 
 /** Where the run is, as a line says it. */
-export function progressText({ phase, best, float, secondsLeft, cost }: Progress): string {
+export function progressText(progress: Progress): string {
+  const { phase, best, float, secondsLeft, cost, stop, failure } = progress;
   const left = secondsLeft === undefined ? [] : [`${duration(secondsLeft)} left`];
   switch (phase) {
     case "statistics":
@@ -71,9 +72,10 @@ export function progressText({ phase, best, float, secondsLeft, cost }: Progress
     case "finish":
       return ["validating and writing the best", ...left].join(" · ");
     case "done":
-      return "done";
+      // What was asked for at most is in the count beside it.
+      return stop === undefined || stop === "max_trials" ? "done" : `done · stopped by ${stop}`;
     case "failed":
-      return "failed";
+      return failure === undefined ? "failed" : `failed: ${failure}`;
   }
 }
 

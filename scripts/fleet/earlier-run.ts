@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { DataError, QuantfleetError, UsageError } from "../../shared/errors.js";
 import { inOrder } from "../../shared/run/concurrently.js";
 import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
@@ -53,6 +54,10 @@ export async function findEarlierRuns(
     );
   const remedy = "name another run by --from-run or --from-folder";
   if ("folder" in from) {
+    if (!existsSync(from.folder))
+      throw new UsageError(
+        `The earlier run's folder ${from.folder} is not there; give the path of an output folder of tune.`,
+      );
     const runs = (await readRuns(from.folder)).filter(({ state }) => hasEnded(state));
     const nothing = `${from.folder} holds no ended run with a scored quantized trial`;
     const isThere = runs.length > 0;

@@ -7,8 +7,8 @@ import { type RunView, viewRun } from "./run-view.js";
 import { openRun, type ReadOptions } from "./runs.js";
 import type { Fleet } from "./submit.js";
 
-/** A fleet that is idle takes some seconds to hear of a run, and one that is busy or throttled some minutes. */
-const PATIENCE_SECONDS = { unknown: 60, askedFor: 600 };
+/** A fleet that is idle takes some seconds to hear of a run that it was asked for, and one that is throttled some minutes. */
+const PATIENCE_SECONDS = { unknown: 0, askedFor: 600 };
 /** So long the bucket may not answer. */
 const OUTAGE_SECONDS = 60;
 
@@ -26,8 +26,7 @@ export interface FollowOptions extends ReadOptions {
    */
   readonly intervalSeconds?: number;
   /**
-   * Seconds to wait for the fleet to hear of a run; when left out 60 of one that nobody seems to have asked for, and 600 of
-   * one that somebody has.
+   * Seconds to wait for the fleet to hear of a run; when left out 600, and none where nobody has asked for it.
    */
   readonly patienceSeconds?: number;
   /** Trials in a view's `latest`, 8 when left out. */

@@ -9,6 +9,7 @@ import type { Workload } from "../../shared/scoring/workload.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
+import { requireWritable } from "../api/output-folder.js";
 import type { CostEstimate } from "./cost-estimate.js";
 import { uploadRestored } from "./earlier-run.js";
 import type { UploadProgress } from "./file-upload.js";
@@ -89,6 +90,7 @@ export async function writeRunDocuments(
   folder: string,
   options: SubmitOptions = {},
 ): Promise<void> {
+  await requireWritable(folder, "give another by --documents");
   const { document: workload, message } = await uploadRun(fleet, source, options);
   await mkdir(folder, { recursive: true });
   for (const [name, document] of Object.entries({ workload, message }))

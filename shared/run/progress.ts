@@ -1,4 +1,4 @@
-import type { Measurement, Phase, RunState, StopReason } from "./state.js";
+import { hasEnded, type Measurement, type Phase, type RunState, type StopReason } from "./state.js";
 import { workedMinutes } from "./stopping.js";
 import { findReferences } from "./study.js";
 import { estimateSecondsLeft } from "./time-left.js";
@@ -13,17 +13,20 @@ export interface Progress {
   readonly trialsAtMost: number;
   readonly float?: Measurement;
   readonly best?: { readonly trial: number; readonly measurement: Measurement };
+  /** Until now, or until it ended. */
   readonly secondsElapsed: number;
   /** Until the run is done, by the trials so far; absent before a few have ended. */
   readonly secondsLeft?: number;
   readonly stop?: StopReason;
+  /** Why the run failed. */
+  readonly failure?: string;
   /** Where work is billed: US dollars spent, expected beforehand, and allowed. */
   readonly cost?: { readonly usd: number; readonly estimatedUsd?: number; readonly maxUsd?: number };
 }
 
 export function describeProgress(state: RunState, at: number): Progress {
-  const { phase, finished, asked, best, stop, request } = state;
-  const secondsElapsed = workedMinutes(state, at) * 60;
+  const { phase, finished, asked, best, stop, failure, request } = state;
+  const secondsElapsed = workedMinutes(state, hasEnded(state) ? state.lastAt : at) * 60;
   const secondsLeft = estimateSecondsLeft(state, at);
   const float = findReferences(state)?.float;
   return {
@@ -36,6 +39,7 @@ export function describeProgress(state: RunState, at: number): Progress {
     secondsElapsed,
     ...(secondsLeft === undefined ? {} : { secondsLeft }),
     ...(stop === undefined ? {} : { stop }),
+    ...(failure === undefined ? {} : { failure }),
     ...(request.cost === undefined ? {} : { cost: describeCost(state, request.cost) }),
   };
 }

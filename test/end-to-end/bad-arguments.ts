@@ -15,7 +15,7 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
   {
     title: "no configuration at all",
     argv: ["tune"],
-    says: "missing required argument 'config'; see quantfleet --help.",
+    says: "missing required argument 'config'; see quantfleet tune --help.",
   },
   {
     title: "an unknown command",
@@ -25,33 +25,38 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
   {
     title: "a run to be followed that is not asked for",
     argv: ["submit", "broken.json", "--out", "out", "--dry-run"],
-    says: "option '--out <dir>' cannot be used with option '--dry-run'; see quantfleet --help.",
+    says: "option '--out <dir>' cannot be used with option '--dry-run'; see quantfleet submit --help.",
+  },
+  {
+    title: "a schedule of nothing",
+    argv: ["schedule", "add", "--stack", "Fleet"],
+    says: "missing required argument 'config'; see quantfleet schedule --help.",
   },
   { title: "no command", argv: [], says: "a command is missing; see quantfleet --help." },
   {
     title: "an unknown option",
     options: ["--worker", "2"],
-    says: "unknown option '--worker' (did you mean --workers?); see quantfleet --help.",
+    says: "unknown option '--worker' (did you mean --workers?); see quantfleet tune --help.",
   },
   {
     title: "no workers",
     options: ["--workers", "0"],
-    says: '--workers is "0", but must be a whole number from 1 to 1024; see quantfleet --help.',
+    says: '--workers is "0", but must be a whole number from 1 to 1024; see quantfleet tune --help.',
   },
   {
     title: "trials in words",
     options: ["--max-trials", "many"],
-    says: '--max-trials is "many", but must be a whole number from 1 to 100000; see quantfleet --help.',
+    says: '--max-trials is "many", but must be a whole number from 1 to 100000; see quantfleet tune --help.',
   },
   {
     title: "more trials than the file may ask for",
     options: ["--max-trials", "100001"],
-    says: '--max-trials is "100001", but must be a whole number from 1 to 100000; see quantfleet --help.',
+    says: '--max-trials is "100001", but must be a whole number from 1 to 100000; see quantfleet tune --help.',
   },
   {
     title: "a negative time",
     options: ["--max-minutes", "-1"],
-    says: '--max-minutes is "-1", but must be a number from 0 on; see quantfleet --help.',
+    says: '--max-minutes is "-1", but must be a number from 0 on; see quantfleet tune --help.',
   },
   {
     title: "more minutes than the file may ask for",
@@ -61,12 +66,12 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
   {
     title: "half a seed",
     options: ["--seed", "1.5"],
-    says: '--seed is "1.5", but must be a whole number from 0 to 4294967295; see quantfleet --help.',
+    says: '--seed is "1.5", but must be a whole number from 0 to 4294967295; see quantfleet tune --help.',
   },
   {
     title: "a race that is neither on nor off",
     options: ["--race", "maybe"],
-    says: '--race is "maybe", but must be one of on, off; see quantfleet --help.',
+    says: '--race is "maybe", but must be one of on, off; see quantfleet tune --help.',
   },
   {
     title: "nothing to resume",
@@ -111,7 +116,7 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
   {
     title: "no configuration",
     argv: ["evaluate", "model.onnx"],
-    says: "missing required argument 'config'; see quantfleet --help.",
+    says: "missing required argument 'config'; see quantfleet evaluate --help.",
   },
   {
     title: "a model that is not there",

@@ -28,14 +28,14 @@ describe("following a run", () => {
     for (const last of ["done", "failed"] as const) {
       const views = looks(undefined, undefined, viewOf("statistics"), viewOf("search"), viewOf(last));
       const phases = [];
-      for await (const { progress } of lookUntilEnded(views, AT_ONCE)) phases.push(progress.phase);
+      const asked = { ...views, isAskedFor: () => true };
+      for await (const { progress } of lookUntilEnded(asked, AT_ONCE)) phases.push(progress.phase);
       assert.deepEqual(phases, ["statistics", "search", last]);
     }
   });
 
   test("gives up on a run that nobody has heard of, or that is gone", async () => {
-    const unheard = lookUntilEnded(looks(undefined), { ...AT_ONCE, patienceSeconds: 0 });
-    await assert.rejects(unheard.next(), /The fleet holds no run toy/);
+    await assert.rejects(lookUntilEnded(looks(undefined), AT_ONCE).next(), /The fleet holds no run toy/);
     const gone = lookUntilEnded(looks(viewOf("search"), undefined), AT_ONCE);
     await gone.next();
     await assert.rejects(gone.next(), /The fleet holds no run toy/);
