@@ -92,8 +92,9 @@ export class Ledger {
     const underWay = attemptsUnderWay(before);
     if ("outcome" in event) this.#chargeReport(event, underWay);
     const still = attemptsUnderWay(after);
-    // Of a run that fails, the state keeps what it failed of.
-    const lost = after.phase === "failed" && "outcome" in event ? workOfReport(event) : undefined;
+    // Of a run that fails by this event, the state keeps what it failed of.
+    const fails = before.phase !== "failed" && after.phase === "failed";
+    const lost = fails && "outcome" in event ? workOfReport(event) : undefined;
     for (const [attempt, { kind, work, deadline }] of underWay) {
       const isOverdue = event.type === "Tick" && event.at >= deadline && kind === before.phase;
       if (this.#charged.has(attempt) || (still.has(attempt) && !isOverdue && work !== lost)) continue;
