@@ -8,7 +8,7 @@ import { openRun, type ReadOptions } from "./runs.js";
 import type { Fleet } from "./submit.js";
 
 /** A fleet that is idle takes some seconds to hear of a run that it was asked for, and one that is throttled some minutes. */
-const PATIENCE_SECONDS = { unknown: 0, askedFor: 600 };
+const PATIENCE_SECONDS = 600;
 /** So long the bucket may not answer. */
 const OUTAGE_SECONDS = 60;
 
@@ -25,9 +25,7 @@ export interface FollowOptions extends ReadOptions {
    * least and 2 at most. A look costs a read or two of the bucket.
    */
   readonly intervalSeconds?: number;
-  /**
-   * Seconds to wait for the fleet to hear of a run; when left out 600, and none where nobody has asked for it.
-   */
+  /** Seconds to wait for the fleet to hear of a run; when left out 600, and none where nobody has asked for it. */
   readonly patienceSeconds?: number;
   /** Trials in a view's `latest`, 8 when left out. */
   readonly latest?: number;
@@ -85,8 +83,8 @@ export async function* lookUntilEnded(
   let answeredAt = performance.now();
   const start = answeredAt;
   const followedSeconds = (): number => (performance.now() - start) / 1_000;
-  const patience = (): number =>
-    patienceSeconds ?? (isAskedFor() ? PATIENCE_SECONDS.askedFor : PATIENCE_SECONDS.unknown);
+  // Who asks for a run writes down first what it works on.
+  const patience = (): number => patienceSeconds ?? (isAskedFor() ? PATIENCE_SECONDS : 0);
   for (;;) {
     signal?.throwIfAborted();
     try {
