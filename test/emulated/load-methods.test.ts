@@ -154,7 +154,12 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     const cases: readonly [string, EarlierRunName | undefined, RegExp][] = [
       ["warm_start", undefined, /no earlier run is named; name one .* by --from-run/],
       ["cold_start", { run: "earlier" }, /trials_load_method is "cold_start", which begins anew/],
-      ["eval", { folder: join(folder, "nowhere") }, /nowhere holds no ended run .*; name another run/],
+      [
+        "eval",
+        { folder: join(folder, "nowhere") },
+        /nowhere is not there; give the path of an output folder/,
+      ],
+      ["eval", { folder }, /holds no ended run .*; name another run/],
       ["fine_tune", { run: "unheard-of" }, /The fleet holds no run unheard-of/],
     ];
     for (const [method, from, expected] of cases)
