@@ -90,25 +90,30 @@ export function chargeCoordinator({ request, spend }: Charged, billed: Billed): 
  * the mean of trial jobs for each, and for their sum two standard deviations more, as the bound is to hold.
  */
 export function expectedUsd(state: RunState): number {
+  const { evaluation, finalists } = state.request;
   const underWay = state.running.reduce((sum, trial) => sum + countWaiting(trial.shards), 0);
-  const jobs = underWay + state.request.evaluation.shards + finishInTrialJobs(state);
+  const finish = finishUsd(state);
+  const unknown = finish === undefined ? evaluation.shards * (finalists + MODELS_BESIDE_FINALISTS) : 0;
+  const jobs = underWay + evaluation.shards + unknown;
   const each = mean(state.spend, "trial");
-  return state.spend.usd + jobs * each.usd + MARGIN_DEVIATIONS * Math.sqrt(jobs) * each.deviation;
+  const margin = MARGIN_DEVIATIONS * Math.sqrt(jobs) * each.deviation;
+  return state.spend.usd + jobs * each.usd + margin + (finish ?? 0);
 }
 
 /**
- * As many trial jobs as take a worker as long as the finish: that validates other samples than trials see, and times its
- * models where trials may not.
+ * What the finish is expected to cost at the pace and the price of the trials so far: it validates other samples than they
+ * see, and times its models where they may not. `undefined` where nothing tells.
  */
-function finishInTrialJobs({ request, spend, finished }: RunState): number {
-  const { evaluation, finalists, finish } = request;
+function finishUsd({ request, spend, finished }: RunState): number | undefined {
   const scored = finished
     .slice(-LATEST)
     .filter((trial): trial is MeasuredTrial => trial.state !== "failed" && trial.origin === undefined);
-  const { milliseconds } = mean(spend, "trial");
-  if (finish === undefined || scored.length === 0 || milliseconds === 0)
-    return evaluation.shards * (finalists + MODELS_BESIDE_FINALISTS);
-  return (FINISH_MARGIN * 1_000 * finishSeconds(request, measureTrialWork(request, scored))) / milliseconds;
+  const { milliseconds, usd } = mean(spend, "trial");
+  if (request.finish === undefined || scored.length === 0 || milliseconds === 0) return undefined;
+  const seconds = FINISH_MARGIN * finishSeconds(request, measureTrialWork(request, scored));
+  // What a job costs however long it takes is paid once.
+  const perJob = request.cost?.usdPerJob ?? 0;
+  return perJob + (1_000 * seconds * (usd - perJob)) / milliseconds;
 }
 
 export function countWaiting(shards: readonly ShardState<unknown>[]): number {

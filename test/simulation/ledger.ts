@@ -139,18 +139,20 @@ export class Ledger {
     const { running, request } = state;
     const others = running.filter(({ number }) => number < trial).flatMap(({ shards }) => shards);
     const waiting = others.filter((shard) => shard.state === "waiting").length;
-    const jobs = waiting + request.evaluation.shards + this.#finishInJobs(state);
+    const finish = this.#finish(state);
+    const models = finish === undefined ? request.finalists + MODELS_BESIDE_FINALISTS : 0;
+    const jobs = waiting + request.evaluation.shards * (1 + models);
     const { usd, deviation } = this.#mean(true);
-    return this.#usd + this.#ownUsd + jobs * usd + MARGIN_DEVIATIONS * Math.sqrt(jobs) * deviation;
+    const margin = MARGIN_DEVIATIONS * Math.sqrt(jobs) * deviation;
+    return this.#usd + this.#ownUsd + jobs * usd + margin + (finish ?? 0);
   }
 
-  /** As many jobs as cost what the finish is expected to: a dollar a second of what its parts take. */
-  #finishInJobs({ request, finished }: RunState): number {
+  /** What the finish is expected to cost: a dollar a second of what its parts take. */
+  #finish({ request, finished }: RunState): number | undefined {
     const { evaluation, finalists, finish } = request;
     const scored = finished.slice(-LATEST).filter((trial) => trial.state !== "failed");
     const { usd } = this.#mean(true);
-    if (finish === undefined || scored.length === 0 || usd === 0)
-      return evaluation.shards * (finalists + MODELS_BESIDE_FINALISTS);
+    if (finish === undefined || scored.length === 0 || usd === 0) return undefined;
     const sum = (of: (trial: MeasuredTrial) => number): number =>
       scored.reduce((all, trial) => all + of(trial), 0);
     const each = sum(({ timings }) => timings.inference) / sum(({ measurement }) => measurement.samples);
@@ -160,7 +162,7 @@ export class Ledger {
     const preparation = preparations[preparations.length >> 1]! / evaluation.shards;
     const validating = (finalists + MODELS_BESIDE_FINALISTS) * finish.samples * each;
     const timing = (finalists + 1) * (finish.latencySeconds + FINALIST_PREPARATIONS * preparation);
-    return (FINISH_MARGIN * (validating + timing)) / usd;
+    return FINISH_MARGIN * (validating + timing);
   }
 
   /** Of trial jobs, or of all where none has reported. */
