@@ -98,7 +98,7 @@ describe("A pool of worker threads", () => {
   });
 
   test("closes while its threads are at work, without taking the process with it", async () => {
-    // Terminated within ONNX Runtime, a thread ends the process: half of the time where it is opening a session.
+    // Terminated within ONNX Runtime, a thread ends the process, and this test with it.
     for (let i = 0; i < 4; i++) {
       const pool = await openPool(2);
       const jobs = [pool.run(JOB, never), pool.run(JOB, never)].map((job) => job.catch(() => undefined));
