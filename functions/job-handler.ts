@@ -5,7 +5,6 @@ import { DEFAULT_MAX_MESSAGE_BYTES, MessageTooLargeError, type Queue } from "../
 import { DamagedRecordError } from "../shared/run/damaged-record.js";
 import { failureReport } from "../shared/run/failure-report.js";
 import type { Job, JobReport } from "../shared/run/messages.js";
-import { instructionSet } from "../shared/scoring/isa.js";
 import { workerHost } from "../shared/scoring/worker-host.js";
 import type { BilledTime } from "./billed-time.js";
 import { holdJob } from "./hold.js";
@@ -175,7 +174,7 @@ function withinMessage(job: Job, report: JobReport): JobReport {
 }
 
 const failed = (job: Job, error: Error, at: number): JobReport =>
-  failureReport(job, error, { worker: workerHost(), isa: instructionSet(), at });
+  failureReport(job, error, { worker: workerHost(), at });
 
 function unanswered(workers: number): Error {
   return new Error(

@@ -12,7 +12,6 @@ import {
   type WorkloadFile,
 } from "../shared/run/workload-document.js";
 import { fetchWorkloadFiles, type WorkloadFolders } from "../shared/run/workload-folder.js";
-import { instructionSet } from "../shared/scoring/isa.js";
 import { ThreadPool } from "../shared/scoring/thread-pool.js";
 import { workerHost } from "../shared/scoring/worker-host.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
@@ -71,7 +70,7 @@ class RunWorkers {
    */
   async run(job: Job, signal: AbortSignal): Promise<JobReport | undefined> {
     const fail = (error: unknown): JobReport =>
-      failureReport(job, error, { worker: workerHost(), isa: instructionSet(), at: Date.now() });
+      failureReport(job, error, { worker: workerHost(), at: Date.now() });
     let pool: ThreadPool<RunSettings> | undefined;
     try {
       pool = await this.#open(job.runId);

@@ -6,14 +6,20 @@ import { isQuantized } from "../../shared/onnx/refusals.js";
 import { unsignedAffine } from "../../shared/quantization/affine.js";
 import { companionSpace } from "../../shared/quantization/companion-space.js";
 import type { QuantizerGroup, QuantizerLayout } from "../../shared/quantization/groups.js";
-import { type Scheme, widthOf } from "../../shared/quantization/hardware.js";
+import {
+  forProcessor,
+  type Scheme,
+  type TargetDevice,
+  targetHardware,
+  widthOf,
+} from "../../shared/quantization/hardware.js";
 import { simulationReason } from "../../shared/quantization/kernel-support.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import { quantizeModel } from "../../shared/quantization/quantize-model.js";
 import { deriveGroup, type GroupDerivation } from "../../shared/quantization/space.js";
 import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
 import { WeightCache } from "../../shared/quantization/weight-cache.js";
-import { readTargetDevice } from "../../shared/run/configuration/hardware-file.js";
+import { readTargetDevice, withProcessor } from "../../shared/run/configuration/hardware-file.js";
 import {
   type QuantizationSettings,
   quantizationSettings,
@@ -27,6 +33,7 @@ import {
 } from "../../shared/scoring/integer-kernels.js";
 import { requireKnownScope } from "../../shared/scoring/known-scope.js";
 import { readModelFile } from "../../shared/scoring/prepare-model.js";
+import { processorClass } from "../../shared/scoring/processor-probe.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import { openSubject, type Subject } from "../../shared/scoring/subject.js";
 import type { Parameter } from "../../shared/search/space.js";
@@ -47,8 +54,8 @@ export interface InspectOptions {
 export interface InspectedTensor {
   readonly tensor: string;
   readonly kind: "activations" | "weights";
-  /** What may be chosen, the base first; `halved` where the saturation fix gives up a bit of the codes. */
-  readonly choices: readonly (Scheme & { readonly halved?: true })[];
+  /** What may be chosen, the base first. */
+  readonly choices: readonly Scheme[];
 }
 
 export interface InspectedGroup {
@@ -73,13 +80,15 @@ export interface InspectResult {
   readonly integerKernels: IntegerKernels;
   /** Of the group that was asked for. */
   readonly derivation?: GroupDerivation;
+  /** The device that was asked for: CPU by the class of this machine. */
+  readonly target: string;
   /** What of the target device cannot be expressed. */
   readonly notes: readonly string[];
 }
 
 const EVERYTHING: TuningOptions = {
   preset: "performance",
-  tuningScope: new Set(["bits", "mode", "granularity", "layer", "range_estimator"]),
+  tuningScope: new Set(["bits", "mode", "granularity", "codes", "layer", "range_estimator"]),
   estimatorScope: new Set(["preset", "aggregator", "type", "outlier_prob"]),
   outlierProbChoices: [],
   weights: {},
@@ -104,13 +113,22 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
       );
     }
     const integerKernels = await findIntegerKernelsOf(model, DEFAULT_SESSION);
-    return { quantized: true, groups: [], unquantizable: [], companions: [], integerKernels, notes: [] };
+    return {
+      quantized: true,
+      groups: [],
+      unquantizable: [],
+      companions: [],
+      integerKernels,
+      target: await processorClass(),
+      notes: [],
+    };
   }
   const subject = await openSubject(path, await settingsOf(options));
   requireKnownScope(subject, path);
   const { layout, hardware } = subject;
   const result = {
     quantized: false,
+    target: hardware.device,
     notes: hardware.notes,
     unquantizable: layout.unquantizable,
     companions: companionSpace(subject.tunedCompanions).parameters,
@@ -143,19 +161,26 @@ async function settingsOf({
   targetDevice,
 }: InspectOptions): Promise<QuantizationSettings> {
   if (source === undefined) {
+    const device = await deviceNamed(targetDevice ?? "CPU");
     return {
-      targetDevice: await readTargetDevice(targetDevice ?? "CPU"),
-      options: EVERYTHING,
+      targetDevice: device,
+      saturationFix: "auto",
+      options: { ...EVERYTHING, preset: targetHardware(device).presets[0]! },
       ignored: {},
       sampling: { size: undefined, shuffle: false, seed: 0 },
     };
   }
   const { configuration } = await loadConfiguration(source);
   requireSupported(configuration, "inspect");
-  const settings = quantizationSettings(configuration);
+  const settings = quantizationSettings(withProcessor(configuration, await processorClass()));
   return targetDevice === undefined
     ? settings
-    : { ...settings, targetDevice: await readTargetDevice(targetDevice) };
+    : { ...settings, targetDevice: await deviceNamed(targetDevice) };
+}
+
+/** On this machine. */
+async function deviceNamed(device: string): Promise<TargetDevice> {
+  return forProcessor(await readTargetDevice(device), await processorClass());
 }
 
 /** @throws {UsageError} when nothing in the model is called so */
@@ -229,9 +254,7 @@ function inspectGroup({ layout, hardware, settings, space }: Subject, group: Qua
     tensors: deriveGroup(group, layout, hardware, settings.options).tensors.map((derived) => ({
       tensor: derived.id,
       kind: derived.tensor,
-      choices: derived.kept.map((scheme) =>
-        derived.halved.includes(scheme) ? { ...scheme, halved: true } : scheme,
-      ),
+      choices: derived.kept,
     })),
   };
 }

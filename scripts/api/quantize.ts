@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
+import { exactClasses, isPortable } from "../../shared/quantization/portability.js";
 import { presetOptions, TRIED_PRESETS, triesPresets } from "../../shared/quantization/preset-options.js";
+import type { ProcessorClass } from "../../shared/quantization/processor-class.js";
 import type { EstimatorPreset } from "../../shared/quantization/range-estimator.js";
+import { withProcessor } from "../../shared/run/configuration/hardware-file.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
@@ -10,13 +13,16 @@ import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { closestPreset } from "../../shared/scoring/closest-preset.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
-import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
+import { encodeFiles, portabilityProperties, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
+import { type KernelExactness, measureExactness } from "../../shared/scoring/kernel-exactness.js";
 import { requireKnownScope } from "../../shared/scoring/known-scope.js";
 import { ModelVariants } from "../../shared/scoring/model-variants.js";
 import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
+import { processorClass } from "../../shared/scoring/processor-probe.js";
 import type { QuantizedShare } from "../../shared/scoring/quantizer.js";
 import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
+import { scoringNote, scoringSession } from "../../shared/scoring/scoring-session.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import { openSubject, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
@@ -44,6 +50,16 @@ export interface QuantizeResult {
   /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
   readonly simulatedShare: QuantizedShare;
   readonly integerKernels: IntegerKernels;
+  /** The device that the model is for: CPU by the class of this machine, which is `processor`. */
+  readonly target: string;
+  readonly processor: ProcessorClass;
+  /** How this machine computes for a target of another class. */
+  readonly scoring?: string;
+  /** Whether the model computes the same integers on every class of processors: on all of `exactOn`. */
+  readonly portable: boolean;
+  readonly exactOn: readonly ProcessorClass[];
+  /** How far the kernels are from computing the model exactly, on calibration samples. */
+  readonly exactness: KernelExactness;
   /** Weighted ops that no configuration can quantize, and why. */
   readonly unquantizable: readonly {
     readonly name: string;
@@ -66,8 +82,10 @@ export async function quantize(
   source: ConfigurationSource,
   options: QuantizeOptions = {},
 ): Promise<QuantizeResult> {
-  const { configuration, directory } = await loadConfiguration(source);
-  requireSupported(configuration, "quantize");
+  const { configuration: given, directory } = await loadConfiguration(source);
+  requireSupported(given, "quantize");
+  const machine = await processorClass();
+  const configuration = withProcessor(given, machine);
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
   await requireStatisticsFolder();
@@ -77,7 +95,8 @@ export async function quantize(
   const settings =
     options.configuration === undefined ? { ...asked, options: presetOptions(asked.options) } : asked;
   const original = await openSubject(modelPath, settings);
-  const { prepared } = original;
+  const { prepared, hardware } = original;
+  const session = scoringSession(configuration.engine.session, hardware, machine);
   requireKnownScope(original, modelPath);
   requireQuantizable(original, modelPath);
   const dataset = await loadDataset(configuration.engine.calibration, {
@@ -118,18 +137,21 @@ export async function quantize(
   const quantizer = await openQuantizer(calibration, statistics, sizes, earlier);
   const tried =
     earlier === undefined && triesPresets(asked.options)
-      ? await closestPreset(subject, quantizer, batches, TRIED_PRESETS, configuration.engine.session)
+      ? await closestPreset(subject, quantizer, batches, TRIED_PRESETS, session)
       : undefined;
   const choices = earlier ?? tried?.choices ?? subject.space.base;
   const quantized = quantizer.quantize(choices);
+  const exactOn = exactClasses(subject.layout, quantized.plan);
   const hash = configurationHash(configuration);
   const files = encodeFiles(
     withProperties(quantized.model, {
       "quantfleet.configuration": hash,
+      ...portabilityProperties(exactOn),
       "quantfleet.choices": createHash("sha256").update(JSON.stringify(choices)).digest("hex"),
     }),
     prepared.external,
   );
+  const scoring = scoringNote(hardware, machine, exactOn);
   const model = join(out, OUTPUT_FILES.model);
   if (files.data !== undefined) await writeWhole(join(out, OUTPUT_FILES.externalData), files.data);
   await writeWhole(model, files.model);
@@ -140,12 +162,13 @@ export async function quantize(
     quantizedShare: quantized.quantizedShare,
     ...(tried === undefined ? {} : { estimatorPreset: tried.preset }),
     simulatedShare: quantized.simulatedShare,
-    integerKernels: await findIntegerKernels(
-      quantized.model,
-      subject.layout,
-      quantized.plan,
-      configuration.engine.session,
-    ),
+    integerKernels: await findIntegerKernels(quantized.model, subject.layout, quantized.plan, session),
+    target: hardware.device,
+    processor: machine,
+    ...(scoring === undefined ? {} : { scoring }),
+    portable: isPortable(exactOn),
+    exactOn,
+    exactness: await measureExactness(quantized.model, batches, session),
     unquantizable: subject.layout.unquantizable,
   };
 }

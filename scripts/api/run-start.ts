@@ -288,9 +288,9 @@ function isaOf({ isa, request }: RunState): Pick<RunStart, "isa"> {
 function findDifference(state: RunState, request: RunRequest): string | undefined {
   const { request: earlier } = state;
   const { isa } = isaOf(state);
+  if (isa !== request.isa) return `it was scored on ${isa}, and this run is scored on ${request.isa}`;
   if (earlier.measuredUnder !== request.measuredUnder)
     return "model, data, metric, session or algorithms are not the same";
-  if (isa !== request.isa) return `it was scored on ${isa}, and this run is scored on ${request.isa}`;
   if (request.optimizer.measureLatency && !earlier.optimizer.measureLatency)
     return "it measured no latencies, which this objective needs";
   return undefined;

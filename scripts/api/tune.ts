@@ -1,5 +1,7 @@
 import { resolve } from "node:path";
 import { UsageError } from "../../shared/errors.js";
+import { instructionSetOf, type ProcessorClass } from "../../shared/quantization/processor-class.js";
+import { withProcessor } from "../../shared/run/configuration/hardware-file.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
 import type { Progress } from "../../shared/run/progress.js";
@@ -10,6 +12,7 @@ import { hasEnded } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
 import { physicalCores } from "../../shared/scoring/physical-cores.js";
+import { processorClass } from "../../shared/scoring/processor-probe.js";
 import { makeRunRequest, type RequestOptions } from "../../shared/scoring/run-request.js";
 import { ThreadPool } from "../../shared/scoring/thread-pool.js";
 import type { Workload } from "../../shared/scoring/workload.js";
@@ -59,8 +62,10 @@ export interface TuneRun {
  * @throws {ConfigurationError | ModelError | DataError} before any work
  */
 export async function tune(source: ConfigurationSource, options: TuneOptions = {}): Promise<TuneRun> {
-  const { configuration, directory } = await loadConfiguration(source, options);
-  requireSupported(configuration, "tune");
+  const { configuration: asked, directory } = await loadConfiguration(source, options);
+  requireSupported(asked, "tune");
+  const processor = await processorClass();
+  const configuration = withProcessor(asked, processor);
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
   await requireStatisticsFolder();
@@ -69,7 +74,7 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   const { request, workload, notices } =
     options.resume === true
       ? await resumeRun(out, hash)
-      : await newRun({ configuration, directory, out, workers, hash });
+      : await newRun({ configuration, directory, out, workers, hash, processor });
   const { runId } = request;
   const timers = { askSeconds: 0 };
   const study = timed(tuningStudy(workload.metric), timers);
@@ -113,6 +118,7 @@ interface NewRunOptions {
   readonly out: string;
   readonly workers: number;
   readonly hash: string;
+  readonly processor: ProcessorClass;
 }
 
 /**
@@ -123,7 +129,8 @@ function trialsUnderWay(workers: number): number {
   return workers === 1 ? 1 : workers + 1;
 }
 
-async function newRun({ configuration, directory, out, workers, hash }: NewRunOptions): Promise<PreparedRun> {
+async function newRun(options: NewRunOptions): Promise<PreparedRun> {
+  const { configuration, directory, out, workers, hash, processor } = options;
   const runs = await readRuns(out);
   const unfinished = runs.find(({ state }) => !hasEnded(state));
   if (unfinished !== undefined) {
@@ -139,6 +146,7 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
       parallel: trialsUnderWay(workers),
       statistics: { shards: Math.min(workers, workload.calibrationBatches.count) },
       evaluationShards: 1,
+      isa: instructionSetOf(processor),
       timeouts: { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS },
       ...start,
     });

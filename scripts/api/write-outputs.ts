@@ -47,6 +47,7 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
     store,
     summary,
     layout,
+    hardware,
     plan: (choices) => planQuantization(layout, hardware, settings.options, choices),
     model: { sha256: prepared.sha256, bytes: prepared.bytes },
     session: workload.configuration.engine.session,

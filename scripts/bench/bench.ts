@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { instructionSet } from "../../shared/scoring/isa.js";
+import { processorClass } from "../../shared/scoring/processor-probe.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import { OUTPUT_FILES } from "../api/output-folder.js";
 import { tune } from "../api/tune.js";
@@ -31,7 +31,7 @@ const folder = modelsFolder();
 if (folder === undefined) {
   console.log("../shared/models is missing, so nothing can be measured.");
 } else {
-  console.log(`onnxruntime ${onnxruntimeVersion()}, ${instructionSet()}, Node ${process.version}`);
+  console.log(`onnxruntime ${onnxruntimeVersion()}, ${await processorClass()}, Node ${process.version}`);
   const models = loadBenchModels(folder, values.models?.split(","));
   const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
   try {

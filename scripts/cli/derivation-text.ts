@@ -1,5 +1,6 @@
 import type { Mode, Scheme } from "../../shared/quantization/hardware.js";
 import type { RangeEstimator, SideEstimator } from "../../shared/quantization/range-estimator.js";
+import type { RemovalReason } from "../../shared/quantization/schemes.js";
 import type { GroupDerivation, TensorDerivation } from "../../shared/quantization/space.js";
 import type { Parameter } from "../../shared/search/space.js";
 import type { InspectedGroup } from "../api/inspect.js";
@@ -43,7 +44,6 @@ function describeTensor({
   kept,
   dropped,
   estimators,
-  halved,
   parameters,
 }: TensorDerivation): string[] {
   const { candidates, common, weakened, removed } = schemes;
@@ -58,7 +58,7 @@ function describeTensor({
     ]),
     ...entry(
       "removed",
-      removed.map(({ scheme, because }) => `${describeScheme(scheme)} (${because})`),
+      removed.map(({ scheme, because }) => `${describeScheme(scheme)} (${describeReason(because)})`),
     ),
     ...entry("base", [describeScheme(base)]),
     ...entry("in scope", [describeSchemes(kept)]),
@@ -71,10 +71,6 @@ function describeTensor({
     ...entry(
       "estimator",
       estimators.map(({ mode, base: estimator }) => describeEstimator(mode, estimator)),
-    ),
-    ...entry(
-      "halved",
-      halved.map((scheme) => `${describeScheme(scheme)} (saturation_fix: half the codes, twice the scale)`),
     ),
     ...entry("parameters", parameters.length === 0 ? ["none"] : parameters.map(describeParameter)),
   ];
@@ -91,13 +87,17 @@ export function describeSchemes(schemes: readonly Scheme[]): string {
   return schemes.map(describeScheme).join(", ");
 }
 
+function describeReason(because: RemovalReason): string {
+  return because === "saturates" ? "saturation_fix: it can saturate" : because;
+}
+
 /** Width, mode and granularity shortened; whatever else a scheme holds, by its name. */
-function describeScheme({ bits, mode, granularity, ...others }: Scheme): string {
+function describeScheme({ bits, mode, granularity, codes, ...others }: Scheme): string {
   const named = Object.entries(others).map(([name, value]) =>
     typeof value === "object" ? ` ${name} ${Object.values(value).join("..")}` : ` ${name}`,
   );
   const short = `${mode === "symmetric" ? "sym" : "asym"}/${granularity === "perchannel" ? "channel" : "tensor"}`;
-  return `${bits} ${short}${named.join("")}`;
+  return `${bits} ${short}${named.join("")}${codes === undefined ? "" : ` ${codes}`}`;
 }
 
 function describeEstimator(mode: Mode, { min, max }: RangeEstimator): string {

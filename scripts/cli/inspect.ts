@@ -24,7 +24,7 @@ export async function runInspect(
 }
 
 function describe(result: InspectResult): string {
-  const { quantized, groups, unquantizable, companions, integerKernels, notes } = result;
+  const { quantized, groups, unquantizable, companions, integerKernels, target, notes } = result;
   const { quantized: products, integer, unfused } = integerKernels;
   const kernels = [
     `${integer} of ${products} quantized products ${quantized ? "run" : "would run"} as integer kernels.`,
@@ -48,7 +48,7 @@ function describe(result: InspectResult): string {
   }
   return [
     table.toString(),
-    `${groups.length} groups; A activations, W weights; the first choice is the base.`,
+    `Target device ${target}. ${groups.length} groups; A activations, W weights; the first choice is the base.`,
     ...companions.map((parameter) => `Of the algorithms: ${describeParameter(parameter)}.`),
     ...kernels,
     ...unquantizable.map(({ name, type, reason }) => `Stays in float: ${type} ${name} (${reason}).`),

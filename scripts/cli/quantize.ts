@@ -1,4 +1,5 @@
 import { type QuantizeOptions, type QuantizeResult, quantize } from "../api/quantize.js";
+import { exactnessNotes } from "./exactness-text.js";
 import { EXIT } from "./exit-code.js";
 import { bytesCell, simulationNote } from "./result-table.js";
 
@@ -21,6 +22,11 @@ function describe({
   simulatedShare,
   integerKernels,
   unquantizable,
+  target,
+  processor,
+  scoring,
+  exactness,
+  exactOn,
 }: QuantizeResult): string {
   const { quantized, integer, unfused } = integerKernels;
   const lines = [
@@ -31,6 +37,9 @@ function describe({
           `Ranges by preset ${estimatorPreset}, whose outputs are closest to the float model's on the calibration samples.`,
         ]),
     `${integer} of ${quantized} quantized products run as integer kernels.`,
+    `Target device ${target}, on a processor of class ${processor}.`,
+    ...(scoring === undefined ? [] : [scoring]),
+    ...exactnessNotes(exactness, exactOn),
     ...(simulatedShare.byCount === 0 ? [] : [simulationNote(simulatedShare)]),
     ...unfused.map(
       ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,

@@ -1,5 +1,6 @@
 import Table from "cli-table3";
 import type { MetricResult, ModelResult, RunResult } from "../../shared/run/result.js";
+import { exactnessNotes } from "./exactness-text.js";
 import { companionTable, explanationNotes, explanationTable } from "./explanation-table.js";
 
 /** A run's result as people read it: tables and sentences. */
@@ -96,6 +97,11 @@ function resultNotes(result: RunResult): string[] {
       "On this machine the float model runs faster at its best level; what quantizing buys here is size.",
     );
   }
+  notes.push(
+    `Target device ${result.target}${result.processor === null ? "" : `, scored on a processor of class ${result.processor}`}.`,
+  );
+  if (result.scoring !== null) notes.push(result.scoring);
+  notes.push(...exactnessNotes(best.exactness, best.exactOn));
   if (best.simulatedShare.byCount > 0) notes.push(simulationNote(best.simulatedShare));
   for (const { name, type, reason } of best.integerKernels?.unfused ?? []) {
     notes.push(`Runs in float although quantized: ${type} ${name} (${reason}).`);

@@ -1,3 +1,5 @@
+import type { ProcessorClass } from "../../shared/quantization/processor-class.js";
+import { withProcessor } from "../../shared/run/configuration/hardware-file.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
@@ -97,8 +99,9 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   if (options.runId !== undefined) requireRunName(options.runId);
   const prices = await readPriceList(options.prices);
-  const { configuration, directory } = await loadConfiguration(source, options);
-  requireSupported(configuration, "tune");
+  const { configuration: asked, directory } = await loadConfiguration(source, options);
+  requireSupported(asked, "tune");
+  const configuration = withProcessor(asked, processorOf(evaluator ?? DEFAULT_EVALUATOR));
   const { trials_load_method: method, max_cost_usd: maxUsd } = configuration.optimizer.params;
   const earlier = await findEarlierRuns(method, options.from, records);
   if (metricModules !== undefined) requireDeployed(configuration, directory, metricModules);
@@ -150,6 +153,14 @@ export async function prepareRun(
   };
 }
 
+/**
+ * The class that CPU stands for in a fleet. Lambda's x86 comes in several classes, and which of them answers is not known
+ * beforehand: the codes are those that are exact on each.
+ */
+function processorOf({ architecture }: Pick<EvaluatorSize, "architecture">): ProcessorClass {
+  return architecture === "arm64" ? "CPU_ARM64" : "CPU_AVX2";
+}
+
 /** @throws {ConfigurationError} when the metric is of a module that the fleet was not deployed with */
 function requireDeployed({ engine }: ConfigurationFor<"tune">, directory: string, deployed: string): void {
   const { metric } = engine;
@@ -170,8 +181,7 @@ function fleetRequest(
   const requestedAt = Date.now();
   const { parallel = trialsSideBySide(evaluator?.concurrency).parallel } = options;
   const timeout = (options.jobTimeoutSeconds ?? JOB_TIMEOUT_SECONDS) * 1_000;
-  // This machine's, which scores nothing.
-  const { isa: _, ...request } = makeRunRequest(workload, {
+  return makeRunRequest(workload, {
     runId: options.runId ?? `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${requestedAt.toString(BASE_36)}`,
     requestedAt,
     parallel,
@@ -181,7 +191,6 @@ function fleetRequest(
     statistics: { shards: 1 },
     ...start,
   });
-  return request;
 }
 
 function gatheringOf(

@@ -4,7 +4,6 @@ import type { Queue, ReceivedMessage } from "../../shared/queues/queue.js";
 import { failureReport } from "../../shared/run/failure-report.js";
 import { type Job, type JobReport, jobSchema } from "../../shared/run/messages.js";
 import { storeScores } from "../../shared/run/run-records.js";
-import { instructionSet } from "../../shared/scoring/isa.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { JobRunner } from "./job-runner.js";
 
@@ -72,6 +71,6 @@ async function answer(
     return await runner.run(job, unwanted);
   } catch (error) {
     if (unwanted.aborted) return undefined;
-    return failureReport(job, error, { worker: hostname(), isa: instructionSet(), at: clock.now() });
+    return failureReport(job, error, { worker: hostname(), at: clock.now() });
   }
 }

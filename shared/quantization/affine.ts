@@ -53,6 +53,11 @@ export function representableRange({ scale, zeroPoint }: Affine, width: Width): 
   return { low: -zeroPoint * scale, high: (levelsOf(width) - 1 - zeroPoint) * scale };
 }
 
+/** The same with a scale that is no smaller than asked for. */
+export function withSmallestScale(affine: Affine, smallest = 0): Affine {
+  return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
+}
+
 /** What QuantizeLinear gives for x: nearest code, ties to even, saturated to [lowest, highest]. */
 export function quantize(x: number, { scale, zeroPoint }: Affine, lowest: number, highest: number): number {
   const code = roundHalfEven(Math.fround(x / scale)) + zeroPoint;

@@ -1,6 +1,7 @@
 import { activationChannels } from "./activation-channels.js";
 import { DisjointSets } from "./disjoint-sets.js";
 import { withFusedSums } from "./fused-sums.js";
+import type { InputLayout } from "./paired-codes.js";
 import { keepUsefulFollowers, passThroughInput } from "./placement.js";
 import {
   findQuantizableOps,
@@ -28,8 +29,13 @@ export interface WeightQuantizer {
   readonly ops: readonly string[];
   readonly channelAxis: number | undefined;
   readonly unifiedZeroPoint: boolean;
-  /** The saturation fix asks for half its codes. */
-  readonly halved?: boolean;
+  /** How the inputs of a product lie in it; `undefined` where its ops differ in that. */
+  readonly inputLayout: InputLayout | undefined;
+  /**
+   * What the saturation fix asks of its codes: a form that is exact on the target processor, or 7 bits wherever 8 can
+   * saturate on some processor.
+   */
+  readonly saturationFix?: "exact" | "seven bits";
 }
 
 /**
@@ -151,13 +157,14 @@ function weightQuantizers(ops: ReadonlyMap<string, QuantizableOp>): Map<string, 
   const weights = new Map<string, WeightQuantizer>();
   for (const { key, weight } of ops.values()) {
     if (weight === undefined) continue;
-    const { initializer: id, channelAxis, unifiedZeroPoint } = weight;
+    const { initializer: id, channelAxis, unifiedZeroPoint, inputLayout } = weight;
     const other = weights.get(id);
     weights.set(id, {
       id,
       ops: [...(other?.ops ?? []), key],
       channelAxis: other === undefined || other.channelAxis === channelAxis ? channelAxis : undefined,
       unifiedZeroPoint: unifiedZeroPoint || (other?.unifiedZeroPoint ?? false),
+      inputLayout: other === undefined || other.inputLayout === inputLayout ? inputLayout : undefined,
     });
   }
   return weights;

@@ -8,6 +8,7 @@ import {
   wholeNumber,
   yesOrNo,
 } from "../run/configuration/requirement.js";
+import { PROCESSOR_CLASSES } from "./processor-class.js";
 
 const MOST_SCHEMES = 256;
 const MOST_OPERATIONS = 256;
@@ -23,6 +24,14 @@ const bits = z.literal(WIDTHS, {
   error: (issue) => mustBe(issue.input, "2, 4, 8 or 16, the widths that a tensor of codes can have"),
 });
 
+/**
+ * How 8-bit codes of weights are written: signed; signed, with neighbours that stay small together (paired-codes.ts);
+ * signed in half the range; or unsigned.
+ */
+export const CODE_FORMS = ["int8", "int8_paired", "int7", "uint8"] as const;
+
+const codeForms = distinct(oneOf(CODE_FORMS), 1, CODE_FORMS.length);
+
 const scheme = section({
   bits: distinct(bits, 1, WIDTHS.length).describe("Widths of the codes."),
   mode: distinct(oneOf(["symmetric", "asymmetric"]), 1, 2).describe("Whether the zero point is fixed."),
@@ -34,6 +43,11 @@ const scheme = section({
   unified_zeropoint: yesOrNo()
     .optional()
     .describe("All channels share one zero point; for asymmetric weights a channel."),
+  codes: codeForms
+    .optional()
+    .describe(
+      'Forms of 8-bit codes of weights: int8, int8_paired (neighbours that are multiplied together add up to 128 at most), int7 (half the range) or uint8; ["int8"] when left out.',
+    ),
 }).describe("Ways to quantize a tensor: the product of the lists.");
 
 const schemeNames = z
@@ -55,6 +69,9 @@ const operation = section({
     .describe(
       "Whether the device's integer kernel needs a quantized output; none, where it has no such kernel.",
     ),
+  saturating: codeForms
+    .optional()
+    .describe("Forms of codes of weights with which the device's integer kernel can saturate."),
   unified: oneOf(["inputs", "inputs and output"]).optional().describe("Tensors that share one scale."),
   inputs: oneOf(["first"])
     .optional()
@@ -100,6 +117,11 @@ export const hardwareSchema = section({
     .max(64, { error: "holds more than 64 sentences" })
     .optional()
     .describe("What of the device cannot be expressed; inspect shows it."),
+  processor: oneOf(PROCESSOR_CLASSES)
+    .optional()
+    .describe(
+      "The class of processor whose integer kernels the device has, which decides what can saturate; of a file of one's own, the class of the machine when left out.",
+    ),
   primary_bitwidth: bits
     .default(8)
     .describe("The width taken where ops that share a tensor have different ones."),
@@ -115,13 +137,16 @@ export const hardwareSchema = section({
   const refuse = (path: PropertyKey[], message: string): void => {
     context.issues.push({ code: "custom", input: context.value, path, message });
   };
-  for (const [name, { bits: widths, level_low, level_high }] of Object.entries(schemes)) {
+  for (const [name, { bits: widths, level_low, level_high, codes }] of Object.entries(schemes)) {
     if ((level_low === undefined) !== (level_high === undefined)) {
       const lacking = level_low === undefined ? "level_low" : "level_high";
       refuse(
         ["schemes", name, lacking],
         "is missing, but the other end of the levels is given; give both or neither",
       );
+    }
+    if (codes !== undefined && !widths.every((width) => width === 8)) {
+      refuse(["schemes", name, "codes"], "is given, but only codes of 8 bits have several forms; remove it");
     }
     const narrowest = Math.min(...widths);
     if (level_low !== undefined && level_high !== undefined && level_high - level_low >= 2 ** narrowest) {

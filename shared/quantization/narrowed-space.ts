@@ -12,6 +12,7 @@ const SCOPE_OF: Readonly<Record<string, TuningScope | EstimatorScope | "companio
   bits: "bits",
   mode: "mode",
   granularity: "granularity",
+  codes: "codes",
   preset: "preset",
   type: "type",
   outlier_prob: "outlier_prob",

@@ -13,7 +13,6 @@ import {
   type SideEstimator,
   weightEstimator,
 } from "./range-estimator.js";
-import { canSaturate } from "./saturation-fix.js";
 import { chosenScheme } from "./scheme-choices.js";
 import { activationSchemes, baseScheme, weightSchemes } from "./schemes.js";
 import { parameterNames, type Side, switchName, withinScope } from "./space.js";
@@ -22,8 +21,6 @@ import { overrideEstimator, pinnedEstimator, type TuningOptions } from "./tuning
 /** How one tensor is quantized. */
 export interface TensorPlan extends Scheme {
   readonly estimator: RangeEstimator;
-  /** Half as large codes with twice the scale: the saturation fix (reference section 4.6). */
-  readonly halved?: true;
 }
 
 /** A configuration spelled out: which ops run on integers, and how each of their tensors is quantized. */
@@ -61,15 +58,17 @@ export function planQuantization(
     if (weight !== undefined && !weights.has(weight)) {
       const quantizer = layout.weights.get(weight)!;
       const schemes = weightSchemes(quantizer, layout, hardware, options);
-      const plan = tensorPlan("weights", weight, schemes, options, configuration);
-      weights.set(weight, quantizer.halved && canSaturate(plan) ? { ...plan, halved: true } : plan);
+      weights.set(weight, tensorPlan("weights", weight, schemes, hardware, options, configuration));
     }
   }
   const activations = new Map<string, TensorPlan>();
   for (const quantizer of layout.activations.values()) {
     if (!used.has(quantizer.id)) continue;
     const schemes = activationSchemes(quantizer, layout, hardware, options);
-    activations.set(quantizer.id, tensorPlan("activations", quantizer.id, schemes, options, configuration));
+    activations.set(
+      quantizer.id,
+      tensorPlan("activations", quantizer.id, schemes, hardware, options, configuration),
+    );
   }
   return { ops, activations, weights };
 }
@@ -78,11 +77,12 @@ function tensorPlan(
   tensor: "activations" | "weights",
   id: string,
   schemes: readonly Scheme[],
+  hardware: Hardware,
   options: TuningOptions,
   configuration: Configuration,
 ): TensorPlan {
   const names = parameterNames(tensor, id);
-  const base = baseScheme(schemes, tensor, options.preset);
+  const base = baseScheme(schemes, tensor, options, hardware);
   const { kept } = withinScope(schemes, base, options.tuningScope);
   const scheme = chosenScheme(names.prefix, kept, configuration);
   const { mode, granularity } = scheme;

@@ -5,6 +5,7 @@ import { nodeName } from "../onnx/node-names.js";
 import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
 import { WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
 import type { Hardware, Kernel } from "./hardware.js";
+import type { InputLayout } from "./paired-codes.js";
 
 /** What ONNX Runtime inferred of a tensor; dynamic dimensions are names. */
 export interface TensorInfo {
@@ -23,6 +24,8 @@ export interface WeightUse {
    * their fast kernels (measured: 14 times slower, docs/quantization.md).
    */
   readonly unifiedZeroPoint: boolean;
+  /** How the inputs that the op adds up lie in it; `undefined` where no kernel takes it as INT8. */
+  readonly inputLayout: InputLayout | undefined;
 }
 
 /** An operator that can run on quantized operands. */
@@ -33,6 +36,8 @@ export interface QuantizableOp {
   readonly node: NodeProto;
   /** The type whose schemes the target device has for it: the node's own, or DepthwiseConv. */
   readonly deviceType: string;
+  /** The type whose integer kernel runs it: a depthwise convolution has one of its own on every processor. */
+  readonly kernelType: string;
   readonly role: "weighted" | "follower";
   readonly kernel: Kernel;
   /** The inputs that carry activations. */
@@ -109,7 +114,7 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
     key: output,
     name: nodeName(node),
     node,
-    deviceType: deviceType(node, view),
+    ...typesOf(node, view),
     kernel: operation.kernel ?? "none",
     ...saturation(output, view.index),
   };
@@ -124,12 +129,20 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
 }
 
 /** Devices may treat a Conv that gives every channel a filter of its own as a type of its own. */
-function deviceType(node: NodeProto, { index, hardware }: OperandView): string {
-  if (node.opType !== "Conv" || hardware.operation(DEPTHWISE_TYPE) === undefined) return node.opType;
+function typesOf(
+  node: NodeProto,
+  { index, hardware }: OperandView,
+): Pick<QuantizableOp, "deviceType" | "kernelType"> {
+  const kernelType = isDepthwise(node, index) ? DEPTHWISE_TYPE : node.opType;
+  const isListed = hardware.operation(kernelType) !== undefined;
+  return { deviceType: isListed ? kernelType : node.opType, kernelType };
+}
+
+function isDepthwise(node: NodeProto, index: GraphIndex): boolean {
+  if (node.opType !== "Conv") return false;
   const weight = index.initializers.get(node.input[1] ?? "");
   const [filters, channels] = weight === undefined ? [] : dimensions(weight);
-  const isDepthwise = channels === 1 && filters === intAttribute(node, "group", 1) && filters > 1;
-  return isDepthwise ? DEPTHWISE_TYPE : node.opType;
+  return channels === 1 && filters !== undefined && filters > 1 && filters === intAttribute(node, "group", 1);
 }
 
 function isActivation(tensor: string, { index, tensors }: OperandView): boolean {
@@ -180,6 +193,7 @@ function weightedOperands(node: NodeProto, view: OperandView): WeightedOperands 
           initializer: second,
           channelAxis: convAxis(node),
           unifiedZeroPoint: intAttribute(node, "group", 1) > 1,
+          inputLayout: node.opType === "Conv" ? "filters" : undefined,
         },
         ...bias,
       };
@@ -200,7 +214,13 @@ function weightedOperands(node: NodeProto, view: OperandView): WeightedOperands 
       }
       return {
         activations: [0],
-        weight: { input: 1, initializer: second, channelAxis: transposed ? 0 : 1, unifiedZeroPoint: false },
+        weight: {
+          input: 1,
+          initializer: second,
+          channelAxis: transposed ? 0 : 1,
+          unifiedZeroPoint: false,
+          inputLayout: transposed ? "columns" : "rows",
+        },
         ...bias,
       };
     }
@@ -215,13 +235,20 @@ function weightedOperands(node: NodeProto, view: OperandView): WeightedOperands 
             initializer: second,
             channelAxis: rank === 2 ? 1 : undefined,
             unifiedZeroPoint: false,
+            inputLayout: rank > 1 ? "rows" : undefined,
           },
         };
       }
       if (constantWeight(first, view) !== undefined && isActivation(second, view)) {
         return {
           activations: [1],
-          weight: { input: 0, initializer: first, channelAxis: undefined, unifiedZeroPoint: false },
+          weight: {
+            input: 0,
+            initializer: first,
+            channelAxis: undefined,
+            unifiedZeroPoint: false,
+            inputLayout: undefined,
+          },
         };
       }
       if (isActivation(first, view) && isActivation(second, view)) return { activations: [0, 1] };

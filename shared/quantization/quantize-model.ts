@@ -271,7 +271,8 @@ class Rewriter {
     const inputScale = this.#affinesOf(op.node.input[op.activations[0]!]!)[0]!.scale;
     const codes = this.#weightCodes(weight.initializer, inputScale, biasValues);
     // ONNX Runtime fuses a left operand of the activations' type only.
-    const unsigned = weight.input === 0 && !simulated;
+    const isUnsigned = this.plan.weights.get(weight.initializer)!.codes === "uint8";
+    const unsigned = isUnsigned || (weight.input === 0 && !simulated);
     input[weight.input] = this.#weight(weight.initializer, unsigned ? withUnsignedCodes(codes) : codes);
     if (biasValues === undefined) {
       if (bias !== undefined) input[2] = this.#exactBias(op, bias);

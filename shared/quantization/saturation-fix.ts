@@ -1,44 +1,48 @@
 import type { GraphIndex } from "../onnx/graph-index.js";
-import { largestHalvedCode, largestNarrowCode } from "./affine.js";
 import type { QuantizerLayout, WeightQuantizer } from "./groups.js";
-import { type Scheme, widthOf } from "./hardware.js";
-
 import type { OperandView } from "./quantizable-ops.js";
 
-/** Which weights give up a bit: those of the first convolutions behind the model's inputs, or all. */
-export type SaturationFix = "first_layer" | "all";
+/**
+ * Which weights get codes that do not saturate: on a target processor whose kernels can saturate those that would
+ * (`auto`); or, on every processor, those of the first convolutions behind the model's inputs, or all, by giving up a bit.
+ */
+export type SaturationFix = "auto" | "no" | "first_layer" | "all";
 
 /**
- * Marks the weights that the saturation fix (reference section 4.6) halves: x86 processors without VNNI add the products
- * of two activations and two weights in 16 bits, which saturate. A model without a Conv is left alone.
+ * Marks the weights that the saturation fix is for: x86 processors without VNNI add the products of two activations and
+ * two weights in 16 bits, which saturate. As in POT, `first_layer` and `all` leave a model without a Conv alone.
  *
  * @param aligned keys of the ops that ActivationChannelAlignment rewrote as consumers, whose weights always belong to them
  */
 export function withSaturationFix(
   layout: QuantizerLayout,
   { index }: OperandView,
-  fix: SaturationFix | undefined,
+  fix: SaturationFix,
   aligned: ReadonlySet<string> = new Set(),
 ): QuantizerLayout {
-  if (fix === undefined || !index.nodes.some(isConvolution)) return layout;
+  if (fix === "no") return layout;
+  if (fix === "auto") return withFix(layout, "exact", () => true);
+  if (!index.nodes.some(isConvolution)) return layout;
   const first = fix === "first_layer" ? firstConvolutions(index) : undefined;
-  const isHalved = ({ ops }: WeightQuantizer): boolean =>
+  const isMarked = ({ ops }: WeightQuantizer): boolean =>
     first === undefined || ops.some((key) => first.has(key) || aligned.has(key));
+  return withFix(layout, "seven bits", isMarked);
+}
+
+function withFix(
+  layout: QuantizerLayout,
+  saturationFix: NonNullable<WeightQuantizer["saturationFix"]>,
+  isMarked: (weight: WeightQuantizer) => boolean,
+): QuantizerLayout {
   return {
     ...layout,
     weights: new Map(
       [...layout.weights].map(([id, weight]) => [
         id,
-        isHalved(weight) ? { ...weight, halved: true } : weight,
+        isMarked(weight) ? { ...weight, saturationFix } : weight,
       ]),
     ),
   };
-}
-
-/** Whether a scheme's codes are so large that halving them saves anything: ONNX Runtime multiplies 8-bit codes only. */
-export function canSaturate(scheme: Scheme): boolean {
-  const largest = largestNarrowCode(widthOf(scheme));
-  return scheme.bits === 8 && scheme.mode === "symmetric" && largest > largestHalvedCode(8);
 }
 
 /** First outputs of the Convs that are met first on some way down from the inputs. */

@@ -1,11 +1,11 @@
 import type { Choice, Configuration, Parameter } from "../search/space.js";
-import type { Scheme } from "./hardware.js";
+import { codeFormOf, type Scheme } from "./hardware.js";
 
 /**
  * The mode comes first, as a tensor's range estimator depends on it: its parameters then have one condition, whichever
  * widths and granularities the modes have.
  */
-const FIELDS = ["mode", "bits", "granularity"] as const;
+const FIELDS = ["mode", "bits", "granularity", "codes"] as const;
 
 type Field = (typeof FIELDS)[number];
 
@@ -72,13 +72,18 @@ export function chosenScheme(
   return remaining[0]!;
 }
 
+/** What a scheme has in a field; plain INT8 codes go without saying there. */
+export function fieldOf(scheme: Scheme, field: Field): Choice {
+  return field === "codes" ? codeFormOf(scheme) : scheme[field];
+}
+
 /** The choices of a field, and whether those of the later fields are the same beside each of them. */
 function branchesOf(field: Field, others: readonly Field[], schemes: readonly Scheme[]) {
-  const of = (choice: Choice): Scheme[] => schemes.filter((scheme) => scheme[field] === choice);
-  const choices = [...new Set<Scheme[Field]>(schemes.map((scheme) => scheme[field]))];
+  const of = (choice: Choice): Scheme[] => schemes.filter((scheme) => fieldOf(scheme, field) === choice);
+  const choices = [...new Set(schemes.map((scheme) => fieldOf(scheme, field)))];
   const remainders = choices.map((choice) =>
     of(choice)
-      .map((scheme) => others.map((other) => scheme[other]).join(" "))
+      .map((scheme) => others.map((other) => fieldOf(scheme, other)).join(" "))
       .sort()
       .join(),
   );

@@ -1,8 +1,9 @@
 import { ModelError } from "../errors.js";
 import { type ActivationQuantizer, type QuantizerLayout, readersOf, type WeightQuantizer } from "./groups.js";
-import { type Hardware, type Scheme, widthOf } from "./hardware.js";
+import { codeFormOf, type Hardware, type Scheme, widthOf, withCodeForm } from "./hardware.js";
 import type { QuantizableOp } from "./quantizable-ops.js";
 import { levelsOf } from "./range.js";
+import { canSaturate, hasWideCodes } from "./saturation.js";
 import type { TensorOverrides, TuningOptions } from "./tuning-options.js";
 
 /** How the schemes of one tensor came about (reference section 3.2), for whoever asks why there are no others. */
@@ -24,7 +25,7 @@ export interface SchemeDerivation {
 }
 
 /** The user pins something else, the weight has no axis of channels, or `model_type` demands symmetric mode. */
-export type RemovalReason = "pinned" | "no channel axis" | "model_type transformer";
+export type RemovalReason = "pinned" | "no channel axis" | "model_type transformer" | "saturates";
 
 /**
  * How an activation quantizer may be set: what every op that reads its tensors supports (or that makes them, where none
@@ -53,6 +54,7 @@ export function deriveActivationSchemes(
     schemes.map((scheme) => (hasChannels ? scheme : { ...scheme, granularity: "pertensor" as const })),
   );
   return derive(
+    hardware,
     candidates,
     intersection(lists, hardware),
     isSymmetric ? { ...options.activations, mode: undefined } : options.activations,
@@ -88,9 +90,15 @@ export function deriveWeightSchemes(
   hardware: Hardware,
   options: TuningOptions,
 ): SchemeDerivation {
-  const candidates = quantizer.ops.map((key) => candidate(layout.ops.get(key)!, hardware, "weights"));
+  const isPaired = quantizer.inputLayout !== undefined;
+  const candidates = quantizer.ops.map((key) => {
+    const offered = candidate(layout.ops.get(key)!, hardware, "weights");
+    const schemes = offered.schemes.filter(({ codes }) => isPaired || codes !== "int8_paired");
+    return { ...offered, schemes };
+  });
   const hasChannels = quantizer.channelAxis !== undefined;
-  return derive(
+  const derived = derive(
+    hardware,
     candidates,
     intersection(
       candidates.map(({ schemes }) => schemes),
@@ -103,6 +111,46 @@ export function deriveWeightSchemes(
       isPossible: ({ granularity }) => granularity === "pertensor" || hasChannels,
     },
   );
+  return withSaturationFix(derived, quantizer, layout, hardware);
+}
+
+/**
+ * Without what the saturation fix leaves out. Where it asks for an exact form and the device offers one, that takes its
+ * place, else 7 bits do.
+ */
+function withSaturationFix(
+  derivation: SchemeDerivation,
+  { ops, saturationFix }: WeightQuantizer,
+  layout: QuantizerLayout,
+  { processor }: Hardware,
+): SchemeDerivation {
+  const isLeftOut = (scheme: Scheme): boolean => {
+    switch (saturationFix) {
+      case undefined:
+        return false;
+      case "seven bits":
+        return hasWideCodes(scheme);
+      case "exact":
+        return (
+          processor !== undefined && ops.some((key) => canSaturate(layout.ops.get(key)!, scheme, processor))
+        );
+    }
+  };
+  const removed = derivation.schemes.filter(isLeftOut);
+  if (removed.length === 0) return derivation;
+  const kept = derivation.schemes.filter((scheme) => !isLeftOut(scheme));
+  const isKept = (left: Scheme): boolean =>
+    saturationFix === "exact" &&
+    kept.some((scheme) => isSame(withCodeForm(scheme, "int8"), withCodeForm(left, "int8")));
+  const inOtherForms = derivation.schemes.flatMap((scheme) => {
+    if (!isLeftOut(scheme)) return [scheme];
+    return isKept(scheme) ? [] : [withCodeForm(scheme, "int7")];
+  });
+  return {
+    ...derivation,
+    removed: [...derivation.removed, ...removed.map((scheme) => ({ scheme, because: "saturates" as const }))],
+    schemes: distinct(inOtherForms),
+  };
 }
 
 export function activationSchemes(...tensor: Parameters<typeof deriveActivationSchemes>): readonly Scheme[] {
@@ -114,6 +162,7 @@ export function weightSchemes(...tensor: Parameters<typeof deriveWeightSchemes>)
 }
 
 function derive(
+  hardware: Hardware,
   candidates: SchemeDerivation["candidates"],
   { common, weakened }: Pick<SchemeDerivation, "common" | "weakened">,
   overrides: TensorOverrides,
@@ -124,7 +173,7 @@ function derive(
   },
 ): SchemeDerivation {
   const possible = common.filter(demand.isPossible);
-  const schemes = pinned(possible, overrides, what);
+  const schemes = pinned(possible, overrides, what, hardware);
   const removed = common
     .filter((scheme) => !schemes.includes(scheme))
     .map((scheme) => ({ scheme, because: possible.includes(scheme) ? ("pinned" as const) : demand.because }));
@@ -135,16 +184,21 @@ function derive(
 /**
  * The scheme of a preset: performance takes the first, mixed the first of weights and the last of activations, accuracy
  * the last of both (reference section 7). Of the last, the mode and width count: the granularity stays the first that
- * goes with them.
+ * goes with them. Fewer bits than the device's primary width are taken only where they are pinned, or nothing else is
+ * left.
  */
 export function baseScheme(
   schemes: readonly Scheme[],
   tensor: "activations" | "weights",
-  preset: TuningOptions["preset"],
+  options: TuningOptions,
+  { primaryBitwidth }: Hardware,
 ): Scheme {
-  const first = schemes[0]!;
-  const last = schemes.at(-1)!;
-  const accurate = schemes.find(({ bits, mode }) => bits === last.bits && mode === last.mode) ?? last;
+  const { preset } = options;
+  const wide = schemes.filter(({ bits }) => bits >= primaryBitwidth);
+  const candidates = options[tensor].bits === undefined && wide.length > 0 ? wide : schemes;
+  const first = candidates[0]!;
+  const last = candidates.at(-1)!;
+  const accurate = candidates.find(({ bits, mode }) => bits === last.bits && mode === last.mode) ?? last;
   switch (preset) {
     case "performance":
       return first;
@@ -211,14 +265,30 @@ export function distinct(schemes: readonly Scheme[]): Scheme[] {
 }
 
 function isSame(a: Scheme, b: Scheme): boolean {
-  return a.bits === b.bits && a.mode === b.mode && a.granularity === b.granularity;
+  return (
+    a.bits === b.bits &&
+    a.mode === b.mode &&
+    a.granularity === b.granularity &&
+    codeFormOf(a) === codeFormOf(b)
+  );
 }
 
 function pinnedLevels({ levels }: TensorOverrides): Pick<Scheme, "levels"> {
   return levels === undefined ? {} : { levels };
 }
 
-function pinned(schemes: readonly Scheme[], overrides: TensorOverrides, what: string): Scheme[] {
+/** Schemes of the pinned form of codes; where no kernel takes it, as of depthwise convolutions, all forms. */
+function withPinnedCodes(schemes: Scheme[], { codes }: TensorOverrides): Scheme[] {
+  if (codes === undefined || !schemes.some((scheme) => codeFormOf(scheme) === codes)) return schemes;
+  return schemes.filter((scheme) => scheme.bits !== 8 || codeFormOf(scheme) === codes);
+}
+
+function pinned(
+  schemes: readonly Scheme[],
+  overrides: TensorOverrides,
+  what: string,
+  { primaryBitwidth }: Hardware,
+): Scheme[] {
   const agreeing = schemes.filter(
     (scheme) =>
       (overrides.bits ?? scheme.bits) === scheme.bits &&
@@ -226,17 +296,29 @@ function pinned(schemes: readonly Scheme[], overrides: TensorOverrides, what: st
       (overrides.granularity ?? scheme.granularity) === scheme.granularity &&
       levelsOf(widthOf({ ...scheme, ...pinnedLevels(overrides) })) <= 2 ** scheme.bits,
   );
-  if (agreeing.length > 0) return agreeing;
+  const isWide = ({ bits }: Scheme): boolean => bits >= primaryBitwidth;
+  if (
+    agreeing.length > 0 &&
+    (overrides.bits !== undefined || agreeing.some(isWide) || !schemes.some(isWide))
+  ) {
+    return withPinnedCodes(agreeing, overrides);
+  }
   const asked = JSON.stringify({
     bits: overrides.bits,
     mode: overrides.mode,
     granularity: overrides.granularity,
+    codes: overrides.codes,
     level_low: overrides.levels?.low,
     level_high: overrides.levels?.high,
   });
   const offered = [
     ...new Set(schemes.map(({ bits, mode, granularity }) => `${bits} bit ${mode} ${granularity}`)),
   ];
+  if (agreeing.length > 0) {
+    throw new ModelError(
+      `${what} as ${asked} in ${primaryBitwidth} bits, its primary width; add "bits": ${agreeing[0]!.bits} where that is meant, or choose from ${offered.join(", ")}.`,
+    );
+  }
   throw new ModelError(
     `${what} as ${asked}; choose from ${offered.join(", ")}, or put its op into \`ignored\`.`,
   );

@@ -13,8 +13,7 @@ import {
   type StatisticType,
   weightEstimator,
 } from "./range-estimator.js";
-import { canSaturate } from "./saturation-fix.js";
-import { schemeParameters } from "./scheme-choices.js";
+import { fieldOf, schemeParameters } from "./scheme-choices.js";
 import {
   baseScheme,
   deriveActivationSchemes,
@@ -94,8 +93,6 @@ export interface TensorDerivation {
   readonly dropped: readonly { readonly scheme: Scheme; readonly outOfScope: readonly SchemeField[] }[];
   /** Where the range estimator of each mode starts from; what may be chosen instead is in `parameters`. */
   readonly estimators: readonly { readonly mode: Mode; readonly base: RangeEstimator }[];
-  /** Of what the scope lets vary, whose codes the saturation fix halves. */
-  readonly halved: readonly Scheme[];
   readonly parameters: readonly Parameter[];
 }
 
@@ -154,13 +151,17 @@ export function deriveGroup(
   const tensors = [
     ...group.activations.map((id) => {
       const schemes = deriveActivationSchemes(layout.activations.get(id)!, layout, hardware, options);
-      return addTensor(space, { tensor: "activations", id, group: group.id, options }, schemes, when);
+      return addTensor(
+        space,
+        { tensor: "activations", id, group: group.id, hardware, options },
+        schemes,
+        when,
+      );
     }),
     ...group.weights.map((id) => {
       const quantizer = layout.weights.get(id)!;
       const schemes = deriveWeightSchemes(quantizer, layout, hardware, options);
-      const derived = addTensor(space, { tensor: "weights", id, group: group.id, options }, schemes, when);
-      return quantizer.halved === true ? { ...derived, halved: derived.kept.filter(canSaturate) } : derived;
+      return addTensor(space, { tensor: "weights", id, group: group.id, hardware, options }, schemes, when);
     }),
   ];
   const { parameters, base, defaults } = space;
@@ -187,6 +188,7 @@ interface TunedTensor {
   readonly tensor: "activations" | "weights";
   readonly id: string;
   readonly group: string;
+  readonly hardware: Hardware;
   readonly options: TuningOptions;
 }
 
@@ -196,10 +198,10 @@ function addTensor(
   schemes: SchemeDerivation,
   when: Condition | undefined,
 ): TensorDerivation {
-  const { tensor, id, group, options } = tuned;
+  const { tensor, id, group, hardware, options } = tuned;
   const names = parameterNames(tensor, id);
   const first = space.parameters.length;
-  const base = baseScheme(schemes.schemes, tensor, options.preset);
+  const base = baseScheme(schemes.schemes, tensor, options, hardware);
   const { kept, dropped } = withinScope(schemes.schemes, base, options.tuningScope);
   for (const parameter of schemeParameters(names.prefix, kept, when)) {
     space.add({ ...parameter, group, family: familyOf(parameter.name, id), kind: "categorical" });
@@ -211,7 +213,7 @@ function addTensor(
     return { mode, base: addEstimator(space, tuned, { mode, granularity }, condition) };
   });
   const parameters = space.parameters.slice(first);
-  return { tensor, id, schemes, base, kept, dropped, estimators, halved: [], parameters };
+  return { tensor, id, schemes, base, kept, dropped, estimators, parameters };
 }
 
 /** A scheme varies with the scope if it differs from the base in nothing else (reference section 3.3). */
@@ -222,8 +224,8 @@ export function withinScope(
 ): Pick<TensorDerivation, "kept" | "dropped"> {
   const compared = schemes.map((scheme) => ({
     scheme,
-    outOfScope: (["bits", "mode", "granularity"] as const).filter(
-      (key) => scheme[key] !== base[key] && !scope.has(key),
+    outOfScope: (["bits", "mode", "granularity", "codes"] as const).filter(
+      (key) => fieldOf(scheme, key) !== fieldOf(base, key) && !scope.has(key),
     ),
   }));
   const kept = compared.flatMap(({ scheme, outOfScope }) => (outOfScope.length === 0 ? [scheme] : []));

@@ -38,7 +38,7 @@ export function requiredStatistics(
       const schemes = activationSchemes(quantizer, layout, view.hardware, options);
       const { kept } = withinScope(
         schemes,
-        baseScheme(schemes, "activations", options.preset),
+        baseScheme(schemes, "activations", options, view.hardware),
         options.tuningScope,
       );
       const statistics = new Map(

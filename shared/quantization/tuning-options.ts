@@ -1,7 +1,7 @@
-import type { Granularity, Mode, PresetName, Scheme } from "./hardware.js";
+import type { CodeForm, Granularity, Mode, PresetName, Scheme } from "./hardware.js";
 import type { EstimatorPreset, RangeEstimator, SideEstimator } from "./range-estimator.js";
 
-export type TuningScope = "bits" | "mode" | "granularity" | "layer" | "range_estimator";
+export type TuningScope = "bits" | "mode" | "granularity" | "codes" | "layer" | "range_estimator";
 export type EstimatorScope = "preset" | "aggregator" | "type" | "outlier_prob";
 
 /** What the user pins of a range estimator; the rest comes from the preset (reference section 5.3). */
@@ -16,6 +16,8 @@ export interface TensorOverrides {
   readonly bits?: Scheme["bits"];
   readonly mode?: Mode;
   readonly granularity?: Granularity;
+  /** Of weights. */
+  readonly codes?: CodeForm;
   readonly levels?: NonNullable<Scheme["levels"]>;
   readonly rangeEstimator?: EstimatorOverrides;
 }

@@ -1,8 +1,10 @@
 import type { GraphIndex } from "../onnx/graph-index.js";
 import { dimensions, floatValues } from "../onnx/tensor.js";
+import { channelView } from "./channel-view.js";
 import type { WeightQuantizer } from "./groups.js";
+import { codePairs, cutPairs } from "./paired-codes.js";
 import type { TensorPlan } from "./plan.js";
-import { channelView, quantizeWeights, type WeightCodes } from "./weight-codes.js";
+import { quantizeWeights, type WeightCodes } from "./weight-codes.js";
 
 /** Chooses other codes than the nearest ones, or other scales. */
 export type Refinement = (
@@ -34,15 +36,22 @@ export class WeightCache {
 
   /** Quantizes a constant afresh, with scales that are no smaller than given. */
   make(quantizer: WeightQuantizer, plan: TensorPlan, smallestScales?: readonly number[]): WeightCodes {
-    const { id, channelAxis, unifiedZeroPoint } = quantizer;
+    const { id, channelAxis, unifiedZeroPoint, inputLayout } = quantizer;
     const tensor = this.index.initializers.get(id)!;
     const axis = plan.granularity === "perchannel" ? channelAxis : undefined;
     const view = channelView(floatValues(tensor), dimensions(tensor), axis);
     const unified = unifiedZeroPoint || plan.unifiedZeroPoint === true;
-    const nearest = quantizeWeights(view, plan, unified, smallestScales);
-    return this.refinements.reduce(
+    const isPaired = plan.codes === "int8_paired" && inputLayout !== undefined;
+    const pairs = isPaired ? codePairs(dimensions(tensor), inputLayout) : undefined;
+    const nearest = quantizeWeights(view, plan, unified, smallestScales, pairs);
+    const refined = this.refinements.reduce(
       (codes, refine) => refine(quantizer, plan, codes, smallestScales),
       nearest,
     );
+    if (pairs === undefined || refined === nearest) return refined;
+    // What a refinement rounds otherwise may have made a pair too large again.
+    const codes = Int8Array.from(refined.codes);
+    cutPairs(codes, pairs);
+    return { ...refined, codes };
   }
 }

@@ -8,9 +8,12 @@ import {
   narrowSignedAffine,
   quantize,
   signedAffine,
+  withSmallestScale,
 } from "./affine.js";
+import { type ChannelView, forEachRun } from "./channel-view.js";
 import { widthOf } from "./hardware.js";
 import { leastErrorRange } from "./least-error-range.js";
+import { pairedCodes } from "./paired-codes.js";
 import type { TensorPlan } from "./plan.js";
 import { quantizationError } from "./quantization-error.js";
 import {
@@ -19,6 +22,7 @@ import {
   type Range,
   symmetricWeightRanges,
   unifiedZeroPointRanges,
+  type Width,
 } from "./range.js";
 import { type ErrorType, isErrorType, leastError, type SideEstimator } from "./range-estimator.js";
 
@@ -28,51 +32,37 @@ export interface WeightCodes {
   readonly channels: readonly Affine[];
 }
 
-/** A float constant seen as channels: element i belongs to channel floor(i / inner) mod channels. */
-export interface ChannelView {
-  readonly values: Float32Array;
-  readonly channels: number;
-  /** Elements between two steps along the channel axis. */
-  readonly inner: number;
-}
-
-/**
- * Views a tensor along its channel axis.
- * @param axis `undefined` for one channel in all
- */
-export function channelView(
-  values: Float32Array,
-  dims: readonly number[],
-  axis: number | undefined,
-): ChannelView {
-  if (axis === undefined) return { values, channels: 1, inner: Math.max(values.length, 1) };
-  const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
-  return { values, channels: dims[axis]!, inner };
-}
-
 /**
  * Quantizes a constant: narrow codes around zero in symmetric mode, codes with a zero point a channel in asymmetric
  * mode (reference sections 4.5 and 4.6). Codes are signed in both, because ONNX Runtime's kernels for unsigned activations
- * and signed weights are the faster ones (docs/quantization.md). Halved codes have twice the scale.
+ * and signed weights are the faster ones (docs/quantization.md); a plan's UINT8 codes are these, moved, when they are
+ * written.
  *
  * @param unifiedZeroPoint all channels share one zero point
  * @param smallestScales scales may not be below these, one a channel: so that a bias, whose scale is the product of
  * the input's and the weights', fits into 32 bits
+ * @param pairs places of the codes that are multiplied together (`codePairs`); needed for paired codes
  */
 export function quantizeWeights(
   view: ChannelView,
   plan: TensorPlan,
   unifiedZeroPoint = false,
   smallestScales?: readonly number[],
+  pairs?: Int32Array,
 ): WeightCodes {
+  if (plan.codes === "int8_paired") {
+    if (pairs === undefined) throw new Error("Paired codes need to know the pairs.");
+    const seen = seenEnds(view, plan);
+    const ranges = (width: Width): Range[] => rangesWithin(seen, plan, width, unifiedZeroPoint);
+    const { mode } = plan;
+    return pairedCodes({ view, pairs, mode, width: widthOf(plan), unifiedZeroPoint, ranges, smallestScales });
+  }
   const ranges = weightRanges(view, plan, unifiedZeroPoint);
   const symmetric = plan.mode === "symmetric";
-  const width = widthOf(plan);
+  const width = asymmetricWidth(plan);
   const channels = ranges.map((range, c) => {
-    const whole = symmetric ? narrowSignedAffine(range, width) : signedAffine(range, width);
-    const affine = plan.halved ? { ...whole, scale: 2 * whole.scale } : whole;
-    const smallest = smallestScales?.[c] ?? 0;
-    return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
+    const affine = symmetric ? symmetricAffine(range, plan) : signedAffine(range, width);
+    return withSmallestScale(affine, smallestScales?.[c]);
   });
   const { lowest, highest } = codeLimits(plan);
   const codes = plan.bits > 8 ? new Int16Array(view.values.length) : new Int8Array(view.values.length);
@@ -83,6 +73,18 @@ export function quantizeWeights(
   return { codes, channels };
 }
 
+/** Codes of 7 bits have twice the scale, so that the largest is half of what it would be. */
+function symmetricAffine(range: Range, plan: TensorPlan): Affine {
+  const affine = narrowSignedAffine(range, widthOf(plan));
+  return plan.codes === "int7" ? { ...affine, scale: 2 * affine.scale } : affine;
+}
+
+/** How many codes a scheme has in asymmetric mode. */
+function asymmetricWidth(plan: TensorPlan): Width {
+  const width = widthOf(plan);
+  return plan.codes === "int7" ? { levels: Math.ceil(levelsOf(width) / 2) } : width;
+}
+
 /** The codes that a constant may have. */
 export interface CodeLimits {
   readonly lowest: number;
@@ -91,19 +93,27 @@ export interface CodeLimits {
 
 /** Narrow around zero in symmetric mode, so that both ends are as far from it (reference section 4.5). */
 export function codeLimits(plan: TensorPlan): CodeLimits {
-  const width = widthOf(plan);
   if (plan.mode === "symmetric") {
-    const highest = plan.halved ? largestHalvedCode(width) : largestNarrowCode(width);
+    const highest = (plan.codes === "int7" ? largestHalvedCode : largestNarrowCode)(widthOf(plan));
     return { lowest: -highest, highest };
   }
+  const width = asymmetricWidth(plan);
   const lowest = lowestSignedCode(width);
   return { lowest, highest: lowest + levelsOf(width) - 1 };
 }
 
 /** The range of each channel under a plan's estimator. */
 export function weightRanges(view: ChannelView, plan: TensorPlan, unifiedZeroPoint = false): Range[] {
-  const seen = seenEnds(view, plan);
-  const width = widthOf(plan);
+  return rangesWithin(seenEnds(view, plan), plan, asymmetricWidth(plan), unifiedZeroPoint);
+}
+
+/** The ranges around the ends that were seen, for so many codes. */
+function rangesWithin(
+  seen: readonly Range[],
+  plan: TensorPlan,
+  width: Width,
+  unifiedZeroPoint: boolean,
+): Range[] {
   if (plan.mode === "symmetric") {
     return symmetricWeightRanges(seen.map(({ high }) => high)).map((range) => clip(range, plan));
   }
@@ -135,13 +145,14 @@ function leastErrorEnds(
   plan: TensorPlan,
 ): Range[] {
   const { mode, estimator } = plan;
-  const width = widthOf(plan);
+  const width = asymmetricWidth(plan);
   const free = {
     low: estimator.min !== undefined && isErrorType(estimator.min.type),
     high: isErrorType(estimator.max.type),
   };
   const symmetric = mode === "symmetric";
-  const top = symmetric ? 2 * largestNarrowCode(width) : levelsOf(width) - 1;
+  const { lowest, highest } = codeLimits(plan);
+  const top = highest - lowest;
   return channelValues(view, (x) => x).map((values, c) => {
     const histogram = new Histogram();
     histogram.add(values);
@@ -161,7 +172,7 @@ function clip(range: Range, plan: TensorPlan): Range {
   const low = Math.max(range.low, estimator.min?.clippingValue ?? range.low);
   if (high === range.high && low === range.low) return range;
   if (mode === "symmetric") return { low: -high, high };
-  return asymmetricRange(low, high, widthOf(plan));
+  return asymmetricRange(low, high, asymmetricWidth(plan));
 }
 
 function estimate(
@@ -211,14 +222,4 @@ function channelValues(view: ChannelView, map: (x: number) => number): Float32Ar
     for (let i = from; i < to; i++) channels[channel]![filled[channel]!++] = map(view.values[i]!);
   });
   return channels;
-}
-
-/** Calls `visit` with each stretch of consecutive elements of one channel. */
-function forEachRun(
-  { values, channels, inner }: ChannelView,
-  visit: (channel: number, start: number, end: number) => void,
-): void {
-  for (let start = 0, run = 0; start < values.length; start += inner, run++) {
-    visit(run % channels, start, start + inner);
-  }
 }

@@ -1,7 +1,11 @@
 import type { QuantizerLayout } from "../quantization/groups.js";
+import type { Hardware } from "../quantization/hardware.js";
 import type { QuantizationPlan } from "../quantization/plan.js";
+import { isPortable } from "../quantization/portability.js";
+import { processorClassOf } from "../quantization/processor-class.js";
 import type { FinishSummary } from "../scoring/finish.js";
 import type { Metric } from "../scoring/metrics/metric.js";
+import { scoringNote } from "../scoring/scoring-session.js";
 import { paretoFront } from "../search/pareto.js";
 import type { Configuration } from "../search/space.js";
 import type { ObjectStore } from "../storage/object-store.js";
@@ -23,6 +27,7 @@ export interface ResultSources {
   readonly store: ObjectStore;
   readonly summary: FinishSummary;
   readonly layout: QuantizerLayout;
+  readonly hardware: Pick<Hardware, "device" | "processor">;
   /** How a configuration quantizes the model. */
   readonly plan: (configuration: Configuration) => QuantizationPlan;
   readonly model: RunResult["model"];
@@ -49,13 +54,21 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
     return found === undefined ? null : modelResult(sources, references, found, finished);
   };
   const [first] = summary.candidates;
+  const isa = state.isa ?? request.isa ?? "unknown";
+  const processor = processorClassOf(isa) ?? null;
   const complete = measured.filter(({ number, state: s }) => number !== FLOAT_TRIAL && s === "complete");
   return {
     schemaVersion: 1,
     runId: request.runId,
     seed: request.seed,
     objective: request.optimizer.objective,
-    isa: state.isa ?? request.isa ?? "unknown",
+    isa,
+    processor,
+    target: sources.hardware.device,
+    scoring:
+      processor === null
+        ? null
+        : (scoringNote(sources.hardware, processor, summary.candidates[0]?.exactOn) ?? null),
     onnxruntime: sources.onnxruntime,
     configurationHash: sources.configurationHash,
     model: sources.model,
@@ -137,6 +150,9 @@ async function modelResult(
     quantizedShare: measurement.quantizedShare,
     simulatedShare: measurement.simulatedShare ?? { byCount: 0, byParameters: 0 },
     integerKernels: kernels,
+    portable: finished?.exactOn === undefined ? null : isPortable(finished.exactOn),
+    exactOn: finished?.exactOn ?? null,
+    exactness: finished?.exactness ?? null,
     loss: values[0] ?? 0,
     withinBound,
     meetsTarget,

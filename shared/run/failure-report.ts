@@ -2,15 +2,17 @@ import { type Job, type JobReport, MESSAGE_VERSION } from "./messages.js";
 
 const MAX_REASON = 2_000;
 
+/** A failure has no numbers, whose instruction set would count. */
+const NO_INSTRUCTION_SET = "none";
+
 /** Who reports, and when. */
 export interface Reporter {
   readonly worker: string;
-  readonly isa: string;
   readonly at: number;
 }
 
 /** What a job's failure is reported as when there is no worker left to report it. */
-export function failureReport(job: Job, error: unknown, { worker, isa, at }: Reporter): JobReport {
+export function failureReport(job: Job, error: unknown, { worker, at }: Reporter): JobReport {
   const { runId, attempt } = job;
   const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON);
   const base = { version: MESSAGE_VERSION, runId, at, attempt } as const;
@@ -26,10 +28,10 @@ export function failureReport(job: Job, error: unknown, { worker, isa, at }: Rep
         ...(job.digest === undefined ? {} : { digest: job.digest }),
         shard: job.shard,
         worker,
-        isa,
+        isa: NO_INSTRUCTION_SET,
         outcome,
       };
     case "finish":
-      return { ...base, type: "FinishReported", isa, outcome };
+      return { ...base, type: "FinishReported", isa: NO_INSTRUCTION_SET, outcome };
   }
 }

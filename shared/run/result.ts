@@ -1,3 +1,4 @@
+import type { ProcessorClass } from "../quantization/processor-class.js";
 import type { FloatOp } from "./float-ops.js";
 import type { MeasuredOutcome } from "./messages.js";
 import type { RunRequest } from "./request.js";
@@ -34,11 +35,23 @@ export interface ModelResult {
   /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
   readonly simulatedShare: MeasuredOutcome["quantizedShare"];
   readonly integerKernels: IntegerKernelCount | null;
+  /** Whether it computes the same integers on every class of processors: on all of `exactOn`, where nothing saturates. */
+  readonly portable: boolean | null;
+  readonly exactOn: readonly ProcessorClass[] | null;
+  /** How far ONNX Runtime's kernels are from computing it exactly, on calibration samples. */
+  readonly exactness: KernelExactness | null;
   readonly loss: number;
   /** Whether the accuracy bound is met, and whether the asked-for speed-up is as well. */
   readonly withinBound: boolean;
   readonly meetsTarget: boolean;
   readonly validation: MetricResult | null;
+}
+
+/** Decibels of the outputs, 200 where they are equal, and of the products that differ by more than rounding. */
+export interface KernelExactness {
+  readonly decibels: number;
+  readonly batches: number;
+  readonly products: readonly { readonly name: string; readonly type: string; readonly decibels: number }[];
 }
 
 /** Why the result is what it is, by the trials of the run. */
@@ -57,11 +70,22 @@ export interface RunResult {
   readonly runId: string;
   readonly seed: number;
   readonly objective: RunRequest["optimizer"]["objective"];
+  /** The instruction set that computed the scores, and the class of processors that has it. */
   readonly isa: string;
+  readonly processor: ProcessorClass | null;
+  /** The device that the model is for: CPU by the class of the machine that scored. */
+  readonly target: string;
+  /** How the scores came about, where the target is another class than that of the machine. */
+  readonly scoring: string | null;
   readonly onnxruntime: string;
   readonly configurationHash: string;
   readonly model: { readonly sha256: string; readonly bytes: number };
-  readonly session: { readonly graphOptimizationLevel: string; readonly intraOpNumThreads: number };
+  readonly session: {
+    readonly graphOptimizationLevel: string;
+    readonly intraOpNumThreads: number;
+    /** Session configuration entries of ONNX Runtime. */
+    readonly extra?: Readonly<Record<string, string>> | undefined;
+  };
   readonly float: {
     readonly metric: MetricResult;
     readonly latencyMs: number | null;

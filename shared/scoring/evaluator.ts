@@ -180,8 +180,7 @@ export class Evaluator {
     intraOpNumThreads = this.options.workload.configuration.engine.session.intraOpNumThreads,
   ): Promise<InferenceSession> {
     const { workload } = this.options;
-    const settings = { ...workload.configuration.engine.session, intraOpNumThreads };
-    return openSession(candidate?.model ?? workload.modelPath, settings);
+    return openSession(candidate?.model ?? workload.modelPath, { ...workload.session, intraOpNumThreads });
   }
 
   /** Measures with as many threads as the benchmark asks for, which may be others than the candidate is scored with. */
@@ -206,12 +205,13 @@ export class Evaluator {
   async #compareWithFloat(candidate: InferenceSession): Promise<LatencyRatio> {
     const { workload, gate } = this.options;
     const { engine, optimizer } = workload.configuration;
+    const { session } = engine;
     const { nthreads, duration_seconds } = optimizer.params.benchmark;
     const feeds = toFeeds(await this.#firstBatch());
     const measure = async (): Promise<LatencyRatio> => {
       this.#fastestFloat ??= openFastestSession(
         workload.modelPath,
-        nthreads ?? engine.session.intraOpNumThreads,
+        { ...session, intraOpNumThreads: nthreads ?? session.intraOpNumThreads },
         feeds,
       );
       return measureLatencyRatio(await this.#fastestFloat, candidate, feeds, duration_seconds);
@@ -239,7 +239,7 @@ export class Evaluator {
       batchSize: workload.batchSize,
       fixedBatch: workload.fixedBatch !== undefined,
       order,
-      openFloat: () => openSession(workload.modelPath, workload.configuration.engine.session),
+      openFloat: () => openSession(workload.modelPath, workload.session),
       ...(gate === undefined ? {} : { gate }),
     });
   }

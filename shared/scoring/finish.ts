@@ -4,6 +4,8 @@ import * as z from "zod";
 import { encodeModel, type Model } from "../onnx/codec.js";
 import { edited } from "../onnx/edited.js";
 import { externalizeData } from "../onnx/external-data.js";
+import { exactClasses, isPortable } from "../quantization/portability.js";
+import { PROCESSOR_CLASSES, type ProcessorClass } from "../quantization/processor-class.js";
 import type { FinishJob, FinishReported } from "../run/messages.js";
 import { runPrefix } from "../run/record-keys.js";
 import { BASE_TRIAL } from "../run/study.js";
@@ -11,6 +13,7 @@ import type { Configuration } from "../search/space.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { contentHash, type Evaluator } from "./evaluator.js";
 import { findIntegerKernels } from "./integer-kernels.js";
+import { measureExactness } from "./kernel-exactness.js";
 import type { QuantizedModel } from "./quantizer.js";
 import type { Workload } from "./workload.js";
 
@@ -44,6 +47,16 @@ const candidateSchema = z.strictObject({
     integer: z.number(),
     unfused: z.array(z.strictObject({ name: z.string(), type: z.string(), reason: z.string() })),
   }),
+  /** The classes of processors on which no product can saturate. */
+  exactOn: z.array(z.enum(PROCESSOR_CLASSES)).optional(),
+  /** Of the base and of the model that is written. */
+  exactness: z
+    .strictObject({
+      decibels: z.number(),
+      batches: z.number(),
+      products: z.array(z.strictObject({ name: z.string(), type: z.string(), decibels: z.number() })),
+    })
+    .optional(),
 });
 
 export const finishSummarySchema = z.strictObject({
@@ -82,8 +95,9 @@ export async function finishRun(
     write: boolean,
   ): Promise<FinishSummary["base"]> => {
     const candidate = await evaluator.quantize(configuration);
+    const exactOn = exactClasses(workload.subject.layout, candidate.plan);
     const files = encodeFiles(
-      withProperties(candidate.model, properties),
+      withProperties(candidate.model, { ...properties, ...portabilityProperties(exactOn) }),
       workload.subject.prepared.external,
     );
     if (write && files.data !== undefined) await put(keys.externalData, files.data);
@@ -95,6 +109,8 @@ export async function finishRun(
       latency: await evaluator.latency(candidate),
       modelBytes: files.model.byteLength + (files.data?.byteLength ?? 0),
       integerKernels: await integerKernels(candidate, workload),
+      exactOn,
+      ...(write || trial === BASE_TRIAL ? { exactness: await exactness(candidate, workload) } : {}),
     };
   };
   const floatValidation = await validation(evaluator, workload, undefined);
@@ -131,12 +147,25 @@ async function validation(
   return { value: metric.aggregate(scores.rows), samples: scores.samples, interval: [low, high] };
 }
 
-async function integerKernels(candidate: QuantizedModel, { subject, configuration }: Workload) {
+async function exactness(candidate: QuantizedModel, { calibrationBatches, session }: Workload) {
+  const { decibels, batches, products } = await measureExactness(
+    candidate.model,
+    calibrationBatches,
+    session,
+  );
+  return {
+    decibels,
+    batches,
+    products: products.map(({ name, type, decibels: of }) => ({ name, type, decibels: of })),
+  };
+}
+
+async function integerKernels(candidate: QuantizedModel, { subject, session }: Workload) {
   const { quantized, integer, unfused } = await findIntegerKernels(
     candidate.model,
     subject.layout,
     candidate.plan,
-    configuration.engine.session,
+    session,
   );
   return { quantized, integer, unfused: [...unfused] };
 }
@@ -155,6 +184,14 @@ export function encodeFiles(
 
 /** Beside `model.onnx`. */
 const EXTERNAL_DATA_FILE = "model.onnx.data";
+
+/** What a model's metadata say of the processors on which it computes the same integers. */
+export function portabilityProperties(exactOn: readonly ProcessorClass[]): Record<string, string> {
+  return {
+    "quantfleet.portable": String(isPortable(exactOn)),
+    "quantfleet.exact_on": exactOn.join(","),
+  };
+}
 
 /** The model with entries added to its metadata, over earlier ones of the same keys. */
 export function withProperties(model: Model, properties: Readonly<Record<string, string>>): Model {

@@ -1,9 +1,10 @@
+import { instructionSetOf } from "../quantization/processor-class.js";
 import { type Job, type JobReport, MESSAGE_VERSION } from "../run/messages.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import type { Evaluator } from "./evaluator.js";
 import { finishRun } from "./finish.js";
 import { runStatisticsJob, type StatisticsContext } from "./gather-statistics.js";
-import { instructionSet } from "./isa.js";
+import { processorClass } from "./processor-probe.js";
 import { workerHost } from "./worker-host.js";
 import type { Workload } from "./workload.js";
 
@@ -25,6 +26,7 @@ export interface JobContext extends StatisticsContext {
 export async function runJob(job: Job, context: JobContext, signal?: AbortSignal): Promise<JobReport> {
   const { evaluator, workload, store, worker } = context;
   const { runId, attempt } = job;
+  const isa = instructionSetOf(await processorClass());
   const base = () => ({ version: MESSAGE_VERSION, runId, attempt, at: context.now() }) as const;
   const failed = (error: unknown) => {
     signal?.throwIfAborted();
@@ -44,13 +46,13 @@ export async function runJob(job: Job, context: JobContext, signal?: AbortSignal
         ...(digest === undefined ? {} : { digest }),
         shard,
         worker: `${workerHost()}/${worker}`,
-        isa: instructionSet(),
+        isa,
         outcome,
       };
     }
     case "finish": {
       const outcome = await finishRun(job, evaluator, workload, store, context.properties).catch(failed);
-      return { ...base(), type: "FinishReported", isa: instructionSet(), outcome };
+      return { ...base(), type: "FinishReported", isa, outcome };
     }
   }
 }

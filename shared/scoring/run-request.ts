@@ -3,7 +3,6 @@ import type { RunRequest } from "../run/request.js";
 import type { RestoredReference } from "../run/restored-record.js";
 import type { LossReference } from "../search/objective.js";
 import { RACE_DELTA } from "../search/race.js";
-import { instructionSet } from "./isa.js";
 import { QUIET_SECONDS } from "./latency.js";
 import type { Workload } from "./workload.js";
 
@@ -22,6 +21,8 @@ export interface RequestOptions {
   readonly restored?: RestoredReference;
   /** Those of the configuration when left out. */
   readonly maxTrials?: number;
+  /** The only instruction set whose results count; the first result's where it is left out. */
+  readonly isa?: string;
   /** What objective `loss` is scaled by, where an earlier run measured it. */
   readonly lossReference?: LossReference;
 }
@@ -74,7 +75,7 @@ export function makeRunRequest(workload: Workload, options: RequestOptions): Run
     },
     finalists: FINALISTS,
     timeouts: options.timeouts,
-    isa: instructionSet(),
+    ...(options.isa === undefined ? {} : { isa: options.isa }),
     measuredUnder: workload.measuredUnder,
     ...(options.restored === undefined ? {} : { restored: options.restored }),
     ...(options.lossReference === undefined ? {} : { lossReference: { ...options.lossReference } }),

@@ -21,6 +21,8 @@ export type OptimizationLevel = "disabled" | "basic" | "extended" | "layout" | "
 export interface SessionSettings {
   readonly graphOptimizationLevel: OptimizationLevel;
   readonly intraOpNumThreads: number;
+  /** ONNX Runtime's session configuration entries, by their keys. */
+  readonly extra?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The version of ONNX Runtime that computes everything; part of results and cache keys. */
@@ -47,6 +49,7 @@ export async function openSession(
     intraOpNumThreads: settings.intraOpNumThreads,
     interOpNumThreads: 1,
     logSeverityLevel: LOG_ERRORS,
+    ...(settings.extra === undefined ? {} : { extra: settings.extra }),
     ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
   };
   try {

@@ -1,4 +1,4 @@
-import { ModelError } from "../errors.js";
+import { ConfigurationError, ModelError } from "../errors.js";
 import { opsetVersion } from "../onnx/codec.js";
 import { GraphIndex } from "../onnx/graph-index.js";
 import type { LiftTarget } from "../onnx/opset.js";
@@ -7,13 +7,14 @@ import { weightBiasStatistics } from "../quantization/algorithms/weight-bias-cor
 import { opsetOf } from "../quantization/code-types.js";
 import { companionSpace, type TunedCompanion } from "../quantization/companion-space.js";
 import { layOutQuantizers, type QuantizerLayout } from "../quantization/groups.js";
-import { type Hardware, targetHardware } from "../quantization/hardware.js";
+import { type Hardware, type PresetName, targetHardware } from "../quantization/hardware.js";
 import { findNodesInFloat } from "../quantization/ignored/nodes-in-float.js";
 import type { OperandView } from "../quantization/quantizable-ops.js";
 import { withSaturationFix } from "../quantization/saturation-fix.js";
 import { deriveSpace, reachableWidths, type TuningSpace } from "../quantization/space.js";
 import { requiredStatistics } from "../quantization/statistics-requirement.js";
 import type { QuantizationSettings } from "../run/configuration/quantization-settings.js";
+import { listed } from "../run/configuration/requirement.js";
 import type { ContentFolder } from "../run/content-cache.js";
 import { mergeRequirements, type StatisticsRequirement } from "../statistics/requirement.js";
 import { effectiveCompanions } from "./effective-companions.js";
@@ -56,6 +57,15 @@ export async function openSubject(
   return makeSubject(await prepare(opset), settings);
 }
 
+/** @throws {ConfigurationError} when the device cannot do the preset, which a hardware file says */
+function requirePreset({ device, presets }: Hardware, preset: PresetName): void {
+  if (presets.includes(preset)) return;
+  throw new ConfigurationError(
+    `The preset is "${preset}", which the target device ${device} cannot do; use ${listed(presets)}.`,
+    "compression.algorithms",
+  );
+}
+
 /** @param aligned keys of the ops that ActivationChannelAlignment rewrote as consumers */
 export function makeSubject(
   prepared: PreparedModel,
@@ -63,6 +73,7 @@ export function makeSubject(
   aligned?: ReadonlySet<string>,
 ): Subject {
   const hardware = targetHardware(settings.targetDevice);
+  requirePreset(hardware, settings.options.preset);
   const index = new GraphIndex(prepared.model.graph);
   const inFloat = findNodesInFloat(index, hardware, {
     ignored: settings.ignored,

@@ -12,7 +12,9 @@ import { createMetric } from "./metrics/create-metric.js";
 import type { Metric } from "./metrics/metric.js";
 import type { LocateModule } from "./metrics/module-location.js";
 import type { ModelVariants } from "./model-variants.js";
-import { onnxruntimeVersion } from "./session.js";
+import { processorClass } from "./processor-probe.js";
+import { scoringSession } from "./scoring-session.js";
+import { onnxruntimeVersion, type SessionSettings } from "./session.js";
 import type { Subject } from "./subject.js";
 
 /** The order in which evaluation samples are scored is the same for every run, so that `evaluate` shares it. */
@@ -38,6 +40,8 @@ export interface Workload {
   readonly order: readonly number[];
   /** Of the subject. */
   readonly statisticsKey: string;
+  /** The sessions that models are scored in: those of `engine.session`, as `scoringSession` has them for the target. */
+  readonly session: SessionSettings;
   /** What trials of two runs must share to be compared (`measurementKey`). */
   readonly measuredUnder: string;
 }
@@ -105,6 +109,7 @@ export async function loadWorkload(
     calibrationBatches: calibrating.calibrationBatches,
     order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
     statisticsKey: base.statisticsKey,
+    session: scoringSession(engine.session, original.hardware, await processorClass()),
   };
 }
 

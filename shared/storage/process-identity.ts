@@ -48,7 +48,8 @@ const ENDED_STATES: ReadonlySet<string> = new Set(["Z", "X"]);
 
 function processStatus(pid: number): { readonly state: string; readonly started: string } | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // Of the main thread, which has the same start time: emulators such as qemu make up the one of the process.
+    const stat = readFileSync(`/proc/${pid}/task/${pid}/stat`, "latin1");
     // The command, second in line, may hold spaces and parentheses; the state follows it, and 19 fields on the
     // start time (proc(5)).
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

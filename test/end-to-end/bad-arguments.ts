@@ -131,11 +131,11 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
   {
     title: "an unknown device",
     argv: ["inspect", "model.onnx", "--target-device", "TPU"],
-    says: 'The target device is "TPU", but must be "ANY", "CPU", "GPU", "VPU", "NPU", "GNA", "GNA3" or "CPU_SPR", or the path of a hardware file (.json); did you mean "CPU"?',
+    says: 'The target device is "TPU", but must be "ANY", "CPU", "CPU_VNNI", "CPU_AVX2", "CPU_ARM64", "GPU", "VPU", "NPU", "GNA", "GNA3" or "CPU_SPR", or the path of a hardware file (.json); did you mean "CPU"?',
   },
   {
     title: "a hardware file that is none",
     argv: ["inspect", "model.onnx", "--target-device", "broken.json"],
-    says: "model in broken.json is not a known key; known here: $schema, device, description, notes, primary_bitwidth, presets, schemes, operations.",
+    says: "model in broken.json is not a known key; known here: $schema, device, description, notes, processor, primary_bitwidth, presets, schemes, operations.",
   },
 ];

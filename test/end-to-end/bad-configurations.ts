@@ -1,5 +1,13 @@
 import type { BadInput } from "./bad-input.js";
 
+/** A compression section whose device is the same on every machine. */
+function onArm64(params: object): object {
+  return {
+    target_device: "CPU_ARM64",
+    algorithms: [{ name: "TunableQuantization", params: { tuning_scope: ["layer"], ...params } }],
+  };
+}
+
 export const BAD_CONFIGURATIONS: readonly BadInput[] = [
   {
     title: "a misspelt key",
@@ -51,9 +59,9 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
   },
   {
     title: "a width that the device's activations cannot have",
-    at: "compression.algorithms[0].params.activations",
-    value: { bits: 4 },
-    says: 'The target device CPU cannot quantize activation "x" as {"bits":4}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
+    at: "compression",
+    value: onArm64({ activations: { bits: 4 } }),
+    says: 'The target device CPU_ARM64 cannot quantize activation "x" as {"bits":4}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
   },
   {
     title: "outlier probabilities without choices",
@@ -63,9 +71,9 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
   },
   {
     title: "a granularity that activations cannot have",
-    at: "compression.algorithms[0].params.activations",
-    value: { granularity: "perchannel" },
-    says: 'The target device CPU cannot quantize activation "x" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
+    at: "compression",
+    value: onArm64({ activations: { granularity: "perchannel" } }),
+    says: 'The target device CPU_ARM64 cannot quantize activation "x" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
   },
   {
     title: "an ignored node that the model does not have",
@@ -96,6 +104,6 @@ export const BAD_CONFIGURATIONS: readonly BadInput[] = [
     title: "no scope",
     at: "compression.algorithms[0].params",
     value: { tuning_scope: [] },
-    says: 'compression.algorithms[0].params.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list "bits", "layer", "mode", "granularity" or "range_estimator".',
+    says: 'compression.algorithms[0].params.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list "bits", "layer", "mode", "granularity", "codes" or "range_estimator".',
   },
 ];

@@ -52,7 +52,8 @@ export async function demoConfiguration(
         ...params,
       },
     },
-    compression,
+    // The same numbers on every processor, this machine's or a fleet's.
+    compression: { ...compression, target_device: "ANY" },
   };
 }
 

@@ -27,6 +27,9 @@ const TRIALS = 12;
 const WIDTHS: Readonly<Record<DeviceName, readonly number[]>> = {
   ANY: [4, 8],
   CPU: [4, 8],
+  CPU_VNNI: [4, 8],
+  CPU_AVX2: [4, 8],
+  CPU_ARM64: [4, 8],
   GPU: [8],
   CPU_SPR: [8],
   VPU: [2, 4, 8],
@@ -54,7 +57,7 @@ describe("Every device does every preset", () => {
         }
         const expected = await runModel(float, "disabled", batch);
         for (const level of ["disabled", "all"] as const) {
-          const decibel = worstSqnr(expected, await runModel(model, level, batch));
+          const decibel = worstSqnr(expected, await runModel(model, level, batch, subject.hardware));
           assert.ok(decibel > LEAST_DECIBEL, `${decibel} dB`);
         }
       });
@@ -80,7 +83,7 @@ describe("Whatever the search chooses on a device", () => {
         const { model, plan } = quantizer.quantize(configurationAt(parameters, draws));
         for (const { bits } of [...plan.weights.values(), ...plan.activations.values()]) widths.add(bits);
         const apart = await runModel(model, "disabled", batch);
-        const decibel = worstSqnr(apart, await runModel(model, "all", batch));
+        const decibel = worstSqnr(apart, await runModel(model, "all", batch, subject.hardware));
         assert.ok(decibel > LEAST_AGREEMENT, `${decibel} dB in trial ${trial}`);
       }
       assert.deepEqual(

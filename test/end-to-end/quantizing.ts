@@ -2,12 +2,15 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeModel, type Model } from "../../shared/onnx/codec.js";
+import { forProcessor, type Hardware } from "../../shared/quantization/hardware.js";
 import type { QuantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import type { InputBatch } from "../../shared/scoring/data/dataset.js";
 import type { TensorValue } from "../../shared/scoring/data/tensor.js";
 import { toFeeds } from "../../shared/scoring/feeds.js";
+import { processorClass } from "../../shared/scoring/processor-probe.js";
 import { Quantizer } from "../../shared/scoring/quantizer.js";
+import { scoringSession } from "../../shared/scoring/scoring-session.js";
 import { type OptimizationLevel, openSession, type PortInfo } from "../../shared/scoring/session.js";
 import { openSubject, type Subject } from "../../shared/scoring/subject.js";
 import type { Choice, Configuration } from "../../shared/search/space.js";
@@ -42,7 +45,7 @@ export async function readyFixture(
     const float = fixture.build();
     await writeFile(path, encodeModel(float));
     const subject = await openSubject(path, {
-      targetDevice: "CPU",
+      targetDevice: forProcessor("CPU", await processorClass()),
       options: {
         preset: "performance",
         tuningScope: new Set(["mode", "granularity", "layer", "range_estimator"]),
@@ -52,6 +55,7 @@ export async function readyFixture(
         activations: {},
       },
       ignored: {},
+      saturationFix: "auto",
       sampling: { size: undefined, shuffle: false, seed: 0 },
       ...settings,
     });
@@ -78,12 +82,22 @@ export async function readyFixture(
 
 export type Outputs = ReadonlyMap<string, Float64Array>;
 
-/** Runs a model in a session of its own; the numbers of its outputs, in any element type. */
-export async function runModel(model: Model, level: OptimizationLevel, batch: InputBatch): Promise<Outputs> {
-  const session = await openSession(encodeModel(model), {
-    graphOptimizationLevel: level,
-    intraOpNumThreads: 1,
-  });
+/**
+ * Runs a model in a session of its own; the numbers of its outputs, in any element type.
+ *
+ * @param hardware whose numbers are wanted, where the model was not quantized for this machine
+ */
+export async function runModel(
+  model: Model,
+  level: OptimizationLevel,
+  batch: InputBatch,
+  hardware?: Hardware,
+): Promise<Outputs> {
+  const settings = { graphOptimizationLevel: level, intraOpNumThreads: 1 };
+  const session = await openSession(
+    encodeModel(model),
+    hardware === undefined ? settings : scoringSession(settings, hardware, await processorClass()),
+  );
   try {
     const fed = Object.fromEntries(
       session.inputNames.flatMap((name) => (batch[name] === undefined ? [] : [[name, batch[name]]])),

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { exactBias, quantizeBias, smallestWeightScales } from "../../shared/quantization/bias-codes.js";
+import { channelView } from "../../shared/quantization/channel-view.js";
 import type { TensorPlan } from "../../shared/quantization/plan.js";
 import { weightEstimator } from "../../shared/quantization/range-estimator.js";
-import { channelView, quantizeWeights } from "../../shared/quantization/weight-codes.js";
+import { quantizeWeights } from "../../shared/quantization/weight-codes.js";
 
 fc.configureGlobal({ seed: 5, numRuns: 500 });
 

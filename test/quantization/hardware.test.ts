@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { DEVICE_NAMES, type DeviceName, targetHardware } from "../../shared/quantization/hardware.js";
+import {
+  codeFormOf,
+  DEVICE_NAMES,
+  type DeviceName,
+  forProcessor,
+  targetHardware,
+} from "../../shared/quantization/hardware.js";
 import { hardwareJsonSchema, hardwareSchema } from "../../shared/quantization/hardware-schema.js";
 
 /** Every combination of the fields in order, as "8 sym tensor". */
@@ -110,7 +116,6 @@ describe("Options of each device and op are those of the reference's section 8.2
 describe("CPU is what ONNX Runtime's kernels take, which is less than the reference's table and more", () => {
   test("weights of 4 bits beside those of 8, neither first nor last", () => {
     const weights = offered("CPU", "Conv", "weights");
-    assert.deepEqual(offered("ANY", "Conv", "weights"), weights);
     assert.ok(weights.includes("4 sym channel") && weights.includes("4 asym channel"));
     assert.match(weights[0]!, /^8 sym/);
     assert.match(weights.at(-1)!, /^8 asym/);
@@ -120,6 +125,72 @@ describe("CPU is what ONNX Runtime's kernels take, which is less than the refere
     for (const type of ["Conv", "MatMul", "Gemm", "Add", "Concat"]) {
       assert.deepEqual(offered("CPU", type, "activations"), A8);
     }
+  });
+});
+
+describe("The classes of processors", () => {
+  const documents = Object.fromEntries(
+    (["CPU_VNNI", "CPU_AVX2", "CPU_ARM64", "ANY"] as const).map((device) => [device, targetHardware(device)]),
+  );
+  const forms = (device: string, type: string): string[] => [
+    ...new Set(
+      documents[device]!.schemes(type, "weights")
+        .filter(({ bits }) => bits === 8)
+        .map(codeFormOf),
+    ),
+  ];
+
+  test("differ in the forms of 8-bit codes alone", () => {
+    const types = ["Conv", "Gemm", "MatMul", "ConvTranspose", "Add", "Concat", "MaxPool", "Relu"];
+    for (const device of ["CPU_AVX2", "CPU_ARM64", "ANY"] as const) {
+      for (const type of types) {
+        const [own, exact] = [documents[device]!, documents.CPU_VNNI!].map(
+          (hardware) => hardware.operation(type)!,
+        );
+        assert.deepEqual(
+          [own!.role, own!.kernel, own!.unified],
+          [exact!.role, exact!.kernel, exact!.unified],
+          `${device} ${type}`,
+        );
+        assert.deepEqual(
+          [...new Set(offered(device, type, "weights"))],
+          offered("CPU_VNNI", type, "weights"),
+          `${device} ${type}`,
+        );
+        assert.deepEqual(
+          offered(device, type, "activations"),
+          offered("CPU_VNNI", type, "activations"),
+          `${device} ${type}`,
+        );
+      }
+    }
+  });
+
+  test("have the forms that their kernels take, fastest first; what is exact everywhere has one", () => {
+    for (const type of ["Conv", "Gemm", "MatMul"]) {
+      assert.deepEqual(forms("CPU_AVX2", type), ["int8", "int8_paired", "int7", "uint8"], type);
+      assert.deepEqual(forms("ANY", type), ["int8_paired", "int7", "uint8"], type);
+      assert.deepEqual(forms("CPU_VNNI", type), ["int8"], type);
+      assert.deepEqual(forms("CPU_ARM64", type), ["int8"], type);
+    }
+    for (const device of ["CPU_AVX2", "ANY"]) {
+      for (const type of ["DepthwiseConv", "ConvTranspose"])
+        assert.deepEqual(forms(device, type), ["int8"], type);
+    }
+  });
+
+  test("CPU is the class of the machine, and so is a file that names none", () => {
+    assert.equal(forProcessor("CPU", "CPU_AVX2"), "CPU_AVX2");
+    assert.equal(forProcessor("ANY", "CPU_AVX2"), "ANY");
+    assert.equal(forProcessor("CPU_VNNI", "CPU_AVX2"), "CPU_VNNI");
+    const own = hardwareSchema.parse({
+      device: "MINE",
+      schemes: { q8: { bits: [8], mode: ["symmetric"], granularity: ["pertensor"] } },
+      operations: [{ types: ["Conv"], role: "weighted", activations: ["q8"], weights: ["q8"] }],
+    });
+    assert.deepEqual(forProcessor(own, "CPU_ARM64"), { ...own, processor: "CPU_ARM64" });
+    const named = { ...own, processor: "CPU_VNNI" as const };
+    assert.deepEqual(forProcessor(named, "CPU_AVX2"), named);
   });
 });
 

@@ -2,16 +2,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DataType } from "../../shared/onnx/tensor.js";
 import { dequantize } from "../../shared/quantization/affine.js";
+import { channelView } from "../../shared/quantization/channel-view.js";
 import type { WeightQuantizer } from "../../shared/quantization/groups.js";
 import type { Scheme } from "../../shared/quantization/hardware.js";
 import type { TensorPlan } from "../../shared/quantization/plan.js";
 import { weightEstimator } from "../../shared/quantization/range-estimator.js";
-import {
-  canSaturate,
-  type SaturationFix,
-  withSaturationFix,
-} from "../../shared/quantization/saturation-fix.js";
-import { channelView, quantizeWeights } from "../../shared/quantization/weight-codes.js";
+import { hasWideCodes } from "../../shared/quantization/saturation.js";
+import { type SaturationFix, withSaturationFix } from "../../shared/quantization/saturation-fix.js";
+import { quantizeWeights } from "../../shared/quantization/weight-codes.js";
 import type { Dataset } from "../../shared/scoring/data/dataset.js";
 import { findIntegerKernels } from "../../shared/scoring/integer-kernels.js";
 import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
@@ -30,10 +28,10 @@ const SYMMETRIC: TensorPlan = {
   estimator: weightEstimator("default", "symmetric"),
 };
 
-describe("Halved codes", () => {
+describe("Codes of 7 bits", () => {
   test("test vector 13 of the reference: 1.27 is a tie and may be a step off", () => {
     const view = channelView(Float32Array.of(0.5, 1.27, 0.246), [3], undefined);
-    const { codes, channels } = quantizeWeights(view, { ...SYMMETRIC, halved: true });
+    const { codes, channels } = quantizeWeights(view, { ...SYMMETRIC, codes: "int7" });
     const scale = channels[0]!.scale;
     assert.ok(Math.abs(scale - 0.02) < 1e-8, `scale ${scale}`);
     assert.deepEqual([codes[0], codes[2]], [25, 12]);
@@ -47,17 +45,33 @@ describe("Halved codes", () => {
   test("stay within 64 where the estimator cuts outliers off", () => {
     const estimator = { max: { type: "abs_quantile", outlierProb: 0.5 } } as const;
     const view = channelView(Float32Array.of(-8, 1, 0.5, 8), [4], undefined);
-    const { codes } = quantizeWeights(view, { ...SYMMETRIC, estimator, halved: true });
+    const { codes } = quantizeWeights(view, { ...SYMMETRIC, estimator, codes: "int7" });
     assert.deepEqual([codes[0], codes[3]], [-64, 64]);
   });
 
-  test("are for symmetric weights of 8 bits that have more than 64 to a side", () => {
+  test("lie from -64 to 63 in asymmetric mode, with half as many steps", () => {
+    const plan: TensorPlan = {
+      ...SYMMETRIC,
+      mode: "asymmetric",
+      codes: "int7",
+      estimator: weightEstimator("default", "asymmetric"),
+    };
+    const { codes, channels } = quantizeWeights(channelView(Float32Array.of(-1, 0, 3), [3], undefined), plan);
+    const [{ scale, zeroPoint }] = channels as [(typeof channels)[0]];
+    assert.deepEqual([...codes], [-64, -32, 63]);
+    assert.equal(zeroPoint, -32);
+    assert.ok(Math.abs(scale - 4 / 127) < 1e-3, `scale ${scale}`);
+  });
+
+  test("are for weights of 8 bits that have more than 64 to a side", () => {
     const scheme: Scheme = { bits: 8, mode: "symmetric", granularity: "perchannel" };
-    assert.equal(canSaturate(scheme), true);
-    assert.equal(canSaturate({ ...scheme, mode: "asymmetric" }), false);
-    assert.equal(canSaturate({ ...scheme, bits: 4 }), false);
-    assert.equal(canSaturate({ ...scheme, bits: 16 }), false);
-    assert.equal(canSaturate({ ...scheme, levels: { low: -64, high: 63 } }), false);
+    assert.equal(hasWideCodes(scheme), true);
+    assert.equal(hasWideCodes({ ...scheme, mode: "asymmetric" }), true);
+    assert.equal(hasWideCodes({ ...scheme, codes: "int7" }), false);
+    assert.equal(hasWideCodes({ ...scheme, codes: "uint8" }), false);
+    assert.equal(hasWideCodes({ ...scheme, bits: 4 }), false);
+    assert.equal(hasWideCodes({ ...scheme, bits: 16 }), false);
+    assert.equal(hasWideCodes({ ...scheme, levels: { low: -64, high: 63 } }), false);
   });
 });
 
@@ -114,7 +128,9 @@ const SAMPLES: Dataset = {
 };
 
 function marked(weights: ReadonlyMap<string, WeightQuantizer>): string[] {
-  return [...weights.values()].flatMap(({ id, halved }) => (halved === true ? [id] : [])).sort();
+  return [...weights.values()]
+    .flatMap(({ id, saturationFix }) => (saturationFix === "seven bits" ? [id] : []))
+    .sort();
 }
 
 function ready(fixture: ModelFixture, saturationFix?: SaturationFix, options = {}) {
@@ -124,25 +140,25 @@ function ready(fixture: ModelFixture, saturationFix?: SaturationFix, options = {
   });
 }
 
-async function halvedWeights(...asked: Parameters<typeof ready>): Promise<string[]> {
+async function sevenBitWeights(...asked: Parameters<typeof ready>): Promise<string[]> {
   const { subject, quantizer } = await ready(...asked);
   const { weights } = quantizer.quantize(subject.space.base).plan;
-  return [...weights].flatMap(([id, { halved }]) => (halved === true ? [id] : [])).sort();
+  return [...weights].flatMap(([id, { codes }]) => (codes === "int7" ? [id] : [])).sort();
 }
 
-describe("The saturation fix halves the weights of", () => {
+describe("The saturation fix gives 7 bits to the weights of", () => {
   test("the convolutions met first on a way down from the inputs", async () => {
-    assert.deepEqual(await halvedWeights(BRANCHED, "first_layer"), ["left", "right"]);
+    assert.deepEqual(await sevenBitWeights(BRANCHED, "first_layer"), ["left", "right"]);
   });
 
   test("all weighted ops", async () => {
-    assert.deepEqual(await halvedWeights(BRANCHED, "all"), ["deep", "dense", "left", "right"]);
+    assert.deepEqual(await sevenBitWeights(BRANCHED, "all"), ["deep", "dense", "left", "right"]);
   });
 
   test("none, where it is not asked for, there is no convolution, or weights have 4 bits", async () => {
-    assert.deepEqual(await halvedWeights(BRANCHED), []);
-    assert.deepEqual(await halvedWeights(UNCONVOLVED, "all"), []);
-    assert.deepEqual(await halvedWeights(BRANCHED, "all", { weights: { bits: 4 } }), []);
+    assert.deepEqual(await sevenBitWeights(BRANCHED, "no"), []);
+    assert.deepEqual(await sevenBitWeights(UNCONVOLVED, "all"), []);
+    assert.deepEqual(await sevenBitWeights(BRANCHED, "all", { weights: { bits: 4 } }), []);
   });
 
   test("what ActivationChannelAlignment rewrote, beside the first convolutions", async () => {
@@ -168,9 +184,9 @@ describe("The saturation fix halves the weights of", () => {
   });
 });
 
-describe("In ONNX Runtime a model with all weights halved", () => {
+describe("In ONNX Runtime a model with all weights in 7 bits", () => {
   test("has codes within 64, runs as integer kernels, and is about a bit less exact", async () => {
-    const [whole, halved] = [await ready(BRANCHED), await ready(BRANCHED, "all")];
+    const [whole, halved] = [await ready(BRANCHED, "no"), await ready(BRANCHED, "all")];
     const [eight, seven] = [whole, halved].map(({ subject, quantizer }) =>
       quantizer.quantize(subject.space.base),
     );

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { ModelError } from "../../shared/errors.js";
 import { GraphIndex } from "../../shared/onnx/graph-index.js";
 import { layOutQuantizers, readersOf } from "../../shared/quantization/groups.js";
-import { Hardware, type Scheme } from "../../shared/quantization/hardware.js";
+import { DEVICE_NAMES, Hardware, type Scheme, targetHardware } from "../../shared/quantization/hardware.js";
 import type { HardwareDocument } from "../../shared/quantization/hardware-schema.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import type { OperandView } from "../../shared/quantization/quantizable-ops.js";
@@ -140,7 +141,7 @@ describe("Pinned schemes", () => {
     assert.throws(() => activationSchemes(activation, layout, hardware, options), {
       code: "MODEL",
       message:
-        'The target device CPU cannot quantize activation "stem_relu" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
+        'The target device CPU_VNNI cannot quantize activation "stem_relu" as {"granularity":"perchannel"}; choose from 8 bit symmetric pertensor, 8 bit asymmetric pertensor, or put its op into `ignored`.',
     });
   });
 });
@@ -191,10 +192,51 @@ describe("Schemes of several widths", () => {
   test("presets: the first of weights and activations, the last of activations, the last of both (section 7)", () => {
     const vpu = [scheme(8, "symmetric"), scheme(4, "symmetric"), scheme(8, "asymmetric")];
     const chosen = (preset: TuningOptions["preset"]) =>
-      (["weights", "activations"] as const).map((tensor) => baseScheme(vpu, tensor, preset).mode);
+      (["weights", "activations"] as const).map(
+        (tensor) => baseScheme(vpu, tensor, tuningOptions({ preset }), targetHardware("VPU")).mode,
+      );
     assert.deepEqual(chosen("performance"), ["symmetric", "symmetric"]);
     assert.deepEqual(chosen("mixed"), ["symmetric", "asymmetric"]);
     assert.deepEqual(chosen("accuracy"), ["asymmetric", "asymmetric"]);
+  });
+
+  test("fewer bits than the primary width are no preset's, unless they are pinned", () => {
+    const narrowFirst = [scheme(4, "symmetric"), scheme(8, "symmetric"), scheme(4, "asymmetric")];
+    for (const preset of ["performance", "mixed", "accuracy"] as const) {
+      for (const tensor of ["weights", "activations"] as const) {
+        const options = tuningOptions({ preset });
+        assert.equal(baseScheme(narrowFirst, tensor, options, targetHardware("CPU")).bits, 8);
+        const pinned = { ...options, [tensor]: { bits: 4 } };
+        assert.equal(baseScheme(narrowFirst, tensor, pinned, targetHardware("CPU")).bits, 4);
+      }
+    }
+  });
+
+  test("on every device a pinned field takes no fewer bits than the primary width", () => {
+    for (const device of DEVICE_NAMES) {
+      const hardware = targetHardware(device);
+      const { layout } = makeSubject(prepared, { ...quantizationSettings(), targetDevice: device });
+      for (const pinned of [
+        { mode: "symmetric" },
+        { mode: "asymmetric" },
+        { granularity: "pertensor" },
+        { granularity: "perchannel" },
+        { codes: "int7" },
+        { codes: "uint8" },
+      ] as const) {
+        const options = tuningOptions({ weights: pinned });
+        for (const quantizer of layout.weights.values()) {
+          try {
+            const schemes = weightSchemes(quantizer, layout, hardware, options);
+            const { bits } = baseScheme(schemes, "weights", options, hardware);
+            assert.ok(bits >= hardware.primaryBitwidth, `${device} ${JSON.stringify(pinned)}: ${bits}`);
+          } catch (error) {
+            assert.ok(error instanceof ModelError, String(error));
+            assert.match(error.message, /add "bits": \d|choose from/);
+          }
+        }
+      }
+    }
   });
 
   test("without a width in common have the primary one, else the smaller (section 4.8)", () => {

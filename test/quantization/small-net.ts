@@ -68,6 +68,7 @@ export function quantizationSettings(options: Partial<TuningOptions> = {}): Quan
     targetDevice: "CPU",
     options: tuningOptions(options),
     ignored: {},
+    saturationFix: "auto",
     sampling: { size: undefined, shuffle: false, seed: 0 },
   };
 }

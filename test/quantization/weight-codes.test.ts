@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { channelView } from "../../shared/quantization/channel-view.js";
 import type { Mode } from "../../shared/quantization/hardware.js";
 import type { TensorPlan } from "../../shared/quantization/plan.js";
 import {
@@ -8,7 +9,7 @@ import {
   type StatisticType,
   weightEstimator,
 } from "../../shared/quantization/range-estimator.js";
-import { channelView, quantizeWeights, weightRanges } from "../../shared/quantization/weight-codes.js";
+import { quantizeWeights, weightRanges } from "../../shared/quantization/weight-codes.js";
 
 fc.configureGlobal({ seed: 4, numRuns: 200 });
 

@@ -80,8 +80,7 @@ describe("what is kept of the answers", () => {
       const first = work === "finish" ? desk.sent.at(-1)! : desk.sent[0]!;
       assert.equal(first.type, work);
       const before = desk.state.spend.billedMilliseconds;
-      const fail = (job: Job) =>
-        bill(failureReport(job, "bad luck", { worker: "w", isa: "isa-a", at: first.deadline }));
+      const fail = (job: Job) => bill(failureReport(job, "bad luck", { worker: "w", at: first.deadline }));
       const [second] = desk.hear(tick(first.deadline));
       fail(second!);
       assert.equal(desk.state.spend.billedMilliseconds - before, 4_000, work);

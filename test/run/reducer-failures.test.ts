@@ -80,7 +80,7 @@ describe("jobs that go wrong", () => {
     assert.notEqual(job.digest, other.digest);
     for (const report of [
       desk.answer(other, 50),
-      failureReport(other, "it fails", { worker: "w", isa: "isa-a", at: 50 }),
+      failureReport(other, "it fails", { worker: "w", at: 50 }),
     ]) {
       const { state, commands } = desk.reduce(desk.state, report);
       assert.equal(state?.finished, desk.state.finished);

@@ -56,8 +56,13 @@ export function toyTrialJob(deadline: number): TrialJob {
   };
 }
 
+/** Who answers toy jobs, and when. */
+export interface ToyWorker extends Reporter {
+  readonly isa: string;
+}
+
 /** What a worker answers; the report's time is the given one. */
-export function answerToyJob(request: RunRequest, job: Job, { worker, isa, at }: Reporter): JobReport {
+export function answerToyJob(request: RunRequest, job: Job, { worker, isa, at }: ToyWorker): JobReport {
   const { runId, attempt } = job;
   const base = { version: MESSAGE_VERSION, runId, attempt, at } as const;
   switch (job.type) {

@@ -1,14 +1,14 @@
 import { BilledTime } from "../../functions/billed-time.js";
 import { createEvaluatorHandler } from "../../functions/evaluator/handler.js";
 import type { Queue } from "../../shared/queues/queue.js";
-import { failureReport, type Reporter } from "../../shared/run/failure-report.js";
+import { failureReport } from "../../shared/run/failure-report.js";
 import type { Job, JobReport, TrialJob } from "../../shared/run/messages.js";
 import { claimsPrefix } from "../../shared/run/record-keys.js";
 import type { RandomStream } from "../../shared/search/random.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { RetryingObjectStore } from "../../shared/storage/retrying-store.js";
 import { keepLog, keepMetrics } from "../functions/lambda-events.js";
-import { answerToyJob } from "../run/toy-model.js";
+import { answerToyJob, type ToyWorker } from "../run/toy-model.js";
 import { toyBill } from "../run/toy-study.js";
 import type { Evaluation } from "./evaluations.js";
 import { pollQueue } from "./event-source.js";
@@ -167,7 +167,7 @@ class Worker {
     return failureReport(job, isPoisoned ? "poisoned" : "bad luck", this.#reporter());
   }
 
-  #reporter(): Reporter {
+  #reporter(): ToyWorker {
     return { worker: this.name, isa: this.isa, at: this.self.now() };
   }
 }

@@ -1,4 +1,5 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { instructionSetOf } from "../../../shared/quantization/processor-class.js";
 import {
   type FinishJob,
   type Job,
@@ -10,7 +11,7 @@ import {
 import { packRows, unpackRows } from "../../../shared/run/rows.js";
 import { Evaluator } from "../../../shared/scoring/evaluator.js";
 import { runStatisticsJob } from "../../../shared/scoring/gather-statistics.js";
-import { instructionSet } from "../../../shared/scoring/isa.js";
+import { processorClass } from "../../../shared/scoring/processor-probe.js";
 import { openRace, RowsInMemory } from "../../../shared/scoring/racing.js";
 import type { Workload } from "../../../shared/scoring/workload.js";
 import { configurationKey } from "../../../shared/search/configuration-key.js";
@@ -60,7 +61,7 @@ export class RecordedEvaluations implements JobRunner {
       case "trial": {
         const { trial, shard } = job;
         const outcome = await this.#score(job, signal);
-        const isa = instructionSet();
+        const isa = instructionSetOf(await processorClass());
         const worker = "bench";
         return { ...report, type: "TrialReported", at: Date.now(), trial, shard, worker, isa, outcome };
       }
@@ -69,7 +70,7 @@ export class RecordedEvaluations implements JobRunner {
           ...report,
           type: "FinishReported",
           at: Date.now(),
-          isa: instructionSet(),
+          isa: instructionSetOf(await processorClass()),
           outcome: unwritten(job),
         };
     }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Table from "cli-table3";
 import type { RunConfigurationInput } from "../../../shared/run/configuration/schema.js";
-import { instructionSet } from "../../../shared/scoring/isa.js";
+import { processorClass } from "../../../shared/scoring/processor-probe.js";
 import { onnxruntimeVersion } from "../../../shared/scoring/session.js";
 import { evaluate } from "../../api/evaluate.js";
 import { modelsFolder } from "./models.js";
@@ -24,7 +24,7 @@ export async function printModelTable(
     console.log("../shared/models is missing, so nothing can be measured.");
     return;
   }
-  console.log(`onnxruntime ${onnxruntimeVersion()}, ${instructionSet()}, Node ${process.version}`);
+  console.log(`onnxruntime ${onnxruntimeVersion()}, ${await processorClass()}, Node ${process.version}`);
   const scratch = mkdtempSync(join(tmpdir(), "quantfleet-bench-"));
   const table = new Table({ style: { head: [], border: [] }, head: [...head] });
   try {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { DEVICE_NAMES } from "../../quantization/hardware.js";
-import { hardwareSchema } from "../../quantization/hardware-schema.js";
+import { CODE_FORMS, hardwareSchema } from "../../quantization/hardware-schema.js";
 import { ERROR_TYPES, ESTIMATOR_PRESETS } from "../../quantization/range-estimator.js";
 import {
   distinct,
@@ -128,23 +128,32 @@ export type RangeEstimatorConfiguration = z.output<typeof rangeEstimator>;
 const WIDTHS = [2, 4, 8, 16] as const;
 const bits = z.literal(WIDTHS, { error: (issue) => mustBe(issue.input, listed(WIDTHS)) });
 
-function pinned() {
-  return section({
-    bits: bits.optional().describe("Width of the codes."),
-    mode: oneOf(["symmetric", "asymmetric"]).optional().describe("Whether the zero point is fixed."),
-    granularity: oneOf(["pertensor", "perchannel"]).optional().describe("One scale, or one a channel."),
-    level_low: wholeNumber(-(2 ** 31), 0)
-      .optional()
-      .describe("Smallest code."),
-    level_high: wholeNumber(1, 2 ** 31 - 1)
-      .optional()
-      .describe("Largest code."),
-    range_estimator: rangeEstimator.optional(),
-  }).optional();
-}
+const pinnedFields = {
+  bits: bits.optional().describe("Width of the codes."),
+  mode: oneOf(["symmetric", "asymmetric"]).optional().describe("Whether the zero point is fixed."),
+  granularity: oneOf(["pertensor", "perchannel"]).optional().describe("One scale, or one a channel."),
+  level_low: wholeNumber(-(2 ** 31), 0)
+    .optional()
+    .describe("Smallest code."),
+  level_high: wholeNumber(1, 2 ** 31 - 1)
+    .optional()
+    .describe("Largest code."),
+  range_estimator: rangeEstimator.optional(),
+};
+
+const pinnedActivations = section(pinnedFields).optional();
+const pinnedWeights = section({
+  ...pinnedFields,
+  codes: oneOf(CODE_FORMS)
+    .optional()
+    .describe(
+      "Form of 8-bit codes: int8, int8_paired (neighbours that are multiplied together add up to 128 at most), int7 (half the range) or uint8.",
+    ),
+}).optional();
 
 /** Fields that the user fixes for weights or activations; the rest is the hardware's and the preset's choice. */
-export type PinnedQuantization = NonNullable<z.output<ReturnType<typeof pinned>>>;
+export type PinnedQuantization = NonNullable<z.output<typeof pinnedActivations>>;
+export type PinnedWeights = NonNullable<z.output<typeof pinnedWeights>>;
 
 const PRESETS = ["performance", "mixed", "accuracy", "symmetric", "asymmetric"] as const;
 export type Preset = "performance" | "mixed" | "accuracy";
@@ -174,13 +183,13 @@ const quantization = {
     .describe(
       "Which of POT's ignored patterns stay in float: all (pot), those that are no loss with ONNX Runtime (runtime, the default on ANY and CPU), or none.",
     ),
-  weights: pinned().describe("Fixes how weights are quantized."),
-  activations: pinned().describe("Fixes how activations are quantized."),
+  weights: pinnedWeights.describe("Fixes how weights are quantized."),
+  activations: pinnedActivations.describe("Fixes how activations are quantized."),
   range_estimator: rangeEstimator.optional(),
-  saturation_fix: oneOf(["first_layer", "all", "no"])
-    .optional()
+  saturation_fix: oneOf(["auto", "first_layer", "all", "no"])
+    .default("auto")
     .describe(
-      "Whose 8-bit symmetric weights give up a bit, so that x86 processors without VNNI do not saturate: the first convolutions behind the inputs (first_layer), all, or none (no, the default); for target devices ANY and CPU and those of your own.",
+      "Which 8-bit weights get codes with which the kernels of x86 processors without VNNI do not saturate: those that would on the target device (auto); or, by giving up a bit, the first convolutions behind the inputs (first_layer) or all, on every processor; or none (no). All but auto and no are for target devices ANY, CPU and its classes, and those of your own.",
     ),
 };
 
@@ -233,7 +242,7 @@ function algorithm<const Name extends string, Params extends z.ZodType>(name: Na
 }
 
 const tuning = {
-  tuning_scope: distinct(oneOf(["bits", "mode", "granularity", "layer", "range_estimator"]), 0, 5)
+  tuning_scope: distinct(oneOf(["bits", "mode", "granularity", "codes", "layer", "range_estimator"]), 0, 6)
     .default(["layer", "mode", "range_estimator"])
     .describe("What differs between trials."),
   estimator_tuning_scope: distinct(oneOf(["preset", "aggregator", "type", "outlier_prob"]), 0, 4)
@@ -354,9 +363,9 @@ const OF_QUANTIZATION = "belongs to the params of an algorithm, such as TunableQ
 export const compression = section(
   {
     target_device: targetDevice
-      .default("ANY")
+      .default("CPU")
       .describe(
-        "The device whose options are used: one of those that come along (ANY is CPU), the path of a hardware file relative to this one, or what would stand in it.",
+        "The device whose options are used: one of those that come along (CPU is the class of the machine that scores: CPU_VNNI, CPU_AVX2 or CPU_ARM64; ANY holds only what all three compute alike), the path of a hardware file relative to this one, or what would stand in it.",
       ),
     model_type: z
       .literal([null, "None", "transformer"], {

@@ -1,4 +1,5 @@
 import { isDeviceName, targetHardware } from "../../quantization/hardware.js";
+import { PROCESSOR_CLASSES } from "../../quantization/processor-class.js";
 import { ERROR_TYPES } from "../../quantization/range-estimator.js";
 import type {
   AlgorithmConfiguration,
@@ -41,16 +42,19 @@ function* contradictions(configuration: RunConfiguration): Generator<Problem> {
   yield* saturationFixElsewhere(compression);
 }
 
+/** Devices whose models may be run by kernels that saturate, here or elsewhere. */
+const MAY_SATURATE: ReadonlySet<string> = new Set(["ANY", "CPU", ...PROCESSOR_CLASSES]);
+
 /** The fix is for the kernels of x86 processors (reference section 4.6); a device of one's own may be one. */
 function* saturationFixElsewhere({
   target_device,
   algorithms,
 }: RunConfiguration["compression"]): Generator<Problem> {
   if (typeof target_device !== "string" || !isDeviceName(target_device)) return;
-  if (target_device === "CPU" || target_device === "ANY") return;
+  if (MAY_SATURATE.has(target_device)) return;
   for (const [index, algorithm] of algorithms.entries()) {
     const fix = isQuantizer(algorithm) ? algorithm.params.saturation_fix : undefined;
-    if (fix === undefined || fix === "no") continue;
+    if (fix === undefined || fix === "auto" || fix === "no") continue;
     yield {
       path: `compression.algorithms[${index}].params.saturation_fix`,
       message: `is "${fix}", but the target device is ${target_device}, whose kernels do not saturate; use "no", or target device CPU`,

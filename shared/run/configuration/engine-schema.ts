@@ -171,11 +171,48 @@ const metric = z
 /** The configured metric. */
 export type MetricConfiguration = z.output<typeof metric>;
 
+/** ONNX Runtime's own limits. */
+const LONGEST_ENTRY_KEY = 1_024;
+const LONGEST_ENTRY_VALUE = 2_048;
+const MOST_ENTRIES = 64;
+
+const entryValue = z.union([z.string(), z.number(), z.boolean()], {
+  error: (issue) => mustBe(issue.input, "a text, a number, true or false"),
+});
+
+/** Values are texts to ONNX Runtime, which writes yes and no as 1 and 0. */
+const sessionEntries = z
+  .record(text(LONGEST_ENTRY_KEY, "the key of a session entry"), entryValue, {
+    error: (issue) => mustBe(issue.input, "an object of session entries"),
+  })
+  .refine((entries) => Object.keys(entries).length <= MOST_ENTRIES, {
+    error: `holds more than ${MOST_ENTRIES} entries`,
+  })
+  .transform((entries) =>
+    Object.fromEntries(
+      Object.entries(entries).map(([key, value]) => [
+        key,
+        typeof value === "boolean" ? String(Number(value)) : String(value),
+      ]),
+    ),
+  )
+  .pipe(
+    z.record(
+      z.string(),
+      z.string().max(LONGEST_ENTRY_VALUE, { error: `is longer than ${LONGEST_ENTRY_VALUE} characters` }),
+    ),
+  );
+
 const session = section({
   graphOptimizationLevel: oneOf(["disabled", "basic", "extended", "layout", "all"])
     .default("all")
     .describe("ONNX Runtime's optimization level; integer kernels need extended or more."),
   intraOpNumThreads: wholeNumber(1, MOST_THREADS).default(1).describe("Threads that one inference uses."),
+  extra: sessionEntries
+    .optional()
+    .describe(
+      'Session configuration entries of ONNX Runtime by their keys, such as {"session.x64quantprecision": "1"}.',
+    ),
 }).describe("What the model will be deployed with.");
 
 const ELSEWHERE =

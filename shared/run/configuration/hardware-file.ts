@@ -1,11 +1,13 @@
 import { readFile, stat } from "node:fs/promises";
 import { ConfigurationError } from "../../errors.js";
-import { isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
+import { forProcessor, isDeviceName, type TargetDevice } from "../../quantization/hardware.js";
 import { type HardwareDocument, hardwareSchema } from "../../quantization/hardware-schema.js";
+import type { ProcessorClass } from "../../quantization/processor-class.js";
 import { HARDWARE_FILE, notADevice } from "./compression-schema.js";
 import { parseJsonWithComments } from "./jsonc.js";
 import { type LoadedConfiguration, resolvePath } from "./parse.js";
 import { firstProblem } from "./problem.js";
+import type { RunConfiguration } from "./schema.js";
 
 const LARGEST_BYTES = 1024 * 1024;
 
@@ -27,6 +29,17 @@ export async function withHardwareFile(loaded: LoadedConfiguration): Promise<Loa
       compression: { ...configuration.compression, target_device: document },
     },
   };
+}
+
+/**
+ * The configuration for machines of a class, with the target device spelled out: CPU is that class, and so is a hardware
+ * file that names none. What a run does then follows from its configuration alone, wherever it is carried out.
+ */
+export function withProcessor<C extends RunConfiguration>(configuration: C, processor: ProcessorClass): C {
+  const { target_device } = configuration.compression;
+  if (typeof target_device === "string" && !isDeviceName(target_device)) return configuration;
+  const compression = { ...configuration.compression, target_device: forProcessor(target_device, processor) };
+  return { ...configuration, compression };
 }
 
 /**

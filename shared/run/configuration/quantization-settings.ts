@@ -16,6 +16,7 @@ import type {
 import type {
   AlgorithmConfiguration,
   PinnedQuantization,
+  PinnedWeights,
   RangeEstimatorConfiguration,
 } from "./compression-schema.js";
 import { BIAS_THRESHOLD, FAST_BIAS_THRESHOLD } from "./compression-schema.js";
@@ -29,8 +30,7 @@ export interface QuantizationSettings {
   readonly ignored: IgnoredScope;
   /** The target device's own set when left out. */
   readonly ignoredPatterns?: PatternSet;
-  /** None when left out. */
-  readonly saturationFix?: SaturationFix;
+  readonly saturationFix: SaturationFix;
   /** Which calibration samples are used. */
   readonly sampling: Sampling;
   /** CrossLayerEqualization, where it is asked for. */
@@ -88,9 +88,7 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
       compression.model_type === "transformer" ? TRANSFORMER_FLOAT_TYPES : [],
     ),
     ...(params?.ignored_patterns === undefined ? {} : { ignoredPatterns: params.ignored_patterns }),
-    ...(params?.saturation_fix === undefined || params.saturation_fix === "no"
-      ? {}
-      : { saturationFix: params.saturation_fix }),
+    saturationFix: params?.saturation_fix ?? "auto",
     sampling: samplingOf(params),
     ...companions(compression.algorithms),
     ...(tuned.length === 0 ? {} : { tunedCompanions: tuned }),
@@ -209,12 +207,15 @@ function isQuantizing(algorithm: AlgorithmConfiguration): algorithm is Quantizin
   );
 }
 
-function tensorOverrides(pinned: PinnedQuantization | undefined): TensorOverrides {
+function tensorOverrides(pinned: PinnedQuantization | PinnedWeights | undefined): TensorOverrides {
   const rangeEstimator = estimatorOverrides(pinned?.range_estimator);
   return {
     ...(pinned?.bits === undefined ? {} : { bits: pinned.bits }),
     ...(pinned?.mode === undefined ? {} : { mode: pinned.mode }),
     ...(pinned?.granularity === undefined ? {} : { granularity: pinned.granularity }),
+    ...(pinned !== undefined && "codes" in pinned && pinned.codes !== undefined
+      ? { codes: pinned.codes }
+      : {}),
     ...(pinned?.level_low === undefined || pinned.level_high === undefined
       ? {}
       : { levels: { low: pinned.level_low, high: pinned.level_high } }),

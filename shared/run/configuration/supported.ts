@@ -8,7 +8,7 @@ import { tunedCompanions } from "./tuned-companions.js";
 /** The commands that do what a configuration asks for. */
 export type Command = "tune" | "quantize" | "evaluate" | "inspect";
 
-const TUNING_SCOPES = ["bits", "layer", "mode", "granularity", "range_estimator"];
+const TUNING_SCOPES = ["bits", "layer", "mode", "granularity", "codes", "range_estimator"];
 
 interface Measured {
   readonly evaluation: DataSection;

@@ -23,9 +23,9 @@ test("pinned estimators arrive with every field: type, aggregator, outlier proba
   });
 });
 
-test("a saturation fix arrives, and none where it is no or left out", () => {
-  assert.equal(settingsOf({ saturation_fix: "first_layer" }).saturationFix, "first_layer");
-  assert.equal(settingsOf({ saturation_fix: "all" }).saturationFix, "all");
-  assert.equal(settingsOf({ saturation_fix: "no" }).saturationFix, undefined);
-  assert.equal(settingsOf({}).saturationFix, undefined);
+test("a saturation fix arrives, and is auto where it is left out", () => {
+  for (const saturation_fix of ["auto", "first_layer", "all", "no"] as const) {
+    assert.equal(settingsOf({ saturation_fix }).saturationFix, saturation_fix);
+  }
+  assert.equal(settingsOf({}).saturationFix, "auto");
 });

@@ -46,7 +46,7 @@ describe("What exists is let through", () => {
       check(ALGORITHM, { name: "DefaultQuantization", params }, "quantize");
     }
   });
-  for (const saturation_fix of ["first_layer", "all", "no"]) {
+  for (const saturation_fix of ["auto", "first_layer", "all", "no"]) {
     test(`a saturation fix, ${saturation_fix}`, () => check(PARAMS, { saturation_fix }, "tune"));
   }
   test("evaluate takes no calibration, and whatever the compression is", () => {
@@ -96,7 +96,7 @@ const REFUSED: readonly [title: string, command: Command, at: string, value: unk
     "tune",
     PARAMS,
     { tuning_scope: [] },
-    `${PARAMS}.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list "bits", "layer", "mode", "granularity" or "range_estimator".`,
+    `${PARAMS}.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list "bits", "layer", "mode", "granularity", "codes" or "range_estimator".`,
   ],
 ];
 

@@ -103,29 +103,29 @@ describe("inspect with a configuration and a group", () => {
     assert.doesNotMatch(text, /undefined|NaN|\[object/);
   });
 
-  test("marks the weights whose codes the saturation fix halves, in symmetric mode", async () => {
+  test("tells which weights the saturation fix gives codes of 7 bits", async () => {
     const params = { tuning_scope: ["mode" as const], saturation_fix: "first_layer" as const };
     const configuration = {
       ...CONFIGURATION,
       compression: { algorithms: [{ name: "TunableQuantization" as const, params }] },
     };
     const asked = (group: string) => inspect(path, { configuration: { configuration }, group });
-    const halved = async (group: string, weight: string) =>
+    const forms = async (group: string, weight: string) =>
       (await asked(group)).groups[0]!.tensors.find(({ tensor }) => tensor === weight)?.choices.map(
-        (choice) => [choice.mode, choice.halved === true],
+        ({ mode, codes }) => [mode, codes],
       );
-    assert.deepEqual(await halved("stem", "stem.weight"), [
-      ["symmetric", true],
-      ["asymmetric", false],
+    assert.deepEqual(await forms("stem", "stem.weight"), [
+      ["symmetric", "int7"],
+      ["asymmetric", "int7"],
     ]);
-    assert.deepEqual(await halved("depthwise", "depthwise.weight"), [
-      ["symmetric", false],
-      ["asymmetric", false],
+    assert.deepEqual(await forms("depthwise", "depthwise.weight"), [
+      ["symmetric", undefined],
+      ["asymmetric", undefined],
     ]);
     const { derivation, groups } = await asked("stem.weight");
     assert.match(
       describeDerivation(groups[0]!, derivation!),
-      /^ {2}halved {8}8 sym\/channel \(saturation_fix: half the codes, twice the scale\)$/m,
+      /^ {2}removed {7}.*8 sym\/channel \(saturation_fix: it can saturate\)$/m,
     );
   });
 

@@ -1,0 +1,29 @@
+import type { QuantizerLayout } from "./groups.js";
+import { simulationReason } from "./kernel-support.js";
+import type { QuantizationPlan } from "./plan.js";
+import { PROCESSOR_CLASSES, type ProcessorClass } from "./processor-class.js";
+import type { QuantizableOp } from "./quantizable-ops.js";
+import { canSaturate } from "./saturation.js";
+
+/** The products of a plan whose integer kernels can saturate on a class of processor. */
+export function saturatingProducts(
+  layout: QuantizerLayout,
+  plan: QuantizationPlan,
+  processor: ProcessorClass,
+): QuantizableOp[] {
+  return [...layout.ops.values()].filter((op) => {
+    const weight = op.weight && plan.weights.get(op.weight.initializer);
+    if (weight === undefined || !plan.ops.has(op.key)) return false;
+    return canSaturate(op, weight, processor) && simulationReason(op, layout, plan) === undefined;
+  });
+}
+
+/** The classes of processors on which every product of a plan is computed exactly. */
+export function exactClasses(layout: QuantizerLayout, plan: QuantizationPlan): ProcessorClass[] {
+  return PROCESSOR_CLASSES.filter((processor) => saturatingProducts(layout, plan, processor).length === 0);
+}
+
+/** Whether that is every class: then the model computes the same integers on each. */
+export function isPortable(exactOn: readonly ProcessorClass[]): boolean {
+  return exactOn.length === PROCESSOR_CLASSES.length;
+}
