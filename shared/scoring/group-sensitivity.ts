@@ -8,7 +8,9 @@ import { readStatistics, writeStatisticsShard } from "../statistics/shard-store.
 import { StatisticsTable } from "../statistics/table.js";
 import { type Calibration, openQuantizer } from "./open-quantizer.js";
 import { OutputNoise } from "./output-noise.js";
+import { processorClass } from "./processor-probe.js";
 import type { Quantizer } from "./quantizer.js";
+import { scoringSession } from "./scoring-session.js";
 import { DEFAULT_SESSION } from "./session.js";
 import type { Subject } from "./subject.js";
 
@@ -40,13 +42,14 @@ export async function measureSensitivity(
   batches: CalibrationBatches,
   signal?: AbortSignal,
 ): Promise<GroupSensitivity | undefined> {
-  const { space, layout } = subject;
+  const { space, layout, hardware } = subject;
   const encoded = encodeSpace(space.parameters);
   // What else can be chosen belongs to no group of quantizers.
   const reversals = singleReversals(encoded, encodeConfiguration(encoded, space.base)).filter(({ group }) =>
     layout.groups.has(group.name),
   );
-  const noise = await OutputNoise.against(subject, batches, COMPARED, DEFAULT_SESSION);
+  const session = scoringSession(DEFAULT_SESSION, hardware, await processorClass());
+  const noise = await OutputNoise.against(subject, batches, COMPARED, session);
   if (!noise.isKnown) return undefined;
   const noiseOf = async (configuration: Configuration): Promise<number> => {
     signal?.throwIfAborted();

@@ -210,7 +210,7 @@ async function assertProduct(
   const step = bits === 8 && inputBits <= 8 ? scale * Math.max(...weights.scales) : 0;
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   for (const level of ["disabled", "all"] as const) {
-    const found = (await runModel(model, level, beyond)).get("y")!;
+    const found = (await runModel(model, level, beyond, subject.hardware)).get("y")!;
     assert.equal(found.length, expected.length);
     found.forEach((value, i) => {
       assert.ok(

@@ -3,7 +3,9 @@ import { describe, test } from "node:test";
 import { switchName } from "../../shared/quantization/space.js";
 import { keptSensitivity, measureSensitivity } from "../../shared/scoring/group-sensitivity.js";
 import { OutputNoise } from "../../shared/scoring/output-noise.js";
+import { processorClass } from "../../shared/scoring/processor-probe.js";
 import { Quantizer } from "../../shared/scoring/quantizer.js";
+import { scoringSession } from "../../shared/scoring/scoring-session.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import { makeSubject } from "../../shared/scoring/subject.js";
 import { createRandomStream } from "../../shared/search/random.js";
@@ -47,7 +49,7 @@ describe("The sensitivity of groups", () => {
       subject,
       batches,
       { most: SAMPLES, fewest: 1, bytes: 2 ** 20 },
-      DEFAULT_SESSION,
+      scoringSession(DEFAULT_SESSION, subject.hardware, await processorClass()),
     );
     const noiseOf = (configuration: Configuration) => noise.of(quantizer.quantize(configuration).model);
     const { base } = subject.space;

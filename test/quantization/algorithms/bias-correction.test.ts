@@ -14,6 +14,7 @@ import {
   type BiasCorrectionSettings,
   correctableOps,
 } from "../../../shared/quantization/algorithms/fast-bias-correction.js";
+import { targetHardware } from "../../../shared/quantization/hardware.js";
 import type { IgnoredScope } from "../../../shared/quantization/ignored/ignored-scope.js";
 import { planQuantization } from "../../../shared/quantization/plan.js";
 import type { QuantizationSettings } from "../../../shared/run/configuration/quantization-settings.js";
@@ -63,7 +64,7 @@ const BATCHES: readonly InputBatch[] = (() => {
 async function means(model: Model): Promise<number[]> {
   const sums = new Array<number>(OUTPUTS).fill(0);
   for (const batch of BATCHES) {
-    (await runModel(model, "all", batch)).get("y")!.forEach((value, output) => {
+    (await runModel(model, "all", batch, targetHardware("CPU"))).get("y")!.forEach((value, output) => {
       sums[output]! += value / SAMPLES;
     });
   }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { encodeModel, type Model } from "../../../shared/onnx/codec.js";
 import { meanError } from "../../../shared/quantization/algorithms/fast-bias-correction.js";
+import { targetHardware } from "../../../shared/quantization/hardware.js";
 import { weightEstimator } from "../../../shared/quantization/range-estimator.js";
 import { quantizeWeights } from "../../../shared/quantization/weight-codes.js";
 import type { InputBatch } from "../../../shared/scoring/data/dataset.js";
@@ -122,7 +123,7 @@ async function channelMeans(model: Model, batches: readonly InputBatch[], { axis
   const sums: number[] = [];
   let count = 0;
   for (const batch of batches) {
-    const values = (await runModel(model, "all", batch)).get("y")!;
+    const values = (await runModel(model, "all", batch, targetHardware("CPU"))).get("y")!;
     const step = axis === 1 ? inner : 1;
     const channels = axis === 1 ? values.length / inner : inner;
     values.forEach((value, i) => {

@@ -52,6 +52,7 @@ describe("Defaults", () => {
           preset: "performance",
           shuffle_data: false,
           seed: 0,
+          saturation_fix: "auto",
           tuning_scope: ["layer", "mode", "range_estimator"],
           estimator_tuning_scope: ["preset"],
         },
