@@ -135,6 +135,20 @@ describe("Integer kernels on this processor", () => {
   });
 });
 
+test("A session entry makes INT8 of 8 bits exact on every processor", async () => {
+  const { layout: _, title: __, ...shape } = PRODUCTS[0]!;
+  const codes = largeCodes(elementCount(shape.weightDims), 127, 8);
+  const settings = { ...DEFAULT_SESSION, extra: { "session.x64quantprecision": "1" } };
+  const data = new Float32Array(elementCount(shape.inputDims)).fill(1);
+  const batch = () => ({ x: { type: "float32" as const, data, dims: [...shape.inputDims] } });
+  const { decibels } = await measureExactness(
+    quantizedProduct({ ...shape, codes }),
+    { count: 1, batch },
+    settings,
+  );
+  assert.ok(decibels >= ROUNDING, `${decibels} dB`);
+});
+
 describe("The exactness of a model", () => {
   const dims = [20, 300];
   const batches = {

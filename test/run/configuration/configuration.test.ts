@@ -60,6 +60,18 @@ describe("Defaults", () => {
     ]);
   });
 
+  test("session entries are texts, whether they are written so or as numbers and truth values", () => {
+    const { engine } = parse(
+      `{ "model": { "model": "m.onnx" }, "engine": { "session": { "extra": {
+        "session.x64quantprecision": true, "session.dynamic_block_base": 4, "a.b": "c" } } } }`,
+    );
+    assert.deepEqual(engine.session.extra, {
+      "session.x64quantprecision": "1",
+      "session.dynamic_block_base": "4",
+      "a.b": "c",
+    });
+  });
+
   test("without range_estimator in scope no estimator is tuned", () => {
     const { compression } = parse(
       `{ "model": { "model": "m.onnx" }, "engine": {}, "compression": { "algorithms": [
