@@ -80,7 +80,7 @@ function missing(what: string): string {
 }
 
 function installEmulators(): void {
-  const needed =
+  const areThere =
     ["qemu-x86_64", "qemu-aarch64"].every(isInstalled) && existsSync(join(ARM64_LIBRARIES, "lib"));
   if (areThere || !isInstalled("apt-get") || process.getuid?.() !== 0) return;
   const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
