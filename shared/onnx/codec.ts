@@ -47,8 +47,13 @@ export function encodeModel(model: Model): Uint8Array {
   return bytes;
 }
 
+/** Whether a domain is that of ONNX itself, which has two names. */
+export function isStandardDomain(domain: string): boolean {
+  return domain === "" || domain === "ai.onnx";
+}
+
 /** The version of the default operator set (domain `ai.onnx`), or 0 when the model does not import it. */
 export function opsetVersion(model: Model): number {
-  const entry = model.opsetImport.find(({ domain }) => domain === "" || domain === "ai.onnx");
+  const entry = model.opsetImport.find(({ domain }) => isStandardDomain(domain));
   return entry === undefined ? 0 : Number(entry.version);
 }

@@ -6,9 +6,10 @@ import {
   NodeProtoSchema,
 } from "onnx-buf";
 import {
+  exactIntAttribute,
+  exactIntsAttribute,
   floatAttribute,
   intAttribute,
-  intsAttribute,
   makeIntAttribute,
   stringAttribute,
 } from "./attributes.js";
@@ -31,7 +32,7 @@ export function liftNodeTo13(
     node.attribute = node.attribute.filter(({ name }) => !names.includes(name));
   };
   const moveInts = (attribute: string, input: number): void => {
-    const values = intsAttribute(node, attribute);
+    const values = exactIntsAttribute(node, attribute);
     if (values !== undefined) setInput(node, input, constants.ints(values));
     drop(attribute);
   };
@@ -59,7 +60,7 @@ export function liftNodeTo13(
       break;
     case "TopK":
       if (version < 10) {
-        setInput(node, 1, constants.ints([intAttribute(node, "k", 1)]));
+        setInput(node, 1, constants.ints([exactIntAttribute(node, "k", 1n)]));
         drop("k");
       }
       break;
@@ -110,13 +111,18 @@ function liftSoftmax(node: NodeProto, constants: LiftedConstants): NodeProto[] {
   const axis = intAttribute(node, "axis", 1);
   if (axis === -1) return [node];
   const [input, output] = [node.input[0]!, node.output[0]!];
-  const prefix = constants.names.prefix(output, ["shape", "flattened", "normalized"]);
+  const prefix = constants.names.prefix(output, ["shape", "flattened", "normalized", "Reshape"]);
   const name = (part: string) => `${prefix}/${part}`;
-  const make = (opType: string, inputs: string[], made: string, attribute = [] as NodeProto["attribute"]) =>
-    create(NodeProtoSchema, { name: made, opType, input: inputs, output: [made], attribute });
+  const make = (
+    opType: string,
+    inputs: string[],
+    made: string,
+    { attribute = [] as NodeProto["attribute"], output: written = made } = {},
+  ) => create(NodeProtoSchema, { name: made, opType, input: inputs, output: [written], attribute });
   const shape = make("Shape", [input], name("shape"));
-  const flat = make("Flatten", [input], name("flattened"), [makeIntAttribute("axis", axis)]);
-  const restored = make("Reshape", [name("normalized"), name("shape")], output);
+  const flat = make("Flatten", [input], name("flattened"), { attribute: [makeIntAttribute("axis", axis)] });
+  // The node does not take the tensor's name, as exporters name nodes after their outputs.
+  const restored = make("Reshape", [name("normalized"), name("shape")], name("Reshape"), { output });
   node.input = [name("flattened")];
   node.output = [name("normalized")];
   node.attribute = [makeIntAttribute("axis", -1)];

@@ -4,7 +4,7 @@ import {
   AttributeProto_AttributeType as AttributeType,
   type NodeProto,
 } from "onnx-buf";
-import { intsAttribute, makeIntAttribute, stringAttribute } from "./attributes.js";
+import { exactIntsAttribute, makeIntAttribute, stringAttribute } from "./attributes.js";
 import { type LiftedConstants, setInput } from "./lifted-constants.js";
 
 /**
@@ -32,7 +32,7 @@ export function liftNodeTo21(
     case "ReduceMin":
     case "ReduceProd":
     case "ReduceSumSquare": {
-      const axes = version < 18 ? intsAttribute(node, "axes") : undefined;
+      const axes = version < 18 ? exactIntsAttribute(node, "axes") : undefined;
       if (axes !== undefined) setInput(node, 1, constants.ints(axes));
       drop("axes");
       break;

@@ -7,7 +7,7 @@ import { type PreparedModel, prepareModel, readModelFile } from "./prepare-model
 import { onnxruntimeVersion } from "./session.js";
 
 /** Raised when a model is prepared differently, or is written differently here, so that what was kept is not taken. */
-const PREPARATION_VERSION = 1;
+const PREPARATION_VERSION = 2;
 
 const DIGEST_BYTES = 32;
 const HEADER_LENGTH_BYTES = 4;

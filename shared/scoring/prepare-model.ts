@@ -6,15 +6,17 @@ import { create } from "@bufbuild/protobuf";
 import { ValueInfoProtoSchema } from "onnx-buf";
 import { ModelError } from "../errors.js";
 import { nestedGraphs } from "../onnx/attributes.js";
-import { decodeModel, type Model } from "../onnx/codec.js";
+import { decodeModel, isStandardDomain, type Model } from "../onnx/codec.js";
 import { makeInitializersConstant } from "../onnx/constant-inputs.js";
 import { edited } from "../onnx/edited.js";
 import { loadExternalData } from "../onnx/external-data.js";
 import { normalizeGemms } from "../onnx/gemm.js";
+import { inlineFunctions } from "../onnx/inline-functions.js";
 import { restoreBodies } from "../onnx/nested-bodies.js";
 import { restoreNodeNames } from "../onnx/node-names.js";
 import { type LiftTarget, liftOpset } from "../onnx/opset.js";
 import { refuseHalfPrecision, refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
+import { sortNodes } from "../onnx/topological-order.js";
 import type { TensorInfo } from "../quantization/quantizable-ops.js";
 import { openSession, type PortInfo, portsOf } from "./session.js";
 
@@ -56,12 +58,14 @@ export async function prepareModel(
   opset: LiftTarget,
 ): Promise<PreparedModel> {
   const model = decodeModel(bytes, path);
+  const versions = inlineFunctions(model, path);
+  sortNodes(model.graph, path);
   refuseQuantized(model, path);
   refuseHalfPrecision(model, path);
   const hash = createHash("sha256").update(bytes);
   const externalContents = await loadExternalData(model, dirname(path));
   for (const content of externalContents) hash.update(content);
-  liftOpset(model, opset, path);
+  liftOpset(model, opset, path, versions);
   makeInitializersConstant(model);
   const prepared = await foldConstants(model, path);
   const nodeNames = new Set(model.graph.node.map(({ name }) => name));
@@ -129,7 +133,7 @@ function dropUnusedDomains(model: Model): void {
   const used = new Set<string>([""]);
   const visit = (graph: Model["graph"]): void => {
     for (const node of graph.node) {
-      used.add(node.domain === "ai.onnx" ? "" : node.domain);
+      used.add(isStandardDomain(node.domain) ? "" : node.domain);
       nestedGraphs(node).forEach(visit);
     }
   };
@@ -138,7 +142,7 @@ function dropUnusedDomains(model: Model): void {
     used.add(fn.domain);
     for (const node of fn.node) used.add(node.domain);
   }
-  model.opsetImport = model.opsetImport.filter(({ domain }) => used.has(domain === "ai.onnx" ? "" : domain));
+  model.opsetImport = model.opsetImport.filter(({ domain }) => used.has(isStandardDomain(domain) ? "" : domain));
 }
 
 /** Lets ONNX Runtime infer every tensor's type, by asking for all of them as outputs. */
