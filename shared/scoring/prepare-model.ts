@@ -15,8 +15,10 @@ import { inlineFunctions } from "../onnx/inline-functions.js";
 import { restoreBodies } from "../onnx/nested-bodies.js";
 import { restoreNodeNames } from "../onnx/node-names.js";
 import { type LiftTarget, liftOpset } from "../onnx/opset.js";
+import { padAllAxes } from "../onnx/pad-axes.js";
 import { refuseHalfPrecision, refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
 import { sortNodes } from "../onnx/topological-order.js";
+import { forgetUnknownDimensions } from "../onnx/unknown-dimensions.js";
 import type { TensorInfo } from "../quantization/quantizable-ops.js";
 import { openSession, type PortInfo, portsOf } from "./session.js";
 
@@ -60,6 +62,7 @@ export async function prepareModel(
   const model = decodeModel(bytes, path);
   const versions = inlineFunctions(model, path);
   sortNodes(model.graph, path);
+  forgetUnknownDimensions(model.graph);
   refuseQuantized(model, path);
   refuseHalfPrecision(model, path);
   const hash = createHash("sha256").update(bytes);
@@ -73,10 +76,13 @@ export async function prepareModel(
   restoreBodies(prepared, model);
   normalizeGemms(prepared);
   refuseNonFiniteWeights(prepared, path);
+  const types = await inferTypes(prepared);
+  // ONNX Runtime gives tensors of unknown rank no axes.
+  padAllAxes(prepared, (tensor) => types.tensors.get(tensor)?.shape.length || undefined);
   return {
     model: prepared,
     nodeNames,
-    ...(await inferTypes(prepared)),
+    ...types,
     sha256: hash.digest("hex"),
     rewritings: [],
     bytes: externalContents.reduce((sum, { byteLength }) => sum + byteLength, bytes.byteLength),
