@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { UsageError } from "../../shared/errors.js";
+import { ModelError, UsageError } from "../../shared/errors.js";
 import { decodeModel, type Model } from "../../shared/onnx/codec.js";
 import { loadExternalData } from "../../shared/onnx/external-data.js";
 import { isQuantized } from "../../shared/onnx/refusals.js";
@@ -75,6 +75,8 @@ export interface InspectResult {
   readonly derivation?: GroupDerivation;
   /** What of the target device cannot be expressed. */
   readonly notes: readonly string[];
+  /** What of the model's choices is not listed, and why. */
+  readonly modelNotes: readonly string[];
 }
 
 const EVERYTHING: TuningOptions = {
@@ -104,14 +106,23 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
       );
     }
     const integerKernels = await findIntegerKernelsOf(model, DEFAULT_SESSION);
-    return { quantized: true, groups: [], unquantizable: [], companions: [], integerKernels, notes: [] };
+    return {
+      quantized: true,
+      groups: [],
+      unquantizable: [],
+      companions: [],
+      integerKernels,
+      notes: [],
+      modelNotes: [],
+    };
   }
-  const subject = await openSubject(path, await settingsOf(options));
+  const { subject, modelNotes } = await openInspected(path, await settingsOf(options), options);
   requireKnownScope(subject, path);
   const { layout, hardware } = subject;
   const result = {
     quantized: false,
     notes: hardware.notes,
+    modelNotes,
     unquantizable: layout.unquantizable,
     companions: companionSpace(subject.tunedCompanions).parameters,
     integerKernels: await trialFusion(subject),
@@ -120,6 +131,26 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
     return { ...result, groups: [...layout.groups.values()].map((group) => inspectGroup(subject, group)) };
   }
   return { ...result, ...inspectOne(subject, options.group) };
+}
+
+/**
+ * Without a configuration every width is listed; a model that does not come into the operator set that they need is
+ * listed with the device's own width, as `quantize` and `tune` take it then.
+ */
+async function openInspected(
+  path: string,
+  settings: QuantizationSettings,
+  { configuration }: InspectOptions,
+): Promise<{ readonly subject: Subject; readonly modelNotes: readonly string[] }> {
+  try {
+    return { subject: await openSubject(path, settings), modelNotes: [] };
+  } catch (error) {
+    const { options } = settings;
+    if (configuration !== undefined || !(error instanceof ModelError)) throw error;
+    const tuningScope = new Set([...options.tuningScope].filter((scope) => scope !== "bits"));
+    const subject = await openSubject(path, { ...settings, options: { ...options, tuningScope } });
+    return { subject, modelNotes: [`Tuning scope bits is left out, as ${error.message}`] };
+  }
 }
 
 function inspectOne(subject: Subject, name: string): Pick<InspectResult, "groups" | "derivation"> {

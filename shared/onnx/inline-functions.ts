@@ -14,6 +14,10 @@ import { edited } from "./edited.js";
 import { collectNames } from "./graph-index.js";
 import { NewNames } from "./new-names.js";
 import { nodeName } from "./node-names.js";
+import { OPERATOR_TYPES } from "./operator-types.js";
+
+/** Domains whose ops ONNX Runtime has itself, which it takes before a function of the same name. */
+const RUNTIME_DOMAINS: ReadonlySet<string> = new Set(["ai.onnx.ml", "com.microsoft"]);
 
 /** Functions that call others twice each grow a small file beyond any memory. */
 const MOST_NODES = 1_000_000;
@@ -29,18 +33,30 @@ const MOST_NODES = 1_000_000;
 export function inlineFunctions(model: Model, origin: string): ReadonlyMap<NodeProto, number> {
   const versions = new Map<NodeProto, number>();
   if (model.functions.length === 0) return versions;
-  const functions = new Map(model.functions.map((fn) => [functionKey(fn), fn]));
-  requireBounded(model.graph, functions, origin);
+  const kept = model.functions.filter(isShadowed);
+  const inlined = model.functions.filter((fn) => !isShadowed(fn));
+  const functions = new Map(inlined.map((fn) => [functionKey(fn), fn]));
+  requireBounded([model.graph, ...kept], functions, origin);
   const inliner = new Inliner(functions, new NewNames(collectNames(model.graph)), versions);
   inliner.expand(model.graph);
-  for (const { opsetImport } of model.functions) importDomains(model, opsetImport);
-  model.functions = [];
+  for (const fn of kept) inliner.expand(fn);
+  for (const { opsetImport } of inlined) importDomains(model, opsetImport);
+  model.functions = kept;
   return versions;
+}
+
+/** Whether ONNX Runtime has an op in the place of the function, or may have one: calls are left to it then. */
+function isShadowed({ domain, name }: FunctionProto): boolean {
+  return isStandardDomain(domain) ? OPERATOR_TYPES.has(name) : RUNTIME_DOMAINS.has(domain);
 }
 
 type Functions = ReadonlyMap<string, FunctionProto>;
 
-function functionKey({ domain, name, overload }: Pick<FunctionProto, "domain" | "name" | "overload">): string {
+function functionKey({
+  domain,
+  name,
+  overload,
+}: Pick<FunctionProto, "domain" | "name" | "overload">): string {
   return JSON.stringify([isStandardDomain(domain) ? "" : domain, name, overload]);
 }
 
@@ -61,7 +77,11 @@ function importDomains(model: Model, imports: readonly OperatorSetIdProto[]): vo
 }
 
 /** @throws {ModelError} before anything is copied */
-function requireBounded(graph: GraphProto, functions: Functions, origin: string): void {
+function requireBounded(
+  callers: readonly Pick<GraphProto, "node">[],
+  functions: Functions,
+  origin: string,
+): void {
   const sizes = new Map<FunctionProto, number>();
   const open = new Set<FunctionProto>();
   const sizeOf = (nodes: readonly NodeProto[]): number => {
@@ -87,7 +107,7 @@ function requireBounded(graph: GraphProto, functions: Functions, origin: string)
     sizes.set(fn, size);
     return size;
   };
-  const size = sizeOf(graph.node);
+  const size = callers.reduce((sum, { node }) => sum + sizeOf(node), 0);
   if (size > MOST_NODES) {
     throw new ModelError(
       `${origin} has local functions that make ${size} nodes of its calls, more than the ${MOST_NODES} that are taken; export the model with fewer calls.`,
@@ -113,7 +133,7 @@ class Inliner {
     private readonly versions: Map<NodeProto, number>,
   ) {}
 
-  expand(graph: GraphProto): void {
+  expand(graph: Pick<GraphProto, "node">): void {
     graph.node = graph.node.flatMap((node) => this.#expanded(node));
   }
 

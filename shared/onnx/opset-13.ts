@@ -14,6 +14,7 @@ import {
   stringAttribute,
 } from "./attributes.js";
 import { type LiftedConstants, setInput } from "./lifted-constants.js";
+import { nodeName } from "./node-names.js";
 
 const LARGEST_FLOAT = 3.4028234663852886e38;
 
@@ -77,7 +78,7 @@ export function liftNodeTo13(
       break;
     case "BatchNormalization":
       if (intAttribute(node, "spatial", 1) === 0) {
-        refuse(`BatchNormalization "${node.name}" has a mean for each pixel`);
+        refuse(`BatchNormalization "${nodeName(node)}" has a mean for each pixel`);
       }
       drop("spatial");
       node.output.length = 1;
@@ -97,7 +98,7 @@ export function liftNodeTo13(
       node.opType = "ScatterElements";
       break;
     case "Scan":
-      if (version < 9) refuse(`node "${node.name}" is a Scan, whose form changed`);
+      if (version < 9) refuse(`node "${nodeName(node)}" is a Scan, whose form changed`);
       break;
   }
   return [node];
@@ -151,10 +152,10 @@ function nearestMode(
 ): "floor" | "ceil" {
   if (stringAttribute(node, "mode", "nearest") !== "nearest") return "floor";
   const scales = constants.values(node.input[1]!);
-  if (scales === undefined) return refuse(`Resize "${node.name}" has computed scales`);
+  if (scales === undefined) return refuse(`Resize "${nodeName(node)}" has computed scales`);
   if (scales.every((scale) => scale >= 1)) return "floor";
   if (scales.every((scale) => scale <= 1)) return "ceil";
-  return refuse(`Resize "${node.name}" makes one axis longer and another shorter`);
+  return refuse(`Resize "${nodeName(node)}" makes one axis longer and another shorter`);
 }
 
 function floatsAttribute(node: NodeProto, name: string): number[] {

@@ -6,6 +6,7 @@ import {
 } from "onnx-buf";
 import { exactIntsAttribute, makeIntAttribute, stringAttribute } from "./attributes.js";
 import { type LiftedConstants, setInput } from "./lifted-constants.js";
+import { nodeName } from "./node-names.js";
 
 /**
  * Brings a node of operator set 13 or newer into the form of set 21, in place: what the ONNX changelog lists between the
@@ -59,10 +60,10 @@ export function liftNodeTo21(
       if (version < 20) renameGridMode(node);
       break;
     case "DFT":
-      if (version < 20) refuse(`node "${node.name}" is a DFT, whose form changed`);
+      if (version < 20) refuse(`node "${nodeName(node)}" is a DFT, whose form changed`);
       break;
     case "GroupNormalization":
-      if (version < 21) refuse(`node "${node.name}" is a GroupNormalization with a scale a group`);
+      if (version < 21) refuse(`node "${nodeName(node)}" is a GroupNormalization with a scale a group`);
       break;
   }
 }

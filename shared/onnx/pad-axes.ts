@@ -60,7 +60,11 @@ function widenedPads(
 }
 
 /** Nodes that scatter computed pads, or those of computed axes, over zeros. */
-function computedPads({ pads, axes, rank }: ListedPads, type: number | undefined, names: NewNames): WidenedPads {
+function computedPads(
+  { pads, axes, rank }: ListedPads,
+  type: number | undefined,
+  names: NewNames,
+): WidenedPads {
   const initializers: TensorProto[] = [];
   const nodes: NodeProto[] = [];
   const constant = (ending: string, values: readonly number[]): string => {
@@ -74,7 +78,8 @@ function computedPads({ pads, axes, rank }: ListedPads, type: number | undefined
     nodes.push(create(NodeProtoSchema, { opType, name, input, output: [name], attribute }));
     return name;
   };
-  const wide = type === DataType.INT64 ? axes : node("Cast", [axes], [makeIntAttribute("to", DataType.INT64)]);
+  const wide =
+    type === DataType.INT64 ? axes : node("Cast", [axes], [makeIntAttribute("to", DataType.INT64)]);
   const size = constant("rank", [rank]);
   // The remainder has the divisor's sign, so that axes below zero count from the end.
   const begins = node("Mod", [wide, size]);

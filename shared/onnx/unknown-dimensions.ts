@@ -3,7 +3,7 @@ import { nestedGraphs } from "./attributes.js";
 
 /** What exporters write for a size that they do not know; some number them. */
 const UNKNOWN =
-  /^(?:|\?+|\*+|n\/?a|nan|nil|none|null|unk|unknown|undef|undefined|any|dyn|dynamic|(?:p2o\.)?(?:free|dynamic|unknown)_?dim(?:ension)?)[_.-]*\d*$|^-\d+$/i;
+  /^$|^(?:\?+|\*+|n\/?a|nan|nil|none|null|unk|unknown|undef|undefined|any|dyn|dynamic|(?:p2o\.)?(?:free|dynamic|unknown)_?dim(?:ension)?)[_.-]*\d*$|^-\d+$/i;
 
 /** Whether a dimension's name says no more than that its size is unknown, so that two of that name may differ. */
 export function isUnknownDimension(name: string): boolean {

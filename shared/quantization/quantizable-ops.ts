@@ -3,9 +3,9 @@ import { floatAttribute, intAttribute } from "../onnx/attributes.js";
 import type { GraphIndex } from "../onnx/graph-index.js";
 import { nodeName } from "../onnx/node-names.js";
 import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
-import { WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
+import { RECURRENT_TYPES, WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
 import type { Hardware, Kernel } from "./hardware.js";
-import { nestedProducts } from "./nested-products.js";
+import { nestedOps } from "./nested-ops.js";
 
 /** What ONNX Runtime inferred of a tensor; dynamic dimensions are names. */
 export interface TensorInfo {
@@ -66,8 +66,6 @@ export interface OperandView {
 
 export { WEIGHTED_TYPES };
 
-const RECURRENT_TYPES: ReadonlySet<string> = new Set(["GRU", "LSTM", "RNN"]);
-
 /** In hardware files; reference section 3.2. */
 const DEPTHWISE_TYPE = "DepthwiseConv";
 
@@ -102,7 +100,7 @@ export function findQuantizableOps(view: OperandView): {
 /** Says how much work stands in the bodies of a node, which stays in float; `undefined` where there is none. */
 function nestedReason(node: NodeProto, index: GraphIndex): string | undefined {
   const counts = new Map<string, number>();
-  for (const { type } of nestedProducts(node, index.initializers)) {
+  for (const { type } of nestedOps(node, index.initializers)) {
     counts.set(type, (counts.get(type) ?? 0) + 1);
   }
   if (counts.size === 0) return undefined;

@@ -148,7 +148,9 @@ function dropUnusedDomains(model: Model): void {
     used.add(fn.domain);
     for (const node of fn.node) used.add(node.domain);
   }
-  model.opsetImport = model.opsetImport.filter(({ domain }) => used.has(isStandardDomain(domain) ? "" : domain));
+  model.opsetImport = model.opsetImport.filter(({ domain }) =>
+    used.has(isStandardDomain(domain) ? "" : domain),
+  );
 }
 
 /** Lets ONNX Runtime infer every tensor's type, by asking for all of them as outputs. */

@@ -9,7 +9,7 @@ import type { BiasShifts } from "../quantization/bias-addition.js";
 import type { ConstantProduct } from "../quantization/constant-products.js";
 import { isIgnored } from "../quantization/ignored/ignored-scope.js";
 import { simulationReason } from "../quantization/kernel-support.js";
-import { nestedProducts } from "../quantization/nested-products.js";
+import { nestedOps } from "../quantization/nested-ops.js";
 import { planQuantization, type QuantizationPlan, type TensorPlan } from "../quantization/plan.js";
 import { type QuantizableOp, WEIGHTED_TYPES } from "../quantization/quantizable-ops.js";
 import { quantizeModel } from "../quantization/quantize-model.js";
@@ -168,7 +168,7 @@ export class Quantizer {
     const { layout, view } = this.subject;
     let [count, parameters, countedCount, countedParameters] = [0, 0, 0, 0];
     for (const node of view.index.nodes) {
-      for (const nested of nestedProducts(node, view.index.initializers)) {
+      for (const nested of nestedOps(node, view.index.initializers)) {
         if (nested.parameters === undefined) continue;
         count += 1;
         parameters += nested.parameters;
