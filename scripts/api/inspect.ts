@@ -1,7 +1,5 @@
-import { dirname } from "node:path";
 import { ModelError, UsageError } from "../../shared/errors.js";
-import { decodeModel, type Model } from "../../shared/onnx/codec.js";
-import { loadExternalData } from "../../shared/onnx/external-data.js";
+import { decodeModel } from "../../shared/onnx/codec.js";
 import { isQuantized } from "../../shared/onnx/refusals.js";
 import { unsignedAffine } from "../../shared/quantization/affine.js";
 import { companionSpace } from "../../shared/quantization/companion-space.js";
@@ -26,7 +24,7 @@ import {
   type IntegerKernels,
 } from "../../shared/scoring/integer-kernels.js";
 import { requireKnownScope } from "../../shared/scoring/known-scope.js";
-import { readModelFile } from "../../shared/scoring/prepare-model.js";
+import { readModelFile, readWholeModel } from "../../shared/scoring/model-file.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import { openSubject, type Subject } from "../../shared/scoring/subject.js";
 import type { Parameter } from "../../shared/search/space.js";
@@ -98,14 +96,13 @@ const EVERYTHING: TuningOptions = {
  * @throws {ConfigurationError | ModelError | UsageError}
  */
 export async function inspect(path: string, options: InspectOptions = {}): Promise<InspectResult> {
-  const model = await readModel(path);
-  if (isQuantized(model)) {
+  if (isQuantized(decodeModel(await readModelFile(path), path))) {
     if (options.group !== undefined) {
       throw new UsageError(
         `--group is "${options.group}", but ${path} is quantized already and has no groups; give the float model.`,
       );
     }
-    const integerKernels = await findIntegerKernelsOf(model, DEFAULT_SESSION);
+    const integerKernels = await findIntegerKernelsOf(await readWholeModel(path), DEFAULT_SESSION);
     return {
       quantized: true,
       groups: [],
@@ -209,13 +206,6 @@ function findGroup(name: string, { layout, tunedCompanions }: Subject): Quantize
   throw new UsageError(
     `--group is "${name}", which is no group, nor an op or tensor of one; ${near === undefined ? "inspect without it lists them" : `did you mean "${near}"`}${near === undefined ? "." : "?"}`,
   );
-}
-
-async function readModel(path: string): Promise<Model> {
-  const bytes = await readModelFile(path);
-  const model = decodeModel(bytes, path);
-  await loadExternalData(model, dirname(path));
-  return model;
 }
 
 /**

@@ -3,13 +3,12 @@ import { isAbsolute, relative, resolve, sep } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
   TensorProto_DataLocation as DataLocation,
-  type GraphProto,
   StringStringEntryProtoSchema,
   type TensorProto,
 } from "onnx-buf";
 import { ModelError } from "../errors.js";
-import { nestedGraphs } from "./attributes.js";
 import type { Model } from "./codec.js";
+import { modelTensors } from "./model-tensors.js";
 import { isExternal, tensorBytes } from "./tensor.js";
 
 /** ONNX Runtime folds the model into one protobuf message, which cannot be longer. */
@@ -36,7 +35,7 @@ interface Location {
  * @throws {ModelError}
  */
 export async function loadExternalData(model: Model, directory: string): Promise<Uint8Array[]> {
-  const tensors = allTensors(model.graph).filter(isExternal);
+  const tensors = externalTensors(model);
   const contents: Uint8Array[] = [];
   let total = 0;
   for (const tensor of tensors) {
@@ -63,7 +62,7 @@ export async function loadExternalData(model: Model, directory: string): Promise
  * @throws {ModelError}
  */
 export function externalDataFiles(model: Model, directory: string): readonly string[] {
-  const tensors = allTensors(model.graph).filter(isExternal);
+  const tensors = externalTensors(model);
   return [...new Set(tensors.map((tensor) => parseLocation(tensor, directory).file))];
 }
 
@@ -96,14 +95,8 @@ function entry(key: string, value: string) {
   return create(StringStringEntryProtoSchema, { key, value });
 }
 
-function allTensors(graph: GraphProto): TensorProto[] {
-  return [
-    ...graph.initializer,
-    ...graph.node.flatMap((node) => [
-      ...node.attribute.flatMap(({ t, tensors }) => [...(t === undefined ? [] : [t]), ...tensors]),
-      ...nestedGraphs(node).flatMap(allTensors),
-    ]),
-  ];
+function externalTensors({ graph }: Model): TensorProto[] {
+  return [...modelTensors(graph).dense].filter(isExternal);
 }
 
 function parseLocation(tensor: TensorProto, directory: string): Location {

@@ -33,6 +33,12 @@ const BYTES_PER_ELEMENT: Partial<Record<DataType, number>> = {
   [DataType.INT8]: 1,
   [DataType.UINT8]: 1,
   [DataType.BOOL]: 1,
+  [DataType.COMPLEX64]: 8,
+  [DataType.COMPLEX128]: 16,
+  [DataType.FLOAT8E4M3FN]: 1,
+  [DataType.FLOAT8E4M3FNUZ]: 1,
+  [DataType.FLOAT8E5M2]: 1,
+  [DataType.FLOAT8E5M2FNUZ]: 1,
   // Two to a byte.
   [DataType.INT4]: 1 / 2,
   [DataType.UINT4]: 1 / 2,
@@ -46,9 +52,14 @@ export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1);
 }
 
+/** The bytes that an element takes, which may be less than one; 0 for types of no fixed or known width. */
+export function bytesPerElement(dataType: number): number {
+  return BYTES_PER_ELEMENT[dataType as DataType] ?? 0;
+}
+
 /** The bytes a tensor's contents take, whatever field they stand in; 0 for strings, whose size is not fixed. */
 export function tensorBytes(tensor: TensorProto): number {
-  return Math.ceil(elementCount(dimensions(tensor)) * (BYTES_PER_ELEMENT[tensor.dataType as DataType] ?? 0));
+  return Math.ceil(elementCount(dimensions(tensor)) * bytesPerElement(tensor.dataType));
 }
 
 /**
