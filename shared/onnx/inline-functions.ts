@@ -45,6 +45,9 @@ export function inlineFunctions(model: Model, origin: string): ReadonlyMap<NodeP
   return versions;
 }
 
+/** Beyond it a name says no more, and records of runs could not hold it. */
+const LONGEST_MADE_NAME = 240;
+
 /** Whether ONNX Runtime has an op in the place of the function, or may have one: calls are left to it then. */
 function isShadowed({ domain, name }: FunctionProto): boolean {
   return isStandardDomain(domain) ? OPERATOR_TYPES.has(name) : RUNTIME_DOMAINS.has(domain);
@@ -169,7 +172,7 @@ class Inliner {
       ...copies.map(({ from, to }) =>
         create(NodeProtoSchema, {
           opType: "Identity",
-          name: this.names.name(`${call.prefix}/Identity`),
+          name: this.#name(`${call.prefix}/Identity`),
           input: [from],
           output: [to],
         }),
@@ -177,16 +180,23 @@ class Inliner {
     ];
   }
 
+  /** A free name; calls within calls make long ones, of which the middle goes. */
+  #name(wanted: string): string {
+    const isLong = wanted.length > LONGEST_MADE_NAME;
+    const half = LONGEST_MADE_NAME / 2;
+    return this.names.name(isLong ? `${wanted.slice(0, half)}...${wanted.slice(-half)}` : wanted);
+  }
+
   /** The nodes in the call's terms; every tensor that is made inside gets a name that nobody else has. */
   #renamed(nodes: readonly NodeProto[], { tensors: outer, ...call }: Call): NodeProto[] {
     const tensors = new Map(outer);
     for (const name of nodes.flatMap(({ output }) => output)) {
-      if (name !== "" && !tensors.has(name)) tensors.set(name, this.names.name(`${call.prefix}/${name}`));
+      if (name !== "" && !tensors.has(name)) tensors.set(name, this.#name(`${call.prefix}/${name}`));
     }
     const inside = { ...call, tensors };
     return nodes.map((node) => {
       const renamed = edited(node, {
-        name: this.names.name(`${call.prefix}/${nodeName(node)}`),
+        name: this.#name(`${call.prefix}/${nodeName(node)}`),
         input: node.input.map((name) => tensors.get(name) ?? name),
         output: node.output.map((name) => tensors.get(name) ?? name),
         attribute: node.attribute.flatMap((attribute) => this.#attribute(attribute, inside)),
@@ -221,7 +231,7 @@ class Inliner {
     ];
     const tensors = new Map(call.tensors);
     for (const name of new Set(own)) {
-      if (name !== "") tensors.set(name, this.names.name(`${call.prefix}/${name}`));
+      if (name !== "") tensors.set(name, this.#name(`${call.prefix}/${name}`));
     }
     const rename = (name: string): string => tensors.get(name) ?? name;
     return edited(graph, {

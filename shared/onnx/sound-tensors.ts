@@ -41,7 +41,12 @@ export function requireSoundTensors(model: ModelProto, origin: string): void {
       for (const part of [values, indices]) {
         if (part === undefined) continue;
         requireSize(part.name, part.dims, origin);
-        if (!isExternal(part)) requireContents(part, origin);
+        if (isExternal(part)) {
+          throw new ModelError(
+            `${origin}: sparse tensor "${part.name}" keeps its data in another file, which is not read; export it as a dense one.`,
+          );
+        }
+        requireContents(part, origin);
       }
     }
   }

@@ -2,7 +2,7 @@ import { ModelError } from "../errors.js";
 import { memoryProblem } from "../memory-limit.js";
 import type { Model } from "../onnx/codec.js";
 import { constantSize, inferenceSize } from "../onnx/declared-memory.js";
-import { boundConstantRegion } from "./constant-region.js";
+import { boundConstantRegion, withConstants } from "./constant-region.js";
 import { inferTypes, leastBytes, type TensorTypes } from "./tensor-types.js";
 
 /** A constant is held as it was read, by ONNX Runtime, and in the model that is made of it. */
@@ -26,9 +26,17 @@ export function requireBoundedConstants(model: Model, origin: string): void {
  * @throws {ModelError} when it is more than the memory limit
  */
 export async function requireBoundedTensors(model: Model, origin: string): Promise<void> {
-  const { tensors } = await inferTypes(model);
-  requireFits(model.graph, tensors, origin);
-  await boundConstantRegion(model, tensors, origin, (graph, known) => requireFits(graph, known, origin));
+  let current = model;
+  for (;;) {
+    const { tensors } = await inferTypes(current);
+    requireFits(current.graph, tensors, origin);
+    const computed = await boundConstantRegion(current, tensors, origin, (graph, known) =>
+      requireFits(graph, known, origin),
+    );
+    if (computed.length === 0) return;
+    // With these sizes more can be inferred.
+    current = withConstants(current, computed);
+  }
 }
 
 /** The same where everything that is constant has been folded. */

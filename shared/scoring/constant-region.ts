@@ -12,6 +12,18 @@ import { inferTypes } from "./tensor-types.js";
 
 type Tensors = ReadonlyMap<string, PortInfo>;
 
+const GROWING: ReadonlySet<string> = new Set([
+  "CenterCropPad",
+  "ConstantOfShape",
+  "Expand",
+  "OneHot",
+  "Pad",
+  "Range",
+  "Resize",
+  "Tile",
+  "Upsample",
+]);
+
 /** ONNX Runtime does not fold what differs from run to run. */
 const RANDOM = /^(?:Random\w+|Multinomial|Bernoulli|Dropout)$/;
 
@@ -23,6 +35,7 @@ const RANDOM = /^(?:Random\w+|Multinomial|Bernoulli|Dropout)$/;
  * @param tensors as inferred for the whole model
  * @param origin how errors name the model
  * @param requireFits throws where tensors of a graph are too large
+ * @returns the tensors that were computed for it
  * @throws {ModelError} what `requireFits` throws, and when a size cannot be computed
  */
 export async function boundConstantRegion(
@@ -30,17 +43,41 @@ export async function boundConstantRegion(
   tensors: Tensors,
   origin: string,
   requireFits: (graph: Model["graph"], tensors: Tensors) => void,
-): Promise<void> {
+): Promise<readonly TensorProto[]> {
   let region = constantRegion(model, tensors);
   let known = tensors;
+  const sizes = growingSizes(model);
+  const computed: TensorProto[] = [];
   for (;;) {
-    const next = nodesToCompute(region.graph, known);
-    if (next.size === 0) return;
-    region = await withComputed(region, next, origin);
-    if (region.graph.node.length === 0) return;
+    const next = nodesToCompute(region.graph, known, sizes);
+    if (next.size === 0) return computed;
+    const constants = await compute(region, next, origin);
+    computed.push(...constants);
+    region = withConstants(region, constants);
+    if (region.graph.node.length === 0) return computed;
     known = (await inferTypes(region)).tensors;
     requireFits(region.graph, known);
   }
+}
+
+/** The model with constants in the place of the nodes that make them. */
+export function withConstants(model: Model, constants: readonly TensorProto[]): Model {
+  const { graph } = model;
+  const names = new Set(constants.map(({ name }) => name));
+  const isMade = ({ output }: NodeProto): boolean =>
+    output.length > 0 && output.every((name) => name === "" || names.has(name));
+  return edited(model, {
+    graph: edited(graph, {
+      node: graph.node.filter((node) => !isMade(node)),
+      initializer: [...graph.initializer, ...constants],
+    }),
+  });
+}
+
+/** What gives sizes to ops that make more of their input than it is, wherever these stand. */
+function growingSizes({ graph }: Model): ReadonlySet<string> {
+  const growing = graph.node.filter(({ opType }) => GROWING.has(opType));
+  return new Set(growing.flatMap(({ opType, input }) => SIZE_INPUTS[opType]!.map((at) => input[at] ?? "")));
 }
 
 /** The nodes that read constants only, and the shapes of tensors whose sizes are fixed. */
@@ -88,26 +125,35 @@ function fixedShape(node: NodeProto, tensors: Tensors): TensorProto | undefined 
   return makeTensor(name, DataType.INT64, [part.length], BigInt64Array.from(part));
 }
 
-/** The nodes that give sizes to others that are not inferred, or that are not inferred themselves. */
+/**
+ * The nodes that give sizes to others that are not inferred, or that are not inferred themselves.
+ * @param sizes further tensors to know, where the region makes them
+ */
 function nodesToCompute(
   { node: nodes, initializer }: Model["graph"],
   tensors: Tensors,
+  sizes: ReadonlySet<string>,
 ): ReadonlySet<NodeProto> {
   const constants = new Set(initializer.map(({ name }) => name));
   const producers = new Map(nodes.flatMap((node) => node.output.map((name) => [name, node] as const)));
   const blocked = new Set<string>();
   const wanted = new Set<NodeProto>();
   for (const node of nodes) {
+    if (node.opType === "Constant") {
+      for (const name of node.output) constants.add(name);
+      continue;
+    }
     const isBlocked = node.input.some((name) => blocked.has(name));
+    if (!isBlocked && node.output.some((name) => sizes.has(name))) wanted.add(node);
     if (!isBlocked && node.output.every((name) => name === "" || isInferred(node, tensors.get(name))))
       continue;
     for (const name of node.output) blocked.add(name);
     if (isBlocked) continue;
-    const sizes = (SIZE_INPUTS[node.opType] ?? [])
+    const read = (SIZE_INPUTS[node.opType] ?? [])
       .map((input) => node.input[input] ?? "")
       .filter((name) => name !== "" && !constants.has(name));
-    if (sizes.length === 0) wanted.add(node);
-    for (const name of sizes) {
+    if (read.length === 0) wanted.add(node);
+    for (const name of read) {
       const producer = producers.get(name);
       if (producer !== undefined) wanted.add(producer);
     }
@@ -122,8 +168,12 @@ function isInferred(node: NodeProto, info: PortInfo | undefined): boolean {
   return info.shape.every((dimension) => typeof dimension === "number" && dimension >= 0);
 }
 
-/** The region with the outputs of some nodes as constants in the place of these nodes. */
-async function withComputed(region: Model, nodes: ReadonlySet<NodeProto>, origin: string): Promise<Model> {
+/** The outputs of some nodes of the region. */
+async function compute(
+  region: Model,
+  nodes: ReadonlySet<NodeProto>,
+  origin: string,
+): Promise<readonly TensorProto[]> {
   const { graph } = region;
   const needed = ancestors(graph.node, nodes);
   const outputs = [...nodes].flatMap(({ output }) => output).filter((name) => name !== "");
@@ -133,18 +183,12 @@ async function withComputed(region: Model, nodes: ReadonlySet<NodeProto>, origin
       output: outputs.map((name) => create(ValueInfoProtoSchema, { name })),
     }),
   });
-  const initializer = await compute(model).catch((cause: unknown) => {
+  return outputsOf(model).catch((cause: unknown) => {
     const [first] = nodes;
     throw new ModelError(
       `${origin}: ONNX Runtime cannot compute the constant ${first!.opType} "${nodeName(first!)}"; export the model again.`,
       { cause },
     );
-  });
-  return edited(region, {
-    graph: edited(graph, {
-      node: graph.node.filter((node) => !nodes.has(node)),
-      initializer: [...graph.initializer, ...initializer],
-    }),
   });
 }
 
@@ -159,7 +203,7 @@ function ancestors(nodes: readonly NodeProto[], of: ReadonlySet<NodeProto>): Rea
   return needed;
 }
 
-async function compute(model: Model): Promise<TensorProto[]> {
+async function outputsOf(model: Model): Promise<TensorProto[]> {
   const session = await openSession(model, { graphOptimizationLevel: "disabled", intraOpNumThreads: 1 });
   try {
     const values = await session.run({});

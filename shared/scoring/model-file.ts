@@ -4,6 +4,7 @@ import { ModelError } from "../errors.js";
 import { decodeModel, type Model } from "../onnx/codec.js";
 import { loadExternalData } from "../onnx/external-data.js";
 import { inlineFunctions } from "../onnx/inline-functions.js";
+import { refuseWithoutOutputs } from "../onnx/refusals.js";
 import { sortNodes } from "../onnx/topological-order.js";
 import { requireBoundedConstants, requireBoundedTensors } from "./bounded-model.js";
 
@@ -36,6 +37,7 @@ export async function readWholeModel(path: string): Promise<Model> {
   const model = decodeModel(await readModelFile(path), path);
   inlineFunctions(model, path);
   sortNodes(model.graph, path);
+  refuseWithoutOutputs(model, path);
   requireBoundedConstants(model, path);
   await loadExternalData(model, dirname(path));
   await requireBoundedTensors(model, path);

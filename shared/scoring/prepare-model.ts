@@ -13,7 +13,13 @@ import { restoreBodies } from "../onnx/nested-bodies.js";
 import { restoreNodeNames } from "../onnx/node-names.js";
 import { type LiftTarget, liftOpset } from "../onnx/opset.js";
 import { padAllAxes } from "../onnx/pad-axes.js";
-import { refuseHalfPrecision, refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
+import {
+  refuseHalfPrecision,
+  refuseLongNames,
+  refuseNonFiniteWeights,
+  refuseQuantized,
+  refuseWithoutOutputs,
+} from "../onnx/refusals.js";
 import { sortNodes } from "../onnx/topological-order.js";
 import { forgetUnknownDimensions } from "../onnx/unknown-dimensions.js";
 import type { TensorInfo } from "../quantization/quantizable-ops.js";
@@ -61,6 +67,8 @@ export async function prepareModel(
   sortNodes(model.graph, path);
   forgetUnknownDimensions(model.graph);
   refuseQuantized(model, path);
+  refuseWithoutOutputs(model, path);
+  refuseLongNames(model, path);
   refuseHalfPrecision(model, path);
   requireBoundedConstants(model, path);
   const hash = createHash("sha256").update(bytes);
