@@ -1,5 +1,4 @@
 import { InvalidArgumentError } from "commander";
-import { parseBytes } from "../../shared/memory-limit.js";
 
 export function wholeNumber(low: number, high: number): (text: string) => number {
   return (text) => {
@@ -7,13 +6,6 @@ export function wholeNumber(low: number, high: number): (text: string) => number
     if (text.trim() !== "" && Number.isInteger(value) && value >= low && value <= high) return value;
     throw new InvalidArgumentError(`must be a whole number from ${low} to ${high}.`);
   };
-}
-
-/** Bytes, from a size such as `4GB`. */
-export function memorySize(text: string): number {
-  const bytes = parseBytes(text);
-  if (bytes !== undefined) return bytes;
-  throw new InvalidArgumentError("must be a size such as 4GB or 512MB.");
 }
 
 export function number(low: number): (text: string) => number {

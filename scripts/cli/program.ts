@@ -3,7 +3,8 @@ import { setMemoryLimit } from "../../shared/memory-limit.js";
 import { DEVICE_NAMES } from "../../shared/quantization/hardware.js";
 import { packageVersion } from "../package-root.js";
 import { addFleetCommands } from "./fleet-program.js";
-import { memorySize, number, wholeNumber } from "./option-values.js";
+import { maxMemory } from "./memory-option.js";
+import { number, wholeNumber } from "./option-values.js";
 
 const MOST_WORKERS = 1024;
 
@@ -134,11 +135,4 @@ function workers(): Option {
   return new Option("--workers <n>", "worker threads (default: the physical cores)").argParser(
     wholeNumber(1, MOST_WORKERS),
   );
-}
-
-export function maxMemory(): Option {
-  return new Option(
-    "--max-memory <size>",
-    "what a model and its data may take, such as 4GB (default: three quarters of the machine's memory)",
-  ).argParser(memorySize);
 }
