@@ -1,6 +1,7 @@
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import {
   type AttributeProto,
+  AttributeProtoSchema,
   type FunctionProto,
   type GraphProto,
   type NodeProto,
@@ -210,7 +211,10 @@ class Inliner {
   #attribute(attribute: AttributeProto, call: Call): AttributeProto[] {
     if (attribute.refAttrName !== "") {
       const value = call.attributes.get(attribute.refAttrName);
-      return value === undefined ? [] : [edited(value, { name: attribute.name })];
+      if (value === undefined) return [];
+      // Several nodes may refer to one body, and each body is edited on its own later.
+      const hasBody = value.g !== undefined || value.graphs.length > 0;
+      return [edited(hasBody ? clone(AttributeProtoSchema, value) : value, { name: attribute.name })];
     }
     if (attribute.g === undefined && attribute.graphs.length === 0) return [attribute];
     return [
