@@ -8,6 +8,9 @@ import { inferTypes, leastBytes, type TensorTypes } from "./tensor-types.js";
 /** A constant is held as it was read, by ONNX Runtime, and in the model that is made of it. */
 const COPIES_OF_CONSTANTS = 3;
 
+/** The float model, the one that gathers statistics and a quantized one each keep what an inference took. */
+const SESSIONS = 3;
+
 /**
  * Checks what a model's constants are declared to take, before external data are read and sparse ones made dense.
  * @param origin how errors name the model
@@ -45,7 +48,9 @@ export function requireFits(graph: Model["graph"], tensors: TensorTypes["tensors
     const info = tensors.get(name);
     return info === undefined ? 0 : leastBytes(info);
   });
-  const problem = memoryProblem(bytes);
+  const problem = memoryProblem(SESSIONS * bytes);
   if (problem === undefined) return;
-  throw new ModelError(`${origin}: the tensors of one inference, "${largest}" the largest, need ${problem}.`);
+  throw new ModelError(
+    `${origin}: the tensors of an inference, "${largest}" the largest of them, need in ${SESSIONS} sessions ${problem}.`,
+  );
 }
