@@ -2,7 +2,7 @@ import { ModelError } from "../errors.js";
 import { memoryProblem } from "../memory-limit.js";
 import type { Model } from "../onnx/codec.js";
 import { constantSize, inferenceSize } from "../onnx/declared-memory.js";
-import { boundConstantRegion, withConstants } from "./constant-region.js";
+import { boundConstantBodies, boundConstantRegion, withConstants } from "./constant-region.js";
 import { inferTypes, leastBytes, type TensorTypes } from "./tensor-types.js";
 
 /** A constant is held as it was read, by ONNX Runtime, and in the model that is made of it. */
@@ -29,14 +29,14 @@ export function requireBoundedConstants(model: Model, origin: string): void {
  * @throws {ModelError} when it is more than the memory limit
  */
 export async function requireBoundedTensors(model: Model, origin: string): Promise<void> {
+  const fits = (graph: Model["graph"], tensors: TensorTypes["tensors"]): void =>
+    requireFits(graph, tensors, origin);
   let current = model;
   for (;;) {
     const { tensors } = await inferTypes(current);
-    requireFits(current.graph, tensors, origin);
-    const computed = await boundConstantRegion(current, tensors, origin, (graph, known) =>
-      requireFits(graph, known, origin),
-    );
-    if (computed.length === 0) return;
+    fits(current.graph, tensors);
+    const computed = await boundConstantRegion(current, tensors, origin, fits);
+    if (computed.length === 0) return boundConstantBodies(current, tensors, origin, fits);
     // With these sizes more can be inferred.
     current = withConstants(current, computed);
   }

@@ -1,5 +1,11 @@
 import { create } from "@bufbuild/protobuf";
-import { type NodeProto, type TensorProto, TensorProtoSchema, ValueInfoProtoSchema } from "onnx-buf";
+import {
+  type GraphProto,
+  type NodeProto,
+  type TensorProto,
+  TensorProtoSchema,
+  ValueInfoProtoSchema,
+} from "onnx-buf";
 import { ModelError } from "../errors.js";
 import { intAttribute, nestedGraphs } from "../onnx/attributes.js";
 import type { Model } from "../onnx/codec.js";
@@ -34,7 +40,6 @@ const RANDOM = /^(?:Random\w+|Multinomial|Bernoulli|Dropout)$/;
  *
  * @param tensors as inferred for the whole model
  * @param origin how errors name the model
- * @param requireFits throws where tensors of a graph are too large
  * @returns the tensors that were computed for it
  * @throws {ModelError} what `requireFits` throws, and when a size cannot be computed
  */
@@ -42,11 +47,61 @@ export async function boundConstantRegion(
   model: Model,
   tensors: Tensors,
   origin: string,
-  requireFits: (graph: Model["graph"], tensors: Tensors) => void,
+  requireFits: RequireFits,
 ): Promise<readonly TensorProto[]> {
-  let region = constantRegion(model, tensors);
+  return boundRegion(constantRegion(model, tensors), tensors, growingSizes(model), origin, requireFits);
+}
+
+/**
+ * The same for the constants in bodies of control flow, which ONNX Runtime folds too, together with those outside.
+ * @param tensors as inferred for the top level
+ */
+export async function boundConstantBodies(
+  model: Model,
+  tensors: Tensors,
+  origin: string,
+  requireFits: RequireFits,
+): Promise<void> {
+  const visit = async (scope: Model, nodes: readonly NodeProto[]): Promise<void> => {
+    for (const body of nodes.flatMap(nestedGraphs)) {
+      const inner = withBody(scope, body);
+      const region = constantRegion(inner, tensors);
+      const own = new Set(body.node);
+      if (region.graph.node.some((node) => own.has(node) && node.opType !== "Constant")) {
+        const known = (await inferTypes(region)).tensors;
+        requireFits(region.graph, known);
+        await boundRegion(region, known, growingSizes(inner), origin, requireFits);
+      }
+      await visit(inner, body.node);
+    }
+  };
+  await visit(model, model.graph.node);
+}
+
+/** What is around a body and what is in it, as one graph. */
+function withBody(scope: Model, body: GraphProto): Model {
+  const { graph } = scope;
+  return edited(scope, {
+    graph: edited(graph, {
+      node: [...graph.node, ...body.node],
+      initializer: [...graph.initializer, ...body.initializer],
+      sparseInitializer: [...graph.sparseInitializer, ...body.sparseInitializer],
+    }),
+  });
+}
+
+/** Throws where tensors of a graph are too large. */
+type RequireFits = (graph: GraphProto, tensors: Tensors) => void;
+
+async function boundRegion(
+  whole: Model,
+  tensors: Tensors,
+  sizes: ReadonlySet<string>,
+  origin: string,
+  requireFits: RequireFits,
+): Promise<readonly TensorProto[]> {
+  let region = whole;
   let known = tensors;
-  const sizes = growingSizes(model);
   const computed: TensorProto[] = [];
   for (;;) {
     const next = nodesToCompute(region.graph, known, sizes);

@@ -7,6 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import {
   AttributeProtoSchema,
   AttributeProto_AttributeType as AttributeType,
+  type GraphProto,
   type SparseTensorProto,
   SparseTensorProtoSchema,
 } from "onnx-buf";
@@ -16,7 +17,7 @@ import { encodeModel, type Model } from "../../shared/onnx/codec.js";
 import { DataType, makeTensor } from "../../shared/onnx/tensor.js";
 import { readWholeModel } from "../../shared/scoring/model-file.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
-import { buildModel, type GraphBuilder } from "../fixtures/models/model-builder.js";
+import { buildModel, GraphBuilder } from "../fixtures/models/model-builder.js";
 
 const LIMIT = 50e6;
 /** Elements of a tensor that does not fit. */
@@ -170,6 +171,33 @@ describe("what a model declares", () => {
       }),
       "big",
     ));
+
+  test("is refused before it is allocated: what is constant in a body, at any depth", async () => {
+    const inIf = (graph: GraphBuilder, made: GraphProto): void => {
+      const other = new GraphBuilder("other");
+      other.output(other.floats("none", [], [0]), DataType.FLOAT, []);
+      const branches = { then_branch: { graph: made }, else_branch: { graph: other.graph } };
+      graph.output(graph.node("If", ["positive"], branches), DataType.FLOAT, []);
+    };
+    for (const depth of [1, 2]) {
+      const body = new GraphBuilder("body");
+      const big = body.node("ConstantOfShape", ["size"], {}, { outputs: ["big"] });
+      body.output(body.node("ReduceMax", [big], { keepdims: 0 }, { outputs: ["most"] }), DataType.FLOAT, []);
+      const around = new GraphBuilder("around");
+      inIf(around, body.graph);
+      await requireRefused(
+        buildModel((graph) => {
+          const x = graph.input("x", ["N", 4]);
+          graph.node("Mul", [computed(graph, MANY), graph.ints("once", [1])], {}, { outputs: ["size"] });
+          const sum = graph.node("ReduceSum", [x], { keepdims: 0 });
+          graph.node("Greater", [sum, graph.floats("zero", [], [0])], {}, { outputs: ["positive"] });
+          graph.output(graph.matMul(x, 4, 4));
+          inIf(graph, depth === 1 ? body.graph : around.graph);
+        }),
+        "big",
+      );
+    }
+  });
 
   test("is taken where it fits, or where the limit is raised", async () => {
     const fitting = model((g) => g.node("ConstantOfShape", [computed(g, 10_000)]));
