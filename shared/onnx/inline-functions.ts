@@ -25,25 +25,23 @@ const MOST_NODES = 1_000_000;
 
 /**
  * Puts the bodies of the model's local functions in the place of their calls, in place, as ONNX Runtime does when it
- * loads a model. What knows the graph alone would otherwise miss what happens in them.
+ * loads a model. What knows the graph alone would otherwise miss what happens in them. The graph's version of the default
+ * operator set holds for them too, whatever they import themselves: ONNX Runtime 1.30 takes them so (measured).
  *
  * @param origin how errors name the model
- * @returns the version of the default operator set of each node that came from a function
  * @throws {ModelError} when a function calls itself, or the calls grow without bounds
  */
-export function inlineFunctions(model: Model, origin: string): ReadonlyMap<NodeProto, number> {
-  const versions = new Map<NodeProto, number>();
-  if (model.functions.length === 0) return versions;
+export function inlineFunctions(model: Model, origin: string): void {
+  if (model.functions.length === 0) return;
   const kept = model.functions.filter(isShadowed);
   const inlined = model.functions.filter((fn) => !isShadowed(fn));
   const functions = new Map(inlined.map((fn) => [functionKey(fn), fn]));
   requireBounded([model.graph, ...kept], functions, origin);
-  const inliner = new Inliner(functions, new NewNames(collectNames(model.graph)), versions);
+  const inliner = new Inliner(functions, new NewNames(collectNames(model.graph)));
   inliner.expand(model.graph);
   for (const fn of kept) inliner.expand(fn);
   for (const { opsetImport } of inlined) importDomains(model, opsetImport);
   model.functions = kept;
-  return versions;
 }
 
 /** Beyond it a name says no more, and records of runs could not hold it. */
@@ -126,15 +124,12 @@ interface Call {
   /** The call's attributes, and the function's defaults for those that it leaves out. */
   readonly attributes: ReadonlyMap<string, AttributeProto>;
   readonly prefix: string;
-  /** Of the default operator set; `undefined` where the function imports none. */
-  readonly version: number | undefined;
 }
 
 class Inliner {
   constructor(
     private readonly functions: Functions,
     private readonly names: NewNames,
-    private readonly versions: Map<NodeProto, number>,
   ) {}
 
   expand(graph: Pick<GraphProto, "node">): void {
@@ -161,12 +156,10 @@ class Inliner {
     });
     const defaults = fn.attributeProto.map((attribute) => [attribute.name, attribute] as const);
     const given = node.attribute.map((attribute) => [attribute.name, attribute] as const);
-    const standard = fn.opsetImport.find(({ domain }) => isStandardDomain(domain));
     const call: Call = {
       tensors,
       attributes: new Map([...defaults, ...given]),
       prefix: nodeName(node),
-      version: standard === undefined ? undefined : Number(standard.version),
     };
     return [
       ...this.#renamed(fn.node, call),
@@ -196,14 +189,12 @@ class Inliner {
     }
     const inside = { ...call, tensors };
     return nodes.map((node) => {
-      const renamed = edited(node, {
+      return edited(node, {
         name: this.#name(`${call.prefix}/${nodeName(node)}`),
         input: node.input.map((name) => tensors.get(name) ?? name),
         output: node.output.map((name) => tensors.get(name) ?? name),
         attribute: node.attribute.flatMap((attribute) => this.#attribute(attribute, inside)),
       });
-      if (call.version !== undefined) this.versions.set(renamed, call.version);
-      return renamed;
     });
   }
 

@@ -63,7 +63,7 @@ export async function prepareModel(
   opset: LiftTarget,
 ): Promise<PreparedModel> {
   const model = decodeModel(bytes, path);
-  const versions = inlineFunctions(model, path);
+  inlineFunctions(model, path);
   sortNodes(model.graph, path);
   forgetUnknownDimensions(model.graph);
   refuseQuantized(model, path);
@@ -74,7 +74,7 @@ export async function prepareModel(
   const hash = createHash("sha256").update(bytes);
   const externalContents = await loadExternalData(model, dirname(path));
   for (const content of externalContents) hash.update(content);
-  liftOpset(model, opset, path, versions);
+  liftOpset(model, opset, path);
   makeInitializersConstant(model);
   await naming(path, requireBoundedTensors(model, path));
   const prepared = await foldConstants(model, path);
