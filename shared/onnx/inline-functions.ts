@@ -20,6 +20,9 @@ import { OPERATOR_TYPES } from "./operator-types.js";
 /** Domains whose ops ONNX Runtime has itself, which it takes before a function of the same name. */
 const RUNTIME_DOMAINS: ReadonlySet<string> = new Set(["ai.onnx.ml", "com.microsoft"]);
 
+/** Where a graph imports no default operator set, ONNX Runtime reads it in the newest; no form changed since this one. */
+const ASSUMED_VERSION = 21n;
+
 /** Functions that call others twice each grow a small file beyond any memory. */
 const MOST_NODES = 1_000_000;
 
@@ -72,9 +75,11 @@ function importDomains(model: Model, imports: readonly OperatorSetIdProto[]): vo
     if (isStandardDomain(wanted.domain) && model.opsetImport.some(({ domain }) => isStandardDomain(domain))) {
       continue;
     }
+    const isStandard = isStandardDomain(wanted.domain);
+    const version = isStandard && wanted.version < ASSUMED_VERSION ? ASSUMED_VERSION : wanted.version;
     const known = model.opsetImport.find(({ domain }) => domain === wanted.domain);
-    if (known === undefined) model.opsetImport.push(wanted);
-    else if (known.version < wanted.version) known.version = wanted.version;
+    if (known === undefined) model.opsetImport.push(edited(wanted, { version }));
+    else if (known.version < version) known.version = version;
   }
 }
 
