@@ -7,6 +7,7 @@ export {
   RunError,
   UsageError,
 } from "../shared/errors.js";
+export { setMemoryLimit } from "../shared/memory-limit.js";
 export { hardwareJsonSchema } from "../shared/quantization/hardware-schema.js";
 export { configurationJsonSchema, type RunConfigurationInput } from "../shared/run/configuration/schema.js";
 export type { Progress } from "../shared/run/progress.js";

@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import type { InferenceSession } from "onnxruntime-node";
 import { ModelError } from "../../shared/errors.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
@@ -7,6 +6,7 @@ import type { MetricResult } from "../../shared/run/result.js";
 import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
+import { readWholeModel } from "../../shared/scoring/model-file.js";
 import { Scorer } from "../../shared/scoring/scorer.js";
 import { openSession, portsOf, type SessionSettings } from "../../shared/scoring/session.js";
 import { checkLabels, SCORING_ORDER_SEED } from "../../shared/scoring/workload.js";
@@ -69,12 +69,12 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
 
 /** Opens a model as it is, float or quantized. */
 async function openModel(model: string, settings: SessionSettings): Promise<InferenceSession> {
-  const found = await stat(model).catch((cause: NodeJS.ErrnoException) => {
-    throw new ModelError(`The model ${model} cannot be read (${cause.code}); check the path.`, { cause });
-  });
-  if (!found.isFile()) throw new ModelError(`${model} is not a file; give the path of an .onnx file.`);
-  return openSession(model, settings).catch((cause: unknown) => {
-    if (!(cause instanceof ModelError)) throw cause;
+  const open = async (): Promise<InferenceSession> => {
+    await readWholeModel(model);
+    return openSession(model, settings);
+  };
+  return open().catch((cause: unknown) => {
+    if (!(cause instanceof ModelError) || !cause.message.startsWith("ONNX Runtime")) throw cause;
     const problem = cause.message.replace(/\.$/, "");
     throw new ModelError(`${model}: ${problem}; give an ONNX model that it can.`, { cause });
   });

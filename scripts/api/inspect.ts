@@ -1,7 +1,5 @@
-import { dirname } from "node:path";
-import { UsageError } from "../../shared/errors.js";
-import { decodeModel, type Model } from "../../shared/onnx/codec.js";
-import { loadExternalData } from "../../shared/onnx/external-data.js";
+import { ModelError, UsageError } from "../../shared/errors.js";
+import { decodeModel } from "../../shared/onnx/codec.js";
 import { isQuantized } from "../../shared/onnx/refusals.js";
 import { unsignedAffine } from "../../shared/quantization/affine.js";
 import { companionSpace } from "../../shared/quantization/companion-space.js";
@@ -32,7 +30,7 @@ import {
   type IntegerKernels,
 } from "../../shared/scoring/integer-kernels.js";
 import { requireKnownScope } from "../../shared/scoring/known-scope.js";
-import { readModelFile } from "../../shared/scoring/prepare-model.js";
+import { readModelFile, readWholeModel } from "../../shared/scoring/model-file.js";
 import { processorClass } from "../../shared/scoring/processor-probe.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import { openSubject, type Subject } from "../../shared/scoring/subject.js";
@@ -84,6 +82,8 @@ export interface InspectResult {
   readonly target: string;
   /** What of the target device cannot be expressed. */
   readonly notes: readonly string[];
+  /** What of the model's choices is not listed, and why. */
+  readonly modelNotes: readonly string[];
 }
 
 const EVERYTHING: TuningOptions = {
@@ -105,14 +105,13 @@ const EVERYTHING: TuningOptions = {
  * @throws {ConfigurationError | ModelError | UsageError}
  */
 export async function inspect(path: string, options: InspectOptions = {}): Promise<InspectResult> {
-  const model = await readModel(path);
-  if (isQuantized(model)) {
+  if (isQuantized(decodeModel(await readModelFile(path), path))) {
     if (options.group !== undefined) {
       throw new UsageError(
         `--group is "${options.group}", but ${path} is quantized already and has no groups; give the float model.`,
       );
     }
-    const integerKernels = await findIntegerKernelsOf(model, DEFAULT_SESSION);
+    const integerKernels = await findIntegerKernelsOf(await readWholeModel(path), DEFAULT_SESSION);
     return {
       quantized: true,
       groups: [],
@@ -121,15 +120,17 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
       integerKernels,
       target: await processorClass(),
       notes: [],
+      modelNotes: [],
     };
   }
-  const subject = await openSubject(path, await settingsOf(options));
+  const { subject, modelNotes } = await openInspected(path, await settingsOf(options), options);
   requireKnownScope(subject, path);
   const { layout, hardware } = subject;
   const result = {
     quantized: false,
     target: hardware.device,
     notes: hardware.notes,
+    modelNotes,
     unquantizable: layout.unquantizable,
     companions: companionSpace(subject.tunedCompanions).parameters,
     integerKernels: await trialFusion(subject),
@@ -138,6 +139,26 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
     return { ...result, groups: [...layout.groups.values()].map((group) => inspectGroup(subject, group)) };
   }
   return { ...result, ...inspectOne(subject, options.group) };
+}
+
+/**
+ * Without a configuration every width is listed; a model that does not come into the operator set that they need is
+ * listed with the device's own width, as `quantize` and `tune` take it then.
+ */
+async function openInspected(
+  path: string,
+  settings: QuantizationSettings,
+  { configuration }: InspectOptions,
+): Promise<{ readonly subject: Subject; readonly modelNotes: readonly string[] }> {
+  try {
+    return { subject: await openSubject(path, settings), modelNotes: [] };
+  } catch (error) {
+    const { options } = settings;
+    if (configuration !== undefined || !(error instanceof ModelError)) throw error;
+    const tuningScope = new Set([...options.tuningScope].filter((scope) => scope !== "bits"));
+    const subject = await openSubject(path, { ...settings, options: { ...options, tuningScope } });
+    return { subject, modelNotes: [`Tuning scope bits is left out, as ${error.message}`] };
+  }
 }
 
 function inspectOne(subject: Subject, name: string): Pick<InspectResult, "groups" | "derivation"> {
@@ -203,13 +224,6 @@ function findGroup(name: string, { layout, tunedCompanions }: Subject): Quantize
   throw new UsageError(
     `--group is "${name}", which is no group, nor an op or tensor of one; ${near === undefined ? "inspect without it lists them" : `did you mean "${near}"`}${near === undefined ? "." : "?"}`,
   );
-}
-
-async function readModel(path: string): Promise<Model> {
-  const bytes = await readModelFile(path);
-  const model = decodeModel(bytes, path);
-  await loadExternalData(model, dirname(path));
-  return model;
 }
 
 /**

@@ -11,6 +11,7 @@ import type { RunResult } from "../../shared/run/result.js";
 import { hasEnded } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
+import { controlFlowNotes } from "../../shared/scoring/control-flow-notes.js";
 import { physicalCores } from "../../shared/scoring/physical-cores.js";
 import { processorClass } from "../../shared/scoring/processor-probe.js";
 import { makeRunRequest, type RequestOptions } from "../../shared/scoring/run-request.js";
@@ -100,7 +101,14 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   );
   // Who only follows the progress must not be ended by an unhandled rejection.
   result.catch(() => undefined);
-  return { runId, out, workload, notices, progress: engine.progress, result };
+  return {
+    runId,
+    out,
+    workload,
+    notices: [...notices, ...controlFlowNotes(workload.subject.layout)],
+    progress: engine.progress,
+    result,
+  };
 }
 
 /** A run is named by its configuration and its place among the runs of its folder. */

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { maxMemory } from "./memory-option.js";
 import { number, wholeNumber } from "./option-values.js";
 
 const MOST_PARALLEL = 4_096;
@@ -138,6 +139,7 @@ function addScheduleCommands(program: Command, exit: (code: number) => void): vo
 /** What a run is to be like, whether it is asked for now or by a schedule. */
 function addRunOptions(command: Command): Command {
   return command
+    .addOption(maxMemory())
     .option("--max-trials <n>", "trials at most", wholeNumber(1, 100_000))
     .option(
       "--parallel <n>",

@@ -24,7 +24,7 @@ export async function runInspect(
 }
 
 function describe(result: InspectResult): string {
-  const { quantized, groups, unquantizable, companions, integerKernels, target, notes } = result;
+  const { quantized, groups, unquantizable, companions, integerKernels, target, notes, modelNotes } = result;
   const { quantized: products, integer, unfused } = integerKernels;
   const kernels = [
     `${integer} of ${products} quantized products ${quantized ? "run" : "would run"} as integer kernels.`,
@@ -53,6 +53,7 @@ function describe(result: InspectResult): string {
     ...kernels,
     ...unquantizable.map(({ name, type, reason }) => `Stays in float: ${type} ${name} (${reason}).`),
     ...notes.map((note) => `Of the device: ${note}`),
+    ...modelNotes,
     "",
   ].join("\n");
 }

@@ -1,7 +1,9 @@
 import { Command, Option } from "commander";
+import { setMemoryLimit } from "../../shared/memory-limit.js";
 import { DEVICE_NAMES } from "../../shared/quantization/hardware.js";
 import { packageVersion } from "../package-root.js";
 import { addFleetCommands } from "./fleet-program.js";
+import { maxMemory } from "./memory-option.js";
 import { number, wholeNumber } from "./option-values.js";
 
 const MOST_WORKERS = 1024;
@@ -18,7 +20,11 @@ export function createProgram(exit: (code: number) => void): Command {
     .version(packageVersion())
     .option("--verbose", "stack traces of errors")
     .showSuggestionAfterError()
-    .exitOverride();
+    .exitOverride()
+    .hook("preAction", (_, command) => {
+      const { maxMemory: limit } = command.opts<{ readonly maxMemory?: number }>();
+      if (limit !== undefined) setMemoryLimit(limit);
+    });
 
   program
     .command("demo")
@@ -42,6 +48,7 @@ export function createProgram(exit: (code: number) => void): Command {
     .option("--seed <n>", "fixes the sequence of trials", wholeNumber(0, 2 ** 32 - 1))
     .option("--resume", "go on with the run in the output folder")
     .addOption(new Option("--race <on|off>", "stop hopeless trials early").choices(["on", "off"]))
+    .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
     .addHelpText(
       "after",
@@ -61,6 +68,7 @@ export function createProgram(exit: (code: number) => void): Command {
       "--configuration <file>",
       "the choices of an earlier run, as tune writes them to configuration.json",
     )
+    .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
     .addHelpText(
       "after",
@@ -76,6 +84,7 @@ export function createProgram(exit: (code: number) => void): Command {
     .description("score any ONNX model on a configuration's evaluation data")
     .argument("<model>", "ONNX model, float or quantized")
     .argument("<config>", "configuration file")
+    .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  quantfleet evaluate tuned/model.onnx config.json")
     .action(async (model, config, options) => {
@@ -93,6 +102,7 @@ export function createProgram(exit: (code: number) => void): Command {
     )
     .option("--config <file>", "configuration whose compression section counts")
     .option("--group <name>", "how the choices of one group came about: its name, or an op or tensor of it")
+    .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  quantfleet inspect model.onnx --config config.json --group conv1")
     .action(async (model, options) => {

@@ -23,7 +23,7 @@ export async function uploadWorkload(
   const moved = moveConfiguration(configuration, names);
   const model = decodeModel(await readFile(modelPath), modelPath);
   const modelFolder = dirname(modelPath);
-  for (const file of externalDataFiles(model, modelFolder))
+  for (const file of await externalDataFiles(model, modelFolder))
     names.add(file, `model/${relative(modelFolder, file).split(sep).join("/")}`);
   const files: WorkloadFile[] = [];
   for (const [file, path] of names.entries()) {

@@ -1,6 +1,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type GraphProto, type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { ModelError } from "../errors.js";
+import { requireSoundTensors } from "./sound-tensors.js";
 
 /** A protobuf message cannot be longer; models beyond it keep their tensors in external files. */
 const MAX_MESSAGE_BYTES = 2 ** 31 - 1;
@@ -13,7 +14,7 @@ export type Model = ModelProto & { graph: GraphProto };
  * fields are kept, so that an unedited model encodes to the same content.
  *
  * @param origin how errors name the model, usually its path
- * @throws {ModelError} when the bytes are not an ONNX model
+ * @throws {ModelError} when the bytes are not an ONNX model, or a constant in it is not of the size that it declares
  */
 export function decodeModel(bytes: Uint8Array, origin: string): Model {
   if (bytes.byteLength === 0) {
@@ -33,6 +34,7 @@ export function decodeModel(bytes: Uint8Array, origin: string): Model {
       `${origin} is not an ONNX model (it has no graph, IR version or operator set); give the path of an .onnx file.`,
     );
   }
+  requireSoundTensors(model, origin);
   return model as Model;
 }
 
@@ -47,8 +49,13 @@ export function encodeModel(model: Model): Uint8Array {
   return bytes;
 }
 
+/** Whether a domain is that of ONNX itself, which has two names. */
+export function isStandardDomain(domain: string): boolean {
+  return domain === "" || domain === "ai.onnx";
+}
+
 /** The version of the default operator set (domain `ai.onnx`), or 0 when the model does not import it. */
 export function opsetVersion(model: Model): number {
-  const entry = model.opsetImport.find(({ domain }) => domain === "" || domain === "ai.onnx");
+  const entry = model.opsetImport.find(({ domain }) => isStandardDomain(domain));
   return entry === undefined ? 0 : Number(entry.version);
 }

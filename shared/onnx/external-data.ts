@@ -1,15 +1,14 @@
-import { open, stat } from "node:fs/promises";
+import { open, realpath, stat } from "node:fs/promises";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
   TensorProto_DataLocation as DataLocation,
-  type GraphProto,
   StringStringEntryProtoSchema,
   type TensorProto,
 } from "onnx-buf";
 import { ModelError } from "../errors.js";
-import { nestedGraphs } from "./attributes.js";
 import type { Model } from "./codec.js";
+import { modelTensors } from "./model-tensors.js";
 import { isExternal, tensorBytes } from "./tensor.js";
 
 /** ONNX Runtime folds the model into one protobuf message, which cannot be longer. */
@@ -22,6 +21,8 @@ const EXTERNAL_THRESHOLD_BYTES = 1024;
 const ALIGNMENT_BYTES = 64;
 
 interface Location {
+  /** As the model names the file. */
+  readonly path: string;
   readonly file: string;
   readonly offset: number;
   readonly length: number;
@@ -36,7 +37,7 @@ interface Location {
  * @throws {ModelError}
  */
 export async function loadExternalData(model: Model, directory: string): Promise<Uint8Array[]> {
-  const tensors = allTensors(model.graph).filter(isExternal);
+  const tensors = externalTensors(model);
   const contents: Uint8Array[] = [];
   let total = 0;
   for (const tensor of tensors) {
@@ -47,6 +48,7 @@ export async function loadExternalData(model: Model, directory: string): Promise
         `The model's external data is more than ${MAX_TOTAL_BYTES} bytes, which is all that can be folded at once; split the model.`,
       );
     }
+    await requireRealPlace(tensor, location, directory);
     const content = await readRange(tensor, location);
     contents.push(content);
     tensor.rawData = content;
@@ -62,9 +64,15 @@ export async function loadExternalData(model: Model, directory: string): Promise
  * @param directory the model's folder, which they must not leave
  * @throws {ModelError}
  */
-export function externalDataFiles(model: Model, directory: string): readonly string[] {
-  const tensors = allTensors(model.graph).filter(isExternal);
-  return [...new Set(tensors.map((tensor) => parseLocation(tensor, directory).file))];
+export async function externalDataFiles(model: Model, directory: string): Promise<readonly string[]> {
+  const files = new Set<string>();
+  for (const tensor of externalTensors(model)) {
+    const location = parseLocation(tensor, directory);
+    if (files.has(location.file)) continue;
+    await requireRealPlace(tensor, location, directory);
+    files.add(location.file);
+  }
+  return [...files];
 }
 
 /**
@@ -96,23 +104,15 @@ function entry(key: string, value: string) {
   return create(StringStringEntryProtoSchema, { key, value });
 }
 
-function allTensors(graph: GraphProto): TensorProto[] {
-  return [
-    ...graph.initializer,
-    ...graph.node.flatMap((node) => [
-      ...node.attribute.flatMap(({ t, tensors }) => [...(t === undefined ? [] : [t]), ...tensors]),
-      ...nestedGraphs(node).flatMap(allTensors),
-    ]),
-  ];
+function externalTensors({ graph, functions }: Model): TensorProto[] {
+  return [graph, ...functions].flatMap((holder) => [...modelTensors(holder).dense].filter(isExternal));
 }
 
 function parseLocation(tensor: TensorProto, directory: string): Location {
   const fields = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
   const path = fields.get("location") ?? "";
   const file = resolve(directory, path);
-  const inside = relative(directory, file);
-  const escapes = inside === "" || inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside);
-  if (isAbsolute(path) || escapes) {
+  if (isAbsolute(path) || !isWithin(file, directory)) {
     throw new ModelError(
       `Initializer "${tensor.name}" keeps its data in "${path}", outside the model's folder; move the file beside the model.`,
     );
@@ -125,7 +125,21 @@ function parseLocation(tensor: TensorProto, directory: string): Location {
       `Initializer "${tensor.name}" says that its data are ${length} bytes at ${offset} of "${path}" where its shape needs ${expected} bytes; export the model again.`,
     );
   }
-  return { file, offset, length };
+  return { path, file, offset, length };
+}
+
+function isWithin(file: string, directory: string): boolean {
+  const inside = relative(directory, file);
+  return inside !== "" && inside !== ".." && !inside.startsWith(`..${sep}`) && !isAbsolute(inside);
+}
+
+/** @throws {ModelError} when symbolic links lead the file out of the model's folder; a missing file is left to its reader */
+async function requireRealPlace(tensor: TensorProto, location: Location, directory: string): Promise<void> {
+  const [file, folder] = await Promise.all([realpath(location.file), realpath(directory)]).catch(() => []);
+  if (file === undefined || folder === undefined || isWithin(file, folder)) return;
+  throw new ModelError(
+    `Initializer "${tensor.name}" keeps its data in "${location.path}", a link to ${file} outside the model's folder; copy the file beside the model.`,
+  );
 }
 
 async function readRange(

@@ -38,10 +38,10 @@ export class GraphIndex {
         if (consumers === undefined) this.#consumers.set(name, [{ node, input }]);
         else consumers.push({ node, input });
       });
-      for (const body of nestedGraphs(node)) collectCaptured(body, captured);
+      for (const name of capturedTensors(node)) captured.add(name);
     }
     this.captured = captured;
-    this.names = collectNames(graph, new Set());
+    this.names = collectNames(graph);
   }
 
   producer(tensor: string): NodeProto | undefined {
@@ -58,8 +58,10 @@ export class GraphIndex {
   }
 }
 
-function collectNames(graph: GraphProto, names: Set<string>): Set<string> {
-  for (const { name } of [...graph.input, ...graph.initializer]) names.add(name);
+/** Every name in a graph and in the bodies within: of tensors and of nodes. */
+export function collectNames(graph: GraphProto, names: Set<string> = new Set()): Set<string> {
+  for (const { name } of [...graph.input, ...graph.initializer, ...graph.output]) names.add(name);
+  for (const { values } of graph.sparseInitializer) names.add(values?.name ?? "");
   for (const node of graph.node) {
     for (const name of [node.name, ...node.output]) names.add(name);
     for (const body of nestedGraphs(node)) collectNames(body, names);
@@ -67,17 +69,23 @@ function collectNames(graph: GraphProto, names: Set<string>): Set<string> {
   return names;
 }
 
+/** The tensors that the bodies in a node take from outside. */
+export function capturedTensors(node: NodeProto): ReadonlySet<string> {
+  const captured = new Set<string>();
+  for (const body of nestedGraphs(node)) collectCaptured(body, captured);
+  return captured;
+}
+
 function collectCaptured(body: GraphProto, captured: Set<string>): void {
-  const local = new Set([...body.input, ...body.initializer].map(({ name }) => name));
+  const local = new Set([
+    ...[...body.input, ...body.initializer].map(({ name }) => name),
+    ...body.sparseInitializer.map(({ values }) => values?.name ?? ""),
+  ]);
   for (const node of body.node) {
     for (const name of node.input) {
       if (name !== "" && !local.has(name)) captured.add(name);
     }
-    for (const nested of nestedGraphs(node)) {
-      const further = new Set<string>();
-      collectCaptured(nested, further);
-      for (const name of further) if (!local.has(name)) captured.add(name);
-    }
+    for (const name of capturedTensors(node)) if (!local.has(name)) captured.add(name);
     for (const name of node.output) local.add(name);
   }
   for (const { name } of body.output) {

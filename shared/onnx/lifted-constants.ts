@@ -21,8 +21,8 @@ export class LiftedConstants {
     return tensor?.dataType === DataType.FLOAT ? floatValues(tensor) : undefined;
   }
 
-  ints(values: readonly number[]): string {
-    return this.#add(DataType.INT64, [values.length], BigInt64Array.from(values.map(BigInt)));
+  ints(values: readonly bigint[]): string {
+    return this.#add(DataType.INT64, [values.length], BigInt64Array.from(values));
   }
 
   float(value: number): string {

@@ -6,13 +6,15 @@ import {
   NodeProtoSchema,
 } from "onnx-buf";
 import {
+  exactIntAttribute,
+  exactIntsAttribute,
   floatAttribute,
   intAttribute,
-  intsAttribute,
   makeIntAttribute,
   stringAttribute,
 } from "./attributes.js";
 import { type LiftedConstants, setInput } from "./lifted-constants.js";
+import { nodeName } from "./node-names.js";
 
 const LARGEST_FLOAT = 3.4028234663852886e38;
 
@@ -31,7 +33,7 @@ export function liftNodeTo13(
     node.attribute = node.attribute.filter(({ name }) => !names.includes(name));
   };
   const moveInts = (attribute: string, input: number): void => {
-    const values = intsAttribute(node, attribute);
+    const values = exactIntsAttribute(node, attribute);
     if (values !== undefined) setInput(node, input, constants.ints(values));
     drop(attribute);
   };
@@ -59,7 +61,7 @@ export function liftNodeTo13(
       break;
     case "TopK":
       if (version < 10) {
-        setInput(node, 1, constants.ints([intAttribute(node, "k", 1)]));
+        setInput(node, 1, constants.ints([exactIntAttribute(node, "k", 1n)]));
         drop("k");
       }
       break;
@@ -76,7 +78,7 @@ export function liftNodeTo13(
       break;
     case "BatchNormalization":
       if (intAttribute(node, "spatial", 1) === 0) {
-        refuse(`BatchNormalization "${node.name}" has a mean for each pixel`);
+        refuse(`BatchNormalization "${nodeName(node)}" has a mean for each pixel`);
       }
       drop("spatial");
       node.output.length = 1;
@@ -96,7 +98,7 @@ export function liftNodeTo13(
       node.opType = "ScatterElements";
       break;
     case "Scan":
-      if (version < 9) refuse(`node "${node.name}" is a Scan, whose form changed`);
+      if (version < 9) refuse(`node "${nodeName(node)}" is a Scan, whose form changed`);
       break;
   }
   return [node];
@@ -110,13 +112,18 @@ function liftSoftmax(node: NodeProto, constants: LiftedConstants): NodeProto[] {
   const axis = intAttribute(node, "axis", 1);
   if (axis === -1) return [node];
   const [input, output] = [node.input[0]!, node.output[0]!];
-  const prefix = constants.names.prefix(output, ["shape", "flattened", "normalized"]);
+  const prefix = constants.names.prefix(output, ["shape", "flattened", "normalized", "Reshape"]);
   const name = (part: string) => `${prefix}/${part}`;
-  const make = (opType: string, inputs: string[], made: string, attribute = [] as NodeProto["attribute"]) =>
-    create(NodeProtoSchema, { name: made, opType, input: inputs, output: [made], attribute });
+  const make = (
+    opType: string,
+    inputs: string[],
+    made: string,
+    { attribute = [] as NodeProto["attribute"], output: written = made } = {},
+  ) => create(NodeProtoSchema, { name: made, opType, input: inputs, output: [written], attribute });
   const shape = make("Shape", [input], name("shape"));
-  const flat = make("Flatten", [input], name("flattened"), [makeIntAttribute("axis", axis)]);
-  const restored = make("Reshape", [name("normalized"), name("shape")], output);
+  const flat = make("Flatten", [input], name("flattened"), { attribute: [makeIntAttribute("axis", axis)] });
+  // The node does not take the tensor's name, as exporters name nodes after their outputs.
+  const restored = make("Reshape", [name("normalized"), name("shape")], name("Reshape"), { output });
   node.input = [name("flattened")];
   node.output = [name("normalized")];
   node.attribute = [makeIntAttribute("axis", -1)];
@@ -145,10 +152,10 @@ function nearestMode(
 ): "floor" | "ceil" {
   if (stringAttribute(node, "mode", "nearest") !== "nearest") return "floor";
   const scales = constants.values(node.input[1]!);
-  if (scales === undefined) return refuse(`Resize "${node.name}" has computed scales`);
+  if (scales === undefined) return refuse(`Resize "${nodeName(node)}" has computed scales`);
   if (scales.every((scale) => scale >= 1)) return "floor";
   if (scales.every((scale) => scale <= 1)) return "ceil";
-  return refuse(`Resize "${node.name}" makes one axis longer and another shorter`);
+  return refuse(`Resize "${nodeName(node)}" makes one axis longer and another shorter`);
 }
 
 function floatsAttribute(node: NodeProto, name: string): number[] {

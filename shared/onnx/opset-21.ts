@@ -4,8 +4,9 @@ import {
   AttributeProto_AttributeType as AttributeType,
   type NodeProto,
 } from "onnx-buf";
-import { intsAttribute, makeIntAttribute, stringAttribute } from "./attributes.js";
+import { exactIntsAttribute, makeIntAttribute, stringAttribute } from "./attributes.js";
 import { type LiftedConstants, setInput } from "./lifted-constants.js";
+import { nodeName } from "./node-names.js";
 
 /**
  * Brings a node of operator set 13 or newer into the form of set 21, in place: what the ONNX changelog lists between the
@@ -32,7 +33,7 @@ export function liftNodeTo21(
     case "ReduceMin":
     case "ReduceProd":
     case "ReduceSumSquare": {
-      const axes = version < 18 ? intsAttribute(node, "axes") : undefined;
+      const axes = version < 18 ? exactIntsAttribute(node, "axes") : undefined;
       if (axes !== undefined) setInput(node, 1, constants.ints(axes));
       drop("axes");
       break;
@@ -59,10 +60,10 @@ export function liftNodeTo21(
       if (version < 20) renameGridMode(node);
       break;
     case "DFT":
-      if (version < 20) refuse(`node "${node.name}" is a DFT, whose form changed`);
+      if (version < 20) refuse(`node "${nodeName(node)}" is a DFT, whose form changed`);
       break;
     case "GroupNormalization":
-      if (version < 21) refuse(`node "${node.name}" is a GroupNormalization with a scale a group`);
+      if (version < 21) refuse(`node "${nodeName(node)}" is a GroupNormalization with a scale a group`);
       break;
   }
 }

@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { type GraphProto, type NodeProto, OperatorSetIdProtoSchema } from "onnx-buf";
 import { ModelError } from "../errors.js";
 import { nestedGraphs } from "./attributes.js";
-import { type Model, opsetVersion } from "./codec.js";
-import { GraphIndex } from "./graph-index.js";
+import { isStandardDomain, type Model, opsetVersion } from "./codec.js";
+import { collectNames } from "./graph-index.js";
 import { LiftedConstants } from "./lifted-constants.js";
 import { NewNames } from "./new-names.js";
 import { liftNodeTo13 } from "./opset-13.js";
@@ -33,7 +33,7 @@ export function liftOpset(model: Model, target: LiftTarget, origin: string): voi
     );
   };
   if (version < OLDEST_LIFTABLE) refuse(`sets before ${OLDEST_LIFTABLE} cannot be lifted`);
-  const names = new NewNames(new GraphIndex(model.graph).names);
+  const names = new NewNames(collectNames(model.graph));
   liftGraph(model.graph, names, (node, constants) => {
     const lifted = version < 13 ? liftNodeTo13(node, version, constants, refuse) : [node];
     if (target === 21) {
@@ -43,7 +43,7 @@ export function liftOpset(model: Model, target: LiftTarget, origin: string): voi
   });
   if (model.irVersion < IR_VERSIONS[target]) model.irVersion = IR_VERSIONS[target];
   model.opsetImport = [
-    ...model.opsetImport.filter(({ domain }) => domain !== "" && domain !== "ai.onnx"),
+    ...model.opsetImport.filter(({ domain }) => !isStandardDomain(domain)),
     create(OperatorSetIdProtoSchema, { domain: "", version: BigInt(target) }),
   ];
 }
@@ -56,7 +56,6 @@ function liftGraph(
   const constants = new LiftedConstants(graph, names);
   graph.node = graph.node.flatMap((node) => {
     for (const body of nestedGraphs(node)) liftGraph(body, names, liftNode);
-    const standard = node.domain === "" || node.domain === "ai.onnx";
-    return standard ? liftNode(node, constants) : [node];
+    return isStandardDomain(node.domain) ? liftNode(node, constants) : [node];
   });
 }

@@ -30,6 +30,33 @@ export function refuseQuantized(model: Model, origin: string): void {
   }
 }
 
+/** Records of runs hold names made of two of these. */
+const LONGEST_NAME = 480;
+
+/** How much of a longer name an error shows. */
+const SHOWN_OF_NAME = 40;
+
+/** @throws {ModelError} when a node or tensor of the top level has a name that no record of a run could hold */
+export function refuseLongNames({ graph }: Model, origin: string): void {
+  const refuse = (what: string, name: string): void => {
+    if (name.length <= LONGEST_NAME) return;
+    throw new ModelError(
+      `${origin} has a ${what} "${name.slice(0, SHOWN_OF_NAME)}..." whose name has ${name.length} characters, more than the ${LONGEST_NAME} that can be recorded; rename it.`,
+    );
+  };
+  for (const { name } of [...graph.input, ...graph.initializer]) refuse("tensor", name);
+  for (const node of graph.node) {
+    refuse("node", node.name);
+    for (const name of node.output) refuse("tensor", name);
+  }
+}
+
+/** @throws {ModelError} when the model gives nothing that could be scored */
+export function refuseWithoutOutputs({ graph }: Model, origin: string): void {
+  if (graph.output.length > 0) return;
+  throw new ModelError(`${origin} has no outputs, so that nothing of it can be scored; export it with some.`);
+}
+
 /** @throws {ModelError} when weights are 16-bit floats: ONNX Runtime's processor kernels compute in float32 */
 export function refuseHalfPrecision(model: Model, origin: string): void {
   const constants = constantTensors(model.graph);

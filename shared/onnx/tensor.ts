@@ -33,6 +33,12 @@ const BYTES_PER_ELEMENT: Partial<Record<DataType, number>> = {
   [DataType.INT8]: 1,
   [DataType.UINT8]: 1,
   [DataType.BOOL]: 1,
+  [DataType.COMPLEX64]: 8,
+  [DataType.COMPLEX128]: 16,
+  [DataType.FLOAT8E4M3FN]: 1,
+  [DataType.FLOAT8E4M3FNUZ]: 1,
+  [DataType.FLOAT8E5M2]: 1,
+  [DataType.FLOAT8E5M2FNUZ]: 1,
   // Two to a byte.
   [DataType.INT4]: 1 / 2,
   [DataType.UINT4]: 1 / 2,
@@ -46,9 +52,14 @@ export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1);
 }
 
+/** The bytes that an element takes, which may be less than one; 0 for types of no fixed or known width. */
+export function bytesPerElement(dataType: number): number {
+  return BYTES_PER_ELEMENT[dataType as DataType] ?? 0;
+}
+
 /** The bytes a tensor's contents take, whatever field they stand in; 0 for strings, whose size is not fixed. */
 export function tensorBytes(tensor: TensorProto): number {
-  return Math.ceil(elementCount(dimensions(tensor)) * (BYTES_PER_ELEMENT[tensor.dataType as DataType] ?? 0));
+  return Math.ceil(elementCount(dimensions(tensor)) * bytesPerElement(tensor.dataType));
 }
 
 /**
@@ -67,23 +78,40 @@ export function floatValues(tensor: TensorProto): Float32Array {
   return values;
 }
 
-/** The contents of an INT64 or INT32 tensor as numbers (axes, shapes, pads: all far below 2^53). */
+/**
+ * The contents of an INT64 or INT32 tensor that are computed with, such as axes.
+ * @throws {ModelError} as {@link exactIntValues}, and when one is beyond what a number holds exactly
+ */
 export function intValues(tensor: TensorProto): number[] {
+  return exactIntValues(tensor).map((value) => {
+    const number = Number(value);
+    if (Number.isSafeInteger(number)) return number;
+    throw new ModelError(
+      `Initializer "${tensor.name}" holds ${value}, which is no size or axis; export the model again.`,
+    );
+  });
+}
+
+/**
+ * The contents of an INT64 or INT32 tensor in all their bits.
+ * @throws {ModelError} when the tensor has another type, or fewer or more elements than its shape says
+ */
+export function exactIntValues(tensor: TensorProto): bigint[] {
   const raw = tensor.rawData;
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  let values: number[];
+  let values: bigint[];
   switch (tensor.dataType) {
     case DataType.INT64:
       values =
         raw.byteLength > 0
-          ? Array.from({ length: raw.byteLength / 8 }, (_, i) => Number(view.getBigInt64(8 * i, true)))
-          : tensor.int64Data.map(Number);
+          ? Array.from({ length: raw.byteLength / 8 }, (_, i) => view.getBigInt64(8 * i, true))
+          : [...tensor.int64Data];
       break;
     case DataType.INT32:
       values =
         raw.byteLength > 0
-          ? Array.from({ length: raw.byteLength / 4 }, (_, i) => view.getInt32(4 * i, true))
-          : [...tensor.int32Data];
+          ? Array.from({ length: raw.byteLength / 4 }, (_, i) => BigInt(view.getInt32(4 * i, true)))
+          : tensor.int32Data.map(BigInt);
       break;
     default:
       throw new ModelError(

@@ -3,8 +3,9 @@ import { floatAttribute, intAttribute } from "../onnx/attributes.js";
 import type { GraphIndex } from "../onnx/graph-index.js";
 import { nodeName } from "../onnx/node-names.js";
 import { DataType, dimensions, floatValues } from "../onnx/tensor.js";
-import { WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
+import { RECURRENT_TYPES, WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
 import type { Hardware, Kernel } from "./hardware.js";
+import { nestedOps } from "./nested-ops.js";
 import type { InputLayout } from "./paired-codes.js";
 
 /** What ONNX Runtime inferred of a tensor; dynamic dimensions are names. */
@@ -70,8 +71,6 @@ export interface OperandView {
 
 export { WEIGHTED_TYPES };
 
-const RECURRENT_TYPES: ReadonlySet<string> = new Set(["GRU", "LSTM", "RNN"]);
-
 /** In hardware files; reference section 3.2. */
 const DEPTHWISE_TYPE = "DepthwiseConv";
 
@@ -83,6 +82,10 @@ export function findQuantizableOps(view: OperandView): {
   const ops: QuantizableOp[] = [];
   const unquantizable: UnquantizableOp[] = [];
   for (const node of view.index.nodes) {
+    const nested = nestedReason(node, view.index);
+    if (nested !== undefined) {
+      unquantizable.push({ name: nodeName(node), type: node.opType, reason: nested });
+    }
     if (node.domain !== "" && node.domain !== "ai.onnx") continue;
     const operation = view.hardware.operation(node.opType);
     const found = describe(node, view);
@@ -97,6 +100,17 @@ export function findQuantizableOps(view: OperandView): {
     }
   }
   return { ops, unquantizable };
+}
+
+/** Says how much work stands in the bodies of a node, which stays in float; `undefined` where there is none. */
+function nestedReason(node: NodeProto, index: GraphIndex): string | undefined {
+  const counts = new Map<string, number>();
+  for (const { type } of nestedOps(node, index.initializers)) {
+    counts.set(type, (counts.get(type) ?? 0) + 1);
+  }
+  if (counts.size === 0) return undefined;
+  const listed = [...counts].map(([type, count]) => `${count} ${type}`).join(", ");
+  return `its bodies hold ${listed}, and nothing in bodies of control flow is quantized`;
 }
 
 /** The op as a quantizable one, or the reason why it is none. */

@@ -3,11 +3,12 @@ import * as z from "zod";
 import { decodeModel, encodeModel } from "../onnx/codec.js";
 import type { LiftTarget } from "../onnx/opset.js";
 import { type ContentFolder, discardContent, readContent, writeContent } from "../run/content-cache.js";
-import { type PreparedModel, prepareModel, readModelFile } from "./prepare-model.js";
+import { readModelFile } from "./model-file.js";
+import { type PreparedModel, prepareModel } from "./prepare-model.js";
 import { onnxruntimeVersion } from "./session.js";
 
 /** Raised when a model is prepared differently, or is written differently here, so that what was kept is not taken. */
-const PREPARATION_VERSION = 1;
+const PREPARATION_VERSION = 2;
 
 const DIGEST_BYTES = 32;
 const HEADER_LENGTH_BYTES = 4;

@@ -1,25 +1,32 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { create } from "@bufbuild/protobuf";
-import { ValueInfoProtoSchema } from "onnx-buf";
 import { ModelError } from "../errors.js";
 import { nestedGraphs } from "../onnx/attributes.js";
-import { decodeModel, type Model } from "../onnx/codec.js";
+import { decodeModel, isStandardDomain, type Model } from "../onnx/codec.js";
 import { makeInitializersConstant } from "../onnx/constant-inputs.js";
-import { edited } from "../onnx/edited.js";
 import { loadExternalData } from "../onnx/external-data.js";
 import { normalizeGemms } from "../onnx/gemm.js";
+import { inlineFunctions } from "../onnx/inline-functions.js";
 import { restoreBodies } from "../onnx/nested-bodies.js";
 import { restoreNodeNames } from "../onnx/node-names.js";
 import { type LiftTarget, liftOpset } from "../onnx/opset.js";
-import { refuseHalfPrecision, refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
+import { padAllAxes } from "../onnx/pad-axes.js";
+import {
+  refuseHalfPrecision,
+  refuseLongNames,
+  refuseNonFiniteWeights,
+  refuseQuantized,
+  refuseWithoutOutputs,
+} from "../onnx/refusals.js";
+import { sortNodes } from "../onnx/topological-order.js";
+import { forgetUnknownDimensions } from "../onnx/unknown-dimensions.js";
 import type { TensorInfo } from "../quantization/quantizable-ops.js";
-import { openSession, type PortInfo, portsOf } from "./session.js";
-
-/** A larger file cannot be one protobuf message. */
-const MAX_FILE_BYTES = 2 ** 31 - 1;
+import { requireBoundedConstants, requireBoundedTensors, requireFits } from "./bounded-model.js";
+import { readModelFile } from "./model-file.js";
+import { openSession, type PortInfo } from "./session.js";
+import { inferTypes } from "./tensor-types.js";
 
 /** A float model made ready for quantizing: constants and batch norms folded, tensor types known. */
 export interface PreparedModel {
@@ -56,45 +63,39 @@ export async function prepareModel(
   opset: LiftTarget,
 ): Promise<PreparedModel> {
   const model = decodeModel(bytes, path);
+  inlineFunctions(model, path);
+  sortNodes(model.graph, path);
+  forgetUnknownDimensions(model.graph);
   refuseQuantized(model, path);
+  refuseWithoutOutputs(model, path);
+  refuseLongNames(model, path);
   refuseHalfPrecision(model, path);
+  requireBoundedConstants(model, path);
   const hash = createHash("sha256").update(bytes);
   const externalContents = await loadExternalData(model, dirname(path));
   for (const content of externalContents) hash.update(content);
   liftOpset(model, opset, path);
   makeInitializersConstant(model);
+  await naming(path, requireBoundedTensors(model, path));
   const prepared = await foldConstants(model, path);
   const nodeNames = new Set(model.graph.node.map(({ name }) => name));
   restoreNodeNames(prepared, nodeNames);
   restoreBodies(prepared, model);
   normalizeGemms(prepared);
   refuseNonFiniteWeights(prepared, path);
+  const types = await inferTypes(prepared);
+  requireFits(prepared.graph, types.tensors, path);
+  // ONNX Runtime gives tensors of unknown rank no axes.
+  padAllAxes(prepared, (tensor) => types.tensors.get(tensor)?.shape.length || undefined);
   return {
     model: prepared,
     nodeNames,
-    ...(await inferTypes(prepared)),
+    ...types,
     sha256: hash.digest("hex"),
     rewritings: [],
     bytes: externalContents.reduce((sum, { byteLength }) => sum + byteLength, bytes.byteLength),
     external: externalContents.length > 0,
   };
-}
-
-/** @throws {ModelError} when there is no such file, or none that one protobuf message can be */
-export async function readModelFile(path: string): Promise<Uint8Array> {
-  const unreadable = (cause: NodeJS.ErrnoException): never => {
-    throw new ModelError(`The model ${path} cannot be read (${cause.code}); check the path.`, { cause });
-  };
-  const found = await stat(path).catch(unreadable);
-  // Opening a pipe would wait for whoever writes into it.
-  if (!found.isFile())
-    throw new ModelError(`The model ${path} is not a file; give the path of an .onnx file.`);
-  if (found.size > MAX_FILE_BYTES) {
-    throw new ModelError(
-      `The model ${path} has ${found.size} bytes, more than the ${MAX_FILE_BYTES} of a protobuf message; move its tensors into external data.`,
-    );
-  }
-  return readFile(path).catch(unreadable);
 }
 
 /** Folds constants and batch norms by ONNX Runtime's own basic optimizations, which keep to standard operators. */
@@ -112,12 +113,17 @@ async function foldConstants(model: Model, origin: string): Promise<Model> {
 }
 
 async function loadOnce(model: Model, origin: string, optimizedModelPath: string): Promise<void> {
+  const settings = { graphOptimizationLevel: "basic", intraOpNumThreads: 1 } as const;
+  const session = await naming(origin, openSession(model, settings, optimizedModelPath));
+  await session.release();
+}
+
+/** The refusals of ONNX Runtime with the model's name, which they lack. */
+async function naming<T>(origin: string, loading: Promise<T>): Promise<T> {
   try {
-    const settings = { graphOptimizationLevel: "basic", intraOpNumThreads: 1 } as const;
-    const session = await openSession(model, settings, optimizedModelPath);
-    await session.release();
+    return await loading;
   } catch (cause) {
-    if (!(cause instanceof ModelError)) throw cause;
+    if (!(cause instanceof ModelError) || cause.message.startsWith(origin)) throw cause;
     throw new ModelError(`${origin}: ${cause.message.replace(/\.$/, "")}; export the model again.`, {
       cause,
     });
@@ -129,7 +135,7 @@ function dropUnusedDomains(model: Model): void {
   const used = new Set<string>([""]);
   const visit = (graph: Model["graph"]): void => {
     for (const node of graph.node) {
-      used.add(node.domain === "ai.onnx" ? "" : node.domain);
+      used.add(isStandardDomain(node.domain) ? "" : node.domain);
       nestedGraphs(node).forEach(visit);
     }
   };
@@ -138,31 +144,7 @@ function dropUnusedDomains(model: Model): void {
     used.add(fn.domain);
     for (const node of fn.node) used.add(node.domain);
   }
-  model.opsetImport = model.opsetImport.filter(({ domain }) => used.has(domain === "ai.onnx" ? "" : domain));
-}
-
-/** Lets ONNX Runtime infer every tensor's type, by asking for all of them as outputs. */
-async function inferTypes(model: Model): Promise<Pick<PreparedModel, "tensors" | "inputs" | "outputs">> {
-  const { graph } = model;
-  const outputs = new Set(graph.output.map(({ name }) => name));
-  const hidden = graph.node
-    .flatMap(({ output }) => output)
-    .filter((name) => name !== "" && !outputs.has(name));
-  const revealing = edited(model, {
-    graph: edited(graph, {
-      output: [...graph.output, ...hidden.map((name) => create(ValueInfoProtoSchema, { name }))],
-    }),
-  });
-  const session = await openSession(revealing, { graphOptimizationLevel: "disabled", intraOpNumThreads: 1 });
-  try {
-    const { inputs, outputs: made } = portsOf(session);
-    const tensors = [...inputs, ...made];
-    return {
-      inputs,
-      outputs: made.filter(({ name }) => outputs.has(name)),
-      tensors: new Map(tensors.map((info) => [info.name, info])),
-    };
-  } finally {
-    await session.release();
-  }
+  model.opsetImport = model.opsetImport.filter(({ domain }) =>
+    used.has(isStandardDomain(domain) ? "" : domain),
+  );
 }

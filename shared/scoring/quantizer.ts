@@ -9,6 +9,7 @@ import type { BiasShifts } from "../quantization/bias-addition.js";
 import type { ConstantProduct } from "../quantization/constant-products.js";
 import { isIgnored } from "../quantization/ignored/ignored-scope.js";
 import { simulationReason } from "../quantization/kernel-support.js";
+import { nestedOps } from "../quantization/nested-ops.js";
 import { planQuantization, type QuantizationPlan, type TensorPlan } from "../quantization/plan.js";
 import { type QuantizableOp, WEIGHTED_TYPES } from "../quantization/quantizable-ops.js";
 import { quantizeModel } from "../quantization/quantize-model.js";
@@ -162,11 +163,16 @@ export class Quantizer {
     return elementCount(dimensions(this.subject.view.index.initializers.get(id)!));
   }
 
-  /** Of all weighted ops with constant weights, those that cannot be quantized included. */
+  /** Of all weighted ops with constant weights, those that cannot be quantized and those in bodies included. */
   #share(counts: (op: QuantizableOp) => boolean): QuantizedShare {
     const { layout, view } = this.subject;
     let [count, parameters, countedCount, countedParameters] = [0, 0, 0, 0];
     for (const node of view.index.nodes) {
+      for (const nested of nestedOps(node, view.index.initializers)) {
+        if (nested.parameters === undefined) continue;
+        count += 1;
+        parameters += nested.parameters;
+      }
       if (!WEIGHTED_TYPES.has(node.opType)) continue;
       const op = layout.ops.get(node.output[0] ?? "");
       const name =

@@ -8,6 +8,7 @@ import { env, InferenceSession } from "onnxruntime-node";
 import { ModelError } from "../errors.js";
 import { encodeModel, type Model } from "../onnx/codec.js";
 import { edited } from "../onnx/edited.js";
+import { isUnknownDimension } from "../onnx/unknown-dimensions.js";
 
 /** Tensors from this size on are handed to ONNX Runtime beside the message, so that they are never encoded again. */
 const BESIDE_MESSAGE_BYTES = 4096;
@@ -62,7 +63,7 @@ export async function openSession(
   }
 }
 
-/** An input or output of a model; dynamic dimensions are names. */
+/** An input or output of a model; dynamic dimensions are names, empty where two of that name may differ. */
 export interface PortInfo {
   readonly name: string;
   readonly type: string;
@@ -79,8 +80,12 @@ export function portsOf(session: InferenceSession): {
 function portInfo(metadata: InferenceSession.ValueMetadata): PortInfo {
   const { name } = metadata;
   return metadata.isTensor
-    ? { name, type: metadata.type, shape: metadata.shape }
+    ? { name, type: metadata.type, shape: metadata.shape.map(knownDimension) }
     : { name, type: "not a tensor", shape: [] };
+}
+
+function knownDimension(dimension: number | string): number | string {
+  return typeof dimension === "string" && isUnknownDimension(dimension) ? "" : dimension;
 }
 
 /** ONNX Runtime's reason, without the places in its own source that it comes from, as the rest of one sentence. */

@@ -9,8 +9,7 @@ import {
   type HistogramSource,
   type Interpolation,
   ReductionGraph,
-  STATISTICS_OUTPUT,
-  STATISTICS_PREFIX,
+  statisticsPrefix,
 } from "./reduction-graph.js";
 import {
   isChannelStatistic,
@@ -27,6 +26,8 @@ import { addTail } from "./tail.js";
  */
 export interface InstrumentedModel {
   readonly model: Model;
+  /** The output that holds all reduced values of a sample. */
+  readonly row: string;
   readonly columns: readonly StatisticsColumn[];
   /** For each value of the columns, side by side. */
   readonly interpolations: readonly Interpolation[];
@@ -35,7 +36,8 @@ export interface InstrumentedModel {
 
 /** A model whose outputs are the shapes of the tensors, in their order. */
 export function shapeProbe(model: Model, tensors: readonly string[]): { model: Model; outputs: string[] } {
-  const outputs = tensors.map((_, i) => `${STATISTICS_PREFIX}/shape/${i}`);
+  const prefix = statisticsPrefix(model);
+  const outputs = tensors.map((_, i) => `${prefix}/shape/${i}`);
   const nodes = tensors.map((tensor, i) => {
     const output = outputs[i]!;
     return create(NodeProtoSchema, { opType: "Shape", name: output, input: [tensor], output: [output] });
@@ -55,7 +57,7 @@ export function instrument(
   requirement: StatisticsRequirement,
   shapes: ReadonlyMap<string, readonly number[]>,
 ): InstrumentedModel {
-  const graph = new ReductionGraph();
+  const graph = new ReductionGraph(statisticsPrefix(model));
   const opset = opsetVersion(model);
   for (const [tensor, statistics] of requirement) {
     const shape = shapes.get(tensor)!;
@@ -70,7 +72,8 @@ export function instrument(
   }
   const counted = new Set(graph.histograms.map(({ output }) => output));
   return {
-    model: withOutputs(model, graph.finish(), graph.initializers, [STATISTICS_OUTPUT, ...counted]),
+    model: withOutputs(model, graph.finish(), graph.initializers, [graph.row, ...counted]),
+    row: graph.row,
     columns: graph.columns,
     interpolations: graph.interpolations,
     histograms: graph.histograms,

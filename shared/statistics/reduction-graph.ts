@@ -1,15 +1,24 @@
 import { create } from "@bufbuild/protobuf";
 import { type AttributeProto, type NodeProto, NodeProtoSchema, type TensorProto } from "onnx-buf";
 import { makeIntAttribute } from "../onnx/attributes.js";
+import type { Model } from "../onnx/codec.js";
+import { collectNames } from "../onnx/graph-index.js";
 import { DataType, makeTensor } from "../onnx/tensor.js";
 import { type HistogramStatistic, type Statistic, statisticName } from "./requirement.js";
 import type { StatisticsColumn } from "./table.js";
 
-/** Before the names of all nodes and tensors that statistics add to a model. */
+/** Before the names of all nodes and tensors that statistics add to a model, unless it has such names itself. */
 export const STATISTICS_PREFIX = "quantfleet/statistics";
 
-/** The one output of an instrumented model: all reduced values of a sample, in a row. */
-export const STATISTICS_OUTPUT = `${STATISTICS_PREFIX}/row`;
+/** The prefix that statistics take in a model, which none of its own names begins with. */
+export function statisticsPrefix({ graph }: Model): string {
+  const names = [...collectNames(graph)].filter((name) => name.startsWith(STATISTICS_PREFIX));
+  let prefix = STATISTICS_PREFIX;
+  for (let again = 1; names.some((name) => name.startsWith(prefix)); again++) {
+    prefix = `${STATISTICS_PREFIX}/${again}`;
+  }
+  return prefix;
+}
 
 /** A value of a statistic, between two values of the row. */
 export interface Interpolation {
@@ -34,13 +43,20 @@ export class ReductionGraph {
   /** For each value of the columns, side by side. */
   readonly interpolations: Interpolation[] = [];
   readonly histograms: HistogramSource[] = [];
+  /** The one output of an instrumented model: all reduced values of a sample, in a row. */
+  readonly row: string;
   readonly #pieces: string[] = [];
   #width = 0;
   #names = 0;
 
+  /** @param prefix of all names, as `statisticsPrefix` gives it for the model */
+  constructor(private readonly prefix: string) {
+    this.row = `${prefix}/row`;
+  }
+
   /** A name that no other tensor of the graph has. */
   name(ending: string): string {
-    return `${STATISTICS_PREFIX}/${this.#names++}/${ending}`;
+    return `${this.prefix}/${this.#names++}/${ending}`;
   }
 
   /** Adds a node; the name of its first output. */
@@ -93,9 +109,9 @@ export class ReductionGraph {
   finish(): NodeProto[] {
     const row = create(NodeProtoSchema, {
       opType: "Concat",
-      name: STATISTICS_OUTPUT,
+      name: this.row,
       input: this.#pieces,
-      output: [STATISTICS_OUTPUT],
+      output: [this.row],
       attribute: [makeIntAttribute("axis", 0)],
     });
     return [...this.nodes, row];

@@ -8,7 +8,7 @@ import { elementCount } from "../onnx/tensor.js";
 import { toFeeds } from "../scoring/feeds.js";
 import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
 import { type CalibrationBatches, tensorShapes } from "./collect.js";
-import { ReductionGraph } from "./reduction-graph.js";
+import { ReductionGraph, statisticsPrefix } from "./reduction-graph.js";
 import { StatisticsTable } from "./table.js";
 
 /** What a product with a constant reads at each of its positions: a vector of terms for each group. */
@@ -117,7 +117,7 @@ function instrument(
   sources: readonly MomentSource[],
   shapes: ReadonlyMap<string, readonly number[]>,
 ): { readonly instrumented: Model; readonly outputs: readonly MomentOutput[] } {
-  const graph = new ReductionGraph();
+  const graph = new ReductionGraph(statisticsPrefix(model));
   const outputs: MomentOutput[] = [];
   for (const source of sources) {
     const { key, groups, terms } = source;

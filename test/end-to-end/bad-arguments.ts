@@ -96,7 +96,7 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
   {
     title: "a folder for a model",
     argv: ["evaluate", ".", "broken.json"],
-    says: ". is not a file; give the path of an .onnx file.",
+    says: "The model . is not a file; give the path of an .onnx file.",
   },
   {
     title: "a group that is not there",
@@ -106,12 +106,12 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
   {
     title: "text for a model",
     argv: ["evaluate", "text.onnx", "broken.json"],
-    says: "text.onnx: ONNX Runtime cannot load the model: Protobuf parsing failed; give an ONNX model that it can.",
+    says: "text.onnx is not an ONNX model (its 29 bytes do not parse as protobuf); give the path of an .onnx file.",
   },
   {
     title: "a graph that goes round",
     argv: ["evaluate", "cyclic.onnx", "broken.json"],
-    says: "cyclic.onnx: ONNX Runtime cannot load the model: the graph is not acyclic; give an ONNX model that it can.",
+    says: 'cyclic.onnx has nodes in a cycle: Relu "Relu_2" reads "a", which is made of its own output; export the model again.',
   },
   {
     title: "no configuration",

@@ -39,7 +39,7 @@ const MODELS: readonly { readonly file: string; readonly title: string; readonly
   {
     file: "short-weights.onnx",
     title: "weights cut short",
-    says: "short-weights.onnx: ONNX Runtime cannot load the model: Initializer 'stem.weight': raw_data size (100 bytes) does not match expected size from shape and data type (1152 bytes); export the model again.",
+    says: 'short-weights.onnx: tensor "stem.weight" holds 100 bytes where its shape [8, 4, 3, 3] of FLOAT needs 1152; the file is damaged, export the model again.',
   },
   {
     file: "missing-data.onnx",
@@ -84,7 +84,7 @@ const MODELS: readonly { readonly file: string; readonly title: string; readonly
   {
     file: "cyclic.onnx",
     title: "a graph that goes round",
-    says: "cyclic.onnx: ONNX Runtime cannot load the model: the graph is not acyclic; export the model again.",
+    says: 'cyclic.onnx has nodes in a cycle: Relu "Relu_2" reads "a", which is made of its own output; export the model again.',
   },
   {
     file: "batch-of-8.onnx",

@@ -70,6 +70,35 @@ async function project(model: Model | Uint8Array, arrays: Readonly<Record<string
 const images = { x: { shape: [SAMPLES, 8, 8, 8], data: normal(SAMPLES * 512, 1) } };
 
 describe("quantizing files", () => {
+  test("nodes may stand in any order", async () => {
+    const shuffled = convolutions("N");
+    shuffled.graph.node.reverse();
+    const { source } = await project(shuffled, images);
+    const result = await quantize(source, { out: join(root, "shuffled") });
+    assert.equal(result.quantizedShare.byCount, 1);
+    const { metric } = await evaluate(result.model, source);
+    assert.ok(metric.value >= LEAST_SQNR, `${metric.value} dB`);
+  });
+
+  test("dimensions whose names say that they are unknown may differ", async () => {
+    for (const unknown of ["?", "None", "unk__7", "-1"]) {
+      const model = buildModel((graph) => {
+        const x = graph.input("x", ["N", 4, unknown, unknown]);
+        const doubled = graph.input("doubled", ["N", 4, unknown, unknown]);
+        const halves = graph.node("MaxPool", [doubled], { kernel_shape: [2, 1], strides: [2, 1] });
+        const sum = graph.node("Add", [graph.conv(x, [4, 4, 1, 1]), graph.conv(halves, [4, 4, 1, 1])]);
+        graph.output(sum, DataType.FLOAT, ["N", 4, unknown, unknown]);
+      });
+      const { source } = await project(model, {
+        x: { shape: [SAMPLES, 4, 3, 5], data: normal(SAMPLES * 60, 3) },
+        doubled: { shape: [SAMPLES, 4, 6, 5], data: normal(SAMPLES * 120, 4) },
+      });
+      const result = await quantize(source, { out: join(root, "unknown") });
+      const { metric } = await evaluate(result.model, source);
+      assert.ok(metric.value >= LEAST_SQNR, `${metric.value} dB`);
+    }
+  });
+
   test("external data stay external, and move with the model", async () => {
     const model = convolutions("N");
     const pieces = externalizeData(model, "weights.bin");

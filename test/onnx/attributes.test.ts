@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { ModelError } from "../../shared/errors.js";
 import {
   attributeEquals,
+  exactIntAttribute,
+  exactIntsAttribute,
   floatAttribute,
   intAttribute,
   intsAttribute,
@@ -71,6 +74,22 @@ describe("attributes", () => {
     any!.attribute = [makeIntAttribute("axis", 2), makeIntsAttribute("axes", [-1, 3])];
     assert.equal(intAttribute(any!, "axis", 0), 2);
     assert.deepEqual(intsAttribute(any!, "axes"), [-1, 3]);
+  });
+
+  test("keep all their 64 bits, and are not computed with where a number cannot hold them", () => {
+    const graph = new GraphBuilder();
+    const end = 2n ** 63n - 1n;
+    graph.node("Slice", [], { ends: [end, 5] }, { name: "cut" });
+    const [slice] = graph.graph.node;
+    assert.deepEqual(exactIntsAttribute(slice!, "ends"), [end, 5n]);
+    slice!.attribute.push(makeIntAttribute("k", end));
+    assert.equal(exactIntAttribute(slice!, "k", 1n), end);
+    const refusal = (name: string) =>
+      new ModelError(
+        `Attribute "${name}" of Slice "cut" is ${end}, which is no size or axis; export the model again.`,
+      );
+    assert.throws(() => intsAttribute(slice!, "ends"), refusal("ends"));
+    assert.throws(() => intAttribute(slice!, "k", 1), refusal("k"));
   });
 
   test("nested graphs are found", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -8,7 +8,7 @@ import { create } from "@bufbuild/protobuf";
 import { TensorProto_DataLocation as DataLocation, StringStringEntryProtoSchema } from "onnx-buf";
 import { ModelError } from "../../shared/errors.js";
 import type { Model } from "../../shared/onnx/codec.js";
-import { externalizeData, loadExternalData } from "../../shared/onnx/external-data.js";
+import { externalDataFiles, externalizeData, loadExternalData } from "../../shared/onnx/external-data.js";
 import { DataType, floatValues, isExternal, makeTensor } from "../../shared/onnx/tensor.js";
 import { buildModel, GraphBuilder } from "../fixtures/models/model-builder.js";
 
@@ -131,6 +131,23 @@ describe("external data", () => {
       );
     }
     await assert.rejects(loadExternalData(pointing({}), root), refusal(/keeps its data in "", outside/));
+  });
+
+  test("behind symbolic links are refused where they lead out of the model's folder", async () => {
+    const outside = await folderWith("secret", new Uint8Array(1200));
+    const folder = await folderWith("w", new Uint8Array(1200));
+    await symlink(join(outside, "secret"), join(folder, "link"));
+    await symlink(outside, join(folder, "linked"));
+    await symlink("w", join(folder, "near"));
+    for (const location of ["link", "linked/secret"]) {
+      const expected = `Initializer "w" keeps its data in "${location}", a link to ${join(outside, "secret")} outside the model's folder; copy the file beside the model.`;
+      await assert.rejects(loadExternalData(pointing({ location }), folder), refusal(expected));
+      await assert.rejects(externalDataFiles(pointing({ location }), folder), refusal(expected));
+    }
+    assert.ok((await loadExternalData(pointing({ location: "near" }), folder)).length > 0);
+    // The folder itself may be reached by a link.
+    await symlink(folder, join(outside, "model"));
+    assert.ok((await loadExternalData(pointing({ location: "w" }), join(outside, "model"))).length > 0);
   });
 
   test("a file whose name begins with dots is inside", async () => {

@@ -7,6 +7,7 @@ import {
   DataType,
   dimensions,
   elementCount,
+  exactIntValues,
   floatValues,
   intValues,
   makeTensor,
@@ -57,6 +58,17 @@ describe("tensors", () => {
     assert.deepEqual(
       intValues(create(TensorProtoSchema, { ...fields, dataType: DataType.INT32, int32Data: [4, -5] })),
       [4, -5],
+    );
+  });
+
+  test("integers keep all their 64 bits, and are not computed with where a number cannot hold them", () => {
+    const wide = makeTensor("ends", DataType.INT64, [2], BigInt64Array.of(2n ** 63n - 1n, -(2n ** 63n)));
+    assert.deepEqual(exactIntValues(wide), [2n ** 63n - 1n, -(2n ** 63n)]);
+    assert.throws(
+      () => intValues(wide),
+      refusal(
+        'Initializer "ends" holds 9223372036854775807, which is no size or axis; export the model again.',
+      ),
     );
   });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
-import { ValueInfoProtoSchema } from "onnx-buf";
+import { NodeProtoSchema, ValueInfoProtoSchema } from "onnx-buf";
 import { Tensor } from "onnxruntime-node";
 import type { Model } from "../../shared/onnx/codec.js";
 import { edited } from "../../shared/onnx/edited.js";
@@ -114,6 +114,25 @@ describe("Statistics reduced inside ONNX Runtime are those of the fetched activa
         }
       }
     });
+  }
+});
+
+test("a model may have the names that statistics would take", async () => {
+  const model = modelOf([4]);
+  const requirement = new Map([["x", STATISTICS]]);
+  const batches = samplesOf([4]);
+  const calibration = { count: SAMPLES, batch: (index: number) => batches[index]! };
+  const expected = await collectStatistics(model, requirement, calibration);
+  const taken = ["row", "0/Reshape", "0/integers", "shape/0"].map(
+    (ending) => `quantfleet/statistics/${ending}`,
+  );
+  for (const name of taken) {
+    model.graph.node.push(create(NodeProtoSchema, { opType: "Relu", name, input: ["x"], output: [name] }));
+  }
+  const found = await collectStatistics(model, requirement, calibration);
+  for (const statistic of STATISTICS) {
+    const name = statisticName(statistic);
+    assert.deepEqual(found.column("x", name), expected.column("x", name));
   }
 });
 

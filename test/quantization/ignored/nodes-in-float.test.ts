@@ -78,6 +78,23 @@ test("what is computed from shapes and constants alone stays in float, what read
   );
 });
 
+test("what is made of shapes and is data is quantized, products also where sizes come of them", () => {
+  const graph = new GraphBuilder();
+  const x = graph.input("x", ["N", 4, 8, 8]);
+  const shape = graph.node("Shape", [x], {}, { name: "shape" });
+  const ones = graph.node("ConstantOfShape", [shape], {}, { name: "ones" });
+  const product = graph.conv(ones, [4, 4, 1, 1], { auto_pad: "VALID" }, { name: "product" });
+  graph.output(graph.node("Add", [x, product], {}, { name: "data" }));
+  const again = graph.node("Shape", [product], {}, { name: "again" });
+  const cast = graph.node("Cast", [product], { to: DataType.INT64 }, { name: "cast" });
+  graph.output(graph.node("Expand", [graph.node("Tile", [x, again]), cast]));
+  const hidden = graph.conv(ones, [4, 4, 1, 1], {}, { name: "sizing" });
+  const sizes = graph.node("Cast", [hidden], { to: DataType.INT64 }, { name: "sizes" });
+  graph.output(graph.node("Reshape", [x, sizes]));
+  const found = inFloat(new GraphIndex(graph.graph), {});
+  assert.deepEqual(found, ["again", "cast", "ones", "shape", "sizes", "sizing"]);
+});
+
 describe("Sets of ignored patterns", () => {
   const gated = (): GraphIndex => {
     const graph = new GraphBuilder();

@@ -11,6 +11,7 @@ import { validateConfiguration } from "../../../shared/run/configuration/parse.j
 import { quantizationSettings } from "../../../shared/run/configuration/quantization-settings.js";
 import type { RunConfigurationInput } from "../../../shared/run/configuration/schema.js";
 import { makeSubject } from "../../../shared/scoring/subject.js";
+import { buildModel } from "../../fixtures/models/model-builder.js";
 import { prepareSmallNet, smallNet } from "../../quantization/small-net.js";
 
 const CONFIGURATION: RunConfigurationInput = {
@@ -134,6 +135,28 @@ describe("inspect with a configuration and a group", () => {
     assert.deepEqual(unquantizable, [
       { name: "left", type: "Conv", reason: "the configuration's `ignored` names it" },
     ]);
+  });
+
+  test("lists the device's own width of a model that does not come into the operator set of others", async () => {
+    const model = buildModel(
+      (graph) => {
+        const hidden = graph.conv(graph.input("x", ["N", 4, 6, 6]), [4, 4, 1, 1], {}, { name: "first" });
+        const inputs = [hidden, graph.random("scale", [2]), graph.random("shift", [2])];
+        const normal = graph.node("GroupNormalization", inputs, { num_groups: 2 }, { name: "normal" });
+        graph.output(graph.conv(normal, [4, 4, 1, 1], {}, { name: "second" }));
+      },
+      { opset: 18 },
+    );
+    const other = join(folder, "group-norm.onnx");
+    await writeFile(other, encodeModel(model));
+    const { groups, modelNotes } = await inspect(other);
+    const widths = groups.flatMap(({ tensors }) =>
+      tensors.flatMap(({ choices }) => choices.map(({ bits }) => bits)),
+    );
+    assert.deepEqual([...new Set(widths)], [8]);
+    assert.equal(modelNotes.length, 1);
+    assert.match(modelNotes[0]!, /^Tuning scope bits is left out, as .* "normal" is a GroupNormalization/);
+    assert.deepEqual((await inspect(path)).modelNotes, []);
   });
 
   test("an unknown name is refused with the nearest", async () => {
