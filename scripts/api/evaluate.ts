@@ -4,7 +4,6 @@ import { ModelError } from "../../shared/errors.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import type { MetricResult } from "../../shared/run/result.js";
-import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
 import { Scorer } from "../../shared/scoring/scorer.js";
@@ -40,13 +39,11 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
       labelled: dataset.labels({ from: 0, to: 1 }) !== undefined,
     });
     checkLabels(metric, dataset, "engine.evaluation.labels");
-    const fixedBatch = fixedBatchSize(inputs);
     const samples = Math.min(optimizer.params.eval_subset_size ?? dataset.samples, dataset.samples);
     const scorer = new Scorer({
       dataset,
       metric,
-      batchSize: fixedBatch ?? engine.batch_size,
-      fixedBatch: fixedBatch !== undefined,
+      batchSize: engine.batch_size,
       order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
       openFloat: () => openSession(resolvePath(directory, configuration.model.model), engine.session),
     });

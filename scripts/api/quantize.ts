@@ -6,7 +6,6 @@ import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
-import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { closestPreset } from "../../shared/scoring/closest-preset.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
@@ -90,8 +89,7 @@ export async function quantize(
       ? undefined
       : await readConfigurationDocument(options.configuration, original);
   const samples = calibrationSamples(dataset.samples, settings.sampling);
-  const fixedBatch = fixedBatchSize(prepared.inputs);
-  const batches = calibrationBatches(dataset, samples, fixedBatch);
+  const batches = calibrationBatches(dataset, samples);
   const variants = new ModelVariants(
     original,
     (subject) => rewrittenSubject(subject, dataset, openStatistics),

@@ -10,6 +10,7 @@ import { hasEnded } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
 import { physicalCores } from "../../shared/scoring/physical-cores.js";
+import { requireRunnable } from "../../shared/scoring/require-runnable.js";
 import { makeRunRequest, type RequestOptions } from "../../shared/scoring/run-request.js";
 import { ThreadPool } from "../../shared/scoring/thread-pool.js";
 import type { Workload } from "../../shared/scoring/workload.js";
@@ -153,6 +154,7 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
     openStatistics,
     draft: (candidate) => requestOf(candidate),
   });
+  await requireRunnable(workload);
   const record = restored.length === 0 ? undefined : writeRestoredRecord(space.parameters, restored);
   const request = requestOf(workload, {
     start: space,

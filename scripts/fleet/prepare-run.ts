@@ -6,6 +6,7 @@ import { writeRestoredRecord } from "../../shared/run/restored-record.js";
 import { referenceTo } from "../../shared/scoring/metrics/module-bundle.js";
 import { requireListed } from "../../shared/scoring/metrics/module-location.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
+import { requireRunnable } from "../../shared/scoring/require-runnable.js";
 import { makeRunRequest, type RequestOptions } from "../../shared/scoring/run-request.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
@@ -116,6 +117,7 @@ export async function prepareRun(
       isa: expectedIsa(state, evaluator, options.from),
     }),
   });
+  await requireRunnable(workload);
   const record = restored.length === 0 ? undefined : writeRestoredRecord(space.parameters, restored);
   const planned = fleetRequest(workload, hash, options, evaluator, {
     start: space,

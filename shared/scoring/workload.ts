@@ -27,10 +27,13 @@ export interface Workload {
   readonly subject: Subject;
   /** As other configurations have it, where the search decides on companions. */
   readonly variants: ModelVariants;
+  readonly calibration: Dataset;
   readonly evaluation: Dataset;
   readonly validation: Dataset | undefined;
   readonly metric: Metric;
+  /** Samples in a calibration batch, where the model fixes them. */
   readonly fixedBatch: number | undefined;
+  /** Samples in one inference while scoring. */
   readonly batchSize: number;
   /** What statistics are gathered over; shards of them are made of whole batches. */
   readonly calibrationBatches: CalibrationBatches;
@@ -80,7 +83,7 @@ export async function loadWorkload(
   const base = await variants.of(original.space.base);
   const { subject } = base;
   const samples = Math.min(optimizer.params.eval_subset_size ?? evaluation.samples, evaluation.samples);
-  const batchSize = fixedBatch ?? engine.batch_size;
+  const batchSize = evaluation.fixedBatch ?? engine.batch_size;
   const measured = measurementKey(configuration, {
     modelSha256: prepared.sha256,
     rewritings: subject.prepared.rewritings,
@@ -96,6 +99,7 @@ export async function loadWorkload(
     modelPath,
     subject,
     variants,
+    calibration,
     evaluation,
     validation,
     metric,

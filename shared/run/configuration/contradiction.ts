@@ -95,6 +95,7 @@ function* inData(path: string, section: DataSection | undefined): Generator<Prob
     };
   }
   for (const [name, input] of Object.entries(section.inputs ?? {})) {
+    if (!("data" in input)) continue;
     yield* unevenChannels(jsonPath([...path.split("."), "inputs", name]), input.mean, input.std);
   }
   yield* unevenChannels(`${path}.preprocess`, section.preprocess?.mean, section.preprocess?.std);

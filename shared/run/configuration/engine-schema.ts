@@ -41,18 +41,71 @@ const rows = z
   .optional()
   .describe("Half-open range [first, end) of the file's rows; every row when left out.");
 
-const arraySection = section({
-  data: path().describe("A .npy file, or file.npz#key; its first axis counts samples."),
-  rows,
-  scale,
-  mean,
-  std,
-});
+/** Elements of an input that is the same for all samples. */
+const MOST_ELEMENTS = 65_536;
+const MOST_AXES = 32;
 
 /** An input's array. `data` is relative to the configuration file. */
-export type ArraySource = z.output<typeof arraySection>;
+export interface ArraySource {
+  readonly data: string;
+  readonly rows?: [first: number, end: number] | undefined;
+  readonly scale: number;
+  readonly mean?: number[] | undefined;
+  readonly std?: number[] | undefined;
+  /** The axis of the model's input that samples are stacked along; the first when left out. */
+  readonly batch_axis?: number | undefined;
+}
 
-const arraySource = z.union([path().transform((data): ArraySource => ({ data, scale: 1 })), arraySection], {
+/** An input that is the same for all samples. */
+export interface ValueSource {
+  readonly value: number | boolean | number[];
+}
+
+/** Where an input's samples come from. */
+export type InputSource = ArraySource | ValueSource;
+
+const element = numberFrom(-Number.MAX_VALUE, Number.MAX_VALUE);
+const elements = (issue: Input) =>
+  mustBe(issue.input, `a number, true, false or a list of 1 to ${MOST_ELEMENTS} numbers`);
+
+const inputSection = section({
+  data: path().optional().describe("A .npy file, or file.npz#key; its first axis counts samples."),
+  value: z
+    .union([element, z.boolean(), z.array(element).min(1).max(MOST_ELEMENTS)], { error: elements })
+    .optional()
+    .describe(
+      "Instead of data, for an input that is the same for all samples: a number, or its elements in C order.",
+    ),
+  batch_axis: wholeNumber(0, MOST_AXES - 1)
+    .optional()
+    .describe(
+      "The axis of the model's input that samples are stacked along; 0 when left out. A sample in the file may have that axis, of length 1, or lack it.",
+    ),
+  rows,
+  scale: numberFrom(-LARGEST_FACTOR, LARGEST_FACTOR)
+    .optional()
+    .describe("Factor on each value, before mean and std; 1 when left out."),
+  mean,
+  std,
+}).transform((source, context): InputSource => {
+  const { data, value, scale: factor = 1, ...others } = source;
+  const refuse = (key: string, message: string): never => {
+    context.issues.push({ code: "custom", input: source, path: [key], message });
+    return z.NEVER;
+  };
+  if (value === undefined) {
+    if (data !== undefined) return { data, ...others, scale: factor };
+    return refuse(
+      "data",
+      "is missing; it must be the path of an array, or give value for an input that is the same for all samples",
+    );
+  }
+  const beside = Object.entries(source).find(([key, given]) => key !== "value" && given !== undefined);
+  if (beside === undefined) return { value };
+  return refuse(beside[0], "has no meaning beside value; remove one of the two");
+});
+
+const inputSource = z.union([path().transform((data): InputSource => ({ data, scale: 1 })), inputSection], {
   error: (issue) => mustBe(issue.input, "a path, or an object with data, rows, scale, mean and std"),
 });
 
@@ -94,7 +147,7 @@ const inputName = text(LONGEST_NAME, `the name of a model input, 1 to ${LONGEST_
 
 const dataSection = section({
   inputs: z
-    .record(inputName, arraySource, {
+    .record(inputName, inputSource, {
       error: (issue) => mustBe(issue.input, "an object that holds an array for each of the model's inputs"),
     })
     .refine((inputs) => Object.keys(inputs).length > 0, {

@@ -54,9 +54,19 @@ export async function loadImages(
       target,
       labels?.sha256,
     ]),
+    fixedBatch: fixedBatchOf(input),
     batch: (samples) => imageBatch(samples, cuts, input.name, target, geometry, preprocessing, name),
     labels: (samples) => labels?.slice(samples),
+    locate: (samples) =>
+      `${name}, ${sampleNumbers(samples)
+        .map((sample) => files[sample])
+        .join(", ")}`,
+    extremes: [],
   };
+}
+
+function fixedBatchOf({ shape: [batch] }: ModelPort): number | undefined {
+  return typeof batch === "number" && batch > 0 ? batch : undefined;
 }
 
 function onlyInput(inputs: readonly ModelPort[], name: string): ModelPort {
