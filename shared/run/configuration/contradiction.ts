@@ -259,27 +259,12 @@ function* otherSamples(
 function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generator<Problem> {
   switch (algorithm.name) {
     case "TunableQuantization": {
-      const { tuning_scope, estimator_tuning_scope, outlier_prob_choices } = algorithm.params;
-      if (estimator_tuning_scope.length > 0 && !tuning_scope.includes("range_estimator")) {
-        yield {
-          path: `${path}.estimator_tuning_scope`,
-          message: 'is given, but tuning_scope does not hold "range_estimator"; add it there or remove this',
-        };
-      }
+      const { estimator_tuning_scope, outlier_prob_choices } = algorithm.params;
       if (estimator_tuning_scope.includes("outlier_prob") && outlier_prob_choices === undefined) {
         yield {
           path: `${path}.outlier_prob_choices`,
           message:
             'is missing, but estimator_tuning_scope holds "outlier_prob"; list the probabilities, such as [1e-3, 1e-4, 1e-5]',
-        };
-      }
-      if (
-        algorithm.params.estimator_preset_choices !== undefined &&
-        !estimator_tuning_scope.includes("preset")
-      ) {
-        yield {
-          path: `${path}.estimator_preset_choices`,
-          message: 'is given, but estimator_tuning_scope does not hold "preset"; add it there or remove this',
         };
       }
       yield* inPinned(path, algorithm.params);

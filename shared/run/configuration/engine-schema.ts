@@ -1,5 +1,14 @@
 import * as z from "zod";
-import { mustBe, nameRequired, numberFrom, oneOf, section, text, wholeNumber } from "./requirement.js";
+import {
+  mustBe,
+  nameRequired,
+  numberFrom,
+  oneOf,
+  section,
+  text,
+  wholeNumber,
+  withoutEffect,
+} from "./requirement.js";
 
 const LONGEST_PATH = 4096;
 const LONGEST_NAME = 1024;
@@ -176,6 +185,42 @@ const textMetric = {
   ),
 };
 
+const ACCURACY = 'is "accuracy" here; use that name';
+const OWN_METRIC =
+  'is not offered here; write it as a module of your own (engine.metric.module), or compare with the float model by "sqnr", "cosine" or "agreement"';
+
+/** What metrics are called elsewhere: the remedy. */
+const USUAL_METRIC_NAMES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ["top1", "top-1", "top_1", "top1_accuracy", "accuracy@top1", "acc", "acc1", "acc@1"].map((name) => [
+      name,
+      ACCURACY,
+    ]),
+  ),
+  ...Object.fromEntries(
+    ["top5", "top-5", "top_5", "top5_accuracy", "accuracy@top5", "acc5", "acc@5"].map((name) => [
+      name,
+      'is "accuracy" with "top_k": 5 here; use these',
+    ]),
+  ),
+  categorical_accuracy: ACCURACY,
+  f1_score: 'is "f1" here; use that name',
+  macro_f1: 'is "f1" here; use that name',
+  iou: 'is "miou" here; use that name',
+  mean_iou: 'is "miou" here; use that name',
+  psnr: 'is not offered here; use "sqnr", the ratio of signal to noise in decibels',
+  snr: 'is "sqnr" here; use that name',
+  rmse: 'is not offered here; use "mse", its square',
+  l2: 'is "mse" here; use that name',
+  cosine_similarity: 'is "cosine" here; use that name',
+  cer: 'is not offered here; use "character_accuracy", which is better the higher it is',
+  wer: 'is not offered here; use "text_accuracy", which is better the higher it is',
+  map: OWN_METRIC,
+  coco_precision: OWN_METRIC,
+  bleu: OWN_METRIC,
+  perplexity: OWN_METRIC,
+};
+
 const metric = z
   .discriminatedUnion(
     "name",
@@ -217,7 +262,7 @@ const metric = z
           .describe("An ES module of yours that scores samples."),
       }),
     ],
-    { error: nameRequired("an object with a name, or a module", {}) },
+    { error: nameRequired("an object with a name, or a module", USUAL_METRIC_NAMES) },
   )
   .describe("What is measured.");
 
@@ -234,8 +279,15 @@ const session = section({
 const ELSEWHERE =
   "describe the data in engine.calibration and engine.evaluation instead, as arrays or images";
 
+/** Keys of POT's engine that change nothing. */
+export const ENGINE_WITHOUT_EFFECT = {
+  stat_requests_number: "the number of workers decides, given with --workers",
+  eval_requests_number: "the number of workers decides, given with --workers",
+} as const;
+
 export const engine = section(
   {
+    ...withoutEffect(ENGINE_WITHOUT_EFFECT),
     calibration: dataSection
       .optional()
       .describe("Samples that ranges are taken from; tune and quantize need them."),
@@ -267,9 +319,5 @@ export const engine = section(
     data_type: `is a key of POT's data-free engine, and data is never made up here; ${ELSEWHERE}`,
     shape: `is a key of POT's data-free engine, and data is never made up here; ${ELSEWHERE}`,
     generate_data: `is a key of POT's data-free engine, and data is never made up here; ${ELSEWHERE}`,
-    stat_requests_number:
-      "has no effect here, where the number of workers decides; remove it and use --workers",
-    eval_requests_number:
-      "has no effect here, where the number of workers decides; remove it and use --workers",
   },
 );
