@@ -4,6 +4,7 @@ import { ModelError } from "../../shared/errors.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import type { MetricResult } from "../../shared/run/result.js";
+import type { RunWarning } from "../../shared/run/warnings.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
 import { Scorer } from "../../shared/scoring/scorer.js";
@@ -15,6 +16,8 @@ import { type ConfigurationSource, loadConfiguration } from "./configuration.js"
 export interface EvaluateResult {
   readonly metric: MetricResult;
   readonly secondsPerSample: number;
+  /** What is given in the configuration without effect. */
+  readonly warnings: readonly RunWarning[];
 }
 
 /**
@@ -26,7 +29,7 @@ export interface EvaluateResult {
  * @throws {ConfigurationError | ModelError | DataError}
  */
 export async function evaluate(model: string, source: ConfigurationSource): Promise<EvaluateResult> {
-  const { configuration, directory } = await loadConfiguration(source);
+  const { configuration, directory, notes } = await loadConfiguration(source);
   requireSupported(configuration, "evaluate");
   const { engine, optimizer } = configuration;
   const session = await openModel(model, engine.session);
@@ -58,6 +61,7 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
         interval: [low, high],
       },
       secondsPerSample: scores.inferenceSeconds / scores.samples,
+      warnings: notes,
     };
   } finally {
     await session.release();

@@ -6,6 +6,7 @@ import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
+import type { RunWarning } from "../../shared/run/warnings.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { closestPreset } from "../../shared/scoring/closest-preset.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
@@ -49,6 +50,8 @@ export interface QuantizeResult {
     readonly type: string;
     readonly reason: string;
   }[];
+  /** What is given in the configuration without effect. */
+  readonly warnings: readonly RunWarning[];
 }
 
 const WHOLE = { index: 0, count: 1 };
@@ -65,7 +68,7 @@ export async function quantize(
   source: ConfigurationSource,
   options: QuantizeOptions = {},
 ): Promise<QuantizeResult> {
-  const { configuration, directory } = await loadConfiguration(source);
+  const { configuration, directory, notes } = await loadConfiguration(source);
   requireSupported(configuration, "quantize");
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
@@ -84,6 +87,7 @@ export async function quantize(
     inputs: prepared.inputs,
     path: "engine.calibration",
   });
+  await dataset.verify();
   const earlier =
     options.configuration === undefined
       ? undefined
@@ -145,5 +149,6 @@ export async function quantize(
       configuration.engine.session,
     ),
     unquantizable: subject.layout.unquantizable,
+    warnings: notes,
   };
 }

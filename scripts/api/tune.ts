@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { UsageError } from "../../shared/errors.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
@@ -9,8 +10,9 @@ import type { RunResult } from "../../shared/run/result.js";
 import { hasEnded } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
+import { type RunWarning, warning } from "../../shared/run/warnings.js";
+import { checkWorkload } from "../../shared/scoring/check-workload.js";
 import { physicalCores } from "../../shared/scoring/physical-cores.js";
-import { requireRunnable } from "../../shared/scoring/require-runnable.js";
 import { makeRunRequest, type RequestOptions } from "../../shared/scoring/run-request.js";
 import { ThreadPool } from "../../shared/scoring/thread-pool.js";
 import type { Workload } from "../../shared/scoring/workload.js";
@@ -42,6 +44,8 @@ export interface TuneRun {
   readonly workload: Workload;
   /** What the run begins with, and what could not be done as asked for; a sentence each. */
   readonly notices: readonly string[];
+  /** What is likely not meant, or has no effect, as known before the work; the result repeats it. */
+  readonly warnings: readonly RunWarning[];
   /** The latest state of things, as often as the consumer asks. */
   readonly progress: AsyncIterable<Progress>;
   /** Resolves when the output folder is written. Rejects with {@link RunError} when the run failed. */
@@ -60,17 +64,17 @@ export interface TuneRun {
  * @throws {ConfigurationError | ModelError | DataError} before any work
  */
 export async function tune(source: ConfigurationSource, options: TuneOptions = {}): Promise<TuneRun> {
-  const { configuration, directory } = await loadConfiguration(source, options);
+  const { configuration, directory, notes } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
   await requireStatisticsFolder();
   const workers = options.workers ?? physicalCores();
   const hash = configurationHash(configuration);
-  const { request, workload, notices } =
+  const { request, workload, notices, warnings } =
     options.resume === true
       ? await resumeRun(out, hash)
-      : await newRun({ configuration, directory, out, workers, hash });
+      : await newRun({ configuration, notes, directory, out, workers, hash });
   const { runId } = request;
   const timers = { askSeconds: 0 };
   const study = timed(tuningStudy(workload.metric), timers);
@@ -96,7 +100,7 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   );
   // Who only follows the progress must not be ended by an unhandled rejection.
   result.catch(() => undefined);
-  return { runId, out, workload, notices, progress: engine.progress, result };
+  return { runId, out, workload, notices, warnings, progress: engine.progress, result };
 }
 
 /** A run is named by its configuration and its place among the runs of its folder. */
@@ -106,10 +110,12 @@ interface PreparedRun {
   readonly request: RunRequest;
   readonly workload: Workload;
   readonly notices: readonly string[];
+  readonly warnings: readonly RunWarning[];
 }
 
 interface NewRunOptions {
   readonly configuration: ConfigurationFor<"tune">;
+  readonly notes: readonly RunWarning[];
   readonly directory: string;
   readonly out: string;
   readonly workers: number;
@@ -124,7 +130,14 @@ function trialsUnderWay(workers: number): number {
   return workers === 1 ? 1 : workers + 1;
 }
 
-async function newRun({ configuration, directory, out, workers, hash }: NewRunOptions): Promise<PreparedRun> {
+async function newRun({
+  configuration,
+  notes,
+  directory,
+  out,
+  workers,
+  hash,
+}: NewRunOptions): Promise<PreparedRun> {
   const runs = await readRuns(out);
   const unfinished = runs.find(({ state }) => !hasEnded(state));
   if (unfinished !== undefined) {
@@ -154,21 +167,39 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
     openStatistics,
     draft: (candidate) => requestOf(candidate),
   });
-  await requireRunnable(workload);
+  const warnings = [...notes, ...(await checkWorkload(workload)), ...workerWarnings(workers)];
   const record = restored.length === 0 ? undefined : writeRestoredRecord(space.parameters, restored);
   const request = requestOf(workload, {
     start: space,
     ...(record === undefined ? {} : { restored: record.reference }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
     ...(lossReference === undefined ? {} : { lossReference }),
+    warnings,
   });
   await rememberRun(out, request, { hash, directory, configuration: workload.configuration }, record);
-  return { request, workload, notices };
+  return { request, workload, notices, warnings };
+}
+
+/** Threads beyond the cores take turns, which costs time and spoils latencies. */
+function workerWarnings(workers: number): RunWarning[] {
+  const cores = availableParallelism();
+  if (workers <= cores) return [];
+  return [
+    warning(
+      "more-workers-than-cores",
+      `${workers} workers share ${cores} processor cores, so that trials take longer and latencies are less certain; give --workers ${physicalCores()}.`,
+    ),
+  ];
 }
 
 async function resumeRun(out: string, hash: string): Promise<PreparedRun> {
   const run = await earlierRun(out, hash);
-  return { request: run.state.request, workload: await resumedWorkload(run, openStatistics), notices: [] };
+  return {
+    request: run.state.request,
+    workload: await resumedWorkload(run, openStatistics),
+    notices: [],
+    warnings: [],
+  };
 }
 
 /** A study that keeps the time that asking takes. */

@@ -3,10 +3,11 @@ import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import { writeRestoredRecord } from "../../shared/run/restored-record.js";
+import { warningText } from "../../shared/run/warnings.js";
+import { checkWorkload } from "../../shared/scoring/check-workload.js";
 import { referenceTo } from "../../shared/scoring/metrics/module-bundle.js";
 import { requireListed } from "../../shared/scoring/metrics/module-location.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
-import { requireRunnable } from "../../shared/scoring/require-runnable.js";
 import { makeRunRequest, type RequestOptions } from "../../shared/scoring/run-request.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
@@ -98,7 +99,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   if (options.runId !== undefined) requireRunName(options.runId);
   const prices = await readPriceList(options.prices);
-  const { configuration, directory } = await loadConfiguration(source, options);
+  const { configuration, directory, notes } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
   const { trials_load_method: method, max_cost_usd: maxUsd } = configuration.optimizer.params;
   const earlier = await findEarlierRuns(method, options.from, records);
@@ -117,13 +118,14 @@ export async function prepareRun(
       isa: expectedIsa(state, evaluator, options.from),
     }),
   });
-  await requireRunnable(workload);
+  const warnings = [...notes, ...(await checkWorkload(workload))];
   const record = restored.length === 0 ? undefined : writeRestoredRecord(space.parameters, restored);
   const planned = fleetRequest(workload, hash, options, evaluator, {
     start: space,
     ...(record === undefined ? {} : { restored: record.reference }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
     ...(lossReference === undefined ? {} : { lossReference }),
+    warnings,
   });
   await onAccepted?.(planned);
   const secondsPerSample = await measureSecondsPerSample(workload);
@@ -148,7 +150,7 @@ export async function prepareRun(
     request,
     estimate,
     ...(record === undefined ? {} : { restored: { trials: restored, record, records: earlier.records } }),
-    notices: [...notices, ...noticesOfRegion(prices, evaluator?.region)],
+    notices: [...notices, ...noticesOfRegion(prices, evaluator?.region), ...warnings.map(warningText)],
   };
 }
 

@@ -25,6 +25,12 @@ export const runWarningSchema = z.strictObject({
   message: z.string().min(1).max(MAX_MESSAGE),
 });
 
+/** The kinds that only the outcome of a run tells. */
+export const OUTCOME_WARNINGS: ReadonlySet<RunWarning["code"]> = new Set([
+  "validation-loss",
+  "nothing-moved",
+]);
+
 export type RunWarning = Readonly<z.infer<typeof runWarningSchema>>;
 
 export function note(code: RunWarning["code"], message: string): RunWarning {

@@ -47,6 +47,13 @@ export interface Scores {
   readonly inferenceSeconds: number;
 }
 
+/** A batch as a metric saw it. */
+export interface Scored {
+  readonly outputs: ModelOutputs;
+  readonly reference: Reference;
+  readonly rows: Float32Array;
+}
+
 /** How samples are fed, and where their outputs are found: the same for every form of a model. */
 interface Arrangement {
   readonly batches: readonly Batch[];
@@ -70,11 +77,13 @@ export class Scorer {
 
   /**
    * @param enough asked after each batch with the rows so far; scoring stops early when it says so
+   * @param seen told of each batch as the metric saw it
    */
   async score(
     session: InferenceSession,
     signal?: AbortSignal,
     enough: (rows: Float32Array, samples: number) => boolean = () => false,
+    seen: (batch: Scored) => void = () => undefined,
   ): Promise<Scores> {
     const { metric } = this.options;
     const rows = new Float32Array(this.samples * metric.rowWidth);
@@ -88,9 +97,11 @@ export class Scorer {
       const outputs = await this.#runBatch(session, loaded.inputs, batch);
       inferenceSeconds += (performance.now() - start) / 1000;
       const reference = await this.#reference(index, batch, loaded, axes);
-      const scored = metric.score(samplesFirst(outputs, axes, batch.counted), reference);
+      const counted = samplesFirst(outputs, axes, batch.counted);
+      const scored = metric.score(counted, reference);
       requireRows(metric, scored, batch.counted, outputs);
       rows.set(scored, samples * metric.rowWidth);
+      seen({ outputs: counted, reference, rows: scored });
       samples += batch.counted;
       if (enough(rows.subarray(0, samples * metric.rowWidth), samples)) break;
     }
@@ -102,19 +113,16 @@ export class Scorer {
   }
 
   /**
-   * Scores the first sample, and runs the model on those that it is likeliest to be unable to take.
+   * Scores the samples, and runs the model on those of the dataset that it is likeliest to be unable to take.
    *
+   * @returns each batch as the metric saw it
    * @throws DataError when outputs and metric do not go together, or the model cannot be run on a sample
    */
-  async check(session: InferenceSession): Promise<void> {
-    const { metric } = this.options;
-    let isScored = false;
-    await this.score(session, undefined, () => {
-      isScored = true;
-      return true;
-    });
-    if (!isScored) throw new Error(`Metric ${metric.name} scored no batch.`);
+  async check(session: InferenceSession, signal?: AbortSignal): Promise<readonly Scored[]> {
+    const batches: Scored[] = [];
+    await this.score(session, signal, undefined, (batch) => batches.push(batch));
     for (const sample of this.options.dataset.extremes) await this.#runSample(session, sample);
+    return batches;
   }
 
   #arranged(session: InferenceSession): Promise<Arrangement> {

@@ -108,6 +108,8 @@ const SAMPLES: Dataset = {
   fixedBatch: undefined,
   locate: () => "samples",
   extremes: [],
+  sampleKeys: async () => [],
+  verify: async () => undefined,
   batch: () => {
     const random = new RandomValues(6);
     const data = Float32Array.from({ length: 100 }, () => random.normal());

@@ -37,6 +37,8 @@ describe("Calibration batches", () => {
     fixedBatch: undefined,
     locate: () => "samples",
     extremes: [],
+    sampleKeys: async () => [],
+    verify: async () => undefined,
     batch: (samples) => {
       const numbers = Array.isArray(samples) ? Float32Array.from(samples) : new Float32Array(0);
       return { x: { type: "float32", data: numbers, dims: [numbers.length] } };

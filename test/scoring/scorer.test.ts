@@ -22,6 +22,8 @@ const dataset: Dataset = {
   fixedBatch: undefined,
   locate: (samples) => `samples ${numbersOf(samples).join(", ")}`,
   extremes: [],
+  sampleKeys: async () => [],
+  verify: async () => undefined,
   batch: (samples) => {
     const wanted = numbersOf(samples);
     const data = new Float32Array(wanted.length * WIDTH);

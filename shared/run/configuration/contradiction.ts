@@ -85,13 +85,19 @@ function* inData(path: string, section: DataSection | undefined): Generator<Prob
       message: "belongs to images, but there are none; give scale, mean and std in the inputs",
     };
   }
+  if (section.images === undefined && section.rows !== undefined) {
+    yield {
+      path: `${path}.rows`,
+      message: "belongs to images, but there are none; give rows in each of the inputs",
+    };
+  }
   if (section.images === undefined && section.labels?.data === "folders") {
     yield { path: `${path}.labels`, message: 'is "folders", which needs images; name a file of labels' };
   }
   if (section.images !== undefined && section.labels?.rows !== undefined) {
     yield {
       path: `${path}.labels.rows`,
-      message: "has no meaning beside images; list the images that count in the labels file",
+      message: `has no meaning beside images, which bring their labels along; give rows of both as ${path}.rows`,
     };
   }
   for (const [name, input] of Object.entries(section.inputs ?? {})) {

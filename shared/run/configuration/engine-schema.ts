@@ -165,6 +165,9 @@ const dataSection = section({
     .optional()
     .describe("An array for each input of the model, by its name."),
   images: path().optional().describe("Folder of images, instead of inputs, for a model with one input."),
+  rows: rows.describe(
+    "Half-open range [first, end) of the images in their order, that of a labels file or of the names; every one when left out.",
+  ),
   preprocess: preprocess.optional().describe("How images become samples."),
   labels,
 });

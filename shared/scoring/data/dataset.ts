@@ -34,6 +34,14 @@ export interface Dataset {
   locate(samples: Samples): string;
   /** The samples whose inputs go furthest, for a model that cannot take every number: positions and tokens. */
   readonly extremes: readonly number[];
+  /** Names each sample by its content, so that samples of two sections can be told to be the same. */
+  sampleKeys(): Promise<readonly string[]>;
+  /**
+   * Looks at every sample that is not in memory yet.
+   *
+   * @throws DataError when one cannot be read
+   */
+  verify(): Promise<void>;
 }
 
 export interface DatasetOptions {
@@ -295,7 +303,23 @@ function arrayDataset(
     labels: (wanted) => labels?.slice(wanted),
     locate: (wanted) => locate(columns, sampleNumbers(wanted)),
     extremes: extremesOf(columns),
+    sampleKeys: async () => sampleKeys(columns, samples),
+    // Arrays are read when they are opened.
+    verify: async () => undefined,
   };
+}
+
+/** Of the values as they stand in the files: the same sample is the same row in any file of that type. */
+function sampleKeys(columns: readonly Column[], samples: number): readonly string[] {
+  const rows = columns.map(({ source: { data } }) => {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return { bytes, width: bytes.length / samples };
+  });
+  return Array.from({ length: samples }, (_, sample) => {
+    const hash = createHash("sha1");
+    for (const { bytes, width } of rows) hash.update(bytes.subarray(sample * width, (sample + 1) * width));
+    return hash.digest("base64");
+  });
 }
 
 /** `engine.evaluation.inputs.ids (ids.npy), row 7`; rows are those of the file. */

@@ -14,13 +14,18 @@ import {
   requireShape,
 } from "./dataset.js";
 import { allocateElements, type ElementType } from "./element-type.js";
-import { channelCount, decodeImage, type ImageGeometry } from "./image-decoding.js";
-import { listImages } from "./image-files.js";
+import { channelCount, decodeImage, type ImageGeometry, requireImage } from "./image-decoding.js";
+import { type ImageList, listImages } from "./image-files.js";
+import { labelRows } from "./labels.js";
 import { type ChannelGeometry, preprocess } from "./preprocessing.js";
 import { type ModelPort, type Samples, sampleNumbers } from "./tensor.js";
 
 /** How much of each image's file enters the content hash: enough to tell re-encoded images apart, cheap to read. */
 const HASHED_BYTES = 65_536;
+
+/** Images that are decoded before a run only to see whether they can be: some ten seconds' work. */
+const MOST_DECODED = 2_000;
+const VERIFIED_AT_ONCE = 8;
 
 /**
  * A folder of images as a dataset. Images are decoded when a batch first asks for them, and their 8-bit cuts are
@@ -36,8 +41,9 @@ export async function loadImages(
   const name = `${path}.images (${section.images})`;
   const input = onlyInput(options.inputs, name);
   const target = requireElementType(input, name);
-  const { files, labels } = await listImages(section.images, section.labels, directory, path);
-  requireLabelCount(labels, files.length, path);
+  const listed = await listImages(section.images, section.labels, directory, path);
+  requireLabelCount(listed.labels, listed.files.length, path);
+  const { files, labels } = chosenImages(listed, section.rows, path);
   const preprocessing: ImagePreprocessing = section.preprocess ?? {
     layout: "NCHW",
     channels: "RGB",
@@ -62,11 +68,24 @@ export async function loadImages(
         .map((sample) => files[sample])
         .join(", ")}`,
     extremes: [],
+    sampleKeys: async () => files,
+    verify: () => cuts.verify(),
   };
 }
 
 function fixedBatchOf({ shape: [batch] }: ModelPort): number | undefined {
   return typeof batch === "number" && batch > 0 ? batch : undefined;
+}
+
+function chosenImages({ files, labels }: ImageList, rows: DataSection["rows"], path: string): ImageList {
+  if (rows === undefined) return { files, labels };
+  const [first, end] = rows;
+  if (end > files.length) {
+    throw new DataError(
+      `${path}.rows asks for [${first}, ${end}), but there are ${files.length} images; end it at ${files.length}.`,
+    );
+  }
+  return { files: files.slice(first, end), labels: labels && labelRows(labels, first, end) };
 }
 
 function onlyInput(inputs: readonly ModelPort[], name: string): ModelPort {
@@ -164,6 +183,17 @@ class CutCache {
       this.kept.set(sample, decoded);
     }
     return decoded;
+  }
+
+  /** Decodes the first images, and reads the headers of those beyond. */
+  async verify(): Promise<void> {
+    for (let from = 0; from < this.files.length; from += VERIFIED_AT_ONCE) {
+      const files = this.files.slice(from, from + VERIFIED_AT_ONCE);
+      const isDecoded = from < MOST_DECODED;
+      await Promise.all(
+        files.map((file) => (isDecoded ? decodeImage(file, this.geometry) : requireImage(file))),
+      );
+    }
   }
 }
 

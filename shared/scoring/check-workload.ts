@@ -1,0 +1,48 @@
+import type { RunWarning } from "../run/warnings.js";
+import type { Dataset } from "./data/dataset.js";
+import { dataWarnings } from "./data-warnings.js";
+import { floatWarnings } from "./float-warnings.js";
+import { runSamples } from "./run-samples.js";
+import { type Scored, Scorer } from "./scorer.js";
+import { openSession } from "./session.js";
+import type { Workload } from "./workload.js";
+
+/** Evaluation samples that tell whether labels fit the float model; a small part of what its score takes. */
+const MOST_LOOKED_AT = 96;
+
+/**
+ * Runs the float model on a few samples of every section, those included that it is likeliest to be unable to take, and
+ * scores them: what would lose every trial is found before any work.
+ *
+ * @returns what is likely not meant
+ * @throws DataError when the model cannot be run on a sample, or its outputs do not fit the metric
+ */
+export async function checkWorkload(workload: Workload): Promise<readonly RunWarning[]> {
+  const { configuration, modelPath, calibration, evaluation, validation, metric, batchSize, order } =
+    workload;
+  for (const dataset of [calibration, evaluation, validation]) await dataset?.verify();
+  const warnings = await dataWarnings({ calibration, evaluation, validation });
+  const openFloat = () => openSession(modelPath, configuration.engine.session);
+  const session = await openFloat();
+  const check = async (dataset: Dataset, samples: readonly number[]): Promise<readonly Scored[]> => {
+    const scorer = new Scorer({ dataset, metric, batchSize, order: samples, openFloat });
+    try {
+      return await scorer.check(session);
+    } finally {
+      await scorer.release();
+    }
+  };
+  try {
+    for (const sample of new Set([0, ...calibration.extremes])) {
+      const batch = await calibration.batch(
+        Array.from({ length: calibration.fixedBatch ?? 1 }, () => sample),
+      );
+      await runSamples(session, batch, () => calibration.locate([sample]));
+    }
+    const looks = await check(evaluation, order.slice(0, metric.needs === "labels" ? MOST_LOOKED_AT : 2));
+    if (validation !== undefined) await check(validation, [0, Math.min(1, validation.samples - 1)]);
+    return [...warnings, ...floatWarnings(metric, looks)];
+  } finally {
+    await session.release();
+  }
+}
