@@ -1,3 +1,4 @@
+import { DataError, RunError } from "../errors.js";
 import type { RunWarning } from "../run/warnings.js";
 import type { Dataset } from "./data/dataset.js";
 import { dataWarnings } from "./data-warnings.js";
@@ -24,10 +25,21 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
   const warnings = await dataWarnings({ calibration, evaluation, validation });
   const openFloat = () => openSession(modelPath, configuration.engine.session);
   const session = await openFloat();
-  const check = async (dataset: Dataset, samples: readonly number[]): Promise<readonly Scored[]> => {
+  const check = async (
+    dataset: Dataset,
+    samples: readonly number[],
+    path: string,
+  ): Promise<readonly Scored[]> => {
     const scorer = new Scorer({ dataset, metric, batchSize, order: samples, openFloat });
     try {
       return await scorer.check(session);
+    } catch (cause) {
+      // Of a trial it is a failure; of the float model it is a fault of model or data.
+      if (!(cause instanceof RunError)) throw cause;
+      throw new DataError(
+        `${path}: ${cause.message.replace(/\.$/, "")}, by the float model itself; give samples of which it makes numbers, or another model.`,
+        { cause },
+      );
     } finally {
       await scorer.release();
     }
@@ -39,8 +51,10 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
       );
       await runSamples(session, batch, () => calibration.locate([sample]));
     }
-    const looks = await check(evaluation, order.slice(0, metric.needs === "labels" ? MOST_LOOKED_AT : 2));
-    if (validation !== undefined) await check(validation, [0, Math.min(1, validation.samples - 1)]);
+    const looked = order.slice(0, metric.needs === "labels" ? MOST_LOOKED_AT : 2);
+    const looks = await check(evaluation, looked, "engine.evaluation");
+    if (validation !== undefined)
+      await check(validation, [0, Math.min(1, validation.samples - 1)], "engine.validation");
     return [...warnings, ...floatWarnings(metric, looks)];
   } finally {
     await session.release();

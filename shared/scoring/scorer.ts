@@ -191,6 +191,15 @@ export class Scorer {
     return outputs as unknown as ModelOutputs;
   }
 
+  /** A model that is compared with the float one may have been exported anew, with other names. */
+  #requireOutput(given: ModelOutputs): void {
+    const { output, name } = this.options.metric;
+    if (output === undefined || given[output] !== undefined) return;
+    throw new DataError(
+      `the float model (model.model) has no output ${JSON.stringify(output)}, which metric ${name} compares with; its outputs are ${Object.keys(given).join(", ")}, so give a model whose outputs have the same names, or choose one that both have with engine.metric.output.`,
+    );
+  }
+
   async #load(index: number, batch: Batch): Promise<LoadedBatch> {
     const { dataset } = this.options;
     const inputs = await dataset.batch(batch.samples);
@@ -215,6 +224,7 @@ export class Scorer {
     if (known !== undefined) return { kind: "float outputs", outputs: known };
     this.#float ??= await this.options.openFloat();
     const given = await this.#runBatch(this.#float, inputs, batch);
+    this.#requireOutput(given);
     const outputs = samplesFirst(given, axes, batch.counted);
     const bytes = Object.values(outputs).reduce((sum, { data }) => sum + data.byteLength, 0);
     if (this.#keptBytes + bytes <= KEPT_OUTPUT_BYTES) {

@@ -131,6 +131,22 @@ describe("An output whose first axis does not count samples", () => {
   });
 });
 
+describe("A model whose outputs have other names than the float model's", () => {
+  test("is refused with the names of both", async () => {
+    const named = (output: string) =>
+      buildModel((graph) => {
+        const x = graph.input("x", ["N", WIDTH]);
+        graph.output(graph.node("Neg", [x], {}, { outputs: [output] }), DataType.FLOAT, ["N", WIDTH]);
+      });
+    for (const metric of [{ name: "agreement" }, { name: "sqnr" }] as const) {
+      await assert.rejects(score(named("y"), named("z"), metric), {
+        code: "DATA",
+        message: /no output "z", which metric .* compares with; its outputs are y, so give a model/,
+      });
+    }
+  });
+});
+
 describe("A sample that the model cannot be run on", () => {
   test("is named with its file and row", async () => {
     const lookup = buildModel((graph) => {

@@ -304,7 +304,9 @@ export const engine = section(
     session: session.prefault({}),
     batch_size: wholeNumber(1, 4096)
       .default(32)
-      .describe("Samples in one inference while scoring; 1 where the model's batch is fixed."),
+      .describe(
+        "Samples in one inference while scoring; those of the model's batch where it is fixed, and 1 where its outputs do not keep samples apart.",
+      ),
   },
   {
     name: `is a key of POT's accuracy checker, which is not used here; ${ELSEWHERE}`,
