@@ -19,8 +19,17 @@ const MOST_LOOKED_AT = 96;
  * @throws DataError when the model cannot be run on a sample, or its outputs do not fit the metric
  */
 export async function checkWorkload(workload: Workload): Promise<readonly RunWarning[]> {
-  const { configuration, modelPath, calibration, evaluation, validation, metric, batchSize, order } =
-    workload;
+  const {
+    configuration,
+    modelPath,
+    calibration,
+    calibrated,
+    evaluation,
+    validation,
+    metric,
+    batchSize,
+    order,
+  } = workload;
   for (const dataset of [calibration, evaluation, validation]) await dataset?.verify();
   const warnings = await dataWarnings({ calibration, evaluation, validation });
   const openFloat = () => openSession(modelPath, configuration.engine.session);
@@ -28,11 +37,12 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
   const check = async (
     dataset: Dataset,
     samples: readonly number[],
+    used: readonly number[],
     path: string,
   ): Promise<readonly Scored[]> => {
     const scorer = new Scorer({ dataset, metric, batchSize, order: samples, openFloat });
     try {
-      return await scorer.check(session);
+      return await scorer.check(session, used);
     } catch (cause) {
       // Of a trial it is a failure; of the float model it is a fault of model or data.
       if (!(cause instanceof RunError)) throw cause;
@@ -45,16 +55,18 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
     }
   };
   try {
-    for (const sample of new Set([0, ...calibration.extremes])) {
+    for (const sample of new Set([...calibrated.slice(0, 1), ...calibration.extremes(calibrated)])) {
       const batch = await calibration.batch(
         Array.from({ length: calibration.fixedBatch ?? 1 }, () => sample),
       );
       await runSamples(session, batch, () => calibration.locate([sample]));
     }
     const looked = order.slice(0, metric.needs === "labels" ? MOST_LOOKED_AT : 2);
-    const looks = await check(evaluation, looked, "engine.evaluation");
-    if (validation !== undefined)
-      await check(validation, [0, Math.min(1, validation.samples - 1)], "engine.validation");
+    const looks = await check(evaluation, looked, order, "engine.evaluation");
+    if (validation !== undefined) {
+      const all = Array.from({ length: validation.samples }, (_, sample) => sample);
+      await check(validation, all.slice(0, 2), all, "engine.validation");
+    }
     return [...warnings, ...floatWarnings(metric, looks)];
   } finally {
     await session.release();

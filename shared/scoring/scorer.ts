@@ -113,15 +113,15 @@ export class Scorer {
   }
 
   /**
-   * Scores the samples, and runs the model on those of the dataset that it is likeliest to be unable to take.
+   * Scores the samples, and runs the model on those of others that it is likeliest to be unable to take.
    *
    * @returns each batch as the metric saw it
    * @throws DataError when outputs and metric do not go together, or the model cannot be run on a sample
    */
-  async check(session: InferenceSession, signal?: AbortSignal): Promise<readonly Scored[]> {
+  async check(session: InferenceSession, others: readonly number[]): Promise<readonly Scored[]> {
     const batches: Scored[] = [];
-    await this.score(session, signal, undefined, (batch) => batches.push(batch));
-    for (const sample of this.options.dataset.extremes) await this.#runSample(session, sample);
+    await this.score(session, undefined, undefined, (batch) => batches.push(batch));
+    for (const sample of this.options.dataset.extremes(others)) await this.#runSample(session, sample);
     return batches;
   }
 

@@ -28,6 +28,8 @@ export interface Workload {
   /** As other configurations have it, where the search decides on companions. */
   readonly variants: ModelVariants;
   readonly calibration: Dataset;
+  /** Numbers of the calibration samples that are used. */
+  readonly calibrated: readonly number[];
   readonly evaluation: Dataset;
   readonly validation: Dataset | undefined;
   readonly metric: Metric;
@@ -100,6 +102,7 @@ export async function loadWorkload(
     subject,
     variants,
     calibration,
+    calibrated,
     evaluation,
     validation,
     metric,

@@ -107,7 +107,7 @@ const SAMPLES: Dataset = {
   contentHash: "",
   fixedBatch: undefined,
   locate: () => "samples",
-  extremes: [],
+  extremes: () => [],
   sampleKeys: async () => [],
   verify: async () => undefined,
   batch: () => {

@@ -36,7 +36,7 @@ describe("Calibration batches", () => {
     contentHash: "",
     fixedBatch: undefined,
     locate: () => "samples",
-    extremes: [],
+    extremes: () => [],
     sampleKeys: async () => [],
     verify: async () => undefined,
     batch: (samples) => {

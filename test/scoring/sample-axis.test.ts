@@ -160,7 +160,8 @@ describe("A sample that the model cannot be run on", () => {
       { inputs: { x: { data: "ids.npy", scale: 1 } } },
       { directory: folder.path, inputs, path: "engine.evaluation" },
     );
-    assert.deepEqual(dataset.extremes, [0, 2]);
+    assert.deepEqual(dataset.extremes([0, 1, 2, 3]), [0, 2]);
+    assert.deepEqual(dataset.extremes([1, 3]), [3, 1]);
     const scorer = new Scorer({
       dataset,
       metric: await createMetric({ name: "mse" }, { directory: ".", outputs, labelled: false }),
@@ -174,7 +175,7 @@ describe("A sample that the model cannot be run on", () => {
         /^engine\.evaluation\.inputs\.x \(ids\.npy\), row 2: .*Gather.*idx=5 must be within.*; correct the data/,
     };
     await assert.rejects(scorer.score(session), refusal);
-    await assert.rejects(scorer.check(session), refusal);
+    await assert.rejects(scorer.check(session, [0, 1, 2, 3]), refusal);
     await scorer.release();
     await session.release();
   });

@@ -10,8 +10,6 @@ interface Schema {
   readonly items?: Schema | readonly Schema[] | boolean;
 }
 
-const MOST_PLACES = 3;
-
 /** The objects of a configuration that have a key of that name, such as `optimizer.params`; the outermost first. */
 export function placesOfKey(key: string, schema: z.ZodType): readonly string[] {
   const places = new Set<string>();
@@ -25,7 +23,7 @@ export function placesOfKey(key: string, schema: z.ZodType): readonly string[] {
     if (typeof at.items === "object" && !Array.isArray(at.items)) visit(at.items as Schema, `${path}[…]`);
   };
   visit(toJSONSchema(schema, { io: "input" }) as Schema, "");
-  return [...places].sort((a, b) => depth(a) - depth(b)).slice(0, MOST_PLACES);
+  return [...places].sort((a, b) => depth(a) - depth(b));
 }
 
 function depth(path: string): number {

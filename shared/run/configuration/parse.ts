@@ -103,6 +103,9 @@ function check(
   return { configuration: parsed.data, notes: notesOf(value, parsed.data, file) };
 }
 
+/** Places that a message names. */
+const MOST_PLACES = 3;
+
 /** Says of an unknown key that other objects know where it belongs. */
 function withPlace({ path, message }: Problem): Problem {
   if (!message.startsWith(UNKNOWN_KEY)) return { path, message };
@@ -111,7 +114,9 @@ function withPlace({ path, message }: Problem): Problem {
   const places =
     key === undefined ? [] : placesOfKey(key, runConfigurationSchema).filter((place) => place !== here);
   if (places.length === 0) return { path, message };
-  return { path, message: `is not a key of this object, but of ${places.join(" or ")}; move it there` };
+  const within = places.filter((place) => place.startsWith(`${here}.`));
+  const named = (within.length > 0 ? within : places).slice(0, MOST_PLACES).join(" or ");
+  return { path, message: `is not a key of this object, but of ${named}; move it there` };
 }
 
 function refusal({ path, message }: Problem, file: string | undefined): ConfigurationError {

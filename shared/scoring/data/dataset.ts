@@ -7,7 +7,7 @@ import { nearest } from "../../run/configuration/requirement.js";
 import { ArrayColumn } from "./array-column.js";
 import { readArray, type SourceArray } from "./array-file.js";
 import { type ConstantInput, constantInput } from "./constant-input.js";
-import { type ElementType, isElementType, isFloating } from "./element-type.js";
+import { type ElementType, isElementType } from "./element-type.js";
 import { type LabelSlice, type Labels, readLabels } from "./labels.js";
 import { moveAxis } from "./move-axis.js";
 import { alwaysFits, channelsFirst, fitsType, isIdentity, preprocess } from "./preprocessing.js";
@@ -32,8 +32,8 @@ export interface Dataset {
   labels(samples: Samples): LabelSlice | undefined;
   /** How messages name some samples: section, file and row. */
   locate(samples: Samples): string;
-  /** The samples whose inputs go furthest, for a model that cannot take every number: positions and tokens. */
-  readonly extremes: readonly number[];
+  /** Those of some samples whose inputs go furthest, as a model may not take every number: positions and tokens. */
+  extremes(among: readonly number[]): readonly number[];
   /** Names each sample by its content, so that samples of two sections can be told to be the same. */
   sampleKeys(): Promise<readonly string[]>;
   /**
@@ -302,7 +302,7 @@ function arrayDataset(
       ]) as InputBatch,
     labels: (wanted) => labels?.slice(wanted),
     locate: (wanted) => locate(columns, sampleNumbers(wanted)),
-    extremes: extremesOf(columns),
+    extremes: (among) => extremesOf(columns, among),
     sampleKeys: async () => sampleKeys(columns, samples),
     // Arrays are read when they are opened.
     verify: async () => undefined,
@@ -332,16 +332,20 @@ function locate(columns: readonly Column[], samples: readonly number[]): string 
   return shown.join(", and ");
 }
 
-/** A sample of the least and one of the greatest number of each integer input. */
-function extremesOf(columns: readonly Column[]): readonly number[] {
-  const found = columns.flatMap(({ source, target }) => {
-    if (isFloating(target)) return [];
-    const values = source.data;
-    const width = values.length / source.shape[0]!;
-    let [least, greatest] = [0, 0];
-    for (let index = 1; index < values.length; index++) {
-      if (values[index]! < values[least]!) least = index;
-      if (values[index]! > values[greatest]!) greatest = index;
+/** A sample of the least and one of the greatest number of each input. */
+function extremesOf(columns: readonly Column[], among: readonly number[]): readonly number[] {
+  const found = columns.flatMap(({ source }): number[] => {
+    const [first] = among;
+    // Halves are held by their bits, whose order is not that of the numbers.
+    if (source.type === "float16" || first === undefined) return [];
+    const { data } = source;
+    const width = data.length / source.shape[0]!;
+    let [least, greatest] = [first * width, first * width];
+    for (const sample of among) {
+      for (let index = sample * width; index < (sample + 1) * width; index++) {
+        if (data[index]! < data[least]!) least = index;
+        if (data[index]! > data[greatest]!) greatest = index;
+      }
     }
     return [Math.floor(least / width), Math.floor(greatest / width)];
   });

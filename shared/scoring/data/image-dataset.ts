@@ -67,7 +67,7 @@ export async function loadImages(
       `${name}, ${sampleNumbers(samples)
         .map((sample) => files[sample])
         .join(", ")}`,
-    extremes: [],
+    extremes: () => [],
     sampleKeys: async () => files,
     verify: () => cuts.verify(),
   };

@@ -39,6 +39,11 @@ describe("A key at another level", () => {
       "engine.labels",
       "engine.calibration or engine.evaluation or engine.validation",
     ],
+    [
+      { engine: { evaluation: { inputs: { x: "x.npy" }, scale: 2 } } },
+      "engine.evaluation.scale",
+      "engine.evaluation.preprocess or engine.evaluation.inputs.<name>",
+    ],
     [{ target_device: "CPU" }, "target_device", "compression"],
   ];
   for (const [changes, path, belongs] of places) {
