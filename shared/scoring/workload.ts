@@ -78,7 +78,7 @@ export async function loadWorkload(
     directory,
     outputs: prepared.outputs,
     locateModule,
-    labelled: engine.evaluation.labels !== undefined || engine.evaluation.images !== undefined,
+    labelled: engine.evaluation.labels !== undefined,
   });
   checkLabels(metric, evaluation, "engine.evaluation.labels");
   if (validation !== undefined) checkLabels(metric, validation, "engine.validation.labels");

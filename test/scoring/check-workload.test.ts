@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import sharp from "sharp";
+import { encodeModel } from "../../shared/onnx/codec.js";
+import { DataType } from "../../shared/onnx/tensor.js";
 import { validateConfiguration } from "../../shared/run/configuration/parse.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
@@ -9,6 +13,7 @@ import { readArray } from "../../shared/scoring/data/array-file.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import { DEMO, demoConfiguration } from "../end-to-end/demo-configuration.js";
+import { buildModel } from "../fixtures/models/model-builder.js";
 import { temporaryFolder } from "./data/temporary-folder.js";
 import { npyBytes } from "./data/write-npy.js";
 
@@ -103,5 +108,41 @@ describe("Sections that are not alike", () => {
       code: "DATA",
       message: /^engine\.validation holds the samples of engine\.evaluation,.*leave validation out\.$/,
     });
+  });
+});
+
+describe("Images without labels", () => {
+  test("are compared with the float model by metrics that can do either", async () => {
+    await mkdir(join(folder.path, "pictures"));
+    for (let i = 0; i < 8; i++) {
+      const pixels = Uint8Array.from({ length: 8 * 8 * 3 }, (_, k) => (k * (i + 3) * 37) % 256);
+      const file = join(folder.path, "pictures", `${i}.png`);
+      await sharp(pixels, { raw: { width: 8, height: 8, channels: 3 } })
+        .png()
+        .toFile(file);
+    }
+    const conv = buildModel((graph) => {
+      const x = graph.input("x", ["N", 3, 8, 8]);
+      const pooled = graph.node("GlobalAveragePool", [
+        graph.node("Conv", [x, graph.random("w", [4, 3, 3, 3], 0.3)]),
+      ]);
+      graph.output(graph.node("Neg", [pooled], {}, { outputs: ["y"] }), DataType.FLOAT, ["N", 4, 1, 1]);
+    });
+    await folder.write("conv.onnx", encodeModel(conv));
+    const { configuration, directory } = validateConfiguration(
+      {
+        model: { model: "conv.onnx" },
+        engine: {
+          calibration: { images: "pictures", rows: [0, 4] },
+          evaluation: { images: "pictures", rows: [4, 8] },
+          metric: { name: "sqnr" },
+        },
+      },
+      { directory: folder.path },
+    );
+    requireSupported(configuration, "tune");
+    const workload = await loadWorkload(configuration, directory, async () => new MemoryObjectStore());
+    assert.equal(workload.metric.needs, "float outputs");
+    assert.deepEqual(await checkWorkload(workload), []);
   });
 });

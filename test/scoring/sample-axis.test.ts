@@ -5,6 +5,7 @@ import { DataType } from "../../shared/onnx/tensor.js";
 import type { MetricConfiguration } from "../../shared/run/configuration/engine-schema.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
+import { runSamples } from "../../shared/scoring/run-samples.js";
 import { Scorer } from "../../shared/scoring/scorer.js";
 import { DEFAULT_SESSION, openSession, portsOf } from "../../shared/scoring/session.js";
 import { buildModel, type GraphBuilder } from "../fixtures/models/model-builder.js";
@@ -144,6 +145,28 @@ describe("A model whose outputs have other names than the float model's", () => 
         message: /no output "z", which metric .* compares with; its outputs are y, so give a model/,
       });
     }
+  });
+});
+
+describe("Pictures of the other layout in a model of free axes", () => {
+  test("are to be transposed", async () => {
+    const conv = buildModel((graph) => {
+      const x = graph.input("x", ["N", "C", "H", "W"]);
+      const weights = graph.random("w", [2, 3, 1, 1], 1);
+      graph.output(graph.node("Conv", [x, weights], {}, { outputs: ["y"] }), DataType.FLOAT, [
+        "N",
+        2,
+        "H",
+        "W",
+      ]);
+    });
+    const session = await openSession(encodeModel(conv), DEFAULT_SESSION);
+    const pictures = { type: "float32", dims: [1, 8, 8, 3], data: new Float32Array(192) } as const;
+    await assert.rejects(
+      runSamples(session, { x: pictures }, () => "engine.calibration.inputs.x (x.npy), row 0"),
+      { code: "DATA", message: /^engine\.calibration\.inputs\.x .* transpose with \(0, 3, 1, 2\)/ },
+    );
+    await session.release();
   });
 });
 

@@ -50,7 +50,7 @@ export async function loadImages(
     scale: 1,
   };
   const geometry = geometryFor(preprocessing, input, `${path}.preprocess`);
-  requireShape([files.length, ...sampleShape(geometry)], input, name, "correct preprocess");
+  requireShape([files.length, ...sampleShape(geometry)], input, name, layoutRemedy(preprocessing, input));
   requireChannelValues(preprocessing, `${path}.preprocess`);
   const cuts = new CutCache(files, geometry, options.cacheBytes ?? LARGEST_CACHE_BYTES);
   return {
@@ -71,6 +71,13 @@ export async function loadImages(
     sampleKeys: async () => files,
     verify: () => cuts.verify(),
   };
+}
+
+function layoutRemedy({ layout, channels }: ImagePreprocessing, { shape }: ModelPort): string {
+  const [other, axis] = layout === "NCHW" ? ["NHWC", 3] : ["NCHW", 1];
+  return shape[axis as number] === channelCount(channels)
+    ? `give "layout": "${other}" in preprocess`
+    : "correct preprocess";
 }
 
 function fixedBatchOf({ shape: [batch] }: ModelPort): number | undefined {

@@ -272,4 +272,11 @@ describe("Images before a run", () => {
       message: /rows asks for \[0, 4\), but there are 3 images; end it at 3/,
     });
   });
+
+  test("of the other layout are told by the model's channels", async () => {
+    const nhwc = { name: "image", type: "float32", shape: ["N", 4, 4, 3] };
+    await assert.rejects(load({ images: "pets", preprocess: { ...DEFAULTS, crop: 4 } }, [nhwc]), {
+      message: /give "layout": "NHWC" in preprocess/,
+    });
+  });
 });
