@@ -266,15 +266,13 @@ const tunableQuantization = parameters({ ...quantization, ...tuning }, ofCorrect
   }),
 );
 
-const defaultQuantization = parameters(
-  {
-    ...quantization,
-    use_fast_bias: yesOrNo().default(true).describe("FastBiasCorrection rather than BiasCorrection."),
-    threshold: thresholdOf().optional(),
-    apply_for_all_nodes,
-  },
-  { use_layerwise_tuning: "needs PyTorch and is not offered here; remove it" },
-);
+const defaultQuantization = parameters({
+  ...quantization,
+  use_fast_bias: yesOrNo().default(true).describe("FastBiasCorrection rather than BiasCorrection."),
+  threshold: thresholdOf().optional(),
+  apply_for_all_nodes,
+  use_layerwise_tuning: fixed([false], "it needs PyTorch and is not offered here; remove it"),
+});
 
 const smoothing = {
   tune,
@@ -355,6 +353,8 @@ const OF_QUANTIZATION = "belongs to the params of an algorithm, such as TunableQ
 
 /** Keys of POT's compression that change nothing in what is written. */
 export const COMPRESSION_WITHOUT_EFFECT = {
+  dump_intermediate_model:
+    "models between algorithms are not written, and quantize with the first of them alone gives each",
   inplace_statistics: "statistics are always gathered inside the model",
 } as const;
 
@@ -373,10 +373,6 @@ export const compression = section(
       .transform((type) => (type === "None" ? null : type))
       .default(null)
       .describe("transformer leaves residual additions and the like in float."),
-    dump_intermediate_model: fixed(
-      [false],
-      "models between algorithms are not written, and quantize with the first of them alone gives each; remove it",
-    ),
     algorithms,
   },
   {

@@ -17,6 +17,7 @@ const AS_IT_HAPPENS: Readonly<Record<string, unknown>> = {
   performance_count: false,
   debug: false,
   inplace_statistics: true,
+  dump_intermediate_model: false,
 };
 
 /**

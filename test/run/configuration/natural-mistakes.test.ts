@@ -122,6 +122,16 @@ describe("A key that is only read in another case", () => {
     [{ ...plain, optimizer: { params: { benchmark: { niter: 10 } } } }, ["niter"]],
     [{ ...plain, optimizer: { params: { latency_weight: 2, objective: "pareto" } } }, ["latency_weight"]],
     [{ ...plain, optimizer: { params: { latency_weight: 2, objective: "loss" } } }, []],
+    [{ compression: { ...plain.compression, dump_intermediate_model: true } }, ["dump_intermediate_model"]],
+    [{ compression: { ...plain.compression, dump_intermediate_model: false } }, []],
+    [
+      {
+        compression: {
+          algorithms: [{ name: "DefaultQuantization", params: { use_layerwise_tuning: false } }],
+        },
+      },
+      [],
+    ],
     [plain, []],
   ];
   for (const [changes, keys] of cases) {
