@@ -68,6 +68,8 @@ export interface ArraySource {
 /** An input that is the same for all samples. */
 export interface ValueSource {
   readonly value: number | boolean | number[];
+  /** The free axis that counts samples, each of which gets the value; the first when left out. */
+  readonly batch_axis?: number | undefined;
 }
 
 /** Where an input's samples come from. */
@@ -98,6 +100,7 @@ const inputSection = section({
   std,
 }).transform((source, context): InputSource => {
   const { data, value, scale: factor = 1, ...others } = source;
+  const { batch_axis } = others;
   const refuse = (key: string, message: string): never => {
     context.issues.push({ code: "custom", input: source, path: [key], message });
     return z.NEVER;
@@ -109,13 +112,18 @@ const inputSection = section({
       "is missing; it must be the path of an array, or give value for an input that is the same for all samples",
     );
   }
-  const beside = Object.entries(source).find(([key, given]) => key !== "value" && given !== undefined);
-  if (beside === undefined) return { value };
+  const beside = Object.entries(source).find(
+    ([key, given]) => key !== "value" && key !== "batch_axis" && given !== undefined,
+  );
+  if (beside === undefined) return { value, ...(batch_axis === undefined ? {} : { batch_axis }) };
   return refuse(beside[0], "has no meaning beside value; remove one of the two");
 });
 
 const inputSource = z.union([path().transform((data): InputSource => ({ data, scale: 1 })), inputSection], {
-  error: (issue) => mustBe(issue.input, "a path, or an object with data, rows, scale, mean and std"),
+  error: (issue) =>
+    typeof issue.input === "number"
+      ? `is ${issue.input}; to feed it to every sample give { "value": ${issue.input} }`
+      : mustBe(issue.input, "a path, or an object with data, rows, scale, mean and std"),
 });
 
 const labelSection = section({

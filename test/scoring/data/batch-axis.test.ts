@@ -109,6 +109,12 @@ describe("A value for all samples", () => {
       dims: [2, 2],
       data: Float32Array.of(1, 2, 1, 2),
     });
+    assert.deepEqual(await value({ value: [1, 2], batch_axis: 1 }, "float32", [2, "N"]), {
+      type: "float32",
+      dims: [2, 2],
+      data: Float32Array.of(1, 1, 2, 2),
+    });
+    assert.deepEqual((await value({ value: 0, batch_axis: 1 }, "float32", [2, "N", 3]))?.dims, [2, 2, 3]);
     assert.deepEqual(await value({ value: true }, "bool", [1]), {
       type: "bool",
       dims: [1],
@@ -120,7 +126,9 @@ describe("A value for all samples", () => {
     const port = (type: string, shape: ModelPort["shape"]) => [X, { name: "v", type, shape }];
     await refused({ x, v: { value: 300 } }, port("uint8", []), /inputs\.v\.value.*300/);
     await refused({ x, v: { value: [1, 2, 3] } }, port("float32", [2]), /3 numbers.*give 1 or 2/);
-    await refused({ x, v: { value: 1 } }, port("float32", [1, "L"]), /give an array/);
+    await refused({ x, v: { value: 1 } }, port("float32", [2, "N", 3]), /"batch_axis": 1/);
+    await refused({ x, v: { value: 1 } }, port("float32", ["N", "L"]), /give an array|"batch_axis"/);
+    await refused({ x, v: { value: 0.5 } }, port("int64", []), /is 0\.5, but the model takes int64/);
     await refused({ x: { value: 1 } }, [X], /count no samples.*give an array/);
   });
 
