@@ -119,6 +119,8 @@ function scalar(schema: Schema): string {
   if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${JSON.stringify(value)}\``).join(", ");
   switch (schema.type) {
+    case undefined:
+      return "anything";
     case "integer":
       return `whole number, ${schema.minimum} to ${schema.maximum}`;
     case "number":

@@ -12,6 +12,7 @@ export { hardwareJsonSchema } from "../shared/quantization/hardware-schema.js";
 export { configurationJsonSchema, type RunConfigurationInput } from "../shared/run/configuration/schema.js";
 export type { Progress } from "../shared/run/progress.js";
 export type { RunResult } from "../shared/run/result.js";
+export type { RunWarning } from "../shared/run/warnings.js";
 export type { ConfigurationSource } from "./api/configuration.js";
 export { type EvaluateResult, evaluate } from "./api/evaluate.js";
 export { type InspectOptions, type InspectResult, inspect } from "./api/inspect.js";

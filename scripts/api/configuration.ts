@@ -27,7 +27,7 @@ export async function loadConfiguration(
       ? await readConfiguration(source)
       : validateConfiguration(source.configuration, { directory: source.directory ?? process.cwd() }),
   );
-  const { configuration, directory } = loaded;
+  const { configuration, directory, notes } = loaded;
   const { maxTrials, maxMinutes, seed, race, maxCostUsd } = overrides;
   const changed = {
     ...(maxTrials === undefined ? {} : { max_trials: maxTrials }),
@@ -39,8 +39,10 @@ export async function loadConfiguration(
   if (Object.keys(changed).length === 0) return loaded;
   const { optimizer } = configuration;
   // Validated again, so that a value from the command line has the file's limits.
-  return validateConfiguration(
+  const again = validateConfiguration(
     { ...configuration, optimizer: { ...optimizer, params: { ...optimizer.params, ...changed } } },
     { directory },
   );
+  // What is without effect was dropped when the file was read.
+  return { ...again, notes };
 }

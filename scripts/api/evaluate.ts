@@ -3,7 +3,7 @@ import { ModelError } from "../../shared/errors.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import type { MetricResult } from "../../shared/run/result.js";
-import { fixedBatchSize } from "../../shared/scoring/batching.js";
+import type { RunWarning } from "../../shared/run/warnings.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
 import { readWholeModel } from "../../shared/scoring/model-file.js";
@@ -16,6 +16,8 @@ import { type ConfigurationSource, loadConfiguration } from "./configuration.js"
 export interface EvaluateResult {
   readonly metric: MetricResult;
   readonly secondsPerSample: number;
+  /** What is given in the configuration without effect. */
+  readonly warnings: readonly RunWarning[];
 }
 
 /**
@@ -27,7 +29,7 @@ export interface EvaluateResult {
  * @throws {ConfigurationError | ModelError | DataError}
  */
 export async function evaluate(model: string, source: ConfigurationSource): Promise<EvaluateResult> {
-  const { configuration, directory } = await loadConfiguration(source);
+  const { configuration, directory, notes } = await loadConfiguration(source);
   requireSupported(configuration, "evaluate");
   const { engine, optimizer } = configuration;
   const session = await openModel(model, engine.session);
@@ -40,13 +42,11 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
       labelled: dataset.labels({ from: 0, to: 1 }) !== undefined,
     });
     checkLabels(metric, dataset, "engine.evaluation.labels");
-    const fixedBatch = fixedBatchSize(inputs);
     const samples = Math.min(optimizer.params.eval_subset_size ?? dataset.samples, dataset.samples);
     const scorer = new Scorer({
       dataset,
       metric,
-      batchSize: fixedBatch ?? engine.batch_size,
-      fixedBatch: fixedBatch !== undefined,
+      batchSize: engine.batch_size,
       order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
       openFloat: () => openSession(resolvePath(directory, configuration.model.model), engine.session),
     });
@@ -61,6 +61,7 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
         interval: [low, high],
       },
       secondsPerSample: scores.inferenceSeconds / scores.samples,
+      warnings: notes,
     };
   } finally {
     await session.release();

@@ -9,7 +9,7 @@ import { configurationHash } from "../../shared/run/configuration/hash.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
-import { fixedBatchSize } from "../../shared/scoring/batching.js";
+import type { RunWarning } from "../../shared/run/warnings.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { closestPreset } from "../../shared/scoring/closest-preset.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
@@ -66,6 +66,8 @@ export interface QuantizeResult {
     readonly type: string;
     readonly reason: string;
   }[];
+  /** What is given in the configuration without effect. */
+  readonly warnings: readonly RunWarning[];
 }
 
 const WHOLE = { index: 0, count: 1 };
@@ -82,7 +84,7 @@ export async function quantize(
   source: ConfigurationSource,
   options: QuantizeOptions = {},
 ): Promise<QuantizeResult> {
-  const { configuration: given, directory } = await loadConfiguration(source);
+  const { configuration: given, directory, notes } = await loadConfiguration(source);
   requireSupported(given, "quantize");
   const machine = await processorClass();
   const configuration = withProcessor(given, machine);
@@ -104,13 +106,13 @@ export async function quantize(
     inputs: prepared.inputs,
     path: "engine.calibration",
   });
+  await dataset.verify();
   const earlier =
     options.configuration === undefined
       ? undefined
       : await readConfigurationDocument(options.configuration, original);
   const samples = calibrationSamples(dataset.samples, settings.sampling);
-  const fixedBatch = fixedBatchSize(prepared.inputs);
-  const batches = calibrationBatches(dataset, samples, fixedBatch);
+  const batches = calibrationBatches(dataset, samples);
   const variants = new ModelVariants(
     original,
     (subject) => rewrittenSubject(subject, dataset, openStatistics),
@@ -170,5 +172,6 @@ export async function quantize(
     exactOn,
     exactness: await measureExactness(quantized.model, batches, session),
     unquantizable: subject.layout.unquantizable,
+    warnings: notes,
   };
 }

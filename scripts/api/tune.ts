@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { UsageError } from "../../shared/errors.js";
 import { instructionSetOf, type ProcessorClass } from "../../shared/quantization/processor-class.js";
@@ -11,6 +12,8 @@ import type { RunResult } from "../../shared/run/result.js";
 import { hasEnded } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
+import { type RunWarning, warning } from "../../shared/run/warnings.js";
+import { checkWorkload } from "../../shared/scoring/check-workload.js";
 import { controlFlowNotes } from "../../shared/scoring/control-flow-notes.js";
 import { physicalCores } from "../../shared/scoring/physical-cores.js";
 import { processorClass } from "../../shared/scoring/processor-probe.js";
@@ -45,6 +48,8 @@ export interface TuneRun {
   readonly workload: Workload;
   /** What the run begins with, and what could not be done as asked for; a sentence each. */
   readonly notices: readonly string[];
+  /** What is likely not meant, or has no effect, as known before the work; the result repeats it. */
+  readonly warnings: readonly RunWarning[];
   /** The latest state of things, as often as the consumer asks. */
   readonly progress: AsyncIterable<Progress>;
   /** Resolves when the output folder is written. Rejects with {@link RunError} when the run failed. */
@@ -63,7 +68,7 @@ export interface TuneRun {
  * @throws {ConfigurationError | ModelError | DataError} before any work
  */
 export async function tune(source: ConfigurationSource, options: TuneOptions = {}): Promise<TuneRun> {
-  const { configuration: asked, directory } = await loadConfiguration(source, options);
+  const { configuration: asked, directory, notes } = await loadConfiguration(source, options);
   requireSupported(asked, "tune");
   const processor = await processorClass();
   const configuration = withProcessor(asked, processor);
@@ -72,10 +77,10 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   await requireStatisticsFolder();
   const workers = options.workers ?? physicalCores();
   const hash = configurationHash(configuration);
-  const { request, workload, notices } =
+  const { request, workload, notices, warnings } =
     options.resume === true
       ? await resumeRun(out, hash)
-      : await newRun({ configuration, directory, out, workers, hash, processor });
+      : await newRun({ configuration, notes, directory, out, workers, hash, processor });
   const { runId } = request;
   const timers = { askSeconds: 0 };
   const study = timed(tuningStudy(workload.metric), timers);
@@ -106,6 +111,7 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
     out,
     workload,
     notices: [...notices, ...controlFlowNotes(workload.subject.layout)],
+    warnings,
     progress: engine.progress,
     result,
   };
@@ -118,10 +124,12 @@ interface PreparedRun {
   readonly request: RunRequest;
   readonly workload: Workload;
   readonly notices: readonly string[];
+  readonly warnings: readonly RunWarning[];
 }
 
 interface NewRunOptions {
   readonly configuration: ConfigurationFor<"tune">;
+  readonly notes: readonly RunWarning[];
   readonly directory: string;
   readonly out: string;
   readonly workers: number;
@@ -138,7 +146,7 @@ function trialsUnderWay(workers: number): number {
 }
 
 async function newRun(options: NewRunOptions): Promise<PreparedRun> {
-  const { configuration, directory, out, workers, hash, processor } = options;
+  const { configuration, notes, directory, out, workers, hash, processor } = options;
   const runs = await readRuns(out);
   const unfinished = runs.find(({ state }) => !hasEnded(state));
   if (unfinished !== undefined) {
@@ -169,20 +177,39 @@ async function newRun(options: NewRunOptions): Promise<PreparedRun> {
     openStatistics,
     draft: (candidate) => requestOf(candidate),
   });
+  const warnings = [...notes, ...(await checkWorkload(workload)), ...workerWarnings(workers)];
   const record = restored.length === 0 ? undefined : writeRestoredRecord(space.parameters, restored);
   const request = requestOf(workload, {
     start: space,
     ...(record === undefined ? {} : { restored: record.reference }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
     ...(lossReference === undefined ? {} : { lossReference }),
+    warnings,
   });
   await rememberRun(out, request, { hash, directory, configuration: workload.configuration }, record);
-  return { request, workload, notices };
+  return { request, workload, notices, warnings };
+}
+
+/** Threads beyond the cores take turns, which costs time and spoils latencies. */
+function workerWarnings(workers: number): RunWarning[] {
+  const cores = availableParallelism();
+  if (workers <= cores) return [];
+  return [
+    warning(
+      "more-workers-than-cores",
+      `${workers} workers share ${cores} processor cores, so that trials take longer and latencies are less certain; give --workers ${physicalCores()}.`,
+    ),
+  ];
 }
 
 async function resumeRun(out: string, hash: string): Promise<PreparedRun> {
   const run = await earlierRun(out, hash);
-  return { request: run.state.request, workload: await resumedWorkload(run, openStatistics), notices: [] };
+  return {
+    request: run.state.request,
+    workload: await resumedWorkload(run, openStatistics),
+    notices: [],
+    warnings: [],
+  };
 }
 
 /** A study that keeps the time that asking takes. */

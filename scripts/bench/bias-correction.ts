@@ -5,7 +5,6 @@ import { encodeModel } from "../../shared/onnx/codec.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
-import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
@@ -76,7 +75,7 @@ async function opened(source: { readonly configuration: RunConfigurationInput; r
   const path = "engine.calibration";
   const dataset = await loadDataset(configuration.engine.calibration, { directory, inputs, path });
   const samples = calibrationSamples(dataset.samples, settings.sampling);
-  const batches = calibrationBatches(dataset, samples, fixedBatchSize(inputs));
+  const batches = calibrationBatches(dataset, samples);
   const statistics = await collectStatistics(model, subject.statistics, batches);
   const calibration = { subject, batches, statisticsKey: "statistics/bench", store: new MemoryObjectStore() };
   return {

@@ -1,5 +1,6 @@
 import { evaluate } from "../api/evaluate.js";
 import { EXIT } from "./exit-code.js";
+import { reportWarnings } from "./warnings.js";
 
 export async function runEvaluate(
   model: string,
@@ -7,6 +8,7 @@ export async function runEvaluate(
   { json }: { readonly json?: boolean },
 ): Promise<number> {
   const result = await evaluate(model, config);
+  reportWarnings(result.warnings);
   const { name, value, samples, interval } = result.metric;
   process.stdout.write(
     json === true

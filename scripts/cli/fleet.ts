@@ -1,6 +1,7 @@
 import { UsageError } from "../../shared/errors.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { RunResult } from "../../shared/run/result.js";
+import { OUTCOME_WARNINGS } from "../../shared/run/warnings.js";
 import type { FleetOutputs } from "../fleet/connect.js";
 import type { CostEstimate } from "../fleet/cost-estimate.js";
 import type { RunView } from "../fleet/run-view.js";
@@ -10,6 +11,7 @@ import { EXIT } from "./exit-code.js";
 import { resultText, usdCell } from "./result-table.js";
 import { showRun } from "./run-display.js";
 import { uploadDisplay } from "./upload-display.js";
+import { reportWarnings } from "./warnings.js";
 
 export interface FromArguments {
   readonly fromRun?: string;
@@ -114,7 +116,10 @@ async function submitAndFetch(
     `Run ${run.runId}. It goes on without this command; then ${command("watch")} shows it, ${command("cancel")} ends it, ${command("fetch")} --out ${out} writes its folder.\n`,
   );
   await showRun(run.follow());
-  return reportResult(await run.fetchResult(out), out);
+  const result = await run.fetchResult(out);
+  // The others were told of before the run.
+  reportWarnings(result.warnings.filter(({ code }) => OUTCOME_WARNINGS.has(code)));
+  return reportResult(result, out);
 }
 
 /** Tells what a run begins with, what it is expected to cost, and what goes up. */
@@ -164,7 +169,9 @@ export async function runFetch(
   { out = `quantfleet-${runId}`, metricModule, ...name }: FleetName & ReadOptions & { readonly out?: string },
 ): Promise<number> {
   const { fetchResult } = await load();
-  return reportResult(await fetchResult(await open(name), runId, out, { metricModule }), out);
+  const result = await fetchResult(await open(name), runId, out, { metricModule });
+  reportWarnings(result.warnings);
+  return reportResult(result, out);
 }
 
 function reportResult(result: RunResult, out: string): number {

@@ -2,6 +2,7 @@ import { type QuantizeOptions, type QuantizeResult, quantize } from "../api/quan
 import { exactnessNotes } from "./exactness-text.js";
 import { EXIT } from "./exit-code.js";
 import { bytesCell, simulationNote } from "./result-table.js";
+import { reportWarnings } from "./warnings.js";
 
 export async function runQuantize(
   config: string,
@@ -9,6 +10,7 @@ export async function runQuantize(
 ): Promise<number> {
   const { json, ...quantizing } = options;
   const result = await quantize(config, quantizing);
+  reportWarnings(result.warnings);
   process.stdout.write(json === true ? `${JSON.stringify(result, null, 2)}\n` : describe(result));
   return EXIT.done;
 }

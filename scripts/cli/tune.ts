@@ -6,6 +6,7 @@ import { EXIT } from "./exit-code.js";
 import { watchInterruption } from "./interruption.js";
 import { showProgress } from "./progress-display.js";
 import { resultText } from "./result-table.js";
+import { newWarnings, reportWarnings } from "./warnings.js";
 
 /** Tunes with progress on stderr; Ctrl-C writes the best so far. */
 export async function tuneWithProgress(
@@ -19,6 +20,7 @@ export async function tuneWithProgress(
       `Run ${run.runId}, ${run.workload.subject.space.parameters.length} parameters; records in ${run.out}.\n`,
     );
     for (const notice of run.notices) process.stderr.write(`${notice}\n`);
+    reportWarnings(run.warnings);
     await showProgress(run.progress);
     const result = await run.result.catch((cause: unknown) => {
       if (!interruption.signal.aborted) throw cause;
@@ -28,6 +30,7 @@ export async function tuneWithProgress(
         { cause },
       );
     });
+    reportWarnings(newWarnings(result.warnings, run.warnings));
     return { result, out: run.out, interrupted: interruption.signal.aborted };
   } finally {
     interruption.stop();

@@ -86,7 +86,7 @@ async function packSection(section: DataSection, name: string, options: PackOpti
   await writeSamples(dataset, bytes, data);
   const labels = dataset.labels({ from: 0, to: dataset.samples });
   return {
-    inputs: { [input?.name ?? ""]: { data, ...scaling } },
+    inputs: { [input?.name ?? ""]: { data, ...scaling } satisfies ArraySource },
     ...(labels === undefined ? {} : { labels: { data: await writeLabels(labels, join(folder, name)) } }),
   };
 }

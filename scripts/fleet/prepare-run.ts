@@ -5,6 +5,8 @@ import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import { writeRestoredRecord } from "../../shared/run/restored-record.js";
+import { warningText } from "../../shared/run/warnings.js";
+import { checkWorkload } from "../../shared/scoring/check-workload.js";
 import { referenceTo } from "../../shared/scoring/metrics/module-bundle.js";
 import { requireListed } from "../../shared/scoring/metrics/module-location.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
@@ -99,7 +101,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   if (options.runId !== undefined) requireRunName(options.runId);
   const prices = await readPriceList(options.prices);
-  const { configuration: asked, directory } = await loadConfiguration(source, options);
+  const { configuration: asked, directory, notes } = await loadConfiguration(source, options);
   requireSupported(asked, "tune");
   const configuration = withProcessor(asked, processorOf(evaluator ?? DEFAULT_EVALUATOR));
   const { trials_load_method: method, max_cost_usd: maxUsd } = configuration.optimizer.params;
@@ -119,12 +121,14 @@ export async function prepareRun(
       isa: expectedIsa(state, evaluator, options.from),
     }),
   });
+  const warnings = [...notes, ...(await checkWorkload(workload))];
   const record = restored.length === 0 ? undefined : writeRestoredRecord(space.parameters, restored);
   const planned = fleetRequest(workload, hash, options, evaluator, {
     start: space,
     ...(record === undefined ? {} : { restored: record.reference }),
     ...(maxTrials === undefined ? {} : { maxTrials }),
     ...(lossReference === undefined ? {} : { lossReference }),
+    warnings,
   });
   await onAccepted?.(planned);
   const secondsPerSample = await measureSecondsPerSample(workload);
@@ -149,7 +153,7 @@ export async function prepareRun(
     request,
     estimate,
     ...(record === undefined ? {} : { restored: { trials: restored, record, records: earlier.records } }),
-    notices: [...notices, ...noticesOfRegion(prices, evaluator?.region)],
+    notices: [...notices, ...noticesOfRegion(prices, evaluator?.region), ...warnings.map(warningText)],
   };
 }
 

@@ -98,7 +98,11 @@ function moveSection(section: DataSection, names: FileNames): DataSection {
     ...section,
     ...(inputs === undefined
       ? {}
-      : { inputs: Object.fromEntries(Object.entries(inputs).map(([name, source]) => [name, move(source)])) }),
+      : {
+          inputs: Object.fromEntries(
+            Object.entries(inputs).map(([name, source]) => [name, "data" in source ? move(source) : source]),
+          ),
+        }),
     ...(labels === undefined ? {} : { labels: move(labels) }),
   };
 }

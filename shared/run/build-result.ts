@@ -10,6 +10,7 @@ import { paretoFront } from "../search/pareto.js";
 import type { Configuration } from "../search/space.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { explainFloatOps } from "./float-ops.js";
+import { outcomeWarnings } from "./outcome-warnings.js";
 import { readRows } from "./read-rows.js";
 import { rowsKey } from "./record-keys.js";
 import { countDuplicates } from "./records.js";
@@ -57,7 +58,7 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
   const isa = state.isa ?? request.isa ?? "unknown";
   const processor = processorClassOf(isa) ?? null;
   const complete = measured.filter(({ number, state: s }) => number !== FLOAT_TRIAL && s === "complete");
-  return {
+  const outcome: Omit<RunResult, "warnings"> = {
     schemaVersion: 1,
     runId: request.runId,
     seed: request.seed,
@@ -111,7 +112,39 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       ? {}
       : { cost: { usd: state.spend.usd, estimatedBeforehand: request.cost.estimatedUsd ?? null } }),
   };
+  const moved = movedBeyondNoise(sources, complete, outcome.base?.metric);
+  return {
+    ...outcome,
+    ...(moved ? {} : { explanation: { ...outcome.explanation, importance: NOTHING_MATTERED } }),
+    warnings: [...(request.warnings ?? []), ...outcomeWarnings(outcome, request.optimizer, moved)],
+  };
 }
+
+const NOTHING_MATTERED: Explanation["importance"] = { loss: [], accuracyLoss: [] };
+
+/** Whether trials differ in accuracy by more than the samples tell apart; a run of a trial or two says nothing of it. */
+function movedBeyondNoise(
+  { metric, state }: ResultSources,
+  complete: readonly MeasuredTrial[],
+  base: MetricResult | undefined,
+): boolean {
+  const values = complete.map(({ measurement }) => measurement.metric);
+  if (values.length < FEWEST_COMPARED || base === undefined) return true;
+  const spread = Math.max(...values) - Math.min(...values);
+  return spread > leastDifference(metric, state.request.evaluation.samples, base);
+}
+
+/** Trials are scored on the same samples, so that far less than an interval's width tells them apart. */
+function leastDifference(metric: Metric, samples: number, { interval: [low, high] }: MetricResult): number {
+  if (!metric.perSampleMean || metric.range === undefined) return (high - low) / INTERVAL_PARTS;
+  // So many samples must go one way that chance would send some the other way.
+  const [least, greatest] = metric.range;
+  return ((greatest - least) * (FEWEST_ONE_WAY - 1)) / samples;
+}
+
+const FEWEST_COMPARED = 4;
+const FEWEST_ONE_WAY = 4;
+const INTERVAL_PARTS = 50;
 
 function explain(sources: ResultSources, references: References, bestTrial: number | undefined): Explanation {
   const { state, study, layout, plan } = sources;

@@ -9,6 +9,8 @@ import {
   timestampSchema,
 } from "./identifiers.js";
 
+import { MOST_WARNINGS, runWarningSchema } from "./warnings.js";
+
 const MAX_NAME = 1_024;
 const MAX_PARAMETERS = 20_000;
 const MAX_TRIALS = 100_000;
@@ -118,6 +120,8 @@ export const runRequestSchema = z.strictObject({
   restored: z.strictObject({ trials: z.int().min(1).max(MAX_TRIALS), sha256: sha256Schema }).optional(),
   /** Hash of all that a measurement depends on beside the choices: trials of runs that share it can be compared. */
   measuredUnder: sha256Schema.optional(),
+  /** What whoever asked for the run is to know of configuration, data and machine; the result repeats it. */
+  warnings: z.array(runWarningSchema).max(MOST_WARNINGS).optional(),
 });
 
 export type RunRequest = Readonly<Omit<z.infer<typeof runRequestSchema>, "space" | "base" | "float">> & {

@@ -4,6 +4,7 @@ import type { MeasuredOutcome } from "./messages.js";
 import type { RunRequest } from "./request.js";
 import type { Selection } from "./selection.js";
 import type { Importance, TriedGroup } from "./tried-choices.js";
+import type { RunWarning } from "./warnings.js";
 
 /** A metric's value with its 95 % interval. */
 export interface MetricResult {
@@ -114,6 +115,8 @@ export interface RunResult {
   readonly selection: Selection | null;
   readonly explanation: Explanation;
   readonly stop: string | null;
+  /** What has no effect, may not be meant, or makes the result doubtful; each of them went to stderr once. */
+  readonly warnings: readonly RunWarning[];
   readonly timing: {
     readonly wallSeconds: number;
     readonly statisticsSeconds: number;

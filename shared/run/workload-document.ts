@@ -118,7 +118,8 @@ export function calibrationFiles(
   { engine }: Pick<ConfigurationFor<"tune">, "engine">,
 ): readonly WorkloadFile[] {
   const { inputs = {}, labels } = engine.calibration;
-  const sources = [...Object.values(inputs), ...(labels === undefined ? [] : [labels])];
+  const arrays = Object.values(inputs).flatMap((source) => ("data" in source ? [source] : []));
+  const sources = [...arrays, ...(labels === undefined ? [] : [labels])];
   // An archive's member stands behind the path.
   const named = new Set(sources.map(({ data }) => data.split("#")[0]));
   return files.filter(({ path }) => path.startsWith("model/") || named.has(path));

@@ -1,11 +1,3 @@
-import type { PortInfo } from "./session.js";
-
-/** The batch size that the model's inputs prescribe, if their first axis is fixed. */
-export function fixedBatchSize(inputs: readonly PortInfo[]): number | undefined {
-  const [first] = inputs[0]?.shape ?? [];
-  return typeof first === "number" && first > 0 ? first : undefined;
-}
-
 /** A batch to run, and how many of its samples count: a fixed batch is filled up with repetitions of the last. */
 export interface Batch {
   readonly samples: readonly number[];

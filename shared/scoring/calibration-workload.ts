@@ -5,7 +5,6 @@ import type { ContentFolder } from "../run/content-cache.js";
 import { statisticsKey } from "../statistics/cache-key.js";
 import type { CalibrationBatches } from "../statistics/collect.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { fixedBatchSize } from "./batching.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { type Dataset, loadDataset } from "./data/dataset.js";
 import { requireKnownScope } from "./known-scope.js";
@@ -55,7 +54,7 @@ export async function loadCalibration(
     path: "engine.calibration",
   });
   const calibrated = calibrationSamples(calibration.samples, settings.sampling);
-  const fixedBatch = fixedBatchSize(inputs);
+  const { fixedBatch } = calibration;
   const variants = new ModelVariants(
     original,
     (asked) => rewrittenSubject(asked, calibration, openStatistics),
@@ -69,6 +68,6 @@ export async function loadCalibration(
         onnxruntime: onnxruntimeVersion(),
       }),
   );
-  const batches = calibrationBatches(calibration, calibrated, fixedBatch);
+  const batches = calibrationBatches(calibration, calibrated);
   return { modelPath, original, calibration, calibrated, fixedBatch, variants, calibrationBatches: batches };
 }

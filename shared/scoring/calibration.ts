@@ -1,6 +1,6 @@
 import { DataError } from "../errors.js";
 import { createRandomStream } from "../search/random.js";
-import type { CalibrationBatches } from "../statistics/collect.js";
+import { type CalibrationBatches, locateBatch } from "../statistics/collect.js";
 import type { Dataset } from "./data/dataset.js";
 
 /** Which calibration samples are used: the first, or as many at random (reference section 9, Sampler). */
@@ -27,24 +27,26 @@ export function calibrationSamples(
  * One sample a batch, or as many as the model's fixed batch takes; an incomplete last one is left out.
  * @throws {DataError} when there is no complete batch
  */
-export function calibrationBatches(
-  dataset: Dataset,
-  samples: readonly number[],
-  fixedBatch: number | undefined,
-): CalibrationBatches {
-  const size = fixedBatch ?? 1;
+export function calibrationBatches(dataset: Dataset, samples: readonly number[]): CalibrationBatches {
+  const size = dataset.fixedBatch ?? 1;
   if (samples.length < size) {
     throw new DataError(
       `engine.calibration has ${samples.length} samples, but the model takes batches of ${size}; give at least ${size}.`,
     );
   }
+  const of = (index: number): number[] => samples.slice(index * size, (index + 1) * size);
   return {
     count: Math.floor(samples.length / size),
-    batch: (index) => dataset.batch(samples.slice(index * size, (index + 1) * size)),
+    batch: (index) => dataset.batch(of(index)),
+    locate: (index) => dataset.locate(of(index)),
   };
 }
 
 /** Some of the batches, so that shards of them are all batches in order. */
 export function sliceBatches(batches: CalibrationBatches, start: number, end: number): CalibrationBatches {
-  return { count: end - start, batch: (index) => batches.batch(start + index) };
+  return {
+    count: end - start,
+    batch: (index) => batches.batch(start + index),
+    locate: (index) => locateBatch(batches, start + index),
+  };
 }

@@ -237,7 +237,6 @@ export class Evaluator {
       dataset,
       metric: workload.metric,
       batchSize: workload.batchSize,
-      fixedBatch: workload.fixedBatch !== undefined,
       order,
       openFloat: () => openSession(workload.modelPath, workload.session),
       ...(gate === undefined ? {} : { gate }),

@@ -2,9 +2,10 @@ import { type InferenceSession, Tensor } from "onnxruntime-node";
 import { intAttribute } from "../onnx/attributes.js";
 import type { Model } from "../onnx/codec.js";
 import type { GraphIndex } from "../onnx/graph-index.js";
-import type { CalibrationBatches } from "../statistics/collect.js";
+import { type CalibrationBatches, locateBatch } from "../statistics/collect.js";
 import { centredLogits } from "./centred-logits.js";
 import { toFeeds } from "./feeds.js";
+import { runSamples } from "./run-samples.js";
 import { openSession, type SessionSettings } from "./session.js";
 import type { Subject } from "./subject.js";
 
@@ -47,8 +48,9 @@ export class OutputNoise {
       let kept = 0;
       for (let i = 0; i < Math.min(batches.count, most); i++) {
         if (i >= fewest && kept > bytes) break;
-        const feed = toFeeds(await batches.batch(i));
-        const outputs = comparable(await session.run(feed));
+        const batch = await batches.batch(i);
+        const feed = toFeeds(batch);
+        const outputs = comparable(await runSamples(session, batch, () => locateBatch(batches, i)));
         for (const values of outputs.values()) kept += values.byteLength;
         feeds.push(feed);
         expected.push(outputs);

@@ -18,7 +18,6 @@ import type { StatisticsRequirement } from "../statistics/requirement.js";
 import { readStatistics, writeStatisticsShard } from "../statistics/shard-store.js";
 import type { StatisticsTable } from "../statistics/table.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { fixedBatchSize } from "./batching.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import type { Dataset } from "./data/dataset.js";
 import { onnxruntimeVersion } from "./session.js";
@@ -105,7 +104,7 @@ function gathering(calibration: Dataset, openStatistics: () => Promise<ObjectSto
     });
     const kept = await readStatistics(statistics, key, WHOLE.count);
     if (kept !== undefined) return { key, table: kept };
-    const batches = calibrationBatches(calibration, samples, fixedBatchSize(prepared.inputs));
+    const batches = calibrationBatches(calibration, samples);
     const gathered = await collectStatistics(prepared.model, requirement, batches);
     await writeStatisticsShard(statistics, key, WHOLE, gathered);
     return { key, table: (await readStatistics(statistics, key, WHOLE.count))! };

@@ -1,6 +1,7 @@
 import type { TuningSpace } from "../quantization/space.js";
 import type { RunRequest } from "../run/request.js";
 import type { RestoredReference } from "../run/restored-record.js";
+import { MOST_WARNINGS, type RunWarning } from "../run/warnings.js";
 import type { LossReference } from "../search/objective.js";
 import { RACE_DELTA } from "../search/race.js";
 import { QUIET_SECONDS } from "./latency.js";
@@ -25,6 +26,7 @@ export interface RequestOptions {
   readonly isa?: string;
   /** What objective `loss` is scaled by, where an earlier run measured it. */
   readonly lossReference?: LossReference;
+  readonly warnings?: readonly RunWarning[];
 }
 
 /** Trials that are validated at the end: the winner, and two to see how much choosing it flattered it. */
@@ -78,6 +80,9 @@ export function makeRunRequest(workload: Workload, options: RequestOptions): Run
     ...(options.isa === undefined ? {} : { isa: options.isa }),
     measuredUnder: workload.measuredUnder,
     ...(options.restored === undefined ? {} : { restored: options.restored }),
+    ...(options.warnings === undefined || options.warnings.length === 0
+      ? {}
+      : { warnings: options.warnings.slice(0, MOST_WARNINGS) }),
     ...(options.lossReference === undefined ? {} : { lossReference: { ...options.lossReference } }),
   };
 }

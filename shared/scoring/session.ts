@@ -13,8 +13,8 @@ import { isUnknownDimension } from "../onnx/unknown-dimensions.js";
 /** Tensors from this size on are handed to ONNX Runtime beside the message, so that they are never encoded again. */
 const BESIDE_MESSAGE_BYTES = 4096;
 
-/** Errors only: warnings of the runtime say nothing that a user could act on. */
-const LOG_ERRORS = 3;
+/** Fatal errors only: what else goes wrong is thrown, and told by whoever knows the place and the remedy. */
+const LOG_FATAL = 4;
 
 export type OptimizationLevel = "disabled" | "basic" | "extended" | "layout" | "all";
 
@@ -49,7 +49,7 @@ export async function openSession(
     graphOptimizationLevel: settings.graphOptimizationLevel,
     intraOpNumThreads: settings.intraOpNumThreads,
     interOpNumThreads: 1,
-    logSeverityLevel: LOG_ERRORS,
+    logSeverityLevel: LOG_FATAL,
     ...(settings.extra === undefined ? {} : { extra: settings.extra }),
     ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
   };

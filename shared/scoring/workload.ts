@@ -29,10 +29,15 @@ export interface Workload {
   readonly subject: Subject;
   /** As other configurations have it, where the search decides on companions. */
   readonly variants: ModelVariants;
+  readonly calibration: Dataset;
+  /** Numbers of the calibration samples that are used. */
+  readonly calibrated: readonly number[];
   readonly evaluation: Dataset;
   readonly validation: Dataset | undefined;
   readonly metric: Metric;
+  /** Samples in a calibration batch, where the model fixes them. */
   readonly fixedBatch: number | undefined;
+  /** Samples in one inference while scoring. */
   readonly batchSize: number;
   /** What statistics are gathered over; shards of them are made of whole batches. */
   readonly calibrationBatches: CalibrationBatches;
@@ -77,14 +82,14 @@ export async function loadWorkload(
     directory,
     outputs: prepared.outputs,
     locateModule,
-    labelled: engine.evaluation.labels !== undefined || engine.evaluation.images !== undefined,
+    labelled: engine.evaluation.labels !== undefined,
   });
   checkLabels(metric, evaluation, "engine.evaluation.labels");
   if (validation !== undefined) checkLabels(metric, validation, "engine.validation.labels");
   const base = await variants.of(original.space.base);
   const { subject } = base;
   const samples = Math.min(optimizer.params.eval_subset_size ?? evaluation.samples, evaluation.samples);
-  const batchSize = fixedBatch ?? engine.batch_size;
+  const batchSize = evaluation.fixedBatch ?? engine.batch_size;
   const measured = measurementKey(configuration, {
     modelSha256: prepared.sha256,
     rewritings: subject.prepared.rewritings,
@@ -100,6 +105,8 @@ export async function loadWorkload(
     modelPath,
     subject,
     variants,
+    calibration,
+    calibrated,
     evaluation,
     validation,
     metric,

@@ -2,7 +2,7 @@ import type { InferenceSession } from "onnxruntime-node";
 import type { Model } from "../onnx/codec.js";
 import { elementCount } from "../onnx/tensor.js";
 import type { InputBatch } from "../scoring/data/dataset.js";
-import { toFeeds } from "../scoring/feeds.js";
+import { runSamples } from "../scoring/run-samples.js";
 import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
 import { addByChannel, type ChannelCounts, Histogram } from "./histogram.js";
 import { type InstrumentedModel, instrument, shapeProbe } from "./instrument.js";
@@ -14,6 +14,13 @@ import { channelHistogramName, StatisticsTable, type TableHistogram } from "./ta
 export interface CalibrationBatches {
   readonly count: number;
   batch(index: number): InputBatch | Promise<InputBatch>;
+  /** How messages name a batch's samples; by its number when left out. */
+  locate?(index: number): string;
+}
+
+/** How messages name a batch's samples. */
+export function locateBatch(batches: CalibrationBatches, index: number): string {
+  return batches.locate?.(index) ?? `calibration batch ${index}`;
 }
 
 /**
@@ -27,7 +34,9 @@ export async function collectStatistics(
   batches: CalibrationBatches,
   signal?: AbortSignal,
 ): Promise<StatisticsTable> {
-  const shapes = await tensorShapes(model, [...requirement.keys()], await batches.batch(0));
+  const shapes = await tensorShapes(model, [...requirement.keys()], await batches.batch(0), () =>
+    locateBatch(batches, 0),
+  );
   const instrumented = instrument(model, requirement, shapes);
   const session = await openSession(instrumented.model, DEFAULT_SESSION);
   try {
@@ -37,7 +46,7 @@ export async function collectStatistics(
       batches.count,
       async (i) => {
         signal?.throwIfAborted();
-        const outputs = await session.run(toFeeds(await batches.batch(i)));
+        const outputs = await runSamples(session, await batches.batch(i), () => locateBatch(batches, i));
         for (const { output, add } of counters) add(outputs[output]!.data as Float32Array);
         return row(instrumented, outputs);
       },
@@ -53,8 +62,9 @@ export async function tensorSizes(
   model: Model,
   tensors: readonly string[],
   batch: InputBatch,
+  locate = () => "the first batch",
 ): Promise<Map<string, number>> {
-  const shapes = await tensorShapes(model, tensors, batch);
+  const shapes = await tensorShapes(model, tensors, batch, locate);
   return new Map([...shapes].map(([tensor, shape]) => [tensor, elementCount(shape)]));
 }
 
@@ -63,11 +73,12 @@ export async function tensorShapes(
   model: Model,
   tensors: readonly string[],
   batch: InputBatch,
+  locate = () => "the first batch",
 ): Promise<Map<string, readonly number[]>> {
   const probe = shapeProbe(model, tensors);
   const session = await openSession(probe.model, DEFAULT_SESSION);
   try {
-    const outputs = await session.run(toFeeds(batch));
+    const outputs = await runSamples(session, batch, locate);
     return new Map(
       tensors.map((tensor, i) => {
         const shape = outputs[probe.outputs[i]!]!.data as BigInt64Array;

@@ -5,9 +5,9 @@ import type { Model } from "../onnx/codec.js";
 import { type ConvolutionWindow, placeWindow } from "../onnx/convolution-window.js";
 import { edited } from "../onnx/edited.js";
 import { elementCount } from "../onnx/tensor.js";
-import { toFeeds } from "../scoring/feeds.js";
+import { runSamples } from "../scoring/run-samples.js";
 import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
-import { type CalibrationBatches, tensorShapes } from "./collect.js";
+import { type CalibrationBatches, locateBatch, tensorShapes } from "./collect.js";
 import { ReductionGraph, statisticsPrefix } from "./reduction-graph.js";
 import { StatisticsTable } from "./table.js";
 
@@ -65,14 +65,14 @@ export async function collectSecondMoments(
   signal?: AbortSignal,
 ): Promise<StatisticsTable> {
   const tensors = [...new Set(sources.map(({ tensor }) => tensor))];
-  const shapes = await tensorShapes(model, tensors, await batches.batch(0));
+  const shapes = await tensorShapes(model, tensors, await batches.batch(0), () => locateBatch(batches, 0));
   const { instrumented, outputs } = instrument(model, sources, shapes);
   const sums = outputs.map(({ width }) => new Float64Array(width));
   const session = await openSession(instrumented, DEFAULT_SESSION);
   try {
     for (let i = 0; i < batches.count; i++) {
       signal?.throwIfAborted();
-      const values = await session.run(toFeeds(await batches.batch(i)));
+      const values = await runSamples(session, await batches.batch(i), () => locateBatch(batches, i));
       outputs.forEach(({ name }, o) => {
         const sum = sums[o]!;
         const added = values[name]!.data as Float32Array;

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { encodeModel, type Model } from "../../shared/onnx/codec.js";
 import { forProcessor, type Hardware } from "../../shared/quantization/hardware.js";
 import type { QuantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
-import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import type { InputBatch } from "../../shared/scoring/data/dataset.js";
 import type { TensorValue } from "../../shared/scoring/data/tensor.js";
 import { toFeeds } from "../../shared/scoring/feeds.js";
@@ -60,7 +59,8 @@ export async function readyFixture(
       ...settings,
     });
     const { prepared } = subject;
-    const size = fixedBatchSize(prepared.inputs) ?? DYNAMIC_BATCH;
+    const batch = prepared.inputs[0]?.shape[0];
+    const size = typeof batch === "number" && batch > 0 ? batch : DYNAMIC_BATCH;
     const batches = Array.from({ length: CALIBRATION_BATCHES }, (_, i) =>
       makeBatch(prepared.inputs, fixture, size, 100 + i),
     );

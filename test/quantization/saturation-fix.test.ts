@@ -119,6 +119,11 @@ const EVERY_SAMPLE = { size: undefined, shuffle: false, seed: 0 };
 const SAMPLES: Dataset = {
   samples: 4,
   contentHash: "",
+  fixedBatch: undefined,
+  locate: () => "samples",
+  extremes: () => [],
+  sampleKeys: async () => [],
+  verify: async () => undefined,
   batch: () => {
     const random = new RandomValues(6);
     const data = Float32Array.from({ length: 100 }, () => random.normal());

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { fixedBatchSize, makeBatches } from "../../shared/scoring/batching.js";
+import { makeBatches } from "../../shared/scoring/batching.js";
 
 fc.configureGlobal({ seed: 12, numRuns: 300 });
 
@@ -34,14 +34,5 @@ describe("Batches", () => {
         }
       }),
     );
-  });
-
-  test("are fixed by a first axis that is a number above 0", () => {
-    const input = (shape: (number | string)[]) => [{ name: "x", type: "float32", shape }];
-    assert.equal(fixedBatchSize(input([8, 3])), 8);
-    assert.equal(fixedBatchSize(input(["N", 3])), undefined);
-    assert.equal(fixedBatchSize(input([-1, 3])), undefined);
-    assert.equal(fixedBatchSize(input([])), undefined);
-    assert.equal(fixedBatchSize([]), undefined);
   });
 });

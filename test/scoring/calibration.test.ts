@@ -34,6 +34,11 @@ describe("Calibration batches", () => {
   const dataset: Dataset = {
     samples: 1000,
     contentHash: "",
+    fixedBatch: undefined,
+    locate: () => "samples",
+    extremes: () => [],
+    sampleKeys: async () => [],
+    verify: async () => undefined,
     batch: (samples) => {
       const numbers = Array.isArray(samples) ? Float32Array.from(samples) : new Float32Array(0);
       return { x: { type: "float32", data: numbers, dims: [numbers.length] } };
@@ -55,7 +60,7 @@ describe("Calibration batches", () => {
         fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }),
         fc.integer({ min: 1, max: 5 }),
         async (samples, fixedBatch, shards) => {
-          const whole = calibrationBatches(dataset, samples, fixedBatch);
+          const whole = calibrationBatches({ ...dataset, fixedBatch }, samples);
           const count = Math.min(shards, whole.count);
           const parts: number[][] = [];
           for (let index = 0; index < count; index++) {
@@ -72,7 +77,7 @@ describe("Calibration batches", () => {
   });
 
   test("are refused where there are fewer samples than one fixed batch takes", () => {
-    assert.throws(() => calibrationBatches(dataset, [1, 2, 3], 4), {
+    assert.throws(() => calibrationBatches({ ...dataset, fixedBatch: 4 }, [1, 2, 3]), {
       code: "DATA",
       message: "engine.calibration has 3 samples, but the model takes batches of 4; give at least 4.",
     });

@@ -19,6 +19,11 @@ const classes = Int32Array.from({ length: SAMPLES }, () => random.below(3));
 const dataset: Dataset = {
   samples: SAMPLES,
   contentHash: "",
+  fixedBatch: undefined,
+  locate: (samples) => `samples ${numbersOf(samples).join(", ")}`,
+  extremes: () => [],
+  sampleKeys: async () => [],
+  verify: async () => undefined,
   batch: (samples) => {
     const wanted = numbersOf(samples);
     const data = new Float32Array(wanted.length * WIDTH);
@@ -61,7 +66,6 @@ function scorer(options: Partial<ScorerOptions> = {}): Scorer {
     dataset,
     metric: accuracy,
     batchSize: 8,
-    fixedBatch: false,
     order: inOrder,
     openFloat: () => openSession(encodeModel(smallNet()), DEFAULT_SESSION),
     ...options,
@@ -99,7 +103,7 @@ describe("Scores", () => {
   }
 
   test("are the same from a model of a fixed batch, the last of which is filled up", async () => {
-    const padded = await scorer({ metric: careful, batchSize: 4, fixedBatch: true }).score(fixed);
+    const padded = await scorer({ metric: careful, dataset: { ...dataset, fixedBatch: 4 } }).score(fixed);
     assert.deepEqual(padded.rows, (await expected).rows);
   });
 
@@ -132,7 +136,7 @@ describe("Scores", () => {
     const padded = scorer({
       metric: mse,
       batchSize: 4,
-      fixedBatch: true,
+      dataset: { ...dataset, fixedBatch: 4 },
       openFloat: () => openSession(encodeModel(smallNet(4)), DEFAULT_SESSION),
     });
     const { rows, samples } = await padded.score(fixed);

@@ -100,7 +100,9 @@ export function absolute({ configuration, directory }: BenchModel) {
       name,
       typeof source === "string"
         ? { data: join(directory, source) }
-        : { ...source, data: join(directory, source.data) },
+        : source.data === undefined
+          ? source
+          : { ...source, data: join(directory, source.data) },
     ]),
   );
   return {

@@ -1,5 +1,4 @@
 import { validateConfiguration } from "../../../shared/run/configuration/parse.js";
-import { fixedBatchSize } from "../../../shared/scoring/batching.js";
 import { loadDataset } from "../../../shared/scoring/data/dataset.js";
 import { createMetric } from "../../../shared/scoring/metrics/create-metric.js";
 import { Scorer } from "../../../shared/scoring/scorer.js";
@@ -20,12 +19,10 @@ export async function scoreSamples(
     const metric = await createMetric(engine.metric!, { directory, outputs, labelled: true });
     if (!metric.perSampleMean)
       throw new Error(`${metric.name} is no mean over samples, to compare in pairs.`);
-    const fixedBatch = fixedBatchSize(inputs);
     const scorer = new Scorer({
       dataset,
       metric,
-      batchSize: fixedBatch ?? engine.batch_size,
-      fixedBatch: fixedBatch !== undefined,
+      batchSize: engine.batch_size,
       order: Array.from({ length: dataset.samples }, (_, i) => i),
       openFloat: () => Promise.reject(new Error(`${metric.name} compares with labels.`)),
     });

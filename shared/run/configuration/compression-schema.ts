@@ -15,6 +15,7 @@ import {
   section,
   text,
   wholeNumber,
+  withoutEffect,
   yesOrNo,
 } from "./requirement.js";
 
@@ -267,21 +268,20 @@ const ofCorrection = { use_fast_bias: CORRECTS, threshold: CORRECTS, apply_for_a
 const tunableQuantization = parameters({ ...quantization, ...tuning }, ofCorrection).transform(
   ({ estimator_tuning_scope, ...others }) => ({
     ...others,
-    estimator_tuning_scope:
-      estimator_tuning_scope ??
-      (others.tuning_scope.includes("range_estimator") ? (["preset"] as const) : []),
+    // Only read with range_estimator in tuning_scope; what is given without it must not reach the search or the hash.
+    estimator_tuning_scope: others.tuning_scope.includes("range_estimator")
+      ? (estimator_tuning_scope ?? (["preset"] as const))
+      : [],
   }),
 );
 
-const defaultQuantization = parameters(
-  {
-    ...quantization,
-    use_fast_bias: yesOrNo().default(true).describe("FastBiasCorrection rather than BiasCorrection."),
-    threshold: thresholdOf().optional(),
-    apply_for_all_nodes,
-  },
-  { use_layerwise_tuning: "needs PyTorch and is not offered here; remove it" },
-);
+const defaultQuantization = parameters({
+  ...quantization,
+  use_fast_bias: yesOrNo().default(true).describe("FastBiasCorrection rather than BiasCorrection."),
+  threshold: thresholdOf().optional(),
+  apply_for_all_nodes,
+  use_layerwise_tuning: fixed([false], "it needs PyTorch and is not offered here; remove it"),
+});
 
 const smoothing = {
   tune,
@@ -360,8 +360,16 @@ const targetDevice = z.union([
 
 const OF_QUANTIZATION = "belongs to the params of an algorithm, such as TunableQuantization; move it there";
 
+/** Keys of POT's compression that change nothing in what is written. */
+export const COMPRESSION_WITHOUT_EFFECT = {
+  dump_intermediate_model:
+    "models between algorithms are not written, and quantize with the first of them alone gives each",
+  inplace_statistics: "statistics are always gathered inside the model",
+} as const;
+
 export const compression = section(
   {
+    ...withoutEffect(COMPRESSION_WITHOUT_EFFECT),
     target_device: targetDevice
       .default("CPU")
       .describe(
@@ -374,11 +382,6 @@ export const compression = section(
       .transform((type) => (type === "None" ? null : type))
       .default(null)
       .describe("transformer leaves residual additions and the like in float."),
-    dump_intermediate_model: fixed(
-      [false],
-      "models between algorithms are not written, and quantize with the first of them alone gives each; remove it",
-    ),
-    inplace_statistics: fixed([true], "statistics are always gathered inside the model; remove it"),
     algorithms,
   },
   {

@@ -89,16 +89,23 @@ function* inData(path: string, section: DataSection | undefined): Generator<Prob
       message: "belongs to images, but there are none; give scale, mean and std in the inputs",
     };
   }
+  if (section.images === undefined && section.rows !== undefined) {
+    yield {
+      path: `${path}.rows`,
+      message: "belongs to images, but there are none; give rows in each of the inputs",
+    };
+  }
   if (section.images === undefined && section.labels?.data === "folders") {
     yield { path: `${path}.labels`, message: 'is "folders", which needs images; name a file of labels' };
   }
   if (section.images !== undefined && section.labels?.rows !== undefined) {
     yield {
       path: `${path}.labels.rows`,
-      message: "has no meaning beside images; list the images that count in the labels file",
+      message: `has no meaning beside images, which bring their labels along; give rows of both as ${path}.rows`,
     };
   }
   for (const [name, input] of Object.entries(section.inputs ?? {})) {
+    if (!("data" in input)) continue;
     yield* unevenChannels(jsonPath([...path.split("."), "inputs", name]), input.mean, input.std);
   }
   yield* unevenChannels(`${path}.preprocess`, section.preprocess?.mean, section.preprocess?.std);
@@ -262,27 +269,12 @@ function* otherSamples(
 function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generator<Problem> {
   switch (algorithm.name) {
     case "TunableQuantization": {
-      const { tuning_scope, estimator_tuning_scope, outlier_prob_choices } = algorithm.params;
-      if (estimator_tuning_scope.length > 0 && !tuning_scope.includes("range_estimator")) {
-        yield {
-          path: `${path}.estimator_tuning_scope`,
-          message: 'is given, but tuning_scope does not hold "range_estimator"; add it there or remove this',
-        };
-      }
+      const { estimator_tuning_scope, outlier_prob_choices } = algorithm.params;
       if (estimator_tuning_scope.includes("outlier_prob") && outlier_prob_choices === undefined) {
         yield {
           path: `${path}.outlier_prob_choices`,
           message:
             'is missing, but estimator_tuning_scope holds "outlier_prob"; list the probabilities, such as [1e-3, 1e-4, 1e-5]',
-        };
-      }
-      if (
-        algorithm.params.estimator_preset_choices !== undefined &&
-        !estimator_tuning_scope.includes("preset")
-      ) {
-        yield {
-          path: `${path}.estimator_preset_choices`,
-          message: 'is given, but estimator_tuning_scope does not hold "preset"; add it there or remove this',
         };
       }
       yield* inPinned(path, algorithm.params);

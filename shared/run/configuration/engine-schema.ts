@@ -1,5 +1,14 @@
 import * as z from "zod";
-import { mustBe, nameRequired, numberFrom, oneOf, section, text, wholeNumber } from "./requirement.js";
+import {
+  mustBe,
+  nameRequired,
+  numberFrom,
+  oneOf,
+  section,
+  text,
+  wholeNumber,
+  withoutEffect,
+} from "./requirement.js";
 
 const LONGEST_PATH = 4096;
 const LONGEST_NAME = 1024;
@@ -41,19 +50,80 @@ const rows = z
   .optional()
   .describe("Half-open range [first, end) of the file's rows; every row when left out.");
 
-const arraySection = section({
-  data: path().describe("A .npy file, or file.npz#key; its first axis counts samples."),
-  rows,
-  scale,
-  mean,
-  std,
-});
+/** Elements of an input that is the same for all samples. */
+const MOST_ELEMENTS = 65_536;
+const MOST_AXES = 32;
 
 /** An input's array. `data` is relative to the configuration file. */
-export type ArraySource = z.output<typeof arraySection>;
+export interface ArraySource {
+  readonly data: string;
+  readonly rows?: [first: number, end: number] | undefined;
+  readonly scale: number;
+  readonly mean?: number[] | undefined;
+  readonly std?: number[] | undefined;
+  /** The axis of the model's input that samples are stacked along; the first when left out. */
+  readonly batch_axis?: number | undefined;
+}
 
-const arraySource = z.union([path().transform((data): ArraySource => ({ data, scale: 1 })), arraySection], {
-  error: (issue) => mustBe(issue.input, "a path, or an object with data, rows, scale, mean and std"),
+/** An input that is the same for all samples. */
+export interface ValueSource {
+  readonly value: number | boolean | number[];
+  /** The free axis that counts samples, each of which gets the value; the first when left out. */
+  readonly batch_axis?: number | undefined;
+}
+
+/** Where an input's samples come from. */
+export type InputSource = ArraySource | ValueSource;
+
+const element = numberFrom(-Number.MAX_VALUE, Number.MAX_VALUE);
+const elements = (issue: Input) =>
+  mustBe(issue.input, `a number, true, false or a list of 1 to ${MOST_ELEMENTS} numbers`);
+
+const inputSection = section({
+  data: path().optional().describe("A .npy file, or file.npz#key; its first axis counts samples."),
+  value: z
+    .union([element, z.boolean(), z.array(element).min(1).max(MOST_ELEMENTS)], { error: elements })
+    .optional()
+    .describe(
+      "Instead of data, for an input that is the same for all samples: a number, or its elements in C order.",
+    ),
+  batch_axis: wholeNumber(0, MOST_AXES - 1)
+    .optional()
+    .describe(
+      "The axis of the model's input that samples are stacked along; 0 when left out. A sample in the file may have that axis, of length 1, or lack it.",
+    ),
+  rows,
+  scale: numberFrom(-LARGEST_FACTOR, LARGEST_FACTOR)
+    .optional()
+    .describe("Factor on each value, before mean and std; 1 when left out."),
+  mean,
+  std,
+}).transform((source, context): InputSource => {
+  const { data, value, scale: factor = 1, ...others } = source;
+  const { batch_axis } = others;
+  const refuse = (key: string, message: string): never => {
+    context.issues.push({ code: "custom", input: source, path: [key], message });
+    return z.NEVER;
+  };
+  if (value === undefined) {
+    if (data !== undefined) return { data, ...others, scale: factor };
+    return refuse(
+      "data",
+      "is missing; it must be the path of an array, or give value for an input that is the same for all samples",
+    );
+  }
+  const beside = Object.entries(source).find(
+    ([key, given]) => key !== "value" && key !== "batch_axis" && given !== undefined,
+  );
+  if (beside === undefined) return { value, ...(batch_axis === undefined ? {} : { batch_axis }) };
+  return refuse(beside[0], "has no meaning beside value; remove one of the two");
+});
+
+const inputSource = z.union([path().transform((data): InputSource => ({ data, scale: 1 })), inputSection], {
+  error: (issue) =>
+    typeof issue.input === "number"
+      ? `is ${issue.input}; to feed it to every sample give { "value": ${issue.input} }`
+      : mustBe(issue.input, "a path, or an object with data, rows, scale, mean and std"),
 });
 
 const labelSection = section({
@@ -94,7 +164,7 @@ const inputName = text(LONGEST_NAME, `the name of a model input, 1 to ${LONGEST_
 
 const dataSection = section({
   inputs: z
-    .record(inputName, arraySource, {
+    .record(inputName, inputSource, {
       error: (issue) => mustBe(issue.input, "an object that holds an array for each of the model's inputs"),
     })
     .refine((inputs) => Object.keys(inputs).length > 0, {
@@ -103,6 +173,9 @@ const dataSection = section({
     .optional()
     .describe("An array for each input of the model, by its name."),
   images: path().optional().describe("Folder of images, instead of inputs, for a model with one input."),
+  rows: rows.describe(
+    "Half-open range [first, end) of the images in their order, that of a labels file or of the names; every one when left out.",
+  ),
   preprocess: preprocess.optional().describe("How images become samples."),
   labels,
 });
@@ -121,6 +194,42 @@ const textMetric = {
   characters: path().describe(
     "Text file with a character a line, in the order of the classes after the blank.",
   ),
+};
+
+const ACCURACY = 'is "accuracy" here; use that name';
+const OWN_METRIC =
+  'is not offered here; write it as a module of your own (engine.metric.module), or compare with the float model by "sqnr", "cosine" or "agreement"';
+
+/** What metrics are called elsewhere: the remedy. */
+const USUAL_METRIC_NAMES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ["top1", "top-1", "top_1", "top1_accuracy", "accuracy@top1", "acc", "acc1", "acc@1"].map((name) => [
+      name,
+      ACCURACY,
+    ]),
+  ),
+  ...Object.fromEntries(
+    ["top5", "top-5", "top_5", "top5_accuracy", "accuracy@top5", "acc5", "acc@5"].map((name) => [
+      name,
+      'is "accuracy" with "top_k": 5 here; use these',
+    ]),
+  ),
+  categorical_accuracy: ACCURACY,
+  f1_score: 'is "f1" here; use that name',
+  macro_f1: 'is "f1" here; use that name',
+  iou: 'is "miou" here; use that name',
+  mean_iou: 'is "miou" here; use that name',
+  psnr: 'is not offered here; use "sqnr", the ratio of signal to noise in decibels',
+  snr: 'is "sqnr" here; use that name',
+  rmse: 'is not offered here; use "mse", its square',
+  l2: 'is "mse" here; use that name',
+  cosine_similarity: 'is "cosine" here; use that name',
+  cer: 'is not offered here; use "character_accuracy", which is better the higher it is',
+  wer: 'is not offered here; use "text_accuracy", which is better the higher it is',
+  map: OWN_METRIC,
+  coco_precision: OWN_METRIC,
+  bleu: OWN_METRIC,
+  perplexity: OWN_METRIC,
 };
 
 const metric = z
@@ -164,7 +273,7 @@ const metric = z
           .describe("An ES module of yours that scores samples."),
       }),
     ],
-    { error: nameRequired("an object with a name, or a module", {}) },
+    { error: nameRequired("an object with a name, or a module", USUAL_METRIC_NAMES) },
   )
   .describe("What is measured.");
 
@@ -218,8 +327,15 @@ const session = section({
 const ELSEWHERE =
   "describe the data in engine.calibration and engine.evaluation instead, as arrays or images";
 
+/** Keys of POT's engine that change nothing. */
+export const ENGINE_WITHOUT_EFFECT = {
+  stat_requests_number: "the number of workers decides, given with --workers",
+  eval_requests_number: "the number of workers decides, given with --workers",
+} as const;
+
 export const engine = section(
   {
+    ...withoutEffect(ENGINE_WITHOUT_EFFECT),
     calibration: dataSection
       .optional()
       .describe("Samples that ranges are taken from; tune and quantize need them."),
@@ -233,7 +349,9 @@ export const engine = section(
     session: session.prefault({}),
     batch_size: wholeNumber(1, 4096)
       .default(32)
-      .describe("Samples in one inference while scoring; 1 where the model's batch is fixed."),
+      .describe(
+        "Samples in one inference while scoring; those of the model's batch where it is fixed, and 1 where its outputs do not keep samples apart.",
+      ),
   },
   {
     name: `is a key of POT's accuracy checker, which is not used here; ${ELSEWHERE}`,
@@ -251,9 +369,5 @@ export const engine = section(
     data_type: `is a key of POT's data-free engine, and data is never made up here; ${ELSEWHERE}`,
     shape: `is a key of POT's data-free engine, and data is never made up here; ${ELSEWHERE}`,
     generate_data: `is a key of POT's data-free engine, and data is never made up here; ${ELSEWHERE}`,
-    stat_requests_number:
-      "has no effect here, where the number of workers decides; remove it and use --workers",
-    eval_requests_number:
-      "has no effect here, where the number of workers decides; remove it and use --workers",
   },
 );

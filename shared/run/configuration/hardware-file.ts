@@ -18,12 +18,12 @@ const LARGEST_BYTES = 1024 * 1024;
  * @throws {ConfigurationError} with one sentence that names the file and what is wrong in it
  */
 export async function withHardwareFile(loaded: LoadedConfiguration): Promise<LoadedConfiguration> {
-  const { configuration, directory } = loaded;
+  const { configuration } = loaded;
   const { target_device } = configuration.compression;
   if (typeof target_device !== "string" || isDeviceName(target_device)) return loaded;
-  const document = await readHardwareFile(resolvePath(directory, target_device));
+  const document = await readHardwareFile(resolvePath(loaded.directory, target_device));
   return {
-    directory,
+    ...loaded,
     configuration: {
       ...configuration,
       compression: { ...configuration.compression, target_device: document },

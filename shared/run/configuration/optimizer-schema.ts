@@ -1,4 +1,13 @@
-import { fixed, numberBetween, numberFrom, oneOf, section, wholeNumber, yesOrNo } from "./requirement.js";
+import {
+  fixed,
+  numberBetween,
+  numberFrom,
+  oneOf,
+  section,
+  wholeNumber,
+  withoutEffect,
+  yesOrNo,
+} from "./requirement.js";
 
 const MOST_TRIALS = 100_000;
 const LONGEST_RUN_MINUTES = 43_200;
@@ -9,33 +18,40 @@ const MOST_THREADS = 1024;
 
 const ONE_AT_A_TIME = "latency is taken of one inference at a time, in turn with the float model; remove it";
 
-const benchmark = section(
-  {
-    nthreads: wholeNumber(1, MOST_THREADS)
-      .optional()
-      .describe("Threads while latency is measured; those of engine.session when left out."),
-    duration_seconds: numberFrom(0.05, 600)
-      .optional()
-      .describe(
-        "How long one latency measurement takes at most; as long as its noise asks for when left out.",
-      ),
-    nireq: fixed([0, 1], ONE_AT_A_TIME),
-    nstreams: fixed([1], ONE_AT_A_TIME),
-    batch_size: fixed([0, 1], "latency is taken at batch 1; remove it"),
-    performance_count: fixed([false], "inspect shows what each kernel costs; remove it"),
-    api_type: fixed(["sync", "async"], ONE_AT_A_TIME),
-  },
-  {
-    niter: "is not used, as in POT itself; remove it and give duration_seconds",
-    cpu_bind_thread: "has no effect here, as ONNX Runtime places its own threads; remove it",
-    benchmark_app_dir: "names an OpenVINO program, and latency is measured with ONNX Runtime here; remove it",
-  },
-).describe("How latency is measured.");
+/** Keys of POT's benchmark that change nothing. */
+export const BENCHMARK_WITHOUT_EFFECT = {
+  niter: "it is not used, as in POT itself; duration_seconds says how long latency is measured",
+  cpu_bind_thread: "ONNX Runtime places its own threads",
+  benchmark_app_dir: "it names an OpenVINO program, and latency is measured with ONNX Runtime here",
+  performance_count: "inspect shows what each kernel costs",
+} as const;
 
-const OUTPUT_FOLDER = "is not a key of the file; give the output folder with --out";
+/** Keys of POT's optimizer that change nothing. */
+export const OPTIMIZER_WITHOUT_EFFECT = {
+  metrics:
+    "the float model is always measured, so that a baseline_value would be overwritten; the metric is named in engine.metric",
+  debug: "every trial is on record in trials.jsonl",
+  model_log_dir: "the output folder is given with --out",
+  exec_log_dir: "the output folder is given with --out",
+} as const;
+
+const benchmark = section({
+  ...withoutEffect(BENCHMARK_WITHOUT_EFFECT),
+  nthreads: wholeNumber(1, MOST_THREADS)
+    .optional()
+    .describe("Threads while latency is measured; those of engine.session when left out."),
+  duration_seconds: numberFrom(0.05, 600)
+    .optional()
+    .describe("How long one latency measurement takes at most; as long as its noise asks for when left out."),
+  nireq: fixed([0, 1], ONE_AT_A_TIME),
+  nstreams: fixed([1], ONE_AT_A_TIME),
+  batch_size: fixed([0, 1], "latency is taken at batch 1; remove it"),
+  api_type: fixed(["sync", "async"], ONE_AT_A_TIME),
+}).describe("How latency is measured.");
 
 const params = section(
   {
+    ...withoutEffect(OPTIMIZER_WITHOUT_EFFECT),
     max_trials: wholeNumber(1, MOST_TRIALS)
       .default(200)
       .describe("Trials at most, counting the base configuration and, with warm_start, the restored ones."),
@@ -93,19 +109,14 @@ const params = section(
       .optional()
       .describe("Stop before an AWS run costs more than this."),
     anneal: fixed([false], "simulated annealing is not offered, the search is always TPE; remove it"),
-    debug: fixed([false], "every trial is on record in trials.jsonl; remove it and use --verbose"),
     keep_uncompressed_weights: fixed(
       [false],
       "trials are scored with the weights that are deployed; remove it",
     ),
   },
   {
-    metrics:
-      "is not used: the float model is always measured, so a baseline_value would be overwritten; remove it and name the metric in engine.metric",
     multinode:
       "shared a database between machines in POT; remove it, and use --workers on one machine or submit to run on many",
-    model_log_dir: OUTPUT_FOLDER,
-    exec_log_dir: OUTPUT_FOLDER,
   },
 );
 

@@ -1,15 +1,21 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { ConfigurationError } from "../../errors.js";
+import type { RunWarning } from "../warnings.js";
 import { findContradiction } from "./contradiction.js";
 import { LARGEST_CONFIGURATION_BYTES, parseJsonWithComments } from "./jsonc.js";
+import { placesOfKey } from "./misplaced-key.js";
 import { firstProblem, type Problem } from "./problem.js";
+import { UNKNOWN_KEY } from "./requirement.js";
 import { type RunConfiguration, type RunConfigurationInput, runConfigurationSchema } from "./schema.js";
+import { notesOf } from "./without-effect.js";
 
 /** A checked configuration and the folder that its relative paths start from. */
 export interface LoadedConfiguration {
   readonly configuration: RunConfiguration;
   readonly directory: string;
+  /** What is given in it without effect. */
+  readonly notes: readonly RunWarning[];
 }
 
 /** A path of the configuration as an absolute one; `s3://…` stays as it is. */
@@ -60,8 +66,9 @@ async function readText(file: string): Promise<string> {
  */
 export function parseConfiguration(text: string, { file }: { readonly file: string }): LoadedConfiguration {
   const withoutByteOrderMark = text.startsWith("\uFEFF") ? text.slice(1) : text;
+  refuseYaml(withoutByteOrderMark, file);
   const value = parseJsonWithComments(withoutByteOrderMark, file);
-  return { configuration: check(value, file), directory: dirname(resolve(file)) };
+  return { ...check(value, file), directory: dirname(resolve(file)) };
 }
 
 /**
@@ -74,15 +81,42 @@ export function validateConfiguration(
   value: RunConfigurationInput,
   { directory }: { readonly directory: string },
 ): LoadedConfiguration {
-  return { configuration: check(value, undefined), directory: resolve(directory) };
+  return { ...check(value, undefined), directory: resolve(directory) };
 }
 
-function check(value: unknown, file: string | undefined): RunConfiguration {
+/** JSON is YAML as well, so that a file is told by how it begins. */
+function refuseYaml(text: string, file: string): void {
+  if (!/^(?:\s|#.*\n|%.*\n)*(?:---|-\s|["']?[\w$-]+["']?\s*:)/.test(text)) return;
+  throw new ConfigurationError(
+    `${file} is YAML, but a configuration is JSON with comments; convert it, such as with python -c "import sys, yaml, json; json.dump(yaml.safe_load(sys.stdin), sys.stdout)".`,
+  );
+}
+
+function check(
+  value: unknown,
+  file: string | undefined,
+): Pick<LoadedConfiguration, "configuration" | "notes"> {
   const parsed = runConfigurationSchema.safeParse(value);
-  if (!parsed.success) throw refusal(firstProblem(parsed.error.issues), file);
+  if (!parsed.success) throw refusal(withPlace(firstProblem(parsed.error.issues)), file);
   const contradiction = findContradiction(parsed.data);
   if (contradiction !== undefined) throw refusal(contradiction, file);
-  return parsed.data;
+  return { configuration: parsed.data, notes: notesOf(value, parsed.data, file) };
+}
+
+/** Places that a message names. */
+const MOST_PLACES = 3;
+
+/** Says of an unknown key that other objects know where it belongs. */
+function withPlace({ path, message }: Problem): Problem {
+  if (!message.startsWith(UNKNOWN_KEY)) return { path, message };
+  const key = /(?:^|\.)([\w$]+)$/.exec(path)?.[1];
+  const here = path.replace(/\.?[^.]+$/, "").replace(/\[\d+\]/g, "[…]");
+  const places =
+    key === undefined ? [] : placesOfKey(key, runConfigurationSchema).filter((place) => place !== here);
+  if (places.length === 0) return { path, message };
+  const within = places.filter((place) => place.startsWith(`${here}.`));
+  const named = (within.length > 0 ? within : places).slice(0, MOST_PLACES).join(" or ");
+  return { path, message: `is not a key of this object, but of ${named}; move it there` };
 }
 
 function refusal({ path, message }: Problem, file: string | undefined): ConfigurationError {

@@ -74,9 +74,12 @@ function unknownKey(key: string, known: readonly string[]): string {
   }
   const meant = nearest(key, known);
   return meant === undefined
-    ? `is not a known key; known here: ${known.join(", ")}`
-    : `is not a known key; did you mean ${meant}?`;
+    ? `${UNKNOWN_KEY}; known here: ${known.join(", ")}`
+    : `${UNKNOWN_KEY}; did you mean ${meant}?`;
 }
+
+/** How the refusal of a key begins that no table knows. */
+export const UNKNOWN_KEY = "is not a known key";
 
 /** A whole number from `low` to `high`, both included. */
 export function wholeNumber(low: number, high: number) {
@@ -125,8 +128,8 @@ export function nameRequired(requirement: string, refused: Readonly<Record<strin
       return mustBe(issue.input, requirement);
     }
     const given: unknown = Object(issue.input)[issue.discriminator];
-    if (typeof given === "string" && Object.hasOwn(refused, given))
-      return `is "${given}", which ${refused[given]}`;
+    const known = typeof given === "string" ? (refused[given] ?? refused[given.toLowerCase()]) : undefined;
+    if (known !== undefined) return `is "${given}", which ${known}`;
     return oneOfMessage(given, namesOf(issue.options));
   };
 }
@@ -160,6 +163,22 @@ export function distinct<Element extends z.ZodType<string | number>>(
     .min(least, { error })
     .max(most, { error })
     .refine((values) => new Set(values).size === values.length, { error });
+}
+
+/**
+ * Keys that are accepted and change nothing, whatever their values; each becomes `undefined`, so that it does not enter
+ * the configuration's hash. `notesOf` says of those that are given why they have no effect.
+ */
+export function withoutEffect<const Key extends string>(reasons: Readonly<Record<Key, string>>) {
+  const ignored = (reason: string) =>
+    z
+      .unknown()
+      .transform((): undefined => undefined)
+      .optional()
+      .describe(`Accepted without effect: ${reason}.`);
+  return Object.fromEntries(
+    Object.entries<string>(reasons).map(([key, reason]) => [key, ignored(reason)]),
+  ) as Record<Key, ReturnType<typeof ignored>>;
 }
 
 /**

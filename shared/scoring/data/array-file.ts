@@ -9,6 +9,7 @@ import {
   isFloating,
   viewElements,
 } from "./element-type.js";
+import { IMAGE_FILE } from "./image-name.js";
 import { LONGEST_NPY_HEADER, type NpyHeader, parseNpyHeader } from "./npy.js";
 import { extractFromNpz, LARGEST_ARCHIVE_BYTES } from "./npz.js";
 
@@ -16,6 +17,9 @@ import { extractFromNpz, LARGEST_ARCHIVE_BYTES } from "./npz.js";
 const LARGEST_ARRAY_BYTES = 4 * 1024 ** 3;
 /** Node reads at most 2^31-1 bytes in one call. */
 const BYTES_A_READ = 1024 ** 3;
+
+const IMAGES_REMEDY =
+  'give a .npy file or file.npz#key, or name a folder of images as "images" of the section, instead of inputs';
 
 /** Rows of an array as they stand in its file. */
 export interface SourceArray {
@@ -102,8 +106,12 @@ async function openForReading(file: string, name: string): Promise<FileHandle> {
   }
   try {
     // Asked first, because opening a pipe waits for a writer.
-    if ((await stat(file)).isFile()) return await open(file, "r");
+    const status = await stat(file);
+    if (status.isDirectory()) throw new DataError(`${name} is a folder; ${IMAGES_REMEDY}.`);
+    if (IMAGE_FILE.test(file)) throw new DataError(`${name} is an image; ${IMAGES_REMEDY}.`);
+    if (status.isFile()) return await open(file, "r");
   } catch (error) {
+    if (error instanceof DataError) throw error;
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
     throw new DataError(
       `${name} cannot be read (${reason}); give the path of a .npy file, or file.npz#key.`,

@@ -14,13 +14,18 @@ import {
   requireShape,
 } from "./dataset.js";
 import { allocateElements, type ElementType } from "./element-type.js";
-import { channelCount, decodeImage, type ImageGeometry } from "./image-decoding.js";
-import { listImages } from "./image-files.js";
+import { channelCount, decodeImage, type ImageGeometry, requireImage } from "./image-decoding.js";
+import { type ImageList, listImages } from "./image-files.js";
+import { labelRows } from "./labels.js";
 import { type ChannelGeometry, preprocess } from "./preprocessing.js";
 import { type ModelPort, type Samples, sampleNumbers } from "./tensor.js";
 
 /** How much of each image's file enters the content hash: enough to tell re-encoded images apart, cheap to read. */
 const HASHED_BYTES = 65_536;
+
+/** Images that are decoded before a run only to see whether they can be: some ten seconds' work. */
+const MOST_DECODED = 2_000;
+const VERIFIED_AT_ONCE = 8;
 
 /**
  * A folder of images as a dataset. Images are decoded when a batch first asks for them, and their 8-bit cuts are
@@ -36,15 +41,16 @@ export async function loadImages(
   const name = `${path}.images (${section.images})`;
   const input = onlyInput(options.inputs, name);
   const target = requireElementType(input, name);
-  const { files, labels } = await listImages(section.images, section.labels, directory, path);
-  requireLabelCount(labels, files.length, path);
+  const listed = await listImages(section.images, section.labels, directory, path);
+  requireLabelCount(listed.labels, listed.files.length, path);
+  const { files, labels } = chosenImages(listed, section.rows, path);
   const preprocessing: ImagePreprocessing = section.preprocess ?? {
     layout: "NCHW",
     channels: "RGB",
     scale: 1,
   };
   const geometry = geometryFor(preprocessing, input, `${path}.preprocess`);
-  requireShape([files.length, ...sampleShape(geometry)], input, name, "correct preprocess");
+  requireShape([files.length, ...sampleShape(geometry)], input, name, layoutRemedy(preprocessing, input));
   requireChannelValues(preprocessing, `${path}.preprocess`);
   const cuts = new CutCache(files, geometry, options.cacheBytes ?? LARGEST_CACHE_BYTES);
   return {
@@ -54,9 +60,39 @@ export async function loadImages(
       target,
       labels?.sha256,
     ]),
+    fixedBatch: fixedBatchOf(input),
     batch: (samples) => imageBatch(samples, cuts, input.name, target, geometry, preprocessing, name),
     labels: (samples) => labels?.slice(samples),
+    locate: (samples) =>
+      `${name}, ${sampleNumbers(samples)
+        .map((sample) => files[sample])
+        .join(", ")}`,
+    extremes: () => [],
+    sampleKeys: async () => files,
+    verify: () => cuts.verify(),
   };
+}
+
+function layoutRemedy({ layout, channels }: ImagePreprocessing, { shape }: ModelPort): string {
+  const [other, axis] = layout === "NCHW" ? ["NHWC", 3] : ["NCHW", 1];
+  return shape[axis as number] === channelCount(channels)
+    ? `give "layout": "${other}" in preprocess`
+    : "correct preprocess";
+}
+
+function fixedBatchOf({ shape: [batch] }: ModelPort): number | undefined {
+  return typeof batch === "number" && batch > 0 ? batch : undefined;
+}
+
+function chosenImages({ files, labels }: ImageList, rows: DataSection["rows"], path: string): ImageList {
+  if (rows === undefined) return { files, labels };
+  const [first, end] = rows;
+  if (end > files.length) {
+    throw new DataError(
+      `${path}.rows asks for [${first}, ${end}), but there are ${files.length} images; end it at ${files.length}.`,
+    );
+  }
+  return { files: files.slice(first, end), labels: labels && labelRows(labels, first, end) };
 }
 
 function onlyInput(inputs: readonly ModelPort[], name: string): ModelPort {
@@ -154,6 +190,17 @@ class CutCache {
       this.kept.set(sample, decoded);
     }
     return decoded;
+  }
+
+  /** Decodes the first images, and reads the headers of those beyond. */
+  async verify(): Promise<void> {
+    for (let from = 0; from < this.files.length; from += VERIFIED_AT_ONCE) {
+      const files = this.files.slice(from, from + VERIFIED_AT_ONCE);
+      const isDecoded = from < MOST_DECODED;
+      await Promise.all(
+        files.map((file) => (isDecoded ? decodeImage(file, this.geometry) : requireImage(file))),
+      );
+    }
   }
 }
 

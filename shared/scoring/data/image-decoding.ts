@@ -50,14 +50,30 @@ export async function decodeImage(file: string, geometry: ImageGeometry): Promis
     const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     return arrange(data, info.channels, geometry);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DataError(
-      `${file} cannot be decoded as an image (${reason}); replace it or take it out of the list.`,
-      {
-        cause: error,
-      },
-    );
+    throw undecodable(file, error);
   }
+}
+
+/**
+ * Reads an image's header.
+ *
+ * @throws DataError when the file is not an image
+ */
+export async function requireImage(file: string): Promise<void> {
+  const { default: sharp } = await import("sharp");
+  try {
+    await sharp(file, { limitInputPixels: MOST_PIXELS }).metadata();
+  } catch (error) {
+    throw undecodable(file, error);
+  }
+}
+
+function undecodable(file: string, error: unknown): DataError {
+  const reason = (error instanceof Error ? error.message : String(error)).split("\n", 1)[0];
+  return new DataError(
+    `${file} cannot be decoded as an image (${reason}); replace it or take it out of the list.`,
+    { cause: error },
+  );
 }
 
 /** From rows of interleaved RGB (or one grey value) to the order of axes and colours that the model takes. */

@@ -4,10 +4,10 @@ import { join, relative, sep } from "node:path";
 import { DataError } from "../../errors.js";
 import type { LabelSource } from "../../run/configuration/engine-schema.js";
 import { resolvePath } from "../../run/configuration/parse.js";
+import { IMAGE_FILE } from "./image-name.js";
 import { type Labels, lineLabels, numberLabels, readLines } from "./labels.js";
 
 const MOST_IMAGES = 1_000_000;
-const IMAGE_FILE = /\.(jpe?g|png|webp|tiff?|gif|avif)$/i;
 
 /** The images of a dataset in their order, and what is right for each. */
 export interface ImageList {

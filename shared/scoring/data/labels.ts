@@ -133,3 +133,20 @@ export function lineLabels(lines: readonly string[], name: string): Labels {
     },
   };
 }
+
+/** Labels of samples [first, end) alone. */
+export function labelRows(labels: Labels, first: number, end: number): Labels {
+  const sha256 = createHash("sha256")
+    .update(JSON.stringify([labels.sha256, first, end]))
+    .digest("hex");
+  return {
+    samples: end - first,
+    name: labels.name,
+    sha256,
+    slice(wanted) {
+      const range = contiguous(wanted);
+      if (range !== undefined) return labels.slice({ from: range.from + first, to: range.to + first });
+      return labels.slice(sampleNumbers(wanted).map((sample) => sample + first));
+    },
+  };
+}

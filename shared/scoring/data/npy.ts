@@ -99,6 +99,11 @@ function elementType(descr: string, name: string): ElementType {
       `${name} is big-endian (${descr}); save array.astype("${descr.replace(">", "<")}") instead.`,
     );
   }
+  if (/^.?[USaO]\d*$/.test(descr)) {
+    throw new DataError(
+      `${name} holds text or objects (${descr}), which no model takes; save numbers, or, for labels, a text file with a line a sample: numpy.savetxt("labels.txt", array, fmt="%s").`,
+    );
+  }
   const type = ELEMENT_TYPES[descr.slice(1)];
   if (type === undefined || !/^[<>|=]/.test(descr)) {
     throw new DataError(

@@ -33,7 +33,12 @@ export async function createMetric(
   configuration: MetricConfiguration,
   options: MetricOptions,
 ): Promise<Metric> {
-  const metric = await build(configuration, options);
+  const scored = chooseOutput(configuration.output, options.outputs);
+  const isModule = configuration.name === "module" || configuration.name === undefined;
+  const metric = {
+    ...(await build(configuration, scored, options)),
+    output: isModule ? configuration.output : scored.name,
+  };
   if (metric.needs === "labels" && !options.labelled) {
     throw new ConfigurationError(
       `engine.evaluation.labels is missing, but metric ${metric.name} needs labels; name their file, or use metric agreement.`,
@@ -43,9 +48,12 @@ export async function createMetric(
   return metric;
 }
 
-async function build(configuration: MetricConfiguration, options: MetricOptions): Promise<Metric> {
-  const { directory, outputs, labelled } = options;
-  const output = chooseOutput(configuration.output, outputs);
+async function build(
+  configuration: MetricConfiguration,
+  output: ModelPort,
+  options: MetricOptions,
+): Promise<Metric> {
+  const { directory, labelled } = options;
   const compared = labelled ? "labels" : "float outputs";
   switch (configuration.name) {
     case "accuracy":

@@ -15,6 +15,8 @@ export type Reference =
  */
 export interface Metric {
   readonly name: string;
+  /** The output that is scored; where it is left out, the metric takes all of them. */
+  readonly output?: string | undefined;
   readonly direction: "maximize" | "minimize";
   readonly needs: Reference["kind"];
   /** Numbers in a sample's row. */

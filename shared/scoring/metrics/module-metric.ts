@@ -1,6 +1,6 @@
 import { pathToFileURL } from "node:url";
 import * as z from "zod";
-import { ConfigurationError, RunError } from "../../errors.js";
+import { ConfigurationError } from "../../errors.js";
 import type { LabelSlice } from "../data/labels.js";
 import { bootstrapInterval, mean, meanInterval } from "./interval.js";
 import { type Metric, type ModelOutputs, type Reference, relativeLoss } from "./metric.js";
@@ -128,8 +128,9 @@ function scoreOf(
   const rows = Float32Array.from(guarded(() => score(input), "score", shownAs));
   const samples = Object.values(outputs)[0]?.dims[0] ?? 0;
   if (rows.length !== samples * rowWidth || !rows.every(Number.isFinite)) {
-    throw new RunError(
-      `${PATH} (${shownAs}) gave ${rows.length} numbers for ${samples} samples, but must give ${rowWidth} finite ones a sample.`,
+    throw new ConfigurationError(
+      `${PATH} (${shownAs}) gave ${rows.length} numbers for ${samples} samples, but must give ${rowWidth} finite ones a sample; correct the module.`,
+      PATH,
     );
   }
   return rows;
@@ -142,13 +143,20 @@ function aggregateOf(
 ): number {
   const value: unknown = guarded(() => aggregate(rows), "aggregate", shownAs);
   if (typeof value === "number" && Number.isFinite(value)) return value;
-  throw new RunError(`${PATH} (${shownAs}) aggregated to ${String(value)}, but must give a finite number.`);
+  throw new ConfigurationError(
+    `${PATH} (${shownAs}) aggregated to ${String(value)}, but must give a finite number; correct the module.`,
+    PATH,
+  );
 }
 
 function guarded<Result>(call: () => Result, what: string, shownAs: string): Result {
   try {
     return call();
   } catch (error) {
-    throw new RunError(`${PATH} (${shownAs}) failed in ${what}: ${reasonOf(error)}.`, { cause: error });
+    throw new ConfigurationError(
+      `${PATH} (${shownAs}) failed in ${what} (${reasonOf(error)}); correct the module.`,
+      PATH,
+      { cause: error },
+    );
   }
 }

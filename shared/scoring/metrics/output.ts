@@ -11,6 +11,9 @@ import type { ModelOutputs, Reference } from "./metric.js";
 export function chooseOutput(configured: string | undefined, outputs: readonly ModelPort[]): ModelPort {
   const chosen = configured === undefined ? outputs[0] : outputs.find(({ name }) => name === configured);
   if (chosen !== undefined) return chosen;
+  if (configured === undefined) {
+    throw new DataError("the model has no outputs, so nothing can be scored; export it with its result.");
+  }
   const names = outputs.map(({ name }) => name);
   const meant = nearest(configured ?? "", names);
   const hint =
@@ -26,7 +29,7 @@ export function outputNamed(outputs: ModelOutputs, name: string): TensorValue {
   const output = outputs[name];
   if (output === undefined) {
     throw new DataError(
-      `the model gave no output ${JSON.stringify(name)}, only ${Object.keys(outputs).join(", ")}.`,
+      `the model to compare with has no output ${JSON.stringify(name)}, only ${Object.keys(outputs).join(", ")}; give a model whose outputs have the same names, or choose one that both have with engine.metric.output.`,
     );
   }
   return output;

@@ -29,7 +29,7 @@ function refusal(document: unknown): ConfigurationError | undefined {
 }
 
 describe("A file made for POT says key by key what has no meaning here, and is sound without that", () => {
-  for (const { title, text, refused } of POT_CONFIGURATIONS) {
+  for (const { title, text, refused, noted } of POT_CONFIGURATIONS) {
     test(title, () => {
       const document = parseJsonWithComments(text, FILE);
       const seen: string[] = [];
@@ -42,6 +42,14 @@ describe("A file made for POT says key by key what has no meaning here, and is s
         without(document, path);
       }
       assert.deepEqual(seen.sort(), Object.keys(refused).sort());
+      const { notes } = parseConfiguration(JSON.stringify(document), { file: FILE });
+      for (const [path, says] of Object.entries(noted)) {
+        const told = notes.filter(({ message }) => message.startsWith(`${path} in ${FILE} has no effect: `));
+        assert.equal(told.length, 1, path);
+        assert.match(told[0]!.message, says);
+        assert.equal(told[0]!.level, "note");
+      }
+      assert.equal(notes.length, Object.keys(noted).length, notes.map(({ message }) => message).join("\n"));
     });
   }
 });

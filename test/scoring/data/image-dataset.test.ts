@@ -239,3 +239,44 @@ describe("Images are refused", () => {
     });
   });
 });
+
+describe("Images before a run", () => {
+  test("are all looked at, and a corrupt one is named", async () => {
+    await mkdir(join(folder.path, "corrupt"));
+    for (let i = 0; i < 20; i++) await png(`corrupt/${i}.png`, 4, 4, new Uint8Array(48).fill(i));
+    const sound = await load({ images: "corrupt" });
+    await sound.verify();
+    const noise = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * 7919) % 251);
+    const whole = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
+      .jpeg()
+      .toBuffer();
+    await folder.write("corrupt/cut.jpg", whole.subarray(0, whole.length / 2));
+    await assert.rejects((await load({ images: "corrupt" })).verify(), {
+      code: "DATA",
+      message: /cut\.jpg cannot be decoded as an image/,
+    });
+  });
+
+  test("are chosen by rows, with their labels", async () => {
+    const dataset = await load({ images: "pets", labels: { data: "folders" }, rows: [1, 3] });
+    assert.equal(dataset.samples, 2);
+    const { image } = await dataset.batch([0, 1]);
+    assert.deepEqual([image!.data[0], image!.data[48]], [2, 3]);
+    const labels = dataset.labels([1, 0]);
+    assert.deepEqual(labels?.kind === "numbers" && [...labels.data], [1, 1]);
+    const first = await load({ images: "pets", labels: { data: "folders" }, rows: [0, 2] });
+    const both = first.labels({ from: 0, to: 2 });
+    assert.deepEqual(both?.kind === "numbers" && [...both.data], [0, 1]);
+    assert.notEqual(first.contentHash, dataset.contentHash);
+    await assert.rejects(load({ images: "pets", rows: [0, 4] }), {
+      message: /rows asks for \[0, 4\), but there are 3 images; end it at 3/,
+    });
+  });
+
+  test("of the other layout are told by the model's channels", async () => {
+    const nhwc = { name: "image", type: "float32", shape: ["N", 4, 4, 3] };
+    await assert.rejects(load({ images: "pets", preprocess: { ...DEFAULTS, crop: 4 } }, [nhwc]), {
+      message: /give "layout": "NHWC" in preprocess/,
+    });
+  });
+});

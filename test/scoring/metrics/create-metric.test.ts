@@ -138,26 +138,26 @@ describe("A metric of the user's own", () => {
     [
       "gives too few numbers",
       "[1]",
-      "engine.metric.module (few.mjs) gave 1 numbers for 2 samples, but must give 1 finite ones a sample.",
+      "engine.metric.module (few.mjs) gave 1 numbers for 2 samples, but must give 1 finite ones a sample; correct the module.",
     ],
     [
       "gives no numbers",
       "[1, NaN]",
-      "engine.metric.module (few.mjs) gave 2 numbers for 2 samples, but must give 1 finite ones a sample.",
+      "engine.metric.module (few.mjs) gave 2 numbers for 2 samples, but must give 1 finite ones a sample; correct the module.",
     ],
     [
       "throws",
       "(() => { throw new Error('odd') })()",
-      "engine.metric.module (few.mjs) failed in score: odd.",
+      "engine.metric.module (few.mjs) failed in score (odd); correct the module.",
     ],
   ];
   for (const [title, body, message] of FAILING) {
-    test(`fails the trial when it ${title}`, async () => {
+    test(`is refused when it ${title}`, async () => {
       const name = title.replaceAll(" ", "-");
       await folder.write(`${name}.mjs`, `export const score = () => ${body};`);
       const metric = await create({ module: `${name}.mjs` });
       assert.throws(() => metric.score({ out: SCORES }, classes(0, 0)), {
-        name: "RunError",
+        name: "ConfigurationError",
         message: message.replace("few", name),
       });
     });
