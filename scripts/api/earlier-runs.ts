@@ -7,7 +7,7 @@ import { runPrefix } from "../../shared/run/record-keys.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import type { RestoredRecord } from "../../shared/run/restored-record.js";
 import { RunRecords } from "../../shared/run/run-records.js";
-import { hasEnded, type RunState } from "../../shared/run/state.js";
+import type { RunState } from "../../shared/run/state.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 import { listRuns } from "../local/engine.js";
 import { runFolder } from "./output-folder.js";
@@ -62,10 +62,9 @@ export async function readRuns(out: string): Promise<EarlierRun[]> {
   return runs.sort((a, b) => a.state.startedAt - b.state.startedAt);
 }
 
-/** The run to go on with: the unfinished one, or the latest, whose output may not have been written any more. */
+/** The run to go on with, or to extend: the latest, whose output may not have been written any more. */
 export async function earlierRun(out: string, hash: string): Promise<EarlierRun> {
-  const runs = await readRuns(out);
-  const found = runs.find(({ state }) => !hasEnded(state)) ?? runs.at(-1);
+  const found = (await readRuns(out)).at(-1);
   if (found === undefined) {
     throw new QuantfleetError(
       "NOTHING_TO_RESUME",
@@ -74,7 +73,7 @@ export async function earlierRun(out: string, hash: string): Promise<EarlierRun>
   }
   if (found.remembered?.hash !== hash) {
     throw new UsageError(
-      `${out} holds a run of another configuration; resume it with the very configuration and options that it was started with, or give another folder by --out.`,
+      `${out} holds a run of another configuration; resume it with the configuration and options that it was started with, of which only max_trials, max_minutes and max_cost_usd may differ, or give another folder by --out.`,
     );
   }
   return found;

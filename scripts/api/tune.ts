@@ -1,12 +1,14 @@
 import { resolve } from "node:path";
 import { UsageError } from "../../shared/errors.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
+import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
+import type { Limits } from "../../shared/run/limits.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import { writeRestoredRecord } from "../../shared/run/restored-record.js";
 import type { RunResult } from "../../shared/run/result.js";
-import { hasEnded } from "../../shared/run/state.js";
+import { hasEnded, type TrialRecord } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
 import { physicalCores } from "../../shared/scoring/physical-cores.js";
@@ -15,8 +17,8 @@ import { ThreadPool } from "../../shared/scoring/thread-pool.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 import { startEngine } from "../local/engine.js";
 import { type ConfigurationSource, loadConfiguration, type OptimizerOverrides } from "./configuration.js";
-import { earlierRun, readRuns, rememberRun } from "./earlier-runs.js";
-import { requireWritable, runFolder } from "./output-folder.js";
+import { type EarlierRun, earlierRun, readRuns, rememberRun } from "./earlier-runs.js";
+import { requireOtherFiles, requireVacant, requireWritable, runFolder } from "./output-folder.js";
 import { planStart, resumedWorkload } from "./run-start.js";
 import { openStatistics, requireStatisticsFolder, statisticsFolder } from "./statistics-folder.js";
 import { writeOutputs } from "./write-outputs.js";
@@ -29,8 +31,13 @@ export interface TuneOptions extends OptimizerOverrides {
   readonly out?: string;
   /** Worker threads; the physical cores when left out. */
   readonly workers?: number;
-  /** Go on with the unfinished run in the output folder. */
+  /**
+   * Go on with the run in the output folder; one that has ended is extended where `maxTrials` or `maxMinutes` is more than
+   * it had.
+   */
   readonly resume?: boolean;
+  /** Replace the result of an earlier run in the output folder, or start anew beside an unfinished one. */
+  readonly force?: boolean;
   /** Ends the search; everything finished is kept, and the best so far is written. */
   readonly signal?: AbortSignal;
 }
@@ -59,24 +66,34 @@ export interface TuneRun {
  * @throws {ConfigurationError | ModelError | DataError} before any work
  */
 export async function tune(source: ConfigurationSource, options: TuneOptions = {}): Promise<TuneRun> {
+  const startedAt = Date.now();
+  const { resume = false, force = false } = options;
+  if (resume && force)
+    throw new UsageError(
+      "--resume and --force are both given; --resume keeps what --force replaces, so give one.",
+    );
   const { configuration, directory } = await loadConfiguration(source, options);
   requireSupported(configuration, "tune");
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
+  await requireOtherFiles(out, [
+    resolvePath(directory, configuration.model.model),
+    ...(typeof source === "string" ? [resolve(source)] : []),
+  ]);
   await requireStatisticsFolder();
   const workers = options.workers ?? physicalCores();
   const hash = configurationHash(configuration);
-  const { request, workload, notices } =
-    options.resume === true
-      ? await resumeRun(out, hash)
-      : await newRun({ configuration, directory, out, workers, hash });
+  const { request, workload, notices, limits } = resume
+    ? await resumeRun(out, hash, configuration)
+    : await newRun({ configuration, directory, out, workers, hash, force });
   const { runId } = request;
   const timers = { askSeconds: 0 };
   const study = timed(tuningStudy(workload.metric), timers);
   const engine = startEngine({
     folder: runFolder(out),
     study,
-    run: options.resume === true ? { resume: runId } : { request },
+    run: resume ? { resume: runId, ...(limits === undefined ? {} : { limits }) } : { request },
+    startedAt,
     runner: new ThreadPool(workers).open({
       configuration: workload.configuration,
       directory: workload.directory,
@@ -105,6 +122,8 @@ interface PreparedRun {
   readonly request: RunRequest;
   readonly workload: Workload;
   readonly notices: readonly string[];
+  /** How far a resumed run goes now. */
+  readonly limits?: Limits;
 }
 
 interface NewRunOptions {
@@ -113,6 +132,7 @@ interface NewRunOptions {
   readonly out: string;
   readonly workers: number;
   readonly hash: string;
+  readonly force: boolean;
 }
 
 /**
@@ -123,14 +143,24 @@ function trialsUnderWay(workers: number): number {
   return workers === 1 ? 1 : workers + 1;
 }
 
-async function newRun({ configuration, directory, out, workers, hash }: NewRunOptions): Promise<PreparedRun> {
+async function newRun({
+  configuration,
+  directory,
+  out,
+  workers,
+  hash,
+  force,
+}: NewRunOptions): Promise<PreparedRun> {
   const runs = await readRuns(out);
   const unfinished = runs.find(({ state }) => !hasEnded(state));
-  if (unfinished !== undefined) {
+  if (!force && unfinished !== undefined) {
     throw new UsageError(
-      `${out} holds the unfinished run ${unfinished.state.request.runId}; go on with it by --resume, or give another folder by --out.`,
+      `${out} holds the unfinished run ${unfinished.state.request.runId}; go on with it by --resume, give another folder by --out, or start anew by --force.`,
     );
   }
+  const { trials_load_method: method } = configuration.optimizer.params;
+  // Every other method is asked to improve on the result that is there, and says so where it cannot.
+  if (!force && method === "cold_start") await requireReplaceable(out, runs);
   const requestOf = (workload: Workload, start: Partial<RequestOptions> = {}): RunRequest =>
     makeRunRequest(workload, {
       // Neither time nor chance: the model carries the name, and the same run must give the same bytes.
@@ -164,9 +194,33 @@ async function newRun({ configuration, directory, out, workers, hash }: NewRunOp
   return { request, workload, notices };
 }
 
-async function resumeRun(out: string, hash: string): Promise<PreparedRun> {
+/** @throws {UsageError} where a new run would replace a result, or trials whose result could not be written */
+async function requireReplaceable(out: string, runs: readonly EarlierRun[]): Promise<void> {
+  await requireVacant(out, "extend that run by --resume with a larger --max-trials, ");
+  const scored = runs.findLast(({ state }) => state.finished.some(isScored));
+  if (scored === undefined) return;
+  const { request, finished } = scored.state;
+  throw new UsageError(
+    `${out} holds the ${finished.length} trials of run ${request.runId}; go on with it by --resume, give another folder by --out, or replace it by --force.`,
+  );
+}
+
+function isScored({ state, configuration }: TrialRecord): boolean {
+  return state === "complete" && configuration !== null;
+}
+
+async function resumeRun(
+  out: string,
+  hash: string,
+  { optimizer }: ConfigurationFor<"tune">,
+): Promise<PreparedRun> {
   const run = await earlierRun(out, hash);
-  return { request: run.state.request, workload: await resumedWorkload(run, openStatistics), notices: [] };
+  const { request } = run.state;
+  const { max_trials, max_minutes: maxMinutes, trials_load_method: method } = optimizer.params;
+  // To rebuild the best takes as many trials as it takes, whatever the configuration allows.
+  const maxTrials = method === "eval" ? request.optimizer.maxTrials : max_trials;
+  const workload = await resumedWorkload(run, openStatistics);
+  return { request, workload, notices: [], limits: { maxTrials, maxMinutes } };
 }
 
 /** A study that keeps the time that asking takes. */

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { ValueInfoProtoSchema } from "onnx-buf";
@@ -16,6 +15,7 @@ import { restoreNodeNames } from "../onnx/node-names.js";
 import { type LiftTarget, liftOpset } from "../onnx/opset.js";
 import { refuseHalfPrecision, refuseNonFiniteWeights, refuseQuantized } from "../onnx/refusals.js";
 import type { TensorInfo } from "../quantization/quantizable-ops.js";
+import { inTemporaryFolder } from "../storage/temporary-folder.js";
 import { openSession, type PortInfo, portsOf } from "./session.js";
 
 /** A larger file cannot be one protobuf message. */
@@ -99,16 +99,13 @@ export async function readModelFile(path: string): Promise<Uint8Array> {
 
 /** Folds constants and batch norms by ONNX Runtime's own basic optimizations, which keep to standard operators. */
 async function foldConstants(model: Model, origin: string): Promise<Model> {
-  const folder = await mkdtemp(join(tmpdir(), "quantfleet-fold-"));
-  try {
+  return inTemporaryFolder("fold", async (folder) => {
     const path = join(folder, "folded.onnx");
     await loadOnce(model, origin, path);
     const folded = decodeModel(await readFile(path), path);
     dropUnusedDomains(folded);
     return folded;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 async function loadOnce(model: Model, origin: string, optimizedModelPath: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { link, readdir, readFile, unlink, writeFile } from "node:fs/promises";
+import { link, readdir, readFile, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
@@ -58,8 +58,8 @@ export async function acquireFileLock(path: string, options: FileLockOptions): P
   const draft = newDraftPath(options.drafts);
   held.add(owner.nonce);
   try {
-    await writeFile(draft, JSON.stringify(owner), { flag: "wx" });
     try {
+      await writeFile(draft, JSON.stringify(owner), { flag: "wx" });
       while (!(await linkUnlessPresent(draft, path))) {
         const present = await readOwner(path);
         if (present === undefined) continue;
@@ -68,7 +68,7 @@ export async function acquireFileLock(path: string, options: FileLockOptions): P
         else throw new LockedError(path, present);
       }
     } finally {
-      await unlink(draft);
+      await rm(draft, { force: true });
     }
   } catch (error) {
     held.delete(owner.nonce);
