@@ -17,7 +17,14 @@ import { ThreadPool } from "../../shared/scoring/thread-pool.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 import { startEngine } from "../local/engine.js";
 import { type ConfigurationSource, loadConfiguration, type OptimizerOverrides } from "./configuration.js";
-import { type EarlierRun, earlierRun, readRuns, rememberRun } from "./earlier-runs.js";
+import {
+  type EarlierRun,
+  earlierRun,
+  newRunId,
+  readingRecords,
+  readRuns,
+  rememberRun,
+} from "./earlier-runs.js";
 import { requireOtherFiles, requireVacant, requireWritable, runFolder } from "./output-folder.js";
 import { planStart, resumedWorkload } from "./run-start.js";
 import { openStatistics, requireStatisticsFolder, statisticsFolder } from "./statistics-folder.js";
@@ -107,16 +114,13 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
     }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
-  const result = engine.ended.then((state) =>
-    writeOutputs(state, { out, study, workload, hash, workers, timers }),
+  const result = readingRecords(out, async () =>
+    writeOutputs(await engine.ended, { out, study, workload, hash, workers, timers }),
   );
   // Who only follows the progress must not be ended by an unhandled rejection.
   result.catch(() => undefined);
   return { runId, out, workload, notices, progress: engine.progress, result };
 }
-
-/** A run is named by its configuration and its place among the runs of its folder. */
-const RUN_ID_HASH_LENGTH = 12;
 
 interface PreparedRun {
   readonly request: RunRequest;
@@ -151,20 +155,21 @@ async function newRun({
   hash,
   force,
 }: NewRunOptions): Promise<PreparedRun> {
-  const runs = await readRuns(out);
+  const { trials_load_method: method } = configuration.optimizer.params;
+  // Damaged records are no hindrance to replacing them.
+  const runs = force && method === "cold_start" ? [] : await readRuns(out);
   const unfinished = runs.find(({ state }) => !hasEnded(state));
   if (!force && unfinished !== undefined) {
     throw new UsageError(
       `${out} holds the unfinished run ${unfinished.state.request.runId}; go on with it by --resume, give another folder by --out, or start anew by --force.`,
     );
   }
-  const { trials_load_method: method } = configuration.optimizer.params;
   // Every other method is asked to improve on the result that is there, and says so where it cannot.
   if (!force && method === "cold_start") await requireReplaceable(out, runs);
+  const runId = await newRunId(out, hash);
   const requestOf = (workload: Workload, start: Partial<RequestOptions> = {}): RunRequest =>
     makeRunRequest(workload, {
-      // Neither time nor chance: the model carries the name, and the same run must give the same bytes.
-      runId: `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${runs.length + 1}`,
+      runId,
       requestedAt: Date.now(),
       parallel: trialsUnderWay(workers),
       statistics: { shards: Math.min(workers, workload.calibrationBatches.count) },

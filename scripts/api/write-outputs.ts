@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { RunError } from "../../shared/errors.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import { buildResult } from "../../shared/run/build-result.js";
+import { parseRecord } from "../../shared/run/parse-record.js";
 import { trialLines } from "../../shared/run/records.js";
 import type { RunResult } from "../../shared/run/result.js";
 import type { RunState } from "../../shared/run/state.js";
@@ -38,7 +39,7 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
   const keys = finishKeys(runId);
   const stored = await store.get(keys.summary);
   if (stored === undefined || findReferences(state) === undefined) throw new RunError(failure(state, again));
-  const summary = finishSummarySchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")));
+  const summary = parseRecord(keys.summary, finishSummarySchema, stored.body);
   const { prepared, layout, hardware, settings } = workload.subject;
   const result = await buildResult({
     state,

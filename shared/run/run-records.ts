@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import { ConfigurationError } from "../errors.js";
 import { type EncodedSpace, encodeSpace } from "../search/encoding.js";
 import { parseSpace, validateSpace } from "../search/space-document.js";
 import type { ObjectStore } from "../storage/object-store.js";
@@ -116,7 +117,7 @@ export class RunRecords {
     // After the request, before which it was written.
     const stored = await this.#store.get(spaceKey(runId));
     if (stored === undefined) throw new DamagedRecordError(spaceKey(runId), "is missing");
-    return { ...document, space: parseSpace(parseJson(spaceKey(runId), stored.body)) };
+    return { ...document, space: parseStoredSpace(spaceKey(runId), stored.body) };
   }
 
   /** The request without its space, which can be large and which workers do not need. */
@@ -240,6 +241,15 @@ export class RunRecords {
       this.#spaces.set(request, space);
     }
     return space;
+  }
+}
+
+function parseStoredSpace(key: string, body: Uint8Array): RunRequest["space"] {
+  try {
+    return parseSpace(parseJson(key, body));
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    throw new DamagedRecordError(key, "does not hold a space", { cause: error });
   }
 }
 
