@@ -46,6 +46,9 @@ const FIELDS = [
 const VALUES = [0, Number.NaN, Infinity, 1e30, -1e30, 1e-40, 255];
 const LABELS = [-1n, 3n, 10n ** 12n, -(2n ** 63n), 0n];
 
+/** An archive holds the time of day, here the same on every machine. */
+const ZIP_TIME = new Date(1990, 0, 1);
+
 const COMMANDS = { quantize: 5, evaluate: 6 };
 const ARGUMENTS = {
   quantize: ["quantize", "config.json", "--out", "out"],
@@ -115,7 +118,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
     return { files: new Map([["y.txt", bytes]]), mutations, evaluation: { labels: "y.txt" } };
   },
   archive: (files, random) => {
-    const archive = zipSync({ "x.npy": files.get("x.npy")! });
+    const archive = zipSync({ "x.npy": files.get("x.npy")! }, { mtime: ZIP_TIME });
     const { bytes, mutations } = mutateBytesSomehow(archive, random);
     return {
       files: new Map([["x.npz", bytes]]),

@@ -18,7 +18,7 @@ const OWN_ERRORS = new Set([
 
 /** Words of JavaScript and of libraries, which no sentence for a user has. */
 const INTERNAL =
-  /Cannot (?:read|set|convert|mix|destructure|access)|is not (?:a function|iterable|defined|valid JSON)|Invalid (?:array|string|typed array) length|call stack|out of (?:bounds|range)|undefined \(|\[object |ZodError|TypeError|RangeError|SyntaxError|ERR_|\bat .*\.js:\d+/;
+  /Cannot (?:read|set|convert|mix|destructure|access)|is not (?:a function|iterable|defined|valid JSON)|Invalid (?:array|string|typed array) length|call stack|" is out of range|outside the bounds|undefined \(|\[object |ZodError|TypeError|RangeError|SyntaxError|ERR_|\bat .*\.js:\d+/;
 /** A place: a path, an option, a JSON path, a name in quotes, or a record's key. */
 const PLACE = /[\w@]\/|\bout\b|\.(?:json|onnx|np[yz]|txt)|--\w|\w\.\w|["[`']|runs\//;
 /** A remedy: a clause of its own, a question, what a value must be, or what a text that is no JSON has where. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findDefect } from "./finding.js";
 import type { FuzzInput, Outcome } from "./fuzz-input.js";
+import { LIMITS, type Limits } from "./watchdog.js";
 
 /** An input that shows a defect. */
 export interface Finding {
@@ -28,11 +29,12 @@ const STDERR_LENGTH = 500;
 export async function* carryOutAll(
   inputs: Iterable<FuzzInput>,
   processes: number,
+  limits = LIMITS,
 ): AsyncGenerator<Judged, void, undefined> {
   const root = await mkdtemp(join(tmpdir(), "quantfleet-fuzz-"));
   const iterator = inputs[Symbol.iterator]();
   const lanes = new Map<number, Promise<{ lane: number; judged: Judged }>>();
-  const carriers = Array.from({ length: processes }, () => new Carrier(root));
+  const carriers = Array.from({ length: processes }, () => new Carrier(root, limits));
   const feed = (lane: number): void => {
     const { value: input, done } = iterator.next();
     if (done === true) lanes.delete(lane);
@@ -61,7 +63,10 @@ class Carrier {
   #carried = 0;
   #stderr = "";
 
-  constructor(private readonly root: string) {}
+  constructor(
+    private readonly root: string,
+    private readonly limits: Limits,
+  ) {}
 
   async judge(input: FuzzInput): Promise<Judged> {
     const child = this.#open();
@@ -98,10 +103,14 @@ class Carrier {
     if (this.#child !== undefined) return this.#child;
     this.#carried = 0;
     this.#stderr = "";
-    const child = fork(new URL("./fuzz-process.js", import.meta.url), [this.root], {
-      serialization: "advanced",
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
-    });
+    const child = fork(
+      new URL("./fuzz-process.js", import.meta.url),
+      [this.root, JSON.stringify(this.limits)],
+      {
+        serialization: "advanced",
+        stdio: ["ignore", "ignore", "pipe", "ipc"],
+      },
+    );
     child.stderr?.on("data", (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString("utf8")).slice(-STDERR_LENGTH);
     });

@@ -2,11 +2,12 @@ import { join } from "node:path";
 import { carryOut } from "./carry-out.js";
 import type { FuzzInput, Outcome, Problem } from "./fuzz-input.js";
 import { problemOf } from "./problem.js";
-import { LIMITS, Watchdog } from "./watchdog.js";
+import { type Limits, Watchdog } from "./watchdog.js";
 
 /** From its parent this process gets inputs, one at a time, and answers each with what came of it. */
-const [root = "."] = process.argv.slice(2);
-const watchdog = new Watchdog();
+const [root = ".", given = "{}"] = process.argv.slice(2);
+const limits: Limits = JSON.parse(given);
+const watchdog = new Watchdog(limits);
 const stray: Problem[] = [];
 const keepStray = (error: unknown): void => void stray.push(problemOf(error, "thrown"));
 process.on("uncaughtException", keepStray);
@@ -26,7 +27,7 @@ process.on("message", async (input: FuzzInput) => {
   watchdog.end();
   const most = 1_024 * process.resourceUsage().maxRSS;
   const excess: Problem[] =
-    most > LIMITS.bytes ? [{ name: "Memory", message: `${most} bytes were in use`, how: "thrown" }] : [];
+    most > limits.bytes ? [{ name: "Memory", message: `${most} bytes were in use`, how: "thrown" }] : [];
   const outcome: Outcome = { code, problems: [...problems, ...stray.splice(0), ...excess] };
   process.send!(outcome);
 });

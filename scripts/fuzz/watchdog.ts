@@ -2,7 +2,13 @@ import { writeSync } from "node:fs";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 
 /** What one input may take. */
-export const LIMITS = { cpuSeconds: 60, wallSeconds: 300, bytes: 4 * 2 ** 30 } as const;
+export interface Limits {
+  readonly cpuSeconds: number;
+  readonly wallSeconds: number;
+  readonly bytes: number;
+}
+
+export const LIMITS: Limits = { cpuSeconds: 60, wallSeconds: 300, bytes: 4 * 2 ** 30 };
 
 const POLL_MILLISECONDS = 50;
 const STDERR = 2;
@@ -16,10 +22,10 @@ const WALL = 1;
  */
 export class Watchdog {
   readonly #began = new Float64Array(new SharedArrayBuffer(16));
-  readonly #worker = new Worker(new URL(import.meta.url), { workerData: this.#began });
 
-  constructor() {
-    this.#worker.unref();
+  constructor(limits: Limits) {
+    const watched: Watched = { began: this.#began, limits };
+    new Worker(new URL(import.meta.url), { workerData: watched }).unref();
   }
 
   begin(): void {
@@ -37,20 +43,25 @@ function cpuSeconds(): number {
   return (user + system) / 1e6;
 }
 
-function excess(began: Float64Array): string | undefined {
+interface Watched {
+  readonly began: Float64Array;
+  readonly limits: Limits;
+}
+
+function excess({ began, limits }: Watched): string | undefined {
   const [cpu = 0, wall = 0] = began;
   // Read once, as the input may end in between.
   if (wall === 0) return undefined;
-  if (process.memoryUsage.rss() > LIMITS.bytes) return `more than ${LIMITS.bytes} bytes of memory`;
-  if (cpuSeconds() - cpu > LIMITS.cpuSeconds) return `more than ${LIMITS.cpuSeconds} s of processor time`;
+  if (process.memoryUsage.rss() > limits.bytes) return `more than ${limits.bytes} bytes of memory`;
+  if (cpuSeconds() - cpu > limits.cpuSeconds) return `more than ${limits.cpuSeconds} s of processor time`;
   const seconds = (performance.timeOrigin + performance.now() - wall) / 1_000;
-  return seconds > LIMITS.wallSeconds ? `no end within ${LIMITS.wallSeconds} s` : undefined;
+  return seconds > limits.wallSeconds ? `no end within ${limits.wallSeconds} s` : undefined;
 }
 
-if (parentPort !== null && workerData instanceof Float64Array) {
-  const began = workerData;
+if (parentPort !== null) {
+  const watched = workerData as Watched;
   setInterval(() => {
-    const why = excess(began);
+    const why = excess(watched);
     if (why === undefined) return;
     writeSync(STDERR, `it took ${why}\n`);
     process.kill(process.pid, "SIGKILL");

@@ -104,6 +104,7 @@ function reasonOf(error: unknown): string {
   if (future !== null) return `it uses operator set ${future[1]}, and sets up to ${future[2]} are known`;
   const sentences = line
     .replace(/^Load model from .* failed: ?/, "")
+    .replace(/^.* was false\. (?:\[ONNXRuntimeError\] : \d+ : \w+ : )?/, "")
     .replace(/^\S+\.(?:cc|h):\d+ (?:.*\) (?=[A-Z])|\w+ )/, "")
     .replace(/^(?:This is an )?invalid model\. /i, "")
     .replace(/^(?:Fatal error|Error): /, "");
