@@ -1,6 +1,7 @@
 import { finishSeconds, measureTrialWork } from "./finish-work.js";
 import { limitsOf } from "./limits.js";
 import type { MeasuredTrial, RunState, TrialRecord } from "./state.js";
+import { BASE_TRIAL } from "./study.js";
 
 /** So many of the latest trials tell how long the next one and the finish take: as many as show the present load. */
 const LATEST = 16;
@@ -21,12 +22,17 @@ export function workedMinutes(state: RunState, at: number): number {
  * Trials that are under way were asked for before, and so end before.
  */
 export function expectedMinutes(state: RunState, at: number): number {
-  const turnarounds = latestScored(state).map((trial) => turnaroundSeconds(state, trial));
-  const trial = mean(turnarounds) + MARGIN_DEVIATIONS * deviation(turnarounds);
-  const { finalists } = state.request;
+  const scored = latestScored(state);
+  const turnarounds = scored.map((trial) => turnaroundSeconds(state, trial));
+  // The float model and the base are first to read data and to compile: their times are too long already.
+  const isCold = scored.every(({ number }) => number <= BASE_TRIAL);
+  const trial = mean(turnarounds) + (isCold ? 0 : MARGIN_DEVIATIONS * deviation(turnarounds));
+  const finalists = Math.min(state.request.finalists, 1 + countCandidates(state));
   const finish = expectedFinishSeconds(state, finalists);
   const reserve =
-    finish === undefined ? trial * (finalists + MODELS_BESIDE_FINALISTS) : FINISH_MARGIN * finish;
+    finish === undefined
+      ? trial * (finalists + MODELS_BESIDE_FINALISTS)
+      : (isCold ? 1 : FINISH_MARGIN) * finish;
   return workedMinutes(state, at) + (trial + reserve) / 60;
 }
 
@@ -38,6 +44,16 @@ export function finalistsInTime(state: RunState, at: number): number {
   const seconds = 60 * (maxMinutes - workedMinutes(state, at));
   let count = finalists;
   while (count > 1 && (expectedFinishSeconds(state, count) ?? 0) > seconds) count--;
+  return count;
+}
+
+/** How many models could be validated now; no more are counted than make a difference. */
+function countCandidates({ request, finished }: RunState): number {
+  let count = 0;
+  for (const { state, configuration } of finished) {
+    if (state === "complete" && configuration !== null) count += 1;
+    if (count === request.finalists) break;
+  }
   return count;
 }
 

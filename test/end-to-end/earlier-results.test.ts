@@ -114,6 +114,29 @@ const overOwn = [
   await thread.run(["quantize", join(own, "config.json"), "--out", own, "--force"]),
 ];
 
+const stateFile = join(out, "run", "runs", extendedResult.runId, "state.json");
+await writeFile(stateFile, "{");
+const overDamage = {
+  tune: await tune(),
+  resume: await tune("--resume"),
+  replay: await thread.run(["replay", out]),
+  trial: await quantize(out, "--trial", "1", "--force"),
+};
+const repaired = await tune("--force");
+
+describe("A damaged record", () => {
+  test("is named by its file, with a remedy, whatever reads it", () => {
+    const says = `quantfleet: ${stateFile} is not JSON; start a new run in another folder by --out, or replace this one by --force.\n`;
+    for (const outcome of Object.values(overDamage)) {
+      assert.equal(outcome.stderr.split("\n").at(-2), says.trimEnd());
+      assert.equal(outcome.code, 2);
+    }
+  });
+
+  test("is no hindrance to --force", () =>
+    assert.ok(repaired.code === 0 || repaired.code === 3, repaired.stderr));
+});
+
 describe("A folder that holds the result of a run", () => {
   test("came to be", () => assert.ok(first.code === 0 || first.code === 3, first.stderr));
 
