@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { QuantfleetError, UsageError } from "../../shared/errors.js";
@@ -12,6 +12,7 @@ import type { RestoredRecord } from "../../shared/run/restored-record.js";
 import { RunRecords } from "../../shared/run/run-records.js";
 import type { RunState } from "../../shared/run/state.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { listRuns } from "../local/engine.js";
 import { runFolder } from "./output-folder.js";
 
@@ -93,14 +94,37 @@ async function readIntactRuns(out: string): Promise<EarlierRun[]> {
   const records = new RunRecords(store);
   const runs: EarlierRun[] = [];
   for (const runId of await listRuns(folder)) {
-    const saved = await records.load(runId);
-    if (saved === undefined) continue;
-    const key = configurationKey(runId);
-    const stored = await store.get(key);
-    const remembered = stored && rememberedSchema.safeParse(parseJson(key, stored.body)).data;
-    runs.push({ state: saved.state, remembered });
+    const run = await readRun(store, records, runId);
+    if (run !== undefined) runs.push(run);
   }
   return runs.sort((a, b) => a.state.startedAt - b.state.startedAt);
+}
+
+async function readRun(
+  store: ObjectStore,
+  records: RunRecords,
+  runId: string,
+): Promise<EarlierRun | undefined> {
+  const saved = await records.load(runId);
+  if (saved === undefined) return undefined;
+  const key = configurationKey(runId);
+  const stored = await store.get(key);
+  const remembered = stored && rememberedSchema.safeParse(parseJson(key, stored.body)).data;
+  return { state: saved.state, remembered };
+}
+
+/** Removes the runs of an output folder whose records cannot be read any more, so that the others can be. */
+export async function removeDamagedRuns(out: string): Promise<void> {
+  const folder = runFolder(out);
+  const store = await FileObjectStore.open(folder);
+  const records = new RunRecords(store);
+  for (const runId of await listRuns(folder)) {
+    const damaged = await readRun(store, records, runId).then(
+      () => false,
+      (error: unknown) => error instanceof DamagedRecordError,
+    );
+    if (damaged) await rm(join(folder, runPrefix(runId)), { recursive: true });
+  }
 }
 
 /** The run to go on with, or to extend: the latest, whose output may not have been written any more. */

@@ -24,6 +24,7 @@ import {
   readingRecords,
   readRuns,
   rememberRun,
+  removeDamagedRuns,
 } from "./earlier-runs.js";
 import { requireOtherFiles, requireVacant, requireWritable, runFolder } from "./output-folder.js";
 import { planStart, resumedWorkload } from "./run-start.js";
@@ -156,8 +157,8 @@ async function newRun({
   force,
 }: NewRunOptions): Promise<PreparedRun> {
   const { trials_load_method: method } = configuration.optimizer.params;
-  // Damaged records are no hindrance to replacing them.
-  const runs = force && method === "cold_start" ? [] : await readRuns(out);
+  const isReplacing = force && method === "cold_start";
+  const runs = isReplacing ? [] : await readRuns(out);
   const unfinished = runs.find(({ state }) => !hasEnded(state));
   if (!force && unfinished !== undefined) {
     throw new UsageError(
@@ -195,6 +196,7 @@ async function newRun({
     ...(maxTrials === undefined ? {} : { maxTrials }),
     ...(lossReference === undefined ? {} : { lossReference }),
   });
+  if (isReplacing) await removeDamagedRuns(out);
   await rememberRun(out, request, { hash, directory, configuration: workload.configuration }, record);
   return { request, workload, notices };
 }

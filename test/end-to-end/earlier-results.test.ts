@@ -123,6 +123,7 @@ const overDamage = {
   trial: await quantize(out, "--trial", "1", "--force"),
 };
 const repaired = await tune("--force");
+const replayedAgain = await thread.run(["replay", out]);
 
 describe("A damaged record", () => {
   test("is named by its file, with a remedy, whatever reads it", () => {
@@ -133,8 +134,10 @@ describe("A damaged record", () => {
     }
   });
 
-  test("is no hindrance to --force", () =>
-    assert.ok(repaired.code === 0 || repaired.code === 3, repaired.stderr));
+  test("is no hindrance to --force, after which the folder is whole again", () => {
+    assert.ok(repaired.code === 0 || repaired.code === 3, repaired.stderr);
+    assert.equal(replayedAgain.code, 0, replayedAgain.stderr);
+  });
 });
 
 describe("A folder that holds the result of a run", () => {
