@@ -13,7 +13,7 @@ import { smallNet } from "../../test/quantization/small-net.js";
 import { npyBytes } from "../../test/scoring/data/write-npy.js";
 
 /** A small network whose output is three classes, for inputs of every kind. */
-export const NETWORK: ModelFixture = { name: "small net", build: () => smallNet() };
+const NETWORK: ModelFixture = { name: "small net", build: () => smallNet() };
 
 const built = new Map<ModelFixture, Model>();
 
@@ -74,7 +74,7 @@ export function arraysFor(model: Model, { sizes = {}, vocabulary = VOCABULARY }:
 }
 
 /** Labels of the network's samples. */
-export function networkLabels(): Uint8Array {
+function networkLabels(): Uint8Array {
   const labels = BigInt64Array.from({ length: SAMPLES }, (_, i) => BigInt(i % CLASSES));
   return npyBytes({ descr: "<i8", shape: [SAMPLES], data: labels });
 }
