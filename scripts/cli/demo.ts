@@ -30,8 +30,10 @@ async function isOwn(out: string, directory: string): Promise<boolean> {
 export async function runDemo({
   out,
   workers,
+  force = false,
 }: {
   readonly out: string;
+  readonly force?: boolean;
   readonly workers?: number;
 }): Promise<number> {
   const config = join(packageRoot(), "scripts", "demo", "config.json");
@@ -40,7 +42,7 @@ export async function runDemo({
   );
   const { configuration, directory } = await readConfiguration(config);
   await requireWritable(out);
-  if (!(await isOwn(out, directory))) await requireVacant(out);
+  if (!force && !(await isOwn(out, directory))) await requireVacant(out);
   const plainConfiguration = {
     configuration: { ...configuration, compression: { ...configuration.compression, algorithms: [PLAIN] } },
     directory,

@@ -24,6 +24,7 @@ export function createProgram(exit: (code: number) => void): Command {
     .command("demo")
     .description("the bundled example, start to finish, in about a minute")
     .option("--out <dir>", "output folder", "quantfleet-demo")
+    .addOption(force())
     .addOption(workers())
     .addHelpText("after", "\nExample:\n  quantfleet demo --workers 2")
     .action(async (options) => {

@@ -87,7 +87,7 @@ export class RunRecords {
     const isOwnSpace = await putImmutable(this.#store, spaceKey(request.runId), toBytes(space));
     const isOwn = await putImmutable(this.#store, requestKey(request.runId), toBytes(document));
     if (!isOwnSpace || !isOwn) return (await this.readRequest(request.runId)) ?? request;
-    validateSpace(space);
+    asRecord(spaceKey(request.runId), () => validateSpace(space));
     return request;
   }
 
@@ -117,7 +117,10 @@ export class RunRecords {
     // After the request, before which it was written.
     const stored = await this.#store.get(spaceKey(runId));
     if (stored === undefined) throw new DamagedRecordError(spaceKey(runId), "is missing");
-    return { ...document, space: parseStoredSpace(spaceKey(runId), stored.body) };
+    return {
+      ...document,
+      space: asRecord(spaceKey(runId), () => parseSpace(parseJson(spaceKey(runId), stored.body))),
+    };
   }
 
   /** The request without its space, which can be large and which workers do not need. */
@@ -244,9 +247,10 @@ export class RunRecords {
   }
 }
 
-function parseStoredSpace(key: string, body: Uint8Array): RunRequest["space"] {
+/** Does something with a space; one that contradicts itself is a damaged record, which nobody can carry a run with. */
+function asRecord<T>(key: string, read: () => T): T {
   try {
-    return parseSpace(parseJson(key, body));
+    return read();
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     throw new DamagedRecordError(key, "does not hold a space", { cause: error });
