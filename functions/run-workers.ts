@@ -1,4 +1,4 @@
-import { mkdir, rm, statfs } from "node:fs/promises";
+import { rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ContentFolder } from "../shared/run/content-cache.js";
@@ -14,6 +14,7 @@ import {
 import { fetchWorkloadFiles, type WorkloadFolders } from "../shared/run/workload-folder.js";
 import { ThreadPool } from "../shared/scoring/thread-pool.js";
 import { workerHost } from "../shared/scoring/worker-host.js";
+import { makeFolder } from "../shared/storage/make-folder.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
 
 /** Of the temporary storage, for models and data of this run and of earlier ones; the rest is for what is made of them. */
@@ -131,7 +132,7 @@ class RunWorkers {
     // Temporary storage, too, is for one run; contents that the next one shares are kept.
     await rm(join(folder, "runs"), { recursive: true, force: true });
     const directory = join(folder, "runs", runId);
-    await mkdir(directory, { recursive: true });
+    await makeFolder(directory);
     const { bsize, blocks } = await statfs(directory);
     const cacheBytes = CACHE_SHARE * bsize * blocks;
     const cache = join(folder, "contents");

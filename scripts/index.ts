@@ -24,7 +24,7 @@ export type { CostEstimate } from "./fleet/cost-estimate.js";
 export type { EarlierRunName } from "./fleet/earlier-run.js";
 export { type FollowOptions, follow } from "./fleet/follow.js";
 export type { RunView, TrialView } from "./fleet/run-view.js";
-export { cancel, fetchResult, type ReadOptions, status } from "./fleet/runs.js";
+export { cancel, type FetchOptions, fetchResult, type ReadOptions, status } from "./fleet/runs.js";
 export {
   addSchedule,
   type ListedSchedule,

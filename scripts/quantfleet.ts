@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { endWithReader } from "./cli/closed-pipe.js";
+import { endWithReader } from "./cli/closed-output.js";
 import { main } from "./cli/main.js";
 
 // The SDK's eight lines on the Node versions that it is going to leave are no answer to a command.

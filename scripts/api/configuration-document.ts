@@ -42,26 +42,36 @@ export function configurationDocument(
  *
  * @throws {ConfigurationError}
  */
-export async function readConfigurationDocument(path: string, { space }: Subject): Promise<Configuration> {
-  const document = parseDocument(path, await readDocument(path));
+export async function readConfigurationDocument(path: string, subject: Subject): Promise<Configuration> {
+  const { choices } = parseDocument(path, await readDocument(path));
+  requireKnownChoices(choices, subject, path);
+  return choices;
+}
+
+/**
+ * Checks that a subject's space knows the choices of an earlier run.
+ *
+ * @param origin where they are from, as messages name it
+ * @throws {ConfigurationError}
+ */
+export function requireKnownChoices(choices: Configuration, { space }: Subject, origin: string): void {
   const parameters = new Map(space.parameters.map((parameter) => [parameter.name, parameter]));
-  for (const [name, value] of Object.entries(document.choices)) {
+  for (const [name, value] of Object.entries(choices)) {
     const parameter = parameters.get(name);
     if (parameter === undefined) {
       const near = nearest(name, [...parameters.keys()]);
       throw new ConfigurationError(
-        `choices["${name}"] in ${path} is no parameter of this model with the configuration's scopes${near === undefined ? "" : ` (the nearest is "${near}")`}; use the model and the scopes that the file was made with.`,
+        `choices["${name}"] in ${origin} is no parameter of this model with the configuration's scopes${near === undefined ? "" : ` (the nearest is "${near}")`}; use the model and the scopes that the file was made with.`,
         `choices["${name}"]`,
       );
     }
     if (!parameter.choices.includes(value)) {
       throw new ConfigurationError(
-        `choices["${name}"] in ${path} is ${JSON.stringify(value)}, but must be one of ${parameter.choices.map((choice) => JSON.stringify(choice)).join(", ")}.`,
+        `choices["${name}"] in ${origin} is ${JSON.stringify(value)}, but must be one of ${parameter.choices.map((choice) => JSON.stringify(choice)).join(", ")}.`,
         `choices["${name}"]`,
       );
     }
   }
-  return document.choices;
 }
 
 async function readDocument(path: string): Promise<string> {

@@ -1,16 +1,23 @@
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import * as z from "zod";
 import { QuantfleetError, UsageError } from "../../shared/errors.js";
 import { canonicalJson } from "../../shared/run/configuration/hash.js";
 import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
+import { DamagedRecordError } from "../../shared/run/damaged-record.js";
+import { parseJson } from "../../shared/run/parse-record.js";
 import { runPrefix } from "../../shared/run/record-keys.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import type { RestoredRecord } from "../../shared/run/restored-record.js";
 import { RunRecords } from "../../shared/run/run-records.js";
-import { hasEnded, type RunState } from "../../shared/run/state.js";
+import type { RunState } from "../../shared/run/state.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
+import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { listRuns } from "../local/engine.js";
 import { runFolder } from "./output-folder.js";
+
+/** A run is named by its configuration and its place among the runs of its folder. */
+const RUN_ID_HASH_LENGTH = 12;
 
 /** Beside a run's records: what it was started with. */
 const configurationKey = (runId: string): string => `${runPrefix(runId)}configuration.json`;
@@ -43,8 +50,43 @@ export async function rememberRun(
   if (restored !== undefined) await new RunRecords(store).writeRestored(restored);
 }
 
-/** The runs in an output folder, oldest first. */
-export async function readRuns(out: string): Promise<EarlierRun[]> {
+/**
+ * The runs in an output folder, oldest first.
+ * @throws {UsageError} when a record of one is damaged
+ */
+export function readRuns(out: string): Promise<EarlierRun[]> {
+  return readingRecords(out, () => readIntactRuns(out));
+}
+
+/**
+ * Does something that reads the records of an output folder.
+ * @throws {UsageError} that names the file of a damaged one
+ */
+export async function readingRecords<T>(out: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof DamagedRecordError)) throw error;
+    throw new UsageError(
+      `${join(runFolder(out), error.key)} ${error.problem}; start a new run in another folder by --out, or replace this one by --force.`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * A name that no run in the folder has had: neither time nor chance, as models carry it, and the same run must give the same
+ * bytes.
+ */
+export async function newRunId(out: string, hash: string): Promise<string> {
+  const taken = await readdir(join(runFolder(out), "runs")).catch((): string[] => []);
+  for (let number = taken.length + 1; ; number++) {
+    const runId = `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${number}`;
+    if (!taken.includes(runId)) return runId;
+  }
+}
+
+async function readIntactRuns(out: string): Promise<EarlierRun[]> {
   const folder = runFolder(out);
   const present = await readdir(folder).catch(() => []);
   if (present.length === 0) return [];
@@ -52,20 +94,42 @@ export async function readRuns(out: string): Promise<EarlierRun[]> {
   const records = new RunRecords(store);
   const runs: EarlierRun[] = [];
   for (const runId of await listRuns(folder)) {
-    const saved = await records.load(runId);
-    if (saved === undefined) continue;
-    const stored = await store.get(configurationKey(runId));
-    const remembered =
-      stored && rememberedSchema.safeParse(JSON.parse(Buffer.from(stored.body).toString("utf8"))).data;
-    runs.push({ state: saved.state, remembered });
+    const run = await readRun(store, records, runId);
+    if (run !== undefined) runs.push(run);
   }
   return runs.sort((a, b) => a.state.startedAt - b.state.startedAt);
 }
 
-/** The run to go on with: the unfinished one, or the latest, whose output may not have been written any more. */
+async function readRun(
+  store: ObjectStore,
+  records: RunRecords,
+  runId: string,
+): Promise<EarlierRun | undefined> {
+  const saved = await records.load(runId);
+  if (saved === undefined) return undefined;
+  const key = configurationKey(runId);
+  const stored = await store.get(key);
+  const remembered = stored && rememberedSchema.safeParse(parseJson(key, stored.body)).data;
+  return { state: saved.state, remembered };
+}
+
+/** Removes the runs of an output folder whose records cannot be read any more, so that the others can be. */
+export async function removeDamagedRuns(out: string): Promise<void> {
+  const folder = runFolder(out);
+  const store = await FileObjectStore.open(folder);
+  const records = new RunRecords(store);
+  for (const runId of await listRuns(folder)) {
+    const damaged = await readRun(store, records, runId).then(
+      () => false,
+      (error: unknown) => error instanceof DamagedRecordError,
+    );
+    if (damaged) await rm(join(folder, runPrefix(runId)), { recursive: true });
+  }
+}
+
+/** The run to go on with, or to extend: the latest, whose output may not have been written any more. */
 export async function earlierRun(out: string, hash: string): Promise<EarlierRun> {
-  const runs = await readRuns(out);
-  const found = runs.find(({ state }) => !hasEnded(state)) ?? runs.at(-1);
+  const found = (await readRuns(out)).at(-1);
   if (found === undefined) {
     throw new QuantfleetError(
       "NOTHING_TO_RESUME",
@@ -74,7 +138,7 @@ export async function earlierRun(out: string, hash: string): Promise<EarlierRun>
   }
   if (found.remembered?.hash !== hash) {
     throw new UsageError(
-      `${out} holds a run of another configuration; resume it with the very configuration and options that it was started with, or give another folder by --out.`,
+      `${out} holds a run of another configuration; resume it with the configuration and options that it was started with, of which only max_trials, max_minutes and max_cost_usd may differ, or give another folder by --out.`,
     );
   }
   return found;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
+import { UsageError } from "../../shared/errors.js";
 import { exactClasses, isPortable } from "../../shared/quantization/portability.js";
 import { presetOptions, TRIED_PRESETS, triesPresets } from "../../shared/quantization/preset-options.js";
 import type { ProcessorClass } from "../../shared/quantization/processor-class.js";
@@ -25,18 +26,34 @@ import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { scoringNote, scoringSession } from "../../shared/scoring/scoring-session.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import { openSubject, requireQuantizable } from "../../shared/scoring/subject.js";
+import type { Configuration } from "../../shared/search/space.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
-import { readConfigurationDocument } from "./configuration-document.js";
-import { OUTPUT_FILES, requireWritable, writeWhole } from "./output-folder.js";
+import { readConfigurationDocument, requireKnownChoices } from "./configuration-document.js";
+import {
+  CHOICES_PROPERTY,
+  OUTPUT_FILES,
+  removeOtherResults,
+  requireOtherFiles,
+  requireVacantForQuantize,
+  requireWritable,
+  writeWhole,
+} from "./output-folder.js";
+import { isFolder, readRunTrial, runConfiguration } from "./run-trial.js";
 import { openStatistics, requireStatisticsFolder } from "./statistics-folder.js";
 
 export interface QuantizeOptions {
   readonly out?: string;
   /** A `configuration.json` that tune wrote; the preset's configuration when left out. */
   readonly configuration?: string;
+  /** The number of a trial of an earlier run, whose choices are written. */
+  readonly trial?: number;
+  /** The output folder of that run; tune's own for the model when left out. */
+  readonly run?: string;
+  /** Replace the result of an earlier command in the output folder. */
+  readonly force?: boolean;
 }
 
 export interface QuantizeResult {
@@ -77,25 +94,33 @@ const WHOLE = { index: 0, count: 1 };
  *
  * @example
  * const { model } = await quantize("config.json", { out: "quantized" });
+ * const point = await quantize("tuned", { trial: 17 });
  *
- * @throws {ConfigurationError | ModelError | DataError} before anything is written
+ * @param source a configuration; with `trial`, the run's output folder will do
+ * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is written
  */
 export async function quantize(
   source: ConfigurationSource,
   options: QuantizeOptions = {},
 ): Promise<QuantizeResult> {
-  const { configuration: given, directory, notes } = await loadConfiguration(source);
+  const asking = await readAsking(source, options);
+  const { configuration: given, directory, notes } = await loadConfiguration(asking.source);
   requireSupported(given, "quantize");
   const machine = await processorClass();
   const configuration = withProcessor(given, machine);
-  const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
-  await requireWritable(out);
-  await requireStatisticsFolder();
+  const usual = resolve(`quantfleet-${configuration.model.model_name ?? "model"}`);
+  const chosen =
+    asking.trial === undefined ? undefined : await chosenTrial(asking.trial, asking.run ?? usual);
+  const out = resolve(options.out ?? chosen?.out ?? usual);
   const modelPath = resolvePath(directory, configuration.model.model);
+  await requireWritable(out);
+  await requireOtherFiles(out, [modelPath, ...(typeof source === "string" ? [resolve(source)] : [])]);
+  if (options.force !== true) await requireVacantForQuantize(out);
+  await requireStatisticsFolder();
   const asked = quantizationSettings(configuration);
+  const isChosen = options.configuration !== undefined || chosen !== undefined;
   // The choices of an earlier run leave out what its scope did not hold, and mean it as that run did.
-  const settings =
-    options.configuration === undefined ? { ...asked, options: presetOptions(asked.options) } : asked;
+  const settings = isChosen ? asked : { ...asked, options: presetOptions(asked.options) };
   const original = await openSubject(modelPath, settings);
   const { prepared, hardware } = original;
   const session = scoringSession(configuration.engine.session, hardware, machine);
@@ -109,8 +134,9 @@ export async function quantize(
   await dataset.verify();
   const earlier =
     options.configuration === undefined
-      ? undefined
+      ? chosen?.choices
       : await readConfigurationDocument(options.configuration, original);
+  if (chosen !== undefined) requireKnownChoices(chosen.choices, original, chosen.origin);
   const samples = calibrationSamples(dataset.samples, settings.sampling);
   const batches = calibrationBatches(dataset, samples);
   const variants = new ModelVariants(
@@ -149,7 +175,7 @@ export async function quantize(
     withProperties(quantized.model, {
       "quantfleet.configuration": hash,
       ...portabilityProperties(exactOn),
-      "quantfleet.choices": createHash("sha256").update(JSON.stringify(choices)).digest("hex"),
+      [CHOICES_PROPERTY]: createHash("sha256").update(JSON.stringify(choices)).digest("hex"),
     }),
     prepared.external,
   );
@@ -157,6 +183,10 @@ export async function quantize(
   const model = join(out, OUTPUT_FILES.model);
   if (files.data !== undefined) await writeWhole(join(out, OUTPUT_FILES.externalData), files.data);
   await writeWhole(model, files.model);
+  await removeOtherResults(out, [
+    OUTPUT_FILES.model,
+    ...(files.data === undefined ? [] : [OUTPUT_FILES.externalData]),
+  ]);
   return {
     model,
     modelBytes: files.model.byteLength + (files.data?.byteLength ?? 0),
@@ -174,4 +204,43 @@ export async function quantize(
     unquantizable: subject.layout.unquantizable,
     warnings: notes,
   };
+}
+
+/** What is quantized by which trial of which run; with `trial`, a configuration may be named by its run's folder. */
+interface Asking {
+  readonly source: ConfigurationSource;
+  readonly trial?: number;
+  readonly run?: string;
+}
+
+async function readAsking(
+  source: ConfigurationSource,
+  { configuration, trial, run }: QuantizeOptions,
+): Promise<Asking> {
+  if (trial === undefined) {
+    if (run !== undefined)
+      throw new UsageError(`--run is ${run}, but no trial of it is named; give its number by --trial.`);
+    return { source };
+  }
+  if (configuration !== undefined) {
+    throw new UsageError(
+      `--trial (${trial}) and --configuration (${configuration}) are both given; give the one whose choices are to be written.`,
+    );
+  }
+  if (typeof source !== "string" || !(await isFolder(source)))
+    return { source, trial, ...(run === undefined ? {} : { run }) };
+  if (run !== undefined)
+    throw new UsageError(
+      `${source} and --run (${run}) are both folders of runs; give the one that has the trial, or a configuration in place of the first.`,
+    );
+  return { source: await runConfiguration(source), trial, run: source };
+}
+
+/** The choices of a trial, and where its model goes unless another folder is given. */
+async function chosenTrial(
+  trial: number,
+  run: string,
+): Promise<{ readonly choices: Configuration; readonly origin: string; readonly out: string }> {
+  const { runId, choices } = await readRunTrial(run, trial);
+  return { choices, origin: `trial ${trial} of run ${runId} in ${run}`, out: join(run, `trial-${trial}`) };
 }

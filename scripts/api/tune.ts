@@ -4,12 +4,14 @@ import { UsageError } from "../../shared/errors.js";
 import { instructionSetOf, type ProcessorClass } from "../../shared/quantization/processor-class.js";
 import { withProcessor } from "../../shared/run/configuration/hardware-file.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
+import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
+import type { Limits } from "../../shared/run/limits.js";
 import type { Progress } from "../../shared/run/progress.js";
 import type { RunRequest } from "../../shared/run/request.js";
 import { writeRestoredRecord } from "../../shared/run/restored-record.js";
 import type { RunResult } from "../../shared/run/result.js";
-import { hasEnded } from "../../shared/run/state.js";
+import { hasEnded, type TrialRecord } from "../../shared/run/state.js";
 import type { Study } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
 import { type RunWarning, warning } from "../../shared/run/warnings.js";
@@ -22,8 +24,16 @@ import { ThreadPool } from "../../shared/scoring/thread-pool.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 import { startEngine } from "../local/engine.js";
 import { type ConfigurationSource, loadConfiguration, type OptimizerOverrides } from "./configuration.js";
-import { earlierRun, readRuns, rememberRun } from "./earlier-runs.js";
-import { requireWritable, runFolder } from "./output-folder.js";
+import {
+  type EarlierRun,
+  earlierRun,
+  newRunId,
+  readingRecords,
+  readRuns,
+  rememberRun,
+  removeDamagedRuns,
+} from "./earlier-runs.js";
+import { requireOtherFiles, requireVacant, requireWritable, runFolder } from "./output-folder.js";
 import { planStart, resumedWorkload } from "./run-start.js";
 import { openStatistics, requireStatisticsFolder, statisticsFolder } from "./statistics-folder.js";
 import { writeOutputs } from "./write-outputs.js";
@@ -36,8 +46,13 @@ export interface TuneOptions extends OptimizerOverrides {
   readonly out?: string;
   /** Worker threads; the physical cores when left out. */
   readonly workers?: number;
-  /** Go on with the unfinished run in the output folder. */
+  /**
+   * Go on with the run in the output folder; one that has ended is extended where `maxTrials` or `maxMinutes` is more than
+   * it had.
+   */
   readonly resume?: boolean;
+  /** Replace the result of an earlier run in the output folder, or start anew beside an unfinished one. */
+  readonly force?: boolean;
   /** Ends the search; everything finished is kept, and the best so far is written. */
   readonly signal?: AbortSignal;
 }
@@ -68,26 +83,36 @@ export interface TuneRun {
  * @throws {ConfigurationError | ModelError | DataError} before any work
  */
 export async function tune(source: ConfigurationSource, options: TuneOptions = {}): Promise<TuneRun> {
+  const startedAt = Date.now();
+  const { resume = false, force = false } = options;
+  if (resume && force)
+    throw new UsageError(
+      "--resume and --force are both given; --resume keeps what --force replaces, so give one.",
+    );
   const { configuration: asked, directory, notes } = await loadConfiguration(source, options);
   requireSupported(asked, "tune");
   const processor = await processorClass();
   const configuration = withProcessor(asked, processor);
   const out = resolve(options.out ?? `quantfleet-${configuration.model.model_name ?? "model"}`);
   await requireWritable(out);
+  await requireOtherFiles(out, [
+    resolvePath(directory, configuration.model.model),
+    ...(typeof source === "string" ? [resolve(source)] : []),
+  ]);
   await requireStatisticsFolder();
   const workers = options.workers ?? physicalCores();
   const hash = configurationHash(configuration);
-  const { request, workload, notices, warnings } =
-    options.resume === true
-      ? await resumeRun(out, hash)
-      : await newRun({ configuration, notes, directory, out, workers, hash, processor });
+  const { request, workload, notices, warnings, limits } = resume
+    ? await resumeRun(out, hash, configuration)
+    : await newRun({ configuration, notes, directory, out, workers, hash, processor, force });
   const { runId } = request;
   const timers = { askSeconds: 0 };
   const study = timed(tuningStudy(workload.metric), timers);
   const engine = startEngine({
     folder: runFolder(out),
     study,
-    run: options.resume === true ? { resume: runId } : { request },
+    run: resume ? { resume: runId, ...(limits === undefined ? {} : { limits }) } : { request },
+    startedAt,
     runner: new ThreadPool(workers).open({
       configuration: workload.configuration,
       directory: workload.directory,
@@ -101,8 +126,8 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
     }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
-  const result = engine.ended.then((state) =>
-    writeOutputs(state, { out, study, workload, hash, workers, timers }),
+  const result = readingRecords(out, async () =>
+    writeOutputs(await engine.ended, { out, study, workload, hash, workers, timers }),
   );
   // Who only follows the progress must not be ended by an unhandled rejection.
   result.catch(() => undefined);
@@ -117,14 +142,13 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   };
 }
 
-/** A run is named by its configuration and its place among the runs of its folder. */
-const RUN_ID_HASH_LENGTH = 12;
-
 interface PreparedRun {
   readonly request: RunRequest;
   readonly workload: Workload;
   readonly notices: readonly string[];
   readonly warnings: readonly RunWarning[];
+  /** How far a resumed run goes now. */
+  readonly limits?: Limits;
 }
 
 interface NewRunOptions {
@@ -135,6 +159,7 @@ interface NewRunOptions {
   readonly workers: number;
   readonly hash: string;
   readonly processor: ProcessorClass;
+  readonly force: boolean;
 }
 
 /**
@@ -146,18 +171,22 @@ function trialsUnderWay(workers: number): number {
 }
 
 async function newRun(options: NewRunOptions): Promise<PreparedRun> {
-  const { configuration, notes, directory, out, workers, hash, processor } = options;
-  const runs = await readRuns(out);
+  const { configuration, notes, directory, out, workers, hash, processor, force } = options;
+  const { trials_load_method: method } = configuration.optimizer.params;
+  const isReplacing = force && method === "cold_start";
+  const runs = isReplacing ? [] : await readRuns(out);
   const unfinished = runs.find(({ state }) => !hasEnded(state));
-  if (unfinished !== undefined) {
+  if (!force && unfinished !== undefined) {
     throw new UsageError(
-      `${out} holds the unfinished run ${unfinished.state.request.runId}; go on with it by --resume, or give another folder by --out.`,
+      `${out} holds the unfinished run ${unfinished.state.request.runId}; go on with it by --resume, give another folder by --out, or start anew by --force.`,
     );
   }
+  // Every other method is asked to improve on the result that is there, and says so where it cannot.
+  if (!force && method === "cold_start") await requireReplaceable(out, runs);
+  const runId = await newRunId(out, hash);
   const requestOf = (workload: Workload, start: Partial<RequestOptions> = {}): RunRequest =>
     makeRunRequest(workload, {
-      // Neither time nor chance: the model carries the name, and the same run must give the same bytes.
-      runId: `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${runs.length + 1}`,
+      runId,
       requestedAt: Date.now(),
       parallel: trialsUnderWay(workers),
       statistics: { shards: Math.min(workers, workload.calibrationBatches.count) },
@@ -186,6 +215,7 @@ async function newRun(options: NewRunOptions): Promise<PreparedRun> {
     ...(lossReference === undefined ? {} : { lossReference }),
     warnings,
   });
+  if (isReplacing) await removeDamagedRuns(out);
   await rememberRun(out, request, { hash, directory, configuration: workload.configuration }, record);
   return { request, workload, notices, warnings };
 }
@@ -202,14 +232,33 @@ function workerWarnings(workers: number): RunWarning[] {
   ];
 }
 
-async function resumeRun(out: string, hash: string): Promise<PreparedRun> {
+/** @throws {UsageError} where a new run would replace a result, or trials whose result could not be written */
+async function requireReplaceable(out: string, runs: readonly EarlierRun[]): Promise<void> {
+  await requireVacant(out, "extend that run by --resume with a larger --max-trials, ");
+  const scored = runs.findLast(({ state }) => state.finished.some(isScored));
+  if (scored === undefined) return;
+  const { request, finished } = scored.state;
+  throw new UsageError(
+    `${out} holds the ${finished.length} trials of run ${request.runId}; go on with it by --resume, give another folder by --out, or replace it by --force.`,
+  );
+}
+
+function isScored({ state, configuration }: TrialRecord): boolean {
+  return state === "complete" && configuration !== null;
+}
+
+async function resumeRun(
+  out: string,
+  hash: string,
+  { optimizer }: ConfigurationFor<"tune">,
+): Promise<PreparedRun> {
   const run = await earlierRun(out, hash);
-  return {
-    request: run.state.request,
-    workload: await resumedWorkload(run, openStatistics),
-    notices: [],
-    warnings: [],
-  };
+  const { request } = run.state;
+  const { max_trials, max_minutes: maxMinutes, trials_load_method: method } = optimizer.params;
+  // To rebuild the best takes as many trials as it takes, whatever the configuration allows.
+  const maxTrials = method === "eval" ? request.optimizer.maxTrials : max_trials;
+  const workload = await resumedWorkload(run, openStatistics);
+  return { request, workload, notices: [], warnings: [], limits: { maxTrials, maxMinutes } };
 }
 
 /** A study that keeps the time that asking takes. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { RunError } from "../../shared/errors.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import { buildResult } from "../../shared/run/build-result.js";
+import { parseRecord } from "../../shared/run/parse-record.js";
 import { trialLines } from "../../shared/run/records.js";
 import type { RunResult } from "../../shared/run/result.js";
 import type { RunState } from "../../shared/run/state.js";
@@ -12,7 +13,7 @@ import type { Workload } from "../../shared/scoring/workload.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { configurationDocument } from "./configuration-document.js";
-import { OUTPUT_FILES, runFolder, writeWhole } from "./output-folder.js";
+import { OUTPUT_FILES, removeOtherResults, runFolder, writeWhole } from "./output-folder.js";
 
 export interface OutputContext {
   readonly out: string;
@@ -38,7 +39,7 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
   const keys = finishKeys(runId);
   const stored = await store.get(keys.summary);
   if (stored === undefined || findReferences(state) === undefined) throw new RunError(failure(state, again));
-  const summary = finishSummarySchema.parse(JSON.parse(Buffer.from(stored.body).toString("utf8")));
+  const summary = parseRecord(keys.summary, finishSummarySchema, stored.body);
   const { prepared, layout, hardware, settings } = workload.subject;
   const result = await buildResult({
     state,
@@ -56,20 +57,27 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
     askSeconds: timers.askSeconds,
     workers,
   });
+  const written: string[] = [];
+  const write = async (file: string, content: string | Uint8Array): Promise<void> => {
+    await writeWhole(join(out, file), content);
+    written.push(file);
+  };
   const best = lines.find(({ number }) => number === result.best?.trial);
   if (best?.choices != null) {
     const { model_name: name } = workload.configuration.model;
     const document = configurationDocument(runId, best.number, best.choices, name, workload.subject);
-    await writeWhole(join(out, OUTPUT_FILES.configuration), `${JSON.stringify(document, null, 2)}\n`);
+    await write(OUTPUT_FILES.configuration, `${JSON.stringify(document, null, 2)}\n`);
   }
   for (const [key, file] of [
     [keys.externalData, OUTPUT_FILES.externalData],
     [keys.model, OUTPUT_FILES.model],
   ] as const) {
     const object = await store.get(key);
-    if (object !== undefined) await writeWhole(join(out, file), object.body);
+    if (object !== undefined) await write(file, object.body);
   }
-  await writeWhole(join(out, OUTPUT_FILES.result), `${JSON.stringify(result, null, 2)}\n`);
+  await write(OUTPUT_FILES.result, `${JSON.stringify(result, null, 2)}\n`);
+  // Beside this result, a model of another one would pass for its own.
+  await removeOtherResults(out, written);
   return result;
 }
 

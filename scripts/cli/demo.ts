@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { readConfiguration } from "../../shared/run/configuration/parse.js";
+import { readRuns } from "../api/earlier-runs.js";
 import { evaluate } from "../api/evaluate.js";
+import { requireVacant, requireWritable } from "../api/output-folder.js";
 import { quantize } from "../api/quantize.js";
 import { packageRoot } from "../package-root.js";
 import { EXIT } from "./exit-code.js";
@@ -18,12 +20,20 @@ const PLAIN = {
   },
 } as const;
 
+/** Whether a folder holds nothing but what the demo itself has left, which may be replaced: it can be run again and again. */
+async function isOwn(out: string, directory: string): Promise<boolean> {
+  const runs = await readRuns(out);
+  return runs.length > 0 && runs.every(({ remembered }) => remembered?.directory === directory);
+}
+
 /** The bundled example: what plain 8 bit does to a network with uneven channels, and what tuning brings back. */
 export async function runDemo({
   out,
   workers,
+  force = false,
 }: {
   readonly out: string;
+  readonly force?: boolean;
   readonly workers?: number;
 }): Promise<number> {
   const config = join(packageRoot(), "scripts", "demo", "config.json");
@@ -31,13 +41,19 @@ export async function runDemo({
     "The demo's network reads handwritten digits. The ranges of its channels were made uneven on purpose, by powers of two\nthat the next layer undoes, to imitate what MobileNets show; trained as it is, plain 8 bit would hardly hurt it.\n",
   );
   const { configuration, directory } = await readConfiguration(config);
+  await requireWritable(out);
+  if (!force && !(await isOwn(out, directory))) await requireVacant(out);
   const plainConfiguration = {
     configuration: { ...configuration, compression: { ...configuration.compression, algorithms: [PLAIN] } },
     directory,
   };
-  const plain = await quantize(plainConfiguration, { out: join(out, "plain") });
+  const plain = await quantize(plainConfiguration, { out: join(out, "plain"), force: true });
   const { metric } = await evaluate(plain.model, config);
-  const { result } = await tuneWithProgress(config, { out, ...(workers === undefined ? {} : { workers }) });
+  const { result } = await tuneWithProgress(config, {
+    out,
+    force: true,
+    ...(workers === undefined ? {} : { workers }),
+  });
   process.stdout.write(
     `${[
       `Plain 8 bit (smallest and largest values, one scale a tensor, everything quantized): ${metric.name} ${metric.value}, float ${result.float.metric.value}.`,

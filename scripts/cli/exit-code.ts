@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
 import { QuantfleetError } from "../../shared/errors.js";
+import { DamagedRecordError } from "../../shared/run/damaged-record.js";
 import { LockedError } from "../../shared/storage/file-lock.js";
 
 /** Exit codes (interface.md, "Commands"). */
@@ -7,7 +8,7 @@ export const EXIT = { done: 0, failed: 1, badInput: 2, boundMissed: 3, interrupt
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.badInput;
-  if (error instanceof LockedError) return EXIT.badInput;
+  if (error instanceof LockedError || error instanceof DamagedRecordError) return EXIT.badInput;
   if (!(error instanceof QuantfleetError)) return EXIT.failed;
   switch (error.code) {
     case "USAGE":

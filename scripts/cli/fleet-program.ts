@@ -38,6 +38,7 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
         "follow the run to its end, and write what it came to into a folder",
       ).conflicts(["documents", "dryRun"]),
     )
+    .addOption(force())
     .addHelpText(
       "after",
       "\nExample:\n  quantfleet submit config.json --stack QuantFleet --max-trials 500 --max-cost-usd 2 --out tuned",
@@ -68,6 +69,7 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
   add("fetch", "write what a run of the fleet came to into a folder")
     .argument("<run>", "the run's name")
     .option("--out <dir>", "output folder (default: quantfleet-<run>)")
+    .addOption(force())
     .addOption(metricModule())
     .addHelpText(
       "after",
@@ -165,6 +167,10 @@ function addRunOptions(command: Command): Command {
 
 function stackOption(): Option {
   return output("--stack <name>", "QUANTFLEET_STACK", "the stack that was deployed");
+}
+
+function force(): Option {
+  return new Option("--force", "replace the result of another run in the output folder");
 }
 
 function metricModule(): Option {

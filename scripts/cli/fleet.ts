@@ -23,6 +23,7 @@ type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate" | "onNotice
     readonly dryRun?: boolean;
     readonly documents?: string;
     readonly out?: string;
+    readonly force?: boolean;
   };
 
 /** @throws {UsageError} when both are given */
@@ -75,12 +76,13 @@ export async function runSubmit(
     dryRun,
     documents,
     out,
+    force,
     fromRun,
     fromFolder,
     ...rest
   }: FleetName & SubmitArguments,
 ): Promise<number> {
-  const { estimate, requireWritable, submit, writeRunDocuments } = await load();
+  const { estimate, requireVacant, requireWritable, submit, writeRunDocuments } = await load();
   const name = { stack, bucket, eventsUrl };
   const options = { ...rest, ...earlierRun({ fromRun, fromFolder }) };
   if (dryRun) {
@@ -90,7 +92,11 @@ export async function runSubmit(
     process.stdout.write(`${JSON.stringify(expected, null, 2)}\n`);
     return EXIT.done;
   }
-  if (out !== undefined) await requireWritable(out);
+  if (out !== undefined) {
+    await requireWritable(out);
+    // Not only when the run has ended, which may be hours from now.
+    if (force !== true) await requireVacant(out);
+  }
   const fleet = await open(name);
   const told: SubmitOptions = { ...options, ...reportSubmission };
   if (documents !== undefined) {
@@ -116,7 +122,7 @@ async function submitAndFetch(
     `Run ${run.runId}. It goes on without this command; then ${command("watch")} shows it, ${command("cancel")} ends it, ${command("fetch")} --out ${out} writes its folder.\n`,
   );
   await showRun(run.follow());
-  const result = await run.fetchResult(out);
+  const result = await run.fetchResult(out, { force: true });
   // The others were told of before the run.
   reportWarnings(result.warnings.filter(({ code }) => OUTCOME_WARNINGS.has(code)));
   return reportResult(result, out);
@@ -166,10 +172,15 @@ export async function runWatch(
 
 export async function runFetch(
   runId: string,
-  { out = `quantfleet-${runId}`, metricModule, ...name }: FleetName & ReadOptions & { readonly out?: string },
+  {
+    out = `quantfleet-${runId}`,
+    force,
+    metricModule,
+    ...name
+  }: FleetName & ReadOptions & { readonly out?: string; readonly force?: boolean },
 ): Promise<number> {
   const { fetchResult } = await load();
-  const result = await fetchResult(await open(name), runId, out, { metricModule });
+  const result = await fetchResult(await open(name), runId, out, { metricModule, force });
   reportWarnings(result.warnings);
   return reportResult(result, out);
 }

@@ -2,8 +2,26 @@ import { type Command, CommanderError } from "commander";
 import { EXIT, exitCodeOf } from "./exit-code.js";
 import { commandsWithin, createProgram } from "./program.js";
 
+/** How a command line ended. */
+export interface Ended {
+  readonly code: number;
+  /** What its command has thrown. */
+  readonly error?: unknown;
+}
+
 /** Runs the command line and sets the exit code; errors are one sentence on stderr. */
 export async function main(argv: readonly string[]): Promise<void> {
+  const { code } = await runCommandLine(argv, (error, program) =>
+    report(error, argv.includes("--verbose"), helpFor(program, argv)),
+  );
+  process.exitCode = code;
+}
+
+/** @param onError told what the command has thrown */
+export async function runCommandLine(
+  argv: readonly string[],
+  onError: (error: unknown, program: Command) => void = () => undefined,
+): Promise<Ended> {
   let code: number = EXIT.done;
   const program = createProgram((exit) => {
     code = exit;
@@ -13,11 +31,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   for (const command of [program, ...commandsWithin(program)]) command.configureOutput(silent);
   try {
     await program.parseAsync([...argv]);
+    return { code };
   } catch (error) {
-    code = exitCodeOf(error);
-    report(error, argv.includes("--verbose"), helpFor(program, argv));
+    onError(error, program);
+    return { code: exitCodeOf(error), error };
   }
-  process.exitCode = code;
 }
 
 function report(error: unknown, verbose: boolean, help: string): void {

@@ -30,6 +30,7 @@ export function createProgram(exit: (code: number) => void): Command {
     .command("demo")
     .description("the bundled example, start to finish, in about a minute")
     .option("--out <dir>", "output folder", "quantfleet-demo")
+    .addOption(force())
     .addOption(workers())
     .addHelpText("after", "\nExample:\n  quantfleet demo --workers 2")
     .action(async (options) => {
@@ -43,10 +44,11 @@ export function createProgram(exit: (code: number) => void): Command {
     .argument("<config>", "configuration file")
     .option("--out <dir>", "output folder (default: quantfleet-<model name>)")
     .option("--max-trials <n>", "trials at most", wholeNumber(1, 100_000))
-    .option("--max-minutes <n>", "minutes after which no further trial starts", number(0))
+    .option("--max-minutes <n>", "minutes from now in which the run is to end, its result written", number(0))
     .addOption(workers())
     .option("--seed <n>", "fixes the sequence of trials", wholeNumber(0, 2 ** 32 - 1))
-    .option("--resume", "go on with the run in the output folder")
+    .option("--resume", "go on with the run in the output folder, or extend it by more trials or minutes")
+    .addOption(force())
     .addOption(new Option("--race <on|off>", "stop hopeless trials early").choices(["on", "off"]))
     .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
@@ -62,17 +64,23 @@ export function createProgram(exit: (code: number) => void): Command {
   program
     .command("quantize")
     .description("quantize without a search")
-    .argument("<config>", "configuration file")
-    .option("--out <dir>", "output folder (default: quantfleet-<model name>)")
+    .argument("<config>", "configuration file; with --trial, the output folder of tune will do")
+    .option(
+      "--out <dir>",
+      "output folder (default: quantfleet-<model name>; with --trial, trial-<n> in the run's folder)",
+    )
+    .addOption(force())
     .option(
       "--configuration <file>",
       "the choices of an earlier run, as tune writes them to configuration.json",
     )
+    .option("--trial <n>", "the choices of a trial of an earlier run, by its number", wholeNumber(0, 100_000))
+    .option("--run <dir>", "output folder of that run (default: quantfleet-<model name>)")
     .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
     .addHelpText(
       "after",
-      "\nExample:\n  quantfleet quantize config.json --configuration tuned/configuration.json",
+      "\nExample:\n  quantfleet quantize config.json --configuration tuned/configuration.json\n  quantfleet quantize tuned --trial 17",
     )
     .action(async (config, options) => {
       const { runQuantize } = await import("./quantize.js");
@@ -129,6 +137,10 @@ export function createProgram(exit: (code: number) => void): Command {
 /** All commands below one, at any depth. */
 export function commandsWithin({ commands }: Command): readonly Command[] {
   return commands.flatMap((command) => [command, ...commandsWithin(command)]);
+}
+
+function force(): Option {
+  return new Option("--force", "replace the result of an earlier command in the output folder");
 }
 
 function workers(): Option {

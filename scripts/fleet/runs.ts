@@ -8,12 +8,12 @@ import { ownCopy } from "../../shared/scoring/metrics/module-bundle.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
 import { openStudy } from "../../shared/scoring/workload-study.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
-import { requireWritable } from "../api/output-folder.js";
+import { inTemporaryFolder } from "../../shared/storage/temporary-folder.js";
+import { requireOwnResult, requireWritable } from "../api/output-folder.js";
 import { unknownRun } from "./earlier-run.js";
 import { lookAtEnded, writeEnded } from "./ended-run.js";
 import { FollowedRun } from "./followed-run.js";
 import { requireRunName } from "./run-name.js";
-import { inScratch } from "./scratch.js";
 import type { Fleet } from "./submit.js";
 
 export interface ReadOptions {
@@ -50,18 +50,25 @@ export async function cancel(
   await events.send([{ body: JSON.stringify(event), group: runId, deduplication: `cancel/${runId}` }]);
 }
 
+export interface FetchOptions extends ReadOptions {
+  /** Replace the result of another run in the folder. */
+  readonly force?: boolean | undefined;
+}
+
 /**
  * Writes what an ended run came to into a folder, as `tune` does on one machine.
+ * @throws {UsageError} when the folder holds the result of another run
  * @throws {QuantfleetError} when there is no such run, when it has not ended, or when it failed
  */
 export async function fetchResult(
   { store }: Pick<Fleet, "store">,
   runId: string,
   out: string,
-  { metricModule }: ReadOptions = {},
+  { metricModule, force = false }: FetchOptions = {},
 ): Promise<RunResult> {
   await requireWritable(out);
-  return inScratch(async (folder) => {
+  if (!force) await requireOwnResult(out, runId);
+  return inTemporaryFolder("run", async (folder) => {
     const locateModule = ownCopy(metricModule);
     const ended = await lookAtEnded(openRun(store, runId, metricModule), runId);
     const document = await readWorkloadDocument(store, runId);
@@ -83,6 +90,6 @@ export function openRun(store: ObjectStore, runId: string, metricModule: string 
   requireRunName(runId);
   // A metric takes what it needs of its files when it is created.
   return new FollowedRun(store, runId, () =>
-    inScratch((folder) => openStudy(store, runId, folder, ownCopy(metricModule))),
+    inTemporaryFolder("run", (folder) => openStudy(store, runId, folder, ownCopy(metricModule))),
   );
 }

@@ -1,4 +1,3 @@
-import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Queue } from "../../shared/queues/queue.js";
 import type { RunRequested } from "../../shared/run/messages.js";
@@ -8,15 +7,15 @@ import { type WorkloadDocument, writeWorkloadDocument } from "../../shared/run/w
 import type { Workload } from "../../shared/scoring/workload.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
+import { inTemporaryFolder } from "../../shared/storage/temporary-folder.js";
 import type { ConfigurationSource } from "../api/configuration.js";
-import { requireWritable } from "../api/output-folder.js";
+import { requireWritable, writeWhole } from "../api/output-folder.js";
 import type { CostEstimate } from "./cost-estimate.js";
 import { uploadRestored } from "./earlier-run.js";
 import type { UploadProgress } from "./file-upload.js";
 import { type Deployed, type PreparedFor, type PrepareOptions, prepareRun } from "./prepare-run.js";
 import { requestMessage } from "./request-message.js";
 import { requireRunName, usedName } from "./run-name.js";
-import { inScratch } from "./scratch.js";
 import { SubmittedRun } from "./submitted-run.js";
 import { uploadWorkload } from "./workload-upload.js";
 
@@ -92,9 +91,8 @@ export async function writeRunDocuments(
 ): Promise<void> {
   await requireWritable(folder, "give another by --documents");
   const { document: workload, message } = await uploadRun(fleet, source, options);
-  await mkdir(folder, { recursive: true });
   for (const [name, document] of Object.entries({ workload, message }))
-    await writeFile(join(folder, `${name}.json`), JSON.stringify(document));
+    await writeWhole(join(folder, `${name}.json`), JSON.stringify(document));
 }
 
 interface UploadedRun {
@@ -115,7 +113,7 @@ export async function uploadRun(
   accepting: Pick<PreparedFor, "onAccepted"> = {},
 ): Promise<UploadedRun> {
   const { store } = fleet;
-  return inScratch(async (scratch) => {
+  return inTemporaryFolder("run", async (scratch) => {
     const target = { ...fleet, ...accepting, records: store, statistics: store };
     const { workload, configurationHash, request, estimate, restored, notices } = await prepareRun(
       source,
@@ -149,7 +147,7 @@ export async function estimate(
 ): Promise<CostEstimate> {
   const statistics = new MemoryObjectStore();
   const target = { ...deployed, statistics, ...(store && { records: store }) };
-  return inScratch(async (scratch) => {
+  return inTemporaryFolder("run", async (scratch) => {
     const prepared = await prepareRun(source, options, target, scratch);
     for (const notice of prepared.notices) options.onNotice?.(notice);
     return prepared.estimate;

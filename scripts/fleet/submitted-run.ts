@@ -2,12 +2,12 @@ import type { RunResult } from "../../shared/run/result.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
-import { requireWritable } from "../api/output-folder.js";
+import { requireOwnResult, requireWritable } from "../api/output-folder.js";
 import { lookAtEnded, writeEnded } from "./ended-run.js";
 import { type FollowOptions, followRun } from "./follow.js";
 import { FollowedRun } from "./followed-run.js";
 import type { RunView } from "./run-view.js";
-import type { ReadOptions } from "./runs.js";
+import type { FetchOptions, ReadOptions } from "./runs.js";
 
 /**
  * A run that this process has asked a fleet for. Model, data and metric are at hand, so that they need not be fetched
@@ -33,10 +33,12 @@ export class SubmittedRun {
 
   /**
    * As `fetchResult` of any run.
+   * @throws {UsageError} when the folder holds the result of another run
    * @throws {QuantfleetError} when it has not ended, or when it failed
    */
-  async fetchResult(out: string): Promise<RunResult> {
+  async fetchResult(out: string, { force = false }: Pick<FetchOptions, "force"> = {}): Promise<RunResult> {
     await requireWritable(out);
+    if (!force) await requireOwnResult(out, this.runId);
     const ended = await lookAtEnded(this.#followed, this.runId);
     return writeEnded(ended, { out, workload: this.workload, hash: this.hash, store: this.store });
   }

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "../../shared/queues/clock.js";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { Coordinator } from "../../shared/run/coordinator.js";
+import type { Limits } from "../../shared/run/limits.js";
 import { eventSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
 import { describeProgress, type Progress } from "../../shared/run/progress.js";
 import type { RunRequest } from "../../shared/run/request.js";
@@ -27,7 +28,15 @@ export interface EngineOptions {
   readonly study: Study;
   readonly runner: JobRunner;
   /** A new run, or one to go on with. */
-  readonly run: { readonly request: RunRequest } | { readonly resume: string };
+  readonly run:
+    | { readonly request: RunRequest }
+    | {
+        readonly resume: string;
+        /** What holds from now on; the run's limits as they are when left out. */
+        readonly limits?: Limits;
+      };
+  /** Since when the run's minutes count, in milliseconds of the clock; now when left out. */
+  readonly startedAt?: number;
   /** Ends the search at once; what has finished is kept, and the best of it written. */
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
@@ -113,10 +122,12 @@ async function carryRun(
   const base = { version: MESSAGE_VERSION, runId } as const;
   const present = await coordinator.read(runId);
   if (present === undefined && "resume" in run) throw new RunNotFoundError(runId, options.folder);
+  const at = options.startedAt ?? clock.now();
+  const limits = "resume" in run && run.limits !== undefined ? { limits: run.limits } : {};
   let state = await handle([
     present === undefined && "request" in run
-      ? { ...base, type: "RunRequested", at: clock.now(), request: run.request }
-      : { ...base, type: "RunResumed", at: clock.now() },
+      ? { ...base, type: "RunRequested", at, request: run.request }
+      : { ...base, type: "RunResumed", at, ...limits },
   ]);
 
   const stop = new AbortController();

@@ -9,6 +9,7 @@ import { scoringNote } from "../scoring/scoring-session.js";
 import { paretoFront } from "../search/pareto.js";
 import type { Configuration } from "../search/space.js";
 import type { ObjectStore } from "../storage/object-store.js";
+import { DamagedRecordError } from "./damaged-record.js";
 import { explainFloatOps } from "./float-ops.js";
 import { outcomeWarnings } from "./outcome-warnings.js";
 import { readRows } from "./read-rows.js";
@@ -203,9 +204,9 @@ async function metricResult(
 ): Promise<MetricResult> {
   const shards: Float32Array[] = [];
   for (const [shard, name] of trial.scores.entries()) {
-    const rows = await readRows(store, rowsKey(state.request.runId, trial, shard, name));
-    if (rows === undefined)
-      throw new Error(`The scores of trial ${trial.number} are missing from the run's records.`);
+    const key = rowsKey(state.request.runId, trial, shard, name);
+    const rows = await readRows(store, key);
+    if (rows === undefined) throw new DamagedRecordError(key, "is missing");
     shards.push(unpackRows(rows));
   }
   const [low, high] = metric.interval(concatenateRows(shards));

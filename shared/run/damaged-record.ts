@@ -3,7 +3,7 @@ export class DamagedRecordError extends Error {
   override readonly name = "DamagedRecordError";
   constructor(
     readonly key: string,
-    problem: string,
+    readonly problem: string,
     options?: ErrorOptions,
   ) {
     super(`The run's record ${key} ${problem}; start a new run.`, options);

@@ -4,14 +4,15 @@ import type { FinishReported } from "./messages.js";
 import { chargeReport, chargeUnanswered } from "./spend.js";
 import { attemptOf, type Finishing, type RunState } from "./state.js";
 import type { Study } from "./study.js";
+import { finalistsInTime } from "./time-reserve.js";
 import { wrongIsa } from "./trial-reports.js";
 
 /** Hands the best trials to the finish job. */
 export function startFinishing(study: Study, state: RunState, at: number): RunState {
-  const { timeouts, finalists } = state.request;
+  const { timeouts } = state.request;
   // A run that is finished again after it was resumed must not take the earlier finish's answer for its own.
   const attempt = state.finishing === undefined ? 1 : attemptOf(state.finishing.job) + 1;
-  const candidates = rankCandidates(study, state, finalists).map(({ number }) => number);
+  const candidates = rankCandidates(study, state, finalistsInTime(state, at)).map(({ number }) => number);
   const assignment = firstAssignment(at, timeouts.finish, attempt);
   return { ...state, phase: "finish", finishing: { candidates, job: { state: "waiting", assignment } } };
 }

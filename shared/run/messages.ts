@@ -7,6 +7,7 @@ import {
   timestampSchema,
   trialNumberSchema,
 } from "./identifiers.js";
+import { limitsSchema } from "./limits.js";
 import { configurationSchema, type RunRequest, runRequestSchema } from "./request.js";
 import { packedRowsSchema } from "./rows.js";
 import type { TrialRecord } from "./state.js";
@@ -162,7 +163,12 @@ export const runRequestedSchema = z
   });
 
 /** The process that held the jobs has ended: all that are unanswered are sent again, not counted as overdue. */
-export const runResumedSchema = z.strictObject({ ...eventBase, type: z.literal("RunResumed") });
+export const runResumedSchema = z.strictObject({
+  ...eventBase,
+  type: z.literal("RunResumed"),
+  /** Those that hold from now on; the run's as they are when left out. */
+  limits: limitsSchema.exactOptional(),
+});
 
 export const statisticsReportedSchema = z.strictObject({
   ...eventBase,

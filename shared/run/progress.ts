@@ -1,7 +1,8 @@
+import { limitsOf } from "./limits.js";
 import { hasEnded, type Measurement, type Phase, type RunState, type StopReason } from "./state.js";
-import { workedMinutes } from "./stopping.js";
 import { findReferences } from "./study.js";
 import { estimateSecondsLeft } from "./time-left.js";
+import { workedMinutes } from "./time-reserve.js";
 
 /** How far a run has come. */
 export interface Progress {
@@ -33,23 +34,21 @@ export function describeProgress(state: RunState, at: number): Progress {
     phase,
     trialsDone: finished.length,
     trialsAsked: asked,
-    trialsAtMost: request.optimizer.maxTrials + 1,
+    trialsAtMost: limitsOf(state).maxTrials + 1,
     ...(float === undefined ? {} : { float }),
     ...(best === undefined ? {} : { best: { trial: best.number, measurement: best.measurement } }),
     secondsElapsed,
     ...(secondsLeft === undefined ? {} : { secondsLeft }),
     ...(stop === undefined ? {} : { stop }),
     ...(failure === undefined ? {} : { failure }),
-    ...(request.cost === undefined ? {} : { cost: describeCost(state, request.cost) }),
+    ...(request.cost === undefined ? {} : { cost: describeCost(state, request.cost.estimatedUsd) }),
   };
 }
 
-function describeCost(
-  { spend }: RunState,
-  { estimatedUsd, maxUsd }: NonNullable<RunState["request"]["cost"]>,
-): NonNullable<Progress["cost"]> {
+function describeCost(state: RunState, estimatedUsd: number | undefined): NonNullable<Progress["cost"]> {
+  const { maxUsd } = limitsOf(state);
   return {
-    usd: spend.usd,
+    usd: state.spend.usd,
     ...(estimatedUsd === undefined ? {} : { estimatedUsd }),
     ...(maxUsd === undefined ? {} : { maxUsd }),
   };

@@ -1,7 +1,8 @@
 import type { ObjectStore } from "../storage/object-store.js";
 import { getBounded } from "./bounded-record.js";
+import { DamagedRecordError } from "./damaged-record.js";
 import { parseRecord } from "./parse-record.js";
-import { MAX_ENCODED_ROWS, type PackedRows, packedRowsSchema } from "./rows.js";
+import { isWhole, MAX_ENCODED_ROWS, type PackedRows, packedRowsSchema } from "./rows.js";
 
 /** The longest rows, and what stands around them. */
 const MAX_BYTES = MAX_ENCODED_ROWS + 1_024;
@@ -14,5 +15,8 @@ const MAX_BYTES = MAX_ENCODED_ROWS + 1_024;
  */
 export async function readRows(store: ObjectStore, key: string): Promise<PackedRows | undefined> {
   const stored = await getBounded(store, key, MAX_BYTES);
-  return stored && parseRecord(key, packedRowsSchema, stored.body);
+  const rows = stored && parseRecord(key, packedRowsSchema, stored.body);
+  if (rows !== undefined && !isWhole(rows))
+    throw new DamagedRecordError(key, "is not as long as the rows that it announces");
+  return rows;
 }

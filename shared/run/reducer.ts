@@ -2,7 +2,8 @@ import { openTrials, updateBest } from "./asking.js";
 import { firstAssignment, renew } from "./assignment.js";
 import { type Command, pendingCommands } from "./commands.js";
 import { onFinishOverdue, onFinishReported, renewFinish, startFinishing } from "./finishing.js";
-import type { RunEvent, RunRequested } from "./messages.js";
+import { isRaised, type Limits, limitsOf } from "./limits.js";
+import type { RunEvent, RunRequested, RunResumed } from "./messages.js";
 import { proposeFirst } from "./proposing.js";
 import { SamplerCache } from "./sampler-cache.js";
 import { NOTHING_SPENT } from "./spend.js";
@@ -101,7 +102,7 @@ function applyEvent(study: Study, state: RunState, event: RunEvent | AskingConti
     case "AskingContinued":
       return state;
     case "RunResumed":
-      return resume(study, state, event.at);
+      return resume(study, state, event);
     case "StatisticsReported":
       return onStatisticsReported(state, event);
     case "TrialReported":
@@ -178,18 +179,22 @@ function waitingShards(count: number, at: number, timeout: number): readonly Sha
 
 /**
  * The run goes on after the process that held its jobs has ended: they are sent anew. A cancelled run searches
- * on, and one that failed for want of statistics or of a written model tries that again.
+ * on, as does one whose limit is raised, and one that failed for want of statistics or of a written model tries that
+ * again.
  */
-function resume(study: Study, state: RunState, at: number): RunState {
+function resume(study: Study, state: RunState, { at, limits }: RunResumed): RunState {
   const { request } = state;
   const pausedMilliseconds = state.pausedMilliseconds + Math.max(0, at - state.lastAt);
   const { statistics: timeout, trial: trialTimeout } = request.timeouts;
   const { stop, failure: _, ...rest } = state;
+  const searchesOn = stop === "cancelled" || searchesFurther(state, limits);
   const resumed: RunState = {
     ...rest,
     lastAt: Math.max(state.lastAt, at),
     pausedMilliseconds,
-    ...(stop === undefined || stop === "cancelled" ? {} : { stop }),
+    resumedAt: at,
+    ...(limits === undefined ? {} : { limits }),
+    ...(stop === undefined || searchesOn ? {} : { stop }),
     statistics: state.statistics.map((shard) => renewShard(shard, at, timeout)),
     running: state.running.map((trial) => ({
       ...trial,
@@ -202,14 +207,14 @@ function resume(study: Study, state: RunState, at: number): RunState {
     case "search":
       return resumed;
     case "finish":
-      if (stop !== "cancelled") return renewFinish(resumed, at);
+      if (!searchesOn) return renewFinish(resumed, at);
       return { ...resumed, phase: gathered ? "search" : "statistics" };
     case "done":
-      if (stop !== "cancelled") return state;
+      if (!searchesOn) return state;
       return { ...resumed, phase: gathered ? "search" : "statistics" };
     case "failed":
-      // Who cancelled and then resumes wants the search to go on, also where the finish failed.
-      if (state.finishing !== undefined && stop === "cancelled")
+      // Where the search is to go on, it does so also if the finish failed.
+      if (state.finishing !== undefined && searchesOn)
         return { ...resumed, phase: gathered ? "search" : "statistics" };
       if (state.finishing !== undefined) return startFinishing(study, resumed, at);
       if (gathered) return state;
@@ -221,6 +226,10 @@ function resume(study: Study, state: RunState, at: number): RunState {
         ),
       };
   }
+}
+
+function searchesFurther(state: RunState, limits: Limits | undefined): boolean {
+  return limits !== undefined && isRaised(state.stop, limitsOf(state), limits);
 }
 
 function renewShard<Result>(shard: ShardState<Result>, at: number, timeout: number): ShardState<Result> {

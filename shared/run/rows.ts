@@ -36,7 +36,7 @@ export function packRows(values: Float32Array, width: number): PackedRows {
 export function unpackRows(packed: PackedRows): Float32Array {
   const count = packed.rows * packed.width;
   const bytes = Buffer.from(packed.data, "base64");
-  const expected = packed.encoding === "bits" ? Math.ceil(count / 8) : count * 4;
+  const expected = bytesOf(packed);
   if (bytes.length !== expected)
     throw new RangeError(
       `${packed.rows} rows of ${packed.width} values as ${packed.encoding} need ${expected} bytes, not ${bytes.length}`,
@@ -50,6 +50,15 @@ export function unpackRows(packed: PackedRows): Float32Array {
       for (let i = 0; i < count; i++) values[i] = bytes.readFloatLE(4 * i);
       return values;
   }
+}
+
+/** Whether the data is as long as the announced shape needs, so that the rows can be unpacked. */
+export function isWhole(packed: PackedRows): boolean {
+  return Buffer.from(packed.data, "base64").length === bytesOf(packed);
+}
+
+function bytesOf({ encoding, rows, width }: PackedRows): number {
+  return encoding === "bits" ? Math.ceil((rows * width) / 8) : rows * width * 4;
 }
 
 /** The rows of all shards behind each other, in the order given. */

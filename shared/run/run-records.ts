@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import { ConfigurationError } from "../errors.js";
 import { type EncodedSpace, encodeSpace } from "../search/encoding.js";
 import { parseSpace, validateSpace } from "../search/space-document.js";
 import type { ObjectStore } from "../storage/object-store.js";
@@ -86,7 +87,7 @@ export class RunRecords {
     const isOwnSpace = await putImmutable(this.#store, spaceKey(request.runId), toBytes(space));
     const isOwn = await putImmutable(this.#store, requestKey(request.runId), toBytes(document));
     if (!isOwnSpace || !isOwn) return (await this.readRequest(request.runId)) ?? request;
-    validateSpace(space);
+    asRecord(spaceKey(request.runId), () => validateSpace(space));
     return request;
   }
 
@@ -116,7 +117,10 @@ export class RunRecords {
     // After the request, before which it was written.
     const stored = await this.#store.get(spaceKey(runId));
     if (stored === undefined) throw new DamagedRecordError(spaceKey(runId), "is missing");
-    return { ...document, space: parseSpace(parseJson(spaceKey(runId), stored.body)) };
+    return {
+      ...document,
+      space: asRecord(spaceKey(runId), () => parseSpace(parseJson(spaceKey(runId), stored.body))),
+    };
   }
 
   /** The request without its space, which can be large and which workers do not need. */
@@ -240,6 +244,16 @@ export class RunRecords {
       this.#spaces.set(request, space);
     }
     return space;
+  }
+}
+
+/** Does something with a space; one that contradicts itself is a damaged record, which nobody can carry a run with. */
+function asRecord<T>(key: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    throw new DamagedRecordError(key, "does not hold a space", { cause: error });
   }
 }
 

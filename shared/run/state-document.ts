@@ -4,6 +4,7 @@ import type { Configuration } from "../search/space.js";
 import type { Assignment } from "./assignment.js";
 import { packConfiguration, unpackConfiguration } from "./configuration-code.js";
 import { runIdSchema, timestampSchema, trialNumberSchema } from "./identifiers.js";
+import { limitsSchema } from "./limits.js";
 import { measuredOutcomeSchema } from "./messages.js";
 import { SEGMENT_SIZE } from "./record-keys.js";
 import type { AskedTrial, RunningTrial, RunState, ShardState, TrialRecord } from "./state.js";
@@ -98,6 +99,8 @@ export const stateDocumentSchema = z.strictObject({
   startedAt: timestampSchema,
   lastAt: timestampSchema,
   pausedMilliseconds: counter,
+  resumedAt: timestampSchema.exactOptional(),
+  limits: limitsSchema.exactOptional(),
   isa: z.string().exactOptional(),
   statistics: z.array(shardSchema(z.strictObject({ seconds: z.number() }))),
   sensitivity: z.record(z.string(), z.number()).exactOptional(),

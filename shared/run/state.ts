@@ -1,5 +1,6 @@
 import type { Configuration } from "../search/space.js";
 import type { Assignment } from "./assignment.js";
+import type { Limits } from "./limits.js";
 import type { MeasuredOutcome } from "./messages.js";
 import type { RunRequest } from "./request.js";
 import type { PackedRows } from "./rows.js";
@@ -143,6 +144,10 @@ export interface RunState {
   readonly lastAt: number;
   /** Time that passed while no process carried the run; `maxMinutes` does not count it. */
   readonly pausedMilliseconds: number;
+  /** When a process last resumed the run. */
+  readonly resumedAt?: number;
+  /** What it said anew of how far the search goes; the request's limits where it is absent. */
+  readonly limits?: Limits;
   /** The instruction set of every result that was merged. */
   readonly isa?: string;
   readonly statistics: readonly ShardState<{ readonly seconds: number }>[];

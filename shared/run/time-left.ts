@@ -1,8 +1,9 @@
 import { lookSchedule } from "../search/race.js";
 import { finishSeconds, measureTrialWork, median, type TrialWork } from "./finish-work.js";
+import { limitsOf } from "./limits.js";
 import type { MeasuredTrial, RunState } from "./state.js";
-import { workedMinutes } from "./stopping.js";
 import { BASE_TRIAL } from "./study.js";
+import { workedMinutes } from "./time-reserve.js";
 
 /**
  * Trials that an expectation of the race counts for beside those that have been seen: many, because the first trials of a
@@ -32,9 +33,8 @@ export function estimateSecondsLeft(state: RunState, at: number): number | undef
     case "search": {
       const pace = measurePace(state, at);
       if (pace === undefined) return undefined;
-      return (
-        limited(state, at, trialsLeft(state) * secondsEach(state, pace)) + finishSeconds(state.request, pace)
-      );
+      const trials = trialsLeft(state) * secondsEach(state, pace);
+      return limited(state, at, trials + finishSeconds(state.request, pace));
     }
     case "finish": {
       const pace = measurePace(state, state.lastAt);
@@ -72,8 +72,9 @@ function measurePace({ request, finished }: RunState, at: number): Pace | undefi
   return { ...work, fixed, stretch: expected === 0 ? 1 : seconds / expected, trials };
 }
 
-function trialsLeft({ request, stop, asked, finished }: RunState): number {
-  const last = stop === undefined ? request.optimizer.maxTrials + 1 : asked;
+function trialsLeft(state: RunState): number {
+  const { stop, asked, finished } = state;
+  const last = stop === undefined ? limitsOf(state).maxTrials + 1 : asked;
   return Math.max(0, last - finished.length);
 }
 
@@ -114,8 +115,9 @@ function shareSeen(stopped: number, samples: number): number {
   return share + going;
 }
 
+/** The search stops in time for the finish to be within the limit as well. */
 function limited(state: RunState, at: number, seconds: number): number {
-  const { maxMinutes } = state.request.optimizer;
+  const { maxMinutes } = limitsOf(state);
   if (maxMinutes === 0) return seconds;
   return Math.min(seconds, Math.max(0, (maxMinutes - workedMinutes(state, at)) * 60));
 }

@@ -1,7 +1,9 @@
 import { createHash, randomUUID } from "node:crypto";
-import { link, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { link, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeFolder } from "../storage/make-folder.js";
 import type { ObjectStore } from "../storage/object-store.js";
+import { writing } from "../storage/write-error.js";
 import { evictContents, touchContent } from "./content-cache.js";
 import { DamagedRecordError } from "./damaged-record.js";
 import type { WorkloadFile } from "./workload-document.js";
@@ -28,7 +30,7 @@ export async function fetchWorkloadFiles(
   files: readonly WorkloadFile[],
   { folder, cache, cacheBytes = Number.POSITIVE_INFINITY }: WorkloadFolders,
 ): Promise<void> {
-  await mkdir(cache, { recursive: true });
+  await writing(cache, () => makeFolder(cache));
   const missing: WorkloadFile[] = [];
   for (const file of files) {
     const content = join(cache, file.sha256);
@@ -39,14 +41,18 @@ export async function fetchWorkloadFiles(
   await evictContents(cache, new Set(files.map(({ sha256 }) => sha256)), wanted, cacheBytes);
   for (const file of files) {
     const content = join(cache, file.sha256);
-    if (!(await isPresent(content))) await fetchContent(store, file, content);
+    if (!(await isPresent(content))) await writing(content, () => fetchContent(store, file, content));
     const path = join(folder, file.path);
-    await mkdir(dirname(path), { recursive: true });
-    // A hard link, as external data must not be a link to a place outside the model's folder.
-    await link(content, path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error;
-    });
+    await writing(path, () => linkContent(content, path));
   }
+}
+
+/** A hard link, as external data must not be a link to a place outside the model's folder. */
+async function linkContent(content: string, path: string): Promise<void> {
+  await makeFolder(dirname(path));
+  await link(content, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
 }
 
 async function fetchContent(store: ObjectStore, file: WorkloadFile, content: string): Promise<void> {

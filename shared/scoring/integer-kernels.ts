@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { NodeProto } from "onnx-buf";
 import { decodeModel, type Model } from "../onnx/codec.js";
@@ -9,6 +8,7 @@ import { WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
 import type { QuantizerLayout } from "../quantization/groups.js";
 import { simulationReason } from "../quantization/kernel-support.js";
 import type { QuantizationPlan } from "../quantization/plan.js";
+import { inTemporaryFolder } from "../storage/temporary-folder.js";
 import { openSession, type SessionSettings } from "./session.js";
 
 /** What ONNX Runtime's fusions leave of quantized Conv, MatMul and Gemm when they succeed. */
@@ -140,13 +140,10 @@ async function countIntegerKernels(
 
 /** The graph that ONNX Runtime executes. */
 async function optimizedGraph(model: Model, settings: SessionSettings): Promise<Model> {
-  const folder = await mkdtemp(join(tmpdir(), "quantfleet-optimized-"));
-  try {
+  return inTemporaryFolder("optimized", async (folder) => {
     const path = join(folder, "optimized.onnx");
     const session = await openSession(model, settings, path);
     await session.release();
     return decodeModel(await readFile(path), path);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }

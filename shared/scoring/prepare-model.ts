@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ModelError } from "../errors.js";
 import { nestedGraphs } from "../onnx/attributes.js";
@@ -23,6 +22,7 @@ import {
 import { sortNodes } from "../onnx/topological-order.js";
 import { forgetUnknownDimensions } from "../onnx/unknown-dimensions.js";
 import type { TensorInfo } from "../quantization/quantizable-ops.js";
+import { inTemporaryFolder } from "../storage/temporary-folder.js";
 import { requireBoundedConstants, requireBoundedTensors, requireFits } from "./bounded-model.js";
 import { readModelFile } from "./model-file.js";
 import { openSession, type PortInfo } from "./session.js";
@@ -100,16 +100,13 @@ export async function prepareModel(
 
 /** Folds constants and batch norms by ONNX Runtime's own basic optimizations, which keep to standard operators. */
 async function foldConstants(model: Model, origin: string): Promise<Model> {
-  const folder = await mkdtemp(join(tmpdir(), "quantfleet-fold-"));
-  try {
+  return inTemporaryFolder("fold", async (folder) => {
     const path = join(folder, "folded.onnx");
     await loadOnce(model, origin, path);
     const folded = decodeModel(await readFile(path), path);
     dropUnusedDomains(folded);
     return folded;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 async function loadOnce(model: Model, origin: string, optimizedModelPath: string): Promise<void> {

@@ -1,3 +1,5 @@
+import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
   TensorProto_DataLocation as DataLocation,
@@ -9,9 +11,13 @@ import { ModelError } from "../errors.js";
 import { encodeModel, type Model } from "../onnx/codec.js";
 import { edited } from "../onnx/edited.js";
 import { isUnknownDimension } from "../onnx/unknown-dimensions.js";
+import { writeError } from "../storage/write-error.js";
 
 /** Tensors from this size on are handed to ONNX Runtime beside the message, so that they are never encoded again. */
 const BESIDE_MESSAGE_BYTES = 4096;
+
+/** On a disk with less than this, a model that could not be written is taken to have found it full. */
+const ROOM_BYTES = 65_536;
 
 /** Fatal errors only: what else goes wrong is thrown, and told by whoever knows the place and the remedy. */
 const LOG_FATAL = 4;
@@ -59,8 +65,19 @@ export async function openSession(
     const { bytes, externalData } = encodeBeside(model);
     return await InferenceSession.create(bytes, { ...options, externalData });
   } catch (cause) {
+    if (optimizedModelPath !== undefined) await requireRoom(optimizedModelPath);
     throw new ModelError(`ONNX Runtime cannot load the model: ${reasonOf(cause)}.`, { cause });
   }
+}
+
+/**
+ * Of a model that ONNX Runtime could not write, it says only that serialization failed.
+ * @throws {RunError} when the disk is full that it was to be written to
+ */
+async function requireRoom(path: string): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(path));
+  if (bavail * bsize < ROOM_BYTES)
+    throw writeError(path, Object.assign(new Error("the disk is full"), { code: "ENOSPC" }));
 }
 
 /** An input or output of a model; dynamic dimensions are names, empty where two of that name may differ. */
@@ -95,6 +112,7 @@ function reasonOf(error: unknown): string {
   if (future !== null) return `it uses operator set ${future[1]}, and sets up to ${future[2]} are known`;
   const sentences = line
     .replace(/^Load model from .* failed: ?/, "")
+    .replace(/^.* was false\. (?:\[ONNXRuntimeError\] : \d+ : \w+ : )?/, "")
     .replace(/^\S+\.(?:cc|h):\d+ (?:.*\) (?=[A-Z])|\w+ )/, "")
     .replace(/^(?:This is an )?invalid model\. /i, "")
     .replace(/^(?:Fatal error|Error): /, "");

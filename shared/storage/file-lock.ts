@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { link, readdir, readFile, unlink, writeFile } from "node:fs/promises";
+import { link, readdir, readFile, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
+import { UsageError } from "../errors.js";
 import { newDraftPath } from "./drafts.js";
 import {
   currentProcess,
@@ -58,8 +59,8 @@ export async function acquireFileLock(path: string, options: FileLockOptions): P
   const draft = newDraftPath(options.drafts);
   held.add(owner.nonce);
   try {
-    await writeFile(draft, JSON.stringify(owner), { flag: "wx" });
     try {
+      await writeFile(draft, JSON.stringify(owner), { flag: "wx" });
       while (!(await linkUnlessPresent(draft, path))) {
         const present = await readOwner(path);
         if (present === undefined) continue;
@@ -68,7 +69,7 @@ export async function acquireFileLock(path: string, options: FileLockOptions): P
         else throw new LockedError(path, present);
       }
     } finally {
-      await unlink(draft);
+      await rm(draft, { force: true });
     }
   } catch (error) {
     held.delete(owner.nonce);
@@ -118,10 +119,20 @@ async function linkUnlessPresent(from: string, to: string): Promise<boolean> {
 }
 
 async function readOwner(path: string): Promise<Owner | undefined> {
+  let text: string;
   try {
-    return ownerSchema.parse(JSON.parse(await readFile(path, "utf8")));
+    text = await readFile(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
+  }
+  try {
+    return ownerSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    // Locks appear whole, so that something else has damaged it.
+    throw new UsageError(
+      `${path} does not say which process holds it; remove the file if no process uses its folder.`,
+      { cause },
+    );
   }
 }

@@ -1,10 +1,12 @@
-import { link, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
+import { link, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import { newDraftPath, removeDraftsOfTheDead } from "./drafts.js";
 import { assertKey, PreconditionFailedError } from "./errors.js";
 import { contentEtag } from "./etag.js";
 import { acquireFileLock, type FileLock, removeStaleLocks } from "./file-lock.js";
+import { makeFolder } from "./make-folder.js";
 import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
+import { writing } from "./write-error.js";
 
 /** Beside the objects: no part of a key begins with a dot. */
 const DRAFTS = ".drafts";
@@ -27,17 +29,20 @@ export class FileObjectStore implements ObjectStore {
 
   static async open(path: string): Promise<FileObjectStore> {
     const folder = resolve(path);
-    await mkdir(join(folder, DRAFTS), { recursive: true });
-    await mkdir(join(folder, LOCKS), { recursive: true });
-    await removeDraftsOfTheDead(join(folder, DRAFTS));
-    await removeStaleLocks(join(folder, LOCKS), join(folder, DRAFTS));
+    await writing(folder, async () => {
+      await makeFolder(join(folder, DRAFTS));
+      await makeFolder(join(folder, LOCKS));
+      await removeDraftsOfTheDead(join(folder, DRAFTS));
+      await removeStaleLocks(join(folder, LOCKS), join(folder, DRAFTS));
+    });
     return new FileObjectStore(folder);
   }
 
   /** An exclusive lock of the whole folder, for one user of it at a time; stores in it work all the same. */
   lock(name: string): Promise<FileLock> {
     const drafts = join(this.#folder, DRAFTS);
-    return acquireFileLock(join(this.#folder, LOCKS, name), { wait: false, drafts });
+    const path = join(this.#folder, LOCKS, name);
+    return writing(path, () => acquireFileLock(path, { wait: false, drafts }));
   }
 
   async get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
@@ -53,15 +58,17 @@ export class FileObjectStore implements ObjectStore {
   async put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {
     assertKey(key);
     const path = this.#path(key);
-    const draft = await this.#writeDraft(body);
-    try {
-      await inFolder(dirname(path), () => this.#place(draft, path, key, condition));
-    } catch (error) {
-      await unlinkIfPresent(draft);
-      throw error;
-    }
-    // A swap whose new name is lost with the power leaves the earlier object, whole.
-    if (condition === undefined || "ifNoneMatch" in condition) await syncFolder(dirname(path));
+    await writing(path, async () => {
+      const draft = await this.#writeDraft(body);
+      try {
+        await inFolder(dirname(path), () => this.#place(draft, path, key, condition));
+      } catch (error) {
+        await unlinkIfPresent(draft);
+        throw error;
+      }
+      // A swap whose new name is lost with the power leaves the earlier object, whole.
+      if (condition === undefined || "ifNoneMatch" in condition) await syncFolder(dirname(path));
+    });
     return contentEtag(body);
   }
 
@@ -81,7 +88,8 @@ export class FileObjectStore implements ObjectStore {
 
   async delete(key: string): Promise<void> {
     assertKey(key);
-    await this.#locked(key, () => unlinkIfPresent(this.#path(key)));
+    const path = this.#path(key);
+    await writing(path, () => this.#locked(key, () => unlinkIfPresent(path)));
   }
 
   async #place(draft: string, path: string, key: string, condition: PutCondition | undefined): Promise<void> {
@@ -95,12 +103,18 @@ export class FileObjectStore implements ObjectStore {
 
   async #writeDraft(body: Uint8Array): Promise<string> {
     const draft = newDraftPath(join(this.#folder, DRAFTS));
-    const file = await open(draft, "wx");
     try {
-      await file.writeFile(body);
-      await file.sync();
-    } finally {
-      await file.close();
+      const file = await open(draft, "wx");
+      try {
+        await file.writeFile(body);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      // A part of a draft takes room on a disk that has none.
+      await unlinkIfPresent(draft);
+      throw error;
     }
     return draft;
   }
@@ -123,7 +137,7 @@ async function inFolder(folder: string, action: () => Promise<void>): Promise<vo
     await action();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await action();
   }
 }

@@ -83,6 +83,15 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
     argv: ["tune", "broken.json", "--out", "x.npy"],
     says: "x.npy is a file, but a folder is needed; give another by --out.",
   },
+  ...(process.platform === "linux"
+    ? [
+        {
+          title: "an output folder that cannot be made",
+          argv: ["tune", "broken.json", "--out", "/proc/foo"],
+          says: "/proc/foo cannot be written to (ENOENT); give another by --out.",
+        },
+      ]
+    : []),
   {
     title: "an output folder below a file",
     argv: ["quantize", "broken.json", "--out", "x.npy/out"],

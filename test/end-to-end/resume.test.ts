@@ -129,7 +129,7 @@ describe("An unfinished run", async () => {
     assert.equal(beside.code, 2, beside.stderr);
     assert.match(
       beside.stderr,
-      /holds the unfinished run .*; go on with it by --resume, or give another folder by --out\.\n$/,
+      /holds the unfinished run .*; go on with it by --resume, give another folder by --out, or start anew by --force\.\n$/,
     );
   });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ConfigurationError } from "../../shared/errors.js";
+import { DamagedRecordError } from "../../shared/run/damaged-record.js";
 import { RunRecords } from "../../shared/run/run-records.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import { toyRequest } from "./toy-study.js";
@@ -40,6 +40,6 @@ describe("The request of a run", () => {
     const { space, ...plain } = toyRequest();
     const twice = { ...plain, space: [...space, ...space] };
     for (let attempt = 0; attempt < 2; attempt++)
-      await assert.rejects(records.create(twice), ConfigurationError);
+      await assert.rejects(records.create(twice), DamagedRecordError);
   });
 });

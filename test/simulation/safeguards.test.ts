@@ -15,22 +15,22 @@ const SAFEGUARDS: readonly Safeguard[] = [
   {
     without: "the budget",
     file: "shared/run/stopping.js",
-    from: "expectedUsd(state) > cost.maxUsd",
+    from: "expectedUsd(state) > maxUsd",
     to: "false",
     broken: /was asked for although/,
   },
   {
     without: "a third of the budget",
     file: "shared/run/stopping.js",
-    from: "expectedUsd(state) > cost.maxUsd",
-    to: "expectedUsd(state) > 1.5 * cost.maxUsd",
+    from: "expectedUsd(state) > maxUsd",
+    to: "expectedUsd(state) > 1.5 * maxUsd",
     broken: /was asked for although/,
   },
   {
     without: "trials that the budget would allow",
     file: "shared/run/stopping.js",
-    from: "expectedUsd(state) > cost.maxUsd",
-    to: "expectedUsd(state) > 0.9 * cost.maxUsd",
+    from: "expectedUsd(state) > maxUsd",
+    to: "expectedUsd(state) > 0.9 * maxUsd",
     broken: /no further trial was asked for although/,
   },
   {

@@ -55,7 +55,9 @@ const ignored = section({
     .array(text(4096, "the name of a node"), {
       error: (issue) => mustBe(issue.input, "a list of node names"),
     })
-    .max(MOST_IGNORED, { error: `holds more than ${MOST_IGNORED} names` })
+    .max(MOST_IGNORED, {
+      error: `holds more than ${MOST_IGNORED} names; name fewer, or types of ops in operations`,
+    })
     .default([])
     .describe("Names of nodes that stay in float."),
   operations: z
@@ -71,7 +73,7 @@ const ignored = section({
       }),
       { error: (issue) => mustBe(issue.input, "a list of op types") },
     )
-    .max(MOST_IGNORED, { error: `holds more than ${MOST_IGNORED} ops` })
+    .max(MOST_IGNORED, { error: `holds more than ${MOST_IGNORED} ops; name fewer` })
     .default([])
     .describe("Types of ops that stay in float."),
   skip_model: yesOrNo().default(false).describe("Leave the whole model in float."),
@@ -335,7 +337,7 @@ const algorithms = z
     { error: (issue) => mustBe(issue.input, "a list of algorithms") },
   )
   .min(1, { error: "is empty, but must hold an algorithm, such as TunableQuantization" })
-  .max(16, { error: "holds more than 16 algorithms" })
+  .max(16, { error: "holds more than 16 algorithms; keep fewer" })
   .prefault([{ name: "TunableQuantization" }])
   .describe("What is done to the model, in this order.");
 

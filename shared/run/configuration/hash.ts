@@ -9,7 +9,13 @@ export function canonicalJson(value: unknown): string {
   });
 }
 
-/** SHA-256 of the configuration with its defaults filled in, in hexadecimal: no comment or order of keys matters. */
+/**
+ * SHA-256 of the configuration with its defaults filled in, in hexadecimal: no comment or order of keys matters, and not how
+ * far the search goes, as a run can be resumed with more trials, minutes or dollars.
+ */
 export function configurationHash(configuration: RunConfiguration): string {
-  return createHash("sha256").update(canonicalJson(configuration)).digest("hex");
+  const { optimizer } = configuration;
+  const { max_trials: _, max_minutes: __, max_cost_usd: ___, ...params } = optimizer.params;
+  const limitless = { ...configuration, optimizer: { ...optimizer, params } };
+  return createHash("sha256").update(canonicalJson(limitless)).digest("hex");
 }

@@ -57,7 +57,9 @@ const params = section(
       .describe("Trials at most, counting the base configuration and, with warm_start, the restored ones."),
     max_minutes: numberFrom(0, LONGEST_RUN_MINUTES)
       .default(0)
-      .describe("Minutes after which no further trial starts; 0 is without limit."),
+      .describe(
+        "Minutes from the start in which the run is to end, its best validated and written: no trial starts that would not leave time for that; 0 is without limit.",
+      ),
     stop_on_target: yesOrNo()
       .default(false)
       .describe(

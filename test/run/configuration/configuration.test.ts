@@ -166,6 +166,12 @@ describe("Hash", () => {
     assert.match(configurationHash(parse(MINIMAL)), /^[0-9a-f]{64}$/);
   });
 
+  test("how far the search goes does not", () => {
+    const params = { max_trials: 7, max_minutes: 3, max_cost_usd: 2 };
+    const other = JSON.stringify({ ...JSON.parse(MINIMAL), optimizer: { params } });
+    assert.equal(configurationHash(parse(other)), configurationHash(parse(MINIMAL)));
+  });
+
   test("a value does", () => {
     const other = `{ "engine": { "batch_size": 31 }, "model": { "model": "m.onnx" } }`;
     assert.notEqual(configurationHash(parse(other)), configurationHash(parse(MINIMAL)));

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { packageRoot } from "../../scripts/package-root.js";
@@ -24,3 +26,21 @@ test("a command whose progress and errors nobody reads ends as it would have", a
   child.stderr!.destroy();
   assert.equal((await outcome).code, 2);
 });
+
+for (const options of [["inspect", MODEL, "--json"], ["--help"]])
+  test(`${options[0]} says in a sentence that what it prints finds the disk full`, {
+    skip: process.platform !== "linux",
+  }, async () => {
+    const full = await open("/dev/full", "w");
+    const command = join(packageRoot(), "dist", "scripts", "quantfleet.js");
+    const { status, stderr } = spawnSync(process.execPath, [command, ...options], {
+      stdio: ["ignore", full.fd, "pipe"],
+      encoding: "utf8",
+    });
+    await full.close();
+    assert.equal(
+      stderr,
+      "quantfleet: Standard output cannot be written (ENOSPC); the disk is full: make room on it, or use a folder on another disk.\n",
+    );
+    assert.equal(status, 1);
+  });

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { makeFolder } from "../../shared/storage/make-folder.js";
+
+const root = await mkdtemp(join(tmpdir(), "make-folder-"));
+after(() => rm(root, { recursive: true, force: true }));
+
+describe("makeFolder", () => {
+  test("makes a folder with all above it, and leaves one that is there", async () => {
+    const path = join(root, "a", "b", "c");
+    await makeFolder(path);
+    await makeFolder(path);
+    assert.ok((await stat(path)).isDirectory());
+  });
+
+  test("makes a folder from several places at once", async () => {
+    const path = join(root, "many", "at", "once");
+    await Promise.all(Array.from({ length: 8 }, (_, i) => makeFolder(join(path, `${i % 2}`))));
+    assert.ok((await stat(join(path, "1"))).isDirectory());
+  });
+
+  test("refuses where a file is in the way", async () => {
+    await writeFile(join(root, "file"), "");
+    await assert.rejects(makeFolder(join(root, "file")), { code: "EEXIST" });
+    await assert.rejects(makeFolder(join(root, "file", "below")), { code: "ENOTDIR" });
+  });
+
+  test("ends where no folder can be made although the one above it is there", {
+    skip: process.platform !== "linux",
+  }, async () => {
+    await assert.rejects(makeFolder("/proc/quantfleet/run"), { code: "ENOENT" });
+  });
+});
