@@ -105,7 +105,10 @@ export function weightRanges(view: ChannelView, plan: TensorPlan, unifiedZeroPoi
   const seen = seenEnds(view, plan);
   const width = widthOf(plan);
   if (plan.mode === "symmetric") {
-    return symmetricWeightRanges(seen.map(({ high }) => high)).map((range) => clip(range, plan));
+    return symmetricWeightRanges(
+      seen.map(({ high }) => high),
+      width,
+    ).map((range) => clip(range, plan));
   }
   const ranges = unifiedZeroPoint
     ? unifiedZeroPointRanges(seen, width)
