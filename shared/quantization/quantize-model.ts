@@ -14,6 +14,7 @@ import { activationCodeType, weightCodeType } from "./code-types.js";
 import type { QuantizerLayout } from "./groups.js";
 import { widthOf } from "./hardware.js";
 import { simulationReason } from "./kernel-support.js";
+import { paddingValue } from "./order-readers.js";
 import type { QuantizationPlan, TensorPlan } from "./plan.js";
 import { clipBounds, type OperandView, type QuantizableOp } from "./quantizable-ops.js";
 import { levelsOf, type Range } from "./range.js";
@@ -25,6 +26,9 @@ import type { WeightCodes } from "./weight-codes.js";
 const BOUND_SLACK = 1e-6;
 
 const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
+
+/** Which of a Pad's inputs holds what it pads with. */
+const PADDING_VALUE = 2;
 
 /** Between signed and unsigned codes of the same values. */
 const UNSIGNED_OFFSET = 128;
@@ -103,8 +107,10 @@ class Rewriter {
     const op = this.layout.ops.get(node.output[0] ?? "");
     const quantizedOp = op !== undefined && this.plan.ops.has(op.key) ? op : undefined;
     const addedBias = this.#addedBiases.get(node);
+    const padding = this.#paddingWithinRange(node);
     const input = node.input.map((tensor, i) => {
       if (addedBias?.input === i) return addedBias.name;
+      if (padding !== undefined && i === PADDING_VALUE) return padding;
       return this.#boundaries.readsDequantized(node, i)
         ? this.#dequantized.get(tensor)!
         : (this.#renamed.get(tensor) ?? tensor);
@@ -129,6 +135,23 @@ class Rewriter {
     } else if (!this.#isSimulated(quantizedOp)) {
       this.#apart.add(saturating);
     }
+  }
+
+  /** The nearest value that codes have to what a Pad of dequantized values pads with, where that is another. */
+  #paddingWithinRange(node: NodeProto): string | undefined {
+    if (node.opType !== "Pad" || !this.#boundaries.readsDequantized(node, 0)) return undefined;
+    const value = paddingValue(node, this.view);
+    const [tensor = "", output = ""] = [node.input[0], node.output[0]];
+    if (value === undefined || !this.#boundaries.quantized.has(output)) return undefined;
+    if (this.layout.quantizerOf.get(tensor) !== this.layout.quantizerOf.get(output)) return undefined;
+    const ranges = this.#rangesOf(output);
+    const low = Math.min(...ranges.map((range) => range.low));
+    const high = Math.max(...ranges.map((range) => range.high));
+    if (value >= low && value <= high) return undefined;
+    const name = this.#names.name(`${output}/padding`);
+    const nearest = Math.min(high, Math.max(low, value));
+    this.#initializers.push(makeTensor(name, DataType.FLOAT, [], Float32Array.of(nearest)));
+    return name;
   }
 
   /** Whether the codes of an op's output do the work of the Relu or Clip behind it, which then goes. */
