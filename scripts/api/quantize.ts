@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
+import { unboundedOps } from "../../shared/quantization/bounded-plan.js";
 import { presetOptions, TRIED_PRESETS, triesPresets } from "../../shared/quantization/preset-options.js";
 import type { EstimatorPreset } from "../../shared/quantization/range-estimator.js";
 import { configurationHash } from "../../shared/run/configuration/hash.js";
@@ -44,7 +45,7 @@ export interface QuantizeResult {
   /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
   readonly simulatedShare: QuantizedShare;
   readonly integerKernels: IntegerKernels;
-  /** Weighted ops that no configuration can quantize, and why. */
+  /** Ops that no configuration can quantize on these calibration samples, and why. */
   readonly unquantizable: readonly {
     readonly name: string;
     readonly type: string;
@@ -146,6 +147,6 @@ export async function quantize(
       quantized.plan,
       configuration.engine.session,
     ),
-    unquantizable: subject.layout.unquantizable,
+    unquantizable: [...subject.layout.unquantizable, ...unboundedOps(subject.layout, quantized.unbounded)],
   };
 }

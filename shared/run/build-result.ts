@@ -1,6 +1,7 @@
+import { withoutUnbounded } from "../quantization/bounded-plan.js";
 import type { QuantizerLayout } from "../quantization/groups.js";
 import type { QuantizationPlan } from "../quantization/plan.js";
-import type { FinishSummary } from "../scoring/finish.js";
+import type { FinishedCandidate, FinishSummary } from "../scoring/finish.js";
 import type { Metric } from "../scoring/metrics/metric.js";
 import { paretoFront } from "../search/pareto.js";
 import type { Configuration } from "../search/space.js";
@@ -44,11 +45,13 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
   if (float === undefined || references === undefined) {
     throw new Error("A result needs the float model's scores, and the run ended without them.");
   }
-  const result = async (number: number | undefined, finished: FinishSummary["base"] | undefined) => {
+  const result = async (number: number | undefined, finished: FinishedCandidate | undefined) => {
     const found = number === undefined ? undefined : trial(number);
     return found === undefined ? null : modelResult(sources, references, found, finished);
   };
   const [first] = summary.candidates;
+  const base = state.finished.find(({ number }) => number === BASE_TRIAL);
+  const timed = [summary.base, ...summary.candidates].find((candidate) => candidate?.latency !== undefined);
   const complete = measured.filter(({ number, state: s }) => number !== FLOAT_TRIAL && s === "complete");
   return {
     schemaVersion: 1,
@@ -62,11 +65,14 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
     session: sources.session,
     float: {
       metric: await metricResult(sources, float),
-      latencyMs: summary.base.latency.referenceMs,
+      latencyMs: timed?.latency?.referenceMs ?? null,
       bytes: float.measurement.bytes,
       validation: scored(sources.metric.name, summary.floatValidation),
     },
-    base: await result(BASE_TRIAL, summary.base),
+    base:
+      base?.state === "failed"
+        ? { trial: BASE_TRIAL, reason: base.reason }
+        : await result(BASE_TRIAL, summary.base),
     best: await result(first?.trial, first),
     pareto: await Promise.all(
       frontOf(sources, complete).map(async (point) => ({
@@ -83,7 +89,8 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       summary,
       (number) => trial(number)?.measurement,
     ),
-    explanation: explain(sources, references, first?.trial),
+    explanation: explain(sources, references, first),
+    problems: summary.problems,
     stop: state.stop ?? null,
     timing: {
       wallSeconds: (state.lastAt - state.startedAt - state.pausedMilliseconds) / 1000,
@@ -100,18 +107,27 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
   };
 }
 
-function explain(sources: ResultSources, references: References, bestTrial: number | undefined): Explanation {
+function explain(
+  sources: ResultSources,
+  references: References,
+  finished: FinishedCandidate | undefined,
+): Explanation {
   const { state, study, layout, plan } = sources;
   const { request } = state;
   const trials = state.finished.flatMap((record) =>
     record.configuration === null ? [] : (judgeTrial(study, request, references, record) ?? []),
   );
   const importance = rankParameters(request.space, trials);
-  const best = trials.find(({ number }) => number === bestTrial)?.configuration;
+  const unbounded = finished?.unbounded ?? {};
+  const chosen = trials.find(({ number }) => number === finished?.trial)?.configuration;
+  const best = chosen && withoutUnbounded(chosen, unbounded);
   return {
     importance,
     groups: describeTried(request.space, trials),
-    float: best === undefined ? [] : explainFloatOps({ layout, plan: plan(best), best, trials, importance }),
+    float:
+      best === undefined
+        ? []
+        : explainFloatOps({ layout, plan: plan(best), best, unbounded, trials, importance }),
   };
 }
 
@@ -119,7 +135,7 @@ async function modelResult(
   sources: ResultSources,
   references: References,
   trial: MeasuredTrial,
-  finished: FinishSummary["base"] | undefined,
+  finished: FinishedCandidate | undefined,
 ): Promise<ModelResult> {
   const { metric, study, state } = sources;
   const { measurement } = trial;
@@ -129,9 +145,9 @@ async function modelResult(
     trial: trial.number,
     metric: await metricResult(sources, trial),
     accuracyLoss: 100 * metric.loss(references.float.metric, measurement.metric),
-    latencyRatio: measurement.latency?.ratio ?? finished?.latency.ratio ?? null,
-    latencyNoise: measurement.latency?.noise ?? finished?.latency.noise ?? null,
-    latencyMs: finished?.latency.candidateMs ?? null,
+    latencyRatio: measurement.latency?.ratio ?? finished?.latency?.ratio ?? null,
+    latencyNoise: measurement.latency?.noise ?? finished?.latency?.noise ?? null,
+    latencyMs: finished?.latency?.candidateMs ?? null,
     bytes: measurement.bytes,
     modelBytes: finished?.modelBytes ?? null,
     quantizedShare: measurement.quantizedShare,

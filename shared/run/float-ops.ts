@@ -1,4 +1,5 @@
 import { nodeName } from "../onnx/node-names.js";
+import type { UnboundedGroups } from "../quantization/bounded-plan.js";
 import type { QuantizerLayout } from "../quantization/groups.js";
 import type { QuantizationPlan } from "../quantization/plan.js";
 import { switchName } from "../quantization/space.js";
@@ -17,7 +18,10 @@ interface FloatOpBase {
 export type FloatOp = FloatOpBase &
   (
     | {
-        /** No configuration could have quantized it: ignored, or no fitting kernel or operand; `reason` is a clause. */
+        /**
+         * No configuration could have quantized it: ignored, no fitting kernel or operand, or no finite range on the
+         * calibration samples; `reason` is a clause.
+         */
         readonly cause: "not quantizable";
         readonly reason: string;
       }
@@ -56,13 +60,15 @@ export interface FloatOpSources {
   /** Of the best configuration. */
   readonly plan: QuantizationPlan;
   readonly best: Configuration;
+  /** The groups that the calibration samples keep in float; the best configuration has them switched off. */
+  readonly unbounded: UnboundedGroups;
   readonly trials: readonly FinishedTrial[];
   readonly importance: Importance;
 }
 
 /** Every weighted op that the best model leaves in float, and every other op that could have been quantized. */
 export function explainFloatOps(sources: FloatOpSources): FloatOp[] {
-  const { layout, plan } = sources;
+  const { layout, plan, unbounded } = sources;
   const explained: FloatOp[] = layout.unquantizable.map(({ name, type, reason }) => ({
     name,
     type,
@@ -73,6 +79,11 @@ export function explainFloatOps(sources: FloatOpSources): FloatOp[] {
     if (plan.ops.has(op.key)) continue;
     const group = offGroupOf(op.key, sources);
     const described = { name: nodeName(op.node), type: op.node.opType };
+    const reason = unbounded[group];
+    if (reason !== undefined) {
+      explained.push({ ...described, cause: "not quantizable", reason });
+      continue;
+    }
     const isOwn = layout.groups.get(group)?.id === op.name;
     explained.push(
       isOwn

@@ -41,6 +41,12 @@ export interface ModelResult {
   readonly validation: MetricResult | null;
 }
 
+/** A trial that has no model, and why. */
+export interface MissingModel {
+  readonly trial: number;
+  readonly reason: string;
+}
+
 /** Why the result is what it is, by the trials of the run. */
 export interface Explanation {
   /** Which parameters mattered, the most important first. */
@@ -68,7 +74,7 @@ export interface RunResult {
     readonly bytes: number;
     readonly validation: MetricResult | null;
   };
-  readonly base: ModelResult | null;
+  readonly base: ModelResult | MissingModel | null;
   readonly best: ModelResult | null;
   readonly pareto: readonly {
     readonly trial: number;
@@ -89,6 +95,8 @@ export interface RunResult {
   /** What choosing by the evaluation samples cost; `null` without validation samples. */
   readonly selection: Selection | null;
   readonly explanation: Explanation;
+  /** What could not be done when the run was finished, a sentence each. */
+  readonly problems: readonly string[];
   readonly stop: string | null;
   readonly timing: {
     readonly wallSeconds: number;

@@ -6,10 +6,11 @@ import type { CorrectedProduct, InputErrors } from "../quantization/algorithms/b
 import { FastBiasCorrection } from "../quantization/algorithms/fast-bias-correction.js";
 import { WeightBiasCorrection } from "../quantization/algorithms/weight-bias-correction.js";
 import type { BiasShifts } from "../quantization/bias-addition.js";
+import { type BoundedPlan, planWithinBounds, type UnboundedGroups } from "../quantization/bounded-plan.js";
 import type { ConstantProduct } from "../quantization/constant-products.js";
 import { isIgnored } from "../quantization/ignored/ignored-scope.js";
 import { simulationReason } from "../quantization/kernel-support.js";
-import { planQuantization, type QuantizationPlan, type TensorPlan } from "../quantization/plan.js";
+import type { QuantizationPlan, TensorPlan } from "../quantization/plan.js";
 import { type QuantizableOp, WEIGHTED_TYPES } from "../quantization/quantizable-ops.js";
 import { quantizeModel } from "../quantization/quantize-model.js";
 import { type Refinement, WeightCache } from "../quantization/weight-cache.js";
@@ -28,6 +29,8 @@ export interface QuantizedShare {
 export interface QuantizedModel {
   readonly model: Model;
   readonly plan: QuantizationPlan;
+  /** The groups that the calibration samples keep in float. */
+  readonly unbounded: UnboundedGroups;
   /** What the tensors under quantizers take: weights, and activations of one sample (interface.md, `minimize`). */
   readonly bytes: number;
   readonly quantizedShare: QuantizedShare;
@@ -77,9 +80,15 @@ export class Quantizer {
       );
   }
 
+  /** A configuration spelled out, without what the calibration samples keep in float. */
+  plan(configuration: Configuration): BoundedPlan {
+    const { layout, hardware, settings } = this.subject;
+    return planWithinBounds(layout, hardware, settings.options, configuration, this.statistics);
+  }
+
   quantize(configuration: Configuration): QuantizedModel {
-    const { prepared, view, layout, hardware, settings } = this.subject;
-    const plan = planQuantization(layout, hardware, settings.options, configuration);
+    const { prepared, view, layout } = this.subject;
+    const { plan, unbounded } = this.plan(configuration);
     const scales = new Map(
       [...plan.activations].map(([id, tensor]) => [
         id,
@@ -92,6 +101,7 @@ export class Quantizer {
     return {
       model,
       plan,
+      unbounded,
       bytes: this.#bytes(plan),
       quantizedShare: this.#share(isQuantized),
       simulatedShare: this.#share(

@@ -6,6 +6,7 @@ import { toFeeds } from "../scoring/feeds.js";
 import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
 import { addByChannel, type ChannelCounts, Histogram } from "./histogram.js";
 import { type InstrumentedModel, instrument, shapeProbe } from "./instrument.js";
+import { interpolated } from "./quantile.js";
 import { type HistogramSource, STATISTICS_OUTPUT } from "./reduction-graph.js";
 import { type HistogramStatistic, type StatisticsRequirement, statisticName } from "./requirement.js";
 import { channelHistogramName, StatisticsTable, type TableHistogram } from "./table.js";
@@ -84,11 +85,9 @@ function row(
   outputs: InferenceSession.OnnxValueMapType,
 ): Float32Array {
   const values = outputs[STATISTICS_OUTPUT]!.data as Float32Array;
-  return Float32Array.from(interpolations, ({ low, high, fraction }) => {
-    const near = values[low]!;
-    const far = values[high]!;
-    return near + fraction * (far - near);
-  });
+  return Float32Array.from(interpolations, ({ low, high, fraction }) =>
+    interpolated(values[low]!, values[high]!, fraction),
+  );
 }
 
 /** Counts a tensor's values as they come. */
