@@ -19,6 +19,7 @@ import type { QuantizationPlan, TensorPlan } from "./plan.js";
 import { clipBounds, type OperandView, type QuantizableOp } from "./quantizable-ops.js";
 import { levelsOf, type Range } from "./range.js";
 import { clipCodes, spellOutSaturation } from "./separate-saturation.js";
+import { addsBias, asSum, fusibleAdd } from "./separate-sum.js";
 import type { WeightCache } from "./weight-cache.js";
 import type { WeightCodes } from "./weight-codes.js";
 
@@ -64,6 +65,8 @@ class Rewriter {
   readonly #dropped = new Set<NodeProto>();
   /** Relu and Clip nodes that stand apart from the product before them. */
   readonly #apart = new Set<NodeProto>();
+  /** Adds that are written as Sums. */
+  readonly #sums = new Set<NodeProto>();
   readonly #constants = new Map<string, string>();
   /** Corrected biases that stand in the Add behind a product. */
   readonly #addedBiases = new Map<NodeProto, { readonly input: number; readonly name: string }>();
@@ -119,11 +122,13 @@ class Rewriter {
     else this.#correctFloatBias(node, input);
     const output = node.output.map((tensor) => this.#outputName(tensor));
     const rewritten = edited(node, { input, output });
-    if (this.#apart.has(node)) {
+    if (this.#sums.has(node)) this.#nodes.push(asSum(rewritten));
+    else if (this.#apart.has(node)) {
       this.#insert(spellOutSaturation(rewritten, input[0]!, this.#boundsOf(node), this.#names));
     } else {
       this.#nodes.push(...this.#withAddedShift(rewritten, node));
     }
+    if (quantizedOp !== undefined && !this.#isSimulated(quantizedOp)) this.#separateSum(node);
     const saturating = quantizedOp?.saturating;
     if (quantizedOp === undefined || saturating === undefined) {
       node.output.forEach((tensor, i) => {
@@ -152,6 +157,16 @@ class Rewriter {
     const nearest = Math.min(high, Math.max(low, value));
     this.#initializers.push(makeTensor(name, DataType.FLOAT, [], Float32Array.of(nearest)));
     return name;
+  }
+
+  /** Keeps an Add behind an integer product from making it a Gemm in float. */
+  #separateSum(product: NodeProto): void {
+    const added = fusibleAdd(product, this.view);
+    if (added === undefined || this.#boundaries.quantized.has(product.output[0]!)) return;
+    const isCodes = this.#boundaries.integerOnly.has(added.add.output[0]!);
+    const isQuantized = this.#boundaries.quantized.has(added.add.output[0]!);
+    if (isCodes || (isQuantized && addsBias(added, this.view))) return;
+    this.#sums.add(added.add);
   }
 
   /** Whether the codes of an op's output do the work of the Relu or Clip behind it, which then goes. */
