@@ -7,6 +7,7 @@ import { paretoFront } from "../search/pareto.js";
 import type { Configuration } from "../search/space.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { explainFloatOps } from "./float-ops.js";
+import { hasMoved } from "./moved-accuracy.js";
 import { readRows } from "./read-rows.js";
 import { rowsKey } from "./record-keys.js";
 import { countDuplicates } from "./records.js";
@@ -89,7 +90,7 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       summary,
       (number) => trial(number)?.measurement,
     ),
-    explanation: explain(sources, references, first),
+    explanation: explain(sources, references, first, await accuracyMoved(sources, complete)),
     problems: summary.problems,
     stop: state.stop ?? null,
     timing: {
@@ -111,23 +112,31 @@ function explain(
   sources: ResultSources,
   references: References,
   finished: FinishedCandidate | undefined,
+  moved: boolean,
 ): Explanation {
   const { state, study, layout, plan } = sources;
   const { request } = state;
   const trials = state.finished.flatMap((record) =>
     record.configuration === null ? [] : (judgeTrial(study, request, references, record) ?? []),
   );
-  const importance = rankParameters(request.space, trials);
+  const importance = rankParameters(request.space, trials, moved);
   const unbounded = finished?.unbounded ?? {};
-  const chosen = trials.find(({ number }) => number === finished?.trial)?.configuration;
-  const best = chosen && withoutUnbounded(chosen, unbounded);
+  const best = trials.find(({ number }) => number === finished?.trial);
   return {
     importance,
     groups: describeTried(request.space, trials),
     float:
       best === undefined
         ? []
-        : explainFloatOps({ layout, plan: plan(best), best, unbounded, trials, importance }),
+        : explainFloatOps({
+            layout,
+            plan: plan(withoutUnbounded(best.configuration, unbounded)),
+            best: best.configuration,
+            bestLoss: best.accuracyLoss ?? 0,
+            unbounded,
+            trials,
+            importance,
+          }),
   };
 }
 
@@ -164,10 +173,24 @@ function scored(name: string, score: FinishSummary["floatValidation"]): MetricRe
   return score === undefined ? null : { name, ...score };
 }
 
-async function metricResult(
-  { metric, store, state }: ResultSources,
-  trial: MeasuredTrial,
-): Promise<MetricResult> {
+async function metricResult(sources: ResultSources, trial: MeasuredTrial): Promise<MetricResult> {
+  const { metric } = sources;
+  const [low, high] = metric.interval(await scoresOf(sources, trial));
+  const { metric: value, samples } = trial.measurement;
+  return { name: metric.name, value, samples, interval: [low, high] };
+}
+
+/** Whether the most and the least accurate of the complete trials differ by more than chance. */
+async function accuracyMoved(sources: ResultSources, trials: readonly MeasuredTrial[]): Promise<boolean> {
+  const sorted = trials.toSorted((a, b) => a.measurement.metric - b.measurement.metric);
+  const [first, last] = [sorted[0], sorted.at(-1)];
+  if (first === undefined || last === undefined) return false;
+  const [low, high] = [await scoresOf(sources, first), await scoresOf(sources, last)];
+  return hasMoved(sources.metric, high, low, trials.length);
+}
+
+/** The rows of all of a trial's shards. */
+async function scoresOf({ store, state }: ResultSources, trial: MeasuredTrial): Promise<Float32Array> {
   const shards: Float32Array[] = [];
   for (const [shard, name] of trial.scores.entries()) {
     const rows = await readRows(store, rowsKey(state.request.runId, trial, shard, name));
@@ -175,9 +198,7 @@ async function metricResult(
       throw new Error(`The scores of trial ${trial.number} are missing from the run's records.`);
     shards.push(unpackRows(rows));
   }
-  const [low, high] = metric.interval(concatenateRows(shards));
-  const { metric: value, samples } = trial.measurement;
-  return { name: metric.name, value, samples, interval: [low, high] };
+  return concatenateRows(shards);
 }
 
 /** Trials that no other beats in accuracy and at once in what is minimized: latency where it was measured, or size. */
