@@ -28,7 +28,7 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
     workload,
     store,
     statistics: store,
-    evaluator: new Evaluator({ workload, store, statistics, gate }),
+    evaluator: new Evaluator({ workload, store, statistics, properties, gate }),
     worker: name,
     properties,
     now: Date.now,
@@ -37,8 +37,5 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
 
 serveJobs<RunSettings>(async (settings) => {
   const context = await openContext(settings);
-  return {
-    carryOut: (job, signal) => runJob(job, context, signal),
-    preparation: context.evaluator.prepare(),
-  };
+  return { carryOut: (job, signal) => runJob(job, context, signal) };
 });

@@ -11,9 +11,9 @@ import { fixedBatchSize } from "../../shared/scoring/batching.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { closestPreset } from "../../shared/scoring/closest-preset.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
-import { encodeFiles, withProperties } from "../../shared/scoring/finish.js";
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
 import { requireKnownScope } from "../../shared/scoring/known-scope.js";
+import { encodeFiles, withProperties } from "../../shared/scoring/model-files.js";
 import { ModelVariants } from "../../shared/scoring/model-variants.js";
 import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
 import type { QuantizedShare } from "../../shared/scoring/quantizer.js";
@@ -21,7 +21,7 @@ import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
 import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import { openSubject, requireQuantizable } from "../../shared/scoring/subject.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
-import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
+import { collectStatistics } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 import { readConfigurationDocument } from "./configuration-document.js";
@@ -113,10 +113,8 @@ export async function quantize(
     statistics = await collectStatistics(subject.prepared.model, subject.statistics, batches);
     await writeStatisticsShard(cache, key, WHOLE, statistics);
   }
-  const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
-  const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
   const calibration = { subject, batches, statisticsKey: key, store: cache };
-  const quantizer = await openQuantizer(calibration, statistics, sizes, earlier);
+  const quantizer = await openQuantizer(calibration, statistics, earlier);
   const tried =
     earlier === undefined && triesPresets(asked.options)
       ? await closestPreset(subject, quantizer, batches, TRIED_PRESETS, configuration.engine.session)

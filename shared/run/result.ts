@@ -26,10 +26,8 @@ export interface ModelResult {
   readonly latencyRatio: number | null;
   readonly latencyNoise: number | null;
   readonly latencyMs: number | null;
-  /** Of the quantized tensors: weights, and the activations of one sample. */
-  readonly bytes: number;
   /** Of the model's files. */
-  readonly modelBytes: number | null;
+  readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
   /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
   readonly simulatedShare: MeasuredOutcome["quantizedShare"];

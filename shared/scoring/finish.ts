@@ -1,10 +1,5 @@
-import { create } from "@bufbuild/protobuf";
-import { StringStringEntryProtoSchema } from "onnx-buf";
 import * as z from "zod";
 import { RunError } from "../errors.js";
-import { encodeModel, type Model } from "../onnx/codec.js";
-import { edited } from "../onnx/edited.js";
-import { externalizeData } from "../onnx/external-data.js";
 import type { FinishJob, FinishReported } from "../run/messages.js";
 import { runPrefix } from "../run/record-keys.js";
 import { BASE_TRIAL } from "../run/study.js";
@@ -12,6 +7,7 @@ import type { Configuration } from "../search/space.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { contentHash, type Evaluator } from "./evaluator.js";
 import { findIntegerKernels } from "./integer-kernels.js";
+import { encodeFiles, withProperties } from "./model-files.js";
 import type { QuantizedModel } from "./quantizer.js";
 import type { Workload } from "./workload.js";
 
@@ -179,28 +175,4 @@ async function integerKernels(candidate: QuantizedModel, { subject, configuratio
     configuration.engine.session,
   );
   return { quantized, integer, unfused: [...unfused] };
-}
-
-/** The model's files: tensors that came from external data go there again. */
-export function encodeFiles(
-  model: Model,
-  external: boolean,
-): { readonly model: Uint8Array; readonly data: Uint8Array | undefined } {
-  if (!external) return { model: encodeModel(model), data: undefined };
-  const initializer = model.graph.initializer.map((tensor) => edited(tensor, {}));
-  const copy = edited(model, { graph: edited(model.graph, { initializer }) });
-  const pieces = externalizeData(copy, EXTERNAL_DATA_FILE);
-  return { model: encodeModel(copy), data: Buffer.concat(pieces) };
-}
-
-/** Beside `model.onnx`. */
-const EXTERNAL_DATA_FILE = "model.onnx.data";
-
-/** The model with entries added to its metadata, over earlier ones of the same keys. */
-export function withProperties(model: Model, properties: Readonly<Record<string, string>>): Model {
-  const kept = model.metadataProps.filter(({ key }) => !(key in properties));
-  const added = Object.entries(properties).map(([key, value]) =>
-    create(StringStringEntryProtoSchema, { key, value }),
-  );
-  return edited(model, { metadataProps: [...kept, ...added] });
 }

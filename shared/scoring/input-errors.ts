@@ -46,7 +46,7 @@ export async function keptInputErrors(
 ): Promise<InputErrors> {
   const { subject, statistics, tables, statisticsKey, store } = propagation;
   const { layout, view, settings } = subject;
-  const { plan } = new Quantizer(subject, statistics, new Map(), tables).plan(configuration);
+  const { plan } = new Quantizer(subject, statistics, tables).plan(configuration);
   const correctable = correctableOps(layout, view, settings.biasCorrection!);
   const products = settings.biasCorrection?.everyNode
     ? correctable
@@ -83,7 +83,7 @@ async function propagate(
   const { prepared, view } = subject;
   const samples = sliceBatches(batches, 0, propagationSamples(batches.count));
   const errors = new Map<string, Float64Array>();
-  const quantizer = new Quantizer(subject, statistics, new Map(), { ...tables, inputErrors: errors });
+  const quantizer = new Quantizer(subject, statistics, { ...tables, inputErrors: errors });
   const corrected: CorrectedProduct[] = [];
   for (const product of products) {
     const key = inputErrorKey(product);

@@ -18,8 +18,6 @@ import type { Configuration } from "../search/space.js";
 import type { StatisticsTable } from "../statistics/table.js";
 import type { Subject } from "./subject.js";
 
-const FLOAT_BYTES = 4;
-
 /** A share of the model's weighted ops: by their number, and by the elements of their weights. */
 export interface QuantizedShare {
   readonly byCount: number;
@@ -31,8 +29,6 @@ export interface QuantizedModel {
   readonly plan: QuantizationPlan;
   /** The groups that the calibration samples keep in float. */
   readonly unbounded: UnboundedGroups;
-  /** What the tensors under quantizers take: weights, and activations of one sample (interface.md, `minimize`). */
-  readonly bytes: number;
   readonly quantizedShare: QuantizedShare;
   /** Of those ops, what ONNX Runtime has no integer kernel for: their codes save space, not time. */
   readonly simulatedShare: QuantizedShare;
@@ -54,12 +50,10 @@ export class Quantizer {
 
   /**
    * @param statistics of the calibration samples
-   * @param activationSizes elements of one sample of each activation tensor under a quantizer
    */
   constructor(
     private readonly subject: Subject,
     private readonly statistics: StatisticsTable,
-    private readonly activationSizes: ReadonlyMap<string, number>,
     tables: CompanionTables = {},
   ) {
     const { layout, view, settings } = subject;
@@ -102,7 +96,6 @@ export class Quantizer {
       model,
       plan,
       unbounded,
-      bytes: this.#bytes(plan),
       quantizedShare: this.#share(isQuantized),
       simulatedShare: this.#share(
         (op) => isQuantized(op) && simulationReason(op, layout, plan) !== undefined,
@@ -145,27 +138,6 @@ export class Quantizer {
     const correction = this.#weightBiasCorrection;
     if (correction === undefined) return [];
     return [(quantizer, _plan, codes, smallest) => correction.refine(quantizer, codes, smallest)];
-  }
-
-  /** What the same tensors take in the float model. */
-  floatBytes(): number {
-    return this.#bytes({ ops: new Set(), activations: new Map(), weights: new Map() });
-  }
-
-  #bytes(plan: QuantizationPlan): number {
-    const { layout } = this.subject;
-    let bytes = 0;
-    for (const id of layout.weights.keys()) {
-      const bits = plan.weights.get(id)?.bits;
-      bytes += this.#weightSize(id) * (bits === undefined ? FLOAT_BYTES : bits / 8);
-    }
-    for (const { id, sources } of layout.activations.values()) {
-      const bits = plan.activations.get(id)?.bits;
-      for (const source of sources) {
-        bytes += (this.activationSizes.get(source) ?? 0) * (bits === undefined ? FLOAT_BYTES : bits / 8);
-      }
-    }
-    return bytes;
   }
 
   #weightSize(id: string): number {

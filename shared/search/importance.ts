@@ -77,7 +77,11 @@ export function parameterImportance(
       name,
       group,
       share: shares[d]!,
-      interval: [drawn[Math.floor(0.05 * drawn.length)] ?? 0, drawn[Math.floor(0.95 * drawn.length)] ?? 0],
+      // Where the model leaves much open, draws give every parameter some share, and others less than the mean does.
+      interval: [
+        Math.min(shares[d]!, drawn[Math.floor(0.05 * drawn.length)] ?? 0),
+        Math.max(shares[d]!, drawn[Math.floor(0.95 * drawn.length)] ?? 0),
+      ],
       effects: Array.from(own, (effect) => scale * effect),
       deviations: Array.from(own, (_, code) => scale * deviationOf(draws.map((draw) => draw[start + code]!))),
       isCertain: own.length > 1 && effects[most]! - effects[least]! > threshold * contrast,

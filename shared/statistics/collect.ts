@@ -49,16 +49,6 @@ export async function collectStatistics(
   }
 }
 
-/** Elements that each tensor has for one batch. */
-export async function tensorSizes(
-  model: Model,
-  tensors: readonly string[],
-  batch: InputBatch,
-): Promise<Map<string, number>> {
-  const shapes = await tensorShapes(model, tensors, batch);
-  return new Map([...shapes].map(([tensor, shape]) => [tensor, elementCount(shape)]));
-}
-
 /** The shape that each tensor has for one batch. */
 export async function tensorShapes(
   model: Model,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -95,6 +95,17 @@ describe("quantfleet tune --json", async () => {
     const best = trials.find(({ number }) => number === result.best?.trial);
     const { choices } = JSON.parse(await read("out/configuration.json")) as { choices: unknown };
     assert.deepEqual(choices, best?.choices);
+  });
+
+  test("says of every size what the file has", async () => {
+    const { size } = await stat(join(folder, "out", "model.onnx"));
+    const lines = (await read("out/trials.jsonl")).trim().split("\n");
+    const best = lines.map((line) => JSON.parse(line)).find(({ number }) => number === result.best?.trial);
+    assert.deepEqual([result.best?.bytes, best.bytes], [size, size]);
+    assert.equal(result.float.bytes, (await stat(join(DEMO, "model.onnx"))).size);
+    for (const { trial, bytes } of result.pareto) {
+      if (trial === result.best?.trial) assert.equal(bytes, size);
+    }
   });
 
   test("made a model that evaluate scores the same, to the last digit", async () => {

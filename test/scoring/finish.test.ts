@@ -51,7 +51,6 @@ function evaluatorWith({ models = [], validation = false, latency = false }: Bro
     model: workload.subject.prepared.model,
     plan: { ops: new Set(), activations: new Map(), weights: new Map() },
     unbounded: { stem: "it is not finite" },
-    bytes: 1,
     quantizedShare: { byCount: 0, byParameters: 0 },
     simulatedShare: { byCount: 0, byParameters: 0 },
   };

@@ -12,7 +12,6 @@ const best: ModelResult = {
   latencyNoise: null,
   latencyMs: null,
   bytes: 1000,
-  modelBytes: null,
   quantizedShare: { byCount: 1, byParameters: 1 },
   simulatedShare: { byCount: 0, byParameters: 0 },
   integerKernels: null,
