@@ -28,7 +28,7 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
     workload,
     store,
     statistics: store,
-    evaluator: new Evaluator({ workload, store, statistics, properties, gate }),
+    evaluator: new Evaluator({ workload, store, statistics, gate }),
     worker: name,
     properties,
     now: Date.now,

@@ -52,6 +52,9 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
   };
   const [first] = summary.candidates;
   const base = state.finished.find(({ number }) => number === BASE_TRIAL);
+  // The metadata that the finish adds to every model.
+  const measuredBytes = first && trial(first.trial)?.measurement.bytes;
+  const added = first === undefined || measuredBytes === undefined ? 0 : first.modelBytes - measuredBytes;
   const timed = [summary.base, ...summary.candidates].find((candidate) => candidate?.latency !== undefined);
   const complete = measured.filter(({ number, state: s }) => number !== FLOAT_TRIAL && s === "complete");
   return {
@@ -80,7 +83,7 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
         trial: point.number,
         metric: await metricResult(sources, point),
         latencyRatio: point.measurement.latency?.ratio ?? null,
-        bytes: point.measurement.bytes,
+        bytes: point.measurement.bytes + added,
       })),
     ),
     trials: counts(state, measured),

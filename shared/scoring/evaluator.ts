@@ -15,7 +15,7 @@ import type { ExclusiveGate } from "./exclusive-gate.js";
 import { openFastestSession } from "./fastest-session.js";
 import { toFeeds } from "./feeds.js";
 import { type LatencyRatio, measureLatencyRatio } from "./latency.js";
-import { fileBytes, withProperties } from "./model-files.js";
+import { fileBytes } from "./model-files.js";
 import { keptVariants, type ModelVariant } from "./model-variants.js";
 import { openQuantizer } from "./open-quantizer.js";
 import type { QuantizedModel, Quantizer } from "./quantizer.js";
@@ -30,8 +30,6 @@ export interface EvaluatorOptions {
   readonly store: ObjectStore;
   /** Statistics by content, which outlive the run. */
   readonly statistics: { readonly store: ObjectStore; readonly shards: number };
-  /** What a finish adds to a model's metadata, which counts for its size. */
-  readonly properties?: Readonly<Record<string, string>>;
   /** Shared by evaluators on one machine, so that one measures latency while the others hold still. */
   readonly gate?: ExclusiveGate;
 }
@@ -158,12 +156,13 @@ export class Evaluator {
     return this.options.workload.calibrationBatches.batch(0);
   }
 
-  /** Of the files that a finish would write. */
+  /**
+   * Of the files that a finish would write, but for the metadata that it adds: the same for every trial of a run, it
+   * differs between runs that are to judge a model alike.
+   */
   #bytesOf(candidate: QuantizedModel | undefined): number {
-    const { workload, properties = {} } = this.options;
-    const { prepared } = workload.subject;
-    if (candidate === undefined) return prepared.bytes;
-    return fileBytes(withProperties(candidate.model, properties), prepared.external);
+    const { prepared } = this.options.workload.subject;
+    return candidate === undefined ? prepared.bytes : fileBytes(candidate.model, prepared.external);
   }
 
   #openCandidate(

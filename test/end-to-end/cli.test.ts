@@ -101,7 +101,9 @@ describe("quantfleet tune --json", async () => {
     const { size } = await stat(join(folder, "out", "model.onnx"));
     const lines = (await read("out/trials.jsonl")).trim().split("\n");
     const best = lines.map((line) => JSON.parse(line)).find(({ number }) => number === result.best?.trial);
-    assert.deepEqual([result.best?.bytes, best.bytes], [size, size]);
+    assert.equal(result.best?.bytes, size);
+    // Without the run's name, its seed and the configuration's hash, which the finish adds.
+    assert.ok(best.bytes < size && size - best.bytes < 300);
     assert.equal(result.float.bytes, (await stat(join(DEMO, "model.onnx"))).size);
     for (const { trial, bytes } of result.pareto) {
       if (trial === result.best?.trial) assert.equal(bytes, size);
