@@ -37,8 +37,5 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
 
 serveJobs<RunSettings>(async (settings) => {
   const context = await openContext(settings);
-  return {
-    carryOut: (job, signal) => runJob(job, context, signal),
-    preparation: context.evaluator.prepare(),
-  };
+  return { carryOut: (job, signal) => runJob(job, context, signal) };
 });

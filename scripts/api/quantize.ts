@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { UsageError } from "../../shared/errors.js";
-import { exactClasses, isPortable } from "../../shared/quantization/portability.js";
+import { unboundedOps } from "../../shared/quantization/bounded-plan.js";
+import { exactClasses, isPortable, portabilityProperties } from "../../shared/quantization/portability.js";
 import { presetOptions, TRIED_PRESETS, triesPresets } from "../../shared/quantization/preset-options.js";
 import type { ProcessorClass } from "../../shared/quantization/processor-class.js";
 import type { EstimatorPreset } from "../../shared/quantization/range-estimator.js";
@@ -14,10 +15,11 @@ import type { RunWarning } from "../../shared/run/warnings.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { closestPreset } from "../../shared/scoring/closest-preset.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
-import { encodeFiles, portabilityProperties, withProperties } from "../../shared/scoring/finish.js";
+
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
 import { type KernelExactness, measureExactness } from "../../shared/scoring/kernel-exactness.js";
 import { requireKnownScope } from "../../shared/scoring/known-scope.js";
+import { encodeFiles, withProperties } from "../../shared/scoring/model-files.js";
 import { ModelVariants } from "../../shared/scoring/model-variants.js";
 import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
 import { processorClass } from "../../shared/scoring/processor-probe.js";
@@ -28,7 +30,7 @@ import { onnxruntimeVersion } from "../../shared/scoring/session.js";
 import { openSubject, requireQuantizable } from "../../shared/scoring/subject.js";
 import type { Configuration } from "../../shared/search/space.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
-import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
+import { collectStatistics } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 import { readConfigurationDocument, requireKnownChoices } from "./configuration-document.js";
@@ -77,7 +79,7 @@ export interface QuantizeResult {
   readonly exactOn: readonly ProcessorClass[];
   /** How far the kernels are from computing the model exactly, on calibration samples. */
   readonly exactness: KernelExactness;
-  /** Weighted ops that no configuration can quantize, and why. */
+  /** Ops that no configuration can quantize on these calibration samples, and why. */
   readonly unquantizable: readonly {
     readonly name: string;
     readonly type: string;
@@ -159,10 +161,8 @@ export async function quantize(
     statistics = await collectStatistics(subject.prepared.model, subject.statistics, batches);
     await writeStatisticsShard(cache, key, WHOLE, statistics);
   }
-  const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
-  const sizes = await tensorSizes(subject.prepared.model, sources, await batches.batch(0));
   const calibration = { subject, batches, statisticsKey: key, store: cache };
-  const quantizer = await openQuantizer(calibration, statistics, sizes, earlier);
+  const quantizer = await openQuantizer(calibration, statistics, earlier);
   const tried =
     earlier === undefined && triesPresets(asked.options)
       ? await closestPreset(subject, quantizer, batches, TRIED_PRESETS, session)
@@ -201,7 +201,7 @@ export async function quantize(
     portable: isPortable(exactOn),
     exactOn,
     exactness: await measureExactness(quantized.model, batches, session),
-    unquantizable: subject.layout.unquantizable,
+    unquantizable: [...subject.layout.unquantizable, ...unboundedOps(subject.layout, quantized.unbounded)],
     warnings: notes,
   };
 }

@@ -35,7 +35,18 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
   await writeWhole(join(out, OUTPUT_FILES.trials), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   const again =
     context.store === undefined ? "--resume goes on with it" : "submit it again under another name";
-  if (state.phase === "failed") throw new RunError(failure(state, again));
+  const writeChoices = async (trial: number | undefined): Promise<void> => {
+    const line = lines.find(({ number }) => number === trial);
+    if (line?.choices == null) return;
+    const { model_name: name } = workload.configuration.model;
+    const document = configurationDocument(runId, line.number, line.choices, name, workload.subject);
+    await writeWhole(join(out, OUTPUT_FILES.configuration), `${JSON.stringify(document, null, 2)}\n`);
+  };
+  if (state.phase === "failed") {
+    // Without a model there are still its choices, which `quantize --configuration` makes it from.
+    await writeChoices(state.best?.number);
+    throw new RunError(failure(state, again));
+  }
   const keys = finishKeys(runId);
   const stored = await store.get(keys.summary);
   if (stored === undefined || findReferences(state) === undefined) throw new RunError(failure(state, again));
@@ -62,12 +73,7 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
     await writeWhole(join(out, file), content);
     written.push(file);
   };
-  const best = lines.find(({ number }) => number === result.best?.trial);
-  if (best?.choices != null) {
-    const { model_name: name } = workload.configuration.model;
-    const document = configurationDocument(runId, best.number, best.choices, name, workload.subject);
-    await write(OUTPUT_FILES.configuration, `${JSON.stringify(document, null, 2)}\n`);
-  }
+  await writeChoices(result.best?.trial);
   for (const [key, file] of [
     [keys.externalData, OUTPUT_FILES.externalData],
     [keys.model, OUTPUT_FILES.model],

@@ -80,7 +80,7 @@ async function opened(source: { readonly configuration: RunConfigurationInput; r
   const calibration = { subject, batches, statisticsKey: "statistics/bench", store: new MemoryObjectStore() };
   return {
     space: subject.space,
-    quantizer: (propagated: Configuration) => openQuantizer(calibration, statistics, new Map(), propagated),
+    quantizer: (propagated: Configuration) => openQuantizer(calibration, statistics, propagated),
   };
 }
 

@@ -1,6 +1,6 @@
 import Table from "cli-table3";
 import { COMPANION_NAMES } from "../../shared/quantization/companion-space.js";
-import type { FloatOp } from "../../shared/run/float-ops.js";
+import type { FloatOp, SwitchEvidence } from "../../shared/run/float-ops.js";
 import type { RunResult } from "../../shared/run/result.js";
 import type { TrialSummary } from "../../shared/run/tried-choices.js";
 
@@ -16,6 +16,7 @@ export function explanationTable({ explanation }: RunResult): string | undefined
   const shares = new Map<string, number>();
   for (const { group, share } of explanation.importance.accuracyLoss)
     shares.set(group, (shares.get(group) ?? 0) + share);
+  const isKnown = explanation.importance.accuracyLoss.length > 0;
   const rows = explanation.groups.flatMap(({ group, parameters }) => {
     const choices = parameters.find(({ parameter }) => parameter === `${group}/quantize`)?.choices;
     if (choices === undefined) return [];
@@ -25,14 +26,14 @@ export function explanationTable({ explanation }: RunResult): string | undefined
   if (rows.length === 0) return undefined;
   rows.sort((a, b) => b.share - a.share);
   const table = new Table({
-    head: ["group", "moved accuracy", "trials quantized", "best / mean loss", "in float", "best / mean loss"],
+    head: ["group", "moved accuracy", "trials quantized", "least loss", "in float", "least loss"],
     style: { head: [], border: [] },
     colAligns: ["left", "right", "right", "right", "right", "right"],
   });
   for (const { group, quantized, float, share } of rows.slice(0, MOST_GROUPS)) {
     table.push([
       group,
-      `${percent(share)} %`,
+      isKnown ? `${percent(share)} %` : "–",
       countCell(quantized),
       lossCell(quantized),
       countCell(float),
@@ -47,13 +48,14 @@ export function companionTable({ explanation }: RunResult): string | undefined {
   const shares = new Map(
     explanation.importance.accuracyLoss.map(({ parameter, share }) => [parameter, share]),
   );
+  const isKnown = shares.size > 0;
   const rows = explanation.groups
     .filter(({ group }) => COMPANION_NAMES.some((name) => name === group))
     .flatMap(({ parameters }) => parameters)
     .flatMap(({ parameter, choices }) =>
       choices.map(({ choice, with: summary }, i) => [
         i === 0 ? parameter : "",
-        i === 0 ? `${percent(shares.get(parameter) ?? 0)} %` : "",
+        i > 0 ? "" : isKnown ? `${percent(shares.get(parameter) ?? 0)} %` : "–",
         String(choice),
         countCell(summary),
         lossCell(summary),
@@ -61,7 +63,7 @@ export function companionTable({ explanation }: RunResult): string | undefined {
     );
   if (rows.length === 0) return undefined;
   const table = new Table({
-    head: ["algorithm", "moved accuracy", "choice", "trials", "best / mean loss"],
+    head: ["algorithm", "moved accuracy", "choice", "trials", "least loss"],
     style: { head: [], border: [] },
     colAligns: ["left", "right", "right", "right", "right"],
   });
@@ -87,8 +89,12 @@ function importanceNotes({ explanation }: Pick<RunResult, "explanation">): strin
   const named = explanation.importance.accuracyLoss
     .filter(({ share }) => share >= LEAST_SHARE)
     .slice(0, MOST_PARAMETERS)
-    .map(({ parameter, share }) => `${parameter} (${percent(share)} %)`);
-  return named.length === 0 ? [] : [`What moved accuracy most: ${named.join(", ")}.`];
+    .map(
+      ({ parameter, share, interval: [low, high] }) =>
+        `${parameter} (${percent(share)} %, between ${percent(low)} and ${percent(high)} %)`,
+    );
+  if (named.length > 0) return [`What moved accuracy most: ${named.join(", ")}.`];
+  return explanation.groups.length === 0 ? [] : ["No choice moved accuracy beyond noise."];
 }
 
 function floatNote(op: FloatOp): string {
@@ -99,16 +105,24 @@ function floatNote(op: FloatOp): string {
     case "block rule":
       return `${what}, as it shares a tensor with group ${op.group}, which is in float.`;
     case "chosen": {
-      const { quantized, float, accuracyCost } = op.evidence;
-      const cost =
-        accuracyCost === null
-          ? ""
-          : accuracyCost > 0
-            ? `; quantizing it costs about ${accuracyCost.toFixed(2)} points`
-            : "; quantizing it seems to cost no accuracy, and more trials may bring it back";
-      return `${what}${cost} (${triedNote(quantized, "quantized")}; ${triedNote(float, "in float")}).`;
+      const { quantized, float } = op.evidence;
+      return `${what}; ${costNote(op.evidence)} (${triedNote(quantized, "quantized")}; ${triedNote(float, "in float")}).`;
     }
   }
+}
+
+/** What quantizing a group costs: seen in the trial that differs in it alone, or else by the model of all trials. */
+function costNote({ neighbour, accuracyCost }: SwitchEvidence): string {
+  if (neighbour?.state === "complete") {
+    const { trial, accuracyLoss, cost } = neighbour;
+    const than = cost > 0 ? `${cost.toFixed(2)} points more` : `${(-cost).toFixed(2)} points less`;
+    return `with it quantized as well, trial ${trial} loses ${accuracyLoss.toFixed(2)} %, ${cost === 0 ? "as much" : than}`;
+  }
+  if (neighbour !== null) return `with it quantized as well, trial ${neighbour.trial} was stopped early`;
+  if (accuracyCost === null) return "what quantizing it costs is not known beyond noise";
+  const { points, deviation } = accuracyCost;
+  const verb = points > 0 ? "costs" : "gains";
+  return `quantizing it ${verb} about ${Math.abs(points).toFixed(2)} points (give or take ${(2 * deviation).toFixed(2)})`;
 }
 
 function selectionNotes({ selection }: Pick<RunResult, "selection">): string[] {
@@ -134,7 +148,7 @@ function countCell(summary: TrialSummary | undefined): string {
 
 function lossCell(summary: TrialSummary | undefined): string {
   const loss = summary?.accuracyLoss ?? undefined;
-  return loss === undefined ? "–" : `${loss.best.toFixed(2)} / ${loss.mean.toFixed(2)} %`;
+  return loss === undefined ? "–" : `${loss.best.toFixed(2)} %`;
 }
 
 function triedNote({ trials, accuracyLoss }: TrialSummary, how: string): string {
@@ -142,7 +156,7 @@ function triedNote({ trials, accuracyLoss }: TrialSummary, how: string): string 
   const count = trials === 1 ? "1 trial" : `${trials} trials`;
   return accuracyLoss === null
     ? `tried ${how} in ${count}, none of which saw every sample`
-    : `mean loss ${accuracyLoss.mean.toFixed(2)} % ${how} in ${count}`;
+    : `${how} in ${count}, losing ${accuracyLoss.best.toFixed(2)} % at the least`;
 }
 
 function percent(share: number): string {

@@ -41,7 +41,9 @@ function resultTable(result: RunResult): string {
     "–",
     "–",
   ]);
-  if (base !== null) table.push(modelRow("base (trial 1)", base, float.latencyMs));
+  if (base !== null && "reason" in base) {
+    table.push(["base (trial 1)", { colSpan: 7, content: MISSING, hAlign: "left" }]);
+  } else if (base !== null) table.push(modelRow("base (trial 1)", base, float.latencyMs));
   if (best !== null && best.trial !== base?.trial) {
     table.push(modelRow(`best (trial ${best.trial})`, best, float.latencyMs));
   }
@@ -82,11 +84,17 @@ function modelRow(name: string, model: ModelResult, floatMs: number | null): str
   ];
 }
 
+/** What a row says of a model that there is none of; the reason stands below the table. */
+const MISSING = "could not be scored";
+
 /** Sentences about what the table cannot show. */
 function resultNotes(result: RunResult): string[] {
-  const { best, trials, timing } = result;
-  const notes: string[] = [];
-  if (best === null) return ["No quantized trial could be scored."];
+  const { base, best, trials, timing } = result;
+  const notes: string[] = [...result.problems];
+  if (base !== null && "reason" in base) {
+    notes.push(`The base configuration could not be scored: ${base.reason}`);
+  }
+  if (best === null) return [...notes, "No quantized trial could be scored."];
   const loss =
     best.accuracyLoss <= 0 ? "no accuracy lost" : `${best.accuracyLoss.toFixed(2)} % accuracy lost`;
   notes.push(

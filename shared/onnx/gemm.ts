@@ -1,4 +1,5 @@
-import type { NodeProto, TensorProto } from "onnx-buf";
+import { create } from "@bufbuild/protobuf";
+import { type NodeProto, NodeProtoSchema, type TensorProto } from "onnx-buf";
 import { floatAttribute, intAttribute } from "./attributes.js";
 import type { Model } from "./codec.js";
 import { GraphIndex } from "./graph-index.js";
@@ -7,13 +8,32 @@ import { DataType, dimensions, floatValues, makeTensor } from "./tensor.js";
 
 /**
  * Takes `alpha` into the constant weights of each Gemm and `beta` into its constant bias, and writes the bias as one
- * value a column, in place: only in that form do ONNX Runtime's fusions make it a QGemm with an integer bias.
+ * value a column, in place: only in that form do ONNX Runtime's fusions make it a QGemm with an integer bias. What else a
+ * Gemm adds (activations, a value a row) stands in an Add behind it.
  */
 export function normalizeGemms(model: Model): void {
   const constants = new Constants(model);
-  for (const node of model.graph.node) {
-    if (node.opType === "Gemm" && node.domain === "") normalize(node, constants);
-  }
+  const { graph } = model;
+  graph.node = graph.node.flatMap((node) => {
+    if (node.opType !== "Gemm" || node.domain !== "") return [node];
+    normalize(node, constants);
+    return separateSum(node, constants);
+  });
+}
+
+/** The node, and behind it an Add of what is no bias. */
+function separateSum(node: NodeProto, constants: Constants): NodeProto[] {
+  const [, second = "", third = ""] = node.input;
+  const weight = constants.get(second);
+  if (third === "" || weight?.dims.length !== 2 || floatAttribute(node, "beta", 1) !== 1) return [node];
+  if (constants.get(third)?.dims.length === 1) return [node];
+  const [output = ""] = node.output;
+  const product = constants.names.name(`${output}/product`);
+  const name = constants.names.name(`${output}/Add`);
+  node.input = node.input.slice(0, 2);
+  node.output = [product];
+  const add = create(NodeProtoSchema, { opType: "Add", name, input: [product, third], output: [output] });
+  return [node, add];
 }
 
 function normalize(node: NodeProto, constants: Constants): void {
@@ -53,15 +73,15 @@ function dropAttribute(node: NodeProto, dropped: string): void {
   node.attribute = node.attribute.filter(({ name }) => name !== dropped);
 }
 
-/** The FLOAT initializers of a graph, which several nodes may share. */
+/** The FLOAT initializers of a graph, which several nodes may share, and names for new ones. */
 class Constants {
   readonly #tensors: Map<string, TensorProto>;
   readonly #uses = new Map<string, number>();
-  readonly #names: NewNames;
+  readonly names: NewNames;
 
   constructor(private readonly model: Model) {
     const { initializers, nodes, outputs, captured, names } = new GraphIndex(model.graph);
-    this.#names = new NewNames(names);
+    this.names = new NewNames(names);
     this.#tensors = new Map(initializers);
     for (const name of [...nodes.flatMap(({ input }) => input), ...outputs, ...captured]) {
       this.#uses.set(name, (this.#uses.get(name) ?? 0) + 1);
@@ -78,7 +98,7 @@ class Constants {
     const { initializer } = this.model.graph;
     const shared = this.#uses.get(name) !== 1;
     const tensor = makeTensor(
-      shared ? this.#names.name(`${name}/${node.output[0]}`) : name,
+      shared ? this.names.name(`${name}/${node.output[0]}`) : name,
       DataType.FLOAT,
       dims,
       values,

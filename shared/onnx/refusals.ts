@@ -74,12 +74,14 @@ export function refuseHalfPrecision(model: Model, origin: string): void {
 /** @throws {ModelError} when a float constant is NaN, or a weight infinite, which no scale can hold */
 export function refuseNonFiniteWeights(model: Model, origin: string): void {
   const weights = new Set(
-    model.graph.node.filter(({ opType }) => WEIGHTED_TYPES.has(opType)).flatMap(({ input }) => input),
+    model.graph.node
+      .filter(({ opType }) => WEIGHTED_TYPES.has(opType))
+      .flatMap(({ input }) => input.slice(0, 2)),
   );
   for (const tensor of model.graph.initializer) {
     if (tensor.dataType !== DataType.FLOAT || isExternal(tensor)) continue;
     const values = floatValues(tensor);
-    // Infinity elsewhere is a mask, as in attention.
+    // Infinity elsewhere is a mask, as in attention, or behind a product, where it has become a bias.
     const isUnfit = weights.has(tensor.name)
       ? (value: number) => !Number.isFinite(value)
       : (value: number) => Number.isNaN(value);

@@ -1,4 +1,3 @@
-import { ModelError } from "../errors.js";
 import type { Histogram } from "../statistics/histogram.js";
 import type { StatisticsTable } from "../statistics/table.js";
 import { ACTIVATION_CHANNEL_AXIS } from "./activation-channels.js";
@@ -20,7 +19,7 @@ interface Source {
 /**
  * The scale and zero point that all tensors of a quantizer share, one in all or one a channel: each source's ranges by
  * the plan's estimator, clipped (reference section 4.6), then the union of them.
- * @throws {ModelError} when a statistic is infinite or NaN
+ * @throws {Error} when a statistic is infinite or NaN ({@link unboundedReason})
  */
 export function activationAffines(
   quantizer: ActivationQuantizer,
@@ -41,18 +40,42 @@ export function activationAffines(
   });
 }
 
-function sourceRanges(source: Source, plan: TensorPlan, statistics: StatisticsTable): Range[] {
+/**
+ * Why a quantizer cannot have a scale, as a clause: an end of a source's range that is infinite or NaN.
+ * @returns `undefined` where all ends are finite
+ */
+export function unboundedReason(
+  quantizer: ActivationQuantizer,
+  plan: TensorPlan,
+  statistics: StatisticsTable,
+): string | undefined {
+  const channels = plan.granularity === "perchannel" ? quantizer.channels : undefined;
+  for (const tensor of quantizer.sources) {
+    const ends = seenEnds({ tensor, channels }, plan, statistics).flatMap(({ low, high }) => [low, high]);
+    const unbounded = ends.find((end) => !Number.isFinite(end));
+    if (unbounded === undefined) continue;
+    // An aggregate of infinite values of both signs is NaN.
+    const value = statistics.notFinite(tensor) ?? unbounded;
+    return `tensor "${tensor}" has the value ${value} on the calibration samples, which no scale can hold`;
+  }
+  return undefined;
+}
+
+/** The ends of a source's range before it is made one around zero. */
+function seenEnds(source: Source, plan: TensorPlan, statistics: StatisticsTable): Range[] {
   const { estimator, mode } = plan;
   // Whether symmetric codes are signed is decided for all channels together (reference section 5.3).
   const whole = mode === "symmetric" ? { ...source, channels: undefined } : source;
   const lows = estimateEnds(whole, "min", estimator.min!, plan, statistics);
   const highs = estimateEnds(source, "max", estimator.max, plan, statistics);
-  const seen = Array.from(highs, (high, channel) => ({ low: lows[channel] ?? lows[0]!, high }));
-  for (const { low, high } of seen) {
-    if (Number.isFinite(low) && Number.isFinite(high)) continue;
-    throw new ModelError(
-      `Calibration saw ${Number.isFinite(low) ? high : low} in tensor "${source.tensor}", which no scale can hold; put the ops that read it into \`ignored\`.`,
-    );
+  return Array.from(highs, (high, channel) => ({ low: lows[channel] ?? lows[0]!, high }));
+}
+
+function sourceRanges(source: Source, plan: TensorPlan, statistics: StatisticsTable): Range[] {
+  const { estimator } = plan;
+  const seen = seenEnds(source, plan, statistics);
+  if (!seen.every(({ low, high }) => Number.isFinite(low) && Number.isFinite(high))) {
+    throw new Error(`The range of tensor ${source.tensor} is not finite.`);
   }
   const error = leastError(estimator);
   const ends = error === undefined ? seen : leastErrorEnds(source, error, seen, plan, statistics);

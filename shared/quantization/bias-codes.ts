@@ -1,9 +1,14 @@
-/** The widest bias code; one less than 32 bits hold, so that rounding cannot pass the end. */
+/**
+ * The widest code of a bias that integer kernels add to their accumulator of 32 bits: half of what that holds, and the
+ * other half for the sum of the products (33,000 of them at the least).
+ */
+const LARGEST_ADDED_CODE = 2 ** 30;
+/** The widest code of a bias that is added in float; one less than 32 bits hold, so that rounding cannot pass the end. */
 const LARGEST_CODE = 2 ** 31 - 2;
 
-/** The weight scales below which a bias would not fit into 32 bits, whose scale is inputScale x weightScale. */
+/** The weight scales below which a bias would not fit into its codes, whose scale is inputScale x weightScale. */
 export function smallestWeightScales(bias: Float32Array, inputScale: number): number[] {
-  return Array.from(bias, (value) => Math.abs(value) / (LARGEST_CODE * inputScale));
+  return Array.from(bias, (value) => Math.abs(value) / (LARGEST_ADDED_CODE * inputScale));
 }
 
 /** A bias as INT32 codes with zero point 0. */
@@ -19,7 +24,7 @@ export function quantizeBias(
   );
   const codes = Int32Array.from(bias, (value, c) => {
     const code = Math.round(value / scales[scales.length === 1 ? 0 : c]!);
-    return Math.min(LARGEST_CODE, Math.max(-LARGEST_CODE, code));
+    return Math.min(LARGEST_ADDED_CODE, Math.max(-LARGEST_ADDED_CODE, code));
   });
   return { codes, scales };
 }

@@ -1,6 +1,7 @@
 import { activationChannels } from "./activation-channels.js";
 import { DisjointSets } from "./disjoint-sets.js";
 import { withFusedSums } from "./fused-sums.js";
+import { picksByOrder } from "./order-readers.js";
 import type { InputLayout } from "./paired-codes.js";
 import { keepUsefulFollowers, passThroughInput } from "./placement.js";
 import {
@@ -15,7 +16,11 @@ import {
 export interface ActivationQuantizer {
   /** The first of its sources. */
   readonly id: string;
-  /** The tensors whose values decide the range: those that are not made from another member. */
+  /**
+   * The tensors whose values decide the range: those that are not made from another member, or in the place of one that
+   * a float op makes and that only maxima and minima read, these. Cutting before them is cutting behind them, and a mask
+   * or a padding value that none of them picks is no activation.
+   */
   readonly sources: readonly string[];
   readonly tensors: readonly string[];
   /** How many scales it has where each channel has its own; `undefined` where all must share one. */
@@ -103,7 +108,9 @@ function activationQuantizers(
     [...sets.sets().values()].map((tensors) => {
       const members = new Set(tensors);
       const made = new Set(tensors.filter((tensor) => isMadeFromMember(tensor, members, ops, view)));
-      const sources = tensors.filter((tensor) => !made.has(tensor));
+      const sources = tensors
+        .filter((tensor) => !made.has(tensor))
+        .flatMap((tensor) => pickedFrom(tensor, members, ops, view) ?? [tensor]);
       const id = sources[0]!;
       const channels = activationChannels(tensors, made, readersOf(members, ops.values()), view);
       return [id, { id, sources, tensors, ...(channels === undefined ? {} : { channels }) }];
@@ -151,6 +158,42 @@ function isMadeFromMember(
   return (
     input !== undefined && members.has(input) && view.hardware.operation(producer.opType)?.role === "agnostic"
   );
+}
+
+/**
+ * What maxima and minima pick from a tensor that a float op makes.
+ * @returns `undefined` where another quantized reader sees the tensor's own values
+ */
+function pickedFrom(
+  tensor: string,
+  members: ReadonlySet<string>,
+  ops: ReadonlyMap<string, QuantizableOp>,
+  view: OperandView,
+): string[] | undefined {
+  const producer = view.index.producer(tensor);
+  if (producer === undefined || ops.has(producer.output[0] ?? "")) return undefined;
+  if (view.hardware.operation(producer.opType)?.role === "saturating") return undefined;
+  return pickedBehind(tensor, members, ops, view);
+}
+
+function pickedBehind(
+  tensor: string,
+  members: ReadonlySet<string>,
+  ops: ReadonlyMap<string, QuantizableOp>,
+  view: OperandView,
+): string[] | undefined {
+  const picked: string[] = [];
+  for (const { node, input } of view.index.consumers(tensor)) {
+    const op = ops.get(node.output[0] ?? "");
+    if (op?.activations.includes(input)) return undefined;
+    if (passThroughInput(node, view) !== tensor) continue;
+    for (const output of node.output.filter((name) => members.has(name))) {
+      const found = picksByOrder(node) ? [output] : pickedBehind(output, members, ops, view);
+      if (found === undefined) return undefined;
+      picked.push(...found);
+    }
+  }
+  return picked.length === 0 ? undefined : picked;
 }
 
 function weightQuantizers(ops: ReadonlyMap<string, QuantizableOp>): Map<string, WeightQuantizer> {

@@ -1,5 +1,6 @@
 import type { NodeProto } from "onnx-buf";
 import { stringAttribute } from "../onnx/attributes.js";
+import { padsWithinRange } from "./order-readers.js";
 import type { OperandView, QuantizableOp } from "./quantizable-ops.js";
 
 /**
@@ -29,7 +30,7 @@ export function passThroughInput(node: NodeProto, view: OperandView): string | u
   if ((role !== "agnostic" && role !== "saturating") || input === undefined) return undefined;
   if (view.inFloat.has(node)) return undefined;
   if (view.index.initializers.has(input) || view.tensors.get(input)?.type !== "float32") return undefined;
-  if (node.opType === "Pad" && !padsWithZero(node, view)) return undefined;
+  if (node.opType === "Pad" && !padsWithinRange(node, view)) return undefined;
   if (node.opType === "Resize" && !interpolatesWithin(node)) return undefined;
   return input;
 }
@@ -40,15 +41,6 @@ function interpolatesWithin(node: NodeProto): boolean {
     stringAttribute(node, "mode", "nearest") !== "cubic" &&
     stringAttribute(node, "coordinate_transformation_mode", "half_pixel") !== "tf_crop_and_resize"
   );
-}
-
-/** Padding keeps a tensor's range only where it pads with what the range always holds: zero, or its own values. */
-function padsWithZero(node: NodeProto, view: OperandView): boolean {
-  const value = node.input[2] ?? "";
-  if (value === "") return true;
-  const tensor = view.index.initializers.get(value);
-  if (tensor === undefined) return false;
-  return tensor.rawData.every((byte) => byte === 0) && tensor.floatData.every((x) => x === 0);
 }
 
 class Reach {

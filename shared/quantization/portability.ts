@@ -27,3 +27,11 @@ export function exactClasses(layout: QuantizerLayout, plan: QuantizationPlan): P
 export function isPortable(exactOn: readonly ProcessorClass[]): boolean {
   return exactOn.length === PROCESSOR_CLASSES.length;
 }
+
+/** What a model's metadata say of the processors on which it computes the same integers. */
+export function portabilityProperties(exactOn: readonly ProcessorClass[]): Record<string, string> {
+  return {
+    "quantfleet.portable": String(isPortable(exactOn)),
+    "quantfleet.exact_on": exactOn.join(","),
+  };
+}

@@ -115,6 +115,25 @@ function nestedReason(node: NodeProto, index: GraphIndex): string | undefined {
 
 /** The op as a quantizable one, or the reason why it is none. */
 function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
+  const found = describeFinite(node, view);
+  if (typeof found === "string") return found;
+  for (const [role, name] of [
+    ["weights hold", found.weight?.initializer],
+    ["bias holds", found.bias],
+  ] as const) {
+    const value = name === undefined ? undefined : notFinite(view.index.initializers.get(name)!);
+    if (value !== undefined) return `its ${role} ${value}, which no scale can hold`;
+  }
+  return found;
+}
+
+/** The first value of a float constant that is infinite or NaN. */
+function notFinite(tensor: TensorProto): number | undefined {
+  return floatValues(tensor).find((value) => !Number.isFinite(value));
+}
+
+/** The same, but for constants that are not finite. */
+function describeFinite(node: NodeProto, view: OperandView): QuantizableOp | string {
   const operation = view.hardware.operation(node.opType);
   if (operation === undefined || (operation.role !== "weighted" && operation.role !== "follower")) {
     return `the target device has no quantized ${node.opType}`;

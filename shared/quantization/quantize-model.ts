@@ -14,10 +14,12 @@ import { activationCodeType, weightCodeType } from "./code-types.js";
 import type { QuantizerLayout } from "./groups.js";
 import { widthOf } from "./hardware.js";
 import { simulationReason } from "./kernel-support.js";
+import { paddingValue } from "./order-readers.js";
 import type { QuantizationPlan, TensorPlan } from "./plan.js";
 import { clipBounds, type OperandView, type QuantizableOp } from "./quantizable-ops.js";
 import { levelsOf, type Range } from "./range.js";
 import { clipCodes, spellOutSaturation } from "./separate-saturation.js";
+import { addsBias, asSum, fusibleAdd } from "./separate-sum.js";
 import type { WeightCache } from "./weight-cache.js";
 import type { WeightCodes } from "./weight-codes.js";
 
@@ -25,6 +27,9 @@ import type { WeightCodes } from "./weight-codes.js";
 const BOUND_SLACK = 1e-6;
 
 const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
+
+/** Which of a Pad's inputs holds what it pads with. */
+const PADDING_VALUE = 2;
 
 /** Between signed and unsigned codes of the same values. */
 const UNSIGNED_OFFSET = 128;
@@ -60,6 +65,8 @@ class Rewriter {
   readonly #dropped = new Set<NodeProto>();
   /** Relu and Clip nodes that stand apart from the product before them. */
   readonly #apart = new Set<NodeProto>();
+  /** Adds that are written as Sums. */
+  readonly #sums = new Set<NodeProto>();
   readonly #constants = new Map<string, string>();
   /** Corrected biases that stand in the Add behind a product. */
   readonly #addedBiases = new Map<NodeProto, { readonly input: number; readonly name: string }>();
@@ -103,8 +110,10 @@ class Rewriter {
     const op = this.layout.ops.get(node.output[0] ?? "");
     const quantizedOp = op !== undefined && this.plan.ops.has(op.key) ? op : undefined;
     const addedBias = this.#addedBiases.get(node);
+    const padding = this.#paddingWithinRange(node);
     const input = node.input.map((tensor, i) => {
       if (addedBias?.input === i) return addedBias.name;
+      if (padding !== undefined && i === PADDING_VALUE) return padding;
       return this.#boundaries.readsDequantized(node, i)
         ? this.#dequantized.get(tensor)!
         : (this.#renamed.get(tensor) ?? tensor);
@@ -113,11 +122,13 @@ class Rewriter {
     else this.#correctFloatBias(node, input);
     const output = node.output.map((tensor) => this.#outputName(tensor));
     const rewritten = edited(node, { input, output });
-    if (this.#apart.has(node)) {
+    if (this.#sums.has(node)) this.#nodes.push(asSum(rewritten));
+    else if (this.#apart.has(node)) {
       this.#insert(spellOutSaturation(rewritten, input[0]!, this.#boundsOf(node), this.#names));
     } else {
       this.#nodes.push(...this.#withAddedShift(rewritten, node));
     }
+    if (quantizedOp !== undefined && !this.#isSimulated(quantizedOp)) this.#separateSum(node);
     const saturating = quantizedOp?.saturating;
     if (quantizedOp === undefined || saturating === undefined) {
       node.output.forEach((tensor, i) => {
@@ -129,6 +140,33 @@ class Rewriter {
     } else if (!this.#isSimulated(quantizedOp)) {
       this.#apart.add(saturating);
     }
+  }
+
+  /** The nearest value that codes have to what a Pad of dequantized values pads with, where that is another. */
+  #paddingWithinRange(node: NodeProto): string | undefined {
+    if (node.opType !== "Pad" || !this.#boundaries.readsDequantized(node, 0)) return undefined;
+    const value = paddingValue(node, this.view);
+    const [tensor = "", output = ""] = [node.input[0], node.output[0]];
+    if (value === undefined || !this.#boundaries.quantized.has(output)) return undefined;
+    if (this.layout.quantizerOf.get(tensor) !== this.layout.quantizerOf.get(output)) return undefined;
+    const ranges = this.#rangesOf(output);
+    const low = Math.min(...ranges.map((range) => range.low));
+    const high = Math.max(...ranges.map((range) => range.high));
+    if (value >= low && value <= high) return undefined;
+    const name = this.#names.name(`${output}/padding`);
+    const nearest = Math.min(high, Math.max(low, value));
+    this.#initializers.push(makeTensor(name, DataType.FLOAT, [], Float32Array.of(nearest)));
+    return name;
+  }
+
+  /** Keeps an Add behind an integer product from making it a Gemm in float. */
+  #separateSum(product: NodeProto): void {
+    const added = fusibleAdd(product, this.view);
+    if (added === undefined || this.#boundaries.quantized.has(product.output[0]!)) return;
+    const isCodes = this.#boundaries.integerOnly.has(added.add.output[0]!);
+    const isQuantized = this.#boundaries.quantized.has(added.add.output[0]!);
+    if (isCodes || (isQuantized && addsBias(added, this.view))) return;
+    this.#sums.add(added.add);
   }
 
   /** Whether the codes of an op's output do the work of the Relu or Clip behind it, which then goes. */

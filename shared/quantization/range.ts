@@ -13,12 +13,19 @@ export function levelsOf(width: Width): number {
   return typeof width === "number" ? 2 ** width : width.levels;
 }
 
-/** Below this a symmetric range is widened, so that scales stay normal numbers (reference section 4.6). */
-const SYMMETRIC_FLOOR = 8e-5;
+/**
+ * The smallest scale. The scale of a bias is the product of two scales, which is still a normal float32 (2^-126 at the
+ * least) when an algorithm shrinks both of them somewhat, and the reciprocal of a scale is far from overflow. POT's own
+ * floors (reference section 4.6) leave nothing of tensors whose values are all below a thousandth.
+ */
+const SMALLEST_SCALE = 2 ** -60;
 /** No channel's range may be narrower than this share of the widest channel's. */
 const CHANNEL_FLOOR = 0.01;
-/** Asymmetric ranges up to this wide are widened by as much at both ends. */
-const ASYMMETRIC_FLOOR = 8e-4;
+
+/** The width below which a range is widened: there is nothing in a tensor that is always zero. */
+export function narrowestRange(width: Width): number {
+  return SMALLEST_SCALE * levelsOf(width);
+}
 
 /** Rounds to the nearest integer, ties to even, as ONNX's QuantizeLinear does. */
 export function roundHalfEven(x: number): number {
@@ -29,15 +36,16 @@ export function roundHalfEven(x: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** Largest magnitudes with the floors of reference section 4.6 applied; one value a channel. */
-export function floorMagnitudes(magnitudes: readonly number[]): number[] {
-  const floor = Math.max(SYMMETRIC_FLOOR, CHANNEL_FLOOR * magnitudes.reduce((a, b) => Math.max(a, b), 0));
+/** Largest magnitudes, raised to the share of the widest channel and to the narrowest range; one value a channel. */
+export function floorMagnitudes(magnitudes: readonly number[], width: Width): number[] {
+  const widest = magnitudes.reduce((a, b) => Math.max(a, b), 0);
+  const floor = Math.max(narrowestRange(width), CHANNEL_FLOOR * widest);
   return magnitudes.map((magnitude) => Math.max(magnitude, floor));
 }
 
 /** Symmetric, narrow weight ranges: [-M, M] a channel (reference section 4.6). */
-export function symmetricWeightRanges(magnitudes: readonly number[]): Range[] {
-  return floorMagnitudes(magnitudes).map((magnitude) => ({ low: -magnitude, high: magnitude }));
+export function symmetricWeightRanges(magnitudes: readonly number[], width: Width): Range[] {
+  return floorMagnitudes(magnitudes, width).map((magnitude) => ({ low: -magnitude, high: magnitude }));
 }
 
 /**
@@ -62,7 +70,7 @@ function symmetricActivationRanges(
   width: Width,
   signed = false,
 ): Range[] {
-  const highs = floorMagnitudes(magnitudes);
+  const highs = floorMagnitudes(magnitudes, width);
   if (min >= 0 && !signed) return highs.map((high) => ({ low: 0, high }));
   const levels = levelsOf(width);
   return highs.map((high) => ({ low: levels % 2 === 0 ? (-high * levels) / (levels - 2) : -high, high }));
@@ -74,17 +82,17 @@ function symmetricActivationRanges(
  * becomes zero, because QuantizeLinear rounds the zero point to a code.
  */
 export function asymmetricRange(min: number, max: number, width: Width): Range {
-  const range = aroundZero(min, max);
+  const range = aroundZero(min, max, width);
   return withZeroAt(roundHalfEven(zeroPosition(range, width)), range, width);
 }
 
-/** Widened where it is degenerate, and so far that it holds zero. */
-function aroundZero(min: number, max: number): Range {
-  const degenerate = max - min <= ASYMMETRIC_FLOOR;
-  return {
-    low: Math.min(degenerate ? min - ASYMMETRIC_FLOOR : min, 0),
-    high: Math.max(degenerate ? max + ASYMMETRIC_FLOOR : max, 0),
-  };
+/** Widened so far that it holds zero, and to the narrowest range. */
+function aroundZero(min: number, max: number, width: Width): Range {
+  const [low, high] = [Math.min(min, 0), Math.max(max, 0)];
+  const narrowest = narrowestRange(width);
+  if (high === low) return { low, high: narrowest };
+  const widening = Math.max(1, narrowest / (high - low));
+  return { low: low * widening, high: high * widening };
 }
 
 /** Where zero lies among the unsigned codes, before rounding. */
@@ -108,7 +116,7 @@ function withZeroAt(zero: number, { low, high }: Range, width: Width): Range {
  * or last code only where every channel's own does: a channel of the other sign would lose all its values.
  */
 export function unifiedZeroPointRanges(ranges: readonly Range[], width: Width): Range[] {
-  const wide = ranges.map(({ low, high }) => aroundZero(low, high));
+  const wide = ranges.map(({ low, high }) => aroundZero(low, high, width));
   const zeros = wide.map((range) => zeroPosition(range, width));
   const mean = roundHalfEven(zeros.reduce((sum, zero) => sum + zero, 0) / zeros.length);
   const own = zeros.map(roundHalfEven);

@@ -115,7 +115,10 @@ function rangesWithin(
   unifiedZeroPoint: boolean,
 ): Range[] {
   if (plan.mode === "symmetric") {
-    return symmetricWeightRanges(seen.map(({ high }) => high)).map((range) => clip(range, plan));
+    return symmetricWeightRanges(
+      seen.map(({ high }) => high),
+      width,
+    ).map((range) => clip(range, plan));
   }
   const ranges = unifiedZeroPoint
     ? unifiedZeroPointRanges(seen, width)

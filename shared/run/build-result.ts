@@ -1,9 +1,10 @@
+import { withoutUnbounded } from "../quantization/bounded-plan.js";
 import type { QuantizerLayout } from "../quantization/groups.js";
 import type { Hardware } from "../quantization/hardware.js";
 import type { QuantizationPlan } from "../quantization/plan.js";
 import { isPortable } from "../quantization/portability.js";
 import { processorClassOf } from "../quantization/processor-class.js";
-import type { FinishSummary } from "../scoring/finish.js";
+import type { FinishedCandidate, FinishSummary } from "../scoring/finish.js";
 import type { Metric } from "../scoring/metrics/metric.js";
 import { scoringNote } from "../scoring/scoring-session.js";
 import { paretoFront } from "../search/pareto.js";
@@ -11,6 +12,7 @@ import type { Configuration } from "../search/space.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { DamagedRecordError } from "./damaged-record.js";
 import { explainFloatOps } from "./float-ops.js";
+import { hasMoved } from "./moved-accuracy.js";
 import { outcomeWarnings } from "./outcome-warnings.js";
 import { readRows } from "./read-rows.js";
 import { rowsKey } from "./record-keys.js";
@@ -51,14 +53,20 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
   if (float === undefined || references === undefined) {
     throw new Error("A result needs the float model's scores, and the run ended without them.");
   }
-  const result = async (number: number | undefined, finished: FinishSummary["base"] | undefined) => {
+  const result = async (number: number | undefined, finished: FinishedCandidate | undefined) => {
     const found = number === undefined ? undefined : trial(number);
     return found === undefined ? null : modelResult(sources, references, found, finished);
   };
   const [first] = summary.candidates;
   const isa = state.isa ?? request.isa ?? "unknown";
   const processor = processorClassOf(isa) ?? null;
+  const base = state.finished.find(({ number }) => number === BASE_TRIAL);
+  // The metadata that the finish adds to every model.
+  const measuredBytes = first && trial(first.trial)?.measurement.bytes;
+  const added = first === undefined || measuredBytes === undefined ? 0 : first.modelBytes - measuredBytes;
+  const timed = [summary.base, ...summary.candidates].find((candidate) => candidate?.latency !== undefined);
   const complete = measured.filter(({ number, state: s }) => number !== FLOAT_TRIAL && s === "complete");
+  const moved = await accuracyMoved(sources, complete);
   const outcome: Omit<RunResult, "warnings"> = {
     schemaVersion: 1,
     runId: request.runId,
@@ -77,18 +85,21 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
     session: sources.session,
     float: {
       metric: await metricResult(sources, float),
-      latencyMs: summary.base.latency.referenceMs,
+      latencyMs: timed?.latency?.referenceMs ?? null,
       bytes: float.measurement.bytes,
       validation: scored(sources.metric.name, summary.floatValidation),
     },
-    base: await result(BASE_TRIAL, summary.base),
+    base:
+      base?.state === "failed"
+        ? { trial: BASE_TRIAL, reason: base.reason }
+        : await result(BASE_TRIAL, summary.base),
     best: await result(first?.trial, first),
     pareto: await Promise.all(
       frontOf(sources, complete).map(async (point) => ({
         trial: point.number,
         metric: await metricResult(sources, point),
         latencyRatio: point.measurement.latency?.ratio ?? null,
-        bytes: point.measurement.bytes,
+        bytes: point.measurement.bytes + added,
       })),
     ),
     trials: counts(state, measured),
@@ -98,7 +109,8 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       summary,
       (number) => trial(number)?.measurement,
     ),
-    explanation: explain(sources, references, first?.trial),
+    explanation: explain(sources, references, first, moved),
+    problems: summary.problems,
     stop: state.stop ?? null,
     timing: {
       wallSeconds: (state.lastAt - state.startedAt - state.pausedMilliseconds) / 1000,
@@ -113,52 +125,48 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       ? {}
       : { cost: { usd: state.spend.usd, estimatedBeforehand: request.cost.estimatedUsd ?? null } }),
   };
-  const moved = movedBeyondNoise(sources, complete, outcome.base?.metric);
+  const saysNothing = complete.length < FEWEST_COMPARED;
   return {
     ...outcome,
-    ...(moved ? {} : { explanation: { ...outcome.explanation, importance: NOTHING_MATTERED } }),
-    warnings: [...(request.warnings ?? []), ...outcomeWarnings(outcome, request.optimizer, moved)],
+    warnings: [
+      ...(request.warnings ?? []),
+      ...outcomeWarnings(outcome, request.optimizer, moved || saysNothing),
+    ],
   };
 }
 
-const NOTHING_MATTERED: Explanation["importance"] = { loss: [], accuracyLoss: [] };
-
-/** Whether trials differ in accuracy by more than the samples tell apart; a run of a trial or two says nothing of it. */
-function movedBeyondNoise(
-  { metric, state }: ResultSources,
-  complete: readonly MeasuredTrial[],
-  base: MetricResult | undefined,
-): boolean {
-  const values = complete.map(({ measurement }) => measurement.metric);
-  if (values.length < FEWEST_COMPARED || base === undefined) return true;
-  const spread = Math.max(...values) - Math.min(...values);
-  return spread > leastDifference(metric, state.request.evaluation.samples, base);
-}
-
-/** Trials are scored on the same samples, so that far less than an interval's width tells them apart. */
-function leastDifference(metric: Metric, samples: number, { interval: [low, high] }: MetricResult): number {
-  if (!metric.perSampleMean || metric.range === undefined) return (high - low) / INTERVAL_PARTS;
-  // So many samples must go one way that chance would send some the other way.
-  const [least, greatest] = metric.range;
-  return ((greatest - least) * (FEWEST_ONE_WAY - 1)) / samples;
-}
-
+/** Fewer trials say nothing of what moves accuracy. */
 const FEWEST_COMPARED = 4;
-const FEWEST_ONE_WAY = 4;
-const INTERVAL_PARTS = 50;
 
-function explain(sources: ResultSources, references: References, bestTrial: number | undefined): Explanation {
+function explain(
+  sources: ResultSources,
+  references: References,
+  finished: FinishedCandidate | undefined,
+  moved: boolean,
+): Explanation {
   const { state, study, layout, plan } = sources;
   const { request } = state;
   const trials = state.finished.flatMap((record) =>
     record.configuration === null ? [] : (judgeTrial(study, request, references, record) ?? []),
   );
-  const importance = rankParameters(request.space, trials);
-  const best = trials.find(({ number }) => number === bestTrial)?.configuration;
+  const importance = rankParameters(request.space, trials, moved);
+  const unbounded = finished?.unbounded ?? {};
+  const best = trials.find(({ number }) => number === finished?.trial);
   return {
     importance,
     groups: describeTried(request.space, trials),
-    float: best === undefined ? [] : explainFloatOps({ layout, plan: plan(best), best, trials, importance }),
+    float:
+      best === undefined
+        ? []
+        : explainFloatOps({
+            layout,
+            plan: plan(withoutUnbounded(best.configuration, unbounded)),
+            best: best.configuration,
+            bestLoss: best.accuracyLoss ?? 0,
+            unbounded,
+            trials,
+            importance,
+          }),
   };
 }
 
@@ -166,7 +174,7 @@ async function modelResult(
   sources: ResultSources,
   references: References,
   trial: MeasuredTrial,
-  finished: FinishSummary["base"] | undefined,
+  finished: FinishedCandidate | undefined,
 ): Promise<ModelResult> {
   const { metric, study, state } = sources;
   const { measurement } = trial;
@@ -176,11 +184,10 @@ async function modelResult(
     trial: trial.number,
     metric: await metricResult(sources, trial),
     accuracyLoss: 100 * metric.loss(references.float.metric, measurement.metric),
-    latencyRatio: measurement.latency?.ratio ?? finished?.latency.ratio ?? null,
-    latencyNoise: measurement.latency?.noise ?? finished?.latency.noise ?? null,
-    latencyMs: finished?.latency.candidateMs ?? null,
-    bytes: measurement.bytes,
-    modelBytes: finished?.modelBytes ?? null,
+    latencyRatio: measurement.latency?.ratio ?? finished?.latency?.ratio ?? null,
+    latencyNoise: measurement.latency?.noise ?? finished?.latency?.noise ?? null,
+    latencyMs: finished?.latency?.candidateMs ?? null,
+    bytes: finished?.modelBytes ?? measurement.bytes,
     quantizedShare: measurement.quantizedShare,
     simulatedShare: measurement.simulatedShare ?? { byCount: 0, byParameters: 0 },
     integerKernels: kernels,
@@ -198,10 +205,24 @@ function scored(name: string, score: FinishSummary["floatValidation"]): MetricRe
   return score === undefined ? null : { name, ...score };
 }
 
-async function metricResult(
-  { metric, store, state }: ResultSources,
-  trial: MeasuredTrial,
-): Promise<MetricResult> {
+async function metricResult(sources: ResultSources, trial: MeasuredTrial): Promise<MetricResult> {
+  const { metric } = sources;
+  const [low, high] = metric.interval(await scoresOf(sources, trial));
+  const { metric: value, samples } = trial.measurement;
+  return { name: metric.name, value, samples, interval: [low, high] };
+}
+
+/** Whether the most and the least accurate of the complete trials differ by more than chance. */
+async function accuracyMoved(sources: ResultSources, trials: readonly MeasuredTrial[]): Promise<boolean> {
+  const sorted = trials.toSorted((a, b) => a.measurement.metric - b.measurement.metric);
+  const [first, last] = [sorted[0], sorted.at(-1)];
+  if (first === undefined || last === undefined) return false;
+  const [low, high] = [await scoresOf(sources, first), await scoresOf(sources, last)];
+  return hasMoved(sources.metric, high, low, trials.length);
+}
+
+/** The rows of all of a trial's shards. */
+async function scoresOf({ store, state }: ResultSources, trial: MeasuredTrial): Promise<Float32Array> {
   const shards: Float32Array[] = [];
   for (const [shard, name] of trial.scores.entries()) {
     const key = rowsKey(state.request.runId, trial, shard, name);
@@ -209,9 +230,7 @@ async function metricResult(
     if (rows === undefined) throw new DamagedRecordError(key, "is missing");
     shards.push(unpackRows(rows));
   }
-  const [low, high] = metric.interval(concatenateRows(shards));
-  const { metric: value, samples } = trial.measurement;
-  return { name: metric.name, value, samples, interval: [low, high] };
+  return concatenateRows(shards);
 }
 
 /** Trials that no other beats in accuracy and at once in what is minimized: latency where it was measured, or size. */

@@ -28,10 +28,8 @@ export interface ModelResult {
   readonly latencyRatio: number | null;
   readonly latencyNoise: number | null;
   readonly latencyMs: number | null;
-  /** Of the quantized tensors: weights, and the activations of one sample. */
-  readonly bytes: number;
   /** Of the model's files. */
-  readonly modelBytes: number | null;
+  readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
   /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
   readonly simulatedShare: MeasuredOutcome["quantizedShare"];
@@ -53,6 +51,12 @@ export interface KernelExactness {
   readonly decibels: number;
   readonly batches: number;
   readonly products: readonly { readonly name: string; readonly type: string; readonly decibels: number }[];
+}
+
+/** A trial that has no model, and why. */
+export interface MissingModel {
+  readonly trial: number;
+  readonly reason: string;
 }
 
 /** Why the result is what it is, by the trials of the run. */
@@ -93,7 +97,7 @@ export interface RunResult {
     readonly bytes: number;
     readonly validation: MetricResult | null;
   };
-  readonly base: ModelResult | null;
+  readonly base: ModelResult | MissingModel | null;
   readonly best: ModelResult | null;
   readonly pareto: readonly {
     readonly trial: number;
@@ -114,6 +118,8 @@ export interface RunResult {
   /** What choosing by the evaluation samples cost; `null` without validation samples. */
   readonly selection: Selection | null;
   readonly explanation: Explanation;
+  /** What could not be done when the run was finished, a sentence each. */
+  readonly problems: readonly string[];
   readonly stop: string | null;
   /** What has no effect, may not be meant, or makes the result doubtful; each of them went to stderr once. */
   readonly warnings: readonly RunWarning[];

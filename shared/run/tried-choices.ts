@@ -15,14 +15,16 @@ export interface TrialSummary {
   readonly trials: number;
   readonly pruned: number;
   readonly failed: number;
-  /** Over the complete ones: what is minimized, and percent of accuracy lost against float; `null` without any. */
-  readonly loss: BestAndMean | null;
-  readonly accuracyLoss: BestAndMean | null;
+  /**
+   * The least over the complete ones: of what is minimized, and of the percent of accuracy lost against float; `null`
+   * without any. Means are not taken: trials with a choice and without it differ in everything else as well.
+   */
+  readonly loss: BestLoss | null;
+  readonly accuracyLoss: BestLoss | null;
 }
 
-export interface BestAndMean {
+export interface BestLoss {
   readonly best: number;
-  readonly mean: number;
 }
 
 /** What was tried for a quantizer group. */
@@ -40,7 +42,14 @@ export interface ImportantParameter {
   readonly group: string;
   /** Share of the variance that all parameters explain one by one. */
   readonly share: number;
-  readonly effects: readonly { readonly choice: Choice; readonly effect: number }[];
+  /** In which the share lies with 90 % of the model's belief. */
+  readonly interval: readonly [low: number, high: number];
+  /** With the standard deviation of each effect. */
+  readonly effects: readonly {
+    readonly choice: Choice;
+    readonly effect: number;
+    readonly deviation: number;
+  }[];
 }
 
 export interface Importance {
@@ -53,28 +62,37 @@ export interface Importance {
 /** Parameters below this share are left out: there may be thousands. */
 const LEAST_SHARE = 0.001;
 
-/** Which parameters mattered, the most important first. */
-export function rankParameters(space: Space, trials: readonly FinishedTrial[]): Importance {
+/**
+ * Which parameters mattered beyond the noise of the model of all trials, the most important first.
+ *
+ * @param moved whether accuracy differs between trials by more than chance over the samples
+ */
+export function rankParameters(space: Space, trials: readonly FinishedTrial[], moved = true): Importance {
   const rank = (outcome: (trial: FinishedTrial) => number): ImportantParameter[] =>
     parameterImportance(space, trials, outcome)
-      .map((importance, d) => withChoices(importance, space[d]!.choices))
+      .flatMap((importance, d) => (importance.isCertain ? [withChoices(importance, space[d]!.choices)] : []))
       .filter(({ share }) => share >= LEAST_SHARE)
       .sort((a, b) => b.share - a.share);
   return {
     loss: rank(({ values }) => values[0] ?? 0),
-    accuracyLoss: rank(({ accuracyLoss }) => accuracyLoss ?? 0),
+    accuracyLoss: moved ? rank(({ accuracyLoss }) => accuracyLoss ?? 0) : [],
   };
 }
 
 function withChoices(
-  { name, group, share, effects }: ParameterImportance,
+  { name, group, share, interval, effects, deviations }: ParameterImportance,
   choices: readonly Choice[],
 ): ImportantParameter {
   return {
     parameter: name,
     group,
     share,
-    effects: choices.map((choice, code) => ({ choice, effect: effects[code]! })),
+    interval,
+    effects: choices.map((choice, code) => ({
+      choice,
+      effect: effects[code]!,
+      deviation: deviations[code]!,
+    })),
   };
 }
 
@@ -105,15 +123,11 @@ export function summarize(trials: readonly FinishedTrial[]): TrialSummary {
     trials: trials.length,
     pruned: count("pruned"),
     failed: count("failed"),
-    loss: bestAndMean(complete.map(({ values }) => values[0] ?? 0)),
-    accuracyLoss: bestAndMean(complete.map(({ accuracyLoss }) => accuracyLoss ?? 0)),
+    loss: bestOf(complete.map(({ values }) => values[0] ?? 0)),
+    accuracyLoss: bestOf(complete.map(({ accuracyLoss }) => accuracyLoss ?? 0)),
   };
 }
 
-function bestAndMean(values: readonly number[]): BestAndMean | null {
-  if (values.length === 0) return null;
-  return {
-    best: values.reduce((best, value) => Math.min(best, value)),
-    mean: values.reduce((sum, value) => sum + value, 0) / values.length,
-  };
+function bestOf(values: readonly number[]): BestLoss | null {
+  return values.length === 0 ? null : { best: values.reduce((best, value) => Math.min(best, value)) };
 }

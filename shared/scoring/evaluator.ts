@@ -8,7 +8,6 @@ import { RecentlyUsed } from "../run/recently-used.js";
 import { scoresKey, scoresName } from "../run/record-keys.js";
 import { packRows } from "../run/rows.js";
 import type { Configuration } from "../search/space.js";
-import { tensorSizes } from "../statistics/collect.js";
 import { readStatistics } from "../statistics/shard-store.js";
 import type { StatisticsTable } from "../statistics/table.js";
 import type { ObjectStore } from "../storage/object-store.js";
@@ -16,6 +15,7 @@ import type { ExclusiveGate } from "./exclusive-gate.js";
 import { openFastestSession } from "./fastest-session.js";
 import { toFeeds } from "./feeds.js";
 import { type LatencyRatio, measureLatencyRatio } from "./latency.js";
+import { fileBytes } from "./model-files.js";
 import { keptVariants, type ModelVariant } from "./model-variants.js";
 import { openQuantizer } from "./open-quantizer.js";
 import type { QuantizedModel, Quantizer } from "./quantizer.js";
@@ -42,7 +42,6 @@ export class Evaluator {
   /** Each keeps the constants that it has quantized. */
   readonly #quantizers: RecentlyUsed<string, Promise<Quantizer>>;
   readonly #statistics = new Map<string, Promise<StatisticsTable>>();
-  #sizes: Promise<ReadonlyMap<string, number>> | undefined;
   #fastestFloat: Promise<InferenceSession> | undefined;
   readonly #scorers = new Map<string, Scorer>();
   readonly #scoredRows: RowsInMemory;
@@ -50,11 +49,6 @@ export class Evaluator {
   constructor(private readonly options: EvaluatorOptions) {
     this.#scoredRows = new RowsInMemory(options.store);
     this.#quantizers = new RecentlyUsed(keptVariants(options.workload.subject));
-  }
-
-  /** Does what trials need and statistics do not tell; without it, the first trial does. */
-  async prepare(): Promise<void> {
-    await this.#activationSizes();
   }
 
   /** Quantizes and scores a trial's shard of the evaluation samples. */
@@ -66,7 +60,7 @@ export class Evaluator {
     const session = await this.#openCandidate(candidate);
     const opened = performance.now();
     try {
-      const bytes = candidate?.bytes ?? (await this.#quantizer(workload.subject.space.base)).floatBytes();
+      const bytes = this.#bytesOf(candidate);
       const race = job.race && (await openRace(job.race, this.#scoredRows, workload, bytes));
       const scores = await this.#scorer(job.shard).score(session, signal, race?.isDecided);
       const pruned = scores.samples < this.#scorer(job.shard).samples;
@@ -146,7 +140,7 @@ export class Evaluator {
       this.#statistics.set(statisticsKey, table);
     }
     const calibration = { subject, batches, statisticsKey, store: statistics.store };
-    return openQuantizer(calibration, ...(await Promise.all([table, this.#activationSizes()])));
+    return openQuantizer(calibration, await table);
   }
 
   async #readStatistics(key: string): Promise<StatisticsTable> {
@@ -158,21 +152,17 @@ export class Evaluator {
     return table;
   }
 
-  /** Elements of one sample, by tensor: the same in every variant, as rewriting changes constants alone. */
-  #activationSizes(): Promise<ReadonlyMap<string, number>> {
-    this.#sizes ??= this.#measureActivations();
-    return this.#sizes;
-  }
-
-  async #measureActivations(): Promise<ReadonlyMap<string, number>> {
-    const { subject, fixedBatch = 1 } = this.options.workload;
-    const tensors = [...subject.layout.activations.values()].flatMap(({ sources }) => sources);
-    const sizes = await tensorSizes(subject.prepared.model, tensors, await this.#firstBatch());
-    return new Map([...sizes].map(([tensor, size]) => [tensor, size / fixedBatch]));
-  }
-
   #firstBatch() {
     return this.options.workload.calibrationBatches.batch(0);
+  }
+
+  /**
+   * Of the files that a finish would write, but for the metadata that it adds: the same for every trial of a run, it
+   * differs between runs that are to judge a model alike.
+   */
+  #bytesOf(candidate: QuantizedModel | undefined): number {
+    const { prepared } = this.options.workload.subject;
+    return candidate === undefined ? prepared.bytes : fileBytes(candidate.model, prepared.external);
   }
 
   #openCandidate(

@@ -1,11 +1,7 @@
-import { create } from "@bufbuild/protobuf";
-import { StringStringEntryProtoSchema } from "onnx-buf";
 import * as z from "zod";
-import { encodeModel, type Model } from "../onnx/codec.js";
-import { edited } from "../onnx/edited.js";
-import { externalizeData } from "../onnx/external-data.js";
-import { exactClasses, isPortable } from "../quantization/portability.js";
-import { PROCESSOR_CLASSES, type ProcessorClass } from "../quantization/processor-class.js";
+import { RunError } from "../errors.js";
+import { exactClasses, portabilityProperties } from "../quantization/portability.js";
+import { PROCESSOR_CLASSES } from "../quantization/processor-class.js";
 import type { FinishJob, FinishReported } from "../run/messages.js";
 import { runPrefix } from "../run/record-keys.js";
 import { BASE_TRIAL } from "../run/study.js";
@@ -14,6 +10,7 @@ import type { ObjectStore } from "../storage/object-store.js";
 import { contentHash, type Evaluator } from "./evaluator.js";
 import { findIntegerKernels } from "./integer-kernels.js";
 import { measureExactness } from "./kernel-exactness.js";
+import { encodeFiles, withProperties } from "./model-files.js";
 import type { QuantizedModel } from "./quantizer.js";
 import type { Workload } from "./workload.js";
 
@@ -36,17 +33,21 @@ const latencySchema = z.strictObject({
   candidateMs: z.number(),
 });
 
-/** What only the finish job knows of the result. */
+/** What only the finish job knows of a model that it wrote or could write; what could not be found out is left out. */
 const candidateSchema = z.strictObject({
   trial: z.number(),
   validation: scoreSchema.optional(),
-  latency: latencySchema,
+  latency: latencySchema.optional(),
   modelBytes: z.number(),
-  integerKernels: z.strictObject({
-    quantized: z.number(),
-    integer: z.number(),
-    unfused: z.array(z.strictObject({ name: z.string(), type: z.string(), reason: z.string() })),
-  }),
+  integerKernels: z
+    .strictObject({
+      quantized: z.number(),
+      integer: z.number(),
+      unfused: z.array(z.strictObject({ name: z.string(), type: z.string(), reason: z.string() })),
+    })
+    .optional(),
+  /** Groups that the calibration samples keep in float, each with its reason as a clause. */
+  unbounded: z.record(z.string(), z.string()).default({}),
   /** The classes of processors on which no product can saturate. */
   exactOn: z.array(z.enum(PROCESSOR_CLASSES)).optional(),
   /** Of the base and of the model that is written. */
@@ -59,11 +60,16 @@ const candidateSchema = z.strictObject({
     .optional(),
 });
 
+export type FinishedCandidate = z.infer<typeof candidateSchema>;
+
 export const finishSummarySchema = z.strictObject({
   floatValidation: scoreSchema.optional(),
-  /** The base configuration, then the candidates, best first. */
-  base: candidateSchema,
+  /** The base configuration; where its model cannot be made, left out. */
+  base: candidateSchema.optional(),
+  /** Those that could be made, best first; the first of them is what was written. */
   candidates: z.array(candidateSchema),
+  /** What could not be done, a sentence each. */
+  problems: z.array(z.string()).default([]),
 });
 
 export type FinishSummary = z.infer<typeof finishSummarySchema>;
@@ -72,7 +78,8 @@ type Finished = Extract<FinishReported["outcome"], { state: "complete" }>;
 
 /**
  * Ends a run: scores the best few candidates on the validation samples, measures their latency, and writes the first
- * of them, which the objective chose, as the model.
+ * of them, which the objective chose, as the model. What of it fails is left out and told: a model that cannot be made
+ * gives way to the next.
  */
 export async function finishRun(
   job: FinishJob,
@@ -89,46 +96,77 @@ export async function finishRun(
     await store.put(key, body);
     objects.push({ key, bytes: body.byteLength, sha256: contentHash(body) });
   };
+  const problems = new Set<string>();
+  const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      problems.add(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  };
   const examine = async (
     trial: number,
     configuration: Configuration,
     write: boolean,
-  ): Promise<FinishSummary["base"]> => {
-    const candidate = await evaluator.quantize(configuration);
-    const exactOn = exactClasses(workload.subject.layout, candidate.plan);
-    const files = encodeFiles(
-      withProperties(candidate.model, { ...properties, ...portabilityProperties(exactOn) }),
-      workload.subject.prepared.external,
-    );
+  ): Promise<FinishedCandidate | undefined> => {
+    const made = await attempt(`The model of trial ${trial} could not be made`, async () => {
+      const candidate = await evaluator.quantize(configuration);
+      const exactOn = exactClasses(workload.subject.layout, candidate.plan);
+      const model = withProperties(candidate.model, { ...properties, ...portabilityProperties(exactOn) });
+      return { candidate, exactOn, files: encodeFiles(model, workload.subject.prepared.external) };
+    });
+    if (made === undefined) return undefined;
+    const { candidate, exactOn, files } = made;
     if (write && files.data !== undefined) await put(keys.externalData, files.data);
     if (write) await put(keys.model, files.model);
-    const scored = await validation(evaluator, workload, candidate);
+    const scored = await attempt(`Trial ${trial} could not be validated`, () =>
+      validation(evaluator, workload, candidate),
+    );
+    const latency = await attempt(`The latency of trial ${trial} could not be measured`, () =>
+      evaluator.latency(candidate),
+    );
+    const kernels = await attempt(`The integer kernels of trial ${trial} could not be counted`, () =>
+      integerKernels(candidate, workload),
+    );
+    const isCompared = write || trial === BASE_TRIAL;
+    const exact = isCompared
+      ? await attempt(`Trial ${trial} could not be compared with exact arithmetic`, () =>
+          exactness(candidate, workload),
+        )
+      : undefined;
     return {
       trial,
       ...(scored === undefined ? {} : { validation: scored }),
-      latency: await evaluator.latency(candidate),
+      ...(latency === undefined ? {} : { latency }),
       modelBytes: files.model.byteLength + (files.data?.byteLength ?? 0),
-      integerKernels: await integerKernels(candidate, workload),
+      ...(kernels === undefined ? {} : { integerKernels: kernels }),
+      unbounded: { ...candidate.unbounded },
       exactOn,
-      ...(write || trial === BASE_TRIAL ? { exactness: await exactness(candidate, workload) } : {}),
+      ...(exact === undefined ? {} : { exactness: exact }),
     };
   };
-  const floatValidation = await validation(evaluator, workload, undefined);
-  const candidates: FinishSummary["base"][] = [];
-  for (const [rank, { trial, configuration }] of job.candidates.entries()) {
-    candidates.push(await examine(trial, configuration, rank === 0));
+  const floatValidation = await attempt("The float model could not be validated", () =>
+    validation(evaluator, workload, undefined),
+  );
+  const candidates: FinishedCandidate[] = [];
+  for (const { trial, configuration } of job.candidates) {
+    const candidate = await examine(trial, configuration, candidates.length === 0);
+    if (candidate !== undefined) candidates.push(candidate);
   }
+  if (candidates.length === 0) throw new RunError([...problems].join(" "));
   const base =
     candidates.find(({ trial }) => trial === BASE_TRIAL) ?? (await examine(BASE_TRIAL, job.base, false));
   const summary: FinishSummary = {
     ...(floatValidation === undefined ? {} : { floatValidation }),
-    base,
+    ...(base === undefined ? {} : { base }),
     candidates,
+    problems: [...problems],
   };
   await put(keys.summary, Buffer.from(JSON.stringify(summary)));
   return {
     state: "complete",
-    best: job.candidates[0]?.trial ?? null,
+    best: candidates[0]!.trial,
     validation: summary.candidates.flatMap(({ trial, validation: scored }) =>
       scored === undefined ? [] : [{ trial, value: scored.value }],
     ),
@@ -144,7 +182,11 @@ async function validation(
   const scores = await evaluator.validate(candidate);
   if (scores === undefined) return undefined;
   const [low, high] = metric.interval(scores.rows);
-  return { value: metric.aggregate(scores.rows), samples: scores.samples, interval: [low, high] };
+  const value = metric.aggregate(scores.rows);
+  if (![value, low, high].every(Number.isFinite)) {
+    throw new RunError(`its ${metric.name} on the validation samples is ${value}, from ${low} to ${high}.`);
+  }
+  return { value, samples: scores.samples, interval: [low, high] };
 }
 
 async function exactness(candidate: QuantizedModel, { calibrationBatches, session }: Workload) {
@@ -168,36 +210,4 @@ async function integerKernels(candidate: QuantizedModel, { subject, session }: W
     session,
   );
   return { quantized, integer, unfused: [...unfused] };
-}
-
-/** The model's files: tensors that came from external data go there again. */
-export function encodeFiles(
-  model: Model,
-  external: boolean,
-): { readonly model: Uint8Array; readonly data: Uint8Array | undefined } {
-  if (!external) return { model: encodeModel(model), data: undefined };
-  const initializer = model.graph.initializer.map((tensor) => edited(tensor, {}));
-  const copy = edited(model, { graph: edited(model.graph, { initializer }) });
-  const pieces = externalizeData(copy, EXTERNAL_DATA_FILE);
-  return { model: encodeModel(copy), data: Buffer.concat(pieces) };
-}
-
-/** Beside `model.onnx`. */
-const EXTERNAL_DATA_FILE = "model.onnx.data";
-
-/** What a model's metadata say of the processors on which it computes the same integers. */
-export function portabilityProperties(exactOn: readonly ProcessorClass[]): Record<string, string> {
-  return {
-    "quantfleet.portable": String(isPortable(exactOn)),
-    "quantfleet.exact_on": exactOn.join(","),
-  };
-}
-
-/** The model with entries added to its metadata, over earlier ones of the same keys. */
-export function withProperties(model: Model, properties: Readonly<Record<string, string>>): Model {
-  const kept = model.metadataProps.filter(({ key }) => !(key in properties));
-  const added = Object.entries(properties).map(([key, value]) =>
-    create(StringStringEntryProtoSchema, { key, value }),
-  );
-  return edited(model, { metadataProps: [...kept, ...added] });
 }

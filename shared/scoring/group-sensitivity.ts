@@ -81,7 +81,7 @@ export async function keptSensitivity(
   const key = `${statisticsKey}/sensitivity/${createHash("sha256").update(JSON.stringify(asked)).digest("hex")}`;
   const kept = await readStatistics(store, key, WHOLE.count);
   if (kept !== undefined) return fromTable(kept);
-  const quantizer = await openQuantizer(calibration, statistics, new Map());
+  const quantizer = await openQuantizer(calibration, statistics);
   const measured = await measureSensitivity(subject, quantizer, batches, signal).catch(() => {
     signal?.throwIfAborted();
     // A model that cannot be run is no reason to fail here: as a trial it tells what is wrong with it.

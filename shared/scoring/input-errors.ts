@@ -9,7 +9,7 @@ import {
 import { correctableOps } from "../quantization/algorithms/fast-bias-correction.js";
 import type { ConstantProduct } from "../quantization/constant-products.js";
 import { inputMeans } from "../quantization/input-means.js";
-import { planQuantization, type QuantizationPlan } from "../quantization/plan.js";
+import type { QuantizationPlan } from "../quantization/plan.js";
 import type { Configuration } from "../search/space.js";
 import { type CalibrationBatches, collectStatistics } from "../statistics/collect.js";
 import { statisticName } from "../statistics/requirement.js";
@@ -44,9 +44,9 @@ export async function keptInputErrors(
   propagation: Propagation,
   configuration: Configuration,
 ): Promise<InputErrors> {
-  const { subject, statisticsKey, store } = propagation;
-  const { layout, view, hardware, settings } = subject;
-  const plan = planQuantization(layout, hardware, settings.options, configuration);
+  const { subject, statistics, tables, statisticsKey, store } = propagation;
+  const { layout, view, settings } = subject;
+  const { plan } = new Quantizer(subject, statistics, tables).plan(configuration);
   const correctable = correctableOps(layout, view, settings.biasCorrection!);
   const products = settings.biasCorrection?.everyNode
     ? correctable
@@ -83,7 +83,7 @@ async function propagate(
   const { prepared, view } = subject;
   const samples = sliceBatches(batches, 0, propagationSamples(batches.count));
   const errors = new Map<string, Float64Array>();
-  const quantizer = new Quantizer(subject, statistics, new Map(), { ...tables, inputErrors: errors });
+  const quantizer = new Quantizer(subject, statistics, { ...tables, inputErrors: errors });
   const corrected: CorrectedProduct[] = [];
   for (const product of products) {
     const key = inputErrorKey(product);

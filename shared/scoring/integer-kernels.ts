@@ -25,6 +25,16 @@ const INTEGER_TYPES: ReadonlySet<string> = new Set([
 /** Layout transformations number the nodes that they make anew. */
 const TOKEN = /_token_\d+$/;
 
+/** Ops that fusions put behind a kernel, which only move its values. */
+const MOVING_TYPES: ReadonlySet<string> = new Set([
+  "Reshape",
+  "Transpose",
+  "Squeeze",
+  "Unsqueeze",
+  "Flatten",
+  "Identity",
+]);
+
 /** Which of a model's quantized products really run on integers. */
 export interface IntegerKernels {
   /** Quantized Conv, ConvTranspose, MatMul and Gemm. */
@@ -37,7 +47,10 @@ export interface IntegerKernels {
 interface Product {
   readonly name: string;
   readonly type: string;
-  /** Its own output, and the codes of the tensor behind it: one of them is a fused kernel's output. */
+  /**
+   * Its own output and the codes of the tensor behind it, and the same of an Add that alone reads it and may have become
+   * its bias: one of them is a fused kernel's output.
+   */
   readonly outputs: readonly string[];
   /** Why it cannot run on integers; `undefined` where it can. */
   readonly simulated: string | undefined;
@@ -53,12 +66,13 @@ export function findIntegerKernels(
   plan: QuantizationPlan,
   settings: SessionSettings,
 ): Promise<IntegerKernels> {
+  const index = new GraphIndex(model.graph);
   const products = [...layout.ops.values()]
     .filter(({ key, role }) => role === "weighted" && plan.ops.has(key))
     .map((op) => ({
       name: op.name,
       type: op.node.opType,
-      outputs: [op.key, `${op.output}/quantized`],
+      outputs: [`${op.output}/quantized`, ...outputsBehind(op.key, index)],
       simulated: simulationReason(op, layout, plan),
     }));
   return countIntegerKernels(model, products, settings);
@@ -76,16 +90,23 @@ export function findIntegerKernelsOf(model: Model, settings: SessionSettings): P
     .map((node) => ({
       name: node.name,
       type: node.opType,
-      outputs: [
-        node.output[0]!,
-        ...index
-          .consumers(node.output[0]!)
-          .filter((consumer) => consumer.node.opType === "QuantizeLinear")
-          .map((consumer) => consumer.node.output[0]!),
-      ],
+      outputs: outputsBehind(node.output[0]!, index),
       simulated: simulationReasonOf(node, index),
     }));
   return countIntegerKernels(model, products, settings);
+}
+
+/** A product's output, and what an Add that alone reads it makes of it, with the codes of both. */
+function outputsBehind(output: string, index: GraphIndex): string[] {
+  const [reader, ...others] = index.consumers(output);
+  const isAdded = reader?.node.opType === "Add" && others.length === 0;
+  return [output, ...(isAdded ? reader.node.output : [])].flatMap((tensor) => [
+    tensor,
+    ...index
+      .consumers(tensor)
+      .filter(({ node }) => node.opType === "QuantizeLinear")
+      .flatMap(({ node }) => node.output),
+  ]);
 }
 
 /** The same as `simulationReason`, read off the operands' codes. */
@@ -120,22 +141,41 @@ async function countIntegerKernels(
   products: readonly Product[],
   settings: SessionSettings,
 ): Promise<IntegerKernels> {
-  const executed = await optimizedGraph(model, settings);
-  const names = new Set<string>();
-  const made = new Set<string>();
-  for (const node of executed.graph.node) {
-    if (!INTEGER_TYPES.has(node.opType)) continue;
-    if (node.name !== "") names.add(node.name.replace(TOKEN, ""));
-    for (const output of node.output) made.add(output);
-  }
+  const executed = new GraphIndex((await optimizedGraph(model, settings)).graph);
+  const names = new Set(products.map(({ name }) => name));
+  const kernels = executed.nodes.filter(({ opType }) => INTEGER_TYPES.has(opType));
+  const fused = new Set(kernels.map(({ name }) => fusedName(name.replace(TOKEN, ""), names)));
+  const made = new Set(
+    kernels.flatMap(({ output }) => output.flatMap((tensor) => movedFrom(tensor, executed))),
+  );
   const unfused = products
-    .filter(({ name, outputs }) => !names.has(name) && !outputs.some((output) => made.has(output)))
+    .filter(({ name, outputs }) => !fused.has(name) && !outputs.some((output) => made.has(output)))
     .map(({ name, type, simulated }) => ({
       name,
       type,
       reason: simulated ?? `ONNX Runtime did not fuse it at level ${settings.graphOptimizationLevel}`,
     }));
   return { quantized: products.length, integer: products.length - unfused.length, unfused };
+}
+
+/**
+ * The product that a kernel is named after: fusions append what they are to the name of the node that they replace
+ * (`/MatMulAddFusion`).
+ */
+function fusedName(kernel: string, products: ReadonlySet<string>): string | undefined {
+  for (let name = kernel; name !== ""; name = name.slice(0, Math.max(0, name.lastIndexOf("/")))) {
+    if (products.has(name)) return name;
+  }
+  return undefined;
+}
+
+/** A tensor and what ops that only move values make of it. */
+function movedFrom(tensor: string, index: GraphIndex): string[] {
+  const moved = index
+    .consumers(tensor)
+    .filter(({ node, input }) => input === 0 && MOVING_TYPES.has(node.opType))
+    .flatMap(({ node }) => node.output);
+  return [tensor, ...moved.flatMap((output) => movedFrom(output, index))];
 }
 
 /** The graph that ONNX Runtime executes. */

@@ -42,8 +42,6 @@ export function openThreadStore({ store }: Pick<ThreadSettings, "store">): Objec
 export interface OpenedThread {
   /** Carries out one job; only an abort, or what no report can tell of, throws. */
   readonly carryOut: (job: Job, signal: AbortSignal) => Promise<JobReport>;
-  /** What it gets ready meanwhile; a job need not wait for it. */
-  readonly preparation?: Promise<void>;
 }
 
 /**
@@ -64,13 +62,13 @@ export function serveJobs<Settings extends object>(
   const tellPrepared = (): void => port.postMessage({ prepared: true } satisfies ReportMessage);
   port.on("message", async (message: ThreadMessage<Settings>) => {
     if ("close" in message) {
-      await Promise.allSettled([working, opened?.then(({ preparation }) => preparation)]);
+      await Promise.allSettled([working, opened]);
       process.exit();
     }
     if ("settings" in message) {
       opened = open({ ...message.settings, ...thread });
       // The first job is answered with what went wrong.
-      opened.then(({ preparation }) => preparation).then(tellPrepared, tellPrepared);
+      opened.then(tellPrepared, tellPrepared);
       return;
     }
     working = answer(message.number, message.job);

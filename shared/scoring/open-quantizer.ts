@@ -26,14 +26,12 @@ export interface Calibration {
  * A quantizer with everything that its algorithms gather beside the statistics, which is kept by content, so that all
  * workers of a run quantize alike.
  *
- * @param activationSizes elements of one sample of each activation tensor under a quantizer
  * @param propagated the configuration that BiasCorrection takes earlier ops from: for it alone the correction is exact;
  * the base when left out
  */
 export async function openQuantizer(
   calibration: Calibration,
   statistics: StatisticsTable,
-  activationSizes: ReadonlyMap<string, number>,
   propagated: Configuration = calibration.subject.space.base,
 ): Promise<Quantizer> {
   const { subject } = calibration;
@@ -43,7 +41,7 @@ export async function openQuantizer(
     subject.settings.biasCorrection?.sequential === true
       ? { inputErrors: await keptInputErrors({ ...calibration, statistics, tables }, propagated) }
       : {};
-  return new Quantizer(subject, statistics, activationSizes, { ...tables, ...errors });
+  return new Quantizer(subject, statistics, { ...tables, ...errors });
 }
 
 /** What AdaptiveRounding rounds by; gathered where it is not kept yet. */

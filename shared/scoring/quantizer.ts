@@ -6,19 +6,18 @@ import type { CorrectedProduct, InputErrors } from "../quantization/algorithms/b
 import { FastBiasCorrection } from "../quantization/algorithms/fast-bias-correction.js";
 import { WeightBiasCorrection } from "../quantization/algorithms/weight-bias-correction.js";
 import type { BiasShifts } from "../quantization/bias-addition.js";
+import { type BoundedPlan, planWithinBounds, type UnboundedGroups } from "../quantization/bounded-plan.js";
 import type { ConstantProduct } from "../quantization/constant-products.js";
 import { isIgnored } from "../quantization/ignored/ignored-scope.js";
 import { simulationReason } from "../quantization/kernel-support.js";
 import { nestedOps } from "../quantization/nested-ops.js";
-import { planQuantization, type QuantizationPlan, type TensorPlan } from "../quantization/plan.js";
+import type { QuantizationPlan, TensorPlan } from "../quantization/plan.js";
 import { type QuantizableOp, WEIGHTED_TYPES } from "../quantization/quantizable-ops.js";
 import { quantizeModel } from "../quantization/quantize-model.js";
 import { type Refinement, WeightCache } from "../quantization/weight-cache.js";
 import type { Configuration } from "../search/space.js";
 import type { StatisticsTable } from "../statistics/table.js";
 import type { Subject } from "./subject.js";
-
-const FLOAT_BYTES = 4;
 
 /** A share of the model's weighted ops: by their number, and by the elements of their weights. */
 export interface QuantizedShare {
@@ -29,8 +28,8 @@ export interface QuantizedShare {
 export interface QuantizedModel {
   readonly model: Model;
   readonly plan: QuantizationPlan;
-  /** What the tensors under quantizers take: weights, and activations of one sample (interface.md, `minimize`). */
-  readonly bytes: number;
+  /** The groups that the calibration samples keep in float. */
+  readonly unbounded: UnboundedGroups;
   readonly quantizedShare: QuantizedShare;
   /** Of those ops, what ONNX Runtime has no integer kernel for: their codes save space, not time. */
   readonly simulatedShare: QuantizedShare;
@@ -52,12 +51,10 @@ export class Quantizer {
 
   /**
    * @param statistics of the calibration samples
-   * @param activationSizes elements of one sample of each activation tensor under a quantizer
    */
   constructor(
     private readonly subject: Subject,
     private readonly statistics: StatisticsTable,
-    private readonly activationSizes: ReadonlyMap<string, number>,
     tables: CompanionTables = {},
   ) {
     const { layout, view, settings } = subject;
@@ -78,9 +75,15 @@ export class Quantizer {
       );
   }
 
+  /** A configuration spelled out, without what the calibration samples keep in float. */
+  plan(configuration: Configuration): BoundedPlan {
+    const { layout, hardware, settings } = this.subject;
+    return planWithinBounds(layout, hardware, settings.options, configuration, this.statistics);
+  }
+
   quantize(configuration: Configuration): QuantizedModel {
-    const { prepared, view, layout, hardware, settings } = this.subject;
-    const plan = planQuantization(layout, hardware, settings.options, configuration);
+    const { prepared, view, layout } = this.subject;
+    const { plan, unbounded } = this.plan(configuration);
     const scales = new Map(
       [...plan.activations].map(([id, tensor]) => [
         id,
@@ -93,7 +96,7 @@ export class Quantizer {
     return {
       model,
       plan,
-      bytes: this.#bytes(plan),
+      unbounded,
       quantizedShare: this.#share(isQuantized),
       simulatedShare: this.#share(
         (op) => isQuantized(op) && simulationReason(op, layout, plan) !== undefined,
@@ -136,27 +139,6 @@ export class Quantizer {
     const correction = this.#weightBiasCorrection;
     if (correction === undefined) return [];
     return [(quantizer, _plan, codes, smallest) => correction.refine(quantizer, codes, smallest)];
-  }
-
-  /** What the same tensors take in the float model. */
-  floatBytes(): number {
-    return this.#bytes({ ops: new Set(), activations: new Map(), weights: new Map() });
-  }
-
-  #bytes(plan: QuantizationPlan): number {
-    const { layout } = this.subject;
-    let bytes = 0;
-    for (const id of layout.weights.keys()) {
-      const bits = plan.weights.get(id)?.bits;
-      bytes += this.#weightSize(id) * (bits === undefined ? FLOAT_BYTES : bits / 8);
-    }
-    for (const { id, sources } of layout.activations.values()) {
-      const bits = plan.activations.get(id)?.bits;
-      for (const source of sources) {
-        bytes += (this.activationSizes.get(source) ?? 0) * (bits === undefined ? FLOAT_BYTES : bits / 8);
-      }
-    }
-    return bytes;
   }
 
   #weightSize(id: string): number {

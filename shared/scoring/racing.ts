@@ -45,7 +45,7 @@ export class RowsInMemory {
  * Sets a trial against the float model's bound and the incumbent on the samples of its shard (search.md, "The race"), by
  * its differences to the mean of their rows and of some other trials'.
  *
- * @param bytes of the trial's quantized tensors
+ * @param bytes of the trial's model
  * @returns `undefined` where the metric's rows have no bounds, without which there are no intervals
  */
 export async function openRace(

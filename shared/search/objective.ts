@@ -7,11 +7,17 @@ export interface ObjectiveMeasurement {
   /** Float latency over the trial's, and half the width of its interval. */
   readonly latencyRatio: number;
   readonly latencyRatioNoise?: number;
+  /** Size of the file. */
   readonly bytes: number;
   readonly floatBytes: number;
   /** Share of the quantizable ops that are quantized. */
   readonly quantizedRatio: number;
 }
+
+/** Sizes that differ by less than this share of float's may count as equal. */
+const SIZE_STEP = 1e-3;
+/** Of a step, what quantizing all ops is worth: less than a step, so that it decides between equals only. */
+const TIE_SHARE = 0.5;
 
 /** What is searched for (search.md, "The sampler"; interface.md, "minimize"). */
 export type Objective =
@@ -85,15 +91,23 @@ export function judgeMeasurement(
 /** Latency or size as a share of float's. */
 function costOf(
   minimize: "latency" | "size",
-  { latencyRatio, latencyRatioNoise = 0, bytes, floatBytes }: ObjectiveMeasurement,
+  { latencyRatio, latencyRatioNoise = 0, bytes, floatBytes, quantizedRatio }: ObjectiveMeasurement,
 ): { value: number; noise: number } {
   switch (minimize) {
     case "latency":
       // d(1/r) = dr / r²
       return { value: 1 / latencyRatio, noise: latencyRatioNoise / latencyRatio ** 2 };
     case "size":
-      return { value: bytes / floatBytes, noise: 0 };
+      return { value: sizeShare(bytes / floatBytes, quantizedRatio), noise: 0 };
   }
+}
+
+/**
+ * A share of float's size in steps of which the nodes around a few quantizers are a small part; in between, the model
+ * with more ops quantized counts as the smaller.
+ */
+function sizeShare(share: number, quantizedRatio: number): number {
+  return Math.round(share / SIZE_STEP) * SIZE_STEP + (1 - quantizedRatio) * TIE_SHARE * SIZE_STEP;
 }
 
 /**

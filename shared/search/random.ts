@@ -76,7 +76,14 @@ export interface RandomStream {
 }
 
 /** What a stream is for; streams of one trial that differ in it are independent. */
-export type StreamPurpose = "sampler" | "sample-order" | "problem" | "noise" | "posterior" | "row";
+export type StreamPurpose =
+  | "sampler"
+  | "sample-order"
+  | "problem"
+  | "noise"
+  | "posterior"
+  | "row"
+  | "importance";
 const PURPOSES: readonly StreamPurpose[] = [
   "sampler",
   "sample-order",
@@ -84,6 +91,7 @@ const PURPOSES: readonly StreamPurpose[] = [
   "noise",
   "posterior",
   "row",
+  "importance",
 ];
 
 /**

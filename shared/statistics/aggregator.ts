@@ -4,9 +4,6 @@ import { quantileOfSorted } from "./quantile.js";
 /** Values beyond these quantiles over the samples count as outliers (reference section 5.2). */
 const OUTLIER_QUANTILE = 0.01;
 
-/** What `power_of_2` adds to a magnitude (reference section 5.2). */
-const MAGNITUDE_OFFSET = 1e-5;
-
 /**
  * What one number stands for a statistic over all samples (reference section 5.2).
  * @param values one a sample, at least one
@@ -61,9 +58,12 @@ function hodgesLehmann(values: ArrayLike<number>): number {
   return quantileOfSorted(sums.sort(), 0.5) / 2;
 }
 
-/** The power of two beyond the largest magnitude, with the sign of that value: an end moves outwards, never across zero. */
+/**
+ * The smallest power of two that the largest magnitude does not exceed, with the sign of that value: an end moves
+ * outwards, never across zero. POT first adds 1e-5 (reference section 5.2), which is more than a small tensor's values.
+ */
 function nextPowerOfTwo(values: ArrayLike<number>): number {
   const furthest = Array.from(values).reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));
-  const power = 2 ** Math.ceil(Math.log2(Math.abs(furthest) + MAGNITUDE_OFFSET));
+  const power = 2 ** Math.ceil(Math.log2(Math.abs(furthest)));
   return furthest < 0 ? -power : power;
 }

@@ -6,6 +6,7 @@ import { runSamples } from "../scoring/run-samples.js";
 import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
 import { addByChannel, type ChannelCounts, Histogram } from "./histogram.js";
 import { type InstrumentedModel, instrument, shapeProbe } from "./instrument.js";
+import { interpolated } from "./quantile.js";
 import type { HistogramSource } from "./reduction-graph.js";
 import { type HistogramStatistic, type StatisticsRequirement, statisticName } from "./requirement.js";
 import { channelHistogramName, StatisticsTable, type TableHistogram } from "./table.js";
@@ -57,17 +58,6 @@ export async function collectStatistics(
   }
 }
 
-/** Elements that each tensor has for one batch. */
-export async function tensorSizes(
-  model: Model,
-  tensors: readonly string[],
-  batch: InputBatch,
-  locate = () => "the first batch",
-): Promise<Map<string, number>> {
-  const shapes = await tensorShapes(model, tensors, batch, locate);
-  return new Map([...shapes].map(([tensor, shape]) => [tensor, elementCount(shape)]));
-}
-
 /** The shape that each tensor has for one batch. */
 export async function tensorShapes(
   model: Model,
@@ -95,11 +85,9 @@ function row(
   outputs: InferenceSession.OnnxValueMapType,
 ): Float32Array {
   const values = outputs[output]!.data as Float32Array;
-  return Float32Array.from(interpolations, ({ low, high, fraction }) => {
-    const near = values[low]!;
-    const far = values[high]!;
-    return near + fraction * (far - near);
-  });
+  return Float32Array.from(interpolations, ({ low, high, fraction }) =>
+    interpolated(values[low]!, values[high]!, fraction),
+  );
 }
 
 /** Counts a tensor's values as they come. */

@@ -12,5 +12,11 @@ export function quantilePosition(n: number, q: number): { below: number; fractio
 export function quantileOfSorted(sorted: ArrayLike<number>, q: number): number {
   const { below, fraction } = quantilePosition(sorted.length, q);
   const low = sorted[below]!;
-  return fraction === 0 ? low : low + fraction * (sorted[below + 1]! - low);
+  return fraction === 0 ? low : interpolated(low, sorted[below + 1]!, fraction);
+}
+
+/** The value a fraction of the way from one to another; infinite where one of them is, as there is no way from it. */
+export function interpolated(low: number, high: number, fraction: number): number {
+  if (fraction === 0 || low === high || !Number.isFinite(low)) return low;
+  return Number.isFinite(high) ? low + fraction * (high - low) : high;
 }

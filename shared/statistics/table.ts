@@ -121,6 +121,16 @@ export class StatisticsTable {
     return column;
   }
 
+  /** A statistic of a tensor that is not finite: infinite where one is, or else NaN; `undefined` where all are finite. */
+  notFinite(tensor: string): number | undefined {
+    const found = this.columns
+      .filter((column) => column.tensor === tensor)
+      .flatMap(
+        ({ statistic }) => this.column(tensor, statistic).find((value) => !Number.isFinite(value)) ?? [],
+      );
+    return found.find((value) => !Number.isNaN(value)) ?? found[0];
+  }
+
   histogram(tensor: string, statistic: string): Histogram {
     const found = this.#histograms.get(columnKey(tensor, statistic));
     if (found === undefined) throw new Error(`The statistics have no ${statistic} of tensor ${tensor}.`);

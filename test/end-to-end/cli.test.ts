@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -58,7 +58,7 @@ describe("quantfleet tune --json", async () => {
     assert.deepEqual(result.session, { graphOptimizationLevel: "all", intraOpNumThreads: 1 });
     assert.equal(trials.asked, SIZE.trials, "the float model is no trial of its own");
     assert.equal(trials.complete + trials.pruned + trials.failed, trials.asked);
-    assert.ok(best !== null && base !== null);
+    assert.ok(best !== null && base !== null && !("reason" in base));
     assert.equal(base.trial, 1);
     assert.equal(best.meetsTarget, true);
     for (const { metric } of [float, base, best]) {
@@ -95,6 +95,19 @@ describe("quantfleet tune --json", async () => {
     const best = trials.find(({ number }) => number === result.best?.trial);
     const { choices } = JSON.parse(await read("out/configuration.json")) as { choices: unknown };
     assert.deepEqual(choices, best?.choices);
+  });
+
+  test("says of every size what the file has", async () => {
+    const { size } = await stat(join(folder, "out", "model.onnx"));
+    const lines = (await read("out/trials.jsonl")).trim().split("\n");
+    const best = lines.map((line) => JSON.parse(line)).find(({ number }) => number === result.best?.trial);
+    assert.equal(result.best?.bytes, size);
+    // Without the run's name, its seed and the configuration's hash, which the finish adds.
+    assert.ok(best.bytes < size && size - best.bytes < 300);
+    assert.equal(result.float.bytes, (await stat(join(DEMO, "model.onnx"))).size);
+    for (const { trial, bytes } of result.pareto) {
+      if (trial === result.best?.trial) assert.equal(bytes, size);
+    }
   });
 
   test("made a model that evaluate scores the same, to the last digit", async () => {

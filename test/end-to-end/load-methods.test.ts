@@ -7,6 +7,10 @@ import type { RunResult } from "../../shared/run/result.js";
 import type { Choice } from "../../shared/search/space.js";
 import { runCommand } from "./command.js";
 import { demoConfiguration } from "./demo-configuration.js";
+import { scoredBase } from "./scored-base.js";
+
+/** Sizes within this share of float's may count as equal. */
+const SIZE_STEP = 1e-3;
 
 const SIZE = { trials: 16, calibration: 10, evaluation: 128 };
 
@@ -99,12 +103,14 @@ describe("After a cold start within a strict bound", async () => {
     const within = cold.trials.filter(
       ({ number, metric }) => number > 0 && metric >= 0.8 * cold.result.float.metric.value,
     );
-    assert.equal(fine.result.base!.bytes, Math.min(...within.map(({ bytes }) => bytes)));
+    const smallest = Math.min(...within.map(({ bytes }) => bytes));
+    assert.ok(fine.trials[1]!.bytes <= smallest + SIZE_STEP * fine.result.float.bytes);
   });
 
   test("fine_tune never ends worse", () => {
-    assert.ok(fine.result.best!.withinBound || !fine.result.base!.withinBound);
-    assert.ok(fine.result.best!.bytes <= fine.result.base!.bytes);
+    assert.ok(fine.result.best!.withinBound || !scoredBase(fine.result).withinBound);
+    const { float } = fine.result;
+    assert.ok(fine.result.best!.bytes <= scoredBase(fine.result).bytes + SIZE_STEP * float.bytes);
   });
 
   test("its asks replay", () => {

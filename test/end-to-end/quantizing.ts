@@ -13,7 +13,7 @@ import { scoringSession } from "../../shared/scoring/scoring-session.js";
 import { type OptimizationLevel, openSession, type PortInfo } from "../../shared/scoring/session.js";
 import { openSubject, type Subject } from "../../shared/scoring/subject.js";
 import type { Choice, Configuration } from "../../shared/search/space.js";
-import { collectStatistics, tensorSizes } from "../../shared/statistics/collect.js";
+import { collectStatistics } from "../../shared/statistics/collect.js";
 import type { ModelFixture } from "../fixtures/models/model-fixture.js";
 import { RandomValues } from "../fixtures/models/random-values.js";
 
@@ -66,13 +66,11 @@ export async function readyFixture(
     );
     const calibration = { count: batches.length, batch: (i: number) => batches[i]! };
     const statistics = await collectStatistics(prepared.model, subject.statistics, calibration);
-    const sources = [...subject.layout.activations.values()].flatMap((quantizer) => quantizer.sources);
-    const sizes = await tensorSizes(prepared.model, sources, batches[0]!);
     return {
       fixture,
       float,
       subject,
-      quantizer: new Quantizer(subject, statistics, sizes),
+      quantizer: new Quantizer(subject, statistics),
       batch: batches[0]!,
     };
   } finally {

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { narrowSignedAffine, unsignedAffine } from "../../shared/quantization/affine.js";
 import {
   activationRanges,
   asymmetricRange,
   floorMagnitudes,
+  narrowestRange,
   type Range,
   roundHalfEven,
   symmetricActivationRange,
@@ -29,6 +31,13 @@ function scaleOf({ low, high }: Range, bits: number): number {
   return (high - low) / (2 ** bits - 1);
 }
 
+/** Of float32. */
+const SMALLEST_NORMAL = 2 ** -126;
+
+function assertRelative({ low, high }: Range, expectedLow: number, expectedHigh: number, unit: number): void {
+  assertRange({ low: low / unit, high: high / unit }, expectedLow, expectedHigh);
+}
+
 describe("Ranges, by the test vectors of the reference's section 10", () => {
   test("1: symmetric, with negatives: one code more below zero", () => {
     const range = symmetricActivationRange(-1, 6.35, 8);
@@ -46,7 +55,6 @@ describe("Ranges, by the test vectors of the reference's section 10", () => {
     ["3 (the lower end moves)", -1, 3, 8, -1.0052356021, 3, 0.0157068063],
     ["4 (the upper end moves)", -1.01, 3, 8, -1.01, 3.01421875, 0.01578125],
     ["5 (all positive)", 0.5, 2, 8, 0, 2, 0.0078431373],
-    ["6 (degenerate)", 0, 0, 8, -8.062992e-4, 8e-4, 6.2992126e-6],
     ["8 (zero on code 1)", -0.02, 6, 8, -0.0236220472, 6, 0.0236220472],
     ["9 (4 bit)", -1, 3, 4, -1.0909090909, 3, 0.2727272727],
   ] as const) {
@@ -62,16 +70,41 @@ describe("Ranges, by the test vectors of the reference's section 10", () => {
     assertRange(asymmetricRange(-6, 0.001, 8), -6, 0);
   });
 
+  test("6 (degenerate): no narrower than float32's scales allow, where POT has [-8.06e-4, 8e-4]", () => {
+    const range = asymmetricRange(0, 0, 8);
+    assert.deepEqual(range, { low: 0, high: narrowestRange(8) });
+    assert.ok(Math.fround(scaleOf(range, 8) ** 2) >= SMALLEST_NORMAL);
+  });
+
   test("10: no channel narrower than a hundredth of the widest", () => {
-    assert.deepEqual(floorMagnitudes([1, 0.5, 0.001]), [1, 0.5, 0.01]);
-    assert.deepEqual(symmetricWeightRanges([1, 0.001]), [
+    assert.deepEqual(floorMagnitudes([1, 0.5, 0.001], 8), [1, 0.5, 0.01]);
+    assert.deepEqual(symmetricWeightRanges([1, 0.001], 8), [
       { low: -1, high: 1 },
       { low: -0.01, high: 0.01 },
     ]);
   });
 
-  test("11: tiny weights have the floor's range", () => {
-    assert.deepEqual(floorMagnitudes([1e-6, 0]), [8e-5, 8e-5]);
+  test("11: tiny weights have their own range, where POT has 8e-5", () => {
+    assert.deepEqual(floorMagnitudes([1e-6, 0], 8), [1e-6, 1e-8]);
+    assert.deepEqual(floorMagnitudes([0, 0], 8), [narrowestRange(8), narrowestRange(8)]);
+  });
+
+  for (const magnitude of [1e-3, 1e-7, 1e-12, 1e-15]) {
+    test(`values of ${magnitude} have a range of that width, in both modes`, () => {
+      assertRelative(asymmetricRange(-magnitude, 3 * magnitude, 8), -1.0052356021, 3, magnitude);
+      assertRelative(asymmetricRange(0.5 * magnitude, 2 * magnitude, 8), 0, 2, magnitude);
+      assertRelative(symmetricActivationRange(-magnitude, 6.35 * magnitude, 8), -6.4, 6.35, magnitude);
+      assertRelative(symmetricWeightRanges([magnitude], 8)[0]!, -1, 1, magnitude);
+    });
+  }
+
+  test("the scale of a bias is a normal float32 for every width, whatever the ranges", () => {
+    for (const width of [2, 4, 8, 16]) {
+      const activation = unsignedAffine(symmetricActivationRange(0, 0, width), width).scale;
+      const weight = narrowSignedAffine(symmetricWeightRanges([0], width)[0]!, width).scale;
+      assert.ok(Math.fround(activation * weight) >= SMALLEST_NORMAL);
+      assert.ok(Number.isFinite(Math.fround(1 / activation)));
+    }
   });
 
   test("15: a unified range moves an end until zero lies on a code, where POT leaves zero at 102.48 and 103.578", () => {
@@ -199,7 +232,9 @@ describe("Properties of ranges", () => {
         assert.equal(new Set(zeros).size, 1);
         ranges.forEach((range, c) => {
           assertZeroOnCode(range, bits);
-          const slack = (0.5 + ROUNDING) * scaleOf(range, bits);
+          // Half a step of what the range was before its end became zero.
+          const width = Math.max(channels[c]!.high, 0) - Math.min(channels[c]!.low, 0);
+          const slack = (0.5 + ROUNDING) * (Math.max(width, narrowestRange(bits)) / (2 ** bits - 1));
           assert.ok(range.low <= channels[c]!.low + slack, `${range.low} cuts off ${channels[c]!.low}`);
           assert.ok(range.high >= channels[c]!.high - slack, `${range.high} cuts off ${channels[c]!.high}`);
         });

@@ -26,10 +26,11 @@ describe("Weights, by the test vectors of the reference's section 10", () => {
     assert.deepEqual(scales, [1 / 127, 0.5 / 127, 0.01 / 127].map(Math.fround));
   });
 
-  test("11: tiny weights share the floor's scale", () => {
+  test("11: tiny weights have their own scale, where POT has that of 8e-5", () => {
     const view = channelView(Float32Array.of(1e-6, 0), [2, 1], 0);
-    const { channels } = quantizeWeights(view, plan("symmetric"));
-    for (const { scale } of channels) assert.ok(Math.abs(scale - 6.2992126e-7) < 1e-13);
+    const { codes, channels } = quantizeWeights(view, plan("symmetric"));
+    assert.deepEqual([...codes], [127, 0]);
+    assert.ok(Math.abs(channels[0]!.scale / (1e-6 / 127) - 1) < 1e-6);
   });
 
   test("12: 4 bit weights use codes -7 to 7", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describeSelection } from "../../shared/run/selection.js";
 import type { Measurement } from "../../shared/run/state.js";
-import type { FinishSummary } from "../../shared/scoring/finish.js";
+import type { FinishedCandidate, FinishSummary } from "../../shared/scoring/finish.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
 
 const metric = await createMetric(
@@ -17,12 +17,13 @@ const measured = (value: number): Measurement => ({
   quantizedShare: { byCount: 1, byParameters: 1 },
 });
 const score = (value: number) => ({ value, samples: 50, interval: [0, 1] as [number, number] });
-const candidate = (trial: number, value: number): FinishSummary["base"] => ({
+const candidate = (trial: number, value: number): FinishedCandidate => ({
   trial,
   validation: score(value),
   latency: { ratio: 1, noise: 0, referenceMs: 1, candidateMs: 1 },
   modelBytes: 1,
   integerKernels: { quantized: 1, integer: 1, unfused: [] },
+  unbounded: {},
 });
 
 const evaluated = new Map([
@@ -33,6 +34,7 @@ const summary = (floatValidation?: number): FinishSummary => ({
   ...(floatValidation === undefined ? {} : { floatValidation: score(floatValidation) }),
   base: candidate(1, 0.5),
   candidates: [candidate(7, 0.45), candidate(9, 0.49)],
+  problems: [],
 });
 const measurementOf = (trial: number) => {
   const value = evaluated.get(trial);

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { describeTried, rankParameters } from "../../shared/run/tried-choices.js";
 import type { FinishedTrial } from "../../shared/search/sampler.js";
 import type { Space } from "../../shared/search/space.js";
+import { RandomValues } from "../fixtures/models/random-values.js";
 
 const space: Space = [
   { name: "a/quantize", group: "a", kind: "categorical", choices: [true, false] },
@@ -54,16 +55,16 @@ describe("what was tried for each group", () => {
     );
   });
 
-  test("counts trials with and without a choice, with the best and the mean of the complete ones", () => {
+  test("counts trials with and without a choice, with the best of the complete ones", () => {
     const [quantized, float] = a!.parameters[0]!.choices;
     assert.deepEqual(quantized?.with, {
       trials: 4,
       pruned: 1,
       failed: 0,
-      loss: { best: 1 - 0.4 - 0.3, mean: (2 * (1 - 0.4 - 0.3) + 0.6) / 3 },
-      accuracyLoss: { best: 1, mean: 5 / 3 },
+      loss: { best: 1 - 0.4 - 0.3 },
+      accuracyLoss: { best: 1 },
     });
-    assert.deepEqual(float?.with.accuracyLoss, { best: 0, mean: 0 });
+    assert.deepEqual(float?.with.accuracyLoss, { best: 0 });
     assert.deepEqual(quantized?.without, float?.with);
     assert.deepEqual([float?.with.trials, float?.with.failed], [2, 1]);
   });
@@ -93,5 +94,26 @@ describe("which parameters mattered", () => {
       ["a/quantize", "b/quantize"],
     );
     assert.ok(Math.abs(loss[0]!.share - 16 / 25) < 0.05, String(loss[0]!.share));
+  });
+
+  test("with an interval around each share, and a deviation of each effect", () => {
+    const [first] = accuracyLoss;
+    const [low, high] = first!.interval;
+    assert.ok(low <= first!.share && first!.share <= high && high - low < 0.5);
+    for (const { deviation } of first!.effects) assert.ok(deviation > 0 && deviation < 1);
+  });
+
+  test("hardly ever where outcomes follow no choice", () => {
+    const mistaken = Array.from({ length: 40 }, (_, seed) => {
+      const random = new RandomValues(seed);
+      const noisy = many.map((each) => ({ ...each, accuracyLoss: random.normal() }));
+      return rankParameters(space, noisy).accuracyLoss.length > 0;
+    });
+    assert.ok(mistaken.filter(Boolean).length <= 4);
+  });
+
+  test("not where trials differ in accuracy by no more than chance over the samples", () => {
+    assert.deepEqual(rankParameters(space, many, false).accuracyLoss, []);
+    assert.ok(rankParameters(space, many, false).loss.length > 0);
   });
 });

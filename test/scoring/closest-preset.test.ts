@@ -37,7 +37,7 @@ const batches = {
 };
 const subject = makeSubject(await prepareSmallNet(), quantizationSettings(presetOptions(tuningOptions())));
 const statistics = await collectStatistics(subject.prepared.model, subject.statistics, batches);
-const quantizer = new Quantizer(subject, statistics, new Map());
+const quantizer = new Quantizer(subject, statistics);
 
 function closest(presets: Parameters<typeof closestPreset>[3]) {
   return closestPreset(subject, quantizer, batches, presets, DEFAULT_SESSION);
@@ -99,7 +99,7 @@ async function noiseBehind(
       quantizationSettings(presetOptions(tuningOptions())),
     );
     const table = await collectStatistics(small.prepared.model, small.statistics, batches);
-    const made = new Quantizer(small, table, new Map());
+    const made = new Quantizer(small, table);
     return (await closestPreset(small, made, batches, ["mse"], DEFAULT_SESSION)).noise;
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -33,7 +33,7 @@ const subject = makeSubject(
   quantizationSettings({ tuningScope: new Set(["layer"]) }),
 );
 const statistics = await collectStatistics(subject.prepared.model, subject.statistics, batches);
-const quantizer = new Quantizer(subject, statistics, new Map());
+const quantizer = new Quantizer(subject, statistics);
 const measured = (await measureSensitivity(subject, quantizer, batches))!;
 
 describe("The sensitivity of groups", () => {

@@ -23,7 +23,7 @@ const statistics = await collectStatistics(subject.prepared.model, subject.stati
     },
   }),
 });
-const quantizer = new Quantizer(subject, statistics, new Map());
+const quantizer = new Quantizer(subject, statistics);
 
 function kernels(configuration: Record<string, boolean>, settings: SessionSettings) {
   const { model, plan } = quantizer.quantize(configuration);

@@ -31,6 +31,16 @@ describe("constrained", () => {
     assert.deepEqual(values, [0.25]);
     assert.equal(noise, 0);
   });
+  test("of sizes that hardly differ, that of the model with more ops quantized is the smaller", () => {
+    const sizeOf = (bytes: number, quantizedRatio: number): number =>
+      judgeMeasurement(
+        { ...objective, minimize: "size" },
+        { ...measurement, bytes, floatBytes: 1e6, quantizedRatio },
+      ).values[0]!;
+    assert.ok(sizeOf(300_200, 1) < sizeOf(300_000, 0.9));
+    assert.ok(sizeOf(310_000, 1) > sizeOf(300_000, 0.5));
+    assert.ok(sizeOf(301_000, 1) > sizeOf(300_000, 0));
+  });
   test("a gain is no violation", () => {
     const { violation, accuracyLoss } = judgeMeasurement(objective, { ...measurement, accuracyDrop: -0.1 });
     near(accuracyLoss, -10);

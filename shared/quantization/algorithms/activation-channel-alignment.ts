@@ -117,10 +117,11 @@ interface Alignment {
 
 /**
  * What is subtracted from each channel, and what it is divided by (reference section 6.1).
- * @returns `undefined` where no channel varies
+ * @returns `undefined` where no channel varies, or one is not finite
  */
 export function channelAlignment(low: Float64Array, high: Float64Array): Alignment | undefined {
   const spans = high.map((end, channel) => end - low[channel]!);
+  if (!spans.every(Number.isFinite)) return undefined;
   const positive = spans.filter((span) => span > 0).sort();
   if (positive.length === 0) return undefined;
   const usual = quantileOfSorted(positive, 0.5);

@@ -198,7 +198,7 @@ export function smoothActivations(
 }
 
 /**
- * What each channel is divided by, as powers of two; 1 where a channel is always zero, or its weights are.
+ * What each channel is divided by, as powers of two; 1 where a channel is always zero or not finite, or its weights are.
  * @param activations largest magnitudes, a channel each
  * @param weights largest magnitudes of what reads the channel
  */
@@ -209,7 +209,11 @@ export function smoothingFactors(
 ): Float64Array {
   return activations.map((activation, channel) => {
     const weight = weights[channel]!;
-    if (activation <= 0 || weight <= 0) return 1;
+    if (!isPositive(activation) || !isPositive(weight)) return 1;
     return 2 ** Math.round(alpha * Math.log2(activation) - (1 - alpha) * Math.log2(weight));
   });
+}
+
+function isPositive(value: number): boolean {
+  return value > 0 && Number.isFinite(value);
 }

@@ -20,11 +20,9 @@ export interface WeightBiasCorrectionSettings {
   readonly ignored: IgnoredScope;
 }
 
-const EPSILON = 1e-5;
-
 /**
  * Gives quantized weights the mean and the deviation that they had (reference section 6.4): w' = v wq + mu for each
- * output channel, v = std(w) / std(wq), mu = mean(w) - mean(v wq).
+ * output channel, v = std(w) / std(wq), mu = mean(w) - mean(v wq). POT adds 1e-5 to std(wq), which shrinks small weights.
  *
  * In QDQ the factor goes into the scale. The offset cannot go into the codes: it is a small part of a step, and a zero
  * point is a whole one. But what it adds to an output is mu times the sum of the inputs, whose mean goes into the bias.
@@ -120,7 +118,7 @@ export function withDeviation(
     const float = spread(matrix, outputs, (at) => weights[at]!);
     const quantized = spread(matrix, outputs, (at) => dequantize(codes[at]!, affine));
     if (float.deviation === 0 || quantized.deviation === 0) return affine;
-    const scale = affine.scale * (float.deviation / (quantized.deviation + EPSILON));
+    const scale = affine.scale * (float.deviation / quantized.deviation);
     return { ...affine, scale: Math.fround(Math.max(scale, smallestScales?.[channel] ?? 0)) };
   });
   return { codes, channels: scaled };

@@ -91,8 +91,8 @@ const AGGREGATORS = [
   "power_of_2",
 ] as const;
 
-/** Clipped ranges of at least this width keep scales normal numbers (reference section 4.6). */
-const SMALLEST_CLIPPING = 1e-4;
+/** Clipped ranges of at least this width keep scales of up to 16 bits above the smallest (`narrowestRange`). */
+const SMALLEST_CLIPPING = 1e-12;
 const LARGEST_CLIPPING = 1e12;
 
 const outlierProbability = numberBetween(0, HALF);

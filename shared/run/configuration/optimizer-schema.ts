@@ -96,7 +96,7 @@ const params = section(
     minimize: oneOf(["latency", "size"])
       .default("latency")
       .describe(
-        "What is made small beside keeping accuracy; size is the bytes of the quantized tensors, and no trial's latency is measured then.",
+        "What is made small beside keeping accuracy; size is the model file's, and no trial's latency is measured then.",
       ),
     race: oneOf(["on", "off"])
       .default("on")

@@ -88,7 +88,7 @@ async function quantized(
     const batches = { count: SAMPLES, batch: (i: number) => BATCHES[i]! };
     const statistics = await collectStatistics(prepared.model, subject.statistics, batches);
     const calibration = { subject, batches, statisticsKey: "statistics/test", store };
-    const quantizer = await openQuantizer(calibration, statistics, new Map());
+    const quantizer = await openQuantizer(calibration, statistics);
     return quantizer.quantize(subject.space.base).model;
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -155,7 +155,7 @@ async function worstMean(
       statisticsKey: "statistics/test",
       store: new MemoryObjectStore(),
     };
-    const quantizer = await openQuantizer(calibration, statistics, new Map(), propagated);
+    const quantizer = await openQuantizer(calibration, statistics, propagated);
     const plan = planQuantization(layout, hardware, subject.settings.options, configuration);
     const products = correctableOps(layout, view, subject.settings.biasCorrection!);
     const corrected = products.map((product) => quantizer.corrected(product, plan));

@@ -148,7 +148,7 @@ async function errors(fixture: Fixture, threshold: number | undefined) {
     count: batches.length,
     batch: (i) => batches[i]!,
   });
-  const quantized = new Quantizer(subject, statistics, new Map()).quantize(subject.space.base);
+  const quantized = new Quantizer(subject, statistics).quantize(subject.space.base);
   const shape = prepared.outputs[0]!.shape.map(Number);
   const inner =
     fixture.axis === 1 ? shape.slice(2).reduce((product, dim) => product * dim, 1) : shape.at(-1)!;

@@ -75,7 +75,8 @@ test("A model with state and a scalar is tuned, its samples told apart along its
   const { float, base, trials } = await run.result;
   assert.equal(trials.failed, 0);
   assert.equal(float.metric.samples, SAMPLES - 10);
-  assert.ok(base !== null && base.metric.value > 15 && base.metric.value < 100, String(base?.metric.value));
+  assert.ok(base !== null && "metric" in base);
+  assert.ok(base.metric.value > 15 && base.metric.value < 100, String(base.metric.value));
 });
 
 test("A fleet works on the same: values and axes go up with the configuration", async () => {
