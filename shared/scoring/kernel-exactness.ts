@@ -10,7 +10,7 @@ import { openSession, type SessionSettings } from "./session.js";
 const COMPARED_BATCHES = 32;
 
 /** Of equal outputs. */
-export const NO_DIFFERENCE = 200;
+const NO_DIFFERENCE = 200;
 
 /**
  * From here on two computations differ by rounding: where exact integers are rescaled, a code in a few thousand falls on
