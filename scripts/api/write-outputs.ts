@@ -35,12 +35,17 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
   await writeWhole(join(out, OUTPUT_FILES.trials), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   const again =
     context.store === undefined ? "--resume goes on with it" : "submit it again under another name";
+  const written: string[] = [];
+  const write = async (file: string, content: string | Uint8Array): Promise<void> => {
+    await writeWhole(join(out, file), content);
+    written.push(file);
+  };
   const writeChoices = async (trial: number | undefined): Promise<void> => {
     const line = lines.find(({ number }) => number === trial);
     if (line?.choices == null) return;
     const { model_name: name } = workload.configuration.model;
     const document = configurationDocument(runId, line.number, line.choices, name, workload.subject);
-    await writeWhole(join(out, OUTPUT_FILES.configuration), `${JSON.stringify(document, null, 2)}\n`);
+    await write(OUTPUT_FILES.configuration, `${JSON.stringify(document, null, 2)}\n`);
   };
   if (state.phase === "failed") {
     // Without a model there are still its choices, which `quantize --configuration` makes it from.
@@ -68,11 +73,6 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
     askSeconds: timers.askSeconds,
     workers,
   });
-  const written: string[] = [];
-  const write = async (file: string, content: string | Uint8Array): Promise<void> => {
-    await writeWhole(join(out, file), content);
-    written.push(file);
-  };
   await writeChoices(result.best?.trial);
   for (const [key, file] of [
     [keys.externalData, OUTPUT_FILES.externalData],
