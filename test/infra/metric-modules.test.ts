@@ -123,7 +123,7 @@ describe("A metric module on a fleet", () => {
       },
       configurationHash: "0".repeat(64),
       files: [{ path: "model.onnx", key: "models/m", bytes: 1, sha256: "0".repeat(64) }],
-      outputs: [],
+      outputs: [{ name: "y", type: "float32", shape: [1, 2] }],
     });
     for (const locate of [deployedModules(deployed), ownCopy(undefined), ownCopy(file)])
       await assert.rejects(openStudy(store, "evil", scratch, locate), ConfigurationError);
