@@ -66,6 +66,8 @@ export interface QuantizeResult {
   readonly quantizedShare: QuantizedShare;
   /** The preset of activations' estimators whose outputs were closest to the float model's; unless one was pinned. */
   readonly estimatorPreset?: EstimatorPreset;
+  /** Where weights are UINT8, whose kernels are slower, as the outputs of faster codes are much further from float's. */
+  readonly codes?: "uint8";
   /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
   readonly simulatedShare: QuantizedShare;
   readonly integerKernels: IntegerKernels;
@@ -193,6 +195,7 @@ export async function quantize(
     floatModelBytes: prepared.bytes,
     quantizedShare: quantized.quantizedShare,
     ...(tried === undefined ? {} : { estimatorPreset: tried.preset }),
+    ...(tried?.codes === undefined ? {} : { codes: tried.codes }),
     simulatedShare: quantized.simulatedShare,
     integerKernels: await findIntegerKernels(quantized.model, subject.layout, quantized.plan, session),
     target: hardware.device,

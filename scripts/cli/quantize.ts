@@ -29,6 +29,7 @@ function describe({
   scoring,
   exactness,
   exactOn,
+  codes,
 }: QuantizeResult): string {
   const { quantized, integer, unfused } = integerKernels;
   const lines = [
@@ -42,6 +43,9 @@ function describe({
     `Target device ${target}, on a processor of class ${processor}.`,
     ...(scoring === undefined ? [] : [scoring]),
     ...exactnessNotes(exactness, exactOn),
+    ...(codes === undefined
+      ? []
+      : ["Weights are UINT8: faster codes that do not saturate are a decibel or more further from float."]),
     ...(simulatedShare.byCount === 0 ? [] : [simulationNote(simulatedShare)]),
     ...unfused.map(
       ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,

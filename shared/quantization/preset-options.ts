@@ -8,12 +8,15 @@ import { pinnedEstimator, type TuningOptions } from "./tuning-options.js";
  */
 export const TRIED_PRESETS: readonly EstimatorPreset[] = ["output_mse", "mse", "entropy", "default"];
 
-/** The options of quantizing without a search: nothing varies but the preset of activations, and that if none is pinned. */
+/**
+ * The options of quantizing without a search: nothing varies but the preset of activations, if none is pinned, and the
+ * form of the codes of weights, where the device has several.
+ */
 export function presetOptions(options: TuningOptions): TuningOptions {
   if (!triesPresets(options)) return { ...options, tuningScope: new Set(), estimatorScope: new Set() };
   return {
     ...options,
-    tuningScope: new Set(["range_estimator"]),
+    tuningScope: new Set(["range_estimator", "codes"]),
     estimatorScope: new Set(["preset"]),
     presetChoices: TRIED_PRESETS,
   };

@@ -7,6 +7,7 @@ import { encodeModel } from "../../shared/onnx/codec.js";
 import { DataType } from "../../shared/onnx/tensor.js";
 import { presetOptions, TRIED_PRESETS } from "../../shared/quantization/preset-options.js";
 import { closestPreset } from "../../shared/scoring/closest-preset.js";
+import { OutputNoise } from "../../shared/scoring/output-noise.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { Quantizer } from "../../shared/scoring/quantizer.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
@@ -54,6 +55,30 @@ describe("The closest preset", () => {
     const { plan } = quantizer.quantize(least.choices);
     const types = new Set([...plan.activations.values()].map(({ estimator }) => estimator.max.type));
     assert.deepEqual(types, new Set([least.preset === "default" ? "abs_max" : least.preset]));
+  });
+
+  test("has UINT8 codes where they are closer by far, and a device has them", async () => {
+    const settings = quantizationSettings(presetOptions(tuningOptions()));
+    const portable = makeSubject(await prepareSmallNet(), { ...settings, targetDevice: "ANY" });
+    const table = await collectStatistics(portable.prepared.model, portable.statistics, batches);
+    const made = new Quantizer(portable, table);
+    const { noise, codes, choices } = await closestPreset(portable, made, batches, ["mse"], DEFAULT_SESSION);
+    const unsigned = Object.keys(choices).filter((name) => choices[name] === "uint8");
+    assert.equal(unsigned.length > 0, codes === "uint8");
+    const forms = portable.space.parameters.filter(({ name }) => name.endsWith("/weights/codes"));
+    assert.ok(forms.length > 0 && forms.every(({ choices: offered }) => offered.includes("uint8")));
+    const whole = Object.fromEntries(forms.map(({ name }) => [name, "uint8"]));
+    const paired = Object.fromEntries(forms.map(({ name }) => [name, "int8_paired"]));
+    const compared = await OutputNoise.against(
+      portable,
+      batches,
+      { most: SAMPLES, fewest: 1, bytes: 2 ** 20 },
+      DEFAULT_SESSION,
+    );
+    const noiseOf = (form: object) => compared.of(made.quantize({ ...choices, ...form }).model);
+    const [fine, fast] = [await noiseOf(whole), await noiseOf(paired)];
+    assert.equal(codes === "uint8", fast > 1.2 * fine);
+    assert.equal(noise, codes === "uint8" ? fine : fast);
   });
 
   test("is the first of those that are equally close", async () => {
