@@ -146,6 +146,8 @@ export const measuredOutcomeSchema = z.strictObject({
   quantizedShare: quantizedShareSchema,
   /** The part of it that has no integer kernel, if there is one. */
   simulatedShare: quantizedShareSchema.exactOptional(),
+  /** Where integer kernels of the worker can saturate: decibels between the model as it ran and exact arithmetic. */
+  saturation: z.number().exactOptional(),
   /** `ratio`: float latency over this model's, measured in turn; `noise`: its relative standard error. */
   latency: z.strictObject({ ratio: z.number().gt(0), noise: z.number().min(0) }).optional(),
   timings: timingsSchema,

@@ -20,6 +20,11 @@ export interface TrialLine {
   readonly quantizedShare: MeasuredOutcome["quantizedShare"] | null;
   /** The part of it that is simulated in QDQ, where there is one. */
   readonly simulatedShare?: MeasuredOutcome["quantizedShare"];
+  /**
+   * Where integer kernels can saturate (`saturation_fix` is not auto): decibels between the model as it was scored and
+   * exact arithmetic. Below 20 or so a loss is of the kernels, not of the quantization.
+   */
+  readonly saturation?: number;
   /** What was minimized: the first of the objective's values. */
   readonly loss: number | null;
   readonly values: readonly number[];
@@ -74,6 +79,7 @@ function trialLine(study: Study, state: RunState, trial: TrialRecord, seen: stri
     bytes: measurement?.bytes ?? null,
     quantizedShare: measurement?.quantizedShare ?? null,
     ...(measurement?.simulatedShare === undefined ? {} : { simulatedShare: measurement.simulatedShare }),
+    ...(measurement?.saturation === undefined ? {} : { saturation: measurement.saturation }),
     loss: judged?.values[0] ?? null,
     values: judged?.values ?? [],
     violation: judged?.violation ?? 0,

@@ -17,6 +17,7 @@ const measures = measuredOutcomeSchema.pick({
   bytes: true,
   quantizedShare: true,
   simulatedShare: true,
+  saturation: true,
   latency: true,
   timings: true,
 });

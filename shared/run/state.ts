@@ -39,6 +39,7 @@ export interface TrialMeasures {
   readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
   readonly simulatedShare?: NonNullable<MeasuredOutcome["simulatedShare"]>;
+  readonly saturation?: number;
   /** Of the shard that the race stopped. */
   readonly reachable?: number;
   /** Of shard 0 alone, which is the one asked to measure it. */
@@ -78,6 +79,7 @@ export interface Measurement {
   readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
   readonly simulatedShare?: NonNullable<MeasuredOutcome["simulatedShare"]>;
+  readonly saturation?: number;
   /**
    * Of a pruned trial: by how much its metric could still have differed from the float model's. It is judged by this,
    * because `metric` is that of the first samples alone, on which the float model's is another too.

@@ -147,11 +147,13 @@ function addMeasures(
 ): TrialMeasures {
   const first = event.shard.index === 0;
   const latency = first ? outcome.latency : before?.latency;
+  const saturation = first ? outcome.saturation : before?.saturation;
   return {
     worker: first ? event.worker : (before?.worker ?? event.worker),
     bytes: outcome.bytes,
     quantizedShare: outcome.quantizedShare,
     ...(outcome.simulatedShare === undefined ? {} : { simulatedShare: outcome.simulatedShare }),
+    ...(saturation === undefined ? {} : { saturation }),
     ...(outcome.reachable === undefined ? {} : { reachable: outcome.reachable }),
     ...(latency === undefined ? {} : { latency }),
     timings:

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { InferenceSession } from "onnxruntime-node";
 import { RunError } from "../errors.js";
+import { saturatingProducts } from "../quantization/portability.js";
 import { shardRange } from "../run/identifiers.js";
 import type { MeasuredOutcome, TrialJob } from "../run/messages.js";
 import { RecentlyUsed } from "../run/recently-used.js";
@@ -14,10 +15,12 @@ import type { ObjectStore } from "../storage/object-store.js";
 import type { ExclusiveGate } from "./exclusive-gate.js";
 import { openFastestSession } from "./fastest-session.js";
 import { toFeeds } from "./feeds.js";
+import { measureExactness } from "./kernel-exactness.js";
 import { type LatencyRatio, measureLatencyRatio } from "./latency.js";
 import { fileBytes } from "./model-files.js";
 import { keptVariants, type ModelVariant } from "./model-variants.js";
 import { openQuantizer } from "./open-quantizer.js";
+import { processorClass } from "./processor-probe.js";
 import type { QuantizedModel, Quantizer } from "./quantizer.js";
 import { openRace, RowsInMemory } from "./racing.js";
 import { Scorer, type Scores } from "./scorer.js";
@@ -68,6 +71,7 @@ export class Evaluator {
         job.measureLatency && !pruned && candidate !== undefined
           ? await this.#latency(candidate, session)
           : undefined;
+      const saturation = job.shard.index === 0 && candidate ? await this.#saturation(candidate) : undefined;
       const rows = packRows(scores.rows, workload.metric.rowWidth);
       // Other trials race against this one; who scored it need not fetch what it has stored.
       if (!pruned)
@@ -84,6 +88,7 @@ export class Evaluator {
         ...(candidate === undefined || candidate.simulatedShare.byCount === 0
           ? {}
           : { simulatedShare: candidate.simulatedShare }),
+        ...(saturation === undefined ? {} : { saturation }),
         ...(pruned && race !== undefined ? { reachable: race.reachable(scores.rows) } : {}),
         ...(latency === undefined ? {} : { latency: { ratio: latency.ratio, noise: latency.noise } }),
         timings: timings(started, quantized, opened, scores),
@@ -163,6 +168,18 @@ export class Evaluator {
   #bytesOf(candidate: QuantizedModel | undefined): number {
     const { prepared } = this.options.workload.subject;
     return candidate === undefined ? prepared.bytes : fileBytes(candidate.model, prepared.external);
+  }
+
+  /**
+   * Decibels between a model as it is scored and exact arithmetic, so that what saturation takes is told apart from what
+   * quantization does; `undefined` where nothing can saturate here.
+   */
+  async #saturation({ model, plan }: QuantizedModel): Promise<number | undefined> {
+    const { subject, calibrationBatches, session } = this.options.workload;
+    const machine = await processorClass();
+    if (subject.hardware.processor !== machine) return undefined;
+    if (saturatingProducts(subject.layout, plan, machine).length === 0) return undefined;
+    return (await measureExactness(model, calibrationBatches, session)).decibels;
   }
 
   #openCandidate(
