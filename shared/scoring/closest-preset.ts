@@ -14,6 +14,8 @@ const COMPARED = { most: 128, fewest: 32, bytes: 64 * 2 ** 20 };
  * this much closer: by about a decibel.
  */
 const WORTH_SLOWER_KERNELS = 1.2;
+/** Below this noise, 20 decibels under the outputs, no decibel is worth slower kernels. */
+const NOTICEABLE_NOISE = 0.01;
 
 /** A preset's model, and how far its outputs are from the float model's. */
 export interface TriedPreset {
@@ -50,9 +52,10 @@ export async function closestPreset(
   };
   const fast = await closest({});
   const codes = unsignedCodes(subject);
-  if (Object.keys(codes).length === 0) return fast;
+  if (Object.keys(codes).length === 0 || fast.noise < NOTICEABLE_NOISE) return fast;
   const fine = await closest(codes);
-  return fast.noise > WORTH_SLOWER_KERNELS * fine.noise ? { ...fine, codes: "uint8" } : fast;
+  const isWorth = fast.noise > WORTH_SLOWER_KERNELS * fine.noise;
+  return isWorth ? { ...fine, codes: "uint8" } : fast;
 }
 
 /** UINT8 for every weight that may have them. */
