@@ -140,10 +140,11 @@ describe("The classes of processors", () => {
     ),
   ];
 
-  test("differ in the forms of 8-bit codes alone", () => {
+  test("differ in the forms of 8-bit codes alone, but that sums are left to float arithmetic on ANY", () => {
+    assert.equal(targetHardware("ANY").operation("Add"), undefined);
     const types = ["Conv", "Gemm", "MatMul", "ConvTranspose", "Add", "Concat", "MaxPool", "Relu"];
     for (const device of ["CPU_AVX2", "CPU_ARM64", "ANY"] as const) {
-      for (const type of types) {
+      for (const type of types.filter((each) => device !== "ANY" || each !== "Add")) {
         const [own, exact] = [documents[device]!, documents.CPU_VNNI!].map(
           (hardware) => hardware.operation(type)!,
         );
