@@ -30,7 +30,7 @@ import {
   type IntegerKernels,
 } from "../../shared/scoring/integer-kernels.js";
 import { requireKnownScope } from "../../shared/scoring/known-scope.js";
-import { readModelFile, readWholeModel } from "../../shared/scoring/model-file.js";
+import { naming, readModelFile, readWholeModel } from "../../shared/scoring/model-file.js";
 import { processorClass } from "../../shared/scoring/processor-probe.js";
 import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
 import { openSubject, type Subject } from "../../shared/scoring/subject.js";
@@ -111,7 +111,8 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
         `--group is "${options.group}", but ${path} is quantized already and has no groups; give the float model.`,
       );
     }
-    const integerKernels = await findIntegerKernelsOf(await readWholeModel(path), DEFAULT_SESSION);
+    const reading = readWholeModel(path).then((model) => findIntegerKernelsOf(model, DEFAULT_SESSION));
+    const integerKernels = await naming(path, reading);
     return {
       quantized: true,
       groups: [],

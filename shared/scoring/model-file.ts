@@ -43,3 +43,15 @@ export async function readWholeModel(path: string): Promise<Model> {
   await requireBoundedTensors(model, path);
   return model;
 }
+
+/** The refusals of ONNX Runtime with the model's name, which they lack. */
+export async function naming<T>(origin: string, loading: Promise<T>): Promise<T> {
+  try {
+    return await loading;
+  } catch (cause) {
+    if (!(cause instanceof ModelError) || cause.message.startsWith(origin)) throw cause;
+    throw new ModelError(`${origin}: ${cause.message.replace(/\.$/, "")}; export the model again.`, {
+      cause,
+    });
+  }
+}

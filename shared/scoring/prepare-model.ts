@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ModelError } from "../errors.js";
 import { nestedGraphs } from "../onnx/attributes.js";
 import { decodeModel, isStandardDomain, type Model } from "../onnx/codec.js";
 import { makeInitializersConstant } from "../onnx/constant-inputs.js";
@@ -24,7 +23,7 @@ import { forgetUnknownDimensions } from "../onnx/unknown-dimensions.js";
 import type { TensorInfo } from "../quantization/quantizable-ops.js";
 import { inTemporaryFolder } from "../storage/temporary-folder.js";
 import { requireBoundedConstants, requireBoundedTensors, requireFits } from "./bounded-model.js";
-import { readModelFile } from "./model-file.js";
+import { naming, readModelFile } from "./model-file.js";
 import { openSession, type PortInfo } from "./session.js";
 import { inferTypes } from "./tensor-types.js";
 
@@ -113,18 +112,6 @@ async function loadOnce(model: Model, origin: string, optimizedModelPath: string
   const settings = { graphOptimizationLevel: "basic", intraOpNumThreads: 1 } as const;
   const session = await naming(origin, openSession(model, settings, optimizedModelPath));
   await session.release();
-}
-
-/** The refusals of ONNX Runtime with the model's name, which they lack. */
-async function naming<T>(origin: string, loading: Promise<T>): Promise<T> {
-  try {
-    return await loading;
-  } catch (cause) {
-    if (!(cause instanceof ModelError) || cause.message.startsWith(origin)) throw cause;
-    throw new ModelError(`${origin}: ${cause.message.replace(/\.$/, "")}; export the model again.`, {
-      cause,
-    });
-  }
 }
 
 /** ONNX Runtime writes every domain that it knows into the model's imports. */
