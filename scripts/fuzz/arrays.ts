@@ -67,7 +67,7 @@ type Change = (files: ReadonlyMap<string, Uint8Array>, random: RandomStream) => 
 
 const floats = (bytes: Uint8Array): Float32Array =>
   // Its header is padded to 64 bytes, and shorter than 128.
-  new Float32Array(bytes.slice(128).buffer);
+  new Float32Array(new Uint8Array(bytes.subarray(128)).buffer);
 
 const CHANGES: Readonly<Record<string, Change>> = {
   bytes: (files, random) => {
