@@ -20,17 +20,17 @@ import {
   yesOrNo,
 } from "../validation/requirement.js";
 
-const MOST_SAMPLES = 1_000_000_000;
+const MAX_SAMPLES = 1_000_000_000;
 const LARGEST_SEED = 2 ** 32 - 1;
-const MOST_IGNORED = 100_000;
+const MAX_IGNORED = 100_000;
 const LARGEST_THRESHOLD = 1e12;
 const HALF = 0.5;
 const LONGEST_PATH = 4096;
 /** Values of one setting of a companion that a search chooses from. */
-const MOST_CHOICES = 16;
+const MAX_CHOICES = 16;
 
 const sampling = {
-  stat_subset_size: wholeNumber(1, MOST_SAMPLES)
+  stat_subset_size: wholeNumber(1, MAX_SAMPLES)
     .optional()
     .describe(
       "Calibration samples that are used: the first N, or N at random with shuffle_data; all when left out.",
@@ -56,8 +56,8 @@ const ignored = section({
     .array(text(4096, "the name of a node"), {
       error: (issue) => mustBe(issue.input, "a list of node names"),
     })
-    .max(MOST_IGNORED, {
-      error: `holds more than ${MOST_IGNORED} names; name fewer, or types of ops in operations`,
+    .max(MAX_IGNORED, {
+      error: `holds more than ${MAX_IGNORED} names; name fewer, or types of ops in operations`,
     })
     .default([])
     .describe("Names of nodes that stay in float."),
@@ -74,7 +74,7 @@ const ignored = section({
       }),
       { error: (issue) => mustBe(issue.input, "a list of op types") },
     )
-    .max(MOST_IGNORED, { error: `holds more than ${MOST_IGNORED} ops; name fewer` })
+    .max(MAX_IGNORED, { error: `holds more than ${MAX_IGNORED} ops; name fewer` })
     .default([])
     .describe("Types of ops that stay in float."),
   skip_model: yesOrNo().default(false).describe("Leave the whole model in float."),
@@ -226,7 +226,7 @@ function correction(usual: number) {
     tune,
     ...sampling,
     threshold: thresholdOf("threshold_choices").default(usual),
-    threshold_choices: distinct(numberFrom(0, LARGEST_THRESHOLD), 1, MOST_CHOICES)
+    threshold_choices: distinct(numberFrom(0, LARGEST_THRESHOLD), 1, MAX_CHOICES)
       .optional()
       .describe("Thresholds that the search chooses from, besides threshold, which the base has."),
     apply_for_all_nodes,
@@ -292,7 +292,7 @@ const smoothing = {
   alpha: numberBetween(0, 1, "alpha_choices")
     .default(0.5)
     .describe("How much of the activations' unevenness goes into the weights: 0 none, 1 all."),
-  alpha_choices: distinct(numberBetween(0, 1), 1, MOST_CHOICES)
+  alpha_choices: distinct(numberBetween(0, 1), 1, MAX_CHOICES)
     .optional()
     .describe("Alphas that the search chooses from, besides alpha, which the base has."),
   ignored: ignored.optional(),

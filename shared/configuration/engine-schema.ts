@@ -12,10 +12,10 @@ import {
 
 const LONGEST_PATH = 4096;
 const LONGEST_NAME = 1024;
-const MOST_ROWS = 1_000_000_000;
-const MOST_CHANNELS = 65_536;
-const MOST_CLASSES = 1_000_000;
-const MOST_THREADS = 1024;
+const MAX_ROWS = 1_000_000_000;
+const MAX_CHANNELS = 65_536;
+const MAX_CLASSES = 1_000_000;
+const MAX_THREADS = 1024;
 const LARGEST_PICTURE_SIDE = 8192;
 const LARGEST_FACTOR = 1e12;
 const SMALLEST_DEVIATION = 1e-12;
@@ -27,8 +27,8 @@ export function path() {
 }
 
 function perChannel(low: number, high: number) {
-  const error = (issue: Input) => mustBe(issue.input, `a list of 1 to ${MOST_CHANNELS} numbers`);
-  return z.array(numberFrom(low, high), { error }).min(1, { error }).max(MOST_CHANNELS, { error });
+  const error = (issue: Input) => mustBe(issue.input, `a list of 1 to ${MAX_CHANNELS} numbers`);
+  return z.array(numberFrom(low, high), { error }).min(1, { error }).max(MAX_CHANNELS, { error });
 }
 
 const scale = numberFrom(-LARGEST_FACTOR, LARGEST_FACTOR)
@@ -41,7 +41,7 @@ const std = perChannel(SMALLEST_DEVIATION, LARGEST_FACTOR)
   .optional()
   .describe("Divided by last: one number, or one a channel (axis 1).");
 const rows = z
-  .tuple([wholeNumber(0, MOST_ROWS), wholeNumber(1, MOST_ROWS)], {
+  .tuple([wholeNumber(0, MAX_ROWS), wholeNumber(1, MAX_ROWS)], {
     error: (issue) => mustBe(issue.input, "two whole numbers [first, end)"),
   })
   .refine(([first, end]) => first < end, {
@@ -51,8 +51,8 @@ const rows = z
   .describe("Half-open range [first, end) of the file's rows; every row when left out.");
 
 /** Elements of an input that is the same for all samples. */
-const MOST_ELEMENTS = 65_536;
-const MOST_AXES = 32;
+const MAX_ELEMENTS = 65_536;
+const MAX_AXES = 32;
 
 /** An input's array. `data` is relative to the configuration file. */
 export interface ArraySource {
@@ -77,17 +77,17 @@ export type InputSource = ArraySource | ValueSource;
 
 const element = numberFrom(-Number.MAX_VALUE, Number.MAX_VALUE);
 const elements = (issue: Input) =>
-  mustBe(issue.input, `a number, true, false or a list of 1 to ${MOST_ELEMENTS} numbers`);
+  mustBe(issue.input, `a number, true, false or a list of 1 to ${MAX_ELEMENTS} numbers`);
 
 const inputSection = section({
   data: path().optional().describe("A .npy file, or file.npz#key; its first axis counts samples."),
   value: z
-    .union([element, z.boolean(), z.array(element).min(1).max(MOST_ELEMENTS)], { error: elements })
+    .union([element, z.boolean(), z.array(element).min(1).max(MAX_ELEMENTS)], { error: elements })
     .optional()
     .describe(
       "Instead of data, for an input that is the same for all samples: a number, or its elements in C order.",
     ),
-  batch_axis: wholeNumber(0, MOST_AXES - 1)
+  batch_axis: wholeNumber(0, MAX_AXES - 1)
     .optional()
     .describe(
       "The axis of the model's input that samples are stacked along; 0 when left out. A sample in the file may have that axis, of length 1, or lack it.",
@@ -239,7 +239,7 @@ const metric = z
       section({
         name: z.literal("accuracy"),
         output,
-        top_k: wholeNumber(1, MOST_CLASSES).default(1).describe("Right if among the k best classes."),
+        top_k: wholeNumber(1, MAX_CLASSES).default(1).describe("Right if among the k best classes."),
       }),
       section({ name: z.literal("f1"), output }).describe("Mean of the classes' F1 (macro)."),
       section({
@@ -283,7 +283,7 @@ export type MetricConfiguration = z.output<typeof metric>;
 /** ONNX Runtime's own limits. */
 const LONGEST_ENTRY_KEY = 1_024;
 const LONGEST_ENTRY_VALUE = 2_048;
-const MOST_ENTRIES = 64;
+const MAX_ENTRIES = 64;
 
 const entryValue = z.union([z.string(), z.number(), z.boolean()], {
   error: (issue) => mustBe(issue.input, "a text, a number, true or false"),
@@ -294,8 +294,8 @@ const sessionEntries = z
   .record(text(LONGEST_ENTRY_KEY, "the key of a session entry"), entryValue, {
     error: (issue) => mustBe(issue.input, "an object of session entries"),
   })
-  .refine((entries) => Object.keys(entries).length <= MOST_ENTRIES, {
-    error: `holds more than ${MOST_ENTRIES} entries`,
+  .refine((entries) => Object.keys(entries).length <= MAX_ENTRIES, {
+    error: `holds more than ${MAX_ENTRIES} entries`,
   })
   .transform((entries) =>
     Object.fromEntries(
@@ -316,7 +316,7 @@ const session = section({
   graphOptimizationLevel: oneOf(["disabled", "basic", "extended", "layout", "all"])
     .default("all")
     .describe("ONNX Runtime's optimization level; integer kernels need extended or more."),
-  intraOpNumThreads: wholeNumber(1, MOST_THREADS).default(1).describe("Threads that one inference uses."),
+  intraOpNumThreads: wholeNumber(1, MAX_THREADS).default(1).describe("Threads that one inference uses."),
   extra: sessionEntries
     .optional()
     .describe(

@@ -9,12 +9,12 @@ import {
   yesOrNo,
 } from "../validation/requirement.js";
 
-const MOST_TRIALS = 100_000;
+const MAX_TRIALS = 100_000;
 const LONGEST_RUN_MINUTES = 43_200;
-const MOST_SAMPLES = 1_000_000_000;
+const MAX_SAMPLES = 1_000_000_000;
 const LARGEST_SEED = 2 ** 32 - 1;
 const LARGEST_WEIGHT = 1_000_000;
-const MOST_THREADS = 1024;
+const MAX_THREADS = 1024;
 
 const ONE_AT_A_TIME = "latency is taken of one inference at a time, in turn with the float model; remove it";
 
@@ -37,7 +37,7 @@ export const OPTIMIZER_WITHOUT_EFFECT = {
 
 const benchmark = section({
   ...withoutEffect(BENCHMARK_WITHOUT_EFFECT),
-  nthreads: wholeNumber(1, MOST_THREADS)
+  nthreads: wholeNumber(1, MAX_THREADS)
     .optional()
     .describe("Threads while latency is measured; those of engine.session when left out."),
   duration_seconds: numberFrom(0.05, 600)
@@ -52,7 +52,7 @@ const benchmark = section({
 const params = section(
   {
     ...withoutEffect(OPTIMIZER_WITHOUT_EFFECT),
-    max_trials: wholeNumber(1, MOST_TRIALS)
+    max_trials: wholeNumber(1, MAX_TRIALS)
       .default(200)
       .describe("Trials at most, counting the base configuration and, with warm_start, the restored ones."),
     max_minutes: numberFrom(0, LONGEST_RUN_MINUTES)
@@ -65,7 +65,7 @@ const params = section(
       .describe(
         "Stop as soon as the best trial meets accuracy_loss and, where latency is measured (objective loss, or minimize latency), latency_reduce.",
       ),
-    eval_subset_size: wholeNumber(1, MOST_SAMPLES)
+    eval_subset_size: wholeNumber(1, MAX_SAMPLES)
       .optional()
       .describe("Trials are scored on the first N evaluation samples; on all when left out."),
     trials_load_method: oneOf(["cold_start", "warm_start", "fine_tune", "eval"])

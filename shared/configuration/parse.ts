@@ -104,7 +104,7 @@ function check(
 }
 
 /** Places that a message names. */
-const MOST_PLACES = 3;
+const MAX_PLACES = 3;
 
 /** Says of an unknown key that other objects know where it belongs. */
 function withPlace({ path, message }: Problem): Problem {
@@ -115,7 +115,7 @@ function withPlace({ path, message }: Problem): Problem {
     key === undefined ? [] : placesOfKey(key, runConfigurationSchema).filter((place) => place !== here);
   if (places.length === 0) return { path, message };
   const within = places.filter((place) => place.startsWith(`${here}.`));
-  const named = (within.length > 0 ? within : places).slice(0, MOST_PLACES).join(" or ");
+  const named = (within.length > 0 ? within : places).slice(0, MAX_PLACES).join(" or ");
   return { path, message: `is not a key of this object, but of ${named}; move it there` };
 }
 

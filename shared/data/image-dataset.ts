@@ -18,7 +18,7 @@ import { type ChannelGeometry, preprocess } from "./preprocessing.js";
 const HASHED_BYTES = 65_536;
 
 /** Images that are decoded before a run only to see whether they can be: some ten seconds' work. */
-const MOST_DECODED = 2_000;
+const MAX_DECODED = 2_000;
 const VERIFIED_AT_ONCE = 8;
 
 /**
@@ -190,7 +190,7 @@ class CutCache {
   async verify(): Promise<void> {
     for (let from = 0; from < this.files.length; from += VERIFIED_AT_ONCE) {
       const files = this.files.slice(from, from + VERIFIED_AT_ONCE);
-      const isDecoded = from < MOST_DECODED;
+      const isDecoded = from < MAX_DECODED;
       await Promise.all(
         files.map((file) => (isDecoded ? decodeImage(file, this.geometry) : requireImage(file))),
       );

@@ -2,7 +2,7 @@ import { DataError } from "../basics/errors.js";
 import type { ImagePreprocessing } from "../configuration/engine-schema.js";
 
 /** About 10,000 by 10,000; a decoded image takes four bytes a pixel. */
-const MOST_PIXELS = 100_000_000;
+const MAX_PIXELS = 100_000_000;
 
 /** What becomes of an image, with nothing left to the model. */
 export interface ImageGeometry {
@@ -30,7 +30,7 @@ export async function decodeImage(file: string, geometry: ImageGeometry): Promis
   // Who reads arrays needs no decoder, and where there is none, as on Lambda, still loads this module.
   const { default: sharp } = await import("sharp");
   try {
-    const options = { limitInputPixels: MOST_PIXELS, failOn: "error" } as const;
+    const options = { limitInputPixels: MAX_PIXELS, failOn: "error" } as const;
     const { width, height } = await sharp(file, options).metadata();
     const factor = geometry.resize / Math.min(width, height);
     const resized = {
@@ -62,7 +62,7 @@ export async function decodeImage(file: string, geometry: ImageGeometry): Promis
 export async function requireImage(file: string): Promise<void> {
   const { default: sharp } = await import("sharp");
   try {
-    await sharp(file, { limitInputPixels: MOST_PIXELS }).metadata();
+    await sharp(file, { limitInputPixels: MAX_PIXELS }).metadata();
   } catch (error) {
     throw undecodable(file, error);
   }

@@ -7,7 +7,7 @@ import { resolvePath } from "../configuration/parse.js";
 import { IMAGE_FILE } from "./image-name.js";
 import { type Labels, lineLabels, numberLabels, readLines } from "./labels.js";
 
-const MOST_IMAGES = 1_000_000;
+const MAX_IMAGES = 1_000_000;
 
 /** The images of a dataset in their order, and what is right for each. */
 export interface ImageList {
@@ -41,9 +41,9 @@ export async function listImages(
       `${name} holds no images; give a folder of .jpg, .png, .webp, .tif, .gif or .avif files.`,
     );
   }
-  if (found.files.length > MOST_IMAGES) {
+  if (found.files.length > MAX_IMAGES) {
     throw new DataError(
-      `${name} holds ${found.files.length} images, but at most ${MOST_IMAGES} are read; list fewer in a labels file.`,
+      `${name} holds ${found.files.length} images, but at most ${MAX_IMAGES} are read; list fewer in a labels file.`,
     );
   }
   return found;

@@ -4,7 +4,7 @@ import { bytesPerElement, type ElementType } from "../runtime/element-type.js";
 /** numpy writes 128 bytes for ordinary arrays; structured types, which are refused anyway, take more. */
 export const LONGEST_NPY_HEADER = 65_536;
 /** numpy's own limit. */
-const MOST_AXES = 32;
+const MAX_AXES = 32;
 
 /** Layout of a `.npy` file in C order. */
 export interface NpyHeader {
@@ -87,7 +87,7 @@ function dimensions(text: string, name: string): readonly number[] {
       `${name} holds a single number, but the first axis must count samples; save an array.`,
     );
   }
-  if (shape.length > MOST_AXES || shape.some((axis) => !Number.isSafeInteger(axis))) {
+  if (shape.length > MAX_AXES || shape.some((axis) => !Number.isSafeInteger(axis))) {
     throw new DataError(`${name} has a shape that no array can have; write it anew with numpy.save.`);
   }
   return shape;

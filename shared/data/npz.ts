@@ -4,7 +4,7 @@ import { DataError } from "../basics/errors.js";
 /** An archive is held in memory whole, packed and the wanted array unpacked; `.npy` files are read by rows. */
 export const LARGEST_ARCHIVE_BYTES = 1024 ** 3;
 /** What a ZIP directory without its 64-bit extension can count. */
-const MOST_ENTRIES = 65_535;
+const MAX_ENTRIES = 65_535;
 /** DEFLATE cannot pack more than 1,032 to 1, so an entry that claims more is made up. */
 const LARGEST_RATIO = 1032;
 
@@ -25,9 +25,9 @@ export function extractFromNpz(archive: Uint8Array, key: string, name: string): 
     unpacked = unzipSync(archive, {
       filter: (entry) => {
         entries++;
-        if (entries > MOST_ENTRIES)
+        if (entries > MAX_ENTRIES)
           throw new DataError(
-            `${name} has more than ${MOST_ENTRIES} entries; save only the arrays that are needed.`,
+            `${name} has more than ${MAX_ENTRIES} entries; save only the arrays that are needed.`,
           );
         if (entry.name.endsWith(".npy") && keys.length < 20) keys.push(entry.name.slice(0, -".npy".length));
         if (entry.name !== wanted) return false;

@@ -4,11 +4,11 @@ import type { InferenceSession } from "onnxruntime-node";
 const WARM_UP_RUNS = 3;
 /** Turns in which both models are timed; their spread gives the noise. */
 const FEWEST_TURNS = 5;
-const MOST_TURNS = 200;
+const MAX_TURNS = 200;
 /** A turn lasts about this long for each model, so that the clock's resolution and the switch do not count. */
 const TURN_MILLISECONDS = 4;
 /** A clock too coarse to see one run would ask for endless ones. */
-const MOST_RUNS = 10_000;
+const MAX_RUNS = 10_000;
 /** Without a given duration, measuring ends when the ratio is known this well … */
 const ENOUGH_NOISE = 0.01;
 /** … or after this long. */
@@ -56,14 +56,14 @@ export async function measureLatencyRatio(
   const calibrate = async (model: TimedModel): Promise<number> => {
     await time(model, WARM_UP_RUNS);
     const once = await time(model, WARM_UP_RUNS);
-    return Math.min(MOST_RUNS, Math.max(1, Math.round(TURN_MILLISECONDS / once)));
+    return Math.min(MAX_RUNS, Math.max(1, Math.round(TURN_MILLISECONDS / once)));
   };
   const referenceRuns = await calibrate(reference);
   const candidateRuns = await calibrate(candidate);
   const end = now() + 1000 * (seconds ?? DEFAULT_SECONDS);
   const ratios: number[] = [];
   const times: { reference: number; candidate: number }[] = [];
-  while (ratios.length < MOST_TURNS) {
+  while (ratios.length < MAX_TURNS) {
     const turn = {
       reference: await time(reference, referenceRuns),
       candidate: await time(candidate, candidateRuns),

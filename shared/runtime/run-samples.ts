@@ -25,16 +25,16 @@ export async function runSamples(
 }
 
 /** Pictures have few channels, so that the axis of the channels shows. */
-const MOST_COLOURS = 4;
+const MAX_COLOURS = 4;
 
 /** Where an input looks like pictures of the other layout, which a model of free axes does not tell beforehand. */
 function transposition(batch: InputBatch): string {
   for (const [name, { dims }] of Object.entries(batch)) {
     const [, first = 0, , last = 0] = dims.length === 4 ? dims : [];
     const order =
-      last <= MOST_COLOURS && first > MOST_COLOURS
+      last <= MAX_COLOURS && first > MAX_COLOURS
         ? "(0, 3, 1, 2)"
-        : first <= MOST_COLOURS && last > MOST_COLOURS
+        : first <= MAX_COLOURS && last > MAX_COLOURS
           ? "(0, 2, 3, 1)"
           : undefined;
     if (order !== undefined && first > 0)

@@ -2,8 +2,8 @@ import { type Command, Option } from "commander";
 import { maxMemory } from "./memory-option.js";
 import { number, wholeNumber } from "./option-values.js";
 
-const MOST_PARALLEL = 4_096;
-const MOST_SHARDS = 1_024;
+const MAX_PARALLEL = 4_096;
+const MAX_SHARDS = 1_024;
 const LONGEST_JOB_SECONDS = 86_400;
 
 /** The commands for runs on AWS. */
@@ -146,12 +146,12 @@ function addRunOptions(command: Command): Command {
     .option(
       "--parallel <n>",
       "trials side by side (default: a quarter, and two at least, above 8 evaluators or the fewer that the stack has)",
-      wholeNumber(1, MOST_PARALLEL),
+      wholeNumber(1, MAX_PARALLEL),
     )
     .option(
       "--evaluation-shards <n>",
       "jobs that a trial's samples are spread over (default: 1)",
-      wholeNumber(1, MOST_SHARDS),
+      wholeNumber(1, MAX_SHARDS),
     )
     .option(
       "--job-timeout-seconds <n>",

@@ -6,7 +6,7 @@ import { addFleetCommands } from "./fleet-program.js";
 import { maxMemory } from "./memory-option.js";
 import { number, wholeNumber } from "./option-values.js";
 
-const MOST_WORKERS = 1024;
+const MAX_WORKERS = 1024;
 
 /**
  * The command line (interface.md, "Commands"): a thin shell over the functions of scripts/api. Each command loads what it
@@ -145,6 +145,6 @@ function force(): Option {
 
 function workers(): Option {
   return new Option("--workers <n>", "worker threads (default: the physical cores)").argParser(
-    wholeNumber(1, MOST_WORKERS),
+    wholeNumber(1, MAX_WORKERS),
   );
 }

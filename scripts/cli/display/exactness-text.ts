@@ -3,7 +3,7 @@ import type { ProcessorClass } from "../../../shared/runtime/processor-class.js"
 import { PROCESSOR_CLASSES } from "../../../shared/runtime/processor-class.js";
 
 /** Products are named one by one as long as there are no more. */
-const MOST_NAMED = 5;
+const MAX_NAMED = 5;
 
 /** Of outputs that are equal (`KernelExactness`). */
 const NO_DIFFERENCE = 200;
@@ -17,7 +17,7 @@ export function exactnessNotes(
     ...(exactOn === null ? [] : [portabilityNote(exactOn)]),
     ...(exactness === null ? [] : [differenceNote(exactness)]),
     ...(exactness?.products ?? [])
-      .slice(0, MOST_NAMED)
+      .slice(0, MAX_NAMED)
       .map(
         ({ name, type, decibels }) =>
           `Computed inexactly here: ${type} ${name} (${decibels.toFixed(1)} dB to exact arithmetic).`,

@@ -5,9 +5,9 @@ import type { RunResult } from "../../../shared/run/result/result.js";
 import type { TrialSummary } from "../../../shared/run/result/tried-choices.js";
 
 /** Groups and ops beyond these are only in `result.json`. */
-const MOST_GROUPS = 15;
-const MOST_OPS = 10;
-const MOST_PARAMETERS = 3;
+const MAX_GROUPS = 15;
+const MAX_OPS = 10;
+const MAX_PARAMETERS = 3;
 /** A parameter that explains less is not worth a sentence. */
 const LEAST_SHARE = 0.05;
 
@@ -30,7 +30,7 @@ export function explanationTable({ explanation }: RunResult): string | undefined
     style: { head: [], border: [] },
     colAligns: ["left", "right", "right", "right", "right", "right"],
   });
-  for (const { group, quantized, float, share } of rows.slice(0, MOST_GROUPS)) {
+  for (const { group, quantized, float, share } of rows.slice(0, MAX_GROUPS)) {
     table.push([
       group,
       isKnown ? `${percent(share)} %` : "–",
@@ -74,13 +74,13 @@ export function companionTable({ explanation }: RunResult): string | undefined {
 /** Sentences about why the best is what it is. */
 export function explanationNotes(result: Pick<RunResult, "explanation" | "selection">): string[] {
   const { explanation } = result;
-  const hidden = explanation.groups.length - MOST_GROUPS;
+  const hidden = explanation.groups.length - MAX_GROUPS;
   const ops = explanation.float;
   return [
     ...(hidden > 0 ? [`${hidden} more groups are in result.json.`] : []),
     ...importanceNotes(result),
-    ...ops.slice(0, MOST_OPS).map(floatNote),
-    ...(ops.length > MOST_OPS ? [`${ops.length - MOST_OPS} more ops in float are in result.json.`] : []),
+    ...ops.slice(0, MAX_OPS).map(floatNote),
+    ...(ops.length > MAX_OPS ? [`${ops.length - MAX_OPS} more ops in float are in result.json.`] : []),
     ...selectionNotes(result),
   ];
 }
@@ -88,7 +88,7 @@ export function explanationNotes(result: Pick<RunResult, "explanation" | "select
 function importanceNotes({ explanation }: Pick<RunResult, "explanation">): string[] {
   const named = explanation.importance.accuracyLoss
     .filter(({ share }) => share >= LEAST_SHARE)
-    .slice(0, MOST_PARAMETERS)
+    .slice(0, MAX_PARAMETERS)
     .map(
       ({ parameter, share, interval: [low, high] }) =>
         `${parameter} (${percent(share)} %, between ${percent(low)} and ${percent(high)} %)`,

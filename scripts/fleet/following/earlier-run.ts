@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { inOrder } from "../../../shared/basics/concurrently.js";
+import { mapConcurrently } from "../../../shared/basics/map-concurrently.js";
 import { DataError, QuantfleetError, UsageError } from "../../../shared/basics/errors.js";
 import type { RunConfiguration } from "../../../shared/configuration/schema.js";
 import { scoresKey } from "../../../shared/run/protocol/record-keys.js";
@@ -130,7 +130,7 @@ export async function uploadRestored(
 ): Promise<void> {
   if (records !== undefined && records !== store) {
     const keys = trials.flatMap(rowsKeysOf);
-    await inOrder(keys, UPLOADS, async (key) => {
+    await mapConcurrently(keys, UPLOADS, async (key) => {
       const stored = await records.get(key);
       if (stored === undefined)
         throw new DataError(

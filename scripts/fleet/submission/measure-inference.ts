@@ -5,7 +5,7 @@ import { openSession } from "../../../shared/runtime/session.js";
 
 /** Long enough for a mean, short enough not to be noticed. */
 const MEASURE_MILLISECONDS = 100;
-const MOST_RUNS = 20;
+const MAX_RUNS = 20;
 
 /**
  * Seconds that the float model takes a sample on this machine, in the session of the trials and in their batches, or one
@@ -39,6 +39,6 @@ async function secondsPerSample(
   do {
     await session.run(feeds);
     runs++;
-  } while (runs < MOST_RUNS && performance.now() - started < MEASURE_MILLISECONDS);
+  } while (runs < MAX_RUNS && performance.now() - started < MEASURE_MILLISECONDS);
   return (performance.now() - started) / 1_000 / (runs * batchSize);
 }

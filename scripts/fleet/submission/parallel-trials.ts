@@ -1,5 +1,5 @@
 /** Evaluators that a run uses where nobody says how many: each more is one more trial that a proposal cannot learn from. */
-const MOST_EVALUATORS = 8;
+const MAX_EVALUATORS = 8;
 const LEAST_AHEAD = 2;
 /** Of the evaluators: results come back in batches, and a quarter of the next trials waits in the queue until then. */
 const SHARE_AHEAD = 1 / 4;
@@ -17,8 +17,8 @@ export interface SideBySide {
  *
  * @param concurrency the fleet's evaluators at work at once, where known
  */
-export function trialsSideBySide(concurrency = MOST_EVALUATORS): SideBySide {
-  const evaluators = Math.min(concurrency, MOST_EVALUATORS);
+export function trialsSideBySide(concurrency = MAX_EVALUATORS): SideBySide {
+  const evaluators = Math.min(concurrency, MAX_EVALUATORS);
   const ahead = Math.max(LEAST_AHEAD, Math.ceil(SHARE_AHEAD * evaluators));
   return { evaluators, parallel: evaluators + ahead };
 }

@@ -4,7 +4,9 @@ import { makeIntAttribute } from "../model/attributes.js";
 import { isPacked, packCodes } from "../model/packed-codes.js";
 import { DataType, makeTensor } from "../model/tensor.js";
 
-/** Codes of a constant with their scales and zero points: one of each, or one a channel along `axis`. */
+/**
+ * Codes of a constant with their scales and zero points: one of each per tensor, or per channel along `axis`.
+ */
 export interface QuantizedConstant {
   readonly dataType: CodeType;
   readonly dims: readonly number[];
@@ -14,7 +16,7 @@ export interface QuantizedConstant {
   readonly axis: number | undefined;
 }
 
-/** What codes are kept in. */
+/** Element types of codes. */
 export type CodeType =
   | DataType.INT4
   | DataType.UINT4
@@ -24,15 +26,15 @@ export type CodeType =
   | DataType.UINT16
   | DataType.INT32;
 
-/** Nodes and initializers that quantizing adds to a graph. */
+/** Nodes and initializers that quantizing a tensor adds to a graph. */
 export interface Insertion {
   readonly nodes: NodeProto[];
   readonly initializers: TensorProto[];
-  /** The tensor that holds the dequantized values. */
+  /** Name of the tensor of dequantized values. */
   readonly output: string;
 }
 
-/** What is appended to a prefix to name the inserted nodes and tensors. */
+/** Suffixes of the names of inserted nodes and tensors. */
 export const INSERTED_NAMES: readonly string[] = [
   "QuantizeLinear",
   "DequantizeLinear",
@@ -55,7 +57,7 @@ function node(opType: string, name: string, input: string[], output: string, axi
   });
 }
 
-/** A tensor of codes; those of 4 bits are packed, two to a byte. */
+/** A tensor of codes; 4-bit codes are packed two per byte. */
 function codeTensor(
   name: string,
   dataType: CodeType,
@@ -70,7 +72,7 @@ function codeTensor(
   );
 }
 
-/** The codes as elements of their type; without a copy where they are that already. */
+/** The codes as a typed array of their type, without a copy when they already are one. */
 function asElements(
   dataType: CodeType,
   codes: ArrayLike<number>,
@@ -91,7 +93,10 @@ function asElements(
   }
 }
 
-/** How a tensor of activations becomes codes: by one scale and zero point, or by one of each a channel along `axis`. */
+/**
+ * Quantization parameters of an activation tensor: one scale and zero point per tensor, or per channel along
+ * `axis`.
+ */
 export interface ActivationCodes {
   readonly dataType: CodeType;
   readonly scales: Float32Array;
@@ -100,9 +105,9 @@ export interface ActivationCodes {
 }
 
 /**
- * QuantizeLinear and DequantizeLinear behind each other. With scales a channel, a Max of one operand stands before and
- * behind them, which changes no value: without it, ONNX Runtime 1.30 makes integer ops of what reads and writes such
- * tensors, and then refuses to run them, as their kernels take one scale.
+ * A QuantizeLinear followed by a DequantizeLinear. For per-channel scales a Max of one operand, which changes
+ * no value, is inserted before and after the pair: otherwise ONNX Runtime 1.30 fuses the neighbouring ops
+ * into integer ops, and then fails to run them because their kernels take one scale.
  *
  * @param prefix of the inserted nodes' and tensors' names
  * @param input the tensor that is quantized
@@ -116,19 +121,19 @@ export function activationPair(
 ): Insertion {
   const names = { scale: `${prefix}/scale`, zeroPoint: `${prefix}/zero_point`, codes: `${prefix}/quantized` };
   const perChannel = axis !== undefined;
-  const apart = perChannel
+  const separation = perChannel
     ? { before: `${prefix}/Max`, inner: `${prefix}/apart`, behind: `${prefix}/apart/Max` }
     : undefined;
-  const source = apart?.before ?? input;
-  const made = apart?.inner ?? output;
+  const source = separation?.before ?? input;
+  const made = separation?.inner ?? output;
   const parameters = [names.scale, names.zeroPoint];
   const shape = perChannel ? [scales.length] : [];
   return {
     nodes: [
-      ...(apart === undefined ? [] : [node("Max", apart.before, [input], apart.before)]),
+      ...(separation === undefined ? [] : [node("Max", separation.before, [input], separation.before)]),
       node("QuantizeLinear", `${prefix}/QuantizeLinear`, [source, ...parameters], names.codes, axis),
       node("DequantizeLinear", `${prefix}/DequantizeLinear`, [names.codes, ...parameters], made, axis),
-      ...(apart === undefined ? [] : [node("Max", apart.behind, [made], output)]),
+      ...(separation === undefined ? [] : [node("Max", separation.behind, [made], output)]),
     ],
     initializers: [
       makeTensor(names.scale, DataType.FLOAT, shape, scales),
@@ -139,7 +144,7 @@ export function activationPair(
 }
 
 /**
- * A constant's codes behind a DequantizeLinear.
+ * A constant as codes, followed by a DequantizeLinear.
  * @param prefix of the inserted node's and tensors' names
  */
 export function dequantizedConstant(prefix: string, constant: QuantizedConstant): Insertion {

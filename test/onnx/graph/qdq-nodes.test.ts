@@ -7,7 +7,7 @@ import { runModel } from "../../end-to-end/steps/quantizing.js";
 import { buildModel } from "../../fixtures/models/model-builder.js";
 
 describe("inserted nodes", () => {
-  test("a pair quantizes and dequantizes as ONNX says, ties to even and saturated", async () => {
+  test("a pair quantizes and dequantizes as ONNX specifies: ties to even, saturating", async () => {
     const model = buildModel((graph) => {
       const pair = activationPair(
         "x",
@@ -24,7 +24,7 @@ describe("inserted nodes", () => {
     assert.deepEqual([...outputs.get("y")!], [0, 0, 1, -1, -5, 122.5]);
   });
 
-  test("a constant's codes come back along their channel axis", async () => {
+  test("a constant's codes are dequantized along their channel axis", async () => {
     const model = buildModel((graph) => {
       const constant = dequantizedConstant("w", {
         dataType: DataType.INT8,
@@ -58,7 +58,7 @@ describe("inserted nodes", () => {
     assert.deepEqual(nodes[0]!.attribute, []);
   });
 
-  test("scales a channel lie along their axis, and no integer op comes of them", async () => {
+  test("per-channel scales of activations follow their axis, and ONNX Runtime makes no integer op of them", async () => {
     const model = buildModel((graph) => {
       const pair = activationPair(
         "x",
@@ -82,7 +82,7 @@ describe("inserted nodes", () => {
     assert.deepEqual([...outputs.get("sum")!], [1, -10, 0, 4]);
   });
 
-  test("every name that is inserted is one that is announced", () => {
+  test("INSERTED_NAMES lists every inserted name", () => {
     for (const axis of [undefined, 1]) {
       const codes = { dataType: DataType.UINT8, scales: Float32Array.of(1), zeroPoints: [0], axis } as const;
       const { nodes, initializers } = activationPair("x", codes, "x");
