@@ -55,12 +55,14 @@ export interface Sampling {
   readonly seed: number;
 }
 
-/** Op types that `model_type: "transformer"` keeps in float (reference section 4.3). */
+/**
+ * Op types that `model_type: "transformer"` leaves in float (docs/reference/algorithms.md, "Ignored nodes").
+ */
 const TRANSFORMER_FLOAT_TYPES = ["Add", "Pow", "Squeeze", "Mul", "Sub", "ReduceMean"];
 
 /**
- * Takes the quantizing algorithm out of a configuration that `requireSupported` has let through; algorithms without
- * scopes leave nothing to tune.
+ * Takes the quantizing algorithm out of a configuration that `requireSupported` has let through; algorithms
+ * without scopes leave nothing to tune.
  */
 export function quantizationSettings({ compression }: RunConfiguration): QuantizationSettings {
   const tuned = tunedCompanions(compression.algorithms);
@@ -103,7 +105,10 @@ type Companion =
   | "weightBiasCorrection"
   | "biasCorrection";
 
-/** @throws {ConfigurationError} when it is still a path: whoever reads configurations puts the file in its place */
+/**
+ * @throws {ConfigurationError} when it is still a path: whoever reads configurations puts the file in its
+ * place
+ */
 function targetDevice(device: RunConfiguration["compression"]["target_device"]): TargetDevice {
   if (typeof device !== "string" || isDeviceName(device)) return device;
   throw new ConfigurationError(

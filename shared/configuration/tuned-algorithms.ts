@@ -6,7 +6,7 @@ import {
 import type { Problem } from "../validation/problem.js";
 import type { AlgorithmConfiguration } from "./compression-schema.js";
 
-/** Rewritten forms of the float model that one run may choose among: statistics are gathered for each. */
+/** Most rewritten forms of the float model in one search, because statistics are gathered for each. */
 const MAX_REWRITINGS = 8;
 
 /** What the configuration lets the search decide of the algorithms beside the quantization. */
@@ -51,7 +51,10 @@ function tuned(name: CompanionName, tune: boolean | undefined, setting?: GivenSe
   return [{ name, optional, setting: { key, base, choices } }];
 }
 
-/** The problem of asking for more forms of the float model than statistics are gathered for. */
+/**
+ * The problem that the search could choose among more forms of the float model than allowed; `undefined`
+ * otherwise.
+ */
 export function tooManyRewritings(algorithms: readonly AlgorithmConfiguration[]): Problem | undefined {
   const rewriting = tunedCompanions(algorithms).filter(rewritesFloatModel);
   const ways = rewriting.map(({ optional, setting }) => (setting?.choices.length ?? 1) + (optional ? 1 : 0));

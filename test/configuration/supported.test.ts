@@ -12,7 +12,7 @@ function check(at: string, value: unknown, command: Command): void {
 const ALGORITHM = "compression.algorithms[0]";
 const PARAMS = `${ALGORITHM}.params`;
 
-describe("What exists is let through", () => {
+describe("Supported configurations are accepted", () => {
   for (const command of ["tune", "quantize", "evaluate"] as const) {
     test(command, () => check("model.model_name", "a", command));
   }
@@ -100,7 +100,7 @@ const REFUSED: readonly [title: string, command: Command, at: string, value: unk
   ],
 ];
 
-describe("What a command cannot use is refused", () => {
+describe("Configurations that a command cannot use are refused", () => {
   for (const [title, command, at, value, message] of REFUSED) {
     test(title, () =>
       assert.throws(() => check(at, value, command), { name: "ConfigurationError", message }),

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { mapConcurrently } from "../../../shared/basics/map-concurrently.js";
 import { DataError, QuantfleetError, UsageError } from "../../../shared/basics/errors.js";
+import { mapConcurrently } from "../../../shared/basics/map-concurrently.js";
 import type { RunConfiguration } from "../../../shared/configuration/schema.js";
 import { scoresKey } from "../../../shared/run/protocol/record-keys.js";
 import { hasEnded, type RunState, type TrialRecord } from "../../../shared/run/protocol/state.js";

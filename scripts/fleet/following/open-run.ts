@@ -1,5 +1,5 @@
 import { openStudy } from "../../../shared/evaluation/workload/workload-study.js";
-import { ownCopy } from "../../../shared/metrics/module-bundle.js";
+import { localCopy } from "../../../shared/metrics/module-bundle.js";
 import type { ObjectStore } from "../../../shared/storage/object-store.js";
 import { inTemporaryFolder } from "../../../shared/storage/temporary-folder.js";
 import { FollowedRun } from "./followed-run.js";
@@ -15,6 +15,6 @@ export function openRun(store: ObjectStore, runId: string, metricModule: string 
   requireRunName(runId);
   // A metric takes what it needs of its files when it is created.
   return new FollowedRun(store, runId, () =>
-    inTemporaryFolder("run", (folder) => openStudy(store, runId, folder, ownCopy(metricModule))),
+    inTemporaryFolder("run", (folder) => openStudy(store, runId, folder, localCopy(metricModule))),
   );
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { loadWorkload } from "../../../shared/evaluation/workload/workload.js";
-import { ownCopy } from "../../../shared/metrics/module-bundle.js";
+import { localCopy } from "../../../shared/metrics/module-bundle.js";
 import { MESSAGE_VERSION } from "../../../shared/run/protocol/messages.js";
 import { describeProgress, type Progress } from "../../../shared/run/result/progress.js";
 import type { RunResult } from "../../../shared/run/result/result.js";
@@ -62,7 +62,7 @@ export async function fetchResult(
   await requireWritable(out);
   if (!force) await requireOwnResult(out, runId);
   return inTemporaryFolder("run", async (folder) => {
-    const locateModule = ownCopy(metricModule);
+    const locateModule = localCopy(metricModule);
     const ended = await lookAtEnded(openRun(store, runId, metricModule), runId);
     const document = await readWorkloadDocument(store, runId);
     if (document === undefined) throw unknownRun(runId);

@@ -6,7 +6,7 @@ import { checkWorkload } from "../../../shared/evaluation/checks/check-workload.
 import { prepareModelFile } from "../../../shared/evaluation/model/prepare-model.js";
 import { makeRunRequest, type RequestOptions } from "../../../shared/evaluation/workload/run-request.js";
 import type { Workload } from "../../../shared/evaluation/workload/workload.js";
-import { referenceTo } from "../../../shared/metrics/module-bundle.js";
+import { moduleReferenceOf } from "../../../shared/metrics/module-bundle.js";
 import { requireListed } from "../../../shared/metrics/module-location.js";
 import type { RunRequest } from "../../../shared/run/protocol/request.js";
 import { writeRestoredRecord } from "../../../shared/run/records/restored-record.js";
@@ -166,7 +166,7 @@ function processorOf({ architecture }: Pick<EvaluatorSize, "architecture">): Pro
 /** @throws {ConfigurationError} when the metric is of a module that the fleet was not deployed with */
 function requireDeployed({ engine }: ConfigurationFor<"tune">, directory: string, deployed: string): void {
   const { metric } = engine;
-  if ("module" in metric) requireListed(referenceTo(resolvePath(directory, metric.module)), deployed);
+  if ("module" in metric) requireListed(moduleReferenceOf(resolvePath(directory, metric.module)), deployed);
 }
 
 async function modelInputs({ model }: ConfigurationFor<"tune">, directory: string) {

@@ -4,7 +4,7 @@ import type { DataSection, MetricConfiguration } from "../../../shared/configura
 import { resolvePath } from "../../../shared/configuration/parse.js";
 import type { RunConfiguration } from "../../../shared/configuration/schema.js";
 import type { Workload } from "../../../shared/evaluation/workload/workload.js";
-import { referenceTo } from "../../../shared/metrics/module-bundle.js";
+import { moduleReferenceOf } from "../../../shared/metrics/module-bundle.js";
 import { decodeModel } from "../../../shared/onnx/model/codec.js";
 import { externalDataFiles } from "../../../shared/onnx/model/external-data.js";
 import type { WorkloadDocument, WorkloadFile } from "../../../shared/run/store/workload-document.js";
@@ -110,5 +110,5 @@ function moveSection(section: DataSection, names: FileNames): DataSection {
 function moveMetric(metric: MetricConfiguration, names: FileNames): MetricConfiguration {
   if ("characters" in metric) return { ...metric, characters: names.data(metric.characters) };
   // Code does not travel in the bucket: the fleet has it from its deployment.
-  return "module" in metric ? { ...metric, module: referenceTo(names.resolve(metric.module)) } : metric;
+  return "module" in metric ? { ...metric, module: moduleReferenceOf(names.resolve(metric.module)) } : metric;
 }
