@@ -32,7 +32,7 @@ const BYTES = Buffer.from(Array.from({ length: 200 }, (_, i) => i));
 const DOCUMENT: Json = { a: [1, 2, { b: "text", c: null }], d: { e: true, f: 0.5 }, g: [] };
 const TEXT = JSON.stringify(DOCUMENT, null, 2);
 
-/** Each way of changing things, by the name of what it changes. */
+/** All mutations, keyed by what they change. */
 const WAYS: Readonly<
   Record<string, { names: readonly string[]; change: (name: string, n: number) => string }>
 > = {
@@ -51,26 +51,26 @@ const WAYS: Readonly<
   },
 };
 
-const SOUND: Readonly<Record<string, string>> = {
+const VALID: Readonly<Record<string, string>> = {
   bytes: BYTES.toString("hex"),
   json: JSON.stringify(DOCUMENT),
   text: Buffer.from(TEXT).toString("hex"),
   model: Buffer.from(encodeModel(smallNet())).toString("hex"),
 };
 
-describe("Ways of changing", () => {
+describe("Mutations", () => {
   for (const [what, { names, change }] of Object.entries(WAYS))
     for (const name of names)
-      test(`${what}, ${name}: changes something, and the same again with the same chance`, () => {
+      test(`${what}, ${name}: changes something, and the same for the same random stream`, () => {
         const changed = numbers.map((number) => change(name, number));
         assert.deepEqual(
           changed.slice(0, 5),
           numbers.slice(0, 5).map((number) => change(name, number)),
         );
-        assert.ok(changed.some((each) => each !== SOUND[what]));
+        assert.ok(changed.some((each) => each !== VALID[what]));
       });
 
-  test("leave what they change as it was", () => {
+  test("do not modify their argument", () => {
     const [bytes, document, model] = [Buffer.from(BYTES), structuredClone(DOCUMENT), smallNet()];
     for (const number of numbers) {
       mutateBytesSomehow(bytes, random(number));
@@ -79,10 +79,10 @@ describe("Ways of changing", () => {
     }
     assert.ok(bytes.equals(BYTES));
     assert.deepEqual(document, DOCUMENT);
-    assert.equal(Buffer.from(encodeModel(model)).toString("hex"), SOUND.model);
+    assert.equal(Buffer.from(encodeModel(model)).toString("hex"), VALID.model);
   });
 
-  test("work on what is empty", () => {
+  test("accept empty input", () => {
     for (const number of numbers) {
       mutateBytesSomehow(Buffer.alloc(0), random(number));
       mutateJsonSomehow({}, random(number));
@@ -92,14 +92,14 @@ describe("Ways of changing", () => {
 });
 
 describe("Places in a document", () => {
-  test("are those of all values, the whole included", () => {
+  test("are the paths of all values, including the root", () => {
     assert.deepEqual(
       pathsOf({ a: [1, { b: 2 }] }).map((path) => path.join("/")),
       ["", "a", "a/0", "a/1", "a/1/b"],
     );
   });
 
-  test("hold what is put there, and nothing where it is taken away", () => {
+  test("hold a value that is set, and nothing after it is removed", () => {
     const document = { a: [1, { b: 2 }], c: 3 };
     assert.equal(valueAt(document, ["a", 1, "b"]), 2);
     assert.deepEqual(withValueAt(document, ["a", 1, "b"], "x"), { a: [1, { b: "x" }], c: 3 });
