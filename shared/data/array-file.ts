@@ -16,7 +16,7 @@ import { extractFromNpz, LARGEST_ARCHIVE_BYTES } from "./npz.js";
 /** Limit in bytes on the rows of one array in memory. */
 const LARGEST_ARRAY_BYTES = 4 * 1024 ** 3;
 /** Bytes per read call; Node allows at most 2^31-1. */
-const BYTES_A_READ = 1024 ** 3;
+const BYTES_PER_READ = 1024 ** 3;
 
 const IMAGES_REMEDY =
   'give a .npy file or file.npz#key, or name a folder of images as "images" of the section, instead of inputs';
@@ -135,7 +135,7 @@ async function readBytes(
     const { bytesRead } = await handle.read(
       bytes,
       done,
-      Math.min(length - done, BYTES_A_READ),
+      Math.min(length - done, BYTES_PER_READ),
       position + done,
     );
     if (bytesRead === 0)

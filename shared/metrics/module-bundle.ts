@@ -88,7 +88,7 @@ function loadEsbuild(file: string): Esbuild {
     return createRequire(import.meta.url)("esbuild") as Esbuild;
   } catch (error) {
     throw new ConfigurationError(
-      `${MODULE_PATH} is ${JSON.stringify(file)}, which a fleet knows bundled with esbuild, and that is not there; install it (npm install -D esbuild).`,
+      `${MODULE_PATH} is ${JSON.stringify(file)}, which must be bundled with esbuild for a fleet, but esbuild is not installed; install it (npm install -D esbuild).`,
       MODULE_PATH,
       { cause: error },
     );

@@ -20,7 +20,7 @@ describe("Supported configurations are accepted", () => {
     check(ALGORITHM, { name: "MinMaxQuantization", params: { preset: "mixed" } }, "quantize");
     check("engine.evaluation", undefined, "quantize");
   });
-  test("quantize takes DefaultQuantization, and tune the algorithms beside the quantization", () => {
+  test("quantize accepts DefaultQuantization, and tune accepts the other algorithms", () => {
     check(ALGORITHM, { name: "DefaultQuantization" }, "quantize");
     check(ALGORITHM, { name: "DefaultQuantization", params: { use_fast_bias: false } }, "quantize");
     check(

@@ -244,8 +244,8 @@ describe("Images before a run", () => {
   test("are all checked, and a corrupt one is named", async () => {
     await mkdir(join(folder.path, "corrupt"));
     for (let i = 0; i < 20; i++) await png(`corrupt/${i}.png`, 4, 4, new Uint8Array(48).fill(i));
-    const sound = await load({ images: "corrupt" });
-    await sound.verify();
+    const valid = await load({ images: "corrupt" });
+    await valid.verify();
     const noise = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * 7919) % 251);
     const whole = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
       .jpeg()

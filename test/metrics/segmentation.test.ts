@@ -7,7 +7,7 @@ import { floats, integerLabels, port } from "./fixtures.js";
 const OUT = floats([2, 2, 1, 3], 2, 0, 0, 1, 1, 1, 0, 0, 2, 1, 1, 1);
 const LABELS = integerLabels([0, 0, 1, 1, 255, 0], [2, 1, 3]);
 
-test("intersections and unions are summed over samples, ignored pixels left out", () => {
+test("intersections and unions are summed over samples, without ignored pixels", () => {
   const metric = meanIntersectionOverUnion(port(["N", 2, 1, 3]), undefined, 255);
   metric.checkLabels(LABELS, "y.npy");
   const rows = metric.score({ out: OUT }, { kind: "labels", labels: LABELS });

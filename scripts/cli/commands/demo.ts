@@ -40,7 +40,7 @@ export async function runDemo({
 }): Promise<number> {
   const config = join(packageRoot(), "scripts", "demo", "config.json");
   process.stderr.write(
-    "The demo's network reads handwritten digits. The ranges of its channels were made uneven on purpose, by powers of two\nthat the next layer undoes, to imitate what MobileNets show; trained as it is, plain 8 bit would hardly hurt it.\n",
+    "The demo's network reads handwritten digits. The ranges of its channels were made uneven on purpose, by powers of two\nthat the next layer undoes, to imitate what MobileNets show; without that, plain 8 bit would hardly hurt it.\n",
   );
   const { configuration, directory } = await readConfiguration(config);
   await requireWritable(out);

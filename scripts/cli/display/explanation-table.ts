@@ -9,7 +9,7 @@ const MAX_GROUPS = 15;
 const MAX_OPS = 10;
 const MAX_PARAMETERS = 3;
 /** Smallest share of the variance for which a parameter is named in a sentence. */
-const LEAST_SHARE = 0.05;
+const MIN_SHARE = 0.05;
 
 /**
  * Table of the groups with the largest effect on accuracy, and of the trials with each quantized or in float;
@@ -92,7 +92,7 @@ export function explanationNotes(result: Pick<RunResult, "explanation" | "select
 
 function importanceNotes({ explanation }: Pick<RunResult, "explanation">): string[] {
   const named = explanation.importance.accuracyLoss
-    .filter(({ share }) => share >= LEAST_SHARE)
+    .filter(({ share }) => share >= MIN_SHARE)
     .slice(0, MAX_PARAMETERS)
     .map(
       ({ parameter, share, interval: [low, high] }) =>

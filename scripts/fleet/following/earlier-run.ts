@@ -83,7 +83,7 @@ async function readFleetRun(fleet: ObjectStore, runId: string): Promise<EarlierR
   const { state } = saved;
   if (!hasEnded(state))
     throw new UsageError(
-      `Run ${runId} has not ended (${state.phase}), and what it will come to is to be begun with; wait for it, or cancel it first.`,
+      `Run ${runId} has not ended (${state.phase}), so no run can start from it yet; wait for it, or cancel it first.`,
     );
   // The directory does not matter, as the earlier run's files are not read again.
   const { configuration, configurationHash: hash } = document!;
@@ -93,7 +93,7 @@ async function readFleetRun(fleet: ObjectStore, runId: string): Promise<EarlierR
 export function unknownRun(runId: string): QuantfleetError {
   return new QuantfleetError(
     "NOTHING_TO_RESUME",
-    `The fleet holds no run ${runId}, or has not heard of it yet; submit one, or check its name.`,
+    `The fleet holds no run ${runId}, or has not taken it up yet; submit one, or check its name.`,
   );
 }
 
@@ -114,7 +114,7 @@ export function expectedIsa(
     // A run of the same fleet has the fleet's architecture.
     if (from !== undefined && "run" in from) return earlier;
     throw new UsageError(
-      "What processors the fleet has is not known without its stack, and trials of another machine are held against them; give --stack with its name.",
+      "Without its stack the fleet's processors are unknown, so trials of another machine cannot be compared; give --stack with its name.",
     );
   }
   const kind = evaluator.architecture === "arm64" ? "arm64" : "x64";
@@ -137,7 +137,7 @@ export async function uploadRestored(
       const stored = await records.get(key);
       if (stored === undefined)
         throw new DataError(
-          `The earlier run's record ${key} is missing, so its trials cannot be begun with; set trials_load_method to fine_tune or cold_start.`,
+          `The earlier run's record ${key} is missing, so its trials cannot be restored; set trials_load_method to fine_tune or cold_start.`,
         );
       await putImmutable(store, key, stored.body);
     });

@@ -120,7 +120,7 @@ export async function* pollUntilEnded(
 
 function neverStarted(runId: string, seconds: number): RunError {
   return new RunError(
-    `Run ${runId} was asked for, and for ${Math.round(seconds)} s the fleet has not taken it up; see its coordinator's log, and follow the run by watch.`,
+    `Run ${runId} was requested, but the fleet has not taken it up within ${Math.round(seconds)} s; see its coordinator's log, and follow the run by watch.`,
   );
 }
 

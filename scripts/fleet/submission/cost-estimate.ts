@@ -5,13 +5,13 @@ import { type PriceList, runPrices } from "./price-list.js";
 import { statisticsSeconds } from "./statistics-plan.js";
 
 /** Memory, in MB, at which a Lambda function has one full virtual processor. */
-const MEGABYTES_A_PROCESSOR = 1_769;
-const MEGABYTES_A_GIGABYTE = 1_024;
+const MEGABYTES_PER_PROCESSOR = 1_769;
+const MEGABYTES_PER_GIGABYTE = 1_024;
 /**
  * Overhead of a job in seconds: claim, answer and rows in the store, messages, quantizing and opening a
  * session.
  */
-const OVERHEAD_SECONDS_A_JOB = 0.3;
+const OVERHEAD_SECONDS_PER_JOB = 0.3;
 /** Seconds of a trial's latency measurement, unless the configuration sets them. */
 const LATENCY_SECONDS = 1;
 /** Models that are validated besides the finalists: the float model and the preset configuration. */
@@ -51,12 +51,12 @@ export function estimateCost(
   const { prices, evaluator, secondsPerSample } = options;
   const { optimizer, evaluation, statistics, finalists } = request;
   const { validation, configuration } = workload;
-  const slowness = Math.max(1, MEGABYTES_A_PROCESSOR / evaluator.megabytes);
+  const slowness = Math.max(1, MEGABYTES_PER_PROCESSOR / evaluator.megabytes);
   const { duration_seconds = LATENCY_SECONDS } = configuration.optimizer.params.benchmark;
   const latency = optimizer.measureLatency ? duration_seconds : 0;
   const scoring = evaluation.samples * secondsPerSample * slowness;
   const secondsPerTrial =
-    options.secondsPerTrial ?? scoring + latency + evaluation.shards * OVERHEAD_SECONDS_A_JOB;
+    options.secondsPerTrial ?? scoring + latency + evaluation.shards * OVERHEAD_SECONDS_PER_JOB;
   const gathering = statisticsSeconds(workload, secondsPerSample) * slowness;
   const validated = (validation?.samples ?? 0) * secondsPerSample * slowness + latency;
   const finishing = (finalists + REFERENCE_MODELS) * validated;
@@ -64,9 +64,9 @@ export function estimateCost(
   const trials = Math.max(0, optimizer.maxTrials + 1 - (request.restored?.trials ?? 0));
   const jobs = trials * evaluation.shards + statistics.shards + 1;
   const evaluatorSeconds =
-    trials * secondsPerTrial + gathering + finishing + (statistics.shards + 1) * OVERHEAD_SECONDS_A_JOB;
+    trials * secondsPerTrial + gathering + finishing + (statistics.shards + 1) * OVERHEAD_SECONDS_PER_JOB;
   const { usdPerGigabyteSecond, usdPerJob } = runPrices(prices);
-  const gigabyteSeconds = (evaluatorSeconds * evaluator.megabytes) / MEGABYTES_A_GIGABYTE;
+  const gigabyteSeconds = (evaluatorSeconds * evaluator.megabytes) / MEGABYTES_PER_GIGABYTE;
   const usd = gigabyteSeconds * usdPerGigabyteSecond[evaluator.architecture] + jobs * usdPerJob;
   const { date, region } = prices;
   return { usd, trials, jobs, secondsPerTrial, evaluatorSeconds, evaluator, prices: { date, region } };

@@ -54,7 +54,7 @@ export async function readPriceList(file = join(packageRoot(), DEFAULT_LIST)): P
 export function noticesOfRegion({ region }: Pick<PriceList, "region">, fleet: string | undefined): string[] {
   if (fleet === undefined || fleet === region) return [];
   return [
-    `The fleet is in ${fleet} and the prices are those of ${region}, so estimate, cost and its bound are off by what AWS asks for more or less there; give --prices with a list of ${fleet}.`,
+    `The fleet is in ${fleet} and the prices are those of ${region}, so the estimate, the cost and its limit are inaccurate; give --prices with a list of ${fleet}.`,
   ];
 }
 

@@ -23,7 +23,7 @@ const BAD_INPUTS = [...BAD_ARGUMENTS, ...BAD_CONFIGURATIONS, ...BAD_MODELS, ...B
 
 /** A configuration that is valid except for `value` at `at`. */
 function configuration(at?: string, value?: unknown): string {
-  const sound: Record<string | number, unknown> = {
+  const valid: Record<string | number, unknown> = {
     model: { model: "model.onnx" },
     engine: {
       calibration: { inputs: { x: "x.npy" } },
@@ -46,10 +46,10 @@ function configuration(at?: string, value?: unknown): string {
   };
   const steps = (at ?? "").split(/[.[\]]+/).filter((step) => step !== "");
   const last = steps.pop();
-  if (last === undefined) return JSON.stringify(sound);
-  const parent = steps.reduce((found, step) => found[step] as Record<string, unknown>, sound);
+  if (last === undefined) return JSON.stringify(valid);
+  const parent = steps.reduce((found, step) => found[step] as Record<string, unknown>, valid);
   parent[last] = value;
-  return JSON.stringify(sound);
+  return JSON.stringify(valid);
 }
 
 /** The command line with absolute paths, because a thread has no working directory of its own. */

@@ -35,7 +35,7 @@ async function readState(folder: string): Promise<RunState | undefined> {
   return new Coordinator({ store, jobs, study: toyStudy }).read("toy");
 }
 
-/** A trial without its times. */
+/** What a trial is apart from when it happened. */
 function outcome(trial: TrialRecord) {
   const { number, configuration, state, seen } = trial;
   const measurement = trial.state === "failed" ? undefined : trial.measurement;
@@ -60,7 +60,7 @@ describe("local engine", () => {
     assert.deepEqual(await listRuns(folder), ["toy"]);
   });
 
-  test("two runs with one worker have the same trials", async () => {
+  test("two runs with one worker are the same trial by trial", async () => {
     const request = toyRequest({ maxTrials: 25 });
     const [first, second] = await Promise.all([
       start(await newFolder(), request).ended,
@@ -69,7 +69,7 @@ describe("local engine", () => {
     assert.deepEqual(first.finished.map(outcome), second.finished.map(outcome));
   });
 
-  test("a job that throws is retried and then fails its trial, with the reason", async () => {
+  test("a job that throws is tried again and then fails its trial, with the reason", async () => {
     const request = toyRequest({ maxTrials: 5 });
     class FailingRunner extends ToyRunner {
       override async run(...args: Parameters<ToyRunner["run"]>): ReturnType<ToyRunner["run"]> {
@@ -114,7 +114,7 @@ describe("local engine", () => {
     assert.deepEqual(state.finished.map(outcome), undisturbed.finished.map(outcome));
   });
 
-  test("fails with the answer of a broken runner, and can be resumed", async () => {
+  test("fails with what a broken runner answered, and can be resumed", async () => {
     const folder = await newFolder();
     const request = toyRequest({ maxTrials: 5, parallel: 2 });
     class BrokenRunner extends ToyRunner {
@@ -130,7 +130,7 @@ describe("local engine", () => {
     assert.equal(state.finished.length, 6);
   });
 
-  test("refuses a folder in which another process runs", async () => {
+  test("refuses a folder in which another process carries a run", async () => {
     const folder = await newFolder();
     const request = toyRequest();
     const runner = new ToyRunner(request, 1, 200);
@@ -152,7 +152,7 @@ describe("local engine", () => {
   });
 
   for (const slots of [1, 3])
-    test(`killed repeatedly with ${slots} worker(s), it loses no finished trial and ends`, async () => {
+    test(`killed again and again with ${slots} worker(s), it loses no finished trial and ends`, async () => {
       const folder = await newFolder();
       const maxTrials = 60;
       let confirmed = 0;

@@ -34,7 +34,7 @@ class CountingRunner implements JobRunner {
   async close(): Promise<void> {}
 }
 
-/** A loop over the jobs of these trials, with a store whose writes wait for `put`. */
+/** A loop over these trials' jobs, with a store whose writes are held until told otherwise. */
 async function loopOver(trials: readonly number[], put: () => Promise<void>) {
   const queue = (kind: "standard" | "fifo") =>
     new InProcessQueue({ kind, visibilityMilliseconds: 1_000_000, clock: systemClock });
@@ -58,7 +58,7 @@ async function loopOver(trials: readonly number[], put: () => Promise<void>) {
 }
 
 describe("the job loop", () => {
-  test("runs the next job while a report is being sent, and reports in the order of the jobs", async () => {
+  test("carries out the next job while a report is on its way, and reports in the order of the jobs", async () => {
     let release = (): void => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -79,7 +79,7 @@ describe("the job loop", () => {
     await loop;
   });
 
-  test("fails when a report cannot be stored, even without a further job", async () => {
+  test("ends with what went wrong when a report cannot be stored, though no further job comes", async () => {
     const { loop } = await loopOver([2], () => Promise.reject(new Error("the disk is full")));
     await assert.rejects(loop, /the disk is full/);
   });

@@ -2,7 +2,7 @@ import { startEngine } from "../../../scripts/local/engine.js";
 import { toyRequest, toyStudy } from "../../run/toy-study.js";
 import { ToyRunner } from "./toy-runner.js";
 
-/** Runs the toy study in the given folder and reports the number of finished trials to the parent process. */
+/** Carries the toy run in the given folder, telling the parent how many trials have ended. */
 const [folder = "", maxTrials = "0", slots = "1", resume = ""] = process.argv.slice(2);
 const request = toyRequest({ maxTrials: Number(maxTrials), parallel: Number(slots), groups: 8 });
 const engine = startEngine({

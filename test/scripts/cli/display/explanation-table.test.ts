@@ -44,7 +44,7 @@ test("an op in float is explained by the trials, even when there are few", () =>
   );
   assert.equal(
     noteOn(summary(3), summary(9, 0.2)),
-    `${unknown} (tried quantized in 3 trials, none of which saw every sample; in float in 9 trials, losing 0.20 % at least).`,
+    `${unknown} (tried quantized in 3 trials, none of them complete; in float in 9 trials, losing 0.20 % at least).`,
   );
   assert.equal(
     noteOn(summary(0), summary(9, 0.2)),

@@ -48,7 +48,7 @@ describe("following a run", () => {
     );
     await assert.rejects(neverTakenUp.next(), {
       code: "RUN_FAILED",
-      message: /^Run toy was asked for, and for 0 s/,
+      message: /^Run toy was requested, but the fleet has not taken it up within 0 s/,
     });
   });
 
