@@ -1,5 +1,5 @@
+import type { CodeType } from "../onnx/code-tensor.js";
 import type { LiftTarget } from "../onnx/opset.js";
-import type { CodeType } from "../onnx/qdq-nodes.js";
 import { DataType } from "../onnx/tensor.js";
 import type { Scheme } from "./hardware.js";
 
