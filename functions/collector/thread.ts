@@ -1,8 +1,8 @@
 import "../interpreted-schemas.js";
-import { workloadConfiguration } from "../../shared/run/workload-document.js";
-import { loadCalibration } from "../../shared/scoring/calibration-workload.js";
-import { runStatisticsJob } from "../../shared/scoring/gather-statistics.js";
-import { openThreadStore, serveJobs } from "../../shared/scoring/job-thread.js";
+import { runStatisticsJob } from "../../shared/evaluation/jobs/gather-statistics.js";
+import { openThreadStore, serveJobs } from "../../shared/evaluation/threads/job-thread.js";
+import { loadCalibration } from "../../shared/evaluation/workload/calibration-workload.js";
+import { workloadConfiguration } from "../../shared/run/store/workload-document.js";
 import type { RunSettings } from "../run-workers.js";
 
 serveJobs<RunSettings>(async ({ directory, contents, document, ...thread }) => {

@@ -1,16 +1,16 @@
 import type { InferenceSession } from "onnxruntime-node";
-import { ModelError } from "../../shared/errors.js";
-import { resolvePath } from "../../shared/run/configuration/parse.js";
-import { requireSupported } from "../../shared/run/configuration/supported.js";
-import type { MetricResult } from "../../shared/run/result.js";
-import type { RunWarning } from "../../shared/run/warnings.js";
-import { loadDataset } from "../../shared/scoring/data/dataset.js";
-import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
-import { readWholeModel } from "../../shared/scoring/model-file.js";
-import { Scorer } from "../../shared/scoring/scorer.js";
-import { openSession, portsOf, type SessionSettings } from "../../shared/scoring/session.js";
-import { checkLabels, SCORING_ORDER_SEED } from "../../shared/scoring/workload.js";
-import { sampleOrder } from "../../shared/search/race.js";
+import { ModelError } from "../../shared/basics/errors.js";
+import { resolvePath } from "../../shared/configuration/parse.js";
+import { requireSupported } from "../../shared/configuration/supported.js";
+import { loadDataset } from "../../shared/data/load-dataset.js";
+import { Scorer } from "../../shared/evaluation/jobs/scorer.js";
+import { readWholeModel } from "../../shared/evaluation/model/model-file.js";
+import { checkLabels, SCORING_ORDER_SEED } from "../../shared/evaluation/workload/workload.js";
+import { createMetric } from "../../shared/metrics/create-metric.js";
+import type { MetricResult } from "../../shared/run/result/result.js";
+import { openSession, portsOf, type SessionSettings } from "../../shared/runtime/session.js";
+import { sampleOrder } from "../../shared/search/trials/early-stopping.js";
+import type { RunWarning } from "../../shared/validation/warnings.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 
 export interface EvaluateResult {

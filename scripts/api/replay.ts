@@ -1,9 +1,9 @@
-import { QuantfleetError } from "../../shared/errors.js";
-import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
-import { requireSupported } from "../../shared/run/configuration/supported.js";
-import { type Replay, replayAsks } from "../../shared/run/replay.js";
-import { tuningStudy } from "../../shared/run/tuning-study.js";
-import { loadWorkload } from "../../shared/scoring/workload.js";
+import { QuantfleetError } from "../../shared/basics/errors.js";
+import type { RunConfigurationInput } from "../../shared/configuration/schema.js";
+import { requireSupported } from "../../shared/configuration/supported.js";
+import { loadWorkload } from "../../shared/evaluation/workload/workload.js";
+import { tuningStudy } from "../../shared/run/protocol/tuning-study.js";
+import { type Replay, replayAsks } from "../../shared/run/result/replay.js";
 import { loadConfiguration } from "./configuration.js";
 import { readRuns } from "./earlier-runs.js";
 import { openStatistics } from "./statistics-folder.js";

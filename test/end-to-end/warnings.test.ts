@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { tune } from "../../scripts/api/tune.js";
-import type { RunResult } from "../../shared/run/result.js";
-import { demoConfiguration } from "./demo-configuration.js";
+import type { RunResult } from "../../shared/run/result/result.js";
+import { demoConfiguration } from "./steps/demo-configuration.js";
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-warnings-"));
 process.env.QUANTFLEET_CACHE = join(folder, "statistics");

@@ -1,0 +1,74 @@
+import { DataError, RunError } from "../../basics/errors.js";
+import type { Dataset } from "../../data/dataset.js";
+import { runSamples } from "../../runtime/run-samples.js";
+import { openSession } from "../../runtime/session.js";
+import type { RunWarning } from "../../validation/warnings.js";
+import { type Scored, Scorer } from "../jobs/scorer.js";
+import type { Workload } from "../workload/workload.js";
+import { dataWarnings } from "./data-warnings.js";
+import { floatWarnings } from "./float-warnings.js";
+
+/** Evaluation samples that tell whether labels fit the float model; a small part of what its score takes. */
+const MOST_LOOKED_AT = 96;
+
+/**
+ * Runs the float model on a few samples of every section, those included that it is likeliest to be unable to take, and
+ * scores them: what would lose every trial is found before any work.
+ *
+ * @returns what is likely not meant
+ * @throws DataError when the model cannot be run on a sample, or its outputs do not fit the metric
+ */
+export async function checkWorkload(workload: Workload): Promise<readonly RunWarning[]> {
+  const {
+    configuration,
+    modelPath,
+    calibration,
+    calibrated,
+    evaluation,
+    validation,
+    metric,
+    batchSize,
+    order,
+  } = workload;
+  for (const dataset of [calibration, evaluation, validation]) await dataset?.verify();
+  const warnings = await dataWarnings({ calibration, evaluation, validation });
+  const openFloat = () => openSession(modelPath, configuration.engine.session);
+  const session = await openFloat();
+  const check = async (
+    dataset: Dataset,
+    samples: readonly number[],
+    used: readonly number[],
+    path: string,
+  ): Promise<readonly Scored[]> => {
+    const scorer = new Scorer({ dataset, metric, batchSize, order: samples, openFloat });
+    try {
+      return await scorer.check(session, used);
+    } catch (cause) {
+      // Of a trial it is a failure; of the float model it is a fault of model or data.
+      if (!(cause instanceof RunError)) throw cause;
+      throw new DataError(
+        `${path}: ${cause.message.replace(/\.$/, "")}, by the float model itself; give samples of which it makes numbers, or another model.`,
+        { cause },
+      );
+    } finally {
+      await scorer.release();
+    }
+  };
+  try {
+    for (const sample of new Set([...calibrated.slice(0, 1), ...calibration.extremes(calibrated)])) {
+      const batch = await calibration.batch(
+        Array.from({ length: calibration.fixedBatch ?? 1 }, () => sample),
+      );
+      await runSamples(session, batch, () => calibration.locate([sample]));
+    }
+    const looked = order.slice(0, metric.needs === "labels" ? MOST_LOOKED_AT : 2);
+    const looks = await check(evaluation, looked, order, "engine.evaluation");
+    if (validation !== undefined) {
+      const all = Array.from({ length: validation.samples }, (_, sample) => sample);
+      await check(validation, all.slice(0, 2), all, "engine.validation");
+    }
+    return [...warnings, ...floatWarnings(metric, looks)];
+  } finally {
+    await session.release();
+  }
+}
