@@ -67,7 +67,7 @@ function answer(job: Job): JobReport {
   }
 }
 
-/** The group that the sender of a valid message puts it into. */
+/** The group that the sender of a sound message puts it into. */
 function groupOf(body: string): string {
   try {
     const { runId, schedule } = JSON.parse(body) as { readonly runId?: unknown; readonly schedule?: unknown };

@@ -1,6 +1,6 @@
 /**
  * Makes names for new nodes and tensors that are unused in the model, which may already have a tensor named
- * `x/scale`.
+ * `x_scale`.
  */
 export class NewNames {
   readonly #given = new Set<string>();
@@ -15,12 +15,12 @@ export class NewNames {
     return name;
   }
 
-  /** A prefix with which none of the names `prefix/ending` is in use. */
+  /** A prefix with which none of the names `prefix` + `ending` is in use. */
   prefix(wanted: string, endings: readonly string[]): string {
     let prefix = wanted;
-    const isTaken = (ending: string): boolean => this.#isTaken(`${prefix}/${ending}`);
+    const isTaken = (ending: string): boolean => this.#isTaken(`${prefix}${ending}`);
     for (let again = 1; endings.some(isTaken); again++) prefix = `${wanted}/${again}`;
-    for (const ending of endings) this.#given.add(`${prefix}/${ending}`);
+    for (const ending of endings) this.#given.add(`${prefix}${ending}`);
     return prefix;
   }
 

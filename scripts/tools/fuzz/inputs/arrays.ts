@@ -5,8 +5,8 @@ import { mutateBytesSomehow } from "./bytes-mutation.js";
 import { oneOf, weighted } from "./choose.js";
 import type { FuzzInput } from "./fuzz-input.js";
 import type { Json } from "./json-mutation.js";
-import { ALGORITHMS, validConfiguration } from "./valid-configurations.js";
-import { networkFiles } from "./valid-models.js";
+import { ALGORITHMS, soundConfiguration } from "./sound-configurations.js";
+import { networkFiles } from "./sound-models.js";
 
 const DESCRIPTIONS = [
   "<f4",
@@ -128,17 +128,17 @@ const CHANGES: Readonly<Record<string, Change>> = {
   },
 };
 
-/** Arrays, archives or labels with something changed, for a valid model and configuration. */
+/** Arrays, archives or labels with something changed, for a sound model and configuration. */
 export function changedArray(random: RandomStream): Omit<FuzzInput, "number"> {
   const name = oneOf(random, Object.keys(CHANGES));
   const files = networkFiles();
   const changed = CHANGES[name]!(files, random);
   for (const [file, bytes] of changed.files) files.set(file, bytes);
-  const valid = validConfiguration(ALGORITHMS[0]!, "CPU") as Record<string, Record<string, Json>>;
-  const engine = valid.engine as Record<string, Record<string, Json>>;
+  const sound = soundConfiguration(ALGORITHMS[0]!, "CPU") as Record<string, Record<string, Json>>;
+  const engine = sound.engine as Record<string, Record<string, Json>>;
   const inputs = changed.inputs === undefined ? {} : { inputs: { x: changed.inputs } };
   const configuration = {
-    ...valid,
+    ...sound,
     engine: {
       ...engine,
       calibration: { ...engine.calibration, ...inputs },

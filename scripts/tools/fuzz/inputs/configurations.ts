@@ -2,9 +2,9 @@ import type { RandomStream } from "../../../../shared/search/numerics/random.js"
 import { oneOf, weighted } from "./choose.js";
 import type { FuzzInput } from "./fuzz-input.js";
 import { mutateJsonSomehow } from "./json-mutation.js";
+import { ALGORITHMS, DEVICES, soundConfiguration } from "./sound-configurations.js";
+import { networkFiles } from "./sound-models.js";
 import { mutateText, TEXT_MUTATIONS } from "./text-mutation.js";
-import { ALGORITHMS, DEVICES, validConfiguration } from "./valid-configurations.js";
-import { networkFiles } from "./valid-models.js";
 
 const TEXT_SHARE = 0.2;
 
@@ -19,11 +19,11 @@ const ARGUMENTS = {
 
 /** A configuration with something changed, in its values or as a text. */
 export function changedConfiguration(random: RandomStream): Omit<FuzzInput, "number"> {
-  const valid = validConfiguration(oneOf(random, ALGORITHMS), oneOf(random, DEVICES));
+  const sound = soundConfiguration(oneOf(random, ALGORITHMS), oneOf(random, DEVICES));
   const { text, mutations } =
     random.uniform() < TEXT_SHARE
-      ? changedText(JSON.stringify(valid, null, 2), random)
-      : changedValues(valid, random);
+      ? changedText(JSON.stringify(sound, null, 2), random)
+      : changedValues(sound, random);
   const files = networkFiles().set("config.json", text);
   const argv = ARGUMENTS[weighted(random, COMMANDS)];
   return { kind: "configuration", mutations, run: { type: "command", files, argv } };
@@ -34,7 +34,7 @@ function changedText(text: string, random: RandomStream) {
   return { text: mutateText(text, random, mutation), mutations: [mutation] };
 }
 
-function changedValues(valid: ReturnType<typeof validConfiguration>, random: RandomStream) {
-  const { document, mutations } = mutateJsonSomehow(valid, random);
+function changedValues(sound: ReturnType<typeof soundConfiguration>, random: RandomStream) {
+  const { document, mutations } = mutateJsonSomehow(sound, random);
   return { text: Buffer.from(JSON.stringify(document)), mutations };
 }

@@ -18,7 +18,7 @@ const SHARES: Readonly<Record<Kind, number>> = {
   message: 15,
 };
 
-/** Valid runs whose records and messages are changed. */
+/** Sound runs whose records and messages are changed. */
 export interface Recorded {
   readonly run: ReadonlyMap<string, Uint8Array>;
   readonly moments: readonly Moment[];

@@ -4,8 +4,8 @@ import { mutateBytesSomehow } from "./bytes-mutation.js";
 import { oneOf, weighted } from "./choose.js";
 import type { FuzzInput } from "./fuzz-input.js";
 import { mutateModelSomehow } from "./model-mutation.js";
-import { ALGORITHMS, unlabelledConfiguration } from "./valid-configurations.js";
-import { arraysFor, MODELS, validModel } from "./valid-models.js";
+import { ALGORITHMS, unlabelledConfiguration } from "./sound-configurations.js";
+import { arraysFor, MODELS, soundModel } from "./sound-models.js";
 
 /** Of the files with changed bytes most do not parse, which is soon seen. */
 const BYTES_SHARE = 0.25;
@@ -21,10 +21,10 @@ const ARGUMENTS = {
 /** A small model with something changed, whose samples fit it as it was. */
 export function changedModel(random: RandomStream): Omit<FuzzInput, "number"> {
   const fixture = oneOf(random, MODELS);
-  const valid = validModel(fixture);
-  const arrays = [...arraysFor(valid, fixture)];
+  const sound = soundModel(fixture);
+  const arrays = [...arraysFor(sound, fixture)];
   const { model, mutations } =
-    random.uniform() < BYTES_SHARE ? { model: valid, mutations: [] } : mutateModelSomehow(valid, random);
+    random.uniform() < BYTES_SHARE ? { model: sound, mutations: [] } : mutateModelSomehow(sound, random);
   const encoded = encodeModel(model);
   const changed =
     mutations.length === 0 ? mutateBytesSomehow(encoded, random) : { bytes: encoded, mutations };

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { tune } from "../../../api/tune.js";
 import { FOLDER } from "./fuzz-input.js";
 import type { Json } from "./json-mutation.js";
-import { ALGORITHMS, validConfiguration } from "./valid-configurations.js";
-import { networkFiles } from "./valid-models.js";
+import { ALGORITHMS, soundConfiguration } from "./sound-configurations.js";
+import { networkFiles } from "./sound-models.js";
 
 /** What differs from run to run, by its key; replaced so that a changed record is the same wherever it is made. */
 const TIMES = new Set(["at", "askedAt", "endedAt", "startedAt", "lastAt", "requestedAt", "deadline"]);
@@ -35,7 +35,7 @@ export async function recordRun(): Promise<ReadonlyMap<string, Uint8Array>> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fuzz-run-"));
   try {
     const files = networkFiles();
-    files.set("config.json", Buffer.from(JSON.stringify(validConfiguration(ALGORITHMS[0]!, "CPU"))));
+    files.set("config.json", Buffer.from(JSON.stringify(soundConfiguration(ALGORITHMS[0]!, "CPU"))));
     for (const [name, bytes] of files) await writeFile(join(folder, name), bytes);
     const run = await tune(join(folder, "config.json"), { out: join(folder, "out"), workers: 1 });
     await run.result;

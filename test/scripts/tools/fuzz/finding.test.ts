@@ -8,7 +8,7 @@ function defect(message: string, { name = "ModelError", how = "thrown" as Proble
 }
 
 describe("A defect", () => {
-  test("is not an error with place and remedy, nor success", () => {
+  test("is no error with place and remedy, nor an end without one", () => {
     assert.equal(defect("model.onnx is empty; give the path of an ONNX model."), undefined);
     assert.equal(defect("engine.batch_size is 0, but must be a whole number from 1 to 4096."), undefined);
     for (const code of [0, 3]) assert.equal(findDefect({ code, problems: [] }), undefined);
@@ -19,7 +19,7 @@ describe("A defect", () => {
     assert.match(defect("x", { name: "ZodError", how: "reported", code: 0 })!, /class ZodError was reported/);
   });
 
-  test("is a message of JavaScript itself, also as the reason of a failed trial", () => {
+  test("is a text of the language's making, also as the reason of a trial's failure", () => {
     const text = "Cannot read properties of undefined (reading 'x')";
     assert.match(defect(text, { name: "RunError", how: "reported", code: 0 })!, /own making/);
     assert.match(defect("Maximum call stack size exceeded", { name: "RunError", code: 1 })!, /own making/);
@@ -33,11 +33,11 @@ describe("A defect", () => {
     assert.match(defect(`model.onnx is ${"x".repeat(6_000)}; mend it.`)!, /6\d{3} characters/);
   });
 
-  test("is not a quoted sentence", () => {
+  test("is no sentence that is quoted", () => {
     assert.equal(defect('model.name is "One. Two", but must be one; mend it.'), undefined);
   });
 
-  test("is an exit code that the program does not define", () => {
+  test("is an exit code that is none of the program's", () => {
     assert.match(findDefect({ code: 13, problems: [] })!, /exit code is 13/);
   });
 });

@@ -41,20 +41,20 @@ describe("The fuzzer", () => {
       return [{ number: input.number, kind: input.kind, mutations: input.mutations, defect, outcome }];
     });
     assert.deepEqual(findings, []);
-    // The inputs include refused and accepted ones.
+    // Both what is refused and what is carried out.
     for (const code of [0, 2]) assert.ok(judged.filter((each) => each.code === code).length > INPUTS / 10);
   });
 
-  test("makes the same inputs from the same seed, and others from another", async () => {
+  test("makes the same inputs again from the same seed, and others from another", async () => {
     const again = await record();
     const copies = inputs.slice(0, 60).map(({ number }) => makeInput(SEED, number, again));
     assert.deepEqual(copies, inputs.slice(0, 60));
     assert.notDeepEqual(makeInput(SEED + 1, 0, recorded), inputs[0]);
   });
 
-  test("reports an input that shows a defect, and continues", async () => {
+  test("tells of an input that shows a defect, and goes on after it", async () => {
     const nothing = Buffer.alloc(0);
-    // Its files cannot be written, because one is named like a folder.
+    // Its files cannot be written: one is named like a folder.
     const broken = command({ "x/y": nothing, x: nothing });
     const refused = command({}, "inspect", "missing.onnx");
     const [first, second] = await judge([broken, refused], 1);
@@ -68,7 +68,7 @@ describe("The fuzzer", () => {
     [{ bytes: 1_000 }, /more than 1000 bytes of memory/],
   ] as const)
     test(`ends a process that takes more than ${JSON.stringify(limit)}`, async () => {
-      // A whole run, during which the watchdog checks many times.
+      // A whole run, which takes many looks of the watchdog.
       const files = Object.fromEntries(recorded.run);
       const long = command(files, "tune", "config.json", "--out", "new", "--workers", "1");
       const [judged] = await judge([long], 1, { ...LIMITS, ...limit });

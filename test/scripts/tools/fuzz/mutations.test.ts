@@ -32,7 +32,7 @@ const BYTES = Buffer.from(Array.from({ length: 200 }, (_, i) => i));
 const DOCUMENT: Json = { a: [1, 2, { b: "text", c: null }], d: { e: true, f: 0.5 }, g: [] };
 const TEXT = JSON.stringify(DOCUMENT, null, 2);
 
-/** All mutations, keyed by what they change. */
+/** Each way of changing things, by the name of what it changes. */
 const WAYS: Readonly<
   Record<string, { names: readonly string[]; change: (name: string, n: number) => string }>
 > = {
@@ -51,26 +51,26 @@ const WAYS: Readonly<
   },
 };
 
-const VALID: Readonly<Record<string, string>> = {
+const SOUND: Readonly<Record<string, string>> = {
   bytes: BYTES.toString("hex"),
   json: JSON.stringify(DOCUMENT),
   text: Buffer.from(TEXT).toString("hex"),
   model: Buffer.from(encodeModel(smallNet())).toString("hex"),
 };
 
-describe("Mutations", () => {
+describe("Ways of changing", () => {
   for (const [what, { names, change }] of Object.entries(WAYS))
     for (const name of names)
-      test(`${what}, ${name}: changes something, and the same for the same random stream`, () => {
+      test(`${what}, ${name}: changes something, and the same again with the same chance`, () => {
         const changed = numbers.map((number) => change(name, number));
         assert.deepEqual(
           changed.slice(0, 5),
           numbers.slice(0, 5).map((number) => change(name, number)),
         );
-        assert.ok(changed.some((each) => each !== VALID[what]));
+        assert.ok(changed.some((each) => each !== SOUND[what]));
       });
 
-  test("do not modify their argument", () => {
+  test("leave what they change as it was", () => {
     const [bytes, document, model] = [Buffer.from(BYTES), structuredClone(DOCUMENT), smallNet()];
     for (const number of numbers) {
       mutateBytesSomehow(bytes, random(number));
@@ -79,10 +79,10 @@ describe("Mutations", () => {
     }
     assert.ok(bytes.equals(BYTES));
     assert.deepEqual(document, DOCUMENT);
-    assert.equal(Buffer.from(encodeModel(model)).toString("hex"), VALID.model);
+    assert.equal(Buffer.from(encodeModel(model)).toString("hex"), SOUND.model);
   });
 
-  test("accept empty input", () => {
+  test("work on what is empty", () => {
     for (const number of numbers) {
       mutateBytesSomehow(Buffer.alloc(0), random(number));
       mutateJsonSomehow({}, random(number));
@@ -92,14 +92,14 @@ describe("Mutations", () => {
 });
 
 describe("Places in a document", () => {
-  test("are the paths of all values, including the root", () => {
+  test("are those of all values, the whole included", () => {
     assert.deepEqual(
       pathsOf({ a: [1, { b: 2 }] }).map((path) => path.join("/")),
       ["", "a", "a/0", "a/1", "a/1/b"],
     );
   });
 
-  test("hold a value that is set, and nothing after it is removed", () => {
+  test("hold what is put there, and nothing where it is taken away", () => {
     const document = { a: [1, { b: 2 }], c: 3 };
     assert.equal(valueAt(document, ["a", 1, "b"]), 2);
     assert.deepEqual(withValueAt(document, ["a", 1, "b"], "x"), { a: [1, { b: "x" }], c: 3 });

@@ -18,7 +18,7 @@ const NETWORK: ModelFixture = { name: "small net", build: () => smallNet() };
 const built = new Map<ModelFixture, Model>();
 
 /** A fixture's model, built once; not to be changed. */
-export function validModel(fixture: ModelFixture): Model {
+export function soundModel(fixture: ModelFixture): Model {
   const model = built.get(fixture) ?? fixture.build();
   built.set(fixture, model);
   return model;
@@ -81,7 +81,7 @@ function networkLabels(): Uint8Array {
 
 /** The files of the network, its samples and its labels. */
 export function networkFiles(): Map<string, Uint8Array> {
-  const model = validModel(NETWORK);
+  const model = soundModel(NETWORK);
   const [x] = arraysFor(model, NETWORK).values();
   return new Map([
     ["model.onnx", encodeModel(model)],

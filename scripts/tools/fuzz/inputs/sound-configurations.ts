@@ -12,7 +12,7 @@ const TUNABLE = {
   },
 };
 
-/** The algorithms of valid configurations. */
+/** The algorithms of sound configurations. */
 export const ALGORITHMS: readonly (readonly Json[])[] = [
   [TUNABLE],
   [{ name: "ActivationChannelAlignment" }, TUNABLE, { name: "FastBiasCorrection", params: { tune: true } }],
@@ -37,10 +37,10 @@ export const ALGORITHMS: readonly (readonly Json[])[] = [
 export const DEVICES = ["CPU", "GPU", "VPU", "NPU", "GNA", "ANY", "CPU_SPR"];
 
 /**
- * A valid configuration for the small network, with values in every section.
+ * A sound configuration for the small network, of which every section has something in it.
  * @param algorithms one of `ALGORITHMS`
  */
-export function validConfiguration(algorithms: readonly Json[], device: string): Json {
+export function soundConfiguration(algorithms: readonly Json[], device: string): Json {
   const inputs = { x: { data: "x.npy", scale: 1, mean: [0], std: [1] } };
   return {
     model: { model_name: "net", model: "model.onnx" },
