@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { createRandomStream } from "../../../shared/search/numerics/random.js";
-import { createReversalSampler } from "../../../shared/search/samplers/greedy-layer-sampler.js";
+import { createGreedyLayerSampler } from "../../../shared/search/samplers/greedy-layer-sampler.js";
 import { createRandomSampler } from "../../../shared/search/samplers/random-sampler.js";
 import { createTpeSampler } from "../../../shared/search/samplers/tpe-sampler.js";
 import type { Configuration } from "../../../shared/search/space/space.js";
@@ -61,7 +61,7 @@ const SAMPLERS: readonly (readonly [string, Create])[] = [
   ],
   [
     "greedy reversal",
-    ({ latency, base }, seed) => createReversalSampler(problemSpace(latency), { seed, base }),
+    ({ latency, base }, seed) => createGreedyLayerSampler(problemSpace(latency), { seed, base }),
   ],
   ["random", ({ latency }, seed) => createRandomSampler(problemSpace(latency), { seed })],
 ];

@@ -8,7 +8,7 @@ import type { RunRequest } from "../../../../shared/run/protocol/request.js";
 import type { RunState, TrialRecord } from "../../../../shared/run/protocol/state.js";
 import { findReferences, type Judgement, type Study } from "../../../../shared/run/protocol/study.js";
 import { tuningStudy } from "../../../../shared/run/protocol/tuning-study.js";
-import { createReversalSampler } from "../../../../shared/search/samplers/greedy-layer-sampler.js";
+import { createGreedyLayerSampler } from "../../../../shared/search/samplers/greedy-layer-sampler.js";
 import { createRandomSampler } from "../../../../shared/search/samplers/random-sampler.js";
 import { FileObjectStore } from "../../../../shared/storage/file-store.js";
 import { openStatistics } from "../../../api/statistics-folder.js";
@@ -111,7 +111,11 @@ function studyOf({ metric }: Workload, { sampler }: SearchOptions): Study {
       return {
         ...study,
         createSampler: ({ space, seed, base }, sensitivity) =>
-          createReversalSampler(space, { seed, base, ...(sensitivity === undefined ? {} : { sensitivity }) }),
+          createGreedyLayerSampler(space, {
+            seed,
+            base,
+            ...(sensitivity === undefined ? {} : { sensitivity }),
+          }),
       };
     case "random":
       return { ...study, createSampler: ({ space, seed }) => createRandomSampler(space, { seed }) };
