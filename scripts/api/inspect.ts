@@ -38,13 +38,16 @@ import { nearest } from "../../shared/validation/requirement.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 
 export interface InspectOptions {
-  /** The name of a device, or the path of a hardware file; the configuration's own, or else CPU, when left out. */
+  /**
+   * The name of a device, or the path of a hardware file; the configuration's own, or else CPU, when left
+   * out.
+   */
   readonly targetDevice?: string | undefined;
   /** Whose compression section counts; what a device can do at all, when left out. */
   readonly configuration?: ConfigurationSource | undefined;
   /**
-   * Only this group, with how its choices came about: its name, or that of an op or tensor of it. An algorithm beside the
-   * quantization that the search decides on is a group of its own.
+   * Only this group, with how its choices came about: its name, or that of an op or tensor of it. An
+   * algorithm beside the quantization that the search decides on is a group of its own.
    */
   readonly group?: string | undefined;
 }
@@ -96,11 +99,12 @@ const EVERYTHING: TuningOptions = {
 };
 
 /**
- * Lists a model's quantizer groups, their ops, what may be chosen for each tensor, and which products ONNX Runtime would
- * run as integer kernels; no data is needed. Of a quantized model, which of its products do run so.
+ * Lists a model's quantizer groups, their ops, what may be chosen for each tensor, and which products ONNX
+ * Runtime would run as integer kernels; no data is needed. Of a quantized model, which of its products do run
+ * so.
  *
- * @example
- * const { derivation } = await inspect("model.onnx", { configuration: "config.json", group: "conv1" });
+ * @example const { derivation } = await inspect("model.onnx", { configuration: "config.json", group: "conv1"
+ *   });
  *
  * @throws {ConfigurationError | ModelError | UsageError}
  */
@@ -143,8 +147,8 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
 }
 
 /**
- * Without a configuration every width is listed; a model that does not come into the operator set that they need is
- * listed with the device's own width, as `quantize` and `tune` take it then.
+ * Without a configuration every width is listed; a model that does not come into the operator set that they
+ * need is listed with the device's own width, as `quantize` and `tune` take it then.
  */
 async function openInspected(
   path: string,
@@ -228,8 +232,8 @@ function findGroup(name: string, { layout, tunedCompanions }: Subject): Quantize
 }
 
 /**
- * What fuses does not depend on the scales, only on where zero lies: quantizes the base configuration with made-up
- * ranges, from zero on behind a Relu and around zero elsewhere.
+ * What fuses does not depend on the scales, only on where zero lies: quantizes the base configuration with
+ * made-up ranges, from zero on behind a Relu and around zero elsewhere.
  */
 function trialFusion({
   prepared,
@@ -241,7 +245,7 @@ function trialFusion({
 }: Subject): Promise<IntegerKernels> {
   const plan = planQuantization(layout, hardware, settings.options, space.base);
   const saturated = new Set(
-    [...layout.ops.values()].flatMap((op) => (op.saturating === undefined ? [] : [op.output])),
+    [...layout.ops.values()].flatMap((op) => (op.clip === undefined ? [] : [op.output])),
   );
   const scales = new Map(
     [...plan.activations.keys()].map((id) => {
