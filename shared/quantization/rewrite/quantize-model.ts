@@ -5,7 +5,9 @@ import {
   dequantizedConstant,
   INSERTED_NAMES,
   type Insertion,
+  type QuantizedConstant,
 } from "../../onnx/graph/qdq-nodes.js";
+import { QuantizationParameters } from "../../onnx/graph/quantization-parameters.js";
 import type { Model } from "../../onnx/model/codec.js";
 import { edited } from "../../onnx/model/edited.js";
 import { NewNames } from "../../onnx/model/new-names.js";
@@ -36,6 +38,12 @@ const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINIT
 
 /** Index of a Pad's input that is the padding value. */
 const PADDING_VALUE = 2;
+
+/**
+ * Ops whose weights need no zero points where all are 0. Without them ONNX Runtime 1.30 has no integer kernel
+ * for a Gemm, nor for a MatMul that it fuses to a Gemm.
+ */
+const READ_WITHOUT_ZERO_POINT: ReadonlySet<string> = new Set(["Conv", "ConvTranspose"]);
 
 /** Difference between unsigned and signed 8-bit codes of the same value. */
 const UNSIGNED_OFFSET = 128;
@@ -78,6 +86,7 @@ class Rewriter {
   /** Corrected biases in the Add after a product. */
   readonly #addedBiases = new Map<NodeProto, { readonly input: number; readonly name: string }>();
   readonly #names: NewNames;
+  readonly #parameters: QuantizationParameters;
 
   constructor(
     private readonly model: Model,
@@ -90,6 +99,7 @@ class Rewriter {
   ) {
     this.#boundaries = findBoundaries(layout, plan, view);
     this.#names = new NewNames(view.index.names);
+    this.#parameters = new QuantizationParameters(this.#names);
   }
 
   rewrite(): Model {
@@ -259,7 +269,7 @@ class Rewriter {
       zeroPoints: affines.map(({ zeroPoint }) => zeroPoint),
       axis: this.#isPerChannel(tensor) ? ACTIVATION_CHANNEL_AXIS : undefined,
     };
-    const pair = activationPair(prefix, codes, input, takesName ? tensor : undefined);
+    const pair = activationPair(prefix, codes, this.#parameters, input, takesName ? tensor : undefined);
     const needed = clip !== undefined && !this.#isWithinBounds(tensor, clip) ? clip : undefined;
     if (needed !== undefined || (bits <= 8 && levels < 2 ** 8)) {
       const node = needed ?? create(NodeProtoSchema, { name: this.#names.name(`${tensor}/Clip`) });
@@ -333,7 +343,11 @@ class Rewriter {
     // ONNX Runtime fuses a constant left operand only if its codes have the type of the activations.
     const isUnsigned = this.plan.weights.get(weight.initializer)!.codes === "uint8";
     const unsigned = isUnsigned || (weight.input === 0 && !simulated);
-    input[weight.input] = this.#weight(weight.initializer, unsigned ? withUnsignedCodes(codes) : codes);
+    input[weight.input] = this.#weight(
+      weight.initializer,
+      unsigned ? withUnsignedCodes(codes) : codes,
+      READ_WITHOUT_ZERO_POINT.has(op.node.opType),
+    );
     if (biasValues === undefined) {
       if (bias !== undefined) input[2] = this.#exactBias(op, bias);
       return;
@@ -341,16 +355,14 @@ class Rewriter {
     const weightScales = codes.channels.map(({ scale }) => scale);
     const quantized = quantizeBias(biasValues, inputScale, weightScales);
     const perChannel = quantized.scales.length > 1;
-    const insertion = dequantizedConstant(this.#names.prefix(`${op.key}/bias`, INSERTED_NAMES), {
+    input[2] = this.#dequantizedConstant(biasName(op), {
       dataType: DataType.INT32,
       dims: [biasValues.length],
       codes: quantized.codes,
       scales: quantized.scales,
-      zeroPoints: new Int32Array(quantized.scales.length),
+      zeroPoints: undefined,
       axis: perChannel ? 0 : undefined,
     });
-    this.#insert(insertion);
-    input[2] = insertion.output;
   }
 
   /**
@@ -363,18 +375,16 @@ class Rewriter {
     return shift === undefined ? values : shift.map((added, channel) => added + (values?.[channel] ?? 0));
   }
 
-  #exactBias({ key }: QuantizableOp, values: Float32Array): string {
+  #exactBias(op: QuantizableOp, values: Float32Array): string {
     const { codes, scale } = exactBias(values);
-    const insertion = dequantizedConstant(this.#names.prefix(`${key}/bias`, INSERTED_NAMES), {
+    return this.#dequantizedConstant(biasName(op), {
       dataType: DataType.INT32,
       dims: [values.length],
       codes,
       scales: Float32Array.of(scale),
-      zeroPoints: [0],
+      zeroPoints: undefined,
       axis: undefined,
     });
-    this.#insert(insertion);
-    return insertion.output;
   }
 
   #weightCodes(initializer: string, inputScale: number, bias: Float32Array | undefined): WeightCodes {
@@ -389,16 +399,17 @@ class Rewriter {
   }
 
   /** Inserts the DequantizeLinear of a constant; one for all its ops, unless they need different scales. */
-  #weight(initializer: string, { codes, channels }: WeightCodes): string {
+  #weight(initializer: string, { codes, channels }: WeightCodes, withoutZeroPoint: boolean): string {
     const scales = Float32Array.from(channels, ({ scale }) => scale);
     const { bits, granularity } = this.plan.weights.get(initializer)!;
     const signed = !(codes instanceof Uint8Array);
-    const signature = `${initializer} ${signed} ${scales.join(" ")}`;
+    const isCentred = withoutZeroPoint && channels.every(({ zeroPoint }) => zeroPoint === 0);
+    const signature = `${initializer} ${signed} ${isCentred} ${scales.join(" ")}`;
     const known = this.#constants.get(signature);
     if (known !== undefined) return known;
     const axis = this.layout.weights.get(initializer)!.channelAxis;
-    const zeroPoints = channels.map(({ zeroPoint }) => zeroPoint);
-    const insertion = dequantizedConstant(this.#names.prefix(initializer, INSERTED_NAMES), {
+    const zeroPoints = isCentred ? undefined : channels.map(({ zeroPoint }) => zeroPoint);
+    const output = this.#dequantizedConstant(initializer, {
       dataType: signed ? weightCodeType(bits) : DataType.UINT8,
       dims: dimensions(this.view.index.initializers.get(initializer)!),
       codes,
@@ -406,8 +417,15 @@ class Rewriter {
       zeroPoints,
       axis: channels.length === 1 && granularity === "pertensor" ? undefined : axis,
     });
+    this.#constants.set(signature, output);
+    return output;
+  }
+
+  /** Inserts the DequantizeLinear of a constant and returns the name of its output. */
+  #dequantizedConstant(name: string, constant: QuantizedConstant): string {
+    const prefix = this.#names.prefix(name, INSERTED_NAMES);
+    const insertion = dequantizedConstant(prefix, constant, this.#parameters);
     this.#insert(insertion);
-    this.#constants.set(signature, insertion.output);
     return insertion.output;
   }
 
@@ -415,6 +433,11 @@ class Rewriter {
     this.#nodes.push(...nodes);
     this.#initializers.push(...initializers);
   }
+}
+
+/** Name of an op's bias; derived from its output's name where the model has none. */
+function biasName({ key, bias = `${key}_bias` }: QuantizableOp): string {
+  return bias;
 }
 
 /** The same values as unsigned codes. */
