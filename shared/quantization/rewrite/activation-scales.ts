@@ -19,8 +19,8 @@ interface Source {
 }
 
 /**
- * The scale and zero point that all tensors of a quantizer share, one in all or one a channel: each source's ranges by
- * the plan's estimator, clipped (reference section 4.6), then the union of them.
+ * The scale and zero point of a quantizer, per tensor (one) or per channel: the ranges of its sources are
+ * estimated by the plan's estimator, clipped to the configured limits, and united.
  * @throws {Error} when a statistic is infinite or NaN ({@link unboundedReason})
  */
 export function activationAffines(
@@ -43,7 +43,8 @@ export function activationAffines(
 }
 
 /**
- * Why a quantizer cannot have a scale, as a clause: an end of a source's range that is infinite or NaN.
+ * The reason, as a clause, why a quantizer cannot have a scale: an end of a source's range is infinite or
+ * NaN.
  * @returns `undefined` where all ends are finite
  */
 export function unboundedReason(
@@ -63,10 +64,10 @@ export function unboundedReason(
   return undefined;
 }
 
-/** The ends of a source's range before it is made one around zero. */
+/** The estimated ends of a source's range, before zero is included and moved onto a code. */
 function seenEnds(source: Source, plan: TensorPlan, statistics: StatisticsTable): Range[] {
   const { estimator, mode } = plan;
-  // Whether symmetric codes are signed is decided for all channels together (reference section 5.3).
+  // In symmetric mode all channels are signed or none, so the lower end is estimated for the whole tensor.
   const whole = mode === "symmetric" ? { ...source, channels: undefined } : source;
   const lows = estimateEnds(whole, "min", estimator.min!, plan, statistics);
   const highs = estimateEnds(source, "max", estimator.max, plan, statistics);
@@ -89,7 +90,10 @@ function rangesAround(ends: readonly Range[], plan: TensorPlan): Range[] {
   return activationRanges(plan.mode, ends, widthOf(plan), signed);
 }
 
-/** Ends by a statistic of their own; those that the error decides are as far out as anything was seen. */
+/**
+ * Ends estimated by statistics; for estimators that minimize an error, the extreme values, where their search
+ * starts.
+ */
 function estimateEnds(
   { tensor, channels }: Source,
   side: "min" | "max",
@@ -104,7 +108,7 @@ function estimateEnds(
     : statistics.estimateChannels(tensor, side, asked, ACTIVATION_CHANNEL_AXIS);
 }
 
-/** Within one channel, the error of the products behind it is the squared error, weighed by one number. */
+/** Per channel `output_mse` equals `mse`: the weight of a channel is a constant factor of its error. */
 function leastErrorEnds(
   { tensor, channels }: Source,
   type: ErrorType,
@@ -119,7 +123,7 @@ function leastErrorEnds(
   return seen.map((ends, channel) => leastErrorEndsOf(histograms[channel]!, type, ends, plan));
 }
 
-/** Trials ask for the same ranges again. */
+/** Cached ranges by histogram, as trials request the same ones. */
 const known = new WeakMap<Histogram, Map<string, Range>>();
 
 function leastErrorEndsOf(histogram: Histogram, type: ErrorType, seen: Range, plan: TensorPlan): Range {
@@ -139,7 +143,7 @@ function leastErrorEndsOf(histogram: Histogram, type: ErrorType, seen: Range, pl
   return range;
 }
 
-/** Clipping comes after the range is made; zero is moved onto a code again. */
+/** Clips a range to the configured limits and moves zero onto a code again. */
 function clip(range: Range, plan: TensorPlan): Range {
   const { estimator } = plan;
   const high = Math.min(range.high, estimator.max.clippingValue ?? range.high);
