@@ -1,5 +1,5 @@
 import type { InferenceSession } from "onnxruntime-node";
-import { ModelError } from "../../shared/errors.js";
+import { DataError, RunError } from "../../shared/errors.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import type { MetricResult } from "../../shared/run/result.js";
@@ -8,7 +8,7 @@ import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
 import { readWholeModel } from "../../shared/scoring/model-file.js";
 import { Scorer } from "../../shared/scoring/scorer.js";
-import { openSession, portsOf, type SessionSettings } from "../../shared/scoring/session.js";
+import { openModelFile, portsOf, type SessionSettings } from "../../shared/scoring/session.js";
 import { checkLabels, SCORING_ORDER_SEED } from "../../shared/scoring/workload.js";
 import { sampleOrder } from "../../shared/search/race.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
@@ -48,10 +48,14 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
       metric,
       batchSize: engine.batch_size,
       order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
-      openFloat: () => openSession(resolvePath(directory, configuration.model.model), engine.session),
+      openFloat: () => openModel(resolvePath(directory, configuration.model.model), engine.session),
     });
-    const scores = await scorer.score(session);
-    await scorer.release();
+    const scores = await scorer
+      .score(session)
+      .catch((cause: unknown) => {
+        throw cause instanceof RunError ? cannotBeScored(model, cause) : cause;
+      })
+      .finally(() => scorer.release());
     const [low, high] = metric.interval(scores.rows);
     return {
       metric: {
@@ -68,15 +72,17 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
   }
 }
 
+/** What fails a trial of a run is here a fault of the model or the data. */
+function cannotBeScored(model: string, cause: RunError): DataError {
+  const problem = cause.message.replace(/\.$/, "");
+  return new DataError(
+    `engine.evaluation: ${problem} (${model}); give samples of which it makes numbers, or another model.`,
+    { cause },
+  );
+}
+
 /** Opens a model as it is, float or quantized. */
 async function openModel(model: string, settings: SessionSettings): Promise<InferenceSession> {
-  const open = async (): Promise<InferenceSession> => {
-    await readWholeModel(model);
-    return openSession(model, settings);
-  };
-  return open().catch((cause: unknown) => {
-    if (!(cause instanceof ModelError) || !cause.message.startsWith("ONNX Runtime")) throw cause;
-    const problem = cause.message.replace(/\.$/, "");
-    throw new ModelError(`${model}: ${problem}; give an ONNX model that it can.`, { cause });
-  });
+  await readWholeModel(model);
+  return openModelFile(model, settings);
 }

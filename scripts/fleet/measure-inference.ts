@@ -1,6 +1,6 @@
 import type { InferenceSession } from "onnxruntime-node";
 import { toFeeds } from "../../shared/scoring/feeds.js";
-import { openSession } from "../../shared/scoring/session.js";
+import { openModelFile } from "../../shared/scoring/session.js";
 import type { Workload } from "../../shared/scoring/workload.js";
 
 /** Long enough for a mean, short enough not to be noticed. */
@@ -13,7 +13,7 @@ const MOST_RUNS = 20;
  */
 export async function measureSecondsPerSample(workload: Workload): Promise<number> {
   const { batchSize, evaluation, configuration, modelPath } = workload;
-  const session = await openSession(modelPath, configuration.engine.session);
+  const session = await openModelFile(modelPath, configuration.engine.session);
   try {
     const smallest = evaluation.fixedBatch ?? 1;
     return await secondsPerSample(session, workload, batchSize).catch((error: unknown) => {

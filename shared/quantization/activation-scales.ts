@@ -7,7 +7,14 @@ import { widthOf } from "./hardware.js";
 import { leastErrorRange } from "./least-error-range.js";
 import type { TensorPlan } from "./plan.js";
 import { quantizationError } from "./quantization-error.js";
-import { activationRanges, asymmetricRange, levelsOf, type Range, unifiedRange } from "./range.js";
+import {
+  activationRanges,
+  asymmetricRange,
+  isTooSmall,
+  levelsOf,
+  type Range,
+  unifiedRange,
+} from "./range.js";
 import { type ErrorType, isErrorType, leastError, type SideEstimator } from "./range-estimator.js";
 
 /** A tensor whose values decide ranges: one in all, or one for each of its channels. */
@@ -41,8 +48,9 @@ export function activationAffines(
 }
 
 /**
- * Why a quantizer cannot have a scale, as a clause: an end of a source's range that is infinite or NaN.
- * @returns `undefined` where all ends are finite
+ * Why a quantizer cannot have a scale, as a clause: an end of a source's range that is infinite or NaN, or values so small
+ * that the smallest scale leaves less of them than the width asks for.
+ * @returns `undefined` where all ends are finite and one is far enough from zero, or all are zero
  */
 export function unboundedReason(
   quantizer: ActivationQuantizer,
@@ -50,15 +58,19 @@ export function unboundedReason(
   statistics: StatisticsTable,
 ): string | undefined {
   const channels = plan.granularity === "perchannel" ? quantizer.channels : undefined;
+  let largest = 0;
   for (const tensor of quantizer.sources) {
     const ends = seenEnds({ tensor, channels }, plan, statistics).flatMap(({ low, high }) => [low, high]);
+    largest = ends.reduce((most, end) => Math.max(most, Math.abs(end)), largest);
     const unbounded = ends.find((end) => !Number.isFinite(end));
     if (unbounded === undefined) continue;
     // An aggregate of infinite values of both signs is NaN.
     const value = statistics.notFinite(tensor) ?? unbounded;
     return `tensor "${tensor}" has the value ${value} on the calibration samples, which no scale can hold`;
   }
-  return undefined;
+  return isTooSmall(largest, widthOf(plan))
+    ? `no value of tensor "${quantizer.sources[0]}" is larger than ${largest.toPrecision(2)} on the calibration samples, which is too small for a scale`
+    : undefined;
 }
 
 /** The ends of a source's range before it is made one around zero. */

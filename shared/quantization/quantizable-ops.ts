@@ -7,6 +7,7 @@ import { RECURRENT_TYPES, WEIGHTED_TYPES } from "../onnx/weighted-ops.js";
 import type { Hardware, Kernel } from "./hardware.js";
 import { nestedOps } from "./nested-ops.js";
 import type { InputLayout } from "./paired-codes.js";
+import { isTooSmall } from "./range.js";
 
 /** What ONNX Runtime inferred of a tensor; dynamic dimensions are names. */
 export interface TensorInfo {
@@ -124,7 +125,18 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
     const value = name === undefined ? undefined : notFinite(view.index.initializers.get(name)!);
     if (value !== undefined) return `its ${role} ${value}, which no scale can hold`;
   }
-  return found;
+  const weights = found.weight && view.index.initializers.get(found.weight.initializer)!;
+  const largest = weights === undefined ? 0 : largestMagnitude(floatValues(weights));
+  return isTooSmall(largest, WEIGHT_BITS)
+    ? `none of its weights is larger than ${largest.toPrecision(2)}, which is too small for a scale`
+    : found;
+}
+
+/** The width of weights that is taken to be asked for; fewer bits need less. */
+const WEIGHT_BITS = 8;
+
+function largestMagnitude(values: Float32Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
 /** The first value of a float constant that is infinite or NaN. */

@@ -1,5 +1,5 @@
 import { nodeName } from "../onnx/node-names.js";
-import { type UnboundedGroups, withoutUnbounded } from "../quantization/bounded-plan.js";
+import { type UnboundedGroups, unboundedGroup, withoutUnbounded } from "../quantization/bounded-plan.js";
 import type { QuantizerLayout } from "../quantization/groups.js";
 import type { QuantizationPlan } from "../quantization/plan.js";
 import { switchName } from "../quantization/space.js";
@@ -85,7 +85,7 @@ export function explainFloatOps(sources: FloatOpSources): FloatOp[] {
     if (plan.ops.has(op.key)) continue;
     const group = offGroupOf(op.key, sources);
     const described = { name: nodeName(op.node), type: op.node.opType };
-    const reason = unbounded[group];
+    const reason = unboundedGroup(unbounded, group);
     if (reason !== undefined) {
       explained.push({ ...described, cause: "not quantizable", reason });
       continue;

@@ -5,7 +5,7 @@ import { dataWarnings } from "./data-warnings.js";
 import { floatWarnings } from "./float-warnings.js";
 import { runSamples } from "./run-samples.js";
 import { type Scored, Scorer } from "./scorer.js";
-import { openSession } from "./session.js";
+import { openModelFile } from "./session.js";
 import type { Workload } from "./workload.js";
 
 /** Evaluation samples that tell whether labels fit the float model; a small part of what its score takes. */
@@ -32,7 +32,7 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
   } = workload;
   for (const dataset of [calibration, evaluation, validation]) await dataset?.verify();
   const warnings = await dataWarnings({ calibration, evaluation, validation });
-  const openFloat = () => openSession(modelPath, configuration.engine.session);
+  const openFloat = () => openModelFile(modelPath, configuration.engine.session);
   const session = await openFloat();
   const check = async (
     dataset: Dataset,

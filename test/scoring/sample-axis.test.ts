@@ -62,12 +62,12 @@ async function score(
   }
 }
 
-/** Energy of the signal and of the noise, where each sample's output is what `of` makes of its values. */
+/** Roots of the energies of signal and noise, where each sample's output is what `of` makes of its values. */
 function expectedRows(of: (sample: readonly number[]) => readonly number[], gain: number): number[] {
   return Array.from({ length: SAMPLES }, (_, sample) => {
     const output = of([...values.subarray(sample * WIDTH, (sample + 1) * WIDTH)]);
     const energy = output.reduce((sum, value) => sum + value ** 2, 0);
-    return [energy, energy * (1 - gain) ** 2];
+    return [Math.sqrt(energy), Math.sqrt(energy) * Math.abs(1 - gain)];
   }).flat();
 }
 
