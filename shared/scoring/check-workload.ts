@@ -31,7 +31,7 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
     order,
   } = workload;
   for (const dataset of [calibration, evaluation, validation]) await dataset?.verify();
-  const warnings = await dataWarnings({ calibration, evaluation, validation });
+  const warnings = await dataWarnings({ calibration, evaluation, validation, engine: configuration.engine });
   const openFloat = () => openModelFile(modelPath, configuration.engine.session);
   const session = await openFloat();
   const check = async (
