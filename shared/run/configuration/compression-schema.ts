@@ -41,14 +41,16 @@ const sampling = {
   seed: wholeNumber(0, LARGEST_SEED).default(0).describe("Seed of shuffle_data."),
 };
 
-/** POT copies these from `compression` into every algorithm, so that its dumps hold them there too. */
+/** Keys of POT's compression that change nothing in what is written, there and in an algorithm. */
+export const COMPRESSION_WITHOUT_EFFECT = {
+  dump_intermediate_model:
+    "models between algorithms are not written, and quantize with the first of them alone gives each",
+  inplace_statistics: "statistics are always gathered inside the model",
+} as const;
+
+/** POT copies all of `compression` into every algorithm, so that its dumps hold them there too. */
 const COPIED = "belongs to compression, not to an algorithm; move it there";
-const refusedEverywhere = {
-  target_device: COPIED,
-  model_type: COPIED,
-  dump_intermediate_model: COPIED,
-  inplace_statistics: COPIED,
-};
+const refusedEverywhere = { target_device: COPIED, model_type: COPIED };
 
 const ignored = section({
   scope: z
@@ -237,7 +239,10 @@ function parameters<Shape extends z.ZodRawShape>(
   shape: Shape,
   refused: Readonly<Record<string, string>> = {},
 ) {
-  return section(shape, { ...refusedEverywhere, ...refused });
+  return section(
+    { ...withoutEffect(COMPRESSION_WITHOUT_EFFECT), ...shape },
+    { ...refusedEverywhere, ...refused },
+  );
 }
 
 function algorithm<const Name extends string, Params extends z.ZodType>(name: Name, params: Params) {
@@ -361,13 +366,6 @@ const targetDevice = z.union([
 ]);
 
 const OF_QUANTIZATION = "belongs to the params of an algorithm, such as TunableQuantization; move it there";
-
-/** Keys of POT's compression that change nothing in what is written. */
-export const COMPRESSION_WITHOUT_EFFECT = {
-  dump_intermediate_model:
-    "models between algorithms are not written, and quantize with the first of them alone gives each",
-  inplace_statistics: "statistics are always gathered inside the model",
-} as const;
 
 export const compression = section(
   {
