@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { maxMemory } from "./memory-option.js";
-import { number, wholeNumber } from "./option-values.js";
+import { number, path, wholeNumber } from "./option-values.js";
 
 const MOST_PARALLEL = 4_096;
 const MOST_SHARDS = 1_024;
@@ -29,14 +29,15 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
       new Option(
         "--documents <dir>",
         "upload everything and write what asks for the run into a folder, and do not ask",
-      ).conflicts("dryRun"),
+      )
+        .argParser(path)
+        .conflicts("dryRun"),
     )
     .option("--dry-run", "print what it is expected to cost as one JSON document, and send nothing")
     .addOption(
-      new Option(
-        "--out <dir>",
-        "follow the run to its end, and write what it came to into a folder",
-      ).conflicts(["documents", "dryRun"]),
+      new Option("--out <dir>", "follow the run to its end, and write what it came to into a folder")
+        .argParser(path)
+        .conflicts(["documents", "dryRun"]),
     )
     .addOption(force())
     .addHelpText(
@@ -68,7 +69,7 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
 
   add("fetch", "write what a run of the fleet came to into a folder")
     .argument("<run>", "the run's name")
-    .option("--out <dir>", "output folder (default: quantfleet-<run>)")
+    .option("--out <dir>", "output folder (default: quantfleet-<run>)", path)
     .addOption(force())
     .addOption(metricModule())
     .addHelpText(

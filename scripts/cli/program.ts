@@ -4,7 +4,7 @@ import { DEVICE_NAMES } from "../../shared/quantization/hardware.js";
 import { packageVersion } from "../package-root.js";
 import { addFleetCommands } from "./fleet-program.js";
 import { maxMemory } from "./memory-option.js";
-import { number, wholeNumber } from "./option-values.js";
+import { number, path, wholeNumber } from "./option-values.js";
 
 const MOST_WORKERS = 1024;
 
@@ -29,7 +29,7 @@ export function createProgram(exit: (code: number) => void): Command {
   program
     .command("demo")
     .description("the bundled example, start to finish, in about a minute")
-    .option("--out <dir>", "output folder", "quantfleet-demo")
+    .option("--out <dir>", "output folder", path, "quantfleet-demo")
     .addOption(force())
     .addOption(workers())
     .addHelpText("after", "\nExample:\n  quantfleet demo --workers 2")
@@ -42,7 +42,7 @@ export function createProgram(exit: (code: number) => void): Command {
     .command("tune")
     .description("search the best quantization of a model")
     .argument("<config>", "configuration file")
-    .option("--out <dir>", "output folder (default: quantfleet-<model name>)")
+    .option("--out <dir>", "output folder (default: quantfleet-<model name>)", path)
     .option("--max-trials <n>", "trials at most", wholeNumber(1, 100_000))
     .option("--max-minutes <n>", "minutes from now in which the run is to end, its result written", number(0))
     .addOption(workers())
@@ -68,14 +68,16 @@ export function createProgram(exit: (code: number) => void): Command {
     .option(
       "--out <dir>",
       "output folder (default: quantfleet-<model name>; with --trial, trial-<n> in the run's folder)",
+      path,
     )
     .addOption(force())
     .option(
       "--configuration <file>",
       "the choices of an earlier run, as tune writes them to configuration.json",
+      path,
     )
     .option("--trial <n>", "the choices of a trial of an earlier run, by its number", wholeNumber(0, 100_000))
-    .option("--run <dir>", "output folder of that run (default: quantfleet-<model name>)")
+    .option("--run <dir>", "output folder of that run (default: quantfleet-<model name>)", path)
     .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
     .addHelpText(
@@ -108,7 +110,7 @@ export function createProgram(exit: (code: number) => void): Command {
       "--target-device <device>",
       `${DEVICE_NAMES.join(", ")} or the path of a hardware file (default: the configuration's, or CPU)`,
     )
-    .option("--config <file>", "configuration whose compression section counts")
+    .option("--config <file>", "configuration whose compression section counts", path)
     .option("--group <name>", "how the choices of one group came about: its name, or an op or tensor of it")
     .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
