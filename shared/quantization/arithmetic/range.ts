@@ -21,6 +21,11 @@ export function narrowestRange(width: Width): number {
   return SMALLEST_SCALE * levelsOf(width);
 }
 
+/** Whether values up to this magnitude would lose digits to the smallest scale; there are none to lose where all are zero. */
+export function isTooSmall(magnitude: number, width: Width): boolean {
+  return magnitude > 0 && magnitude < narrowestRange(width);
+}
+
 /** Rounds to the nearest integer, ties to even, as ONNX's QuantizeLinear does. */
 export function roundHalfEven(x: number): number {
   const floor = Math.floor(x);

@@ -5,6 +5,7 @@ import { RECURRENT_TYPES, WEIGHTED_TYPES } from "../../onnx/graph/weighted-ops.j
 import { floatAttribute, intAttribute } from "../../onnx/model/attributes.js";
 import { DataType, dimensions, floatValues } from "../../onnx/model/tensor.js";
 import type { InputLayout } from "../arithmetic/paired-codes.js";
+import { isTooSmall } from "../arithmetic/range.js";
 import type { Hardware, Kernel } from "../device/hardware.js";
 import { nestedOps } from "./nested-ops.js";
 
@@ -132,7 +133,18 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
     const value = name === undefined ? undefined : notFinite(view.index.initializers.get(name)!);
     if (value !== undefined) return `its ${role} ${value}, which no scale can hold`;
   }
-  return found;
+  const weights = found.weight && view.index.initializers.get(found.weight.initializer)!;
+  const largest = weights === undefined ? 0 : largestMagnitude(floatValues(weights));
+  return isTooSmall(largest, WEIGHT_BITS)
+    ? `none of its weights is larger than ${largest.toPrecision(2)}, which is too small for a scale`
+    : found;
+}
+
+/** The width of weights that is taken to be asked for; fewer bits need less. */
+const WEIGHT_BITS = 8;
+
+function largestMagnitude(values: Float32Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
 /** The first value of a float constant that is infinite or NaN. */

@@ -4,7 +4,13 @@ import type { StatisticsTable } from "../../statistics/table.js";
 import { type Affine, unsignedAffine } from "../arithmetic/affine.js";
 import { leastErrorRange } from "../arithmetic/least-error-range.js";
 import { quantizationError } from "../arithmetic/quantization-error.js";
-import { activationRanges, asymmetricRange, type Range, unifiedRange } from "../arithmetic/range.js";
+import {
+  activationRanges,
+  asymmetricRange,
+  isTooSmall,
+  type Range,
+  unifiedRange,
+} from "../arithmetic/range.js";
 import { widthOf } from "../device/hardware.js";
 import { levelsOf } from "../device/width.js";
 import { ACTIVATION_CHANNEL_AXIS } from "../graph/activation-channels.js";
@@ -43,9 +49,9 @@ export function activationAffines(
 }
 
 /**
- * The reason, as a clause, why a quantizer cannot have a scale: an end of a source's range is infinite or
- * NaN.
- * @returns `undefined` where all ends are finite
+ * The reason, as a clause, why a quantizer cannot have a scale: an end of a source's range is infinite or NaN, or the
+ * values are so small that the smallest scale leaves fewer levels than the width asks for.
+ * @returns `undefined` where all ends are finite and one is far enough from zero, or all are zero
  */
 export function unboundedReason(
   quantizer: ActivationQuantizer,
@@ -53,15 +59,19 @@ export function unboundedReason(
   statistics: StatisticsTable,
 ): string | undefined {
   const channels = plan.granularity === "perchannel" ? quantizer.channels : undefined;
+  let largest = 0;
   for (const tensor of quantizer.sources) {
     const ends = seenEnds({ tensor, channels }, plan, statistics).flatMap(({ low, high }) => [low, high]);
+    largest = ends.reduce((most, end) => Math.max(most, Math.abs(end)), largest);
     const unbounded = ends.find((end) => !Number.isFinite(end));
     if (unbounded === undefined) continue;
     // An aggregate of infinite values of both signs is NaN.
     const value = statistics.notFinite(tensor) ?? unbounded;
     return `tensor "${tensor}" has the value ${value} on the calibration samples, which no scale can hold`;
   }
-  return undefined;
+  return isTooSmall(largest, widthOf(plan))
+    ? `no value of tensor "${quantizer.sources[0]}" is larger than ${largest.toPrecision(2)} on the calibration samples, which is too small for a scale`
+    : undefined;
 }
 
 /** The estimated ends of a source's range, before zero is included and moved onto a code. */

@@ -197,4 +197,17 @@ describe("The scale and zero point of an activation quantizer", () => {
       );
     });
   }
+
+  test("are refused where all values are too small for a scale, but not where all are zero", () => {
+    const small = statistics({ x: [[-1e-20, 1e-21]], y: [[0, 2e-20]] });
+    for (const mode of ["symmetric", "asymmetric"] as const) {
+      assert.match(
+        unboundedReason(quantizer("x", "y"), plan(mode), small) ?? "",
+        /^no value of tensor "x" is larger than 2.0e-20 on the calibration samples/,
+      );
+      assert.equal(unboundedReason(quantizer("x"), plan(mode), statistics({ x: [[0, 0]] })), undefined);
+      const wide = statistics({ x: [[-1e-20, 1e-21]], y: [[0, 1e-15]] });
+      assert.equal(unboundedReason(quantizer("x", "y"), plan(mode), wide), undefined);
+    }
+  });
 });

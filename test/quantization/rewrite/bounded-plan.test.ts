@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DataType, makeTensor } from "../../../shared/onnx/model/tensor.js";
-import { unboundedOps } from "../../../shared/quantization/rewrite/bounded-plan.js";
+import { unboundedGroup, unboundedOps } from "../../../shared/quantization/rewrite/bounded-plan.js";
 import {
   type ReadyFixture,
   readyFixture,
@@ -103,4 +103,34 @@ test("a mask with an infinite value that became a bias leaves its product in flo
     ["its bias holds -Infinity, which no scale can hold"],
   );
   assert.equal(ops.size, 1);
+});
+
+test("Weights that are too small for a scale keep their op in float, and so does an input", async () => {
+  const { subject, quantizer } = await readyFixture({
+    name: "small weights",
+    build: () =>
+      buildModel((graph) => {
+        const x = graph.input("x", ["N", 8]);
+        const node = (name: string, opType: string, inputs: readonly string[]): string =>
+          graph.node(opType, inputs, {}, { name, outputs: [name] });
+        const first = node("first", "MatMul", [x, graph.random("w1", [8, 8], 1e-24)]);
+        const second = node("second", "MatMul", [first, graph.random("w2", [8, 8], 0.35)]);
+        const larger = node("larger", "Mul", [second, graph.floats("k", [], [1e24])]);
+        graph.output(node("third", "MatMul", [larger, graph.random("w3", [8, 4], 0.35)]));
+      }),
+  });
+  const { plan, unbounded } = quantizer.quantize(subject.space.base);
+  assert.deepEqual([...plan.ops], ["third"]);
+  assert.match(unbounded.second ?? "", /^no value of tensor "first" is larger than/);
+  const [first] = subject.layout.unquantizable;
+  assert.equal(first?.name, "first");
+  assert.match(
+    first?.reason ?? "",
+    /^none of its weights is larger than [0-9.]+e-2\d, which is too small for a scale$/,
+  );
+});
+
+test("A group may be called like what every object inherits", () => {
+  assert.equal(unboundedGroup({ stem: "it is not finite" }, "constructor"), undefined);
+  assert.equal(unboundedGroup({ constructor: "it is not finite" }, "constructor"), "it is not finite");
 });
