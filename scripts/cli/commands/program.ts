@@ -77,7 +77,7 @@ export function createProgram(exit: (code: number) => void): Command {
       path,
     )
     .addOption(force())
-    .option("--configuration <file>", "choices to use: a configuration.json that tune wrote")
+    .option("--configuration <file>", "choices to use: a configuration.json that tune wrote", path)
     .option(
       "--trial <n>",
       "choices to use: those of an earlier run's trial, by its number",
