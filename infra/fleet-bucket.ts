@@ -5,7 +5,7 @@ import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
 import type { CfnResource } from "aws-cdk-lib/core";
 import { Construct } from "constructs";
-import { acknowledgeBucket } from "./nag-suppressions.js";
+import { suppressBucketRules } from "./nag-suppressions.js";
 
 export interface FleetBucketProps {
   readonly encryptionKey: IKey | undefined;
@@ -34,7 +34,7 @@ export class FleetBucket extends Construct {
       removalPolicy,
       autoDeleteObjects: isRemoved,
     });
-    acknowledgeBucket(this.bucket);
+    suppressBucketRules(this.bucket);
     if (isRemoved) this.#keepLogOfEmptying(logRetention);
   }
 

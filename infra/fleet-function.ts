@@ -16,7 +16,7 @@ import type { BundledModule } from "../shared/metrics/module-bundle.js";
 import { addAlarm } from "./fleet-alarm.js";
 import { assembleFunction, bundleFolder, type FunctionName } from "./function-assets.js";
 import { placeMetricModules } from "./metric-modules.js";
-import { acknowledgeFunction } from "./nag-suppressions.js";
+import { suppressFunctionRules } from "./nag-suppressions.js";
 
 interface FleetFunctionProps {
   readonly name: FunctionName;
@@ -69,7 +69,7 @@ export class FleetFunction extends Construct {
       environment: { ...props.environment },
       ...(reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: reservedConcurrency }),
     });
-    acknowledgeFunction(this.function);
+    suppressFunctionRules(this.function);
     // Messages that are given back in a partial answer are no errors: this is for what ends without any.
     addAlarm(this, "Errors", {
       description: `The ${name} died, ran out of memory or time, or threw.`,

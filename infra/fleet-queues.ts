@@ -10,7 +10,7 @@ import {
 } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { addAlarm } from "./fleet-alarm.js";
-import { acknowledgeDeadLetters } from "./nag-suppressions.js";
+import { suppressDeadLetterRules } from "./nag-suppressions.js";
 
 /** Deliveries that end without an answer before a message is buried: a lease that is taken counts as one, too. */
 const MAX_DELIVERIES = 10;
@@ -46,7 +46,7 @@ export class FleetQueue extends Construct {
         : { encryption: QueueEncryption.KMS, encryptionMasterKey: encryptionKey }),
     };
     this.deadLetters = new Queue(this, "DeadLetters", common);
-    acknowledgeDeadLetters(this.deadLetters);
+    suppressDeadLetterRules(this.deadLetters);
     this.queue = new Queue(this, "Queue", {
       ...common,
       // Else all runs together have the calls of a second that one may have; whatever is deduplicated is of one run.

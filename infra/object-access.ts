@@ -1,6 +1,6 @@
 import { PolicyStatement, type Role } from "aws-cdk-lib/aws-iam";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
-import { acknowledgeKey, acknowledgeObjects } from "./nag-suppressions.js";
+import { suppressKeyWildcards, suppressObjectWildcards } from "./nag-suppressions.js";
 
 /** Patterns of keys. */
 export interface ObjectAccess {
@@ -24,7 +24,7 @@ export function grantObjects(role: Role, bucket: IBucket, { read, write, remove 
   );
   if (remove.length > 0)
     role.addToPolicy(new PolicyStatement({ actions: ["s3:DeleteObject"], resources: objects(remove) }));
-  acknowledgeObjects(role, bucket, new Set([...read, ...write, ...remove]));
+  suppressObjectWildcards(role, bucket, new Set([...read, ...write, ...remove]));
   bucket.encryptionKey?.grantEncryptDecrypt(role);
-  acknowledgeKey(role);
+  suppressKeyWildcards(role);
 }

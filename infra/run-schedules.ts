@@ -3,7 +3,7 @@ import type { Role } from "aws-cdk-lib/aws-iam";
 import { ScheduleGroup } from "aws-cdk-lib/aws-scheduler";
 import { Construct } from "constructs";
 import type { FleetQueue } from "./fleet-queues.js";
-import { acknowledgeKey } from "./nag-suppressions.js";
+import { suppressKeyWildcards } from "./nag-suppressions.js";
 import { createSchedulerRole } from "./scheduler-role.js";
 
 /**
@@ -25,6 +25,6 @@ export class RunSchedules extends Construct {
     events.queue.grantSendMessages(this.role);
     // What could not be sent; a first-in-first-out queue cannot take it.
     jobs.deadLetters.grantSendMessages(this.role);
-    acknowledgeKey(this.role);
+    suppressKeyWildcards(this.role);
   }
 }

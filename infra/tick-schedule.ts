@@ -5,7 +5,7 @@ import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { TICK_INPUT, TICK_SCHEDULE } from "../functions/schedule-names.js";
 import type { FleetFunction } from "./fleet-function.js";
-import { acknowledgeKey } from "./nag-suppressions.js";
+import { suppressKeyWildcards } from "./nag-suppressions.js";
 import { createSchedulerRole, SCHEDULER_SERVICE } from "./scheduler-role.js";
 
 const EVERY_MINUTE = "rate(1 minute)";
@@ -34,7 +34,7 @@ export class TickSchedule extends Construct {
       }),
     );
     deadLetters.grantSendMessages(role);
-    acknowledgeKey(role);
+    suppressKeyWildcards(role);
     new CfnSchedule(this, "Schedule", {
       name: TICK_SCHEDULE,
       groupName: group.scheduleGroupName,

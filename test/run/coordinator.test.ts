@@ -4,7 +4,12 @@ import fc from "fast-check";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import { Coordinator } from "../../shared/run/coordinator.js";
 import { type Job, jobSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/protocol/messages.js";
-import { askedKey, restoredKey, SEGMENT_SIZE, stateKey } from "../../shared/run/protocol/record-keys.js";
+import {
+  restoredKey,
+  runningTrialSegmentKey,
+  SEGMENT_SIZE,
+  stateKey,
+} from "../../shared/run/protocol/record-keys.js";
 import type { RunRequest } from "../../shared/run/protocol/request.js";
 import type { RunState } from "../../shared/run/protocol/state.js";
 import type { Study } from "../../shared/run/protocol/study.js";
@@ -17,7 +22,7 @@ import { answerToyJob } from "./toy-model.js";
 import { type ToyRequestOptions, toyRequest, toyStudy } from "./toy-study.js";
 
 /** Few enough for runs of this size to have more and less. */
-const MANY_RUNNING = 4;
+const SEGMENT_THRESHOLD = 4;
 
 class Bench {
   readonly jobs = new InProcessQueue({ kind: "standard", visibilityMilliseconds: 1_000_000 });
@@ -37,7 +42,7 @@ class Bench {
       store: this.store,
       jobs: this.jobs,
       study: this.study,
-      manyRunning: MANY_RUNNING,
+      segmentThreshold: SEGMENT_THRESHOLD,
     });
   }
 
@@ -121,7 +126,7 @@ describe("coordinator", () => {
       const [fresh, known] = [await bench.newCoordinator().read("toy"), await bench.coordinator.read("toy")];
       assert.deepEqual(withoutMarks(fresh), withoutMarks(known));
       if (most === 0 && first !== undefined) {
-        const key = askedKey("toy", Math.floor(first / SEGMENT_SIZE));
+        const key = runningTrialSegmentKey("toy", Math.floor(first / SEGMENT_SIZE));
         const stored = (await bench.store.get(key))!;
         await bench.store.delete(key);
         await assert.rejects(bench.newCoordinator().read("toy"), DamagedRecordError, `${step}`);

@@ -62,7 +62,7 @@ class Course {
     return new Coordinator({ store: this.store, jobs: this.jobs, study: toyStudy, ...this.options });
   }
 
-  async hear(events: readonly RunEvent[]): Promise<RunState> {
+  async apply(events: readonly RunEvent[]): Promise<RunState> {
     const state = await this.coordinator.handle("toy", events);
     assert.ok(state);
     return state;
@@ -90,8 +90,8 @@ class Course {
 
   /** To where both reference trials have been answered, and the second answer is to be heard. */
   async toFirstAsk(): Promise<RunEvent> {
-    await this.hear([requested(this.request)]);
-    for (let i = 0; i < 2; i++) await this.hear([await this.answerNext()]);
+    await this.apply([requested(this.request)]);
+    for (let i = 0; i < 2; i++) await this.apply([await this.answerNext()]);
     return this.answerNext();
   }
 }
@@ -102,14 +102,14 @@ describe("what one save holds", () => {
       const store = new ObservedStore();
       const request = toyRequest({ groups: 200, parallel, maxTrials: 5_000 });
       const course = new Course(request, store, { study: independentToyStudy });
-      const state = await course.hear([await course.toFirstAsk()]);
+      const state = await course.apply([await course.toFirstAsk()]);
       assert.equal(state.running.length, parallel);
       await course.takeJobs();
       assert.equal(course.open.size, parallel);
       for (let batch = 0; batch < 5; batch++) {
         const reports: RunEvent[] = [];
         for (let i = 0; i < 10; i++) reports.push(await course.answerNext());
-        await course.hear(reports);
+        await course.apply(reports);
       }
       assert.ok(store.largestState < LARGEST_BYTES, `${store.largestState} bytes`);
       assert.deepEqual(
@@ -145,7 +145,7 @@ describe("what one save holds", () => {
     const request = { ...unrestored, restored: record.reference };
     await new RunRecords(store).writeRestored(record);
     const course = new Course(request, store, { study: independentToyStudy });
-    const state = await course.hear([requested(request)]);
+    const state = await course.apply([requested(request)]);
     assert.deepEqual(state.finished, restored);
     assert.ok(store.largestState < LARGEST_BYTES, `${store.largestState} bytes`);
     assert.deepEqual((await course.newCoordinator().read("toy"))?.finished, restored);
@@ -153,11 +153,11 @@ describe("what one save holds", () => {
 
   test("has the records of few trials where no worker answers any more", () => {
     const desk = new Desk(toyRequest({ groups: 8, parallel: 100, maxTrials: 500 }));
-    for (let at = 1; desk.state.running.length < 100; at++) desk.hear(desk.answer(desk.sent[at - 1]!, at));
+    for (let at = 1; desk.state.running.length < 100; at++) desk.apply(desk.answer(desk.sent[at - 1]!, at));
     const ended = [];
     for (let at = 1e9; desk.state.finished.length < 102; at += 1e9) {
       const before = desk.state.finished.length;
-      desk.hear(tick(at));
+      desk.apply(tick(at));
       ended.push(desk.state.finished.length - before);
     }
     assert.deepEqual(
@@ -174,14 +174,14 @@ describe("trials asked for with more than one save", () => {
       if (left-- <= 0) throw new Error("the process has ended");
     };
     const limited = toyRequest({ parallel: 9, maxTrials: 40, optimizer: { maxMinutes: 60 } });
-    const course = new Course(limited, new MemoryObjectStore(), { mostAsked: 2 }, beforeEffect);
+    const course = new Course(limited, new MemoryObjectStore(), { maxOpened: 2 }, beforeEffect);
     const base = await course.toFirstAsk();
     left = 2;
-    await assert.rejects(course.hear([base]), /the process has ended/);
+    await assert.rejects(course.apply([base]), /the process has ended/);
     left = Infinity;
     course.coordinator = course.newCoordinator();
     const at = 24 * 3_600_000;
-    const state = await course.hear([{ version: MESSAGE_VERSION, runId: "toy", type: "RunResumed", at }]);
+    const state = await course.apply([{ version: MESSAGE_VERSION, runId: "toy", type: "RunResumed", at }]);
     assert.equal(state.stop, undefined);
     assert.equal(state.running.length, 9);
     assert.ok(at - state.pausedMilliseconds < 60_000);
@@ -194,14 +194,14 @@ describe("trials asked for with more than one save", () => {
     finished.map(({ number, seen, configuration, state }) => ({ number, seen, configuration, state }));
 
   async function runToEnd(course: Course, first: readonly RunEvent[]): Promise<RunState> {
-    let state = await course.hear(first);
+    let state = await course.apply(first);
     await course.takeJobs();
-    while (state.phase !== "done") state = await course.hear([await course.answerNext()]);
+    while (state.phase !== "done") state = await course.apply([await course.answerNext()]);
     return state;
   }
 
   test("are the ones asked for with one, whichever effect a coordinator ends before", async () => {
-    const whole = new Course(request, new MemoryObjectStore(), { mostAsked: Infinity });
+    const whole = new Course(request, new MemoryObjectStore(), { maxOpened: Infinity });
     const expected = outcomes(await runToEnd(whole, [await whole.toFirstAsk()]));
     let effects = 0;
     for (let last = 0; ; last++) {
@@ -213,13 +213,13 @@ describe("trials asked for with more than one save", () => {
       const course = new Course(
         request,
         new ObservedStore(beforeEffect),
-        { mostAsked: 2, manyRunning: 4 },
+        { maxOpened: 2, segmentThreshold: 4 },
         beforeEffect,
       );
       const base = await course.toFirstAsk();
       effects = 0;
       left = last;
-      const died = await course.hear([base]).then(
+      const died = await course.apply([base]).then(
         () => false,
         () => true,
       );

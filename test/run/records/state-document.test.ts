@@ -91,8 +91,8 @@ describe("state document", () => {
       const state = largeState({ parallel, shards });
       const many = parallel > 64;
       // What was asked in the last batches is not sealed yet.
-      const sealedBelow = many ? Math.floor((state.asked - UNSEALED) / SEGMENT_SIZE) * SEGMENT_SIZE : 0;
-      const document = toStateDocument(encodeSpace(state.request.space), state, sealedBelow);
+      const segmentedBelow = many ? Math.floor((state.asked - UNSEALED) / SEGMENT_SIZE) * SEGMENT_SIZE : 0;
+      const document = toStateDocument(encodeSpace(state.request.space), state, segmentedBelow);
       const text = JSON.stringify(document);
       assert.ok(text.length < 64_000, `${text.length} bytes`);
       assert.deepEqual(stateDocumentSchema.parse(JSON.parse(text)), document);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Race } from "../../../shared/run/protocol/messages.js";
+import type { EarlyStoppingReference } from "../../../shared/run/protocol/messages.js";
 import type { MeasuredTrial, RunningTrial, RunState } from "../../../shared/run/protocol/state.js";
-import { raceOf } from "../../../shared/run/reducer/early-stopping-reference.js";
+import { earlyStoppingReference } from "../../../shared/run/reducer/early-stopping-reference.js";
 import { runToy } from "../toy-desk.js";
 import { toyRequest, toyStudy } from "../toy-study.js";
 
@@ -35,9 +35,12 @@ const trial: RunningTrial = {
   shards: [],
 };
 
-function race(finished: readonly MeasuredTrial[], asked: Partial<RunningTrial> = {}): Race | undefined {
+function race(
+  finished: readonly MeasuredTrial[],
+  asked: Partial<RunningTrial> = {},
+): EarlyStoppingReference | undefined {
   const state: RunState = { ...ended, finished };
-  return raceOf(state, { ...trial, ...asked }, 0);
+  return earlyStoppingReference(state, { ...trial, ...asked }, 0);
 }
 
 const named = (key: string): number => Number(/trial(\d+)/.exec(key)?.[1]);

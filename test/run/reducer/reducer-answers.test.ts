@@ -18,31 +18,31 @@ describe("what is kept of the answers", () => {
         const sensitivity = { g0: [0.25, 0.125][i]!, g1: [0.5, 0.75][i]!, [`only${i}`]: 1 / 3 };
         return { ...report, outcome: { ...report.outcome, sensitivity } };
       });
-      for (const i of order) desk.hear(reports[i]!);
+      for (const i of order) desk.apply(reports[i]!);
       assert.deepEqual(desk.state.sensitivity, { g0: 0.25, g1: 0.75, only0: 0.333333, only1: 0.333333 });
     }
   });
 
   test("the base configuration is the best so far even if it ended before the float model", () => {
     const desk = new Desk(toyRequest({ parallel: 2 }));
-    desk.hear(desk.answer(desk.sent[0]!, 1));
+    desk.apply(desk.answer(desk.sent[0]!, 1));
     const [, float, first] = desk.sent;
-    desk.hear(desk.answer(first!, 2));
+    desk.apply(desk.answer(first!, 2));
     assert.equal(desk.state.best?.number, undefined);
-    desk.hear(desk.answer(float!, 3));
+    desk.apply(desk.answer(float!, 3));
     assert.equal(desk.state.best?.number, 1);
   });
 
   test("each attempt is charged once: with its report, or with the mean when it is given up", () => {
     const desk = new Desk(toyRequest({ cost: toyCost(1_000) }));
     const bill = (job: Job, at: number, milliseconds: number) =>
-      desk.hear({ ...desk.answer(job, at), billed: toyBill(milliseconds) });
+      desk.apply({ ...desk.answer(job, at), billed: toyBill(milliseconds) });
     const spent = (): number => desk.state.spend.billedMilliseconds;
     const [float] = bill(desk.sent[0]!, 1, 1_000);
     const [first] = bill(float!, 2, 3_000);
     assert.equal(spent(), 4_000);
 
-    const [second] = desk.hear(tick(first!.deadline));
+    const [second] = desk.apply(tick(first!.deadline));
     assert.equal(spent(), 7_000, "the unanswered attempt is charged with the mean of trials, 3 s");
     const [next] = bill(first!, first!.deadline + 1, 9_000);
     assert.equal(
@@ -60,11 +60,11 @@ describe("what is kept of the answers", () => {
   test("a finish is charged as other jobs are: a late answer is not, and the attempt under way is", () => {
     const desk = new Desk(toyRequest({ maxTrials: 1, cost: toyCost(1_000) }));
     const bill = (job: Job, at: number, milliseconds: number) =>
-      desk.hear({ ...desk.answer(job, at), billed: toyBill(milliseconds) });
+      desk.apply({ ...desk.answer(job, at), billed: toyBill(milliseconds) });
     for (const [i, milliseconds] of [1_000, 2_000, 3_000].entries()) bill(desk.sent[i]!, i, milliseconds);
     const finish = desk.sent.at(-1)!;
     assert.equal(finish.type, "finish");
-    desk.hear(tick(finish.deadline));
+    desk.apply(tick(finish.deadline));
     assert.equal(desk.state.spend.billedMilliseconds, 8_000, "the mean of all jobs");
     bill(finish, finish.deadline + 1, 50_000);
     assert.equal(desk.state.phase, "done");
@@ -74,14 +74,14 @@ describe("what is kept of the answers", () => {
   test("what is under way when a job fails for an earlier attempt's sake is charged", () => {
     for (const work of ["statistics", "finish"] as const) {
       const desk = new Desk(toyRequest({ maxTrials: 1, statisticsShards: 2, cost: toyCost(1_000) }));
-      const bill = (report: JobReport) => desk.hear({ ...report, billed: toyBill(2_000) });
+      const bill = (report: JobReport) => desk.apply({ ...report, billed: toyBill(2_000) });
       bill(desk.answer(desk.sent[1]!, 1));
       if (work === "finish") for (const i of [0, 2, 3]) bill(desk.answer(desk.sent[i]!, 2));
       const first = work === "finish" ? desk.sent.at(-1)! : desk.sent[0]!;
       assert.equal(first.type, work);
       const before = desk.state.spend.billedMilliseconds;
       const fail = (job: Job) => bill(failureReport(job, "bad luck", { worker: "w", at: first.deadline }));
-      const [second] = desk.hear(tick(first.deadline));
+      const [second] = desk.apply(tick(first.deadline));
       fail(second!);
       assert.equal(desk.state.spend.billedMilliseconds - before, 4_000, work);
       fail(first);
@@ -92,7 +92,7 @@ describe("what is kept of the answers", () => {
 
   test("a pruned trial's other shards are charged, and its metric is that of the rows that came", () => {
     const desk = new Desk(toyRequest({ shards: 3, maxTrials: 3, cost: toyCost(1_000) }));
-    const bill = (event: JobReport) => desk.hear({ ...event, billed: toyBill(1_000) });
+    const bill = (event: JobReport) => desk.apply({ ...event, billed: toyBill(1_000) });
     bill(desk.answer(desk.sent[0]!, 1));
     for (const job of desk.sent.slice(1, 4)) bill(desk.answer(job, 2));
     for (const job of desk.sent.slice(4, 7)) bill(desk.answer(job, 3));

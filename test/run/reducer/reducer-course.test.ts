@@ -62,8 +62,8 @@ describe("the course of a run", () => {
 
   test("fails when the float model cannot be scored", () => {
     const desk = new Desk(toyRequest());
-    desk.hear(desk.answer(desk.sent[0]!, 1));
-    for (const attempt of [1, 2]) desk.hear(failure(0, attempt, "no such op"));
+    desk.apply(desk.answer(desk.sent[0]!, 1));
+    for (const attempt of [1, 2]) desk.apply(failure(0, attempt, "no such op"));
     assert.equal(desk.state.phase, "failed");
     assert.match(desk.state.failure ?? "", /no such op/);
   });

@@ -36,7 +36,7 @@ export class Desk {
     study = toyStudy,
   ) {
     this.reduce = createReducer(study).reduce;
-    this.hear(requested(request));
+    this.apply(requested(request));
   }
 
   get state(): RunState {
@@ -44,7 +44,7 @@ export class Desk {
     return this.#state;
   }
 
-  hear(event: RunEvent): readonly Job[] {
+  apply(event: RunEvent): readonly Job[] {
     const { state, commands } = this.reduce(this.#state, event);
     assert.ok(state);
     this.#state = markCarriedOut(state, commands);
@@ -67,7 +67,7 @@ export function runToEnd(desk: Desk, pick: (open: number) => number = () => 0): 
     assert.ok(job);
     const report = desk.answer(job, at);
     reports.push(report);
-    open.push(...desk.hear(report));
+    open.push(...desk.apply(report));
   }
   return reports;
 }
@@ -91,6 +91,6 @@ export function atTrial(number: number, options: ToyRequestOptions = {}): { desk
   for (let at = 1; ; at++) {
     const job = desk.sent.at(-1)!;
     if (job.type === "trial" && job.trial === number) return { desk, job };
-    desk.hear(desk.answer(job, at));
+    desk.apply(desk.answer(job, at));
   }
 }

@@ -8,22 +8,22 @@ import { atTrial, base, Desk, failure, tick } from "./reducer-desk.js";
 describe("jobs that go wrong", () => {
   test("a trial that fails once is sent again, with the same configuration", () => {
     const { desk, job } = atTrial(3);
-    const [again] = desk.hear(failure(3, 1, "out of memory"));
+    const [again] = desk.apply(failure(3, 1, "out of memory"));
     assert.ok(again?.type === "trial" && job.type === "trial");
     assert.deepEqual([again.trial, again.attempt, again.configuration], [3, 2, job.configuration]);
   });
 
   test("a failure reported twice counts once", () => {
     const { desk } = atTrial(3);
-    desk.hear(failure(3, 1, "out of memory"));
-    assert.deepEqual(desk.hear(failure(3, 1, "out of memory")), []);
+    desk.apply(failure(3, 1, "out of memory"));
+    assert.deepEqual(desk.apply(failure(3, 1, "out of memory")), []);
     assert.ok(desk.state.running.some(({ number }) => number === 3));
   });
 
   test("a trial that fails twice is failed, keeps its reason, and the run goes on", () => {
     const { desk } = atTrial(3);
-    desk.hear(failure(3, 1, "first"));
-    const [next] = desk.hear(failure(3, 2, "second"));
+    desk.apply(failure(3, 1, "first"));
+    const [next] = desk.apply(failure(3, 2, "second"));
     assert.deepEqual(
       desk.state.finished
         .map((trial) => [trial.number, trial.state === "failed" ? trial.reason : trial.state])
@@ -36,19 +36,19 @@ describe("jobs that go wrong", () => {
   test("an unanswered job is sent again after its deadline and not before, with twice the time", () => {
     const { desk, job } = atTrial(2);
     const { deadline } = job;
-    assert.deepEqual(desk.hear(tick(deadline - 1)), []);
-    const [again] = desk.hear(tick(deadline));
+    assert.deepEqual(desk.apply(tick(deadline - 1)), []);
+    const [again] = desk.apply(tick(deadline));
     assert.ok(again?.type === "trial");
     assert.deepEqual([again.attempt, again.deadline], [2, deadline + 120_000]);
   });
 
   test("a late first answer counts, and the second one does not", () => {
     const { desk, job } = atTrial(2);
-    const [again] = desk.hear(tick(job.deadline));
-    desk.hear(desk.answer(job, job.deadline + 1));
+    const [again] = desk.apply(tick(job.deadline));
+    desk.apply(desk.answer(job, job.deadline + 1));
     assert.equal(desk.state.finished.at(-1)?.number, 2);
     const before = desk.state;
-    desk.hear(desk.answer(again!, job.deadline + 2));
+    desk.apply(desk.answer(again!, job.deadline + 2));
     assert.equal(desk.state.finished, before.finished);
   });
 
@@ -56,7 +56,7 @@ describe("jobs that go wrong", () => {
     const { desk, job } = atTrial(2);
     let { deadline } = job;
     for (let attempt = 1; attempt <= 6; attempt++)
-      deadline = desk.hear(tick(deadline))[0]?.deadline ?? deadline;
+      deadline = desk.apply(tick(deadline))[0]?.deadline ?? deadline;
     const last = desk.state.finished.at(-1);
     assert.ok(last?.state === "failed");
     assert.match(last.reason, /no worker answered in time \(6 attempts\)/);
@@ -65,10 +65,10 @@ describe("jobs that go wrong", () => {
 
   test("results of another instruction set are not merged but sent again", () => {
     const { desk, job } = atTrial(2);
-    const [again] = desk.hear(desk.answer(job, 50, "isa-b"));
+    const [again] = desk.apply(desk.answer(job, 50, "isa-b"));
     assert.ok(again?.type === "trial");
     assert.deepEqual([again.trial, again.attempt], [2, 2]);
-    desk.hear(desk.answer(again, 51));
+    desk.apply(desk.answer(again, 51));
     assert.equal(desk.state.finished.at(-1)?.number, 2);
     assert.equal(desk.state.isa, "isa-a");
   });
@@ -89,10 +89,10 @@ describe("jobs that go wrong", () => {
         [{ ...job, attempt: 2, deadline: 50 + desk.request.timeouts.trial * 2 }],
       );
     }
-    const [again] = desk.hear(desk.answer(other, 50));
-    desk.hear(desk.answer(other, 51));
+    const [again] = desk.apply(desk.answer(other, 50));
+    desk.apply(desk.answer(other, 51));
     assert.ok(desk.state.running.some(({ number }) => number === 4));
-    desk.hear(desk.answer(again!, 60));
+    desk.apply(desk.answer(again!, 60));
     const record = desk.state.finished.find(({ number }) => number === 4);
     assert.equal(record?.state, "complete");
     assert.deepEqual(record?.configuration, job.configuration);
@@ -101,10 +101,10 @@ describe("jobs that go wrong", () => {
 
   test("the instruction set that was asked for decides, not the first answer", () => {
     const desk = new Desk(toyRequest({ isa: "isa-b" }));
-    const [float] = desk.hear(desk.answer(desk.sent[0]!, 1));
-    const [again] = desk.hear(desk.answer(float!, 2, "isa-a"));
+    const [float] = desk.apply(desk.answer(desk.sent[0]!, 1));
+    const [again] = desk.apply(desk.answer(float!, 2, "isa-a"));
     assert.ok(again?.type === "trial" && again.trial === 0);
-    desk.hear(desk.answer(again, 3, "isa-b"));
+    desk.apply(desk.answer(again, 3, "isa-b"));
     assert.equal(desk.state.finished.length, 1);
   });
 
@@ -126,7 +126,7 @@ describe("jobs that go wrong", () => {
       for (const attempt of [1, 2]) {
         assert.ok(report.type === "TrialReported" && report.outcome.state !== "failed");
         report = { ...report, attempt, outcome: { ...report.outcome, ...change } };
-        desk.hear(report);
+        desk.apply(report);
       }
       assert.equal(desk.state.finished.at(-1)?.number, 2);
       assert.equal(desk.state.finished.at(-1)?.state, "failed");
@@ -134,32 +134,32 @@ describe("jobs that go wrong", () => {
 
   test("the finish job is sent again, and its second failure fails the run, which a resumed run tries again", () => {
     const desk = new Desk(toyRequest({ maxTrials: 1 }));
-    for (let at = 1; desk.state.phase !== "finish"; at++) desk.hear(desk.answer(desk.sent.at(-1)!, at));
+    for (let at = 1; desk.state.phase !== "finish"; at++) desk.apply(desk.answer(desk.sent.at(-1)!, at));
     const fail = (attempt: number): RunEvent => {
       const outcome = { state: "failed", reason: "disk full" } as const;
       return { ...base, type: "FinishReported", isa: "isa", attempt, at: 20, outcome };
     };
-    assert.equal(desk.hear(fail(1))[0]?.type, "finish");
-    desk.hear(fail(2));
+    assert.equal(desk.apply(fail(1))[0]?.type, "finish");
+    desk.apply(fail(2));
     assert.equal(desk.state.phase, "failed");
     assert.match(desk.state.failure ?? "", /disk full/);
-    const [finish] = desk.hear({ ...base, type: "RunResumed", at: 30 });
+    const [finish] = desk.apply({ ...base, type: "RunResumed", at: 30 });
     assert.equal(finish?.attempt, 3);
-    desk.hear(desk.answer(finish!, 31));
+    desk.apply(desk.answer(finish!, 31));
     assert.equal(desk.state.phase, "done");
   });
 
   test("what was validated with another instruction set is not taken but sent again, six times at most", () => {
     const desk = new Desk(toyRequest({ maxTrials: 1 }));
-    for (let at = 1; desk.state.phase !== "finish"; at++) desk.hear(desk.answer(desk.sent.at(-1)!, at));
-    let [job] = desk.hear(desk.answer(desk.sent.at(-1)!, 20, "isa-b"));
+    for (let at = 1; desk.state.phase !== "finish"; at++) desk.apply(desk.answer(desk.sent.at(-1)!, at));
+    let [job] = desk.apply(desk.answer(desk.sent.at(-1)!, 20, "isa-b"));
     assert.deepEqual([job?.type, job?.attempt, desk.state.phase], ["finish", 2, "finish"]);
     const other = new Desk(toyRequest({ maxTrials: 1 }));
-    for (let at = 1; other.state.phase !== "finish"; at++) other.hear(other.answer(other.sent.at(-1)!, at));
-    desk.hear(desk.answer(job!, 21));
+    for (let at = 1; other.state.phase !== "finish"; at++) other.apply(other.answer(other.sent.at(-1)!, at));
+    desk.apply(desk.answer(job!, 21));
     assert.equal(desk.state.phase, "done");
     [job] = other.sent.slice(-1);
-    for (let at = 30; job !== undefined; at++) [job] = other.hear(other.answer(job, at, "isa-b"));
+    for (let at = 30; job !== undefined; at++) [job] = other.apply(other.answer(job, at, "isa-b"));
     assert.equal(other.state.phase, "failed");
     assert.match(
       other.state.failure ?? "",
@@ -169,13 +169,13 @@ describe("jobs that go wrong", () => {
 
   test("a run that was cancelled and whose finish failed searches on when it is resumed", () => {
     const desk = new Desk(toyRequest());
-    for (let at = 1; at <= 5; at++) desk.hear(desk.answer(desk.sent.at(-1)!, at));
-    desk.hear({ ...base, type: "CancelRequested", at: 6 });
+    for (let at = 1; at <= 5; at++) desk.apply(desk.answer(desk.sent.at(-1)!, at));
+    desk.apply({ ...base, type: "CancelRequested", at: 6 });
     const outcome = { state: "failed", reason: "disk full" } as const;
     for (const attempt of [1, 2])
-      desk.hear({ ...base, type: "FinishReported", isa: "isa", attempt, at: 7, outcome });
+      desk.apply({ ...base, type: "FinishReported", isa: "isa", attempt, at: 7, outcome });
     assert.equal(desk.state.phase, "failed");
-    const [again] = desk.hear({ ...base, type: "RunResumed", at: 100 });
+    const [again] = desk.apply({ ...base, type: "RunResumed", at: 100 });
     assert.equal(desk.state.phase, "search");
     assert.equal(again?.type, "trial");
   });

@@ -11,7 +11,8 @@ const SECOND = 1_000;
 
 function carryOn(desk: Desk, jobs: readonly Job[], at: number): void {
   const open = [...jobs];
-  for (let now = at; open.length > 0; now += SECOND) open.push(...desk.hear(desk.answer(open.shift()!, now)));
+  for (let now = at; open.length > 0; now += SECOND)
+    open.push(...desk.apply(desk.answer(open.shift()!, now)));
 }
 
 function course(state: RunState) {
@@ -25,7 +26,7 @@ describe("a run that has ended and is resumed", () => {
     const desk = new Desk(toyRequest({ maxTrials: 8 }));
     runToEnd(desk);
     assert.equal(desk.state.phase, "done");
-    const jobs = desk.hear({
+    const jobs = desk.apply({
       ...base,
       type: "RunResumed",
       at: 1_000,
@@ -43,7 +44,7 @@ describe("a run that has ended and is resumed", () => {
     const desk = new Desk(toyRequest({ maxTrials: 12, parallel: 3 }), toyTpeStudy);
     runToEnd(desk);
     const limits = { maxTrials: 30, maxMinutes: 0 };
-    carryOn(desk, desk.hear({ ...base, type: "RunResumed", at: 1_000, limits }), 1_001);
+    carryOn(desk, desk.apply({ ...base, type: "RunResumed", at: 1_000, limits }), 1_001);
     assert.deepEqual(replayAsks(toyTpeStudy, desk.state), { asks: 29, divergences: [] });
   });
 
@@ -56,7 +57,7 @@ describe("a run that has ended and is resumed", () => {
       { maxTrials: 5, maxMinutes: 0 },
       { maxTrials: 8, maxMinutes: 600 },
     ])
-      assert.deepEqual(desk.hear({ ...base, type: "RunResumed", at: 1_000, limits }), []);
+      assert.deepEqual(desk.apply({ ...base, type: "RunResumed", at: 1_000, limits }), []);
     assert.equal(desk.state, state);
   });
 
@@ -67,7 +68,7 @@ describe("a run that has ended and is resumed", () => {
     const trials = desk.state.finished.length;
     const at = 24 * 3_600 * SECOND;
     const limits = { maxTrials: 1_000, maxMinutes: 2 };
-    carryOn(desk, desk.hear({ ...base, type: "RunResumed", at, limits }), at + SECOND);
+    carryOn(desk, desk.apply({ ...base, type: "RunResumed", at, limits }), at + SECOND);
     assert.equal(desk.state.stop, "max_minutes");
     assert.ok(desk.state.finished.length >= 1.5 * trials, `${trials} and ${desk.state.finished.length}`);
   });
@@ -78,14 +79,14 @@ describe("a run that has ended and is resumed", () => {
     runToEnd(desk);
     assert.equal(desk.state.stop, "stop_on_target");
     const limits = { maxTrials: 90, maxMinutes: 0 };
-    assert.deepEqual(desk.hear({ ...base, type: "RunResumed", at: 1_000, limits }), []);
+    assert.deepEqual(desk.apply({ ...base, type: "RunResumed", at: 1_000, limits }), []);
   });
 
   test("within its finish with more trials searches on", () => {
     const desk = new Desk(toyRequest({ maxTrials: 8 }));
-    for (let at = 1; desk.state.phase !== "finish"; at++) desk.hear(desk.answer(desk.sent.at(-1)!, at));
+    for (let at = 1; desk.state.phase !== "finish"; at++) desk.apply(desk.answer(desk.sent.at(-1)!, at));
     const limits = { maxTrials: 10, maxMinutes: 0 };
-    carryOn(desk, desk.hear({ ...base, type: "RunResumed", at: 100, limits }), 101);
+    carryOn(desk, desk.apply({ ...base, type: "RunResumed", at: 100, limits }), 101);
     assert.deepEqual([desk.state.phase, desk.state.finished.length], ["done", 11]);
   });
 });

@@ -67,12 +67,12 @@ describe("properties", () => {
           const reports = runToEnd(undisturbed, picker(picks));
           const disturbed = new Desk(toyRequest(options));
           for (const [i, report] of reports.entries()) {
-            disturbed.hear(report);
+            disturbed.apply(report);
             const before = disturbed.state;
             for (const [after, which] of repeats)
-              if (after % reports.length === i) disturbed.hear(reports[which % (i + 1)]!);
-            disturbed.hear(requested(disturbed.request, i));
-            disturbed.hear(tick(i));
+              if (after % reports.length === i) disturbed.apply(reports[which % (i + 1)]!);
+            disturbed.apply(requested(disturbed.request, i));
+            disturbed.apply(tick(i));
             assert.equal(disturbed.state.finished, before.finished);
           }
           assert.deepEqual(summary(disturbed.state), summary(undisturbed.state));
@@ -123,8 +123,8 @@ describe("properties", () => {
             });
             for (const job of jobs) {
               const report = desk.answer(job, at++);
-              open.push(...desk.hear(report));
-              together = reducer.hear(together, report);
+              open.push(...desk.apply(report));
+              together = reducer.apply(together, report);
             }
             if (forgets) reducer = createReducer(toyStudy);
             assert.ok(together);

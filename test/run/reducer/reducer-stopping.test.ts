@@ -10,19 +10,19 @@ describe("stopping", () => {
   test("after max_minutes no trial is asked for, and the running one is waited for", () => {
     const desk = new Desk(toyRequest({ optimizer: { maxMinutes: 1 } }));
     const [statistics] = desk.sent;
-    const [float] = desk.hear(desk.answer(statistics!, 1_000));
-    const [first] = desk.hear(desk.answer(float!, 2_000));
-    assert.deepEqual(desk.hear(tick(60_000)), []);
+    const [float] = desk.apply(desk.answer(statistics!, 1_000));
+    const [first] = desk.apply(desk.answer(float!, 2_000));
+    assert.deepEqual(desk.apply(tick(60_000)), []);
     assert.equal(desk.state.phase, "search");
-    const [finish] = desk.hear(desk.answer(first!, 61_000));
+    const [finish] = desk.apply(desk.answer(first!, 61_000));
     assert.equal(finish?.type, "finish");
     assert.equal(desk.state.stop, "max_minutes");
   });
 
   test("time in which no process carried the run does not count", () => {
     const desk = new Desk(toyRequest({ optimizer: { maxMinutes: 1 } }));
-    desk.hear({ ...base, type: "RunResumed", at: 3_600_000 });
-    const [float] = desk.hear(desk.answer(desk.sent[0]!, 3_601_000));
+    desk.apply({ ...base, type: "RunResumed", at: 3_600_000 });
+    const [float] = desk.apply(desk.answer(desk.sent[0]!, 3_601_000));
     assert.equal(float?.type, "trial");
   });
 
@@ -37,19 +37,19 @@ describe("stopping", () => {
 
   test("cancelling finishes at once with the best so far, and what still comes is kept", () => {
     const desk = new Desk(toyRequest({ parallel: 2 }));
-    desk.hear(desk.answer(desk.sent[0]!, 1));
+    desk.apply(desk.answer(desk.sent[0]!, 1));
     const [, float, first] = desk.sent;
-    desk.hear(desk.answer(float!, 2));
-    const [third, fourth] = desk.hear(desk.answer(first!, 3));
-    const [finish] = desk.hear({ ...base, type: "CancelRequested", at: 4 });
+    desk.apply(desk.answer(float!, 2));
+    const [third, fourth] = desk.apply(desk.answer(first!, 3));
+    const [finish] = desk.apply({ ...base, type: "CancelRequested", at: 4 });
     assert.ok(finish?.type === "finish");
     assert.deepEqual(
       finish.candidates.map(({ trial }) => trial),
       [1],
     );
-    desk.hear(desk.answer(third!, 5));
-    desk.hear(desk.answer(finish, 6));
-    desk.hear(desk.answer(fourth!, 7));
+    desk.apply(desk.answer(third!, 5));
+    desk.apply(desk.answer(finish, 6));
+    desk.apply(desk.answer(fourth!, 7));
     assert.equal(desk.state.phase, "done");
     assert.deepEqual(
       desk.state.finished.map(({ number }) => number),
@@ -62,16 +62,16 @@ describe("stopping", () => {
     runToEnd(undisturbed);
 
     const desk = new Desk(toyRequest());
-    for (let at = 1; at <= 5; at++) desk.hear(desk.answer(desk.sent.at(-1)!, at));
+    for (let at = 1; at <= 5; at++) desk.apply(desk.answer(desk.sent.at(-1)!, at));
     const running = desk.sent.at(-1);
-    const [finish] = desk.hear({ ...base, type: "CancelRequested", at: 6 });
-    desk.hear(desk.answer(finish!, 7));
+    const [finish] = desk.apply({ ...base, type: "CancelRequested", at: 6 });
+    desk.apply(desk.answer(finish!, 7));
     assert.equal(desk.state.phase, "done");
-    const [again] = desk.hear({ ...base, type: "RunResumed", at: 100 });
+    const [again] = desk.apply({ ...base, type: "RunResumed", at: 100 });
     assert.ok(again?.type === "trial" && running?.type === "trial");
     assert.deepEqual([again.trial, again.configuration], [running.trial, running.configuration]);
     let [job] = [again as Job];
-    for (let at = 101; job !== undefined; at++) [job] = [...desk.hear(desk.answer(job, at))] as [Job];
+    for (let at = 101; job !== undefined; at++) [job] = [...desk.apply(desk.answer(job, at))] as [Job];
     assert.equal(desk.state.stop, "max_trials");
     const course = (state: RunState) =>
       state.finished.map(({ number, configuration }) => [number, configuration]);
@@ -85,7 +85,7 @@ describe("stopping", () => {
     for (let at = 1; open.length > 0; at++) {
       const job = open.shift()!;
       billed += 1_000;
-      open.push(...desk.hear({ ...desk.answer(job, at), billed: toyBill(1_000) }));
+      open.push(...desk.apply({ ...desk.answer(job, at), billed: toyBill(1_000) }));
     }
     assert.equal(desk.state.stop, "max_cost_usd");
     assert.equal(desk.state.spend.billedMilliseconds, billed);
@@ -104,7 +104,7 @@ describe("stopping", () => {
       const { quantize, session, inference } = TOY_TIMINGS;
       const work = 4 * (3 + 7 * (quantize + session)) + (5 * 30 * inference) / 60;
       const milliseconds = job.type === "finish" ? 1_000 * work : 1_000;
-      open.push(...desk.hear({ ...desk.answer(job, at), billed: toyBill(milliseconds) }));
+      open.push(...desk.apply({ ...desk.answer(job, at), billed: toyBill(milliseconds) }));
     }
     assert.equal(desk.state.stop, "max_cost_usd");
     assert.ok(desk.state.spend.usd <= 40, `${desk.state.spend.usd}`);
@@ -115,7 +115,7 @@ describe("stopping", () => {
     const desk = new Desk(toyRequest({ maxTrials: 60, parallel: 3, cost: toyCost(0.01) }));
     const open = [...desk.sent];
     for (let at = 1; open.length > 0; at++)
-      open.push(...desk.hear({ ...desk.answer(open.shift()!, at), billed: toyBill(1_000) }));
+      open.push(...desk.apply({ ...desk.answer(open.shift()!, at), billed: toyBill(1_000) }));
     const { phase, stop, finished, best } = desk.state;
     assert.deepEqual([phase, stop, finished.length, best?.number], ["done", "max_cost_usd", 2, 1]);
   });

@@ -40,7 +40,7 @@ function carry(request: RunRequest, workers: number, pace: Pace) {
     const [next] = busy.sort((a, b) => a.at - b.at).splice(0, 1);
     if (next === undefined) break;
     now = next.at;
-    waiting.push(...desk.hear(next.report));
+    waiting.push(...desk.apply(next.report));
   }
   assert.equal(desk.state.phase, "done");
   return { minutes: now / MINUTE, desk, finalists: desk.state.finishing!.candidates.length };
@@ -121,12 +121,12 @@ describe("a run with max_minutes", () => {
     let at = 0;
     const answer = (job: Job, seconds: number): readonly Job[] => {
       at += 1_000 * seconds;
-      return desk.hear({ ...worked(desk, job, QUIET, 1).report, at });
+      return desk.apply({ ...worked(desk, job, QUIET, 1).report, at });
     };
     let [job] = desk.sent;
     for (let i = 0; i < 6; i++) [job] = answer(job!, 2);
     at += 1_000 * MINUTE;
-    [job] = desk.hear({ version: 1, runId: "toy", type: "RunResumed", at });
+    [job] = desk.apply({ version: 1, runId: "toy", type: "RunResumed", at });
     for (let i = 0; i < 6; i++) [job] = answer(job!, 2);
     assert.equal(desk.state.stop, undefined);
     assert.equal(job?.type, "trial");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Metric } from "../../../shared/metrics/metric.js";
-import { hasMoved } from "../../../shared/run/result/accuracy-difference.js";
+import { differBeyondNoise } from "../../../shared/run/result/accuracy-difference.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 
 const mean = (rows: Float32Array): number => rows.reduce((sum, row) => sum + row, 0) / rows.length;
@@ -21,15 +21,15 @@ function scores(share: number, more = 0, seed = 1): Float32Array {
 const usual = scores(0.1);
 
 test("accuracy has not moved where two of many trials differ in a few samples", () => {
-  assert.equal(hasMoved(metric, usual, scores(0.1, 3), 40), false);
-  assert.equal(hasMoved(metric, usual, usual, 40), false);
+  assert.equal(differBeyondNoise(metric, usual, scores(0.1, 3), 40), false);
+  assert.equal(differBeyondNoise(metric, usual, usual, 40), false);
 });
 
 test("accuracy has moved where they differ in many", () => {
-  assert.equal(hasMoved(metric, usual, scores(0.1, 60), 40), true);
+  assert.equal(differBeyondNoise(metric, usual, scores(0.1, 60), 40), true);
 });
 
 test("what moves between two trials is chance among many", () => {
-  assert.equal(hasMoved(metric, usual, scores(0.1, 8), 2), true);
-  assert.equal(hasMoved(metric, usual, scores(0.1, 8), 1000), false);
+  assert.equal(differBeyondNoise(metric, usual, scores(0.1, 8), 2), true);
+  assert.equal(differBeyondNoise(metric, usual, scores(0.1, 8), 1000), false);
 });

@@ -15,18 +15,18 @@ function exampleRun(steps = Number.POSITIVE_INFINITY): RunState {
   const { reduce } = createReducer(toyStudy);
   const open: Job[] = [];
   let state: RunState | undefined;
-  const hear = (event: Parameters<typeof reduce>[1]): void => {
+  const apply = (event: Parameters<typeof reduce>[1]): void => {
     const { state: next, commands } = reduce(state, event);
     assert.ok(next);
     state = markCarriedOut(next, commands);
     open.push(...commands.flatMap((command) => (command.type === "WriteRecord" ? [] : [command.job])));
   };
-  hear({ version: MESSAGE_VERSION, runId: "toy", type: "RunRequested", at: 0, request });
+  apply({ version: MESSAGE_VERSION, runId: "toy", type: "RunRequested", at: 0, request });
   for (let at = 1_000, step = 0; open.length > 0 && step < steps; at += 1_000, step++) {
     const job = open.pop()!;
     const report = answerToyJob(request, job, { worker: "w", isa: "i", at });
     const fails = report.type === "TrialReported" && report.trial === 5;
-    hear(fails ? { ...report, outcome: { state: "failed", reason: "no memory" } } : report);
+    apply(fails ? { ...report, outcome: { state: "failed", reason: "no memory" } } : report);
   }
   assert.ok(state);
   return state;
