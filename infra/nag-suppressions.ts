@@ -2,7 +2,7 @@ import { Stack, Validations } from "aws-cdk-lib";
 import type { CfnBucket, IBucket } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
 
-/** Rules of cdk-nag that the fleet knowingly does not follow, and why. */
+/** Reasons for rules of cdk-nag that the fleet deliberately does not follow. */
 const REASONS = {
   accessLogs:
     "Only the fleet's roles and those whom the account lets reach the bucket; who needs a record of each request turns on CloudTrail data events or gives a bucket of their own.",
@@ -26,7 +26,7 @@ export function suppressBucketRules(bucket: Construct): void {
   acknowledge(bucket, "AwsSolutions::AwsSolutions-S1", REASONS.accessLogs);
 }
 
-/** @param patterns the objects that the role may reach */
+/** @param patterns key patterns of the objects that the role may access */
 export function suppressObjectWildcards(role: Construct, bucket: IBucket, patterns: Iterable<string>): void {
   const own = bucket.node.defaultChild as CfnBucket | undefined;
   const arn =
