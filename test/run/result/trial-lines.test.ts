@@ -9,7 +9,7 @@ import { countDuplicates, trialLines } from "../../../shared/run/result/trial-li
 import { answerToyJob } from "../toy-model.js";
 import { toyRequest, toyStudy } from "../toy-study.js";
 
-/** A run with three trials side by side whose jobs are answered last in, first out; trial 5 fails. */
+/** A run with three concurrent trials whose jobs are answered last in, first out; trial 5 fails. */
 function exampleRun(steps = Number.POSITIVE_INFINITY): RunState {
   const request = toyRequest({ maxTrials: 9, parallel: 3 });
   const { reduce } = createReducer(toyStudy);
@@ -44,7 +44,7 @@ describe("trials.jsonl", () => {
     assert.equal(new Set(lines.map(({ number }) => number)).size, 10);
   });
 
-  test("says which trials each had seen, as ranges", () => {
+  test("lists which trials each had seen, as ranges", () => {
     for (const line of lines) {
       const record = state.finished.find(({ number }) => number === line.number)!;
       const seen = state.finished.slice(0, record.seen).map(({ number }) => number);
@@ -64,7 +64,7 @@ describe("trials.jsonl", () => {
     );
   });
 
-  test("holds figures that JSON can hold", () => {
+  test("has only values that JSON can represent", () => {
     for (const line of lines) assert.deepEqual(JSON.parse(JSON.stringify(line)), line);
   });
 
@@ -82,7 +82,7 @@ describe("trials.jsonl", () => {
 });
 
 describe("progress", () => {
-  test("tells how far the run is", () => {
+  test("describes how far the run is", () => {
     const { trialsDone, trialsAtMost, secondsElapsed } = describeProgress(exampleRun(8), 8_000);
     assert.equal(secondsElapsed, 8);
     assert.equal(trialsAtMost, 10);
