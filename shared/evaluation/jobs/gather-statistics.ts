@@ -1,5 +1,10 @@
 import { shardRange } from "../../basics/identifiers.js";
-import { MESSAGE_VERSION, type StatisticsJob, type StatisticsReported } from "../../run/protocol/messages.js";
+import {
+  MAX_REASON,
+  MESSAGE_VERSION,
+  type StatisticsJob,
+  type StatisticsReported,
+} from "../../run/protocol/messages.js";
 import { collectStatistics } from "../../statistics/collect.js";
 import { hasStatisticsShard, readStatistics, writeStatisticsShard } from "../../statistics/shard-store.js";
 import type { ObjectStore } from "../../storage/object-store.js";
@@ -7,8 +12,6 @@ import { sliceBatches } from "../model/calibration.js";
 import { type GroupSensitivity, keptSensitivity } from "../quantizer/group-sensitivity.js";
 import { roundingMoments } from "../quantizer/open-quantizer.js";
 import type { Workload } from "../workload/workload.js";
-
-const MAX_REASON = 2_000;
 
 /** What a statistics job needs; neither evaluation data nor metric. */
 export interface StatisticsContext {

@@ -1,4 +1,4 @@
-import { type Job, type JobReport, MESSAGE_VERSION } from "../../run/protocol/messages.js";
+import { type Job, type JobReport, MAX_REASON, MESSAGE_VERSION } from "../../run/protocol/messages.js";
 import { instructionSetOf } from "../../runtime/processor-class.js";
 import { processorClass } from "../../runtime/processor-probe.js";
 import { workerHost } from "../../runtime/worker-host.js";
@@ -7,8 +7,6 @@ import type { Workload } from "../workload/workload.js";
 import type { Evaluator } from "./evaluator.js";
 import { finishRun } from "./finish.js";
 import { runStatisticsJob, type StatisticsContext } from "./gather-statistics.js";
-
-const MAX_REASON = 2_000;
 
 export interface JobContext extends StatisticsContext {
   readonly evaluator: Evaluator;

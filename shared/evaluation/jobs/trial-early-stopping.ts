@@ -1,5 +1,5 @@
 import { RecentlyUsed } from "../../basics/recently-used.js";
-import type { Race } from "../../run/protocol/messages.js";
+import type { EarlyStoppingReference } from "../../run/protocol/messages.js";
 import { unpackRows } from "../../run/protocol/rows.js";
 import { readRows } from "../../run/store/read-rows.js";
 import {
@@ -55,7 +55,7 @@ export class RowsInMemory {
  * @returns `undefined` where the metric's rows have no bounds, without which there are no intervals
  */
 export async function openRace(
-  race: Race,
+  race: EarlyStoppingReference,
   scored: RowsInMemory,
   { metric, configuration }: Workload,
   bytes: number,

@@ -1,17 +1,15 @@
-import { type Job, type JobReport, MESSAGE_VERSION } from "./messages.js";
+import { type Job, type JobReport, MAX_REASON, MESSAGE_VERSION } from "./messages.js";
 
-const MAX_REASON = 2_000;
-
-/** A failure has no numbers, whose instruction set would count. */
+/** Value of `isa` in a failure, which has no results whose instruction set could matter. */
 const NO_INSTRUCTION_SET = "none";
 
-/** Who reports, and when. */
+/** The worker that reports, and the time of the report in milliseconds since the epoch. */
 export interface Reporter {
   readonly worker: string;
   readonly at: number;
 }
 
-/** What a job's failure is reported as when there is no worker left to report it. */
+/** The report of a job's failure; the reason is the error's message, cut to its maximum length. */
 export function failureReport(job: Job, error: unknown, { worker, at }: Reporter): JobReport {
   const { runId, attempt } = job;
   const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON);

@@ -9,8 +9,8 @@ import { Evaluator } from "../../../shared/evaluation/jobs/evaluator.js";
 import { runStatisticsJob } from "../../../shared/evaluation/jobs/gather-statistics.js";
 import { loadWorkload, type Workload } from "../../../shared/evaluation/workload/workload.js";
 import {
+  type EarlyStoppingReference,
   MESSAGE_VERSION,
-  type Race,
   type StatisticsJob,
   type TrialJob,
 } from "../../../shared/run/protocol/messages.js";
@@ -68,7 +68,7 @@ async function evaluatorWith(shards: number, of: Workload = workload): Promise<E
   return evaluator;
 }
 
-function job(trialConfiguration: Configuration | null, race?: Race): TrialJob {
+function job(trialConfiguration: Configuration | null, race?: EarlyStoppingReference): TrialJob {
   return {
     version: MESSAGE_VERSION,
     type: "trial",
@@ -138,7 +138,7 @@ describe("Trials", async () => {
   };
   const float = await score(job(null));
   await store.put(FLOAT_SCORES, Buffer.from(JSON.stringify(float.rows)));
-  const race: Race = { referenceScores: FLOAT_SCORES, peerScores: [], delta: 0.1 };
+  const race: EarlyStoppingReference = { referenceScores: FLOAT_SCORES, peerScores: [], delta: 0.1 };
   const space = subject.space.parameters;
   const configurations = [
     subject.space.base,

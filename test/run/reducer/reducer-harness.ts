@@ -25,8 +25,8 @@ function jobsOf(commands: readonly Command[]): readonly Job[] {
   return commands.flatMap((command) => (command.type === "WriteRecord" ? [] : [command.job]));
 }
 
-/** The reducer with its commands carried out, and the jobs that it sent. */
-export class Desk {
+/** The reducer with its commands marked as carried out, and the jobs that it sent. */
+export class ReducerHarness {
   readonly reduce: Reducer["reduce"];
   readonly sent: Job[] = [];
   #state: RunState | undefined;
@@ -36,7 +36,7 @@ export class Desk {
     study = toyStudy,
   ) {
     this.reduce = createReducer(study).reduce;
-    this.hear(requested(request));
+    this.apply(requested(request));
   }
 
   get state(): RunState {
@@ -44,7 +44,7 @@ export class Desk {
     return this.#state;
   }
 
-  hear(event: RunEvent): readonly Job[] {
+  apply(event: RunEvent): readonly Job[] {
     const { state, commands } = this.reduce(this.#state, event);
     assert.ok(state);
     this.#state = markCarriedOut(state, commands);
@@ -58,39 +58,45 @@ export class Desk {
   }
 }
 
-/** Answers the jobs one after the other, always the one that `pick` chooses, until the run ends. */
-export function runToEnd(desk: Desk, pick: (open: number) => number = () => 0): readonly JobReport[] {
+/** Answers the jobs one after another, in the order chosen by `pick`, until the run ends. */
+export function runToEnd(
+  harness: ReducerHarness,
+  pick: (open: number) => number = () => 0,
+): readonly JobReport[] {
   const reports: JobReport[] = [];
-  const open = [...desk.sent];
+  const open = [...harness.sent];
   for (let at = 1; open.length > 0; at++) {
     const [job] = open.splice(pick(open.length), 1);
     assert.ok(job);
-    const report = desk.answer(job, at);
+    const report = harness.answer(job, at);
     reports.push(report);
-    open.push(...desk.hear(report));
+    open.push(...harness.apply(report));
   }
   return reports;
 }
 
-/** Picks in an order that is given, for `runToEnd`. */
+/** An order of answers for `runToEnd`, given as positions among the open jobs. */
 export function picker(picks: readonly number[]): (open: number) => number {
   let i = 0;
   return (open) => (picks[i++] ?? 0) % open;
 }
 
-/** A failure of an attempt, as its worker reports it. */
+/** A worker's report of a failed attempt. */
 export function failure(trial: number, attempt: number, reason: string, at = 10): RunEvent {
   const outcome = { state: "failed", reason } as const;
   const shard = { index: 0, count: 1 };
   return { ...base, type: "TrialReported", trial, attempt, shard, worker: "w", isa: "isa-a", at, outcome };
 }
 
-/** A desk whose last job is of this trial. */
-export function atTrial(number: number, options: ToyRequestOptions = {}): { desk: Desk; job: Job } {
-  const desk = new Desk(toyRequest(options));
+/** A harness whose last sent job is of this trial. */
+export function atTrial(
+  number: number,
+  options: ToyRequestOptions = {},
+): { harness: ReducerHarness; job: Job } {
+  const harness = new ReducerHarness(toyRequest(options));
   for (let at = 1; ; at++) {
-    const job = desk.sent.at(-1)!;
-    if (job.type === "trial" && job.trial === number) return { desk, job };
-    desk.hear(desk.answer(job, at));
+    const job = harness.sent.at(-1)!;
+    if (job.type === "trial" && job.trial === number) return { harness, job };
+    harness.apply(harness.answer(job, at));
   }
 }

@@ -1,4 +1,5 @@
 import { RecentlyUsed } from "../../shared/basics/recently-used.js";
+import { safeguard } from "../../shared/basics/safeguard.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { Coordinator, type CoordinatorOptions } from "../../shared/run/coordinator.js";
 import type { RunEvent } from "../../shared/run/protocol/messages.js";
@@ -13,56 +14,56 @@ import type { FleetMetrics } from "../metrics.js";
 import { sendWarmUps } from "../warm-up.js";
 import type { ActiveRuns } from "./active-runs.js";
 
-/** Runs whose metric and state stay in memory between invocations. */
+/** Runs whose metric and state are cached between invocations. */
 const RUNS_IN_MEMORY = 16;
 
-export interface RunCarriersOptions {
+export interface RunCoordinatorsOptions {
   readonly store: ObjectStore;
   readonly jobs: Queue;
-  /** Where collectors take statistics jobs from. */
+  /** Queue of statistics jobs for collectors. */
   readonly statisticsJobs: Queue;
   readonly log: Log;
   readonly metrics: FleetMetrics;
   readonly now: () => number;
-  /** Where work is billed. */
+  /** The billed time of this environment; absent where work is not billed. */
   readonly billedTime?: BilledTime | undefined;
-  /** The study of a run; `undefined` where nobody has asked for it. */
+  /** The study of a run; `undefined` if the run was never requested. */
   readonly openStudy: (runId: string) => Promise<Study | undefined>;
-  /** What carries a run; the coordinator as it is when left out. */
+  /** Creates the coordinator of a run; for tests. */
   readonly createCoordinator?: (options: CoordinatorOptions) => RunCoordinator;
 }
 
 type RunCoordinator = Pick<Coordinator, "handle">;
 
-const plainCoordinator = (options: CoordinatorOptions): RunCoordinator => new Coordinator(options);
+const defaultCoordinator = (options: CoordinatorOptions): RunCoordinator => new Coordinator(options);
 
-type Carried = "carried" | { readonly refused: string };
+type Handled = "handled" | { readonly refused: string };
 
-/** Coordinators of the runs that this environment has heard of last. */
-export class RunCarriers {
+/** The coordinators of the runs that this environment handled most recently. */
+export class RunCoordinators {
   readonly #coordinators = new RecentlyUsed<string, RunCoordinator>(RUNS_IN_MEMORY);
 
   constructor(
-    private readonly options: RunCarriersOptions,
+    private readonly options: RunCoordinatorsOptions,
     private readonly active: ActiveRuns,
   ) {}
 
   /**
-   * Carries a run through events of it.
+   * Handles events of one run.
    *
-   * @returns `failed` when its events are to come again, and why they are refused where nobody will ever carry them
+   * @returns `failed` if the events must be redelivered; the reason if they can never be handled
    */
-  async carry(runId: string, events: readonly RunEvent[]): Promise<Carried | "failed"> {
+  async handleEvents(runId: string, events: readonly RunEvent[]): Promise<Handled | "failed"> {
     const { log } = this.options;
     try {
-      return await this.#carry(runId, events);
+      return await this.#handle(runId, events);
     } catch (error) {
-      log.error("events not carried", { runId, events: events.length, reason: describeError(error), error });
-      return "failed";
+      log.error("events not handled", { runId, events: events.length, reason: describeError(error), error });
+      return safeguard("failed-events-are-redelivered") ? "failed" : "handled";
     }
   }
 
-  async #carry(runId: string, events: readonly RunEvent[]): Promise<Carried> {
+  async #handle(runId: string, events: readonly RunEvent[]): Promise<Handled> {
     const { log, billedTime } = this.options;
     try {
       const coordinator = await this.#open(runId);
@@ -75,29 +76,29 @@ export class RunCarriers {
         events.some(({ type }) => type === "RunResumed"),
       );
       const { phase, finished, running } = state;
-      log.info("run carried", {
+      log.info("events handled", {
         runId,
         phase,
         finished: finished.length,
         running: running.length,
         events: events.length,
       });
-      return "carried";
+      return "handled";
     } catch (error) {
       if (!(error instanceof DamagedRecordError)) throw error;
       return this.#refuse(runId, events, error.message);
     }
   }
 
-  /** A run that nobody can carry is not sent Ticks any more: each would be refused as well, every minute for ever. */
-  async #refuse(runId: string, events: readonly RunEvent[], reason: string): Promise<Carried> {
-    if (events.some(({ type }) => type === "Tick")) await this.active.strike(runId);
+  /** A run that cannot be handled gets no further Ticks, each of which would be refused as well. */
+  async #refuse(runId: string, events: readonly RunEvent[], reason: string): Promise<Handled> {
+    if (events.some(({ type }) => type === "Tick")) await this.active.remove(runId);
     return { refused: reason };
   }
 
   /**
-   * Has evaluators get ready for a run, or only start where none is named. Without it the first trials take longer, and
-   * nothing else.
+   * Asks evaluators to prepare a run, or only to start if no run is given. It is only an optimization:
+   * without it the first trials take longer.
    */
   async startEvaluators(run: { readonly runId?: string; readonly parallel: number }): Promise<void> {
     const { jobs, log, now } = this.options;
@@ -112,21 +113,21 @@ export class RunCarriers {
     }
   }
 
-  /** What a save has brought. */
-  #tell(before: RunState | undefined, after: RunState): void {
+  /** Publishes metrics of a save. */
+  #publishMetrics(before: RunState | undefined, after: RunState): void {
     const { metrics } = this.options;
     const ended = after.finished.slice(before?.finished.length ?? 0);
     metrics.add(METRIC.trialsEnded, ended.length);
     metrics.add(METRIC.trialsFailed, ended.filter(({ state }) => state === "failed").length);
     metrics.add(METRIC.usdSpent, Math.max(0, after.spend.usd - (before?.spend.usd ?? 0)));
     if (after.best !== undefined && after.best.number !== before?.best?.number)
-      metrics.tellOfRun(after.request.runId, METRIC.bestMetric, after.best.measurement.metric);
+      metrics.publishForRun(after.request.runId, METRIC.bestMetric, after.best.measurement.metric);
   }
 
   async #open(runId: string): Promise<RunCoordinator | undefined> {
     const known = this.#coordinators.get(runId);
     if (known !== undefined) return known;
-    const { store, jobs, statisticsJobs, openStudy, createCoordinator = plainCoordinator } = this.options;
+    const { store, jobs, statisticsJobs, openStudy, createCoordinator = defaultCoordinator } = this.options;
     const study = await openStudy(runId);
     if (study === undefined) return undefined;
     const coordinator = createCoordinator({
@@ -134,7 +135,7 @@ export class RunCarriers {
       jobs,
       statisticsJobs,
       study,
-      onSaved: (before, after) => this.#tell(before, after),
+      onSaved: (before, after) => this.#publishMetrics(before, after),
     });
     this.#coordinators.set(runId, coordinator);
     return coordinator;

@@ -6,7 +6,7 @@ import { type Command, markCarriedOut } from "../../shared/run/reducer/pending-c
 import { createReducer } from "../../shared/run/reducer/reducer.js";
 import { answerToyJob } from "./toy-model.js";
 
-/** Carries a run through the reducer alone, answering its jobs in the order in which they were sent. */
+/** Runs the reducer alone, answering its jobs in the order in which they were sent. */
 export function runToy(
   request: RunRequest,
   study: Study,
