@@ -3,7 +3,7 @@ import type * as z from "zod";
 import type { Clock } from "../shared/queues/clock.js";
 import { DEFAULT_MAX_MESSAGE_BYTES, MessageTooLargeError, type Queue } from "../shared/queues/queue.js";
 import { failureReport } from "../shared/run/protocol/failure-report.js";
-import type { Job, JobReport } from "../shared/run/protocol/messages.js";
+import { type Job, type JobReport, MAX_REASON } from "../shared/run/protocol/messages.js";
 import { DamagedRecordError } from "../shared/run/store/damaged-record.js";
 import { workerHost } from "../shared/runtime/worker-host.js";
 import type { BilledTime } from "./billed-time.js";
@@ -18,7 +18,6 @@ import type { WarmUp } from "./warm-up.js";
 
 /** Kept for handing work back before Lambda ends the invocation. */
 const HAND_BACK_MILLISECONDS = 15_000;
-const MAX_REASON = 2_000;
 /** A job that is not done in time by so many workers never will be: each begins anew, and has no more time. */
 const MOST_IN_TIME = 3;
 /**

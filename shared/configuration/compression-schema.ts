@@ -1,4 +1,12 @@
 import * as z from "zod";
+import { ALGORITHMS, findAlgorithm } from "../quantization/algorithms/algorithm-list.js";
+import {
+  apply_for_all_nodes,
+  ignored,
+  parameters,
+  sampling,
+  thresholdOf,
+} from "../quantization/algorithms/algorithm-parameters.js";
 import { DEVICE_NAMES } from "../quantization/device/hardware.js";
 import { CODE_FORMS, hardwareSchema } from "../quantization/device/hardware-schema.js";
 import { ESTIMATOR_PRESETS } from "../quantization/space/range-estimator.js";
@@ -14,71 +22,13 @@ import {
   oneOf,
   oneOfMessage,
   section,
-  text,
   wholeNumber,
   withoutEffect,
   yesOrNo,
 } from "../validation/requirement.js";
 
-const MOST_SAMPLES = 1_000_000_000;
-const LARGEST_SEED = 2 ** 32 - 1;
-const MOST_IGNORED = 100_000;
-const LARGEST_THRESHOLD = 1e12;
 const HALF = 0.5;
 const LONGEST_PATH = 4096;
-/** Values of one setting of a companion that a search chooses from. */
-const MOST_CHOICES = 16;
-
-const sampling = {
-  stat_subset_size: wholeNumber(1, MOST_SAMPLES)
-    .optional()
-    .describe(
-      "Calibration samples that are used: the first N, or N at random with shuffle_data; all when left out.",
-    ),
-  stat_batch_size: fixed([1], "statistics are a row a sample here; remove it"),
-  shuffle_data: yesOrNo()
-    .default(false)
-    .describe("Draw the calibration samples at random instead of the first."),
-  seed: wholeNumber(0, LARGEST_SEED).default(0).describe("Seed of shuffle_data."),
-};
-
-/** POT copies these from `compression` into every algorithm, so that its dumps hold them there too. */
-const COPIED = "belongs to compression, not to an algorithm; move it there";
-const refusedEverywhere = {
-  target_device: COPIED,
-  model_type: COPIED,
-  dump_intermediate_model: COPIED,
-  inplace_statistics: COPIED,
-};
-
-const ignored = section({
-  scope: z
-    .array(text(4096, "the name of a node"), {
-      error: (issue) => mustBe(issue.input, "a list of node names"),
-    })
-    .max(MOST_IGNORED, {
-      error: `holds more than ${MOST_IGNORED} names; name fewer, or types of ops in operations`,
-    })
-    .default([])
-    .describe("Names of nodes that stay in float."),
-  operations: z
-    .array(
-      section({
-        type: text(256, "the type of an op, such as Add").describe("Op type that stays in float."),
-        attributes: z
-          .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.array(z.number())]), {
-            error: (issue) => mustBe(issue.input, "an object of attribute values"),
-          })
-          .optional()
-          .describe("Only ops whose attributes all have these values."),
-      }),
-      { error: (issue) => mustBe(issue.input, "a list of op types") },
-    )
-    .max(MOST_IGNORED, { error: `holds more than ${MOST_IGNORED} ops; name fewer` })
-    .default([])
-    .describe("Types of ops that stay in float."),
-  skip_model: yesOrNo().default(false).describe("Leave the whole model in float."),
-}).describe("What stays in float.");
 
 const AGGREGATORS = [
   "mean",
@@ -181,7 +131,7 @@ const quantization = {
     .transform(presetOf)
     .describe("The base configuration; symmetric is another name of performance, asymmetric of accuracy."),
   ...sampling,
-  ignored: ignored.optional(),
+  ignored,
   ignored_patterns: oneOf(["runtime", "pot", "none"])
     .optional()
     .describe(
@@ -196,50 +146,6 @@ const quantization = {
       "Which 8-bit weights get codes with which the kernels of x86 processors without VNNI do not saturate: those that would on the target device (auto); or, by giving up a bit, the first convolutions behind the inputs (first_layer) or all, on every processor; or none (no). All but auto and no are for target devices ANY, CPU and its classes, and those of your own.",
     ),
 };
-
-function thresholdOf(several?: string) {
-  return numberFrom(0, LARGEST_THRESHOLD, several).describe(
-    "An op whose bias would change by more standard deviations of its output than this is left as it was.",
-  );
-}
-
-const apply_for_all_nodes = yesOrNo()
-  .default(false)
-  .describe(
-    "Correct ops whose weights stay in float, too: BiasCorrection takes the errors of earlier ops out of them; FastBiasCorrection finds no error in them, so that it changes nothing.",
-  );
-
-/** Standard deviations of an op's output (reference section 6.2). */
-export const FAST_BIAS_THRESHOLD = 2;
-
-/** The same for BiasCorrection (reference section 6.3). */
-export const BIAS_THRESHOLD = 1000;
-
-const tune = yesOrNo()
-  .optional()
-  .describe(
-    "Let the search decide whether this is done, by a parameter of its own, on in the base configuration; without it this is always done.",
-  );
-
-function correction(usual: number) {
-  return {
-    tune,
-    ...sampling,
-    threshold: thresholdOf("threshold_choices").default(usual),
-    threshold_choices: distinct(numberFrom(0, LARGEST_THRESHOLD), 1, MOST_CHOICES)
-      .optional()
-      .describe("Thresholds that the search chooses from, besides threshold, which the base has."),
-    apply_for_all_nodes,
-    ignored: ignored.optional(),
-  };
-}
-
-function parameters<Shape extends z.ZodRawShape>(
-  shape: Shape,
-  refused: Readonly<Record<string, string>> = {},
-) {
-  return section(shape, { ...refusedEverywhere, ...refused });
-}
 
 function algorithm<const Name extends string, Params extends z.ZodType>(name: Name, params: Params) {
   return section({ name: z.literal(name), params }, { tune: "belongs to params; move it there" });
@@ -286,55 +192,39 @@ const defaultQuantization = parameters({
   use_layerwise_tuning: fixed([false], "it needs PyTorch and is not offered here; remove it"),
 });
 
-const smoothing = {
-  tune,
-  ...sampling,
-  alpha: numberBetween(0, 1, "alpha_choices")
-    .default(0.5)
-    .describe("How much of the activations' unevenness goes into the weights: 0 none, 1 all."),
-  alpha_choices: distinct(numberBetween(0, 1), 1, MOST_CHOICES)
-    .optional()
-    .describe("Alphas that the search chooses from, besides alpha, which the base has."),
-  ignored: ignored.optional(),
-};
+/** The schema of an algorithm's entry in `compression.algorithms`. */
+type EntryOf<Listed> = Listed extends {
+  readonly name: infer Name extends string;
+  readonly parameters: infer Parameters extends z.ZodType;
+}
+  ? ReturnType<typeof algorithm<Name, Parameters>>
+  : never;
 
-const rounding = {
-  tune,
-  largest_bits: z
-    .literal([2, 4, 8], { error: (issue) => mustBe(issue.input, listed([2, 4, 8])) })
-    .default(4)
-    .describe("Weights of more bits are rounded to the nearest code."),
-  ignored: ignored.optional(),
-};
+const entriesOf = (isBefore: boolean) =>
+  ALGORITHMS.filter(({ stage }) => (stage === "rewrite") === isBefore).map(({ name, parameters }) =>
+    algorithm(name, parameters),
+  ) as unknown as readonly EntryOf<(typeof ALGORITHMS)[number]>[];
+
+const entries = [
+  ...entriesOf(true),
+  algorithm("TunableQuantization", tunableQuantization.prefault({})),
+  algorithm("MinMaxQuantization", parameters(quantization, ofCorrection).prefault({})),
+  algorithm("DefaultQuantization", defaultQuantization.prefault({})),
+  ...entriesOf(false),
+];
+
+type Entry = (typeof entries)[number];
 
 const algorithms = z
   .array(
-    z.discriminatedUnion(
-      "name",
-      [
-        algorithm("CrossLayerEqualization", parameters({ tune, ignored: ignored.optional() }).prefault({})),
-        algorithm(
-          "ActivationChannelAlignment",
-          parameters({ tune, ...sampling, ignored: ignored.optional() }).prefault({}),
-        ),
-        algorithm("SmoothQuant", parameters(smoothing).prefault({})),
-        algorithm("TunableQuantization", tunableQuantization.prefault({})),
-        algorithm("MinMaxQuantization", parameters(quantization, ofCorrection).prefault({})),
-        algorithm("DefaultQuantization", defaultQuantization.prefault({})),
-        algorithm("AdaptiveRounding", parameters(rounding).prefault({})),
-        algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
-        algorithm("BiasCorrection", parameters(correction(BIAS_THRESHOLD)).prefault({})),
-        algorithm("WeightBiasCorrection", parameters({ tune, ignored: ignored.optional() }).prefault({})),
-      ],
-      {
-        error: nameRequired("an object with a name and params", {
-          AccuracyAwareQuantization:
-            "is not offered here; use TunableQuantization with layer in tuning_scope, which searches among the same models",
-          OverflowCorrection: "is for processors with GNA, which ONNX Runtime does not serve; remove it",
-          RangerAlgorithm: "is not offered here; remove it",
-        }),
-      },
-    ),
+    z.discriminatedUnion("name", entries as [Entry, ...Entry[]], {
+      error: nameRequired("an object with a name and params", {
+        AccuracyAwareQuantization:
+          "is not offered here; use TunableQuantization with layer in tuning_scope, which searches among the same models",
+        OverflowCorrection: "is for processors with GNA, which ONNX Runtime does not serve; remove it",
+        RangerAlgorithm: "is not offered here; remove it",
+      }),
+    }),
     { error: (issue) => mustBe(issue.input, "a list of algorithms") },
   )
   .min(1, { error: "is empty, but must hold an algorithm, such as TunableQuantization" })
@@ -344,6 +234,16 @@ const algorithms = z
 
 /** One element of `compression.algorithms`, told apart by `name`. */
 export type AlgorithmConfiguration = z.output<typeof algorithms>[number];
+
+/** An algorithm that lays quantizers over the model: each configuration has exactly one. */
+export type QuantizingAlgorithm = Extract<
+  AlgorithmConfiguration,
+  { name: "TunableQuantization" | "MinMaxQuantization" | "DefaultQuantization" }
+>;
+
+export function isQuantizing(algorithm: AlgorithmConfiguration): algorithm is QuantizingAlgorithm {
+  return findAlgorithm(algorithm.name) === undefined;
+}
 
 /** How a hardware file is told from the name of a device. */
 export const HARDWARE_FILE = /\.jsonc?$/;

@@ -1,3 +1,4 @@
+import { findAlgorithm } from "../quantization/algorithms/algorithm-list.js";
 import type { AlgorithmConfiguration } from "./compression-schema.js";
 import type { RunConfiguration } from "./schema.js";
 
@@ -19,23 +20,19 @@ interface Tuning {
   readonly estimator_tuning_scope?: readonly string[];
   readonly outlier_prob_choices?: readonly number[] | undefined;
   readonly tune?: boolean | undefined;
-  readonly alpha?: number;
-  readonly alpha_choices?: readonly number[] | undefined;
-  readonly threshold?: number | undefined;
-  readonly threshold_choices?: readonly number[] | undefined;
 }
 
 /** @param other of the same name */
 function withTuningOf(own: AlgorithmConfiguration, other: AlgorithmConfiguration): AlgorithmConfiguration {
   if (own.name === "MinMaxQuantization" || own.name === "DefaultQuantization") return own;
+  const key = findAlgorithm(own.name)?.tunedSetting;
   const [mine, theirs]: [Tuning, Tuning] = [own.params, other.params as Tuning];
   const tuning: Tuning = {
     ...merged("tuning_scope", mine.tuning_scope, theirs.tuning_scope),
     ...merged("estimator_tuning_scope", mine.estimator_tuning_scope, theirs.estimator_tuning_scope),
     ...merged("outlier_prob_choices", mine.outlier_prob_choices, theirs.outlier_prob_choices),
     ...(mine.tune === true || theirs.tune === true ? { tune: true } : {}),
-    ...mergedValues("alpha_choices", mine, theirs, theirs.alpha),
-    ...mergedValues("threshold_choices", mine, theirs, theirs.threshold),
+    ...(key === undefined ? {} : mergedChoices(key, own.params, other.params)),
   };
   // Of one name, both have the same keys, of the same kinds.
   return { ...own, params: { ...own.params, ...tuning } } as AlgorithmConfiguration;
@@ -51,13 +48,15 @@ function merged<Key extends keyof Tuning, T>(
   return { [key]: [...new Set([...(first ?? []), ...(second ?? [])])] } as { [K in Key]?: T[] };
 }
 
-/** @param base the earlier trials' value where they had no choice */
-function mergedValues(
-  key: "alpha_choices" | "threshold_choices",
-  mine: Tuning,
-  theirs: Tuning,
-  base: number | undefined,
-): Tuning {
-  if (mine[key] === undefined && theirs[key] === undefined) return {};
-  return merged(key, mine[key], [...(theirs[key] ?? []), ...(base === undefined ? [] : [base])]);
+/** Of two parameters, the choices of both for a setting and the other's own value, which its trials had without choices. */
+function mergedChoices(setting: string, own: object, other: object): Readonly<Record<string, number[]>> {
+  const name = `${setting}_choices`;
+  const [mine, theirs] = [own, other].map((params) => (params as Settings)[name]);
+  if (mine === undefined && theirs === undefined) return {};
+  return {
+    [name]: [...new Set([mine, theirs, (other as Settings)[setting]].flatMap((values) => values ?? []))],
+  };
 }
+
+/** Parameters of an algorithm as far as they hold a tuned setting and its choices. */
+type Settings = Readonly<Record<string, number | readonly number[] | undefined>>;

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { withScopesOf } from "../../shared/configuration/merged-scopes.js";
 import { parseConfiguration } from "../../shared/configuration/parse.js";
 import { requireSupported } from "../../shared/configuration/supported.js";
-import { tunedCompanions } from "../../shared/configuration/tuned-algorithms.js";
+import { tunedAlgorithms } from "../../shared/configuration/tuned-algorithms.js";
 import { spoil } from "../fixtures/broken/spoiled-configuration.js";
 
 const TUNABLE = { name: "TunableQuantization" };
@@ -13,10 +13,10 @@ function parse(...algorithms: readonly unknown[]) {
 }
 
 function tunedOf(configuration: ReturnType<typeof parse>) {
-  return tunedCompanions(configuration.compression.algorithms);
+  return tunedAlgorithms(configuration.compression.algorithms);
 }
 
-describe("What the search decides of companions", () => {
+describe("What the search decides of algorithms", () => {
   test("is nothing unless it is asked for", () => {
     const listed = ["CrossLayerEqualization", "SmoothQuant"].map((name) => ({ name }));
     assert.deepEqual(tunedOf(parse(...listed, TUNABLE, { name: "FastBiasCorrection" })), []);

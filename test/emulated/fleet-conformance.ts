@@ -44,7 +44,7 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
 
     test("has the trials and the model of the engine on this machine with the same order of results", async () => {
       // With several forms of the float model, whose statistics collectors gather apart.
-      const deciding = withTunedCompanions(configuration);
+      const deciding = withTunedAlgorithms(configuration);
       const options = { runId: "twin", statisticsShards: EVALUATORS };
       const runId = await submit(fleet, { configuration: deciding }, options);
       await runEnded(fleet, runId);
@@ -268,7 +268,7 @@ async function requestOfAnother(
 }
 
 /** The search decides whether layers are equalized and biases corrected. */
-function withTunedCompanions(configuration: RunConfigurationInput): RunConfigurationInput {
+function withTunedAlgorithms(configuration: RunConfigurationInput): RunConfigurationInput {
   const { algorithms = [], ...compression } = configuration.compression ?? {};
   const before = { name: "CrossLayerEqualization", params: { tune: true } } as const;
   const behind = { name: "FastBiasCorrection", params: { tune: true } } as const;

@@ -13,7 +13,7 @@ import type { QuantizedModel } from "../quantizer/quantizer.js";
 import type { Workload } from "../workload/workload.js";
 import { contentHash, type Evaluator } from "./evaluator.js";
 
-/** Where the finish job leaves what it made. */
+/** Keys of the objects that the finish job writes. */
 export const finishKeys = (runId: string) => ({
   model: `${runPrefix(runId)}model.onnx`,
   externalData: `${runPrefix(runId)}model.onnx.data`,
@@ -24,8 +24,8 @@ type Finished = Extract<FinishReported["outcome"], { state: "complete" }>;
 
 /**
  * Ends a run: scores the best few candidates on the validation samples, measures their latency, and writes the first
- * of them, which the objective chose, as the model. What of it fails is left out and told: a model that cannot be made
- * gives way to the next.
+ * of them, which the objective chose, as the model. A measurement that fails is left out and reported as a problem; a
+ * candidate whose model cannot be made is replaced by the next.
  */
 export async function finishRun(
   job: FinishJob,
@@ -34,7 +34,7 @@ export async function finishRun(
   store: ObjectStore,
   properties: Readonly<Record<string, string>>,
 ): Promise<Finished> {
-  // Interrupted before the base had been scored: there may be no statistics yet, and there is nothing to write.
+  // The run was interrupted before the base was scored: there may be no statistics, and there is nothing to write.
   if (job.candidates.length === 0) return { state: "complete", best: null, validation: [], objects: [] };
   const keys = finishKeys(job.runId);
   const objects: Finished["objects"] = [];

@@ -3,21 +3,23 @@ import type { QuantizationSettings } from "../../configuration/quantization-sett
 import { GraphIndex } from "../../onnx/graph/graph-index.js";
 import type { LiftTarget } from "../../onnx/lift/opset.js";
 import { opsetVersion } from "../../onnx/model/codec.js";
-import { biasStatistics } from "../../quantization/algorithms/fast-bias-correction.js";
-import { weightBiasStatistics } from "../../quantization/algorithms/weight-bias-correction.js";
+import {
+  adjustingAlgorithms,
+  type ConfiguredAlgorithm,
+  type LaidOutModel,
+} from "../../quantization/algorithms/algorithm.js";
 import { opsetOf } from "../../quantization/device/code-types.js";
 import { type Hardware, type PresetName, targetHardware } from "../../quantization/device/hardware.js";
 import { layOutQuantizers, type QuantizerLayout } from "../../quantization/graph/groups.js";
 import { findNodesInFloat } from "../../quantization/graph/ignored/nodes-in-float.js";
 import type { OperandView } from "../../quantization/graph/quantizable-ops.js";
 import { withSaturationFix } from "../../quantization/graph/saturation-fix.js";
-import { companionSpace, type TunedCompanion } from "../../quantization/space/algorithm-space.js";
+import { algorithmSpace, type TunedAlgorithm } from "../../quantization/space/algorithm-space.js";
 import { deriveSpace, reachableWidths, type TuningSpace } from "../../quantization/space/space.js";
 import { requiredStatistics } from "../../quantization/space/statistics-requirement.js";
 import type { ContentFolder } from "../../run/store/content-cache.js";
 import { mergeRequirements, type StatisticsRequirement } from "../../statistics/requirement.js";
 import { listed } from "../../validation/requirement.js";
-import { effectiveCompanions } from "./effective-algorithms.js";
 import { type PreparedModel, prepareModelFile } from "./prepare-model.js";
 import { openPreparedModel } from "./prepared-model-cache.js";
 
@@ -28,10 +30,10 @@ export interface Subject {
   readonly hardware: Hardware;
   readonly view: OperandView;
   readonly layout: QuantizerLayout;
-  /** What configurations choose: of companions first, as they are of the whole model, then of each quantizer group. */
+  /** The parameters that configurations choose: of algorithms first, then of each quantizer group. */
   readonly space: TuningSpace;
-  /** The companions in the space. */
-  readonly tunedCompanions: readonly TunedCompanion[];
+  /** The tuned algorithms that have an effect on the model: those with parameters in the space. */
+  readonly tunedAlgorithms: readonly TunedAlgorithm[];
   readonly statistics: StatisticsRequirement;
 }
 
@@ -66,11 +68,11 @@ function requirePreset({ device, presets }: Hardware, preset: PresetName): void 
   );
 }
 
-/** @param aligned keys of the ops that ActivationChannelAlignment rewrote as consumers */
+/** @param saturationFixed keys of ops to whose weights the saturation fix `first_layer` applies as well */
 export function makeSubject(
   prepared: PreparedModel,
   settings: QuantizationSettings,
-  aligned?: ReadonlySet<string>,
+  saturationFixed?: ReadonlySet<string>,
 ): Subject {
   const hardware = targetHardware(settings.targetDevice);
   requirePreset(hardware, settings.options.preset);
@@ -80,28 +82,45 @@ export function makeSubject(
     patterns: settings.ignoredPatterns,
   });
   const view: OperandView = { index, tensors: prepared.tensors, hardware, inFloat };
-  const layout = withSaturationFix(layOutQuantizers(view), view, settings.saturationFix, aligned);
-  const tunedCompanions = effectiveCompanions(view, layout, settings);
+  const layout = withSaturationFix(layOutQuantizers(view), view, settings.saturationFix, saturationFixed);
+  const model = { view, layout, settings };
+  const { algorithms, tunedAlgorithms } = settings;
+  const effective = new Set(
+    algorithms.filter((each) => hasEffect(each, model)).map(({ algorithm }) => algorithm.name),
+  );
+  const tuned = tunedAlgorithms.filter(({ name }) => effective.has(name));
   return {
     prepared,
     settings,
     hardware,
     view,
     layout,
-    space: joinSpaces(companionSpace(tunedCompanions), deriveSpace(layout, hardware, settings.options)),
-    tunedCompanions,
+    space: joinSpaces(algorithmSpace(tuned), deriveSpace(layout, hardware, settings.options)),
+    tunedAlgorithms: tuned,
     statistics: mergeRequirements(
       requiredStatistics(layout, view, settings.options),
-      mergeRequirements(
-        settings.biasCorrection === undefined
-          ? new Map()
-          : biasStatistics(layout, view, settings.biasCorrection),
-        settings.weightBiasCorrection === undefined
-          ? new Map()
-          : weightBiasStatistics(layout, view, settings.weightBiasCorrection),
-      ),
+      algorithmStatistics(algorithms, model),
     ),
   };
+}
+
+/** Whether the algorithm changes anything in the model: without an effect its parameters would only make trials equal. */
+function hasEffect({ algorithm, settings }: ConfiguredAlgorithm, model: LaidOutModel): boolean {
+  return algorithm.stage === "rewrite"
+    ? algorithm.findRewriting(model, settings) !== undefined
+    : algorithm.hasEffect(model, settings);
+}
+
+/** The last algorithm's statistics first: their order is part of the statistics' key. */
+function algorithmStatistics(
+  algorithms: readonly ConfiguredAlgorithm[],
+  model: LaidOutModel,
+): StatisticsRequirement {
+  return adjustingAlgorithms(algorithms).reduceRight<StatisticsRequirement>(
+    (all, { algorithm, settings }) =>
+      mergeRequirements(all, algorithm.statistics?.(model, settings) ?? new Map()),
+    new Map(),
+  );
 }
 
 function joinSpaces(first: TuningSpace, second: TuningSpace): TuningSpace {

@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
 import {
+  type AdjustmentTables,
+  adjustingAlgorithms,
+  settingsByKey,
+} from "../../quantization/algorithms/algorithm.js";
+import {
   type CorrectedProduct,
   correctedModel,
-  type InputErrors,
-  inputErrorKey,
   propagationSamples,
 } from "../../quantization/algorithms/bias-correction.js";
-import { correctableOps } from "../../quantization/algorithms/fast-bias-correction.js";
+import { type InputErrors, inputErrorKey } from "../../quantization/algorithms/carried-errors.js";
 import type { ConstantProduct } from "../../quantization/graph/constant-products.js";
 import { inputMeans } from "../../quantization/graph/input-means.js";
 import type { QuantizationPlan } from "../../quantization/space/plan.js";
@@ -18,46 +21,42 @@ import { StatisticsTable } from "../../statistics/table.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 import { sliceBatches } from "../model/calibration.js";
 import type { Subject } from "../model/tunable-model.js";
-import { type CompanionTables, Quantizer } from "./quantizer.js";
+import { Quantizer } from "./quantizer.js";
 
 const WHOLE = { index: 0, count: 1 };
 
-/** Raised when earlier ops are rounded or corrected otherwise than before: what is kept follows from how they are. */
+/** Raised when the kept errors would come out otherwise, as ops are rounded or corrected otherwise than before. */
 const REVISION = 2;
 
-/** What errors are carried along by. */
+/** What input errors are measured with. */
 export interface Propagation {
   readonly subject: Subject;
   readonly statistics: StatisticsTable;
-  readonly tables: CompanionTables;
+  readonly tables: AdjustmentTables;
   readonly batches: CalibrationBatches;
-  /** Names the model, the samples and what is gathered of them. */
+  /** Names the model, the samples and the statistics gathered of them. */
   readonly statisticsKey: string;
   readonly store: ObjectStore;
 }
 
 /**
- * What BiasCorrection corrects by beside FastBiasCorrection's means: op after op in topological order, with those
- * before it quantized as in `configuration` and corrected (reference section 6.3). Kept by content.
+ * The errors of the inputs of the products that BiasCorrection corrects, measured op after op in topological order with
+ * the ops before quantized as in `configuration` and corrected. Kept by content.
+ *
+ * @returns `undefined` where no algorithm needs input errors
  */
 export async function keptInputErrors(
   propagation: Propagation,
   configuration: Configuration,
-): Promise<InputErrors> {
+): Promise<InputErrors | undefined> {
   const { subject, statistics, tables, statisticsKey, store } = propagation;
-  const { layout, view, settings } = subject;
+  const algorithms = adjustingAlgorithms(subject.settings.algorithms);
+  if (algorithms.every(({ algorithm }) => algorithm.productsWithInputErrors === undefined)) return undefined;
   const { plan } = new Quantizer(subject, statistics, tables).plan(configuration);
-  const correctable = correctableOps(layout, view, settings.biasCorrection!);
-  const products = settings.biasCorrection?.everyNode
-    ? correctable
-    : correctable.filter(({ op }) => plan.ops.has(op.key));
-  const { adaptiveRounding, weightBiasCorrection, biasCorrection } = settings;
-  const asked = [
-    [...plan.ops],
-    [...plan.weights],
-    { adaptiveRounding, weightBiasCorrection, biasCorrection },
-    REVISION,
-  ];
+  const products = algorithms.flatMap(
+    ({ algorithm, settings }) => algorithm.productsWithInputErrors?.(subject, settings, plan.ops) ?? [],
+  );
+  const asked = [[...plan.ops], [...plan.weights], settingsByKey(algorithms), REVISION];
   const key = `${statisticsKey}/input-errors/${createHash("sha256").update(JSON.stringify(asked)).digest("hex")}`;
   let kept = await readStatistics(store, key, WHOLE.count);
   if (kept === undefined) {
@@ -74,7 +73,7 @@ export async function keptInputErrors(
   );
 }
 
-/** @returns a table of one row: the errors of the means of what each product reads */
+/** @returns a table of one row: the mean errors of the input terms of each product */
 async function propagate(
   { subject, statistics, tables, batches }: Propagation,
   plan: QuantizationPlan,
@@ -114,7 +113,10 @@ async function propagate(
   );
 }
 
-/** Means over the samples that errors are found with: those of others would pass for errors. */
+/**
+ * Means of a statistic over the first samples, those that errors are measured on: means over other samples would differ
+ * by more than the errors.
+ */
 function firstSamples(
   table: StatisticsTable,
   tensor: string,

@@ -2,39 +2,84 @@ import type { NodeProto } from "onnx-buf";
 import type { GraphIndex } from "../../onnx/graph/graph-index.js";
 import { intAttribute } from "../../onnx/model/attributes.js";
 import type { Model } from "../../onnx/model/codec.js";
-import { edited } from "../../onnx/model/edited.js";
-import { DataType, dimensions, floatValues, makeTensor } from "../../onnx/model/tensor.js";
+import { dimensions, floatValues } from "../../onnx/model/tensor.js";
 import type { ChannelStatistic, StatisticsRequirement } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
+import { numberBetween } from "../../validation/requirement.js";
 import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
 import type { TensorInfo } from "../graph/quantizable-ops.js";
-import { ownsConstants } from "./owned-constants.js";
+import { type AlgorithmSettings, rewritingAlgorithm } from "./algorithm.js";
+import {
+  choicesOf,
+  ignored,
+  ignoredScope,
+  parameters,
+  sampling,
+  samplingOf,
+  tune,
+} from "./algorithm-parameters.js";
+import { isRewritable, ownsConstants, withConstants } from "./rewritable-constants.js";
 
-/** A constant whose values belong to the channels of a tensor. */
+export interface SmoothQuantSettings extends AlgorithmSettings {
+  /** How much of an activation's unevenness goes into the weights: 0 none, 1 all. */
+  readonly alpha: number;
+}
+
+/** Moves large activations of single channels into the weights (docs/reference/algorithms.md, "SmoothQuant"). */
+export const smoothQuant = rewritingAlgorithm({
+  name: "SmoothQuant",
+  settingsKey: "smoothing",
+  stage: "rewrite",
+  parameters: parameters({
+    tune,
+    ...sampling,
+    alpha: numberBetween(0, 1, "alpha_choices")
+      .default(0.5)
+      .describe("How much of the activations' unevenness goes into the weights: 0 none, 1 all."),
+    alpha_choices: choicesOf(numberBetween(0, 1)).describe(
+      "Alphas that the search chooses from, besides alpha, which the base has.",
+    ),
+    ignored,
+  }).prefault({}),
+  tunedSetting: "alpha",
+  settingsOf: ({ alpha, ignored, ...params }): SmoothQuantSettings => ({
+    alpha,
+    ignored: ignoredScope(ignored),
+    sampling: samplingOf(params),
+  }),
+  findRewriting({ view: { index, tensors } }, { alpha, ignored }) {
+    const found = findSmoothableTensors(index, tensors, ignored);
+    if (found.length === 0) return undefined;
+    return {
+      statistics: smoothingStatistics(found),
+      apply: (model, statistics, key) => ({
+        model: smoothActivations(model, index, found, statistics, alpha),
+        description: `SmoothQuant ${alpha} ${key}`,
+      }),
+    };
+  },
+});
+
+/** A constant each of whose values belongs to one channel of a tensor. */
 interface ChannelledConstant {
   readonly name: string;
-  /** The channel of the value at a place in row-major order. */
+  /** The channel of a value, by its position in row-major order. */
   readonly channelOf: (at: number) => number;
 }
 
-/** A tensor that products with constants alone read, and whose channels can be divided where it is made. */
+/** A tensor that only products with constants read, and whose channels can be scaled by constants before it. */
 export interface SmoothableTensor {
   readonly tensor: string;
-  /** Its last one. */
+  /** The channel axis: the last one. */
   readonly axis: number;
   readonly channels: number;
-  /** Divided by the factors of their channels: gains and biases of a LayerNormalization, or a product's columns. */
+  /** Constants before the tensor, which are divided: a LayerNormalization's gain and bias, or a product's columns. */
   readonly made: readonly ChannelledConstant[];
-  /** Multiplied by them: the rows of the products' constants. */
+  /** Constants behind the tensor, which are multiplied: the rows of the weights of the products. */
   readonly read: readonly ChannelledConstant[];
 }
 
-export interface SmoothingSettings {
-  /** How much of an activation's unevenness goes into the weights: 0 none, 1 all. */
-  readonly alpha: number;
-  readonly ignored: IgnoredScope;
-}
-
+/** The tensors whose channels can be scaled, in the order of the products that read them. */
 export function findSmoothableTensors(
   index: GraphIndex,
   tensors: ReadonlyMap<string, TensorInfo>,
@@ -60,7 +105,7 @@ function isProduct({ opType, domain }: NodeProto): boolean {
   return (opType === "MatMul" || opType === "Gemm") && domain === "";
 }
 
-/** Whether a product's second operand is a matrix of its own, and its first one is not transposed. */
+/** Whether a product's weights are a matrix that no other node reads, and its activations are not transposed. */
 function ownsMatrix(node: NodeProto, index: GraphIndex): boolean {
   const tensor = index.initializers.get(node.input[1] ?? "");
   return tensor?.dims.length === 2 && ownsConstants(node, index) && intAttribute(node, "transA", 0) === 0;
@@ -77,8 +122,8 @@ function termsOf(node: NodeProto, index: GraphIndex): ChannelledConstant & { rea
 }
 
 /**
- * The constants by which the last axis of a tensor is scaled, from the tensor upwards through biases and Relu to a gain
- * or a product; `undefined` where something else stands there, or reads what lies between.
+ * The constants before a tensor that scale its channels: upwards from the tensor through biases and Relu to the gain of
+ * a normalization or the weights of a product. `undefined` where another op is met, or another node reads on the way.
  */
 function makers(
   tensor: string,
@@ -129,12 +174,10 @@ function makers(
   }
 }
 
-/** Whether a constant that nobody else reads has a value for each channel along the last axis, and no more. */
+/** Whether a constant can be rewritten and has exactly one value per channel, along the last axis. */
 function isAlongLastAxis(name: string, channels: number, index: GraphIndex): boolean {
-  const tensor = index.initializers.get(name);
-  if (tensor?.dataType !== DataType.FLOAT || index.consumers(name).length !== 1) return false;
-  if (index.isVisibleOutside(name)) return false;
-  const dims = dimensions(tensor);
+  if (!isRewritable(name, index)) return false;
+  const dims = dimensions(index.initializers.get(name)!);
   return dims.at(-1) === channels && dims.slice(0, -1).every((dim) => dim === 1);
 }
 
@@ -145,17 +188,17 @@ const end = (axis: number, side: "min" | "max"): ChannelStatistic => ({
   outlierProb: 0,
 });
 
-/** Both ends of every channel. */
+/** Minimum and maximum per channel. */
 export function smoothingStatistics(found: readonly SmoothableTensor[]): StatisticsRequirement {
   return new Map(found.map(({ tensor, axis }) => [tensor, [end(axis, "min"), end(axis, "max")]]));
 }
 
 /**
- * Moves the unevenness of activations' channels into the weights that read them (Xiao et al. 2023, "SmoothQuant:
- * Accurate and Efficient Post-Training Quantization for Large Language Models", equation 4): channel j is divided by
- * s = max|x_j|^alpha / max|w_j|^(1 - alpha) where it is made, and row j of the weights multiplied by it.
+ * Moves large activations of single channels into the weights (Xiao et al. 2023, "SmoothQuant: Accurate and Efficient
+ * Post-Training Quantization for Large Language Models", equation 4): channel j is divided by
+ * s = max|x_j|^alpha / max|w_j|^(1 - alpha) before the tensor, and row j of the weights behind it multiplied by s.
  *
- * The factors are then rounded to powers of two, so that the model computes the very same numbers.
+ * The factors are rounded to powers of two, so that the model computes exactly the same numbers.
  */
 export function smoothActivations(
   model: Model,
@@ -188,19 +231,14 @@ export function smoothActivations(
     for (const each of made) scale(each, (channel) => 1 / factors[channel]!);
     for (const each of read) scale(each, (channel) => factors[channel]!);
   }
-  const initializer = model.graph.initializer.map((tensor) => {
-    const changed = values.get(tensor.name);
-    return changed === undefined
-      ? tensor
-      : makeTensor(tensor.name, DataType.FLOAT, dimensions(tensor), changed);
-  });
-  return edited(model, { graph: edited(model.graph, { initializer }) });
+  return withConstants(model, values);
 }
 
 /**
- * What each channel is divided by, as powers of two; 1 where a channel is always zero or not finite, or its weights are.
- * @param activations largest magnitudes, a channel each
- * @param weights largest magnitudes of what reads the channel
+ * Per channel, the power of two that activations are divided by; 1 where activations or weights are all zero or not
+ * finite.
+ * @param activations largest magnitude per channel
+ * @param weights largest magnitude per channel of the weights that read it
  */
 export function smoothingFactors(
   activations: Float64Array,

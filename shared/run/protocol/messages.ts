@@ -14,7 +14,7 @@ import { configurationSchema, type RunRequest, runRequestSchema } from "./reques
 /** Raised when a message changes its meaning; a receiver refuses every version but its own. */
 export const MESSAGE_VERSION = 1;
 
-const MAX_REASON = 2_000;
+export const MAX_REASON = 2_000;
 const MAX_ATTEMPTS = 1_000;
 const MAX_GROUPS = 16_384;
 const MAX_OBJECTS = 1_000;

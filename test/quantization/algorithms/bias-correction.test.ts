@@ -3,20 +3,21 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import type { QuantizationSettings } from "../../../shared/configuration/quantization-settings.js";
 import { prepareModelFile } from "../../../shared/evaluation/model/prepare-model.js";
 import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
 import { openQuantizer } from "../../../shared/evaluation/quantizer/open-quantizer.js";
 import { encodeModel, type Model } from "../../../shared/onnx/model/codec.js";
+import { configured } from "../../../shared/quantization/algorithms/algorithm.js";
 import {
-  carriedError,
+  biasCorrection,
   correctedModel,
-  dequantizedWeights,
   propagationSamples,
 } from "../../../shared/quantization/algorithms/bias-correction.js";
+import { carriedError, dequantizedWeights } from "../../../shared/quantization/algorithms/carried-errors.js";
+import { correctableProducts } from "../../../shared/quantization/algorithms/correctable-products.js";
 import {
   type BiasCorrectionSettings,
-  correctableOps,
+  fastBiasCorrection,
 } from "../../../shared/quantization/algorithms/fast-bias-correction.js";
 import { targetHardware } from "../../../shared/quantization/device/hardware.js";
 import type { IgnoredScope } from "../../../shared/quantization/graph/ignored/ignored-scope.js";
@@ -71,6 +72,9 @@ async function means(model: Model): Promise<number[]> {
   return sums;
 }
 
+const corrected = (settings: BiasCorrectionSettings) =>
+  configured(settings.sequential ? biasCorrection : fastBiasCorrection, settings);
+
 async function quantized(
   correction: Omit<BiasCorrectionSettings, "ignored"> | undefined,
   store = new MemoryObjectStore(),
@@ -83,7 +87,7 @@ async function quantized(
     const subject = makeSubject(prepared, {
       ...quantizationSettings(CLIPPED),
       ignored,
-      ...(correction === undefined ? {} : { biasCorrection: { ...correction, ignored: {} } }),
+      algorithms: correction === undefined ? [] : [corrected({ ...correction, ignored: {} })],
     });
     const batches = { count: SAMPLES, batch: (i: number) => BATCHES[i]! };
     const statistics = await collectStatistics(prepared.model, subject.statistics, batches);
@@ -130,22 +134,30 @@ describe("Bias correction in sequence", () => {
 /** A fifth of them have the means of all, so that what is corrected on a fifth holds for all. */
 const CYCLE = { count: 5 * 4, batch: (i: number) => BATCHES[i % 4]! };
 
+/** Layers may have 8 or 4 bits, or stay in float. */
+const TUNED = { ...CLIPPED, tuningScope: new Set(["bits", "layer"] as const) };
+const EXACT: BiasCorrectionSettings = { sequential: true, threshold: 1000, ignored: {} };
+
 /**
- * How far the mean of each product's output is from float's when every product is quantized and corrected as in
- * `configuration`, activations in float, in the most deviating channel: as the reference's algorithm leaves none.
- * @param propagated the configuration that errors are carried along as in
+ * The largest difference, over all products and channels, between the mean output of the float model and that of the
+ * model whose products are quantized and corrected as in `configuration`, with activations in float. The algorithm
+ * leaves none.
+ * @param propagated the configuration that input errors are measured with
  */
 async function worstMean(
-  settings: Partial<QuantizationSettings>,
   pick: (base: Configuration) => { configuration: Configuration; propagated: Configuration },
+  correction = EXACT,
+  ignored: IgnoredScope = {},
 ): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-sequential-"));
   try {
     await writeFile(join(folder, "model.onnx"), encodeModel(MODEL));
     const prepared = await prepareModelFile(join(folder, "model.onnx"));
-    const biasCorrection = { sequential: true, threshold: 1000, ignored: {} };
-    const options = { ...CLIPPED, tuningScope: new Set(["bits", "layer"] as const) };
-    const subject = makeSubject(prepared, { ...quantizationSettings(options), biasCorrection, ...settings });
+    const subject = makeSubject(prepared, {
+      ...quantizationSettings(TUNED),
+      ignored,
+      algorithms: [corrected(correction)],
+    });
     const { layout, view, hardware, space } = subject;
     const { configuration, propagated } = pick(space.base);
     const statistics = await collectStatistics(prepared.model, subject.statistics, CYCLE);
@@ -157,12 +169,16 @@ async function worstMean(
     };
     const quantizer = await openQuantizer(calibration, statistics, propagated);
     const plan = planQuantization(layout, hardware, subject.settings.options, configuration);
-    const products = correctableOps(layout, view, subject.settings.biasCorrection!);
-    const corrected = products.map((product) => quantizer.corrected(product, plan));
+    const products = correctableProducts(subject, correction);
+    const quantizedProducts = products.map((product) => quantizer.corrected(product, plan));
     const asked = new Map(
       products.map(({ op, outputAxis: axis }) => [op.key, [{ type: "channel_mean", axis } as const]]),
     );
-    const found = await collectStatistics(correctedModel(prepared.model, view, corrected), asked, CYCLE);
+    const found = await collectStatistics(
+      correctedModel(prepared.model, view, quantizedProducts),
+      asked,
+      CYCLE,
+    );
     const float = await collectStatistics(prepared.model, asked, CYCLE);
     const differences = products.flatMap(({ op, outputAxis: axis }) => {
       const expected = float.channels(op.key, { type: "channel_mean", axis }, "mean");
@@ -184,30 +200,27 @@ describe("Of the configuration that errors are carried along as in, the correcti
   const ROUNDING = 1e-6;
 
   test("the base", async () => {
-    assert.ok((await worstMean({}, (base) => ({ configuration: base, propagated: base }))) < ROUNDING);
+    assert.ok((await worstMean((base) => ({ configuration: base, propagated: base }))) < ROUNDING);
   });
 
   test("another, of which the base is an approximation", async () => {
-    const exact = await worstMean({}, (base) => ({ configuration: coarse(base), propagated: coarse(base) }));
-    const carried = await worstMean({}, (base) => ({ configuration: coarse(base), propagated: base }));
+    const exact = await worstMean((base) => ({ configuration: coarse(base), propagated: coarse(base) }));
+    const carried = await worstMean((base) => ({ configuration: coarse(base), propagated: base }));
     assert.ok(exact < ROUNDING, `exact ${exact}`);
     assert.ok(carried > 100 * ROUNDING, `as in the base ${carried}`);
   });
 
   test("with products that stay in float, where those are corrected, too", async () => {
-    const inFloat = (everyNode: boolean) =>
-      worstMean(
-        {
-          ignored: { operations: [{ type: "MatMul" }] },
-          biasCorrection: { sequential: true, everyNode, threshold: 1000, ignored: {} },
-        },
-        (base) => {
-          const second = Object.keys(base).filter((parameter) => parameter.endsWith("/quantize"))[1]!;
-          const configuration = { ...base, [second]: false };
-          return { configuration, propagated: configuration };
-        },
-      );
-    assert.ok((await inFloat(true)) < ROUNDING);
+    const error = await worstMean(
+      (base) => {
+        const second = Object.keys(base).filter((parameter) => parameter.endsWith("/quantize"))[1]!;
+        const configuration = { ...base, [second]: false };
+        return { configuration, propagated: configuration };
+      },
+      { ...EXACT, everyNode: true },
+      { operations: [{ type: "MatMul" }] },
+    );
+    assert.ok(error < ROUNDING);
   });
 
   test("also in the model that is written", async () => {

@@ -3,10 +3,8 @@ import { describe, test } from "node:test";
 import { GraphIndex } from "../../../shared/onnx/graph/graph-index.js";
 import type { Model } from "../../../shared/onnx/model/codec.js";
 import { floatValues } from "../../../shared/onnx/model/tensor.js";
-import {
-  equalizeLayers,
-  findEqualizablePairs,
-} from "../../../shared/quantization/algorithms/cross-layer-equalization.js";
+import { equalizeLayers } from "../../../shared/quantization/algorithms/cross-layer-equalization.js";
+import { findEqualizablePairs } from "../../../shared/quantization/algorithms/equalization-factors.js";
 import { runModel } from "../../end-to-end/steps/quantizing.js";
 import { buildModel, type GraphBuilder } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { prepareModel } from "../../../shared/evaluation/model/prepare-model.js";
 import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
 import { encodeModel, type Model } from "../../../shared/onnx/model/codec.js";
-import { findEqualizablePairs } from "../../../shared/quantization/algorithms/cross-layer-equalization.js";
+import { findEqualizablePairs } from "../../../shared/quantization/algorithms/equalization-factors.js";
 import {
   equalizationStatistics,
   gainingPairs,

@@ -8,7 +8,11 @@ import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
 import { findIntegerKernels } from "../../../shared/evaluation/quantizer/integer-kernels.js";
 import { Quantizer } from "../../../shared/evaluation/quantizer/quantizer.js";
 import { encodeModel, type Model } from "../../../shared/onnx/model/codec.js";
-import { meanError } from "../../../shared/quantization/algorithms/fast-bias-correction.js";
+import { configured } from "../../../shared/quantization/algorithms/algorithm.js";
+import {
+  fastBiasCorrection,
+  meanError,
+} from "../../../shared/quantization/algorithms/fast-bias-correction.js";
 import { targetHardware } from "../../../shared/quantization/device/hardware.js";
 import { quantizeWeights } from "../../../shared/quantization/rewrite/weight-codes.js";
 import { weightEstimator } from "../../../shared/quantization/space/range-estimator.js";
@@ -141,8 +145,10 @@ async function errors(fixture: Fixture, threshold: number | undefined) {
   });
   const prepared = await prepare(model);
   const correction =
-    threshold === undefined ? {} : { biasCorrection: { sequential: false, threshold, ignored: {} } };
-  const subject = makeSubject(prepared, { ...quantizationSettings(CLIPPED), ...correction });
+    threshold === undefined
+      ? []
+      : [configured(fastBiasCorrection, { sequential: false, threshold, ignored: {} })];
+  const subject = makeSubject(prepared, { ...quantizationSettings(CLIPPED), algorithms: correction });
   const batches = batchesOf(fixture.shape);
   const statistics = await collectStatistics(prepared.model, subject.statistics, {
     count: batches.length,

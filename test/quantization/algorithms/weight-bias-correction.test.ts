@@ -3,10 +3,10 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
 import { floatValues } from "../../../shared/onnx/model/tensor.js";
+import { configured } from "../../../shared/quantization/algorithms/algorithm.js";
 import {
   meanOffsets,
-  WeightBiasCorrection,
-  weightBiasStatistics,
+  weightBiasCorrection,
   withDeviation,
 } from "../../../shared/quantization/algorithms/weight-bias-correction.js";
 import { dequantize } from "../../../shared/quantization/arithmetic/affine.js";
@@ -83,21 +83,23 @@ describe("Weight bias correction", () => {
   });
 
   test("puts into the bias what the offset adds on average", async () => {
-    const settings = { ...quantizationSettings(), weightBiasCorrection: { ignored: {} } };
-    const subject = makeSubject(await prepareSmallNet(), settings);
+    const settings = { ignored: {} };
+    const algorithms = [configured(weightBiasCorrection, settings)];
+    const subject = makeSubject(await prepareSmallNet(), { ...quantizationSettings(), algorithms });
     const { layout, view } = subject;
     const random = new RandomValues(4);
     const x = Float32Array.from({ length: 4 * 8 * 8 }, () => 1 + random.normal());
     const statistics = await collectStatistics(
       subject.prepared.model,
-      weightBiasStatistics(layout, view, settings.weightBiasCorrection),
+      weightBiasCorrection.statistics!(subject, settings),
       { count: 1, batch: () => ({ x: { type: "float32", dims: [1, ...SMALL_NET_INPUT], data: x } }) },
     );
-    const correction = new WeightBiasCorrection(layout, view, settings.weightBiasCorrection, statistics);
-    const weights = new WeightCache(view.index, [
-      (quantizer, _, codes) => correction.refine(quantizer, codes),
-    ]);
-    const shift = correction.shift("stem", FOUR_BIT_PLAN, weights)!;
+    const correction = weightBiasCorrection.adjust(
+      { ...subject, statistics, correctsMeanError: () => false },
+      settings,
+    );
+    const weights = new WeightCache(view.index, [correction.refine!]);
+    const shift = correction.shift!("stem", FOUR_BIT_PLAN, weights)!;
     // The mean input of each tap, padding included, by the definition of a convolution that pads 1.
     let sum = 0;
     for (let channel = 0; channel < 4; channel++) {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  chosenCompanion,
-  companionSpace,
-  type TunedCompanion,
+  algorithmChoice,
+  algorithmSpace,
+  type TunedAlgorithm,
 } from "../../../shared/quantization/space/algorithm-space.js";
 import {
   decodeConfiguration,
@@ -11,20 +11,20 @@ import {
   enumerateConfigurations,
 } from "../../../shared/search/space/encoding.js";
 
-const equalization: TunedCompanion = { name: "CrossLayerEqualization", optional: true };
-const smoothing: TunedCompanion = {
+const equalization: TunedAlgorithm = { name: "CrossLayerEqualization", optional: true };
+const smoothing: TunedAlgorithm = {
   name: "SmoothQuant",
   optional: true,
   setting: { key: "alpha", base: 0.5, choices: [0.3, 0.5, 0.7] },
 };
-const correction: TunedCompanion = {
+const correction: TunedAlgorithm = {
   name: "FastBiasCorrection",
   optional: false,
   setting: { key: "threshold", base: 2, choices: [0.5, 2] },
 };
 
-describe("The space of companions", () => {
-  const { parameters, base, defaults } = companionSpace([equalization, smoothing, correction]);
+describe("The space of algorithms", () => {
+  const { parameters, base, defaults } = algorithmSpace([equalization, smoothing, correction]);
 
   test("has a switch for what may be left out, and a setting that exists with it", () => {
     assert.deepEqual(
@@ -56,9 +56,9 @@ describe("The space of companions", () => {
   });
 
   test("is what choices are read by", () => {
-    const space = encodeSpace(companionSpace([smoothing]).parameters);
+    const space = encodeSpace(algorithmSpace([smoothing]).parameters);
     const chosen = [...enumerateConfigurations(space)].map((codes) =>
-      chosenCompanion(smoothing, decodeConfiguration(space, codes)),
+      algorithmChoice(smoothing, decodeConfiguration(space, codes)),
     );
     assert.deepEqual(chosen, [
       { applied: true, setting: 0.3 },
@@ -69,7 +69,7 @@ describe("The space of companions", () => {
   });
 });
 
-test("A configuration that says nothing of a companion has it as in the base", () => {
-  assert.deepEqual(chosenCompanion(smoothing, { "conv/quantize": false }), { applied: true, setting: 0.5 });
-  assert.deepEqual(chosenCompanion(equalization, {}), { applied: true, setting: undefined });
+test("A configuration without choices for an algorithm has those of the base", () => {
+  assert.deepEqual(algorithmChoice(smoothing, { "conv/quantize": false }), { applied: true, setting: 0.5 });
+  assert.deepEqual(algorithmChoice(equalization, {}), { applied: true, setting: undefined });
 });

@@ -44,14 +44,14 @@ export function loadBenchModels(
       name,
       directory,
       whole: configuration,
-      configuration: withoutCompanions(configuration),
+      configuration: withoutAlgorithms(configuration),
       trials: TRIALS[name] ?? 60,
     };
   });
 }
 
 /** The figures of issue 2 are taken with TunableQuantization alone. */
-function withoutCompanions(configuration: RunConfigurationInput): RunConfigurationInput {
+function withoutAlgorithms(configuration: RunConfigurationInput): RunConfigurationInput {
   const { compression = {} } = configuration;
   const algorithms = compression.algorithms?.filter(({ name }) => name === "TunableQuantization") ?? [];
   return { ...configuration, compression: { ...compression, algorithms } };

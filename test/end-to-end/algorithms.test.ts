@@ -7,7 +7,7 @@ import { evaluate } from "../../scripts/api/evaluate.js";
 import { quantize } from "../../scripts/api/quantize.js";
 import { DEMO, demoConfiguration } from "./steps/demo-configuration.js";
 
-const folder = await mkdtemp(join(tmpdir(), "quantfleet-companions-"));
+const folder = await mkdtemp(join(tmpdir(), "quantfleet-algorithms-"));
 process.env.QUANTFLEET_CACHE = join(folder, "statistics");
 after(() => rm(folder, { recursive: true, force: true }));
 
