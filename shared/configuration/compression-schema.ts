@@ -112,17 +112,11 @@ export type PinnedWeights = NonNullable<z.output<typeof pinnedWeights>>;
 const PRESETS = ["performance", "mixed", "accuracy", "symmetric", "asymmetric"] as const;
 export type Preset = "performance" | "mixed" | "accuracy";
 
+/** POT's other names of presets. */
+const PRESET_OF = { symmetric: "performance", asymmetric: "accuracy" } as const;
+
 function presetOf(name: (typeof PRESETS)[number]): Preset {
-  switch (name) {
-    case "symmetric":
-      return "performance";
-    case "asymmetric":
-      return "accuracy";
-    case "performance":
-    case "mixed":
-    case "accuracy":
-      return name;
-  }
+  return name === "symmetric" || name === "asymmetric" ? PRESET_OF[name] : name;
 }
 
 const quantization = {

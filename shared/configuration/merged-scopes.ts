@@ -3,8 +3,8 @@ import type { AlgorithmConfiguration } from "./compression-schema.js";
 import type { RunConfiguration } from "./schema.js";
 
 /**
- * The configuration with what an earlier one tuned besides its own, so that every choice that the earlier one's trials
- * made has a name here, and statistics are gathered for it. Algorithms that it does not list are not added.
+ * The configuration with what an earlier one tuned besides its own, so that every choice of the earlier trials has a name
+ * here, and statistics are gathered for it. Algorithms that this configuration does not list are not added.
  */
 export function withScopesOf(configuration: RunConfiguration, earlier: RunConfiguration): RunConfiguration {
   const algorithms = configuration.compression.algorithms.map((algorithm) => {
@@ -14,49 +14,23 @@ export function withScopesOf(configuration: RunConfiguration, earlier: RunConfig
   return { ...configuration, compression: { ...configuration.compression, algorithms } };
 }
 
-/** What of an algorithm differs between trials, and the base's values of what can. */
-interface Tuning {
-  readonly tuning_scope?: readonly string[];
-  readonly estimator_tuning_scope?: readonly string[];
-  readonly outlier_prob_choices?: readonly number[] | undefined;
-  readonly tune?: boolean | undefined;
-}
+/** Parameters that list what differs between trials. */
+const LISTS = ["tuning_scope", "estimator_tuning_scope", "outlier_prob_choices"];
 
 /** @param other of the same name */
 function withTuningOf(own: AlgorithmConfiguration, other: AlgorithmConfiguration): AlgorithmConfiguration {
   if (own.name === "MinMaxQuantization" || own.name === "DefaultQuantization") return own;
-  const key = findAlgorithm(own.name)?.tunedSetting;
-  const [mine, theirs]: [Tuning, Tuning] = [own.params, other.params as Tuning];
-  const tuning: Tuning = {
-    ...merged("tuning_scope", mine.tuning_scope, theirs.tuning_scope),
-    ...merged("estimator_tuning_scope", mine.estimator_tuning_scope, theirs.estimator_tuning_scope),
-    ...merged("outlier_prob_choices", mine.outlier_prob_choices, theirs.outlier_prob_choices),
-    ...(mine.tune === true || theirs.tune === true ? { tune: true } : {}),
-    ...(key === undefined ? {} : mergedChoices(key, own.params, other.params)),
+  const [mine, theirs]: Readonly<Record<string, unknown>>[] = [own.params, other.params];
+  const tuning: Record<string, unknown> = {};
+  const merge = (name: string, ...further: unknown[]): void => {
+    const given = [mine![name], theirs![name]].filter((list) => list !== undefined);
+    // In the order of this configuration's list, so that a list without anything new changes nothing.
+    if (given.length > 0) tuning[name] = [...new Set([...given, further].flat())];
   };
-  // Of one name, both have the same keys, of the same kinds.
+  for (const name of LISTS) merge(name);
+  const setting = findAlgorithm(own.name)?.tunedSetting;
+  // Trials of the earlier run that had no choices had its own value.
+  if (setting !== undefined) merge(`${setting}_choices`, theirs![setting]);
+  if (mine!.tune === true || theirs!.tune === true) tuning.tune = true;
   return { ...own, params: { ...own.params, ...tuning } } as AlgorithmConfiguration;
 }
-
-/** In the order of the first, so that what adds nothing changes nothing. */
-function merged<Key extends keyof Tuning, T>(
-  key: Key,
-  first: readonly T[] | undefined,
-  second: readonly T[] | undefined,
-): { [K in Key]?: T[] } {
-  if (first === undefined && second === undefined) return {};
-  return { [key]: [...new Set([...(first ?? []), ...(second ?? [])])] } as { [K in Key]?: T[] };
-}
-
-/** Of two parameters, the choices of both for a setting and the other's own value, which its trials had without choices. */
-function mergedChoices(setting: string, own: object, other: object): Readonly<Record<string, number[]>> {
-  const name = `${setting}_choices`;
-  const [mine, theirs] = [own, other].map((params) => (params as Settings)[name]);
-  if (mine === undefined && theirs === undefined) return {};
-  return {
-    [name]: [...new Set([mine, theirs, (other as Settings)[setting]].flatMap((values) => values ?? []))],
-  };
-}
-
-/** Parameters of an algorithm as far as they hold a tuned setting and its choices. */
-type Settings = Readonly<Record<string, number | readonly number[] | undefined>>;

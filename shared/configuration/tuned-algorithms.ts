@@ -11,7 +11,7 @@ export function tunedAlgorithms(algorithms: readonly AlgorithmConfiguration[]): 
   return algorithms.flatMap(({ name, params }): TunedAlgorithm[] => {
     const optional = "tune" in params && params.tune === true;
     const key = findAlgorithm(name)?.tunedSetting;
-    const setting = key && tunedSetting(key, params);
+    const setting = key === undefined ? undefined : tunedSetting(key, params);
     if (setting === undefined) return optional ? [{ name, optional }] : [];
     return [{ name, optional, setting }];
   });

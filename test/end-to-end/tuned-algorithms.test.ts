@@ -118,7 +118,7 @@ async function unevenProducts(): Promise<RunConfigurationInput> {
 
 describe("Choices of algorithms quantize as configurations that fix them", () => {
   const [apply, correct] = ["CrossLayerEqualization/apply", "FastBiasCorrection/apply"];
-  const likewise: readonly [Configuration | undefined, readonly Algorithm[]][] = [
+  const equivalent: readonly [Configuration | undefined, readonly Algorithm[]][] = [
     [{ [apply]: false, [correct]: false }, [QUANTIZATION]],
     [{ [apply]: true, [correct]: false }, [EQUALIZED, QUANTIZATION]],
     [{ [apply]: false }, [QUANTIZATION, CORRECTED]],
@@ -129,7 +129,7 @@ describe("Choices of algorithms quantize as configurations that fix them", () =>
     [{}, [EQUALIZED, QUANTIZATION, CORRECTED]],
     [undefined, [EQUALIZED, QUANTIZATION, CORRECTED]],
   ];
-  for (const [choices, fixed] of likewise) {
+  for (const [choices, fixed] of equivalent) {
     test(JSON.stringify(choices ?? "the base"), async () => {
       assert.deepEqual(await quantized(TUNED, choices), await quantized(fixed));
     });

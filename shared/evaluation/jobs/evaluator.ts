@@ -3,6 +3,7 @@ import { performance } from "node:perf_hooks";
 import type { InferenceSession } from "onnxruntime-node";
 import { RunError } from "../../basics/errors.js";
 import { shardRange } from "../../basics/identifiers.js";
+import { keptIn } from "../../basics/kept-in.js";
 import { RecentlyUsed } from "../../basics/recently-used.js";
 import { saturatingProducts } from "../../quantization/rewrite/portability.js";
 import type { MeasuredOutcome } from "../../run/protocol/measured-outcome.js";
@@ -70,7 +71,7 @@ export class Evaluator {
       const pruned = scores.samples < this.#scorer(job.shard).samples;
       const latency =
         job.measureLatency && !pruned && candidate !== undefined
-          ? await this.#latency(candidate, session)
+          ? await this.latency(candidate, session)
           : undefined;
       const saturation = job.shard.index === 0 && candidate ? await this.#saturation(candidate) : undefined;
       const rows = packRows(scores.rows, workload.metric.rowWidth);
@@ -92,19 +93,22 @@ export class Evaluator {
         ...(saturation === undefined ? {} : { saturation }),
         ...(pruned && race !== undefined ? { reachable: race.reachable(scores.rows) } : {}),
         ...(latency === undefined ? {} : { latency: { ratio: latency.ratio, noise: latency.noise } }),
-        timings: timings(started, quantized, opened, scores),
+        timings: {
+          quantize: (quantized - started) / 1000,
+          session: (opened - quantized) / 1000,
+          inference: scores.inferenceSeconds,
+          total: (performance.now() - started) / 1000,
+        },
       };
     } finally {
       await session.release();
     }
   }
 
-  /** The float model's latency divided by the candidate's, measured while the other evaluators pause. */
-  latency(candidate: QuantizedModel): Promise<LatencyRatio> {
-    return this.#latency(candidate);
-  }
-
-  /** Scores a model on the validation samples, which no decision of the search uses; `undefined` where there are none. */
+  /**
+   * Scores a model on the validation samples, which no decision of the search uses; `undefined` where there are
+   * none.
+   */
   async validate(candidate: QuantizedModel | undefined): Promise<Scores | undefined> {
     const { workload } = this.options;
     if (workload.validation === undefined) return undefined;
@@ -129,22 +133,13 @@ export class Evaluator {
 
   async #quantizer(configuration: Configuration): Promise<Quantizer> {
     const variant = await this.options.workload.variants.of(configuration);
-    let quantizer = this.#quantizers.get(variant.name);
-    if (quantizer === undefined) {
-      quantizer = this.#makeQuantizer(variant);
-      this.#quantizers.set(variant.name, quantizer);
-    }
-    return quantizer;
+    return keptIn(this.#quantizers, variant.name, () => this.#makeQuantizer(variant));
   }
 
   async #makeQuantizer({ subject, statisticsKey }: ModelVariant): Promise<Quantizer> {
     const { workload, statistics } = this.options;
     const { calibrationBatches: batches } = workload;
-    let table = this.#statistics.get(statisticsKey);
-    if (table === undefined) {
-      table = this.#readStatistics(statisticsKey);
-      this.#statistics.set(statisticsKey, table);
-    }
+    const table = keptIn(this.#statistics, statisticsKey, () => this.#readStatistics(statisticsKey));
     const calibration = { subject, batches, statisticsKey, store: statistics.store };
     return openQuantizer(calibration, await table);
   }
@@ -191,8 +186,11 @@ export class Evaluator {
     return openSession(candidate?.model ?? workload.modelPath, { ...workload.session, intraOpNumThreads });
   }
 
-  /** Measures with the benchmark's number of threads, in a new session where the candidate is scored with another. */
-  async #latency(candidate: QuantizedModel, scored?: InferenceSession): Promise<LatencyRatio> {
+  /**
+   * The float model's latency divided by the candidate's, measured while the other evaluators pause.
+   * @param scored the session that the candidate was scored in, used unless the benchmark has another number of threads
+   */
+  async latency(candidate: QuantizedModel, scored?: InferenceSession): Promise<LatencyRatio> {
     const { engine, optimizer } = this.options.workload.configuration;
     const { nthreads } = optimizer.params.benchmark;
     if (
@@ -228,15 +226,11 @@ export class Evaluator {
   }
 
   #scorer(shard: TrialJob["shard"]): Scorer {
-    const key = `${shard.index}/${shard.count}`;
-    let scorer = this.#scorers.get(key);
-    if (scorer === undefined) {
+    return keptIn(this.#scorers, `${shard.index}/${shard.count}`, () => {
       const { evaluation, order } = this.options.workload;
       const { start, end } = shardRange(shard, order.length);
-      scorer = this.#makeScorer(evaluation, order.slice(start, end));
-      this.#scorers.set(key, scorer);
-    }
-    return scorer;
+      return this.#makeScorer(evaluation, order.slice(start, end));
+    });
   }
 
   #makeScorer(dataset: Workload["evaluation"], order: readonly number[]): Scorer {
@@ -250,20 +244,6 @@ export class Evaluator {
       ...(gate === undefined ? {} : { gate }),
     });
   }
-}
-
-function timings(
-  started: number,
-  quantized: number,
-  opened: number,
-  scores: Scores,
-): MeasuredOutcome["timings"] {
-  return {
-    quantize: (quantized - started) / 1000,
-    session: (opened - quantized) / 1000,
-    inference: scores.inferenceSeconds,
-    total: (performance.now() - started) / 1000,
-  };
 }
 
 /** SHA-256 in hexadecimal. */

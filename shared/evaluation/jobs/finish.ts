@@ -37,6 +37,7 @@ export async function finishRun(
   // The run was interrupted before the base was scored: there may be no statistics, and there is nothing to write.
   if (job.candidates.length === 0) return { state: "complete", best: null, validation: [], objects: [] };
   const keys = finishKeys(job.runId);
+  const { subject, session, calibrationBatches } = workload;
   const objects: Finished["objects"] = [];
   const put = async (key: string, body: Uint8Array): Promise<void> => {
     await store.put(key, body);
@@ -58,9 +59,9 @@ export async function finishRun(
   ): Promise<FinishedCandidate | undefined> => {
     const made = await attempt(`The model of trial ${trial} could not be made`, async () => {
       const candidate = await evaluator.quantize(configuration);
-      const exactOn = exactClasses(workload.subject.layout, candidate.plan);
+      const exactOn = exactClasses(subject.layout, candidate.plan);
       const model = withProperties(candidate.model, { ...properties, ...portabilityProperties(exactOn) });
-      return { candidate, exactOn, files: encodeFiles(model, workload.subject.prepared.external) };
+      return { candidate, exactOn, files: encodeFiles(model, subject.prepared.external) };
     });
     if (made === undefined) return undefined;
     const { candidate, exactOn, files } = made;
@@ -73,12 +74,12 @@ export async function finishRun(
       evaluator.latency(candidate),
     );
     const kernels = await attempt(`The integer kernels of trial ${trial} could not be counted`, () =>
-      integerKernels(candidate, workload),
+      findIntegerKernels(candidate.model, subject.layout, candidate.plan, session),
     );
     const isCompared = write || trial === BASE_TRIAL;
     const exact = isCompared
       ? await attempt(`Trial ${trial} could not be compared with exact arithmetic`, () =>
-          exactness(candidate, workload),
+          measureExactness(candidate.model, calibrationBatches, session),
         )
       : undefined;
     return {
@@ -133,27 +134,4 @@ async function validation(
     throw new RunError(`its ${metric.name} on the validation samples is ${value}, from ${low} to ${high}.`);
   }
   return { value, samples: scores.samples, interval: [low, high] };
-}
-
-async function exactness(candidate: QuantizedModel, { calibrationBatches, session }: Workload) {
-  const { decibels, batches, products } = await measureExactness(
-    candidate.model,
-    calibrationBatches,
-    session,
-  );
-  return {
-    decibels,
-    batches,
-    products: products.map(({ name, type, decibels: of }) => ({ name, type, decibels: of })),
-  };
-}
-
-async function integerKernels(candidate: QuantizedModel, { subject, session }: Workload) {
-  const { quantized, integer, unfused } = await findIntegerKernels(
-    candidate.model,
-    subject.layout,
-    candidate.plan,
-    session,
-  );
-  return { quantized, integer, unfused: [...unfused] };
 }

@@ -26,7 +26,10 @@ export interface RunningRace {
 /** Enough for the rows of the float model, the incumbent and the peers, and for a few changes of incumbent or peers. */
 const ROWS_IN_MEMORY = 16;
 
-/** Rows of scored trials by their keys, read once, or never where this worker scored them: rows under a key never change. */
+/**
+ * Rows of scored trials by their keys, read once, or never where this worker scored them: rows under a key never
+ * change.
+ */
 export class RowsInMemory {
   readonly #rows = new RecentlyUsed<string, Float32Array>(ROWS_IN_MEMORY);
 

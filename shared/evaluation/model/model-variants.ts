@@ -1,3 +1,4 @@
+import { keptIn } from "../../basics/kept-in.js";
 import { RecentlyUsed } from "../../basics/recently-used.js";
 import { rewritesFloatModel } from "../../quantization/algorithms/algorithm-list.js";
 import { algorithmSpace } from "../../quantization/space/algorithm-space.js";
@@ -86,16 +87,11 @@ export class ModelVariants {
   #rewrittenBy(configuration: Configuration) {
     const { settings, tunedAlgorithms, space } = this.original;
     const chosen = withChosenAlgorithms(settings, tunedAlgorithms.filter(rewritesFloatModel), configuration);
-    const key = algorithmsKey(chosen);
-    let rewritten = this.#rewritten.get(key);
-    if (rewritten === undefined) {
-      rewritten = this.rewrite({ ...this.original, settings: chosen }).then((subject) => ({
-        // Rewriting changes constants only, so that every form has the quantizers and parameters of the original.
-        subject: { ...subject, space, tunedAlgorithms },
-        statisticsKey: this.statisticsKeyOf(subject),
-      }));
-      this.#rewritten.set(key, rewritten);
-    }
-    return rewritten;
+    return keptIn(this.#rewritten, algorithmsKey(chosen), async () => {
+      const subject = await this.rewrite({ ...this.original, settings: chosen });
+      const statisticsKey = this.statisticsKeyOf(subject);
+      // Rewriting changes constants only, so that every form has the quantizers and parameters of the original.
+      return { subject: { ...subject, space, tunedAlgorithms }, statisticsKey };
+    });
   }
 }

@@ -4,13 +4,11 @@ import { onnxruntimeVersion } from "../../runtime/session.js";
 import { statisticsKey } from "../../statistics/cache-key.js";
 import { collectStatistics } from "../../statistics/collect.js";
 import type { StatisticsRequirement } from "../../statistics/requirement.js";
-import { readStatistics, writeStatisticsShard } from "../../statistics/shard-store.js";
+import { keptStatistics } from "../../statistics/shard-store.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { makeSubject, type Subject } from "./tunable-model.js";
-
-const WHOLE = { index: 0, count: 1 };
 
 /**
  * The subject after the configured algorithms that rewrite the float model, one after the other.
@@ -70,10 +68,8 @@ async function gather(
     requirement,
     onnxruntime: onnxruntimeVersion(),
   });
-  const kept = await readStatistics(statistics, key, WHOLE.count);
-  if (kept !== undefined) return { key, table: kept };
-  const batches = calibrationBatches(calibration, samples);
-  const gathered = await collectStatistics(prepared.model, requirement, batches);
-  await writeStatisticsShard(statistics, key, WHOLE, gathered);
-  return { key, table: (await readStatistics(statistics, key, WHOLE.count))! };
+  const table = await keptStatistics(statistics, key, async () =>
+    collectStatistics(prepared.model, requirement, calibrationBatches(calibration, samples)),
+  );
+  return { key, table };
 }

@@ -23,7 +23,7 @@ import { listed } from "../../validation/requirement.js";
 import { type PreparedModel, prepareModelFile } from "./prepare-model.js";
 import { openPreparedModel } from "./prepared-model-cache.js";
 
-/** A model with everything that follows from it and from the configuration, before any sample is seen. */
+/** A model with its quantizers, search space and required statistics, before any sample is seen. */
 export interface Subject {
   readonly prepared: PreparedModel;
   readonly settings: QuantizationSettings;
@@ -38,12 +38,11 @@ export interface Subject {
 }
 
 /**
- * Reads and prepares the model at `path`; where codes of other than 8 bits may be chosen for it, in an operator set that
- * has them.
+ * Reads and prepares the model at `path`, in operator set 21 where codes of other than 8 bits may be chosen.
  *
  * @param contents keeps prepared models for later processes
- * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads, cannot be lifted to that operator set, or
- * the target device cannot quantize it as asked
+ * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads, cannot be lifted to that operator
+ * set, or the target device cannot quantize it as asked
  */
 export async function openSubject(
   path: string,
@@ -59,7 +58,7 @@ export async function openSubject(
   return makeSubject(await prepare(opset), settings);
 }
 
-/** @throws {ConfigurationError} when the device cannot do the preset, which a hardware file says */
+/** @throws {ConfigurationError} when the target device, by its hardware file, does not support the preset */
 function requirePreset({ device, presets }: Hardware, preset: PresetName): void {
   if (presets.includes(preset)) return;
   throw new ConfigurationError(
@@ -85,10 +84,9 @@ export function makeSubject(
   const layout = withSaturationFix(layOutQuantizers(view), view, settings.saturationFix, saturationFixed);
   const model = { view, layout, settings };
   const { algorithms, tunedAlgorithms } = settings;
-  const effective = new Set(
-    algorithms.filter((each) => hasEffect(each, model)).map(({ algorithm }) => algorithm.name),
+  const tuned = tunedAlgorithms.filter(({ name }) =>
+    algorithms.some((each) => each.algorithm.name === name && hasEffect(each, model)),
   );
-  const tuned = tunedAlgorithms.filter(({ name }) => effective.has(name));
   return {
     prepared,
     settings,
@@ -104,7 +102,7 @@ export function makeSubject(
   };
 }
 
-/** Whether the algorithm changes anything in the model: without an effect its parameters would only make trials equal. */
+/** Whether an algorithm changes anything in the model; the parameters of one without effect would double trials. */
 function hasEffect({ algorithm, settings }: ConfiguredAlgorithm, model: LaidOutModel): boolean {
   return algorithm.stage === "rewrite"
     ? algorithm.findRewriting(model, settings) !== undefined
@@ -132,8 +130,8 @@ function joinSpaces(first: TuningSpace, second: TuningSpace): TuningSpace {
 }
 
 /**
- * @param path how errors name the model
- * @throws {ModelError} when there is nothing that any configuration could quantize
+ * @param path the model's name in errors
+ * @throws {ModelError} when no configuration can quantize any op
  */
 export function requireQuantizable({ layout }: Subject, path: string): void {
   if (layout.ops.size > 0) return;

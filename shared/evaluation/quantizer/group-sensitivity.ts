@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { hashedSettings } from "../../configuration/quantization-settings.js";
 import { scoringSession } from "../../quantization/device/scoring-session.js";
 import { planQuantization } from "../../quantization/space/plan.js";
@@ -7,15 +6,15 @@ import { DEFAULT_SESSION } from "../../runtime/session.js";
 import { decodeConfiguration, encodeConfiguration, encodeSpace } from "../../search/space/encoding.js";
 import { singleReversals } from "../../search/space/group-toggle.js";
 import type { Configuration } from "../../search/space/space.js";
+import { derivedKey } from "../../statistics/cache-key.js";
 import type { CalibrationBatches } from "../../statistics/collect.js";
-import { readStatistics, writeStatisticsShard } from "../../statistics/shard-store.js";
+import { keptStatistics } from "../../statistics/shard-store.js";
 import { StatisticsTable } from "../../statistics/table.js";
 import type { Subject } from "../model/tunable-model.js";
 import { type Calibration, openQuantizer } from "./open-quantizer.js";
 import { OutputNoise } from "./output-noise.js";
 import type { Quantizer } from "./quantizer.js";
 
-const WHOLE = { index: 0, count: 1 };
 const STATISTIC = "sensitivity";
 
 /** Four batches already show clearly which groups matter most. */
@@ -34,8 +33,8 @@ const LEAST_NOISE = 1e-12;
 export type GroupSensitivity = Readonly<Record<string, number>>;
 
 /**
- * Measures the sensitivity of each group on calibration samples against the float model, so that no labels and no trials
- * are needed.
+ * Measures the sensitivity of each group on calibration samples against the float model, so that no labels and no
+ * trials are needed.
  *
  * @returns `undefined` where the model has no float outputs, or it would take too long
  */
@@ -82,19 +81,16 @@ export async function keptSensitivity(
   const { tunedAlgorithms: tuned } = settings;
   const algorithms = { ...hashedSettings(settings), ...(tuned.length > 0 && { tunedCompanions: tuned }) };
   const asked = [[...plan.ops], [...plan.activations], [...plan.weights], algorithms];
-  const key = `${statisticsKey}/sensitivity/${createHash("sha256").update(JSON.stringify(asked)).digest("hex")}`;
-  const kept = await readStatistics(store, key, WHOLE.count);
-  if (kept !== undefined) return fromTable(kept);
-  const quantizer = await openQuantizer(calibration, statistics);
-  const measured = await measureSensitivity(subject, quantizer, batches, signal).catch(() => {
-    signal?.throwIfAborted();
-    // A model that cannot be run fails as a trial, with a better reason than could be given here.
-    return undefined;
+  const table = await keptStatistics(store, derivedKey(statisticsKey, "sensitivity", asked), async () => {
+    const quantizer = await openQuantizer(calibration, statistics);
+    const measured = await measureSensitivity(subject, quantizer, batches, signal).catch(() => {
+      signal?.throwIfAborted();
+      // A model that cannot be run fails as a trial, with a better reason than could be given here.
+      return undefined;
+    });
+    return measured && toTable(measured);
   });
-  if (measured === undefined) return undefined;
-  const table = toTable(measured);
-  await writeStatisticsShard(store, key, WHOLE, table);
-  return fromTable(table);
+  return table && fromTable(table);
 }
 
 /** One row with one column per group. */

@@ -1,16 +1,14 @@
-import { createHash } from "node:crypto";
 import { adjustingAlgorithms } from "../../quantization/algorithms/algorithm.js";
 import type { Configuration } from "../../search/space/space.js";
+import { derivedKey } from "../../statistics/cache-key.js";
 import type { CalibrationBatches } from "../../statistics/collect.js";
 import { collectSecondMoments } from "../../statistics/second-moments.js";
-import { readStatistics, writeStatisticsShard } from "../../statistics/shard-store.js";
+import { keptStatistics } from "../../statistics/shard-store.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 import type { Subject } from "../model/tunable-model.js";
 import { keptInputErrors } from "./propagated-input-errors.js";
 import { Quantizer } from "./quantizer.js";
-
-const WHOLE = { index: 0, count: 1 };
 
 /** What a quantizer is made from besides the statistics themselves. */
 export interface Calibration {
@@ -50,11 +48,7 @@ export async function keptSecondMoments(
   });
   if (needed.length === 0) return undefined;
   const sources = [...new Map(needed.flat().map((source) => [source.key, source])).values()];
-  const hash = createHash("sha256").update(JSON.stringify(sources)).digest("hex");
-  const key = `${statisticsKey}/second-moments/${hash}`;
-  const kept = await readStatistics(store, key, WHOLE.count);
-  if (kept !== undefined) return kept;
-  const gathered = await collectSecondMoments(subject.prepared.model, sources, batches, signal);
-  await writeStatisticsShard(store, key, WHOLE, gathered);
-  return readStatistics(store, key, WHOLE.count);
+  return keptStatistics(store, derivedKey(statisticsKey, "second-moments", sources), () =>
+    collectSecondMoments(subject.prepared.model, sources, batches, signal),
+  );
 }

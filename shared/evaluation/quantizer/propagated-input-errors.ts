@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   type AdjustmentTables,
   adjustingAlgorithms,
@@ -14,16 +13,15 @@ import type { ConstantProduct } from "../../quantization/graph/constant-products
 import { inputMeans } from "../../quantization/graph/input-means.js";
 import type { QuantizationPlan } from "../../quantization/space/plan.js";
 import type { Configuration } from "../../search/space/space.js";
+import { derivedKey } from "../../statistics/cache-key.js";
 import { type CalibrationBatches, collectStatistics } from "../../statistics/collect.js";
 import { statisticName } from "../../statistics/requirement.js";
-import { readStatistics, writeStatisticsShard } from "../../statistics/shard-store.js";
-import { StatisticsTable } from "../../statistics/table.js";
+import { keptStatistics } from "../../statistics/shard-store.js";
+import { type StatisticsColumn, StatisticsTable } from "../../statistics/table.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 import { sliceBatches } from "../model/calibration.js";
 import type { Subject } from "../model/tunable-model.js";
 import { Quantizer } from "./quantizer.js";
-
-const WHOLE = { index: 0, count: 1 };
 
 /** Raised when the kept errors would come out otherwise, as ops are rounded or corrected otherwise than before. */
 const REVISION = 2;
@@ -57,14 +55,9 @@ export async function keptInputErrors(
     ({ algorithm, settings }) => algorithm.productsWithInputErrors?.(subject, settings, plan.ops) ?? [],
   );
   const asked = [[...plan.ops], [...plan.weights], settingsByKey(algorithms), REVISION];
-  const key = `${statisticsKey}/input-errors/${createHash("sha256").update(JSON.stringify(asked)).digest("hex")}`;
-  let kept = await readStatistics(store, key, WHOLE.count);
-  if (kept === undefined) {
-    const found = await propagate(propagation, plan, products);
-    await writeStatisticsShard(store, key, WHOLE, found);
-    kept = (await readStatistics(store, key, WHOLE.count))!;
-  }
-  const table = kept;
+  const table = await keptStatistics(store, derivedKey(statisticsKey, "input-errors", asked), () =>
+    propagate(propagation, plan, products),
+  );
   return new Map(
     products.map((product) => {
       const errors = table.column(product.input, statisticName(inputMeans(product)));
@@ -81,6 +74,7 @@ async function propagate(
 ): Promise<StatisticsTable> {
   const { prepared, view } = subject;
   const samples = sliceBatches(batches, 0, propagationSamples(batches.count));
+  const columns: StatisticsColumn[] = [];
   const errors = new Map<string, Float64Array>();
   const quantizer = new Quantizer(subject, statistics, { ...tables, inputErrors: errors });
   const corrected: CorrectedProduct[] = [];
@@ -90,27 +84,18 @@ async function propagate(
     if (!errors.has(key)) {
       const model = correctedModel(prepared.model, view, corrected);
       const found = await collectStatistics(model, new Map([[product.input, [statistic]]]), samples);
-      const float = firstSamples(statistics, product.input, statisticName(statistic), samples.count);
+      const column = { tensor: product.input, statistic: statisticName(statistic) };
+      const float = firstSamples(statistics, column, samples.count);
       const means = found.channels(product.input, statistic, "mean");
-      errors.set(
-        key,
-        means.map((mean, channel) => mean - float[channel]!),
-      );
+      columns.push({ ...column, width: means.length });
+      const difference = means.map((mean, channel) => mean - float[channel]!);
+      errors.set(key, difference);
     }
     corrected.push(quantizer.corrected(product, plan));
   }
-  const columns = [
-    ...new Map(
-      products.map((product) => [
-        inputErrorKey(product),
-        { tensor: product.input, statistic: statisticName(inputMeans(product)) },
-      ]),
-    ),
-  ];
-  return StatisticsTable.ofRows(
-    columns.map(([key, column]) => ({ ...column, width: errors.get(key)!.length })),
-    [Float32Array.from(columns.flatMap(([key]) => [...errors.get(key)!]))],
-  );
+  return StatisticsTable.ofRows(columns, [
+    Float32Array.from([...errors.values()].flatMap((each) => [...each])),
+  ]);
 }
 
 /**
@@ -119,8 +104,7 @@ async function propagate(
  */
 function firstSamples(
   table: StatisticsTable,
-  tensor: string,
-  statistic: string,
+  { tensor, statistic }: StatisticsColumn,
   count: number,
 ): Float64Array {
   const values = table.column(tensor, statistic);

@@ -21,27 +21,25 @@ import { simulationReason } from "../../quantization/rewrite/kernel-support.js";
 import { quantizeModel } from "../../quantization/rewrite/quantize-model.js";
 import { WeightCache } from "../../quantization/rewrite/weight-cache.js";
 import type { QuantizationPlan, TensorPlan } from "../../quantization/space/plan.js";
+import type { MeasuredOutcome } from "../../run/protocol/measured-outcome.js";
 import type { Configuration } from "../../search/space/space.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import type { Subject } from "../model/tunable-model.js";
 
 /** A share of the model's weighted ops: by their number, and by the elements of their weights. */
-export interface QuantizedShare {
-  readonly byCount: number;
-  readonly byParameters: number;
-}
+export type QuantizedShare = MeasuredOutcome["quantizedShare"];
 
 export interface QuantizedModel {
   readonly model: Model;
   readonly plan: QuantizationPlan;
-  /** The groups that the calibration samples keep in float. */
+  /** The groups that stay in float because of their calibration samples, with reasons. */
   readonly unbounded: UnboundedGroups;
   readonly quantizedShare: QuantizedShare;
-  /** Of those ops, what ONNX Runtime has no integer kernel for: their codes save space, not time. */
+  /** The part of it without an integer kernel in ONNX Runtime: it saves space, not time. */
   readonly simulatedShare: QuantizedShare;
 }
 
-/** Makes quantized models of one float model, and keeps what configurations share. */
+/** Makes quantized models of one float model, and keeps what several configurations share. */
 export class Quantizer {
   readonly #weights: WeightCache;
   readonly #biases: Adjustment | undefined;
@@ -65,11 +63,12 @@ export class Quantizer {
       view.index,
       adjustments.flatMap(({ refine }) => refine ?? []),
     );
-    // Each compares the weights after all refinements with the float weights, so that the last shift includes the others.
+    // Each compares the weights after all refinements with the float weights, so that the last shift includes the
+    // others.
     this.#biases = adjustments.findLast(({ shift }) => shift !== undefined);
   }
 
-  /** A configuration spelled out, without what the calibration samples keep in float. */
+  /** The plan of a configuration, without the groups that stay in float because of their calibration samples. */
   plan(configuration: Configuration): BoundedPlan {
     const { layout, hardware, settings } = this.subject;
     return planWithinBounds(layout, hardware, settings.options, configuration, this.statistics);
@@ -98,7 +97,7 @@ export class Quantizer {
     };
   }
 
-  /** A product as the plan quantizes and corrects it. */
+  /** The codes and the bias shift of a product under a plan. */
   corrected(product: ConstantProduct, plan: QuantizationPlan): CorrectedProduct {
     const isQuantized = plan.ops.has(product.op.key);
     const tensor = isQuantized ? plan.weights.get(product.weight)! : undefined;
@@ -124,7 +123,7 @@ export class Quantizer {
     return elementCount(dimensions(this.subject.view.index.initializers.get(id)!));
   }
 
-  /** Of all weighted ops with constant weights, those that cannot be quantized and those in bodies included. */
+  /** A share of all ops with constant weights, including those that cannot be quantized and those in bodies. */
   #share(counts: (op: QuantizableOp) => boolean): QuantizedShare {
     const { layout, view } = this.subject;
     let [count, parameters, countedCount, countedParameters] = [0, 0, 0, 0];

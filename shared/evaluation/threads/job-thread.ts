@@ -7,7 +7,7 @@ import { PortObjectStore } from "../../storage/port-store.js";
 /** What each thread of a pool is started with. */
 export interface ThreadSettings {
   readonly name: string;
-  /** Memory shared by the threads, so that the others pause while one measures latency, and this thread's slot in it. */
+  /** Memory that the threads share, so that only one measures latency at a time, and this thread's slot in it. */
   readonly gate: { readonly buffer: SharedArrayBuffer; readonly slot: number };
   /** Holds the number of the latest cancelled job. */
   readonly cancelled: SharedArrayBuffer;
@@ -24,7 +24,7 @@ export type ThreadMessage<Settings> =
 export type ReportMessage =
   /** The thread has loaded its module. */
   | { readonly loaded: true }
-  /** The thread has been opened and is ready for a first job, or opening failed, which the first job's answer reports. */
+  /** The thread is ready for a first job; if opening failed, the answer to that job says so. */
   | { readonly prepared: true }
   | { readonly number: number; readonly report: JobReport }
   | { readonly number: number; readonly error: string };
@@ -87,10 +87,7 @@ export function serveJobs<Settings extends object>(
   }
 }
 
-/**
- * An abort signal that reads shared memory whenever it is asked, as the thread's event loop is blocked while ONNX Runtime
- * works.
- */
+/** An abort signal that reads shared memory when asked, as ONNX Runtime blocks the thread's event loop. */
 function cancellation(cancelled: Int32Array, number: number): AbortSignal {
   const { signal } = new AbortController();
   const isCancelled = (): boolean => Atomics.load(cancelled, 0) >= number;

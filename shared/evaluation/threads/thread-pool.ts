@@ -20,8 +20,8 @@ interface Waiting {
 }
 
 /**
- * Worker threads that carry out jobs, as ONNX Runtime blocks the thread that it runs on. They load their module at once,
- * while the run is still being prepared, and wait for `open`.
+ * Worker threads that carry out jobs, as ONNX Runtime blocks the thread that it runs on. They load their module at
+ * once, while the run is still being prepared, and wait for `open`.
  */
 export class ThreadPool<Settings extends object = LocalSettings> {
   readonly #gate: SharedArrayBuffer;

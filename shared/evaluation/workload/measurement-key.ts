@@ -7,7 +7,10 @@ import { hashedSettings, quantizationSettings } from "../../configuration/quanti
 import type { RunConfiguration } from "../../configuration/schema.js";
 import type { LocateModule } from "../../metrics/module-location.js";
 
-/** The configured metric with hashes of files' contents in place of their paths, as contents decide what it computes. */
+/**
+ * The configured metric with hashes of files' contents in place of their paths, as contents decide what it
+ * computes.
+ */
 export async function metricContent(
   metric: MetricConfiguration,
   directory: string,

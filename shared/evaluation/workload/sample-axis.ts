@@ -3,8 +3,8 @@ import type { ModelOutputs } from "../../metrics/metric.js";
 import type { TensorValue } from "../../runtime/tensor.js";
 
 /**
- * The axis of an output that counts the samples of a batch; "whole" where the batch has one sample and the output no such
- * axis. `undefined` where an output of several samples cannot be split into samples.
+ * The axis of an output that counts the samples of a batch; "whole" where the batch has one sample and the output
+ * no such axis. `undefined` where an output of several samples cannot be split into samples.
  */
 export type SampleAxis = number | "whole" | undefined;
 

@@ -46,7 +46,10 @@ export interface Workload {
   readonly order: readonly number[];
   /** Key of the subject's statistics. */
   readonly statisticsKey: string;
-  /** Settings of the sessions that models are scored in: `engine.session`, adapted to the target by `scoringSession`. */
+  /**
+   * Settings of the sessions that models are scored in: `engine.session`, adapted to the target by
+   * `scoringSession`.
+   */
   readonly session: SessionSettings;
   /** What trials of two runs must share to be compared (`measurementKey`). */
   readonly measuredUnder: string;

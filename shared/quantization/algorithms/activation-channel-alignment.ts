@@ -1,4 +1,5 @@
 import type { NodeProto } from "onnx-buf";
+import { keptIn } from "../../basics/kept-in.js";
 import { convolutionWindow } from "../../onnx/graph/convolution-window.js";
 import type { GraphIndex } from "../../onnx/graph/graph-index.js";
 import { intAttribute } from "../../onnx/model/attributes.js";
@@ -107,14 +108,8 @@ export function alignChannels(
   statistics: StatisticsTable,
 ): Model {
   const values = new Map<string, Float32Array>();
-  const constant = (name: string): Float32Array => {
-    let own = values.get(name);
-    if (own === undefined) {
-      own = Float32Array.from(floatValues(index.initializers.get(name)!));
-      values.set(name, own);
-    }
-    return own;
-  };
+  const constant = (name: string): Float32Array =>
+    keptIn(values, name, () => Float32Array.from(floatValues(index.initializers.get(name)!)));
   for (const { producer, consumer } of pairs) {
     const made = producer.output[0]!;
     const alignment = channelAlignment(

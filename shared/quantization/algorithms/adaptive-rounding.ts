@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { keptIn } from "../../basics/kept-in.js";
 import { floatValues } from "../../onnx/model/tensor.js";
 import { type MomentSource, secondMoments } from "../../statistics/second-moments.js";
 import type { StatisticsTable } from "../../statistics/table.js";
@@ -12,7 +13,7 @@ import {
 import { isIgnored } from "../graph/ignored/ignored-scope.js";
 import type { Refinement } from "../rewrite/weight-cache.js";
 import { type CodeLimits, codeLimits, type WeightCodes } from "../rewrite/weight-codes.js";
-import { deriveGroup } from "../space/space.js";
+import { reachableWidths } from "../space/space.js";
 import {
   type Adjustment,
   type AlgorithmSettings,
@@ -52,8 +53,10 @@ export const adaptiveRounding = adjustingAlgorithm({
     largestBits: largest_bits,
     ignored: ignoredScope(ignored),
   }),
-  hasEffect: (model, settings) =>
-    narrowestWeights(model) <= settings.largestBits && roundableProducts(model, settings).size > 0,
+  hasEffect(model, settings) {
+    const widths = reachableWidths(model.layout, model.view.hardware, model.settings.options, "weights");
+    return Math.min(...widths) <= settings.largestBits && roundableProducts(model, settings).size > 0;
+  },
   secondMoments: (model, settings) => [...roundableProducts(model, settings).values()].map(momentSource),
   adjust: (model, settings) => new OutputRounding(model, settings),
 });
@@ -92,13 +95,10 @@ class OutputRounding implements Adjustment {
   };
 
   #formsOf(product: ConstantProduct): readonly QuadraticForm[] {
-    let forms = this.#forms.get(product.weight);
-    if (forms === undefined) {
+    return keptIn(this.#forms, product.weight, () => {
       const moments = secondMoments(this.#moments, momentSource(product));
-      forms = quadraticForms(product, moments, this.model.correctsMeanError(product.op.key));
-      this.#forms.set(product.weight, forms);
-    }
-    return forms;
+      return quadraticForms(product, moments, this.model.correctsMeanError(product.op.key));
+    });
   }
 }
 
@@ -114,15 +114,6 @@ function roundableProducts(
       return product === undefined ? [] : [[id, product]];
     }),
   );
-}
-
-/** The smallest width that some configuration gives a weight. */
-function narrowestWeights({ layout, view, settings }: LaidOutModel): number {
-  const widths = [...layout.groups.values()]
-    .flatMap((group) => deriveGroup(group, layout, view.hardware, settings.options).tensors)
-    .filter(({ tensor }) => tensor === "weights")
-    .flatMap(({ kept }) => kept.map(({ bits }) => bits));
-  return Math.min(...widths);
 }
 
 function momentSource({ op, input, inputAxis, window, groups, terms }: ConstantProduct): MomentSource {

@@ -70,18 +70,10 @@ export interface Sampling {
   readonly seed: number;
 }
 
-interface SamplingParameters {
-  readonly stat_subset_size?: number | undefined;
-  readonly shuffle_data: boolean;
-  readonly seed: number;
-}
+type SamplingParameters = Partial<z.output<z.ZodObject<typeof sampling>>>;
 
-export function samplingOf(params: SamplingParameters | undefined): Sampling {
-  return {
-    size: params?.stat_subset_size,
-    shuffle: params?.shuffle_data ?? false,
-    seed: params?.seed ?? 0,
-  };
+export function samplingOf({ stat_subset_size, shuffle_data, seed }: SamplingParameters = {}): Sampling {
+  return { size: stat_subset_size, shuffle: shuffle_data ?? false, seed: seed ?? 0 };
 }
 
 export const ignored = section({

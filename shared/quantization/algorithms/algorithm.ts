@@ -49,8 +49,11 @@ interface CommonAlgorithm<Name, Parameters extends ZodType, Settings> {
   readonly settingsKey: string;
   /** Schema of `params` in `compression.algorithms`; `tune` there lets the search leave the algorithm out. */
   readonly parameters: Parameters;
-  /** The number, both in `params` and in the settings, that a search may choose from `<tunedSetting>_choices`. */
-  readonly tunedSetting?: "alpha" | "threshold";
+  /**
+   * Key of the number, both in `params` and in the settings, that a search may choose from `<tunedSetting>_choices`; not
+   * the last word of a quantizer's parameter, such as mode.
+   */
+  readonly tunedSetting?: string;
   settingsOf(params: output<Parameters>): Settings;
 }
 

@@ -1,6 +1,5 @@
 import type { GraphIndex } from "../../onnx/graph/graph-index.js";
 import type { Model } from "../../onnx/model/codec.js";
-import { floatValues } from "../../onnx/model/tensor.js";
 import { planQuantization } from "../space/plan.js";
 import { deriveSpace } from "../space/space.js";
 import { type AlgorithmSettings, rewritingAlgorithm } from "./algorithm.js";
@@ -13,7 +12,7 @@ import {
   outputChannelOf,
 } from "./equalization-factors.js";
 import { equalizationStatistics, gainingPairs } from "./equalization-gain.js";
-import { withConstants } from "./rewritable-constants.js";
+import { ConstantScaling, withConstants } from "./rewritable-constants.js";
 
 /**
  * Evens out the channels between convolutions (docs/reference/algorithms.md, "Cross-layer equalization"), where the
@@ -54,22 +53,15 @@ export const crossLayerEqualization = rewritingAlgorithm({
  * The factors are rounded to powers of two, so that the model computes exactly the same numbers.
  */
 export function equalizeLayers(model: Model, index: GraphIndex, pairs: readonly EqualizablePair[]): Model {
-  const values = new Map<string, Float32Array>();
-  const scale = (name: string, channelOf: (at: number) => number, factorOf: (channel: number) => number) => {
-    const before = values.get(name) ?? floatValues(index.initializers.get(name)!);
-    values.set(
-      name,
-      before.map((value, at) => value * factorOf(channelOf(at))),
-    );
-  };
+  const scaling = new ConstantScaling(index);
   const factors = equalizationFactors(pairs, index);
   pairs.forEach(({ producer, consumer }, i) => {
-    const factor = factors[i]!;
+    const factor = (channel: number): number => factors[i]![channel]!;
+    const inverse = (channel: number): number => 1 / factor(channel);
     const [, made = "", bias = ""] = producer.input;
-    scale(made, outputChannelOf(producer, index), (channel) => 1 / factor[channel]!);
-    const channelOf = (at: number): number => at;
-    if (bias !== "") scale(bias, channelOf, (channel) => 1 / factor[channel]!);
-    scale(consumer.input[1]!, inputChannelOf(consumer, index), (channel) => factor[channel]!);
+    scaling.scale({ name: made, channelOf: outputChannelOf(producer, index) }, inverse);
+    if (bias !== "") scaling.scale({ name: bias, channelOf: (at) => at }, inverse);
+    scaling.scale({ name: consumer.input[1]!, channelOf: inputChannelOf(consumer, index) }, factor);
   });
-  return withConstants(model, values);
+  return withConstants(model, scaling.values);
 }

@@ -3,7 +3,7 @@ import type { GraphIndex } from "../../onnx/graph/graph-index.js";
 import { intAttribute } from "../../onnx/model/attributes.js";
 import { dimensions, elementCount, floatValues } from "../../onnx/model/tensor.js";
 import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
-import { ownsConstants } from "./rewritable-constants.js";
+import { largestMagnitudes, ownsConstants } from "./rewritable-constants.js";
 
 /** Ops f that treat each channel alone, with f(s x) = s f(x) for s > 0. */
 const HOMOGENEOUS: ReadonlySet<string> = new Set([
@@ -51,7 +51,10 @@ export function equalizationFactors(pairs: readonly EqualizablePair[], index: Gr
   return exactFactors(pairs, index).map((exact) => exact.map((factor) => 2 ** Math.round(Math.log2(factor))));
 }
 
-/** The factors before they are rounded: along chains of convolutions pairs are equalized in rounds until they converge. */
+/**
+ * The factors before they are rounded: along chains of convolutions pairs are equalized in rounds until they
+ * converge.
+ */
 function exactFactors(pairs: readonly EqualizablePair[], index: GraphIndex): Float64Array[] {
   const weights = new Map<string, Float64Array>();
   for (const name of pairs.flatMap(({ producer, consumer }) => [producer.input[1]!, consumer.input[1]!])) {
@@ -65,7 +68,9 @@ function exactFactors(pairs: readonly EqualizablePair[], index: GraphIndex): Flo
   for (let round = 0, furthest = 1; round < MOST_ROUNDS && furthest > CONVERGED; round++) {
     furthest = 0;
     for (const { made, read, factors } of sides) {
-      const [first, second] = [largest(made, factors.length), largest(read, factors.length)];
+      const [first, second] = [made, read].map(({ values, channelOf }) =>
+        largestMagnitudes(values, channelOf, new Float64Array(factors.length)),
+      ) as [Float64Array, Float64Array];
       const steps = first.map((value, channel) =>
         value > 0 && second[channel]! > 0 ? Math.sqrt(value / second[channel]!) : 1,
       );
@@ -82,21 +87,6 @@ function exactFactors(pairs: readonly EqualizablePair[], index: GraphIndex): Flo
     }
   }
   return sides.map(({ factors }) => factors);
-}
-
-interface ChannelledWeights {
-  readonly values: Float64Array;
-  readonly channelOf: (at: number) => number;
-}
-
-/** The largest magnitude of the weights of each channel. */
-function largest({ values, channelOf }: ChannelledWeights, channels: number): Float64Array {
-  const found = new Float64Array(channels);
-  values.forEach((value, at) => {
-    const channel = channelOf(at);
-    found[channel] = Math.max(found[channel]!, Math.abs(value));
-  });
-  return found;
 }
 
 /** The output channel of each of a Conv's weights [outputs, ...]. */

@@ -1,3 +1,4 @@
+import { keptIn } from "../../basics/kept-in.js";
 import { floatValues } from "../../onnx/model/tensor.js";
 import {
   type ChannelStatistic,
@@ -58,14 +59,12 @@ export const fastBiasCorrection = adjustingAlgorithm({
 
 /** Means of the inputs, means and variances of the outputs of what may be corrected. */
 function biasStatistics(model: LaidOutModel, settings: BiasCorrectionSettings): StatisticsRequirement {
-  return correctableProducts(model, settings).reduce<StatisticsRequirement>(
-    (all, found) =>
-      [
-        new Map([[found.input, [inputMeans(found)]]]),
-        new Map([[found.op.key, [outputMeans(found.outputAxis), outputVariances(found.outputAxis)]]]),
-      ].reduce(mergeRequirements, all),
-    new Map(),
-  );
+  return correctableProducts(model, settings)
+    .flatMap((found) => [
+      new Map([[found.input, [inputMeans(found)]]]),
+      new Map([[found.op.key, [outputMeans(found.outputAxis), outputVariances(found.outputAxis)]]]),
+    ])
+    .reduce<StatisticsRequirement>(mergeRequirements, new Map());
 }
 
 const outputMeans = (axis: number): ChannelStatistic => ({ type: "channel_mean", axis });
@@ -132,15 +131,10 @@ class MeanErrorCorrection implements Adjustment {
 
   #momentsOf(found: ConstantProduct): Moments {
     const { op, input } = found;
-    let moments = this.#moments.get(op.key);
-    if (moments === undefined) {
-      moments = {
-        inputMeans: this.model.statistics.channels(input, inputMeans(found), "mean"),
-        outputDeviations: outputDeviations(found, this.model.statistics),
-      };
-      this.#moments.set(op.key, moments);
-    }
-    return moments;
+    return keptIn(this.#moments, op.key, () => ({
+      inputMeans: this.model.statistics.channels(input, inputMeans(found), "mean"),
+      outputDeviations: outputDeviations(found, this.model.statistics),
+    }));
   }
 }
 

@@ -2,7 +2,7 @@ import type { NodeProto } from "onnx-buf";
 import type { GraphIndex } from "../../onnx/graph/graph-index.js";
 import { intAttribute } from "../../onnx/model/attributes.js";
 import type { Model } from "../../onnx/model/codec.js";
-import { dimensions, floatValues } from "../../onnx/model/tensor.js";
+import { dimensions } from "../../onnx/model/tensor.js";
 import type { ChannelStatistic, StatisticsRequirement } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import { numberBetween } from "../../validation/requirement.js";
@@ -18,7 +18,14 @@ import {
   samplingOf,
   tune,
 } from "./algorithm-parameters.js";
-import { isRewritable, ownsConstants, withConstants } from "./rewritable-constants.js";
+import {
+  type ChannelledConstant,
+  ConstantScaling,
+  isRewritable,
+  largestMagnitudes,
+  ownsConstants,
+  withConstants,
+} from "./rewritable-constants.js";
 
 export interface SmoothQuantSettings extends AlgorithmSettings {
   /** How much of an activation's unevenness goes into the weights: 0 none, 1 all. */
@@ -60,13 +67,6 @@ export const smoothQuant = rewritingAlgorithm({
   },
 });
 
-/** A constant each of whose values belongs to one channel of a tensor. */
-interface ChannelledConstant {
-  readonly name: string;
-  /** The channel of a value, by its position in row-major order. */
-  readonly channelOf: (at: number) => number;
-}
-
 /** A tensor that only products with constants read, and whose channels can be scaled by constants before it. */
 export interface SmoothableTensor {
   readonly tensor: string;
@@ -94,7 +94,7 @@ export function findSmoothableTensors(
         input === 0 && isProduct(node) && !isIgnored(node, ignored) && ownsMatrix(node, index),
     );
     if (rank < 2 || !alone || index.isVisibleOutside(tensor)) return [];
-    const read = readers.map(({ node }) => termsOf(node, index));
+    const read = readers.map(({ node }) => matrixOf(node, index, "terms"));
     const channels = read[0]!.channels;
     const made = makers(tensor, channels, index, ignored);
     return made === undefined ? [] : [{ tensor, axis: rank - 1, channels, made, read }];
@@ -111,14 +111,15 @@ function ownsMatrix(node: NodeProto, index: GraphIndex): boolean {
   return tensor?.dims.length === 2 && ownsConstants(node, index) && intAttribute(node, "transA", 0) === 0;
 }
 
-function termsOf(node: NodeProto, index: GraphIndex): ChannelledConstant & { readonly channels: number } {
-  const [rows = 1, columns = 1] = dimensions(index.initializers.get(node.input[1]!)!);
-  const transposed = intAttribute(node, "transB", 0) !== 0;
-  return {
-    name: node.input[1]!,
-    channels: transposed ? columns : rows,
-    channelOf: transposed ? (at) => at % columns : (at) => Math.floor(at / columns),
-  };
+/** A product's weights, with its input terms or its outputs as their channels. */
+function matrixOf(node: NodeProto, index: GraphIndex, channelsAre: "terms" | "outputs") {
+  const [name = ""] = node.input.slice(1);
+  const [rows = 1, columns = 1] = dimensions(index.initializers.get(name)!);
+  const areRows = (channelsAre === "terms") === (intAttribute(node, "transB", 0) === 0);
+  const channelOf = areRows
+    ? (at: number): number => Math.floor(at / columns)
+    : (at: number): number => at % columns;
+  return { name, channels: areRows ? rows : columns, channelOf };
 }
 
 /**
@@ -159,12 +160,7 @@ function makers(
     case "MatMul":
     case "Gemm": {
       if (!ownsMatrix(node, index)) return undefined;
-      const [, columns = 1] = dimensions(index.initializers.get(node.input[1]!)!);
-      const transposed = intAttribute(node, "transB", 0) !== 0;
-      const matrix: ChannelledConstant = {
-        name: node.input[1]!,
-        channelOf: transposed ? (at) => Math.floor(at / columns) : (at) => at % columns,
-      };
+      const matrix = matrixOf(node, index, "outputs");
       const bias = node.input[2] ?? "";
       if (bias === "") return [matrix];
       return isAlongLastAxis(bias, channels, index) ? [matrix, last(bias)] : undefined;
@@ -207,31 +203,18 @@ export function smoothActivations(
   statistics: StatisticsTable,
   alpha: number,
 ): Model {
-  const values = new Map<string, Float32Array>();
-  const constant = (name: string): Float32Array =>
-    values.get(name) ?? floatValues(index.initializers.get(name)!);
-  const scale = ({ name, channelOf }: ChannelledConstant, factor: (channel: number) => number): void => {
-    values.set(
-      name,
-      constant(name).map((value, at) => value * factor(channelOf(at))),
-    );
-  };
+  const scaling = new ConstantScaling(index);
   for (const { tensor, axis, channels, made, read } of found) {
     const low = statistics.channels(tensor, end(axis, "min"), "min");
     const high = statistics.channels(tensor, end(axis, "max"), "max");
     const weights = new Float64Array(channels);
-    for (const { name, channelOf } of read) {
-      constant(name).forEach((value, at) => {
-        const channel = channelOf(at);
-        weights[channel] = Math.max(weights[channel]!, Math.abs(value));
-      });
-    }
+    for (const { name, channelOf } of read) largestMagnitudes(scaling.of(name), channelOf, weights);
     const activations = low.map((least, channel) => Math.max(Math.abs(least), Math.abs(high[channel]!)));
     const factors = smoothingFactors(activations, weights, alpha);
-    for (const each of made) scale(each, (channel) => 1 / factors[channel]!);
-    for (const each of read) scale(each, (channel) => factors[channel]!);
+    for (const each of made) scaling.scale(each, (channel) => 1 / factors[channel]!);
+    for (const each of read) scaling.scale(each, (channel) => factors[channel]!);
   }
-  return withConstants(model, values);
+  return withConstants(model, scaling.values);
 }
 
 /**

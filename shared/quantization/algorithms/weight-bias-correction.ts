@@ -1,3 +1,4 @@
+import { keptIn } from "../../basics/kept-in.js";
 import { floatValues } from "../../onnx/model/tensor.js";
 import { mergeRequirements, type StatisticsRequirement } from "../../statistics/requirement.js";
 import { dequantize } from "../arithmetic/affine.js";
@@ -33,10 +34,9 @@ export const weightBiasCorrection = adjustingAlgorithm({
 
 /** Means of the inputs, by which the offsets of the weights are multiplied. */
 function weightBiasStatistics(model: LaidOutModel, settings: AlgorithmSettings): StatisticsRequirement {
-  return correctableProducts(model, settings).reduce<StatisticsRequirement>(
-    (all, product) => mergeRequirements(all, new Map([[product.input, [inputMeans(product)]]])),
-    new Map(),
-  );
+  return correctableProducts(model, settings)
+    .map((product) => new Map([[product.input, [inputMeans(product)]]]))
+    .reduce<StatisticsRequirement>(mergeRequirements, new Map());
 }
 
 /**
@@ -85,15 +85,12 @@ class WeightMomentCorrection implements Adjustment {
   /** Per group, the mean of the sum of its input terms. */
   #sumsOf(product: ConstantProduct): Float64Array {
     const { op, input, groups, terms } = product;
-    let sums = this.#inputSums.get(op.key);
-    if (sums === undefined) {
+    return keptIn(this.#inputSums, op.key, () => {
       const means = this.model.statistics.channels(input, inputMeans(product), "mean");
-      sums = Float64Array.from({ length: groups }, (_, group) =>
+      return Float64Array.from({ length: groups }, (_, group) =>
         means.subarray(group * terms, (group + 1) * terms).reduce((sum, mean) => sum + mean, 0),
       );
-      this.#inputSums.set(op.key, sums);
-    }
-    return sums;
+    });
   }
 }
 

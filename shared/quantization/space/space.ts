@@ -124,16 +124,17 @@ export function deriveSpace(
   };
 }
 
-/** Every width that some configuration gives a tensor. */
+/** Every width that some configuration gives a tensor, or one of a kind. */
 export function reachableWidths(
   layout: QuantizerLayout,
   hardware: Hardware,
   options: TuningOptions,
+  kind?: TensorDerivation["tensor"],
 ): ReadonlySet<Scheme["bits"]> {
-  const groups = [...layout.groups.values()].map((group) => deriveGroup(group, layout, hardware, options));
-  return new Set(
-    groups.flatMap(({ tensors }) => tensors.flatMap(({ kept }) => kept.map(({ bits }) => bits))),
-  );
+  const tensors = [...layout.groups.values()]
+    .flatMap((group) => deriveGroup(group, layout, hardware, options).tensors)
+    .filter(({ tensor }) => kind === undefined || tensor === kind);
+  return new Set(tensors.flatMap(({ kept }) => kept.map(({ bits }) => bits)));
 }
 
 /** The part of one group in `deriveSpace`, with the steps that lead to it. */

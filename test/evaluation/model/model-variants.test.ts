@@ -32,7 +32,7 @@ const original = makeSubject(await prepareModelFile(join(DEMO, "model.onnx")), {
   tunedAlgorithms: [EQUALIZATION, CORRECTION, { name: "ActivationChannelAlignment", optional: true }],
 });
 
-/** Variants whose rewriting is told, and carried out in name only. */
+/** Variants whose rewriting is recorded and changes only the rewritings' descriptions. */
 function variantsOf(rewritten: string[] = []) {
   const rewrite = async (subject: Subject): Promise<Subject> => {
     const name = subject.settings.algorithms.includes(EQUALIZED) ? "equalized" : "as given";
@@ -46,7 +46,7 @@ function variantsOf(rewritten: string[] = []) {
 const correctionOf = ({ settings }: Subject) => settingsByKey(settings.algorithms).biasCorrection;
 
 describe("Variants of a model", () => {
-  test("have only parameters that change something", () => {
+  test("have parameters only of algorithms that have an effect", () => {
     assert.deepEqual(original.tunedAlgorithms, [EQUALIZATION, CORRECTION]);
     assert.deepEqual(
       original.space.parameters.map(({ name }) => name),
@@ -54,7 +54,7 @@ describe("Variants of a model", () => {
     );
   });
 
-  test("share a form of the float model, which is rewritten once", async () => {
+  test("share a rewritten form of the float model, which is made once", async () => {
     const rewritten: string[] = [];
     const variants = variantsOf(rewritten);
     const [plain, uncorrected, off] = await Promise.all([
@@ -71,7 +71,7 @@ describe("Variants of a model", () => {
     assert.deepEqual(correctionOf(off!.subject), { ...corrected, threshold: 1 });
   });
 
-  test("are gathered statistics for once a form, for every other algorithm", async () => {
+  test("have one key of statistics per form, with the statistics of all other algorithms", async () => {
     const variants = variantsOf();
     const forms = await variants.rewritten();
     assert.equal(variants.forms, 2);
@@ -87,18 +87,18 @@ describe("Variants of a model", () => {
   });
 });
 
-describe("What an earlier run had fixed", () => {
+describe("An algorithm that an earlier run did not tune", () => {
   const choices = (fixed: Partial<QuantizationSettings>) =>
     fixedAlgorithmChoices(original.tunedAlgorithms, { ...quantizationSettings(), ...fixed });
 
-  test("is left out where it was not listed", () => {
+  test("counts as left out if that run did not list it", () => {
     assert.deepEqual(choices({}), {
       "CrossLayerEqualization/apply": false,
       "FastBiasCorrection/apply": false,
     });
   });
 
-  test("has its own settings where it was", () => {
+  test("counts as applied with that run's settings if it was listed", () => {
     assert.deepEqual(
       choices({
         algorithms: [EQUALIZED, configured(fastBiasCorrection, { ...corrected, threshold: 5 })],
@@ -111,7 +111,7 @@ describe("What an earlier run had fixed", () => {
     );
   });
 
-  test("is left out where another correction took its place", () => {
+  test("counts as left out if that run had the other bias correction", () => {
     const { "FastBiasCorrection/apply": applied } = choices({
       algorithms: [configured(biasCorrection, { ...corrected, sequential: true })],
     });

@@ -31,7 +31,7 @@ import { buildModel } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 import { quantizationSettings } from "../small-net.js";
 
-/** The largest weights are cut off, so that their error stands out of the activations'. */
+/** Clips the largest weights, so that their error exceeds that of the activations. */
 const CLIPPED = {
   weights: { rangeEstimator: { preset: "quantile", max: { type: "abs_quantile", outlierProb: 0.3 } } },
 } as const;
@@ -39,7 +39,7 @@ const CLIPPED = {
 const SAMPLES = 20;
 const OUTPUTS = 5;
 
-/** Convolutions with Relu between, a residual and a product at the end. */
+/** Convolutions with Relus between, a residual addition and a product at the end. */
 const MODEL = buildModel((graph) => {
   const padded = { pads: [1, 1, 1, 1] };
   const x = graph.input("x", [1, 4, 8, 8]);
@@ -100,7 +100,7 @@ async function quantized(
 }
 
 describe("Bias correction in sequence", () => {
-  test("brings the mean of the outputs nearer to float's than corrections that forget what came before", async () => {
+  test("brings the mean of the outputs nearer to float than corrections that ignore the errors of earlier ops", async () => {
     const float = await means(MODEL);
     const error = async (model: Model): Promise<number> =>
       (await means(model)).reduce((sum, mean, output) => sum + (mean - float[output]!) ** 2, 0);
@@ -111,14 +111,14 @@ describe("Bias correction in sequence", () => {
     assert.ok(sequential < plain / 10, `sequential ${sequential}, uncorrected ${plain}`);
   });
 
-  test("is the same out of what is kept", async () => {
+  test("is the same from kept input errors", async () => {
     const store = new MemoryObjectStore();
     const correction = { sequential: true, threshold: 1000 };
     const first = encodeModel(await quantized(correction, store));
     assert.deepEqual(encodeModel(await quantized(correction, store)), first);
   });
 
-  test("counts what the errors of the inputs do through the quantized weights", () => {
+  test("includes the input errors multiplied by the quantized weights", () => {
     const codes = { codes: Int8Array.of(2, -1, 3, 4), channels: [{ scale: 0.5, zeroPoint: 0 }] };
     const product = { outputs: 2, terms: 2, groups: 1, outputsFirst: true };
     const weights = dequantizedWeights(product, codes);
@@ -126,12 +126,12 @@ describe("Bias correction in sequence", () => {
     assert.deepEqual([...carriedError(product, weights, Float64Array.of(1, 2))], [0, 5.5]);
   });
 
-  test("takes a fifth of the samples, and one at least", () => {
+  test("uses a fifth of the samples, one at least", () => {
     assert.deepEqual([1, 4, 9, 10, 300].map(propagationSamples), [1, 1, 1, 2, 60]);
   });
 });
 
-/** A fifth of them have the means of all, so that what is corrected on a fifth holds for all. */
+/** The first fifth has the means of all samples, so that corrections found on it hold for all. */
 const CYCLE = { count: 5 * 4, batch: (i: number) => BATCHES[i % 4]! };
 
 /** Layers may have 8 or 4 bits, or stay in float. */
@@ -191,8 +191,8 @@ async function worstMean(
   }
 }
 
-describe("Of the configuration that errors are carried along as in, the correction is exact", () => {
-  /** 4-bit weights of the first product, whose errors all others read. */
+describe("The correction is exact for the configuration that input errors are measured with", () => {
+  /** 4-bit weights of the first product, whose errors reach all others. */
   const coarse = (base: Configuration): Configuration => {
     const name = Object.keys(base).find((parameter) => /weights.*bits$/.test(parameter))!;
     return { ...base, [name]: 4 };
@@ -203,14 +203,14 @@ describe("Of the configuration that errors are carried along as in, the correcti
     assert.ok((await worstMean((base) => ({ configuration: base, propagated: base }))) < ROUNDING);
   });
 
-  test("another, of which the base is an approximation", async () => {
+  test("another one, which errors measured with the base fit only approximately", async () => {
     const exact = await worstMean((base) => ({ configuration: coarse(base), propagated: coarse(base) }));
     const carried = await worstMean((base) => ({ configuration: coarse(base), propagated: base }));
     assert.ok(exact < ROUNDING, `exact ${exact}`);
     assert.ok(carried > 100 * ROUNDING, `as in the base ${carried}`);
   });
 
-  test("with products that stay in float, where those are corrected, too", async () => {
+  test("with products in float that are corrected too", async () => {
     const error = await worstMean(
       (base) => {
         const second = Object.keys(base).filter((parameter) => parameter.endsWith("/quantize"))[1]!;

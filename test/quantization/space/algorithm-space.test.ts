@@ -26,7 +26,7 @@ const correction: TunedAlgorithm = {
 describe("The space of algorithms", () => {
   const { parameters, base, defaults } = algorithmSpace([equalization, smoothing, correction]);
 
-  test("has a switch for what may be left out, and a setting that exists with it", () => {
+  test("has a switch for each optional algorithm, and a setting that exists while the switch is on", () => {
     assert.deepEqual(
       parameters.map(({ name, kind, choices, when }) => [name, kind, choices, when?.parameter]),
       [
@@ -38,7 +38,7 @@ describe("The space of algorithms", () => {
     );
   });
 
-  test("starts from everything that is listed, as it is listed", () => {
+  test("has a base with all algorithms on, with the configured settings", () => {
     assert.deepEqual(base, {
       "CrossLayerEqualization/apply": true,
       "SmoothQuant/apply": true,
@@ -48,14 +48,14 @@ describe("The space of algorithms", () => {
     assert.deepEqual(defaults, base);
   });
 
-  test("is of groups named by the algorithms, each parameter a family of its own", () => {
+  test("has groups named after the algorithms, and a family per parameter", () => {
     for (const { name, group, family } of parameters) {
       assert.equal(name.slice(0, name.indexOf("/")), group);
       assert.equal(family, name);
     }
   });
 
-  test("is what choices are read by", () => {
+  test("is read back from configurations", () => {
     const space = encodeSpace(algorithmSpace([smoothing]).parameters);
     const chosen = [...enumerateConfigurations(space)].map((codes) =>
       algorithmChoice(smoothing, decodeConfiguration(space, codes)),
