@@ -44,7 +44,7 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
 
     test("has the same trials and model as a local run with the same order of results", async () => {
       // With several variants of the float model, whose statistics are gathered separately.
-      const deciding = withTunedCompanions(configuration);
+      const deciding = withTunedAlgorithms(configuration);
       const options = { runId: "twin", statisticsShards: EVALUATORS };
       const runId = await submit(fleet, { configuration: deciding }, options);
       await runEnded(fleet, runId);
@@ -269,7 +269,7 @@ async function requestOfAnother(
 }
 
 /** A configuration whose search decides whether layers are equalized and biases corrected. */
-function withTunedCompanions(configuration: RunConfigurationInput): RunConfigurationInput {
+function withTunedAlgorithms(configuration: RunConfigurationInput): RunConfigurationInput {
   const { algorithms = [], ...compression } = configuration.compression ?? {};
   const before = { name: "CrossLayerEqualization", params: { tune: true } } as const;
   const behind = { name: "FastBiasCorrection", params: { tune: true } } as const;

@@ -8,14 +8,14 @@ import type { Workload } from "../workload/workload.js";
 import { dataWarnings } from "./data-warnings.js";
 import { floatWarnings } from "./float-warnings.js";
 
-/** Evaluation samples that tell whether labels fit the float model; a small part of what its score takes. */
+/** Evaluation samples that show whether the labels fit the float model; few enough to take little time. */
 const MOST_LOOKED_AT = 96;
 
 /**
- * Runs the float model on a few samples of every section, those included that it is likeliest to be unable to take, and
- * scores them: what would lose every trial is found before any work.
+ * Runs and scores the float model on a few samples of every section, among them extreme ones such as the longest,
+ * so that what would fail every trial is found before any work.
  *
- * @returns what is likely not meant
+ * @returns warnings of what is probably a mistake
  * @throws DataError when the model cannot be run on a sample, or its outputs do not fit the metric
  */
 export async function checkWorkload(workload: Workload): Promise<readonly RunWarning[]> {
@@ -44,7 +44,7 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
     try {
       return await scorer.check(session, used);
     } catch (cause) {
-      // Of a trial it is a failure; of the float model it is a fault of model or data.
+      // A RunError of a trial is a failed trial; of the float model it means that model or data are wrong.
       if (!(cause instanceof RunError)) throw cause;
       throw new DataError(
         `${path}: ${cause.message.replace(/\.$/, "")}, by the float model itself; give samples of which it makes numbers, or another model.`,

@@ -2,7 +2,7 @@ import type { QuantizerLayout } from "../../quantization/graph/groups.js";
 
 const CONTROL_FLOW: ReadonlySet<string> = new Set(["If", "Loop", "Scan"]);
 
-/** A sentence for each node of control flow whose bodies hold work that stays in float. */
+/** A sentence for each control flow node whose bodies hold ops that stay in float. */
 export function controlFlowNotes({
   unquantizable,
 }: Pick<QuantizerLayout, "unquantizable">): readonly string[] {

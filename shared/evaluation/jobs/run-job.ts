@@ -1,4 +1,5 @@
-import { type Job, type JobReport, MAX_REASON, MESSAGE_VERSION } from "../../run/protocol/messages.js";
+import { failedOutcome } from "../../run/protocol/failure-report.js";
+import { type Job, type JobReport, MESSAGE_VERSION } from "../../run/protocol/messages.js";
 import { instructionSetOf } from "../../runtime/processor-class.js";
 import { processorClass } from "../../runtime/processor-probe.js";
 import { workerHost } from "../../runtime/worker-host.js";
@@ -12,15 +13,13 @@ export interface JobContext extends StatisticsContext {
   readonly evaluator: Evaluator;
   readonly workload: Workload;
   readonly store: ObjectStore;
-  /** Names this worker in records. */
+  /** This worker's name in records. */
   readonly worker: string;
   /** Written into the final model's metadata. */
   readonly properties: Readonly<Record<string, string>>;
 }
 
-/**
- * Carries out one job. What goes wrong in it is its answer; only an abort throws.
- */
+/** Carries out one job. A failure becomes the report's outcome; only an abort throws. */
 export async function runJob(job: Job, context: JobContext, signal?: AbortSignal): Promise<JobReport> {
   const { evaluator, workload, store, worker } = context;
   const { runId, attempt } = job;
@@ -28,8 +27,7 @@ export async function runJob(job: Job, context: JobContext, signal?: AbortSignal
   const base = () => ({ version: MESSAGE_VERSION, runId, attempt, at: context.now() }) as const;
   const failed = (error: unknown) => {
     signal?.throwIfAborted();
-    const reason = error instanceof Error ? error.message : String(error);
-    return { state: "failed" as const, reason: reason.slice(0, MAX_REASON) };
+    return failedOutcome(error);
   };
   switch (job.type) {
     case "statistics":

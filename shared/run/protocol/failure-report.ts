@@ -1,6 +1,6 @@
 import { type Job, type JobReport, MAX_REASON, MESSAGE_VERSION } from "./messages.js";
 
-/** Value of `isa` in a failure, which has no results whose instruction set could matter. */
+/** A failure has no numbers, whose instruction set would count. */
 const NO_INSTRUCTION_SET = "none";
 
 /** The worker that reports, and the time of the report in milliseconds since the epoch. */
@@ -9,12 +9,17 @@ export interface Reporter {
   readonly at: number;
 }
 
-/** The report of a job's failure; the reason is the error's message, cut to its maximum length. */
+/** The outcome of a job that an error ended. */
+export function failedOutcome(error: unknown): { readonly state: "failed"; readonly reason: string } {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { state: "failed", reason: reason.slice(0, MAX_REASON) };
+}
+
+/** What a job's failure is reported as when there is no worker left to report it. */
 export function failureReport(job: Job, error: unknown, { worker, at }: Reporter): JobReport {
   const { runId, attempt } = job;
-  const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON);
   const base = { version: MESSAGE_VERSION, runId, at, attempt } as const;
-  const outcome = { state: "failed", reason } as const;
+  const outcome = failedOutcome(error);
   switch (job.type) {
     case "statistics":
       return { ...base, type: "StatisticsReported", shard: job.shard, outcome };

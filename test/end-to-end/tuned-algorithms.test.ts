@@ -116,9 +116,9 @@ async function unevenProducts(): Promise<RunConfigurationInput> {
   };
 }
 
-describe("Choices of companions quantize as configurations that fix them", () => {
+describe("Choices of algorithms quantize as configurations that fix them", () => {
   const [apply, correct] = ["CrossLayerEqualization/apply", "FastBiasCorrection/apply"];
-  const likewise: readonly [Configuration | undefined, readonly Algorithm[]][] = [
+  const equivalent: readonly [Configuration | undefined, readonly Algorithm[]][] = [
     [{ [apply]: false, [correct]: false }, [QUANTIZATION]],
     [{ [apply]: true, [correct]: false }, [EQUALIZED, QUANTIZATION]],
     [{ [apply]: false }, [QUANTIZATION, CORRECTED]],
@@ -129,7 +129,7 @@ describe("Choices of companions quantize as configurations that fix them", () =>
     [{}, [EQUALIZED, QUANTIZATION, CORRECTED]],
     [undefined, [EQUALIZED, QUANTIZATION, CORRECTED]],
   ];
-  for (const [choices, fixed] of likewise) {
+  for (const [choices, fixed] of equivalent) {
     test(JSON.stringify(choices ?? "the base"), async () => {
       assert.deepEqual(await quantized(TUNED, choices), await quantized(fixed));
     });
@@ -176,7 +176,7 @@ describe("Choices of companions quantize as configurations that fix them", () =>
   });
 });
 
-describe("A search that decides on companions", async () => {
+describe("A search that decides on algorithms", async () => {
   // Trials that are not stopped early say most about what mattered.
   const tuned = await tune("tuned", TUNED, { race: "off" });
   const replayed = await runCommand(["replay", "tuned", "--json"], folder);
@@ -258,7 +258,7 @@ describe("inspect", () => {
   const configuration = { configuration: configurationOf(TUNED) };
   const model = join(DEMO, "model.onnx");
 
-  test("lists the parameters of companions, and takes an algorithm for a group", async () => {
+  test("lists the parameters of tuned algorithms, and takes an algorithm for a group", async () => {
     const { companions, derivation } = await inspect(model, { configuration, group: "FastBiasCorrection" });
     assert.deepEqual(
       companions.map(({ name }) => name),

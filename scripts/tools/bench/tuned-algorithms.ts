@@ -9,7 +9,7 @@ import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
  * `npm run bench:tuned-companions -- [--cases a,b] [--trials 30] [--seed 1] [--out DIR]`: what searches reach without
- * companions, with all of them always done, and where the search decides on them: the size of the best model within the
+ * algorithms beside the quantization, with all of them always done, and where the search decides on them: the size of the best model within the
  * bound, its metric on the evaluation and validation samples, and what it holds. `--out` keeps the runs' records.
  */
 const { values } = parseArgs({
@@ -31,7 +31,7 @@ interface Case {
   /** Compared with the float model's outputs instead of labels. */
   readonly againstFloat: boolean;
   readonly quantization: Algorithm;
-  readonly companions: { readonly before: readonly Algorithm[]; readonly behind: readonly Algorithm[] };
+  readonly beside: { readonly before: readonly Algorithm[]; readonly behind: readonly Algorithm[] };
 }
 
 const CALIBRATION_SAMPLES = 100;
@@ -49,7 +49,7 @@ const IN_FOUR_BITS: Omit<Case, "model" | "file"> = {
       range_estimator: { preset: "default" },
     },
   },
-  companions: {
+  beside: {
     before: [{ name: "CrossLayerEqualization", params: { tune: true } }],
     behind: [
       { name: "AdaptiveRounding", params: { tune: true } },
@@ -68,7 +68,7 @@ const CASES: Readonly<Record<string, Case>> = {
       name: "TunableQuantization",
       params: { ...sampled, tuning_scope: ["layer"], range_estimator: { preset: "default" } },
     },
-    companions: {
+    beside: {
       before: [{ name: "CrossLayerEqualization", params: { tune: true } }],
       behind: [{ name: "FastBiasCorrection", params: { tune: true } }],
     },
@@ -88,7 +88,7 @@ const CASES: Readonly<Record<string, Case>> = {
         estimator_preset_choices: ["default", "mse", "output_mse"],
       },
     },
-    companions: {
+    beside: {
       before: [
         { name: "SmoothQuant", params: { ...sampled, tune: true, alpha_choices: [0.3, 0.5, 0.7, 0.85] } },
       ],
@@ -101,7 +101,7 @@ const CASES: Readonly<Record<string, Case>> = {
 
 const HEAD = [
   "case",
-  "companions",
+  "algorithms",
   "within",
   "kB",
   "evaluation",
@@ -115,16 +115,16 @@ await printModelTable(HEAD, async function* (folder, scratch) {
   const wanted = values.cases?.split(",");
   for (const [title, found] of Object.entries(CASES).filter(([name]) => wanted?.includes(name) ?? true)) {
     const [model] = loadBenchModels(folder, [found.model]);
-    const { before, behind } = found.companions;
+    const { before, behind } = found.beside;
     const always = (algorithms: readonly Algorithm[]): Algorithm[] => algorithms.map(alwaysDone);
     const listed: readonly [string, readonly Algorithm[]][] = [
       ["without", [found.quantization]],
       ["always", [...always(before), found.quantization, ...always(behind)]],
       ["decided", [...before, found.quantization, ...behind]],
     ];
-    for (const [companions, algorithms] of listed) {
-      const out = join(values.out ?? scratch, `${found.model}-${companions}-${values.seed}`);
-      yield [title, companions, ...(await searched(model!, found, algorithms, out))];
+    for (const [use, algorithms] of listed) {
+      const out = join(values.out ?? scratch, `${found.model}-${use}-${values.seed}`);
+      yield [title, use, ...(await searched(model!, found, algorithms, out))];
     }
   }
 });

@@ -21,15 +21,15 @@ const { values } = parseArgs({
 
 const PRESETS = ["performance", "mixed"] as const;
 
-const COMPANIONS = {
+const ALGORITHMS = {
   alone: [],
   "with FastBiasCorrection": ["FastBiasCorrection"],
   "with ActivationChannelAlignment, too": ["ActivationChannelAlignment", "FastBiasCorrection"],
   "with CrossLayerEqualization": ["CrossLayerEqualization"],
   "with CrossLayerEqualization and FastBiasCorrection": ["CrossLayerEqualization", "FastBiasCorrection"],
-} as const satisfies Record<string, readonly Companion[]>;
+} as const satisfies Record<string, readonly Algorithm[]>;
 
-type Companion = "CrossLayerEqualization" | "ActivationChannelAlignment" | "FastBiasCorrection";
+type Algorithm = "CrossLayerEqualization" | "ActivationChannelAlignment" | "FastBiasCorrection";
 
 const HEAD = ["quantize", "preset", "algorithms", "float", "quantized", "dB", "integer", "seconds"];
 
@@ -38,8 +38,8 @@ await printModelTable(HEAD, async function* (folder, scratch) {
     const { name, directory, configuration } = model;
     const float = await metricOf(join(directory, configuration.model.model), configuration, directory);
     for (const preset of PRESETS) {
-      for (const [title, companions] of chosenCompanions()) {
-        const figures = await measure(model, preset, companions, join(scratch, name));
+      for (const [title, algorithms] of chosenAlgorithms()) {
+        const figures = await measure(model, preset, algorithms, join(scratch, name));
         yield [name, preset, title, float.toFixed(4), ...figures];
       }
     }
@@ -49,10 +49,10 @@ await printModelTable(HEAD, async function* (folder, scratch) {
 async function measure(
   { directory, configuration }: BenchModel,
   preset: (typeof PRESETS)[number],
-  companions: readonly Companion[],
+  beside: readonly Algorithm[],
   out: string,
 ): Promise<string[]> {
-  const asked = withCompanions(configuration, preset, companions);
+  const asked = withAlgorithms(configuration, preset, beside);
   const started = performance.now();
   const made = await quantize({ configuration: asked, directory }, { out });
   const seconds = (performance.now() - started) / 1000;
@@ -65,15 +65,15 @@ async function measure(
   ];
 }
 
-function chosenCompanions(): [string, readonly Companion[]][] {
+function chosenAlgorithms(): [string, readonly Algorithm[]][] {
   const wanted = values.companions?.split(",");
-  return Object.entries(COMPANIONS).filter(([title]) => wanted?.includes(title) ?? true);
+  return Object.entries(ALGORITHMS).filter(([title]) => wanted?.includes(title) ?? true);
 }
 
-function withCompanions(
+function withAlgorithms(
   configuration: RunConfigurationInput,
   preset: (typeof PRESETS)[number],
-  companions: readonly Companion[],
+  beside: readonly Algorithm[],
 ): RunConfigurationInput {
   const { compression = {} } = configuration;
   const algorithms = (compression.algorithms ?? []).flatMap((algorithm) => {
@@ -83,7 +83,7 @@ function withCompanions(
     const saturation_fix = values["saturation-fix"] as "first_layer" | "all" | "no";
     return [{ ...algorithm, params: { ...algorithm.params, preset, range_estimator, saturation_fix } }];
   });
-  const named = companions.map((name) => ({ name }));
+  const named = beside.map((name) => ({ name }));
   const before = named.filter(({ name }) => name !== "FastBiasCorrection");
   const behind = named.filter(({ name }) => name === "FastBiasCorrection");
   return {

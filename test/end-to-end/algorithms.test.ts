@@ -7,16 +7,13 @@ import { evaluate } from "../../scripts/api/evaluate.js";
 import { quantize } from "../../scripts/api/quantize.js";
 import { DEMO, demoConfiguration } from "./steps/demo-configuration.js";
 
-const folder = await mkdtemp(join(tmpdir(), "quantfleet-companions-"));
+const folder = await mkdtemp(join(tmpdir(), "quantfleet-algorithms-"));
 process.env.QUANTFLEET_CACHE = join(folder, "statistics");
 after(() => rm(folder, { recursive: true, force: true }));
 
 const demo = await demoConfiguration({ trials: 1, calibration: 100, evaluation: 1000 });
 
-/**
- * Accuracy of the demo, quantized with the reference's own estimators or by default, with algorithms before
- * and behind.
- */
+/** Accuracy of the demo, quantized with POT's estimators or by default, with algorithms before and after it. */
 async function accuracyWith(
   out: string,
   before: readonly string[],
