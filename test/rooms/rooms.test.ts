@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { packageRoot } from "../../scripts/package/package-root.js";
 
 const ROOT = packageRoot();
-const PAGE = "docs/architecture.md";
+const PAGE = "docs/design/architecture.md";
 /** Folders whose sources must lie in a room. */
 const SOURCES = ["shared", "functions", "infra", "scripts"];
 const MOST_FILES = 20;

@@ -27,7 +27,7 @@ export type PublishedSchema = keyof typeof PUBLISHED;
 
 export const PUBLISHED_SCHEMAS = Object.keys(PUBLISHED) as PublishedSchema[];
 
-/** A JSON Schema that ships with the package in docs/schemas, made from the schema that checks the real thing. */
+/** A JSON Schema that ships with the package in docs/reference/schemas, made from the schema that checks the real thing. */
 export function publishedSchemaText(name: PublishedSchema): string {
   return `${JSON.stringify(PUBLISHED[name](), null, 2)}\n`;
 }
