@@ -2,4 +2,5 @@ import { writeFile } from "node:fs/promises";
 import { PUBLISHED_SCHEMAS, publishedSchemaText } from "./published-schemas.js";
 
 /** Rewrites docs/reference/schemas. Run it after a change of the configuration, of device files or messages; a test compares. */
-for (const name of PUBLISHED_SCHEMAS) await writeFile(`docs/reference/schemas/${name}`, publishedSchemaText(name));
+for (const name of PUBLISHED_SCHEMAS)
+  await writeFile(`docs/reference/schemas/${name}`, publishedSchemaText(name));
