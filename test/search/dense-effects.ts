@@ -10,7 +10,7 @@ interface DensePosterior {
   readonly covariance: Matrix;
 }
 
-/** Covariance of the effects of one parameter's choices, per unit of its variance (docs/search.md, "Additive evidence"). */
+/** Covariance of the effects of one parameter's choices, per unit of its variance (docs/design/search.md, "One ask"). */
 export function choiceCovariance(choices: number, isOrdinal: boolean): Matrix {
   const alike = (i: number, j: number): number =>
     isOrdinal

@@ -6,7 +6,7 @@ import { createBucket } from "./create-bucket.js";
 
 /**
  * The end-to-end runs of test/emulated over servers of S3 and SQS that are none of the project's own, outside
- * `npm test`: name them by AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_SQS (docs/fleet.md).
+ * `npm test`: name them by AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_SQS (docs/design/fleet.md, "Tests").
  */
 const { AWS_ENDPOINT_URL_S3: s3Endpoint, AWS_ENDPOINT_URL_SQS: sqsEndpoint } = process.env;
 

@@ -1,7 +1,7 @@
 import { createRandomStream } from "../../shared/search/numerics/random.js";
 import { VirtualClock } from "./simulated/virtual-clock.js";
 
-/** How a fleet works, in milliseconds; what each figure is and where it was measured is in docs/fleet.md, "Scale". */
+/** How a fleet works, in milliseconds; what each figure is and where it was measured is in docs/design/notes/2026-11-fleet.md, "Scale, simulated". */
 export interface ScaleTimes {
   /** An event source's way with a batch: receive, invoke, delete. */
   readonly invoke: number;

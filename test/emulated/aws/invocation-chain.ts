@@ -1,7 +1,7 @@
 /** What Lambda and the SDK pass on of where a call comes from, under the name that SQS gives it in a message. */
 export const TRACE_HEADER = "AWSTraceHeader";
 
-/** So many times a function is invoked in one chain of calls before Lambda stops it (docs/fleet.md, "Rules"). */
+/** So many times a function is invoked in one chain of calls before Lambda stops it (docs/reference/aws.md, "Lambda"). */
 export const MOST_INVOCATIONS = 16;
 
 /** How often functions were invoked in a chain of calls, each of which the one before had caused. */
