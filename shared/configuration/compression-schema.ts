@@ -2,7 +2,7 @@ import * as z from "zod";
 import { DEVICE_NAMES } from "../quantization/device/hardware.js";
 import { CODE_FORMS, hardwareSchema } from "../quantization/device/hardware-schema.js";
 import { ESTIMATOR_PRESETS } from "../quantization/space/range-estimator.js";
-import { ERROR_TYPES } from "../statistics/statistic-type.js";
+import { AGGREGATORS, ERROR_TYPES } from "../statistics/statistic-type.js";
 import {
   distinct,
   fixed,
@@ -79,18 +79,6 @@ const ignored = section({
     .describe("Types of ops that stay in float."),
   skip_model: yesOrNo().default(false).describe("Leave the whole model in float."),
 }).describe("What stays in float.");
-
-const AGGREGATORS = [
-  "mean",
-  "min",
-  "max",
-  "median",
-  "mean_no_outliers",
-  "median_no_outliers",
-  "hl_estimator",
-  "batch_mean",
-  "power_of_2",
-] as const;
 
 /** Clipped ranges of at least this width keep scales of up to 16 bits above the smallest (`narrowestRange`). */
 const SMALLEST_CLIPPING = 1e-12;

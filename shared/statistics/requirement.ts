@@ -1,5 +1,5 @@
 import { type ConvolutionWindow, windowName } from "../onnx/graph/convolution-window.js";
-import type { EstimatorType } from "./statistic-type.js";
+import { ERROR_HISTOGRAMS, type EstimatorType, isErrorType } from "./statistic-type.js";
 
 /** One number a sample of a tensor. */
 export type TensorStatistic =
@@ -102,6 +102,7 @@ export function statisticName(statistic: Statistic): string {
 
 /** What a side of a range estimator is computed from; a largest magnitude follows from both ends. */
 export function statisticsOf(type: EstimatorType, side: "min" | "max", outlierProb: number): Statistic[] {
+  if (isErrorType(type)) return [{ type: "min" }, { type: "max" }, { type: ERROR_HISTOGRAMS[type] }];
   switch (type) {
     case "min":
     case "max":
@@ -112,11 +113,6 @@ export function statisticsOf(type: EstimatorType, side: "min" | "max", outlierPr
       return [{ type, side, outlierProb }];
     case "abs_quantile":
       return [{ type, outlierProb }];
-    case "mse":
-    case "entropy":
-      return [{ type: "min" }, { type: "max" }, { type: "histogram" }];
-    case "output_mse":
-      return [{ type: "min" }, { type: "max" }, { type: "output_histogram" }];
   }
 }
 
@@ -130,6 +126,13 @@ export function channelStatisticsOf(
   outlierProb: number,
   axis: number,
 ): (ChannelStatistic | HistogramStatistic)[] {
+  if (isErrorType(type)) {
+    return [
+      { type: "channel_min", axis },
+      { type: "channel_max", axis },
+      { type: "channel_histogram", axis },
+    ];
+  }
   switch (type) {
     case "min":
       return [{ type: "channel_min", axis }];
@@ -144,14 +147,6 @@ export function channelStatisticsOf(
       return [{ type: "channel_quantile", axis, side, outlierProb }];
     case "abs_quantile":
       return [{ type: "channel_abs_quantile", axis, outlierProb }];
-    case "mse":
-    case "entropy":
-    case "output_mse":
-      return [
-        { type: "channel_min", axis },
-        { type: "channel_max", axis },
-        { type: "channel_histogram", axis },
-      ];
   }
 }
 
