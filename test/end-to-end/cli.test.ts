@@ -49,7 +49,7 @@ describe("quantfleet tune --json", async () => {
     ]);
   });
 
-  test("says in result.json what interface.md promises", () => {
+  test("says in result.json what docs/reference/output-files.md promises", () => {
     const { best, base, float, pareto, trials, timing } = result;
     assert.equal(result.schemaVersion, 1);
     assert.equal(result.seed, 1);

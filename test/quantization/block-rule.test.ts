@@ -62,7 +62,7 @@ function layOut(index: GraphIndex): QuantizerLayout {
 }
 
 /**
- * What is left on integers without one quantizer, by the rule itself (reference section 4.9): whatever reads it returns
+ * What is left on integers without one quantizer, by the rule itself (docs/reference/algorithms.md, "Placement"): whatever reads it returns
  * to float with all its other quantizers, and so on; last, what has no integer kernel without a quantizer behind it.
  */
 function withoutQuantizer(removed: string, { ops, quantizerOf }: QuantizerLayout): Set<string> {

@@ -7,8 +7,8 @@ import { DEFAULT_TPE_SETTINGS } from "../../shared/search/samplers/tpe-settings.
 import { encodeSpace } from "../../shared/search/space/encoding.js";
 import { flatSpace } from "./spaces.js";
 
-/** Section 10 gives POT's own sampler, which is not the one here (reference, first table; search.md, "The sampler"). */
-describe("test vectors 25 and 26: what POT's sampler has, and what stands in its place", () => {
+/** POT's own sampler is not the one here (docs/design/search.md, "One ask"). */
+describe("what POT's sampler has, and what stands in its place", () => {
   const encoded = encodeSpace(flatSpace(1, 2));
   const { mismatchLimit, changesPerDraw } = DEFAULT_TPE_SETTINGS;
   const kernels = createKernels(encoded, Math.min(mismatchLimit, changesPerDraw / encoded.size));

@@ -26,7 +26,7 @@ export const MEASURED_TIMES: ScaleTimes = {
   prepare: 57,
 };
 
-/** How many evaluators an event source lets work (runtime-facts.md, "AWS"). */
+/** How many evaluators an event source lets work (docs/reference/aws.md, "Lambda"). */
 export interface Ramp {
   readonly start: number;
   readonly perMinute: number;
@@ -59,7 +59,7 @@ export interface ScaleResult {
 
 /** Events that a first-in-first-out event source hands over at once, and messages in a batch call. */
 const BATCH = 10;
-/** Calls a second of one message group; workers send their reports one by one (runtime-facts.md, "AWS"). */
+/** Calls a second of one message group; workers send their reports one by one (docs/reference/aws.md, "SQS"). */
 const FIFO_CALLS_PER_SECOND = 300;
 /** Reads and writes of the store around a job: claim (read, written), two opponents' rows, answer, rows. */
 const STORE_CALLS_A_JOB = 6;

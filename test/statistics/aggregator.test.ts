@@ -10,7 +10,7 @@ fc.configureGlobal({ seed: 7, numRuns: 300 });
 /** The vectors are printed to four to seven digits. */
 const PRINTED = 5e-5;
 
-describe("Aggregators, by the test vectors of the reference's section 10", () => {
+describe("Aggregators, by numbers computed from their definitions", () => {
   test("17: the largest values of three samples", () => {
     const largest = [10, 8, 20];
     const asked = ["mean", "max", "median", "hl_estimator", "power_of_2", "batch_mean"] as const;

@@ -42,7 +42,7 @@ function statistic({ type, ...others }: SideEstimator): StatisticEstimator {
   return { type, ...others };
 }
 
-describe("Estimates, by test vector 17 of the reference", () => {
+describe("Estimates, by numbers computed from their definitions", () => {
   test("symmetric by default: min of the smallest, mean of the largest magnitudes", () => {
     const { min, max } = activationEstimator("default", "symmetric", "pertensor");
     const low = VECTOR_17.estimate("x", "min", statistic(min!));

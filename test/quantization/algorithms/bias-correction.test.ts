@@ -132,7 +132,7 @@ const CYCLE = { count: 5 * 4, batch: (i: number) => BATCHES[i % 4]! };
 
 /**
  * How far the mean of each product's output is from float's when every product is quantized and corrected as in
- * `configuration`, activations in float, in the most deviating channel: as the reference's algorithm leaves none.
+ * `configuration`, activations in float, in the most deviating channel: as POT's algorithm leaves none.
  * @param propagated the configuration that errors are carried along as in
  */
 async function worstMean(

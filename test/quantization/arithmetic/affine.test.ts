@@ -81,7 +81,7 @@ describe("Codes and values are those of ONNX Runtime's QuantizeLinear and Dequan
   }
 });
 
-describe("Rounding, by test vector 14 of the reference", () => {
+describe("Rounding, beside POT's fake quantization", () => {
   const ties = [0.5, 1.5, 2.5, -0.5];
   test("ties go to the even code, as QuantizeLinear's; POT's 255 levels give 1, 1, 3, -1, which QDQ cannot", () => {
     const weights = narrowSignedAffine({ low: -127, high: 127 }, 8);

@@ -38,7 +38,7 @@ function assertRelative({ low, high }: Range, expectedLow: number, expectedHigh:
   assertRange({ low: low / unit, high: high / unit }, expectedLow, expectedHigh);
 }
 
-describe("Ranges, by the test vectors of the reference's section 10", () => {
+describe("Ranges, by numbers computed from POT's formulas", () => {
   test("1: symmetric, with negatives: one code more below zero", () => {
     const range = symmetricActivationRange(-1, 6.35, 8);
     assertRange(range, -6.4, 6.35);

@@ -25,7 +25,7 @@ const VPU_ELEMENTWISE_W = ["8 sym channel", "4 sym tensor", "8 sym channel"];
 const A16 = ["16 sym tensor"];
 const NONE: string[] = [];
 
-describe("Options of each device and op are those of the reference's section 8.2", () => {
+describe("Options of each device and op are those of POT's hardware files", () => {
   const tables: readonly (readonly [
     devices: readonly DeviceName[],
     types: readonly string[],
@@ -77,7 +77,7 @@ describe("Options of each device and op are those of the reference's section 8.2
     }
   }
 
-  test("levels: narrow weights, 16 bits and 255 levels of GNA's activations (section 8.1)", () => {
+  test("levels: narrow weights, 16 bits and 255 levels of GNA's activations", () => {
     const levels = (device: DeviceName, type: string, tensor: "activations" | "weights") =>
       targetHardware(device)
         .schemes(type, tensor)
@@ -113,7 +113,7 @@ describe("Options of each device and op are those of the reference's section 8.2
   });
 });
 
-describe("CPU is what ONNX Runtime's kernels take, which is less than the reference's table and more", () => {
+describe("CPU is what ONNX Runtime's kernels take, which is less than POT's table and more", () => {
   test("weights of 4 bits beside those of 8, neither first nor last", () => {
     const weights = offered("CPU", "Conv", "weights");
     assert.ok(weights.includes("4 sym channel") && weights.includes("4 asym channel"));

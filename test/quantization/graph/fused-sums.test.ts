@@ -34,7 +34,7 @@ function summing(
 const relu = (graph: GraphBuilder, input: string): string =>
   graph.node("Relu", [input], {}, { name: `${input}_relu`, outputs: [`${input}_relu`] });
 
-describe("On CPU_SPR, the input of an Add that stays in the accumulator (reference section 8)", () => {
+describe("On CPU_SPR, the input of an Add that stays in the accumulator", () => {
   const cases: readonly (readonly [
     what: string,
     branches: Parameters<typeof summing>[0],

@@ -261,7 +261,7 @@ function quantizedTensors({ subject, quantizer }: ReadyFixture): string[][] {
   return [...sets.values()].map((tensors) => tensors.sort()).sort();
 }
 
-describe("Quantizers stand where section 4 of the reference puts them, and run in ONNX Runtime", () => {
+describe("Quantizers stand where POT's rules put them, and run in ONNX Runtime", () => {
   for (const { title, fill, quantized, unrounded = [] } of rows) {
     test(title, async () => {
       const ready = await readyFixture({

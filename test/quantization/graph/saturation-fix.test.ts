@@ -29,7 +29,7 @@ const SYMMETRIC: TensorPlan = {
 };
 
 describe("Codes of 7 bits", () => {
-  test("test vector 13 of the reference: 1.27 is a tie and may be a step off", () => {
+  test("1.27 is a tie and may be a step off", () => {
     const view = channelView(Float32Array.of(0.5, 1.27, 0.246), [3], undefined);
     const { codes, channels } = quantizeWeights(view, { ...SYMMETRIC, codes: "int7" });
     const scale = channels[0]!.scale;

@@ -131,7 +131,7 @@ describe("The scale and zero point of an activation quantizer", () => {
       symmetric.map(({ zeroPoint }) => zeroPoint),
       [128, 128, 128, 128, 128],
     );
-    // The last one by the floor: 1 % of the largest (reference section 4.6).
+    // The last one by the floor: 1 % of the largest (docs/reference/algorithms.md, "Ranges of activations").
     [10, 8, 20, 6, 0.2].forEach((magnitude, c) => {
       assert.ok(Math.abs(symmetric[c]!.scale - magnitude / 127) < ROUNDING, `channel ${c}`);
     });

@@ -16,7 +16,7 @@ function plan(mode: Mode, max?: StatisticType, outlierProb?: number): TensorPlan
   return { bits: 8, mode, granularity: "perchannel", estimator: { ...preset, max: chosen } };
 }
 
-describe("Weights, by the test vectors of the reference's section 10", () => {
+describe("Weights, by numbers computed from POT's formulas", () => {
   test("10: scales a channel, with the floor", () => {
     const view = channelView(Float32Array.of(1, 0.5, 0.001), [3, 1], 0);
     const scales = quantizeWeights(view, plan("symmetric")).channels.map(({ scale }) => scale);

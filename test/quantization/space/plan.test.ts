@@ -127,7 +127,7 @@ describe("The plan of any configuration of any options", () => {
   });
 });
 
-test("presets: performance is symmetric throughout, mixed has asymmetric activations (reference section 7)", () => {
+test("presets: performance is symmetric throughout, mixed has asymmetric activations", () => {
   for (const [preset, activations] of [
     ["performance", "symmetric"],
     ["mixed", "asymmetric"],

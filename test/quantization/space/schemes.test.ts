@@ -194,7 +194,7 @@ describe("Schemes of several widths", () => {
     granularity: "pertensor",
   });
 
-  test("presets: the first of weights and activations, the last of activations, the last of both (section 7)", () => {
+  test("presets: the first of weights and activations, the last of activations, the last of both", () => {
     const vpu = [scheme(8, "symmetric"), scheme(4, "symmetric"), scheme(8, "asymmetric")];
     const chosen = (preset: TuningOptions["preset"]) =>
       (["weights", "activations"] as const).map(
@@ -244,7 +244,7 @@ describe("Schemes of several widths", () => {
     }
   });
 
-  test("without a width in common have the primary one, else the smaller (section 4.8)", () => {
+  test("without a width in common have the primary one, else the smaller", () => {
     const shared = (primary: Scheme["bits"], sum: Scheme["bits"], depthwise: Scheme["bits"]) => {
       const hardware = deviceWith(
         { mode: ["symmetric"], granularity: ["pertensor"] },

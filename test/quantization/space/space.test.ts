@@ -35,7 +35,7 @@ function count(
   return countConfigurations(parameters, `${tensor === "weights" ? WEIGHT : ACTIVATION}/${tensor}/`);
 }
 
-describe("27: option counts of the reference's section 3.4, multiplied out of the conditional parameters", () => {
+describe("Option counts are those of POT, multiplied out of the conditional parameters", () => {
   for (const [scopes, ...expected] of [
     [["preset"], 2, 2, 2, 2],
     [["preset", "outlier_prob"], 4, 10, 4, 10],

@@ -152,7 +152,7 @@ export function generateConstrainedProblem(
   for (let layer = 0; layer < layers; layer++) {
     const prefix = `layer${String(layer).padStart(3, "0")}`;
     const sensitivity = layerLoss * Math.exp(1.5 * random.normal());
-    // Integer does not always pay: some layers are slower quantized (runtime-facts.md, "Does integer pay?").
+    // Integer does not always pay: some layers are slower quantized (docs/reference/onnx-runtime.md, "Sessions").
     const gain = (0.55 * shares[layer]!) / totalShare;
     const quantize = `${prefix}.quantize`;
     parameters.push({ name: quantize, choices: 2 });

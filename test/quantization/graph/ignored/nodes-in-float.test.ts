@@ -36,7 +36,7 @@ function inFloat(
     .sort();
 }
 
-describe("The ignored scope (reference section 4.3)", () => {
+describe("The ignored scope", () => {
   for (const [title, ignored, expected] of [
     ["nothing", {}, []],
     ["a name", { scope: ["left"] }, ["left"]],

@@ -210,7 +210,7 @@ function found(name: string, index: GraphIndex): string[] {
   return [...new Set(nodes.map((node) => node.name))].sort();
 }
 
-describe("Ignored patterns find what section 4.4 of the reference draws", () => {
+describe("Ignored patterns find the subgraphs that POT leaves in float", () => {
   for (const [name, expected, fill] of rows) {
     test(`${name}: ${expected.join(", ")}`, () => assert.deepEqual(found(name, indexOf(fill)), expected));
   }
