@@ -80,13 +80,12 @@ describe("documents and headings", () => {
     assertNone(files.flatMap((file) => violationsIn(file, readFileSync(join(ROOT, file), "utf8"))));
   });
 
-  test("that pages name as code exist", () => {
-    const named = (text: string): Citation[] =>
-      [...text.matchAll(/`((?:docs|examples)\/[\w/.-]+)`/g)].map(([, document]) => ({ document: document! }));
+  test("that pages name as code exist, sources as well", () => {
+    const path = /`((?:docs|examples|shared|functions|infra|scripts|test)\/[\w/.-]+)`/g;
     const violations = allPages().flatMap((page) =>
-      named(readPage(page))
-        .filter(({ document }) => !existsSync(join(ROOT, document)))
-        .map(({ document }) => `${page} names ${document}, which does not exist`),
+      [...readPage(page).matchAll(path)]
+        .filter(([, named]) => !existsSync(join(ROOT, named!)))
+        .map(([, named]) => `${page} names ${named}, which does not exist`),
     );
     assertNone(violations);
   });
