@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { PUBLISHED_SCHEMAS, publishedSchemaText } from "./published-schemas.js";
 
-/** Rewrites docs/reference/schemas. Run it after a change of the configuration, of device files or messages; a test compares. */
+/** Regenerates docs/reference/schemas. Run it after a change of a schema; a test checks that it is up to date. */
 for (const name of PUBLISHED_SCHEMAS)
   await writeFile(`docs/reference/schemas/${name}`, publishedSchemaText(name));

@@ -11,7 +11,7 @@ import { runRequestedSchema } from "../../../../shared/run/protocol/messages.js"
 import { toyCost, toyRequest } from "../../../run/toy-study.js";
 
 for (const name of PUBLISHED_SCHEMAS) {
-  test(`docs/reference/schemas/${name} is made from the schema that checks the real thing`, async () => {
+  test(`docs/reference/schemas/${name} is generated from the schema that the program checks with`, async () => {
     assert.equal(
       await readFile(join(packageRoot(), "docs/reference/schemas", name), "utf8"),
       publishedSchemaText(name),
