@@ -11,7 +11,7 @@ import {
 import { DEVICE_NAMES } from "../quantization/device/hardware.js";
 import { CODE_FORMS, hardwareSchema } from "../quantization/device/hardware-schema.js";
 import { ESTIMATOR_PRESETS } from "../quantization/space/range-estimator.js";
-import { ERROR_TYPES } from "../statistics/statistic-type.js";
+import { AGGREGATORS, ERROR_TYPES } from "../statistics/statistic-type.js";
 import {
   distinct,
   fixed,
@@ -30,18 +30,6 @@ import {
 
 const HALF = 0.5;
 const LONGEST_PATH = 4096;
-
-const AGGREGATORS = [
-  "mean",
-  "min",
-  "max",
-  "median",
-  "mean_no_outliers",
-  "median_no_outliers",
-  "hl_estimator",
-  "batch_mean",
-  "power_of_2",
-] as const;
 
 /**
  * Smallest clipping value of the upper side: ranges of at least this width keep scales of up to 16 bits above
