@@ -10,9 +10,9 @@ import type { TrialJob } from "../../run/protocol/messages.js";
 import { scoresKey, scoresName } from "../../run/protocol/record-keys.js";
 import { packRows } from "../../run/protocol/rows.js";
 import type { ExclusiveGate } from "../../runtime/exclusive-gate.js";
-import { openFastestSession } from "../../runtime/fastest-session.js";
+import { type FastestSession, openFastestSession } from "../../runtime/fastest-session.js";
 import { toFeeds } from "../../runtime/feeds.js";
-import { type LatencyRatio, measureLatencyRatio } from "../../runtime/latency.js";
+import { compareLatencies, type LatencyRatio, timeInTurn } from "../../runtime/latency.js";
 import { processorClass } from "../../runtime/processor-probe.js";
 import { openSession } from "../../runtime/session.js";
 import type { Configuration } from "../../search/space/space.js";
@@ -46,7 +46,7 @@ export class Evaluator {
   /** Each keeps the constants that it has quantized. */
   readonly #quantizers: RecentlyUsed<string, Promise<Quantizer>>;
   readonly #statistics = new Map<string, Promise<StatisticsTable>>();
-  #fastestFloat: Promise<InferenceSession> | undefined;
+  #fastestFloat: Promise<FastestSession> | undefined;
   readonly #scorers = new Map<string, Scorer>();
   readonly #scoredRows: RowsInMemory;
 
@@ -99,9 +99,24 @@ export class Evaluator {
     }
   }
 
-  /** Latency of the float model over a candidate's, measured while nobody else on this machine scores. */
-  latency(candidate: QuantizedModel): Promise<LatencyRatio> {
-    return this.#latency(candidate);
+  /**
+   * Latency of the float model at its best level over each candidate's: all are timed in turn, while no other thread of
+   * this process scores.
+   */
+  async latencies(candidates: readonly QuantizedModel[]): Promise<readonly LatencyRatio[]> {
+    const { nthreads } = this.options.workload.configuration.optimizer.params.benchmark;
+    const sessions: InferenceSession[] = [];
+    try {
+      for (const candidate of candidates) sessions.push(await this.#openCandidate(candidate, nthreads));
+      return await this.#compareWithFloat(sessions);
+    } finally {
+      for (const session of sessions) await session.release();
+    }
+  }
+
+  /** The optimization level at which the float model is fastest here, once a latency has been measured. */
+  async floatLevel(): Promise<FastestSession["graphOptimizationLevel"] | undefined> {
+    return (await this.#fastestFloat)?.graphOptimizationLevel;
   }
 
   /** Scores a model on the validation samples, which no decision uses. */
@@ -124,7 +139,7 @@ export class Evaluator {
 
   async release(): Promise<void> {
     for (const scorer of this.#scorers.values()) await scorer.release();
-    await (await this.#fastestFloat)?.release();
+    await (await this.#fastestFloat)?.session.release();
   }
 
   async #quantizer(configuration: Configuration): Promise<Quantizer> {
@@ -192,37 +207,34 @@ export class Evaluator {
   }
 
   /** Measures with as many threads as the benchmark asks for, which may be others than the candidate is scored with. */
-  async #latency(candidate: QuantizedModel, scored?: InferenceSession): Promise<LatencyRatio> {
+  async #latency(candidate: QuantizedModel, scored: InferenceSession): Promise<LatencyRatio> {
     const { engine, optimizer } = this.options.workload.configuration;
     const { nthreads } = optimizer.params.benchmark;
-    if (
-      scored !== undefined &&
-      (nthreads ?? engine.session.intraOpNumThreads) === engine.session.intraOpNumThreads
-    ) {
-      return this.#compareWithFloat(scored);
-    }
-    const session = await this.#openCandidate(candidate, nthreads);
-    try {
-      return await this.#compareWithFloat(session);
-    } finally {
-      await session.release();
-    }
+    const isScoredAlike = (nthreads ?? engine.session.intraOpNumThreads) === engine.session.intraOpNumThreads;
+    const [latency] = isScoredAlike
+      ? await this.#compareWithFloat([scored])
+      : await this.latencies([candidate]);
+    return latency!;
   }
 
-  /** While others hold still, the choice of the float model's fastest form included. */
-  async #compareWithFloat(candidate: InferenceSession): Promise<LatencyRatio> {
+  /** While others hold still, the choice of the float model's fastest level included. */
+  async #compareWithFloat(candidates: readonly InferenceSession[]): Promise<readonly LatencyRatio[]> {
     const { workload, gate } = this.options;
     const { engine, optimizer } = workload.configuration;
     const { session } = engine;
     const { nthreads, duration_seconds } = optimizer.params.benchmark;
     const feeds = toFeeds(await this.#firstBatch());
-    const measure = async (): Promise<LatencyRatio> => {
+    const measure = async (): Promise<readonly LatencyRatio[]> => {
       this.#fastestFloat ??= openFastestSession(
         workload.modelPath,
         { ...session, intraOpNumThreads: nthreads ?? session.intraOpNumThreads },
         feeds,
       );
-      return measureLatencyRatio(await this.#fastestFloat, candidate, feeds, duration_seconds);
+      const { session: float } = await this.#fastestFloat;
+      const [reference, ...others] = await timeInTurn([float, ...candidates], feeds, {
+        seconds: duration_seconds === undefined ? undefined : duration_seconds * candidates.length,
+      });
+      return others.map((samples) => compareLatencies(reference!, samples));
     };
     return gate === undefined ? measure() : gate.exclusively(measure);
   }

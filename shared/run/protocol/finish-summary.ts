@@ -44,9 +44,13 @@ export type FinishedCandidate = z.infer<typeof candidateSchema>;
 
 export const finishSummarySchema = z.strictObject({
   floatValidation: scoreSchema.optional(),
+  /** The optimization level at which the float model is fastest. */
+  floatLevel: z.string().exactOptional(),
+  /** Why the float model is the result, as a clause; absent where a candidate is. */
+  keepFloat: z.string().exactOptional(),
   /** The base configuration; where its model cannot be made, left out. */
   base: candidateSchema.optional(),
-  /** Those that could be made, best first; the first of them is what was written. */
+  /** Those that could be made, best first; the first of them is what was written, unless the float model was. */
   candidates: z.array(candidateSchema),
   /** What could not be done, a sentence each. */
   problems: z.array(z.string()).default([]),
