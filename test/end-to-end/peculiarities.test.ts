@@ -189,9 +189,10 @@ function scalesOfQuantizers({ subject }: ReadyFixture, model: Model): Map<string
   const scales = new Map<string, Set<string>>();
   for (const node of model.graph.node) {
     if (node.opType !== "QuantizeLinear") continue;
-    const prefix = node.name.replace(/\/QuantizeLinear$/, "");
-    const quantizer = quantizerOf.get(prefix) ?? quantizerOf.get(prefix.replace(/\/\d+$/, ""));
-    assert.ok(quantizer !== undefined, `${node.name} belongs to a quantizer`);
+    const codes = node.output[0]!;
+    const tensor = codes.replace(/_q$/, "");
+    const quantizer = quantizerOf.get(tensor) ?? quantizerOf.get(tensor.replace(/\/\d+$/, ""));
+    assert.ok(quantizer !== undefined, `${codes} belongs to a quantizer`);
     scales.set(quantizer, (scales.get(quantizer) ?? new Set()).add(affineOf(node)));
   }
   return scales;

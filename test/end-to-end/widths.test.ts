@@ -120,7 +120,8 @@ function dequantizedWeights(model: ReturnType<ReadyFixture["quantizer"]["quantiz
   codes: readonly number[];
 } {
   const find = (name: string) => model.graph.initializer.find((tensor) => tensor.name === name)!;
-  const [codes, scale, zero] = ["w/quantized", "w/scale", "w/zero_point"].map(find);
+  const node = model.graph.node.find(({ output }) => output[0] === "w_dq")!;
+  const [codes, scale, zero] = node.input.map(find);
   const dims = dimensions(codes!);
   const length = dims.reduce((product, dim) => product * dim, 1);
   const scales = floatValues(scale!);
@@ -136,12 +137,11 @@ function dequantizedWeights(model: ReturnType<ReadyFixture["quantizer"]["quantiz
         return new Int16Array(raw.buffer);
     }
   };
-  const node = model.graph.node.find(({ output }) => output[0] === "w/dequantized")!;
   const axis = intAttribute(node, "axis", 1);
   const inner =
     scales.length === 1 ? length : dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
   const all = Array.from(read(codes, length));
-  const zeroPoints = read(zero, scales.length);
+  const zeroPoints = zero === undefined ? new Int8Array(scales.length) : read(zero, scales.length);
   const values = Float64Array.from(all, (code, i) => {
     const channel = Math.floor(i / inner) % scales.length;
     return dequantize(code, { scale: scales[channel]!, zeroPoint: zeroPoints[channel]! });

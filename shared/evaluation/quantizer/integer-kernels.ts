@@ -72,7 +72,7 @@ export function findIntegerKernels(
     .map((op) => ({
       name: op.name,
       type: op.node.opType,
-      outputs: [`${op.output}/quantized`, ...outputsBehind(op.key, index)],
+      outputs: [...codesOf(op.output, index), ...outputsBehind(op.key, index)],
       simulated: simulationReason(op, layout, plan),
     }));
   return countIntegerKernels(model, products, settings);
@@ -102,11 +102,20 @@ function outputsBehind(output: string, index: GraphIndex): string[] {
   const isAdded = reader?.node.opType === "Add" && others.length === 0;
   return [output, ...(isAdded ? reader.node.output : [])].flatMap((tensor) => [
     tensor,
+    ...codesOf(tensor, index),
+  ]);
+}
+
+/** The codes that a tensor is made into, and those that it is made of where it is the dequantized one. */
+function codesOf(tensor: string, index: GraphIndex): string[] {
+  const producer = index.producer(tensor);
+  return [
+    ...(producer?.opType === "DequantizeLinear" ? producer.input.slice(0, 1) : []),
     ...index
       .consumers(tensor)
       .filter(({ node }) => node.opType === "QuantizeLinear")
       .flatMap(({ node }) => node.output),
-  ]);
+  ];
 }
 
 /** The same as `simulationReason`, read off the operands' codes. */
@@ -114,7 +123,8 @@ function simulationReasonOf({ opType, input }: NodeProto, index: GraphIndex): st
   if (opType === "ConvTranspose") return `ONNX Runtime has no integer ${opType}`;
   for (const operand of input.slice(0, 2)) {
     const [codes = "", scale = "", offset = ""] = dequantizer(operand, index)?.input ?? [];
-    const type = index.initializers.get(offset)?.dataType ?? DataType.UINT8;
+    const typed = index.initializers.get(offset) ?? index.initializers.get(codes);
+    const type = typed?.dataType ?? DataType.UINT8;
     if (type !== DataType.UINT8 && type !== DataType.INT8) {
       return `ONNX Runtime has no integer ${opType} of ${DataType[type]}`;
     }

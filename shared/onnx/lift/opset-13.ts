@@ -112,7 +112,7 @@ function liftSoftmax(node: NodeProto, constants: LiftedConstants): NodeProto[] {
   const axis = intAttribute(node, "axis", 1);
   if (axis === -1) return [node];
   const [input, output] = [node.input[0]!, node.output[0]!];
-  const prefix = constants.names.prefix(output, ["shape", "flattened", "normalized", "Reshape"]);
+  const prefix = constants.names.prefix(output, ["/shape", "/flattened", "/normalized", "/Reshape"]);
   const name = (part: string) => `${prefix}/${part}`;
   const make = (
     opType: string,

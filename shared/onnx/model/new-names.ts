@@ -1,4 +1,4 @@
-/** Names for new nodes and tensors that nobody in a model has: models hold tensors that are called `x/scale` too. */
+/** Names for new nodes and tensors that nobody in a model has: models hold tensors that are called `x_scale` too. */
 export class NewNames {
   readonly #given = new Set<string>();
 
@@ -15,9 +15,9 @@ export class NewNames {
   /** A prefix that is free together with each of the endings behind it. */
   prefix(wanted: string, endings: readonly string[]): string {
     let prefix = wanted;
-    const isTaken = (ending: string): boolean => this.#isTaken(`${prefix}/${ending}`);
+    const isTaken = (ending: string): boolean => this.#isTaken(`${prefix}${ending}`);
     for (let again = 1; endings.some(isTaken); again++) prefix = `${wanted}/${again}`;
-    for (const ending of endings) this.#given.add(`${prefix}/${ending}`);
+    for (const ending of endings) this.#given.add(`${prefix}${ending}`);
     return prefix;
   }
 

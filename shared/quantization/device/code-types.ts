@@ -1,4 +1,4 @@
-import type { CodeType } from "../../onnx/graph/qdq-nodes.js";
+import type { CodeType } from "../../onnx/graph/code-tensor.js";
 import type { LiftTarget } from "../../onnx/lift/opset.js";
 import { DataType } from "../../onnx/model/tensor.js";
 import type { Scheme } from "./hardware.js";

@@ -5,7 +5,9 @@ import {
   dequantizedConstant,
   INSERTED_NAMES,
   type Insertion,
+  type QuantizedConstant,
 } from "../../onnx/graph/qdq-nodes.js";
+import { QuantizationParameters } from "../../onnx/graph/quantization-parameters.js";
 import type { Model } from "../../onnx/model/codec.js";
 import { edited } from "../../onnx/model/edited.js";
 import { NewNames } from "../../onnx/model/new-names.js";
@@ -36,6 +38,12 @@ const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINIT
 
 /** Which of a Pad's inputs holds what it pads with. */
 const PADDING_VALUE = 2;
+
+/**
+ * Ops whose weights need no zero points where all are 0. ONNX Runtime 1.30 makes no integer kernel of a Gemm without
+ * them, nor of a MatMul that it makes a Gemm first.
+ */
+const READ_WITHOUT_ZERO_POINT: ReadonlySet<string> = new Set(["Conv", "ConvTranspose"]);
 
 /** Between signed and unsigned codes of the same values. */
 const UNSIGNED_OFFSET = 128;
@@ -77,6 +85,7 @@ class Rewriter {
   /** Corrected biases that stand in the Add behind a product. */
   readonly #addedBiases = new Map<NodeProto, { readonly input: number; readonly name: string }>();
   readonly #names: NewNames;
+  readonly #parameters: QuantizationParameters;
 
   constructor(
     private readonly model: Model,
@@ -89,6 +98,7 @@ class Rewriter {
   ) {
     this.#boundaries = findBoundaries(layout, plan, view);
     this.#names = new NewNames(view.index.names);
+    this.#parameters = new QuantizationParameters(this.#names);
   }
 
   rewrite(): Model {
@@ -243,7 +253,7 @@ class Rewriter {
       zeroPoints: affines.map(({ zeroPoint }) => zeroPoint),
       axis: this.#isPerChannel(tensor) ? ACTIVATION_CHANNEL_AXIS : undefined,
     };
-    const pair = activationPair(prefix, codes, input, takesName ? tensor : undefined);
+    const pair = activationPair(prefix, codes, this.#parameters, input, takesName ? tensor : undefined);
     const cut =
       saturating !== undefined && !this.#isWithinBounds(tensor, saturating) ? saturating : undefined;
     if (cut !== undefined || (bits <= 8 && levels < 2 ** 8)) {
@@ -317,7 +327,11 @@ class Rewriter {
     // ONNX Runtime fuses a left operand of the activations' type only.
     const isUnsigned = this.plan.weights.get(weight.initializer)!.codes === "uint8";
     const unsigned = isUnsigned || (weight.input === 0 && !simulated);
-    input[weight.input] = this.#weight(weight.initializer, unsigned ? withUnsignedCodes(codes) : codes);
+    input[weight.input] = this.#weight(
+      weight.initializer,
+      unsigned ? withUnsignedCodes(codes) : codes,
+      READ_WITHOUT_ZERO_POINT.has(op.node.opType),
+    );
     if (biasValues === undefined) {
       if (bias !== undefined) input[2] = this.#exactBias(op, bias);
       return;
@@ -325,16 +339,14 @@ class Rewriter {
     const weightScales = codes.channels.map(({ scale }) => scale);
     const quantized = quantizeBias(biasValues, inputScale, weightScales);
     const perChannel = quantized.scales.length > 1;
-    const insertion = dequantizedConstant(this.#names.prefix(`${op.key}/bias`, INSERTED_NAMES), {
+    input[2] = this.#dequantizedConstant(biasName(op), {
       dataType: DataType.INT32,
       dims: [biasValues.length],
       codes: quantized.codes,
       scales: quantized.scales,
-      zeroPoints: new Int32Array(quantized.scales.length),
+      zeroPoints: undefined,
       axis: perChannel ? 0 : undefined,
     });
-    this.#insert(insertion);
-    input[2] = insertion.output;
   }
 
   /** The bias of an op that takes one, with what is added to it; an op that had none gets this alone. */
@@ -344,18 +356,16 @@ class Rewriter {
     return shift === undefined ? values : shift.map((added, channel) => added + (values?.[channel] ?? 0));
   }
 
-  #exactBias({ key }: QuantizableOp, values: Float32Array): string {
+  #exactBias(op: QuantizableOp, values: Float32Array): string {
     const { codes, scale } = exactBias(values);
-    const insertion = dequantizedConstant(this.#names.prefix(`${key}/bias`, INSERTED_NAMES), {
+    return this.#dequantizedConstant(biasName(op), {
       dataType: DataType.INT32,
       dims: [values.length],
       codes,
       scales: Float32Array.of(scale),
-      zeroPoints: [0],
+      zeroPoints: undefined,
       axis: undefined,
     });
-    this.#insert(insertion);
-    return insertion.output;
   }
 
   #weightCodes(initializer: string, inputScale: number, bias: Float32Array | undefined): WeightCodes {
@@ -370,16 +380,17 @@ class Rewriter {
   }
 
   /** One DequantizeLinear for a constant, unless its ops need different scales. */
-  #weight(initializer: string, { codes, channels }: WeightCodes): string {
+  #weight(initializer: string, { codes, channels }: WeightCodes, withoutZeroPoint: boolean): string {
     const scales = Float32Array.from(channels, ({ scale }) => scale);
     const { bits, granularity } = this.plan.weights.get(initializer)!;
     const signed = !(codes instanceof Uint8Array);
-    const signature = `${initializer} ${signed} ${scales.join(" ")}`;
+    const isCentred = withoutZeroPoint && channels.every(({ zeroPoint }) => zeroPoint === 0);
+    const signature = `${initializer} ${signed} ${isCentred} ${scales.join(" ")}`;
     const known = this.#constants.get(signature);
     if (known !== undefined) return known;
     const axis = this.layout.weights.get(initializer)!.channelAxis;
-    const zeroPoints = channels.map(({ zeroPoint }) => zeroPoint);
-    const insertion = dequantizedConstant(this.#names.prefix(initializer, INSERTED_NAMES), {
+    const zeroPoints = isCentred ? undefined : channels.map(({ zeroPoint }) => zeroPoint);
+    const output = this.#dequantizedConstant(initializer, {
       dataType: signed ? weightCodeType(bits) : DataType.UINT8,
       dims: dimensions(this.view.index.initializers.get(initializer)!),
       codes,
@@ -387,8 +398,15 @@ class Rewriter {
       zeroPoints,
       axis: channels.length === 1 && granularity === "pertensor" ? undefined : axis,
     });
+    this.#constants.set(signature, output);
+    return output;
+  }
+
+  /** @returns the tensor with a constant's dequantized values */
+  #dequantizedConstant(name: string, constant: QuantizedConstant): string {
+    const prefix = this.#names.prefix(name, INSERTED_NAMES);
+    const insertion = dequantizedConstant(prefix, constant, this.#parameters);
     this.#insert(insertion);
-    this.#constants.set(signature, insertion.output);
     return insertion.output;
   }
 
@@ -396,6 +414,11 @@ class Rewriter {
     this.#nodes.push(...nodes);
     this.#initializers.push(...initializers);
   }
+}
+
+/** What an op's bias is called; the output's name with an ending where the model has none. */
+function biasName({ key, bias = `${key}_bias` }: QuantizableOp): string {
+  return bias;
 }
 
 /** The same values as unsigned codes. */

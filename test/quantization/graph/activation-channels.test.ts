@@ -87,7 +87,7 @@ function channelScales({ graph }: Model): { axis: number; scales: Float32Array }
       ({ name }) => node.opType === "QuantizeLinear" && name === node.input[1],
     );
     if (scale === undefined || scale.dims.length === 0) return [];
-    return [{ axis: intAttribute(node, "axis", 7), scales: floatValues(scale) }];
+    return [{ axis: intAttribute(node, "axis", 1), scales: floatValues(scale) }];
   });
 }
 

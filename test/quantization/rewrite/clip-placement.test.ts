@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { activationPair } from "../../../shared/onnx/graph/qdq-nodes.js";
+import { QuantizationParameters } from "../../../shared/onnx/graph/quantization-parameters.js";
 import { NewNames } from "../../../shared/onnx/model/new-names.js";
 import { DataType } from "../../../shared/onnx/model/tensor.js";
 import { clipCodes, spellOutSaturation } from "../../../shared/quantization/rewrite/clip-placement.js";
@@ -26,6 +27,10 @@ const random = new RandomValues(4);
 const data = Float32Array.from({ length: 2000 }, () => random.normal());
 const batch = { x: { type: "float32", dims: [2000], data } } as const;
 
+function parameters(): QuantizationParameters {
+  return new QuantizationParameters(new NewNames(new Set()));
+}
+
 function saturating() {
   const graph = new GraphBuilder();
   graph.node("Relu", ["before"], {}, { name: "relu", outputs: ["y"] });
@@ -40,7 +45,7 @@ async function inFloat({ low, high }: (typeof BOUNDS)[number]): Promise<Float64A
       graph.floats("low", [], [low]),
       graph.floats("high", [], [high]),
     ];
-    const pair = activationPair("p", CODES, graph.node("Clip", inputs), "y");
+    const pair = activationPair("p", CODES, parameters(), graph.node("Clip", inputs), "y");
     graph.graph.node.push(...pair.nodes);
     graph.graph.initializer.push(...pair.initializers);
     graph.output("y");
@@ -52,7 +57,7 @@ describe("Relu and Clip set apart", () => {
   for (const bounds of BOUNDS) {
     test(`codes clipped to [${bounds.low}, ${bounds.high}] are those of clipped values`, async () => {
       const model = buildModel((graph) => {
-        const pair = activationPair("p", CODES, graph.input("x", [2000]), "y");
+        const pair = activationPair("p", CODES, parameters(), graph.input("x", [2000]), "y");
         const clipped = clipCodes(pair, saturating(), bounds, AFFINE, new NewNames(new Set()));
         graph.graph.node.push(...clipped.nodes);
         graph.graph.initializer.push(...clipped.initializers);
