@@ -16,12 +16,12 @@ import { type ConfigurationSource, loadConfiguration } from "./configuration.js"
 export interface EvaluateResult {
   readonly metric: MetricResult;
   readonly secondsPerSample: number;
-  /** What is given in the configuration without effect. */
+  /** Notes on keys of the configuration that have no effect. */
   readonly warnings: readonly RunWarning[];
 }
 
 /**
- * Scores any ONNX model on a configuration's evaluation data, just as trials are scored.
+ * Scores any ONNX model on a configuration's evaluation data, in the same way as trials.
  *
  * @example
  * const { metric } = await evaluate("quantized/model.onnx", "config.json");
@@ -68,7 +68,7 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
   }
 }
 
-/** Opens a model as it is, float or quantized. */
+/** Opens a float or quantized model without changing it. */
 async function openModel(model: string, settings: SessionSettings): Promise<InferenceSession> {
   const open = async (): Promise<InferenceSession> => {
     await readWholeModel(model);

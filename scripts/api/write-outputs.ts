@@ -23,11 +23,11 @@ export interface OutputContext {
   readonly hash: string;
   readonly workers: number;
   readonly timers: { readonly askSeconds: number };
-  /** Where the run's records lie; in the output folder when left out. */
+  /** Store of the run's records; in the output folder when omitted. */
   readonly store?: ObjectStore;
 }
 
-/** Writes what the run came to into the output folder, each file whole or not at all. */
+/** Writes the result of a run into the output folder, each file atomically. */
 export async function writeOutputs(state: RunState, context: OutputContext): Promise<RunResult> {
   const { out, study, workload, hash, workers, timers } = context;
   const { runId } = state.request;
@@ -49,7 +49,7 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
     await write(OUTPUT_FILES.configuration, `${JSON.stringify(document, null, 2)}\n`);
   };
   if (state.phase === "failed") {
-    // Without a model there are still its choices, which `quantize --configuration` makes it from.
+    // The best choices are written even without a model, so that `quantize --configuration` can make it.
     await writeChoices(state.best?.number);
     throw new RunError(failure(state, again));
   }
@@ -83,12 +83,12 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
     if (object !== undefined) await write(file, object.body);
   }
   await write(OUTPUT_FILES.result, `${JSON.stringify(result, null, 2)}\n`);
-  // Beside this result, a model of another one would pass for its own.
+  // A model of an earlier result must not appear to belong to this one.
   await removeOtherResults(out, written);
   return result;
 }
 
-/** @param again how the run is gone on with, or begun anew */
+/** @param again how to resume or repeat the run */
 function failure(state: RunState, again: string): string {
   if (state.failure !== undefined) return `The run failed: ${state.failure.replace(/\.$/, "")}.`;
   const reason = (wanted: number): string | undefined => {
@@ -97,6 +97,6 @@ function failure(state: RunState, again: string): string {
   };
   const [float, base] = [reason(FLOAT_TRIAL), reason(BASE_TRIAL)];
   if (float !== undefined) return `The float model could not be scored: ${float}`;
-  if (base !== undefined) return `The base configuration could not be scored: ${base}`;
-  return `The run was stopped before the float model and the base configuration had been scored; ${again}.`;
+  if (base !== undefined) return `The preset configuration could not be scored: ${base}`;
+  return `The run was stopped before the float model and the preset configuration had been scored; ${again}.`;
 }

@@ -7,14 +7,20 @@ import { meanMetric } from "./mean-metric.js";
 import type { Metric, ModelOutputs, Reference } from "./metric.js";
 import { outputNamed, shapeOf } from "./output.js";
 
-/** Metrics of how close outputs are to expected ones: the labels where there are any, else the float model's. */
+/**
+ * Metrics that compare outputs with expected ones: the labels where there are any, otherwise the float
+ * model's outputs.
+ */
 
-/** A sample without any noise would be infinitely good; 32-bit floats themselves reach about 150 dB. */
+/**
+ * Upper limit of the signal-to-noise ratio, which is infinite without noise; 32-bit floats reach about 150
+ * dB.
+ */
 const HIGHEST_SQNR_DECIBELS = 200;
 
 type Numbers = ReturnType<typeof asNumbers>;
 
-/** Mean over samples of the mean squared difference. */
+/** Mean over samples of each sample's mean squared difference. */
 export function meanSquaredError(output: ModelPort, needs: Reference["kind"]): Metric {
   return meanMetric({
     name: "mse",
@@ -31,7 +37,9 @@ export function meanSquaredError(output: ModelPort, needs: Reference["kind"]): M
   });
 }
 
-/** Mean over samples of the cosine of the angle between given and expected values; 1 where both are all zero. */
+/**
+ * Mean over samples of the cosine of the angle between actual and expected values; 1 where both are all zero.
+ */
 export function cosineSimilarity(output: ModelPort, needs: Reference["kind"]): Metric {
   return meanMetric({
     name: "cosine",
@@ -48,13 +56,13 @@ export function cosineSimilarity(output: ModelPort, needs: Reference["kind"]): M
   });
 }
 
-/** Signal to quantization noise ratio in decibels: `10 log10(sum expected^2 / sum (given - expected)^2)`. */
+/** Signal-to-quantization-noise ratio in decibels: `10 log10(sum expected^2 / sum (actual - expected)^2)`. */
 export function signalToQuantizationNoise(output: ModelPort, needs: Reference["kind"]): Metric {
   return {
     name: "sqnr",
     direction: "maximize",
     needs,
-    /** Energy of the signal and of the noise. */
+    /** Columns of a row: energy of the signal, energy of the noise. */
     rowWidth: 2,
     perSampleMean: false,
     range: undefined,
@@ -68,7 +76,8 @@ export function signalToQuantizationNoise(output: ModelPort, needs: Reference["k
       ]),
     aggregate: decibels,
     interval: (rows) => bootstrapInterval(rows, 2, decibels),
-    // Decibels have no zero to be relative to, so the loss is the growth of the noise's share in the amplitude.
+    // Decibels have no absolute zero, so the loss is the increase of the noise's amplitude relative to the
+    // signal's.
     loss: (floatValue, value) => 10 ** (-value / 20) - 10 ** (-floatValue / 20),
   };
 }

@@ -20,7 +20,7 @@ test("mse is the mean over samples; against the float model the loss is the valu
   assert.equal(metric.loss(0.2, 0.3).toFixed(12), "0.500000000000");
 });
 
-test("cosine is 1 for the same direction, also for nothing at all", () => {
+test("cosine is 1 for the same direction, and for two zero vectors", () => {
   const metric = cosineSimilarity(PORT, "float outputs");
   const rows = metric.score({ out: floats([2, 2], 4, -3, 0, 0) }, floatModel(FLOAT));
   assert.deepEqual(rows, Float32Array.of(0, 1));
@@ -38,14 +38,14 @@ describe("sqnr", () => {
     assert.ok(Math.abs(metric.aggregate(rows) - 10 * Math.log10(25)) < 1e-12);
   });
 
-  test("without noise is 200 dB, and its loss is the growth of the noise's amplitude", () => {
+  test("is 200 dB without noise; its loss is the increase of the noise's amplitude", () => {
     assert.equal(metric.aggregate(metric.score({ out: FLOAT }, floatModel(FLOAT))), 200);
     assert.ok(Math.abs(metric.loss(200, 40) - 0.01) < 1e-9);
     assert.ok(metric.loss(30, 40) < 0);
   });
 });
 
-test("labels of the output's shape are compared with, others are refused", () => {
+test("labels must have the output's shape", () => {
   const metric = meanSquaredError(PORT, "labels");
   const targets = { kind: "numbers", shape: [1, 2], data: Float32Array.of(1, 2), integers: false } as const;
   metric.checkLabels(targets, "y.npy");
@@ -59,7 +59,7 @@ test("labels of the output's shape are compared with, others are refused", () =>
   });
 });
 
-test("an output that is not finite fails the trial by name", () => {
+test("an output that is not finite fails the trial and is named", () => {
   const metric = cosineSimilarity(PORT, "float outputs");
   assert.throws(() => metric.score({ out: floats([2, 2], Number.NaN, 1, 0, 0) }, floatModel(FLOAT)), {
     name: "RunError",

@@ -109,10 +109,10 @@ export function describeSampler(name: string, create: SamplerFactory): void {
 
     test("asks the same next trial in whatever order results came, twice told or not", () => {
       const finished = study(create(space, base, 1), 60);
-      const inOrder = create(space, base, 1);
+      const mapConcurrently = create(space, base, 1);
       const shuffled = create(space, base, 1);
       for (const trial of finished) {
-        inOrder.tell(trial);
+        mapConcurrently.tell(trial);
       }
       const random = createRandomStream(1, 0, "problem");
       const order = finished.map((trial) => ({ trial, key: random.uniform() })).sort((a, b) => a.key - b.key);
@@ -126,7 +126,7 @@ export function describeSampler(name: string, create: SamplerFactory): void {
         }
       }
       for (const next of [60, 61, 75]) {
-        assert.deepEqual(shuffled.ask(next), inOrder.ask(next));
+        assert.deepEqual(shuffled.ask(next), mapConcurrently.ask(next));
       }
     });
 

@@ -2,7 +2,7 @@ import type { TensorProto } from "onnx-buf";
 import { isPacked, packCodes } from "../model/packed-codes.js";
 import { DataType, makeTensor } from "../model/tensor.js";
 
-/** What codes are kept in. */
+/** Element types of codes. */
 export type CodeType =
   | DataType.INT4
   | DataType.UINT4
@@ -12,7 +12,7 @@ export type CodeType =
   | DataType.UINT16
   | DataType.INT32;
 
-/** A tensor of codes; those of 4 bits are packed, two to a byte. */
+/** A tensor of codes; 4-bit codes are packed two per byte. */
 export function codeTensor(
   name: string,
   dataType: CodeType,
@@ -27,7 +27,7 @@ export function codeTensor(
   );
 }
 
-/** The codes as elements of their type; without a copy where they are that already. */
+/** The codes as a typed array of their type, without a copy when they already are one. */
 function asElements(
   dataType: CodeType,
   codes: ArrayLike<number>,

@@ -4,35 +4,37 @@ import { makeIntAttribute } from "../model/attributes.js";
 import { type CodeType, codeTensor } from "./code-tensor.js";
 import type { QuantizationParameters } from "./quantization-parameters.js";
 
-/** Codes of a constant with their scales and zero points: one of each, or one a channel along `axis`. */
+/**
+ * Codes of a constant with their scales and zero points: one of each per tensor, or per channel along `axis`.
+ */
 export interface QuantizedConstant {
   readonly dataType: CodeType;
   readonly dims: readonly number[];
   readonly codes: ArrayLike<number>;
   readonly scales: Float32Array;
-  /** `undefined` where all are 0, which DequantizeLinear takes without any. */
+  /** `undefined` when all are 0, which is the default of DequantizeLinear. */
   readonly zeroPoints: ArrayLike<number> | undefined;
   readonly axis: number | undefined;
 }
 
-/** Nodes and initializers that quantizing adds to a graph. */
+/** Nodes and initializers that quantizing a tensor adds to a graph. */
 export interface Insertion {
   readonly nodes: NodeProto[];
   readonly initializers: TensorProto[];
-  /** The tensor that holds the dequantized values. */
+  /** Name of the tensor of dequantized values. */
   readonly output: string;
 }
 
-/** What is appended to a prefix to name each inserted tensor: short, as every use of a tensor repeats its name. */
+/** Suffixes of the names of inserted tensors, short because every consumer of a tensor repeats its name. */
 const ENDINGS = { codes: "_q", dequantized: "_dq", before: "_max", inner: "_apart" } as const;
 
-/** All that may be appended to a prefix. */
+/** All suffixes of inserted names. */
 export const INSERTED_NAMES: readonly string[] = Object.values(ENDINGS);
 
-/** The axis that QuantizeLinear and DequantizeLinear take without an attribute. */
+/** The default axis of QuantizeLinear and DequantizeLinear. */
 const DEFAULT_AXIS = 1;
 
-/** A node without a name: what it makes tells it apart, and ONNX Runtime numbers such nodes in its profiles. */
+/** A node without a name: its output identifies it, and ONNX Runtime numbers such nodes in its profiles. */
 function node(opType: string, input: string[], output: string, axis = DEFAULT_AXIS): NodeProto {
   return create(NodeProtoSchema, {
     opType,
@@ -42,7 +44,10 @@ function node(opType: string, input: string[], output: string, axis = DEFAULT_AX
   });
 }
 
-/** How a tensor of activations becomes codes: by one scale and zero point, or by one of each a channel along `axis`. */
+/**
+ * Quantization parameters of an activation tensor: one scale and zero point per tensor, or per channel along
+ * `axis`.
+ */
 export interface ActivationCodes {
   readonly dataType: CodeType;
   readonly scales: Float32Array;
@@ -51,9 +56,9 @@ export interface ActivationCodes {
 }
 
 /**
- * QuantizeLinear and DequantizeLinear behind each other. With scales a channel, a Max of one operand stands before and
- * behind them, which changes no value: without it, ONNX Runtime 1.30 makes integer ops of what reads and writes such
- * tensors, and then refuses to run them, as their kernels take one scale.
+ * A QuantizeLinear followed by a DequantizeLinear. For per-channel scales a Max of one operand, which changes
+ * no value, is inserted before and after the pair: otherwise ONNX Runtime 1.30 fuses the neighbouring ops
+ * into integer ops, and then fails to run them because their kernels take one scale.
  *
  * @param prefix of the inserted tensors' names
  * @param input the tensor that is quantized
@@ -86,7 +91,7 @@ export function activationPair(
 }
 
 /**
- * A constant's codes behind a DequantizeLinear.
+ * A constant as codes, followed by a DequantizeLinear.
  * @param prefix of the inserted tensors' names
  */
 export function dequantizedConstant(

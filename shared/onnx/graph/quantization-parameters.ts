@@ -3,16 +3,16 @@ import type { NewNames } from "../model/new-names.js";
 import { DataType, makeTensor } from "../model/tensor.js";
 import { type CodeType, codeTensor } from "./code-tensor.js";
 
-/** Scales and zero points of codes: one of each, or one a channel along `axis`. */
+/** Scales and zero points: one of each per tensor, or per channel along `axis`. */
 interface Parameters {
   readonly dataType: CodeType;
   readonly scales: Float32Array;
-  /** `undefined` where all are 0 and none is to be written. */
+  /** `undefined` when all are 0 and need not be written. */
   readonly zeroPoints: ArrayLike<number> | undefined;
   readonly axis: number | undefined;
 }
 
-/** How a type of codes is written in the name of a zero point. */
+/** Abbreviation of each code type in the name of a zero point. */
 const TYPE_NAMES: Readonly<Record<CodeType, string>> = {
   [DataType.INT4]: "i4",
   [DataType.UINT4]: "u4",
@@ -24,9 +24,9 @@ const TYPE_NAMES: Readonly<Record<CodeType, string>> = {
 };
 
 /**
- * The scales and zero points in a model as initializers, of which equal ones are one that all its readers share. Their
- * names are short, since in a small model the names weigh as much as the codes: scales are numbered, a zero point is
- * called by its type and value (`u8_128`), and zero points a channel are numbered too.
+ * The initializers of a model's scales and zero points. Equal ones are one initializer that all consumers
+ * share. Names are short, because in a small model they take as many bytes as the codes: scales and
+ * per-channel zero points are numbered, a zero point per tensor is named by its type and value (`u8_128`).
  */
 export class QuantizationParameters {
   readonly #known = new Map<string, string>();
@@ -36,8 +36,8 @@ export class QuantizationParameters {
   constructor(private readonly names: NewNames) {}
 
   /**
-   * @returns what QuantizeLinear and DequantizeLinear take behind their first input, and those initializers of it that no
-   * earlier call returned
+   * @returns the inputs of QuantizeLinear and DequantizeLinear after the first, and those of their
+   * initializers that no earlier call returned
    */
   of({ dataType, scales, zeroPoints, axis }: Parameters): {
     readonly names: readonly string[];

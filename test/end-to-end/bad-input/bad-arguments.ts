@@ -1,6 +1,6 @@
 import type { BadInput } from "./bad-input.js";
 
-/** Command lines that are wrong whatever the configuration says. */
+/** Command lines that are invalid with any configuration. */
 export const BAD_ARGUMENTS: readonly BadInput[] = [
   {
     title: "a configuration that does not exist",

@@ -1,6 +1,6 @@
 import type { BadInput } from "./bad-input.js";
 
-/** Samples, labels and choices of an earlier run. */
+/** Invalid samples, labels and choices of an earlier run. */
 export const BAD_SAMPLES: readonly BadInput[] = [
   {
     title: "samples that are not there",

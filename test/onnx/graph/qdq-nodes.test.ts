@@ -13,7 +13,7 @@ function parameters(): QuantizationParameters {
 }
 
 describe("inserted nodes", () => {
-  test("a pair quantizes and dequantizes as ONNX says, ties to even and saturated", async () => {
+  test("a pair quantizes and dequantizes as ONNX specifies: ties to even, saturating", async () => {
     const model = buildModel((graph) => {
       const pair = activationPair(
         "x",
@@ -38,7 +38,7 @@ describe("inserted nodes", () => {
   ]) {
     const zeros =
       zeroPoints === undefined ? "without zero points" : `with zero points ${zeroPoints.join(", ")}`;
-    test(`a constant's codes come back along axis ${axis}, ${zeros}`, async () => {
+    test(`a constant's codes are dequantized along axis ${axis}, ${zeros}`, async () => {
       const model = buildModel((graph) => {
         const constant = dequantizedConstant(
           "w",
@@ -83,7 +83,7 @@ describe("inserted nodes", () => {
     assert.deepEqual(others, []);
   });
 
-  test("scales a channel lie along their axis, and no integer op comes of them", async () => {
+  test("per-channel scales of activations follow their axis, and ONNX Runtime makes no integer op of them", async () => {
     const shared = parameters();
     const model = buildModel((graph) => {
       const pair = activationPair(
@@ -110,7 +110,7 @@ describe("inserted nodes", () => {
     assert.deepEqual([...outputs.get("sum")!], [1, -10, 0, 4]);
   });
 
-  test("every tensor that a node makes has a name that is announced", () => {
+  test("INSERTED_NAMES has the suffix of every inserted tensor", () => {
     for (const axis of [undefined, 1]) {
       const codes = { dataType: DataType.UINT8, scales: Float32Array.of(1), zeroPoints: [0], axis } as const;
       const { nodes, output } = activationPair("x", codes, parameters(), "x");

@@ -3,21 +3,21 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { NewNames } from "../../../shared/onnx/model/new-names.js";
 
-test("a name is taken as it is wanted, and numbered where it is not free", () => {
+test("a name is used as wanted, and numbered where it is taken", () => {
   const names = new NewNames(new Set(["x_scale"]));
   assert.equal(names.name("y"), "y");
   assert.equal(names.name("y"), "y/1");
   assert.equal(names.name("x_scale"), "x_scale/1");
 });
 
-test("a prefix is free together with all its endings", () => {
+test("a prefix is unused with each of its endings", () => {
   const names = new NewNames(new Set(["x_scale"]));
   assert.equal(names.prefix("x", ["_codes", "_scale"]), "x/1");
   assert.equal(names.prefix("x", ["_codes"]), "x");
   assert.equal(names.prefix("x/1", ["_scale"]), "x/1/1");
 });
 
-test("nothing is given twice, and nothing that is taken", () => {
+test("no name is given twice, and none that is taken", () => {
   const word = fc.constantFrom("a", "a/1", "a/s", "a_1", "a/1/s", "b");
   const request = fc.record({
     wanted: word,

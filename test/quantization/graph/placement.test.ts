@@ -15,7 +15,7 @@ import { type Attribute, buildModel, type GraphBuilder } from "../../fixtures/mo
 
 /** Integer and float kernels round a code differently now and then. */
 const LEAST_AGREEMENT = 40;
-/** Noise of a handful of quantizers (test/end-to-end/peculiarities.test.ts). */
+/** Noise of a handful of quantizers (test/end-to-end/model-features.test.ts). */
 const LEAST_SQNR = 25;
 
 type Attributes = Readonly<Record<string, Attribute>>;

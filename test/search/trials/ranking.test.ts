@@ -16,7 +16,7 @@ function trial(
   return { number, state, values, violation, samples: 1, configuration: { layer0: number % 50 } };
 }
 
-const inOrder: readonly FinishedTrial[] = [
+const mapConcurrently: readonly FinishedTrial[] = [
   trial(9, "complete", [1]),
   trial(2, "complete", [3]),
   trial(4, "complete", [3]),
@@ -28,19 +28,19 @@ const inOrder: readonly FinishedTrial[] = [
 ];
 
 test("feasible before infeasible by violation, complete before pruned, failed last, ties by number", () => {
-  const sorted = [...inOrder].sort((a, b) => a.number - b.number).sort(compareTrials);
-  assert.deepEqual(sorted, inOrder);
+  const sorted = [...mapConcurrently].sort((a, b) => a.number - b.number).sort(compareTrials);
+  assert.deepEqual(sorted, mapConcurrently);
 });
 
 test("the ledger keeps that order whatever the order of arrival", () => {
   for (const shift of [0, 3, 5]) {
     const ledger = new TrialLedger(encodeSpace(flatSpace(1, 50)));
-    for (const told of [...inOrder.slice(shift), ...inOrder.slice(0, shift)]) {
+    for (const told of [...mapConcurrently.slice(shift), ...mapConcurrently.slice(0, shift)]) {
       ledger.tell(told);
     }
     assert.deepEqual(
       ledger.ranked.map((entry) => entry.trial),
-      inOrder,
+      mapConcurrently,
     );
     assert.deepEqual(
       ledger.finished.map((entry) => entry.trial.number),

@@ -49,7 +49,7 @@ const cases: readonly [string, DataSection, ModelPort][] = [
   ],
 ];
 
-describe("Images that are packed for a fleet", () => {
+describe("Images packed for a fleet", () => {
   for (const [index, [name, section, input]] of cases.entries())
     test(`are the same samples and labels to the last bit: ${name}`, async () => {
       const { configuration } = validateConfiguration(
