@@ -1,5 +1,5 @@
 import type { InferenceSession } from "onnxruntime-node";
-import { ModelError } from "../../shared/basics/errors.js";
+import { DataError, RunError } from "../../shared/basics/errors.js";
 import { resolvePath } from "../../shared/configuration/parse.js";
 import { requireSupported } from "../../shared/configuration/supported.js";
 import { loadDataset } from "../../shared/data/load-dataset.js";
@@ -8,7 +8,7 @@ import { readWholeModel } from "../../shared/evaluation/model/model-file.js";
 import { checkLabels, SCORING_ORDER_SEED } from "../../shared/evaluation/workload/workload.js";
 import { createMetric } from "../../shared/metrics/create-metric.js";
 import type { MetricResult } from "../../shared/run/result/result.js";
-import { openSession, portsOf, type SessionSettings } from "../../shared/runtime/session.js";
+import { openModelFile, portsOf, type SessionSettings } from "../../shared/runtime/session.js";
 import { sampleOrder } from "../../shared/search/trials/early-stopping.js";
 import type { RunWarning } from "../../shared/validation/warnings.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
@@ -48,10 +48,14 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
       metric,
       batchSize: engine.batch_size,
       order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
-      openFloat: () => openSession(resolvePath(directory, configuration.model.model), engine.session),
+      openFloat: () => openModel(resolvePath(directory, configuration.model.model), engine.session),
     });
-    const scores = await scorer.score(session);
-    await scorer.release();
+    const scores = await scorer
+      .score(session)
+      .catch((cause: unknown) => {
+        throw cause instanceof RunError ? cannotBeScored(model, cause) : cause;
+      })
+      .finally(() => scorer.release());
     const [low, high] = metric.interval(scores.rows);
     return {
       metric: {
@@ -68,15 +72,17 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
   }
 }
 
+/** What fails a trial of a run is here a fault of the model or the data. */
+function cannotBeScored(model: string, cause: RunError): DataError {
+  const problem = cause.message.replace(/\.$/, "");
+  return new DataError(
+    `engine.evaluation: ${problem} (${model}); give samples of which it makes numbers, or another model.`,
+    { cause },
+  );
+}
+
 /** Opens a float or quantized model without changing it. */
 async function openModel(model: string, settings: SessionSettings): Promise<InferenceSession> {
-  const open = async (): Promise<InferenceSession> => {
-    await readWholeModel(model);
-    return openSession(model, settings);
-  };
-  return open().catch((cause: unknown) => {
-    if (!(cause instanceof ModelError) || !cause.message.startsWith("ONNX Runtime")) throw cause;
-    const problem = cause.message.replace(/\.$/, "");
-    throw new ModelError(`${model}: ${problem}; give an ONNX model that it can.`, { cause });
-  });
+  await readWholeModel(model);
+  return openModelFile(model, settings);
 }

@@ -255,7 +255,7 @@ function trialFusion({
 }: Subject): Promise<IntegerKernels> {
   const plan = planQuantization(layout, hardware, settings.options, space.base);
   const saturated = new Set(
-    [...layout.ops.values()].flatMap((op) => (op.saturating === undefined ? [] : [op.output])),
+    [...layout.ops.values()].flatMap((op) => (op.clip === undefined ? [] : [op.output])),
   );
   const scales = new Map(
     [...plan.activations.keys()].map((id) => {

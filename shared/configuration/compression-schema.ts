@@ -42,16 +42,18 @@ const sampling = {
   seed: wholeNumber(0, LARGEST_SEED).default(0).describe("Seed of shuffle_data."),
 };
 
+/** Keys of POT's `compression` that do not affect the result, in it and in an algorithm. */
+export const COMPRESSION_WITHOUT_EFFECT = {
+  dump_intermediate_model:
+    "models between algorithms are not written; to get one, run quantize with the algorithms up to that point",
+  inplace_statistics: "statistics are always gathered inside the model",
+} as const;
+
 /**
  * POT copies these keys from `compression` into every algorithm, so files that POT wrote have them there too.
  */
 const COPIED = "belongs to compression, not to an algorithm; move it there";
-const refusedEverywhere = {
-  target_device: COPIED,
-  model_type: COPIED,
-  dump_intermediate_model: COPIED,
-  inplace_statistics: COPIED,
-};
+const refusedEverywhere = { target_device: COPIED, model_type: COPIED };
 
 const ignored = section({
   scope: z
@@ -256,7 +258,10 @@ function parameters<Shape extends z.ZodRawShape>(
   shape: Shape,
   refused: Readonly<Record<string, string>> = {},
 ) {
-  return section(shape, { ...refusedEverywhere, ...refused });
+  return section(
+    { ...withoutEffect(COMPRESSION_WITHOUT_EFFECT), ...shape },
+    { ...refusedEverywhere, ...refused },
+  );
 }
 
 function algorithm<const Name extends string, Params extends z.ZodType>(name: Name, params: Params) {
@@ -392,13 +397,6 @@ const targetDevice = z.union([
 ]);
 
 const OF_QUANTIZATION = "belongs to the params of an algorithm, such as TunableQuantization; move it there";
-
-/** Keys of POT's `compression` that do not affect the result. */
-export const COMPRESSION_WITHOUT_EFFECT = {
-  dump_intermediate_model:
-    "models between algorithms are not written; to get one, run quantize with the algorithms up to that point",
-  inplace_statistics: "statistics are always gathered inside the model",
-} as const;
 
 export const compression = section(
   {

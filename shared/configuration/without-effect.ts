@@ -44,6 +44,7 @@ function* withoutEffect(given: unknown, configuration: RunConfiguration): Genera
     yield* listed(given, "optimizer.params", Object.fromEntries(OF_LOSS.map((key) => [key, reason])));
   }
   for (const [index, algorithm] of compression.algorithms.entries()) {
+    yield* listed(given, `compression.algorithms[${index}].params`, COMPRESSION_WITHOUT_EFFECT);
     if (algorithm.name !== "TunableQuantization") continue;
     const { tuning_scope, estimator_tuning_scope } = algorithm.params;
     const path = `compression.algorithms[${index}].params`;

@@ -115,14 +115,14 @@ export function classLabels(labels: LabelSlice, name: string, classes?: number):
 }
 
 function onePerSample(labels: Extract<LabelSlice, { kind: "numbers" }>, name: string) {
-  if (!labels.integers) {
-    throw new DataError(
-      `${name} holds fractions, but this metric takes classes; save the labels as integers.`,
-    );
-  }
   if (labels.shape.slice(1).some((axis) => axis !== 1)) {
     throw new DataError(
       `${name} has shape ${shapeOf(labels.shape)}, but this metric takes one class a sample; save argmax over the classes.`,
+    );
+  }
+  if (!labels.integers) {
+    throw new DataError(
+      `${name} holds floating-point numbers, but this metric takes classes; save the labels as integers.`,
     );
   }
   return labels.data;

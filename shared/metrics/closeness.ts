@@ -62,7 +62,7 @@ export function signalToQuantizationNoise(output: ModelPort, needs: Reference["k
     name: "sqnr",
     direction: "maximize",
     needs,
-    /** Columns of a row: energy of the signal, energy of the noise. */
+    /** Columns of a row: the roots of the energies of signal and noise, as squares of float32 outputs may overflow or vanish. */
     rowWidth: 2,
     perSampleMean: false,
     range: undefined,
@@ -71,8 +71,8 @@ export function signalToQuantizationNoise(output: ModelPort, needs: Reference["k
     },
     score: (outputs, reference) =>
       eachSample(outputs, reference, output.name, 2, (given, expected, start, end) => [
-        energy(expected, start, end),
-        squaredDifference(given, expected, start, end),
+        Math.sqrt(energy(expected, start, end)),
+        Math.sqrt(squaredDifference(given, expected, start, end)),
       ]),
     aggregate: decibels,
     interval: (rows) => bootstrapInterval(rows, 2, decibels),
@@ -86,8 +86,8 @@ function decibels(rows: Float32Array): number {
   let signal = 0;
   let noise = 0;
   for (let index = 0; index < rows.length; index += 2) {
-    signal += rows[index]!;
-    noise += rows[index + 1]!;
+    signal += rows[index]! ** 2;
+    noise += rows[index + 1]! ** 2;
   }
   if (noise === 0) return HIGHEST_SQNR_DECIBELS;
   if (signal === 0) return -HIGHEST_SQNR_DECIBELS;
@@ -133,12 +133,21 @@ function eachSample(
   }
   const samples = output.dims[0] ?? 0;
   const size = given.length / samples;
+  if (size === 0) {
+    throw new DataError(
+      `the model's output ${JSON.stringify(name)} has shape ${shapeOf(output.dims)}, which holds no values to compare; choose another with engine.metric.output.`,
+    );
+  }
   const rows = new Float32Array(samples * width);
   for (let sample = 0; sample < samples; sample++) {
     const row = score(given, expected.values, sample * size, (sample + 1) * size);
     if (!row.every((value) => Number.isFinite(Math.fround(value)))) {
+      const seen = given.subarray(sample * size, (sample + 1) * size);
+      const values = seen.every(Number.isFinite)
+        ? "values whose squares 32 bits cannot hold"
+        : "values that are not finite";
       throw new RunError(
-        `the model's output ${JSON.stringify(name)} holds values that are not finite, so it cannot be scored.`,
+        `the model's output ${JSON.stringify(name)} holds ${values}, so it cannot be scored.`,
       );
     }
     rows.set(row, sample * width);

@@ -47,6 +47,18 @@ export function onnxruntimeVersion(): string {
 export const DEFAULT_SESSION: SessionSettings = { graphOptimizationLevel: "all", intraOpNumThreads: 1 };
 
 /**
+ * Opens a session of a model's file.
+ * @throws {ModelError} naming the file, when ONNX Runtime refuses it
+ */
+export async function openModelFile(path: string, settings: SessionSettings): Promise<InferenceSession> {
+  return openSession(path, settings).catch((cause: unknown) => {
+    if (!(cause instanceof ModelError) || !cause.message.startsWith("ONNX Runtime")) throw cause;
+    const problem = cause.message.replace(/\.$/, "");
+    throw new ModelError(`${path}: ${problem}; give an ONNX model that it can.`, { cause });
+  });
+}
+
+/**
  * Opens a session on the CPU.
  * @param optimizedModelPath where ONNX Runtime writes its optimized graph
  * @throws {ModelError} when ONNX Runtime refuses the model

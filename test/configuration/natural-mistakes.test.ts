@@ -125,6 +125,11 @@ describe("A key that is read only in another combination", () => {
     [{ compression: { ...plain.compression, dump_intermediate_model: true } }, ["dump_intermediate_model"]],
     [{ compression: { ...plain.compression, dump_intermediate_model: false } }, []],
     [
+      quantization({ tuning_scope: ["layer"], dump_intermediate_model: true, inplace_statistics: false }),
+      ["dump_intermediate_model", "inplace_statistics"],
+    ],
+    [quantization({ tuning_scope: ["layer"], inplace_statistics: true }), []],
+    [
       {
         compression: {
           algorithms: [{ name: "DefaultQuantization", params: { use_layerwise_tuning: false } }],
@@ -149,6 +154,8 @@ describe("A key that is read only in another combination", () => {
     const hash = (changes: Readonly<Record<string, unknown>>) =>
       configurationHash(parse(changes).configuration);
     assert.equal(hash(noted), hash(plain));
+    const dumped = quantization({ tuning_scope: ["layer"], inplace_statistics: true });
+    assert.equal(hash(dumped), hash(quantization({ tuning_scope: ["layer"] })));
     assert.equal(hash({ ...plain, optimizer: { params: { benchmark: { niter: 3 } } } }), hash(plain));
   });
 });

@@ -83,7 +83,8 @@ describe("accuracy", () => {
     });
     const fractions = { kind: "numbers", shape: [1], data: Float32Array.of(0.5), integers: false } as const;
     assert.throws(() => checkLabels(fractions, "y.npy"), {
-      message: "y.npy holds fractions, but this metric takes classes; save the labels as integers.",
+      message:
+        "y.npy holds floating-point numbers, but this metric takes classes; save the labels as integers.",
     });
     assert.throws(() => checkLabels({ kind: "lines", lines: ["1", "cat"] }, "y.txt"), {
       message:

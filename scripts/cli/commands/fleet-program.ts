@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { maxMemory } from "./memory-option.js";
-import { number, wholeNumber } from "./option-values.js";
+import { number, path, wholeNumber } from "./option-values.js";
 
 const MAX_PARALLEL = 4_096;
 const MAX_SHARDS = 1_024;
@@ -35,14 +35,15 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
       new Option(
         "--documents <dir>",
         "upload everything and write the documents that request the run into a folder, without requesting it",
-      ).conflicts("dryRun"),
+      )
+        .argParser(path)
+        .conflicts("dryRun"),
     )
     .option("--dry-run", "print the cost estimate as one JSON document, and send nothing")
     .addOption(
-      new Option("--out <dir>", "follow the run to its end, and write its result into a folder").conflicts([
-        "documents",
-        "dryRun",
-      ]),
+      new Option("--out <dir>", "follow the run to its end, and write its result into a folder")
+        .argParser(path)
+        .conflicts(["documents", "dryRun"]),
     )
     .addOption(force())
     .addHelpText(
@@ -74,7 +75,7 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
 
   add("fetch", "write the result of a run of the fleet into a folder")
     .argument("<run>", "the run's name")
-    .option("--out <dir>", "output folder (default: quantfleet-<run>)")
+    .option("--out <dir>", "output folder (default: quantfleet-<run>)", path)
     .addOption(force())
     .addOption(metricModule())
     .addHelpText(

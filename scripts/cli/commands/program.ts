@@ -4,7 +4,7 @@ import { DEVICE_NAMES } from "../../../shared/quantization/device/hardware.js";
 import { packageVersion } from "../../package/package-root.js";
 import { addFleetCommands } from "./fleet-program.js";
 import { maxMemory } from "./memory-option.js";
-import { number, wholeNumber } from "./option-values.js";
+import { number, path, wholeNumber } from "./option-values.js";
 
 const MAX_WORKERS = 1024;
 
@@ -29,7 +29,7 @@ export function createProgram(exit: (code: number) => void): Command {
   program
     .command("demo")
     .description("run the bundled example, in about a minute")
-    .option("--out <dir>", "output folder", "quantfleet-demo")
+    .option("--out <dir>", "output folder", path, "quantfleet-demo")
     .addOption(force())
     .addOption(workers())
     .addHelpText("after", "\nExample:\n  quantfleet demo --workers 2")
@@ -59,7 +59,7 @@ export function createProgram(exit: (code: number) => void): Command {
     .command("tune")
     .description("search the best quantization of a model")
     .argument("<config>", "configuration file")
-    .option("--out <dir>", "output folder (default: quantfleet-<model name>)")
+    .option("--out <dir>", "output folder (default: quantfleet-<model name>)", path)
     .option("--max-trials <n>", "most trials", wholeNumber(1, 100_000))
     .option(
       "--max-minutes <n>",
@@ -91,15 +91,16 @@ export function createProgram(exit: (code: number) => void): Command {
     .option(
       "--out <dir>",
       "output folder (default: quantfleet-<model name>; with --trial, trial-<n> in the run's folder)",
+      path,
     )
     .addOption(force())
-    .option("--configuration <file>", "choices to use: a configuration.json that tune wrote")
+    .option("--configuration <file>", "choices to use: a configuration.json that tune wrote", path)
     .option(
       "--trial <n>",
       "choices to use: those of an earlier run's trial, by its number",
       wholeNumber(0, 100_000),
     )
-    .option("--run <dir>", "output folder of that run (default: quantfleet-<model name>)")
+    .option("--run <dir>", "output folder of that run (default: quantfleet-<model name>)", path)
     .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
     .addHelpText(
@@ -132,7 +133,7 @@ export function createProgram(exit: (code: number) => void): Command {
       "--target-device <device>",
       `${DEVICE_NAMES.join(", ")} or the path of a hardware file (default: the configuration's, or CPU)`,
     )
-    .option("--config <file>", "configuration whose compression section applies")
+    .option("--config <file>", "configuration whose compression section applies", path)
     .option(
       "--group <name>",
       "show how the choices of one group are derived; its name, or an op or tensor in it",

@@ -1,7 +1,7 @@
 import type { InferenceSession } from "onnxruntime-node";
 import type { Workload } from "../../../shared/evaluation/workload/workload.js";
 import { toFeeds } from "../../../shared/runtime/feeds.js";
-import { openSession } from "../../../shared/runtime/session.js";
+import { openModelFile } from "../../../shared/runtime/session.js";
 
 /** Duration of a measurement: long enough for a stable mean. */
 const MEASURE_MILLISECONDS = 100;
@@ -13,7 +13,7 @@ const MAX_RUNS = 20;
  */
 export async function measureSecondsPerSample(workload: Workload): Promise<number> {
   const { batchSize, evaluation, configuration, modelPath } = workload;
-  const session = await openSession(modelPath, configuration.engine.session);
+  const session = await openModelFile(modelPath, configuration.engine.session);
   try {
     const smallest = evaluation.fixedBatch ?? 1;
     return await secondsPerSample(session, workload, batchSize).catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import { DataError, RunError } from "../../basics/errors.js";
 import type { Dataset } from "../../data/dataset.js";
 import { runSamples } from "../../runtime/run-samples.js";
-import { openSession } from "../../runtime/session.js";
+import { openModelFile } from "../../runtime/session.js";
 import type { RunWarning } from "../../validation/warnings.js";
 import { type Scored, Scorer } from "../jobs/scorer.js";
 import type { Workload } from "../workload/workload.js";
@@ -31,8 +31,8 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
     order,
   } = workload;
   for (const dataset of [calibration, evaluation, validation]) await dataset?.verify();
-  const warnings = await dataWarnings({ calibration, evaluation, validation });
-  const openFloat = () => openSession(modelPath, configuration.engine.session);
+  const warnings = await dataWarnings({ calibration, evaluation, validation, engine: configuration.engine });
+  const openFloat = () => openModelFile(modelPath, configuration.engine.session);
   const session = await openFloat();
   const check = async (
     dataset: Dataset,

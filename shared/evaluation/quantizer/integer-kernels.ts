@@ -48,8 +48,8 @@ interface Product {
   readonly name: string;
   readonly type: string;
   /**
-   * Its own output and the codes of the tensor behind it, and the same of an Add that alone reads it and may have become
-   * its bias: one of them is a fused kernel's output.
+   * Its own output and the codes of the tensor behind it, and the same of an Add that alone reads it and may
+   * have become its bias: one of them is a fused kernel's output.
    */
   readonly outputs: readonly string[];
   /** Why it cannot run on integers; `undefined` where it can. */
@@ -57,8 +57,9 @@ interface Product {
 }
 
 /**
- * Has ONNX Runtime optimize a model that a plan was written into, and reads back which of the quantized products became
- * integer kernels (runtime-facts.md: a pattern that does not fuse runs in float without a word).
+ * Has ONNX Runtime optimize a model that a plan was written into, and reads back which of the quantized
+ * products became integer kernels (runtime-facts.md: a pattern that does not fuse runs in float without a
+ * word).
  */
 export function findIntegerKernels(
   model: Model,
@@ -78,7 +79,10 @@ export function findIntegerKernels(
   return countIntegerKernels(model, products, settings);
 }
 
-/** The same for any QDQ model, whoever quantized it: its products are those whose two operands are dequantized. */
+/**
+ * The same for any QDQ model, whoever quantized it: its products are those whose two operands are
+ * dequantized.
+ */
 export function findIntegerKernelsOf(model: Model, settings: SessionSettings): Promise<IntegerKernels> {
   const index = new GraphIndex(model.graph);
   const products = index.nodes
@@ -131,13 +135,16 @@ function simulationReasonOf({ opType, input }: NodeProto, index: GraphIndex): st
     const scales = index.initializers.get(scale);
     const isActivation = !index.initializers.has(codes);
     if (isActivation && scales !== undefined && elementCount(dimensions(scales)) > 1) {
-      return `ONNX Runtime has no integer ${opType} with a scale a channel of activations`;
+      return `ONNX Runtime has no integer ${opType} with scales per channel of activations`;
     }
   }
   return undefined;
 }
 
-/** What makes an operand of codes, behind the Max of one operand that keeps scales a channel apart (`activationPair`). */
+/**
+ * What makes an operand of codes, behind the Max of one operand that keeps scales a channel apart
+ * (`activationPair`).
+ */
 function dequantizer(tensor: string, index: GraphIndex): NodeProto | undefined {
   const producer = index.producer(tensor);
   if (producer?.opType === "DequantizeLinear") return producer;
@@ -169,8 +176,8 @@ async function countIntegerKernels(
 }
 
 /**
- * The product that a kernel is named after: fusions append what they are to the name of the node that they replace
- * (`/MatMulAddFusion`).
+ * The product that a kernel is named after: fusions append what they are to the name of the node that they
+ * replace (`/MatMulAddFusion`).
  */
 function fusedName(kernel: string, products: ReadonlySet<string>): string | undefined {
   for (let name = kernel; name !== ""; name = name.slice(0, Math.max(0, name.lastIndexOf("/")))) {

@@ -18,6 +18,11 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
     says: "missing required argument 'config'; see quantfleet tune --help.",
   },
   {
+    title: "an output folder without a name, as an unset variable gives",
+    argv: ["quantize", "sound.json", "--out", ""],
+    says: '--out is "", but must be a path; see quantfleet quantize --help.',
+  },
+  {
     title: "an unknown command",
     argv: ["tuen", "broken.json"],
     says: "unknown command 'tuen' (did you mean tune?); see quantfleet --help.",
