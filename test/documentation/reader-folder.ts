@@ -65,7 +65,7 @@ function imageClassifier(channels: number, side: number): Uint8Array {
   const builder = new GraphBuilder();
   const half = side / 2;
   const input = builder.input("input", ["N", channels, side, side]);
-  const hidden = 8;
+  const hidden = 32;
   const smoothing = Array.from(
     { length: hidden * channels * 9 },
     (_, at) => (1 + (at % 3) / 10) / (9 * channels),

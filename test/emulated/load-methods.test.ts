@@ -172,7 +172,7 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     const { evaluator: _, ...unknown } = fleet;
     const source = { configuration: await later("warm_start") };
     const from = { folder: join(folder, "cold") };
-    await assert.rejects(submit(unknown, source, { from }), /is not known without its stack/);
+    await assert.rejects(submit(unknown, source, { from }), /Without its stack/);
     assert.equal(await fleet.store.get("runs/refused/workload.json"), undefined);
   });
 });

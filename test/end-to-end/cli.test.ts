@@ -151,7 +151,7 @@ describe("quantfleet tune --json", async () => {
 });
 
 describe("Exit codes and streams", () => {
-  test("3 when no trial meets the bound, and the best is written nevertheless", async () => {
+  test("3 when no trial meets the bound, and the float model is the result", async () => {
     const configuration = await demoConfiguration({ ...SIZE, trials: 3 }, { accuracy_loss: 0, race: "off" });
     // One scale per tensor and estimator presets only, which is not enough for this network.
     const params = { preset: "performance", tuning_scope: ["mode"], stat_subset_size: 10 };
@@ -159,10 +159,16 @@ describe("Exit codes and streams", () => {
     await writeFile(join(folder, "impossible.json"), JSON.stringify({ ...configuration, compression }));
     const { code, stdout } = await run("tune", "impossible.json", "--out", "missed", "--workers", "1");
     assert.equal(code, 3);
-    assert.match(stdout, /no trial met the targets/);
+    assert.match(
+      stdout,
+      /The float model is the result, written as it was: no quantized model loses at most 0 %/,
+    );
     const result = JSON.parse(await read("missed/result.json")) as RunResult;
-    assert.equal(result.best?.meetsTarget, false);
-    assert.ok((await readdir(join(folder, "missed"))).includes("model.onnx"));
+    assert.deepEqual([result.best?.trial, result.trials.withinBound], [0, 0]);
+    assert.deepEqual(
+      await readFile(join(folder, "missed", "model.onnx")),
+      await readFile(join(DEMO, "model.onnx")),
+    );
   });
 
   test("inspect prints groups on stdout and nothing else", async () => {

@@ -3,7 +3,7 @@ import { readConfiguration } from "../../../shared/configuration/parse.js";
 import { evaluate, quantize, readRuns, requireVacant, requireWritable } from "../../api/index.js";
 import { packageRoot } from "../../package/package-root.js";
 import { resultText } from "../display/result-table.js";
-import { EXIT } from "./exit-code.js";
+import { resultExitCode } from "./exit-code.js";
 import { tuneWithProgress } from "./tune.js";
 
 /** Plain 8-bit quantization: min-max ranges and one scale per tensor. */
@@ -63,5 +63,5 @@ export async function runDemo({
       `Written to ${out}: model.onnx, configuration.json, result.json, trials.jsonl.`,
     ].join("\n")}\n`,
   );
-  return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
+  return resultExitCode(result);
 }

@@ -14,7 +14,7 @@ import { resultText, usdCell } from "../display/result-table.js";
 import { showRun } from "../display/run-display.js";
 import { uploadDisplay } from "../display/upload-display.js";
 import { reportWarnings } from "../display/warnings.js";
-import { EXIT } from "./exit-code.js";
+import { EXIT, resultExitCode } from "./exit-code.js";
 
 export interface FromArguments {
   readonly fromRun?: string;
@@ -193,7 +193,7 @@ export async function runFetch(
 
 function reportResult(result: RunResult, out: string): number {
   process.stdout.write(`${[resultText(result), `Written to ${out}.`].join("\n")}\n`);
-  return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
+  return resultExitCode(result);
 }
 
 export async function runCancel(runId: string, name: FleetName): Promise<number> {

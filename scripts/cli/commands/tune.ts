@@ -5,7 +5,7 @@ import { type TuneOptions, tune } from "../../api/index.js";
 import { showProgress } from "../display/progress-display.js";
 import { resultText } from "../display/result-table.js";
 import { newWarnings, reportWarnings } from "../display/warnings.js";
-import { EXIT } from "./exit-code.js";
+import { EXIT, resultExitCode } from "./exit-code.js";
 import { watchInterruption } from "./interruption.js";
 
 /** Tunes with progress on stderr; Ctrl-C stops the search and writes the best so far. */
@@ -46,5 +46,5 @@ export async function runTune(
   if (json === true) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
   else process.stdout.write(`${[resultText(result), `Written to ${out}.`].join("\n")}\n`);
   if (interrupted) return EXIT.interrupted;
-  return result.best?.withinBound ? EXIT.done : EXIT.boundMissed;
+  return resultExitCode(result);
 }

@@ -1,5 +1,6 @@
 import Table from "cli-table3";
 import type { MetricResult, ModelResult, RunResult } from "../../../shared/run/result/result.js";
+import { ratioInterval, TOO_NOISY } from "../../../shared/runtime/latency.js";
 import { exactnessNotes } from "./exactness-text.js";
 import { algorithmTable, explanationNotes, explanationTable } from "./explanation-table.js";
 
@@ -80,7 +81,7 @@ function modelRow(name: string, model: ModelResult, floatMs: number | null): str
     metricCell(metric),
     validation === null ? "–" : metricCell(validation),
     millisecondsCell(latencyRatio === null || floatMs === null ? null : floatMs / latencyRatio),
-    latencyRatio === null ? "–" : latencyRatio.toFixed(2),
+    speedUpCell(model),
     bytesCell(bytes),
     `${Math.round(100 * quantizedShare.byCount)} %`,
     integerKernels === null ? "–" : `${integerKernels.integer} of ${integerKernels.quantized}`,
@@ -94,22 +95,29 @@ const MISSING = "could not be scored";
 function resultNotes(result: RunResult): string[] {
   const { base, best, trials, timing } = result;
   const notes: string[] = [...result.problems];
+  const ran = `${trials.complete} trials complete, ${trials.pruned} stopped early, ${trials.failed} failed, in ${timing.wallSeconds.toFixed(1)} s with ${timing.workers} workers.`;
   if (base !== null && "reason" in base) {
     notes.push(`The preset configuration could not be scored: ${base.reason}`);
   }
   if (best === null) return [...notes, "No quantized trial could be scored."];
   if (result.keepFloat !== null) {
-    notes.push(
-      `The float model is the result, written as it was: ${result.keepFloat}.`,
-      `${trials.complete} trials complete, ${trials.pruned} stopped early, ${trials.failed} failed, in ${timing.wallSeconds.toFixed(1)} s with ${timing.workers} workers.`,
-    );
-    return notes;
+    const again = "a larger accuracy_loss, another tuning_scope or more trials may find one";
+    return [
+      ...notes,
+      `The float model is the result, written as it was: ${result.keepFloat}; ${again}.`,
+      ran,
+    ];
   }
   const loss =
     best.accuracyLoss <= 0 ? "no accuracy lost" : `${best.accuracyLoss.toFixed(2)} % accuracy lost`;
   notes.push(
     `Best: trial ${best.trial}, ${loss} on the evaluation samples${best.meetsTarget ? "" : "; no trial met the targets"}.`,
   );
+  if ((best.latencyNoise ?? 0) > TOO_NOISY) {
+    notes.push(
+      "The machine was too busy to tell latencies: repeat the run, or time the models, while it is idle.",
+    );
+  }
   if (best.latencyRatio !== null && best.latencyRatio < 1) {
     notes.push(
       "On this machine the float model is faster at its best optimization level; quantizing only reduces size.",
@@ -124,14 +132,19 @@ function resultNotes(result: RunResult): string[] {
   for (const { name, type, reason } of best.integerKernels?.unfused ?? []) {
     notes.push(`Runs in float although quantized: ${type} ${name} (${reason}).`);
   }
-  notes.push(
-    `${trials.complete} trials complete, ${trials.pruned} stopped early, ${trials.failed} failed, in ${timing.wallSeconds.toFixed(1)} s with ${timing.workers} workers.`,
-  );
+  notes.push(ran);
   if (result.cost !== undefined) notes.push(`It cost ${usdCell(result.cost.usd)}.`);
   return notes;
 }
 
 /** An amount in US dollars, with more digits for small amounts. */
+/** The speed-up with its 95 % interval. */
+function speedUpCell({ latencyRatio: ratio, latencyNoise: noise }: ModelResult): string {
+  if (ratio === null) return "–";
+  const [low, high] = ratioInterval({ ratio, noise: noise ?? 0 });
+  return `${ratio.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
+}
+
 export function usdCell(usd: number): string {
   return usd < 1 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(2)}`;
 }

@@ -112,7 +112,7 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
         bytes: point.measurement.bytes + added,
       })),
     ),
-    trials: counts(state, measured),
+    trials: counts(sources, references, measured),
     selection: describeSelection(
       sources.metric,
       float.measurement,
@@ -283,7 +283,11 @@ function frontOf({ metric, state }: ResultSources, trials: readonly MeasuredTria
   return paretoFront(points).map((i) => trials[i]!);
 }
 
-function counts(state: RunState, measured: readonly MeasuredTrial[]): RunResult["trials"] {
+function counts(
+  { state, study }: ResultSources,
+  references: References,
+  measured: readonly MeasuredTrial[],
+): RunResult["trials"] {
   const searched = measured.filter(({ number }) => number > BASE_TRIAL);
   // The float model is the reference and not counted as a trial.
   const of = (s: string): number =>
@@ -294,6 +298,12 @@ function counts(state: RunState, measured: readonly MeasuredTrial[]): RunResult[
     pruned: of("pruned"),
     failed: of("failed"),
     duplicates: countDuplicates(state),
+    withinBound: measured.filter(
+      ({ number, state: s, measurement }) =>
+        number !== FLOAT_TRIAL &&
+        s === "complete" &&
+        study.judge(measurement, references, state.request).withinBound,
+    ).length,
     samplesScored: sum(searched.map(({ measurement }) => measurement.samples)),
     samplesWithoutRace: searched.length * state.request.evaluation.samples,
   };

@@ -123,6 +123,8 @@ export interface RunResult {
     readonly pruned: number;
     readonly failed: number;
     readonly duplicates: number;
+    /** Complete quantized trials that meet the accuracy bound. */
+    readonly withinBound: number;
     /** Evaluation samples that trials scored, and the number without early stopping. */
     readonly samplesScored: number;
     readonly samplesWithoutRace: number;

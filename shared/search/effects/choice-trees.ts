@@ -1,16 +1,10 @@
 import { type Codes, type EncodedSpace, INACTIVE } from "../space/encoding.js";
 
 /**
- * Spaces with at most this many parameters have one tree per parameter, so sums are taken parameter by
- * parameter. (Larger trees are faster but round differently, and results of small spaces are to stay
- * reproducible.)
- */
-const LARGEST_SEPARATE = 200;
-/**
  * Upper limit of a tree's leaves, unless a single parameter has more choices. Measured: half or twice is
  * slower.
  */
-const MOST_LEAVES = 64;
+const MAX_LEAVES = 64;
 
 const NONE = -1;
 
@@ -42,8 +36,8 @@ export class ChoiceTrees {
   /** Leaves by codes; codes of trials never change. */
   readonly #leavesByCodes = new WeakMap<Codes, Int32Array>();
 
-  constructor(encoded: EncodedSpace, mostLeaves = encoded.size > LARGEST_SEPARATE ? MOST_LEAVES : 1) {
-    const grown = growTrees(encoded, mostLeaves);
+  constructor(encoded: EncodedSpace, maxLeaves = MAX_LEAVES) {
+    const grown = growTrees(encoded, maxLeaves);
     this.#firstParameter = [...grown.firstParameter, encoded.size];
     this.#roots = grown.roots;
     const slot = grown.parent.length;
@@ -149,7 +143,7 @@ interface Growth {
 }
 
 /** Builds the trees: each takes in parameters until its leaves would exceed the limit. */
-function growTrees(encoded: EncodedSpace, mostLeaves: number): Growth {
+function growTrees(encoded: EncodedSpace, maxLeaves: number): Growth {
   const growth: Growth = {
     firstParameter: [],
     roots: [],
@@ -162,7 +156,7 @@ function growTrees(encoded: EncodedSpace, mostLeaves: number): Growth {
   let level: number[] = [];
   for (let d = 0; d < encoded.size; d++) {
     const leaves = level.reduce((sum, node) => sum + possibleCodes(encoded, growth, node, d).length, 0);
-    if (d === 0 || leaves > mostLeaves) {
+    if (d === 0 || leaves > maxLeaves) {
       level = [addNode(growth, NONE, d, INACTIVE)];
       growth.firstParameter.push(d);
       growth.roots.push(level[0]!);

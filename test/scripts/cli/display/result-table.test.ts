@@ -48,6 +48,7 @@ const result: RunResult = {
     pruned: 0,
     failed: 1,
     duplicates: 0,
+    withinBound: 0,
     samplesScored: 300,
     samplesWithoutRace: 300,
   },
@@ -72,4 +73,23 @@ test("a preset configuration without a score has a row, and its reason and other
   assert.match(text, /best \(trial 4\)/);
   assert.match(text, /The preset configuration could not be scored: its accuracy is NaN/);
   assert.match(text, /The float model could not be validated: the metric fails/);
+});
+
+test("a float model that no quantized one beats is the result, with the reason", () => {
+  const float = { ...best, trial: 0, latencyRatio: 1, latencyNoise: 0 };
+  const text = resultText({
+    ...result,
+    best: float,
+    keepFloat: "trial 4 has 0.72 times the float model's speed",
+  });
+  assert.match(text, /The float model is the result, written as it was: trial 4 has 0\.72 times/);
+  assert.doesNotMatch(text, /best \(trial/);
+});
+
+test("a speed-up has its interval, and a machine that is too busy to tell one says so", () => {
+  const quiet = resultText({ ...result, best: { ...best, latencyRatio: 1.5, latencyNoise: 0.01 } });
+  assert.match(quiet, /1\.50 \[1\.47, 1\.53\]/);
+  assert.doesNotMatch(quiet, /too busy/);
+  const busy = resultText({ ...result, best: { ...best, latencyRatio: 1.5, latencyNoise: 0.2 } });
+  assert.match(busy, /too busy to tell latencies/);
 });
