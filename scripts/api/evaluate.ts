@@ -9,6 +9,7 @@ import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
 import { readWholeModel } from "../../shared/scoring/model-file.js";
 import { Scorer } from "../../shared/scoring/scorer.js";
 import { openSession, portsOf, type SessionSettings } from "../../shared/scoring/session.js";
+import { asInputError } from "../../shared/scoring/unscorable.js";
 import { checkLabels, SCORING_ORDER_SEED } from "../../shared/scoring/workload.js";
 import { sampleOrder } from "../../shared/search/race.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
@@ -50,7 +51,9 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
       order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
       openFloat: () => openSession(resolvePath(directory, configuration.model.model), engine.session),
     });
-    const scores = await scorer.score(session);
+    const scores = await scorer.score(session).catch((cause: unknown) => {
+      throw asInputError(cause);
+    });
     await scorer.release();
     const [low, high] = metric.interval(scores.rows);
     return {

@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { RunError } from "../../shared/errors.js";
+import { type DataError, RunError } from "../../shared/errors.js";
 import { planQuantization } from "../../shared/quantization/plan.js";
 import { buildResult } from "../../shared/run/build-result.js";
+import { toError } from "../../shared/run/failed-outcome.js";
 import { parseRecord } from "../../shared/run/parse-record.js";
 import { trialLines } from "../../shared/run/records.js";
 import type { RunResult } from "../../shared/run/result.js";
@@ -50,11 +51,11 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
   if (state.phase === "failed") {
     // Without a model there are still its choices, which `quantize --configuration` makes it from.
     await writeChoices(state.best?.number);
-    throw new RunError(failure(state, again));
+    throw failure(state, again);
   }
   const keys = finishKeys(runId);
   const stored = await store.get(keys.summary);
-  if (stored === undefined || findReferences(state) === undefined) throw new RunError(failure(state, again));
+  if (stored === undefined || findReferences(state) === undefined) throw failure(state, again);
   const summary = parseRecord(keys.summary, finishSummarySchema, stored.body);
   const { prepared, layout, hardware, settings } = workload.subject;
   const result = await buildResult({
@@ -88,14 +89,18 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
 }
 
 /** @param again how the run is gone on with, or begun anew */
-function failure(state: RunState, again: string): string {
-  if (state.failure !== undefined) return `The run failed: ${state.failure.replace(/\.$/, "")}.`;
-  const reason = (wanted: number): string | undefined => {
+function failure(state: RunState, again: string): DataError | RunError {
+  const error = (reason: string, input: true | undefined): DataError | RunError =>
+    toError({ reason: `${reason.replace(/\.$/, "")}.`, ...(input ? { input } : {}) });
+  if (state.failure !== undefined) return error(`The run failed: ${state.failure}`, state.failedByInput);
+  for (const [wanted, what] of [
+    [FLOAT_TRIAL, "The float model"],
+    [BASE_TRIAL, "The base configuration"],
+  ] as const) {
     const trial = state.finished.find(({ number }) => number === wanted);
-    return trial?.state === "failed" ? trial.reason : undefined;
-  };
-  const [float, base] = [reason(FLOAT_TRIAL), reason(BASE_TRIAL)];
-  if (float !== undefined) return `The float model could not be scored: ${float}`;
-  if (base !== undefined) return `The base configuration could not be scored: ${base}`;
-  return `The run was stopped before the float model and the base configuration had been scored; ${again}.`;
+    if (trial?.state === "failed") return error(`${what} could not be scored: ${trial.reason}`, trial.input);
+  }
+  return new RunError(
+    `The run was stopped before the float model and the base configuration had been scored; ${again}.`,
+  );
 }

@@ -1,3 +1,5 @@
+import type { Failure } from "./failed-outcome.js";
+
 /** Failures that workers report for one job before it is given up (system.md, "The coordinator"). */
 const MAX_FAILURES = 2;
 /**
@@ -22,7 +24,7 @@ export interface Assignment {
 /** Either what the assignment is now, or why the job is given up. */
 export type AssignmentOutcome =
   | { readonly state: "waiting"; readonly assignment: Assignment }
-  | { readonly state: "givenUp"; readonly reason: string };
+  | ({ readonly state: "givenUp" } & Failure);
 
 export function firstAssignment(at: number, timeout: number, firstAttempt = 1): Assignment {
   return { attempt: firstAttempt, firstAttempt, sent: false, deadline: at + timeout, failedAttempts: [] };
@@ -45,16 +47,20 @@ export function sendAgain(
   return { state: "waiting", assignment: renew(again, at, timeout) };
 }
 
-/** A worker reported a failure; the same attempt's second report changes nothing. */
+/**
+ * A worker reported a failure; the same attempt's second report changes nothing. What fails by model or data fails on
+ * every worker, so it is not tried again.
+ */
 export function reportFailure(
   assignment: Assignment,
   attempt: number,
   at: number,
   timeout: number,
-  reason: string,
+  { reason, input }: Failure,
 ): AssignmentOutcome {
   if (assignment.failedAttempts.includes(attempt)) return { state: "waiting", assignment };
   const failed = { ...assignment, failedAttempts: [...assignment.failedAttempts, attempt] };
+  if (input) return { state: "givenUp", reason, input };
   if (failed.failedAttempts.length >= MAX_FAILURES) return { state: "givenUp", reason };
   // A newer attempt is already under way and may succeed.
   if (attempt !== assignment.attempt) return { state: "waiting", assignment: failed };

@@ -1,6 +1,5 @@
+import { failedOutcome } from "./failed-outcome.js";
 import { type Job, type JobReport, MESSAGE_VERSION } from "./messages.js";
-
-const MAX_REASON = 2_000;
 
 /** A failure has no numbers, whose instruction set would count. */
 const NO_INSTRUCTION_SET = "none";
@@ -14,9 +13,8 @@ export interface Reporter {
 /** What a job's failure is reported as when there is no worker left to report it. */
 export function failureReport(job: Job, error: unknown, { worker, at }: Reporter): JobReport {
   const { runId, attempt } = job;
-  const reason = (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON);
   const base = { version: MESSAGE_VERSION, runId, at, attempt } as const;
-  const outcome = { state: "failed", reason } as const;
+  const outcome = failedOutcome(error);
   switch (job.type) {
     case "statistics":
       return { ...base, type: "StatisticsReported", shard: job.shard, outcome };

@@ -1,5 +1,6 @@
 import { rankCandidates } from "./asking.js";
 import { firstAssignment, isOverdue, renew, reportFailure, sendAgain } from "./assignment.js";
+import { failRun } from "./failed-run.js";
 import type { FinishReported } from "./messages.js";
 import { chargeReport, chargeUnanswered } from "./spend.js";
 import { attemptOf, type Finishing, type RunState } from "./state.js";
@@ -43,7 +44,7 @@ export function onFinishReported(state: RunState, event: FinishReported): RunSta
     case "failed": {
       if (assignment.failedAttempts.includes(attempt)) return state;
       const timeout = state.request.timeouts.finish;
-      const next = reportFailure(assignment, attempt, at, timeout, outcome.reason);
+      const next = reportFailure(assignment, attempt, at, timeout, outcome);
       return settle(next.state === "givenUp" ? { ...charged, spend } : charged, finishing, next);
     }
   }
@@ -73,6 +74,6 @@ function settle(state: RunState, finishing: Finishing, outcome: ReturnType<typeo
     case "waiting":
       return { ...state, finishing: { ...finishing, job: outcome } };
     case "givenUp":
-      return { ...state, phase: "failed", failure: `The best model could not be written: ${outcome.reason}` };
+      return failRun(state, "The best model could not be written", outcome);
   }
 }

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { failedOutcomeSchema } from "./failed-outcome.js";
 import {
   runIdSchema,
   sha256Schema,
@@ -15,7 +16,6 @@ import type { TrialRecord } from "./state.js";
 /** Raised when a message changes its meaning; a receiver refuses every version but its own. */
 export const MESSAGE_VERSION = 1;
 
-const MAX_REASON = 2_000;
 const MAX_ATTEMPTS = 1_000;
 const MAX_GROUPS = 16_384;
 const MAX_OBJECTS = 1_000;
@@ -116,7 +116,6 @@ const billedSchema = z.strictObject({
 const billed = { billed: billedSchema.optional() };
 /** The instruction set of the processor. */
 const isa = z.string().min(1).max(64);
-const failure = z.strictObject({ state: z.literal("failed"), reason: z.string().max(MAX_REASON) });
 
 const quantizedShareSchema = z.strictObject({
   byCount: z.number().min(0).max(1),
@@ -188,7 +187,7 @@ export const statisticsReportedSchema = z.strictObject({
         .optional(),
       seconds,
     }),
-    failure,
+    failedOutcomeSchema,
   ]),
 });
 
@@ -204,7 +203,7 @@ export const trialReportedSchema = z.strictObject({
   worker: workerSchema,
   /** The instruction set that computed it: integer results differ between them (runtime-facts.md). */
   isa,
-  outcome: z.discriminatedUnion("state", [measuredOutcomeSchema, failure]),
+  outcome: z.discriminatedUnion("state", [measuredOutcomeSchema, failedOutcomeSchema]),
 });
 
 export const tickSchema = z.strictObject({ ...eventBase, type: z.literal("Tick") });
@@ -232,7 +231,7 @@ export const finishReportedSchema = z.strictObject({
       validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })).max(101),
       objects: z.array(writtenObjectSchema).max(MAX_OBJECTS),
     }),
-    failure,
+    failedOutcomeSchema,
   ]),
 });
 

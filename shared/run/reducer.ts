@@ -1,6 +1,7 @@
 import { openTrials, updateBest } from "./asking.js";
 import { firstAssignment, renew } from "./assignment.js";
 import { type Command, pendingCommands } from "./commands.js";
+import { failRun } from "./failed-run.js";
 import { onFinishOverdue, onFinishReported, renewFinish, startFinishing } from "./finishing.js";
 import { isRaised, type Limits, limitsOf } from "./limits.js";
 import type { RunEvent, RunRequested, RunResumed } from "./messages.js";
@@ -142,8 +143,7 @@ function advance(study: Study, mostAsked: number, before: RunState, changed: Run
     state = { ...state, phase: "search" };
   if (state.phase !== "search") return state;
   const float = state.finished.slice(0, 2).find(({ number }) => number === FLOAT_TRIAL);
-  if (float?.state === "failed")
-    return { ...state, phase: "failed", failure: `The float model could not be scored: ${float.reason}` };
+  if (float?.state === "failed") return failRun(state, "The float model could not be scored", float);
   state = openTrials(study, state, at, mostAsked);
   if (state.stop === undefined) {
     const stop = findStopReason(study, state, at);
@@ -186,7 +186,7 @@ function resume(study: Study, state: RunState, { at, limits }: RunResumed): RunS
   const { request } = state;
   const pausedMilliseconds = state.pausedMilliseconds + Math.max(0, at - state.lastAt);
   const { statistics: timeout, trial: trialTimeout } = request.timeouts;
-  const { stop, failure: _, ...rest } = state;
+  const { stop, failure: _, failedByInput: __, ...rest } = state;
   const searchesOn = stop === "cancelled" || searchesFurther(state, limits);
   const resumed: RunState = {
     ...rest,

@@ -67,7 +67,12 @@ const endedFields = {
   attempts: counter,
 };
 const recordSchema = z.discriminatedUnion("state", [
-  z.strictObject({ ...endedFields, state: z.literal("failed"), reason: z.string() }),
+  z.strictObject({
+    ...endedFields,
+    state: z.literal("failed"),
+    reason: z.string(),
+    input: z.literal(true).exactOptional(),
+  }),
   z.strictObject({
     ...endedFields,
     state: z.enum(["complete", "pruned"]),
@@ -117,6 +122,7 @@ export const stateDocumentSchema = z.strictObject({
     .strictObject({ candidates: z.array(trialNumberSchema), job: shardSchema(finishResultSchema) })
     .exactOptional(),
   failure: z.string().exactOptional(),
+  failedByInput: z.literal(true).exactOptional(),
   spend: z.strictObject({
     usd: z.number(),
     billedMilliseconds: z.number(),

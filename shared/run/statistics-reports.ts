@@ -1,4 +1,5 @@
 import { type AssignmentOutcome, isOverdue, reportFailure, sendAgain } from "./assignment.js";
+import { failRun } from "./failed-run.js";
 import type { StatisticsReported } from "./messages.js";
 import { chargeReport, chargeUnanswered } from "./spend.js";
 import type { RunState } from "./state.js";
@@ -19,7 +20,7 @@ export function onStatisticsReported(state: RunState, event: StatisticsReported)
   switch (outcome.state) {
     case "failed": {
       const timeout = state.request.timeouts.statistics;
-      const next = reportFailure(assignment, attempt, at, timeout, outcome.reason);
+      const next = reportFailure(assignment, attempt, at, timeout, outcome);
       return settle(next.state === "givenUp" ? { ...charged, spend } : charged, index, next);
     }
     case "complete": {
@@ -52,11 +53,11 @@ function settle(state: RunState, index: number, outcome: AssignmentOutcome): Run
     case "waiting":
       return { ...state, statistics: state.statistics.with(index, outcome) };
     case "givenUp":
-      return {
-        ...state,
-        phase: "failed",
-        failure: `The statistics of shard ${index + 1} of ${state.statistics.length} could not be gathered: ${outcome.reason}`,
-      };
+      return failRun(
+        state,
+        `The statistics of shard ${index + 1} of ${state.statistics.length} could not be gathered`,
+        outcome,
+      );
   }
 }
 

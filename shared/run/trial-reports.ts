@@ -1,5 +1,6 @@
 import { type AssignmentOutcome, isOverdue, reportFailure, sendAgain } from "./assignment.js";
 import { digestOf } from "./configuration-digest.js";
+import type { Failure } from "./failed-outcome.js";
 import { shardRange } from "./identifiers.js";
 import type { MeasuredOutcome, TrialReported } from "./messages.js";
 import { scoresName } from "./record-keys.js";
@@ -40,8 +41,8 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   const underWay = isCurrent ? 0 : 1;
   const { index } = event.shard;
 
-  const fail = (reason: string): RunState => {
-    const outcome = reportFailure(shard.assignment, attempt, at, timeout, reason);
+  const fail = (failure: Failure): RunState => {
+    const outcome = reportFailure(shard.assignment, attempt, at, timeout, failure);
     return settle(charged, trial, index, outcome, at, underWay);
   };
   const isOther = event.digest !== undefined && event.digest !== digestOf(trial);
@@ -50,7 +51,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
     const outcome = sendAgain(shard.assignment, at, timeout, "only other configurations were answered for");
     return settle(charged, trial, index, outcome, at, underWay);
   }
-  if (event.outcome.state === "failed") return fail(event.outcome.reason);
+  if (event.outcome.state === "failed") return fail(event.outcome);
 
   const isa = state.isa ?? request.isa ?? event.isa;
   if (event.isa !== isa) {
@@ -59,7 +60,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
     return settle(charged, trial, index, outcome, at, underWay);
   }
   const defect = findDefect(request, event.outcome, event.shard);
-  if (defect !== undefined) return fail(defect);
+  if (defect !== undefined) return fail({ reason: defect });
 
   const paid = { ...charged, isa, spend: chargeUnanswered(charged, "trial", underWay) };
   const scored = addScores(trial, event, event.outcome);
@@ -108,7 +109,7 @@ function settle(
     case "givenUp": {
       if (!isAsked(trial)) throw new Error(`trial ${trial.number} was given up before it was asked for`);
       const others = trial.shards.toSpliced(index, 1);
-      return end(state, endFailed(trial, outcome.reason, at), countWaiting(others) + underWay);
+      return end(state, endFailed(trial, outcome, at), countWaiting(others) + underWay);
     }
   }
 }
@@ -179,7 +180,7 @@ function endMeasured(
   if (measures === undefined) throw new Error(`trial ${trial.number} ended without an answer`);
   const answered = trial.shards.flatMap((shard) => (shard.state === "done" ? [shard.result] : []));
   const metric = aggregate(study, request, concatenateRows(answered.map(({ rows }) => unpackRows(rows))));
-  if (typeof metric === "string") return endFailed(trial, metric, at);
+  if (typeof metric === "string") return endFailed(trial, metricFailure(trial, metric), at);
   const { worker, timings, ...rest } = measures;
   const samples = answered.reduce((sum, { rows }) => sum + rows.rows, 0);
   const scores = trial.shards.map((shard) => (shard.state === "done" ? shard.result.scores : ""));
@@ -196,8 +197,17 @@ function aggregate(study: Study, request: RunRequest, rows: Float32Array): numbe
   }
 }
 
-function endFailed(trial: AskedTrial, reason: string, at: number): TrialRecord {
-  return { ...ended(trial, at), state: "failed", reason };
+/** Where the float model itself gives no metric, samples or metric are at fault. */
+function metricFailure({ configuration }: AskedTrial, reason: string): Failure {
+  if (configuration !== null) return { reason };
+  return {
+    reason: `${reason}; give samples of which the metric makes a number, or another engine.metric.`,
+    input: true,
+  };
+}
+
+function endFailed(trial: AskedTrial, { reason, input }: Failure, at: number): TrialRecord {
+  return { ...ended(trial, at), state: "failed", reason, ...(input ? { input } : {}) };
 }
 
 function ended({ number, configuration, seen, askedAt, shards }: AskedTrial, at: number) {

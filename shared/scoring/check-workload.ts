@@ -1,4 +1,3 @@
-import { DataError, RunError } from "../errors.js";
 import type { RunWarning } from "../run/warnings.js";
 import type { Dataset } from "./data/dataset.js";
 import { dataWarnings } from "./data-warnings.js";
@@ -6,6 +5,7 @@ import { floatWarnings } from "./float-warnings.js";
 import { runSamples } from "./run-samples.js";
 import { type Scored, Scorer } from "./scorer.js";
 import { openSession } from "./session.js";
+import { asInputError, BY_FLOAT } from "./unscorable.js";
 import type { Workload } from "./workload.js";
 
 /** Evaluation samples that tell whether labels fit the float model; a small part of what its score takes. */
@@ -38,18 +38,12 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
     dataset: Dataset,
     samples: readonly number[],
     used: readonly number[],
-    path: string,
   ): Promise<readonly Scored[]> => {
     const scorer = new Scorer({ dataset, metric, batchSize, order: samples, openFloat });
     try {
       return await scorer.check(session, used);
     } catch (cause) {
-      // Of a trial it is a failure; of the float model it is a fault of model or data.
-      if (!(cause instanceof RunError)) throw cause;
-      throw new DataError(
-        `${path}: ${cause.message.replace(/\.$/, "")}, by the float model itself; give samples of which it makes numbers, or another model.`,
-        { cause },
-      );
+      throw asInputError(cause, BY_FLOAT);
     } finally {
       await scorer.release();
     }
@@ -62,10 +56,10 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
       await runSamples(session, batch, () => calibration.locate([sample]));
     }
     const looked = order.slice(0, metric.needs === "labels" ? MOST_LOOKED_AT : 2);
-    const looks = await check(evaluation, looked, order, "engine.evaluation");
+    const looks = await check(evaluation, looked, order);
     if (validation !== undefined) {
       const all = Array.from({ length: validation.samples }, (_, sample) => sample);
-      await check(validation, all.slice(0, 2), all, "engine.validation");
+      await check(validation, all.slice(0, 2), all);
     }
     return [...warnings, ...floatWarnings(metric, looks)];
   } finally {

@@ -25,6 +25,7 @@ import type { QuantizedModel, Quantizer } from "./quantizer.js";
 import { openRace, RowsInMemory } from "./racing.js";
 import { Scorer, type Scores } from "./scorer.js";
 import { openSession } from "./session.js";
+import { asInputError, BY_FLOAT } from "./unscorable.js";
 import type { Workload } from "./workload.js";
 
 export interface EvaluatorOptions {
@@ -65,7 +66,11 @@ export class Evaluator {
     try {
       const bytes = this.#bytesOf(candidate);
       const race = job.race && (await openRace(job.race, this.#scoredRows, workload, bytes));
-      const scores = await this.#scorer(job.shard).score(session, signal, race?.isDecided);
+      const scores = await this.#scorer(job.shard)
+        .score(session, signal, race?.isDecided)
+        .catch((cause: unknown) => {
+          throw candidate === undefined ? asInputError(cause, BY_FLOAT) : cause;
+        });
       const pruned = scores.samples < this.#scorer(job.shard).samples;
       const latency =
         job.measureLatency && !pruned && candidate !== undefined

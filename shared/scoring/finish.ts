@@ -97,11 +97,19 @@ export async function finishRun(
     objects.push({ key, bytes: body.byteLength, sha256: contentHash(body) });
   };
   const problems = new Set<string>();
-  const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
+  /** Trials whose models could not be made, by reason. */
+  const failures = new Map<string, readonly number[]>();
+  const attempt = async <T>(
+    what: string,
+    work: () => Promise<T>,
+    onFailure: (reason: string) => unknown = () => undefined,
+  ): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
-      problems.add(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      const reason = error instanceof Error ? error.message : String(error);
+      problems.add(`${what}: ${reason}`);
+      onFailure(reason);
       return undefined;
     }
   };
@@ -110,12 +118,15 @@ export async function finishRun(
     configuration: Configuration,
     write: boolean,
   ): Promise<FinishedCandidate | undefined> => {
-    const made = await attempt(`The model of trial ${trial} could not be made`, async () => {
+    const make = async () => {
       const candidate = await evaluator.quantize(configuration);
       const exactOn = exactClasses(workload.subject.layout, candidate.plan);
       const model = withProperties(candidate.model, { ...properties, ...portabilityProperties(exactOn) });
       return { candidate, exactOn, files: encodeFiles(model, workload.subject.prepared.external) };
-    });
+    };
+    const made = await attempt(`The model of trial ${trial} could not be made`, make, (reason) =>
+      failures.set(reason, [...(failures.get(reason) ?? []), trial]),
+    );
     if (made === undefined) return undefined;
     const { candidate, exactOn, files } = made;
     if (write && files.data !== undefined) await put(keys.externalData, files.data);
@@ -154,7 +165,7 @@ export async function finishRun(
     const candidate = await examine(trial, configuration, candidates.length === 0);
     if (candidate !== undefined) candidates.push(candidate);
   }
-  if (candidates.length === 0) throw new RunError([...problems].join(" "));
+  if (candidates.length === 0) throw new RunError(noneMade(failures));
   const base =
     candidates.find(({ trial }) => trial === BASE_TRIAL) ?? (await examine(BASE_TRIAL, job.base, false));
   const summary: FinishSummary = {
@@ -172,6 +183,15 @@ export async function finishRun(
     ),
     objects,
   };
+}
+
+/** One sentence, with each reason once and the trials that it holds for. */
+function noneMade(failures: ReadonlyMap<string, readonly number[]>): string {
+  const reasons = [...failures].map(
+    ([reason, trials]) =>
+      `the model of trial ${trials.join(", ")} could not be made: ${reason.replace(/\.$/, "")}`,
+  );
+  return `${reasons.join("; and ")}.`;
 }
 
 async function validation(

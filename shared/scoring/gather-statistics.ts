@@ -1,3 +1,4 @@
+import { failedOutcome } from "../run/failed-outcome.js";
 import { shardRange } from "../run/identifiers.js";
 import { MESSAGE_VERSION, type StatisticsJob, type StatisticsReported } from "../run/messages.js";
 import { collectStatistics } from "../statistics/collect.js";
@@ -7,8 +8,6 @@ import { sliceBatches } from "./calibration.js";
 import { type GroupSensitivity, keptSensitivity } from "./group-sensitivity.js";
 import { roundingMoments } from "./open-quantizer.js";
 import type { Workload } from "./workload.js";
-
-const MAX_REASON = 2_000;
 
 /** What a statistics job needs; neither evaluation data nor metric. */
 export interface StatisticsContext {
@@ -36,8 +35,7 @@ export async function runStatisticsJob(
     }),
     (error: unknown) => {
       signal?.throwIfAborted();
-      const reason = error instanceof Error ? error.message : String(error);
-      return { state: "failed" as const, reason: reason.slice(0, MAX_REASON) };
+      return failedOutcome(error);
     },
   );
   const { runId, attempt, shard } = job;

@@ -1,4 +1,5 @@
 import { instructionSetOf } from "../quantization/processor-class.js";
+import { failedOutcome } from "../run/failed-outcome.js";
 import { type Job, type JobReport, MESSAGE_VERSION } from "../run/messages.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import type { Evaluator } from "./evaluator.js";
@@ -7,8 +8,6 @@ import { runStatisticsJob, type StatisticsContext } from "./gather-statistics.js
 import { processorClass } from "./processor-probe.js";
 import { workerHost } from "./worker-host.js";
 import type { Workload } from "./workload.js";
-
-const MAX_REASON = 2_000;
 
 export interface JobContext extends StatisticsContext {
   readonly evaluator: Evaluator;
@@ -30,8 +29,7 @@ export async function runJob(job: Job, context: JobContext, signal?: AbortSignal
   const base = () => ({ version: MESSAGE_VERSION, runId, attempt, at: context.now() }) as const;
   const failed = (error: unknown) => {
     signal?.throwIfAborted();
-    const reason = error instanceof Error ? error.message : String(error);
-    return { state: "failed" as const, reason: reason.slice(0, MAX_REASON) };
+    return failedOutcome(error);
   };
   switch (job.type) {
     case "statistics":

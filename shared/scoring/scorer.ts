@@ -14,6 +14,7 @@ import {
   type SampleAxes,
   samplesFirst,
 } from "./sample-axis.js";
+import { UnscorableSampleError } from "./unscorable.js";
 
 /** Float outputs that are kept for metrics that compare with them; beyond it they are computed anew each time. */
 const KEPT_OUTPUT_BYTES = 512 * 1024 ** 2;
@@ -98,7 +99,7 @@ export class Scorer {
       inferenceSeconds += (performance.now() - start) / 1000;
       const reference = await this.#reference(index, batch, loaded, axes);
       const counted = samplesFirst(outputs, axes, batch.counted);
-      const scored = metric.score(counted, reference);
+      const scored = this.#scoreBatch(counted, reference, batch);
       requireRows(metric, scored, batch.counted, outputs);
       rows.set(scored, samples * metric.rowWidth);
       seen({ outputs: counted, reference, rows: scored });
@@ -177,6 +178,17 @@ export class Scorer {
     } catch (error) {
       if (samples.length > 1) for (const sample of samples) await this.#runSample(session, sample);
       throw error;
+    }
+  }
+
+  /** Of a sample that cannot be scored, file and row are named. */
+  #scoreBatch(outputs: ModelOutputs, reference: Reference, { samples }: Batch): Float32Array {
+    try {
+      return this.options.metric.score(outputs, reference);
+    } catch (cause) {
+      if (!(cause instanceof UnscorableSampleError)) throw cause;
+      const place = this.options.dataset.locate([samples[cause.sample]!]);
+      throw new UnscorableSampleError(`${place}: ${cause.message}`, cause.sample);
     }
   }
 

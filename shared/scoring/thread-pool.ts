@@ -1,5 +1,6 @@
 import { MessageChannel, Worker } from "node:worker_threads";
 import { RunError } from "../errors.js";
+import { toError } from "../run/failed-outcome.js";
 import type { Job, JobReport } from "../run/messages.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { serveObjectStore } from "../storage/port-store.js";
@@ -178,7 +179,7 @@ class Thread<Settings> {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if ("report" in message) waiting?.resolve(message.report);
-    else waiting?.reject(new RunError(message.error));
+    else waiting?.reject(toError(message.failure));
   }
 
   #die(reason: string): void {

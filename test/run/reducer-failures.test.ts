@@ -13,6 +13,28 @@ describe("jobs that go wrong", () => {
     assert.deepEqual([again.trial, again.attempt, again.configuration], [3, 2, job.configuration]);
   });
 
+  test("a trial that model or data fail is not sent again, and of the float model it ends the run as such", () => {
+    const reason = "ids.npy, row 7: the model cannot be run on this";
+    const byInput = (trial: number): RunEvent => {
+      const report = failure(trial, 1, reason);
+      assert.ok(report.type === "TrialReported" && report.outcome.state === "failed");
+      return { ...report, outcome: { ...report.outcome, input: true } };
+    };
+    const { desk } = atTrial(3);
+    const [next] = desk.hear(byInput(3));
+    assert.ok(next?.type === "trial" && next.trial === 4);
+    const last = desk.state.finished.at(-1);
+    assert.ok(last?.state === "failed" && last.input);
+    assert.equal(desk.state.phase, "search");
+
+    const float = atTrial(0).desk;
+    assert.deepEqual(float.hear(byInput(0)), []);
+    assert.deepEqual(
+      [float.state.phase, float.state.failure, float.state.failedByInput],
+      ["failed", `The float model could not be scored: ${reason}`, true],
+    );
+  });
+
   test("a failure reported twice counts once", () => {
     const { desk } = atTrial(3);
     desk.hear(failure(3, 1, "out of memory"));

@@ -1,7 +1,8 @@
-import { DataError, RunError } from "../../errors.js";
+import { DataError } from "../../errors.js";
 import { asNumbers } from "../data/element-type.js";
 import type { LabelSlice } from "../data/labels.js";
 import type { ModelPort } from "../data/tensor.js";
+import { UnscorableSampleError } from "../unscorable.js";
 import { bootstrapInterval } from "./interval.js";
 import { meanMetric } from "./mean-metric.js";
 import type { Metric, ModelOutputs, Reference } from "./metric.js";
@@ -128,8 +129,9 @@ function eachSample(
   for (let sample = 0; sample < samples; sample++) {
     const row = score(given, expected.values, sample * size, (sample + 1) * size);
     if (!row.every((value) => Number.isFinite(Math.fround(value)))) {
-      throw new RunError(
+      throw new UnscorableSampleError(
         `the model's output ${JSON.stringify(name)} holds values that are not finite, so it cannot be scored.`,
+        sample,
       );
     }
     rows.set(row, sample * width);
