@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { QuantfleetError, UsageError } from "../../shared/errors.js";
 import { canonicalJson } from "../../shared/run/configuration/hash.js";
-import type { RunConfiguration } from "../../shared/run/configuration/schema.js";
+import type { RunConfiguration, RunConfigurationInput } from "../../shared/run/configuration/schema.js";
 import { DamagedRecordError } from "../../shared/run/damaged-record.js";
 import { parseJson } from "../../shared/run/parse-record.js";
 import { runPrefix } from "../../shared/run/record-keys.js";
@@ -14,6 +14,7 @@ import type { RunState } from "../../shared/run/state.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { listRuns } from "../local/engine.js";
+import type { ConfigurationSource } from "./configuration.js";
 import { runFolder } from "./output-folder.js";
 
 /** A run is named by its configuration and its place among the runs of its folder. */
@@ -36,6 +37,20 @@ export interface EarlierRun {
   readonly state: RunState;
   /** `hash` is of the configuration as it was given, which may hold fewer scopes than the one it was run with. */
   readonly remembered: Remembered | undefined;
+}
+
+/** What an earlier run of an output folder was started with, as the record of it holds it. */
+export function rememberedSource(
+  out: string,
+  { state, remembered }: EarlierRun,
+): ConfigurationSource | undefined {
+  if (remembered === undefined) return undefined;
+  return {
+    // Checked again by the schema that it was written by.
+    configuration: remembered.configuration as RunConfigurationInput,
+    directory: remembered.directory,
+    file: join(runFolder(out), configurationKey(state.request.runId)),
+  };
 }
 
 /** Writes what a run is started with, before it is. */

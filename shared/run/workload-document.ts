@@ -106,7 +106,7 @@ export function workloadConfiguration(
   // What a configuration is made of is checked here, whatever the document says.
   const { configuration } = validateConfiguration(
     document.configuration as Parameters<typeof validateConfiguration>[0],
-    { directory },
+    { directory, file: "workload.json" },
   );
   requireSupported(configuration, "tune");
   return configuration;

@@ -75,13 +75,14 @@ export function parseConfiguration(text: string, { file }: { readonly file: stri
  * Checks a configuration that a program made.
  *
  * @param options.directory where relative paths start
+ * @param options.file names the configuration in messages, where it lies in a record
  * @throws ConfigurationError as `readConfiguration`
  */
 export function validateConfiguration(
   value: RunConfigurationInput,
-  { directory }: { readonly directory: string },
+  { directory, file }: { readonly directory: string; readonly file?: string },
 ): LoadedConfiguration {
-  return { ...check(value, undefined), directory: resolve(directory) };
+  return { ...check(value, file), directory: resolve(directory) };
 }
 
 /** JSON is YAML as well, so that a file is told by how it begins. */
