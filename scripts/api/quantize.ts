@@ -135,13 +135,13 @@ export async function quantize(
     inputs: prepared.inputs,
     path: "engine.calibration",
   });
-  await dataset.verify();
   const earlier =
     options.configuration === undefined
       ? chosen?.choices
       : await readConfigurationDocument(options.configuration, original);
   if (chosen !== undefined) requireKnownChoices(chosen.choices, original, chosen.origin);
   const samples = calibrationSamples(dataset.samples, settings.sampling);
+  await dataset.verify(samples);
   const batches = calibrationBatches(dataset, samples);
   const variants = new ModelVariants(
     original,

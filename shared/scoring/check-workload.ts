@@ -30,7 +30,10 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
     batchSize,
     order,
   } = workload;
-  for (const dataset of [calibration, evaluation, validation]) await dataset?.verify();
+  const validated = Array.from({ length: validation?.samples ?? 0 }, (_, sample) => sample);
+  await calibration.verify(calibrated);
+  await evaluation.verify(order);
+  await validation?.verify(validated);
   const warnings = await dataWarnings({ calibration, evaluation, validation });
   const openFloat = () => openSession(modelPath, configuration.engine.session);
   const session = await openFloat();
@@ -58,8 +61,7 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
     const looked = order.slice(0, metric.needs === "labels" ? MOST_LOOKED_AT : 2);
     const looks = await check(evaluation, looked, order);
     if (validation !== undefined) {
-      const all = Array.from({ length: validation.samples }, (_, sample) => sample);
-      await check(validation, all.slice(0, 2), all);
+      await check(validation, validated.slice(0, 2), validated);
     }
     return [...warnings, ...floatWarnings(metric, looks)];
   } finally {

@@ -37,11 +37,11 @@ export interface Dataset {
   /** Names each sample by its content, so that samples of two sections can be told to be the same. */
   sampleKeys(): Promise<readonly string[]>;
   /**
-   * Looks at every sample that is not in memory yet.
+   * Reads those of some samples that are not in memory yet.
    *
    * @throws DataError when one cannot be read
    */
-  verify(): Promise<void>;
+  verify(samples: readonly number[]): Promise<void>;
 }
 
 export interface DatasetOptions {

@@ -14,7 +14,7 @@ import {
   requireShape,
 } from "./dataset.js";
 import { allocateElements, type ElementType } from "./element-type.js";
-import { channelCount, decodeImage, type ImageGeometry, requireImage } from "./image-decoding.js";
+import { channelCount, decodeImage, type ImageGeometry } from "./image-decoding.js";
 import { type ImageList, listImages } from "./image-files.js";
 import { labelRows } from "./labels.js";
 import { type ChannelGeometry, preprocess } from "./preprocessing.js";
@@ -23,8 +23,6 @@ import { type ModelPort, type Samples, sampleNumbers } from "./tensor.js";
 /** How much of each image's file enters the content hash: enough to tell re-encoded images apart, cheap to read. */
 const HASHED_BYTES = 65_536;
 
-/** Images that are decoded before a run only to see whether they can be: some ten seconds' work. */
-const MOST_DECODED = 2_000;
 const VERIFIED_AT_ONCE = 8;
 
 /**
@@ -69,7 +67,7 @@ export async function loadImages(
         .join(", ")}`,
     extremes: () => [],
     sampleKeys: async () => files,
-    verify: () => cuts.verify(),
+    verify: (used) => cuts.verify(used),
   };
 }
 
@@ -192,14 +190,15 @@ class CutCache {
     return decoded;
   }
 
-  /** Decodes the first images, and reads the headers of those beyond. */
-  async verify(): Promise<void> {
-    for (let from = 0; from < this.files.length; from += VERIFIED_AT_ONCE) {
-      const files = this.files.slice(from, from + VERIFIED_AT_ONCE);
-      const isDecoded = from < MOST_DECODED;
-      await Promise.all(
-        files.map((file) => (isDecoded ? decodeImage(file, this.geometry) : requireImage(file))),
-      );
+  /**
+   * Decodes all samples: nothing less finds what is cut short or damaged in every format. That takes 0.8 ms for a PNG of
+   * 32 by 32, 2.1 ms for a JPEG of 224 by 224 and 5 ms for one of 500 by 375 (8 to 50 s for 10,000), less than one scoring
+   * of the float model on the same images, which decodes them as well. Headers take 0.2 ms, but show none of it.
+   */
+  async verify(samples: readonly number[]): Promise<void> {
+    for (let from = 0; from < samples.length; from += VERIFIED_AT_ONCE) {
+      const some = samples.slice(from, from + VERIFIED_AT_ONCE);
+      await Promise.all(some.map((sample) => decodeImage(this.files[sample] ?? "", this.geometry)));
     }
   }
 }
