@@ -8,6 +8,7 @@ import { TensorProtoSchema } from "onnx-buf";
 import { ModelError } from "../../shared/errors.js";
 import { encodeModel, type Model } from "../../shared/onnx/codec.js";
 import { DataType, makeTensor } from "../../shared/onnx/tensor.js";
+import { readWholeModel } from "../../shared/scoring/model-file.js";
 import { prepareModelFile } from "../../shared/scoring/prepare-model.js";
 import { buildModel, GraphBuilder as Graph, type GraphBuilder } from "../fixtures/models/model-builder.js";
 
@@ -202,6 +203,12 @@ describe("models that cannot be quantized are refused", () => {
       await messageOf(silent),
       `${path} has no outputs, so that nothing of it can be scored; export it with some.`,
     );
+    // The same where a model is read as it is, to be evaluated.
+    await writeFile(path, encodeModel(silent));
+    await assert.rejects(readWholeModel(path), {
+      code: "MODEL",
+      message: `${path} has no outputs, so that nothing of it can be scored; export it with some.`,
+    });
   });
 
   test("names that no record can hold", async () => {
