@@ -40,9 +40,13 @@ export function activationAffines(
   });
 }
 
+/** Of a range's codes; where a mask decides its end, all other values fall on a few of them. */
+const CODES = 256;
+
 /**
- * Why a quantizer cannot have a scale, as a clause: an end of a source's range that is infinite or NaN.
- * @returns `undefined` where all ends are finite
+ * Why a quantizer cannot have a scale, as a clause: an end of a source's range that is infinite or NaN, or that a mask
+ * decides.
+ * @returns `undefined` where all ends are of activations
  */
 export function unboundedReason(
   quantizer: ActivationQuantizer,
@@ -53,12 +57,20 @@ export function unboundedReason(
   for (const tensor of quantizer.sources) {
     const ends = seenEnds({ tensor, channels }, plan, statistics).flatMap(({ low, high }) => [low, high]);
     const unbounded = ends.find((end) => !Number.isFinite(end));
+    const mask = quantizer.masks?.find((value) => ends.some((end) => isDecidedBy(value, end)));
+    if (unbounded === undefined && mask !== undefined)
+      return `tensor "${tensor}" holds the mask ${Number(mask.toPrecision(6))} on the calibration samples, beside which its other values have no codes`;
     if (unbounded === undefined) continue;
     // An aggregate of infinite values of both signs is NaN.
     const value = statistics.notFinite(tensor) ?? unbounded;
     return `tensor "${tensor}" has the value ${value} on the calibration samples, which no scale can hold`;
   }
   return undefined;
+}
+
+/** Also where only some samples are masked, and the end is the mean of theirs. */
+function isDecidedBy(mask: number, end: number): boolean {
+  return Math.sign(end) === Math.sign(mask) && Math.abs(end) >= Math.abs(mask) / CODES;
 }
 
 /** The ends of a source's range before it is made one around zero. */

@@ -1,6 +1,7 @@
 import { activationChannels } from "./activation-channels.js";
 import { DisjointSets } from "./disjoint-sets.js";
 import { withFusedSums } from "./fused-sums.js";
+import { maskValues } from "./mask-values.js";
 import { picksByOrder } from "./order-readers.js";
 import type { InputLayout } from "./paired-codes.js";
 import { keepUsefulFollowers, passThroughInput } from "./placement.js";
@@ -23,6 +24,8 @@ export interface ActivationQuantizer {
    */
   readonly sources: readonly string[];
   readonly tensors: readonly string[];
+  /** The constants that its sources may be masked with. */
+  readonly masks?: readonly number[];
   /** How many scales it has where each channel has its own; `undefined` where all must share one. */
   readonly channels?: number;
 }
@@ -113,7 +116,17 @@ function activationQuantizers(
         .flatMap((tensor) => pickedFrom(tensor, members, ops, view) ?? [tensor]);
       const id = sources[0]!;
       const channels = activationChannels(tensors, made, readersOf(members, ops.values()), view);
-      return [id, { id, sources, tensors, ...(channels === undefined ? {} : { channels }) }];
+      const masks = sources.flatMap((tensor) => maskValues(tensor, view));
+      return [
+        id,
+        {
+          id,
+          sources,
+          tensors,
+          ...(masks.length === 0 ? {} : { masks }),
+          ...(channels === undefined ? {} : { channels }),
+        },
+      ];
     }),
   );
 }
