@@ -4,10 +4,13 @@ import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import type { MetricResult } from "../../shared/run/result.js";
 import type { RunWarning } from "../../shared/run/warnings.js";
+import { MOST_LOOKED_AT } from "../../shared/scoring/check-workload.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
+import { otherSectionWarnings } from "../../shared/scoring/data-warnings.js";
+import { floatWarnings } from "../../shared/scoring/float-warnings.js";
 import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
 import { readWholeModel } from "../../shared/scoring/model-file.js";
-import { Scorer } from "../../shared/scoring/scorer.js";
+import { type Scored, Scorer } from "../../shared/scoring/scorer.js";
 import { openSession, portsOf, type SessionSettings } from "../../shared/scoring/session.js";
 import { asInputError } from "../../shared/scoring/unscorable.js";
 import { checkLabels, SCORING_ORDER_SEED } from "../../shared/scoring/workload.js";
@@ -17,7 +20,7 @@ import { type ConfigurationSource, loadConfiguration } from "./configuration.js"
 export interface EvaluateResult {
   readonly metric: MetricResult;
   readonly secondsPerSample: number;
-  /** What is given in the configuration without effect. */
+  /** What is likely not meant, or has no effect. */
   readonly warnings: readonly RunWarning[];
 }
 
@@ -51,7 +54,11 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
       order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
       openFloat: () => openSession(resolvePath(directory, configuration.model.model), engine.session),
     });
-    const scores = await scorer.score(session).catch((cause: unknown) => {
+    const looks: Scored[] = [];
+    const look = (batch: Scored): void => {
+      if (looks.length * engine.batch_size < MOST_LOOKED_AT) looks.push(batch);
+    };
+    const scores = await scorer.score(session, undefined, undefined, look).catch((cause: unknown) => {
       throw asInputError(cause);
     });
     await scorer.release();
@@ -64,7 +71,14 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
         interval: [low, high],
       },
       secondsPerSample: scores.inferenceSeconds / scores.samples,
-      warnings: notes,
+      warnings: [
+        ...notes,
+        ...(await otherSectionWarnings(
+          { calibration: engine.calibration, evaluation: dataset },
+          { directory, inputs },
+        )),
+        ...floatWarnings(metric, looks, "the model"),
+      ],
     };
   } finally {
     await session.release();

@@ -14,7 +14,9 @@ import { requireSupported } from "../../shared/run/configuration/supported.js";
 import type { RunWarning } from "../../shared/run/warnings.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { closestPreset } from "../../shared/scoring/closest-preset.js";
+import { controlFlowNotes } from "../../shared/scoring/control-flow-notes.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
+import { otherSectionWarnings } from "../../shared/scoring/data-warnings.js";
 
 import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
 import { type KernelExactness, measureExactness } from "../../shared/scoring/kernel-exactness.js";
@@ -87,7 +89,7 @@ export interface QuantizeResult {
     readonly type: string;
     readonly reason: string;
   }[];
-  /** What is given in the configuration without effect. */
+  /** What is likely not meant, or has no effect. */
   readonly warnings: readonly RunWarning[];
 }
 
@@ -205,7 +207,14 @@ export async function quantize(
     exactOn,
     exactness: await measureExactness(quantized.model, batches, session),
     unquantizable: [...subject.layout.unquantizable, ...unboundedOps(subject.layout, quantized.unbounded)],
-    warnings: notes,
+    warnings: [
+      ...notes,
+      ...controlFlowNotes(subject.layout),
+      ...(await otherSectionWarnings(
+        { calibration: dataset, evaluation: configuration.engine.evaluation },
+        { directory, inputs: prepared.inputs },
+      )),
+    ],
   };
 }
 

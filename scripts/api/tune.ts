@@ -16,7 +16,6 @@ import type { Study } from "../../shared/run/study.js";
 import { tuningStudy } from "../../shared/run/tuning-study.js";
 import { type RunWarning, warning } from "../../shared/run/warnings.js";
 import { checkWorkload } from "../../shared/scoring/check-workload.js";
-import { controlFlowNotes } from "../../shared/scoring/control-flow-notes.js";
 import { physicalCores } from "../../shared/scoring/physical-cores.js";
 import { processorClass } from "../../shared/scoring/processor-probe.js";
 import { makeRunRequest, type RequestOptions } from "../../shared/scoring/run-request.js";
@@ -135,7 +134,7 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
     runId,
     out,
     workload,
-    notices: [...notices, ...controlFlowNotes(workload.subject.layout)],
+    notices,
     warnings,
     progress: engine.progress,
     result,

@@ -1,3 +1,4 @@
+import { isControlFlow } from "../../shared/scoring/control-flow-notes.js";
 import { type QuantizeOptions, type QuantizeResult, quantize } from "../api/quantize.js";
 import { exactnessNotes } from "./exactness-text.js";
 import { EXIT } from "./exit-code.js";
@@ -50,7 +51,10 @@ function describe({
     ...unfused.map(
       ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,
     ),
-    ...unquantizable.map(({ name, type, reason }) => `Left in float: ${type} ${name} (${reason}).`),
+    // Of control flow the warnings tell.
+    ...unquantizable
+      .filter((op) => !isControlFlow(op))
+      .map(({ name, type, reason }) => `Left in float: ${type} ${name} (${reason}).`),
     `Written to ${model}.`,
   ];
   return `${lines.join("\n")}\n`;

@@ -14,6 +14,7 @@ export const runWarningSchema = z.strictObject({
   /** Names the kind, for programs. */
   code: z.enum([
     "no-effect",
+    "control-flow",
     "calibration-preprocessing",
     "shared-rows",
     "more-workers-than-cores",

@@ -1,4 +1,5 @@
 import type { RunWarning } from "../run/warnings.js";
+import { controlFlowNotes } from "./control-flow-notes.js";
 import type { Dataset } from "./data/dataset.js";
 import { dataWarnings } from "./data-warnings.js";
 import { floatWarnings } from "./float-warnings.js";
@@ -8,8 +9,8 @@ import { openSession } from "./session.js";
 import { asInputError, BY_FLOAT } from "./unscorable.js";
 import type { Workload } from "./workload.js";
 
-/** Evaluation samples that tell whether labels fit the float model; a small part of what its score takes. */
-const MOST_LOOKED_AT = 96;
+/** Evaluation samples that tell whether labels fit a model; a small part of what its score takes. */
+export const MOST_LOOKED_AT = 96;
 
 /**
  * Runs the float model on a few samples of every section, those included that it is likeliest to be unable to take, and
@@ -21,6 +22,7 @@ const MOST_LOOKED_AT = 96;
 export async function checkWorkload(workload: Workload): Promise<readonly RunWarning[]> {
   const {
     configuration,
+    subject,
     modelPath,
     calibration,
     calibrated,
@@ -63,7 +65,8 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
     if (validation !== undefined) {
       await check(validation, validated.slice(0, 2), validated);
     }
-    return [...warnings, ...floatWarnings(metric, looks)];
+    const held = controlFlowNotes(subject.layout);
+    return [...held, ...warnings, ...floatWarnings(metric, looks, "the float model")];
   } finally {
     await session.release();
   }

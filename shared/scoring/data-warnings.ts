@@ -1,7 +1,9 @@
 import { DataError } from "../errors.js";
+import type { DataSection } from "../run/configuration/engine-schema.js";
 import { note, type RunWarning, warning } from "../run/warnings.js";
-import type { Dataset } from "./data/dataset.js";
+import type { Dataset, DatasetOptions } from "./data/dataset.js";
 import { asNumbers, isFloating } from "./data/element-type.js";
+import { firstSamples } from "./data/first-samples.js";
 
 /** Samples of each section whose values are compared. */
 const COMPARED_SAMPLES = 32;
@@ -53,6 +55,26 @@ function sharedWarning(
       `${shared} of the ${keys.length} samples of ${section} are samples of engine.evaluation as well, which flatters what is found; choose others with rows.`,
     ),
   ];
+}
+
+/**
+ * Of two sections of which a command uses only one; nothing where the other cannot be read.
+ * @param options of both but for their paths
+ */
+export async function otherSectionWarnings(
+  sections:
+    | { readonly calibration: Dataset; readonly evaluation: DataSection | undefined }
+    | { readonly calibration: DataSection | undefined; readonly evaluation: Dataset },
+  options: Omit<DatasetOptions, "path">,
+): Promise<RunWarning[]> {
+  const open = async (name: "calibration" | "evaluation"): Promise<Dataset | undefined> => {
+    const section: Dataset | DataSection | undefined = sections[name];
+    if (section === undefined || "samples" in section) return section;
+    return firstSamples(section, COMPARED_SAMPLES, { ...options, path: `engine.${name}` });
+  };
+  const [calibration, evaluation] = [await open("calibration"), await open("evaluation")];
+  if (calibration === undefined || evaluation === undefined) return [];
+  return preprocessingWarnings(calibration, evaluation).catch(() => []);
 }
 
 /** By the values that the model is fed: a scale, mean or std that one section lacks shows in them. */
