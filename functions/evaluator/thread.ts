@@ -1,6 +1,7 @@
 import "../interpreted-schemas.js";
 import { fileURLToPath } from "node:url";
 import { workloadConfiguration } from "../../shared/run/workload-document.js";
+import { requireBoundedWorkload } from "../../shared/scoring/bounded-samples.js";
 import { Evaluator } from "../../shared/scoring/evaluator.js";
 import {
   openGate,
@@ -22,6 +23,8 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
     locateModule: deployedModules(fileURLToPath(new URL(".", import.meta.url))),
     contents,
   });
+  // Whoever asked for the run had another machine's memory.
+  await requireBoundedWorkload(workload);
   const statistics = { store, shards: statisticsShards };
   const gate = openGate(settings);
   return {

@@ -1,9 +1,11 @@
 import type { InferenceSession } from "onnxruntime-node";
 import { ModelError } from "../../shared/errors.js";
+import type { Model } from "../../shared/onnx/codec.js";
 import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import type { MetricResult } from "../../shared/run/result.js";
 import type { RunWarning } from "../../shared/run/warnings.js";
+import { requireBoundedSamples } from "../../shared/scoring/bounded-samples.js";
 import { MOST_LOOKED_AT } from "../../shared/scoring/check-workload.js";
 import { loadDataset } from "../../shared/scoring/data/dataset.js";
 import { otherSectionWarnings } from "../../shared/scoring/data-warnings.js";
@@ -36,7 +38,7 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
   const { configuration, directory, notes } = await loadConfiguration(source);
   requireSupported(configuration, "evaluate");
   const { engine, optimizer } = configuration;
-  const session = await openModel(model, engine.session);
+  const { whole, session } = await openModel(model, engine.session);
   try {
     const { inputs, outputs } = portsOf(session);
     const dataset = await loadDataset(engine.evaluation, { directory, inputs, path: "engine.evaluation" });
@@ -47,11 +49,13 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
     });
     checkLabels(metric, dataset, "engine.evaluation.labels");
     const samples = Math.min(optimizer.params.eval_subset_size ?? dataset.samples, dataset.samples);
+    const order = Array.from(sampleOrder(SCORING_ORDER_SEED, samples));
+    await requireBoundedSamples(whole, { dataset, used: order, batchSize: engine.batch_size }, model);
     const scorer = new Scorer({
       dataset,
       metric,
       batchSize: engine.batch_size,
-      order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
+      order,
       openFloat: () => openSession(resolvePath(directory, configuration.model.model), engine.session),
     });
     const looks: Scored[] = [];
@@ -86,10 +90,13 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
 }
 
 /** Opens a model as it is, float or quantized. */
-async function openModel(model: string, settings: SessionSettings): Promise<InferenceSession> {
-  const open = async (): Promise<InferenceSession> => {
-    await readWholeModel(model);
-    return openSession(model, settings);
+async function openModel(
+  model: string,
+  settings: SessionSettings,
+): Promise<{ readonly whole: Model; readonly session: InferenceSession }> {
+  const open = async () => {
+    const whole = await readWholeModel(model);
+    return { whole, session: await openSession(model, settings) };
   };
   return open().catch((cause: unknown) => {
     if (!(cause instanceof ModelError) || !cause.message.startsWith("ONNX Runtime")) throw cause;

@@ -12,6 +12,7 @@ import { resolvePath } from "../../shared/run/configuration/parse.js";
 import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
 import { requireSupported } from "../../shared/run/configuration/supported.js";
 import type { RunWarning } from "../../shared/run/warnings.js";
+import { requireBoundedSamples } from "../../shared/scoring/bounded-samples.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
 import { closestPreset } from "../../shared/scoring/closest-preset.js";
 import { controlFlowNotes } from "../../shared/scoring/control-flow-notes.js";
@@ -144,6 +145,7 @@ export async function quantize(
   if (chosen !== undefined) requireKnownChoices(chosen.choices, original, chosen.origin);
   const samples = calibrationSamples(dataset.samples, settings.sampling);
   await dataset.verify(samples);
+  await requireBoundedSamples(prepared.model, { dataset, used: samples, batchSize: 1 }, modelPath);
   const batches = calibrationBatches(dataset, samples);
   const variants = new ModelVariants(
     original,

@@ -11,6 +11,9 @@ const COPIES_OF_CONSTANTS = 3;
 /** The float model, the one that gathers statistics and a quantized one each keep what an inference took. */
 const SESSIONS = 3;
 
+/** The tensors of an inference take more than the memory limit. */
+export class MemoryLimitError extends ModelError {}
+
 /**
  * Checks what a model's constants are declared to take, before external data are read and sparse ones made dense.
  * @param origin how errors name the model
@@ -50,7 +53,7 @@ export function requireFits(graph: Model["graph"], tensors: TensorTypes["tensors
   });
   const problem = memoryProblem(SESSIONS * bytes);
   if (problem === undefined) return;
-  throw new ModelError(
+  throw new MemoryLimitError(
     `${origin}: the tensors of an inference, "${largest}" the largest of them, need in ${SESSIONS} sessions ${problem}.`,
   );
 }

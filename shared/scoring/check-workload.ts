@@ -1,4 +1,5 @@
 import type { RunWarning } from "../run/warnings.js";
+import { requireBoundedWorkload } from "./bounded-samples.js";
 import { controlFlowNotes } from "./control-flow-notes.js";
 import type { Dataset } from "./data/dataset.js";
 import { dataWarnings } from "./data-warnings.js";
@@ -36,6 +37,7 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
   await calibration.verify(calibrated);
   await evaluation.verify(order);
   await validation?.verify(validated);
+  await requireBoundedWorkload(workload);
   const warnings = await dataWarnings({ calibration, evaluation, validation });
   const openFloat = () => openSession(modelPath, configuration.engine.session);
   const session = await openFloat();

@@ -130,7 +130,7 @@ export function withConstants(model: Model, constants: readonly TensorProto[]): 
 }
 
 /** What gives sizes to ops that make more of their input than it is, wherever these stand. */
-function growingSizes({ graph }: Model): ReadonlySet<string> {
+export function growingSizes({ graph }: Model): ReadonlySet<string> {
   const growing = graph.node.filter(({ opType }) => GROWING.has(opType));
   return new Set(growing.flatMap(({ opType, input }) => SIZE_INPUTS[opType]!.map((at) => input[at] ?? "")));
 }
@@ -277,7 +277,7 @@ async function outputsOf(model: Model): Promise<TensorProto[]> {
 }
 
 /** ONNX's number of each element type, by ONNX Runtime's name. */
-const ELEMENT_TYPES: Readonly<Record<string, DataType>> = {
+export const ELEMENT_TYPES: Readonly<Record<string, DataType>> = {
   float16: DataType.FLOAT16,
   float32: DataType.FLOAT,
   float64: DataType.DOUBLE,
