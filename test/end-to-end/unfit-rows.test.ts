@@ -12,6 +12,7 @@ import { Evaluator } from "../../shared/scoring/evaluator.js";
 import { runJob } from "../../shared/scoring/run-job.js";
 import { loadWorkload } from "../../shared/scoring/workload.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
+import { LARGEST_ID, lookupIds, lookupModel } from "../fixtures/models/lookup.js";
 import { buildModel } from "../fixtures/models/model-builder.js";
 import { temporaryFolder } from "../scoring/data/temporary-folder.js";
 import { npyBytes } from "../scoring/data/write-npy.js";
@@ -25,40 +26,15 @@ const path = (name: string) => join(folder.path, name);
 const ROWS = 40;
 /** In the middle of the file and of the numbers, where no look at the furthest numbers finds it. */
 const BAD_ROW = 23;
-const HALF = 50;
-const VOCABULARY = 200;
-
-/** Numbers at the ends of their range, and one row in the middle of it. */
-const ids = BigInt64Array.from({ length: ROWS }, (_, row) =>
-  row === BAD_ROW ? BigInt(HALF) : BigInt(row % 2 === 0 ? row % 3 : 2 * HALF - (row % 3)),
-);
-await folder.write("ids.npy", npyBytes({ descr: "<i8", shape: [ROWS, 1], data: ids }));
-
-/** Looks up `id * (100 - id)`, which a vocabulary of 200 has at both ends of the range alone. */
-await folder.write(
-  "lookup.onnx",
-  encodeModel(
-    buildModel((graph) => {
-      const id = graph.input("ids", ["N", 1], DataType.INT64);
-      const token = graph.node("Mul", [id, graph.node("Sub", [graph.ints("end", [2 * HALF]), id])]);
-      const embedded = graph.node("Flatten", [
-        graph.node("Gather", [graph.random("table", [VOCABULARY, 8]), token]),
-      ]);
-      graph.output(
-        graph.node("MatMul", [embedded, graph.random("weights", [8, 3])], {}, { outputs: ["y"] }),
-        DataType.FLOAT,
-        ["N", 3],
-      );
-    }),
-  ),
-);
+await folder.write("ids.npy", npyBytes({ descr: "<i8", shape: [ROWS, 1], data: lookupIds(ROWS, BAD_ROW) }));
+await folder.write("lookup.onnx", encodeModel(lookupModel()));
 /** Divides by `id - 50`, which makes infinities of the row in the middle. */
 await folder.write(
   "division.onnx",
   encodeModel(
     buildModel((graph) => {
       const id = graph.node("Cast", [graph.input("ids", ["N", 1], DataType.INT64)], { to: DataType.FLOAT });
-      const distance = graph.node("Sub", [id, graph.floats("half", [1], [HALF])]);
+      const distance = graph.node("Sub", [id, graph.floats("half", [1], [LARGEST_ID / 2])]);
       const product = graph.node("MatMul", [id, graph.floats("weights", [1, 3], [1, 2, 3])]);
       graph.output(graph.node("Div", [product, distance], {}, { outputs: ["y"] }), DataType.FLOAT, ["N", 3]);
     }),
