@@ -1,4 +1,4 @@
-import type { Billed } from "../shared/run/messages.js";
+import type { Billed } from "../shared/run/protocol/messages.js";
 
 export interface BilledTimeOptions {
   /** Memory of the function. */

@@ -1,19 +1,19 @@
 import { rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ContentFolder } from "../shared/run/content-cache.js";
-import { DamagedRecordError } from "../shared/run/damaged-record.js";
-import { failureReport } from "../shared/run/failure-report.js";
-import type { Job, JobReport } from "../shared/run/messages.js";
-import { RunRecords } from "../shared/run/run-records.js";
+import { ThreadPool } from "../shared/evaluation/threads/thread-pool.js";
+import { failureReport } from "../shared/run/protocol/failure-report.js";
+import type { Job, JobReport } from "../shared/run/protocol/messages.js";
+import { RunRecords } from "../shared/run/records/run-records.js";
+import type { ContentFolder } from "../shared/run/store/content-cache.js";
+import { DamagedRecordError } from "../shared/run/store/damaged-record.js";
 import {
   readWorkloadDocument,
   type WorkloadDocument,
   type WorkloadFile,
-} from "../shared/run/workload-document.js";
-import { fetchWorkloadFiles, type WorkloadFolders } from "../shared/run/workload-folder.js";
-import { ThreadPool } from "../shared/scoring/thread-pool.js";
-import { workerHost } from "../shared/scoring/worker-host.js";
+} from "../shared/run/store/workload-document.js";
+import { fetchWorkloadFiles, type WorkloadFolders } from "../shared/run/store/workload-folder.js";
+import { workerHost } from "../shared/runtime/worker-host.js";
 import { makeFolder } from "../shared/storage/make-folder.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { runIdSchema, timestampSchema } from "../shared/basics/identifiers.js";
 import type { Queue } from "../shared/queues/queue.js";
-import { runIdSchema, timestampSchema } from "../shared/run/identifiers.js";
-import { MESSAGE_VERSION } from "../shared/run/messages.js";
+import { MESSAGE_VERSION } from "../shared/run/protocol/messages.js";
 
 /** Has an evaluator start and, where a run is named, get ready for its trials. Nobody answers it, and nothing depends on its being heard. */
 export const warmUpSchema = z.strictObject({

@@ -1,6 +1,6 @@
 import { App, Validations } from "aws-cdk-lib";
 import { AwsSolutionsChecks, ServerlessChecks } from "cdk-nag";
-import { ConfigurationError } from "../shared/errors.js";
+import { ConfigurationError } from "../shared/basics/errors.js";
 import { metricModulesOf } from "./context-modules.js";
 import { QuantFleetStack } from "./stack.js";
 

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { ConfigurationError } from "../shared/errors.js";
+import { ConfigurationError } from "../shared/basics/errors.js";
 
 /**
  * The files of metric modules in CDK's context: a list in `cdk.json`, or names with commas between them where it is

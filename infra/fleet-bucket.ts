@@ -5,7 +5,7 @@ import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
 import type { CfnResource } from "aws-cdk-lib/core";
 import { Construct } from "constructs";
-import { acknowledgeBucket } from "./acknowledgements.js";
+import { acknowledgeBucket } from "./nag-suppressions.js";
 
 export interface FleetBucketProps {
   readonly encryptionKey: IKey | undefined;

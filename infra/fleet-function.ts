@@ -12,11 +12,11 @@ import {
 } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
-import type { BundledModule } from "../shared/scoring/metrics/module-bundle.js";
-import { acknowledgeFunction } from "./acknowledgements.js";
+import type { BundledModule } from "../shared/metrics/module-bundle.js";
 import { addAlarm } from "./fleet-alarm.js";
 import { assembleFunction, bundleFolder, type FunctionName } from "./function-assets.js";
 import { placeMetricModules } from "./metric-modules.js";
+import { acknowledgeFunction } from "./nag-suppressions.js";
 
 interface FleetFunctionProps {
   readonly name: FunctionName;

@@ -9,8 +9,8 @@ import {
   type QueueProps,
 } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import { acknowledgeDeadLetters } from "./acknowledgements.js";
 import { addAlarm } from "./fleet-alarm.js";
+import { acknowledgeDeadLetters } from "./nag-suppressions.js";
 
 /** Deliveries that end without an answer before a message is buried: a lease that is taken counts as one, too. */
 const MAX_DELIVERIES = 10;

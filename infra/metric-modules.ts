@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { BundledModule } from "../shared/scoring/metrics/module-bundle.js";
-import { deployedPath } from "../shared/scoring/metrics/module-location.js";
+import type { BundledModule } from "../shared/metrics/module-bundle.js";
+import { deployedPath } from "../shared/metrics/module-location.js";
 
 /** Puts metric modules into a function's folder, where it looks for them by hash. */
 export function placeMetricModules(modules: readonly BundledModule[], out: string): void {

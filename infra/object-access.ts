@@ -1,6 +1,6 @@
 import { PolicyStatement, type Role } from "aws-cdk-lib/aws-iam";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
-import { acknowledgeKey, acknowledgeObjects } from "./acknowledgements.js";
+import { acknowledgeKey, acknowledgeObjects } from "./nag-suppressions.js";
 
 /** Patterns of keys. */
 export interface ObjectAccess {

@@ -2,8 +2,8 @@ import { RemovalPolicy } from "aws-cdk-lib";
 import type { Role } from "aws-cdk-lib/aws-iam";
 import { ScheduleGroup } from "aws-cdk-lib/aws-scheduler";
 import { Construct } from "constructs";
-import { acknowledgeKey } from "./acknowledgements.js";
 import type { FleetQueue } from "./fleet-queues.js";
+import { acknowledgeKey } from "./nag-suppressions.js";
 import { createSchedulerRole } from "./scheduler-role.js";
 
 /**

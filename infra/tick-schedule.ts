@@ -4,8 +4,8 @@ import { CfnSchedule, type ScheduleGroup } from "aws-cdk-lib/aws-scheduler";
 import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { TICK_INPUT, TICK_SCHEDULE } from "../functions/schedule-names.js";
-import { acknowledgeKey } from "./acknowledgements.js";
 import type { FleetFunction } from "./fleet-function.js";
+import { acknowledgeKey } from "./nag-suppressions.js";
 import { createSchedulerRole, SCHEDULER_SERVICE } from "./scheduler-role.js";
 
 const EVERY_MINUTE = "rate(1 minute)";

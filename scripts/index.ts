@@ -6,40 +6,56 @@ export {
   QuantfleetError,
   RunError,
   UsageError,
-} from "../shared/errors.js";
-export { setMemoryLimit } from "../shared/memory-limit.js";
-export { hardwareJsonSchema } from "../shared/quantization/hardware-schema.js";
-export { configurationJsonSchema, type RunConfigurationInput } from "../shared/run/configuration/schema.js";
-export type { Progress } from "../shared/run/progress.js";
-export type { RunResult } from "../shared/run/result.js";
-export type { RunWarning } from "../shared/run/warnings.js";
-export type { ConfigurationSource } from "./api/configuration.js";
-export { type EvaluateResult, evaluate } from "./api/evaluate.js";
-export { type InspectOptions, type InspectResult, inspect } from "./api/inspect.js";
-export { type QuantizeOptions, type QuantizeResult, quantize } from "./api/quantize.js";
-export { replay } from "./api/replay.js";
-export { type TuneOptions, type TuneRun, tune } from "./api/tune.js";
-export { connectFleet, connectSchedules, connectStack, type FleetOutputs } from "./fleet/connect.js";
-export type { CostEstimate } from "./fleet/cost-estimate.js";
-export type { EarlierRunName } from "./fleet/earlier-run.js";
-export { type FollowOptions, follow } from "./fleet/follow.js";
-export type { RunView, TrialView } from "./fleet/run-view.js";
-export { cancel, type FetchOptions, fetchResult, type ReadOptions, status } from "./fleet/runs.js";
+} from "../shared/basics/errors.js";
+export { setMemoryLimit } from "../shared/basics/memory-limit.js";
+export { configurationJsonSchema, type RunConfigurationInput } from "../shared/configuration/schema.js";
+export { hardwareJsonSchema } from "../shared/quantization/device/hardware-schema.js";
+export type { Progress } from "../shared/run/result/progress.js";
+export type { RunResult } from "../shared/run/result/result.js";
+export type { RunWarning } from "../shared/validation/warnings.js";
+export {
+  type ConfigurationSource,
+  type EvaluateResult,
+  evaluate,
+  type InspectOptions,
+  type InspectResult,
+  inspect,
+  type QuantizeOptions,
+  type QuantizeResult,
+  quantize,
+  replay,
+  type TuneOptions,
+  type TuneRun,
+  tune,
+} from "./api/index.js";
 export {
   addSchedule,
+  type CostEstimate,
+  cancel,
+  connectFleet,
+  connectSchedules,
+  connectStack,
+  type EarlierRunName,
+  estimate,
+  type FetchOptions,
+  type Fleet,
+  type FleetOutputs,
+  type FollowOptions,
+  fetchResult,
+  follow,
   type ListedSchedule,
   listSchedules,
+  type ReadOptions,
+  type RunView,
   removeSchedule,
   type ScheduleOptions,
   type ScheduleTarget,
   type ScheduleTime,
-} from "./fleet/schedules.js";
-export {
-  estimate,
-  type Fleet,
   type SubmitOptions,
+  type SubmittedRun,
+  status,
   submit,
   submitRun,
+  type TrialView,
   writeRunDocuments,
-} from "./fleet/submit.js";
-export type { SubmittedRun } from "./fleet/submitted-run.js";
+} from "./fleet/index.js";

@@ -1,4 +1,4 @@
-import { statisticsJobSchema } from "../../shared/run/messages.js";
+import { statisticsJobSchema } from "../../shared/run/protocol/messages.js";
 import {
   carryOutUnclaimed,
   createJobHandler,

@@ -1,7 +1,7 @@
 import "../interpreted-schemas.js";
-import { calibrationFiles, workloadConfiguration } from "../../shared/run/workload-document.js";
+import { calibrationFiles, workloadConfiguration } from "../../shared/run/store/workload-document.js";
+import { openSurroundings } from "../function-environment.js";
 import { openRunWorkers } from "../run-workers.js";
-import { openSurroundings } from "../surroundings.js";
 import { createCollectorHandler } from "./handler.js";
 
 const surroundings = openSurroundings("collector");

@@ -1,9 +1,9 @@
 import "../interpreted-schemas.js";
-import { workloadConfiguration } from "../../shared/run/workload-document.js";
-import { requireBoundedSamples } from "../../shared/scoring/bounded-samples.js";
-import { loadCalibration } from "../../shared/scoring/calibration-workload.js";
-import { runStatisticsJob } from "../../shared/scoring/gather-statistics.js";
-import { openThreadStore, serveJobs } from "../../shared/scoring/job-thread.js";
+import { runStatisticsJob } from "../../shared/evaluation/jobs/gather-statistics.js";
+import { openThreadStore, serveJobs } from "../../shared/evaluation/threads/job-thread.js";
+import { requireBoundedSamples } from "../../shared/evaluation/workload/bounded-samples.js";
+import { loadCalibration } from "../../shared/evaluation/workload/calibration-workload.js";
+import { workloadConfiguration } from "../../shared/run/store/workload-document.js";
 import type { RunSettings } from "../run-workers.js";
 
 serveJobs<RunSettings>(async ({ directory, contents, document, ...thread }) => {

@@ -1,5 +1,5 @@
-import { runIdSchema } from "../../shared/run/identifiers.js";
-import { hasEnded, type RunState } from "../../shared/run/state.js";
+import { runIdSchema } from "../../shared/basics/identifiers.js";
+import { hasEnded, type RunState } from "../../shared/run/protocol/state.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { TickSwitch } from "./tick-switch.js";
 

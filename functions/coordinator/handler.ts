@@ -1,10 +1,10 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import * as z from "zod";
 import type { Queue } from "../../shared/queues/queue.js";
-import { DamagedRecordError } from "../../shared/run/damaged-record.js";
-import { eventSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
-import { type RunAnnounced, runAnnouncedSchema } from "../../shared/run/run-announced.js";
-import { type RunScheduled, runScheduledSchema } from "../../shared/run/scheduled-run.js";
+import { eventSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/protocol/messages.js";
+import { type RunAnnounced, runAnnouncedSchema } from "../../shared/run/protocol/run-announced.js";
+import { DamagedRecordError } from "../../shared/run/store/damaged-record.js";
+import { type RunScheduled, runScheduledSchema } from "../../shared/run/store/scheduled-run.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { buryMessage, readMessage, UnreadableMessageError } from "../incoming-message.js";
 import { describeError, type Log } from "../log.js";

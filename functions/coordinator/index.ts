@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
-import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
-import { openStudy } from "../../shared/scoring/workload-study.js";
+import { openStudy } from "../../shared/evaluation/workload/workload-study.js";
+import { deployedModules } from "../../shared/metrics/module-location.js";
 import { CLIENT_OPTIONS } from "../client-options.js";
+import { openSurroundings } from "../function-environment.js";
 import { TICK_SCHEDULE } from "../schedule-names.js";
-import { openSurroundings } from "../surroundings.js";
 import { createCoordinatorHandler } from "./handler.js";
 import { SchedulerTickSwitch } from "./scheduler-tick-switch.js";
 

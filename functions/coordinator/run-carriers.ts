@@ -1,10 +1,10 @@
+import { RecentlyUsed } from "../../shared/basics/recently-used.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { Coordinator, type CoordinatorOptions } from "../../shared/run/coordinator.js";
-import { DamagedRecordError } from "../../shared/run/damaged-record.js";
-import type { RunEvent } from "../../shared/run/messages.js";
-import { RecentlyUsed } from "../../shared/run/recently-used.js";
-import type { RunState } from "../../shared/run/state.js";
-import type { Study } from "../../shared/run/study.js";
+import type { RunEvent } from "../../shared/run/protocol/messages.js";
+import type { RunState } from "../../shared/run/protocol/state.js";
+import type { Study } from "../../shared/run/protocol/study.js";
+import { DamagedRecordError } from "../../shared/run/store/damaged-record.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { BilledTime } from "../billed-time.js";
 import { describeError, type Log } from "../log.js";

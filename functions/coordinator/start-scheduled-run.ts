@@ -1,7 +1,7 @@
 import type { Queue } from "../../shared/queues/queue.js";
-import { MESSAGE_VERSION } from "../../shared/run/messages.js";
-import { type RunScheduled, readScheduledRun, scheduledRunId } from "../../shared/run/scheduled-run.js";
-import { writeWorkloadDocument } from "../../shared/run/workload-document.js";
+import { MESSAGE_VERSION } from "../../shared/run/protocol/messages.js";
+import { type RunScheduled, readScheduledRun, scheduledRunId } from "../../shared/run/store/scheduled-run.js";
+import { writeWorkloadDocument } from "../../shared/run/store/workload-document.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 
 /**

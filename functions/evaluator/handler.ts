@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { type ClaimedJob, type ClaimedReport, claimJob } from "../../shared/run/claim.js";
-import { finishJobSchema, statisticsJobSchema, trialJobSchema } from "../../shared/run/messages.js";
-import { storeScores } from "../../shared/run/run-records.js";
+import { finishJobSchema, statisticsJobSchema, trialJobSchema } from "../../shared/run/protocol/messages.js";
+import { storeScores } from "../../shared/run/records/run-records.js";
+import { type ClaimedJob, type ClaimedReport, claimJob } from "../../shared/run/store/claim.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { UnreadableMessageError } from "../incoming-message.js";
 import {

@@ -1,6 +1,6 @@
 import "../interpreted-schemas.js";
+import { openSurroundings } from "../function-environment.js";
 import { openRunWorkers } from "../run-workers.js";
-import { openSurroundings } from "../surroundings.js";
 import { createEvaluatorHandler } from "./handler.js";
 
 const surroundings = openSurroundings("evaluator");

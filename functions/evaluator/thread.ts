@@ -1,17 +1,17 @@
 import "../interpreted-schemas.js";
 import { fileURLToPath } from "node:url";
-import { workloadConfiguration } from "../../shared/run/workload-document.js";
-import { requireBoundedWorkload } from "../../shared/scoring/bounded-samples.js";
-import { Evaluator } from "../../shared/scoring/evaluator.js";
+import { Evaluator } from "../../shared/evaluation/jobs/evaluator.js";
+import { type JobContext, runJob } from "../../shared/evaluation/jobs/run-job.js";
 import {
   openGate,
   openThreadStore,
   serveJobs,
   type ThreadSettings,
-} from "../../shared/scoring/job-thread.js";
-import { deployedModules } from "../../shared/scoring/metrics/module-location.js";
-import { type JobContext, runJob } from "../../shared/scoring/run-job.js";
-import { loadWorkload } from "../../shared/scoring/workload.js";
+} from "../../shared/evaluation/threads/job-thread.js";
+import { requireBoundedWorkload } from "../../shared/evaluation/workload/bounded-samples.js";
+import { loadWorkload } from "../../shared/evaluation/workload/workload.js";
+import { deployedModules } from "../../shared/metrics/module-location.js";
+import { workloadConfiguration } from "../../shared/run/store/workload-document.js";
 import type { RunSettings } from "../run-workers.js";
 
 /** Model, data and statistics of one run, kept for as long as the thread lives. */

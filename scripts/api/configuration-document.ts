@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import * as z from "zod";
-import { ConfigurationError } from "../../shared/errors.js";
-import { nearest } from "../../shared/run/configuration/requirement.js";
-import { configurationSchema } from "../../shared/run/request.js";
-import type { Subject } from "../../shared/scoring/subject.js";
-import type { Configuration } from "../../shared/search/space.js";
+import { ConfigurationError } from "../../shared/basics/errors.js";
+import type { Subject } from "../../shared/evaluation/model/tunable-model.js";
+import { configurationSchema } from "../../shared/run/protocol/request.js";
+import type { Configuration } from "../../shared/search/space/space.js";
+import { nearest } from "../../shared/validation/requirement.js";
 
 const MAX_BYTES = 64 * 2 ** 20;
 

@@ -1,7 +1,7 @@
-import { withHardwareFile } from "../../shared/run/configuration/hardware-file.js";
-import type { LoadedConfiguration } from "../../shared/run/configuration/parse.js";
-import { readConfiguration, validateConfiguration } from "../../shared/run/configuration/parse.js";
-import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
+import { withHardwareFile } from "../../shared/configuration/hardware-file.js";
+import type { LoadedConfiguration } from "../../shared/configuration/parse.js";
+import { readConfiguration, validateConfiguration } from "../../shared/configuration/parse.js";
+import type { RunConfigurationInput } from "../../shared/configuration/schema.js";
 
 /** The path of a configuration file, or a configuration with the folder that its paths start from. */
 export type ConfigurationSource =

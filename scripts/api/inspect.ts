@@ -1,40 +1,40 @@
-import { ModelError, UsageError } from "../../shared/errors.js";
-import { decodeModel } from "../../shared/onnx/codec.js";
-import { isQuantized } from "../../shared/onnx/refusals.js";
-import { unsignedAffine } from "../../shared/quantization/affine.js";
-import { companionSpace } from "../../shared/quantization/companion-space.js";
-import type { QuantizerGroup, QuantizerLayout } from "../../shared/quantization/groups.js";
+import { ModelError, UsageError } from "../../shared/basics/errors.js";
+import { readTargetDevice, withProcessor } from "../../shared/configuration/hardware-file.js";
+import {
+  type QuantizationSettings,
+  quantizationSettings,
+} from "../../shared/configuration/quantization-settings.js";
+import { requireSupported } from "../../shared/configuration/supported.js";
+import { requireKnownScope } from "../../shared/evaluation/model/ignored-scope-check.js";
+import { naming, readModelFile, readWholeModel } from "../../shared/evaluation/model/model-file.js";
+import { openSubject, type Subject } from "../../shared/evaluation/model/tunable-model.js";
+import {
+  findIntegerKernels,
+  findIntegerKernelsOf,
+  type IntegerKernels,
+} from "../../shared/evaluation/quantizer/integer-kernels.js";
+import { isQuantized } from "../../shared/onnx/lift/refusals.js";
+import { decodeModel } from "../../shared/onnx/model/codec.js";
+import { unsignedAffine } from "../../shared/quantization/arithmetic/affine.js";
 import {
   forProcessor,
   type Scheme,
   type TargetDevice,
   targetHardware,
   widthOf,
-} from "../../shared/quantization/hardware.js";
-import { simulationReason } from "../../shared/quantization/kernel-support.js";
-import { planQuantization } from "../../shared/quantization/plan.js";
-import { quantizeModel } from "../../shared/quantization/quantize-model.js";
-import { deriveGroup, type GroupDerivation } from "../../shared/quantization/space.js";
-import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
-import { WeightCache } from "../../shared/quantization/weight-cache.js";
-import { readTargetDevice, withProcessor } from "../../shared/run/configuration/hardware-file.js";
-import {
-  type QuantizationSettings,
-  quantizationSettings,
-} from "../../shared/run/configuration/quantization-settings.js";
-import { nearest } from "../../shared/run/configuration/requirement.js";
-import { requireSupported } from "../../shared/run/configuration/supported.js";
-import {
-  findIntegerKernels,
-  findIntegerKernelsOf,
-  type IntegerKernels,
-} from "../../shared/scoring/integer-kernels.js";
-import { requireKnownScope } from "../../shared/scoring/known-scope.js";
-import { naming, readModelFile, readWholeModel } from "../../shared/scoring/model-file.js";
-import { processorClass } from "../../shared/scoring/processor-probe.js";
-import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
-import { openSubject, type Subject } from "../../shared/scoring/subject.js";
-import type { Parameter } from "../../shared/search/space.js";
+} from "../../shared/quantization/device/hardware.js";
+import type { QuantizerGroup, QuantizerLayout } from "../../shared/quantization/graph/groups.js";
+import { simulationReason } from "../../shared/quantization/rewrite/kernel-support.js";
+import { quantizeModel } from "../../shared/quantization/rewrite/quantize-model.js";
+import { WeightCache } from "../../shared/quantization/rewrite/weight-cache.js";
+import { companionSpace } from "../../shared/quantization/space/algorithm-space.js";
+import { planQuantization } from "../../shared/quantization/space/plan.js";
+import { deriveGroup, type GroupDerivation } from "../../shared/quantization/space/space.js";
+import type { TuningOptions } from "../../shared/quantization/space/tuning-options.js";
+import { processorClass } from "../../shared/runtime/processor-probe.js";
+import { DEFAULT_SESSION } from "../../shared/runtime/session.js";
+import type { Parameter } from "../../shared/search/space/space.js";
+import { nearest } from "../../shared/validation/requirement.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 
 export interface InspectOptions {

@@ -1,6 +1,6 @@
 import { mkdtemp, open, readFile, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { UsageError } from "../../shared/errors.js";
+import { UsageError } from "../../shared/basics/errors.js";
 import { makeFolder } from "../../shared/storage/make-folder.js";
 import { writing } from "../../shared/storage/write-error.js";
 
@@ -96,7 +96,7 @@ export async function requireOwnResult(out: string, runId: string): Promise<void
 }
 
 /** The files in a folder that say what a run came to. */
-export async function presentResults(out: string): Promise<readonly string[]> {
+async function presentResults(out: string): Promise<readonly string[]> {
   const present: string[] = [];
   for (const file of RESULT_FILES) if (await exists(join(out, file)).catch(() => false)) present.push(file);
   return present;

@@ -1,40 +1,53 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
-import { UsageError } from "../../shared/errors.js";
-import { unboundedOps } from "../../shared/quantization/bounded-plan.js";
-import { exactClasses, isPortable, portabilityProperties } from "../../shared/quantization/portability.js";
-import { presetOptions, TRIED_PRESETS, triesPresets } from "../../shared/quantization/preset-options.js";
-import type { ProcessorClass } from "../../shared/quantization/processor-class.js";
-import type { EstimatorPreset } from "../../shared/quantization/range-estimator.js";
-import { withProcessor } from "../../shared/run/configuration/hardware-file.js";
-import { configurationHash } from "../../shared/run/configuration/hash.js";
-import { resolvePath } from "../../shared/run/configuration/parse.js";
-import { quantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
-import { requireSupported } from "../../shared/run/configuration/supported.js";
-import type { RunWarning } from "../../shared/run/warnings.js";
-import { requireBoundedSamples } from "../../shared/scoring/bounded-samples.js";
-import { calibrationBatches, calibrationSamples } from "../../shared/scoring/calibration.js";
-import { closestPreset } from "../../shared/scoring/closest-preset.js";
-import { controlFlowNotes } from "../../shared/scoring/control-flow-notes.js";
-import { loadDataset } from "../../shared/scoring/data/dataset.js";
-import { otherSectionWarnings } from "../../shared/scoring/data-warnings.js";
-
-import { findIntegerKernels, type IntegerKernels } from "../../shared/scoring/integer-kernels.js";
-import { type KernelExactness, measureExactness } from "../../shared/scoring/kernel-exactness.js";
-import { requireKnownScope } from "../../shared/scoring/known-scope.js";
-import { encodeFiles, withProperties } from "../../shared/scoring/model-files.js";
-import { ModelVariants } from "../../shared/scoring/model-variants.js";
-import { openQuantizer } from "../../shared/scoring/open-quantizer.js";
-import { processorClass } from "../../shared/scoring/processor-probe.js";
-import type { QuantizedShare } from "../../shared/scoring/quantizer.js";
-import { rewrittenSubject } from "../../shared/scoring/rewritten-subject.js";
-import { scoringNote, scoringSession } from "../../shared/scoring/scoring-session.js";
-import { onnxruntimeVersion } from "../../shared/scoring/session.js";
-import { openSubject, requireQuantizable } from "../../shared/scoring/subject.js";
-import type { Configuration } from "../../shared/search/space.js";
+import { UsageError } from "../../shared/basics/errors.js";
+import { withProcessor } from "../../shared/configuration/hardware-file.js";
+import { configurationHash } from "../../shared/configuration/hash.js";
+import { resolvePath } from "../../shared/configuration/parse.js";
+import { quantizationSettings } from "../../shared/configuration/quantization-settings.js";
+import { requireSupported } from "../../shared/configuration/supported.js";
+import { loadDataset } from "../../shared/data/load-dataset.js";
+import { controlFlowNotes } from "../../shared/evaluation/checks/control-flow-notes.js";
+import { otherSectionWarnings } from "../../shared/evaluation/checks/data-warnings.js";
+import { calibrationBatches, calibrationSamples } from "../../shared/evaluation/model/calibration.js";
+import { requireKnownScope } from "../../shared/evaluation/model/ignored-scope-check.js";
+import { encodeFiles, withProperties } from "../../shared/evaluation/model/model-files.js";
+import { ModelVariants } from "../../shared/evaluation/model/model-variants.js";
+import { rewrittenSubject } from "../../shared/evaluation/model/rewritten-model.js";
+import { openSubject, requireQuantizable } from "../../shared/evaluation/model/tunable-model.js";
+import { closestPreset } from "../../shared/evaluation/quantizer/closest-preset.js";
+import {
+  findIntegerKernels,
+  type IntegerKernels,
+} from "../../shared/evaluation/quantizer/integer-kernels.js";
+import {
+  type KernelExactness,
+  measureExactness,
+} from "../../shared/evaluation/quantizer/kernel-exactness.js";
+import { openQuantizer } from "../../shared/evaluation/quantizer/open-quantizer.js";
+import type { QuantizedShare } from "../../shared/evaluation/quantizer/quantizer.js";
+import { requireBoundedSamples } from "../../shared/evaluation/workload/bounded-samples.js";
+import { scoringNote, scoringSession } from "../../shared/quantization/device/scoring-session.js";
+import { unboundedOps } from "../../shared/quantization/rewrite/bounded-plan.js";
+import {
+  exactClasses,
+  isPortable,
+  portabilityProperties,
+} from "../../shared/quantization/rewrite/portability.js";
+import {
+  presetOptions,
+  TRIED_PRESETS,
+  triesPresets,
+} from "../../shared/quantization/space/preset-options.js";
+import type { EstimatorPreset } from "../../shared/quantization/space/range-estimator.js";
+import type { ProcessorClass } from "../../shared/runtime/processor-class.js";
+import { processorClass } from "../../shared/runtime/processor-probe.js";
+import { onnxruntimeVersion } from "../../shared/runtime/session.js";
+import type { Configuration } from "../../shared/search/space/space.js";
 import { statisticsKey } from "../../shared/statistics/cache-key.js";
 import { collectStatistics } from "../../shared/statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
+import type { RunWarning } from "../../shared/validation/warnings.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 import { readConfigurationDocument, requireKnownChoices } from "./configuration-document.js";
 import {

@@ -1,8 +1,8 @@
-import { QuantfleetError } from "../../shared/errors.js";
-import { requireSupported } from "../../shared/run/configuration/supported.js";
-import { type Replay, replayAsks } from "../../shared/run/replay.js";
-import { tuningStudy } from "../../shared/run/tuning-study.js";
-import { loadWorkload } from "../../shared/scoring/workload.js";
+import { QuantfleetError } from "../../shared/basics/errors.js";
+import { requireSupported } from "../../shared/configuration/supported.js";
+import { loadWorkload } from "../../shared/evaluation/workload/workload.js";
+import { tuningStudy } from "../../shared/run/protocol/tuning-study.js";
+import { type Replay, replayAsks } from "../../shared/run/result/replay.js";
 import { loadConfiguration } from "./configuration.js";
 import { readRuns, rememberedSource } from "./earlier-runs.js";
 import { openStatistics } from "./statistics-folder.js";

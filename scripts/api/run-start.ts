@@ -1,29 +1,29 @@
-import { UsageError } from "../../shared/errors.js";
-import { narrowSpace } from "../../shared/quantization/narrowed-space.js";
-import { planQuantization, type QuantizationPlan } from "../../shared/quantization/plan.js";
-import type { TuningSpace } from "../../shared/quantization/space.js";
-import { rankCandidates } from "../../shared/run/asking.js";
-import { canonicalJson } from "../../shared/run/configuration/hash.js";
-import { withScopesOf } from "../../shared/run/configuration/merged-scopes.js";
-import { validateConfiguration } from "../../shared/run/configuration/parse.js";
+import { UsageError } from "../../shared/basics/errors.js";
+import { canonicalJson } from "../../shared/configuration/hash.js";
+import { withScopesOf } from "../../shared/configuration/merged-scopes.js";
+import { validateConfiguration } from "../../shared/configuration/parse.js";
 import {
   type QuantizationSettings,
   quantizationSettings,
-} from "../../shared/run/configuration/quantization-settings.js";
-import type { RunConfiguration, RunConfigurationInput } from "../../shared/run/configuration/schema.js";
-import { type ConfigurationFor, requireSupported } from "../../shared/run/configuration/supported.js";
-import { tooManyRewritings } from "../../shared/run/configuration/tuned-companions.js";
-import type { RunRequest } from "../../shared/run/request.js";
-import { type RestoredTrials, restoreTrials } from "../../shared/run/restored-trials.js";
-import { findFinished, type RunState, type TrialRecord } from "../../shared/run/state.js";
-import { findReferences } from "../../shared/run/study.js";
-import { tuningStudy } from "../../shared/run/tuning-study.js";
-import { companionChoices } from "../../shared/scoring/chosen-companions.js";
-import { loadWorkload, type Workload } from "../../shared/scoring/workload.js";
-import { adoptConfiguration } from "../../shared/search/adopt-configuration.js";
-import { configurationKey } from "../../shared/search/configuration-key.js";
-import type { LossReference } from "../../shared/search/objective.js";
-import type { Configuration } from "../../shared/search/space.js";
+} from "../../shared/configuration/quantization-settings.js";
+import type { RunConfiguration, RunConfigurationInput } from "../../shared/configuration/schema.js";
+import { type ConfigurationFor, requireSupported } from "../../shared/configuration/supported.js";
+import { tooManyRewritings } from "../../shared/configuration/tuned-algorithms.js";
+import { companionChoices } from "../../shared/evaluation/model/chosen-algorithms.js";
+import { loadWorkload, type Workload } from "../../shared/evaluation/workload/workload.js";
+import { narrowSpace } from "../../shared/quantization/space/narrowed-space.js";
+import { planQuantization, type QuantizationPlan } from "../../shared/quantization/space/plan.js";
+import type { TuningSpace } from "../../shared/quantization/space/space.js";
+import type { RunRequest } from "../../shared/run/protocol/request.js";
+import { findFinished, type RunState, type TrialRecord } from "../../shared/run/protocol/state.js";
+import { findReferences } from "../../shared/run/protocol/study.js";
+import { tuningStudy } from "../../shared/run/protocol/tuning-study.js";
+import { type RestoredTrials, restoreTrials } from "../../shared/run/records/restored-trials.js";
+import { rankCandidates } from "../../shared/run/reducer/open-trials.js";
+import { adoptConfiguration } from "../../shared/search/space/adopt-configuration.js";
+import { configurationKey } from "../../shared/search/space/configuration-key.js";
+import type { Configuration } from "../../shared/search/space/space.js";
+import type { LossReference } from "../../shared/search/trials/objective.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { EarlierRun } from "./earlier-runs.js";
 

@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
-import { UsageError } from "../../shared/errors.js";
-import { findFinished } from "../../shared/run/state.js";
-import { FLOAT_TRIAL } from "../../shared/run/study.js";
-import type { Configuration } from "../../shared/search/space.js";
+import { UsageError } from "../../shared/basics/errors.js";
+import { findFinished } from "../../shared/run/protocol/state.js";
+import { FLOAT_TRIAL } from "../../shared/run/protocol/study.js";
+import type { Configuration } from "../../shared/search/space/space.js";
 import type { ConfigurationSource } from "./configuration.js";
 import { type EarlierRun, readRuns, rememberedSource } from "./earlier-runs.js";
 

@@ -1,5 +1,5 @@
 import { writeError } from "../../shared/storage/write-error.js";
-import { EXIT } from "./exit-code.js";
+import { EXIT } from "./commands/exit-code.js";
 
 /**
  * Ends the process when whoever reads stdout has seen enough, as `head` has, and with a sentence when stdout is a file that

@@ -1,6 +1,6 @@
 import { type Command, CommanderError } from "commander";
-import { EXIT, exitCodeOf } from "./exit-code.js";
-import { commandsWithin, createProgram } from "./program.js";
+import { EXIT, exitCodeOf } from "./commands/exit-code.js";
+import { commandsWithin, createProgram } from "./commands/program.js";
 
 /** How a command line ended. */
 export interface Ended {

@@ -6,27 +6,22 @@ import {
   type GetScheduleOutput,
   paginateListSchedules,
   ResourceNotFoundException,
-  type SchedulerClient,
   ValidationException,
 } from "@aws-sdk/client-scheduler";
 import { RUN_SCHEDULE_PREFIX } from "../../functions/schedule-names.js";
-import { UsageError } from "../../shared/errors.js";
-import { MESSAGE_VERSION } from "../../shared/run/messages.js";
-import { scheduledRunKey, scheduleNameSchema, writeScheduledRun } from "../../shared/run/scheduled-run.js";
+import { UsageError } from "../../shared/basics/errors.js";
+import { MESSAGE_VERSION } from "../../shared/run/protocol/messages.js";
+import {
+  scheduledRunKey,
+  scheduleNameSchema,
+  writeScheduledRun,
+} from "../../shared/run/store/scheduled-run.js";
 import { PreconditionFailedError } from "../../shared/storage/errors.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { S3ObjectStore } from "../../shared/storage/s3-store.js";
 import type { ConfigurationSource } from "../api/configuration.js";
-import { type SubmitOptions, type UploadTarget, uploadRun } from "./submit.js";
-
-/** Where a fleet keeps its schedules, and what they send to. */
-export interface ScheduleTarget extends UploadTarget {
-  readonly client: SchedulerClient;
-  readonly group: string;
-  readonly eventsArn: string;
-  readonly roleArn: string;
-  readonly deadLettersArn: string;
-}
+import type { ScheduleTarget } from "./deployment/fleet.js";
+import { type SubmitOptions, uploadRun } from "./submission/submit.js";
 
 /** When a scheduled run is due; in words of EventBridge Scheduler. */
 export interface ScheduleTime {

@@ -1,9 +1,9 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../shared/queues/clock.js";
 import type { Queue, ReceivedMessage } from "../../shared/queues/queue.js";
-import { failureReport } from "../../shared/run/failure-report.js";
-import { type Job, type JobReport, jobSchema } from "../../shared/run/messages.js";
-import { storeScores } from "../../shared/run/run-records.js";
+import { failureReport } from "../../shared/run/protocol/failure-report.js";
+import { type Job, type JobReport, jobSchema } from "../../shared/run/protocol/messages.js";
+import { storeScores } from "../../shared/run/records/run-records.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { JobRunner } from "./job-runner.js";
 

@@ -1,4 +1,4 @@
-import type { Job, JobReport } from "../../shared/run/messages.js";
+import type { Job, JobReport } from "../../shared/run/protocol/messages.js";
 
 /** What carries out jobs on this machine. */
 export interface JobRunner {

@@ -1,17 +1,18 @@
 import { setImmediate } from "node:timers/promises";
+import { inOrder } from "../basics/concurrently.js";
+import { RecentlyUsed } from "../basics/recently-used.js";
 import type { Queue } from "../queues/queue.js";
 import { PreconditionFailedError, WriteConflictError } from "../storage/errors.js";
 import type { ObjectStore } from "../storage/object-store.js";
-import { canAskMore, updateBest } from "./asking.js";
-import { type Command, markCarriedOut, pendingCommands } from "./commands.js";
-import { inOrder } from "./concurrently.js";
-import type { Billed, Job, RunEvent, RunRequested } from "./messages.js";
-import { RecentlyUsed } from "./recently-used.js";
-import { createReducer, type Reducer } from "./reducer.js";
-import { RunRecords, type SavedState } from "./run-records.js";
-import { chargeCoordinator } from "./spend.js";
-import { hasEnded, type RunState } from "./state.js";
-import type { Study } from "./study.js";
+import type { Billed, Job, RunEvent, RunRequested } from "./protocol/messages.js";
+import { hasEnded, type RunState } from "./protocol/state.js";
+import type { Study } from "./protocol/study.js";
+import { RunRecords, type SavedState } from "./records/run-records.js";
+import { chargeCoordinator } from "./reducer/charges.js";
+import { canAskMore, updateBest } from "./reducer/open-trials.js";
+import { type Command, markCarriedOut, pendingCommands } from "./reducer/pending-commands.js";
+import { createReducer, type Reducer } from "./reducer/reducer.js";
+import type { RunStarted } from "./reducer/reducer-event.js";
 
 /** Saves that lose against another coordinator in a row before the events go back to their queue. */
 const MAX_LOST_SAVES = 10;
@@ -195,7 +196,7 @@ export class Coordinator {
     return { state, heard: events.length };
   }
 
-  async #create(event: RunRequested): Promise<RunRequested> {
+  async #create(event: RunRequested): Promise<RunStarted> {
     const request = await this.#records.create(event.request);
     return { ...event, request, restored: await this.#records.readRestored(request) };
   }

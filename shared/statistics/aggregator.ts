@@ -1,5 +1,5 @@
-import type { Aggregator } from "../quantization/range-estimator.js";
 import { quantileOfSorted } from "./quantile.js";
+import type { Aggregator } from "./statistic-type.js";
 
 /** Values beyond these quantiles over the samples count as outliers (reference section 5.2). */
 const OUTLIER_QUANTILE = 0.01;

@@ -1,7 +1,7 @@
 import type { AttributeProto } from "onnx-buf";
-import { makeIntAttribute, makeIntsAttribute } from "../onnx/attributes.js";
-import { type ConvolutionWindow, placeWindow } from "../onnx/convolution-window.js";
-import { elementCount } from "../onnx/tensor.js";
+import { type ConvolutionWindow, placeWindow } from "../onnx/graph/convolution-window.js";
+import { makeIntAttribute, makeIntsAttribute } from "../onnx/model/attributes.js";
+import { elementCount } from "../onnx/model/tensor.js";
 import { exactly, type ReductionGraph } from "./reduction-graph.js";
 import type { ChannelStatistic } from "./requirement.js";
 import { addTail } from "./tail.js";

@@ -1,9 +1,9 @@
 import type { InferenceSession } from "onnxruntime-node";
-import type { Model } from "../onnx/codec.js";
-import { elementCount } from "../onnx/tensor.js";
-import type { InputBatch } from "../scoring/data/dataset.js";
-import { runSamples } from "../scoring/run-samples.js";
-import { DEFAULT_SESSION, openSession } from "../scoring/session.js";
+import type { Model } from "../onnx/model/codec.js";
+import { elementCount } from "../onnx/model/tensor.js";
+import type { InputBatch } from "../runtime/input-batch.js";
+import { runSamples } from "../runtime/run-samples.js";
+import { DEFAULT_SESSION, openSession } from "../runtime/session.js";
 import { addByChannel, type ChannelCounts, Histogram } from "./histogram.js";
 import { type InstrumentedModel, instrument, shapeProbe } from "./instrument.js";
 import { interpolated } from "./quantile.js";

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { type NodeProto, NodeProtoSchema, type TensorProto, ValueInfoProtoSchema } from "onnx-buf";
-import { type Model, opsetVersion } from "../onnx/codec.js";
-import { edited } from "../onnx/edited.js";
-import { elementCount } from "../onnx/tensor.js";
+import { type Model, opsetVersion } from "../onnx/model/codec.js";
+import { edited } from "../onnx/model/edited.js";
+import { elementCount } from "../onnx/model/tensor.js";
 import { addChannelReductions } from "./channel-reductions.js";
 import {
   exactly,

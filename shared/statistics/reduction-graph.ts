@@ -1,9 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { type AttributeProto, type NodeProto, NodeProtoSchema, type TensorProto } from "onnx-buf";
-import { makeIntAttribute } from "../onnx/attributes.js";
-import type { Model } from "../onnx/codec.js";
-import { collectNames } from "../onnx/graph-index.js";
-import { DataType, makeTensor } from "../onnx/tensor.js";
+import { collectNames } from "../onnx/graph/graph-index.js";
+import { makeIntAttribute } from "../onnx/model/attributes.js";
+import type { Model } from "../onnx/model/codec.js";
+import { DataType, makeTensor } from "../onnx/model/tensor.js";
 import { type HistogramStatistic, type Statistic, statisticName } from "./requirement.js";
 import type { StatisticsColumn } from "./table.js";
 

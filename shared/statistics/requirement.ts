@@ -1,5 +1,5 @@
-import { type ConvolutionWindow, windowName } from "../onnx/convolution-window.js";
-import type { EstimatorType } from "../quantization/range-estimator.js";
+import { type ConvolutionWindow, windowName } from "../onnx/graph/convolution-window.js";
+import type { EstimatorType } from "./statistic-type.js";
 
 /** One number a sample of a tensor. */
 export type TensorStatistic =

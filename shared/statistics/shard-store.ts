@@ -1,4 +1,4 @@
-import { RunError } from "../errors.js";
+import { RunError } from "../basics/errors.js";
 import type { ObjectStore } from "../storage/object-store.js";
 import { putImmutable } from "../storage/retrying-store.js";
 import { StatisticsTable } from "./table.js";

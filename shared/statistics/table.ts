@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { RunError } from "../errors.js";
-import type { Aggregator, StatisticEstimator, StatisticType } from "../quantization/range-estimator.js";
+import { RunError } from "../basics/errors.js";
 import { aggregate } from "./aggregator.js";
 import { Histogram } from "./histogram.js";
 import {
@@ -11,6 +10,7 @@ import {
   statisticName,
   statisticsOf,
 } from "./requirement.js";
+import type { Aggregator, StatisticEstimator, StatisticType } from "./statistic-type.js";
 
 /** A record ends with the SHA-256 of what stands before: statistics outlive runs, and damage would pass as values. */
 const DIGEST_BYTES = 32;

@@ -1,4 +1,4 @@
-import { makeIntAttribute } from "../onnx/attributes.js";
+import { makeIntAttribute } from "../onnx/model/attributes.js";
 import { quantilePosition } from "./quantile.js";
 import type { ReductionGraph } from "./reduction-graph.js";
 import type { Statistic } from "./requirement.js";

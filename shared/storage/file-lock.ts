@@ -3,7 +3,7 @@ import { link, readdir, readFile, rm, unlink, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
-import { UsageError } from "../errors.js";
+import { UsageError } from "../basics/errors.js";
 import { newDraftPath } from "./drafts.js";
 import {
   currentProcess,

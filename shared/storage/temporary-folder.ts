@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { UsageError } from "../errors.js";
+import { UsageError } from "../basics/errors.js";
 
 /**
  * Gives a folder for files that are not needed afterwards, and removes it when it has been used.

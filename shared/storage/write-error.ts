@@ -1,4 +1,4 @@
-import { QuantfleetError, RunError } from "../errors.js";
+import { QuantfleetError, RunError } from "../basics/errors.js";
 
 const REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full: make room on it, or use a folder on another disk",

@@ -1,4 +1,4 @@
+import { startFleetServers } from "./aws/fleet-servers.js";
 import { describeFleet } from "./fleet-conformance.js";
-import { startFleetServers } from "./fleet-servers.js";
 
 describeFleet("the emulated AWS", startFleetServers);

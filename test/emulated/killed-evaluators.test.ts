@@ -1,4 +1,4 @@
-import { startFleetServers } from "./fleet-servers.js";
+import { startFleetServers } from "./aws/fleet-servers.js";
 import { describeKilledEvaluators } from "./killed-evaluators-conformance.js";
 
 describeKilledEvaluators("the emulated AWS", startFleetServers);

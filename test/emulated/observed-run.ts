@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ReadOptions, status } from "../../scripts/fleet/runs.js";
+import type { ReadOptions } from "../../scripts/fleet/following/open-run.js";
+import { status } from "../../scripts/fleet/following/runs.js";
 import type { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import type { EmulatedFleet } from "./emulated-fleet.js";
 

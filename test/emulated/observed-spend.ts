@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { eventSchema, type JobReport } from "../../shared/run/messages.js";
-import type { RunRequest } from "../../shared/run/request.js";
-import { RunRecords } from "../../shared/run/run-records.js";
-import { chargeReport, NOTHING_SPENT } from "../../shared/run/spend.js";
-import type { RunState, TrialRecord } from "../../shared/run/state.js";
+import { eventSchema, type JobReport } from "../../shared/run/protocol/messages.js";
+import type { RunRequest } from "../../shared/run/protocol/request.js";
+import { NOTHING_SPENT } from "../../shared/run/protocol/spend.js";
+import type { RunState, TrialRecord } from "../../shared/run/protocol/state.js";
+import { RunRecords } from "../../shared/run/records/run-records.js";
+import { chargeReport } from "../../shared/run/reducer/charges.js";
 import type { EmulatedFleet } from "./emulated-fleet.js";
 
 /** Reports of jobs that an invocation of the coordinator was handed, and the run as it lay in the store before it. */

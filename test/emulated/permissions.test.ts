@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { S3Client } from "@aws-sdk/client-s3";
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
-import { ObjectPermissions } from "./permissions.js";
-import { startS3Server } from "./s3-server.js";
-import { SynthesizedStack } from "./synthesized-stack.js";
+import { ObjectPermissions } from "./aws/permissions.js";
+import { startS3Server } from "./aws/s3-server.js";
+import { SynthesizedStack } from "./aws/synthesized-stack.js";
 
 test("The emulated S3 has a role do what the stack's policies let it, and nothing else", async () => {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-permissions-"));

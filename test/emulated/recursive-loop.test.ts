@@ -3,12 +3,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { submit } from "../../scripts/fleet/submit.js";
-import { demoConfiguration } from "../end-to-end/demo-configuration.js";
+import { submit } from "../../scripts/fleet/submission/submit.js";
+import { demoConfiguration } from "../end-to-end/steps/demo-configuration.js";
 import { toEvent } from "../functions/lambda-events.js";
+import { MOST_INVOCATIONS } from "./aws/invocation-chain.js";
+import { LambdaFunction } from "./aws/lambda-function.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
-import { LambdaFunction } from "./lambda-function.js";
-import { MOST_INVOCATIONS } from "./lineage.js";
 import { runEnded } from "./observed-run.js";
 
 const TIMEOUT_MILLISECONDS = 120_000;

@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { status } from "../../scripts/fleet/runs.js";
-import { CommandThread } from "../end-to-end/command.js";
-import { demoConfiguration } from "../end-to-end/demo-configuration.js";
+import { status } from "../../scripts/fleet/following/runs.js";
+import { CommandThread } from "../end-to-end/steps/command.js";
+import { demoConfiguration } from "../end-to-end/steps/demo-configuration.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
 import { buried, runEnded } from "./observed-run.js";
 

@@ -8,22 +8,22 @@ import Table from "cli-table3";
 import * as z from "zod";
 import { loadConfiguration } from "../../scripts/api/configuration.js";
 import { tune } from "../../scripts/api/tune.js";
-import { median } from "../../scripts/bench/search/study.js";
-import { EXIT } from "../../scripts/cli/exit-code.js";
-import { fetchResult } from "../../scripts/fleet/runs.js";
-import { submit } from "../../scripts/fleet/submit.js";
-import { packageRoot } from "../../scripts/package-root.js";
-import { stateKey } from "../../shared/run/record-keys.js";
-import { RunRecords } from "../../shared/run/run-records.js";
-import type { TrialRecord } from "../../shared/run/state.js";
-import { startCommand } from "../end-to-end/command.js";
-import { DEMO } from "../end-to-end/demo-configuration.js";
-import { decidedTrials, finishedTrials } from "../end-to-end/run-folder.js";
+import { EXIT } from "../../scripts/cli/commands/exit-code.js";
+import { fetchResult } from "../../scripts/fleet/following/runs.js";
+import { submit } from "../../scripts/fleet/submission/submit.js";
+import { packageRoot } from "../../scripts/package/package-root.js";
+import { median } from "../../scripts/tools/bench/search/study.js";
+import { stateKey } from "../../shared/run/protocol/record-keys.js";
+import type { TrialRecord } from "../../shared/run/protocol/state.js";
+import { RunRecords } from "../../shared/run/records/run-records.js";
+import { startCommand } from "../end-to-end/steps/command.js";
+import { DEMO } from "../end-to-end/steps/demo-configuration.js";
+import { decidedTrials, finishedTrials } from "../end-to-end/steps/run-folder.js";
+import { startFleetServers } from "./aws/fleet-servers.js";
+import type { S3Server } from "./aws/s3-server.js";
 import { startEmulatedFleet } from "./emulated-fleet.js";
-import { startFleetServers } from "./fleet-servers.js";
-import { runLikewise } from "./likewise.js";
 import { processorSeconds } from "./process-times.js";
-import type { S3Server } from "./s3-server.js";
+import { runLikewise } from "./replay-locally.js";
 
 const USAGE = `usage: npm run bench:emulated -- [--models demo,resnet20-cifar10] [--trials 30] [--repeats 1]
   [--models-folder ../shared/models]

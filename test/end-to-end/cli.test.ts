@@ -3,9 +3,9 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import type { RunResult } from "../../shared/run/result.js";
-import { runCommand } from "./command.js";
-import { DEMO, demoConfiguration } from "./demo-configuration.js";
+import type { RunResult } from "../../shared/run/result/result.js";
+import { runCommand } from "./steps/command.js";
+import { DEMO, demoConfiguration } from "./steps/demo-configuration.js";
 
 const SIZE = { trials: 6, calibration: 20, evaluation: 256 };
 

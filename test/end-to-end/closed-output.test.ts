@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { packageRoot } from "../../scripts/package-root.js";
-import { startCommand } from "./command.js";
+import { packageRoot } from "../../scripts/package/package-root.js";
+import { startCommand } from "./steps/command.js";
 
 const MODEL = join(packageRoot(), "scripts", "demo", "model.onnx");
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { evaluate } from "../../scripts/api/evaluate.js";
 import { quantize } from "../../scripts/api/quantize.js";
-import { DEMO, demoConfiguration } from "./demo-configuration.js";
+import { DEMO, demoConfiguration } from "./steps/demo-configuration.js";
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-companions-"));
 process.env.QUANTFLEET_CACHE = join(folder, "statistics");

@@ -6,10 +6,10 @@ import { after, test } from "node:test";
 import { evaluate } from "../../scripts/api/evaluate.js";
 import { quantize } from "../../scripts/api/quantize.js";
 import { tune } from "../../scripts/api/tune.js";
-import { decodeModel, opsetVersion } from "../../shared/onnx/codec.js";
-import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
-import { demoConfiguration } from "./demo-configuration.js";
-import { scoredBase } from "./scored-base.js";
+import type { RunConfigurationInput } from "../../shared/configuration/schema.js";
+import { decodeModel, opsetVersion } from "../../shared/onnx/model/codec.js";
+import { demoConfiguration } from "./steps/demo-configuration.js";
+import { scoredBase } from "./steps/scored-base.js";
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-four-bits-"));
 process.env.QUANTFLEET_CACHE = join(folder, "statistics");

@@ -3,9 +3,9 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import type { RunResult } from "../../shared/run/result.js";
-import { runCommand } from "./command.js";
-import { finishedTrials } from "./run-folder.js";
+import type { RunResult } from "../../shared/run/result/result.js";
+import { runCommand } from "./steps/command.js";
+import { finishedTrials } from "./steps/run-folder.js";
 
 /** Plain 8 bit falls to about .78: on 1000 samples a standard error is .013, and kernels differ between processors. */
 const PLAIN = { lowest: 0.72, highest: 0.84 };

@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { runCommand } from "./command.js";
-import { demoConfiguration } from "./demo-configuration.js";
-import { decidedTrials } from "./run-folder.js";
+import { runCommand } from "./steps/command.js";
+import { demoConfiguration } from "./steps/demo-configuration.js";
+import { decidedTrials } from "./steps/run-folder.js";
 
 const SIZE = { trials: 15, calibration: 10, evaluation: 128 };
 

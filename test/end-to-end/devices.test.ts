@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { loadConfiguration } from "../../scripts/api/configuration.js";
 import { inspect } from "../../scripts/api/inspect.js";
-import { encodeModel } from "../../shared/onnx/codec.js";
-import { DEVICE_NAMES, type DeviceName } from "../../shared/quantization/hardware.js";
-import { configurationHash } from "../../shared/run/configuration/hash.js";
+import { configurationHash } from "../../shared/configuration/hash.js";
+import { encodeModel } from "../../shared/onnx/model/codec.js";
+import { DEVICE_NAMES, type DeviceName } from "../../shared/quantization/device/hardware.js";
 import { RandomValues } from "../fixtures/models/random-values.js";
 import { configurationAt } from "../quantization/configurations.js";
 import { smallNet, tuningOptions } from "../quantization/small-net.js";
-import { readyFixture, runModel, worstSqnr } from "./quantizing.js";
+import { readyFixture, runModel, worstSqnr } from "./steps/quantizing.js";
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-devices-"));
 after(() => rm(folder, { recursive: true, force: true }));

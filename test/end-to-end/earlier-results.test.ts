@@ -3,10 +3,10 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import type { RunResult } from "../../shared/run/result.js";
-import { type CommandOutcome, CommandThread } from "./command.js";
-import { DEMO, demoConfiguration } from "./demo-configuration.js";
-import { decidedTrials } from "./run-folder.js";
+import type { RunResult } from "../../shared/run/result/result.js";
+import { type CommandOutcome, CommandThread } from "./steps/command.js";
+import { DEMO, demoConfiguration } from "./steps/demo-configuration.js";
+import { decidedTrials } from "./steps/run-folder.js";
 
 const SIZE = { trials: 8, calibration: 10, evaluation: 64 };
 

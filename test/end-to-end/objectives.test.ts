@@ -3,10 +3,10 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import type { RunResult } from "../../shared/run/result.js";
-import { runCommand } from "./command.js";
-import { demoConfiguration } from "./demo-configuration.js";
-import { scoredBase } from "./scored-base.js";
+import type { RunResult } from "../../shared/run/result/result.js";
+import { runCommand } from "./steps/command.js";
+import { demoConfiguration } from "./steps/demo-configuration.js";
+import { scoredBase } from "./steps/scored-base.js";
 
 const SIZE = { trials: 12, calibration: 10, evaluation: 128 };
 

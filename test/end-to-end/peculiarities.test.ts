@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { GraphProto, NodeProto } from "onnx-buf";
-import { nestedGraphs } from "../../shared/onnx/attributes.js";
-import type { Model } from "../../shared/onnx/codec.js";
-import { liftOpset } from "../../shared/onnx/opset.js";
-import { layOutQuantizers } from "../../shared/quantization/groups.js";
-import { findNodesInFloat } from "../../shared/quantization/ignored/nodes-in-float.js";
-import { WEIGHTED_TYPES } from "../../shared/quantization/quantizable-ops.js";
-import { switchName } from "../../shared/quantization/space.js";
-import { findIntegerKernels } from "../../shared/scoring/integer-kernels.js";
-import type { QuantizedModel } from "../../shared/scoring/quantizer.js";
-import { DEFAULT_SESSION } from "../../shared/scoring/session.js";
-import type { Configuration } from "../../shared/search/space.js";
+import { findIntegerKernels } from "../../shared/evaluation/quantizer/integer-kernels.js";
+import type { QuantizedModel } from "../../shared/evaluation/quantizer/quantizer.js";
+import { liftOpset } from "../../shared/onnx/lift/opset.js";
+import { nestedGraphs } from "../../shared/onnx/model/attributes.js";
+import type { Model } from "../../shared/onnx/model/codec.js";
+import { layOutQuantizers } from "../../shared/quantization/graph/groups.js";
+import { findNodesInFloat } from "../../shared/quantization/graph/ignored/nodes-in-float.js";
+import { WEIGHTED_TYPES } from "../../shared/quantization/graph/quantizable-ops.js";
+import { switchName } from "../../shared/quantization/space/space.js";
+import { DEFAULT_SESSION } from "../../shared/runtime/session.js";
+import type { Configuration } from "../../shared/search/space/space.js";
 import { betweenConvolutions } from "../fixtures/models/between-convolutions.js";
 import { convolutions } from "../fixtures/models/convolutions.js";
 import { buildModel } from "../fixtures/models/model-builder.js";
@@ -28,7 +28,7 @@ import {
   runModel,
   widestConfiguration,
   worstSqnr,
-} from "./quantizing.js";
+} from "./steps/quantizing.js";
 
 /**
  * A normal signal within 4 deviations on 256 codes has 10 log10(12 * 255^2 / 8^2) = 41 dB; these nets chain up to a

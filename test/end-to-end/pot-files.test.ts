@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { tune } from "../../scripts/api/tune.js";
-import { parseJsonWithComments } from "../../shared/run/configuration/jsonc.js";
-import type { RunConfigurationInput } from "../../shared/run/configuration/schema.js";
+import type { RunConfigurationInput } from "../../shared/configuration/schema.js";
+import { parseJsonWithComments } from "../../shared/validation/jsonc.js";
 import { POT_CONFIGURATIONS } from "../fixtures/pot-configurations.js";
-import { demoConfiguration } from "./demo-configuration.js";
+import { demoConfiguration } from "./steps/demo-configuration.js";
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-pot-"));
 process.env.QUANTFLEET_CACHE = join(folder, "statistics");

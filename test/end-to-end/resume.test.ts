@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RunResult } from "../../shared/run/result.js";
-import type { TrialRecord } from "../../shared/run/state.js";
-import { createRandomStream } from "../../shared/search/random.js";
-import { type RunningCommand, runCommand, startCommand } from "./command.js";
-import { demoConfiguration } from "./demo-configuration.js";
-import { decidedTrials, finishedTrials } from "./run-folder.js";
+import type { TrialRecord } from "../../shared/run/protocol/state.js";
+import type { RunResult } from "../../shared/run/result/result.js";
+import { createRandomStream } from "../../shared/search/numerics/random.js";
+import { type RunningCommand, runCommand, startCommand } from "./steps/command.js";
+import { demoConfiguration } from "./steps/demo-configuration.js";
+import { decidedTrials, finishedTrials } from "./steps/run-folder.js";
 
 const SIZE = { trials: 16, calibration: 10, evaluation: 128 };
 const POLL_MILLISECONDS = 20;

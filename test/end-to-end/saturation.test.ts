@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { tune } from "../../scripts/api/tune.js";
-import { decodeModel } from "../../shared/onnx/codec.js";
-import { instructionSetOf } from "../../shared/quantization/processor-class.js";
-import type { TrialLine } from "../../shared/run/records.js";
-import { processorClass } from "../../shared/scoring/processor-probe.js";
-import { demoConfiguration } from "./demo-configuration.js";
+import { decodeModel } from "../../shared/onnx/model/codec.js";
+import type { TrialLine } from "../../shared/run/result/trial-lines.js";
+import { instructionSetOf } from "../../shared/runtime/processor-class.js";
+import { processorClass } from "../../shared/runtime/processor-probe.js";
+import { demoConfiguration } from "./steps/demo-configuration.js";
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-saturation-"));
 after(() => rm(folder, { recursive: true, force: true }));

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { intAttribute } from "../../shared/onnx/attributes.js";
-import { encodeModel, opsetVersion } from "../../shared/onnx/codec.js";
-import { unpackCodes } from "../../shared/onnx/packed-codes.js";
-import { DataType, dimensions, floatValues } from "../../shared/onnx/tensor.js";
-import { dequantize, quantize } from "../../shared/quantization/affine.js";
-import type { Granularity, Mode, Scheme } from "../../shared/quantization/hardware.js";
-import { hardwareSchema } from "../../shared/quantization/hardware-schema.js";
+import { intAttribute } from "../../shared/onnx/model/attributes.js";
+import { encodeModel, opsetVersion } from "../../shared/onnx/model/codec.js";
+import { unpackCodes } from "../../shared/onnx/model/packed-codes.js";
+import { DataType, dimensions, floatValues } from "../../shared/onnx/model/tensor.js";
+import { dequantize, quantize } from "../../shared/quantization/arithmetic/affine.js";
+import type { Granularity, Mode, Scheme } from "../../shared/quantization/device/hardware.js";
+import { hardwareSchema } from "../../shared/quantization/device/hardware-schema.js";
 import type { GraphBuilder } from "../fixtures/models/model-builder.js";
 import { buildModel } from "../fixtures/models/model-builder.js";
 import { tuningOptions } from "../quantization/small-net.js";
-import { type ReadyFixture, readyFixture, runModel } from "./quantizing.js";
+import { type ReadyFixture, readyFixture, runModel } from "./steps/quantizing.js";
 
 /** A device that has whatever width is asked for, and leaves outputs in float, so that one rounding can be followed. */
 function device(weights: Scheme, activations: Scheme) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ActiveRuns } from "../../functions/coordinator/active-runs.js";
 import type { TickSwitch } from "../../functions/coordinator/tick-switch.js";
-import type { RunState } from "../../shared/run/state.js";
+import type { RunState } from "../../shared/run/protocol/state.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import { toyRequest } from "../run/toy-study.js";
 import { InProcessTickSwitch } from "./in-process-tick-switch.js";

@@ -9,7 +9,7 @@ import {
   type JobReport,
   MESSAGE_VERSION,
   type StatisticsJob,
-} from "../../shared/run/messages.js";
+} from "../../shared/run/protocol/messages.js";
 import { answerToyJob } from "../run/toy-model.js";
 import { toyRequest } from "../run/toy-study.js";
 import { keepLog, keepMetrics, toEvent } from "./lambda-events.js";

@@ -5,10 +5,15 @@ import { TICK_INPUT } from "../../functions/schedule-names.js";
 import { warmUpSchema } from "../../functions/warm-up.js";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import type { Queue } from "../../shared/queues/queue.js";
-import { eventSchema, jobSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/messages.js";
-import { announceRun } from "../../shared/run/run-announced.js";
-import { writeScheduledRun } from "../../shared/run/scheduled-run.js";
-import { readWorkloadDocument, type WorkloadDocument } from "../../shared/run/workload-document.js";
+import {
+  eventSchema,
+  jobSchema,
+  MESSAGE_VERSION,
+  type RunEvent,
+} from "../../shared/run/protocol/messages.js";
+import { announceRun } from "../../shared/run/protocol/run-announced.js";
+import { writeScheduledRun } from "../../shared/run/store/scheduled-run.js";
+import { readWorkloadDocument, type WorkloadDocument } from "../../shared/run/store/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import type { PutCondition } from "../../shared/storage/object-store.js";
 import { answerToyJob } from "../run/toy-model.js";

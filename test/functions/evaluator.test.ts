@@ -4,15 +4,15 @@ import { BilledTime } from "../../functions/billed-time.js";
 import { createEvaluatorHandler } from "../../functions/evaluator/handler.js";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import type { Queue } from "../../shared/queues/queue.js";
-import { claimJob } from "../../shared/run/claim.js";
 import {
   eventSchema,
   type Job,
   type JobReport,
   MESSAGE_VERSION,
   type TrialReported,
-} from "../../shared/run/messages.js";
-import { packRows } from "../../shared/run/rows.js";
+} from "../../shared/run/protocol/messages.js";
+import { packRows } from "../../shared/run/protocol/rows.js";
+import { claimJob } from "../../shared/run/store/claim.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 import { answerToyJob, toyTrialJob } from "../run/toy-model.js";
 import { toyRequest } from "../run/toy-study.js";

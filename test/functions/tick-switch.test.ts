@@ -1,6 +1,6 @@
 import { after } from "node:test";
 import { SchedulerTickSwitch } from "../../functions/coordinator/scheduler-tick-switch.js";
-import { type SchedulerServer, startSchedulerServer } from "../emulated/scheduler-server.js";
+import { type SchedulerServer, startSchedulerServer } from "../emulated/aws/scheduler-server.js";
 import { InProcessTickSwitch } from "./in-process-tick-switch.js";
 import { describeTickSwitch } from "./tick-switch-conformance.js";
 

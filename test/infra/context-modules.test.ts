@@ -7,9 +7,9 @@ import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { metricModulesOf } from "../../infra/context-modules.js";
-import { ConfigurationError } from "../../shared/errors.js";
-import { bundleModule } from "../../shared/scoring/metrics/module-bundle.js";
-import { listOfModules } from "../../shared/scoring/metrics/module-location.js";
+import { ConfigurationError } from "../../shared/basics/errors.js";
+import { bundleModule } from "../../shared/metrics/module-bundle.js";
+import { listOfModules } from "../../shared/metrics/module-location.js";
 
 const folder = mkdtempSync(join(tmpdir(), "quantfleet-context-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Match } from "aws-cdk-lib/assertions";
 import { METRIC } from "../../functions/metric-names.js";
-import { packageRoot } from "../../scripts/package-root.js";
+import { packageRoot } from "../../scripts/package/package-root.js";
 import { type Statement, statements, templateOf } from "./fleet-template.js";
 
 describe("The fleet's template", () => {

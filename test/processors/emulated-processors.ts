@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import type { ProcessorClass } from "../../shared/quantization/processor-class.js";
+import type { ProcessorClass } from "../../shared/runtime/processor-class.js";
 
 /** A way to run Node on a class of processors: the command and the arguments before those of Node. */
 export interface NodeOn {

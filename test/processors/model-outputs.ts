@@ -3,9 +3,9 @@
  * `model-outputs.js MODEL…`, each with one float input. Run on several processors by `run.ts`.
  */
 
-import { toFeeds } from "../../shared/scoring/feeds.js";
-import { processorClass } from "../../shared/scoring/processor-probe.js";
-import { DEFAULT_SESSION, openSession, portsOf } from "../../shared/scoring/session.js";
+import { toFeeds } from "../../shared/runtime/feeds.js";
+import { processorClass } from "../../shared/runtime/processor-probe.js";
+import { DEFAULT_SESSION, openSession, portsOf } from "../../shared/runtime/session.js";
 import { RandomValues } from "../fixtures/models/random-values.js";
 
 const SAMPLES = 16;

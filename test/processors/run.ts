@@ -7,12 +7,12 @@ import { spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { packageRoot } from "../../scripts/package-root.js";
-import { encodeModel } from "../../shared/onnx/codec.js";
-import type { ProcessorClass } from "../../shared/quantization/processor-class.js";
-import { processorClass } from "../../shared/scoring/processor-probe.js";
-import { demoConfiguration } from "../end-to-end/demo-configuration.js";
-import { readyFixture } from "../end-to-end/quantizing.js";
+import { packageRoot } from "../../scripts/package/package-root.js";
+import { encodeModel } from "../../shared/onnx/model/codec.js";
+import type { ProcessorClass } from "../../shared/runtime/processor-class.js";
+import { processorClass } from "../../shared/runtime/processor-probe.js";
+import { demoConfiguration } from "../end-to-end/steps/demo-configuration.js";
+import { readyFixture } from "../end-to-end/steps/quantizing.js";
 import { smallNet } from "../quantization/small-net.js";
 import { emulatedNodes, type NodeOn } from "./emulated-processors.js";
 
@@ -20,16 +20,16 @@ const DIST = join(packageRoot(), "dist");
 
 /** Tests whose numbers come from integer kernels, or from arithmetic that must be the same everywhere. */
 const NUMERIC_TESTS = [
-  "scoring/kernel-saturation",
-  "scoring/integer-kernels",
-  "quantization/paired-codes",
-  "quantization/saturation-fix",
-  "quantization/affine",
-  "quantization/weight-codes",
-  "quantization/fused-sums",
+  "evaluation/quantizer/kernel-saturation",
+  "evaluation/quantizer/integer-kernels",
+  "quantization/arithmetic/paired-codes",
+  "quantization/graph/saturation-fix",
+  "quantization/arithmetic/affine",
+  "quantization/rewrite/weight-codes",
+  "quantization/graph/fused-sums",
   "quantization/algorithms/fast-bias-correction",
   "quantization/algorithms/bias-correction",
-  "onnx/qdq-nodes",
+  "onnx/graph/qdq-nodes",
   "end-to-end/widths",
   "end-to-end/devices",
   "end-to-end/peculiarities",

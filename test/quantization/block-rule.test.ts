@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { GraphIndex } from "../../shared/onnx/graph-index.js";
-import { layOutQuantizers, type QuantizerLayout } from "../../shared/quantization/groups.js";
-import { targetHardware } from "../../shared/quantization/hardware.js";
-import { planQuantization } from "../../shared/quantization/plan.js";
-import { deriveSpace, switchName } from "../../shared/quantization/space.js";
+import { GraphIndex } from "../../shared/onnx/graph/graph-index.js";
+import { targetHardware } from "../../shared/quantization/device/hardware.js";
+import { layOutQuantizers, type QuantizerLayout } from "../../shared/quantization/graph/groups.js";
+import { planQuantization } from "../../shared/quantization/space/plan.js";
+import { deriveSpace, switchName } from "../../shared/quantization/space/space.js";
 import { GraphBuilder } from "../fixtures/models/model-builder.js";
 import { tuningOptions } from "./small-net.js";
 

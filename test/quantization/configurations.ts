@@ -1,12 +1,9 @@
 import fc from "fast-check";
-import {
-  ERROR_TYPES,
-  ESTIMATOR_PRESETS,
-  type EstimatorType,
-} from "../../shared/quantization/range-estimator.js";
-import { AGGREGATORS, SIDE_TYPES, type Side } from "../../shared/quantization/space.js";
-import type { EstimatorOverrides, TuningOptions } from "../../shared/quantization/tuning-options.js";
-import type { Choice, Configuration, Space } from "../../shared/search/space.js";
+import { ESTIMATOR_PRESETS } from "../../shared/quantization/space/range-estimator.js";
+import { AGGREGATORS, SIDE_TYPES, type Side } from "../../shared/quantization/space/space.js";
+import type { EstimatorOverrides, TuningOptions } from "../../shared/quantization/space/tuning-options.js";
+import type { Choice, Configuration, Space } from "../../shared/search/space/space.js";
+import { ERROR_TYPES, type EstimatorType } from "../../shared/statistics/statistic-type.js";
 import { tuningOptions } from "./small-net.js";
 
 const OUTLIER_PROBS = [1e-3, 1e-4, 1e-5];

@@ -1,4 +1,4 @@
-import { weightEstimator } from "../../shared/quantization/range-estimator.js";
+import { weightEstimator } from "../../shared/quantization/space/range-estimator.js";
 
 /** Symmetric 4-bit weights, a scale an output channel, of the least and greatest value. */
 export const FOUR_BIT_PLAN = {

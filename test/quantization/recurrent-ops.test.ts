@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readyFixture, runModel } from "../end-to-end/quantizing.js";
+import { readyFixture, runModel } from "../end-to-end/steps/quantizing.js";
 import { buildModel } from "../fixtures/models/model-builder.js";
 import { tuningOptions } from "./small-net.js";
 

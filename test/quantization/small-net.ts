@@ -1,11 +1,11 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeModel, type Model } from "../../shared/onnx/codec.js";
-import { DataType } from "../../shared/onnx/tensor.js";
-import type { TuningOptions } from "../../shared/quantization/tuning-options.js";
-import type { QuantizationSettings } from "../../shared/run/configuration/quantization-settings.js";
-import { type PreparedModel, prepareModelFile } from "../../shared/scoring/prepare-model.js";
+import type { QuantizationSettings } from "../../shared/configuration/quantization-settings.js";
+import { type PreparedModel, prepareModelFile } from "../../shared/evaluation/model/prepare-model.js";
+import { encodeModel, type Model } from "../../shared/onnx/model/codec.js";
+import { DataType } from "../../shared/onnx/model/tensor.js";
+import type { TuningOptions } from "../../shared/quantization/space/tuning-options.js";
 import { buildModel, type GraphBuilder } from "../fixtures/models/model-builder.js";
 
 /** Samples of `x` have this shape. */

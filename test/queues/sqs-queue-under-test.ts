@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue } from "../../shared/queues/queue.js";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
-import type { SqsServer } from "../emulated/sqs-server.js";
+import type { SqsServer } from "../emulated/aws/sqs-server.js";
 import { MAX_DELIVERIES, type QueueUnderTest, VISIBILITY_MILLISECONDS } from "./queue-conformance.js";
 
 /** A new queue of SQS with a dead-letter queue, as the conformance suite wants it. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type SqsServer, startSqsServer } from "../emulated/sqs-server.js";
+import { type SqsServer, startSqsServer } from "../emulated/aws/sqs-server.js";
 import { describeFifoQueue, describeStandardQueue } from "./queue-conformance.js";
 import { openPolledSqsQueue, openSqsQueue } from "./sqs-queue-under-test.js";
 

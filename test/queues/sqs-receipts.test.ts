@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
-import { connectToSqs } from "../emulated/sqs-server.js";
+import { connectToSqs } from "../emulated/aws/sqs-server.js";
 
 /** Runs `use` over a queue that refuses every call as SQS does a parameter. */
 async function withRefusal(message: string, use: (queue: SqsQueue) => Promise<void>): Promise<void> {

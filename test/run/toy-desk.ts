@@ -1,9 +1,9 @@
-import { type Command, markCarriedOut } from "../../shared/run/commands.js";
-import { type Job, MESSAGE_VERSION } from "../../shared/run/messages.js";
-import { createReducer } from "../../shared/run/reducer.js";
-import type { RunRequest } from "../../shared/run/request.js";
-import type { RunState, TrialRecord } from "../../shared/run/state.js";
-import type { Study } from "../../shared/run/study.js";
+import { type Job, MESSAGE_VERSION } from "../../shared/run/protocol/messages.js";
+import type { RunRequest } from "../../shared/run/protocol/request.js";
+import type { RunState, TrialRecord } from "../../shared/run/protocol/state.js";
+import type { Study } from "../../shared/run/protocol/study.js";
+import { type Command, markCarriedOut } from "../../shared/run/reducer/pending-commands.js";
+import { createReducer } from "../../shared/run/reducer/reducer.js";
 import { answerToyJob } from "./toy-model.js";
 
 /** Carries a run through the reducer alone, answering its jobs in the order in which they were sent. */

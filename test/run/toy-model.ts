@@ -1,10 +1,15 @@
-import type { Reporter } from "../../shared/run/failure-report.js";
-import { shardRange } from "../../shared/run/identifiers.js";
-import { type Job, type JobReport, MESSAGE_VERSION, type TrialJob } from "../../shared/run/messages.js";
-import type { RunRequest } from "../../shared/run/request.js";
-import { packRows } from "../../shared/run/rows.js";
-import { createRandomStream } from "../../shared/search/random.js";
-import type { Configuration, Space } from "../../shared/search/space.js";
+import { shardRange } from "../../shared/basics/identifiers.js";
+import type { Reporter } from "../../shared/run/protocol/failure-report.js";
+import {
+  type Job,
+  type JobReport,
+  MESSAGE_VERSION,
+  type TrialJob,
+} from "../../shared/run/protocol/messages.js";
+import type { RunRequest } from "../../shared/run/protocol/request.js";
+import { packRows } from "../../shared/run/protocol/rows.js";
+import { createRandomStream } from "../../shared/search/numerics/random.js";
+import type { Configuration, Space } from "../../shared/search/space/space.js";
 
 /**
  * A model whose accuracy is a formula, for tests of what carries a run: each group loses a little when it is

@@ -1,3 +1,4 @@
+import { createRandomStream, type RandomStream } from "../../shared/search/numerics/random.js";
 import {
   type Codes,
   codesKey,
@@ -7,11 +8,10 @@ import {
   enumerateConfigurations,
   INACTIVE,
   isActive,
-} from "../../shared/search/encoding.js";
-import { createRandomStream, type RandomStream } from "../../shared/search/random.js";
-import { compareTrials } from "../../shared/search/ranking.js";
-import type { FinishedTrial, Sampler } from "../../shared/search/sampler.js";
-import type { Configuration, Space } from "../../shared/search/space.js";
+} from "../../shared/search/space/encoding.js";
+import type { Configuration, Space } from "../../shared/search/space/space.js";
+import { compareTrials } from "../../shared/search/trials/ranking.js";
+import type { FinishedTrial, Sampler } from "../../shared/search/trials/sampler.js";
 
 /** Steps from the best finished trial to a neighbour, or anywhere: what it asks shows all it was told. */
 export function createHillClimber(space: Space, seed: number): Sampler {

@@ -1,9 +1,9 @@
-import type { Billed } from "../../shared/run/messages.js";
-import type { RunRequest } from "../../shared/run/request.js";
-import type { Study } from "../../shared/run/study.js";
-import { createRandomStream } from "../../shared/search/random.js";
-import type { Configuration, Space } from "../../shared/search/space.js";
-import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
+import type { Billed } from "../../shared/run/protocol/messages.js";
+import type { RunRequest } from "../../shared/run/protocol/request.js";
+import type { Study } from "../../shared/run/protocol/study.js";
+import { createRandomStream } from "../../shared/search/numerics/random.js";
+import { createTpeSampler } from "../../shared/search/samplers/tpe-sampler.js";
+import type { Configuration, Space } from "../../shared/search/space/space.js";
 import { toyBase, toyFloat, toySpace } from "./toy-model.js";
 import { createHillClimber } from "./toy-sampler.js";
 

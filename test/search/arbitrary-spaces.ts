@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Parameter, Space } from "../../shared/search/space.js";
+import type { Parameter, Space } from "../../shared/search/space/space.js";
 
 /** Spaces whose conditions go from any parameter to any later one, of the same group or another. */
 export const arbitrarySpaces: fc.Arbitrary<Space> = fc

@@ -1,5 +1,5 @@
-import type { Relevance } from "../../shared/search/effects-model.js";
-import { type Codes, type EncodedSpace, INACTIVE } from "../../shared/search/encoding.js";
+import type { Relevance } from "../../shared/search/effects/effects-model.js";
+import { type Codes, type EncodedSpace, INACTIVE } from "../../shared/search/space/encoding.js";
 
 /** The additive model by explicit Gaussian algebra, over effects instead of observations: dense matrices, plain sums. */
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { createJointDensity, logJointDensity } from "../../shared/search/density.js";
-import { encodeSpace } from "../../shared/search/encoding.js";
-import { createKernels } from "../../shared/search/kernels.js";
-import { DEFAULT_TPE_SETTINGS } from "../../shared/search/tpe-settings.js";
-import { improvementWeights } from "../../shared/search/trial-weights.js";
+import { createJointDensity, logJointDensity } from "../../shared/search/kernels/density.js";
+import { createKernels } from "../../shared/search/kernels/kernels.js";
+import { improvementWeights } from "../../shared/search/kernels/trial-weights.js";
+import { DEFAULT_TPE_SETTINGS } from "../../shared/search/samplers/tpe-settings.js";
+import { encodeSpace } from "../../shared/search/space/encoding.js";
 import { flatSpace } from "./spaces.js";
 
 /** Section 10 gives POT's own sampler, which is not the one here (reference, first table; search.md, "The sampler"). */

@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
-import { bestKnownValue } from "../../scripts/bench/search/best-known.js";
-import { generateProblem } from "../../scripts/bench/search/generate.js";
-import { findLine, KEPT_LINES, readOptunaLines } from "../../scripts/bench/search/optuna.js";
-import { type Problem, parseProblem, problemSpace, trueValue } from "../../scripts/bench/search/problem.js";
-import { readProblemFile } from "../../scripts/bench/search/problem-file.js";
-import { median, runStudy } from "../../scripts/bench/search/study.js";
-import { DataError } from "../../shared/errors.js";
-import type { Configuration } from "../../shared/search/space.js";
-import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
+import { bestKnownValue } from "../../scripts/tools/bench/search/best-known.js";
+import { generateProblem } from "../../scripts/tools/bench/search/generate.js";
+import { findLine, KEPT_LINES, readOptunaLines } from "../../scripts/tools/bench/search/optuna.js";
+import {
+  type Problem,
+  parseProblem,
+  problemSpace,
+  trueValue,
+} from "../../scripts/tools/bench/search/problem.js";
+import { readProblemFile } from "../../scripts/tools/bench/search/problem-file.js";
+import { median, runStudy } from "../../scripts/tools/bench/search/study.js";
+import { DataError } from "../../shared/basics/errors.js";
+import { createTpeSampler } from "../../shared/search/samplers/tpe-sampler.js";
+import type { Configuration } from "../../shared/search/space/space.js";
 
 const BY_HAND = {
   name: "by-hand",

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { configurationKey } from "../../shared/search/configuration-key.js";
+import { createKernels, drawProductKernel } from "../../shared/search/kernels/kernels.js";
+import { createRandomStream } from "../../shared/search/numerics/random.js";
+import { configurationKey } from "../../shared/search/space/configuration-key.js";
 import {
   countConfigurations,
   decodeConfiguration,
   encodeConfiguration,
   encodeSpace,
-} from "../../shared/search/encoding.js";
-import { createKernels, drawProductKernel } from "../../shared/search/kernels.js";
-import { createRandomStream } from "../../shared/search/random.js";
-import type { FinishedTrial, Sampler } from "../../shared/search/sampler.js";
-import type { Configuration, Space } from "../../shared/search/space.js";
+} from "../../shared/search/space/encoding.js";
+import type { Configuration, Space } from "../../shared/search/space/space.js";
+import type { FinishedTrial, Sampler } from "../../shared/search/trials/sampler.js";
 import { arbitrarySpaces } from "./arbitrary-spaces.js";
 import { flatSpace, layeredSpace } from "./spaces.js";
 
@@ -84,7 +84,7 @@ function assertAsksMembers(create: SamplerFactory, among: Space, seed: number): 
   }
 }
 
-/** What every sampler promises (shared/search/sampler.ts). */
+/** What every sampler promises (shared/search/trials/sampler.ts). */
 export function describeSampler(name: string, create: SamplerFactory): void {
   describe(`${name}: what every sampler promises`, () => {
     test("asks only members of the space", () => {

@@ -1,6 +1,6 @@
-import { createRandomSampler } from "../../shared/search/random-sampler.js";
-import { createReversalSampler } from "../../shared/search/reversal-sampler.js";
-import { createTpeSampler } from "../../shared/search/tpe-sampler.js";
+import { createReversalSampler } from "../../shared/search/samplers/greedy-layer-sampler.js";
+import { createRandomSampler } from "../../shared/search/samplers/random-sampler.js";
+import { createTpeSampler } from "../../shared/search/samplers/tpe-sampler.js";
 import { describeSampler } from "./sampler-conformance.js";
 
 describeSampler("TPE", (space, base, seed) => createTpeSampler(space, { seed, base, maxTrials: 60 }));

@@ -1,4 +1,4 @@
-import type { Space } from "../../shared/search/space.js";
+import type { Space } from "../../shared/search/space/space.js";
 
 /** A switch with a mode, an estimator and an ordered outlier level, a layer each. */
 export function layeredSpace(layers: number): Space {

@@ -1,5 +1,5 @@
 import { S3ObjectStore } from "../../shared/storage/s3-store.js";
-import { connectToSqs } from "../emulated/sqs-server.js";
+import { connectToSqs } from "../emulated/aws/sqs-server.js";
 import { describeFifoQueue, describeStandardQueue } from "../queues/queue-conformance.js";
 import { openSqsQueue } from "../queues/sqs-queue-under-test.js";
 import { describeObjectStore } from "../storage/object-store-conformance.js";

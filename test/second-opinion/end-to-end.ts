@@ -1,7 +1,7 @@
+import type { FleetServers } from "../emulated/aws/fleet-servers.js";
+import { connectToSqs } from "../emulated/aws/sqs-server.js";
 import { describeFleet } from "../emulated/fleet-conformance.js";
-import type { FleetServers } from "../emulated/fleet-servers.js";
 import { describeKilledEvaluators } from "../emulated/killed-evaluators-conformance.js";
-import { connectToSqs } from "../emulated/sqs-server.js";
 import { createBucket } from "./create-bucket.js";
 
 /**

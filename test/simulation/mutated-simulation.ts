@@ -8,7 +8,14 @@ import { fileURLToPath } from "node:url";
 
 const PROJECT = fileURLToPath(new URL("../../../", import.meta.url));
 /** What a simulation consists of. */
-const PARTS = ["shared", "functions", "scripts/simulate.js", "test/run", "test/simulation", "test/functions"];
+const PARTS = [
+  "shared",
+  "functions",
+  "scripts/tools/simulation/simulate.js",
+  "test/run",
+  "test/simulation",
+  "test/functions",
+];
 
 /** A safeguard that is taken out of the compiled code. */
 export interface Mutation {
@@ -19,7 +26,7 @@ export interface Mutation {
 }
 
 export interface Simulation {
-  /** Runs `scripts/simulate.js`. */
+  /** Runs `scripts/tools/simulation/simulate.js`. */
   run(
     ...args: string[]
   ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>;
@@ -41,7 +48,7 @@ export async function mutateSimulation(mutation: Mutation): Promise<Simulation> 
   await writeFile(path, pieces.join(mutation.to));
   return {
     async run(...args) {
-      const child = spawn(process.execPath, [join(folder, "scripts/simulate.js"), ...args]);
+      const child = spawn(process.execPath, [join(folder, "scripts/tools/simulation/simulate.js"), ...args]);
       const ended = new Promise<number | null>((resolve) => void child.on("close", resolve));
       const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
       return { code, out, err };

@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { WarmUp } from "../../functions/warm-up.js";
-import type { Job, RunEvent, TrialReported } from "../../shared/run/messages.js";
-import { claimsPrefix, stateKey } from "../../shared/run/record-keys.js";
-import type { RunState, TrialRecord } from "../../shared/run/state.js";
-import { Evaluations } from "./evaluations.js";
-import { insist } from "./insist.js";
-import type { Ledger, Save, SavedDocument } from "./ledger.js";
-import { attemptOfJob, nameAttempt, nameWork, workOfReport } from "./work.js";
+import type { Job, RunEvent, TrialReported } from "../../shared/run/protocol/messages.js";
+import { claimsPrefix, stateKey } from "../../shared/run/protocol/record-keys.js";
+import type { RunState, TrialRecord } from "../../shared/run/protocol/state.js";
+import { insist } from "./invariant.js";
+import { Evaluations } from "./simulated/evaluations.js";
+import { attemptOfJob, nameAttempt, nameWork, workOfReport } from "./simulated/work.js";
+import type { Ledger, Save, SavedDocument } from "./spend-audit.js";
 
 /** Sees everything that happens in a simulated run, and holds it against the invariants as it happens. */
 export class Observer {

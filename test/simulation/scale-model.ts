@@ -1,5 +1,5 @@
-import { createRandomStream } from "../../shared/search/random.js";
-import { VirtualClock } from "./virtual-clock.js";
+import { createRandomStream } from "../../shared/search/numerics/random.js";
+import { VirtualClock } from "./simulated/virtual-clock.js";
 
 /** How a fleet works, in milliseconds; what each figure is and where it was measured is in docs/fleet.md, "Scale". */
 export interface ScaleTimes {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { simulate } from "./simulate.js";
-import { VirtualClock } from "./virtual-clock.js";
+import { VirtualClock } from "./simulated/virtual-clock.js";
 
 const SEEDS = 100;
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import type { Aggregator } from "../../shared/quantization/range-estimator.js";
 import { aggregate } from "../../shared/statistics/aggregator.js";
 import { quantileOfSorted } from "../../shared/statistics/quantile.js";
+import type { Aggregator } from "../../shared/statistics/statistic-type.js";
 
 fc.configureGlobal({ seed: 7, numRuns: 300 });
 

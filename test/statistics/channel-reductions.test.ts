@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { ConvolutionWindow } from "../../shared/onnx/convolution-window.js";
-import type { InputBatch } from "../../shared/scoring/data/dataset.js";
+import type { ConvolutionWindow } from "../../shared/onnx/graph/convolution-window.js";
+import type { InputBatch } from "../../shared/runtime/input-batch.js";
 import { collectStatistics } from "../../shared/statistics/collect.js";
 import { quantileOfSorted } from "../../shared/statistics/quantile.js";
 import { type ChannelStatistic, statisticName } from "../../shared/statistics/requirement.js";

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { asymmetricRange, symmetricActivationRange } from "../../shared/quantization/range.js";
+import { asymmetricRange, symmetricActivationRange } from "../../shared/quantization/arithmetic/range.js";
+import { activationEstimator } from "../../shared/quantization/space/range-estimator.js";
+import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
 import {
-  activationEstimator,
   isErrorType,
   type SideEstimator,
   type StatisticEstimator,
-} from "../../shared/quantization/range-estimator.js";
-import { readStatistics, writeStatisticsShard } from "../../shared/statistics/shard-store.js";
+} from "../../shared/statistics/statistic-type.js";
 import { StatisticsTable } from "../../shared/statistics/table.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
 

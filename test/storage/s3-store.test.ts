@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { PreconditionFailedError, StoreUnavailableError } from "../../shared/storage/errors.js";
 import { type ByteSource, partBytesOf, S3ObjectStore } from "../../shared/storage/s3-store.js";
-import { type S3Server, startS3Server } from "../emulated/s3-server.js";
+import { type S3Server, startS3Server } from "../emulated/aws/s3-server.js";
 import { describeObjectStore } from "./object-store-conformance.js";
 
 const servers: S3Server[] = [];

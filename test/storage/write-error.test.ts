@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { writeWhole } from "../../scripts/api/output-folder.js";
-import { RunError } from "../../shared/errors.js";
+import { RunError } from "../../shared/basics/errors.js";
 import { PreconditionFailedError } from "../../shared/storage/errors.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 import { writing } from "../../shared/storage/write-error.js";

@@ -1,14 +1,14 @@
 import type { NodeProto } from "onnx-buf";
-import { intAttribute } from "../../onnx/attributes.js";
-import type { Model } from "../../onnx/codec.js";
-import { convolutionWindow } from "../../onnx/convolution-window.js";
-import { edited } from "../../onnx/edited.js";
-import type { GraphIndex } from "../../onnx/graph-index.js";
-import { DataType, dimensions, elementCount, floatValues, makeTensor } from "../../onnx/tensor.js";
+import { convolutionWindow } from "../../onnx/graph/convolution-window.js";
+import type { GraphIndex } from "../../onnx/graph/graph-index.js";
+import { intAttribute } from "../../onnx/model/attributes.js";
+import type { Model } from "../../onnx/model/codec.js";
+import { edited } from "../../onnx/model/edited.js";
+import { DataType, dimensions, elementCount, floatValues, makeTensor } from "../../onnx/model/tensor.js";
 import { quantileOfSorted } from "../../statistics/quantile.js";
 import type { ChannelStatistic, StatisticsRequirement } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
-import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
+import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
 import { ownsConstants } from "./owned-constants.js";
 
 const OUTLIER_PROBABILITY = 1e-4;

@@ -1,4 +1,4 @@
-import { floatValues } from "../../onnx/tensor.js";
+import { floatValues } from "../../onnx/model/tensor.js";
 import { type MomentSource, secondMoments } from "../../statistics/second-moments.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import {
@@ -6,12 +6,12 @@ import {
   constantProduct,
   groupOfOutput,
   weightPosition,
-} from "../constant-products.js";
-import type { QuantizerLayout, WeightQuantizer } from "../groups.js";
-import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
-import type { TensorPlan } from "../plan.js";
-import type { OperandView } from "../quantizable-ops.js";
-import { type CodeLimits, codeLimits, type WeightCodes } from "../weight-codes.js";
+} from "../graph/constant-products.js";
+import type { QuantizerLayout, WeightQuantizer } from "../graph/groups.js";
+import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
+import type { OperandView } from "../graph/quantizable-ops.js";
+import { type CodeLimits, codeLimits, type WeightCodes } from "../rewrite/weight-codes.js";
+import type { TensorPlan } from "../space/plan.js";
 import { CodeSearch } from "./code-search.js";
 import { type QuadraticForm, quadraticForms } from "./quadratic-form.js";
 import { type OutputBlock, roundInScale, roundWithScale } from "./round-output.js";

@@ -1,15 +1,15 @@
 import { create } from "@bufbuild/protobuf";
 import { type NodeProto, NodeProtoSchema, type TensorProto } from "onnx-buf";
-import type { Model } from "../../onnx/codec.js";
-import { edited } from "../../onnx/edited.js";
-import { NewNames } from "../../onnx/new-names.js";
-import { DataType, dimensions, makeTensor } from "../../onnx/tensor.js";
+import type { Model } from "../../onnx/model/codec.js";
+import { edited } from "../../onnx/model/edited.js";
+import { NewNames } from "../../onnx/model/new-names.js";
+import { DataType, dimensions, makeTensor } from "../../onnx/model/tensor.js";
 import { statisticName } from "../../statistics/requirement.js";
-import { dequantize } from "../affine.js";
-import { type ConstantProduct, groupOfOutput, weightPosition } from "../constant-products.js";
-import { inputMeans } from "../input-means.js";
-import type { OperandView } from "../quantizable-ops.js";
-import type { WeightCodes } from "../weight-codes.js";
+import { dequantize } from "../arithmetic/affine.js";
+import { type ConstantProduct, groupOfOutput, weightPosition } from "../graph/constant-products.js";
+import { inputMeans } from "../graph/input-means.js";
+import type { OperandView } from "../graph/quantizable-ops.js";
+import type { WeightCodes } from "../rewrite/weight-codes.js";
 
 /** Share of the samples that errors are carried along with (reference section 6.3). */
 const SAMPLE_SHARE = 0.2;

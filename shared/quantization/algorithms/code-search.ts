@@ -1,5 +1,5 @@
-import { type Affine, dequantize } from "../affine.js";
-import type { CodeLimits } from "../weight-codes.js";
+import { type Affine, dequantize } from "../arithmetic/affine.js";
+import type { CodeLimits } from "../rewrite/weight-codes.js";
 import { dot, formTimes, lowerFactor, type QuadraticForm } from "./quadratic-form.js";
 
 /** Sweeps end when nothing moves, after a dozen or so; errors only shrink, so that this bound is never a loss. */

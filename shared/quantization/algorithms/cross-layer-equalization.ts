@@ -1,10 +1,10 @@
 import type { NodeProto } from "onnx-buf";
-import { intAttribute } from "../../onnx/attributes.js";
-import type { Model } from "../../onnx/codec.js";
-import { edited } from "../../onnx/edited.js";
-import type { GraphIndex } from "../../onnx/graph-index.js";
-import { DataType, dimensions, elementCount, floatValues, makeTensor } from "../../onnx/tensor.js";
-import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
+import type { GraphIndex } from "../../onnx/graph/graph-index.js";
+import { intAttribute } from "../../onnx/model/attributes.js";
+import type { Model } from "../../onnx/model/codec.js";
+import { edited } from "../../onnx/model/edited.js";
+import { DataType, dimensions, elementCount, floatValues, makeTensor } from "../../onnx/model/tensor.js";
+import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
 import { ownsConstants } from "./owned-constants.js";
 
 /** Ops f that work channel by channel with f(s x) = s f(x) for s > 0. */

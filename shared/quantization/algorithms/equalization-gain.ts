@@ -1,18 +1,18 @@
 import type { NodeProto } from "onnx-buf";
-import { intAttribute } from "../../onnx/attributes.js";
-import type { GraphIndex } from "../../onnx/graph-index.js";
-import { dimensions, elementCount, floatValues } from "../../onnx/tensor.js";
+import type { GraphIndex } from "../../onnx/graph/graph-index.js";
+import { intAttribute } from "../../onnx/model/attributes.js";
+import { dimensions, elementCount, floatValues } from "../../onnx/model/tensor.js";
 import {
   type ChannelStatistic,
   type StatisticsRequirement,
   statisticName,
 } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
-import { largestNarrowCode } from "../affine.js";
-import type { QuantizerLayout } from "../groups.js";
-import { widthOf } from "../hardware.js";
-import type { QuantizationPlan, TensorPlan } from "../plan.js";
-import { levelsOf } from "../range.js";
+import { largestNarrowCode } from "../arithmetic/affine.js";
+import { widthOf } from "../device/hardware.js";
+import { levelsOf } from "../device/width.js";
+import type { QuantizerLayout } from "../graph/groups.js";
+import type { QuantizationPlan, TensorPlan } from "../space/plan.js";
 import { type EqualizablePair, equalizationFactors } from "./cross-layer-equalization.js";
 
 const LOWEST: ChannelStatistic = { type: "channel_min", axis: 1 };

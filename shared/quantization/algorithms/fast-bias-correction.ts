@@ -1,4 +1,4 @@
-import { floatValues } from "../../onnx/tensor.js";
+import { floatValues } from "../../onnx/model/tensor.js";
 import {
   type ChannelStatistic,
   mergeRequirements,
@@ -6,20 +6,20 @@ import {
   statisticName,
 } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
-import { dequantize } from "../affine.js";
+import { dequantize } from "../arithmetic/affine.js";
 import {
   type ConstantProduct,
   constantProduct,
   groupOfOutput,
   weightPosition,
-} from "../constant-products.js";
-import type { QuantizerLayout } from "../groups.js";
-import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
-import { inputMeans } from "../input-means.js";
-import type { TensorPlan } from "../plan.js";
-import { findQuantizableOps, type OperandView, type QuantizableOp } from "../quantizable-ops.js";
-import type { WeightCache } from "../weight-cache.js";
-import type { WeightCodes } from "../weight-codes.js";
+} from "../graph/constant-products.js";
+import type { QuantizerLayout } from "../graph/groups.js";
+import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
+import { inputMeans } from "../graph/input-means.js";
+import { findQuantizableOps, type OperandView, type QuantizableOp } from "../graph/quantizable-ops.js";
+import type { WeightCache } from "../rewrite/weight-cache.js";
+import type { WeightCodes } from "../rewrite/weight-codes.js";
+import type { TensorPlan } from "../space/plan.js";
 import { carriedError, dequantizedWeights, type InputErrors, inputErrorKey } from "./bias-correction.js";
 
 export interface BiasCorrectionSettings {

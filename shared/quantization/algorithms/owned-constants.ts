@@ -1,6 +1,6 @@
 import type { NodeProto } from "onnx-buf";
-import type { GraphIndex } from "../../onnx/graph-index.js";
-import { DataType } from "../../onnx/tensor.js";
+import type { GraphIndex } from "../../onnx/graph/graph-index.js";
+import { DataType } from "../../onnx/model/tensor.js";
 
 /** Whether a node's weights and bias are float constants that nobody else reads, so that they can be rewritten. */
 export function ownsConstants(node: NodeProto, index: GraphIndex): boolean {

@@ -1,5 +1,5 @@
 import { type MomentBlock, momentBlocks, type SecondMoments } from "../../statistics/second-moments.js";
-import type { ConstantProduct } from "../constant-products.js";
+import type { ConstantProduct } from "../graph/constant-products.js";
 
 /** Share of the mean second moment that is added to each term's own, as calibration samples never span all terms. */
 const DAMPING = 0.01;

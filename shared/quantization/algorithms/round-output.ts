@@ -1,5 +1,5 @@
-import type { Affine } from "../affine.js";
-import type { CodeLimits } from "../weight-codes.js";
+import type { Affine } from "../arithmetic/affine.js";
+import type { CodeLimits } from "../rewrite/weight-codes.js";
 import type { CodeSearch, ValuedCodes } from "./code-search.js";
 import { dot, formTimes } from "./quadratic-form.js";
 

@@ -1,13 +1,13 @@
 import type { NodeProto } from "onnx-buf";
-import { intAttribute } from "../../onnx/attributes.js";
-import type { Model } from "../../onnx/codec.js";
-import { edited } from "../../onnx/edited.js";
-import type { GraphIndex } from "../../onnx/graph-index.js";
-import { DataType, dimensions, floatValues, makeTensor } from "../../onnx/tensor.js";
+import type { GraphIndex } from "../../onnx/graph/graph-index.js";
+import { intAttribute } from "../../onnx/model/attributes.js";
+import type { Model } from "../../onnx/model/codec.js";
+import { edited } from "../../onnx/model/edited.js";
+import { DataType, dimensions, floatValues, makeTensor } from "../../onnx/model/tensor.js";
 import type { ChannelStatistic, StatisticsRequirement } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
-import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
-import type { TensorInfo } from "../quantizable-ops.js";
+import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
+import type { TensorInfo } from "../graph/quantizable-ops.js";
 import { ownsConstants } from "./owned-constants.js";
 
 /** A constant whose values belong to the channels of a tensor. */

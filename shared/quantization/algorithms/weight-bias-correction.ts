@@ -1,20 +1,20 @@
-import { floatValues } from "../../onnx/tensor.js";
+import { floatValues } from "../../onnx/model/tensor.js";
 import { mergeRequirements, type StatisticsRequirement } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
-import { dequantize } from "../affine.js";
+import { dequantize } from "../arithmetic/affine.js";
 import {
   type ConstantProduct,
   constantProduct,
   groupOfOutput,
   weightPosition,
-} from "../constant-products.js";
-import type { QuantizerLayout, WeightQuantizer } from "../groups.js";
-import { type IgnoredScope, isIgnored } from "../ignored/ignored-scope.js";
-import { inputMeans } from "../input-means.js";
-import type { TensorPlan } from "../plan.js";
-import type { OperandView } from "../quantizable-ops.js";
-import type { WeightCache } from "../weight-cache.js";
-import type { WeightCodes } from "../weight-codes.js";
+} from "../graph/constant-products.js";
+import type { QuantizerLayout, WeightQuantizer } from "../graph/groups.js";
+import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
+import { inputMeans } from "../graph/input-means.js";
+import type { OperandView } from "../graph/quantizable-ops.js";
+import type { WeightCache } from "../rewrite/weight-cache.js";
+import type { WeightCodes } from "../rewrite/weight-codes.js";
+import type { TensorPlan } from "../space/plan.js";
 
 export interface WeightBiasCorrectionSettings {
   readonly ignored: IgnoredScope;

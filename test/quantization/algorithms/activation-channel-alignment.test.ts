@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { GraphIndex } from "../../../shared/onnx/graph-index.js";
+import { GraphIndex } from "../../../shared/onnx/graph/graph-index.js";
 import {
   alignChannels,
   alignmentStatistics,
   channelAlignment,
   findAlignablePairs,
 } from "../../../shared/quantization/algorithms/activation-channel-alignment.js";
-import type { InputBatch } from "../../../shared/scoring/data/dataset.js";
+import type { InputBatch } from "../../../shared/runtime/input-batch.js";
 import { collectStatistics } from "../../../shared/statistics/collect.js";
-import { runModel, worstSqnr } from "../../end-to-end/quantizing.js";
+import { runModel, worstSqnr } from "../../end-to-end/steps/quantizing.js";
 import { buildModel } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 

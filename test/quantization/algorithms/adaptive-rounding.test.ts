@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { dequantize } from "../../../shared/quantization/affine.js";
 import { roundToForms } from "../../../shared/quantization/algorithms/adaptive-rounding.js";
 import {
   type QuadraticForm,
   quadraticForms,
 } from "../../../shared/quantization/algorithms/quadratic-form.js";
-import { codeLimits, quantizeWeights, type WeightCodes } from "../../../shared/quantization/weight-codes.js";
+import { dequantize } from "../../../shared/quantization/arithmetic/affine.js";
+import {
+  codeLimits,
+  quantizeWeights,
+  type WeightCodes,
+} from "../../../shared/quantization/rewrite/weight-codes.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 
 import { FOUR_BIT_PLAN } from "../four-bit-plan.js";

@@ -3,7 +3,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { encodeModel, type Model } from "../../../shared/onnx/codec.js";
+import type { QuantizationSettings } from "../../../shared/configuration/quantization-settings.js";
+import { prepareModelFile } from "../../../shared/evaluation/model/prepare-model.js";
+import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
+import { openQuantizer } from "../../../shared/evaluation/quantizer/open-quantizer.js";
+import { encodeModel, type Model } from "../../../shared/onnx/model/codec.js";
 import {
   carriedError,
   correctedModel,
@@ -14,18 +18,14 @@ import {
   type BiasCorrectionSettings,
   correctableOps,
 } from "../../../shared/quantization/algorithms/fast-bias-correction.js";
-import { targetHardware } from "../../../shared/quantization/hardware.js";
-import type { IgnoredScope } from "../../../shared/quantization/ignored/ignored-scope.js";
-import { planQuantization } from "../../../shared/quantization/plan.js";
-import type { QuantizationSettings } from "../../../shared/run/configuration/quantization-settings.js";
-import type { InputBatch } from "../../../shared/scoring/data/dataset.js";
-import { openQuantizer } from "../../../shared/scoring/open-quantizer.js";
-import { prepareModelFile } from "../../../shared/scoring/prepare-model.js";
-import { makeSubject } from "../../../shared/scoring/subject.js";
-import type { Configuration } from "../../../shared/search/space.js";
+import { targetHardware } from "../../../shared/quantization/device/hardware.js";
+import type { IgnoredScope } from "../../../shared/quantization/graph/ignored/ignored-scope.js";
+import { planQuantization } from "../../../shared/quantization/space/plan.js";
+import type { InputBatch } from "../../../shared/runtime/input-batch.js";
+import type { Configuration } from "../../../shared/search/space/space.js";
 import { collectStatistics } from "../../../shared/statistics/collect.js";
 import { MemoryObjectStore } from "../../../shared/storage/memory-store.js";
-import { runModel } from "../../end-to-end/quantizing.js";
+import { runModel } from "../../end-to-end/steps/quantizing.js";
 import { buildModel } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 import { quantizationSettings } from "../small-net.js";

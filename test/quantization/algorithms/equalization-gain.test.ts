@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { encodeModel, type Model } from "../../../shared/onnx/codec.js";
+import { prepareModel } from "../../../shared/evaluation/model/prepare-model.js";
+import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
+import { encodeModel, type Model } from "../../../shared/onnx/model/codec.js";
 import { findEqualizablePairs } from "../../../shared/quantization/algorithms/cross-layer-equalization.js";
 import {
   equalizationStatistics,
   gainingPairs,
 } from "../../../shared/quantization/algorithms/equalization-gain.js";
-import { planQuantization } from "../../../shared/quantization/plan.js";
-import type { TuningOptions } from "../../../shared/quantization/tuning-options.js";
-import { prepareModel } from "../../../shared/scoring/prepare-model.js";
-import { makeSubject } from "../../../shared/scoring/subject.js";
+import { planQuantization } from "../../../shared/quantization/space/plan.js";
+import type { TuningOptions } from "../../../shared/quantization/space/tuning-options.js";
 import { collectStatistics } from "../../../shared/statistics/collect.js";
 import { buildModel, type GraphBuilder } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";

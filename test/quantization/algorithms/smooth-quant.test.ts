@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import type { Model } from "../../../shared/onnx/codec.js";
-import { GraphIndex } from "../../../shared/onnx/graph-index.js";
-import { floatValues } from "../../../shared/onnx/tensor.js";
+import { GraphIndex } from "../../../shared/onnx/graph/graph-index.js";
+import type { Model } from "../../../shared/onnx/model/codec.js";
+import { floatValues } from "../../../shared/onnx/model/tensor.js";
 import {
   findSmoothableTensors,
   smoothActivations,
   smoothingFactors,
   smoothingStatistics,
 } from "../../../shared/quantization/algorithms/smooth-quant.js";
-import type { InputBatch } from "../../../shared/scoring/data/dataset.js";
+import type { InputBatch } from "../../../shared/runtime/input-batch.js";
 import { collectStatistics } from "../../../shared/statistics/collect.js";
-import { runModel } from "../../end-to-end/quantizing.js";
+import { runModel } from "../../end-to-end/steps/quantizing.js";
 import { buildModel, type GraphBuilder } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { floatValues } from "../../../shared/onnx/tensor.js";
-import { dequantize } from "../../../shared/quantization/affine.js";
+import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
+import { floatValues } from "../../../shared/onnx/model/tensor.js";
 import {
   meanOffsets,
   WeightBiasCorrection,
   weightBiasStatistics,
   withDeviation,
 } from "../../../shared/quantization/algorithms/weight-bias-correction.js";
-import { WeightCache } from "../../../shared/quantization/weight-cache.js";
-import { quantizeWeights } from "../../../shared/quantization/weight-codes.js";
-import { makeSubject } from "../../../shared/scoring/subject.js";
+import { dequantize } from "../../../shared/quantization/arithmetic/affine.js";
+import { WeightCache } from "../../../shared/quantization/rewrite/weight-cache.js";
+import { quantizeWeights } from "../../../shared/quantization/rewrite/weight-codes.js";
 import { collectStatistics } from "../../../shared/statistics/collect.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 import { FOUR_BIT_PLAN } from "../four-bit-plan.js";

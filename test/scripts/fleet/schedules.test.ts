@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { removeSchedule } from "../../../scripts/fleet/schedules.js";
-import { scheduledRunKey } from "../../../shared/run/scheduled-run.js";
+import { scheduledRunKey } from "../../../shared/run/store/scheduled-run.js";
 import { MemoryObjectStore } from "../../../shared/storage/memory-store.js";
 
 test("a schedule that could not be removed keeps what its runs are asked to do", async () => {

@@ -3,24 +3,24 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { tune } from "../../../scripts/api/tune.js";
-import { prepareRun } from "../../../scripts/fleet/prepare-run.js";
-import { uploadWorkload } from "../../../scripts/fleet/workload-upload.js";
-import { encodeModel } from "../../../shared/onnx/codec.js";
-import { DataType } from "../../../shared/onnx/tensor.js";
-import type { RunConfigurationInput } from "../../../shared/run/configuration/schema.js";
+import { prepareRun } from "../../../scripts/fleet/submission/prepare-run.js";
+import { uploadWorkload } from "../../../scripts/fleet/submission/workload-upload.js";
+import type { RunConfigurationInput } from "../../../shared/configuration/schema.js";
+import { loadWorkload } from "../../../shared/evaluation/workload/workload.js";
+import { encodeModel } from "../../../shared/onnx/model/codec.js";
+import { DataType } from "../../../shared/onnx/model/tensor.js";
 import {
   calibrationFiles,
   workloadConfiguration,
   workloadDocumentSchema,
-} from "../../../shared/run/workload-document.js";
-import { fetchWorkloadFiles } from "../../../shared/run/workload-folder.js";
-import { loadWorkload } from "../../../shared/scoring/workload.js";
+} from "../../../shared/run/store/workload-document.js";
+import { fetchWorkloadFiles } from "../../../shared/run/store/workload-folder.js";
 import { MemoryObjectStore } from "../../../shared/storage/memory-store.js";
 import { S3ObjectStore } from "../../../shared/storage/s3-store.js";
-import { type S3Server, startS3Server } from "../../emulated/s3-server.js";
+import { temporaryFolder } from "../../data/temporary-folder.js";
+import { npyBytes } from "../../data/write-npy.js";
+import { type S3Server, startS3Server } from "../../emulated/aws/s3-server.js";
 import { buildModel } from "../../fixtures/models/model-builder.js";
-import { temporaryFolder } from "../../scoring/data/temporary-folder.js";
-import { npyBytes } from "../../scoring/data/write-npy.js";
 
 /** A step of a recurrent net: its state has the batch on axis 1, and one input is a scalar. */
 const stateful = buildModel((graph) => {

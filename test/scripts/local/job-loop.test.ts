@@ -4,7 +4,7 @@ import { runJobLoop } from "../../../scripts/local/job-loop.js";
 import type { JobRunner } from "../../../scripts/local/job-runner.js";
 import { systemClock } from "../../../shared/queues/clock.js";
 import { InProcessQueue } from "../../../shared/queues/in-process-queue.js";
-import { type Job, type JobReport, MESSAGE_VERSION } from "../../../shared/run/messages.js";
+import { type Job, type JobReport, MESSAGE_VERSION } from "../../../shared/run/protocol/messages.js";
 import { MemoryObjectStore } from "../../../shared/storage/memory-store.js";
 import type { ObjectStore } from "../../../shared/storage/object-store.js";
 import { answerToyJob } from "../../run/toy-model.js";

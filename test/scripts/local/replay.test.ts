@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { startEngine } from "../../../scripts/local/engine.js";
-import { replayAsks } from "../../../shared/run/replay.js";
-import type { RunState } from "../../../shared/run/state.js";
+import type { RunState } from "../../../shared/run/protocol/state.js";
+import { replayAsks } from "../../../shared/run/result/replay.js";
 import { toyRequest, toyTpeStudy } from "../../run/toy-study.js";
 import { ToyRunner } from "./toy-runner.js";
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JobRunner } from "../../../scripts/local/job-runner.js";
-import type { Job, JobReport } from "../../../shared/run/messages.js";
-import type { RunRequest } from "../../../shared/run/request.js";
+import type { Job, JobReport } from "../../../shared/run/protocol/messages.js";
+import type { RunRequest } from "../../../shared/run/protocol/request.js";
 import { answerToyJob } from "../../run/toy-model.js";
 
 /** Scores the toy model, in a few milliseconds a job. */

@@ -1,0 +1,38 @@
+import type { KernelExactness } from "../../../shared/run/result/result.js";
+import type { ProcessorClass } from "../../../shared/runtime/processor-class.js";
+import { PROCESSOR_CLASSES } from "../../../shared/runtime/processor-class.js";
+
+/** Products are named one by one as long as there are no more. */
+const MOST_NAMED = 5;
+
+/** Of outputs that are equal (`KernelExactness`). */
+const NO_DIFFERENCE = 200;
+
+/** Sentences that say how exactly kernels compute a model here, and where else they do. */
+export function exactnessNotes(
+  exactness: KernelExactness | null,
+  exactOn: readonly ProcessorClass[] | null,
+): string[] {
+  return [
+    ...(exactOn === null ? [] : [portabilityNote(exactOn)]),
+    ...(exactness === null ? [] : [differenceNote(exactness)]),
+    ...(exactness?.products ?? [])
+      .slice(0, MOST_NAMED)
+      .map(
+        ({ name, type, decibels }) =>
+          `Computed inexactly here: ${type} ${name} (${decibels.toFixed(1)} dB to exact arithmetic).`,
+      ),
+  ];
+}
+
+function portabilityNote(exactOn: readonly ProcessorClass[]): string {
+  const others = PROCESSOR_CLASSES.filter((processor) => !exactOn.includes(processor));
+  if (others.length === 0) return `Portable: the same integers on ${PROCESSOR_CLASSES.join(", ")}.`;
+  return `Not portable: exact on ${exactOn.join(", ") || "no class"}, can saturate on ${others.join(", ")}; target_device ANY gives a portable model.`;
+}
+
+function differenceNote({ decibels, batches }: KernelExactness): string {
+  const samples = `on ${batches} calibration ${batches === 1 ? "batch" : "batches"}`;
+  if (decibels >= NO_DIFFERENCE) return `The kernels compute the model exactly ${samples}.`;
+  return `The kernels differ from exact arithmetic by ${decibels.toFixed(1)} dB ${samples}.`;
+}

@@ -1,0 +1,164 @@
+import Table from "cli-table3";
+import { COMPANION_NAMES } from "../../../shared/quantization/space/algorithm-space.js";
+import type { FloatOp, SwitchEvidence } from "../../../shared/run/result/float-ops.js";
+import type { RunResult } from "../../../shared/run/result/result.js";
+import type { TrialSummary } from "../../../shared/run/result/tried-choices.js";
+
+/** Groups and ops beyond these are only in `result.json`. */
+const MOST_GROUPS = 15;
+const MOST_OPS = 10;
+const MOST_PARAMETERS = 3;
+/** A parameter that explains less is not worth a sentence. */
+const LEAST_SHARE = 0.05;
+
+/** What was tried for the groups that mattered most to accuracy; `undefined` where no group could be switched. */
+export function explanationTable({ explanation }: RunResult): string | undefined {
+  const shares = new Map<string, number>();
+  for (const { group, share } of explanation.importance.accuracyLoss)
+    shares.set(group, (shares.get(group) ?? 0) + share);
+  const isKnown = explanation.importance.accuracyLoss.length > 0;
+  const rows = explanation.groups.flatMap(({ group, parameters }) => {
+    const choices = parameters.find(({ parameter }) => parameter === `${group}/quantize`)?.choices;
+    if (choices === undefined) return [];
+    const having = (value: boolean) => choices.find(({ choice }) => choice === value)?.with;
+    return [{ group, quantized: having(true), float: having(false), share: shares.get(group) ?? 0 }];
+  });
+  if (rows.length === 0) return undefined;
+  rows.sort((a, b) => b.share - a.share);
+  const table = new Table({
+    head: ["group", "moved accuracy", "trials quantized", "least loss", "in float", "least loss"],
+    style: { head: [], border: [] },
+    colAligns: ["left", "right", "right", "right", "right", "right"],
+  });
+  for (const { group, quantized, float, share } of rows.slice(0, MOST_GROUPS)) {
+    table.push([
+      group,
+      isKnown ? `${percent(share)} %` : "–",
+      countCell(quantized),
+      lossCell(quantized),
+      countCell(float),
+      lossCell(float),
+    ]);
+  }
+  return table.toString();
+}
+
+/** What was tried of algorithms beside the quantization; `undefined` where the search decided on none. */
+export function companionTable({ explanation }: RunResult): string | undefined {
+  const shares = new Map(
+    explanation.importance.accuracyLoss.map(({ parameter, share }) => [parameter, share]),
+  );
+  const isKnown = shares.size > 0;
+  const rows = explanation.groups
+    .filter(({ group }) => COMPANION_NAMES.some((name) => name === group))
+    .flatMap(({ parameters }) => parameters)
+    .flatMap(({ parameter, choices }) =>
+      choices.map(({ choice, with: summary }, i) => [
+        i === 0 ? parameter : "",
+        i > 0 ? "" : isKnown ? `${percent(shares.get(parameter) ?? 0)} %` : "–",
+        String(choice),
+        countCell(summary),
+        lossCell(summary),
+      ]),
+    );
+  if (rows.length === 0) return undefined;
+  const table = new Table({
+    head: ["algorithm", "moved accuracy", "choice", "trials", "least loss"],
+    style: { head: [], border: [] },
+    colAligns: ["left", "right", "right", "right", "right"],
+  });
+  table.push(...rows);
+  return table.toString();
+}
+
+/** Sentences about why the best is what it is. */
+export function explanationNotes(result: Pick<RunResult, "explanation" | "selection">): string[] {
+  const { explanation } = result;
+  const hidden = explanation.groups.length - MOST_GROUPS;
+  const ops = explanation.float;
+  return [
+    ...(hidden > 0 ? [`${hidden} more groups are in result.json.`] : []),
+    ...importanceNotes(result),
+    ...ops.slice(0, MOST_OPS).map(floatNote),
+    ...(ops.length > MOST_OPS ? [`${ops.length - MOST_OPS} more ops in float are in result.json.`] : []),
+    ...selectionNotes(result),
+  ];
+}
+
+function importanceNotes({ explanation }: Pick<RunResult, "explanation">): string[] {
+  const named = explanation.importance.accuracyLoss
+    .filter(({ share }) => share >= LEAST_SHARE)
+    .slice(0, MOST_PARAMETERS)
+    .map(
+      ({ parameter, share, interval: [low, high] }) =>
+        `${parameter} (${percent(share)} %, between ${percent(low)} and ${percent(high)} %)`,
+    );
+  if (named.length > 0) return [`What moved accuracy most: ${named.join(", ")}.`];
+  return explanation.groups.length === 0 ? [] : ["No choice moved accuracy beyond noise."];
+}
+
+function floatNote(op: FloatOp): string {
+  const what = `In float: ${op.type} ${op.name}`;
+  switch (op.cause) {
+    case "not quantizable":
+      return `${what}, as ${op.reason}.`;
+    case "block rule":
+      return `${what}, as it shares a tensor with group ${op.group}, which is in float.`;
+    case "chosen": {
+      const { quantized, float } = op.evidence;
+      return `${what}; ${costNote(op.evidence)} (${triedNote(quantized, "quantized")}; ${triedNote(float, "in float")}).`;
+    }
+  }
+}
+
+/** What quantizing a group costs: seen in the trial that differs in it alone, or else by the model of all trials. */
+function costNote({ neighbour, accuracyCost }: SwitchEvidence): string {
+  if (neighbour?.state === "complete") {
+    const { trial, accuracyLoss, cost } = neighbour;
+    const than = cost > 0 ? `${cost.toFixed(2)} points more` : `${(-cost).toFixed(2)} points less`;
+    return `with it quantized as well, trial ${trial} loses ${accuracyLoss.toFixed(2)} %, ${cost === 0 ? "as much" : than}`;
+  }
+  if (neighbour !== null) return `with it quantized as well, trial ${neighbour.trial} was stopped early`;
+  if (accuracyCost === null) return "what quantizing it costs is not known beyond noise";
+  const { points, deviation } = accuracyCost;
+  const verb = points > 0 ? "costs" : "gains";
+  return `quantizing it ${verb} about ${Math.abs(points).toFixed(2)} points (give or take ${(2 * deviation).toFixed(2)})`;
+}
+
+function selectionNotes({ selection }: Pick<RunResult, "selection">): string[] {
+  const [best, ...others] = selection?.finalists ?? [];
+  if (selection == null || best === undefined) return [];
+  const flattered =
+    selection.flattered > 0
+      ? `choosing it by the former flattered it by ${selection.flattered.toFixed(2)} points`
+      : "choosing it by the former did not flatter it";
+  const lost =
+    selection.lost > 0
+      ? `; of the ${others.length + 1} best another would lose ${selection.lost.toFixed(2)} points less there`
+      : "";
+  return [
+    `Selection: trial ${best.trial} loses ${best.accuracyLoss.toFixed(2)} % on the evaluation samples and ${best.validationLoss.toFixed(2)} % on the validation samples; ${flattered}${lost}.`,
+  ];
+}
+
+function countCell(summary: TrialSummary | undefined): string {
+  if (summary === undefined) return "0";
+  return summary.pruned === 0 ? `${summary.trials}` : `${summary.trials} (${summary.pruned} stopped)`;
+}
+
+function lossCell(summary: TrialSummary | undefined): string {
+  const loss = summary?.accuracyLoss ?? undefined;
+  return loss === undefined ? "–" : `${loss.best.toFixed(2)} %`;
+}
+
+function triedNote({ trials, accuracyLoss }: TrialSummary, how: string): string {
+  if (trials === 0) return `never tried ${how}`;
+  const count = trials === 1 ? "1 trial" : `${trials} trials`;
+  return accuracyLoss === null
+    ? `tried ${how} in ${count}, none of which saw every sample`
+    : `${how} in ${count}, losing ${accuracyLoss.best.toFixed(2)} % at the least`;
+}
+
+function percent(share: number): string {
+  return (100 * share).toFixed(0);
+}

@@ -1,0 +1,145 @@
+import Table from "cli-table3";
+import type { MetricResult, ModelResult, RunResult } from "../../../shared/run/result/result.js";
+import { exactnessNotes } from "./exactness-text.js";
+import { companionTable, explanationNotes, explanationTable } from "./explanation-table.js";
+
+/** A run's result as people read it: tables and sentences. */
+export function resultText(result: RunResult): string {
+  const tables = [companionTable(result), explanationTable(result)];
+  return [
+    resultTable(result),
+    ...(result.objective === "pareto" ? [frontTable(result)] : []),
+    ...resultNotes(result),
+    ...tables.filter((table) => table !== undefined),
+    ...explanationNotes(result),
+  ].join("\n");
+}
+
+function resultTable(result: RunResult): string {
+  const { float, base, best } = result;
+  const table = new Table({
+    head: [
+      "",
+      result.float.metric.name,
+      "validation",
+      "latency",
+      "float / it",
+      "size",
+      "quantized ops",
+      "integer kernels",
+    ],
+    style: { head: [], border: [] },
+    colAligns: ["left", "right", "right", "right", "right", "right", "right", "right"],
+  });
+  table.push([
+    "float",
+    metricCell(float.metric),
+    float.validation === null ? "–" : metricCell(float.validation),
+    millisecondsCell(float.latencyMs),
+    "1.00",
+    bytesCell(float.bytes),
+    "–",
+    "–",
+  ]);
+  if (base !== null && "reason" in base) {
+    table.push(["base (trial 1)", { colSpan: 7, content: MISSING, hAlign: "left" }]);
+  } else if (base !== null) table.push(modelRow("base (trial 1)", base, float.latencyMs));
+  if (best !== null && best.trial !== base?.trial) {
+    table.push(modelRow(`best (trial ${best.trial})`, best, float.latencyMs));
+  }
+  return table.toString();
+}
+
+/** The front of objective `pareto`, the smallest or fastest first; of trials that measured the same, the first. */
+function frontTable({ float, pareto }: RunResult): string {
+  const points = new Map<number, RunResult["pareto"][number]>();
+  for (const point of pareto.toSorted((a, b) => a.trial - b.trial)) {
+    // On a front, what costs the same is as accurate.
+    const cost = point.latencyRatio === null ? point.bytes : 1 / point.latencyRatio;
+    if (!points.has(cost)) points.set(cost, point);
+  }
+  const table = new Table({
+    head: ["front", float.metric.name, "float / it", "size"],
+    style: { head: [], border: [] },
+    colAligns: ["left", "right", "right", "right"],
+  });
+  for (const [, { trial, metric, latencyRatio, bytes }] of [...points].sort(([a], [b]) => a - b)) {
+    table.push([`trial ${trial}`, metricCell(metric), latencyRatio?.toFixed(2) ?? "–", bytesCell(bytes)]);
+  }
+  return table.toString();
+}
+
+/** Latencies follow from the ratios, which were measured in turn; times taken at different moments do not compare. */
+function modelRow(name: string, model: ModelResult, floatMs: number | null): string[] {
+  const { metric, validation, latencyRatio, bytes, quantizedShare, integerKernels } = model;
+  return [
+    name,
+    metricCell(metric),
+    validation === null ? "–" : metricCell(validation),
+    millisecondsCell(latencyRatio === null || floatMs === null ? null : floatMs / latencyRatio),
+    latencyRatio === null ? "–" : latencyRatio.toFixed(2),
+    bytesCell(bytes),
+    `${Math.round(100 * quantizedShare.byCount)} %`,
+    integerKernels === null ? "–" : `${integerKernels.integer} of ${integerKernels.quantized}`,
+  ];
+}
+
+/** What a row says of a model that there is none of; the reason stands below the table. */
+const MISSING = "could not be scored";
+
+/** Sentences about what the table cannot show. */
+function resultNotes(result: RunResult): string[] {
+  const { base, best, trials, timing } = result;
+  const notes: string[] = [...result.problems];
+  if (base !== null && "reason" in base) {
+    notes.push(`The base configuration could not be scored: ${base.reason}`);
+  }
+  if (best === null) return [...notes, "No quantized trial could be scored."];
+  const loss =
+    best.accuracyLoss <= 0 ? "no accuracy lost" : `${best.accuracyLoss.toFixed(2)} % accuracy lost`;
+  notes.push(
+    `Best: trial ${best.trial}, ${loss} on the evaluation samples${best.meetsTarget ? "" : "; no trial met the targets"}.`,
+  );
+  if (best.latencyRatio !== null && best.latencyRatio < 1) {
+    notes.push(
+      "On this machine the float model runs faster at its best level; what quantizing buys here is size.",
+    );
+  }
+  notes.push(
+    `Target device ${result.target}${result.processor === null ? "" : `, scored on a processor of class ${result.processor}`}.`,
+  );
+  if (result.scoring !== null) notes.push(result.scoring);
+  notes.push(...exactnessNotes(best.exactness, best.exactOn));
+  if (best.simulatedShare.byCount > 0) notes.push(simulationNote(best.simulatedShare));
+  for (const { name, type, reason } of best.integerKernels?.unfused ?? []) {
+    notes.push(`Runs in float although quantized: ${type} ${name} (${reason}).`);
+  }
+  notes.push(
+    `${trials.complete} trials complete, ${trials.pruned} stopped early, ${trials.failed} failed, in ${timing.wallSeconds.toFixed(1)} s with ${timing.workers} workers.`,
+  );
+  if (result.cost !== undefined) notes.push(`It cost ${usdCell(result.cost.usd)}.`);
+  return notes;
+}
+
+/** As many digits as tell something of small amounts. */
+export function usdCell(usd: number): string {
+  return usd < 1 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(2)}`;
+}
+
+function metricCell({ value, interval: [low, high] }: MetricResult): string {
+  return `${value.toFixed(4)} [${low.toFixed(3)}, ${high.toFixed(3)}]`;
+}
+
+function millisecondsCell(milliseconds: number | null): string {
+  return milliseconds === null ? "–" : `${milliseconds.toPrecision(3)} ms`;
+}
+
+/** What quantized ops without an integer kernel are good for. */
+export function simulationNote({ byCount }: ModelResult["simulatedShare"]): string {
+  return `${Math.round(100 * byCount)} % of the weighted ops are simulated: they compute in float what their codes would give, so that these buy size, not speed.`;
+}
+
+export function bytesCell(bytes: number): string {
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return `${(bytes / 1e6).toFixed(2)} MB`;
+}

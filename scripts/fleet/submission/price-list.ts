@@ -1,0 +1,74 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+import { UsageError } from "../../../shared/basics/errors.js";
+import type { RunRequest } from "../../../shared/run/protocol/request.js";
+import { packageRoot } from "../../package/package-root.js";
+
+const priceSchema = z.number().min(0).max(1);
+
+/** What AWS asks for in US dollars, in a region at a date. */
+const priceListSchema = z.strictObject({
+  date: z.iso.date(),
+  region: z.string().min(1).max(64),
+  /** Title, and where it was seen. */
+  sources: z.array(z.string().min(1).max(1_024)).min(1).max(16),
+  lambda: z.strictObject({
+    usdPerGigabyteSecond: z.strictObject({ arm64: priceSchema, x86_64: priceSchema }),
+    usdPerRequest: priceSchema,
+  }),
+  sqs: z.strictObject({ usdPerStandardRequest: priceSchema, usdPerFifoRequest: priceSchema }),
+  s3: z.strictObject({ usdPerWrite: priceSchema, usdPerRead: priceSchema }),
+});
+
+export type PriceList = Readonly<z.infer<typeof priceListSchema>>;
+
+/** The list that comes with the package; `--prices` names another. */
+const DEFAULT_LIST = join("scripts", "fleet", "prices", "us-east-1.json");
+
+/**
+ * Requests that come with one job at most, when nothing goes wrong. Its message is sent, received, extended and
+ * deleted, its report (in the first-in-first-out queue) sent, received and deleted; claim, answer, rows and the
+ * coordinator's state are written; the claim and two opponents' rows are read; evaluator and coordinator are invoked.
+ */
+const REQUESTS_A_JOB = { standard: 4, fifo: 3, writes: 4, reads: 3, invocations: 2 };
+
+/** @throws {UsageError} when the file is no price list */
+export async function readPriceList(file = join(packageRoot(), DEFAULT_LIST)): Promise<PriceList> {
+  try {
+    return priceListSchema.parse(JSON.parse(await readFile(file, "utf8")));
+  } catch (error) {
+    const reason =
+      error instanceof z.ZodError
+        ? `${error.issues[0]?.path.join(".") || "it"}: ${error.issues[0]?.message}`
+        : String(error instanceof Error ? error.message : error);
+    throw new UsageError(
+      `${file} is no price list (${reason}); give a file of the shape of ${DEFAULT_LIST}.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Says so where a fleet is in another region than its prices are of; a sentence, or none. */
+export function noticesOfRegion({ region }: Pick<PriceList, "region">, fleet: string | undefined): string[] {
+  if (fleet === undefined || fleet === region) return [];
+  return [
+    `The fleet is in ${fleet} and the prices are those of ${region}, so estimate, cost and its bound are off by what AWS asks for more or less there; give --prices with a list of ${fleet}.`,
+  ];
+}
+
+/** What a run is charged, as its request carries it. */
+export function runPrices({
+  lambda,
+  sqs,
+  s3,
+}: PriceList): Pick<NonNullable<RunRequest["cost"]>, "usdPerGigabyteSecond" | "usdPerJob"> {
+  const { standard, fifo, writes, reads, invocations } = REQUESTS_A_JOB;
+  const usdPerJob =
+    standard * sqs.usdPerStandardRequest +
+    fifo * sqs.usdPerFifoRequest +
+    writes * s3.usdPerWrite +
+    reads * s3.usdPerRead +
+    invocations * lambda.usdPerRequest;
+  return { usdPerGigabyteSecond: lambda.usdPerGigabyteSecond, usdPerJob };
+}

@@ -1,0 +1,46 @@
+import type { Workload } from "../../../shared/evaluation/workload/workload.js";
+import { tuningStudy } from "../../../shared/run/protocol/tuning-study.js";
+import type { RunResult } from "../../../shared/run/result/result.js";
+import type { ObjectStore } from "../../../shared/storage/object-store.js";
+import { requireOwnResult, requireWritable } from "../../api/output-folder.js";
+import { lookAtEnded, writeEnded } from "../following/ended-run.js";
+import { type FollowOptions, followRun } from "../following/follow.js";
+import { FollowedRun } from "../following/followed-run.js";
+import type { ReadOptions } from "../following/open-run.js";
+import type { RunView } from "../following/run-view.js";
+import type { FetchOptions } from "../following/runs.js";
+
+/**
+ * A run that this process has asked a fleet for. Model, data and metric are at hand, so that they need not be fetched
+ * to follow it and to write what it came to.
+ */
+export class SubmittedRun {
+  readonly #followed: FollowedRun;
+
+  /** @param hash the configuration's */
+  constructor(
+    private readonly store: ObjectStore,
+    readonly runId: string,
+    private readonly workload: Workload,
+    private readonly hash: string,
+  ) {
+    this.#followed = new FollowedRun(store, runId, async () => tuningStudy(workload.metric));
+  }
+
+  /** As `follow` of any run. */
+  follow(options: Omit<FollowOptions, keyof ReadOptions> = {}): AsyncGenerator<RunView, void, undefined> {
+    return followRun(this.#followed, this.runId, options);
+  }
+
+  /**
+   * As `fetchResult` of any run.
+   * @throws {UsageError} when the folder holds the result of another run
+   * @throws {QuantfleetError} when it has not ended, or when it failed
+   */
+  async fetchResult(out: string, { force = false }: Pick<FetchOptions, "force"> = {}): Promise<RunResult> {
+    await requireWritable(out);
+    if (!force) await requireOwnResult(out, this.runId);
+    const ended = await lookAtEnded(this.#followed, this.runId);
+    return writeEnded(ended, { out, workload: this.workload, hash: this.hash, store: this.store });
+  }
+}

@@ -1,0 +1,197 @@
+import { createRandomStream, type RandomStream } from "../../../../shared/search/numerics/random.js";
+import type { Configuration } from "../../../../shared/search/space/space.js";
+import type { Problem } from "./problem.js";
+
+/**
+ * What a generated problem is like. All are of the family of ../shared/anchors/search: layers whose sensitivities
+ * are heavy-tailed, a price for leaving a layer in float, pairs that interact at random.
+ */
+export interface ProblemShape {
+  readonly layers: number;
+  /** `flat`: one parameter a layer. `conditional`: a switch with a mode, an estimator and an ordered outlier level. */
+  readonly structure: "flat" | "conditional";
+  /** Of a flat problem: choices a layer. */
+  readonly choices: number;
+  /** Standard deviation of the logarithm of a layer's sensitivity. */
+  readonly tail: number;
+  /** Interacting pairs a layer, and their strength next to the two layers' sensitivities. */
+  readonly pairsPerLayer: number;
+  readonly pairStrength: number;
+  readonly noise: number;
+  /** Whether a flat problem's choices are ordered. */
+  readonly ordered: boolean;
+}
+
+const DEFAULT_SHAPE: ProblemShape = {
+  layers: 50,
+  structure: "flat",
+  choices: 6,
+  tail: 1.2,
+  pairsPerLayer: 1.2,
+  pairStrength: 0.4,
+  noise: 0,
+  ordered: false,
+};
+
+const TYPICAL_SENSITIVITY = 0.02;
+
+/** Choice 0 of a switch, and the last choice of a flat parameter, is float. */
+export function generateProblem(name: string, seed: number, shape: Partial<ProblemShape>): Problem {
+  const { layers, structure, choices, tail, pairsPerLayer, pairStrength, noise, ordered } = {
+    ...DEFAULT_SHAPE,
+    ...shape,
+  };
+  const random = createRandomStream(seed, 0, "problem");
+  const sensitivities = Array.from(
+    { length: layers },
+    () => TYPICAL_SENSITIVITY * Math.exp(tail * random.normal()),
+  );
+  const parameters: Problem["parameters"] = [];
+  const main: number[][] = [];
+  const strengths: number[] = [];
+  for (const [layer, sensitivity] of sensitivities.entries()) {
+    const prefix = `layer${String(layer).padStart(3, "0")}`;
+    const price = TYPICAL_SENSITIVITY * Math.exp(0.5 * random.normal());
+    if (structure === "flat") {
+      parameters.push({ name: prefix, choices, ...(ordered ? { ordered } : {}) });
+      main.push(
+        ordered
+          ? orderedEffects(random, choices, sensitivity)
+          : [...Array.from({ length: choices - 1 }, () => sensitivity * random.uniform() * 2), price],
+      );
+      strengths.push(sensitivity);
+    } else {
+      const quantized = { name: `${prefix}.quantize`, is: [1] };
+      parameters.push(
+        { name: `${prefix}.quantize`, choices: 2 },
+        { name: `${prefix}.mode`, choices: 2, when: quantized },
+        { name: `${prefix}.estimator`, choices: 3, when: quantized },
+        {
+          name: `${prefix}.outlier`,
+          choices: 3,
+          ordered: true,
+          when: { name: `${prefix}.estimator`, is: [2] },
+        },
+      );
+      main.push(
+        [price, sensitivity],
+        Array.from({ length: 2 }, () => 0.4 * sensitivity * random.normal()),
+        Array.from({ length: 3 }, () => 0.4 * sensitivity * random.normal()),
+        orderedEffects(random, 3, 0.6 * sensitivity),
+      );
+      strengths.push(sensitivity, 0.4 * sensitivity, 0.4 * sensitivity, 0.3 * sensitivity);
+    }
+  }
+  const pairs = Array.from({ length: Math.round(pairsPerLayer * layers) }, () => {
+    const a = random.below(parameters.length);
+    const b = (a + 1 + random.below(parameters.length - 1)) % parameters.length;
+    const scale = pairStrength * Math.sqrt(strengths[a]! * strengths[b]!);
+    return {
+      a,
+      b,
+      table: Array.from({ length: parameters[a]!.choices }, () =>
+        Array.from({ length: parameters[b]!.choices }, () => scale * random.normal()),
+      ),
+    };
+  });
+  return { name, parameters, main, pairs, noise };
+}
+
+/** Effects that rise with the distance from a random best choice. */
+function orderedEffects(random: RandomStream, choices: number, sensitivity: number): number[] {
+  const best = random.uniform() * (choices - 1);
+  return Array.from(
+    { length: choices },
+    (_, code) => sensitivity * 2 * ((code - best) / Math.max(1, choices - 1)) ** 2,
+  );
+}
+
+/** A search as the product meets it: the base is good, the target is bounded, and most layers are switches. */
+export interface ConstrainedProblem {
+  readonly name: string;
+  readonly base: Configuration;
+  readonly float: Configuration;
+  /** Latency to be minimized; float has 1. */
+  readonly latency: Problem;
+  /** Loss of accuracy in percent; feasible up to the bound. */
+  readonly accuracyLoss: Problem;
+  readonly bound: number;
+  /** What a layer loses by itself when it is quantized, as roughly as a run measures it; by group. */
+  readonly sensitivity: Readonly<Record<string, number>>;
+}
+
+/** Median loss of a quantized layer, in percent. */
+const LAYER_LOSS = 0.05;
+/** Standard deviation of the logarithm of a measured sensitivity; a rank correlation with the true one of about 0.8. */
+const MEASUREMENT_DEVIATION = 1;
+
+/**
+ * A few layers cause most of the loss of the integer base; leaving any in float costs its share of the speed-up.
+ *
+ * @param estimators choices of a range estimator a quantized layer; 1 leaves the switches alone
+ * @param layerLoss median loss of a quantized layer, in percent; the mean is three times as much
+ */
+export function generateConstrainedProblem(
+  name: string,
+  seed: number,
+  layers: number,
+  estimators: number,
+  layerLoss = LAYER_LOSS,
+): ConstrainedProblem {
+  const random = createRandomStream(seed, 1, "problem");
+  const parameters: Problem["parameters"] = [];
+  const latencyMain: number[][] = [];
+  const lossMain: number[][] = [];
+  const strengths: number[] = [];
+  const base: Record<string, number> = {};
+  const float: Record<string, number> = {};
+  const measured: Record<string, number> = {};
+  const measurement = createRandomStream(seed, 2, "problem");
+  const shares = Array.from({ length: layers }, () => Math.exp(random.normal()));
+  const totalShare = shares.reduce((sum, share) => sum + share, 0);
+  for (let layer = 0; layer < layers; layer++) {
+    const prefix = `layer${String(layer).padStart(3, "0")}`;
+    const sensitivity = layerLoss * Math.exp(1.5 * random.normal());
+    // Integer does not always pay: some layers are slower quantized (runtime-facts.md, "Does integer pay?").
+    const gain = (0.55 * shares[layer]!) / totalShare;
+    const quantize = `${prefix}.quantize`;
+    parameters.push({ name: quantize, choices: 2 });
+    latencyMain.push([gain, random.uniform() < 0.1 ? 1.2 * gain : 0]);
+    lossMain.push([0, sensitivity]);
+    strengths.push(sensitivity);
+    measured[prefix] = sensitivity * Math.exp(MEASUREMENT_DEVIATION * measurement.normal());
+    base[quantize] = 1;
+    float[quantize] = 0;
+    if (estimators > 1) {
+      const estimator = `${prefix}.estimator`;
+      parameters.push({ name: estimator, choices: estimators, when: { name: quantize, is: [1] } });
+      latencyMain.push(Array.from({ length: estimators }, () => 0));
+      lossMain.push([
+        0,
+        ...Array.from({ length: estimators - 1 }, () => 0.4 * sensitivity * random.normal()),
+      ]);
+      strengths.push(0.4 * sensitivity);
+      base[estimator] = 0;
+    }
+  }
+  const pairs = Array.from({ length: layers }, () => {
+    const a = random.below(parameters.length);
+    const b = (a + 1 + random.below(parameters.length - 1)) % parameters.length;
+    const scale = 0.4 * Math.sqrt(strengths[a]! * strengths[b]!);
+    const table = Array.from({ length: parameters[a]!.choices }, (_, i) =>
+      Array.from({ length: parameters[b]!.choices }, (_, j) =>
+        i === 0 || j === 0 ? 0 : scale * random.normal(),
+      ),
+    );
+    return { a, b, table };
+  });
+  return {
+    name,
+    base,
+    float,
+    latency: { name: `${name}-latency`, parameters, main: latencyMain, pairs: [], noise: 0.004 },
+    accuracyLoss: { name: `${name}-loss`, parameters, main: lossMain, pairs, noise: 0.05 },
+    bound: 1,
+    sensitivity: measured,
+  };
+}

@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import * as z from "zod";
+import { DataError } from "../../../../shared/basics/errors.js";
+import { packageRoot } from "../../../package/package-root.js";
+import { runPeer, type StudyOptions } from "./command.js";
+import { type ProblemFile, parseJson, readBenchFile } from "./problem-file.js";
+
+/** A line of scripts/tools/bench/peers/optuna_search.py. */
+const lineSchema = z.object({
+  problem: z.string(),
+  /** Of the problem's file; without it the name decides. */
+  sha256: z.string().optional(),
+  sampler: z.string().default("Optuna"),
+  batch: z.int().min(1),
+  seeds: z.int().min(1),
+  trials: z.array(z.int().min(1)),
+  median: z.array(z.number()),
+});
+export type OptunaLine = z.infer<typeof lineSchema>;
+
+/** What Optuna reached on the folder's problems, as the script printed it (README beside it). */
+export const KEPT_LINES = join(packageRoot(), "scripts/tools/bench/search/given/optuna.jsonl");
+
+/** @throws DataError naming the first line that does not fit */
+export function readOptunaLines(path: string): OptunaLine[] {
+  return readBenchFile(path, "a file of lines that scripts/tools/bench/peers/optuna_search.py printed")
+    .toString("utf8")
+    .split("\n")
+    .flatMap((text, index) => (text.trim() === "" ? [] : [parseLine(text, `${path}:${index + 1}`)]));
+}
+
+function parseLine(text: string, place: string): OptunaLine {
+  const parsed = lineSchema.safeParse(parseJson(text, place));
+  if (!parsed.success) {
+    const [{ path, message }] = parsed.error.issues as [z.core.$ZodIssue];
+    throw new DataError(
+      `${place}: ${path.join(".") || "the line"}: ${message}; write it with scripts/tools/bench/peers/optuna_search.py.`,
+    );
+  }
+  const { trials, median } = parsed.data;
+  if (trials.length !== median.length) {
+    throw new DataError(
+      `${place}: ${median.length} medians stand for ${trials.length} numbers of trials; give one for each.`,
+    );
+  }
+  return parsed.data;
+}
+
+export function findLine(
+  lines: readonly OptunaLine[],
+  { problem, sha256 }: ProblemFile,
+  batch: number,
+): OptunaLine | undefined {
+  return lines.find(
+    (line) => line.problem === problem.name && line.batch === batch && (line.sha256 ?? sha256) === sha256,
+  );
+}
+
+/** Runs Optuna's TPE on the same file. */
+export function runOptuna(python: string, path: string, options: StudyOptions): OptunaLine {
+  const script = "optuna_search.py";
+  return parseLine(runPeer(python, script, path, options), script);
+}

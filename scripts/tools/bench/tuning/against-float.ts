@@ -1,0 +1,8 @@
+import type { RunConfigurationInput } from "../../../../shared/configuration/schema.js";
+
+/** The same data without labels, compared with the float model's outputs: signal to noise in decibel. */
+export function scoredAgainstFloat(configuration: RunConfigurationInput): RunConfigurationInput {
+  const { labels: _labels, ...evaluation } = configuration.engine.evaluation ?? {};
+  const { validation: _validation, ...engine } = configuration.engine;
+  return { ...configuration, engine: { ...engine, evaluation, metric: { name: "sqnr" } } };
+}

@@ -1,0 +1,33 @@
+import * as z from "zod";
+import { runConfigurationSchema } from "../../../shared/configuration/schema.js";
+import { hardwareJsonSchema } from "../../../shared/quantization/device/hardware-schema.js";
+import { runRequestedSchema } from "../../../shared/run/protocol/messages.js";
+
+function messageJsonSchema(): Record<string, unknown> {
+  return {
+    title: "RunRequested",
+    description:
+      "Asks a fleet for a run. The body of a message to the events queue, in the message group that is the run's name; runs/<runId>/workload.json must lie in the bucket before.",
+    ...z.toJSONSchema(runRequestedSchema, { io: "input" }),
+  };
+}
+
+/** What occurs more than once is referred to: written out everywhere, it would be ten times as long. */
+function configurationJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(runConfigurationSchema, { io: "input", reused: "ref" });
+}
+
+const PUBLISHED = {
+  "configuration.schema.json": configurationJsonSchema,
+  "hardware.schema.json": hardwareJsonSchema,
+  "run-requested.schema.json": messageJsonSchema,
+} satisfies Record<string, () => Record<string, unknown>>;
+
+export type PublishedSchema = keyof typeof PUBLISHED;
+
+export const PUBLISHED_SCHEMAS = Object.keys(PUBLISHED) as PublishedSchema[];
+
+/** A JSON Schema that ships with the package in docs/schemas, made from the schema that checks the real thing. */
+export function publishedSchemaText(name: PublishedSchema): string {
+  return `${JSON.stringify(PUBLISHED[name](), null, 2)}\n`;
+}

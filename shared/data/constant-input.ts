@@ -1,0 +1,69 @@
+import { DataError } from "../basics/errors.js";
+import type { ValueSource } from "../configuration/engine-schema.js";
+import type { Elements, ElementType } from "../runtime/element-type.js";
+import { allocateElements, isFloating } from "../runtime/element-type.js";
+import type { ModelPort, TensorValue } from "../runtime/tensor.js";
+import { moveAxis } from "./move-axis.js";
+import { preprocess } from "./preprocessing.js";
+
+/** What an input is fed in a batch of so many samples, where it is the same for all of them. */
+export type ConstantInput = (samples: number) => TensorValue;
+
+/**
+ * Makes an input of a value in the configuration. One number fills the axes that the model fixes; a list holds their
+ * elements in C order. A free axis that counts samples, the first unless another is named, gives each the same.
+ *
+ * @param name how messages name the value
+ * @throws DataError when it does not fit the model's input
+ */
+export function constantInput(
+  { value, batch_axis: batchAxis = 0 }: ValueSource,
+  { type, shape }: ModelPort & { readonly type: ElementType },
+  name: string,
+): ConstantInput {
+  const numbers = Array.isArray(value) ? value : [Number(value)];
+  const counted = shape[batchAxis];
+  const repeated = counted !== undefined && !isFixed(counted);
+  const sampleShape = fixedAxes(shape, repeated ? batchAxis : undefined, name);
+  const size = sampleShape.reduce((product, axis) => product * axis, 1);
+  // A model states no shape both of a scalar and where it does not know.
+  const dims = shape.length === 0 && Array.isArray(value) ? [numbers.length] : sampleShape;
+  if (shape.length > 0 && numbers.length > 1 && numbers.length !== size) {
+    throw new DataError(
+      `${name} has ${numbers.length} numbers, but the model takes [${sampleShape.join(", ")}]; give 1 or ${size}.`,
+    );
+  }
+  const fraction = isFloating(type) ? undefined : numbers.find((number) => !Number.isInteger(number));
+  if (fraction !== undefined)
+    throw new DataError(`${name} is ${fraction}, but the model takes ${type}; give a whole number.`);
+  const whole = Float64Array.from({ length: Math.max(size, numbers.length) }, (_, index) =>
+    numbers.length === 1 ? numbers[0]! : numbers[index]!,
+  );
+  const data = preprocess(whole, "float64", type, { scale: 1 }, { channels: 1, inner: whole.length }, name);
+  if (!repeated) return () => ({ type, dims, data });
+  return (samples) =>
+    moveAxis({ type, dims: [samples, ...dims], data: repeat(data, samples, type) }, 0, batchAxis);
+}
+
+/** The lengths of all axes but the one that counts samples. */
+function fixedAxes(shape: ModelPort["shape"], counted: number | undefined, name: string): readonly number[] {
+  const others = shape.filter((_, axis) => axis !== counted);
+  const fixed = others.filter(isFixed);
+  if (fixed.length === others.length) return fixed;
+  const free = shape.flatMap((length, axis) => (isFixed(length) ? [] : [axis]));
+  const remedy =
+    free.length === 1 ? `name the axis that counts samples as "batch_axis": ${free[0]}` : "give an array";
+  throw new DataError(
+    `${name} feeds an input of shape [${shape.map((length) => length || "any").join(", ")}], of which a value does not tell the length of every axis; ${remedy}.`,
+  );
+}
+
+function repeat(data: Elements, times: number, type: ElementType): Elements {
+  const all = allocateElements(type, data.length * times);
+  for (let time = 0; time < times; time++) all.set(data as never, time * data.length);
+  return all;
+}
+
+function isFixed(axis: number | string): axis is number {
+  return typeof axis === "number" && axis > 0;
+}

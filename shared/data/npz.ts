@@ -1,0 +1,70 @@
+import { unzipSync } from "fflate";
+import { DataError } from "../basics/errors.js";
+
+/** An archive is held in memory whole, packed and the wanted array unpacked; `.npy` files are read by rows. */
+export const LARGEST_ARCHIVE_BYTES = 1024 ** 3;
+/** What a ZIP directory without its 64-bit extension can count. */
+const MOST_ENTRIES = 65_535;
+/** DEFLATE cannot pack more than 1,032 to 1, so an entry that claims more is made up. */
+const LARGEST_RATIO = 1032;
+
+/**
+ * The `.npy` file that an `.npz` archive holds under `key`. Sizes are checked in the archive's directory before
+ * anything is unpacked, only the wanted entry is unpacked, and its name is never used as a path.
+ *
+ * @throws DataError when the archive is damaged, lacks the key, or would unpack to more than
+ *   `LARGEST_ARCHIVE_BYTES`
+ */
+export function extractFromNpz(archive: Uint8Array, key: string, name: string): Uint8Array {
+  const wanted = `${key}.npy`;
+  const keys: string[] = [];
+  let entries = 0;
+  let declared = -1;
+  let unpacked: Record<string, Uint8Array>;
+  try {
+    unpacked = unzipSync(archive, {
+      filter: (entry) => {
+        entries++;
+        if (entries > MOST_ENTRIES)
+          throw new DataError(
+            `${name} has more than ${MOST_ENTRIES} entries; save only the arrays that are needed.`,
+          );
+        if (entry.name.endsWith(".npy") && keys.length < 20) keys.push(entry.name.slice(0, -".npy".length));
+        if (entry.name !== wanted) return false;
+        if (declared >= 0) throw new DataError(`${name} holds ${key} twice; write it anew with numpy.savez.`);
+        declared = entry.originalSize;
+        if (declared > LARGEST_ARCHIVE_BYTES) {
+          throw new DataError(
+            `${name} unpacks to ${declared} bytes, but at most ${LARGEST_ARCHIVE_BYTES} are allowed; save the array with numpy.save, which is read by rows.`,
+          );
+        }
+        if (declared > (entry.size + 1) * LARGEST_RATIO) {
+          throw new DataError(
+            `${name} claims to unpack ${entry.size} bytes to ${declared}, which no archive can; write it anew with numpy.savez.`,
+          );
+        }
+        return true;
+      },
+    });
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(
+      `${name} is not a readable .npz archive (${String(error)}); write it anew with numpy.savez.`,
+      {
+        cause: error,
+      },
+    );
+  }
+  const content = unpacked[wanted];
+  if (content === undefined) {
+    throw new DataError(
+      `${name} holds no array ${JSON.stringify(key)}; it holds ${keys.join(", ") || "none"}.`,
+    );
+  }
+  if (content.length !== declared) {
+    throw new DataError(
+      `${name} unpacks ${key} to ${content.length} bytes, but its directory says ${declared}; write it anew with numpy.savez.`,
+    );
+  }
+  return content;
+}

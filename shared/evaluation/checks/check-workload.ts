@@ -1,0 +1,75 @@
+import type { Dataset } from "../../data/dataset.js";
+import { asInputError, BY_FLOAT } from "../../metrics/unscorable.js";
+import { runSamples } from "../../runtime/run-samples.js";
+import { openSession } from "../../runtime/session.js";
+import type { RunWarning } from "../../validation/warnings.js";
+import { type Scored, Scorer } from "../jobs/scorer.js";
+import { requireBoundedWorkload } from "../workload/bounded-samples.js";
+import type { Workload } from "../workload/workload.js";
+import { controlFlowNotes } from "./control-flow-notes.js";
+import { dataWarnings } from "./data-warnings.js";
+import { floatWarnings } from "./float-warnings.js";
+
+/** Evaluation samples that tell whether labels fit a model; a small part of what its score takes. */
+export const MOST_LOOKED_AT = 96;
+
+/**
+ * Runs the float model on a few samples of every section, those included that it is likeliest to be unable to take, and
+ * scores them: what would lose every trial is found before any work.
+ *
+ * @returns what is likely not meant
+ * @throws DataError when the model cannot be run on a sample, or its outputs do not fit the metric
+ */
+export async function checkWorkload(workload: Workload): Promise<readonly RunWarning[]> {
+  const {
+    configuration,
+    subject,
+    modelPath,
+    calibration,
+    calibrated,
+    evaluation,
+    validation,
+    metric,
+    batchSize,
+    order,
+  } = workload;
+  const validated = Array.from({ length: validation?.samples ?? 0 }, (_, sample) => sample);
+  await calibration.verify(calibrated);
+  await evaluation.verify(order);
+  await validation?.verify(validated);
+  await requireBoundedWorkload(workload);
+  const warnings = await dataWarnings({ calibration, evaluation, validation });
+  const openFloat = () => openSession(modelPath, configuration.engine.session);
+  const session = await openFloat();
+  const check = async (
+    dataset: Dataset,
+    samples: readonly number[],
+    used: readonly number[],
+  ): Promise<readonly Scored[]> => {
+    const scorer = new Scorer({ dataset, metric, batchSize, order: samples, openFloat });
+    try {
+      return await scorer.check(session, used);
+    } catch (cause) {
+      throw asInputError(cause, BY_FLOAT);
+    } finally {
+      await scorer.release();
+    }
+  };
+  try {
+    for (const sample of new Set([...calibrated.slice(0, 1), ...calibration.extremes(calibrated)])) {
+      const batch = await calibration.batch(
+        Array.from({ length: calibration.fixedBatch ?? 1 }, () => sample),
+      );
+      await runSamples(session, batch, () => calibration.locate([sample]));
+    }
+    const looked = order.slice(0, metric.needs === "labels" ? MOST_LOOKED_AT : 2);
+    const looks = await check(evaluation, looked, order);
+    if (validation !== undefined) {
+      await check(validation, validated.slice(0, 2), validated);
+    }
+    const held = controlFlowNotes(subject.layout);
+    return [...held, ...warnings, ...floatWarnings(metric, looks, "the float model")];
+  } finally {
+    await session.release();
+  }
+}

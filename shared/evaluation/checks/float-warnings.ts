@@ -1,0 +1,92 @@
+import { bestClasses } from "../../metrics/classes.js";
+import type { Metric } from "../../metrics/metric.js";
+import { type RunWarning, warning } from "../../validation/warnings.js";
+import type { Scored } from "../jobs/scorer.js";
+
+/** What a model makes of a few samples, one entry a batch. */
+type Looks = readonly Scored[];
+
+/** Fewer samples tell chance from skill too rarely. */
+const FEWEST_SAMPLES = 16;
+/** A trained model is right more often than not. */
+const LOW_ACCURACY = 0.5;
+/** So much is no guessing, even where one class is most of the samples. */
+const BEYOND_DOUBT = 0.8;
+/** How much better labels must fit when all are moved by one. */
+const SHIFT_GAIN = 0.3;
+
+/**
+ * Warns of a model that its labels do not fit: labels off by one, or preprocessing that the model was not trained with,
+ * lose more than any quantization, and nothing that is found then means anything.
+ *
+ * @param who names the model in a sentence, such as `the float model`
+ */
+export function floatWarnings(metric: Metric, looks: Looks, who: string): RunWarning[] {
+  if (metric.needs !== "labels") return [];
+  switch (metric.name) {
+    case "accuracy":
+    case "f1":
+      return classificationWarnings(metric, looks, who);
+    case "miou":
+    case "text_accuracy":
+    case "character_accuracy":
+      return lowWarning(metric, looks, who);
+    default:
+      return [];
+  }
+}
+
+function lowWarning(metric: Metric, looks: Looks, who: string): RunWarning[] {
+  const samples = looks.reduce((sum, { rows }) => sum + rows.length / metric.rowWidth, 0);
+  const value = metric.aggregate(Float32Array.from(looks.flatMap(({ rows }) => [...rows])));
+  if (samples < FEWEST_SAMPLES || value >= LOW_ACCURACY / 2) return [];
+  return [
+    warning(
+      "float-accuracy",
+      `${who} reaches ${metric.name} ${value.toFixed(3)} on ${samples} samples, far below what a trained model does; check labels, scale, mean and std before trusting the result.`,
+    ),
+  ];
+}
+
+function classificationWarnings(metric: Metric, looks: Looks, who: string): RunWarning[] {
+  const output = metric.output ?? "";
+  const predicted: number[] = [];
+  const labels: number[] = [];
+  for (const { outputs, reference } of looks) {
+    if (reference.kind !== "labels" || outputs[output] === undefined) return [];
+    predicted.push(...bestClasses(outputs[output], output));
+    const { labels: slice } = reference;
+    labels.push(...(slice.kind === "lines" ? slice.lines.map(Number) : slice.data));
+  }
+  const samples = labels.length;
+  if (samples < FEWEST_SAMPLES) return [];
+  const shareRight = (shift: number): number =>
+    labels.filter((label, sample) => label + shift === predicted[sample]).length / samples;
+  const accuracy = shareRight(0);
+  const counts = new Map<number, number>();
+  for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const chance = Math.max(...counts.values()) / samples;
+  const found = `${who} is right on ${(100 * accuracy).toFixed(1)} % of ${samples} evaluation samples`;
+  const shift = [-1, 1].find((by) => shareRight(by) > accuracy + SHIFT_GAIN);
+  if (shift !== undefined) {
+    return [
+      warning(
+        "float-accuracy",
+        `${found}, and would be on ${(100 * shareRight(shift)).toFixed(1)} % if every label were ${shift < 0 ? "one less" : "one more"}; the labels seem to be shifted, so correct them.`,
+      ),
+    ];
+  }
+  // Two standard deviations of what guessing the commonest class would give.
+  const luck = 2 * Math.sqrt((chance * (1 - chance)) / samples);
+  const isChance = counts.size > 1 && accuracy <= chance + luck && accuracy < BEYOND_DOUBT;
+  if (!isChance && accuracy >= LOW_ACCURACY) return [];
+  const near = isChance
+    ? `, and always guessing the commonest class would be on ${(100 * chance).toFixed(1)} %`
+    : ", far below what the labels allow";
+  return [
+    warning(
+      "float-accuracy",
+      `${found}${near}; check that labels are the model's classes, and that scale, mean and std are those it was trained with.`,
+    ),
+  ];
+}

@@ -1,0 +1,126 @@
+import { RecentlyUsed } from "../../basics/recently-used.js";
+import type { Race } from "../../run/protocol/messages.js";
+import { unpackRows } from "../../run/protocol/rows.js";
+import { readRows } from "../../run/store/read-rows.js";
+import {
+  decideRace,
+  lookSchedule,
+  meanScores,
+  pairedDifferences,
+  reachableMean,
+} from "../../search/trials/early-stopping.js";
+import type { ObjectStore } from "../../storage/object-store.js";
+import type { Workload } from "../workload/workload.js";
+
+/** A race that a trial takes part in while it is scored. */
+export interface RunningRace {
+  /** To be asked after each batch, with the rows so far; true once the trial has lost. */
+  isDecided(rows: Float32Array, samples: number): boolean;
+  /**
+   * What a trial that has lost is known by: the mean difference to the float model, in the metric's own direction, that
+   * it could still have ended with, by the chance below which a trial is stopped.
+   */
+  reachable(rows: Float32Array): number;
+}
+
+/** The float model's, the incumbent's and the peers', which one trial after the other is set against, and some to change to. */
+const ROWS_IN_MEMORY = 16;
+
+/** Rows of scored trials, read once, or not at all where they were scored here: what a key of rows names stays the same. */
+export class RowsInMemory {
+  readonly #rows = new RecentlyUsed<string, Float32Array>(ROWS_IN_MEMORY);
+
+  constructor(private readonly store: ObjectStore) {}
+
+  keep(key: string, rows: Float32Array): void {
+    this.#rows.set(key, rows);
+  }
+
+  async read(key: string): Promise<Float32Array | undefined> {
+    const known = this.#rows.get(key);
+    if (known !== undefined) return known;
+    const packed = await readRows(this.store, key);
+    if (packed === undefined) return undefined;
+    const rows = unpackRows(packed);
+    this.#rows.set(key, rows);
+    return rows;
+  }
+}
+
+/**
+ * Sets a trial against the float model's bound and the incumbent on the samples of its shard (search.md, "The race"), by
+ * its differences to the mean of their rows and of some other trials'.
+ *
+ * @param bytes of the trial's model
+ * @returns `undefined` where the metric's rows have no bounds, without which there are no intervals
+ */
+export async function openRace(
+  race: Race,
+  scored: RowsInMemory,
+  { metric, configuration }: Workload,
+  bytes: number,
+): Promise<RunningRace | undefined> {
+  if (!metric.perSampleMean || metric.range === undefined) return undefined;
+  const sign = metric.direction === "maximize" ? 1 : -1;
+  const signed = (rows: Float32Array): Float32Array => rows.map((row) => sign * row);
+  const read = async (key: string): Promise<Float32Array | undefined> => {
+    const rows = await scored.read(key);
+    return rows && signed(rows);
+  };
+  const [float, incumbent, ...peers] = await Promise.all([
+    read(race.referenceScores),
+    race.incumbent && read(race.incumbent.scores),
+    ...race.peerScores.map(read),
+  ]);
+  if (float === undefined) return undefined;
+  const total = float.length;
+  const rivals = [incumbent, ...peers].flatMap((rows) => (rows?.length === total ? [rows] : []));
+  const reference = meanScores([float, ...rivals]);
+  const meanOfReference = meanOf(reference);
+  const floatMean = meanOf(float);
+  const { accuracy_loss, objective, minimize } = configuration.optimizer.params;
+  const looks = lookSchedule(total);
+  // A latency is known only when the trial has been scored, so a race against it cannot be lost before.
+  const incumbentBytes = minimize === "size" ? race.incumbent?.bytes : undefined;
+  const betterElsewhere = incumbentBytes !== undefined && incumbentBytes <= bytes;
+  // Within the bound accuracy only decides between equal sizes: a larger trial cannot win however accurate it is.
+  const accuracyCounts = objective !== "constrained" || incumbentBytes === bytes;
+  const [low, high] = metric.range;
+  const range = 2 * (high - low);
+  const differencesOf = (rows: Float32Array) => pairedDifferences(signed(rows), reference);
+  const standing = {
+    total,
+    range,
+    delta: race.delta,
+    ...(objective === "pareto"
+      ? {}
+      : { least: floatMean - (accuracy_loss / 100) * Math.abs(floatMean) - meanOfReference }),
+    ...(incumbent === undefined
+      ? {}
+      : {
+          incumbent: {
+            betterElsewhere,
+            tie: objective === "constrained",
+            ...(accuracyCounts ? { mean: meanOf(incumbent) - meanOfReference } : {}),
+          },
+        }),
+  };
+  let look = 0;
+  return {
+    isDecided: (rows, samples) => {
+      if (samples >= total || samples < looks[look]!) return false;
+      look += 1;
+      return decideRace({ ...standing, differences: differencesOf(rows) }) !== "continue";
+    },
+    reachable: (rows) => {
+      const mean = reachableMean(differencesOf(rows), total, range, race.delta) + meanOfReference;
+      return sign * (mean - floatMean);
+    },
+  };
+}
+
+function meanOf(rows: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < rows.length; i++) sum += rows[i]!;
+  return sum / rows.length;
+}

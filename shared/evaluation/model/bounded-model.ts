@@ -1,0 +1,59 @@
+import { ModelError } from "../../basics/errors.js";
+import { memoryProblem } from "../../basics/memory-limit.js";
+import type { Model } from "../../onnx/model/codec.js";
+import { constantSize, inferenceSize } from "../../onnx/model/declared-memory.js";
+import { boundConstantBodies, boundConstantRegion, withConstants } from "./constant-region.js";
+import { inferTypes, leastBytes, type TensorTypes } from "./tensor-types.js";
+
+/** A constant is held as it was read, by ONNX Runtime, and in the model that is made of it. */
+const COPIES_OF_CONSTANTS = 3;
+
+/** The float model, the one that gathers statistics and a quantized one each keep what an inference took. */
+const SESSIONS = 3;
+
+/** The tensors of an inference take more than the memory limit. */
+export class MemoryLimitError extends ModelError {}
+
+/**
+ * Checks what a model's constants are declared to take, before external data are read and sparse ones made dense.
+ * @param origin how errors name the model
+ * @throws {ModelError} when it is more than the memory limit
+ */
+export function requireBoundedConstants(model: Model, origin: string): void {
+  const { bytes, largest } = constantSize(model.graph);
+  const problem = memoryProblem(COPIES_OF_CONSTANTS * bytes);
+  if (problem === undefined) return;
+  throw new ModelError(`${origin}: the constants, "${largest}" the largest of them, need ${problem}.`);
+}
+
+/**
+ * Checks what the tensors take that ONNX Runtime makes of a model, when it folds constants and when it infers.
+ * @param model with its external data in the message
+ * @throws {ModelError} when it is more than the memory limit
+ */
+export async function requireBoundedTensors(model: Model, origin: string): Promise<void> {
+  const fits = (graph: Model["graph"], tensors: TensorTypes["tensors"]): void =>
+    requireFits(graph, tensors, origin);
+  let current = model;
+  for (;;) {
+    const { tensors } = await inferTypes(current);
+    fits(current.graph, tensors);
+    const computed = await boundConstantRegion(current, tensors, origin, fits);
+    if (computed.length === 0) return boundConstantBodies(current, tensors, origin, fits);
+    // With these sizes more can be inferred.
+    current = withConstants(current, computed);
+  }
+}
+
+/** The same where everything that is constant has been folded. */
+export function requireFits(graph: Model["graph"], tensors: TensorTypes["tensors"], origin: string): void {
+  const { bytes, largest } = inferenceSize(graph, (name) => {
+    const info = tensors.get(name);
+    return info === undefined ? 0 : leastBytes(info);
+  });
+  const problem = memoryProblem(SESSIONS * bytes);
+  if (problem === undefined) return;
+  throw new MemoryLimitError(
+    `${origin}: the tensors of an inference, "${largest}" the largest of them, need in ${SESSIONS} sessions ${problem}.`,
+  );
+}

@@ -1,0 +1,41 @@
+import { create } from "@bufbuild/protobuf";
+import { StringStringEntryProtoSchema } from "onnx-buf";
+import { encodeModel, type Model } from "../../onnx/model/codec.js";
+import { edited } from "../../onnx/model/edited.js";
+import { encodedBytes } from "../../onnx/model/encoded-size.js";
+import { externalizeData } from "../../onnx/model/external-data.js";
+
+/** The model's files: tensors that came from external data go there again. */
+export function encodeFiles(
+  model: Model,
+  external: boolean,
+): { readonly model: Uint8Array; readonly data: Uint8Array | undefined } {
+  if (!external) return { model: encodeModel(model), data: undefined };
+  const { copy, pieces } = externalized(model);
+  return { model: encodeModel(copy), data: Buffer.concat(pieces) };
+}
+
+/** How many bytes {@link encodeFiles} gives, without encoding the tensors' contents. */
+export function fileBytes(model: Model, external: boolean): number {
+  if (!external) return encodedBytes(model);
+  const { copy, pieces } = externalized(model);
+  return pieces.reduce((sum, piece) => sum + piece.byteLength, encodedBytes(copy));
+}
+
+function externalized(model: Model): { readonly copy: Model; readonly pieces: readonly Uint8Array[] } {
+  const initializer = model.graph.initializer.map((tensor) => edited(tensor, {}));
+  const copy = edited(model, { graph: edited(model.graph, { initializer }) });
+  return { copy, pieces: externalizeData(copy, EXTERNAL_DATA_FILE) };
+}
+
+/** Beside `model.onnx`. */
+const EXTERNAL_DATA_FILE = "model.onnx.data";
+
+/** The model with entries added to its metadata, over earlier ones of the same keys. */
+export function withProperties(model: Model, properties: Readonly<Record<string, string>>): Model {
+  const kept = model.metadataProps.filter(({ key }) => !(key in properties));
+  const added = Object.entries(properties).map(([key, value]) =>
+    create(StringStringEntryProtoSchema, { key, value }),
+  );
+  return edited(model, { metadataProps: [...kept, ...added] });
+}

@@ -1,0 +1,128 @@
+import { ConfigurationError, ModelError } from "../../basics/errors.js";
+import type { QuantizationSettings } from "../../configuration/quantization-settings.js";
+import { GraphIndex } from "../../onnx/graph/graph-index.js";
+import type { LiftTarget } from "../../onnx/lift/opset.js";
+import { opsetVersion } from "../../onnx/model/codec.js";
+import { biasStatistics } from "../../quantization/algorithms/fast-bias-correction.js";
+import { weightBiasStatistics } from "../../quantization/algorithms/weight-bias-correction.js";
+import { opsetOf } from "../../quantization/device/code-types.js";
+import { type Hardware, type PresetName, targetHardware } from "../../quantization/device/hardware.js";
+import { layOutQuantizers, type QuantizerLayout } from "../../quantization/graph/groups.js";
+import { findNodesInFloat } from "../../quantization/graph/ignored/nodes-in-float.js";
+import type { OperandView } from "../../quantization/graph/quantizable-ops.js";
+import { withSaturationFix } from "../../quantization/graph/saturation-fix.js";
+import { companionSpace, type TunedCompanion } from "../../quantization/space/algorithm-space.js";
+import { deriveSpace, reachableWidths, type TuningSpace } from "../../quantization/space/space.js";
+import { requiredStatistics } from "../../quantization/space/statistics-requirement.js";
+import type { ContentFolder } from "../../run/store/content-cache.js";
+import { mergeRequirements, type StatisticsRequirement } from "../../statistics/requirement.js";
+import { listed } from "../../validation/requirement.js";
+import { effectiveCompanions } from "./effective-algorithms.js";
+import { type PreparedModel, prepareModelFile } from "./prepare-model.js";
+import { openPreparedModel } from "./prepared-model-cache.js";
+
+/** A model with everything that follows from it and from the configuration, before any sample is seen. */
+export interface Subject {
+  readonly prepared: PreparedModel;
+  readonly settings: QuantizationSettings;
+  readonly hardware: Hardware;
+  readonly view: OperandView;
+  readonly layout: QuantizerLayout;
+  /** What configurations choose: of companions first, as they are of the whole model, then of each quantizer group. */
+  readonly space: TuningSpace;
+  /** The companions in the space. */
+  readonly tunedCompanions: readonly TunedCompanion[];
+  readonly statistics: StatisticsRequirement;
+}
+
+/**
+ * Reads and prepares the model at `path`; where codes of other than 8 bits may be chosen for it, in an operator set that
+ * has them.
+ *
+ * @param contents keeps prepared models for later processes
+ * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads, cannot be lifted to that operator set, or
+ * the target device cannot quantize it as asked
+ */
+export async function openSubject(
+  path: string,
+  settings: QuantizationSettings,
+  contents?: ContentFolder,
+): Promise<Subject> {
+  const prepare = (opset: LiftTarget): Promise<PreparedModel> =>
+    contents === undefined ? prepareModelFile(path, opset) : openPreparedModel(path, opset, contents);
+  const subject = makeSubject(await prepare(13), settings);
+  const { layout, hardware, prepared } = subject;
+  const opset = opsetOf(reachableWidths(layout, hardware, settings.options));
+  if (opsetVersion(prepared.model) >= opset) return subject;
+  return makeSubject(await prepare(opset), settings);
+}
+
+/** @throws {ConfigurationError} when the device cannot do the preset, which a hardware file says */
+function requirePreset({ device, presets }: Hardware, preset: PresetName): void {
+  if (presets.includes(preset)) return;
+  throw new ConfigurationError(
+    `The preset is "${preset}", which the target device ${device} cannot do; use ${listed(presets)}.`,
+    "compression.algorithms",
+  );
+}
+
+/** @param aligned keys of the ops that ActivationChannelAlignment rewrote as consumers */
+export function makeSubject(
+  prepared: PreparedModel,
+  settings: QuantizationSettings,
+  aligned?: ReadonlySet<string>,
+): Subject {
+  const hardware = targetHardware(settings.targetDevice);
+  requirePreset(hardware, settings.options.preset);
+  const index = new GraphIndex(prepared.model.graph);
+  const inFloat = findNodesInFloat(index, hardware, {
+    ignored: settings.ignored,
+    patterns: settings.ignoredPatterns,
+  });
+  const view: OperandView = { index, tensors: prepared.tensors, hardware, inFloat };
+  const layout = withSaturationFix(layOutQuantizers(view), view, settings.saturationFix, aligned);
+  const tunedCompanions = effectiveCompanions(view, layout, settings);
+  return {
+    prepared,
+    settings,
+    hardware,
+    view,
+    layout,
+    space: joinSpaces(companionSpace(tunedCompanions), deriveSpace(layout, hardware, settings.options)),
+    tunedCompanions,
+    statistics: mergeRequirements(
+      requiredStatistics(layout, view, settings.options),
+      mergeRequirements(
+        settings.biasCorrection === undefined
+          ? new Map()
+          : biasStatistics(layout, view, settings.biasCorrection),
+        settings.weightBiasCorrection === undefined
+          ? new Map()
+          : weightBiasStatistics(layout, view, settings.weightBiasCorrection),
+      ),
+    ),
+  };
+}
+
+function joinSpaces(first: TuningSpace, second: TuningSpace): TuningSpace {
+  return {
+    parameters: [...first.parameters, ...second.parameters],
+    base: { ...first.base, ...second.base },
+    defaults: { ...first.defaults, ...second.defaults },
+  };
+}
+
+/**
+ * @param path how errors name the model
+ * @throws {ModelError} when there is nothing that any configuration could quantize
+ */
+export function requireQuantizable({ layout }: Subject, path: string): void {
+  if (layout.ops.size > 0) return;
+  const [first, ...others] = layout.unquantizable;
+  const more = others.length === 0 ? "" : ` and ${others.length} more`;
+  throw new ModelError(
+    first === undefined
+      ? `${path} has nothing to quantize, as it has no Conv, ConvTranspose, Gemm or MatMul; use it as it is.`
+      : `${path} has nothing to quantize: ${first.type} "${first.name}"${more} must stay in float, because ${first.reason}; change that, or use the model as it is.`,
+  );
+}

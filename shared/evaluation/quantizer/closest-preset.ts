@@ -1,0 +1,76 @@
+import type { EstimatorPreset } from "../../quantization/space/range-estimator.js";
+import type { SessionSettings } from "../../runtime/session.js";
+import type { Configuration } from "../../search/space/space.js";
+import type { CalibrationBatches } from "../../statistics/collect.js";
+import type { Subject } from "../model/tunable-model.js";
+import { OutputNoise } from "./output-noise.js";
+import type { Quantizer } from "./quantizer.js";
+
+/** Among 32 batches, one that is far off can decide between presets. */
+const COMPARED = { most: 128, fewest: 32, bytes: 64 * 2 ** 20 };
+
+/**
+ * UINT8 codes take slower kernels than the forms of INT8 that are exact on x86 without VNNI, so their outputs must be
+ * this much closer: by about a decibel.
+ */
+const WORTH_SLOWER_KERNELS = 1.2;
+/** Below this noise, 20 decibels under the outputs, no decibel is worth slower kernels. */
+const NOTICEABLE_NOISE = 0.01;
+
+/** A preset's model, and how far its outputs are from the float model's. */
+export interface TriedPreset {
+  readonly preset: EstimatorPreset;
+  readonly choices: Configuration;
+  /** Where weights are UINT8 although the base has faster codes. */
+  readonly codes?: "uint8";
+  /** Energy of the outputs' error over that of the float outputs, summed over the outputs. */
+  readonly noise: number;
+}
+
+/**
+ * Tries presets of estimators for all activations at once, and keeps the one whose quantized model's outputs are closest
+ * to the float model's on the calibration samples; the first of those that are equally close. Where the base's codes are
+ * coarser than 8 bits so that they do not saturate, the same with UINT8 codes, which are kept if they are closer by far.
+ * @param presets that the subject's space offers for activations
+ */
+export async function closestPreset(
+  subject: Subject,
+  quantizer: Quantizer,
+  batches: CalibrationBatches,
+  presets: readonly EstimatorPreset[],
+  session: SessionSettings,
+): Promise<TriedPreset> {
+  const noise = await OutputNoise.against(subject, batches, COMPARED, session);
+  const closest = async (codes: Configuration): Promise<TriedPreset> => {
+    const tried: TriedPreset[] = [];
+    for (const preset of presets) {
+      const choices = { ...withActivationPreset(subject, preset), ...codes };
+      const { model } = quantizer.quantize(choices);
+      tried.push({ preset, choices, noise: await noise.of(model) });
+    }
+    return tried.reduce((best, candidate) => (candidate.noise < best.noise ? candidate : best));
+  };
+  const fast = await closest({});
+  const codes = unsignedCodes(subject);
+  if (Object.keys(codes).length === 0 || fast.noise < NOTICEABLE_NOISE) return fast;
+  const fine = await closest(codes);
+  const isWorth = fast.noise > WORTH_SLOWER_KERNELS * fine.noise;
+  return isWorth ? { ...fine, codes: "uint8" } : fast;
+}
+
+/** UINT8 for every weight that may have them. */
+function unsignedCodes({ space }: Subject): Configuration {
+  const open = space.parameters.filter(
+    ({ name, family, choices }) =>
+      name in space.base && /^weights\/(.*\/)?codes$/.test(family ?? "") && choices.includes("uint8"),
+  );
+  return Object.fromEntries(open.map(({ name }) => [name, "uint8"]));
+}
+
+/** The base with one preset for every activation. */
+function withActivationPreset({ space }: Subject, preset: EstimatorPreset): Configuration {
+  const chosen = space.parameters
+    .filter(({ name, family }) => name in space.base && /^activations\/.*\/preset$/.test(family ?? ""))
+    .map(({ name }) => [name, preset] as const);
+  return { ...space.base, ...Object.fromEntries(chosen) };
+}

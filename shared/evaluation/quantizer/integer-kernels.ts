@@ -1,0 +1,189 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { NodeProto } from "onnx-buf";
+import { GraphIndex } from "../../onnx/graph/graph-index.js";
+import { WEIGHTED_TYPES } from "../../onnx/graph/weighted-ops.js";
+import { decodeModel, type Model } from "../../onnx/model/codec.js";
+import { DataType, dimensions, elementCount } from "../../onnx/model/tensor.js";
+import type { QuantizerLayout } from "../../quantization/graph/groups.js";
+import { simulationReason } from "../../quantization/rewrite/kernel-support.js";
+import type { QuantizationPlan } from "../../quantization/space/plan.js";
+import { openSession, type SessionSettings } from "../../runtime/session.js";
+import { inTemporaryFolder } from "../../storage/temporary-folder.js";
+
+/** What ONNX Runtime's fusions leave of quantized Conv, MatMul and Gemm when they succeed. */
+const INTEGER_TYPES: ReadonlySet<string> = new Set([
+  "QLinearConv",
+  "ConvInteger",
+  "QLinearMatMul",
+  "MatMulInteger",
+  "MatMulIntegerToFloat",
+  "QGemm",
+  "MatMulNBits",
+]);
+
+/** Layout transformations number the nodes that they make anew. */
+const TOKEN = /_token_\d+$/;
+
+/** Ops that fusions put behind a kernel, which only move its values. */
+const MOVING_TYPES: ReadonlySet<string> = new Set([
+  "Reshape",
+  "Transpose",
+  "Squeeze",
+  "Unsqueeze",
+  "Flatten",
+  "Identity",
+]);
+
+/** Which of a model's quantized products really run on integers. */
+export interface IntegerKernels {
+  /** Quantized Conv, ConvTranspose, MatMul and Gemm. */
+  readonly quantized: number;
+  readonly integer: number;
+  readonly unfused: readonly { readonly name: string; readonly type: string; readonly reason: string }[];
+}
+
+/** A quantized Conv, ConvTranspose, MatMul or Gemm. */
+interface Product {
+  readonly name: string;
+  readonly type: string;
+  /**
+   * Its own output and the codes of the tensor behind it, and the same of an Add that alone reads it and may have become
+   * its bias: one of them is a fused kernel's output.
+   */
+  readonly outputs: readonly string[];
+  /** Why it cannot run on integers; `undefined` where it can. */
+  readonly simulated: string | undefined;
+}
+
+/**
+ * Has ONNX Runtime optimize a model that a plan was written into, and reads back which of the quantized products became
+ * integer kernels (runtime-facts.md: a pattern that does not fuse runs in float without a word).
+ */
+export function findIntegerKernels(
+  model: Model,
+  layout: QuantizerLayout,
+  plan: QuantizationPlan,
+  settings: SessionSettings,
+): Promise<IntegerKernels> {
+  const index = new GraphIndex(model.graph);
+  const products = [...layout.ops.values()]
+    .filter(({ key, role }) => role === "weighted" && plan.ops.has(key))
+    .map((op) => ({
+      name: op.name,
+      type: op.node.opType,
+      outputs: [`${op.output}/quantized`, ...outputsBehind(op.key, index)],
+      simulated: simulationReason(op, layout, plan),
+    }));
+  return countIntegerKernels(model, products, settings);
+}
+
+/** The same for any QDQ model, whoever quantized it: its products are those whose two operands are dequantized. */
+export function findIntegerKernelsOf(model: Model, settings: SessionSettings): Promise<IntegerKernels> {
+  const index = new GraphIndex(model.graph);
+  const products = index.nodes
+    .filter(
+      ({ opType, input }) =>
+        WEIGHTED_TYPES.has(opType) &&
+        input.slice(0, 2).every((tensor) => dequantizer(tensor, index) !== undefined),
+    )
+    .map((node) => ({
+      name: node.name,
+      type: node.opType,
+      outputs: outputsBehind(node.output[0]!, index),
+      simulated: simulationReasonOf(node, index),
+    }));
+  return countIntegerKernels(model, products, settings);
+}
+
+/** A product's output, and what an Add that alone reads it makes of it, with the codes of both. */
+function outputsBehind(output: string, index: GraphIndex): string[] {
+  const [reader, ...others] = index.consumers(output);
+  const isAdded = reader?.node.opType === "Add" && others.length === 0;
+  return [output, ...(isAdded ? reader.node.output : [])].flatMap((tensor) => [
+    tensor,
+    ...index
+      .consumers(tensor)
+      .filter(({ node }) => node.opType === "QuantizeLinear")
+      .flatMap(({ node }) => node.output),
+  ]);
+}
+
+/** The same as `simulationReason`, read off the operands' codes. */
+function simulationReasonOf({ opType, input }: NodeProto, index: GraphIndex): string | undefined {
+  if (opType === "ConvTranspose") return `ONNX Runtime has no integer ${opType}`;
+  for (const operand of input.slice(0, 2)) {
+    const [codes = "", scale = "", offset = ""] = dequantizer(operand, index)?.input ?? [];
+    const type = index.initializers.get(offset)?.dataType ?? DataType.UINT8;
+    if (type !== DataType.UINT8 && type !== DataType.INT8) {
+      return `ONNX Runtime has no integer ${opType} of ${DataType[type]}`;
+    }
+    const scales = index.initializers.get(scale);
+    const isActivation = !index.initializers.has(codes);
+    if (isActivation && scales !== undefined && elementCount(dimensions(scales)) > 1) {
+      return `ONNX Runtime has no integer ${opType} with a scale a channel of activations`;
+    }
+  }
+  return undefined;
+}
+
+/** What makes an operand of codes, behind the Max of one operand that keeps scales a channel apart (`activationPair`). */
+function dequantizer(tensor: string, index: GraphIndex): NodeProto | undefined {
+  const producer = index.producer(tensor);
+  if (producer?.opType === "DequantizeLinear") return producer;
+  const [only = "", ...others] = producer?.opType === "Max" ? producer.input : [];
+  const behind = others.length === 0 ? index.producer(only) : undefined;
+  return behind?.opType === "DequantizeLinear" ? behind : undefined;
+}
+
+async function countIntegerKernels(
+  model: Model,
+  products: readonly Product[],
+  settings: SessionSettings,
+): Promise<IntegerKernels> {
+  const executed = new GraphIndex((await optimizedGraph(model, settings)).graph);
+  const names = new Set(products.map(({ name }) => name));
+  const kernels = executed.nodes.filter(({ opType }) => INTEGER_TYPES.has(opType));
+  const fused = new Set(kernels.map(({ name }) => fusedName(name.replace(TOKEN, ""), names)));
+  const made = new Set(
+    kernels.flatMap(({ output }) => output.flatMap((tensor) => movedFrom(tensor, executed))),
+  );
+  const unfused = products
+    .filter(({ name, outputs }) => !fused.has(name) && !outputs.some((output) => made.has(output)))
+    .map(({ name, type, simulated }) => ({
+      name,
+      type,
+      reason: simulated ?? `ONNX Runtime did not fuse it at level ${settings.graphOptimizationLevel}`,
+    }));
+  return { quantized: products.length, integer: products.length - unfused.length, unfused };
+}
+
+/**
+ * The product that a kernel is named after: fusions append what they are to the name of the node that they replace
+ * (`/MatMulAddFusion`).
+ */
+function fusedName(kernel: string, products: ReadonlySet<string>): string | undefined {
+  for (let name = kernel; name !== ""; name = name.slice(0, Math.max(0, name.lastIndexOf("/")))) {
+    if (products.has(name)) return name;
+  }
+  return undefined;
+}
+
+/** A tensor and what ops that only move values make of it. */
+function movedFrom(tensor: string, index: GraphIndex): string[] {
+  const moved = index
+    .consumers(tensor)
+    .filter(({ node, input }) => input === 0 && MOVING_TYPES.has(node.opType))
+    .flatMap(({ node }) => node.output);
+  return [tensor, ...moved.flatMap((output) => movedFrom(output, index))];
+}
+
+/** The graph that ONNX Runtime executes. */
+async function optimizedGraph(model: Model, settings: SessionSettings): Promise<Model> {
+  return inTemporaryFolder("optimized", async (folder) => {
+    const path = join(folder, "optimized.onnx");
+    const session = await openSession(model, settings, path);
+    await session.release();
+    return decodeModel(await readFile(path), path);
+  });
+}

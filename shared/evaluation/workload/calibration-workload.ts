@@ -1,0 +1,74 @@
+import { resolvePath } from "../../configuration/parse.js";
+import { quantizationSettings } from "../../configuration/quantization-settings.js";
+import type { ConfigurationFor } from "../../configuration/supported.js";
+import type { Dataset } from "../../data/dataset.js";
+import { loadDataset } from "../../data/load-dataset.js";
+import type { ContentFolder } from "../../run/store/content-cache.js";
+import { onnxruntimeVersion } from "../../runtime/session.js";
+import { statisticsKey } from "../../statistics/cache-key.js";
+import type { CalibrationBatches } from "../../statistics/collect.js";
+import type { ObjectStore } from "../../storage/object-store.js";
+import { calibrationBatches, calibrationSamples } from "../model/calibration.js";
+import { requireKnownScope } from "../model/ignored-scope-check.js";
+import { ModelVariants } from "../model/model-variants.js";
+import { rewrittenSubject } from "../model/rewritten-model.js";
+import { openSubject, requireQuantizable, type Subject } from "../model/tunable-model.js";
+
+/** What statistics are gathered of: model and calibration samples, without what trials are scored on. */
+export interface CalibrationWorkload {
+  readonly modelPath: string;
+  /** The float model as it was given. */
+  readonly original: Subject;
+  readonly calibration: Dataset;
+  /** Numbers of the calibration samples that are used. */
+  readonly calibrated: readonly number[];
+  readonly fixedBatch: number | undefined;
+  readonly variants: ModelVariants;
+  /** Shards of statistics are made of whole batches. */
+  readonly calibrationBatches: CalibrationBatches;
+}
+
+/**
+ * Reads what statistics are gathered of; nothing is gathered yet.
+ *
+ * @param openStatistics opens the store where statistics are kept by content
+ * @param contents keeps the prepared model for later processes
+ * @throws {ConfigurationError | ModelError | DataError}
+ */
+export async function loadCalibration(
+  configuration: ConfigurationFor<"tune">,
+  directory: string,
+  openStatistics: () => Promise<ObjectStore>,
+  contents?: ContentFolder,
+): Promise<CalibrationWorkload> {
+  const { engine, model } = configuration;
+  const modelPath = resolvePath(directory, model.model);
+  const settings = quantizationSettings(configuration);
+  const original = await openSubject(modelPath, settings, contents);
+  const { prepared } = original;
+  requireKnownScope(original, modelPath);
+  requireQuantizable(original, modelPath);
+  const { inputs } = prepared;
+  const calibration = await loadDataset(engine.calibration, {
+    directory,
+    inputs,
+    path: "engine.calibration",
+  });
+  const calibrated = calibrationSamples(calibration.samples, settings.sampling);
+  const { fixedBatch } = calibration;
+  const variants = new ModelVariants(
+    original,
+    (asked) => rewrittenSubject(asked, calibration, openStatistics),
+    (rewritten) =>
+      statisticsKey({
+        modelSha256: prepared.sha256,
+        rewritings: rewritten.prepared.rewritings,
+        dataHash: calibration.contentHash,
+        samples: calibrated,
+        requirement: rewritten.statistics,
+        onnxruntime: onnxruntimeVersion(),
+      }),
+  );
+  const batches = calibrationBatches(calibration, calibrated);
+  return { modelPath, original, calibration, calibrated, fixedBatch, variants, calibrationBatches: batches };
+}

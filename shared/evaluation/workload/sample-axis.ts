@@ -1,0 +1,68 @@
+import { moveAxis } from "../../data/move-axis.js";
+import type { ModelOutputs } from "../../metrics/metric.js";
+import type { TensorValue } from "../../runtime/tensor.js";
+
+/**
+ * Where the samples of a batch lie in an output: along an axis, or, of a batch of one sample only, the whole output
+ * belongs to it. `undefined` where they cannot be told apart.
+ */
+export type SampleAxis = number | "whole" | undefined;
+
+export type SampleAxes = ReadonlyMap<string, SampleAxis>;
+
+/**
+ * The axes of a model that takes any number of samples: those that grow with the batch, whatever the model calls them.
+ *
+ * @param two `undefined` where the model cannot be run on two samples at once
+ */
+export function axesOfAnyBatch(one: ModelOutputs, two: ModelOutputs | undefined): SampleAxes {
+  return new Map(
+    Object.entries(one).map(([name, { dims }]) => {
+      const doubled = two?.[name]?.dims;
+      if (doubled?.length !== dims.length) return [name, undefined];
+      const grown = dims.flatMap((length, axis) => (doubled[axis] === length ? [] : [axis]));
+      const [axis] = grown;
+      const counts = grown.length === 1 && dims[axis!] === 1 && doubled[axis!] === 2;
+      return [name, counts ? axis : undefined];
+    }),
+  );
+}
+
+/** The axes of a model that takes batches of `size` samples: the first, which is all that its outputs tell. */
+export function axesOfFixedBatch(outputs: ModelOutputs, size: number): SampleAxes {
+  return new Map(Object.entries(outputs).map(([name, { dims }]) => [name, dims[0] === size ? 0 : undefined]));
+}
+
+/** The axes for batches of one sample. */
+export function axesOfOneSample(outputs: ModelOutputs): SampleAxes {
+  return new Map(Object.entries(outputs).map(([name, { dims }]) => [name, wholeOrAxis(dims)]));
+}
+
+/** Of one sample any axis of length 1 may be the samples'; where there is just one, it is. */
+function wholeOrAxis(dims: readonly number[]): SampleAxis {
+  if (dims[0] === 1) return 0;
+  const candidates = dims.flatMap((length, axis) => (length === 1 ? [axis] : []));
+  return candidates.length === 1 ? candidates[0] : "whole";
+}
+
+/** The outputs of the first `counted` samples, which the first axis counts; those without samples are left out. */
+export function samplesFirst(outputs: ModelOutputs, axes: SampleAxes, counted: number): ModelOutputs {
+  return Object.fromEntries(
+    Object.entries(outputs).flatMap(([name, output]) => {
+      const axis = axes.get(name);
+      if (axis === undefined) return [];
+      return [[name, axis === "whole" ? ofOneSample(output) : firstOf(moveAxis(output, axis, 0), counted)]];
+    }),
+  );
+}
+
+function ofOneSample({ type, dims, data }: TensorValue): TensorValue {
+  return { type, dims: [1, ...dims], data };
+}
+
+function firstOf({ type, dims, data }: TensorValue, counted: number): TensorValue {
+  const [samples = 1, ...rest] = dims;
+  if (samples <= counted) return { type, dims, data };
+  const kept = data.subarray(0, counted * (data.length / samples)) as TensorValue["data"];
+  return { type, dims: [counted, ...rest], data: kept };
+}

@@ -1,0 +1,71 @@
+import { createRandomStream } from "../search/numerics/random.js";
+
+/** The 97.5 % quantile of the standard normal distribution. */
+const Z = 1.959963984540054;
+const RESAMPLES = 400;
+/** Any fixed number: the interval of the same rows must be the same everywhere. */
+const BOOTSTRAP_SEED = 20_240_101;
+
+export type Interval = readonly [low: number, high: number];
+
+/** Mean of the rows, summed in sample order. */
+export function mean(rows: Float32Array): number {
+  let sum = 0;
+  for (let index = 0; index < rows.length; index++) sum += rows[index]!;
+  return sum / rows.length;
+}
+
+/**
+ * 95 % interval of a mean: Wilson's where all rows are 0 or 1, the normal one otherwise.
+ *
+ * @param range the least and greatest number a row can hold, beyond which the mean cannot lie either
+ */
+export function meanInterval(rows: Float32Array, range?: Interval): Interval {
+  if (rows.every((row) => row === 0 || row === 1)) return wilson(mean(rows), rows.length);
+  const [low, high] = normal(rows);
+  return range === undefined ? [low, high] : [Math.max(low, range[0]), Math.min(high, range[1])];
+}
+
+/** Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927). */
+function wilson(share: number, samples: number): Interval {
+  const spread = (Z * Z) / samples;
+  const centre = (share + spread / 2) / (1 + spread);
+  const half = (Z / (1 + spread)) * Math.sqrt((share * (1 - share)) / samples + spread / (4 * samples));
+  // At the ends one bound is the share itself, which the sum misses by a rounding.
+  return [share === 0 ? 0 : centre - half, share === 1 ? 1 : centre + half];
+}
+
+function normal(rows: Float32Array): Interval {
+  const centre = mean(rows);
+  if (rows.length < 2) return [centre, centre];
+  let squares = 0;
+  for (let index = 0; index < rows.length; index++) squares += (rows[index]! - centre) ** 2;
+  const half = Z * Math.sqrt(squares / (rows.length - 1) / rows.length);
+  return [centre - half, centre + half];
+}
+
+/**
+ * 95 % percentile interval by resampling whole rows with replacement, for values that are no mean. Seeded, so the
+ * same rows always give the same interval.
+ *
+ * @param aggregate the value of `samples x rowWidth` numbers
+ */
+export function bootstrapInterval(
+  rows: Float32Array,
+  rowWidth: number,
+  aggregate: (rows: Float32Array) => number,
+): Interval {
+  const samples = rows.length / rowWidth;
+  const resample = new Float32Array(rows.length);
+  const values: number[] = [];
+  for (let round = 0; round < RESAMPLES; round++) {
+    const random = createRandomStream(BOOTSTRAP_SEED, round, "noise");
+    for (let position = 0; position < samples; position++) {
+      const sample = random.below(samples) * rowWidth;
+      resample.set(rows.subarray(sample, sample + rowWidth), position * rowWidth);
+    }
+    values.push(aggregate(resample));
+  }
+  values.sort((a, b) => a - b);
+  return [values[Math.floor(0.025 * RESAMPLES)]!, values[Math.ceil(0.975 * RESAMPLES) - 1]!];
+}

@@ -1,0 +1,57 @@
+import type { NodeProto } from "onnx-buf";
+import { intsAttribute, stringAttribute } from "../model/attributes.js";
+
+/** Where a Conv's taps stand, along each of its spatial axes. */
+export interface ConvolutionWindow {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  /** Given only where `autoPad` is NOTSET: all beginnings, then all ends. */
+  readonly pads: readonly number[];
+  readonly autoPad: string;
+}
+
+/** @param kernel the spatial dimensions of the Conv's weights */
+export function convolutionWindow(node: NodeProto, kernel: readonly number[]): ConvolutionWindow {
+  const ones = kernel.map(() => 1);
+  return {
+    kernel,
+    strides: intsAttribute(node, "strides") ?? ones,
+    dilations: intsAttribute(node, "dilations") ?? ones,
+    pads: intsAttribute(node, "pads") ?? [...kernel, ...kernel].map(() => 0),
+    autoPad: stringAttribute(node, "auto_pad", "NOTSET"),
+  };
+}
+
+/** Whether each position reads one element of each channel, and every element is read once. */
+export function isPointwise({ kernel, strides, pads }: ConvolutionWindow): boolean {
+  return [...kernel, ...strides].every((size) => size === 1) && pads.every((pad) => pad === 0);
+}
+
+export function windowName({ kernel, strides, dilations, pads, autoPad }: ConvolutionWindow): string {
+  return [...[kernel, strides, dilations, pads].map((sizes) => sizes.join("x")), autoPad].join(".");
+}
+
+/** Positions of the window along each axis, and the padding that they see: all beginnings, then all ends. */
+export function placeWindow(
+  window: ConvolutionWindow,
+  spatial: readonly number[],
+): { readonly positions: readonly number[]; readonly pads: readonly number[] } {
+  const { kernel, strides, dilations, pads, autoPad } = window;
+  const reach = kernel.map((size, axis) => dilations[axis]! * (size - 1) + 1);
+  if (autoPad === "SAME_UPPER" || autoPad === "SAME_LOWER") {
+    const positions = spatial.map((size, axis) => Math.ceil(size / strides[axis]!));
+    const missing = positions.map((count, axis) =>
+      Math.max(0, (count - 1) * strides[axis]! + reach[axis]! - spatial[axis]!),
+    );
+    const lesser = missing.map((total) => Math.floor(total / 2));
+    const greater = missing.map((total) => Math.ceil(total / 2));
+    return { positions, pads: autoPad === "SAME_UPPER" ? [...lesser, ...greater] : [...greater, ...lesser] };
+  }
+  const explicit = autoPad === "VALID" ? pads.map(() => 0) : pads;
+  const positions = spatial.map((size, axis) => {
+    const padded = size + explicit[axis]! + explicit[axis + spatial.length]!;
+    return Math.floor((padded - reach[axis]!) / strides[axis]!) + 1;
+  });
+  return { positions, pads: explicit };
+}

@@ -1,0 +1,94 @@
+import type { GraphProto, NodeProto, TensorProto } from "onnx-buf";
+import { nestedGraphs } from "../model/attributes.js";
+
+export interface Consumer {
+  readonly node: NodeProto;
+  /** Which of the node's inputs. */
+  readonly input: number;
+}
+
+/**
+ * Who makes and who reads each tensor of a graph's top level. Bodies of `If`, `Loop` and `Scan` are opaque: the
+ * tensors that they capture from outside are listed in `captured`.
+ */
+export class GraphIndex {
+  readonly nodes: readonly NodeProto[];
+  readonly initializers: ReadonlyMap<string, TensorProto>;
+  readonly inputs: readonly string[];
+  readonly outputs: ReadonlySet<string>;
+  readonly captured: ReadonlySet<string>;
+  /** Every name in the graph and in the bodies within: of tensors and of nodes. */
+  readonly names: ReadonlySet<string>;
+  readonly #producers = new Map<string, NodeProto>();
+  readonly #consumers = new Map<string, Consumer[]>();
+
+  constructor(readonly graph: GraphProto) {
+    this.nodes = graph.node;
+    this.initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
+    this.inputs = graph.input.map(({ name }) => name).filter((name) => !this.initializers.has(name));
+    this.outputs = new Set(graph.output.map(({ name }) => name));
+    const captured = new Set<string>();
+    for (const node of graph.node) {
+      for (const name of node.output) {
+        if (name !== "") this.#producers.set(name, node);
+      }
+      node.input.forEach((name, input) => {
+        if (name === "") return;
+        const consumers = this.#consumers.get(name);
+        if (consumers === undefined) this.#consumers.set(name, [{ node, input }]);
+        else consumers.push({ node, input });
+      });
+      for (const name of capturedTensors(node)) captured.add(name);
+    }
+    this.captured = captured;
+    this.names = collectNames(graph);
+  }
+
+  producer(tensor: string): NodeProto | undefined {
+    return this.#producers.get(tensor);
+  }
+
+  consumers(tensor: string): readonly Consumer[] {
+    return this.#consumers.get(tensor) ?? [];
+  }
+
+  /** Whether something other than a node of the top level reads the tensor. */
+  isVisibleOutside(tensor: string): boolean {
+    return this.outputs.has(tensor) || this.captured.has(tensor);
+  }
+}
+
+/** Every name in a graph and in the bodies within: of tensors and of nodes. */
+export function collectNames(graph: GraphProto, names: Set<string> = new Set()): Set<string> {
+  for (const { name } of [...graph.input, ...graph.initializer, ...graph.output]) names.add(name);
+  for (const { values } of graph.sparseInitializer) names.add(values?.name ?? "");
+  for (const node of graph.node) {
+    for (const name of [node.name, ...node.output]) names.add(name);
+    for (const body of nestedGraphs(node)) collectNames(body, names);
+  }
+  return names;
+}
+
+/** The tensors that the bodies in a node take from outside. */
+export function capturedTensors(node: NodeProto): ReadonlySet<string> {
+  const captured = new Set<string>();
+  for (const body of nestedGraphs(node)) collectCaptured(body, captured);
+  return captured;
+}
+
+function collectCaptured(body: GraphProto, captured: Set<string>): void {
+  const local = new Set([
+    ...[...body.input, ...body.initializer].map(({ name }) => name),
+    ...body.sparseInitializer.map(({ values }) => values?.name ?? ""),
+  ]);
+  for (const node of body.node) {
+    for (const name of node.input) {
+      if (name !== "" && !local.has(name)) captured.add(name);
+    }
+    for (const name of capturedTensors(node)) if (!local.has(name)) captured.add(name);
+    for (const name of node.output) local.add(name);
+  }
+  for (const { name } of body.output) {
+    if (!local.has(name)) captured.add(name);
+  }
+}

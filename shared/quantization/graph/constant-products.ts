@@ -1,0 +1,86 @@
+import {
+  type ConvolutionWindow,
+  convolutionWindow,
+  isPointwise,
+} from "../../onnx/graph/convolution-window.js";
+import { intAttribute } from "../../onnx/model/attributes.js";
+import { dimensions, elementCount } from "../../onnx/model/tensor.js";
+import type { OperandView, QuantizableOp } from "./quantizable-ops.js";
+
+/**
+ * A Conv, Gemm or MatMul seen as a product of its constant operand with what it reads at one position: output `o` of
+ * group g is the sum over the group's terms t of W[o, t] x[g, t].
+ */
+export interface ConstantProduct {
+  readonly op: QuantizableOp;
+  /** The constant's name. */
+  readonly weight: string;
+  /** The tensor of activations. */
+  readonly input: string;
+  /** Where a Conv reads more than one element of each channel, or not all of them. */
+  readonly window?: ConvolutionWindow;
+  /** The axes of the input's and the output's channels. */
+  readonly inputAxis: number;
+  readonly outputAxis: number;
+  readonly outputs: number;
+  /** Of each group; of a Conv, all taps of the first channel, then those of the next. */
+  readonly terms: number;
+  readonly groups: number;
+  /** Whether the terms of an output lie side by side in the constant, or the outputs of a term. */
+  readonly outputsFirst: boolean;
+}
+
+/** @returns `undefined` for other ops, and for constants that are no matrix */
+export function constantProduct(op: QuantizableOp, view: OperandView): ConstantProduct | undefined {
+  if (op.weight === undefined) return undefined;
+  const { node, activations } = op;
+  const input = node.input[activations[0]!]!;
+  const dims = dimensions(view.index.initializers.get(op.weight.initializer)!);
+  const matrix = (inputAxis: number, outputAxis: number, outputsFirst: boolean): ConstantProduct => ({
+    op,
+    weight: op.weight!.initializer,
+    input,
+    inputAxis,
+    outputAxis,
+    outputs: dims[outputsFirst ? 0 : 1]!,
+    terms: dims[outputsFirst ? 1 : 0]!,
+    groups: 1,
+    outputsFirst,
+  });
+  switch (node.opType) {
+    case "Conv": {
+      const window = convolutionWindow(node, dims.slice(2));
+      return {
+        ...matrix(1, 1, true),
+        ...(isPointwise(window) ? {} : { window }),
+        terms: elementCount(dims.slice(1)),
+        groups: intAttribute(node, "group", 1),
+      };
+    }
+    case "Gemm":
+      return matrix(intAttribute(node, "transA", 0) === 0 ? 1 : 0, 1, intAttribute(node, "transB", 0) !== 0);
+    case "MatMul": {
+      const last = (view.tensors.get(input)?.shape.length ?? 0) - 1;
+      return op.weight.input === 1 && dims.length === 2 && last > 0 ? matrix(last, last, false) : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Where the weight of an output and a term of its group stands in the constant. */
+export function weightPosition(
+  { outputs, terms, outputsFirst }: Pick<ConstantProduct, "outputs" | "terms" | "outputsFirst">,
+  output: number,
+  term: number,
+): number {
+  return outputsFirst ? output * terms + term : term * outputs + output;
+}
+
+/** The group that an output belongs to. */
+export function groupOfOutput(
+  { outputs, groups }: Pick<ConstantProduct, "outputs" | "groups">,
+  output: number,
+): number {
+  return Math.floor((output * groups) / outputs);
+}

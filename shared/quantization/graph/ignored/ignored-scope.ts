@@ -1,0 +1,44 @@
+import type { NodeProto } from "onnx-buf";
+import type { GraphIndex } from "../../../onnx/graph/graph-index.js";
+import { type AttributeValue, attributeEquals } from "../../../onnx/model/attributes.js";
+import { potMeaning } from "./pot-op-types.js";
+
+/** What the user keeps from being quantized (reference section 4.3). */
+export interface IgnoredScope {
+  readonly skipModel?: boolean;
+  /** Node names. */
+  readonly scope?: readonly string[];
+  /** Op types, by ONNX's name or POT's; with attributes, only nodes that have all of them with these values. */
+  readonly operations?: readonly {
+    readonly type: string;
+    readonly attributes?: Readonly<Record<string, AttributeValue>> | undefined;
+  }[];
+}
+
+/** Whether the configuration names a node, by its name, its type, or all nodes at once. */
+export function isIgnored(node: NodeProto, ignored: IgnoredScope): boolean {
+  return (
+    (ignored.skipModel ?? false) ||
+    (ignored.scope?.includes(node.name) ?? false) ||
+    (ignored.operations?.some(
+      ({ type, attributes = {} }) =>
+        (type === node.opType || potMeaning(type)?.(node)) &&
+        Object.entries(attributes).every(([name, value]) => attributeEquals(node, name, value)),
+    ) ??
+      false)
+  );
+}
+
+/**
+ * The nodes that the configuration names, and the direct readers of those of them that are agnostic: a quantizer behind
+ * such an op would have to rise through it (reference section 4.3).
+ */
+export function findIgnored(
+  index: GraphIndex,
+  ignored: IgnoredScope,
+  isAgnostic: (node: NodeProto) => boolean,
+): { readonly named: readonly NodeProto[]; readonly readers: readonly NodeProto[] } {
+  const named = index.nodes.filter((node) => isIgnored(node, ignored));
+  const outputs = named.filter(isAgnostic).flatMap(({ output }) => output);
+  return { named, readers: outputs.flatMap((tensor) => index.consumers(tensor).map(({ node }) => node)) };
+}

@@ -1,0 +1,66 @@
+import type { NodeProto } from "onnx-buf";
+import type { GraphIndex } from "../../../onnx/graph/graph-index.js";
+import type { Hardware } from "../../device/hardware.js";
+import { findDetectionTail } from "./detection-tail.js";
+import { findIgnored, type IgnoredScope } from "./ignored-scope.js";
+import { findMatches } from "./node-pattern.js";
+import { IGNORED_PATTERNS, type IgnoredPattern } from "./patterns.js";
+import { findShapeNodes } from "./shape-nodes.js";
+
+/**
+ * Which of POT's ignored patterns stay in float: all that concern the device, those that are no loss with ONNX Runtime
+ * (docs/quantization.md, "Ignored patterns"), or none.
+ */
+export type PatternSet = "runtime" | "pot" | "none";
+
+export interface FloatRequest {
+  readonly ignored: IgnoredScope;
+  /** The device's own set when left out: `pot` on those of POT's that are simulated, or else `runtime`. */
+  readonly patterns?: PatternSet | undefined;
+}
+
+/** The nodes that stay in float whatever the hardware offers, each with its reason as a clause. */
+export function findNodesInFloat(
+  index: GraphIndex,
+  hardware: Hardware,
+  { ignored, patterns = SIMULATED_DEVICES.has(hardware.device) ? "pot" : "runtime" }: FloatRequest,
+): ReadonlyMap<NodeProto, string> {
+  const reasons = new Map<NodeProto, string>();
+  const add = (nodes: Iterable<NodeProto>, reason: string): void => {
+    for (const node of nodes) if (!reasons.has(node)) reasons.set(node, reason);
+  };
+  const isAgnostic = ({ opType }: NodeProto): boolean => hardware.operation(opType)?.role === "agnostic";
+  const named = findIgnored(index, ignored, isAgnostic);
+  add(named.named, "the configuration's `ignored` names it");
+  add(named.readers, "it reads an op that passes values on and that the configuration's `ignored` names");
+  add(findShapeNodes(index), "it computes shapes");
+  for (const pattern of IGNORED_PATTERNS) {
+    if (!applies(pattern, hardware.device, patterns)) continue;
+    const reason = `it belongs to a ${pattern.name}, which \`ignored_patterns\` leaves in float`;
+    add(findMatches(pattern, index), reason);
+  }
+  if (patterns === "none") return reasons;
+  add(findDetectionTail(index), "it belongs to a detection_tail, which `ignored_patterns` leaves in float");
+  return reasons;
+}
+
+const SIMULATED_DEVICES: ReadonlySet<string> = new Set(["GPU", "VPU", "NPU", "GNA", "GNA3"]);
+
+/** Devices that POT's patterns of the CPU hold for (reference sections 4.4 and 8). */
+const CPU_DEVICES: ReadonlySet<string> = new Set(["ANY", "CPU", "CPU_SPR"]);
+
+function applies(
+  { devices, integerInRuntime }: IgnoredPattern,
+  device: string,
+  patterns: PatternSet,
+): boolean {
+  if (patterns === "none" || (patterns === "runtime" && integerInRuntime === true)) return false;
+  switch (devices) {
+    case undefined:
+      return true;
+    case "CPU and GPU":
+      return CPU_DEVICES.has(device) || device === "GPU";
+    case "CPU":
+      return CPU_DEVICES.has(device);
+  }
+}

@@ -1,0 +1,63 @@
+import type { GraphIndex } from "../../onnx/graph/graph-index.js";
+import type { QuantizerLayout, WeightQuantizer } from "./groups.js";
+import type { OperandView } from "./quantizable-ops.js";
+
+/**
+ * Which weights get codes that do not saturate: on a target processor whose kernels can saturate those that would
+ * (`auto`); or, on every processor, those of the first convolutions behind the model's inputs, or all, by giving up a bit.
+ */
+export type SaturationFix = "auto" | "no" | "first_layer" | "all";
+
+/**
+ * Marks the weights that the saturation fix is for: x86 processors without VNNI add the products of two activations and
+ * two weights in 16 bits, which saturate. As in POT, `first_layer` and `all` leave a model without a Conv alone.
+ *
+ * @param aligned keys of the ops that ActivationChannelAlignment rewrote as consumers, whose weights always belong to them
+ */
+export function withSaturationFix(
+  layout: QuantizerLayout,
+  { index }: OperandView,
+  fix: SaturationFix,
+  aligned: ReadonlySet<string> = new Set(),
+): QuantizerLayout {
+  if (fix === "no") return layout;
+  if (fix === "auto") return withFix(layout, "exact", () => true);
+  if (!index.nodes.some(isConvolution)) return layout;
+  const first = fix === "first_layer" ? firstConvolutions(index) : undefined;
+  const isMarked = ({ ops }: WeightQuantizer): boolean =>
+    first === undefined || ops.some((key) => first.has(key) || aligned.has(key));
+  return withFix(layout, "seven bits", isMarked);
+}
+
+function withFix(
+  layout: QuantizerLayout,
+  saturationFix: NonNullable<WeightQuantizer["saturationFix"]>,
+  isMarked: (weight: WeightQuantizer) => boolean,
+): QuantizerLayout {
+  return {
+    ...layout,
+    weights: new Map(
+      [...layout.weights].map(([id, weight]) => [
+        id,
+        isMarked(weight) ? { ...weight, saturationFix } : weight,
+      ]),
+    ),
+  };
+}
+
+/** First outputs of the Convs that are met first on some way down from the inputs. */
+function firstConvolutions(index: GraphIndex): Set<string> {
+  const first = new Set<string>();
+  const seen = new Set(index.inputs);
+  for (const tensor of seen) {
+    for (const { node } of index.consumers(tensor)) {
+      if (isConvolution(node)) first.add(node.output[0]!);
+      else for (const output of node.output) seen.add(output);
+    }
+  }
+  return first;
+}
+
+function isConvolution({ opType, domain }: GraphIndex["nodes"][number]): boolean {
+  return opType === "Conv" && domain === "";
+}

@@ -1,0 +1,101 @@
+import type { NodeProto } from "onnx-buf";
+import type { Consumer } from "../../onnx/graph/graph-index.js";
+import type { QuantizerLayout } from "../graph/groups.js";
+import { passThroughInput } from "../graph/placement.js";
+import type { OperandView, QuantizableOp } from "../graph/quantizable-ops.js";
+import type { QuantizationPlan } from "../space/plan.js";
+
+/** Where a plan's activation quantizers stand in the graph. */
+export interface Boundaries {
+  /** The tensors that get a QuantizeLinear and DequantizeLinear. */
+  readonly quantized: ReadonlySet<string>;
+  /**
+   * Those of them that exist in quantized form only, because an integer kernel makes them: everybody reads the
+   * dequantized values, also float ops and whoever reads the model's outputs.
+   */
+  readonly integerOnly: ReadonlySet<string>;
+  /** Whether an input of a node reads the dequantized values. */
+  readsDequantized(node: NodeProto, input: number): boolean;
+}
+
+/**
+ * Finds the tensors that quantized ops read and that integer kernels write, and carries them upwards through
+ * agnostic ops, so that these move codes instead of floats, unless a float op would then read rounded values
+ * (reference section 4.2).
+ */
+export function findBoundaries(
+  layout: QuantizerLayout,
+  plan: QuantizationPlan,
+  view: OperandView,
+): Boundaries {
+  const quantized = new Set<string>();
+  const integerOnly = new Set<string>();
+  for (const key of plan.ops) {
+    const op = layout.ops.get(key)!;
+    for (const i of op.activations) quantized.add(op.node.input[i]!);
+    if (op.kernel === "integer output") {
+      quantized.add(op.output);
+      integerOnly.add(op.output);
+    }
+  }
+  const movingCodes = new Set<NodeProto>();
+  const readsCodes = ({ node, input }: Consumer): boolean => {
+    const op = layout.ops.get(node.output[0] ?? "");
+    if (op !== undefined && plan.ops.has(op.key)) return op.activations.includes(input);
+    return input === 0 && movingCodes.has(node);
+  };
+  for (const node of [...view.index.nodes].reverse()) {
+    const input = agnosticInput(node, layout, view);
+    const read = node.output.filter((output) => output !== "");
+    if (input === undefined || !read.some((output) => quantized.has(output))) continue;
+    const onlyCodes = read.every(
+      (output) => !view.index.isVisibleOutside(output) && view.index.consumers(output).every(readsCodes),
+    );
+    if (!onlyCodes) continue;
+    quantized.add(input);
+    movingCodes.add(node);
+  }
+  for (const key of plan.ops) {
+    const op = layout.ops.get(key)!;
+    // With a quantized and another reader side by side, ONNX Runtime fuses neither form of the product.
+    if (op.kernel === "any output" && op.saturating === undefined && quantized.has(op.output)) {
+      integerOnly.add(op.output);
+    }
+  }
+  for (const node of view.index.nodes) {
+    const input = agnosticInput(node, layout, view);
+    if (input === undefined || !integerOnly.has(input)) continue;
+    for (const output of node.output) if (quantized.has(output)) integerOnly.add(output);
+  }
+  return {
+    quantized,
+    integerOnly,
+    readsDequantized: (node, input) => {
+      const tensor = node.input[input]!;
+      if (!quantized.has(tensor)) return false;
+      if (integerOnly.has(tensor)) return true;
+      return readsCodes({ node, input });
+    },
+  };
+}
+
+/** The input of an agnostic node that shares its quantizer with the node's output. */
+function agnosticInput(node: NodeProto, layout: QuantizerLayout, view: OperandView): string | undefined {
+  if (view.hardware.operation(node.opType)?.role !== "agnostic") return undefined;
+  const input = passThroughInput(node, view);
+  if (input === undefined) return undefined;
+  const quantizer = layout.quantizerOf.get(input);
+  const shared = node.output.some((output) => layout.quantizerOf.get(output) === quantizer);
+  return quantizer !== undefined && shared ? input : undefined;
+}
+
+/** Whether every reader of an op's output reads the dequantized values. */
+export function onlyDequantizedReaders(
+  op: QuantizableOp,
+  boundaries: Boundaries,
+  view: OperandView,
+): boolean {
+  if (boundaries.integerOnly.has(op.output)) return true;
+  if (!boundaries.quantized.has(op.output) || view.index.isVisibleOutside(op.output)) return false;
+  return view.index.consumers(op.output).every(({ node, input }) => boundaries.readsDequantized(node, input));
+}

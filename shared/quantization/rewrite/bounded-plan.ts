@@ -1,0 +1,53 @@
+import type { Configuration } from "../../search/space/space.js";
+import type { StatisticsTable } from "../../statistics/table.js";
+import type { Hardware } from "../device/hardware.js";
+import type { QuantizerLayout } from "../graph/groups.js";
+import type { UnquantizableOp } from "../graph/quantizable-ops.js";
+import { planQuantization, type QuantizationPlan } from "../space/plan.js";
+import { switchName } from "../space/space.js";
+import type { TuningOptions } from "../space/tuning-options.js";
+import { unboundedReason } from "./activation-scales.js";
+
+/** Groups that stay in float whatever is chosen, as a range of theirs is not finite; the reason as a clause. */
+export type UnboundedGroups = Readonly<Record<string, string>>;
+
+export interface BoundedPlan {
+  readonly plan: QuantizationPlan;
+  readonly unbounded: UnboundedGroups;
+}
+
+/** Spells a configuration out, with those groups in float that have no finite range on the calibration samples. */
+export function planWithinBounds(
+  layout: QuantizerLayout,
+  hardware: Hardware,
+  options: TuningOptions,
+  configuration: Configuration,
+  statistics: StatisticsTable,
+): BoundedPlan {
+  const unbounded: Record<string, string> = {};
+  for (;;) {
+    const plan = planQuantization(layout, hardware, options, withoutUnbounded(configuration, unbounded));
+    const found = [...plan.activations].flatMap(([id, tensor]) => {
+      const reason = unboundedReason(layout.activations.get(id)!, tensor, statistics);
+      return reason === undefined ? [] : [[layout.groupOf.get(id)!, reason] as const];
+    });
+    if (found.length === 0) return { plan, unbounded };
+    for (const [group, reason] of found) unbounded[group] ??= reason;
+  }
+}
+
+/** A configuration with the unbounded groups switched off. */
+export function withoutUnbounded(configuration: Configuration, unbounded: UnboundedGroups): Configuration {
+  const off = Object.keys(unbounded).map((group) => [switchName(group), false] as const);
+  return { ...configuration, ...Object.fromEntries(off) };
+}
+
+/** The ops that unbounded groups keep in float: those that read one of their tensors or write one. */
+export function unboundedOps(layout: QuantizerLayout, unbounded: UnboundedGroups): UnquantizableOp[] {
+  return [...layout.ops.values()].flatMap(({ name, node, activations, output }) => {
+    const tensors = [...activations.map((i) => node.input[i]!), output];
+    const groups = tensors.map((tensor) => layout.groupOf.get(layout.quantizerOf.get(tensor) ?? "") ?? "");
+    const [reason] = groups.flatMap((group) => unbounded[group] ?? []);
+    return reason === undefined ? [] : [{ name, type: node.opType, reason }];
+  });
+}

@@ -1,0 +1,57 @@
+import type { GraphIndex } from "../../onnx/graph/graph-index.js";
+import { dimensions, floatValues } from "../../onnx/model/tensor.js";
+import { channelView } from "../arithmetic/channel-view.js";
+import { codePairs, cutPairs } from "../arithmetic/paired-codes.js";
+import type { WeightQuantizer } from "../graph/groups.js";
+import type { TensorPlan } from "../space/plan.js";
+import { quantizeWeights, type WeightCodes } from "./weight-codes.js";
+
+/** Chooses other codes than the nearest ones, or other scales. */
+export type Refinement = (
+  quantizer: WeightQuantizer,
+  plan: TensorPlan,
+  codes: WeightCodes,
+  smallestScales?: readonly number[],
+) => WeightCodes;
+
+/** Keeps a model's quantized constants, one for each way they have been quantized, from trial to trial. */
+export class WeightCache {
+  readonly #codes = new Map<string, WeightCodes>();
+
+  /** @param refinements of the nearest codes, in their order */
+  constructor(
+    private readonly index: GraphIndex,
+    private readonly refinements: readonly Refinement[] = [],
+  ) {}
+
+  get(quantizer: WeightQuantizer, plan: TensorPlan): WeightCodes {
+    const key = `${quantizer.id} ${JSON.stringify(plan)}`;
+    let codes = this.#codes.get(key);
+    if (codes === undefined) {
+      codes = this.make(quantizer, plan);
+      this.#codes.set(key, codes);
+    }
+    return codes;
+  }
+
+  /** Quantizes a constant afresh, with scales that are no smaller than given. */
+  make(quantizer: WeightQuantizer, plan: TensorPlan, smallestScales?: readonly number[]): WeightCodes {
+    const { id, channelAxis, unifiedZeroPoint, inputLayout } = quantizer;
+    const tensor = this.index.initializers.get(id)!;
+    const axis = plan.granularity === "perchannel" ? channelAxis : undefined;
+    const view = channelView(floatValues(tensor), dimensions(tensor), axis);
+    const unified = unifiedZeroPoint || plan.unifiedZeroPoint === true;
+    const isPaired = plan.codes === "int8_paired" && inputLayout !== undefined;
+    const pairs = isPaired ? codePairs(dimensions(tensor), inputLayout) : undefined;
+    const nearest = quantizeWeights(view, plan, unified, smallestScales, pairs);
+    const refined = this.refinements.reduce(
+      (codes, refine) => refine(quantizer, plan, codes, smallestScales),
+      nearest,
+    );
+    if (pairs === undefined || refined === nearest) return refined;
+    // What a refinement rounds otherwise may have made a pair too large again.
+    const codes = Int8Array.from(refined.codes);
+    cutPairs(codes, pairs);
+    return { ...refined, codes };
+  }
+}

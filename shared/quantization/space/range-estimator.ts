@@ -1,0 +1,79 @@
+import type { SideEstimator } from "../../statistics/statistic-type.js";
+import {
+  type Aggregator,
+  ERROR_TYPES,
+  type ErrorType,
+  type EstimatorType,
+  isErrorType,
+  isQuantile,
+} from "../../statistics/statistic-type.js";
+import type { Granularity, Mode } from "../device/hardware.js";
+
+/** `min` is absent for symmetric weights, whose range follows from the largest magnitude alone. */
+export interface RangeEstimator {
+  readonly min?: SideEstimator;
+  readonly max: SideEstimator;
+}
+
+/** Those of the reference, and one for each type of error. */
+export const ESTIMATOR_PRESETS = ["default", "quantile", ...ERROR_TYPES] as const;
+export type EstimatorPreset = (typeof ESTIMATOR_PRESETS)[number];
+
+/** What each preset estimates ends and magnitudes from. */
+const TYPES: Readonly<Record<EstimatorPreset, Readonly<Record<"min" | "max" | "magnitude", EstimatorType>>>> =
+  {
+    default: { min: "min", max: "max", magnitude: "abs_max" },
+    quantile: { min: "quantile", max: "quantile", magnitude: "abs_quantile" },
+    mse: { min: "mse", max: "mse", magnitude: "mse" },
+    entropy: { min: "entropy", max: "entropy", magnitude: "entropy" },
+    output_mse: { min: "output_mse", max: "output_mse", magnitude: "output_mse" },
+  };
+
+/** The share of values that the `quantile` preset cuts off (reference section 5.3). */
+export const DEFAULT_OUTLIER_PROB = 1e-4;
+
+/** The estimator of a preset for activations (reference section 5.3). */
+export function activationEstimator(
+  preset: EstimatorPreset,
+  mode: Mode,
+  granularity: Granularity,
+): RangeEstimator {
+  const { min, max, magnitude } = TYPES[preset];
+  const perChannel = granularity === "perchannel";
+  switch (mode) {
+    case "symmetric":
+      return {
+        min: { type: "min", aggregator: "min" },
+        max: side(magnitude, perChannel ? "max" : "mean"),
+      };
+    case "asymmetric":
+      return {
+        min: side(min, perChannel ? "min" : "mean"),
+        max: side(max, perChannel ? "max" : "mean"),
+      };
+  }
+}
+
+/** The estimator of a preset for weights (reference section 5.3). */
+export function weightEstimator(preset: EstimatorPreset, mode: Mode): RangeEstimator {
+  const { min, max, magnitude } = TYPES[preset];
+  switch (mode) {
+    case "symmetric":
+      return { max: side(magnitude) };
+    case "asymmetric":
+      return { min: side(min), max: side(max) };
+  }
+}
+
+/** The error that an estimator makes least; `undefined` where both ends come from statistics. */
+export function leastError({ min, max }: RangeEstimator): ErrorType | undefined {
+  return [max.type, min?.type ?? max.type].find(isErrorType);
+}
+
+function side(type: EstimatorType, aggregator?: Aggregator): SideEstimator {
+  return {
+    type,
+    ...(aggregator === undefined ? {} : { aggregator }),
+    ...(isQuantile(type) ? { outlierProb: DEFAULT_OUTLIER_PROB } : {}),
+  };
+}

@@ -1,0 +1,231 @@
+import * as z from "zod";
+import {
+  runIdSchema,
+  sha256Schema,
+  shardSchema,
+  storeKeySchema,
+  timestampSchema,
+  trialNumberSchema,
+} from "../../basics/identifiers.js";
+import { failedOutcomeSchema } from "./failed-outcome.js";
+import { limitsSchema } from "./limits.js";
+import { measuredOutcomeSchema } from "./measured-outcome.js";
+import { configurationSchema, type RunRequest, runRequestSchema } from "./request.js";
+
+/** Raised when a message changes its meaning; a receiver refuses every version but its own. */
+export const MESSAGE_VERSION = 1;
+
+const MAX_ATTEMPTS = 1_000;
+const MAX_GROUPS = 16_384;
+const MAX_OBJECTS = 1_000;
+
+const version = z.literal(MESSAGE_VERSION);
+const attempt = z.int().min(1).max(MAX_ATTEMPTS);
+const seconds = z.number().min(0);
+const workerSchema = z.string().min(1).max(256);
+
+// Jobs: what workers carry out. Sending one twice is harmless: run, trial, shard and attempt identify it.
+
+export const statisticsJobSchema = z.strictObject({
+  version,
+  type: z.literal("statistics"),
+  runId: runIdSchema,
+  attempt,
+  shard: shardSchema,
+  key: storeKeySchema,
+  deadline: timestampSchema,
+});
+
+/** Rows that are fetched for a race beyond the float model's and the incumbent's. */
+const MAX_RACE_PEERS = 16;
+
+const raceSchema = z.strictObject({
+  /** Where the rows of the float model for this very shard lie. */
+  referenceScores: storeKeySchema,
+  incumbent: z
+    .strictObject({
+      trial: trialNumberSchema,
+      /** Where the incumbent's rows for this very shard lie. */
+      scores: storeKeySchema,
+      bytes: z.number().min(0),
+      latencyRatio: z.number().gt(0).optional(),
+    })
+    .optional(),
+  /** Where further complete trials' rows for this very shard lie, which the trial is set against besides. */
+  peerScores: z.array(storeKeySchema).max(MAX_RACE_PEERS),
+  /** This shard's part of the probability of stopping a trial wrongly. */
+  delta: z.number().gt(0).lt(1),
+});
+
+const digestSchema = z.string().regex(/^[0-9a-f]{12}$/);
+
+export const trialJobSchema = z.strictObject({
+  version,
+  type: z.literal("trial"),
+  runId: runIdSchema,
+  trial: trialNumberSchema,
+  attempt,
+  /** `null` is the float model. */
+  configuration: configurationSchema.nullable(),
+  /** Of the configuration, where the sampler has proposed it; to be sent back with the report (configuration-digest.ts). */
+  digest: digestSchema.exactOptional(),
+  shard: shardSchema,
+  /** Absent: the trial is scored to its end. */
+  race: raceSchema.optional(),
+  measureLatency: z.boolean(),
+  /** After this the job is taken for lost and sent again; a late answer still counts if it is the first. */
+  deadline: timestampSchema,
+});
+
+const candidateSchema = z.strictObject({
+  trial: trialNumberSchema,
+  configuration: configurationSchema,
+});
+
+export const finishJobSchema = z.strictObject({
+  version,
+  type: z.literal("finish"),
+  runId: runIdSchema,
+  attempt,
+  /** Trial 1, which the result compares the best with. */
+  base: configurationSchema,
+  /** Best first; empty where no quantized trial was completed. */
+  candidates: z.array(candidateSchema).max(100),
+  deadline: timestampSchema,
+});
+
+export const jobSchema = z.discriminatedUnion("type", [statisticsJobSchema, trialJobSchema, finishJobSchema]);
+
+export type StatisticsJob = Readonly<z.infer<typeof statisticsJobSchema>>;
+export type TrialJob = Readonly<z.infer<typeof trialJobSchema>>;
+export type FinishJob = Readonly<z.infer<typeof finishJobSchema>>;
+export type Job = StatisticsJob | TrialJob | FinishJob;
+export type Race = z.infer<typeof raceSchema>;
+
+// Events: everything the reducer hears. `at` is the sender's time; the reducer knows no other.
+
+const eventBase = { version, runId: runIdSchema, at: timestampSchema };
+const billedSchema = z.strictObject({
+  milliseconds: z.number().min(0),
+  /** Memory of the function, which decides the price of its time. */
+  megabytes: z.int().min(1).max(1_000_000),
+  architecture: z.enum(["arm64", "x86_64"]),
+});
+/** What the job's work is billed for, where work is billed. */
+const billed = { billed: billedSchema.optional() };
+/** The instruction set of the processor. */
+const isa = z.string().min(1).max(64);
+
+export const runRequestedSchema = z
+  .strictObject({
+    ...eventBase,
+    type: z.literal("RunRequested"),
+    request: runRequestSchema,
+  })
+  .refine(({ runId, request }) => runId === request.runId, {
+    error: "the run that is requested has another name than the message",
+    path: ["request", "runId"],
+  });
+
+/** The process that held the jobs has ended: all that are unanswered are sent again, not counted as overdue. */
+export const runResumedSchema = z.strictObject({
+  ...eventBase,
+  type: z.literal("RunResumed"),
+  /** Those that hold from now on; the run's as they are when left out. */
+  limits: limitsSchema.exactOptional(),
+});
+
+export const statisticsReportedSchema = z.strictObject({
+  ...eventBase,
+  ...billed,
+  type: z.literal("StatisticsReported"),
+  attempt,
+  shard: shardSchema,
+  outcome: z.discriminatedUnion("state", [
+    z.strictObject({
+      state: z.literal("complete"),
+      /** Quantization error a group, the larger the more sensitive; over shards the largest counts. */
+      sensitivity: z
+        .record(z.string().max(1_024), z.number())
+        .refine((groups) => Object.keys(groups).length <= MAX_GROUPS)
+        .optional(),
+      seconds,
+    }),
+    failedOutcomeSchema,
+  ]),
+});
+
+export const trialReportedSchema = z.strictObject({
+  ...eventBase,
+  ...billed,
+  type: z.literal("TrialReported"),
+  trial: trialNumberSchema,
+  /** The job's. */
+  digest: digestSchema.exactOptional(),
+  attempt,
+  shard: shardSchema,
+  worker: workerSchema,
+  /** The instruction set that computed it: integer results differ between them (runtime-facts.md). */
+  isa,
+  outcome: z.discriminatedUnion("state", [measuredOutcomeSchema, failedOutcomeSchema]),
+});
+
+export const tickSchema = z.strictObject({ ...eventBase, type: z.literal("Tick") });
+
+export const cancelRequestedSchema = z.strictObject({ ...eventBase, type: z.literal("CancelRequested") });
+
+const writtenObjectSchema = z.strictObject({
+  key: z.string().min(1).max(1_024),
+  bytes: z.number().min(0),
+  sha256: sha256Schema.optional(),
+});
+
+export const finishReportedSchema = z.strictObject({
+  ...eventBase,
+  ...billed,
+  type: z.literal("FinishReported"),
+  attempt,
+  /** What the validation was computed with. */
+  isa,
+  outcome: z.discriminatedUnion("state", [
+    z.strictObject({
+      state: z.literal("complete"),
+      /** The candidate whose model was written; `null` where there was none. */
+      best: trialNumberSchema.nullable(),
+      validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })).max(101),
+      objects: z.array(writtenObjectSchema).max(MAX_OBJECTS),
+    }),
+    failedOutcomeSchema,
+  ]),
+});
+
+export const eventSchema = z.discriminatedUnion("type", [
+  runRequestedSchema,
+  runResumedSchema,
+  statisticsReportedSchema,
+  trialReportedSchema,
+  tickSchema,
+  cancelRequestedSchema,
+  finishReportedSchema,
+]);
+
+export type Billed = Readonly<z.infer<typeof billedSchema>>;
+export type RunRequested = Readonly<Omit<z.infer<typeof runRequestedSchema>, "request">> & {
+  readonly request: RunRequest;
+};
+export type RunResumed = Readonly<z.infer<typeof runResumedSchema>>;
+export type StatisticsReported = Readonly<z.infer<typeof statisticsReportedSchema>>;
+export type TrialReported = Readonly<z.infer<typeof trialReportedSchema>>;
+export type Tick = Readonly<z.infer<typeof tickSchema>>;
+export type CancelRequested = Readonly<z.infer<typeof cancelRequestedSchema>>;
+export type FinishReported = Readonly<z.infer<typeof finishReportedSchema>>;
+export type RunEvent =
+  | RunRequested
+  | RunResumed
+  | StatisticsReported
+  | TrialReported
+  | Tick
+  | CancelRequested
+  | FinishReported;
+/** What carrying out a job answers. */
+export type JobReport = StatisticsReported | TrialReported | FinishReported;

@@ -1,0 +1,273 @@
+import type * as z from "zod";
+import { inOrder } from "../../basics/concurrently.js";
+import { ConfigurationError } from "../../basics/errors.js";
+import { type EncodedSpace, encodeSpace } from "../../search/space/encoding.js";
+import { parseSpace, validateSpace } from "../../search/space/space-document.js";
+import type { ObjectStore } from "../../storage/object-store.js";
+import { putImmutable } from "../../storage/retrying-store.js";
+import type { TrialReported } from "../protocol/messages.js";
+import {
+  askedKey,
+  requestKey,
+  restoredKey,
+  SEGMENT_SIZE,
+  scoresKey,
+  scoresName,
+  segmentKey,
+  spaceKey,
+  stateKey,
+} from "../protocol/record-keys.js";
+import { type RunRequest, runRequestSchema } from "../protocol/request.js";
+import type { RunningTrial, RunState, ScoredShard, ShardState, TrialRecord } from "../protocol/state.js";
+import { getBounded } from "../store/bounded-record.js";
+import { DamagedRecordError } from "../store/damaged-record.js";
+import { parseJson, parseRecord } from "../store/parse-record.js";
+import { readRows } from "../store/read-rows.js";
+import { AskedRecords } from "./open-trial-segments.js";
+import { isRestoredRecord, packTrials, type RestoredRecord } from "./restored-record.js";
+import {
+  askedSegmentSchema,
+  fromRecordDocument,
+  fromRunningDocument,
+  fromShardDocument,
+  type RunningDocument,
+  type StateDocument,
+  segmentSchema,
+  stateDocumentSchema,
+  toStateDocument,
+  unsealRunning,
+} from "./state-document.js";
+
+/** Reads under way at once when a state is read back. */
+const READS = 32;
+/** A hundred thousand trials of some hundred parameters. */
+const MAX_RESTORED_BYTES = 64 * 1_048_576;
+
+const requestDocumentSchema = runRequestSchema.omit({ space: true });
+
+export interface SavedState {
+  readonly state: RunState;
+  readonly etag: string;
+}
+
+/**
+ * A run in the object store: the request and its space, written once; the state document, compared and swapped
+ * with every event; segments of finished trials and the rows of scored shards, each written once. Layout and
+ * crash protocol are told in docs/run.md.
+ */
+export class RunRecords {
+  readonly #store: ObjectStore;
+  readonly #spaces = new WeakMap<RunRequest, EncodedSpace>();
+
+  readonly #asked: AskedRecords;
+
+  /** @param manyRunning trials side by side from which on what they were asked with is not in the state document */
+  constructor(store: ObjectStore, manyRunning?: number) {
+    this.#store = store;
+    this.#asked = new AskedRecords(
+      {
+        write: async ({ runId }, segment, content) => {
+          await putImmutable(store, askedKey(runId, segment), toBytes(content));
+        },
+        read: async ({ runId }, segment) => {
+          const key = askedKey(runId, segment);
+          const content = await this.#read(key, askedSegmentSchema);
+          if (content === undefined) throw new DamagedRecordError(key, "is missing");
+          return content;
+        },
+      },
+      manyRunning,
+    );
+  }
+
+  /** Writes the request if the run has none yet, and returns the one that holds. */
+  async create(request: RunRequest): Promise<RunRequest> {
+    const { space, ...document } = request;
+    // The request last: once it is there, the run can be read.
+    const isOwnSpace = await putImmutable(this.#store, spaceKey(request.runId), toBytes(space));
+    const isOwn = await putImmutable(this.#store, requestKey(request.runId), toBytes(document));
+    if (!isOwnSpace || !isOwn) return (await this.readRequest(request.runId)) ?? request;
+    asRecord(spaceKey(request.runId), () => validateSpace(space));
+    return request;
+  }
+
+  /** Writes trials that runs begin with; do it before a run is requested that names them. */
+  async writeRestored({ reference, body }: RestoredRecord): Promise<void> {
+    await putImmutable(this.#store, restoredKey(reference.sha256), body);
+  }
+
+  /** The trials that a run begins with, which `writeRestored` has written where there are any. */
+  async readRestored({ space, restored }: RunRequest): Promise<readonly TrialRecord[]> {
+    if (restored === undefined) return [];
+    const key = restoredKey(restored.sha256);
+    const stored = await getBounded(this.#store, key, MAX_RESTORED_BYTES);
+    if (stored === undefined) throw new DamagedRecordError(key, "is missing");
+    if (!isRestoredRecord(stored.body, restored))
+      throw new DamagedRecordError(key, "is not what its hash says");
+    const { trials } = parseRecord(key, segmentSchema, stored.body);
+    if (trials.length !== restored.trials)
+      throw new DamagedRecordError(key, `has ${trials.length} trials instead of ${restored.trials}`);
+    const encoded = encodeSpace(space);
+    return trials.map((record) => fromRecordDocument(encoded, record));
+  }
+
+  async readRequest(runId: string): Promise<RunRequest | undefined> {
+    const document = await this.readPlainRequest(runId);
+    if (document === undefined) return undefined;
+    // After the request, before which it was written.
+    const stored = await this.#store.get(spaceKey(runId));
+    if (stored === undefined) throw new DamagedRecordError(spaceKey(runId), "is missing");
+    return {
+      ...document,
+      space: asRecord(spaceKey(runId), () => parseSpace(parseJson(spaceKey(runId), stored.body))),
+    };
+  }
+
+  /** The request without its space, which can be large and which workers do not need. */
+  readPlainRequest(runId: string): Promise<Omit<RunRequest, "space"> | undefined> {
+    return this.#read(requestKey(runId), requestDocumentSchema);
+  }
+
+  /**
+   * @param earlier a state of the same run; what was sealed in it is taken from there instead of being read
+   * @returns the state as it was saved last, without `best`, which is derived
+   */
+  async load(runId: string, earlier?: RunState): Promise<SavedState | undefined> {
+    const key = stateKey(runId);
+    const stored = await this.#store.get(key);
+    if (stored === undefined) return undefined;
+    const document = parseRecord(key, stateDocumentSchema, stored.body);
+    const request = earlier?.request ?? (await this.readRequest(runId));
+    if (request === undefined) throw new DamagedRecordError(requestKey(runId), "is missing");
+    return { state: await this.#restore(request, document, earlier), etag: stored.etag };
+  }
+
+  /** Whether nobody has saved another state since. */
+  async isCurrent({ state, etag }: SavedState): Promise<boolean> {
+    return (await this.#store.get(stateKey(state.request.runId)))?.etag === etag;
+  }
+
+  /**
+   * @param etag of the state that this one follows; `undefined` for a run's first
+   * @throws PreconditionFailedError if another coordinator saved in between
+   */
+  async save(state: RunState, etag: string | undefined): Promise<string> {
+    const { request } = state;
+    const document = toStateDocument(this.#space(request), state, this.#asked.sealedBelow(request));
+    const condition = etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: etag };
+    return this.#store.put(stateKey(state.request.runId), toBytes(document), condition);
+  }
+
+  /** Writes a segment; as it consists of trials in a saved state, whoever writes it writes the same. */
+  async writeSegment(request: RunRequest, segment: number, trials: readonly TrialRecord[]): Promise<void> {
+    await putImmutable(
+      this.#store,
+      segmentKey(request.runId, segment),
+      packTrials(this.#space(request), trials),
+    );
+  }
+
+  /** Writes what running trials of a state that is known to be saved were asked with, where that is not known to be. */
+  sealAsked(state: RunState): Promise<void> {
+    return this.#asked.seal(this.#space(state.request), state);
+  }
+
+  async #restore(request: RunRequest, document: StateDocument, earlier?: RunState): Promise<RunState> {
+    const space = this.#space(request);
+    const { version: _, unsealed, statistics, running: _running, finishing, ...plain } = document;
+    const running = await this.#runningIn(request, document);
+    // The earlier state may know of a segment that this one, another coordinator's, still holds itself.
+    const first = Math.min(earlier?.sealedSegments ?? 0, document.sealedSegments);
+    const known = earlier?.finished.slice(0, first * SEGMENT_SIZE) ?? [];
+    const segments = Array.from({ length: document.sealedSegments - first }, (_, i) => first + i);
+    const read = await inOrder(segments, READS, (segment) =>
+      this.#readTrials(request, segmentKey(request.runId, segment)),
+    );
+    const scored = await inOrder(running, READS, (trial) => this.#readShards(request.runId, trial));
+    return {
+      ...plain,
+      request,
+      statistics: statistics.map((shard) => fromShardDocument(shard, document.startedAt, (result) => result)),
+      running: running.map((trial, i) => fromRunningDocument(space, trial, scored[i]!)),
+      finished: [...known, ...read.flat(), ...unsealed.map((record) => fromRecordDocument(space, record))],
+      ...(finishing === undefined
+        ? {}
+        : {
+            finishing: {
+              ...finishing,
+              job: fromShardDocument(finishing.job, document.startedAt, (result) => result),
+            },
+          }),
+    };
+  }
+
+  async #runningIn(request: RunRequest, { running }: StateDocument): Promise<readonly RunningDocument[]> {
+    const sealed = running.flatMap((trial) => (Array.isArray(trial) ? [trial[0]] : []));
+    const asked = await this.#asked.read(request, sealed);
+    return running.map((trial) => {
+      if (!Array.isArray(trial)) return trial;
+      const known = asked.get(trial[0]);
+      if (known !== undefined) return unsealRunning(trial, known);
+      throw new DamagedRecordError(stateKey(request.runId), `runs trial ${trial[0]}, which is in no segment`);
+    });
+  }
+
+  async #readTrials(request: RunRequest, key: string): Promise<readonly TrialRecord[]> {
+    const document = await this.#read(key, segmentSchema);
+    if (document === undefined) throw new DamagedRecordError(key, "is missing");
+    return document.trials.map((record) => fromRecordDocument(this.#space(request), record));
+  }
+
+  async #readShards(
+    runId: string,
+    { number, askedAt, shards }: RunningDocument,
+  ): Promise<RunningTrial["shards"]> {
+    return inOrder([...shards.entries()], READS, async ([index, shard]): Promise<ShardState<ScoredShard>> => {
+      const state = fromShardDocument(shard, askedAt, (scores) => scores);
+      if (state.state === "waiting") return state;
+      const key = scoresKey(runId, number, index, state.result);
+      const rows = await readRows(this.#store, key);
+      if (rows === undefined) throw new DamagedRecordError(key, "is missing");
+      return { ...state, result: { rows, scores: state.result } };
+    });
+  }
+
+  async #read<Schema extends z.ZodType>(key: string, schema: Schema): Promise<z.infer<Schema> | undefined> {
+    const stored = await this.#store.get(key);
+    return stored === undefined ? undefined : parseRecord(key, schema, stored.body);
+  }
+
+  #space(request: RunRequest): EncodedSpace {
+    let space = this.#spaces.get(request);
+    if (space === undefined) {
+      space = encodeSpace(request.space);
+      this.#spaces.set(request, space);
+    }
+    return space;
+  }
+}
+
+/** Does something with a space; one that contradicts itself is a damaged record, which nobody can carry a run with. */
+function asRecord<T>(key: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    throw new DamagedRecordError(key, "does not hold a space", { cause: error });
+  }
+}
+
+/**
+ * Stores the rows of a scored shard. Workers do it before they report, so that no report is merged whose rows
+ * are not there for a race or for a coordinator that reads the state back.
+ */
+export async function storeScores(store: ObjectStore, event: TrialReported): Promise<void> {
+  const { runId, trial, shard, outcome } = event;
+  if (outcome.state === "failed") return;
+  const key = scoresKey(runId, trial, shard.index, scoresName(outcome.rows));
+  await putImmutable(store, key, toBytes(outcome.rows));
+}
+
+function toBytes(document: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(document));
+}

@@ -1,0 +1,252 @@
+import * as z from "zod";
+import { runIdSchema, timestampSchema, trialNumberSchema } from "../../basics/identifiers.js";
+import type { EncodedSpace } from "../../search/space/encoding.js";
+import type { Configuration } from "../../search/space/space.js";
+import type { Assignment } from "../protocol/assignment.js";
+import { limitsSchema } from "../protocol/limits.js";
+import { measuredOutcomeSchema } from "../protocol/measured-outcome.js";
+import { SEGMENT_SIZE } from "../protocol/record-keys.js";
+import type { AskedTrial, RunningTrial, RunState, ShardState, TrialRecord } from "../protocol/state.js";
+import { packConfiguration, unpackConfiguration } from "./configuration-code.js";
+
+/** A configuration packed for the run's space; `null` is the float model. */
+const packedSchema = z.string().max(65_536).nullable();
+const counter = z.int().min(0);
+const measures = measuredOutcomeSchema.pick({
+  reachable: true,
+  bytes: true,
+  quantizedShare: true,
+  simulatedShare: true,
+  saturation: true,
+  latency: true,
+  timings: true,
+});
+
+/**
+ * Attempt, first attempt, whether sent (0 or 1), deadline, failed attempts. With a thousand shards under way, this
+ * is what the document is made of, hence no names, and deadlines from when the trial was asked for.
+ */
+const waitingSchema = z.tuple([counter, counter, z.int().min(0).max(1), counter], counter);
+/** Attempt and what is kept of the answer. */
+const doneSchema = <Kept extends z.ZodType>(kept: Kept) => z.strictObject({ attempt: counter, kept });
+const shardSchema = <Kept extends z.ZodType>(kept: Kept) => z.union([waitingSchema, doneSchema(kept)]);
+
+const scoresNameSchema = z.string().regex(/^([0-9a-f]{12})?$/);
+
+const runningSchema = z.strictObject({
+  number: trialNumberSchema,
+  /** Absent in a trial that is open. */
+  configuration: packedSchema.exactOptional(),
+  seen: counter,
+  askedAt: timestampSchema,
+  racing: z.boolean(),
+  incumbent: trialNumberSchema.exactOptional(),
+  shards: z.array(shardSchema(scoresNameSchema)),
+  measures: measures.extend({ worker: z.string() }).exactOptional(),
+});
+
+/** Number, shards, what they measured so far: of a running trial whose other fields lie in a record of their own. */
+const sealedRunningSchema = z.tuple(
+  [trialNumberSchema, runningSchema.shape.shards],
+  measures.extend({ worker: z.string() }),
+);
+
+const askedSchema = runningSchema.omit({ shards: true, measures: true }).required({ configuration: true });
+/** What running trials were asked with (asked-records.ts). */
+export const askedSegmentSchema = z.strictObject({ version: z.literal(1), trials: z.array(askedSchema) });
+export type AskedDocument = z.infer<typeof askedSchema>;
+export type AskedSegment = z.infer<typeof askedSegmentSchema>;
+
+const endedFields = {
+  number: trialNumberSchema,
+  origin: z.strictObject({ run: runIdSchema, trial: trialNumberSchema }).exactOptional(),
+  configuration: packedSchema,
+  seen: counter,
+  askedAt: timestampSchema,
+  endedAt: timestampSchema,
+  attempts: counter,
+};
+const recordSchema = z.discriminatedUnion("state", [
+  z.strictObject({
+    ...endedFields,
+    state: z.literal("failed"),
+    reason: z.string(),
+    input: z.literal(true).exactOptional(),
+  }),
+  z.strictObject({
+    ...endedFields,
+    state: z.enum(["complete", "pruned"]),
+    measurement: measures.omit({ timings: true }).extend({ metric: z.number(), samples: counter }),
+    worker: z.string(),
+    timings: measuredOutcomeSchema.shape.timings,
+    scores: z.array(scoresNameSchema),
+  }),
+]);
+
+/** A sealed segment of trial records. */
+export const segmentSchema = z.strictObject({ version: z.literal(1), trials: z.array(recordSchema) });
+
+const finishResultSchema = z.strictObject({
+  best: trialNumberSchema.nullable(),
+  validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })),
+});
+
+const tallySchema = z.strictObject({
+  reports: counter,
+  milliseconds: z.number(),
+  usd: z.number(),
+  usdSquared: z.number(),
+});
+
+/** `state.json`: all that changes from event to event, without what lies in records of its own. */
+export const stateDocumentSchema = z.strictObject({
+  version: z.literal(1),
+  phase: z.enum(["statistics", "search", "finish", "done", "failed"]),
+  startedAt: timestampSchema,
+  lastAt: timestampSchema,
+  pausedMilliseconds: counter,
+  resumedAt: timestampSchema.exactOptional(),
+  limits: limitsSchema.exactOptional(),
+  isa: z.string().exactOptional(),
+  statistics: z.array(shardSchema(z.strictObject({ seconds: z.number() }))),
+  sensitivity: z.record(z.string(), z.number()).exactOptional(),
+  asked: counter,
+  running: z.array(z.union([runningSchema, sealedRunningSchema])),
+  /** Segments that are known to be written; `unsealed` holds the finished trials after them. */
+  sealedSegments: counter,
+  unsealed: z.array(recordSchema),
+  stop: z
+    .enum(["max_trials", "max_minutes", "stop_on_target", "max_cost_usd", "space_exhausted", "cancelled"])
+    .exactOptional(),
+  finishing: z
+    .strictObject({ candidates: z.array(trialNumberSchema), job: shardSchema(finishResultSchema) })
+    .exactOptional(),
+  failure: z.string().exactOptional(),
+  failedByInput: z.literal(true).exactOptional(),
+  spend: z.strictObject({
+    usd: z.number(),
+    billedMilliseconds: z.number(),
+    jobs: tallySchema,
+    trialJobs: tallySchema,
+  }),
+});
+
+export type StateDocument = z.infer<typeof stateDocumentSchema>;
+type RecordDocument = z.infer<typeof recordSchema>;
+export type RunningDocument = z.infer<typeof runningSchema>;
+export type SealedRunningDocument = z.infer<typeof sealedRunningSchema>;
+type ShardDocument<Kept> = z.infer<typeof waitingSchema> | { attempt: number; kept: Kept };
+
+/** @param sealedBelow running trials with smaller numbers lie in asked segments */
+export function toStateDocument(space: EncodedSpace, state: RunState, sealedBelow = 0): StateDocument {
+  const { request: _request, best: _best, finished, statistics, running, finishing, ...plain } = state;
+  return {
+    version: 1,
+    ...plain,
+    statistics: statistics.map((shard) => toShardDocument(shard, state.startedAt, (result) => result)),
+    running: running.map((trial) => {
+      const document = toRunningDocument(space, trial);
+      const { number, shards, measures: measured } = document;
+      return number < sealedBelow
+        ? [number, shards, ...(measured === undefined ? [] : [measured])]
+        : document;
+    }),
+    unsealed: finished
+      .slice(state.sealedSegments * SEGMENT_SIZE)
+      .map((trial) => toRecordDocument(space, trial)),
+    ...(finishing === undefined
+      ? {}
+      : {
+          finishing: {
+            candidates: [...finishing.candidates],
+            job: toShardDocument(finishing.job, state.startedAt, ({ best, validation }) => ({
+              best,
+              validation: [...validation],
+            })),
+          },
+        }),
+  };
+}
+
+export function toRecordDocument(space: EncodedSpace, trial: TrialRecord): RecordDocument {
+  const configuration = pack(space, trial.configuration);
+  return trial.state === "failed"
+    ? { ...trial, configuration }
+    : { ...trial, configuration, scores: [...trial.scores] };
+}
+
+export function fromRecordDocument(space: EncodedSpace, record: RecordDocument): TrialRecord {
+  return { ...record, configuration: unpack(space, record.configuration) };
+}
+
+/** @param since what the deadline counts from: when the trial was asked for, or the run began */
+export function fromShardDocument<Kept, Result>(
+  shard: ShardDocument<Kept>,
+  since: number,
+  restore: (kept: Kept) => Result,
+): ShardState<Result> {
+  if (!Array.isArray(shard)) return { state: "done", attempt: shard.attempt, result: restore(shard.kept) };
+  const [attempt, firstAttempt, sent, time, ...failedAttempts] = shard;
+  const assignment: Assignment = {
+    attempt,
+    firstAttempt,
+    sent: sent === 1,
+    deadline: since + time,
+    failedAttempts,
+  };
+  return { state: "waiting", assignment };
+}
+
+/** @param shards with their rows, which lie in records of their own */
+export function fromRunningDocument(
+  space: EncodedSpace,
+  trial: RunningDocument,
+  shards: RunningTrial["shards"],
+): RunningTrial {
+  const { configuration, ...others } = trial;
+  return {
+    ...others,
+    ...(configuration === undefined ? {} : { configuration: unpack(space, configuration) }),
+    shards,
+  };
+}
+
+export function toAskedDocument(space: EncodedSpace, trial: AskedTrial): AskedDocument {
+  const { shards: _, measures: __, ...asked } = toRunningDocument(space, trial);
+  return { ...asked, configuration: pack(space, trial.configuration) };
+}
+
+/** A running trial with what it was asked with. */
+export function unsealRunning(
+  [, shards, measured]: SealedRunningDocument,
+  asked: AskedDocument,
+): RunningDocument {
+  return { ...asked, shards, ...(measured === undefined ? {} : { measures: measured }) };
+}
+
+function toRunningDocument(space: EncodedSpace, trial: RunningTrial): RunningDocument {
+  const { configuration, ...others } = trial;
+  return {
+    ...others,
+    ...(configuration === undefined ? {} : { configuration: pack(space, configuration) }),
+    shards: trial.shards.map((shard) => toShardDocument(shard, trial.askedAt, ({ scores }) => scores)),
+  };
+}
+
+function toShardDocument<Result, Kept>(
+  shard: ShardState<Result>,
+  since: number,
+  keep: (result: Result) => Kept,
+): ShardDocument<Kept> {
+  if (shard.state === "done") return { attempt: shard.attempt, kept: keep(shard.result) };
+  const { attempt, firstAttempt, sent, deadline, failedAttempts } = shard.assignment;
+  return [attempt, firstAttempt, sent ? 1 : 0, deadline - since, ...failedAttempts];
+}
+
+function pack(space: EncodedSpace, configuration: Configuration | null): string | null {
+  return configuration === null ? null : packConfiguration(space, configuration);
+}
+
+function unpack(space: EncodedSpace, packed: string | null): Configuration | null {
+  return packed === null ? null : unpackConfiguration(space, packed);
+}

@@ -1,0 +1,79 @@
+import { firstAssignment, isOverdue, renew, reportFailure, sendAgain } from "../protocol/assignment.js";
+import type { FinishReported } from "../protocol/messages.js";
+import { attemptOf, type Finishing, type RunState } from "../protocol/state.js";
+import type { Study } from "../protocol/study.js";
+import { chargeReport, chargeUnanswered } from "./charges.js";
+import { failRun } from "./failed-run.js";
+import { rankCandidates } from "./open-trials.js";
+import { finalistsInTime } from "./time-reserve.js";
+import { wrongIsa } from "./trial-reports.js";
+
+/** Hands the best trials to the finish job. */
+export function startFinishing(study: Study, state: RunState, at: number): RunState {
+  const { timeouts } = state.request;
+  // A run that is finished again after it was resumed must not take the earlier finish's answer for its own.
+  const attempt = state.finishing === undefined ? 1 : attemptOf(state.finishing.job) + 1;
+  const candidates = rankCandidates(study, state, finalistsInTime(state, at)).map(({ number }) => number);
+  const assignment = firstAssignment(at, timeouts.finish, attempt);
+  return { ...state, phase: "finish", finishing: { candidates, job: { state: "waiting", assignment } } };
+}
+
+export function onFinishReported(state: RunState, event: FinishReported): RunState {
+  const { finishing } = state;
+  if (state.phase !== "finish" || finishing?.job.state !== "waiting") return state;
+  const { assignment } = finishing.job;
+  if (event.attempt < assignment.firstAttempt || event.attempt > assignment.attempt) return state;
+  const { at, attempt, outcome } = event;
+  // Earlier attempts were charged when they were given up.
+  const isCurrent = attempt === assignment.attempt;
+  const charged = isCurrent ? { ...state, spend: chargeReport(state, "other", event.billed) } : state;
+  // Where an earlier attempt ends the job, the present one is still under way and will be paid for.
+  const spend = chargeUnanswered(charged, "other", isCurrent ? 0 : 1);
+  switch (outcome.state) {
+    case "complete": {
+      // What it validated would stand beside what trials scored.
+      if (state.isa !== undefined && event.isa !== state.isa) {
+        if (!isCurrent) return state;
+        const reason = wrongIsa(event.isa, state.isa);
+        return settle(charged, finishing, sendAgain(assignment, at, state.request.timeouts.finish, reason));
+      }
+      const { best, validation } = outcome;
+      const job = { state: "done" as const, attempt, result: { best, validation } };
+      return { ...state, spend, phase: "done", finishing: { ...finishing, job } };
+    }
+    case "failed": {
+      if (assignment.failedAttempts.includes(attempt)) return state;
+      const timeout = state.request.timeouts.finish;
+      const next = reportFailure(assignment, attempt, at, timeout, outcome);
+      return settle(next.state === "givenUp" ? { ...charged, spend } : charged, finishing, next);
+    }
+  }
+}
+
+export function onFinishOverdue(state: RunState, at: number): RunState {
+  const { finishing } = state;
+  if (finishing?.job.state !== "waiting" || !isOverdue(finishing.job.assignment, at)) return state;
+  const paid = { ...state, spend: chargeUnanswered(state, "other", 1) };
+  const timeout = state.request.timeouts.finish;
+  return settle(
+    paid,
+    finishing,
+    sendAgain(finishing.job.assignment, at, timeout, "no worker answered in time"),
+  );
+}
+
+export function renewFinish(state: RunState, at: number): RunState {
+  const { finishing } = state;
+  if (finishing?.job.state !== "waiting") return state;
+  const assignment = renew(finishing.job.assignment, at, state.request.timeouts.finish);
+  return { ...state, finishing: { ...finishing, job: { state: "waiting", assignment } } };
+}
+
+function settle(state: RunState, finishing: Finishing, outcome: ReturnType<typeof sendAgain>): RunState {
+  switch (outcome.state) {
+    case "waiting":
+      return { ...state, finishing: { ...finishing, job: outcome } };
+    case "givenUp":
+      return failRun(state, "The best model could not be written", outcome);
+  }
+}

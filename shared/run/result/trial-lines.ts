@@ -1,0 +1,120 @@
+import { configurationKey } from "../../search/space/configuration-key.js";
+import type { Choice } from "../../search/space/space.js";
+import type { MeasuredOutcome } from "../protocol/measured-outcome.js";
+import type { RunState, TrialOrigin, TrialRecord } from "../protocol/state.js";
+import { findReferences, judgeTrial, type Study } from "../protocol/study.js";
+
+/** A line of `trials.jsonl` (interface.md, "Output folder"). */
+export interface TrialLine {
+  readonly number: number;
+  /** The run that scored it and its number there, where an earlier one did. */
+  readonly origin?: TrialOrigin;
+  readonly state: "complete" | "pruned" | "failed";
+  /** `null` for trial 0, the float model. */
+  readonly choices: Readonly<Record<string, Choice>> | null;
+  readonly metric: number | null;
+  readonly samples: number;
+  readonly latencyRatio: number | null;
+  readonly latencyNoise: number | null;
+  readonly bytes: number | null;
+  readonly quantizedShare: MeasuredOutcome["quantizedShare"] | null;
+  /** The part of it that is simulated in QDQ, where there is one. */
+  readonly simulatedShare?: MeasuredOutcome["quantizedShare"];
+  /**
+   * Where integer kernels can saturate (`saturation_fix` is not auto): decibels between the model as it was scored and
+   * exact arithmetic. Below 20 or so a loss is of the kernels, not of the quantization.
+   */
+  readonly saturation?: number;
+  /** What was minimized: the first of the objective's values. */
+  readonly loss: number | null;
+  readonly values: readonly number[];
+  /** By how much the accuracy bound is missed; 0 within it. */
+  readonly violation: number;
+  readonly timings: MeasuredOutcome["timings"] | null;
+  readonly worker: string | null;
+  /** The trials that had ended when this one was asked for, as ranges such as `0-5,7`. */
+  readonly seen: string;
+  readonly askedAt: number;
+  readonly endedAt: number;
+  readonly attempts: number;
+  /** Why the trial failed. */
+  readonly reason?: string;
+}
+
+/** One line a trial, in the order in which they ended. */
+export function* trialLines(study: Study, state: RunState): Generator<TrialLine> {
+  const ended = new NumberRanges();
+  let counted = 0;
+  // Later trials have seen at least as much, so the ranges are grown once over the trials by number.
+  const seenBy = new Map<number, string>();
+  for (const { number, seen } of [...state.finished].sort((a, b) => a.number - b.number)) {
+    for (; counted < seen; counted++) ended.add(state.finished[counted]!.number);
+    seenBy.set(number, ended.toString());
+  }
+  for (const trial of state.finished) yield trialLine(study, state, trial, seenBy.get(trial.number) ?? "");
+}
+
+/** How many finished trials had a configuration that another one had before. */
+export function countDuplicates(state: RunState): number {
+  const keys = state.finished.flatMap(({ configuration }) =>
+    configuration === null ? [] : [configurationKey(configuration)],
+  );
+  return keys.length - new Set(keys).size;
+}
+
+function trialLine(study: Study, state: RunState, trial: TrialRecord, seen: string): TrialLine {
+  const references = findReferences(state);
+  const judged = references === undefined ? undefined : judgeTrial(study, state.request, references, trial);
+  const measured = trial.state === "failed" ? undefined : trial;
+  const measurement = measured?.measurement;
+  return {
+    number: trial.number,
+    ...(trial.origin === undefined ? {} : { origin: trial.origin }),
+    state: trial.state,
+    choices: trial.configuration,
+    metric: measurement?.metric ?? null,
+    samples: measurement?.samples ?? 0,
+    latencyRatio: measurement?.latency?.ratio ?? null,
+    latencyNoise: measurement?.latency?.noise ?? null,
+    bytes: measurement?.bytes ?? null,
+    quantizedShare: measurement?.quantizedShare ?? null,
+    ...(measurement?.simulatedShare === undefined ? {} : { simulatedShare: measurement.simulatedShare }),
+    ...(measurement?.saturation === undefined ? {} : { saturation: measurement.saturation }),
+    loss: judged?.values[0] ?? null,
+    values: judged?.values ?? [],
+    violation: judged?.violation ?? 0,
+    timings: measured?.timings ?? null,
+    worker: measured?.worker ?? null,
+    seen,
+    askedAt: trial.askedAt,
+    endedAt: trial.endedAt,
+    attempts: trial.attempts,
+    ...(trial.state === "failed" ? { reason: trial.reason } : {}),
+  };
+}
+
+/** A set of numbers that grows, kept as disjoint ranges in ascending order. */
+class NumberRanges {
+  readonly #ranges: { first: number; last: number }[] = [];
+
+  add(number: number): void {
+    let at = this.#ranges.length;
+    while (at > 0 && this.#ranges[at - 1]!.first > number) at--;
+    const before = this.#ranges[at - 1];
+    const after = this.#ranges[at];
+    const joinsBefore = before?.last === number - 1;
+    const joinsAfter = after?.first === number + 1;
+    if (joinsBefore && joinsAfter) {
+      before.last = after.last;
+      this.#ranges.splice(at, 1);
+    } else if (joinsBefore) before.last = number;
+    else if (joinsAfter) after.first = number;
+    else this.#ranges.splice(at, 0, { first: number, last: number });
+  }
+
+  toString(): string {
+    return this.#ranges
+      .map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`))
+      .join(",");
+  }
+}

@@ -1,0 +1,18 @@
+import type { ObjectStore, StoredObject } from "../../storage/object-store.js";
+import { DamagedRecordError } from "./damaged-record.js";
+
+/**
+ * An object that somebody else has put into the store, read no further than it may be large.
+ *
+ * @throws DamagedRecordError when it is larger
+ */
+export async function getBounded(
+  store: ObjectStore,
+  key: string,
+  maxBytes: number,
+): Promise<StoredObject | undefined> {
+  const stored = await store.get(key, { start: 0, end: maxBytes + 1 });
+  if (stored !== undefined && stored.body.byteLength > maxBytes)
+    throw new DamagedRecordError(key, `has more than ${maxBytes} bytes`);
+  return stored;
+}

@@ -1,0 +1,73 @@
+import * as z from "zod";
+import type { ObjectStore } from "../../storage/object-store.js";
+import { MESSAGE_VERSION } from "../protocol/messages.js";
+import { type RunRequest, runRequestSchema } from "../protocol/request.js";
+import { getBounded } from "./bounded-record.js";
+import { DamagedRecordError } from "./damaged-record.js";
+import { type WorkloadDocument, workloadDocumentSchema } from "./workload-document.js";
+
+/** A workload's document and a request, which was small enough for a message. */
+const MAX_DOCUMENT_BYTES = 16 * 2 ** 20;
+/** With the time behind it, it is still a run's name. */
+const MAX_SCHEDULE_NAME = 47;
+export const scheduleNameSchema = z
+  .string()
+  .regex(new RegExp(`^[A-Za-z0-9][A-Za-z0-9_-]{0,${MAX_SCHEDULE_NAME - 1}}$`));
+
+/** What a schedule sends each time; in the group of its own name. */
+export const runScheduledSchema = z.strictObject({
+  version: z.literal(MESSAGE_VERSION),
+  type: z.literal("RunScheduled"),
+  schedule: scheduleNameSchema,
+  /** When it was due, which is the same however often it is delivered. */
+  scheduledTime: z.iso.datetime(),
+});
+export type RunScheduled = Readonly<z.infer<typeof runScheduledSchema>>;
+
+/** What each run of a schedule is asked to do, but for its name and time. */
+export interface ScheduledRun {
+  readonly request: RunRequest;
+  readonly workload: WorkloadDocument;
+}
+
+const scheduledRunSchema = z.strictObject({
+  version: z.literal(1),
+  request: runRequestSchema,
+  workload: workloadDocumentSchema,
+});
+
+export const scheduledRunKey = (schedule: string): string => `schedules/${schedule}.json`;
+
+/** The run of a schedule that was due then: "nightly-20261123T030000Z". */
+export function scheduledRunId({ schedule, scheduledTime }: RunScheduled): string {
+  return `${schedule}-${new Date(scheduledTime).toISOString().replace(/[-:]|\.\d+/g, "")}`;
+}
+
+/** @throws PreconditionFailedError when there is a schedule of this name */
+export async function writeScheduledRun(
+  store: ObjectStore,
+  schedule: string,
+  run: ScheduledRun,
+): Promise<void> {
+  const checked = scheduledRunSchema.parse({ version: 1, ...run });
+  await store.put(scheduledRunKey(schedule), Buffer.from(JSON.stringify(checked)), { ifNoneMatch: true });
+}
+
+/**
+ * @returns `undefined` where there is no such schedule
+ * @throws DamagedRecordError when it is not what this version writes
+ */
+export async function readScheduledRun(
+  store: ObjectStore,
+  schedule: string,
+): Promise<ScheduledRun | undefined> {
+  const key = scheduledRunKey(schedule);
+  const stored = await getBounded(store, key, MAX_DOCUMENT_BYTES);
+  if (stored === undefined) return undefined;
+  try {
+    const { request, workload } = scheduledRunSchema.parse(JSON.parse(Buffer.from(stored.body).toString()));
+    return { request: request as RunRequest, workload };
+  } catch (error) {
+    throw new DamagedRecordError(key, "does not have the shape that this version writes", { cause: error });
+  }
+}

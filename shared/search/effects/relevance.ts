@@ -1,0 +1,204 @@
+import type { Work } from "../numerics/spread-work.js";
+import { addAt, dot } from "../numerics/vectors.js";
+import type { Codes, EncodedSpace } from "../space/encoding.js";
+import { EffectsModel, type Relevance } from "./effects-model.js";
+import { ordinalCovariances, quadraticForm } from "./ordinal-covariance.js";
+
+/** Steps of the fixed point. */
+const STEPS = 4;
+/** A parameter's variance is held towards what is expected of it by so many pseudo-observations: strong effects are few. */
+const PRIOR_WEIGHT = 0.5;
+const PRIOR_SHARE = 0.5;
+const INITIAL_EXPLAINED_SHARE = 0.7;
+const INITIAL_NOISE = 0.3;
+const LEAST_VARIANCE = 1e-7;
+const LEAST_NOISE = 1e-4;
+/** A group's variance is held towards an equal share of a parameter by so many pseudo-observations. */
+const GROUP_PRIOR_WEIGHT = 3;
+const NOISE_PRIOR_SQUARES = 0.02;
+
+export function initialRelevance(encoded: EncodedSpace): Relevance {
+  return {
+    variance: new Float64Array(encoded.size).fill(INITIAL_EXPLAINED_SHARE / Math.max(1, encoded.size)),
+    noise: INITIAL_NOISE,
+  };
+}
+
+/**
+ * Fits a model with the relevance of every parameter estimated from the observations.
+ *
+ * @param outcomesOf standardized, one an observation; may ask the model so far for those that are not known
+ */
+export function* fitEffects(
+  encoded: EncodedSpace,
+  observations: readonly Codes[],
+  outcomesOf: (model: EffectsModel) => Float64Array,
+): Work<EffectsModel> {
+  let relevance = initialRelevance(encoded);
+  for (let step = 0; ; step++) {
+    const model = new EffectsModel(encoded, relevance);
+    for (const codes of observations) {
+      model.append(codes);
+      yield model.size * (encoded.size + model.size / 2);
+    }
+    if (step === STEPS || observations.length === 0) {
+      return model;
+    }
+    relevance = yield* reestimate(model, outcomesOf(model));
+  }
+}
+
+/** What {@link fitEffects} comes to for so many observations, in the operations that it yields. */
+export function fitOperations({ size }: EncodedSpace, observations: number): number {
+  const pairs = (observations * observations) / 2;
+  const factor = pairs * (size + observations / 3);
+  const step = pairs * ((2 * observations) / 3 + size);
+  return (STEPS + 1) * factor + STEPS * step;
+}
+
+/**
+ * One step of MacKay's fixed point ("Bayesian interpolation", 1992): a variance is the sum of squared effects over
+ * the number of effects that the observations determine.
+ *
+ * @param outcomes standardized, one an observation
+ */
+export function* reestimate(model: EffectsModel, outcomes: ArrayLike<number>): Work<Relevance> {
+  const { encoded } = model;
+  const { size, cardinality } = encoded;
+  const alpha = model.factor.solve(outcomes);
+  const effects = model.project(alpha);
+  const inverse = yield* model.factor.invert();
+  const posterior = yield* sumOverPairs(encoded, model.places, inverse);
+  const { variance, noise } = model.relevance;
+  const ordinal = ordinalCovariances(encoded);
+  const squares = variance.map((_, d) => {
+    const covariance = ordinal[d];
+    if (covariance !== undefined) {
+      return quadraticForm(covariance.precision, effects, encoded.offset[d]!, covariance.choices);
+    }
+    const spread = cardinality[d]! - 1;
+    return (spread / (spread + 1)) * sumOfSquares(effects, encoded.offset[d]!, encoded.offset[d + 1]!);
+  });
+  const determined = variance.map((old, d) => {
+    if (ordinal[d] !== undefined) {
+      return Math.max(0, old * posterior.matching[d]!);
+    }
+    const spread = cardinality[d]! - 1;
+    return spread === 0
+      ? 0
+      : Math.max(0, (old * (posterior.matching[d]! * (spread + 1) - posterior.shared[d]!)) / spread);
+  });
+  const share = PRIOR_SHARE / Math.max(1, size);
+  const expected = groupVariances(encoded, squares, determined, share);
+  const reestimated = variance.map((_, d) =>
+    cardinality[d] === 1
+      ? LEAST_VARIANCE
+      : Math.max(
+          LEAST_VARIANCE,
+          (squares[d]! + 2 * PRIOR_WEIGHT * expected[d]!) / (determined[d]! + 2 * PRIOR_WEIGHT),
+        ),
+  );
+  const residual = noise * noise * alpha.reduce((sum, value) => sum + value * value, 0);
+  const undetermined = noise * posterior.trace;
+  return {
+    variance: reestimated,
+    noise: Math.max(LEAST_NOISE, (residual + NOISE_PRIOR_SQUARES) / (undetermined + 1)),
+  };
+}
+
+/**
+ * What is expected of a parameter's variance before it is looked at: where its group has others, what the group as a
+ * whole shows. A layer that its switch proves sensitive is one whose estimators and modes are worth trying.
+ */
+function groupVariances(
+  { space }: EncodedSpace,
+  squares: Float64Array,
+  determined: Float64Array,
+  share: number,
+): Float64Array {
+  const totals = new Map<string, { squares: number; determined: number; members: number }>();
+  for (const [d, { group }] of space.entries()) {
+    const total = totals.get(group) ?? { squares: 0, determined: 0, members: 0 };
+    total.squares += squares[d]!;
+    total.determined += determined[d]!;
+    total.members += 1;
+    totals.set(group, total);
+  }
+  return Float64Array.from(space, ({ group }) => {
+    const total = totals.get(group)!;
+    return total.members === 1
+      ? share
+      : (total.squares + GROUP_PRIOR_WEIGHT * share) / (total.determined + GROUP_PRIOR_WEIGHT);
+  });
+}
+
+interface PairSums {
+  /** Over the pairs that hold the same choice of a parameter; all pairs, by the covariance of their choices, of an ordinal one. */
+  readonly matching: Float64Array;
+  /** Over the pairs that both have the parameter. */
+  readonly shared: Float64Array;
+  readonly trace: number;
+}
+
+/**
+ * @param places of the observations' choices
+ * @param packed lower triangle of a symmetric matrix over the observations
+ */
+function* sumOverPairs(
+  encoded: EncodedSpace,
+  places: readonly Int32Array[],
+  packed: Float64Array,
+): Work<PairSums> {
+  const { size, offset } = encoded;
+  const ordinal = ordinalCovariances(encoded);
+  const parameterOf = parameterOfPlaces(offset, size);
+  const matching = new Float64Array(size);
+  const shared = new Float64Array(size);
+  const gathered = new Float64Array(offset[size]!);
+  let trace = 0;
+  for (const [i, own] of places.entries()) {
+    const start = (i * (i + 1)) / 2;
+    gathered.fill(0);
+    for (let j = 0; j < i; j++) {
+      addAt(gathered, places[j]!, 2 * packed[start + j]!);
+    }
+    const diagonal = packed[start + i]!;
+    addAt(gathered, own, diagonal);
+    trace += diagonal;
+    for (let at = 0; at < own.length; at++) {
+      const place = own[at]!;
+      const d = parameterOf[place]!;
+      const covariance = ordinal[d];
+      if (covariance !== undefined) {
+        const { choices } = covariance;
+        const own = (place - offset[d]!) * choices;
+        matching[d]! += dot(covariance.covariance, own, gathered, offset[d]!, choices);
+        continue;
+      }
+      matching[d]! += gathered[place]!;
+      let sum = 0;
+      for (let k = offset[d]!; k < offset[d + 1]!; k++) {
+        sum += gathered[k]!;
+      }
+      shared[d]! += sum;
+    }
+    yield i * size + offset[size]!;
+  }
+  return { matching, shared, trace };
+}
+
+function parameterOfPlaces(offset: Int32Array, size: number): Int32Array {
+  const parameters = new Int32Array(offset[size]!);
+  for (let d = 0; d < size; d++) {
+    parameters.fill(d, offset[d], offset[d + 1]);
+  }
+  return parameters;
+}
+
+function sumOfSquares(values: Float64Array, start: number, end: number): number {
+  let sum = 0;
+  for (let k = start; k < end; k++) {
+    sum += values[k]! * values[k]!;
+  }
+  return sum;
+}

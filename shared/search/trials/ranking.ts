@@ -1,0 +1,68 @@
+import { hypervolumeContributions, nonDominatedRanks, referencePoint } from "../numerics/pareto.js";
+import type { FinishedTrial } from "./sampler.js";
+
+/** Order of the classes that no value bridges: feasible before infeasible, complete before pruned, failed last. */
+function rankClass(trial: FinishedTrial): number {
+  if (trial.state === "failed") {
+    return 4;
+  }
+  return (trial.violation > 0 ? 2 : 0) + (trial.state === "pruned" ? 1 : 0);
+}
+
+/**
+ * Compares two trials of a one-valued objective (search.md, "The sampler"): infeasible trials stand behind every
+ * feasible one by how far they miss the bound, and in each of the two, pruned trials behind complete ones. Of equal
+ * values the more accurate comes first. Equal
+ * trials keep the order of their numbers, so sorting does not depend on the order of arrival.
+ */
+export function compareTrials(a: FinishedTrial, b: FinishedTrial): number {
+  return (
+    rankClass(a) - rankClass(b) ||
+    a.violation - b.violation ||
+    (a.values[0] ?? 0) - (b.values[0] ?? 0) ||
+    (a.accuracyLoss ?? 0) - (b.accuracyLoss ?? 0) ||
+    a.number - b.number
+  );
+}
+
+/** A trial's place among others under several objectives. */
+export interface ParetoRank<T> {
+  readonly entry: T;
+  /** What the trial alone adds to the hypervolume of its non-dominated rank. */
+  readonly contribution: number;
+}
+
+/**
+ * Sorts trials of several objectives as MOTPE does (Ozaki et al., "Multiobjective tree-structured Parzen
+ * estimator", 2022): the same classes as {@link compareTrials}, then by non-dominated rank, and within a rank
+ * those first that add more hypervolume.
+ */
+export function rankPareto<T extends { readonly trial: FinishedTrial }>(
+  entries: readonly T[],
+): ParetoRank<T>[] {
+  const rated: (ParetoRank<T> & { readonly rank: number })[] = [];
+  const scored = entries.filter(({ trial }) => trial.state !== "failed");
+  const ranks = nonDominatedRanks(scored.map(({ trial }) => trial.values));
+  const lastRank = ranks.reduce((last, rank) => Math.max(last, rank), -1);
+  for (let rank = 0; rank <= lastRank; rank++) {
+    const indices = [...ranks.keys()].filter((i) => ranks[i] === rank);
+    const points = indices.map((i) => scored[i]!.trial.values);
+    const contributions = hypervolumeContributions(points, referencePoint(points));
+    for (const [position, i] of indices.entries()) {
+      rated.push({ entry: scored[i]!, rank, contribution: contributions[position]! });
+    }
+  }
+  for (const entry of entries) {
+    if (entry.trial.state === "failed") {
+      rated.push({ entry, rank: 0, contribution: 0 });
+    }
+  }
+  return rated.sort(
+    (a, b) =>
+      rankClass(a.entry.trial) - rankClass(b.entry.trial) ||
+      a.entry.trial.violation - b.entry.trial.violation ||
+      a.rank - b.rank ||
+      b.contribution - a.contribution ||
+      a.entry.trial.number - b.entry.trial.number,
+  );
+}

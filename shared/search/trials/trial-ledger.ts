@@ -1,0 +1,150 @@
+import { type Codes, codesKey, type EncodedSpace, encodeConfiguration } from "../space/encoding.js";
+import type { Configuration } from "../space/space.js";
+import { compareTrials } from "./ranking.js";
+import type { FinishedTrial } from "./sampler.js";
+
+/** A finished trial with its encoded configuration. */
+export interface LedgerEntry {
+  readonly number: number;
+  readonly trial: FinishedTrial;
+  readonly codes: Codes;
+}
+
+/** A trial that has been handed out, with its encoded configuration. */
+export interface RunningEntry {
+  readonly number: number;
+  readonly configuration: Configuration;
+  readonly codes: Codes;
+}
+
+/**
+ * What a sampler has been told: the finished trials by ascending number, whatever order they came in, and the
+ * running ones. Sums over the ledger are taken in that order, so that they are equal to the last bit for equal
+ * sets of trials.
+ */
+export class TrialLedger {
+  readonly #finished: LedgerEntry[] = [];
+  readonly #ranked: LedgerEntry[] = [];
+  readonly #finishedNumbers = new Set<number>();
+  readonly #running = new Map<number, RunningEntry>();
+  readonly #uses = new Map<string, number>();
+  readonly #finishedByKey = new Map<string, LedgerEntry>();
+  #runningByNumber: readonly RunningEntry[] | undefined;
+  #objectives = 0;
+  /** The configuration asked last, which is what starts next, with its codes. */
+  #asked: { readonly configuration: Configuration; readonly codes: Codes } | undefined;
+
+  constructor(readonly encoded: EncodedSpace) {}
+
+  get finished(): readonly LedgerEntry[] {
+    return this.#finished;
+  }
+
+  /** The finished trials, best first (`compareTrials`). */
+  get ranked(): readonly LedgerEntry[] {
+    return this.#ranked;
+  }
+
+  /** Configurations handed out and not yet ended, by ascending trial number. */
+  get running(): readonly RunningEntry[] {
+    this.#runningByNumber ??= [...this.#running.values()].sort((a, b) => a.number - b.number);
+    return this.#runningByNumber;
+  }
+
+  /** The most values that a finished trial has. */
+  get objectives(): number {
+    return this.#objectives;
+  }
+
+  /** How many different configurations are finished or running. */
+  get distinct(): number {
+    return this.#uses.size;
+  }
+
+  /** Whether the configuration with this key is finished or running. */
+  has(key: string): boolean {
+    return this.#uses.has(key);
+  }
+
+  /** The best finished trial of a configuration. */
+  find(key: string): LedgerEntry | undefined {
+    return this.#finishedByKey.get(key);
+  }
+
+  /** Takes note of the codes of a configuration that is about to be handed out. */
+  remember(configuration: Configuration, codes: Codes): void {
+    this.#asked = { configuration, codes };
+  }
+
+  started(trial: number, configuration: Configuration): void {
+    if (this.#finishedNumbers.has(trial) || this.#running.has(trial)) {
+      return;
+    }
+    const codes =
+      this.#asked?.configuration === configuration
+        ? this.#asked.codes
+        : encodeConfiguration(this.encoded, configuration);
+    this.#running.set(trial, { number: trial, configuration, codes });
+    this.#runningByNumber = undefined;
+    this.#use(codes, 1);
+  }
+
+  /** @returns the new entry, or `undefined` when the trial was already known as finished */
+  tell(trial: FinishedTrial): LedgerEntry | undefined {
+    if (this.#finishedNumbers.has(trial.number)) {
+      return undefined;
+    }
+    const running = this.#running.get(trial.number);
+    // The very array that was running, so that what is kept by rows sees that none has changed.
+    const codes =
+      running?.configuration === trial.configuration
+        ? running.codes
+        : encodeConfiguration(this.encoded, trial.configuration);
+    const entry = { number: trial.number, trial, codes };
+    if (running !== undefined) {
+      this.#running.delete(trial.number);
+      this.#runningByNumber = undefined;
+      this.#use(running.codes, -1);
+    }
+    this.#use(entry.codes, 1);
+    const key = codesKey(entry.codes);
+    const known = this.#finishedByKey.get(key);
+    if (known === undefined || compareTrials(trial, known.trial) < 0) {
+      this.#finishedByKey.set(key, entry);
+    }
+    this.#objectives = Math.max(this.#objectives, trial.values.length);
+    this.#finishedNumbers.add(trial.number);
+    insert(this.#finished, entry, (a, b) => a.trial.number - b.trial.number);
+    insert(this.#ranked, entry, (a, b) => compareTrials(a.trial, b.trial));
+    return entry;
+  }
+
+  #use(codes: Codes, change: 1 | -1): void {
+    const key = codesKey(codes);
+    const uses = (this.#uses.get(key) ?? 0) + change;
+    if (uses === 0) {
+      this.#uses.delete(key);
+    } else {
+      this.#uses.set(key, uses);
+    }
+  }
+}
+
+/** Inserts into a sorted array; new entries mostly belong near the end of one by number. */
+function insert(
+  sorted: LedgerEntry[],
+  entry: LedgerEntry,
+  compare: (a: LedgerEntry, b: LedgerEntry) => number,
+): void {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compare(sorted[middle]!, entry) < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  sorted.splice(low, 0, entry);
+}

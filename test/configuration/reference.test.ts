@@ -1,0 +1,12 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { configurationReference } from "../../scripts/tools/documentation/configuration-reference.js";
+
+test("docs/configuration.md shows the schema as it is", async () => {
+  const documentation = await readFile("docs/configuration.md", "utf8");
+  assert.ok(
+    documentation.endsWith(configurationReference()),
+    "run scripts/tools/documentation/write-configuration-reference.ts after a change of the schema",
+  );
+});

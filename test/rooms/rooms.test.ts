@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { describe, test } from "node:test";
+import { packageRoot } from "../../scripts/package/package-root.js";
+
+const ROOT = packageRoot();
+const PAGE = "docs/architecture.md";
+/** Folders whose sources must lie in a room. */
+const SOURCES = ["shared", "functions", "infra", "scripts"];
+const MOST_FILES = 20;
+
+/** Rooms in their order, each with its folders, as the page lists them; a folder with `/**` takes in all below it. */
+function documentedRooms(): string[][] {
+  const text = readFileSync(join(ROOT, PAGE), "utf8");
+  const section = text.split("## Rooms\n")[1]?.split("\n## ")[0] ?? "";
+  return [...section.matchAll(/^\d+\. ([^:\n]+):/gm)].map(([, folders]) =>
+    [...folders!.matchAll(/`([^`]+)`/g)].map(([, folder]) => folder!),
+  );
+}
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts"))
+    .map((path) => join(folder, path));
+}
+
+/** The modules of the project that a file imports or exports from, types included. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(ROOT, file), "utf8");
+  return [...text.matchAll(/(?:from|import|import\() ?"(\.[^"]+)\.js"/g)].map(([, path]) =>
+    normalize(`${join(dirname(file), path!)}.ts`),
+  );
+}
+
+/** Groups of files that import each other, directly or by way of others (Tarjan's strongly connected components). */
+function findCircles(imports: ReadonlyMap<string, readonly string[]>): string[][] {
+  const order = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const stack: string[] = [];
+  const circles: string[][] = [];
+  const visit = (file: string): void => {
+    order.set(file, order.size);
+    lowest.set(file, order.get(file)!);
+    stack.push(file);
+    for (const next of imports.get(file) ?? []) {
+      if (!order.has(next)) visit(next);
+      if (stack.includes(next)) lowest.set(file, Math.min(lowest.get(file)!, lowest.get(next)!));
+    }
+    if (lowest.get(file) !== order.get(file)) return;
+    const circle = stack.splice(stack.indexOf(file));
+    if (circle.length > 1) circles.push(circle);
+  };
+  for (const file of imports.keys()) if (!order.has(file)) visit(file);
+  return circles;
+}
+
+describe("the rooms", () => {
+  const rooms = documentedRooms();
+  const files = [...SOURCES, "test"].flatMap(sourceFiles);
+  const imports = new Map(files.map((file) => [file, importsOf(file)]));
+
+  const isIn = (file: string, folder: string): boolean =>
+    folder.endsWith("/**") ? file.startsWith(folder.slice(0, -2)) : dirname(file) === folder;
+  const roomOf = (file: string): number =>
+    rooms.findIndex((folders) => folders.some((folder) => isIn(file, folder)));
+
+  test("are listed once, and each holds files", () => {
+    assert.ok(rooms.length > 30, `${PAGE} lists ${rooms.length} rooms`);
+    const folders = rooms.flat();
+    assert.deepEqual(
+      folders.filter((folder, position) => folders.indexOf(folder) !== position),
+      [],
+    );
+    assert.deepEqual(
+      folders.filter((folder) => !files.some((file) => isIn(file, folder))),
+      [],
+    );
+  });
+
+  test("hold every file", () => {
+    assert.deepEqual(
+      files.filter((file) => roomOf(file) < 0),
+      [],
+      `files outside of the rooms that ${PAGE} lists`,
+    );
+  });
+
+  test("use only rooms before them", () => {
+    const upwards = files.flatMap((file) =>
+      imports
+        .get(file)!
+        .filter((imported) => existsSync(join(ROOT, imported)) && roomOf(imported) > roomOf(file))
+        .map((imported) => `${file} imports ${imported}`),
+    );
+    assert.deepEqual(upwards, []);
+  });
+
+  test("have no circles of imports", () => {
+    assert.deepEqual(findCircles(imports), []);
+  });
+
+  test(`hold at most ${MOST_FILES} files each, tests as well`, () => {
+    const counts = new Map<string, number>();
+    for (const file of files) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
+    assert.deepEqual(
+      [...counts].filter(([, count]) => count > MOST_FILES),
+      [],
+    );
+  });
+});
+
+test("a circle of imports is found", () => {
+  const circles = findCircles(
+    new Map([
+      ["a", ["b"]],
+      ["b", ["c"]],
+      ["c", ["b"]],
+      ["d", ["a"]],
+    ]),
+  );
+  assert.deepEqual(circles, [["b", "c"]]);
+});

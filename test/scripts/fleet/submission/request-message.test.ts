@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { requestMessage } from "../../../../scripts/fleet/submission/request-message.js";
+import { UsageError } from "../../../../shared/basics/errors.js";
+import { runRequestedSchema } from "../../../../shared/run/protocol/messages.js";
+import { toyRequest } from "../../../run/toy-study.js";
+
+describe("The message that asks for a run", () => {
+  test("is one that the coordinator reads", () => {
+    const request = toyRequest({ groups: 200 });
+    const message = requestMessage(request);
+    assert.deepEqual(
+      runRequestedSchema.parse(JSON.parse(JSON.stringify(message))).request.space,
+      request.space,
+    );
+  });
+
+  test("is refused with what to do when the queue would not take it", () => {
+    const request = toyRequest({ groups: 6_000 });
+    const expected = new RegExp(`has ${request.space.length} parameters.*narrower tuning_scope\\.$`);
+    assert.throws(
+      () => requestMessage(request),
+      (error) => error instanceof UsageError && expected.test(error.message),
+    );
+  });
+});
