@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-import { endWithReader } from "./cli/closed-output.js";
+import { exitOnClosedOutput } from "./cli/closed-output.js";
 import { main } from "./cli/main.js";
 
-// The SDK's eight lines on the Node versions that it is going to leave are no answer to a command.
+// The AWS SDK prints eight lines about Node versions that it will stop supporting, which do not belong in a
+// command's output.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
-endWithReader();
+exitOnClosedOutput();
 await main(process.argv);

@@ -13,13 +13,17 @@ const documentSchema = z.strictObject({
   model: z.strictObject({ name: z.string().optional(), sha256: z.string() }),
   run: z.string(),
   trial: z.number(),
-  /** The value of every active parameter; where one is left out, the base's value holds. */
+  /**
+   * The choice of every active parameter; parameters that are omitted have the preset configuration's choice.
+   */
   choices: configurationSchema,
 });
 
 export type ConfigurationDocument = z.infer<typeof documentSchema>;
 
-/** `configuration.json`: the choices of a trial, for `quantize --configuration` and later runs. */
+/**
+ * The content of `configuration.json`: the choices of a trial, for `quantize --configuration` and later runs.
+ */
 export function configurationDocument(
   run: string,
   trial: number,
@@ -37,10 +41,11 @@ export function configurationDocument(
 }
 
 /**
- * Reads the choices of a `configuration.json` for a subject, whose space must know them. A model of the same structure
- * will do: weights may have been trained further.
+ * Reads the choices of a `configuration.json` and checks them against the model's search space. The model
+ * needs the same structure as the file's, not the same weights, so it may have been trained further.
  *
- * @throws {ConfigurationError}
+ * @throws {ConfigurationError} when the file is unreadable or invalid, or a choice does not exist in the
+ * space
  */
 export async function readConfigurationDocument(path: string, subject: Subject): Promise<Configuration> {
   const { choices } = parseDocument(path, await readDocument(path));
@@ -49,9 +54,9 @@ export async function readConfigurationDocument(path: string, subject: Subject):
 }
 
 /**
- * Checks that a subject's space knows the choices of an earlier run.
+ * Checks that the choices of an earlier run exist in the model's search space.
  *
- * @param origin where they are from, as messages name it
+ * @param origin where the choices come from, for messages
  * @throws {ConfigurationError}
  */
 export function requireKnownChoices(choices: Configuration, { space }: Subject, origin: string): void {

@@ -3,7 +3,7 @@ import type { LoadedConfiguration } from "../../shared/configuration/parse.js";
 import { readConfiguration, validateConfiguration } from "../../shared/configuration/parse.js";
 import type { RunConfigurationInput } from "../../shared/configuration/schema.js";
 
-/** The path of a configuration file, or a configuration with the folder that its paths start from. */
+/** The path of a configuration file, or a configuration and the folder that its relative paths start from. */
 export type ConfigurationSource =
   | string
   | {
@@ -13,7 +13,7 @@ export type ConfigurationSource =
       readonly file?: string;
     };
 
-/** What the command line puts over the file's values. */
+/** Options of the command line that override values of the configuration. */
 export interface OptimizerOverrides {
   readonly maxTrials?: number | undefined;
   readonly maxMinutes?: number | undefined;
@@ -22,7 +22,10 @@ export interface OptimizerOverrides {
   readonly maxCostUsd?: number | undefined;
 }
 
-/** @throws {ConfigurationError} */
+/**
+ * Loads a configuration, with its hardware file, and applies overrides.
+ * @throws {ConfigurationError}
+ */
 export async function loadConfiguration(
   source: ConfigurationSource,
   overrides: OptimizerOverrides = {},
@@ -46,11 +49,11 @@ export async function loadConfiguration(
   };
   if (Object.keys(changed).length === 0) return loaded;
   const { optimizer } = configuration;
-  // Validated again, so that a value from the command line has the file's limits.
+  // Checked again, because the limits of the file's values also apply to overrides.
   const again = validateConfiguration(
     { ...configuration, optimizer: { ...optimizer, params: { ...optimizer.params, ...changed } } },
     { directory },
   );
-  // What is without effect was dropped when the file was read.
+  // The checked configuration no longer holds keys without effect, so the notes come from the first check.
   return { ...again, notes };
 }

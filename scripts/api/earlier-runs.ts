@@ -17,26 +17,29 @@ import { listRuns } from "../local/engine.js";
 import type { ConfigurationSource } from "./configuration.js";
 import { runFolder } from "./output-folder.js";
 
-/** A run is named by its configuration and its place among the runs of its folder. */
+/** Characters of the configuration's hash in a run's name; the run's number within its folder follows. */
 const RUN_ID_HASH_LENGTH = 12;
 
-/** Beside a run's records: what it was started with. */
+/** Key of the document, among a run's records, that holds the configuration of its start. */
 const configurationKey = (runId: string): string => `${runPrefix(runId)}configuration.json`;
 
-const rememberedSchema = z.strictObject({
+const startSchema = z.strictObject({
   hash: z.string(),
-  /** Where the configuration's relative paths start. */
+  /** Folder that the configuration's relative paths start from. */
   directory: z.string(),
   configuration: z.record(z.string(), z.unknown()),
 });
 
-type Remembered = z.infer<typeof rememberedSchema>;
+type StartDocument = z.infer<typeof startSchema>;
 
-/** A run in an output folder. */
+/** A run recorded in an output folder. */
 export interface EarlierRun {
   readonly state: RunState;
-  /** `hash` is of the configuration as it was given, which may hold fewer scopes than the one it was run with. */
-  readonly remembered: Remembered | undefined;
+  /**
+   * What the run was started with. `hash` is of the configuration as given, which may have narrower tuning
+   * scopes than the one that was run.
+   */
+  readonly remembered: StartDocument | undefined;
 }
 
 /** What an earlier run of an output folder was started with, as the record of it holds it. */
@@ -53,8 +56,8 @@ export function rememberedSource(
   };
 }
 
-/** Writes what a run is started with, before it is. */
-export async function rememberRun(
+/** Stores what a run is started with, before it starts. */
+export async function recordRunStart(
   out: string,
   request: RunRequest,
   started: { readonly hash: string; readonly directory: string; readonly configuration: RunConfiguration },
@@ -66,18 +69,18 @@ export async function rememberRun(
 }
 
 /**
- * The runs in an output folder, oldest first.
- * @throws {UsageError} when a record of one is damaged
+ * Reads the runs in an output folder, oldest first.
+ * @throws {UsageError} when a record of a run is damaged
  */
 export function readRuns(out: string): Promise<EarlierRun[]> {
-  return readingRecords(out, () => readIntactRuns(out));
+  return withReadableRecords(out, () => readIntactRuns(out));
 }
 
 /**
- * Does something that reads the records of an output folder.
- * @throws {UsageError} that names the file of a damaged one
+ * Runs a function that reads records of an output folder, and turns a damaged record into a usage error.
+ * @throws {UsageError} naming the file of a damaged record
  */
-export async function readingRecords<T>(out: string, read: () => Promise<T>): Promise<T> {
+export async function withReadableRecords<T>(out: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
@@ -90,8 +93,8 @@ export async function readingRecords<T>(out: string, read: () => Promise<T>): Pr
 }
 
 /**
- * A name that no run in the folder has had: neither time nor chance, as models carry it, and the same run must give the same
- * bytes.
+ * A run name that is unused in the folder. It contains no time or random number, because models carry it and
+ * the same run must give the same bytes.
  */
 export async function newRunId(out: string, hash: string): Promise<string> {
   const taken = await readdir(join(runFolder(out), "runs")).catch((): string[] => []);
@@ -124,11 +127,11 @@ async function readRun(
   if (saved === undefined) return undefined;
   const key = configurationKey(runId);
   const stored = await store.get(key);
-  const remembered = stored && rememberedSchema.safeParse(parseJson(key, stored.body)).data;
+  const remembered = stored && startSchema.safeParse(parseJson(key, stored.body)).data;
   return { state: saved.state, remembered };
 }
 
-/** Removes the runs of an output folder whose records cannot be read any more, so that the others can be. */
+/** Removes the runs whose records are damaged from an output folder, so that the other runs can be read. */
 export async function removeDamagedRuns(out: string): Promise<void> {
   const folder = runFolder(out);
   const store = await FileObjectStore.open(folder);
@@ -142,7 +145,11 @@ export async function removeDamagedRuns(out: string): Promise<void> {
   }
 }
 
-/** The run to go on with, or to extend: the latest, whose output may not have been written any more. */
+/**
+ * The latest run in the folder, to be resumed or extended; its output may not have been written yet.
+ * @throws {QuantfleetError} when there is none
+ * @throws {UsageError} when it has another configuration
+ */
 export async function earlierRun(out: string, hash: string): Promise<EarlierRun> {
   const found = (await readRuns(out)).at(-1);
   if (found === undefined) {

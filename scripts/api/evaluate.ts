@@ -1,5 +1,4 @@
 import type { InferenceSession } from "onnxruntime-node";
-import { ModelError } from "../../shared/basics/errors.js";
 import { resolvePath } from "../../shared/configuration/parse.js";
 import { requireSupported } from "../../shared/configuration/supported.js";
 import { loadDataset } from "../../shared/data/load-dataset.js";
@@ -14,7 +13,7 @@ import { createMetric } from "../../shared/metrics/create-metric.js";
 import { asInputError } from "../../shared/metrics/unscorable.js";
 import type { Model } from "../../shared/onnx/model/codec.js";
 import type { MetricResult } from "../../shared/run/result/result.js";
-import { openSession, portsOf, type SessionSettings } from "../../shared/runtime/session.js";
+import { openModelFile, portsOf, type SessionSettings } from "../../shared/runtime/session.js";
 import { sampleOrder } from "../../shared/search/trials/early-stopping.js";
 import type { RunWarning } from "../../shared/validation/warnings.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
@@ -27,7 +26,7 @@ export interface EvaluateResult {
 }
 
 /**
- * Scores any ONNX model on a configuration's evaluation data, just as trials are scored.
+ * Scores any ONNX model on a configuration's evaluation data, in the same way as trials.
  *
  * @example
  * const { metric } = await evaluate("quantized/model.onnx", "config.json");
@@ -56,16 +55,18 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
       metric,
       batchSize: engine.batch_size,
       order,
-      openFloat: () => openSession(resolvePath(directory, configuration.model.model), engine.session),
+      openFloat: () => openFloatModel(resolvePath(directory, configuration.model.model), engine.session),
     });
     const looks: Scored[] = [];
     const look = (batch: Scored): void => {
       if (looks.length * engine.batch_size < MOST_LOOKED_AT) looks.push(batch);
     };
-    const scores = await scorer.score(session, undefined, undefined, look).catch((cause: unknown) => {
-      throw asInputError(cause);
-    });
-    await scorer.release();
+    const scores = await scorer
+      .score(session, undefined, undefined, look)
+      .catch((cause: unknown) => {
+        throw asInputError(cause);
+      })
+      .finally(() => scorer.release());
     const [low, high] = metric.interval(scores.rows);
     return {
       metric: {
@@ -77,10 +78,7 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
       secondsPerSample: scores.inferenceSeconds / scores.samples,
       warnings: [
         ...notes,
-        ...(await otherSectionWarnings(
-          { calibration: engine.calibration, evaluation: dataset },
-          { directory, inputs },
-        )),
+        ...(await otherSectionWarnings({ evaluation: dataset }, engine, { directory, inputs })),
         ...floatWarnings(metric, looks, "the model"),
       ],
     };
@@ -89,18 +87,15 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
   }
 }
 
-/** Opens a model as it is, float or quantized. */
+/** Opens a float or quantized model without changing it. */
 async function openModel(
   model: string,
   settings: SessionSettings,
 ): Promise<{ readonly whole: Model; readonly session: InferenceSession }> {
-  const open = async () => {
-    const whole = await readWholeModel(model);
-    return { whole, session: await openSession(model, settings) };
-  };
-  return open().catch((cause: unknown) => {
-    if (!(cause instanceof ModelError) || !cause.message.startsWith("ONNX Runtime")) throw cause;
-    const problem = cause.message.replace(/\.$/, "");
-    throw new ModelError(`${model}: ${problem}; give an ONNX model that it can.`, { cause });
-  });
+  const whole = await readWholeModel(model);
+  return { whole, session: await openModelFile(model, settings) };
+}
+
+async function openFloatModel(model: string, settings: SessionSettings): Promise<InferenceSession> {
+  return (await openModel(model, settings)).session;
 }

@@ -38,13 +38,18 @@ import { nearest } from "../../shared/validation/requirement.js";
 import { type ConfigurationSource, loadConfiguration } from "./configuration.js";
 
 export interface InspectOptions {
-  /** The name of a device, or the path of a hardware file; the configuration's own, or else CPU, when left out. */
+  /**
+   * The name of a device, or the path of a hardware file; when omitted, the configuration's device, otherwise
+   * CPU.
+   */
   readonly targetDevice?: string | undefined;
-  /** Whose compression section counts; what a device can do at all, when left out. */
+  /**
+   * The configuration whose compression section applies; when omitted, all choices of the device are listed.
+   */
   readonly configuration?: ConfigurationSource | undefined;
   /**
-   * Only this group, with how its choices came about: its name, or that of an op or tensor of it. An algorithm beside the
-   * quantization that the search decides on is a group of its own.
+   * The only group to list, with the derivation of its choices: a group's name, or that of an op or tensor in
+   * it. An algorithm that the search switches on and off is a group too.
    */
   readonly group?: string | undefined;
 }
@@ -52,13 +57,13 @@ export interface InspectOptions {
 export interface InspectedTensor {
   readonly tensor: string;
   readonly kind: "activations" | "weights";
-  /** What may be chosen, the base first. */
+  /** Schemes that the search may choose, that of the preset configuration first. */
   readonly choices: readonly Scheme[];
 }
 
 export interface InspectedGroup {
   readonly group: string;
-  /** Without an integer kernel in ONNX Runtime an op is simulated, here as the base configuration has it. */
+  /** The group's ops in the preset configuration; "simulated" ops have no integer kernel in ONNX Runtime. */
   readonly ops: readonly {
     readonly name: string;
     readonly type: string;
@@ -67,22 +72,25 @@ export interface InspectedGroup {
   readonly tensors: readonly InspectedTensor[];
 }
 
-/** Of a model that is quantized already there are no groups, only what runs as integer kernels. */
+/** Result of `inspect`. For a model that is already quantized, it has no groups, only the integer kernels. */
 export interface InspectResult {
   readonly quantized: boolean;
   readonly groups: readonly InspectedGroup[];
   readonly unquantizable: QuantizerLayout["unquantizable"];
-  /** What the search decides of algorithms beside the quantization. */
+  /** Parameters of algorithms that the search decides on. */
   readonly companions: readonly Parameter[];
-  /** Of the model as it is, or, for a float model, with all groups quantized as the preset says. */
+  /**
+   * Integer kernels of the quantized model, or of the float model when all groups are quantized as in the
+   * preset.
+   */
   readonly integerKernels: IntegerKernels;
-  /** Of the group that was asked for. */
+  /** How the choices of the requested group are derived. */
   readonly derivation?: GroupDerivation;
-  /** The device that was asked for: CPU by the class of this machine. */
+  /** The target device; CPU is replaced by the processor class of this machine. */
   readonly target: string;
-  /** What of the target device cannot be expressed. */
+  /** Properties of the target device that cannot be expressed. */
   readonly notes: readonly string[];
-  /** What of the model's choices is not listed, and why. */
+  /** Choices of the model that are not listed, with the reason. */
   readonly modelNotes: readonly string[];
 }
 
@@ -96,8 +104,9 @@ const EVERYTHING: TuningOptions = {
 };
 
 /**
- * Lists a model's quantizer groups, their ops, what may be chosen for each tensor, and which products ONNX Runtime would
- * run as integer kernels; no data is needed. Of a quantized model, which of its products do run so.
+ * Lists a model's quantizer groups, their ops, the choices of each tensor, and which products ONNX Runtime
+ * would run as integer kernels; needs no data. For a quantized model, lists which of its products run as
+ * integer kernels.
  *
  * @example
  * const { derivation } = await inspect("model.onnx", { configuration: "config.json", group: "conv1" });
@@ -143,8 +152,9 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
 }
 
 /**
- * Without a configuration every width is listed; a model that does not come into the operator set that they need is
- * listed with the device's own width, as `quantize` and `tune` take it then.
+ * Opens the model for inspection. Without a configuration all widths are listed; a model that cannot be
+ * lifted to the operator set that they need is listed with the device's own width, as `quantize` and `tune`
+ * would use it.
  */
 async function openInspected(
   path: string,
@@ -200,12 +210,15 @@ async function settingsOf({
     : { ...settings, targetDevice: await deviceNamed(targetDevice) };
 }
 
-/** On this machine. */
+/** The target device as it applies on this machine. */
 async function deviceNamed(device: string): Promise<TargetDevice> {
   return forProcessor(await readTargetDevice(device), await processorClass());
 }
 
-/** @throws {UsageError} when nothing in the model is called so */
+/**
+ * The group of this name, or the group with an op or tensor of this name.
+ * @throws {UsageError} when there is none
+ */
 function findGroup(name: string, { layout, tunedCompanions }: Subject): QuantizerGroup {
   const groups = [...layout.groups.values()];
   const opNames = (group: QuantizerGroup): string[] => group.ops.map((key) => layout.ops.get(key)!.name);
@@ -228,8 +241,9 @@ function findGroup(name: string, { layout, tunedCompanions }: Subject): Quantize
 }
 
 /**
- * What fuses does not depend on the scales, only on where zero lies: quantizes the base configuration with made-up
- * ranges, from zero on behind a Relu and around zero elsewhere.
+ * Integer kernels of the preset configuration, found without data: ONNX Runtime's fusions depend on zero
+ * points but not on scales, so ranges are made up, from zero on after a Relu and symmetric around zero
+ * elsewhere.
  */
 function trialFusion({
   prepared,
@@ -241,7 +255,7 @@ function trialFusion({
 }: Subject): Promise<IntegerKernels> {
   const plan = planQuantization(layout, hardware, settings.options, space.base);
   const saturated = new Set(
-    [...layout.ops.values()].flatMap((op) => (op.saturating === undefined ? [] : [op.output])),
+    [...layout.ops.values()].flatMap((op) => (op.clip === undefined ? [] : [op.output])),
   );
   const scales = new Map(
     [...plan.activations.keys()].map((id) => {

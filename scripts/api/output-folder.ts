@@ -4,7 +4,7 @@ import { UsageError } from "../../shared/basics/errors.js";
 import { makeFolder } from "../../shared/storage/make-folder.js";
 import { writing } from "../../shared/storage/write-error.js";
 
-/** The files that a run leaves for its user (interface.md, "Output folder"). */
+/** Names of the files in an output folder (docs/reference/output-files.md, "Output folder"). */
 export const OUTPUT_FILES = {
   model: "model.onnx",
   externalData: "model.onnx.data",
@@ -14,11 +14,11 @@ export const OUTPUT_FILES = {
   run: "run",
 } as const;
 
-/** In the models of `quantize`: the hash of the choices. */
+/** Metadata key, in models written by `quantize`, of the hash of the choices. */
 export const CHOICES_PROPERTY = "quantfleet.choices";
 const PROPERTIES_WITHIN_BYTES = 65_536;
 
-/** Those that say what a run came to, rather than how. */
+/** Files that hold the result of a command, as opposed to the records of a run. */
 const RESULT_FILES = [
   OUTPUT_FILES.model,
   OUTPUT_FILES.externalData,
@@ -27,9 +27,9 @@ const RESULT_FILES = [
 ] as const;
 
 /**
- * Checks that files can be written into a folder, which need not exist yet, and leaves nothing.
+ * Checks that files can be written into a folder, which need not exist yet, and leaves nothing there.
  *
- * @param remedy how to name another folder
+ * @param remedy how to choose another folder, for the message
  * @throws {UsageError}
  */
 export async function requireWritable(wanted: string, remedy = "give another by --out"): Promise<void> {
@@ -43,16 +43,16 @@ export async function requireWritable(wanted: string, remedy = "give another by 
   if (!(await stat(folder)).isDirectory()) {
     throw new UsageError(`${folder} is a file, but a folder is needed; ${remedy}.`);
   }
-  // Permission bits do not tell: whoever may do everything cannot write into /proc either, nor onto a full disk.
+  // Tried out, because permission bits do not tell: root cannot write into /proc or onto a full disk either.
   const probe = await mkdtemp(join(folder, ".quantfleet-")).catch(refuse("cannot be written to"));
   await rmdir(probe);
 }
 
 /**
- * Checks that no result lies in a folder that is to be written into.
+ * Checks that a folder that is to be written into holds no result yet.
  *
- * @param instead what a user can do besides, as a clause that ends with a comma and a space
- * @throws {UsageError} that names what is there
+ * @param instead another remedy, as a clause that ends with a comma and a space
+ * @throws {UsageError} naming the files that are there
  */
 export async function requireVacant(out: string, instead = ""): Promise<void> {
   const present = await presentResults(out);
@@ -63,8 +63,9 @@ export async function requireVacant(out: string, instead = ""): Promise<void> {
 }
 
 /**
- * As `requireVacant`, but what `quantize` has written itself may be replaced: to quantize again takes no search.
- * @throws {UsageError} that names what is there
+ * As `requireVacant`, but a model written by `quantize` may be replaced, because quantizing again needs no
+ * search.
+ * @throws {UsageError} naming the files that are there
  */
 export async function requireVacantForQuantize(out: string): Promise<void> {
   const present = await presentResults(out);
@@ -72,7 +73,7 @@ export async function requireVacantForQuantize(out: string): Promise<void> {
   if (!isOwn || !(await isQuantizedAlone(join(out, OUTPUT_FILES.model)))) await requireVacant(out);
 }
 
-/** Whether a model carries the properties of `quantize`, which are among the last bytes of the file. */
+/** Whether a model has the metadata of `quantize`, which are among the last bytes of the file. */
 async function isQuantizedAlone(path: string): Promise<boolean> {
   const file = await open(path).catch(() => undefined);
   if (file === undefined) return false;
@@ -87,15 +88,15 @@ async function isQuantizedAlone(path: string): Promise<boolean> {
 }
 
 /**
- * Checks that no result of another run lies in a folder that a run's result is to be written into.
- * @throws {UsageError} that names what is there
+ * Checks that a folder into which a run's result is to be written holds no result of another run.
+ * @throws {UsageError} naming the files that are there
  */
 export async function requireOwnResult(out: string, runId: string): Promise<void> {
   const text = await readFile(join(out, OUTPUT_FILES.result), "utf8").catch(() => "");
   if (!text.includes(JSON.stringify(runId))) await requireVacant(out);
 }
 
-/** The files in a folder that say what a run came to. */
+/** Names of the result files in a folder. */
 async function presentResults(out: string): Promise<readonly string[]> {
   const present: string[] = [];
   for (const file of RESULT_FILES) if (await exists(join(out, file)).catch(() => false)) present.push(file);
@@ -103,7 +104,7 @@ async function presentResults(out: string): Promise<readonly string[]> {
 }
 
 /**
- * Checks that what a command reads is not what it would write.
+ * Checks that a command would not overwrite its own input files.
  *
  * @param inputs the files that it reads
  * @throws {UsageError}
@@ -135,8 +136,8 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * Writes a file whole or not at all: a draft beside it, flushed, then moved into its place.
- * @throws {RunError} when it cannot be written; no draft is left
+ * Writes a file atomically: to a temporary file beside it, flushed, then renamed.
+ * @throws {RunError} when it cannot be written; the temporary file is removed
  */
 export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
   const draft = `${path}.${process.pid}.draft`;
@@ -158,7 +159,7 @@ export async function writeWhole(path: string, content: string | Uint8Array): Pr
   });
 }
 
-/** Removes results of an earlier command that the one at hand has not replaced. */
+/** Removes result files of an earlier command that were not overwritten. */
 export async function removeOtherResults(out: string, written: readonly string[]): Promise<void> {
   for (const file of RESULT_FILES) {
     const path = join(out, file);

@@ -64,11 +64,11 @@ import { openStatistics, requireStatisticsFolder } from "./statistics-folder.js"
 
 export interface QuantizeOptions {
   readonly out?: string;
-  /** A `configuration.json` that tune wrote; the preset's configuration when left out. */
+  /** A `configuration.json` that tune wrote; the preset configuration when omitted. */
   readonly configuration?: string;
-  /** The number of a trial of an earlier run, whose choices are written. */
+  /** Number of a trial of an earlier run, whose choices are used. */
   readonly trial?: number;
-  /** The output folder of that run; tune's own for the model when left out. */
+  /** Output folder of that run; tune's default folder for the model when omitted. */
   readonly run?: string;
   /** Replace the result of an earlier command in the output folder. */
   readonly force?: boolean;
@@ -80,24 +80,36 @@ export interface QuantizeResult {
   readonly modelBytes: number;
   readonly floatModelBytes: number;
   readonly quantizedShare: QuantizedShare;
-  /** The preset of activations' estimators whose outputs were closest to the float model's; unless one was pinned. */
+  /**
+   * The estimator preset of activations whose outputs are closest to the float model's; absent when the
+   * estimator was fixed.
+   */
   readonly estimatorPreset?: EstimatorPreset;
-  /** Where weights are UINT8, whose kernels are slower, as the outputs of faster codes are much further from float's. */
+  /**
+   * Set when weights are UINT8: their kernels are slower, but outputs with faster codes are much further from
+   * the float model's.
+   */
   readonly codes?: "uint8";
-  /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
+  /**
+   * Quantized ops without an integer kernel. Simulated with QuantizeLinear and DequantizeLinear, they reduce
+   * size, not latency.
+   */
   readonly simulatedShare: QuantizedShare;
   readonly integerKernels: IntegerKernels;
-  /** The device that the model is for: CPU by the class of this machine, which is `processor`. */
+  /** The target device; CPU is replaced by the processor class of this machine, which is `processor`. */
   readonly target: string;
   readonly processor: ProcessorClass;
-  /** How this machine computes for a target of another class. */
+  /** How this machine computes the model, when the target device is of another class. */
   readonly scoring?: string;
-  /** Whether the model computes the same integers on every class of processors: on all of `exactOn`. */
+  /**
+   * Whether the model computes the same integers on every processor class; `exactOn` lists those on which it
+   * is exact.
+   */
   readonly portable: boolean;
   readonly exactOn: readonly ProcessorClass[];
-  /** How far the kernels are from computing the model exactly, on calibration samples. */
+  /** Difference between the kernels and exact arithmetic on calibration samples. */
   readonly exactness: KernelExactness;
-  /** Ops that no configuration can quantize on these calibration samples, and why. */
+  /** Ops that cannot be quantized with these calibration samples, and why. */
   readonly unquantizable: readonly {
     readonly name: string;
     readonly type: string;
@@ -110,27 +122,27 @@ export interface QuantizeResult {
 const WHOLE = { index: 0, count: 1 };
 
 /**
- * Quantizes a model without a search: by the preset, or by the choices of an earlier run.
+ * Quantizes a model without a search: with the preset configuration, or with the choices of an earlier run.
  *
  * @example
  * const { model } = await quantize("config.json", { out: "quantized" });
  * const point = await quantize("tuned", { trial: 17 });
  *
- * @param source a configuration; with `trial`, the run's output folder will do
+ * @param source a configuration; with `trial`, the run's output folder is enough
  * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is written
  */
 export async function quantize(
   source: ConfigurationSource,
   options: QuantizeOptions = {},
 ): Promise<QuantizeResult> {
-  const asking = await readAsking(source, options);
-  const { configuration: given, directory, notes } = await loadConfiguration(asking.source);
+  const request = await resolveRequest(source, options);
+  const { configuration: given, directory, notes } = await loadConfiguration(request.source);
   requireSupported(given, "quantize");
   const machine = await processorClass();
   const configuration = withProcessor(given, machine);
   const usual = resolve(`quantfleet-${configuration.model.model_name ?? "model"}`);
   const chosen =
-    asking.trial === undefined ? undefined : await chosenTrial(asking.trial, asking.run ?? usual);
+    request.trial === undefined ? undefined : await chosenTrial(request.trial, request.run ?? usual);
   const out = resolve(options.out ?? chosen?.out ?? usual);
   const modelPath = resolvePath(directory, configuration.model.model);
   await requireWritable(out);
@@ -139,7 +151,8 @@ export async function quantize(
   await requireStatisticsFolder();
   const asked = quantizationSettings(configuration);
   const isChosen = options.configuration !== undefined || chosen !== undefined;
-  // The choices of an earlier run leave out what its scope did not hold, and mean it as that run did.
+  // The choices of an earlier run omit parameters that were not in its scope; they have the meaning of that
+  // run, so the settings stay as asked.
   const settings = isChosen ? asked : { ...asked, options: presetOptions(asked.options) };
   const original = await openSubject(modelPath, settings);
   const { prepared, hardware } = original;
@@ -225,25 +238,28 @@ export async function quantize(
     warnings: [
       ...notes,
       ...controlFlowNotes(subject.layout),
-      ...(await otherSectionWarnings(
-        { calibration: dataset, evaluation: configuration.engine.evaluation },
-        { directory, inputs: prepared.inputs },
-      )),
+      ...(await otherSectionWarnings({ calibration: dataset }, configuration.engine, {
+        directory,
+        inputs: prepared.inputs,
+      })),
     ],
   };
 }
 
-/** What is quantized by which trial of which run; with `trial`, a configuration may be named by its run's folder. */
-interface Asking {
+/**
+ * The configuration, trial and run that `quantize` is asked for; a run's folder may stand for its
+ * configuration.
+ */
+interface QuantizeRequest {
   readonly source: ConfigurationSource;
   readonly trial?: number;
   readonly run?: string;
 }
 
-async function readAsking(
+async function resolveRequest(
   source: ConfigurationSource,
   { configuration, trial, run }: QuantizeOptions,
-): Promise<Asking> {
+): Promise<QuantizeRequest> {
   if (trial === undefined) {
     if (run !== undefined)
       throw new UsageError(`--run is ${run}, but no trial of it is named; give its number by --trial.`);
@@ -263,7 +279,7 @@ async function readAsking(
   return { source: await runConfiguration(source), trial, run: source };
 }
 
-/** The choices of a trial, and where its model goes unless another folder is given. */
+/** The choices of a trial, and the default folder for its model. */
 async function chosenTrial(
   trial: number,
   run: string,

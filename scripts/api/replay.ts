@@ -8,10 +8,11 @@ import { readRuns, rememberedSource } from "./earlier-runs.js";
 import { openStatistics } from "./statistics-folder.js";
 
 /**
- * Repeats the asks of the latest run in an output folder, from its seed and what each ask had seen.
+ * Replays the latest run in an output folder: repeats its asks from its seed and from the trials that each
+ * ask had seen.
  *
  * @throws {QuantfleetError} when the folder holds no run
- * @throws {ConfigurationError | ModelError | DataError} when its model or data are not where they were
+ * @throws {ConfigurationError | ModelError | DataError} when its model or data have moved or changed
  */
 export async function replay(out: string): Promise<Replay & { readonly runId: string }> {
   const run = (await readRuns(out)).at(-1);

@@ -27,29 +27,29 @@ import type { LossReference } from "../../shared/search/trials/objective.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { EarlierRun } from "./earlier-runs.js";
 
-/** What a run begins with. */
+/** The starting point of a run. */
 export interface RunStart {
   readonly workload: Workload;
-  /** The space that is searched and the configuration that it is searched from, trial 1. */
+  /** The search space and its base configuration, which is trial 1. */
   readonly space: TuningSpace;
-  /** Trials of an earlier run that are this run's first ones. */
+  /** Trials of an earlier run that become this run's first trials. */
   readonly restored: readonly TrialRecord[];
-  /** What they were scored on. */
+  /** Processor class on which the restored trials were scored. */
   readonly isa?: string;
-  /** The configuration's when left out. */
+  /** Limit on trials; the configuration's when omitted. */
   readonly maxTrials?: number;
   readonly lossReference?: LossReference;
-  /** Sentences for the user: what it begins with, and what could not be done as asked for. */
+  /** Sentences for the user: what the run starts from, and which request could not be followed. */
   readonly notices: readonly string[];
 }
 
-/** Where earlier runs are looked for. */
+/** Earlier runs to choose from. */
 export interface EarlierRuns {
   /** Oldest first. */
   readonly runs: readonly EarlierRun[];
-  /** A clause that says that none of them can be begun with. */
+  /** Clause of a message when none of them can be used. */
   readonly nothing: string;
-  /** What a user does who needs one. */
+  /** Remedy for the user when a run is required. */
   readonly remedy: string;
 }
 
@@ -57,15 +57,15 @@ export interface StartOptions {
   readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;
   readonly earlier: EarlierRuns;
-  /** Opens the store where statistics are kept by content. */
+  /** Opens the store of statistics, which are keyed by content. */
   readonly openStatistics: () => Promise<ObjectStore>;
-  /** The request that a workload makes, for the rules that an earlier run's trials are judged by. */
+  /** Makes the request for a workload, whose rules the earlier run's trials are judged by. */
   readonly draft: (workload: Workload, earlier: RunState) => RunRequest;
 }
 
 /**
- * What a run begins with by its `trials_load_method` (reference, "What we do instead" and section 2.5), from the records
- * of the latest of the earlier runs that can be begun with.
+ * Determines the starting point of a run by `trials_load_method`, from the records of the latest earlier run
+ * that can be used.
  *
  * @throws {UsageError} when `eval` finds no configuration to rebuild
  * @throws {ConfigurationError | ModelError | DataError}
@@ -113,7 +113,10 @@ export async function planStart(options: StartOptions): Promise<RunStart> {
   }
 }
 
-/** The best configuration, without a trial where what it measured still holds. */
+/**
+ * Starting point of `eval`: the best configuration, without a new trial when its measurements are still
+ * valid.
+ */
 function rebuild(source: Source): Pick<RunStart, "space" | "restored" | "maxTrials" | "notices"> {
   const { best, center, runId } = source;
   const { space, trials } = source.restore();
@@ -130,23 +133,23 @@ function rebuild(source: Source): Pick<RunStart, "space" | "restored" | "maxTria
   return { space, restored: trials, maxTrials: trials.length - 1, notices };
 }
 
-/** An earlier run as one with another configuration, on the same or another workload, sees it. */
+/** An earlier run, translated to the configuration and workload of this run. */
 interface Source {
   readonly state: RunState;
   readonly runId: string;
   readonly workload: Workload;
   readonly best: TrialRecord;
-  /** The choices of the best in the space of both runs' scopes. */
+  /** Choices of the best trial, in the space of both runs' scopes. */
   readonly center: Configuration;
-  /** Why its trials cannot stand beside this run's; `undefined` where they can. */
+  /** Why its trials are not comparable with this run's; `undefined` when they are. */
   readonly difference: string | undefined;
-  /** The space that this run's scopes leave around a configuration. */
+  /** The space of this run's scopes around a configuration. */
   around(configuration: Configuration): TuningSpace;
-  /** Its trials in the space around its base. */
+  /** The earlier run's trials, in the space around its base configuration. */
   restore(): RestoredTrials & { readonly space: TuningSpace | undefined };
 }
 
-/** @returns `undefined` where its best configuration has no meaning here */
+/** @returns `undefined` when the earlier best configuration cannot be expressed in this run */
 async function openSource(
   options: StartOptions,
   { state, configuration: theirs }: Found,
@@ -174,7 +177,10 @@ async function openSource(
   return { state, runId: state.request.runId, workload, best, center, difference, around, restore };
 }
 
-/** What objective `loss` is scaled by: the fully quantized model, which is not the base of a run around a best one. */
+/**
+ * Measurements that scale objective `loss`: those of the fully quantized model, which is not the base when a
+ * run starts around an earlier best.
+ */
 function lossReferenceOf({ state, workload, difference }: Source): Pick<RunStart, "lossReference"> {
   if (difference !== undefined) return {};
   const references = findReferences(state);
@@ -186,12 +192,12 @@ function lossReferenceOf({ state, workload, difference }: Source): Pick<RunStart
   return { lossReference: { accuracyDrop, latencyRatio: references.base.latency.ratio } };
 }
 
-/** The workload of a run that is gone on with: what it began with is in its records. */
+/** The workload of a run that is resumed, from the configuration in its records. */
 export async function resumedWorkload(
   { state, remembered }: EarlierRun,
   openStatistics: StartOptions["openStatistics"],
 ): Promise<Workload> {
-  const known = remembered && parseRemembered(remembered);
+  const known = remembered && parseStoredConfiguration(remembered);
   if (known === undefined) {
     throw new UsageError(
       `The configuration of run ${state.request.runId} is not on record as this version writes it; start a new run in another folder by --out.`,
@@ -225,20 +231,20 @@ interface Found {
   readonly configuration: RunConfiguration;
 }
 
-/** The latest run that has something to begin with, and the configuration that it was started with. */
+/** The latest run with a scored quantized trial, and the configuration that it was started with. */
 function findSource(runs: readonly EarlierRun[]): Found | undefined {
   for (const { state, remembered } of runs.toReversed()) {
     const isScored = state.finished.some(
       (trial) => trial.state === "complete" && trial.configuration !== null,
     );
-    const known = isScored && remembered !== undefined ? parseRemembered(remembered) : undefined;
+    const known = isScored && remembered !== undefined ? parseStoredConfiguration(remembered) : undefined;
     if (known !== undefined) return { state, configuration: known.configuration };
   }
   return undefined;
 }
 
-/** `undefined` where it is of another version, which had other keys. */
-function parseRemembered({ configuration, directory }: NonNullable<EarlierRun["remembered"]>) {
+/** The stored configuration; `undefined` when another version, with other keys, wrote it. */
+function parseStoredConfiguration({ configuration, directory }: NonNullable<EarlierRun["remembered"]>) {
   try {
     return validateConfiguration(configuration as RunConfigurationInput, { directory });
   } catch {
@@ -246,7 +252,7 @@ function parseRemembered({ configuration, directory }: NonNullable<EarlierRun["r
   }
 }
 
-/** An earlier run's choices in the space of a workload whose scopes hold that run's. */
+/** Translates an earlier run's choices into the space of a workload whose scopes include that run's. */
 class EarlierChoices {
   readonly #known: ReadonlySet<string>;
 
@@ -261,7 +267,10 @@ class EarlierChoices {
 
   readonly #earlierNames: readonly string[];
 
-  /** @returns `undefined` unless it quantizes every tensor as it did, and `space` holds it */
+  /**
+   * @returns the translated configuration; `undefined` unless it quantizes every tensor as before and is in
+   * `space`
+   */
   adopt(configuration: Configuration, space = this.workload.subject.space): Configuration | undefined {
     const { layout, hardware, settings, space: whole, tunedCompanions } = this.workload.subject;
     if (!this.#earlierNames.every((name) => this.#known.has(name))) return undefined;
@@ -284,7 +293,7 @@ function isaOf({ isa, request }: RunState): Pick<RunStart, "isa"> {
   return known === undefined ? {} : { isa: known };
 }
 
-/** Why trials of the earlier run cannot stand beside trials of this one. */
+/** Why the earlier run's trials are not comparable with this run's; `undefined` when they are. */
 function findDifference(state: RunState, request: RunRequest): string | undefined {
   const { request: earlier } = state;
   const { isa } = isaOf(state);
@@ -296,7 +305,10 @@ function findDifference(state: RunState, request: RunRequest): string | undefine
   return undefined;
 }
 
-/** By this run's objective where trials can be compared, else the one that the earlier run chose. */
+/**
+ * The best earlier trial: by this run's objective when the trials are comparable, otherwise the one that the
+ * earlier run chose.
+ */
 function findBest(
   state: RunState,
   request: RunRequest,

@@ -12,7 +12,7 @@ export interface RunTrial {
   readonly choices: Configuration;
 }
 
-/** Whether a path names a folder, such as one that `tune` has written. */
+/** Whether a path is a folder, such as an output folder of `tune`. */
 export async function isFolder(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isDirectory(),
@@ -21,8 +21,8 @@ export async function isFolder(path: string): Promise<boolean> {
 }
 
 /**
- * The configuration that the latest run in a folder was started with, its scopes those that its trials have.
- * @throws {UsageError} when the folder holds no run, or not what it was started with
+ * The configuration of the latest run in a folder, with the tuning scopes of its trials.
+ * @throws {UsageError} when the folder holds no run, or the run's configuration is not on record
  */
 export async function runConfiguration(folder: string): Promise<ConfigurationSource> {
   const run = await latestRun(folder);
@@ -37,7 +37,7 @@ export async function runConfiguration(folder: string): Promise<ConfigurationSou
 
 /**
  * A trial of the latest run in a folder.
- * @throws {UsageError} when there is no such trial, or none that can be written
+ * @throws {UsageError} when there is no such trial, or its model cannot be made
  */
 export async function readRunTrial(folder: string, number: number): Promise<RunTrial> {
   const { state } = await latestRun(folder);

@@ -3,21 +3,24 @@ import { join } from "node:path";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 import { requireWritable } from "./output-folder.js";
 
-/** @throws {UsageError} when statistics cannot be kept */
+/**
+ * Checks that the statistics cache can be written.
+ * @throws {UsageError}
+ */
 export function requireStatisticsFolder(): Promise<void> {
   return requireWritable(statisticsFolder(), "set QUANTFLEET_CACHE to a folder that can be written to");
 }
 
 /**
- * Where statistics are kept by content, so that the next run with the same model and samples gathers none:
- * `QUANTFLEET_CACHE`, or the user's cache folder.
+ * Folder of the statistics cache: `QUANTFLEET_CACHE`, or the user's cache folder. Entries are keyed by
+ * content, so another run with the same model and samples finds them.
  */
 export function statisticsFolder(): string {
   const { QUANTFLEET_CACHE, XDG_CACHE_HOME } = process.env;
   return QUANTFLEET_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "quantfleet");
 }
 
-/** Opens the store in that folder. */
+/** Opens the statistics cache. */
 export function openStatistics(): Promise<FileObjectStore> {
   return FileObjectStore.open(statisticsFolder());
 }

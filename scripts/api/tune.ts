@@ -27,32 +27,34 @@ import {
   type EarlierRun,
   earlierRun,
   newRunId,
-  readingRecords,
   readRuns,
-  rememberRun,
+  recordRunStart,
   removeDamagedRuns,
+  withReadableRecords,
 } from "./earlier-runs.js";
 import { requireOtherFiles, requireVacant, requireWritable, runFolder } from "./output-folder.js";
 import { planStart, resumedWorkload } from "./run-start.js";
 import { openStatistics, requireStatisticsFolder, statisticsFolder } from "./statistics-folder.js";
 import { writeOutputs } from "./write-outputs.js";
 
-/** Jobs within one machine are not lost without their thread dying, which is noticed; this only bounds a hang. */
+/** Job timeout within one machine: only a bound for hangs, as a thread that dies is detected at once. */
 const DAY_MILLISECONDS = 86_400_000;
 
 export interface TuneOptions extends OptimizerOverrides {
-  /** The output folder; `quantfleet-<model name>` in the working folder when left out. */
+  /** The output folder; `quantfleet-<model name>` in the working directory when omitted. */
   readonly out?: string;
-  /** Worker threads; the physical cores when left out. */
+  /** Number of worker threads; that of physical cores when omitted. */
   readonly workers?: number;
   /**
-   * Go on with the run in the output folder; one that has ended is extended where `maxTrials` or `maxMinutes` is more than
-   * it had.
+   * Resume the run in the output folder. A run that has ended is extended when `maxTrials` or `maxMinutes` is
+   * higher than before.
    */
   readonly resume?: boolean;
-  /** Replace the result of an earlier run in the output folder, or start anew beside an unfinished one. */
+  /**
+   * Replace the result of an earlier run in the output folder, or start a new run beside an unfinished one.
+   */
   readonly force?: boolean;
-  /** Ends the search; everything finished is kept, and the best so far is written. */
+  /** Stops the search; finished trials are kept, and the best so far is written. */
   readonly signal?: AbortSignal;
 }
 
@@ -60,26 +62,26 @@ export interface TuneRun {
   readonly runId: string;
   readonly out: string;
   readonly workload: Workload;
-  /** What the run begins with, and what could not be done as asked for; a sentence each. */
+  /** Sentences for the user: what the run starts from, and which request could not be followed. */
   readonly notices: readonly string[];
-  /** What is likely not meant, or has no effect, as known before the work; the result repeats it. */
+  /** Notes and warnings that are known before the run starts; the result repeats them. */
   readonly warnings: readonly RunWarning[];
-  /** The latest state of things, as often as the consumer asks. */
+  /** The latest progress each time the consumer asks for it. */
   readonly progress: AsyncIterable<Progress>;
   /** Resolves when the output folder is written. Rejects with {@link RunError} when the run failed. */
   readonly result: Promise<RunResult>;
 }
 
 /**
- * Searches the best quantization of a model within the accuracy bound, on this machine, and writes it to the output
- * folder. Everything is checked before anything is written.
+ * Searches the best quantization of a model within the accuracy bound on this machine, and writes it to the
+ * output folder. All input is checked before anything is written.
  *
  * @example
  * const run = await tune("config.json", { workers: 2 });
  * for await (const { trialsDone, best } of run.progress) console.error(trialsDone, best?.measurement.metric);
  * const { best } = await run.result;
  *
- * @throws {ConfigurationError | ModelError | DataError} before any work
+ * @throws {ConfigurationError | ModelError | DataError} before the run starts
  */
 export async function tune(source: ConfigurationSource, options: TuneOptions = {}): Promise<TuneRun> {
   const startedAt = Date.now();
@@ -125,10 +127,10 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
     }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
-  const result = readingRecords(out, async () =>
+  const result = withReadableRecords(out, async () =>
     writeOutputs(await engine.ended, { out, study, workload, hash, workers, timers }),
   );
-  // Who only follows the progress must not be ended by an unhandled rejection.
+  // A consumer of only `progress` must not crash from an unhandled rejection.
   result.catch(() => undefined);
   return {
     runId,
@@ -146,7 +148,7 @@ interface PreparedRun {
   readonly workload: Workload;
   readonly notices: readonly string[];
   readonly warnings: readonly RunWarning[];
-  /** How far a resumed run goes now. */
+  /** New limits of a resumed run. */
   readonly limits?: Limits;
 }
 
@@ -162,10 +164,10 @@ interface NewRunOptions {
 }
 
 /**
- * With several workers a trial is asked for ahead of them, so that none waits for the search. One worker alone waits, so
- * that it learns from every trial before the next (docs/measurements.md, "Workers between trials").
+ * Trials in progress. Several workers get one trial more than there are workers, so that none waits for the
+ * search. A single worker waits, so that each ask learns from all earlier trials.
  */
-function trialsUnderWay(workers: number): number {
+function parallelTrials(workers: number): number {
   return workers === 1 ? 1 : workers + 1;
 }
 
@@ -180,14 +182,14 @@ async function newRun(options: NewRunOptions): Promise<PreparedRun> {
       `${out} holds the unfinished run ${unfinished.state.request.runId}; go on with it by --resume, give another folder by --out, or start anew by --force.`,
     );
   }
-  // Every other method is asked to improve on the result that is there, and says so where it cannot.
+  // The other methods are meant to improve on the existing result, and report when they cannot.
   if (!force && method === "cold_start") await requireReplaceable(out, runs);
   const runId = await newRunId(out, hash);
   const requestOf = (workload: Workload, start: Partial<RequestOptions> = {}): RunRequest =>
     makeRunRequest(workload, {
       runId,
       requestedAt: Date.now(),
-      parallel: trialsUnderWay(workers),
+      parallel: parallelTrials(workers),
       statistics: { shards: Math.min(workers, workload.calibrationBatches.count) },
       evaluationShards: 1,
       isa: instructionSetOf(processor),
@@ -215,11 +217,11 @@ async function newRun(options: NewRunOptions): Promise<PreparedRun> {
     warnings,
   });
   if (isReplacing) await removeDamagedRuns(out);
-  await rememberRun(out, request, { hash, directory, configuration: workload.configuration }, record);
+  await recordRunStart(out, request, { hash, directory, configuration: workload.configuration }, record);
   return { request, workload, notices, warnings };
 }
 
-/** Threads beyond the cores take turns, which costs time and spoils latencies. */
+/** Warns of more threads than processor cores, which slow trials down and disturb latencies. */
 function workerWarnings(workers: number): RunWarning[] {
   const cores = availableParallelism();
   if (workers <= cores) return [];
@@ -231,7 +233,7 @@ function workerWarnings(workers: number): RunWarning[] {
   ];
 }
 
-/** @throws {UsageError} where a new run would replace a result, or trials whose result could not be written */
+/** @throws {UsageError} when a new run would replace a result, or trials whose result has not been written */
 async function requireReplaceable(out: string, runs: readonly EarlierRun[]): Promise<void> {
   await requireVacant(out, "extend that run by --resume with a larger --max-trials, ");
   const scored = runs.findLast(({ state }) => state.finished.some(isScored));
@@ -254,13 +256,13 @@ async function resumeRun(
   const run = await earlierRun(out, hash);
   const { request } = run.state;
   const { max_trials, max_minutes: maxMinutes, trials_load_method: method } = optimizer.params;
-  // To rebuild the best takes as many trials as it takes, whatever the configuration allows.
+  // `eval` needs a fixed number of trials, regardless of the configuration.
   const maxTrials = method === "eval" ? request.optimizer.maxTrials : max_trials;
   const workload = await resumedWorkload(run, openStatistics);
   return { request, workload, notices: [], warnings: [], limits: { maxTrials, maxMinutes } };
 }
 
-/** A study that keeps the time that asking takes. */
+/** A study that measures the total time of asks. */
 function timed(study: Study, timers: { askSeconds: number }): Study {
   return {
     ...study,

@@ -24,11 +24,11 @@ export interface OutputContext {
   readonly hash: string;
   readonly workers: number;
   readonly timers: { readonly askSeconds: number };
-  /** Where the run's records lie; in the output folder when left out. */
+  /** Store of the run's records; in the output folder when omitted. */
   readonly store?: ObjectStore;
 }
 
-/** Writes what the run came to into the output folder, each file whole or not at all. */
+/** Writes the result of a run into the output folder, each file atomically. */
 export async function writeOutputs(state: RunState, context: OutputContext): Promise<RunResult> {
   const { out, study, workload, hash, workers, timers } = context;
   const { runId } = state.request;
@@ -50,7 +50,7 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
     await write(OUTPUT_FILES.configuration, `${JSON.stringify(document, null, 2)}\n`);
   };
   if (state.phase === "failed") {
-    // Without a model there are still its choices, which `quantize --configuration` makes it from.
+    // The best choices are written even without a model, so that `quantize --configuration` can make it.
     await writeChoices(state.best?.number);
     throw failure(state, again);
   }
@@ -84,24 +84,24 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
     if (object !== undefined) await write(file, object.body);
   }
   await write(OUTPUT_FILES.result, `${JSON.stringify(result, null, 2)}\n`);
-  // Beside this result, a model of another one would pass for its own.
+  // A model of an earlier result must not appear to belong to this one.
   await removeOtherResults(out, written);
   return result;
 }
 
-/** @param again how the run is gone on with, or begun anew */
+/** @param again how to resume or repeat the run */
 function failure(state: RunState, again: string): DataError | RunError {
   const error = (reason: string, input: true | undefined): DataError | RunError =>
     toError({ reason: `${reason.replace(/\.$/, "")}.`, ...(input ? { input } : {}) });
   if (state.failure !== undefined) return error(`The run failed: ${state.failure}`, state.failedByInput);
   for (const [wanted, what] of [
     [FLOAT_TRIAL, "The float model"],
-    [BASE_TRIAL, "The base configuration"],
+    [BASE_TRIAL, "The preset configuration"],
   ] as const) {
     const trial = state.finished.find(({ number }) => number === wanted);
     if (trial?.state === "failed") return error(`${what} could not be scored: ${trial.reason}`, trial.input);
   }
   return new RunError(
-    `The run was stopped before the float model and the base configuration had been scored; ${again}.`,
+    `The run was stopped before the float model and the preset configuration had been scored; ${again}.`,
   );
 }

@@ -2,14 +2,14 @@ import { type Command, CommanderError } from "commander";
 import { EXIT, exitCodeOf } from "./commands/exit-code.js";
 import { commandsWithin, createProgram } from "./commands/program.js";
 
-/** How a command line ended. */
+/** Outcome of a command. */
 export interface Ended {
   readonly code: number;
-  /** What its command has thrown. */
+  /** The exception that the command threw. */
   readonly error?: unknown;
 }
 
-/** Runs the command line and sets the exit code; errors are one sentence on stderr. */
+/** Runs the command line and sets the exit code; errors are printed as one sentence on stderr. */
 export async function main(argv: readonly string[]): Promise<void> {
   const { code } = await runCommandLine(argv, (error, program) =>
     report(error, argv.includes("--verbose"), helpFor(program, argv)),
@@ -17,7 +17,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.exitCode = code;
 }
 
-/** @param onError told what the command has thrown */
+/** @param onError called with the command's exception */
 export async function runCommandLine(
   argv: readonly string[],
   onError: (error: unknown, program: Command) => void = () => undefined,
@@ -26,7 +26,7 @@ export async function runCommandLine(
   const program = createProgram((exit) => {
     code = exit;
   });
-  // Commander's own words for usage errors are printed here once, without its prefix.
+  // Commander's own output is suppressed, because usage errors are printed once in `report`.
   const silent = { writeErr: () => undefined };
   for (const command of [program, ...commandsWithin(program)]) command.configureOutput(silent);
   try {
@@ -49,13 +49,13 @@ function report(error: unknown, verbose: boolean, help: string): void {
     process.stderr.write(`quantfleet: ${withStop(error instanceof Error ? error.message : String(error))}\n`);
 }
 
-/** The command line that says how the one that was called is to be called. */
+/** The help command that explains the called command. */
 function helpFor(program: Command, [, , name]: readonly string[]): string {
   const called = program.commands.find((command) => command.name() === name);
   return ["quantfleet", ...(called === undefined ? [] : [called.name()]), "--help"].join(" ");
 }
 
-/** Commander's words as part of one sentence. */
+/** Commander's message as a part of a sentence. */
 function usageProblem({ code, message }: CommanderError): string {
   if (code === "commander.help") return "a command is missing";
   const text = message

@@ -23,16 +23,18 @@ import type { ConfigurationSource } from "../api/configuration.js";
 import type { ScheduleTarget } from "./deployment/fleet.js";
 import { type SubmitOptions, uploadRun } from "./submission/submit.js";
 
-/** When a scheduled run is due; in words of EventBridge Scheduler. */
+/** When a scheduled run starts, as EventBridge Scheduler expresses it. */
 export interface ScheduleTime {
-  /** `cron(0 3 * * ? *)` or `rate(1 day)`; what is in the parentheses is enough for the commands. */
+  /** `cron(0 3 * * ? *)` or `rate(1 day)`; the commands take what is in the parentheses. */
   readonly expression: string;
-  /** UTC when left out, for example "Europe/Berlin". */
+  /** Time zone, for example "Europe/Berlin"; UTC when omitted. */
   readonly timeZone?: string;
 }
 
 export interface ScheduleOptions extends Omit<SubmitOptions, "runId"> {
-  /** The schedule's name, with which the names of its runs begin; made of the configuration when left out. */
+  /**
+   * Name of the schedule, with which the names of its runs begin; made from the configuration when omitted.
+   */
   readonly name?: string;
 }
 
@@ -41,8 +43,8 @@ export interface ListedSchedule extends ScheduleTime {
 }
 
 /**
- * Has a fleet carry out a run again and again: checks and uploads as `submit` does, once. What each run works on is
- * what was uploaded then.
+ * Creates a schedule that makes a fleet carry out a run repeatedly. Checks and uploads once, as `submit`;
+ * every run uses what was uploaded then.
  *
  * @returns the schedule's name
  * @throws {ConfigurationError | ModelError | DataError | UsageError}
@@ -77,7 +79,7 @@ export async function addSchedule(
   return name;
 }
 
-/** The schedules of a fleet, by name. */
+/** Lists a fleet's schedules, sorted by name. */
 export async function listSchedules({
   client,
   group,
@@ -86,9 +88,9 @@ export async function listSchedules({
   const pages = paginateListSchedules({ client }, { GroupName: group, NamePrefix: RUN_SCHEDULE_PREFIX });
   for await (const { Schedules = [] } of pages) {
     for (const { Name = "" } of Schedules) {
-      // The list has everything but when.
+      // The list does not include the expressions.
       const known = await getSchedule(client, group, Name);
-      // Somebody has removed it meanwhile.
+      // Removed by someone else in the meantime.
       if (known === undefined) continue;
       const { ScheduleExpression: expression = "", ScheduleExpressionTimezone: timeZone = "UTC" } = known;
       listed.push({ name: Name.slice(RUN_SCHEDULE_PREFIX.length), expression, timeZone });
@@ -111,8 +113,8 @@ async function getSchedule(
 }
 
 /**
- * Ends a schedule; its runs are left alone.
- * @throws {UsageError} when there is none of this name
+ * Removes a schedule; runs that it has started continue.
+ * @throws {UsageError} when there is no schedule of this name
  */
 export async function removeSchedule(
   {
@@ -127,7 +129,7 @@ export async function removeSchedule(
     await client.send(new DeleteScheduleCommand({ GroupName: group, Name: `${RUN_SCHEDULE_PREFIX}${name}` }));
   } catch (error) {
     if (!(error instanceof ResourceNotFoundException)) throw error;
-    // What a schedule's addition left that ended halfway would keep its name from being given again.
+    // The document left by an interrupted `addSchedule` would otherwise keep the name from being used again.
     await store.delete(scheduledRunKey(name));
     throw new UsageError(`The fleet has no schedule "${name}"; see \`quantfleet schedule list\`.`, {
       cause: error,
@@ -137,9 +139,10 @@ export async function removeSchedule(
 }
 
 /**
- * A message in the group of the schedule's name, as a group is all that a schedule can say: the coordinator asks for
- * the run in a group of the run's own. The time due tells one firing from the other, and not one delivery from
- * another: an execution id is a new one with each attempt.
+ * Target of a schedule: the events queue, with a message in a group of the schedule's name. EventBridge
+ * Scheduler allows only a fixed message group, so the coordinator requests the run in a group of its own. The
+ * scheduled time distinguishes firings and is the same in repeated deliveries; an execution id would differ
+ * with each attempt.
  */
 function targetOf({ eventsArn, roleArn, deadLettersArn }: ScheduleTarget, name: string) {
   const message = {

@@ -1,6 +1,6 @@
 /**
- * The errors that a user can act on. Each message is one sentence that says what is wrong, with the value and
- * where it stands, and what to do about it; anything else that is thrown is a defect of the program.
+ * The errors that a user can act on. Each message is one sentence: what is wrong, with the value and its
+ * place, and the remedy. Any other exception is a defect of the program.
  */
 export type ErrorCode =
   | "USAGE"
@@ -23,7 +23,7 @@ export class QuantfleetError extends Error {
   }
 }
 
-/** The command line was called wrongly. */
+/** A wrong call: a bad command-line option, or a bad argument to a function of the API. */
 export class UsageError extends QuantfleetError {
   override readonly name = "UsageError";
   constructor(message: string, options?: ErrorOptions) {
@@ -31,10 +31,10 @@ export class UsageError extends QuantfleetError {
   }
 }
 
-/** A configuration file that cannot be read, or a value in it outside its limits. */
+/** A configuration file that cannot be read, or a value in it that is not allowed. */
 export class ConfigurationError extends QuantfleetError {
   override readonly name = "ConfigurationError";
-  /** @param path where the value stands, as a JSON path such as `optimizer.params.max_trials` */
+  /** @param path JSON path of the value, such as `optimizer.params.max_trials` */
   constructor(
     message: string,
     readonly path?: string,
@@ -44,7 +44,7 @@ export class ConfigurationError extends QuantfleetError {
   }
 }
 
-/** A model that does not load, or cannot carry what is asked of it. */
+/** A model that cannot be loaded, or that does not support what was asked of it. */
 export class ModelError extends QuantfleetError {
   override readonly name = "ModelError";
   constructor(message: string, options?: ErrorOptions) {
@@ -60,7 +60,7 @@ export class DataError extends QuantfleetError {
   }
 }
 
-/** Work began and could not be finished. */
+/** A run that started and could not be finished. */
 export class RunError extends QuantfleetError {
   override readonly name = "RunError";
   constructor(message: string, options?: ErrorOptions) {

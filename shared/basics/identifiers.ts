@@ -1,12 +1,12 @@
 import * as z from "zod";
 
-/** Safe as a file name, an S3 key part and an SQS message group. */
+/** Run name that is safe as a file name, as a part of an S3 key and as an SQS message group. */
 export const runIdSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/);
 
-/** Milliseconds since the epoch. The reducer has no clock: every event brings its own time. */
+/** Milliseconds since the epoch. Every event carries its own time, because the reducer reads no clock. */
 export const timestampSchema = z.int().min(0).max(8.64e15);
 
-/** In hexadecimal. */
+/** SHA-256 digest in hexadecimal. */
 export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 
 const MAX_TRIAL_NUMBER = 1_000_000;
@@ -27,7 +27,10 @@ export const storeKeySchema = z
   .max(MAX_KEY_LENGTH)
   .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/);
 
-/** The half-open range of samples that belongs to a shard; the first shards take the remainder. */
+/**
+ * The half-open range of samples in a shard; the first shards take one sample more each until the remainder
+ * is used up.
+ */
 export function shardRange(shard: Shard, samples: number): { readonly start: number; readonly end: number } {
   const size = Math.floor(samples / shard.count);
   const remainder = samples % shard.count;

@@ -1,10 +1,13 @@
 import { totalmem } from "node:os";
 import { UsageError } from "./errors.js";
 
-/** Kept in the environment, of which worker threads get a copy when they start. */
+/**
+ * The limit is kept in an environment variable, because worker threads get a copy of the environment when
+ * they start.
+ */
 const VARIABLE = "QUANTFLEET_MAX_MEMORY";
 
-/** What is taken unless the user says otherwise; the rest is left to other programs. */
+/** Default limit as a fraction of the machine's memory; the rest is left to other programs. */
 const SHARE_OF_MACHINE = 3 / 4;
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -20,10 +23,11 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * The bytes that what a model or a file declares may take, before anything is allocated for it: what was set, or three
- * quarters of the machine's memory; in an AWS function, of the function's own.
+ * Limit in bytes on the memory that a model or file may declare, checked before anything is allocated for it.
+ * It is the value set by the user, or three quarters of the machine's memory (of the function's own memory on
+ * AWS Lambda).
  *
- * @throws {UsageError} when the environment holds something else than a size
+ * @throws {UsageError} when the environment variable does not hold a size
  */
 export function memoryLimit(environment: NodeJS.ProcessEnv = process.env): number {
   const set = environment[VARIABLE];
@@ -33,12 +37,12 @@ export function memoryLimit(environment: NodeJS.ProcessEnv = process.env): numbe
   throw new UsageError(`${VARIABLE} is "${set}", which is no size; give one such as 4GB.`);
 }
 
-/** Sets the limit for this process and the threads that it starts from now on. */
+/** Sets the limit of this process and of all threads that it starts from now on. */
 export function setMemoryLimit(bytes: number): void {
   process.env[VARIABLE] = String(bytes);
 }
 
-/** Bytes from a number of them, or from a size with a unit such as `4GB`; `undefined` where it is neither. */
+/** Parses a number of bytes, or a size with a unit such as `4GB`; `undefined` when the text is neither. */
 export function parseBytes(text: string): number | undefined {
   const [, digits, unit = "B"] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? [];
   const factor = UNITS[unit === "" ? "B" : unit.toUpperCase()];
@@ -48,7 +52,8 @@ export function parseBytes(text: string): number | undefined {
 }
 
 /**
- * The rest of a sentence that says that something is too large, and what to do about it; `undefined` where it fits.
+ * The end of an error sentence that says how much memory is needed, what the limit is and how to raise it;
+ * `undefined` when `needed` is within the limit.
  * @param needed bytes; may be more than a number holds exactly
  */
 export function memoryProblem(needed: number, limit = memoryLimit()): string | undefined {

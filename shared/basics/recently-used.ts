@@ -1,6 +1,9 @@
-/** A map that keeps the entries used last, so that a process that carries many runs does not keep all of them. */
+/**
+ * A map that evicts the least recently used entry beyond `limit`, so that a process that serves many runs
+ * does not keep data of all of them.
+ */
 export class RecentlyUsed<Key, Value> {
-  /** From the one used longest ago to the one used last. */
+  /** In order of use, the least recently used entry first. */
   readonly #entries = new Map<Key, Value>();
   readonly #limit: number;
 

@@ -20,44 +20,48 @@ import {
   yesOrNo,
 } from "../validation/requirement.js";
 
-const MOST_SAMPLES = 1_000_000_000;
+const MAX_SAMPLES = 1_000_000_000;
 const LARGEST_SEED = 2 ** 32 - 1;
-const MOST_IGNORED = 100_000;
+const MAX_IGNORED = 100_000;
 const LARGEST_THRESHOLD = 1e12;
 const HALF = 0.5;
 const LONGEST_PATH = 4096;
-/** Values of one setting of a companion that a search chooses from. */
-const MOST_CHOICES = 16;
+/** Most values of one setting of an algorithm for the search to choose from. */
+const MAX_CHOICES = 16;
 
 const sampling = {
-  stat_subset_size: wholeNumber(1, MOST_SAMPLES)
+  stat_subset_size: wholeNumber(1, MAX_SAMPLES)
     .optional()
     .describe(
-      "Calibration samples that are used: the first N, or N at random with shuffle_data; all when left out.",
+      "Number of calibration samples used: the first N, or N drawn at random with shuffle_data; all when omitted.",
     ),
-  stat_batch_size: fixed([1], "statistics are a row a sample here; remove it"),
+  stat_batch_size: fixed([1], "statistics are gathered per sample; remove it"),
   shuffle_data: yesOrNo()
     .default(false)
-    .describe("Draw the calibration samples at random instead of the first."),
+    .describe("Draw the calibration samples at random instead of taking the first ones."),
   seed: wholeNumber(0, LARGEST_SEED).default(0).describe("Seed of shuffle_data."),
 };
 
-/** POT copies these from `compression` into every algorithm, so that its dumps hold them there too. */
+/** Keys of POT's `compression` that do not affect the result, in it and in an algorithm. */
+export const COMPRESSION_WITHOUT_EFFECT = {
+  dump_intermediate_model:
+    "models between algorithms are not written; to get one, run quantize with the algorithms up to that point",
+  inplace_statistics: "statistics are always gathered inside the model",
+} as const;
+
+/**
+ * POT copies these keys from `compression` into every algorithm, so files that POT wrote have them there too.
+ */
 const COPIED = "belongs to compression, not to an algorithm; move it there";
-const refusedEverywhere = {
-  target_device: COPIED,
-  model_type: COPIED,
-  dump_intermediate_model: COPIED,
-  inplace_statistics: COPIED,
-};
+const refusedEverywhere = { target_device: COPIED, model_type: COPIED };
 
 const ignored = section({
   scope: z
     .array(text(4096, "the name of a node"), {
       error: (issue) => mustBe(issue.input, "a list of node names"),
     })
-    .max(MOST_IGNORED, {
-      error: `holds more than ${MOST_IGNORED} names; name fewer, or types of ops in operations`,
+    .max(MAX_IGNORED, {
+      error: `holds more than ${MAX_IGNORED} names; name fewer, or types of ops in operations`,
     })
     .default([])
     .describe("Names of nodes that stay in float."),
@@ -70,11 +74,11 @@ const ignored = section({
             error: (issue) => mustBe(issue.input, "an object of attribute values"),
           })
           .optional()
-          .describe("Only ops whose attributes all have these values."),
+          .describe("Leave only ops in float whose attributes all have these values."),
       }),
       { error: (issue) => mustBe(issue.input, "a list of op types") },
     )
-    .max(MOST_IGNORED, { error: `holds more than ${MOST_IGNORED} ops; name fewer` })
+    .max(MAX_IGNORED, { error: `holds more than ${MAX_IGNORED} ops; name fewer` })
     .default([])
     .describe("Types of ops that stay in float."),
   skip_model: yesOrNo().default(false).describe("Leave the whole model in float."),
@@ -92,50 +96,59 @@ const AGGREGATORS = [
   "power_of_2",
 ] as const;
 
-/** Clipped ranges of at least this width keep scales of up to 16 bits above the smallest (`narrowestRange`). */
+/**
+ * Smallest clipping value of the upper side: ranges of at least this width keep scales of up to 16 bits above
+ * the smallest one that is allowed (`narrowestRange`).
+ */
 const SMALLEST_CLIPPING = 1e-12;
 const LARGEST_CLIPPING = 1e12;
 
 const outlierProbability = numberBetween(0, HALF);
-const aggregator = oneOf(AGGREGATORS).optional().describe("How the samples' values become one.");
+const aggregator = oneOf(AGGREGATORS)
+  .optional()
+  .describe("How the values of the samples are combined into one.");
 const outlier_prob = outlierProbability
   .optional()
-  .describe("Share of values beyond a quantile; 1e-4 when left out.");
+  .describe("Share of values outside the quantile; 1e-4 when omitted.");
 
 const rangeEstimator = section({
-  preset: oneOf(ESTIMATOR_PRESETS).default("default").describe("Estimators of both sides at once."),
+  preset: oneOf(ESTIMATOR_PRESETS).default("default").describe("Sets the estimators of both sides."),
   min: section({
     type: oneOf(["min", "quantile", ...ERROR_TYPES])
       .optional()
-      .describe("What the lower side comes from."),
+      .describe("Statistic that determines the lower end."),
     aggregator,
     outlier_prob,
     clipping_value: numberFrom(-LARGEST_CLIPPING, 0)
       .optional()
-      .describe("The range goes no further down; where zero would lie between two codes, an end moves out."),
+      .describe("Lower limit of the range. An end may still be extended so that zero is exactly a code."),
   }).optional(),
   max: section({
     type: oneOf(["max", "abs_max", "quantile", "abs_quantile", ...ERROR_TYPES])
       .optional()
-      .describe("What the upper side comes from."),
+      .describe("Statistic that determines the upper end."),
     aggregator,
     outlier_prob,
     clipping_value: numberFrom(SMALLEST_CLIPPING, LARGEST_CLIPPING)
       .optional()
-      .describe("The range goes no further up; where zero would lie between two codes, an end moves out."),
+      .describe("Upper limit of the range. An end may still be extended so that zero is exactly a code."),
   }).optional(),
-}).describe("How a range is estimated from what was seen.");
+}).describe("How a range is estimated from the observed values.");
 
-/** How a range is estimated, as the user wrote it; what is left out comes from the preset. */
+/** A range estimator as the user wrote it; omitted fields come from the preset. */
 export type RangeEstimatorConfiguration = z.output<typeof rangeEstimator>;
 
 const WIDTHS = [2, 4, 8, 16] as const;
 const bits = z.literal(WIDTHS, { error: (issue) => mustBe(issue.input, listed(WIDTHS)) });
 
 const pinnedFields = {
-  bits: bits.optional().describe("Width of the codes."),
-  mode: oneOf(["symmetric", "asymmetric"]).optional().describe("Whether the zero point is fixed."),
-  granularity: oneOf(["pertensor", "perchannel"]).optional().describe("One scale, or one a channel."),
+  bits: bits.optional().describe("Bits per code."),
+  mode: oneOf(["symmetric", "asymmetric"])
+    .optional()
+    .describe("symmetric fixes the zero point, asymmetric does not."),
+  granularity: oneOf(["pertensor", "perchannel"])
+    .optional()
+    .describe("One scale per tensor, or one per channel."),
   level_low: wholeNumber(-(2 ** 31), 0)
     .optional()
     .describe("Smallest code."),
@@ -151,11 +164,11 @@ const pinnedWeights = section({
   codes: oneOf(CODE_FORMS)
     .optional()
     .describe(
-      "Form of 8-bit codes: int8, int8_paired (neighbours that are multiplied together add up to 128 at most), int7 (half the range) or uint8.",
+      "Codes of 8-bit weights: int8, int8_paired (adjacent codes that a kernel multiplies together have magnitudes that sum to at most 128), int7 (half the range) or uint8.",
     ),
 }).optional();
 
-/** Fields that the user fixes for weights or activations; the rest is the hardware's and the preset's choice. */
+/** Fields that the user fixes for weights or activations; others follow from the hardware and the preset. */
 export type PinnedQuantization = NonNullable<z.output<typeof pinnedActivations>>;
 export type PinnedWeights = NonNullable<z.output<typeof pinnedWeights>>;
 
@@ -179,13 +192,15 @@ const quantization = {
   preset: oneOf(PRESETS)
     .default("performance")
     .transform(presetOf)
-    .describe("The base configuration; symmetric is another name of performance, asymmetric of accuracy."),
+    .describe(
+      "The preset configuration; symmetric is another name for performance, asymmetric for accuracy.",
+    ),
   ...sampling,
   ignored: ignored.optional(),
   ignored_patterns: oneOf(["runtime", "pot", "none"])
     .optional()
     .describe(
-      "Which of POT's ignored patterns stay in float: all (pot), those that are no loss with ONNX Runtime (runtime, the default on ANY and CPU), or none.",
+      "Which of POT's ignored patterns are left in float: all (pot), only those that cost no speed with ONNX Runtime (runtime, the default on ANY and CPU), or none.",
     ),
   weights: pinnedWeights.describe("Fixes how weights are quantized."),
   activations: pinnedActivations.describe("Fixes how activations are quantized."),
@@ -193,32 +208,35 @@ const quantization = {
   saturation_fix: oneOf(["auto", "first_layer", "all", "no"])
     .default("auto")
     .describe(
-      "Which 8-bit weights get codes with which the kernels of x86 processors without VNNI do not saturate: those that would on the target device (auto); or, by giving up a bit, the first convolutions behind the inputs (first_layer) or all, on every processor; or none (no). All but auto and no are for target devices ANY, CPU and its classes, and those of your own.",
+      "Which 8-bit weights get codes that do not saturate in the kernels of x86 processors without VNNI. auto: those that would saturate on the target device. first_layer: the first convolutions after the inputs, which lose one bit on every processor. all: all weights, with the same loss. no: none. first_layer and all are for target devices ANY, CPU and its classes, and your own hardware files.",
     ),
 };
 
 function thresholdOf(several?: string) {
   return numberFrom(0, LARGEST_THRESHOLD, several).describe(
-    "An op whose bias would change by more standard deviations of its output than this is left as it was.",
+    "Largest change of a bias, in standard deviations of the op's output; ops that need a larger change are not corrected.",
   );
 }
 
 const apply_for_all_nodes = yesOrNo()
   .default(false)
   .describe(
-    "Correct ops whose weights stay in float, too: BiasCorrection takes the errors of earlier ops out of them; FastBiasCorrection finds no error in them, so that it changes nothing.",
+    "Also correct ops whose weights are left in float. BiasCorrection compensates the errors of earlier ops there; FastBiasCorrection finds no error in them, so it changes nothing.",
   );
 
-/** Standard deviations of an op's output (reference section 6.2). */
+/**
+ * Default threshold of FastBiasCorrection, in standard deviations of an op's output
+ * (docs/reference/algorithms.md, "Fast bias correction").
+ */
 export const FAST_BIAS_THRESHOLD = 2;
 
-/** The same for BiasCorrection (reference section 6.3). */
+/** Default threshold of BiasCorrection (docs/reference/algorithms.md, "Bias correction"). */
 export const BIAS_THRESHOLD = 1000;
 
 const tune = yesOrNo()
   .optional()
   .describe(
-    "Let the search decide whether this is done, by a parameter of its own, on in the base configuration; without it this is always done.",
+    "Let the search switch this algorithm on and off; it is on in the preset configuration. When omitted or false, the algorithm is always on.",
   );
 
 function correction(usual: number) {
@@ -226,9 +244,11 @@ function correction(usual: number) {
     tune,
     ...sampling,
     threshold: thresholdOf("threshold_choices").default(usual),
-    threshold_choices: distinct(numberFrom(0, LARGEST_THRESHOLD), 1, MOST_CHOICES)
+    threshold_choices: distinct(numberFrom(0, LARGEST_THRESHOLD), 1, MAX_CHOICES)
       .optional()
-      .describe("Thresholds that the search chooses from, besides threshold, which the base has."),
+      .describe(
+        "Thresholds that the search chooses from, besides threshold, which is that of the preset configuration.",
+      ),
     apply_for_all_nodes,
     ignored: ignored.optional(),
   };
@@ -238,7 +258,10 @@ function parameters<Shape extends z.ZodRawShape>(
   shape: Shape,
   refused: Readonly<Record<string, string>> = {},
 ) {
-  return section(shape, { ...refusedEverywhere, ...refused });
+  return section(
+    { ...withoutEffect(COMPRESSION_WITHOUT_EFFECT), ...shape },
+    { ...refusedEverywhere, ...refused },
+  );
 }
 
 function algorithm<const Name extends string, Params extends z.ZodType>(name: Name, params: Params) {
@@ -248,19 +271,21 @@ function algorithm<const Name extends string, Params extends z.ZodType>(name: Na
 const tuning = {
   tuning_scope: distinct(oneOf(["bits", "mode", "granularity", "codes", "layer", "range_estimator"]), 0, 6)
     .default(["layer", "mode", "range_estimator"])
-    .describe("What differs between trials."),
+    .describe("What the search varies."),
   estimator_tuning_scope: distinct(oneOf(["preset", "aggregator", "type", "outlier_prob"]), 0, 4)
     .optional()
     .describe(
-      'What of the range estimators differs; with range_estimator in tuning_scope, ["preset"] by itself.',
+      'What the search varies of range estimators; ["preset"] when omitted. Read only with range_estimator in tuning_scope.',
     ),
   outlier_prob_choices: distinct(outlierProbability, 1, 64)
     .optional()
-    .describe("Outlier probabilities to choose from; needed with outlier_prob in estimator_tuning_scope."),
+    .describe(
+      "Outlier probabilities that the search chooses from; required with outlier_prob in estimator_tuning_scope.",
+    ),
   estimator_preset_choices: distinct(oneOf(ESTIMATOR_PRESETS), 1, ESTIMATOR_PRESETS.length)
     .optional()
     .describe(
-      'Presets that preset in estimator_tuning_scope chooses from, besides the base\'s; ["default", "quantile"] when left out.',
+      'Estimator presets that the search chooses from, besides that of the preset configuration, with preset in estimator_tuning_scope; ["default", "quantile"] when omitted.',
     ),
 };
 
@@ -271,7 +296,8 @@ const ofCorrection = { use_fast_bias: CORRECTS, threshold: CORRECTS, apply_for_a
 const tunableQuantization = parameters({ ...quantization, ...tuning }, ofCorrection).transform(
   ({ estimator_tuning_scope, ...others }) => ({
     ...others,
-    // Only read with range_estimator in tuning_scope; what is given without it must not reach the search or the hash.
+    // Read only with range_estimator in tuning_scope; otherwise its value must not affect the search or the
+    // hash.
     estimator_tuning_scope: others.tuning_scope.includes("range_estimator")
       ? (estimator_tuning_scope ?? (["preset"] as const))
       : [],
@@ -280,7 +306,7 @@ const tunableQuantization = parameters({ ...quantization, ...tuning }, ofCorrect
 
 const defaultQuantization = parameters({
   ...quantization,
-  use_fast_bias: yesOrNo().default(true).describe("FastBiasCorrection rather than BiasCorrection."),
+  use_fast_bias: yesOrNo().default(true).describe("Use FastBiasCorrection (true) or BiasCorrection (false)."),
   threshold: thresholdOf().optional(),
   apply_for_all_nodes,
   use_layerwise_tuning: fixed([false], "it needs PyTorch and is not offered here; remove it"),
@@ -291,10 +317,14 @@ const smoothing = {
   ...sampling,
   alpha: numberBetween(0, 1, "alpha_choices")
     .default(0.5)
-    .describe("How much of the activations' unevenness goes into the weights: 0 none, 1 all."),
-  alpha_choices: distinct(numberBetween(0, 1), 1, MOST_CHOICES)
+    .describe(
+      "Share of the activations' spread between channels that is moved into the weights: 0 none, 1 all.",
+    ),
+  alpha_choices: distinct(numberBetween(0, 1), 1, MAX_CHOICES)
     .optional()
-    .describe("Alphas that the search chooses from, besides alpha, which the base has."),
+    .describe(
+      "Alphas that the search chooses from, besides alpha, which is that of the preset configuration.",
+    ),
   ignored: ignored.optional(),
 };
 
@@ -303,7 +333,9 @@ const rounding = {
   largest_bits: z
     .literal([2, 4, 8], { error: (issue) => mustBe(issue.input, listed([2, 4, 8])) })
     .default(4)
-    .describe("Weights of more bits are rounded to the nearest code."),
+    .describe(
+      "Largest width, in bits, of weights that are rounded adaptively; wider ones are rounded to the nearest code.",
+    ),
   ignored: ignored.optional(),
 };
 
@@ -340,12 +372,12 @@ const algorithms = z
   .min(1, { error: "is empty, but must hold an algorithm, such as TunableQuantization" })
   .max(16, { error: "holds more than 16 algorithms; keep fewer" })
   .prefault([{ name: "TunableQuantization" }])
-  .describe("What is done to the model, in this order.");
+  .describe("The algorithms that are applied, in this order.");
 
-/** One element of `compression.algorithms`, told apart by `name`. */
+/** One element of `compression.algorithms`, discriminated by `name`. */
 export type AlgorithmConfiguration = z.output<typeof algorithms>[number];
 
-/** How a hardware file is told from the name of a device. */
+/** Matches the path of a hardware file, as opposed to the name of a device. */
 export const HARDWARE_FILE = /\.jsonc?$/;
 
 export function notADevice(given: unknown): string {
@@ -354,7 +386,10 @@ export function notADevice(given: unknown): string {
 
 const error = (issue: { readonly input?: unknown }): string => notADevice(issue.input);
 
-/** The hardware description stands first, so that what is wrong in an object is told, and not that it is no name. */
+/**
+ * The hardware schema comes first, so that an object is refused for what is wrong in it, and not because it
+ * is not a name.
+ */
 const targetDevice = z.union([
   hardwareSchema,
   z.enum(DEVICE_NAMES, { error }),
@@ -363,20 +398,13 @@ const targetDevice = z.union([
 
 const OF_QUANTIZATION = "belongs to the params of an algorithm, such as TunableQuantization; move it there";
 
-/** Keys of POT's compression that change nothing in what is written. */
-export const COMPRESSION_WITHOUT_EFFECT = {
-  dump_intermediate_model:
-    "models between algorithms are not written, and quantize with the first of them alone gives each",
-  inplace_statistics: "statistics are always gathered inside the model",
-} as const;
-
 export const compression = section(
   {
     ...withoutEffect(COMPRESSION_WITHOUT_EFFECT),
     target_device: targetDevice
       .default("CPU")
       .describe(
-        "The device whose options are used: one of those that come along (CPU is the class of the machine that scores: CPU_VNNI, CPU_AVX2 or CPU_ARM64; ANY holds only what all three compute alike), the path of a hardware file relative to this one, or what would stand in it.",
+        "The device whose quantization options are used: a device included with quantfleet, the path of a hardware file relative to this one, or the content of such a file. CPU means the processor class of the machine that scores: CPU_VNNI, CPU_AVX2 or CPU_ARM64. ANY has only options that compute the same on all three.",
       ),
     model_type: z
       .literal([null, "None", "transformer"], {
@@ -384,7 +412,7 @@ export const compression = section(
       })
       .transform((type) => (type === "None" ? null : type))
       .default(null)
-      .describe("transformer leaves residual additions and the like in float."),
+      .describe("transformer leaves residual additions and similar ops in float."),
     algorithms,
   },
   {

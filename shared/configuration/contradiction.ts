@@ -12,7 +12,7 @@ import type { DataSection, MetricConfiguration } from "./engine-schema.js";
 import type { RunConfiguration } from "./schema.js";
 import { tooManyRewritings } from "./tuned-algorithms.js";
 
-/** What no single value shows: the first place where two parts of the configuration do not go together. */
+/** The first contradiction between parts of a configuration; each value alone has been checked. */
 export function findContradiction(configuration: RunConfiguration): Problem | undefined {
   for (const problem of contradictions(configuration)) return problem;
   return undefined;
@@ -42,10 +42,10 @@ function* contradictions(configuration: RunConfiguration): Generator<Problem> {
   yield* saturationFixElsewhere(compression);
 }
 
-/** Devices whose models may be run by kernels that saturate, here or elsewhere. */
+/** Target devices whose models may be run by kernels that saturate, on this machine or another. */
 const MAY_SATURATE: ReadonlySet<string> = new Set(["ANY", "CPU", ...PROCESSOR_CLASSES]);
 
-/** The fix is for the kernels of x86 processors (reference section 4.6); a device of one's own may be one. */
+/** The saturation fix is for the kernels of x86 processors; a hardware file may describe one. */
 function* saturationFixElsewhere({
   target_device,
   algorithms,
@@ -124,7 +124,10 @@ function* unevenChannels(
   }
 }
 
-/** Whether the metric compares with labels at all; `mse`, `sqnr` and `cosine` can do either, a module says itself. */
+/**
+ * Whether the metric requires labels; `mse`, `sqnr` and `cosine` work with or without, and a module declares
+ * it.
+ */
 function needsLabels(metric: MetricConfiguration): boolean {
   switch (metric.name) {
     case "accuracy":
@@ -192,7 +195,7 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
     if (
       !isQuantizer(algorithm) &&
       quantizers[0]?.name === "DefaultQuantization" &&
-      DEFAULT_QUANTIZATION_HOLDS.has(algorithm.name)
+      INCLUDED_IN_DEFAULT_QUANTIZATION.has(algorithm.name)
     ) {
       yield {
         path: place,
@@ -228,8 +231,8 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
   }
 }
 
-/** Reference section 1.1. */
-const DEFAULT_QUANTIZATION_HOLDS: ReadonlySet<AlgorithmConfiguration["name"]> = new Set([
+/** Algorithms that DefaultQuantization includes. */
+const INCLUDED_IN_DEFAULT_QUANTIZATION: ReadonlySet<AlgorithmConfiguration["name"]> = new Set([
   "ActivationChannelAlignment",
   "FastBiasCorrection",
   "BiasCorrection",
@@ -239,7 +242,10 @@ function rewritesFloatModel({ name }: AlgorithmConfiguration): boolean {
   return name === "ActivationChannelAlignment" || name === "CrossLayerEqualization" || name === "SmoothQuant";
 }
 
-/** Statistics of quantization and correction come from one pass (first table of the reference). */
+/**
+ * Differences between the samples of quantization and of a bias correction, which use one pass over the
+ * samples.
+ */
 function* otherSamples(
   path: string,
   {
@@ -303,7 +309,7 @@ interface Pins {
   readonly range_estimator?: RangeEstimatorConfiguration | undefined;
 }
 
-/** Ends that an error decides are decided together, so by one error. */
+/** Ends of a range that minimize an error are searched together, so both must minimize the same one. */
 function* twoErrors(path: string, estimator: RangeEstimatorConfiguration | undefined): Generator<Problem> {
   const [min, max] = [estimator?.min?.type, estimator?.max?.type];
   const isError = (type: string | undefined) => ERROR_TYPES.some((error) => error === type);

@@ -12,10 +12,10 @@ import {
 
 const LONGEST_PATH = 4096;
 const LONGEST_NAME = 1024;
-const MOST_ROWS = 1_000_000_000;
-const MOST_CHANNELS = 65_536;
-const MOST_CLASSES = 1_000_000;
-const MOST_THREADS = 1024;
+const MAX_ROWS = 1_000_000_000;
+const MAX_CHANNELS = 65_536;
+const MAX_CLASSES = 1_000_000;
+const MAX_THREADS = 1024;
 const LARGEST_PICTURE_SIDE = 8192;
 const LARGEST_FACTOR = 1e12;
 const SMALLEST_DEVIATION = 1e-12;
@@ -27,75 +27,75 @@ export function path() {
 }
 
 function perChannel(low: number, high: number) {
-  const error = (issue: Input) => mustBe(issue.input, `a list of 1 to ${MOST_CHANNELS} numbers`);
-  return z.array(numberFrom(low, high), { error }).min(1, { error }).max(MOST_CHANNELS, { error });
+  const error = (issue: Input) => mustBe(issue.input, `a list of 1 to ${MAX_CHANNELS} numbers`);
+  return z.array(numberFrom(low, high), { error }).min(1, { error }).max(MAX_CHANNELS, { error });
 }
 
 const scale = numberFrom(-LARGEST_FACTOR, LARGEST_FACTOR)
   .default(1)
-  .describe("Factor on each value, before mean and std.");
+  .describe("Factor applied to each value before mean and std.");
 const mean = perChannel(-LARGEST_FACTOR, LARGEST_FACTOR)
   .optional()
-  .describe("Subtracted after scale: one number, or one a channel (axis 1).");
+  .describe("Subtracted after scale: one number, or one per channel (axis 1).");
 const std = perChannel(SMALLEST_DEVIATION, LARGEST_FACTOR)
   .optional()
-  .describe("Divided by last: one number, or one a channel (axis 1).");
+  .describe("Divisor applied last: one number, or one per channel (axis 1).");
 const rows = z
-  .tuple([wholeNumber(0, MOST_ROWS), wholeNumber(1, MOST_ROWS)], {
+  .tuple([wholeNumber(0, MAX_ROWS), wholeNumber(1, MAX_ROWS)], {
     error: (issue) => mustBe(issue.input, "two whole numbers [first, end)"),
   })
   .refine(([first, end]) => first < end, {
     error: (issue) => mustBe(issue.input, "a half-open range [first, end) with first below end"),
   })
   .optional()
-  .describe("Half-open range [first, end) of the file's rows; every row when left out.");
+  .describe("Half-open range [first, end) of the file's rows; all when omitted.");
 
-/** Elements of an input that is the same for all samples. */
-const MOST_ELEMENTS = 65_536;
-const MOST_AXES = 32;
+/** Most elements of a constant input. */
+const MAX_ELEMENTS = 65_536;
+const MAX_AXES = 32;
 
-/** An input's array. `data` is relative to the configuration file. */
+/** An input from an array. `data` is relative to the configuration file. */
 export interface ArraySource {
   readonly data: string;
   readonly rows?: [first: number, end: number] | undefined;
   readonly scale: number;
   readonly mean?: number[] | undefined;
   readonly std?: number[] | undefined;
-  /** The axis of the model's input that samples are stacked along; the first when left out. */
+  /** Axis of the model's input along which samples are stacked; the first when omitted. */
   readonly batch_axis?: number | undefined;
 }
 
-/** An input that is the same for all samples. */
+/** An input with the same value for all samples. */
 export interface ValueSource {
   readonly value: number | boolean | number[];
-  /** The free axis that counts samples, each of which gets the value; the first when left out. */
+  /** The dynamic axis that is the sample, along which the value is repeated; the first when omitted. */
   readonly batch_axis?: number | undefined;
 }
 
-/** Where an input's samples come from. */
+/** The source of an input's samples. */
 export type InputSource = ArraySource | ValueSource;
 
 const element = numberFrom(-Number.MAX_VALUE, Number.MAX_VALUE);
 const elements = (issue: Input) =>
-  mustBe(issue.input, `a number, true, false or a list of 1 to ${MOST_ELEMENTS} numbers`);
+  mustBe(issue.input, `a number, true, false or a list of 1 to ${MAX_ELEMENTS} numbers`);
 
 const inputSection = section({
-  data: path().optional().describe("A .npy file, or file.npz#key; its first axis counts samples."),
+  data: path().optional().describe("A .npy file, or file.npz#key; its first axis is the sample."),
   value: z
-    .union([element, z.boolean(), z.array(element).min(1).max(MOST_ELEMENTS)], { error: elements })
+    .union([element, z.boolean(), z.array(element).min(1).max(MAX_ELEMENTS)], { error: elements })
     .optional()
     .describe(
-      "Instead of data, for an input that is the same for all samples: a number, or its elements in C order.",
+      "Instead of data, for an input with the same value for all samples: a number, or the elements in C order.",
     ),
-  batch_axis: wholeNumber(0, MOST_AXES - 1)
+  batch_axis: wholeNumber(0, MAX_AXES - 1)
     .optional()
     .describe(
-      "The axis of the model's input that samples are stacked along; 0 when left out. A sample in the file may have that axis, of length 1, or lack it.",
+      "Axis of the model's input along which samples are stacked; 0 when omitted. A sample in the file may have this axis with length 1, or lack it.",
     ),
   rows,
   scale: numberFrom(-LARGEST_FACTOR, LARGEST_FACTOR)
     .optional()
-    .describe("Factor on each value, before mean and std; 1 when left out."),
+    .describe("Factor applied to each value before mean and std; 1 when omitted."),
   mean,
   std,
 }).transform((source, context): InputSource => {
@@ -128,12 +128,12 @@ const inputSource = z.union([path().transform((data): InputSource => ({ data, sc
 
 const labelSection = section({
   data: path().describe(
-    'An array (.npy, file.npz#key), a text file with a line a sample, or "folders" beside images: a class a folder.',
+    'An array (.npy, file.npz#key), a text file with one line per sample, or, with images, "folders": each sub-folder is a class.',
   ),
   rows,
 });
 
-/** Where labels come from. `data` is relative to the configuration file, or the word `folders` beside images. */
+/** The source of labels. `data` is relative to the configuration file, or the word `folders` with images. */
 export type LabelSource = z.output<typeof labelSection>;
 
 const labels = z
@@ -141,23 +141,27 @@ const labels = z
     error: (issue) => mustBe(issue.input, "a path, or an object with data and rows"),
   })
   .optional()
-  .describe("What is right for each sample; not needed by metrics that compare with the float model.");
+  .describe("Expected result of each sample; not needed by metrics that compare with the float model.");
 
 const side = wholeNumber(1, LARGEST_PICTURE_SIDE);
 
 const preprocess = section({
-  resize: side.optional().describe("Length of the shorter side after resizing; the crop's when left out."),
-  crop: side.optional().describe("Side of the centred square that is cut out; the model's when left out."),
-  layout: oneOf(["NCHW", "NHWC"]).default("NCHW").describe("Order of the axes that the model takes."),
+  resize: side
+    .optional()
+    .describe("Pixels of the shorter side after resizing; those of the crop when omitted."),
+  crop: side
+    .optional()
+    .describe("Pixels of the side of the square centre crop; the model's input size when omitted."),
+  layout: oneOf(["NCHW", "NHWC"]).default("NCHW").describe("Order of the axes of the model's input."),
   channels: oneOf(["RGB", "BGR", "GRAY"])
     .default("RGB")
-    .describe("Order of the colours; GRAY is one channel."),
+    .describe("Order of the colour channels; GRAY is a single channel."),
   scale,
   mean,
   std,
 });
 
-/** How an image becomes a sample. */
+/** Preprocessing of an image into a sample. */
 export type ImagePreprocessing = z.output<typeof preprocess>;
 
 const inputName = text(LONGEST_NAME, `the name of a model input, 1 to ${LONGEST_NAME} characters`);
@@ -171,12 +175,12 @@ const dataSection = section({
       error: "is empty, but must name the model's inputs",
     })
     .optional()
-    .describe("An array for each input of the model, by its name."),
-  images: path().optional().describe("Folder of images, instead of inputs, for a model with one input."),
+    .describe("The array or constant value of each input of the model, by its name."),
+  images: path().optional().describe("Folder of images, instead of inputs; for models with one input."),
   rows: rows.describe(
-    "Half-open range [first, end) of the images in their order, that of a labels file or of the names; every one when left out.",
+    "Half-open range [first, end) of the images, in the order of the labels file or of their names; all when omitted.",
   ),
-  preprocess: preprocess.optional().describe("How images become samples."),
+  preprocess: preprocess.optional().describe("How images are preprocessed into samples."),
   labels,
 });
 
@@ -185,14 +189,14 @@ export type DataSection = z.output<typeof dataSection>;
 
 const output = text(LONGEST_NAME, "the name of one of the model's outputs")
   .optional()
-  .describe("The output that is scored; the model's first when left out.");
+  .describe("Name of the output that is scored; the model's first when omitted.");
 const textMetric = {
   output,
   decoder: oneOf(["ctc"])
     .default("ctc")
-    .describe("Greedy CTC: best class a step, repeats merged, blank first."),
+    .describe("Greedy CTC: the best class of each step, repeats merged, class 0 is the blank."),
   characters: path().describe(
-    "Text file with a character a line, in the order of the classes after the blank.",
+    "Text file with one character per line, in the order of the classes after the blank.",
   ),
 };
 
@@ -200,7 +204,7 @@ const ACCURACY = 'is "accuracy" here; use that name';
 const OWN_METRIC =
   'is not offered here; write it as a module of your own (engine.metric.module), or compare with the float model by "sqnr", "cosine" or "agreement"';
 
-/** What metrics are called elsewhere: the remedy. */
+/** Names of metrics in other tools, with the remedy. */
 const USUAL_METRIC_NAMES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ["top1", "top-1", "top_1", "top1_accuracy", "accuracy@top1", "acc", "acc1", "acc@1"].map((name) => [
@@ -239,18 +243,20 @@ const metric = z
       section({
         name: z.literal("accuracy"),
         output,
-        top_k: wholeNumber(1, MOST_CLASSES).default(1).describe("Right if among the k best classes."),
+        top_k: wholeNumber(1, MAX_CLASSES)
+          .default(1)
+          .describe("A sample is right when its label is among the k best classes."),
       }),
-      section({ name: z.literal("f1"), output }).describe("Mean of the classes' F1 (macro)."),
+      section({ name: z.literal("f1"), output }).describe("Macro F1: the mean over classes."),
       section({
         name: z.literal("miou"),
         output,
         classes: wholeNumber(2, 4096)
           .optional()
-          .describe("Number of classes, where the output's shape has none."),
+          .describe("Number of classes, when the output's shape does not state it."),
         ignore_label: wholeNumber(0, 2 ** 31 - 1)
           .default(255)
-          .describe("Label of pixels that do not count."),
+          .describe("Label of pixels that are not counted."),
       }),
       section({ name: z.literal("mse"), output }),
       section({ name: z.literal("sqnr"), output }),
@@ -270,32 +276,32 @@ const metric = z
           })
           .min(1, { error: "is empty, but must be the path of a JavaScript module" })
           .max(LONGEST_PATH, { error: `is longer than ${LONGEST_PATH} characters` })
-          .describe("An ES module of yours that scores samples."),
+          .describe("Path of your own ES module that scores samples."),
       }),
     ],
     { error: nameRequired("an object with a name, or a module", USUAL_METRIC_NAMES) },
   )
-  .describe("What is measured.");
+  .describe("The metric of a model's quality.");
 
 /** The configured metric. */
 export type MetricConfiguration = z.output<typeof metric>;
 
-/** ONNX Runtime's own limits. */
+/** ONNX Runtime's limits on the length of keys and values. */
 const LONGEST_ENTRY_KEY = 1_024;
 const LONGEST_ENTRY_VALUE = 2_048;
-const MOST_ENTRIES = 64;
+const MAX_ENTRIES = 64;
 
 const entryValue = z.union([z.string(), z.number(), z.boolean()], {
   error: (issue) => mustBe(issue.input, "a text, a number, true or false"),
 });
 
-/** Values are texts to ONNX Runtime, which writes yes and no as 1 and 0. */
+/** Values are strings in ONNX Runtime, which writes booleans as 1 and 0. */
 const sessionEntries = z
   .record(text(LONGEST_ENTRY_KEY, "the key of a session entry"), entryValue, {
     error: (issue) => mustBe(issue.input, "an object of session entries"),
   })
-  .refine((entries) => Object.keys(entries).length <= MOST_ENTRIES, {
-    error: `holds more than ${MOST_ENTRIES} entries`,
+  .refine((entries) => Object.keys(entries).length <= MAX_ENTRIES, {
+    error: `holds more than ${MAX_ENTRIES} entries`,
   })
   .transform((entries) =>
     Object.fromEntries(
@@ -315,19 +321,19 @@ const sessionEntries = z
 const session = section({
   graphOptimizationLevel: oneOf(["disabled", "basic", "extended", "layout", "all"])
     .default("all")
-    .describe("ONNX Runtime's optimization level; integer kernels need extended or more."),
-  intraOpNumThreads: wholeNumber(1, MOST_THREADS).default(1).describe("Threads that one inference uses."),
+    .describe("ONNX Runtime's optimization level; integer kernels need extended or higher."),
+  intraOpNumThreads: wholeNumber(1, MAX_THREADS).default(1).describe("Threads of one inference."),
   extra: sessionEntries
     .optional()
     .describe(
-      'Session configuration entries of ONNX Runtime by their keys, such as {"session.x64quantprecision": "1"}.',
+      'Session configuration entries of ONNX Runtime by key, such as {"session.x64quantprecision": "1"}.',
     ),
-}).describe("What the model will be deployed with.");
+}).describe("ONNX Runtime session options that the model will be deployed with.");
 
 const ELSEWHERE =
   "describe the data in engine.calibration and engine.evaluation instead, as arrays or images";
 
-/** Keys of POT's engine that change nothing. */
+/** Keys of POT's engine that do not affect the result. */
 export const ENGINE_WITHOUT_EFFECT = {
   stat_requests_number: "the number of workers decides, given with --workers",
   eval_requests_number: "the number of workers decides, given with --workers",
@@ -338,19 +344,21 @@ export const engine = section(
     ...withoutEffect(ENGINE_WITHOUT_EFFECT),
     calibration: dataSection
       .optional()
-      .describe("Samples that ranges are taken from; tune and quantize need them."),
+      .describe("Samples from which activation ranges are estimated; required by tune and quantize."),
     evaluation: dataSection
       .optional()
-      .describe("Samples that trials are scored on; tune and evaluate need them."),
+      .describe("Samples on which trials are scored; required by tune and evaluate."),
     validation: dataSection
       .optional()
-      .describe("Samples that no decision uses; the best models are scored on them."),
+      .describe(
+        "Held-out samples on which the best models are scored at the end; the search does not see them.",
+      ),
     metric: metric.optional(),
     session: session.prefault({}),
     batch_size: wholeNumber(1, 4096)
       .default(32)
       .describe(
-        "Samples in one inference while scoring; those of the model's batch where it is fixed, and 1 where its outputs do not keep samples apart.",
+        "Samples per inference while scoring. A fixed batch of the model takes precedence, and 1 is used when the outputs do not keep samples apart.",
       ),
   },
   {

@@ -12,10 +12,10 @@ import type { RunConfiguration } from "./schema.js";
 const LARGEST_BYTES = 1024 * 1024;
 
 /**
- * Puts the content of a hardware file in the place of its path: what a configuration says then follows from itself alone,
- * on every machine, and its hash changes with the device.
+ * Replaces the path of a hardware file by the file's content, so that the configuration alone determines what
+ * it does on every machine, and its hash changes with the device.
  *
- * @throws {ConfigurationError} with one sentence that names the file and what is wrong in it
+ * @throws {ConfigurationError} naming the file and what is wrong in it
  */
 export async function withHardwareFile(loaded: LoadedConfiguration): Promise<LoadedConfiguration> {
   const { configuration } = loaded;
@@ -32,8 +32,9 @@ export async function withHardwareFile(loaded: LoadedConfiguration): Promise<Loa
 }
 
 /**
- * The configuration for machines of a class, with the target device spelled out: CPU is that class, and so is a hardware
- * file that names none. What a run does then follows from its configuration alone, wherever it is carried out.
+ * The configuration with the target device made explicit for a processor class: CPU, and a hardware file that
+ * names no class, become that class. The configuration alone then determines a run, wherever it is carried
+ * out.
  */
 export function withProcessor<C extends RunConfiguration>(configuration: C, processor: ProcessorClass): C {
   const { target_device } = configuration.compression;
@@ -43,8 +44,9 @@ export function withProcessor<C extends RunConfiguration>(configuration: C, proc
 }
 
 /**
- * @param device the name of one, or the path of a hardware file
- * @throws {ConfigurationError}
+ * Reads a target device that was given by name or by file.
+ * @param device the name of a device, or the path of a hardware file
+ * @throws {ConfigurationError} when there is no such device, or the file is invalid
  */
 export async function readTargetDevice(device: string): Promise<TargetDevice> {
   if (isDeviceName(device)) return device;

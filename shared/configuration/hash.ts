@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import type { RunConfiguration } from "./schema.js";
 
-/** JSON with sorted keys and without spaces, the same for equal values; keys that are `undefined` are left out. */
+/**
+ * JSON with sorted keys and without spaces, the same for equal values; keys whose value is `undefined` are
+ * omitted.
+ */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) => {
     if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
@@ -10,8 +13,8 @@ export function canonicalJson(value: unknown): string {
 }
 
 /**
- * SHA-256 of the configuration with its defaults filled in, in hexadecimal: no comment or order of keys matters, and not how
- * far the search goes, as a run can be resumed with more trials, minutes or dollars.
+ * SHA-256 of the configuration with defaults filled in, in hexadecimal. Comments and the order of keys do not
+ * affect it, nor do the limits on trials, minutes and cost, so that a run can be resumed with higher limits.
  */
 export function configurationHash(configuration: RunConfiguration): string {
   const { optimizer } = configuration;

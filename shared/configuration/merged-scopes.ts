@@ -2,8 +2,9 @@ import type { AlgorithmConfiguration } from "./compression-schema.js";
 import type { RunConfiguration } from "./schema.js";
 
 /**
- * The configuration with what an earlier one tuned besides its own, so that every choice that the earlier one's trials
- * made has a name here, and statistics are gathered for it. Algorithms that it does not list are not added.
+ * The configuration with the tuning scopes of an earlier one added, so that every choice in the earlier
+ * trials exists in the new search space and statistics are gathered for it. Algorithms that it does not list
+ * are not added.
  */
 export function withScopesOf(configuration: RunConfiguration, earlier: RunConfiguration): RunConfiguration {
   const algorithms = configuration.compression.algorithms.map((algorithm) => {
@@ -13,7 +14,7 @@ export function withScopesOf(configuration: RunConfiguration, earlier: RunConfig
   return { ...configuration, compression: { ...configuration.compression, algorithms } };
 }
 
-/** What of an algorithm differs between trials, and the base's values of what can. */
+/** The keys of an algorithm that say what the search varies, and the preset configuration's values of it. */
 interface Tuning {
   readonly tuning_scope?: readonly string[];
   readonly estimator_tuning_scope?: readonly string[];
@@ -25,7 +26,7 @@ interface Tuning {
   readonly threshold_choices?: readonly number[] | undefined;
 }
 
-/** @param other of the same name */
+/** @param other the earlier parameters of the algorithm of the same name */
 function withTuningOf(own: AlgorithmConfiguration, other: AlgorithmConfiguration): AlgorithmConfiguration {
   if (own.name === "MinMaxQuantization" || own.name === "DefaultQuantization") return own;
   const [mine, theirs]: [Tuning, Tuning] = [own.params, other.params as Tuning];
@@ -37,11 +38,11 @@ function withTuningOf(own: AlgorithmConfiguration, other: AlgorithmConfiguration
     ...mergedValues("alpha_choices", mine, theirs, theirs.alpha),
     ...mergedValues("threshold_choices", mine, theirs, theirs.threshold),
   };
-  // Of one name, both have the same keys, of the same kinds.
+  // Both algorithms have the same name, so the same keys and types.
   return { ...own, params: { ...own.params, ...tuning } } as AlgorithmConfiguration;
 }
 
-/** In the order of the first, so that what adds nothing changes nothing. */
+/** The union in the order of the first list, so that adding nothing new changes nothing. */
 function merged<Key extends keyof Tuning, T>(
   key: Key,
   first: readonly T[] | undefined,
@@ -51,7 +52,7 @@ function merged<Key extends keyof Tuning, T>(
   return { [key]: [...new Set([...(first ?? []), ...(second ?? [])])] } as { [K in Key]?: T[] };
 }
 
-/** @param base the earlier trials' value where they had no choice */
+/** @param base value in all earlier trials when they had no choices */
 function mergedValues(
   key: "alpha_choices" | "threshold_choices",
   mine: Tuning,

@@ -6,11 +6,14 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
   readonly oneOf?: readonly Schema[];
   readonly additionalProperties?: Schema | boolean;
-  /** `false` behind the elements of a tuple. */
+  /** `false` after the elements of a tuple. */
   readonly items?: Schema | readonly Schema[] | boolean;
 }
 
-/** The objects of a configuration that have a key of that name, such as `optimizer.params`; the outermost first. */
+/**
+ * Paths of the configuration's objects that have a key of this name, such as `optimizer.params`; outermost
+ * first.
+ */
 export function placesOfKey(key: string, schema: z.ZodType): readonly string[] {
   const places = new Set<string>();
   const visit = (at: Schema, path: string): void => {

@@ -9,16 +9,17 @@ import {
   yesOrNo,
 } from "../validation/requirement.js";
 
-const MOST_TRIALS = 100_000;
+const MAX_TRIALS = 100_000;
 const LONGEST_RUN_MINUTES = 43_200;
-const MOST_SAMPLES = 1_000_000_000;
+const MAX_SAMPLES = 1_000_000_000;
 const LARGEST_SEED = 2 ** 32 - 1;
 const LARGEST_WEIGHT = 1_000_000;
-const MOST_THREADS = 1024;
+const MAX_THREADS = 1024;
 
-const ONE_AT_A_TIME = "latency is taken of one inference at a time, in turn with the float model; remove it";
+const ONE_AT_A_TIME =
+  "latency is measured one inference at a time, alternating with the float model; remove it";
 
-/** Keys of POT's benchmark that change nothing. */
+/** Keys of POT's `benchmark` that do not affect the result. */
 export const BENCHMARK_WITHOUT_EFFECT = {
   niter: "it is not used, as in POT itself; duration_seconds says how long latency is measured",
   cpu_bind_thread: "ONNX Runtime places its own threads",
@@ -26,7 +27,7 @@ export const BENCHMARK_WITHOUT_EFFECT = {
   performance_count: "inspect shows what each kernel costs",
 } as const;
 
-/** Keys of POT's optimizer that change nothing. */
+/** Keys of POT's optimizer that do not affect the result. */
 export const OPTIMIZER_WITHOUT_EFFECT = {
   metrics:
     "the float model is always measured, so that a baseline_value would be overwritten; the metric is named in engine.metric",
@@ -37,53 +38,57 @@ export const OPTIMIZER_WITHOUT_EFFECT = {
 
 const benchmark = section({
   ...withoutEffect(BENCHMARK_WITHOUT_EFFECT),
-  nthreads: wholeNumber(1, MOST_THREADS)
+  nthreads: wholeNumber(1, MAX_THREADS)
     .optional()
-    .describe("Threads while latency is measured; those of engine.session when left out."),
+    .describe("Threads while latency is measured; those of engine.session when omitted."),
   duration_seconds: numberFrom(0.05, 600)
     .optional()
-    .describe("How long one latency measurement takes at most; as long as its noise asks for when left out."),
+    .describe(
+      "Longest duration of one latency measurement; when omitted, it ends as soon as its noise is low enough.",
+    ),
   nireq: fixed([0, 1], ONE_AT_A_TIME),
   nstreams: fixed([1], ONE_AT_A_TIME),
-  batch_size: fixed([0, 1], "latency is taken at batch 1; remove it"),
+  batch_size: fixed([0, 1], "latency is measured at batch 1; remove it"),
   api_type: fixed(["sync", "async"], ONE_AT_A_TIME),
 }).describe("How latency is measured.");
 
 const params = section(
   {
     ...withoutEffect(OPTIMIZER_WITHOUT_EFFECT),
-    max_trials: wholeNumber(1, MOST_TRIALS)
+    max_trials: wholeNumber(1, MAX_TRIALS)
       .default(200)
-      .describe("Trials at most, counting the base configuration and, with warm_start, the restored ones."),
+      .describe("Most trials, including the preset configuration and, with warm_start, the restored trials."),
     max_minutes: numberFrom(0, LONGEST_RUN_MINUTES)
       .default(0)
       .describe(
-        "Minutes from the start in which the run is to end, its best validated and written: no trial starts that would not leave time for that; 0 is without limit.",
+        "Time limit of the whole run in minutes, including validating and writing the best model: no trial starts that would not leave time for that. 0 means no limit.",
       ),
     stop_on_target: yesOrNo()
       .default(false)
       .describe(
         "Stop as soon as the best trial meets accuracy_loss and, where latency is measured (objective loss, or minimize latency), latency_reduce.",
       ),
-    eval_subset_size: wholeNumber(1, MOST_SAMPLES)
+    eval_subset_size: wholeNumber(1, MAX_SAMPLES)
       .optional()
-      .describe("Trials are scored on the first N evaluation samples; on all when left out."),
+      .describe("Score trials on the first N evaluation samples; on all when omitted."),
     trials_load_method: oneOf(["cold_start", "warm_start", "fine_tune", "eval"])
       .default("cold_start")
-      .describe("Begin anew, go on with earlier trials, begin around the earlier best, or only rebuild it."),
+      .describe(
+        "How earlier trials are used: not at all (cold_start), continued (warm_start), as a start around the earlier best (fine_tune), or only to rebuild the earlier best (eval).",
+      ),
     accuracy_loss: numberFrom(0, 100)
       .default(1)
-      .describe("The loss of accuracy that is allowed, in percent of the float model's."),
+      .describe("Allowed loss of accuracy, in percent of the float model's accuracy."),
     latency_reduce: numberFrom(0.01, 1000)
       .default(1)
-      .describe("The speed-up asked for: the float model's latency over the quantized one's."),
+      .describe("Required speed-up: the float model's latency divided by the quantized model's."),
     accuracy_weight: numberFrom(0, LARGEST_WEIGHT)
       .default(1)
       .describe("Weight of accuracy in objective loss."),
     latency_weight: numberFrom(0, LARGEST_WEIGHT).default(1).describe("Weight of latency in objective loss."),
     expected_quantization_ratio: numberBetween(0, 1)
       .default(0.5)
-      .describe("Share of quantized ops at which the ratio's term in objective loss is 0."),
+      .describe("Share of quantized ops at which that term of objective loss is 0."),
     quantization_ratio_weight: numberFrom(0, LARGEST_WEIGHT)
       .default(0)
       .describe("Weight of the share of quantized ops in objective loss."),
@@ -91,25 +96,27 @@ const params = section(
     objective: oneOf(["constrained", "loss", "pareto"])
       .default("constrained")
       .describe(
-        "constrained: what minimize names, within accuracy_loss. loss: POT's formula of accuracy, latency and share of quantized ops. pareto: the whole front of accuracy and what minimize names; the best written is that of constrained among its trials.",
+        "constrained: minimize latency or size within accuracy_loss. loss: POT's formula of accuracy, latency and share of quantized ops. pareto: the whole front of accuracy against latency or size; the best written model is the one that constrained selects from its trials.",
       ),
     minimize: oneOf(["latency", "size"])
       .default("latency")
       .describe(
-        "What is made small beside keeping accuracy; size is the model file's, and no trial's latency is measured then.",
+        "What is minimized while accuracy is kept. size is that of the model file; the latency of trials is then not measured.",
       ),
     race: oneOf(["on", "off"])
       .default("on")
-      .describe("Stop hopeless trials before they have seen every sample."),
+      .describe("Stop trials early, before all samples are scored, once they cannot become the best."),
     sensitivity: oneOf(["auto", "off"])
       .default("auto")
       .describe(
-        "auto begins around the base configuration: whole families of choices at once, then the most sensitive groups back to float, or each group alone where no sensitivity is known; off with random changes of it.",
+        "How the search starts. auto: changes of the preset configuration, first whole families of choices, then the most sensitive groups left in float, or each group alone when sensitivities are unknown. off: random changes of the preset configuration.",
       ),
-    seed: wholeNumber(0, LARGEST_SEED).default(1).describe("Fixes the sequence of trials."),
+    seed: wholeNumber(0, LARGEST_SEED)
+      .default(1)
+      .describe("Seed of the search; with one worker the same seed gives the same trials."),
     max_cost_usd: numberFrom(0.01, 1_000_000)
       .optional()
-      .describe("Stop before an AWS run costs more than this."),
+      .describe("Stop a run on AWS before it costs more than this, in US dollars."),
     anneal: fixed([false], "simulated annealing is not offered, the search is always TPE; remove it"),
     keep_uncompressed_weights: fixed(
       [false],

@@ -10,15 +10,15 @@ import { placesOfKey } from "./misplaced-key.js";
 import { type RunConfiguration, type RunConfigurationInput, runConfigurationSchema } from "./schema.js";
 import { notesOf } from "./without-effect.js";
 
-/** A checked configuration and the folder that its relative paths start from. */
+/** A checked configuration, and the folder that its relative paths start from. */
 export interface LoadedConfiguration {
   readonly configuration: RunConfiguration;
   readonly directory: string;
-  /** What is given in it without effect. */
+  /** Notes on the keys in it that have no effect. */
   readonly notes: readonly RunWarning[];
 }
 
-/** A path of the configuration as an absolute one; `s3://…` stays as it is. */
+/** The absolute form of a path in the configuration; `s3://…` is unchanged. */
 export function resolvePath(directory: string, path: string): string {
   return path.startsWith("s3://") || isAbsolute(path) ? path : resolve(directory, path);
 }
@@ -26,7 +26,7 @@ export function resolvePath(directory: string, path: string): string {
 /**
  * Reads and checks a configuration file.
  *
- * @throws ConfigurationError with one sentence; `path` is the JSON path of what is wrong
+ * @throws {ConfigurationError} with one sentence; `path` is the JSON path of what is wrong
  */
 export async function readConfiguration(file: string): Promise<LoadedConfiguration> {
   return parseConfiguration(await readText(file), { file });
@@ -59,10 +59,10 @@ async function readText(file: string): Promise<string> {
 }
 
 /**
- * Checks the text of a configuration file: JSON with comments.
+ * Checks the text of a configuration file, which is JSON with comments.
  *
  * @param options.file names the text in messages; relative paths start from its folder
- * @throws ConfigurationError as `readConfiguration`
+ * @throws {ConfigurationError} as `readConfiguration`
  */
 export function parseConfiguration(text: string, { file }: { readonly file: string }): LoadedConfiguration {
   const withoutByteOrderMark = text.startsWith("\uFEFF") ? text.slice(1) : text;
@@ -74,9 +74,9 @@ export function parseConfiguration(text: string, { file }: { readonly file: stri
 /**
  * Checks a configuration that a program made.
  *
- * @param options.directory where relative paths start
+ * @param options.directory folder that relative paths start from
  * @param options.file names the configuration in messages, where it lies in a record
- * @throws ConfigurationError as `readConfiguration`
+ * @throws {ConfigurationError} as `readConfiguration`
  */
 export function validateConfiguration(
   value: RunConfigurationInput,
@@ -85,7 +85,7 @@ export function validateConfiguration(
   return { ...check(value, file), directory: resolve(directory) };
 }
 
-/** JSON is YAML as well, so that a file is told by how it begins. */
+/** Refuses YAML, which is recognized by its beginning, because JSON is valid YAML too. */
 function refuseYaml(text: string, file: string): void {
   if (!/^(?:\s|#.*\n|%.*\n)*(?:---|-\s|["']?[\w$-]+["']?\s*:)/.test(text)) return;
   throw new ConfigurationError(
@@ -104,10 +104,10 @@ function check(
   return { configuration: parsed.data, notes: notesOf(value, parsed.data, file) };
 }
 
-/** Places that a message names. */
-const MOST_PLACES = 3;
+/** Most places that one message names. */
+const MAX_PLACES = 3;
 
-/** Says of an unknown key that other objects know where it belongs. */
+/** Adds to the problem of an unknown key which other objects of the configuration have that key. */
 function withPlace({ path, message }: Problem): Problem {
   if (!message.startsWith(UNKNOWN_KEY)) return { path, message };
   const key = /(?:^|\.)([\w$]+)$/.exec(path)?.[1];
@@ -116,7 +116,7 @@ function withPlace({ path, message }: Problem): Problem {
     key === undefined ? [] : placesOfKey(key, runConfigurationSchema).filter((place) => place !== here);
   if (places.length === 0) return { path, message };
   const within = places.filter((place) => place.startsWith(`${here}.`));
-  const named = (within.length > 0 ? within : places).slice(0, MOST_PLACES).join(" or ");
+  const named = (within.length > 0 ? within : places).slice(0, MAX_PLACES).join(" or ");
   return { path, message: `is not a key of this object, but of ${named}; move it there` };
 }
 

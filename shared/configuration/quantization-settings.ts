@@ -23,12 +23,12 @@ import { BIAS_THRESHOLD, FAST_BIAS_THRESHOLD } from "./compression-schema.js";
 import type { RunConfiguration } from "./schema.js";
 import { tunedCompanions } from "./tuned-algorithms.js";
 
-/** What the configuration asks of quantization, in the core's terms. */
+/** The configuration's settings of quantization, in the types of shared/quantization. */
 export interface QuantizationSettings {
   readonly targetDevice: TargetDevice;
   readonly options: TuningOptions;
   readonly ignored: IgnoredScope;
-  /** The target device's own set when left out. */
+  /** Patterns of ops that are left in float; those of the target device when omitted. */
   readonly ignoredPatterns?: PatternSet;
   readonly saturationFix: SaturationFix;
   /** Which calibration samples are used. */
@@ -55,12 +55,14 @@ export interface Sampling {
   readonly seed: number;
 }
 
-/** Op types that `model_type: "transformer"` keeps in float (reference section 4.3). */
+/**
+ * Op types that `model_type: "transformer"` leaves in float (docs/reference/algorithms.md, "Ignored nodes").
+ */
 const TRANSFORMER_FLOAT_TYPES = ["Add", "Pow", "Squeeze", "Mul", "Sub", "ReduceMean"];
 
 /**
- * Takes the quantizing algorithm out of a configuration that `requireSupported` has let through; algorithms without
- * scopes leave nothing to tune.
+ * Extracts the settings from a configuration that `requireSupported` has accepted. Quantizing algorithms
+ * without tuning scopes leave nothing to tune.
  */
 export function quantizationSettings({ compression }: RunConfiguration): QuantizationSettings {
   const tuned = tunedCompanions(compression.algorithms);
@@ -103,7 +105,10 @@ type Companion =
   | "weightBiasCorrection"
   | "biasCorrection";
 
-/** @throws {ConfigurationError} when it is still a path: whoever reads configurations puts the file in its place */
+/**
+ * The target device of a configuration whose hardware file has been read.
+ * @throws {ConfigurationError} when it is still a path
+ */
 function targetDevice(device: RunConfiguration["compression"]["target_device"]): TargetDevice {
   if (typeof device !== "string" || isDeviceName(device)) return device;
   throw new ConfigurationError(
@@ -112,7 +117,7 @@ function targetDevice(device: RunConfiguration["compression"]["target_device"]):
   );
 }
 
-/** What is done beside quantizing; DefaultQuantization holds it (reference section 1.1). */
+/** Settings of the algorithms other than quantization; DefaultQuantization includes some of them. */
 function companions(algorithms: readonly AlgorithmConfiguration[]): Pick<QuantizationSettings, Companion> {
   const equalization = named(algorithms, "CrossLayerEqualization")?.params;
   const whole = named(algorithms, "DefaultQuantization")?.params;

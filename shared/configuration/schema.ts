@@ -7,7 +7,9 @@ import { optimizer } from "./optimizer-schema.js";
 
 const model = section(
   {
-    model_name: text(256, "a name of 1 to 256 characters").optional().describe("A name for reports."),
+    model_name: text(256, "a name of 1 to 256 characters")
+      .optional()
+      .describe("Name of the model in reports."),
     model: path()
       .refine((file) => !/\.xml$/i.test(file), {
         error: ({ input }) =>
@@ -22,22 +24,22 @@ const model = section(
   },
 );
 
-/** The shape of the user's configuration (interface.md, "Configuration"): types, checks and JSON Schema in one. */
+/** Schema of the user's configuration: the source of its types, checks and JSON Schema. */
 export const runConfigurationSchema = section({
-  $schema: text(4096, "the address of a JSON Schema").optional().describe("For editors; not used otherwise."),
+  $schema: text(4096, "the address of a JSON Schema").optional().describe("For editors; otherwise unused."),
   model,
   engine,
   optimizer: optimizer.prefault({}),
   compression: compression.prefault({}),
 });
 
-/** The user's configuration, checked, with every default filled in and every path as the user wrote it. */
+/** A checked configuration, with defaults filled in and paths as the user wrote them. */
 export type RunConfiguration = z.output<typeof runConfigurationSchema>;
 
-/** The configuration as a program may write it: what has a default may be left out. */
+/** A configuration as a program may write it: keys with a default are optional. */
 export type RunConfigurationInput = z.input<typeof runConfigurationSchema>;
 
-/** JSON Schema (draft 2020-12) of a configuration file, for editors and other tools. */
+/** JSON Schema (draft 2020-12) of configuration files, for editors and other tools. */
 export function configurationJsonSchema(): Record<string, unknown> {
   return toJSONSchema(runConfigurationSchema, { io: "input" }) as Record<string, unknown>;
 }

@@ -5,7 +5,7 @@ import type { DataSection, MetricConfiguration } from "./engine-schema.js";
 import type { RunConfiguration } from "./schema.js";
 import { tunedCompanions } from "./tuned-algorithms.js";
 
-/** The commands that do what a configuration asks for. */
+/** The commands that read a configuration. */
 export type Command = "tune" | "quantize" | "evaluate" | "inspect";
 
 const TUNING_SCOPES = ["bits", "layer", "mode", "granularity", "codes", "range_estimator"];
@@ -26,13 +26,14 @@ interface SectionsOf {
   readonly inspect: unknown;
 }
 
-/** A configuration with the sections that the command reads. */
+/** A configuration that has the sections which the command reads. */
 export type ConfigurationFor<C extends Command> = RunConfiguration & { readonly engine: SectionsOf[C] };
 
 /**
- * Checks that the configuration holds what `command` reads, and for `tune` that something is left to tune.
+ * Checks that the configuration has the sections that `command` reads and, for `tune`, that something is left
+ * to tune.
  *
- * @throws ConfigurationError naming the key, its value and what to do
+ * @throws {ConfigurationError} naming the key, its value and the remedy
  */
 export function requireSupported<C extends Command>(
   configuration: RunConfiguration,

@@ -6,8 +6,8 @@ import {
 import type { Problem } from "../validation/problem.js";
 import type { AlgorithmConfiguration } from "./compression-schema.js";
 
-/** Rewritten forms of the float model that one run may choose among: statistics are gathered for each. */
-const MOST_REWRITINGS = 8;
+/** Most rewritten forms of the float model in one search, because statistics are gathered for each. */
+const MAX_REWRITINGS = 8;
 
 /** What the configuration lets the search decide of the algorithms beside the quantization. */
 export function tunedCompanions(algorithms: readonly AlgorithmConfiguration[]): TunedCompanion[] {
@@ -51,15 +51,18 @@ function tuned(name: CompanionName, tune: boolean | undefined, setting?: GivenSe
   return [{ name, optional, setting: { key, base, choices } }];
 }
 
-/** The problem of asking for more forms of the float model than statistics are gathered for. */
+/**
+ * The problem that the search could choose among more forms of the float model than allowed; `undefined`
+ * otherwise.
+ */
 export function tooManyRewritings(algorithms: readonly AlgorithmConfiguration[]): Problem | undefined {
   const rewriting = tunedCompanions(algorithms).filter(rewritesFloatModel);
   const ways = rewriting.map(({ optional, setting }) => (setting?.choices.length ?? 1) + (optional ? 1 : 0));
   const forms = ways.reduce((product, count) => product * count, 1);
-  if (forms <= MOST_REWRITINGS) return undefined;
+  if (forms <= MAX_REWRITINGS) return undefined;
   const counted = rewriting.map(({ name }, i) => `${name} ${ways[i]}`).join(", ");
   return {
     path: "compression.algorithms",
-    message: `lets the search choose among ${forms} forms of the float model (${counted}), but statistics are gathered for each of them and at most ${MOST_REWRITINGS} are allowed; give fewer choices, or leave out a tune`,
+    message: `lets the search choose among ${forms} forms of the float model (${counted}), but statistics are gathered for each of them and at most ${MAX_REWRITINGS} are allowed; give fewer choices, or leave out a tune`,
   };
 }

@@ -4,7 +4,7 @@ import { ENGINE_WITHOUT_EFFECT } from "./engine-schema.js";
 import { BENCHMARK_WITHOUT_EFFECT, OPTIMIZER_WITHOUT_EFFECT } from "./optimizer-schema.js";
 import type { RunConfiguration } from "./schema.js";
 
-/** Keys that only objective `loss` reads. */
+/** Keys that are read only with objective `loss`. */
 const OF_LOSS = [
   "accuracy_weight",
   "latency_weight",
@@ -12,8 +12,8 @@ const OF_LOSS = [
   "quantization_ratio_weight",
 ];
 
-/** Values that ask for what happens anyway: nothing to be told of. */
-const AS_IT_HAPPENS: Readonly<Record<string, unknown>> = {
+/** Values that describe what quantfleet does anyway, so no note is needed. */
+const DEFAULT_BEHAVIOUR: Readonly<Record<string, unknown>> = {
   performance_count: false,
   debug: false,
   inplace_statistics: true,
@@ -21,10 +21,10 @@ const AS_IT_HAPPENS: Readonly<Record<string, unknown>> = {
 };
 
 /**
- * Notes on the keys of a configuration that change nothing in it: POT's that mean nothing here, and those that are only
- * read in another case.
+ * Notes on the keys of a configuration that have no effect in it: POT's keys that quantfleet does not need,
+ * and keys that are read only in combination with others.
  *
- * @param given the configuration as it was written, where keys that are left out are missing
+ * @param given the configuration as written, without defaults
  * @param file names it in messages
  */
 export function notesOf(given: unknown, configuration: RunConfiguration, file?: string): RunWarning[] {
@@ -44,6 +44,7 @@ function* withoutEffect(given: unknown, configuration: RunConfiguration): Genera
     yield* listed(given, "optimizer.params", Object.fromEntries(OF_LOSS.map((key) => [key, reason])));
   }
   for (const [index, algorithm] of compression.algorithms.entries()) {
+    yield* listed(given, `compression.algorithms[${index}].params`, COMPRESSION_WITHOUT_EFFECT);
     if (algorithm.name !== "TunableQuantization") continue;
     const { tuning_scope, estimator_tuning_scope } = algorithm.params;
     const path = `compression.algorithms[${index}].params`;
@@ -67,7 +68,7 @@ function reasons(key: string, reason: string | undefined): Readonly<Record<strin
   return reason === undefined ? {} : { [key]: reason };
 }
 
-/** Of the keys with a reason, those that are given in the object at `path`. */
+/** The given keys of the object at `path` that have a reason in `known`. */
 function* listed(
   given: unknown,
   path: string,
@@ -77,7 +78,7 @@ function* listed(
   const object = keys.reduce<unknown>((inner, key) => Object(inner)[key], given);
   for (const [key, reason] of Object.entries(known)) {
     const value: unknown = Object(object)[key];
-    if (value === undefined || value === AS_IT_HAPPENS[key]) continue;
+    if (value === undefined || value === DEFAULT_BEHAVIOUR[key]) continue;
     if (!(Array.isArray(value) && value.length === 0)) yield [`${path}.${key}`, reason];
   }
 }

@@ -6,20 +6,20 @@ import {
 } from "../runtime/element-type.js";
 import { contiguous, type Samples, sampleNumbers, type TensorValue } from "../runtime/tensor.js";
 
-/** Turns rows [from, to) of the source into what the model takes. */
+/** Converts rows [from, to) of the source to the model's input type. */
 export type RowConversion = (from: number, to: number) => Elements;
 
 /**
- * One input's samples. Up to `cacheBytes` each is converted once, when it is first asked for, so that a batch of
- * neighbouring samples is a view of memory; beyond that every batch is converted anew.
+ * Samples of one input. When all converted samples fit into `cacheBytes`, each is converted once, on first
+ * use, and a batch of consecutive samples is a view of memory; otherwise every batch is converted anew.
  */
 export class ArrayColumn {
   private readonly kept: { readonly elements: Elements; readonly converted: Uint8Array } | undefined;
   private readonly width: number;
 
   /**
-   * @param shape samples first
-   * @param cacheBytes 0 where a conversion is a view of the source
+   * @param shape of all samples; the first axis is the sample
+   * @param cacheBytes 0 when the conversion is a view of the source
    */
   constructor(
     private readonly type: ElementType,
@@ -36,8 +36,8 @@ export class ArrayColumn {
         : undefined;
   }
 
-  /** Converts whatever is kept now, so that a value that does not fit is refused now. */
-  convertKept(): void {
+  /** Converts all cached samples at once, so that a value that does not fit the type is refused early. */
+  convertCached(): void {
     if (this.kept !== undefined) this.rows(0, this.kept.converted.length);
   }
 

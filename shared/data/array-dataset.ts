@@ -23,11 +23,11 @@ interface Column {
   readonly target: ElementType;
   readonly request: ArraySource;
   readonly input: ModelPort;
-  /** The axis of the model's input that samples are stacked along. */
+  /** Axis of the model's input along which samples are stacked. */
   readonly batchAxis: number;
 }
 
-/** What an input is fed that is the same for all samples. */
+/** An input with the same value for all samples. */
 interface Constant {
   readonly name: string;
   readonly value: InputSource;
@@ -40,7 +40,7 @@ export interface Inputs {
   readonly constants: readonly Constant[];
 }
 
-/** Reads the arrays and values of a section, in the order of the model's inputs. */
+/** Reads the arrays and constant values of a data section, in the order of the model's inputs. */
 export async function loadInputs(
   sources: Readonly<Record<string, InputSource>>,
   { directory, inputs, path }: DatasetOptions,
@@ -102,7 +102,7 @@ function requireBatchAxis(
   );
 }
 
-/** The array's shape without the axis that a sample keeps for the batch, of length 1, where it has one. */
+/** The array's shape without the batch axis of length 1 that each sample keeps, where it has one. */
 function withoutBatchAxis(
   shape: readonly number[],
   { batch_axis: axis }: ArraySource,
@@ -113,7 +113,7 @@ function withoutBatchAxis(
   return hasOwn ? shape.filter((_, position) => position !== axis + 1) : shape;
 }
 
-/** The input as arrays hold it: the axis of the samples first. */
+/** The input with the sample axis moved to the front, as arrays have it. */
 function sampleFirst(input: ModelPort, batchAxis: number): ModelPort {
   const { shape } = input;
   if (batchAxis === 0 || shape.length === 0) return input;
@@ -145,7 +145,7 @@ function requireChannels(shape: readonly number[], { mean, std }: ArraySource, n
   }
 }
 
-/** Samples that stand in arrays, one array an input. */
+/** Creates a dataset of array inputs, one array per input. */
 export function arrayDataset(
   { columns, constants }: Inputs,
   labels: Labels | undefined,
@@ -181,12 +181,12 @@ export function arrayDataset(
     locate: (wanted) => locate(columns, sampleNumbers(wanted)),
     extremes: (among) => extremesOf(columns, among),
     sampleKeys: async () => sampleKeys(columns, samples),
-    // Arrays are read when they are opened.
+    // Arrays were read completely when they were opened.
     verify: async () => undefined,
   };
 }
 
-/** Of the values as they stand in the files: the same sample is the same row in any file of that type. */
+/** A hash of each sample's unconverted values: the same sample has the same key in any file of that type. */
 function sampleKeys(columns: readonly Column[], samples: number): readonly string[] {
   const rows = columns.map(({ source: { data } }) => {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -199,7 +199,7 @@ function sampleKeys(columns: readonly Column[], samples: number): readonly strin
   });
 }
 
-/** `engine.evaluation.inputs.ids (ids.npy), row 7`; rows are those of the file. */
+/** A place such as `engine.evaluation.inputs.ids (ids.npy), row 7`; rows are counted in the file. */
 function locate(columns: readonly Column[], samples: readonly number[]): string {
   const shown = columns.map(({ place, request: { rows: [from] = [0] } }) => {
     const numbers = samples.map((sample) => sample + from).sort((a, b) => a - b);
@@ -209,11 +209,11 @@ function locate(columns: readonly Column[], samples: readonly number[]): string 
   return shown.join(", and ");
 }
 
-/** A sample of the least and one of the greatest number of each input. */
+/** Indices of the samples that hold the smallest and the largest value of each input. */
 function extremesOf(columns: readonly Column[], among: readonly number[]): readonly number[] {
   const found = columns.flatMap(({ source }): number[] => {
     const [first] = among;
-    // Halves are held by their bits, whose order is not that of the numbers.
+    // Half-precision values are bit patterns, whose order is not that of the numbers.
     if (source.type === "float16" || first === undefined) return [];
     const { data } = source;
     const width = data.length / source.shape[0]!;
@@ -229,7 +229,9 @@ function extremesOf(columns: readonly Column[], among: readonly number[]): reado
   return [...new Set(found)];
 }
 
-/** All inputs' samples are stacked to one number, which an input can fix. */
+/**
+ * The batch size that the inputs fix, which must be the same for all of them; `undefined` when none fixes it.
+ */
 function requireFixedBatch(columns: readonly Column[]): number | undefined {
   const lengths = columns.map((column) => ({ column, length: column.input.shape[column.batchAxis] }));
   const fixed = lengths.filter(({ length }) => length !== undefined && isFixed(length));
@@ -244,7 +246,7 @@ function requireFixedBatch(columns: readonly Column[]): number | undefined {
   for (const { column, length } of free === undefined ? [] : fixed) {
     const { input, batchAxis } = column;
     const other = input.shape.findIndex((axis, position) => position !== batchAxis && !isFixed(axis));
-    // A model that takes one sample at a time is no contradiction to inputs that could take more.
+    // A fixed batch of one does not contradict inputs of any batch size.
     if (length === 1 || other < 0 || column.request.batch_axis !== undefined) continue;
     throw new DataError(
       `${column.place} is stacked along axis ${batchAxis}, which the model fixes at ${length}, while ${free!.column.place} takes any number of samples; name the axis that counts samples, such as "batch_axis": ${other}.`,
@@ -253,7 +255,7 @@ function requireFixedBatch(columns: readonly Column[]): number | undefined {
   return first?.length as number | undefined;
 }
 
-/** A dynamic axis that several inputs name alike has one length. */
+/** Checks that a dynamic axis which several inputs share by name has one length. */
 function requireSharedAxes(columns: readonly Column[]): void {
   const lengths = new Map<string, { readonly length: number; readonly place: string }>();
   for (const { source, place, input, batchAxis } of columns) {
@@ -289,7 +291,7 @@ function arrayColumn({ place, source, target, request }: Column, cacheBytes: num
       ),
     isView ? 0 : cacheBytes,
   );
-  if (!alwaysFits(source.type, target, request, geometry)) column.convertKept();
+  if (!alwaysFits(source.type, target, request, geometry)) column.convertCached();
   return column;
 }
 

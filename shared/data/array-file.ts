@@ -13,15 +13,15 @@ import { IMAGE_FILE } from "./image-name.js";
 import { LONGEST_NPY_HEADER, type NpyHeader, parseNpyHeader } from "./npy.js";
 import { extractFromNpz, LARGEST_ARCHIVE_BYTES } from "./npz.js";
 
-/** Rows of one array that are held in memory at once. */
+/** Limit in bytes on the rows of one array in memory. */
 const LARGEST_ARRAY_BYTES = 4 * 1024 ** 3;
-/** Node reads at most 2^31-1 bytes in one call. */
-const BYTES_A_READ = 1024 ** 3;
+/** Bytes per read call; Node allows at most 2^31-1. */
+const BYTES_PER_READ = 1024 ** 3;
 
 const IMAGES_REMEDY =
   'give a .npy file or file.npz#key, or name a folder of images as "images" of the section, instead of inputs';
 
-/** Rows of an array as they stand in its file. */
+/** Unconverted rows of an array file. */
 export interface SourceArray {
   readonly type: ElementType;
   /** `shape[0]` is the number of rows that were read. */
@@ -34,17 +34,17 @@ export interface SourceArray {
 export interface ArrayRequest {
   /** Absolute path of a `.npy` file, or `path.npz#key`. */
   readonly file: string;
-  /** Half-open range; the whole array when left out. */
+  /** Half-open range of rows; the whole array when omitted. */
   readonly rows?: readonly [first: number, end: number] | undefined;
-  /** How messages name the array, such as `engine.evaluation.inputs.x (x.npy)`. */
+  /** Name of the array in messages, such as `engine.evaluation.inputs.x (x.npy)`. */
   readonly name: string;
 }
 
 /**
- * Reads rows of an array; of a `.npy` file only those rows.
+ * Reads rows of an array; from a `.npy` file only those rows.
  *
- * @throws DataError when the file cannot be read, is not a plain array of numbers, is shorter or longer than its
- *   header says, lacks the rows, is too large, or holds NaN or infinity
+ * @throws {DataError} when the file cannot be read, is not a plain array of numbers, does not have the length
+ * that its header states, lacks the rows, is too large, or holds NaN or infinity
  */
 export async function readArray({ file, rows, name }: ArrayRequest): Promise<SourceArray> {
   const hash = file.lastIndexOf("#");
@@ -105,7 +105,7 @@ async function openForReading(file: string, name: string): Promise<FileHandle> {
     throw new DataError(`${name} is in S3, which only submit reads; give a file for a run on this machine.`);
   }
   try {
-    // Asked first, because opening a pipe waits for a writer.
+    // Checked first, because opening a named pipe would block until it has a writer.
     const status = await stat(file);
     if (status.isDirectory()) throw new DataError(`${name} is a folder; ${IMAGES_REMEDY}.`);
     if (IMAGE_FILE.test(file)) throw new DataError(`${name} is an image; ${IMAGES_REMEDY}.`);
@@ -135,7 +135,7 @@ async function readBytes(
     const { bytesRead } = await handle.read(
       bytes,
       done,
-      Math.min(length - done, BYTES_A_READ),
+      Math.min(length - done, BYTES_PER_READ),
       position + done,
     );
     if (bytesRead === 0)

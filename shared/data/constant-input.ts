@@ -6,15 +6,16 @@ import type { ModelPort, TensorValue } from "../runtime/tensor.js";
 import { moveAxis } from "./move-axis.js";
 import { preprocess } from "./preprocessing.js";
 
-/** What an input is fed in a batch of so many samples, where it is the same for all of them. */
+/** Returns the tensor of a constant input for a batch of `samples` samples. */
 export type ConstantInput = (samples: number) => TensorValue;
 
 /**
- * Makes an input of a value in the configuration. One number fills the axes that the model fixes; a list holds their
- * elements in C order. A free axis that counts samples, the first unless another is named, gives each the same.
+ * Creates an input from a constant value in the configuration. A single number fills all fixed axes of the
+ * model's input; a list holds its elements in C order. The dynamic sample axis (the first unless `batch_axis`
+ * names another) repeats the value for every sample.
  *
- * @param name how messages name the value
- * @throws DataError when it does not fit the model's input
+ * @param name of the value in messages
+ * @throws {DataError} when it does not fit the model's input
  */
 export function constantInput(
   { value, batch_axis: batchAxis = 0 }: ValueSource,
@@ -26,7 +27,7 @@ export function constantInput(
   const repeated = counted !== undefined && !isFixed(counted);
   const sampleShape = fixedAxes(shape, repeated ? batchAxis : undefined, name);
   const size = sampleShape.reduce((product, axis) => product * axis, 1);
-  // A model states no shape both of a scalar and where it does not know.
+  // The metadata have an empty shape both for a scalar and for an unknown shape.
   const dims = shape.length === 0 && Array.isArray(value) ? [numbers.length] : sampleShape;
   if (shape.length > 0 && numbers.length > 1 && numbers.length !== size) {
     throw new DataError(
@@ -45,7 +46,7 @@ export function constantInput(
     moveAxis({ type, dims: [samples, ...dims], data: repeat(data, samples, type) }, 0, batchAxis);
 }
 
-/** The lengths of all axes but the one that counts samples. */
+/** The lengths of all axes except the sample axis. */
 function fixedAxes(shape: ModelPort["shape"], counted: number | undefined, name: string): readonly number[] {
   const others = shape.filter((_, axis) => axis !== counted);
   const fixed = others.filter(isFixed);

@@ -14,16 +14,16 @@ import { requireElementType, requireLabelCount, requireShape } from "./input-che
 import { labelRows } from "./labels.js";
 import { type ChannelGeometry, preprocess } from "./preprocessing.js";
 
-/** How much of each image's file enters the content hash: enough to tell re-encoded images apart, cheap to read. */
+/** First bytes of each image file that enter the content hash: enough to detect re-encoded images. */
 const HASHED_BYTES = 65_536;
 
 const VERIFIED_AT_ONCE = 8;
 
 /**
- * A folder of images as a dataset. Images are decoded when a batch first asks for them, and their 8-bit cuts are
- * kept as long as `cacheBytes` lasts.
+ * Creates a dataset from a folder of images. Images are decoded on first use, and the cropped 8-bit values
+ * are cached up to `cacheBytes`.
  *
- * @throws DataError as `loadDataset`, and from `batch` for an image that cannot be decoded
+ * @throws {DataError} as `loadDataset`, and from `batch` for an image that cannot be decoded
  */
 export async function loadImages(
   section: DataSection & { readonly images: string },
@@ -44,7 +44,7 @@ export async function loadImages(
   const geometry = geometryFor(preprocessing, input, `${path}.preprocess`);
   requireShape([files.length, ...sampleShape(geometry)], input, name, layoutRemedy(preprocessing, input));
   requireChannelValues(preprocessing, `${path}.preprocess`);
-  const cuts = new CutCache(files, geometry, options.cacheBytes ?? LARGEST_CACHE_BYTES);
+  const crops = new CropCache(files, geometry, options.cacheBytes ?? LARGEST_CACHE_BYTES);
   return {
     samples: files.length,
     contentHash: await hashOf(files, resolvePath(directory, section.images), [
@@ -53,7 +53,7 @@ export async function loadImages(
       labels?.sha256,
     ]),
     fixedBatch: fixedBatchOf(input),
-    batch: (samples) => imageBatch(samples, cuts, input.name, target, geometry, preprocessing, name),
+    batch: (samples) => imageBatch(samples, crops, input.name, target, geometry, preprocessing, name),
     labels: (samples) => labels?.slice(samples),
     locate: (samples) =>
       `${name}, ${sampleNumbers(samples)
@@ -61,7 +61,7 @@ export async function loadImages(
         .join(", ")}`,
     extremes: () => [],
     sampleKeys: async () => files,
-    verify: (used) => cuts.verify(used),
+    verify: (used) => crops.verify(used),
   };
 }
 
@@ -144,7 +144,7 @@ function requireChannelValues({ channels, mean, std }: ImagePreprocessing, path:
 
 async function imageBatch(
   samples: Samples,
-  cuts: CutCache,
+  crops: CropCache,
   name: string,
   type: ElementType,
   geometry: ImageGeometry,
@@ -155,7 +155,7 @@ async function imageBatch(
   const shape = sampleShape(geometry);
   const width = shape.reduce((product, axis) => product * axis, 1);
   const pixels = new Uint8Array(numbers.length * width);
-  for (const [position, sample] of numbers.entries()) pixels.set(await cuts.cut(sample), position * width);
+  for (const [position, sample] of numbers.entries()) pixels.set(await crops.crop(sample), position * width);
   const data =
     numbers.length === 0
       ? allocateElements(type, 0)
@@ -163,8 +163,10 @@ async function imageBatch(
   return { [name]: { type, dims: [numbers.length, ...shape], data } };
 }
 
-/** Decoded cuts, kept from the first on until the memory is used up: a search reads the same images every trial. */
-class CutCache {
+/**
+ * Cache of decoded crops, filled until its memory is used up: a search reads the same images in every trial.
+ */
+class CropCache {
   private readonly kept = new Map<number, Uint8Array>();
 
   constructor(
@@ -173,7 +175,7 @@ class CutCache {
     private bytesLeft: number,
   ) {}
 
-  async cut(sample: number): Promise<Uint8Array> {
+  async crop(sample: number): Promise<Uint8Array> {
     const kept = this.kept.get(sample);
     if (kept !== undefined) return kept;
     const decoded = await decodeImage(this.files[sample] ?? "", this.geometry);

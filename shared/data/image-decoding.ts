@@ -1,14 +1,14 @@
 import { DataError } from "../basics/errors.js";
 import type { ImagePreprocessing } from "../configuration/engine-schema.js";
 
-/** About 10,000 by 10,000; a decoded image takes four bytes a pixel. */
-const MOST_PIXELS = 100_000_000;
+/** Most pixels of an image, about 10,000 by 10,000; a decoded one takes four bytes per pixel. */
+const MAX_PIXELS = 100_000_000;
 
-/** What becomes of an image, with nothing left to the model. */
+/** The size and layout that images are brought to. */
 export interface ImageGeometry {
-  /** Length of the shorter side after resizing. */
+  /** Pixels of the shorter side after resizing. */
   readonly resize: number;
-  /** Size of the centred cut. */
+  /** Pixels of the centre crop. */
   readonly height: number;
   readonly width: number;
   readonly layout: ImagePreprocessing["layout"];
@@ -20,17 +20,17 @@ export function channelCount(channels: ImagePreprocessing["channels"]): number {
 }
 
 /**
- * Decodes an image, resizes its shorter side (linear, the longer side rounded down), cuts out the centre and
- * arranges the 8-bit values as the model takes them. Orientation tags are not followed, as in PIL.
+ * Decodes an image, resizes its shorter side (linear interpolation, the longer side rounded down), crops the
+ * centre and arranges the 8-bit values in the model's layout. Orientation tags are ignored, as in PIL.
  *
  * @returns `channels x height x width` values for NCHW, `height x width x channels` for NHWC
- * @throws DataError when the file is not an image, or has more than 100 million pixels
+ * @throws {DataError} when the file is not an image, or has more than 100 million pixels
  */
 export async function decodeImage(file: string, geometry: ImageGeometry): Promise<Uint8Array> {
-  // Who reads arrays needs no decoder, and where there is none, as on Lambda, still loads this module.
+  // Imported on demand, so that this module also loads where sharp is not installed, as on Lambda.
   const { default: sharp } = await import("sharp");
   try {
-    const options = { limitInputPixels: MOST_PIXELS, failOn: "error" } as const;
+    const options = { limitInputPixels: MAX_PIXELS, failOn: "error" } as const;
     const { width, height } = await sharp(file, options).metadata();
     const factor = geometry.resize / Math.min(width, height);
     const resized = {
@@ -62,7 +62,7 @@ function undecodable(file: string, error: unknown): DataError {
   );
 }
 
-/** From rows of interleaved RGB (or one grey value) to the order of axes and colours that the model takes. */
+/** Rearranges interleaved RGB (or single grey) values to the model's layout and channel order. */
 function arrange(
   pixels: Uint8Array,
   given: number,

@@ -7,9 +7,9 @@ import { resolvePath } from "../configuration/parse.js";
 import { IMAGE_FILE } from "./image-name.js";
 import { type Labels, lineLabels, numberLabels, readLines } from "./labels.js";
 
-const MOST_IMAGES = 1_000_000;
+const MAX_IMAGES = 1_000_000;
 
-/** The images of a dataset in their order, and what is right for each. */
+/** The images of a dataset in order, with their labels. */
 export interface ImageList {
   /** Absolute paths. */
   readonly files: readonly string[];
@@ -17,10 +17,11 @@ export interface ImageList {
 }
 
 /**
- * Lists the images of a folder: those of its sub-folders as classes (`folders`), those that a labels file names,
- * or, without labels, all of them. The order is by name, so that it is the same on every machine.
+ * Lists the images of a folder: with labels "folders", those of its sub-folders, each of which is a class;
+ * with a labels file, those that the file names; without labels, all. Sorted by name, so that the order is
+ * the same on every machine.
  *
- * @throws DataError when there are none, or a file that the labels name is missing or lies outside the folder
+ * @throws {DataError} when there are none, or a file named by the labels is missing or outside the folder
  */
 export async function listImages(
   images: string,
@@ -41,9 +42,9 @@ export async function listImages(
       `${name} holds no images; give a folder of .jpg, .png, .webp, .tif, .gif or .avif files.`,
     );
   }
-  if (found.files.length > MOST_IMAGES) {
+  if (found.files.length > MAX_IMAGES) {
     throw new DataError(
-      `${name} holds ${found.files.length} images, but at most ${MOST_IMAGES} are read; list fewer in a labels file.`,
+      `${name} holds ${found.files.length} images, but at most ${MAX_IMAGES} are read; list fewer in a labels file.`,
     );
   }
   return found;

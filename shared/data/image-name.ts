@@ -1,2 +1,2 @@
-/** Whether a file's name is that of an image that is read here. */
+/** Matches the file names of supported image formats. */
 export const IMAGE_FILE = /\.(jpe?g|png|webp|tiff?|gif|avif)$/i;

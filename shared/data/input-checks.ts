@@ -3,7 +3,10 @@ import { type ElementType, isElementType } from "../runtime/element-type.js";
 import type { ModelPort } from "../runtime/tensor.js";
 import type { Labels } from "./labels.js";
 
-/** The element type of an input, or the refusal of one that no array can feed. */
+/**
+ * The element type of an input.
+ * @throws {DataError} when no array can hold it
+ */
 export function requireElementType(input: ModelPort, name: string): ElementType {
   if (isElementType(input.type)) return input.type;
   throw new DataError(
@@ -11,7 +14,11 @@ export function requireElementType(input: ModelPort, name: string): ElementType 
   );
 }
 
-/** Compares everything but the first axis, which counts samples; an empty shape is one the model does not state. */
+/**
+ * Checks an array's shape, except the first axis, which is the sample; an empty model shape is unknown and
+ * fits all.
+ * @throws {DataError} when they differ
+ */
 export function requireShape(
   shape: readonly number[],
   input: ModelPort,
@@ -34,7 +41,7 @@ function fits(shape: readonly number[], expected: ModelPort["shape"]): boolean {
   );
 }
 
-/** Orders of axes that exporters and datasets differ in. */
+/** Axis orders in which exporters and datasets commonly differ. */
 const ORDERS = [
   [0, 3, 1, 2],
   [0, 2, 3, 1],
@@ -43,7 +50,10 @@ const ORDERS = [
   [0, 2, 3, 4, 1],
 ];
 
-/** Reshaping an array of other axes would mix its values up, so a remedy is as exact as the shapes allow. */
+/**
+ * The remedy of a shape mismatch. It names a transposition where one fits, as reshaping would mix the values
+ * up.
+ */
 function remedyOf(shape: readonly number[], expected: ModelPort["shape"]): string {
   const order = ORDERS.find(
     (axes) =>

@@ -9,13 +9,13 @@ import { readArray } from "./array-file.js";
 
 const LARGEST_TEXT_BYTES = 256 * 1024 ** 2;
 
-/** Labels of some samples: an array whose first axis counts samples, or a line of text a sample. */
+/** Labels of some samples: an array whose first axis is the sample, or one line of text per sample. */
 export type LabelSlice =
   | {
       readonly kind: "numbers";
       readonly shape: readonly number[];
       readonly data: ReturnType<typeof asNumbers>;
-      /** Whether the array's type is an integer one, so that the labels can name classes. */
+      /** Whether the array's type is an integer type, so that the labels can be class indices. */
       readonly integers: boolean;
     }
   | { readonly kind: "lines"; readonly lines: readonly string[] };
@@ -23,17 +23,17 @@ export type LabelSlice =
 /** The labels of a whole dataset. */
 export interface Labels {
   readonly samples: number;
-  /** How messages name them. */
+  /** Name of the labels in messages. */
   readonly name: string;
   readonly sha256: string;
   slice(samples: Samples): LabelSlice;
 }
 
 /**
- * Reads labels: `.npy` and `file.npz#key` as an array, any other file as UTF-8 text with a line a sample.
+ * Reads labels: `.npy` and `file.npz#key` as an array, any other file as UTF-8 text with one line per sample.
  *
- * @param path JSON path of the labels, for messages
- * @throws DataError when the file cannot be read, or lacks the rows
+ * @param path JSON path of the labels for messages
+ * @throws {DataError} when the file cannot be read, or lacks the rows
  */
 export async function readLabels(source: LabelSource, directory: string, path: string): Promise<Labels> {
   const name = `${path} (${source.data})`;
@@ -53,7 +53,7 @@ export async function readLabels(source: LabelSource, directory: string, path: s
   return lineLabels(lines.slice(first, end), name);
 }
 
-/** The lines of a UTF-8 text file; a last line without content does not count. */
+/** The lines of a UTF-8 text file; an empty last line is not counted. */
 export async function readLines(file: string, name: string): Promise<string[]> {
   const lines = decode(await readBounded(file, name), name).split(/\r?\n/);
   if (lines.at(-1) === "") lines.pop();
@@ -63,7 +63,7 @@ export async function readLines(file: string, name: string): Promise<string[]> {
 
 async function readBounded(file: string, name: string): Promise<Uint8Array> {
   try {
-    // Asked first, because opening a pipe waits for a writer.
+    // Checked first, because opening a named pipe would block until it has a writer.
     const status = await stat(file);
     if (!status.isFile()) throw new DataError(`${name} is not a file; give the path of a .npy or text file.`);
     if (status.size > LARGEST_TEXT_BYTES) {
@@ -134,7 +134,7 @@ export function lineLabels(lines: readonly string[], name: string): Labels {
   };
 }
 
-/** Labels of samples [first, end) alone. */
+/** The labels of samples [first, end). */
 export function labelRows(labels: Labels, first: number, end: number): Labels {
   const sha256 = createHash("sha256")
     .update(JSON.stringify([labels.sha256, first, end]))

@@ -4,14 +4,14 @@ import type { Dataset, DatasetOptions } from "./dataset.js";
 import { readLabels } from "./labels.js";
 
 /**
- * Reads a section's samples and checks them against the model and each other.
+ * Reads the samples of a data section and checks them against the model and each other.
  *
- * @throws DataError with one sentence naming the JSON path, the file, what was expected and what was found
+ * @throws {DataError} naming the JSON path, the file, what was expected and what was found
  */
 export async function loadDataset(section: DataSection, options: DatasetOptions): Promise<Dataset> {
   const { images, inputs, labels } = section;
   if (images !== undefined) {
-    // Images need sharp, a native library that nothing else loads.
+    // Imported on demand, because images need sharp, a native library that nothing else loads.
     const { loadImages } = await import("./image-dataset.js");
     return loadImages({ ...section, images }, options);
   }

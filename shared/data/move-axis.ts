@@ -1,13 +1,13 @@
 import type { Elements } from "../runtime/element-type.js";
 import type { TensorValue } from "../runtime/tensor.js";
 
-/** The same values with one axis at another place, the others in their order: numpy's `moveaxis`. */
+/** Moves one axis to another position and keeps the order of the others, as numpy's `moveaxis`. */
 export function moveAxis(value: TensorValue, from: number, to: number): TensorValue {
   const { type, dims, data } = value;
   if (from === to) return value;
   const others = dims.filter((_, axis) => axis !== from);
   const moved = [...others.slice(0, to), dims[from]!, ...others.slice(to)];
-  // Axes of length 1 order nothing.
+  // An axis of length 1 can move without moving elements.
   if (dims[from] === 1) return { type, dims: moved, data };
   const [low, high] = from < to ? [from, to] : [to, from];
   const outer = product(dims.slice(0, low));
@@ -17,7 +17,7 @@ export function moveAxis(value: TensorValue, from: number, to: number): TensorVa
   return { type, dims: moved, data: swapped(data, outer, rows, columns, inner) };
 }
 
-/** `[outer, rows, columns, inner]` as `[outer, columns, rows, inner]`. */
+/** Transposes `[outer, rows, columns, inner]` to `[outer, columns, rows, inner]`. */
 function swapped(data: Elements, outer: number, rows: number, columns: number, inner: number): Elements {
   const out = data.slice() as Elements;
   for (let block = 0; block < outer; block++) {

@@ -1,17 +1,20 @@
 import { DataError } from "../basics/errors.js";
 import { bytesPerElement, type ElementType } from "../runtime/element-type.js";
 
-/** numpy writes 128 bytes for ordinary arrays; structured types, which are refused anyway, take more. */
+/**
+ * Longest accepted header in bytes: numpy writes 128 for ordinary arrays, more only for structured types,
+ * which are refused.
+ */
 export const LONGEST_NPY_HEADER = 65_536;
-/** numpy's own limit. */
-const MOST_AXES = 32;
+/** numpy's limit of axes. */
+const MAX_AXES = 32;
 
 /** Layout of a `.npy` file in C order. */
 export interface NpyHeader {
   readonly type: ElementType;
-  /** The first axis counts rows. */
+  /** The first axis is the row. */
   readonly shape: readonly number[];
-  /** Where the data begins, in bytes. */
+  /** Offset of the data in bytes. */
   readonly offset: number;
   /** Length of the data, in bytes. */
   readonly bytes: number;
@@ -20,11 +23,11 @@ export interface NpyHeader {
 const MAGIC = "\x93NUMPY";
 
 /**
- * Reads the header of a `.npy` file (numpy's format document, versions 1 to 3).
+ * Parses the header of a `.npy` file (numpy's format document, versions 1 to 3).
  *
- * @param start the file's first bytes, at least the header and at most `LONGEST_NPY_HEADER` beyond it
- * @param name names the file in messages
- * @throws DataError for anything but numbers in little-endian C order
+ * @param start the file's first bytes: the whole header, followed by at most `LONGEST_NPY_HEADER` bytes
+ * @param name of the file in messages
+ * @throws {DataError} for anything but numbers in little-endian C order
  */
 export function parseNpyHeader(start: Uint8Array, name: string): NpyHeader {
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
@@ -87,7 +90,7 @@ function dimensions(text: string, name: string): readonly number[] {
       `${name} holds a single number, but the first axis must count samples; save an array.`,
     );
   }
-  if (shape.length > MOST_AXES || shape.some((axis) => !Number.isSafeInteger(axis))) {
+  if (shape.length > MAX_AXES || shape.some((axis) => !Number.isSafeInteger(axis))) {
     throw new DataError(`${name} has a shape that no array can have; write it anew with numpy.save.`);
   }
   return shape;

@@ -1,19 +1,22 @@
 import { unzipSync } from "fflate";
 import { DataError } from "../basics/errors.js";
 
-/** An archive is held in memory whole, packed and the wanted array unpacked; `.npy` files are read by rows. */
+/**
+ * Limit in bytes on an archive and on the unpacked array, both of which are in memory as a whole; `.npy`
+ * files are read by rows.
+ */
 export const LARGEST_ARCHIVE_BYTES = 1024 ** 3;
-/** What a ZIP directory without its 64-bit extension can count. */
-const MOST_ENTRIES = 65_535;
-/** DEFLATE cannot pack more than 1,032 to 1, so an entry that claims more is made up. */
+/** Most entries of a ZIP directory without the 64-bit extension. */
+const MAX_ENTRIES = 65_535;
+/** Highest compression ratio of DEFLATE; an entry that claims more is forged. */
 const LARGEST_RATIO = 1032;
 
 /**
- * The `.npy` file that an `.npz` archive holds under `key`. Sizes are checked in the archive's directory before
- * anything is unpacked, only the wanted entry is unpacked, and its name is never used as a path.
+ * Extracts the `.npy` file of `key` from an `.npz` archive. Sizes in the archive's directory are checked
+ * before anything is unpacked, only the wanted entry is unpacked, and its name is never used as a path.
  *
- * @throws DataError when the archive is damaged, lacks the key, or would unpack to more than
- *   `LARGEST_ARCHIVE_BYTES`
+ * @throws {DataError} when the archive is damaged, lacks the key, or would unpack to more than
+ * `LARGEST_ARCHIVE_BYTES`
  */
 export function extractFromNpz(archive: Uint8Array, key: string, name: string): Uint8Array {
   const wanted = `${key}.npy`;
@@ -25,9 +28,9 @@ export function extractFromNpz(archive: Uint8Array, key: string, name: string): 
     unpacked = unzipSync(archive, {
       filter: (entry) => {
         entries++;
-        if (entries > MOST_ENTRIES)
+        if (entries > MAX_ENTRIES)
           throw new DataError(
-            `${name} has more than ${MOST_ENTRIES} entries; save only the arrays that are needed.`,
+            `${name} has more than ${MAX_ENTRIES} entries; save only the arrays that are needed.`,
           );
         if (entry.name.endsWith(".npy") && keys.length < 20) keys.push(entry.name.slice(0, -".npy".length));
         if (entry.name !== wanted) return false;

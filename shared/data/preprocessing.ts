@@ -9,35 +9,38 @@ import {
 } from "../runtime/element-type.js";
 import { float16Bits } from "../runtime/float16.js";
 
-/** `(x * scale - mean[c]) / std[c]`; one value of `mean` or `std` stands for every channel. */
+/**
+ * Normalization by `(x * scale - mean[c]) / std[c]` per channel c; a single `mean` or `std` applies to all
+ * channels.
+ */
 export interface Normalization {
   readonly scale: number;
   readonly mean?: readonly number[] | undefined;
   readonly std?: readonly number[] | undefined;
 }
 
-/** Where the channel of element k is found: `floor(k / inner) % channels`. */
+/** Layout of channels in a sample: element k belongs to channel `floor(k / inner) % channels`. */
 export interface ChannelGeometry {
   readonly channels: number;
   readonly inner: number;
 }
 
-/** Whether `(x * scale - mean[c]) / std[c]` is x for every x. */
+/** Whether the normalization changes no value. */
 export function isIdentity({ scale, mean = [], std = [] }: Normalization): boolean {
   return scale === 1 && mean.every((value) => value === 0) && std.every((value) => value === 1);
 }
 
-/** Axis 1 of a shape that starts with the samples is the channel. */
+/** Channel layout of a shape with the sample on axis 0 and the channel on axis 1. */
 export function channelsFirst(shape: readonly number[]): ChannelGeometry {
   const channels = shape[1] ?? 1;
   return { channels, inner: shape.slice(2).reduce((product, axis) => product * axis, 1) };
 }
 
 /**
- * Normalizes in double precision and rounds once, to the type that the model takes.
+ * Normalizes in double precision and rounds once, to the model's input type.
  *
- * @param name how messages name the array
- * @throws DataError when a value does not fit the type
+ * @param name of the array in messages
+ * @throws {DataError} when a value does not fit the type
  */
 export function preprocess(
   elements: Elements,
@@ -55,8 +58,9 @@ export function preprocess(
 }
 
 /**
- * Whether every number that integers of type `from` can be fits `to`: normalizing and rounding keep the order, so that
- * both ends of the type's range tell. Of floating types only the array itself tells.
+ * Whether every value of integer type `from` fits `to` after normalizing. Normalizing and rounding are
+ * monotonic, so checking both ends of the type's range suffices. False for floating types, whose actual
+ * values must be checked.
  */
 export function alwaysFits(
   from: ElementType,
@@ -157,8 +161,8 @@ function doesNotFit(value: number, to: ElementType, name: string): DataError {
 }
 
 /**
- * Whether an array can feed an input of type `to`: numbers widen freely and floating types round, but a fraction
- * is cut off only where scale, mean or std ask for it.
+ * Whether an array of type `from` may feed an input of type `to`. Integers may become any type and floats may
+ * be rounded to other floats; fractions may be rounded to integers only where scale, mean or std are given.
  */
 export function fitsType(from: ElementType, to: ElementType, normalization: Normalization): boolean {
   return isFloating(to) || !isFloating(from) || !isIdentity(normalization);

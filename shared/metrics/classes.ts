@@ -4,7 +4,10 @@ import { asNumbers, isElementType, isFloating } from "../runtime/element-type.js
 import type { ModelPort, TensorValue } from "../runtime/tensor.js";
 import { shapeOf } from "./output.js";
 
-/** A score for each class of each sample, or, with `classes` undefined, the class itself. */
+/**
+ * An output of one score per class and sample, or, when `classes` is undefined, of one class index per
+ * sample.
+ */
 interface ClassOutput {
   readonly samples: number;
   readonly classes: number | undefined;
@@ -12,9 +15,10 @@ interface ClassOutput {
 }
 
 /**
- * Refuses an output that does not hold one class, or one score a class, for every sample.
+ * Checks that an output holds one class index, or one score per class, for every sample.
  *
- * @returns the number of classes where the shape states it
+ * @returns the number of classes when the shape states it
+ * @throws {DataError} when the shape is another
  */
 export function requireClassShape({ name, type, shape }: ModelPort): number | undefined {
   const [, classes, ...rest] = shape;
@@ -34,7 +38,10 @@ function classOutput(output: TensorValue, name: string): ClassOutput {
   return { samples: output.dims[0] ?? 0, classes, values: asNumbers(output.type, output.data) };
 }
 
-/** The best class of each sample, the lowest one among equals, as numpy's argmax. -1 where a score is NaN. */
+/**
+ * The class with the highest score for each sample, the lowest index among equals as in numpy's argmax; -1
+ * where a score is NaN.
+ */
 export function bestClasses(output: TensorValue, name: string): Int32Array {
   const { samples, classes, values } = classOutput(output, name);
   return Int32Array.from({ length: samples }, (_, sample) =>
@@ -42,7 +49,7 @@ export function bestClasses(output: TensorValue, name: string): Int32Array {
   );
 }
 
-/** Index of the first greatest value from `start` on; -1 when one of them is NaN. */
+/** Index of the first largest value from `start` on; -1 when a value is NaN. */
 export function argmax(
   values: ReturnType<typeof asNumbers>,
   start: number,
@@ -58,7 +65,10 @@ export function argmax(
   return best;
 }
 
-/** Whether each sample's label is among the `k` best classes, where lower classes go first among equals. */
+/**
+ * For each sample 1 when its label is among the `k` highest-scored classes, otherwise 0; among equal scores
+ * lower indices rank first.
+ */
 export function labelAmongBest(
   output: TensorValue,
   name: string,
@@ -77,7 +87,7 @@ export function labelAmongBest(
     let before = 0;
     for (let other = 0; other < classes; other++) {
       const value = values[sample * classes + other]!;
-      // Negated so that NaN counts as better: a sample with NaN is wrong.
+      // Negated so that NaN ranks before the label: a sample with NaN counts as wrong.
       if (!(value < score || (value === score && other >= label))) before++;
     }
     return before < k ? 1 : 0;
@@ -85,9 +95,10 @@ export function labelAmongBest(
 }
 
 /**
- * Labels as classes, one a sample.
+ * Labels as class indices, one per sample.
  *
- * @throws DataError when they are not whole numbers from 0 on, one a sample, below `classes` where that is known
+ * @throws {DataError} when the labels are not one whole number from 0 on per sample, below `classes` where
+ * given
  */
 export function classLabels(labels: LabelSlice, name: string, classes?: number): Int32Array {
   const found = labels.kind === "lines" ? parseClasses(labels.lines, name) : onePerSample(labels, name);
@@ -104,14 +115,14 @@ export function classLabels(labels: LabelSlice, name: string, classes?: number):
 }
 
 function onePerSample(labels: Extract<LabelSlice, { kind: "numbers" }>, name: string) {
-  if (!labels.integers) {
-    throw new DataError(
-      `${name} holds fractions, but this metric takes classes; save the labels as integers.`,
-    );
-  }
   if (labels.shape.slice(1).some((axis) => axis !== 1)) {
     throw new DataError(
       `${name} has shape ${shapeOf(labels.shape)}, but this metric takes one class a sample; save argmax over the classes.`,
+    );
+  }
+  if (!labels.integers) {
+    throw new DataError(
+      `${name} holds floating-point numbers, but this metric takes classes; save the labels as integers.`,
     );
   }
   return labels.data;

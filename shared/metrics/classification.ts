@@ -6,7 +6,7 @@ import { meanMetric } from "./mean-metric.js";
 import { type Metric, relativeLoss } from "./metric.js";
 import { floatOutputsOf, labelsOf, outputNamed, requireSameSamples } from "./output.js";
 
-/** Share of samples whose label is among the `topK` best classes. */
+/** Fraction of samples whose label is among the `topK` highest-scored classes. */
 export function accuracy(output: ModelPort, topK: number): Metric {
   const classes = requireClassShape(output);
   if (classes !== undefined && topK > classes) {
@@ -30,7 +30,7 @@ export function accuracy(output: ModelPort, topK: number): Metric {
   });
 }
 
-/** Share of samples for which the best class is the float model's. */
+/** Fraction of samples for which the model's best class equals the float model's. */
 export function agreement(output: ModelPort): Metric {
   requireClassShape(output);
   return meanMetric({
@@ -48,14 +48,14 @@ export function agreement(output: ModelPort): Metric {
   });
 }
 
-/** Macro F1: the mean over classes that occur as label or prediction of `2 TP / (2 TP + FP + FN)`. */
+/** Macro F1: the mean of `2 TP / (2 TP + FP + FN)` over the classes that occur as a label or a prediction. */
 export function f1(output: ModelPort): Metric {
   const classes = requireClassShape(output);
   return {
     name: "f1",
     direction: "maximize",
     needs: "labels",
-    /** Label and prediction. */
+    /** Columns of a row: label, prediction. */
     rowWidth: 2,
     perSampleMean: false,
     range: undefined,
@@ -89,7 +89,7 @@ function macroF1(rows: Float32Array): number {
       continue;
     }
     countOf(label).others++;
-    // -1 stands for scores that are not numbers: a miss of the label, but of no class's making.
+    // A prediction of -1 means NaN scores: a miss of the label, but a false positive of no class.
     if (predicted >= 0) countOf(predicted).others++;
   }
   const ordered = [...counts].sort(([a], [b]) => a - b).map(([, count]) => count);

@@ -8,14 +8,20 @@ import type { Metric, ModelOutputs, Reference } from "./metric.js";
 import { outputNamed, shapeOf } from "./output.js";
 import { UnscorableSampleError } from "./unscorable.js";
 
-/** Metrics of how close outputs are to expected ones: the labels where there are any, else the float model's. */
+/**
+ * Metrics that compare outputs with expected ones: the labels where there are any, otherwise the float
+ * model's outputs.
+ */
 
-/** A sample without any noise would be infinitely good; 32-bit floats themselves reach about 150 dB. */
+/**
+ * Upper limit of the signal-to-noise ratio, which is infinite without noise; 32-bit floats reach about 150
+ * dB.
+ */
 const HIGHEST_SQNR_DECIBELS = 200;
 
 type Numbers = ReturnType<typeof asNumbers>;
 
-/** Mean over samples of the mean squared difference. */
+/** Mean over samples of each sample's mean squared difference. */
 export function meanSquaredError(output: ModelPort, needs: Reference["kind"]): Metric {
   return meanMetric({
     name: "mse",
@@ -32,7 +38,9 @@ export function meanSquaredError(output: ModelPort, needs: Reference["kind"]): M
   });
 }
 
-/** Mean over samples of the cosine of the angle between given and expected values; 1 where both are all zero. */
+/**
+ * Mean over samples of the cosine of the angle between actual and expected values; 1 where both are all zero.
+ */
 export function cosineSimilarity(output: ModelPort, needs: Reference["kind"]): Metric {
   return meanMetric({
     name: "cosine",
@@ -49,13 +57,13 @@ export function cosineSimilarity(output: ModelPort, needs: Reference["kind"]): M
   });
 }
 
-/** Signal to quantization noise ratio in decibels: `10 log10(sum expected^2 / sum (given - expected)^2)`. */
+/** Signal-to-quantization-noise ratio in decibels: `10 log10(sum expected^2 / sum (actual - expected)^2)`. */
 export function signalToQuantizationNoise(output: ModelPort, needs: Reference["kind"]): Metric {
   return {
     name: "sqnr",
     direction: "maximize",
     needs,
-    /** Energy of the signal and of the noise. */
+    /** Columns of a row: the roots of the energies of signal and noise, as squares of float32 outputs may overflow or vanish. */
     rowWidth: 2,
     perSampleMean: false,
     range: undefined,
@@ -64,12 +72,13 @@ export function signalToQuantizationNoise(output: ModelPort, needs: Reference["k
     },
     score: (outputs, reference) =>
       eachSample(outputs, reference, output.name, 2, (given, expected, start, end) => [
-        energy(expected, start, end),
-        squaredDifference(given, expected, start, end),
+        Math.sqrt(energy(expected, start, end)),
+        Math.sqrt(squaredDifference(given, expected, start, end)),
       ]),
     aggregate: decibels,
     interval: (rows) => bootstrapInterval(rows, 2, decibels),
-    // Decibels have no zero to be relative to, so the loss is the growth of the noise's share in the amplitude.
+    // Decibels have no absolute zero, so the loss is the increase of the noise's amplitude relative to the
+    // signal's.
     loss: (floatValue, value) => 10 ** (-value / 20) - 10 ** (-floatValue / 20),
   };
 }
@@ -78,8 +87,8 @@ function decibels(rows: Float32Array): number {
   let signal = 0;
   let noise = 0;
   for (let index = 0; index < rows.length; index += 2) {
-    signal += rows[index]!;
-    noise += rows[index + 1]!;
+    signal += rows[index]! ** 2;
+    noise += rows[index + 1]! ** 2;
   }
   if (noise === 0) return HIGHEST_SQNR_DECIBELS;
   if (signal === 0) return -HIGHEST_SQNR_DECIBELS;
@@ -125,12 +134,21 @@ function eachSample(
   }
   const samples = output.dims[0] ?? 0;
   const size = given.length / samples;
+  if (size === 0) {
+    throw new DataError(
+      `the model's output ${JSON.stringify(name)} has shape ${shapeOf(output.dims)}, which holds no values to compare; choose another with engine.metric.output.`,
+    );
+  }
   const rows = new Float32Array(samples * width);
   for (let sample = 0; sample < samples; sample++) {
     const row = score(given, expected.values, sample * size, (sample + 1) * size);
     if (!row.every((value) => Number.isFinite(Math.fround(value)))) {
+      const seen = given.subarray(sample * size, (sample + 1) * size);
+      const values = seen.every(Number.isFinite)
+        ? "values whose squares 32 bits cannot hold"
+        : "values that are not finite";
       throw new UnscorableSampleError(
-        `the model's output ${JSON.stringify(name)} holds values that are not finite, so it cannot be scored.`,
+        `the model's output ${JSON.stringify(name)} holds ${values}, so it cannot be scored.`,
         sample,
       );
     }

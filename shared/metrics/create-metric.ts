@@ -14,20 +14,21 @@ import { meanIntersectionOverUnion } from "./segmentation.js";
 import { type CharacterList, characterAccuracy, textAccuracy } from "./text.js";
 
 export interface MetricOptions {
-  /** Where relative paths start. */
+  /** Folder that relative paths start from. */
   readonly directory: string;
-  /** The model's outputs, as `InferenceSession.outputMetadata` lists them. */
+  /** The model's outputs, as in `InferenceSession.outputMetadata`. */
   readonly outputs: readonly ModelPort[];
   /** Whether the scored samples have labels. */
   readonly labelled: boolean;
-  /** Finds a metric module's code; at its path, from `directory` on, when left out. */
+  /** Returns the file of a metric module; when omitted, the module's path relative to `directory`. */
   readonly locateModule?: LocateModule | undefined;
 }
 
 /**
- * The configured metric, checked against the model's outputs.
+ * Creates the configured metric and checks it against the model's outputs.
  *
- * @throws ConfigurationError or DataError when the model's outputs, the labels or a file do not fit it
+ * @throws {ConfigurationError | DataError} when the model's outputs, the labels or a file do not suit the
+ * metric
  */
 export async function createMetric(
   configuration: MetricConfiguration,

@@ -7,10 +7,10 @@ import { shapeOf } from "./output.js";
 const BLANK = 0;
 
 /**
- * What each class stands for: blank first, then the characters; a class more than that is the space, which some
- * recognition models append.
+ * The text of each class index: the blank first, then the characters. One class more than that is the space,
+ * which some recognition models append.
  *
- * @throws DataError when the numbers of classes and characters do not go together
+ * @throws {DataError} when the number of classes does not match the number of characters
  */
 export function classCharacters(
   characters: readonly string[],
@@ -26,9 +26,10 @@ export function classCharacters(
 }
 
 /**
- * Refuses an output that is not `[samples, steps, classes]`.
+ * Checks that an output is `[samples, steps, classes]`.
  *
- * @returns the number of classes where the shape states it
+ * @returns the number of classes when the shape states it
+ * @throws {DataError} when the shape is another
  */
 export function requireSequenceShape({ name, shape }: ModelPort): number | undefined {
   const classes = shape[2];
@@ -41,9 +42,10 @@ export function requireSequenceShape({ name, shape }: ModelPort): number | undef
 }
 
 /**
- * Greedy CTC decoding (Graves et al., 2006): the best class of each step, repeats merged, blanks dropped.
+ * Greedy CTC decoding (Graves et al., 2006): the best class of each step, with repeats merged and blanks
+ * dropped.
  *
- * @param characters what each class stands for, as `classCharacters` gives it
+ * @param characters text of each class, as `classCharacters` returns it
  */
 export function decodeGreedily(output: TensorValue, characters: readonly string[]): string[] {
   const [samples = 0, steps = 0, classes = 0] = output.dims;

@@ -3,7 +3,7 @@ import { createRandomStream } from "../search/numerics/random.js";
 /** The 97.5 % quantile of the standard normal distribution. */
 const Z = 1.959963984540054;
 const RESAMPLES = 400;
-/** Any fixed number: the interval of the same rows must be the same everywhere. */
+/** Fixed, so that the same rows give the same interval on every machine. */
 const BOOTSTRAP_SEED = 20_240_101;
 
 export type Interval = readonly [low: number, high: number];
@@ -16,9 +16,9 @@ export function mean(rows: Float32Array): number {
 }
 
 /**
- * 95 % interval of a mean: Wilson's where all rows are 0 or 1, the normal one otherwise.
+ * 95 % confidence interval of a mean: Wilson's where all rows are 0 or 1, otherwise the normal one.
  *
- * @param range the least and greatest number a row can hold, beyond which the mean cannot lie either
+ * @param range smallest and largest value of a row, to which the interval is clipped
  */
 export function meanInterval(rows: Float32Array, range?: Interval): Interval {
   if (rows.every((row) => row === 0 || row === 1)) return wilson(mean(rows), rows.length);
@@ -26,12 +26,12 @@ export function meanInterval(rows: Float32Array, range?: Interval): Interval {
   return range === undefined ? [low, high] : [Math.max(low, range[0]), Math.min(high, range[1])];
 }
 
-/** Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927). */
+/** Wilson's score interval of a proportion (E. B. Wilson, JASA 22, 1927). */
 function wilson(share: number, samples: number): Interval {
   const spread = (Z * Z) / samples;
   const centre = (share + spread / 2) / (1 + spread);
   const half = (Z / (1 + spread)) * Math.sqrt((share * (1 - share)) / samples + spread / (4 * samples));
-  // At the ends one bound is the share itself, which the sum misses by a rounding.
+  // At 0 and 1 one bound equals the proportion, which the formula misses by a rounding error.
   return [share === 0 ? 0 : centre - half, share === 1 ? 1 : centre + half];
 }
 
@@ -45,10 +45,10 @@ function normal(rows: Float32Array): Interval {
 }
 
 /**
- * 95 % percentile interval by resampling whole rows with replacement, for values that are no mean. Seeded, so the
- * same rows always give the same interval.
+ * 95 % percentile bootstrap interval, by resampling rows with replacement, for values that are not means. The
+ * seed is fixed, so that the same rows give the same interval.
  *
- * @param aggregate the value of `samples x rowWidth` numbers
+ * @param aggregate returns the value of `samples x rowWidth` numbers
  */
 export function bootstrapInterval(
   rows: Float32Array,

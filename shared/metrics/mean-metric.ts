@@ -2,18 +2,18 @@ import type { LabelSlice } from "../data/labels.js";
 import { mean, meanInterval } from "./interval.js";
 import { type Metric, type ModelOutputs, type Reference, relativeLoss } from "./metric.js";
 
-/** What distinguishes one metric that is a mean over samples from another. */
+/** The parts in which metrics that are means over samples differ. */
 export interface MeanMetricParts {
   readonly name: string;
   readonly direction: Metric["direction"];
   readonly needs: Reference["kind"];
   readonly range: Metric["range"];
   checkLabels(labels: LabelSlice, name: string): void;
-  /** One number a sample. */
+  /** Returns one number per sample. */
   score(outputs: ModelOutputs, reference: Reference): Float32Array;
 }
 
-/** A metric whose value is the mean of one number a sample. */
+/** Creates a metric whose value is the mean of one number per sample. */
 export function meanMetric(parts: MeanMetricParts): Metric {
   return {
     ...parts,

@@ -1,57 +1,58 @@
 import type { LabelSlice } from "../data/labels.js";
 import type { TensorValue } from "../runtime/tensor.js";
 
-/** What a session gave for some samples, by the names of the model's outputs; the first axis counts samples. */
+/** Output tensors of some samples, keyed by output name; the first axis is the sample. */
 export type ModelOutputs = Readonly<Record<string, TensorValue>>;
 
-/** What outputs are compared with, for the same samples in the same order. */
+/** The reference that outputs are compared with, for the same samples in the same order. */
 export type Reference =
   | { readonly kind: "labels"; readonly labels: LabelSlice }
   | { readonly kind: "float outputs"; readonly outputs: ModelOutputs };
 
 /**
- * A measure of how good a model's outputs are. Samples are scored one by one into rows, which may come from
- * several machines and in any split, and are aggregated in sample order: the value depends on the rows alone.
+ * A measure of a model's quality. Each sample is scored as a row of numbers. Rows may come from several
+ * machines in any split and are aggregated in sample order, so the value depends on the rows only.
  */
 export interface Metric {
   readonly name: string;
-  /** The output that is scored; where it is left out, the metric takes all of them. */
+  /** The output that is scored; when omitted, the metric reads all outputs. */
   readonly output?: string | undefined;
   readonly direction: "maximize" | "minimize";
   readonly needs: Reference["kind"];
-  /** Numbers in a sample's row. */
+  /** Numbers per row. */
   readonly rowWidth: number;
-  /** Whether the value is the plain mean of rows of one number, so that a race can compare samples in pairs. */
+  /**
+   * Whether the value is the mean of rows of one number, so that early stopping can compare samples in pairs.
+   */
   readonly perSampleMean: boolean;
-  /** The least and greatest number a row can hold, where there are such; a race needs them. */
+  /** Smallest and largest value of a row, where known; early stopping of trials needs them. */
   readonly range: readonly [low: number, high: number] | undefined;
   /**
-   * Checks labels before any work.
+   * Checks the labels before a run starts.
    *
-   * @param name how messages name them
-   * @throws DataError when they are not what the metric compares with
+   * @param name of the labels in messages
+   * @throws {DataError} when the metric cannot compare with them
    */
   checkLabels(labels: LabelSlice, name: string): void;
   /**
    * Scores samples.
    *
-   * @returns `samples x rowWidth` numbers; 32-bit, as rows travel, so that nothing is rounded on the way
-   * @throws DataError when the outputs are not what the metric takes
+   * @returns `samples x rowWidth` numbers in 32 bits, the precision in which rows are sent between machines
+   * @throws {DataError} when the metric cannot read the outputs
    */
   score(outputs: ModelOutputs, reference: Reference): Float32Array;
-  /** The metric's value over all rows. */
+  /** The metric's value for all rows. */
   aggregate(rows: Float32Array): number;
-  /** 95 % interval of the value. */
+  /** 95 % confidence interval of the value. */
   interval(rows: Float32Array): readonly [low: number, high: number];
   /**
-   * How much worse `value` is than the float model's, as a share of the float model's (0.01 is one percent);
-   * negative when it is better. Where the float model's value is 0 there is nothing to be relative to, and the
-   * loss is the difference itself.
+   * Loss relative to the float model's value (0.01 is one percent); negative when `value` is better. When the
+   * float model's value is 0, the loss is the absolute difference.
    */
   loss(floatValue: number, value: number): number;
 }
 
-/** `Metric.loss` of a metric that is measured on a ratio scale. */
+/** `Metric.loss` of a metric on a ratio scale. */
 export function relativeLoss(direction: Metric["direction"], floatValue: number, value: number): number {
   const difference = direction === "maximize" ? floatValue - value : value - floatValue;
   return floatValue === 0 ? difference : difference / Math.abs(floatValue);

@@ -4,41 +4,42 @@ import { basename, dirname, resolve } from "node:path";
 import { ConfigurationError } from "../basics/errors.js";
 import { type LocateModule, MODULE_PATH, moduleReference, referencedHash } from "./module-location.js";
 
-/** What of esbuild is used; it is installed by whoever deploys metric modules. */
+/** The used part of esbuild's API; esbuild is installed by those who deploy metric modules. */
 interface Esbuild {
   buildSync(options: Readonly<Record<string, unknown>>): {
     readonly outputFiles: readonly { readonly contents: Uint8Array }[];
   };
 }
 
-/** Lambda's Node, and the tests' oldest one. */
+/** Oldest version of Node that runs the bundle, on Lambda or elsewhere. */
 const TARGET = "node20";
 
-/** A metric module with all that it imports, in one file. */
+/** A metric module and everything that it imports, in one file, with its SHA-256. */
 export interface BundledModule {
   readonly hash: string;
   readonly code: Uint8Array;
 }
 
 /**
- * Bundles a metric module. The hash is of the bundle, so that it changes with the module and with whatever of its
- * imports it uses, and with the version of esbuild.
+ * Bundles a metric module. The hash is of the bundle, so it changes with the module, with the code that it
+ * imports and with the version of esbuild.
  *
- * @throws ConfigurationError when the file, or what it imports, cannot be bundled, or esbuild is not installed
+ * @throws {ConfigurationError} when the file or an import cannot be bundled, or esbuild is not installed
  */
 export function bundleModule(file: string): BundledModule {
   const { buildSync } = loadEsbuild(file);
   try {
     const { outputFiles } = buildSync({
       entryPoints: [resolve(file)],
-      // What is named in the bundle is named from here, wherever the command is called.
+      // Names in the bundle are relative to this folder, so the hash does not depend on the working
+      // directory.
       absWorkingDir: dirname(resolve(file)),
       write: false,
       bundle: true,
       platform: "node",
       format: "esm",
       target: TARGET,
-      // Comments name files.
+      // esbuild's comments contain file names, so they are removed.
       minifyWhitespace: true,
       legalComments: "none",
       logLevel: "silent",
@@ -57,13 +58,16 @@ export function bundleModule(file: string): BundledModule {
   }
 }
 
-/** How the configuration of a run on a fleet names a module. */
-export function referenceTo(file: string): string {
+/** The reference to a module in the configuration of a run on a fleet. */
+export function moduleReferenceOf(file: string): string {
   return moduleReference(bundleModule(file).hash, basename(file));
 }
 
-/** The user's own copy of the module that a run on a fleet is scored with. */
-export function ownCopy(file: string | undefined): LocateModule {
+/**
+ * Locates the user's local copy of the metric module that a run on a fleet is scored with, and checks its
+ * hash.
+ */
+export function localCopy(file: string | undefined): LocateModule {
   return (module) => {
     const name = basename(module);
     if (file === undefined)
@@ -84,7 +88,7 @@ function loadEsbuild(file: string): Esbuild {
     return createRequire(import.meta.url)("esbuild") as Esbuild;
   } catch (error) {
     throw new ConfigurationError(
-      `${MODULE_PATH} is ${JSON.stringify(file)}, which a fleet knows bundled with esbuild, and that is not there; install it (npm install -D esbuild).`,
+      `${MODULE_PATH} is ${JSON.stringify(file)}, which must be bundled with esbuild for a fleet, but esbuild is not installed; install it (npm install -D esbuild).`,
       MODULE_PATH,
       { cause: error },
     );

@@ -3,46 +3,49 @@ import { join } from "node:path";
 import { ConfigurationError } from "../basics/errors.js";
 
 /**
- * Finds the code of a configured metric module. Code is only ever taken from where its user put it: from a path of
- * their own configuration, or from what they deployed; never from what a run's records or messages carry.
+ * Returns the file of a configured metric module. Code is loaded only from a path in the user's own
+ * configuration or from what the user deployed, never from a run's records or messages.
  */
 export type LocateModule = (module: string) => string;
 
 export const MODULE_PATH = "engine.metric.module";
-/** How the configuration of a run on a fleet names a module: by its bundle's hash, and as its user called it. */
+/**
+ * Form of a module in the configuration of a run on a fleet: the hash of its bundle, and the user's file
+ * name.
+ */
 const REFERENCE = /^metrics\/([0-9a-f]{64})\/([^/\\]+)$/;
 
 export function moduleReference(hash: string, name: string): string {
   return `metrics/${hash}/${name}`;
 }
 
-/** The hash in a reference; `undefined` where it is none. */
+/** The hash in a module reference; `undefined` when the text is not a reference. */
 export function referencedHash(module: string): string | undefined {
   return REFERENCE.exec(module)?.[1];
 }
 
-/** A stack's output is short, and functions look for the whole hash. */
+/** Digits of each hash in the stack's output, whose length is limited; functions compare whole hashes. */
 const LISTED_DIGITS = 12;
-/** An output must not be empty. */
+/** A stack output must not be empty. */
 const NO_MODULES = "none";
 
-/** The modules that a fleet was deployed with, as its stack's output tells them. */
+/** Value of the stack output that lists a fleet's deployed modules. */
 export function listOfModules(hashes: readonly string[]): string {
   return hashes.map((hash) => hash.slice(0, LISTED_DIGITS)).join(",") || NO_MODULES;
 }
 
-/** @throws ConfigurationError when a reference is to none of the modules that a fleet was deployed with */
+/** @throws {ConfigurationError} when a reference is to a module that the fleet was not deployed with */
 export function requireListed(reference: string, list: string): void {
   const [, hash = "", name = reference] = REFERENCE.exec(reference) ?? [];
   if (!list.split(",").includes(hash.slice(0, LISTED_DIGITS))) throw notDeployed(name);
 }
 
-/** Where a deployed function has a module, below the folder of its bundle. */
+/** Path of a module in a deployed function, relative to the folder of the function's bundle. */
 export function deployedPath(hash: string): string {
   return join("metrics", hash, "module.mjs");
 }
 
-/** Modules that were bundled with the function that lies in `folder`. */
+/** Locates modules that were bundled with the function in `folder`. */
 export function deployedModules(folder: string): LocateModule {
   return (module) => {
     const [, hash, name] = REFERENCE.exec(module) ?? [];

@@ -5,33 +5,34 @@ import type { LabelSlice } from "../data/labels.js";
 import { bootstrapInterval, mean, meanInterval } from "./interval.js";
 import { type Metric, type ModelOutputs, type Reference, relativeLoss } from "./metric.js";
 
-/** What a module's `score` is given: outputs of some samples, and what they are compared with. */
+/** Argument of a module's `score`: outputs of some samples, and the reference to compare them with. */
 export interface ModuleMetricInput {
-  /** The model's outputs by name, `{ type, dims, data }`; the first axis counts samples. */
+  /** The model's outputs by name, `{ type, dims, data }`; the first axis is the sample. */
   readonly outputs: ModelOutputs;
-  /** Present when the module needs `labels`. */
+  /** The samples' labels, present when the module needs `labels`. */
   readonly labels?: LabelSlice;
-  /** The float model's outputs for the same samples, present when the module needs `float outputs`. */
+  /** The float model's outputs of the same samples, present when the module needs `float outputs`. */
   readonly floatOutputs?: ModelOutputs;
 }
 
 /**
- * What a user's module exports, by these names.
+ * The exports of a user's metric module.
  *
- * `score` gives a number a sample, or `rowWidth` of them; `aggregate` makes one value of all rows and is the mean
- * when left out. Rows travel as 32-bit floats.
+ * `score` returns one number per sample, or `rowWidth` of them. `aggregate` computes the value from all rows
+ * and is the mean when omitted. Rows are stored as 32-bit floats.
  *
  * @example
  * // within-two.js: how often a regression is right within two units
  * export const direction = "maximize";
  * export function score({ outputs, labels }) {
- *   return Array.from(labels.data, (label, sample) => (Math.abs(outputs.y.data[sample] - label) <= 2 ? 1 : 0));
+ *   const hit = (label, sample) => (Math.abs(outputs.y.data[sample] - label) <= 2 ? 1 : 0);
+ *   return Array.from(labels.data, hit);
  * }
  */
 export interface MetricModule {
   score(input: ModuleMetricInput): ArrayLike<number>;
   aggregate?(rows: Float32Array): number;
-  /** Shown in results; the module's file name when left out. */
+  /** Name in results; the module's file name when omitted. */
   readonly name?: string;
   readonly direction?: Metric["direction"];
   readonly needs?: Reference["kind"];
@@ -56,10 +57,10 @@ const moduleSchema = z.object({
 const PATH = "engine.metric.module";
 
 /**
- * Loads a metric of the user's own: the module's code runs with the rights of this program.
+ * Loads a user's metric module, whose code runs with the rights of this program.
  *
  * @param file absolute path of an ES or CommonJS module
- * @throws ConfigurationError when it cannot be imported or does not export what `MetricModule` says
+ * @throws {ConfigurationError} when it cannot be imported or its exports do not match `MetricModule`
  */
 export async function loadModuleMetric(file: string, shownAs: string): Promise<Metric> {
   const parsed = moduleSchema.safeParse(await importModule(file, shownAs));
@@ -98,7 +99,7 @@ export async function loadModuleMetric(file: string, shownAs: string): Promise<M
 async function importModule(file: string, shownAs: string): Promise<object> {
   try {
     const namespace = (await import(pathToFileURL(file).href)) as object & { readonly default?: unknown };
-    // A CommonJS module's exports may be reachable as its default only.
+    // The exports of a CommonJS module may be reachable through `default` only.
     const whole = namespace.default;
     return "score" in namespace || typeof whole !== "object" || whole === null ? { ...namespace } : whole;
   } catch (error) {

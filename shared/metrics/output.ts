@@ -4,9 +4,9 @@ import { nearest } from "../validation/requirement.js";
 import type { ModelOutputs, Reference } from "./metric.js";
 
 /**
- * The output that a metric scores: the configured one, or the model's first.
+ * The output that a metric scores: the configured one, otherwise the model's first.
  *
- * @throws ConfigurationError when the model has no such output
+ * @throws {ConfigurationError} when the model has no such output
  */
 export function chooseOutput(configured: string | undefined, outputs: readonly ModelPort[]): ModelPort {
   const chosen = configured === undefined ? outputs[0] : outputs.find(({ name }) => name === configured);
@@ -27,7 +27,7 @@ export function chooseOutput(configured: string | undefined, outputs: readonly M
   );
 }
 
-/** @throws DataError when the session gave no such output */
+/** @throws {DataError} when the session returned no such output */
 export function outputNamed(outputs: ModelOutputs, name: string): TensorValue {
   const output = outputs[name];
   if (output === undefined) {
@@ -38,18 +38,18 @@ export function outputNamed(outputs: ModelOutputs, name: string): TensorValue {
   return output;
 }
 
-/** The axes of an output as a message shows them. */
+/** A shape as messages show it. */
 export function shapeOf(dims: readonly (number | string)[]): string {
   return `[${dims.map((axis) => (typeof axis === "number" ? axis : axis || "any")).join(", ")}]`;
 }
 
-/** The labels of a reference; metrics that need them are never given anything else. */
+/** The labels of a reference. Metrics that need labels always get them. */
 export function labelsOf(reference: Reference) {
   if (reference.kind === "labels") return reference.labels;
   throw new TypeError("This metric compares with labels.");
 }
 
-/** The float model's outputs of a reference; metrics that need them are never given anything else. */
+/** The float model's outputs of a reference. Metrics that need them always get them. */
 export function floatOutputsOf(reference: Reference): ModelOutputs {
   if (reference.kind === "float outputs") return reference.outputs;
   throw new TypeError("This metric compares with the float model's outputs.");

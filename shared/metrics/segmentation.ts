@@ -8,12 +8,12 @@ import { type Metric, relativeLoss } from "./metric.js";
 import { labelsOf, outputNamed, requireSameSamples, shapeOf } from "./output.js";
 
 /**
- * Mean intersection over union: for each class the pixels that are labelled and predicted so, over those that are
- * one or the other, summed over all samples; then the mean over the classes that occur.
+ * Mean intersection over union. A class's intersection counts the pixels labelled and predicted as the class,
+ * its union those labelled or predicted so, both over all samples; the mean is over the classes that occur.
  *
- * @param output scores `[samples, classes, height, width]`, or classes `[samples, height, width]`
- * @param configured number of classes, where the shape does not state it
- * @param ignored label of pixels that do not count
+ * @param output scores `[samples, classes, height, width]`, or class indices `[samples, height, width]`
+ * @param configured number of classes, when the shape does not state it
+ * @param ignored label of pixels that are not counted
  */
 export function meanIntersectionOverUnion(
   output: ModelPort,
@@ -25,7 +25,7 @@ export function meanIntersectionOverUnion(
     name: "miou",
     direction: "maximize",
     needs: "labels",
-    /** Pixels in the intersection and in the union, class by class. */
+    /** Columns of a row: for each class, pixels in the intersection, pixels in the union. */
     rowWidth: 2 * classes,
     perSampleMean: false,
     range: undefined,

@@ -7,20 +7,20 @@ import { meanMetric } from "./mean-metric.js";
 import type { Metric } from "./metric.js";
 import { labelsOf, outputNamed, requireSameSamples, shapeOf } from "./output.js";
 
-/** The characters a text model knows, and how messages name their file. */
+/** The characters of a text model, and the name of their file in messages. */
 export interface CharacterList {
   readonly characters: readonly string[];
   readonly name: string;
 }
 
-/** Share of samples whose text is exactly right, spaces aside. */
+/** Fraction of samples whose text is exactly right, ignoring spaces. */
 export function textAccuracy(output: ModelPort, list: CharacterList): Metric {
   return textMetric("text_accuracy", output, list, (found, expected) => (found === expected ? 1 : 0));
 }
 
 /**
- * Mean over samples of one minus the edit distance over the length of the longer text, spaces aside. Lengths are
- * in UTF-16 units.
+ * Mean over samples of one minus the edit distance divided by the length of the longer text, ignoring spaces.
+ * Lengths are in UTF-16 units.
  */
 export function characterAccuracy(output: ModelPort, list: CharacterList): Metric {
   return textMetric("character_accuracy", output, list, (found, expected) => {

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { inOrder } from "../basics/concurrently.js";
+import { mapConcurrently } from "../basics/map-concurrently.js";
 import { RecentlyUsed } from "../basics/recently-used.js";
 import type { Queue } from "../queues/queue.js";
 import { PreconditionFailedError, WriteConflictError } from "../storage/errors.js";
@@ -224,7 +224,7 @@ export class Coordinator {
 
   async #sealFinished(saved: RunState): Promise<readonly Command[]> {
     const records = pendingCommands(saved).filter(isRecord);
-    await inOrder(records, WRITES, ({ segment, trials }) =>
+    await mapConcurrently(records, WRITES, ({ segment, trials }) =>
       this.#records.writeSegment(saved.request, segment, trials),
     );
     return records;

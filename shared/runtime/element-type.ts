@@ -1,6 +1,9 @@
 import { float16Value } from "./float16.js";
 
-/** What a tensor can hold, as ONNX Runtime names it. `float16` is bit patterns in a Uint16Array, `bool` 0 and 1. */
+/**
+ * Element types by ONNX Runtime's names. `float16` elements are bit patterns in a Uint16Array, `bool`
+ * elements 0 and 1.
+ */
 export type ElementType =
   | "float16"
   | "float32"
@@ -91,7 +94,7 @@ export function allocateElements(type: ElementType, length: number): Elements {
   return viewElements(type, new ArrayBuffer(length * bytesPerElement(type)), 0, length);
 }
 
-/** The smallest and largest integer of a type, or `undefined` for a floating one. */
+/** The smallest and largest value of an integer type; `undefined` for floating types. */
 export function integerRange(type: ElementType): readonly [low: number, high: number] | undefined {
   switch (type) {
     case "float16":
@@ -116,8 +119,8 @@ export function integerRange(type: ElementType): readonly [low: number, high: nu
 }
 
 /**
- * The elements as JavaScript numbers, without a copy where they are numbers already. 64-bit integers beyond 2^53
- * lose their last bits.
+ * The elements as an array of JavaScript numbers, without a copy where they already are one. 64-bit integers
+ * beyond 2^53 lose their low bits.
  */
 export function asNumbers(
   type: ElementType,
@@ -126,7 +129,7 @@ export function asNumbers(
   if (elements instanceof BigInt64Array || elements instanceof BigUint64Array) {
     return Float64Array.from(elements, Number);
   }
-  // From Node 24 on ONNX Runtime hands out a Float16Array, whose elements are numbers.
+  // From Node 24 on, ONNX Runtime returns a Float16Array, whose elements are numbers already.
   if (type === "float16" && elements instanceof Uint16Array) return Float32Array.from(elements, float16Value);
   return elements;
 }

@@ -1,17 +1,18 @@
-/** Nobody, or the slot of the thread that measures, plus one. */
+/** Index of the holder word: 0, or the slot of the measuring thread plus one. */
 const HOLDER = 0;
-/** Then a word for each thread: how often it is inside. */
+/** Index of the first thread's word; each counts how many pieces of shared work the thread is inside of. */
 const FIRST_SLOT = 1;
 
 /**
- * Lets one worker thread measure latency while the others hold still: scoring enters and leaves batch by batch, and
- * `exclusively` waits until nobody is inside and keeps everybody out. Threads share the buffer behind it, each with a
- * slot of its own, so that one that dies inside can be taken out.
+ * A lock between worker threads that lets one measure latency while the others wait. Shared work (scoring)
+ * enters and leaves once per batch; exclusive work waits until no thread is inside and keeps all others out.
+ * The threads share a buffer in which each has its own slot, so that the lock of a thread that died can be
+ * released.
  */
 export class ExclusiveGate {
   readonly #words: Int32Array;
 
-  /** @param slot of the thread that this gate is used on; no other thread uses it */
+  /** @param slot of the thread that uses this gate; no other thread has it */
   constructor(
     buffer: SharedArrayBuffer,
     private readonly slot: number,
@@ -19,12 +20,12 @@ export class ExclusiveGate {
     this.#words = new Int32Array(buffer);
   }
 
-  /** What threads share: they have slots 0 to `slots` - 1. */
+  /** The buffer that the threads share, for slots 0 to `slots` - 1. */
   static buffer(slots: number): SharedArrayBuffer {
     return new SharedArrayBuffer((FIRST_SLOT + slots) * Int32Array.BYTES_PER_ELEMENT);
   }
 
-  /** Takes a thread out that has died, wherever it stood; called on another thread. */
+  /** Releases whatever a dead thread held; called from another thread. */
   static abandon(buffer: SharedArrayBuffer, slot: number): void {
     const words = new Int32Array(buffer);
     Atomics.store(words, FIRST_SLOT + slot, 0);
@@ -33,7 +34,7 @@ export class ExclusiveGate {
     Atomics.notify(words, HOLDER);
   }
 
-  /** Runs one piece of work that others may work beside. Blocks the thread while somebody measures. */
+  /** Runs work that may run beside other shared work. Blocks the thread while exclusive work runs. */
   async shared<T>(work: () => Promise<T>): Promise<T> {
     this.#enter();
     try {
@@ -43,7 +44,7 @@ export class ExclusiveGate {
     }
   }
 
-  /** Runs work that nobody may work beside. */
+  /** Runs work while no other work runs. Blocks the thread until shared work has left. */
   async exclusively<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
       const holder = Atomics.compareExchange(this.#words, HOLDER, 0, this.slot + 1);
@@ -74,7 +75,7 @@ export class ExclusiveGate {
         continue;
       }
       Atomics.add(this.#words, FIRST_SLOT + this.slot, 1);
-      // Whoever closed the gate in between counts on everybody inside having been seen.
+      // A thread that took the gate in between may not have seen this one inside, so step out and wait.
       if (Atomics.load(this.#words, HOLDER) === 0) return;
       this.#leave();
     }

@@ -2,18 +2,21 @@ import type { InferenceSession } from "onnxruntime-node";
 import { measureLatencyRatio } from "./latency.js";
 import { type OptimizationLevel, openSession, type SessionSettings } from "./session.js";
 
-/** Levels worth comparing: the layouts of the higher ones do not pay for every net (runtime-facts.md). */
-const CONTENDERS: readonly OptimizationLevel[] = ["extended", "basic"];
+/** Optimization levels compared with "all", whose data layouts make some networks slower. */
+const OTHER_LEVELS: readonly OptimizationLevel[] = ["extended", "basic"];
 const SECONDS = 0.1;
 
-/** A session of a model at the optimization level at which it runs fastest on this machine, its other settings given. */
+/**
+ * Opens a session at the optimization level that runs fastest on this machine, with the other settings as
+ * given.
+ */
 export async function openFastestSession(
   model: string,
   settings: Omit<SessionSettings, "graphOptimizationLevel">,
   feeds: InferenceSession.OnnxValueMapType,
 ): Promise<InferenceSession> {
   let fastest = await openSession(model, { ...settings, graphOptimizationLevel: "all" });
-  for (const graphOptimizationLevel of CONTENDERS) {
+  for (const graphOptimizationLevel of OTHER_LEVELS) {
     const contender = await openSession(model, { ...settings, graphOptimizationLevel });
     const { ratio, noise } = await measureLatencyRatio(fastest, contender, feeds, SECONDS);
     const better = ratio > 1 + 2 * noise;

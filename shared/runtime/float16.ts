@@ -1,4 +1,7 @@
-/** IEEE 754 binary16, which JavaScript has no typed array for before Node 24: bit patterns in a Uint16Array. */
+/**
+ * Conversion of IEEE 754 binary16, which has no typed array before Node 24: values are bit patterns in a
+ * Uint16Array.
+ */
 
 const bits = new DataView(new ArrayBuffer(4));
 
@@ -7,7 +10,7 @@ const LARGEST_EXPONENT = 31;
 const INFINITY = 0x7c00;
 const QUIET_NAN = 0x7e00;
 
-/** The nearest half-precision number, ties to even; overflow becomes infinity. */
+/** Bit pattern of the nearest half-precision number, ties to even; overflow becomes infinity. */
 export function float16Bits(value: number): number {
   bits.setFloat32(0, value);
   const word = bits.getUint32(0);
@@ -16,7 +19,8 @@ export function float16Bits(value: number): number {
   const mantissa = word & 0x7f_ffff;
   if (Number.isNaN(value)) return sign | QUIET_NAN;
   if (exponent >= LARGEST_EXPONENT) return sign | INFINITY;
-  // A carry out of the mantissa runs into the exponent, which is what rounding up to the next power of two is.
+  // A carry out of the mantissa increments the exponent, which is the correct rounding to the next power of
+  // two.
   if (exponent > 0) return sign | roundShift((exponent << 23) | mantissa, 13);
   if (exponent < -10) return sign;
   return sign | roundShift(0x80_0000 | mantissa, 14 - exponent);
@@ -29,7 +33,7 @@ function roundShift(value: number, shift: number): number {
   return rest > half || (rest === half && (kept & 1) === 1) ? kept + 1 : kept;
 }
 
-/** The number that a half-precision bit pattern stands for. */
+/** The value of a half-precision bit pattern. */
 export function float16Value(pattern: number): number {
   const sign = pattern & 0x8000 ? -1 : 1;
   const exponent = (pattern >>> 10) & 0x1f;

@@ -1,4 +1,4 @@
 import type { TensorValue } from "./tensor.js";
 
-/** What a session is fed, by the names of the model's inputs. */
+/** Input tensors of one inference, keyed by input name. */
 export type InputBatch = Readonly<Record<string, TensorValue>>;

@@ -1,28 +1,28 @@
 import type { InferenceSession } from "onnxruntime-node";
 
-/** Inferences of each model before anything is timed: caches, branch predictors, lazy allocations. */
+/** Untimed inferences of each model at the start, which fill caches and trigger lazy allocations. */
 const WARM_UP_RUNS = 3;
-/** Turns in which both models are timed; their spread gives the noise. */
-const FEWEST_TURNS = 5;
-const MOST_TURNS = 200;
-/** A turn lasts about this long for each model, so that the clock's resolution and the switch do not count. */
+/** Fewest turns; in each turn both models are timed, and the spread between turns gives the noise. */
+const MIN_TURNS = 5;
+const MAX_TURNS = 200;
+/** Milliseconds per model and turn, long enough that clock resolution and switching are negligible. */
 const TURN_MILLISECONDS = 4;
-/** A clock too coarse to see one run would ask for endless ones. */
-const MOST_RUNS = 10_000;
-/** Without a given duration, measuring ends when the ratio is known this well … */
+/** Upper bound of inferences per turn, for clocks too coarse to time a single one. */
+const MAX_RUNS = 10_000;
+/** Relative standard error of the ratio at which measuring ends, when no duration is given … */
 const ENOUGH_NOISE = 0.01;
-/** … or after this long. */
+/** … and the seconds after which it ends at the latest. */
 const DEFAULT_SECONDS = 1;
-/** How long measuring takes on a quiet machine, where a few turns tell the ratio that well. */
+/** Typical seconds of a measurement on an idle machine, where a few turns reach `ENOUGH_NOISE`. */
 export const QUIET_SECONDS = 0.06;
-/** Makes the median absolute deviation an estimate of the standard deviation. */
+/** Factor from the median absolute deviation to the standard deviation of normal noise. */
 const MAD_TO_SIGMA = 1.4826;
-/** The standard error of a median over that of a mean, for normal noise. */
+/** Factor from the standard error of a mean to that of a median, for normal noise. */
 const MEDIAN_EFFICIENCY = 1.2533;
 
-/** How much faster one model is than another. */
+/** Relative speed of a candidate model over a reference model. */
 export interface LatencyRatio {
-  /** Latency of the reference over that of the candidate. */
+  /** Latency of the reference divided by that of the candidate: above 1 the candidate is faster. */
   readonly ratio: number;
   /** Relative standard error of `ratio`. */
   readonly noise: number;
@@ -30,15 +30,15 @@ export interface LatencyRatio {
   readonly candidateMs: number;
 }
 
-/** What is timed: one inference a run. */
+/** A model to time; each `run` is one inference. */
 export type TimedModel = Pick<InferenceSession, "run">;
 
 /**
- * Times two models in turn on this thread and compares them turn by turn, so that whatever slows the machine for a
- * while slows both. Medians throughout: interruptions only ever lengthen a turn.
+ * Times two models alternately on this thread and compares them turn by turn, so that a temporary slowdown of
+ * the machine affects both. Medians are used because interruptions only ever lengthen a turn.
  *
- * @param seconds how long at most; as long as the noise asks for when left out
- * @param now milliseconds from a fixed point in time
+ * @param seconds upper limit; when omitted, measuring ends once the noise is low enough
+ * @param now milliseconds since a fixed point in time
  */
 export async function measureLatencyRatio(
   reference: TimedModel,
@@ -52,25 +52,25 @@ export async function measureLatencyRatio(
     for (let i = 0; i < runs; i++) await model.run(feeds);
     return (now() - start) / runs;
   };
-  /** Warms a model up; how many runs make a turn. */
+  /** Warms a model up and returns the number of inferences per turn. */
   const calibrate = async (model: TimedModel): Promise<number> => {
     await time(model, WARM_UP_RUNS);
     const once = await time(model, WARM_UP_RUNS);
-    return Math.min(MOST_RUNS, Math.max(1, Math.round(TURN_MILLISECONDS / once)));
+    return Math.min(MAX_RUNS, Math.max(1, Math.round(TURN_MILLISECONDS / once)));
   };
   const referenceRuns = await calibrate(reference);
   const candidateRuns = await calibrate(candidate);
   const end = now() + 1000 * (seconds ?? DEFAULT_SECONDS);
   const ratios: number[] = [];
   const times: { reference: number; candidate: number }[] = [];
-  while (ratios.length < MOST_TURNS) {
+  while (ratios.length < MAX_TURNS) {
     const turn = {
       reference: await time(reference, referenceRuns),
       candidate: await time(candidate, candidateRuns),
     };
     times.push(turn);
     ratios.push(turn.reference / turn.candidate);
-    if (ratios.length < FEWEST_TURNS) continue;
+    if (ratios.length < MIN_TURNS) continue;
     if (now() >= end) break;
     if (seconds === undefined && relativeNoise(ratios) <= ENOUGH_NOISE) break;
   }

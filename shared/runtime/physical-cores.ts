@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 /**
- * Physical cores that this process may use: two threads of one core share its multipliers, so scoring on both gains
- * little and disturbs latencies. Where the machine does not tell (only Linux does), logical ones.
+ * Number of physical cores that this process may use; the number of logical ones where it is unknown (outside
+ * Linux). Two threads on one core share its multipliers, so using both gains little and disturbs latencies.
  */
 export function physicalCores(cpuInfo: () => string = readCpuInfo): number {
   const cores = new Set(

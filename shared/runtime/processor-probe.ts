@@ -12,7 +12,7 @@ import { DataType, makeTensor } from "../onnx/model/tensor.js";
 import type { ProcessorClass } from "./processor-class.js";
 import { openSession } from "./session.js";
 
-/** More rows and columns than any kernel for single rows or small products takes. */
+/** Rows and columns of the probe, too many for special kernels for single rows or small products. */
 const SIZE = 16;
 const LARGEST_ACTIVATION = 255;
 const LARGEST_WEIGHT = 127;
@@ -20,9 +20,9 @@ const LARGEST_WEIGHT = 127;
 let probed: Promise<ProcessorClass> | undefined;
 
 /**
- * The class of the processor that this process computes on, by what ONNX Runtime's kernel makes of a product that
- * saturates in 16 bits; asked once. What the kernels do holds under emulation too, and on systems that tell nothing of
- * their processor.
+ * The class of this machine's processor, detected once from the result of ONNX Runtime's kernel for a product
+ * that saturates in 16 bits. Unlike a query of the processor's features, this is correct under emulation and
+ * on every operating system.
  */
 export function processorClass(): Promise<ProcessorClass> {
   probed ??= probeSaturation().then((saturates) => {
@@ -32,7 +32,10 @@ export function processorClass(): Promise<ProcessorClass> {
   return probed;
 }
 
-/** Whether a product of the largest UINT8 activations and INT8 weights comes out smaller than it is. */
+/**
+ * Whether the kernel saturates: a product of the largest UINT8 activations and INT8 weights is smaller than
+ * the exact one.
+ */
 async function probeSaturation(): Promise<boolean> {
   const settings = { graphOptimizationLevel: "disabled", intraOpNumThreads: 1 } as const;
   const session = await openSession(encodeModel(largestProduct()), settings);
@@ -45,7 +48,7 @@ async function probeSaturation(): Promise<boolean> {
   }
 }
 
-/** A model without inputs, whose one node multiplies two constant matrices. */
+/** A model without inputs, whose only node multiplies two constant matrices. */
 function largestProduct(): Model {
   const dims = [SIZE, SIZE];
   const activations = new Uint8Array(SIZE * SIZE).fill(LARGEST_ACTIVATION);

@@ -4,10 +4,10 @@ import { toFeeds } from "./feeds.js";
 import type { InputBatch } from "./input-batch.js";
 
 /**
- * What a session gives for samples.
+ * Runs a session on samples and returns its outputs.
  *
- * @param locate how messages name the samples
- * @throws DataError when the model cannot be run on them, such as on a token beyond its vocabulary
+ * @param locate describes the samples' place for messages
+ * @throws {DataError} when the model fails on them, such as on a token beyond its vocabulary
  */
 export async function runSamples(
   session: Pick<InferenceSession, "run">,
@@ -18,23 +18,26 @@ export async function runSamples(
     return await session.run(toFeeds(batch));
   } catch (cause) {
     throw new DataError(
-      `${locate()}: the model cannot be run on this, because ${reasonOf(cause)}; ${transposition(batch)}correct the data to what the model takes, or leave the row out with rows.`,
+      `${locate()}: the model cannot be run on this, because ${reasonOf(cause)}; ${layoutHint(batch)}correct the data to what the model takes, or leave the row out with rows.`,
       { cause },
     );
   }
 }
 
-/** Pictures have few channels, so that the axis of the channels shows. */
-const MOST_COLOURS = 4;
+/** Most channels of an axis that is taken for an image's channels. */
+const MAX_CHANNELS = 4;
 
-/** Where an input looks like pictures of the other layout, which a model of free axes does not tell beforehand. */
-function transposition(batch: InputBatch): string {
+/**
+ * A hint for an error message when an input looks like images of the other layout, which cannot be checked
+ * beforehand where the model's axes are dynamic; otherwise empty.
+ */
+function layoutHint(batch: InputBatch): string {
   for (const [name, { dims }] of Object.entries(batch)) {
     const [, first = 0, , last = 0] = dims.length === 4 ? dims : [];
     const order =
-      last <= MOST_COLOURS && first > MOST_COLOURS
+      last <= MAX_CHANNELS && first > MAX_CHANNELS
         ? "(0, 3, 1, 2)"
-        : first <= MOST_COLOURS && last > MOST_COLOURS
+        : first <= MAX_CHANNELS && last > MAX_CHANNELS
           ? "(0, 2, 3, 1)"
           : undefined;
     if (order !== undefined && first > 0)
@@ -43,7 +46,7 @@ function transposition(batch: InputBatch): string {
   return "";
 }
 
-/** ONNX Runtime's reason and the node that it gives, without the places in its own source that it comes from. */
+/** ONNX Runtime's reason and the node that it names, without the locations in its source code. */
 function reasonOf(error: unknown): string {
   const text = (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ").trim();
   const failed = /running (\S+) node\. Name:'([^']*)' Status Message: (.*)$/.exec(text);

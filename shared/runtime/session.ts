@@ -13,36 +13,54 @@ import { encodeModel, type Model } from "../onnx/model/codec.js";
 import { edited } from "../onnx/model/edited.js";
 import { writeError } from "../storage/write-error.js";
 
-/** Tensors from this size on are handed to ONNX Runtime beside the message, so that they are never encoded again. */
-const BESIDE_MESSAGE_BYTES = 4096;
+/**
+ * Tensors of at least this size are passed to ONNX Runtime beside the encoded model, so that they are not
+ * encoded again.
+ */
+const EXTERNAL_TENSOR_BYTES = 4096;
 
-/** On a disk with less than this, a model that could not be written is taken to have found it full. */
-const ROOM_BYTES = 65_536;
+/** Free bytes below which a failed write of a model is reported as a full disk. */
+const FULL_DISK_BYTES = 65_536;
 
-/** Fatal errors only: what else goes wrong is thrown, and told by whoever knows the place and the remedy. */
+/**
+ * ONNX Runtime's log level "fatal": other failures are thrown, and the caller reports them with place and
+ * remedy.
+ */
 const LOG_FATAL = 4;
 
 export type OptimizationLevel = "disabled" | "basic" | "extended" | "layout" | "all";
 
-/** The session options that a model is deployed with (interface.md, `engine.session`). */
+/** Session options that the model will be deployed with (`engine.session` of the configuration). */
 export interface SessionSettings {
   readonly graphOptimizationLevel: OptimizationLevel;
   readonly intraOpNumThreads: number;
-  /** ONNX Runtime's session configuration entries, by their keys. */
+  /** ONNX Runtime's session configuration entries by key. */
   readonly extra?: Readonly<Record<string, string>> | undefined;
 }
 
-/** The version of ONNX Runtime that computes everything; part of results and cache keys. */
+/** The version of ONNX Runtime in use; part of results and cache keys. */
 export function onnxruntimeVersion(): string {
   return env.versions.node ?? env.versions.common;
 }
 
-/** How statistics and scores are computed unless the user says otherwise. */
+/** Settings of the sessions that gather statistics and score trials, unless the configuration has others. */
 export const DEFAULT_SESSION: SessionSettings = { graphOptimizationLevel: "all", intraOpNumThreads: 1 };
 
 /**
- * Opens a session.
- * @param optimizedModelPath where ONNX Runtime writes the graph it really executes
+ * Opens a session of a model's file.
+ * @throws {ModelError} naming the file, when ONNX Runtime refuses it
+ */
+export async function openModelFile(path: string, settings: SessionSettings): Promise<InferenceSession> {
+  return openSession(path, settings).catch((cause: unknown) => {
+    if (!(cause instanceof ModelError) || !cause.message.startsWith("ONNX Runtime")) throw cause;
+    const problem = cause.message.replace(/\.$/, "");
+    throw new ModelError(`${path}: ${problem}; give an ONNX model that it can.`, { cause });
+  });
+}
+
+/**
+ * Opens a session on the CPU.
+ * @param optimizedModelPath where ONNX Runtime writes its optimized graph
  * @throws {ModelError} when ONNX Runtime refuses the model
  */
 export async function openSession(
@@ -62,25 +80,29 @@ export async function openSession(
   try {
     if (typeof model === "string") return await InferenceSession.create(model, options);
     if (model instanceof Uint8Array) return await InferenceSession.create(model, options);
-    const { bytes, externalData } = encodeBeside(model);
+    const { bytes, externalData } = encodeWithExternalData(model);
     return await InferenceSession.create(bytes, { ...options, externalData });
   } catch (cause) {
-    if (optimizedModelPath !== undefined) await requireRoom(optimizedModelPath);
+    if (optimizedModelPath !== undefined) await requireFreeSpace(optimizedModelPath);
     throw new ModelError(`ONNX Runtime cannot load the model: ${reasonOf(cause)}.`, { cause });
   }
 }
 
 /**
- * Of a model that ONNX Runtime could not write, it says only that serialization failed.
- * @throws {RunError} when the disk is full that it was to be written to
+ * Detects a full disk after ONNX Runtime failed to write a model, as its own error only says that
+ * serialization failed.
+ * @throws {RunError} when the disk of `path` is full
  */
-async function requireRoom(path: string): Promise<void> {
+async function requireFreeSpace(path: string): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(path));
-  if (bavail * bsize < ROOM_BYTES)
+  if (bavail * bsize < FULL_DISK_BYTES)
     throw writeError(path, Object.assign(new Error("the disk is full"), { code: "ENOSPC" }));
 }
 
-/** An input or output of a model; dynamic dimensions are names, empty where two of that name may differ. */
+/**
+ * An input or output of a model. Dynamic dimensions are names; a dimension is "" when its size is unknown and
+ * equal to no other.
+ */
 export interface PortInfo {
   readonly name: string;
   readonly type: string;
@@ -105,7 +127,7 @@ function knownDimension(dimension: number | string): number | string {
   return typeof dimension === "string" && isUnknownDimension(dimension) ? "" : dimension;
 }
 
-/** ONNX Runtime's reason, without the places in its own source that it comes from, as the rest of one sentence. */
+/** ONNX Runtime's reason as a part of a sentence, without the locations in its source code. */
 function reasonOf(error: unknown): string {
   const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n", 1);
   const future = /Opset (\d+) is under development.* is till opset (\d+)/.exec(line);
@@ -119,14 +141,17 @@ function reasonOf(error: unknown): string {
   return sentences.replace(/\.(?: [A-Z].*)?$/, "");
 }
 
-/** Encodes the graph and small tensors alone; big ones go beside it as views. The model is left as it was. */
-function encodeBeside(model: Model): {
+/**
+ * Encodes the graph with its small tensors, and returns large tensors separately as views. The model is
+ * unchanged.
+ */
+function encodeWithExternalData(model: Model): {
   bytes: Uint8Array;
   externalData: { path: string; data: Uint8Array }[];
 } {
   const externalData: { path: string; data: Uint8Array }[] = [];
   const initializer = model.graph.initializer.map((tensor): TensorProto => {
-    if (tensor.rawData.byteLength < BESIDE_MESSAGE_BYTES) return tensor;
+    if (tensor.rawData.byteLength < EXTERNAL_TENSOR_BYTES) return tensor;
     const path = `initializer-${externalData.length}`;
     externalData.push({ path, data: tensor.rawData });
     return edited(tensor, {

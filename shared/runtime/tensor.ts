@@ -1,23 +1,26 @@
 import type { Elements, ElementType } from "./element-type.js";
 
-/** Values with a shape, as they go into and come out of a session. */
+/** A tensor as sessions take and return it. */
 export interface TensorValue {
   readonly type: ElementType;
   readonly dims: readonly number[];
   readonly data: Elements;
 }
 
-/** An input or output of the model, as onnxruntime-node's metadata gives it. A string is a dynamic axis. */
+/** An input or output of the model, as in onnxruntime-node's metadata. Dynamic axes are strings. */
 export interface ModelPort {
   readonly name: string;
   readonly type: string;
   readonly shape: readonly (number | string)[];
 }
 
-/** Samples by their numbers, or a half-open range of them. */
+/** A selection of samples: their indices, or a half-open range of them. */
 export type Samples = readonly number[] | { readonly from: number; readonly to: number };
 
-/** The range when the samples follow one another, so that a slice of memory holds them. */
+/**
+ * The samples as a half-open range when they are consecutive, so that a slice of memory holds them; otherwise
+ * `undefined`.
+ */
 export function contiguous(samples: Samples): { readonly from: number; readonly to: number } | undefined {
   if (!("length" in samples)) return samples;
   const [from] = samples;

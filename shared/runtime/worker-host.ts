@@ -1,6 +1,9 @@
 import { hostname } from "node:os";
 
-/** Where a worker is: on Lambda, whose machines' names lead nowhere, the log stream of its environment. */
+/**
+ * Identifies a worker's machine: its host name, or on Lambda, where host names are meaningless, the log
+ * stream of the execution environment.
+ */
 export function workerHost(environment: Readonly<Record<string, string | undefined>> = process.env): string {
   return environment.AWS_LAMBDA_LOG_STREAM_NAME ?? hostname();
 }

@@ -1,16 +1,16 @@
 import { quantileOfSorted } from "./quantile.js";
 import type { Aggregator } from "./statistic-type.js";
 
-/** Values beyond these quantiles over the samples count as outliers (reference section 5.2). */
+/** Values below this quantile over the samples, or above 1 minus it, are outliers. */
 const OUTLIER_QUANTILE = 0.01;
 
 /**
- * What one number stands for a statistic over all samples (reference section 5.2).
- * @param values one a sample, at least one
+ * Combines a statistic's values of all samples into one number (docs/reference/algorithms.md, "Aggregators").
+ * @param values one per sample, at least one
  */
 export function aggregate(aggregator: Aggregator, values: ArrayLike<number>): number {
   switch (aggregator) {
-    // A row is one sample, and the mean over a batch of one is its value.
+    // Each value is of a single sample, so the mean over its batch is the value itself.
     case "batch_mean":
     case "mean":
       return mean(Array.from(values));
@@ -47,7 +47,10 @@ function withoutOutliers(values: ArrayLike<number>): number[] {
   return kept.length > 0 ? kept : Array.from(ascending);
 }
 
-/** Half the median of the sums of all pairs i > j; of a single sample, itself. */
+/**
+ * Hodges-Lehmann estimator: half the median of the sums of all pairs i > j; the value itself for a single
+ * sample.
+ */
 function hodgesLehmann(values: ArrayLike<number>): number {
   if (values.length === 1) return values[0]!;
   const sums = new Float64Array((values.length * (values.length - 1)) / 2);
@@ -59,8 +62,9 @@ function hodgesLehmann(values: ArrayLike<number>): number {
 }
 
 /**
- * The smallest power of two that the largest magnitude does not exceed, with the sign of that value: an end moves
- * outwards, never across zero. POT first adds 1e-5 (reference section 5.2), which is more than a small tensor's values.
+ * The value of largest magnitude, rounded away from zero to a power of two. Unlike POT, no 1e-5 is added
+ * before rounding, as that would exceed the values of small tensors (docs/reference/algorithms.md,
+ * "Differences from POT").
  */
 function nextPowerOfTwo(values: ArrayLike<number>): number {
   const furthest = Array.from(values).reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));

@@ -1,22 +1,24 @@
 import { createHash } from "node:crypto";
 import { type StatisticsRequirement, statisticName } from "./requirement.js";
 
-/** Raised when the same requirement would give other numbers than before, or records of another form. */
+/** To be raised whenever the same requirement gives different numbers, or records have another format. */
 const STATISTICS_VERSION = 4;
 
+/** Everything that statistics depend on. */
 export interface StatisticsContent {
   readonly modelSha256: string;
-  /** What the float model was rewritten by before, in this order (`PreparedModel.rewritings`). */
+  /** Algorithms that rewrote the float model before, in order (`PreparedModel.rewritings`). */
   readonly rewritings: readonly string[];
-  /** Of the calibration samples as the model is fed with them. */
+  /** Hash of the preprocessed calibration samples. */
   readonly dataHash: string;
-  /** Which of them are used, in which order. */
+  /** Indices of the samples that are used, in order. */
   readonly samples: readonly number[];
   readonly requirement: StatisticsRequirement;
+  /** Version of ONNX Runtime. */
   readonly onnxruntime: string;
 }
 
-/** The store key of statistics: the same model, samples and requirement give the same key. */
+/** The content-addressed store key of statistics: equal content gives the same key. */
 export function statisticsKey(content: StatisticsContent): string {
   const { requirement, ...plain } = content;
   const asked = [...requirement].map(([tensor, statistics]) => [tensor, statistics.map(statisticName)]);

@@ -10,8 +10,8 @@ import { addTail } from "./tail.js";
 const AXES_AS_INPUT_OPSET = 18;
 
 /**
- * Adds the statistics of a tensor that have a value a channel.
- * @param shape of the tensor, for one batch
+ * Adds nodes that compute a tensor's statistics per channel.
+ * @param shape of the tensor for one batch
  */
 export function addChannelReductions(
   graph: ReductionGraph,
@@ -63,7 +63,7 @@ export function addChannelReductions(
   }
 }
 
-/** The tensor as [channels, everything else]. */
+/** Reshapes the tensor to [channels, all other axes]. */
 function byChannel(graph: ReductionGraph, tensor: string, shape: readonly number[], axis: number): string {
   const others = shape.map((_, i) => i).filter((i) => i !== axis);
   const first = graph.node("Transpose", [tensor], [makeIntsAttribute("perm", [axis, ...others])]);
@@ -100,10 +100,10 @@ function emit(
 }
 
 /**
- * Means of what each tap reads, by a convolution with kernel and output exchanged: with y[p] = sum over t of
- * w[t] x[p s + t d], the sum over all positions p of x[p s + t d] is a convolution of x with ones over the positions,
- * dilated by the stride s and stepping by the dilation d. The padding, which a mean a channel would miss, is counted as
- * the zeros that it is.
+ * Adds the mean input of each kernel tap over all output positions, computed as a convolution in which kernel
+ * and output exchange roles: with y[p] = sum over t of w[t] x[p s + t d], the sum of x[p s + t d] over all
+ * positions p is a convolution of x with a kernel of ones in the shape of the output, with dilation s and
+ * stride d. Padding is counted as zeros, which a mean per channel would miss.
  */
 function addTapMeans(
   graph: ReductionGraph,
@@ -126,7 +126,7 @@ function addTapMeans(
       makeIntsAttribute("pads", pads),
     ],
   );
-  // Rows that no tap reads, left over by a stride, make further values behind each axis' taps.
+  // Input rows that no tap reads (the remainder of a stride) give extra values after each axis' taps.
   const reached = spatial.map((size, axis) => {
     const padded = size + pads[axis]! + pads[axis + spatial.length]!;
     return Math.floor((padded - (positions[axis]! - 1) * strides[axis]! - 1) / dilations[axis]!) + 1;
@@ -144,7 +144,7 @@ function addTapMeans(
   );
 }
 
-/** Where the taps of a kernel stand in an array of `extents`, in row-major order. */
+/** Row-major offsets, in an array of shape `extents`, of the elements that lie within the kernel's shape. */
 function tapOffsets(kernel: readonly number[], extents: readonly number[]): number[] {
   return kernel.reduce<number[]>(
     (offsets, size, axis) =>

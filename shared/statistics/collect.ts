@@ -11,23 +11,23 @@ import type { HistogramSource } from "./reduction-graph.js";
 import { type HistogramStatistic, type StatisticsRequirement, statisticName } from "./requirement.js";
 import { channelHistogramName, StatisticsTable, type TableHistogram } from "./table.js";
 
-/** The batches that statistics are gathered over; one row is kept of each. */
+/** Batches of calibration samples; each gives one row of statistics. */
 export interface CalibrationBatches {
   readonly count: number;
   batch(index: number): InputBatch | Promise<InputBatch>;
-  /** How messages name a batch's samples; by its number when left out. */
+  /** Names a batch's samples in messages; the batch number is used when left out. */
   locate?(index: number): string;
 }
 
-/** How messages name a batch's samples. */
+/** Names a batch's samples in messages. */
 export function locateBatch(batches: CalibrationBatches, index: number): string {
   return batches.locate?.(index) ?? `calibration batch ${index}`;
 }
 
 /**
- * Gathers statistics of activations in one pass over the samples, for every estimator at once (system.md, "A run",
- * step 2). One batch is in memory at a time, one row of reduced values is kept of each, and histograms of a fixed size of
- * all together.
+ * Collects statistics of activations in one pass over the samples, for all range estimators at once. One
+ * batch is in memory at a time; one row of reduced values is kept per batch, and histograms of fixed size
+ * over all batches.
  */
 export async function collectStatistics(
   model: Model,
@@ -58,7 +58,7 @@ export async function collectStatistics(
   }
 }
 
-/** The shape that each tensor has for one batch. */
+/** The shape of each tensor when the model runs on one batch. */
 export async function tensorShapes(
   model: Model,
   tensors: readonly string[],
@@ -90,14 +90,14 @@ function row(
   );
 }
 
-/** Counts a tensor's values as they come. */
+/** Adds a tensor's values to histograms, batch by batch. */
 interface Counter {
   readonly output: string;
   readonly histograms: readonly TableHistogram[];
   add(values: Float32Array): void;
 }
 
-/** @param shape of the tensor, for one batch */
+/** @param shape of the tensor for one batch */
 function counterOf({ tensor, statistic, output }: HistogramSource, shape: readonly number[]): Counter {
   const name = statisticName(statistic);
   if (statistic.type === "channel_histogram") {
@@ -122,7 +122,12 @@ function counterOf({ tensor, statistic, output }: HistogramSource, shape: readon
   };
 }
 
-/** @param shape of the tensor, for one batch; without a channel axis that fits, every value counts once */
+/**
+ * The weights of values by channel; `undefined` where every value counts once, also when the channel axis
+ * does not match.
+ *
+ * @param shape of the tensor for one batch
+ */
 function channelCounts(statistic: HistogramStatistic, shape: readonly number[]): ChannelCounts | undefined {
   if (statistic.type !== "output_histogram" || statistic.channels === undefined) return undefined;
   const { axis, weights } = statistic.channels;

@@ -1,41 +1,45 @@
-/** Bins on each side of zero: eight to sixteen to a step of signed 8-bit codes over all that was seen. */
+/** Bins on each side of zero: 8 to 16 bins per step of signed 8-bit codes over the range of all values. */
 const SIDE_BINS = 2048;
 
-/** Bins as wide as the smallest positive float32; no value asks for narrower ones. */
+/** Exponent of the narrowest bins: 2^-149 is the smallest positive float32. */
 const SMALLEST_EXPONENT = -149;
 
-/** A histogram as it is stored. */
+/** A histogram in its stored form, without empty bins at both ends. */
 export interface HistogramContent {
   /** Bins are 2^exponent wide. */
   readonly exponent: number;
-  /** Bin i of `counts` begins at (first + i) 2^exponent. */
+  /** Entry i of `counts` is of the bin that begins at (first + i) 2^exponent. */
   readonly first: number;
   readonly counts: Float64Array;
 }
 
-/** The bins that hold something, in ascending order of where they begin. */
+/** The non-empty bins, ascending. `lows` are the bins' lower ends. */
 export interface OccupiedBins {
   readonly width: number;
   readonly lows: Float64Array;
   readonly counts: Float64Array;
 }
 
-/** What a value counts for, by its channel: whole numbers, so that counts are exact in any order. */
+/** Weights of values by channel: whole numbers, so that counts are exact in any order of addition. */
 export interface ChannelCounts {
   readonly weights: readonly number[];
-  /** Elements between two steps along the channel axis. */
+  /** Number of consecutive elements of one channel: the product of the dimensions after the channel axis. */
   readonly inner: number;
 }
 
 /**
- * How often values occurred, in at most 2 x 2,048 bins. Their width is the smallest power of two with which all values
- * so far have a bin, and doubles when one lies beyond. As two bins of one width make one of the next, the histogram is
- * the same in whatever order values come and however they are split: merging is exact, associative and commutative.
- * Zeros are left out, because every quantizer represents them exactly; so are values that are not finite.
+ * Counts of values in at most 2 x 2,048 bins. The bin width is the smallest power of two at which the bins
+ * cover all values so far; it doubles when a value lies outside. As two bins of one width form one of the
+ * next, the histogram does not depend on the order of values or on how they are split: merging is exact,
+ * associative and commutative. Zeros are left out, because every quantizer represents them exactly; so are
+ * values that are not finite.
  */
 export class Histogram {
   #exponent = SMALLEST_EXPONENT;
-  /** Bins below zero: none until something negative is seen, which halves what histograms a channel take behind Relus. */
+  /**
+   * Number of bins below zero: 0 until a negative value is added, which halves the memory of histograms after
+   * Relus.
+   */
   #below = 0;
   #counts = new Float64Array(SIDE_BINS);
 
@@ -47,7 +51,7 @@ export class Histogram {
     return histogram;
   }
 
-  /** The histogram of all parts' values together. */
+  /** The histogram of the values of all parts. */
   static merged(parts: readonly Histogram[]): Histogram {
     const merged = new Histogram();
     merged.#exponent = parts.reduce((widest, part) => Math.max(widest, part.#exponent), SMALLEST_EXPONENT);
@@ -56,7 +60,7 @@ export class Histogram {
     return merged;
   }
 
-  /** @param channels each value counts once when left out */
+  /** @param channels weights by channel; each value counts once when left out */
   add(values: Float32Array, channels: ChannelCounts = { weights: [1], inner: values.length }): void {
     this.#makeRoom(values);
     const perWidth = 2 ** -this.#exponent;
@@ -125,19 +129,19 @@ export class Histogram {
     const below = this.#below;
     for (let i = start; i < end; i++) {
       const value = values[i]!;
-      // A value that is not finite has no bin, and a typed array takes no element outside.
+      // A non-finite value gives an index outside the typed array, and such a write is ignored.
       if (value !== 0) counts[Math.floor(value * perWidth) + below]! += weight;
     }
   }
 }
 
-/** Counts of bins, of which the first `below` are those below zero. */
+/** Counts of bins; the first `below` bins are below zero. */
 interface Sides {
   readonly counts: Float64Array;
   readonly below: number;
 }
 
-/** Adds counts of bins to those of bins that are 2^doublings as wide. */
+/** Adds counts of narrow bins to bins that are 2^doublings times as wide. */
 function addWidened(wide: Sides, narrow: Sides, doublings: number): void {
   const scale = 2 ** -doublings;
   narrow.counts.forEach((count, bin) => {
@@ -146,8 +150,8 @@ function addWidened(wide: Sides, narrow: Sides, doublings: number): void {
 }
 
 /**
- * Adds a tensor's values to one histogram a channel.
- * @param inner elements between two steps along the channel axis
+ * Adds a tensor's values to one histogram per channel.
+ * @param inner number of consecutive elements of one channel
  */
 export function addByChannel(histograms: readonly Histogram[], values: Float32Array, inner: number): void {
   for (let start = 0, run = 0; start < values.length; start += inner, run++) {

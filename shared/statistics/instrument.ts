@@ -21,20 +21,20 @@ import type { StatisticsColumn } from "./table.js";
 import { addTail } from "./tail.js";
 
 /**
- * What the reduced values are and how a sample's statistics follow from them: a quantile needs its two neighbours in
- * the order of values, which are interpolated outside the model in double precision.
+ * A model that outputs reduced values, with a description of how a sample's statistics follow from them: a
+ * quantile is interpolated between two neighbours in sorted order, outside the model and in double precision.
  */
 export interface InstrumentedModel {
   readonly model: Model;
-  /** The output that holds all reduced values of a sample. */
+  /** Name of the output with all reduced values of a batch. */
   readonly row: string;
   readonly columns: readonly StatisticsColumn[];
-  /** For each value of the columns, side by side. */
+  /** One per value of the columns, the columns concatenated. */
   readonly interpolations: readonly Interpolation[];
   readonly histograms: readonly HistogramSource[];
 }
 
-/** A model whose outputs are the shapes of the tensors, in their order. */
+/** Returns a model whose outputs are the shapes of the given tensors, in the same order. */
 export function shapeProbe(model: Model, tensors: readonly string[]): { model: Model; outputs: string[] } {
   const prefix = statisticsPrefix(model);
   const outputs = tensors.map((_, i) => `${prefix}/shape/${i}`);
@@ -46,11 +46,11 @@ export function shapeProbe(model: Model, tensors: readonly string[]): { model: M
 }
 
 /**
- * Adds the reductions to the model as nodes, so that only reduced values leave ONNX Runtime: ReduceMin and ReduceMax,
- * TopK for the tails, of which only the values next to each quantile are kept (system.md, "A run", step 2), and means
- * a channel. Values that histograms count leave it, a sample's at a time.
+ * Adds reductions to the model as nodes, so that only reduced values are copied out of ONNX Runtime:
+ * ReduceMin, ReduceMax, TopK for quantiles (only the values next to each quantile are kept) and reductions
+ * per channel. Tensors that need histograms are output as a whole.
  *
- * @param shapes of each tensor, for one batch
+ * @param shapes of each tensor for one batch
  */
 export function instrument(
   model: Model,
@@ -96,7 +96,7 @@ function withOutputs(
   });
 }
 
-/** One value a statistic, of the tensor as a whole. */
+/** Adds reductions over the whole tensor, one value per statistic. */
 function addTensorReductions(
   graph: ReductionGraph,
   tensor: string,

@@ -1,6 +1,6 @@
 /**
- * Where the q-quantile of n sorted values lies: between the values at `below` and `below + 1` of the ascending
- * order, `fraction` of the way (numpy's linear interpolation).
+ * Position of the q-quantile of n ascending values: `fraction` of the way from the value at index `below` to
+ * the next one (numpy's linear interpolation).
  */
 export function quantilePosition(n: number, q: number): { below: number; fraction: number } {
   const position = (n - 1) * q;
@@ -15,7 +15,7 @@ export function quantileOfSorted(sorted: ArrayLike<number>, q: number): number {
   return fraction === 0 ? low : interpolated(low, sorted[below + 1]!, fraction);
 }
 
-/** The value a fraction of the way from one to another; infinite where one of them is, as there is no way from it. */
+/** Linear interpolation from `low` to `high`; infinite where an end that it depends on is infinite. */
 export function interpolated(low: number, high: number, fraction: number): number {
   if (fraction === 0 || low === high || !Number.isFinite(low)) return low;
   return Number.isFinite(high) ? low + fraction * (high - low) : high;

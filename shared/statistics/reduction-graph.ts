@@ -7,10 +7,10 @@ import { DataType, makeTensor } from "../onnx/model/tensor.js";
 import { type HistogramStatistic, type Statistic, statisticName } from "./requirement.js";
 import type { StatisticsColumn } from "./table.js";
 
-/** Before the names of all nodes and tensors that statistics add to a model, unless it has such names itself. */
+/** Default prefix of the names of all nodes and tensors that statistics add to a model. */
 export const STATISTICS_PREFIX = "quantfleet/statistics";
 
-/** The prefix that statistics take in a model, which none of its own names begins with. */
+/** {@link STATISTICS_PREFIX}, with a number where needed, such that no name of the model begins with it. */
 export function statisticsPrefix({ graph }: Model): string {
   const names = [...collectNames(graph)].filter((name) => name.startsWith(STATISTICS_PREFIX));
   let prefix = STATISTICS_PREFIX;
@@ -20,46 +20,50 @@ export function statisticsPrefix({ graph }: Model): string {
   return prefix;
 }
 
-/** A value of a statistic, between two values of the row. */
+/** A statistic's value as an interpolation between two elements of the row of reduced values. */
 export interface Interpolation {
+  /** Index of the lower element. */
   readonly low: number;
+  /** Index of the upper element. */
   readonly high: number;
-  /** How far from `low` to `high` it lies. */
+  /** Share of the way from the lower to the upper element. */
   readonly fraction: number;
 }
 
-/** A histogram, and the output that has the values of one sample for it. */
+/** A histogram that is to be counted, and the model output with the tensor's values. */
 export interface HistogramSource {
   readonly tensor: string;
   readonly statistic: HistogramStatistic;
   readonly output: string;
 }
 
-/** The nodes that reduce a model's tensors to one row of values, and what these values are. */
+/**
+ * Builds the nodes that reduce a model's tensors to one row of values, with a description of these values.
+ */
 export class ReductionGraph {
   readonly nodes: NodeProto[] = [];
   readonly initializers: TensorProto[] = [];
   readonly columns: StatisticsColumn[] = [];
-  /** For each value of the columns, side by side. */
+  /** One per value of the columns, the columns concatenated. */
   readonly interpolations: Interpolation[] = [];
   readonly histograms: HistogramSource[] = [];
-  /** The one output of an instrumented model: all reduced values of a sample, in a row. */
+  /** Name of the output with all reduced values of a batch, concatenated. */
   readonly row: string;
   readonly #pieces: string[] = [];
   #width = 0;
   #names = 0;
 
-  /** @param prefix of all names, as `statisticsPrefix` gives it for the model */
+  /** @param prefix of all names, from {@link statisticsPrefix} */
   constructor(private readonly prefix: string) {
     this.row = `${prefix}/row`;
   }
 
-  /** A name that no other tensor of the graph has. */
+  /** A new unique tensor name. */
   name(ending: string): string {
     return `${this.prefix}/${this.#names++}/${ending}`;
   }
 
-  /** Adds a node; the name of its first output. */
+  /** Adds a node and returns the name of its first output. */
   node(
     opType: string,
     input: string[],
@@ -84,28 +88,30 @@ export class ReductionGraph {
     return name;
   }
 
-  /** Puts a flat tensor into the row; where its first value stands there. */
+  /**
+   * Appends a 1-D tensor of `width` values to the row and returns the index of its first value in the row.
+   */
   piece(tensor: string, width: number): number {
     this.#pieces.push(tensor);
     this.#width += width;
     return this.#width - width;
   }
 
-  /** Declares what values of the row stand for. */
+  /** Declares a column of the table and how its values follow from the row. */
   column(tensor: string, statistic: Statistic, values: readonly Interpolation[]): void {
     const width = values.length === 1 ? {} : { width: values.length };
     this.columns.push({ tensor, statistic: statisticName(statistic), ...width });
     this.interpolations.push(...values);
   }
 
-  /** Declares histograms of a tensor, whose values leave the model as they are: no op of ONNX counts them. */
+  /** Declares histograms of a tensor and makes its values an output, as ONNX has no op that counts them. */
   addHistograms(tensor: string, statistics: readonly HistogramStatistic[]): void {
     if (statistics.length === 0) return;
     const output = this.node("Identity", [tensor]);
     for (const statistic of statistics) this.histograms.push({ tensor, statistic, output });
   }
 
-  /** All nodes, with the row of all pieces at their end. */
+  /** Returns all nodes, the last of which concatenates the row. */
   finish(): NodeProto[] {
     const row = create(NodeProtoSchema, {
       opType: "Concat",
@@ -118,7 +124,7 @@ export class ReductionGraph {
   }
 }
 
-/** A value of the row as it is. */
+/** An element of the row, without interpolation. */
 export function exactly(at: number): Interpolation {
   return { low: at, high: at, fraction: 0 };
 }

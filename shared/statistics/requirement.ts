@@ -1,13 +1,13 @@
 import { type ConvolutionWindow, windowName } from "../onnx/graph/convolution-window.js";
 import type { EstimatorType } from "./statistic-type.js";
 
-/** One number a sample of a tensor. */
+/** A statistic with one value per sample, over the whole tensor. */
 export type TensorStatistic =
   | { readonly type: "min" | "max" }
   | { readonly type: "quantile"; readonly side: "min" | "max"; readonly outlierProb: number }
   | { readonly type: "abs_quantile"; readonly outlierProb: number };
 
-/** A number for each channel a sample: for each index along `axis`, over all other axes. */
+/** A statistic with one value per sample and channel: per index along `axis`, over all other axes. */
 export type ChannelStatistic =
   | {
       readonly type: "channel_mean" | "channel_variance" | "channel_min" | "channel_max";
@@ -20,19 +20,21 @@ export type ChannelStatistic =
       readonly outlierProb: number;
     }
   | { readonly type: "channel_abs_quantile"; readonly axis: number; readonly outlierProb: number }
-  /** Channels x taps: what each tap of a convolution reads on average over its positions, padding included. */
+  /**
+   * [channels, taps]: mean input of each tap of a convolution's kernel over all positions, padding included.
+   */
   | { readonly type: "tap_mean"; readonly window: ConvolutionWindow };
 
-/** What the channels of a tensor count for, by whole numbers. */
+/** Weights of a tensor's channels, whole numbers. */
 export interface ChannelWeights {
-  /** 1, or the last. */
+  /** The channel axis: 1 or the last one. */
   readonly axis: 1 | -1;
   readonly weights: readonly number[];
 }
 
 /**
- * How often values occurred, over all samples; for `output_histogram`, what they count for by their channel; for
- * `channel_histogram`, how often in each channel.
+ * Counts of values over all samples: of the whole tensor (`histogram`), weighted by channel
+ * (`output_histogram`), or separately per channel (`channel_histogram`).
  */
 export type HistogramStatistic =
   | { readonly type: "histogram" }
@@ -100,7 +102,9 @@ export function statisticName(statistic: Statistic): string {
   }
 }
 
-/** What a side of a range estimator is computed from; a largest magnitude follows from both ends. */
+/**
+ * The statistics from which one end of a range is estimated, per tensor; `abs_max` follows from both ends.
+ */
 export function statisticsOf(type: EstimatorType, side: "min" | "max", outlierProb: number): Statistic[] {
   switch (type) {
     case "min":
@@ -121,8 +125,8 @@ export function statisticsOf(type: EstimatorType, side: "min" | "max", outlierPr
 }
 
 /**
- * The same for each channel along `axis`. Every error is one of squares or entropy within the channel: what the products
- * behind it weigh it by is one number, which changes nothing.
+ * The statistics from which one end of a range is estimated, per channel along `axis`. `output_mse` equals
+ * `mse` here, as the weight of a channel in the following products is a constant factor of its error.
  */
 export function channelStatisticsOf(
   type: EstimatorType,
@@ -155,10 +159,10 @@ export function channelStatisticsOf(
   }
 }
 
-/** What is gathered of each tensor in one pass over the samples. */
+/** The statistics to collect, by tensor. */
 export type StatisticsRequirement = ReadonlyMap<string, readonly Statistic[]>;
 
-/** Everything that either of two requirements asks for, each statistic once. */
+/** The union of two requirements, each statistic once. */
 export function mergeRequirements(
   first: StatisticsRequirement,
   second: StatisticsRequirement,

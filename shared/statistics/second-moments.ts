@@ -11,36 +11,42 @@ import { type CalibrationBatches, locateBatch, tensorShapes } from "./collect.js
 import { ReductionGraph, statisticsPrefix } from "./reduction-graph.js";
 import { StatisticsTable } from "./table.js";
 
-/** What a product with a constant reads at each of its positions: a vector of terms for each group. */
+/**
+ * The inputs of a product (Conv, MatMul, Gemm) with constant weights: at each position, one vector of terms
+ * per group.
+ */
 export interface MomentSource {
-  /** Names the product. */
+  /** Identifies the product. */
   readonly key: string;
   readonly tensor: string;
-  /** The axis of the channels, where there is no window. */
+  /** The axis of the terms, where there is no window. */
   readonly axis: number;
   readonly window?: ConvolutionWindow;
   readonly groups: number;
   readonly terms: number;
 }
 
-/** E[x] and E[x xᵀ] of what a product reads, over all positions and samples. */
+/** E[x] and E[x xᵀ] of a product's input vectors x, over all positions and samples. */
 export interface SecondMoments {
   /** [groups, terms] */
   readonly means: Float32Array;
-  /** For each block of {@link momentBlocks} [groups, size, size]: moments between blocks are left out. */
+  /**
+   * For each block of {@link momentBlocks} a tensor [groups, size, size]; moments between blocks are left
+   * out.
+   */
   readonly matrices: readonly Float32Array[];
 }
 
-/** Terms that are looked at together. */
+/** A contiguous range of a product's input terms whose E[x xᵀ] is kept as one dense matrix. */
 export interface MomentBlock {
   readonly start: number;
   readonly size: number;
 }
 
-/** A matrix of moments grows with the square of the terms; beyond this, blocks of them stand apart. */
+/** Largest number of terms in a block: the matrix grows with the square of the terms. */
 const LARGEST_BLOCK = 1024;
 
-/** The blocks that a product's terms are looked at in: as few as can be, of about the same size. */
+/** Splits a product's terms into the smallest number of blocks, of about the same size. */
 export function momentBlocks(terms: number, largest = LARGEST_BLOCK): MomentBlock[] {
   const count = Math.ceil(terms / largest);
   return Array.from({ length: count }, (_, i) => {
@@ -53,8 +59,8 @@ const MEANS = "term_means";
 const momentsColumn = (block: number): string => `second_moments.${block}`;
 
 /**
- * Gathers second moments in one pass over the samples. The products x xᵀ are made inside ONNX Runtime and summed up
- * here in double precision, so that memory does not grow with the samples.
+ * Collects second moments in one pass over the samples. The products x xᵀ are computed inside ONNX Runtime
+ * and summed here in double precision, so that memory does not grow with the number of samples.
  *
  * @returns a table of one row: means over all samples
  */
@@ -97,7 +103,7 @@ export async function collectSecondMoments(
   );
 }
 
-/** The moments of one product out of a table that {@link collectSecondMoments} made. */
+/** The moments of one product, from a table of {@link collectSecondMoments}. */
 export function secondMoments(table: StatisticsTable, { key, terms }: MomentSource): SecondMoments {
   return {
     means: table.column(key, MEANS),
@@ -150,7 +156,7 @@ function instrument(
   };
 }
 
-/** What a product reads as [groups, terms, positions], those of all samples of a batch one after the other. */
+/** A product's inputs as [groups, terms, positions], the positions of all samples of a batch concatenated. */
 function readVectors(
   graph: ReductionGraph,
   { tensor, axis, window, groups, terms }: MomentSource,
@@ -165,7 +171,10 @@ function readVectors(
   };
 }
 
-/** Every tap of a window as a channel of its own, by a convolution a channel whose kernels are 1 at one tap. */
+/**
+ * Turns every kernel tap into a channel (im2col), by a depthwise convolution with kernels that are 1 at one
+ * tap.
+ */
 function unfold(
   graph: ReductionGraph,
   tensor: string,

@@ -3,10 +3,13 @@ import type { ObjectStore } from "../storage/object-store.js";
 import { putImmutable } from "../storage/retrying-store.js";
 import { StatisticsTable } from "./table.js";
 
-/** Far more than a shard has, and less than a function's memory: whoever may submit runs can write statistics. */
+/**
+ * Upper limit of a stored shard: far above real sizes and below a function's memory. Anyone who may submit
+ * runs can write statistics, so their size is not trusted.
+ */
 const MAX_SHARD_BYTES = 512 * 1_048_576;
 
-/** Shards of statistics under one content key: `<key>/<count>/<index>`. */
+/** Key of one of `count` shards of the statistics with a content key. */
 function shardKey(key: string, { index, count }: { index: number; count: number }): string {
   return `${key}/${count}/${index}`;
 }
@@ -29,7 +32,7 @@ export async function writeStatisticsShard(
 }
 
 /**
- * All shards of a key, joined in sample order; `undefined` while one is missing.
+ * Reads all shards of a key and joins them in sample order; `undefined` while one is missing.
  * @throws {RunError} naming the record that is damaged
  */
 export async function readStatistics(

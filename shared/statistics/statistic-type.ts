@@ -1,5 +1,5 @@
 export type StatisticType = "min" | "max" | "abs_max" | "quantile" | "abs_quantile";
-/** Both ends where the error over all values is least (docs/quantization.md, "Range estimators"). */
+/** Estimators that choose both ends of the range by minimizing the quantization error over all values. */
 export const ERROR_TYPES = ["mse", "entropy", "output_mse"] as const;
 export type ErrorType = (typeof ERROR_TYPES)[number];
 export type EstimatorType = StatisticType | ErrorType;
@@ -18,21 +18,21 @@ export function isQuantile(type: EstimatorType): boolean {
   return type === "quantile" || type === "abs_quantile";
 }
 
-/** Whether an end is where the error over all values is least, so that there is nothing to aggregate. */
+/** Whether the estimator minimizes the error over all values, so that no aggregator applies. */
 export function isErrorType(type: EstimatorType): type is ErrorType {
   return ERROR_TYPES.some((error) => error === type);
 }
 
-/** How one end of a range is estimated: a statistic of each sample, and what to make of it over the samples. */
+/** How one end of a range is estimated: a statistic of each sample, aggregated over the samples. */
 export interface SideEstimator {
   readonly type: EstimatorType;
-  /** Activations only: weights have one sample. */
+  /** For activations only: weights have a single value per statistic. */
   readonly aggregator?: Aggregator;
-  /** Of the quantile types: the share of values cut off at this end. */
+  /** For the quantile types: the share of values cut off at this end. */
   readonly outlierProb?: number;
-  /** The range goes no further than this (reference section 4.6, Clipping). */
+  /** Limit of this end of the range. */
   readonly clippingValue?: number;
 }
 
-/** One end that comes from a statistic of its own. */
+/** An estimator of one end from a statistic per sample, as opposed to an {@link ErrorType}. */
 export type StatisticEstimator = SideEstimator & { readonly type: StatisticType };

@@ -12,7 +12,9 @@ import {
 } from "./requirement.js";
 import type { Aggregator, StatisticEstimator, StatisticType } from "./statistic-type.js";
 
-/** A record ends with the SHA-256 of what stands before: statistics outlive runs, and damage would pass as values. */
+/**
+ * A record ends with the SHA-256 of all bytes before it, as damaged values could not be detected otherwise.
+ */
 const DIGEST_BYTES = 32;
 const HEADER_LENGTH_BYTES = 4;
 const COLUMN_VALUE_BYTES = 4;
@@ -38,11 +40,11 @@ const headerSchema = z.strictObject({
   ),
 });
 
-/** What a column holds. */
+/** Describes a column: one statistic of one tensor. */
 export interface StatisticsColumn {
   readonly tensor: string;
   readonly statistic: string;
-  /** Values a sample: 1 when left out, more for statistics a channel. */
+  /** Values per sample: 1 when left out, more for statistics per channel. */
   readonly width?: number | undefined;
 }
 
@@ -53,15 +55,15 @@ export interface TableHistogram {
   readonly histogram: Histogram;
 }
 
-/** @param name of the statistic that has a histogram for each channel */
+/** @param name of the statistic with one histogram per channel */
 export function channelHistogramName(name: string, channel: number): string {
   return `${name}/${channel}`;
 }
 
 /**
- * Statistics of activations: a column for each tensor and statistic, a row for each sample in sample order, so that
- * shards are joined by laying their rows below each other and any aggregator can be applied later; and histograms,
- * which are merged.
+ * Statistics of activations: one column per tensor and statistic and one row per sample, in sample order,
+ * plus histograms over all samples. Shards are joined by concatenating rows and merging histograms, and any
+ * aggregator can be applied later.
  */
 export class StatisticsTable {
   readonly #columns = new Map<string, Float32Array>();
@@ -85,7 +87,7 @@ export class StatisticsTable {
     }
   }
 
-  /** @param rows one array a sample: the values of all columns, side by side */
+  /** @param rows one array per sample: the values of all columns, concatenated */
   static ofRows(
     columns: readonly StatisticsColumn[],
     rows: readonly Float32Array[],
@@ -99,8 +101,8 @@ export class StatisticsTable {
   }
 
   /**
-   * A table whose rows come one after the other, so that none is held but in the columns.
-   * @param rowOf the values of all columns for a sample, side by side
+   * Builds a table row by row, so that no second copy of the values is in memory.
+   * @param rowOf returns the values of all columns for a sample, concatenated
    */
   static async gather(
     columns: readonly StatisticsColumn[],
@@ -113,7 +115,7 @@ export class StatisticsTable {
     return table;
   }
 
-  /** The values of a statistic: one a sample, or for each sample one a channel. */
+  /** The values of a statistic: one per sample, or [samples, channels]. */
   column(tensor: string, statistic: string): Float32Array {
     const column = this.#columns.get(columnKey(tensor, statistic));
     if (column === undefined)
@@ -121,7 +123,10 @@ export class StatisticsTable {
     return column;
   }
 
-  /** A statistic of a tensor that is not finite: infinite where one is, or else NaN; `undefined` where all are finite. */
+  /**
+   * A non-finite value among a tensor's statistics (an infinite one in preference to NaN); `undefined` if
+   * there is none.
+   */
   notFinite(tensor: string): number | undefined {
     const found = this.columns
       .filter((column) => column.tensor === tensor)
@@ -137,18 +142,18 @@ export class StatisticsTable {
     return found.histogram;
   }
 
-  /** The histograms of all channels along an axis. */
+  /** The histograms per channel along an axis. */
   channelHistograms(tensor: string, axis: number, channels: number): Histogram[] {
     const name = statisticName({ type: "channel_histogram", axis });
     return Array.from({ length: channels }, (_, c) => this.histogram(tensor, channelHistogramName(name, c)));
   }
 
-  /** A statistic a channel, aggregated over the samples. */
+  /** A statistic per channel, aggregated over the samples. */
   channels(tensor: string, statistic: ChannelStatistic, aggregator: Aggregator): Float64Array {
     return this.#aggregateChannels(this.column(tensor, statisticName(statistic)), aggregator);
   }
 
-  /** @param values of each sample, one a channel */
+  /** @param values [samples, channels] */
   #aggregateChannels(values: Float32Array, aggregator: Aggregator): Float64Array {
     const width = this.samples === 0 ? 0 : values.length / this.samples;
     const samples = new Float32Array(this.samples);
@@ -159,7 +164,10 @@ export class StatisticsTable {
     });
   }
 
-  /** One end of a tensor's range: a statistic aggregated over the samples; trials ask for the same ones again. */
+  /**
+   * One end of a tensor's range: a statistic aggregated over the samples. Cached, as trials request the same
+   * ones.
+   */
   estimate(
     tensor: string,
     side: "min" | "max",
@@ -174,7 +182,7 @@ export class StatisticsTable {
     return estimate;
   }
 
-  /** The same for each channel along an axis. */
+  /** One end of the range per channel along an axis; cached as {@link estimate}. */
   estimateChannels(
     tensor: string,
     side: "min" | "max",
@@ -192,13 +200,14 @@ export class StatisticsTable {
     return estimate;
   }
 
-  /** The values of an estimator's statistic, one a sample. */
+  /** The values of an estimator's statistic, one per sample. */
   #values(tensor: string, side: "min" | "max", type: StatisticType, outlierProb: number): Float32Array {
     return furthestOf(
       statisticsOf(type, side, outlierProb).map((s) => this.column(tensor, statisticName(s))),
     );
   }
 
+  /** Serializes the table: header length, JSON header, columns, histograms, SHA-256. */
   encode(): Uint8Array {
     const histograms = [...this.#histograms.values()].map(({ histogram, ...named }) => {
       const { exponent, first, counts } = histogram.content();
@@ -236,8 +245,9 @@ export class StatisticsTable {
   }
 
   /**
-   * @param name how errors call the record
-   * @throws {RunError} when the bytes are not the table that was written
+   * Reads a table from the bytes of {@link encode}.
+   * @param name of the record, for errors
+   * @throws {RunError} when the bytes are damaged
    */
   static decode(bytes: Uint8Array, name: string): StatisticsTable {
     const end = bytes.byteLength - DIGEST_BYTES;
@@ -274,7 +284,7 @@ export class StatisticsTable {
   }
 
   /**
-   * The shards' rows below each other, and their histograms merged.
+   * Joins shards: concatenates their rows and merges their histograms.
    * @throws {RunError} when the shards' columns differ
    */
   static concatenate(shards: readonly StatisticsTable[]): StatisticsTable {
@@ -316,7 +326,7 @@ export class StatisticsTable {
   }
 }
 
-/** A statistic's own values, or of both ends' the larger magnitudes. */
+/** The values of a single column; of two columns (smallest and largest values) the larger magnitudes. */
 function furthestOf([first, second]: readonly Float32Array[]): Float32Array {
   if (second === undefined) return first!;
   return first!.map((low, i) => Math.max(Math.abs(low), Math.abs(second[i]!)));

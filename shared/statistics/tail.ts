@@ -3,9 +3,9 @@ import { quantilePosition } from "./quantile.js";
 import type { ReductionGraph } from "./reduction-graph.js";
 import type { Statistic } from "./requirement.js";
 
-/** Values whose quantiles near one end are wanted. */
+/** A tensor of values of which quantiles near one end are computed. */
 export interface TailSource {
-  /** A tensor [channels, size]. */
+  /** Name of a tensor of shape [channels, size]. */
   readonly values: string;
   readonly channels: number;
   readonly size: number;
@@ -13,8 +13,9 @@ export interface TailSource {
 }
 
 /**
- * Adds quantiles near one end of each channel's values, from one TopK that reaches as far as the furthest of them.
- * @param wanted with the share of values beyond each
+ * Adds quantiles near one end of each channel's values, all from one TopK that is as deep as the innermost of
+ * them needs.
+ * @param wanted the quantiles, each with the share of values beyond it
  */
 export function addTail(
   graph: ReductionGraph,

@@ -2,21 +2,26 @@ import { createScanner, type Node, type ParseError, parseTree, printParseErrorCo
 import { ConfigurationError } from "../basics/errors.js";
 import { jsonPath } from "./problem.js";
 
-/** jsonc-parser's `SyntaxKind`, a const enum, which modules compiled one by one cannot import. */
+/**
+ * Values of jsonc-parser's `SyntaxKind`, which is a const enum and cannot be imported under
+ * `isolatedModules`.
+ */
 const TOKEN = { openBrace: 1, closeBrace: 2, openBracket: 3, closeBracket: 4, endOfFile: 17 } as const;
 
-/** jsonc-parser's `ParseErrorCode.ValueExpected`, a const enum too. */
+/** Value of jsonc-parser's `ParseErrorCode.ValueExpected`, which is a const enum too. */
 const VALUE_EXPECTED = 4;
 
-/** Far above any configuration; jsonc-parser recurses, so deeper text would end in a stack overflow. */
-const DEEPEST_NESTING = 64;
+/**
+ * Far deeper than any real configuration. jsonc-parser is recursive, so deeper text could overflow the stack.
+ */
+const MAX_NESTING = 64;
 export const LARGEST_CONFIGURATION_BYTES = 1024 * 1024;
 
 /**
- * A JSON document with comments, as plain values.
+ * Parses JSON with comments into plain values.
  *
  * @param file names the text in messages
- * @throws ConfigurationError when the text is too large, too deep, not JSON, or holds a key twice
+ * @throws {ConfigurationError} when the text is too large, nested too deeply, not JSON, or has a key twice
  */
 export function parseJsonWithComments(text: string, file: string): unknown {
   if (text.length > LARGEST_CONFIGURATION_BYTES) {
@@ -43,9 +48,9 @@ function refuseDeepNesting(text: string, file: string): void {
   for (let token: number = scanner.scan(); token !== TOKEN.endOfFile; token = scanner.scan()) {
     if (token === TOKEN.openBrace || token === TOKEN.openBracket) depth++;
     if (token === TOKEN.closeBrace || token === TOKEN.closeBracket) depth--;
-    if (depth > DEEPEST_NESTING) {
+    if (depth > MAX_NESTING) {
       throw new ConfigurationError(
-        `${file}:${position(text, scanner.getTokenOffset())} is nested more than ${DEEPEST_NESTING} levels deep; no configuration needs that.`,
+        `${file}:${position(text, scanner.getTokenOffset())} is nested more than ${MAX_NESTING} levels deep; no configuration needs that.`,
       );
     }
   }
@@ -57,7 +62,10 @@ function position(text: string, offset: number): string {
   return `${line}:${offset - before.lastIndexOf("\n")}`;
 }
 
-/** `Object.fromEntries` keeps a key named `__proto__` an ordinary one, so that the schema refuses it. */
+/**
+ * The plain value of a syntax node. `Object.fromEntries` makes a key named `__proto__` an ordinary property,
+ * so that the schema refuses it as unknown.
+ */
 function plainValue(node: Node, path: readonly PropertyKey[], text: string, file: string): unknown {
   if (node.type === "array") {
     return (node.children ?? []).map((child, index) => plainValue(child, [...path, index], text, file));

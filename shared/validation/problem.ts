@@ -1,6 +1,9 @@
 import type * as z from "zod";
 
-/** What is wrong with a configuration: where, and a predicate to which that place is the subject. */
+/**
+ * What is wrong with a configuration: the JSON path, and a message that is a predicate with the path as its
+ * subject.
+ */
 export interface Problem {
   readonly path: string;
   readonly message: string;
@@ -8,7 +11,10 @@ export interface Problem {
 
 const PLAIN_KEY = /^[A-Za-z_$][\w$]*$/;
 
-/** `optimizer.params.max_trials`, `compression.algorithms[1].params`, `engine.calibration.inputs["a.b"]`. */
+/**
+ * A path in the notation `optimizer.params.max_trials`, `compression.algorithms[1].params` or
+ * `engine.calibration.inputs["a.b"]`.
+ */
 export function jsonPath(keys: readonly PropertyKey[]): string {
   let path = "";
   for (const key of keys) {
@@ -19,7 +25,10 @@ export function jsonPath(keys: readonly PropertyKey[]): string {
   return path === "" ? "the configuration" : path;
 }
 
-/** The one problem to report of all that zod found: an unknown key first, as it often explains what is missing. */
+/**
+ * The one problem to report among zod's issues. Unknown keys come first, as a misspelt key often explains why
+ * another is missing.
+ */
 export function firstProblem(issues: readonly z.core.$ZodIssue[]): Problem {
   const leaves = issues.map((issue) => leaf(issue));
   const chosen = leaves.find((issue) => issue.code === "unrecognized_keys") ?? leaves[0];
@@ -28,7 +37,9 @@ export function firstProblem(issues: readonly z.core.$ZodIssue[]): Problem {
   return { path: jsonPath([...chosen.path, ...key]), message: chosen.message };
 }
 
-/** In a union, the problem is that of the variant whose outermost type fits, if one does. */
+/**
+ * The innermost issue. For a union it is that of the first variant whose outermost type matches the value.
+ */
 function leaf(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   if (issue.code === "invalid_key") {
     const [inner] = issue.issues;

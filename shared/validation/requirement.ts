@@ -2,15 +2,15 @@ import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
 
 /**
- * The schema's building blocks. Every one carries the sentence that refuses a value: zod's own texts name
- * neither the value nor the whole range. A message is a predicate, to which the JSON path is the subject.
+ * Building blocks of schemas. Each carries its own message for a refused value, because zod's texts name
+ * neither the value nor the whole range. A message is a predicate whose subject is the JSON path.
  */
 
 const SHOWN_CHARACTERS = 48;
-/** A further key than this is more likely a different word than a slip. */
-const LARGEST_SLIP = 0.4;
+/** Largest relative edit distance at which an unknown word counts as a misspelling of a known one. */
+const MAX_MISSPELLING = 0.4;
 
-/** A value as a message shows it: short, and never the content of a large object. */
+/** A value as messages show it: shortened, and only "an object" for objects. */
 function shown(value: unknown): string {
   if (value === undefined) return "missing";
   if (typeof value === "number" || typeof value === "bigint") return String(value);
@@ -25,7 +25,7 @@ export function mustBe(value: unknown, requirement: string): string {
     : `is ${shown(value)}, but must be ${requirement}`;
 }
 
-/** Says of a list where several values go, where they have a place. */
+/** Like `mustBe`; where the value is a list, the message names the key that takes a list of choices. */
 function mustBeOne(value: unknown, requirement: string, several: string | undefined): string {
   const hint =
     Array.isArray(value) && several !== undefined ? `; list values to choose from in ${several}` : "";
@@ -39,20 +39,23 @@ export function listed(values: readonly (string | number | boolean | null)[]): s
   return quoted.length === 0 ? last : `${quoted.join(", ")} or ${last}`;
 }
 
-/** The known word that `word` was probably meant to be. */
+/** The known word that `word` is probably a misspelling of; `undefined` when none is close enough. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
   const candidate = closest(word.toLowerCase(), known.map((name) => name.toLowerCase()) as string[]);
   const match = known.find((name) => name.toLowerCase() === candidate);
   if (match === undefined) return undefined;
-  return slip(word.toLowerCase(), candidate) <= LARGEST_SLIP ? match : undefined;
+  return relativeDistance(word.toLowerCase(), candidate) <= MAX_MISSPELLING ? match : undefined;
 }
 
-function slip(word: string, candidate: string): number {
+function relativeDistance(word: string, candidate: string): number {
   return distance(word, candidate) / Math.max(word.length, candidate.length, 1);
 }
 
-/** An object of fixed keys. `refused` holds the keys that POT knows and that mean nothing here: why, and the remedy. */
+/**
+ * Schema of an object with fixed keys. `refused` maps keys that POT has and quantfleet does not support to
+ * the reason and the remedy.
+ */
 export function section<Shape extends z.ZodRawShape>(
   shape: Shape,
   refused: Readonly<Record<string, string>> = {},
@@ -78,10 +81,10 @@ function unknownKey(key: string, known: readonly string[]): string {
     : `${UNKNOWN_KEY}; did you mean ${meant}?`;
 }
 
-/** How the refusal of a key begins that no table knows. */
+/** Start of the message about a key that is neither known nor in a table of refused keys. */
 export const UNKNOWN_KEY = "is not a known key";
 
-/** A whole number from `low` to `high`, both included. */
+/** Schema of a whole number from `low` to `high`, both included. */
 export function wholeNumber(low: number, high: number) {
   const error = (issue: { readonly input?: unknown }) =>
     mustBe(issue.input, `a whole number from ${low} to ${high}`);
@@ -89,8 +92,8 @@ export function wholeNumber(low: number, high: number) {
 }
 
 /**
- * A number from `low` to `high`, both included.
- * @param several the key that lists values to choose from
+ * Schema of a number from `low` to `high`, both included.
+ * @param several the key that takes a list of choices, for the hint when a list is given here
  */
 export function numberFrom(low: number, high: number, several?: string) {
   const error = (issue: { readonly input?: unknown }) =>
@@ -99,8 +102,8 @@ export function numberFrom(low: number, high: number, several?: string) {
 }
 
 /**
- * A number strictly between `low` and `high`.
- * @param several the key that lists values to choose from
+ * Schema of a number strictly between `low` and `high`.
+ * @param several the key that takes a list of choices, for the hint when a list is given here
  */
 export function numberBetween(low: number, high: number, several?: string) {
   const error = (issue: { readonly input?: unknown }) =>
@@ -119,8 +122,8 @@ export function oneOf<const Values extends readonly [string, ...string[]]>(value
 }
 
 /**
- * The refusal of a union whose variants `name` tells apart. `refused` holds the names that POT knows and that
- * are not offered here: why, and the remedy.
+ * Makes the error message of a discriminated union. `refused` maps names that POT has and quantfleet does not
+ * support to the reason and the remedy.
  */
 export function nameRequired(requirement: string, refused: Readonly<Record<string, string>>) {
   return (issue: z.core.$ZodRawIssue): string => {
@@ -138,7 +141,7 @@ function namesOf(options: unknown): readonly string[] {
   return Array.isArray(options) ? options.filter((name) => typeof name === "string") : [];
 }
 
-/** @param more what may stand in place of the known words */
+/** @param more what else is allowed, appended to the list of known words */
 export function oneOfMessage(given: unknown, known: readonly string[], more = ""): string {
   const meant = typeof given === "string" ? nearest(given, known) : undefined;
   const hint = meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`;
@@ -150,7 +153,7 @@ export function text(longest: number, requirement: string) {
   return z.string({ error }).min(1, { error }).max(longest, { error });
 }
 
-/** A list of `least` to `most` elements, none twice. */
+/** Schema of a list of `least` to `most` different elements. */
 export function distinct<Element extends z.ZodType<string | number>>(
   element: Element,
   least: number,
@@ -166,8 +169,9 @@ export function distinct<Element extends z.ZodType<string | number>>(
 }
 
 /**
- * Keys that are accepted and change nothing, whatever their values; each becomes `undefined`, so that it does not enter
- * the configuration's hash. `notesOf` says of those that are given why they have no effect.
+ * Schemas of keys that are accepted and have no effect, whatever their values. Each value becomes
+ * `undefined`, so it is not part of the configuration's hash. `notesOf` reports the given ones with their
+ * reasons.
  */
 export function withoutEffect<const Key extends string>(reasons: Readonly<Record<Key, string>>) {
   const ignored = (reason: string) =>
@@ -182,8 +186,9 @@ export function withoutEffect<const Key extends string>(reasons: Readonly<Record
 }
 
 /**
- * A key of POT's that is accepted where its value asks for what happens here anyway; it becomes `undefined`, so
- * that it does not enter the configuration's hash. Any other value is refused with `reason`.
+ * Schema of a POT key of which only the values that describe quantfleet's own behaviour are accepted. The
+ * value becomes `undefined`, so it is not part of the configuration's hash; other values are refused with
+ * `reason`.
  */
 export function fixed<
   const Values extends readonly [string | number | boolean, ...(string | number | boolean)[]],
@@ -194,5 +199,5 @@ export function fixed<
     })
     .transform((): undefined => undefined)
     .optional()
-    .describe("Only in files made for POT: this is what happens anyway.");
+    .describe("Only for compatibility with POT's files: the value describes what quantfleet always does.");
 }

@@ -1,17 +1,21 @@
 import * as z from "zod";
 
 const MAX_MESSAGE = 2_000;
-/** More than there are kinds of them: some come once a section or key. */
-export const MOST_WARNINGS = 100;
+/**
+ * Upper bound on the warnings of a run: more than there are kinds, because some occur once per section or
+ * key.
+ */
+export const MAX_WARNINGS = 100;
 
 /**
- * What a user should know of a run that is no error. A note says what has no effect or may be meant; a warning, that the
- * result is likely not what was wanted. Whoever asks for a run writes those of configuration, data and machine into the
- * request, and those of the outcome are added with the result: both engines carry them in the run's own records.
+ * A message about a run that is not an error. A note says what has no effect or may be intended; a warning
+ * says that the result is probably not what was wanted. Whoever submits a run writes those of configuration,
+ * data and machine into the request; those of the outcome are added to the result, so both engines store all
+ * of them in the run's records.
  */
 export const runWarningSchema = z.strictObject({
   level: z.enum(["note", "warning"]),
-  /** Names the kind, for programs. */
+  /** The kind, for programs. */
   code: z.enum([
     "no-effect",
     "control-flow",
@@ -26,7 +30,7 @@ export const runWarningSchema = z.strictObject({
   message: z.string().min(1).max(MAX_MESSAGE),
 });
 
-/** The kinds that only the outcome of a run tells. */
+/** The kinds that are known only from the outcome of a run. */
 export const OUTCOME_WARNINGS: ReadonlySet<RunWarning["code"]> = new Set([
   "validation-loss",
   "nothing-moved",
@@ -42,7 +46,7 @@ export function warning(code: RunWarning["code"], message: string): RunWarning {
   return { level: "warning", code, message: message.slice(0, MAX_MESSAGE) };
 }
 
-/** A warning as a person reads it. */
+/** The warning as shown to a person. */
 export function warningText({ level, message }: RunWarning): string {
   return `${level === "note" ? "Note" : "Warning"}: ${message}`;
 }

@@ -5,7 +5,7 @@ import { shardRange, shardSchema, storeKeySchema } from "../../shared/basics/ide
 
 fc.configureGlobal({ seed: 39 });
 
-test("the shards cover every sample once, in order, and differ by one in size", () => {
+test("shards cover every sample once, in order, and their sizes differ by at most one", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 0, max: 5_000 }), (count, samples) => {
       let end = 0;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RecentlyUsed } from "../../shared/basics/recently-used.js";
 
-test("what was used last is kept, by reading or by writing", () => {
+test("the most recently read or written entries are kept", () => {
   const kept = new RecentlyUsed<string, number>(2);
   kept.set("a", 1);
   kept.set("b", 2);

@@ -29,7 +29,7 @@ describe("A configuration file is refused as a whole", () => {
 });
 
 describe("A configuration is refused for one value", () => {
-  test("and is sound without it", () => {
+  test("and is valid without it", () => {
     parseConfiguration(spoil("model.model", "model.onnx"), { file: FILE });
   });
   for (const { title, at, value, path = at, says } of [...SPOILED_DATA_SECTIONS, ...SPOILED_SEARCHES]) {

@@ -21,7 +21,7 @@ function parse(text: string) {
 }
 
 describe("Defaults", () => {
-  test("a model is enough: the base configuration of TunableQuantization, tuned by layer, mode and estimator", () => {
+  test("a model alone is enough: TunableQuantization, tuned by layer, mode and estimator", () => {
     const { engine, optimizer, compression } = parse(MINIMAL);
     assert.deepEqual(engine, {
       session: { graphOptimizationLevel: "all", intraOpNumThreads: 1 },
@@ -60,7 +60,7 @@ describe("Defaults", () => {
     ]);
   });
 
-  test("session entries are texts, whether they are written so or as numbers and truth values", () => {
+  test("session entries become strings, also when written as numbers or booleans", () => {
     const { engine } = parse(
       `{ "model": { "model": "m.onnx" }, "engine": { "session": { "extra": {
         "session.x64quantprecision": true, "session.dynamic_block_base": 4, "a.b": "c" } } } }`,
@@ -83,8 +83,8 @@ describe("Defaults", () => {
   });
 });
 
-describe("What POT's users write", () => {
-  test("comments, preset aliases, None and keys whose value is what happens anyway", () => {
+describe("Files written for POT", () => {
+  test("may have comments, preset aliases, None, and keys whose value is quantfleet's behaviour anyway", () => {
     const { optimizer, compression } = parse(`{
       // the model
       "model": { "model_name": "a", "model": "m.onnx" }, /* data */ "engine": {},
@@ -101,7 +101,7 @@ describe("What POT's users write", () => {
     assert.equal(algorithm.params.preset, "accuracy");
   });
 
-  test("a path for an array or labels stands for the whole of it", () => {
+  test("a path may stand for an array or labels", () => {
     const { engine } = parse(
       `{ "model": { "model": "m.onnx" }, "engine": { "evaluation": { "inputs": { "x": "x.npy" }, "labels": "y.txt" } } }`,
     );
@@ -112,7 +112,7 @@ describe("What POT's users write", () => {
   });
 });
 
-test("a checked configuration can be checked again, and stays the same", () => {
+test("checking a checked configuration again changes nothing", () => {
   for (const text of [MINIMAL, spoil("optimizer", { params: { anneal: false, seed: 7 } })]) {
     const once = parse(text);
     const { configuration } = validateConfiguration(once, { directory: "." });
@@ -120,8 +120,8 @@ test("a checked configuration can be checked again, and stays the same", () => {
   }
 });
 
-describe("Places", () => {
-  test("paths start from the configuration's folder, but for absolute ones and S3", async () => {
+describe("Paths and files", () => {
+  test("relative paths start from the configuration's folder; absolute ones and S3 are unchanged", async () => {
     const folder = await mkdtemp(join(tmpdir(), "quantfleet-configuration-"));
     try {
       await writeFile(join(folder, "run.json"), `\uFEFF${MINIMAL}`);
@@ -134,21 +134,21 @@ describe("Places", () => {
     }
   });
 
-  test("a file that does not exist is named", async () => {
+  test("a missing file is named in the error", async () => {
     await assert.rejects(readConfiguration("no-such-file.json"), {
       name: "ConfigurationError",
       message: "no-such-file.json cannot be read (ENOENT); give the path of a configuration file.",
     });
   });
 
-  test("a folder is no configuration", async () => {
+  test("a folder is refused", async () => {
     await assert.rejects(readConfiguration("."), {
       name: "ConfigurationError",
       message: ". is not a file; give the path of a configuration file.",
     });
   });
 
-  test("a program's configuration is named without a file", () => {
+  test("errors in a program's configuration name no file", () => {
     assert.throws(
       () => validateConfiguration({ model: { model: "" }, engine: {} }, { directory: "." }),
       (error) =>
@@ -160,19 +160,19 @@ describe("Places", () => {
 });
 
 describe("Hash", () => {
-  test("neither the order of keys nor comments nor spelled-out defaults matter", () => {
+  test("does not change with the order of keys, comments or explicit defaults", () => {
     const other = `{ "engine": { "batch_size": 32 }, /* same */ "model": { "model": "m.onnx" } }`;
     assert.equal(configurationHash(parse(other)), configurationHash(parse(MINIMAL)));
     assert.match(configurationHash(parse(MINIMAL)), /^[0-9a-f]{64}$/);
   });
 
-  test("how far the search goes does not", () => {
+  test("does not change with the limits of the search", () => {
     const params = { max_trials: 7, max_minutes: 3, max_cost_usd: 2 };
     const other = JSON.stringify({ ...JSON.parse(MINIMAL), optimizer: { params } });
     assert.equal(configurationHash(parse(other)), configurationHash(parse(MINIMAL)));
   });
 
-  test("a value does", () => {
+  test("changes with a value", () => {
     const other = `{ "engine": { "batch_size": 31 }, "model": { "model": "m.onnx" } }`;
     assert.notEqual(configurationHash(parse(other)), configurationHash(parse(MINIMAL)));
   });
@@ -191,7 +191,7 @@ describe("JSON Schema", () => {
   });
 });
 
-test("the configurations of ../shared/models are read", async (t) => {
+test("the configurations in ../shared/models are valid", async (t) => {
   const models = resolve("../shared/models");
   const names = [
     "demo-mnist-dscnn",

@@ -47,14 +47,14 @@ describe("A key at another level", () => {
     [{ target_device: "CPU" }, "target_device", "compression"],
   ];
   for (const [changes, path, belongs] of places) {
-    test(`is told where it belongs: ${path}`, () =>
+    test(`is refused with the place where it belongs: ${path}`, () =>
       refuses(
         changes,
         new RegExp(`^${path} in ${FILE} is not a key of this object, but of ${belongs}; move it there\\.$`),
       ));
   }
 
-  test("is a slip where it is known nowhere, or of another variant here", () => {
+  test("is refused as a misspelling where no object has it, or another variant of this object has it", () => {
     refuses({ optimizer: { params: { max_trails: 1 } } }, /did you mean max_trials\?$/);
     refuses(
       { engine: { metric: { name: "f1", top_k: 2 } } },
@@ -82,14 +82,14 @@ describe("A configuration in YAML", () => {
     "---\nmodel:\n",
     '"model":\n  model: m.onnx\n',
   ]) {
-    test(`is told to be converted: ${JSON.stringify(text.slice(0, 20))}`, () =>
+    test(`is refused with the advice to convert it: ${JSON.stringify(text.slice(0, 20))}`, () =>
       assert.throws(() => parseConfiguration(text, { file: "run.yml" }), {
         code: "CONFIGURATION",
         message: /^run\.yml is YAML, .*yaml\.safe_load/,
       }));
   }
 
-  test("is not JSON with comments, or broken JSON", () => {
+  test("does not include JSON with comments or broken JSON", () => {
     for (const text of ['// model: a\n{ "model": 1 }', "{ model: 1 }", "[]", ""])
       assert.throws(
         () => parseConfiguration(text, { file: FILE }),
@@ -98,7 +98,7 @@ describe("A configuration in YAML", () => {
   });
 });
 
-describe("A key that is only read in another case", () => {
+describe("A key that is read only in another combination", () => {
   const plain = quantization({ tuning_scope: ["layer"] });
   const cases: [Readonly<Record<string, unknown>>, readonly string[]][] = [
     [
@@ -125,6 +125,11 @@ describe("A key that is only read in another case", () => {
     [{ compression: { ...plain.compression, dump_intermediate_model: true } }, ["dump_intermediate_model"]],
     [{ compression: { ...plain.compression, dump_intermediate_model: false } }, []],
     [
+      quantization({ tuning_scope: ["layer"], dump_intermediate_model: true, inplace_statistics: false }),
+      ["dump_intermediate_model", "inplace_statistics"],
+    ],
+    [quantization({ tuning_scope: ["layer"], inplace_statistics: true }), []],
+    [
       {
         compression: {
           algorithms: [{ name: "DefaultQuantization", params: { use_layerwise_tuning: false } }],
@@ -144,11 +149,13 @@ describe("A key that is only read in another case", () => {
     });
   }
 
-  test("makes no other run", () => {
+  test("does not change the hash", () => {
     const noted = quantization({ tuning_scope: ["layer"], estimator_tuning_scope: ["type"] });
     const hash = (changes: Readonly<Record<string, unknown>>) =>
       configurationHash(parse(changes).configuration);
     assert.equal(hash(noted), hash(plain));
+    const dumped = quantization({ tuning_scope: ["layer"], inplace_statistics: true });
+    assert.equal(hash(dumped), hash(quantization({ tuning_scope: ["layer"] })));
     assert.equal(hash({ ...plain, optimizer: { params: { benchmark: { niter: 3 } } } }), hash(plain));
   });
 });

@@ -9,7 +9,7 @@ const FILE = "pot.json";
 
 type Section = Record<string, unknown>;
 
-/** Removes a key; what a model needs is given in ONNX's form instead. */
+/** Removes a key; the keys that describe the model are given in ONNX's form instead. */
 function without(document: unknown, path: string): void {
   const keys = path.split(".");
   const last = keys.pop()!;
@@ -28,7 +28,7 @@ function refusal(document: unknown): ConfigurationError | undefined {
   }
 }
 
-describe("A file made for POT says key by key what has no meaning here, and is sound without that", () => {
+describe("A file written for POT is refused key by key, and is valid without these keys", () => {
   for (const { title, text, refused, noted } of POT_CONFIGURATIONS) {
     test(title, () => {
       const document = parseJsonWithComments(text, FILE);

@@ -9,7 +9,7 @@ function settingsOf(params: unknown) {
   return quantizationSettings(parseConfiguration(text, { file: "run.json" }).configuration);
 }
 
-test("pinned estimators arrive with every field: type, aggregator, outlier probability, clipping value", () => {
+test("pinned estimators keep every field: type, aggregator, outlier probability, clipping value", () => {
   const { options } = settingsOf({
     range_estimator: {
       min: { type: "quantile", aggregator: "batch_mean", outlier_prob: 0.01, clipping_value: -2 },
@@ -23,7 +23,7 @@ test("pinned estimators arrive with every field: type, aggregator, outlier proba
   });
 });
 
-test("a saturation fix arrives, and is auto where it is left out", () => {
+test("a saturation fix is passed on, and is auto when omitted", () => {
   for (const saturation_fix of ["auto", "first_layer", "all", "no"] as const) {
     assert.equal(settingsOf({ saturation_fix }).saturationFix, saturation_fix);
   }

@@ -12,7 +12,7 @@ function check(at: string, value: unknown, command: Command): void {
 const ALGORITHM = "compression.algorithms[0]";
 const PARAMS = `${ALGORITHM}.params`;
 
-describe("What exists is let through", () => {
+describe("Supported configurations are accepted", () => {
   for (const command of ["tune", "quantize", "evaluate"] as const) {
     test(command, () => check("model.model_name", "a", command));
   }
@@ -20,7 +20,7 @@ describe("What exists is let through", () => {
     check(ALGORITHM, { name: "MinMaxQuantization", params: { preset: "mixed" } }, "quantize");
     check("engine.evaluation", undefined, "quantize");
   });
-  test("quantize takes DefaultQuantization, and tune the algorithms beside the quantization", () => {
+  test("quantize accepts DefaultQuantization, and tune accepts the other algorithms", () => {
     check(ALGORITHM, { name: "DefaultQuantization" }, "quantize");
     check(ALGORITHM, { name: "DefaultQuantization", params: { use_fast_bias: false } }, "quantize");
     check(
@@ -100,7 +100,7 @@ const REFUSED: readonly [title: string, command: Command, at: string, value: unk
   ],
 ];
 
-describe("What a command cannot use is refused", () => {
+describe("Configurations that a command cannot use are refused", () => {
   for (const [title, command, at, value, message] of REFUSED) {
     test(title, () =>
       assert.throws(() => check(at, value, command), { name: "ConfigurationError", message }),

@@ -99,7 +99,7 @@ describe("A configuration is refused", () => {
   }
 });
 
-describe("Together with an earlier configuration's", () => {
+describe("Scopes merged with those of an earlier configuration", () => {
   const smoothing = (params: unknown) => parse({ name: "SmoothQuant", params }, TUNABLE);
 
   test("every earlier choice is one here, and what is not listed is not added", () => {

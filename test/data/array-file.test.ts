@@ -72,7 +72,7 @@ describe("Arrays are read as numpy writes them", () => {
     assert.equal(archived.sha256, ranged.sha256);
   });
 
-  test("what another writer of the format writes, whatever the values and the range", async () => {
+  test("arrays of another writer of the format, with any values and row range", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.float32Array({ noNaN: true, noDefaultInfinity: true, minLength: 6, maxLength: 6 }),

@@ -50,7 +50,7 @@ describe("Samples along another axis", () => {
     });
   }
 
-  test("tell a fixed batch, and name other batches of other inputs", async () => {
+  test("give the fixed batch, and are refused when inputs fix different ones", async () => {
     const fixed = [
       { ...X, shape: [1, 2] },
       { ...STATE, shape: [2, 1, 2] },
@@ -68,7 +68,7 @@ describe("Samples along another axis", () => {
     );
   });
 
-  test("are asked for where the model's shapes show them", async () => {
+  test("are asked for where the model's shapes require them", async () => {
     const x = { data: "x.npy", scale: 1 };
     await refused({ x, state: { data: "kept.npy", scale: 1 } }, [X, STATE], /"batch_axis": 1/);
     await refused({ x, state: { data: "state.npy", scale: 1 } }, [X, STATE], /"batch_axis": 1/);
@@ -79,7 +79,7 @@ describe("Samples along another axis", () => {
     );
   });
 
-  test("enter the hash", async () => {
+  test("are part of the content hash", async () => {
     const square: ModelPort = { name: "state", type: "float32", shape: ["A", "B", 2] };
     const of = async (batch_axis?: number) =>
       (await load({ state: { data: "state.npy", scale: 1, batch_axis } }, [square])).contentHash;
@@ -93,7 +93,7 @@ describe("A value for all samples", () => {
   const value = async (source: InputSource, type: string, shape: ModelPort["shape"]) =>
     (await (await load({ x, v: source }, [X, { name: "v", type, shape }])).batch([0, 1])).v;
 
-  test("is a scalar, fills fixed axes, and is given to each sample of a free one", async () => {
+  test("may be a scalar, fills fixed axes, and is repeated along a dynamic sample axis", async () => {
     assert.deepEqual(await value({ value: 16000 }, "int64", []), {
       type: "int64",
       dims: [],
@@ -122,7 +122,7 @@ describe("A value for all samples", () => {
     });
   });
 
-  test("is refused where it does not fit, or counts no samples", async () => {
+  test("is refused where it does not fit, or no input has samples", async () => {
     const port = (type: string, shape: ModelPort["shape"]) => [X, { name: "v", type, shape }];
     await refused({ x, v: { value: 300 } }, port("uint8", []), /inputs\.v\.value.*300/);
     await refused({ x, v: { value: [1, 2, 3] } }, port("float32", [2]), /3 numbers.*give 1 or 2/);
@@ -132,17 +132,17 @@ describe("A value for all samples", () => {
     await refused({ x: { value: 1 } }, [X], /count no samples.*give an array/);
   });
 
-  test("enters the hash", async () => {
+  test("is part of the content hash", async () => {
     const port: ModelPort = { name: "v", type: "float32", shape: [] };
     const of = async (number: number) => (await load({ x, v: { value: number } }, [X, port])).contentHash;
     assert.notEqual(await of(1), await of(2));
   });
 });
 
-describe("An array of other axes", () => {
+describe("An array with axes in another order", () => {
   const image = (shape: ModelPort["shape"]) => [{ name: "x", type: "float32", shape }];
 
-  test("is to be transposed, never reshaped", async () => {
+  test("is refused with the advice to transpose, not reshape", async () => {
     await refused(
       { x: { data: "nhwc.npy", scale: 1 } },
       image(["N", 2, 4, 5]),
@@ -155,7 +155,7 @@ describe("An array of other axes", () => {
     );
   });
 
-  test("moves an axis as numpy does", () => {
+  test("moveAxis equals numpy's", () => {
     const cube = { type: "float32", dims: [2, 3, 2], data: counted(12) } as const;
     const moved = moveAxis(cube, 0, 2);
     assert.deepEqual(moved.dims, [3, 2, 2]);

@@ -33,7 +33,7 @@ describe("An array file is refused", () => {
     );
   }
 
-  test("more rows than memory may hold, before memory is taken", async () => {
+  test("more rows than the memory limit, before memory is allocated", async () => {
     const rows = 5 * 2 ** 30;
     const header = npyBytes({ descr: "|u1", shape: [rows, 1], data: new Uint8Array(0) });
     await folder.write("five-gigabytes.npy", header);
@@ -54,7 +54,7 @@ describe("An array file is refused", () => {
 });
 
 describe("A section is refused", () => {
-  test("but not the sound one", async () => {
+  test("but not the valid one", async () => {
     const section = { inputs: { x: { data: "x.npz#x", scale: 1 } }, labels: { data: "y.npy" } };
     const dataset = await loadDataset(section, {
       directory: folder.path,

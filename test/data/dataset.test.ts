@@ -35,7 +35,7 @@ function load(section: DataSection, cacheBytes?: number) {
   return loadDataset(section, cacheBytes === undefined ? options : { ...options, cacheBytes });
 }
 
-/** Sample n of x, as the section's preprocessing makes it. */
+/** Expected values of one sample of x after the section's preprocessing. */
 function expectedX(sample: number): number[] {
   return Array.from({ length: 6 }, (_, index) => {
     const value = pixels[(sample + 1) * 6 + index]! * 2;
@@ -46,7 +46,7 @@ function expectedX(sample: number): number[] {
 describe("A dataset", () => {
   for (const cacheBytes of [undefined, 0]) {
     const mode = cacheBytes === 0 ? "converted for every batch" : "converted once";
-    test(`gives ranges and picked samples alike, ${mode}`, async () => {
+    test(`returns the same samples by range and by index, ${mode}`, async () => {
       const dataset = await load(SECTION, cacheBytes);
       assert.equal(dataset.samples, 4);
       const range = await dataset.batch({ from: 1, to: 3 });
@@ -64,21 +64,21 @@ describe("A dataset", () => {
     });
   }
 
-  test("gives neighbouring samples as a view of one memory", async () => {
+  test("returns consecutive samples as a view of memory", async () => {
     const dataset = await load(SECTION);
     const first = await dataset.batch({ from: 0, to: 2 });
     const second = await dataset.batch({ from: 2, to: 4 });
     assert.equal(first.x?.data.buffer, second.x?.data.buffer);
   });
 
-  test("gives labels in step", async () => {
+  test("returns labels in the order of the samples", async () => {
     const dataset = await load(SECTION);
     const expected = { kind: "numbers", shape: [2], integers: true };
     assert.deepEqual(dataset.labels({ from: 0, to: 2 }), { ...expected, data: Float64Array.of(3, 2) });
     assert.deepEqual(dataset.labels([3, 1]), { ...expected, data: Float64Array.of(0, 2) });
   });
 
-  test("reads lines of text, an empty one too", async () => {
+  test("reads lines of text, including empty ones", async () => {
     const dataset = await load({ ...SECTION, labels: { data: "y.txt", rows: [1, 5] } });
     assert.deepEqual(dataset.labels({ from: 0, to: 4 }), { kind: "lines", lines: ["b c", "", "d", "e"] });
     assert.deepEqual(dataset.labels([2]), { kind: "lines", lines: ["d"] });

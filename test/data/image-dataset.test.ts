@@ -15,7 +15,7 @@ async function png(name: string, width: number, height: number, pixels: Uint8Arr
   await folder.write(name, await sharp(pixels, { raw: { width, height, channels } }).png().toBuffer());
 }
 
-/** Red counts columns, green rows; blue is 7. */
+/** Pixels of a test image: red is the column, green the row, blue 7. */
 function ruled(width: number, height: number): Uint8Array {
   return Uint8Array.from({ length: width * height * 3 }, (_, index) => {
     const pixel = Math.floor(index / 3);
@@ -42,8 +42,8 @@ function load(section: DataSection, inputs: readonly ModelPort[] = [INPUT]) {
 
 const RULED: DataSection = { images: "mixed", labels: { data: "labels.txt" } };
 
-describe("An image becomes a sample", () => {
-  test("the centre is cut out, in planes of red, green and blue", async () => {
+describe("Images are preprocessed", () => {
+  test("cropped to the centre, in planes of red, green and blue", async () => {
     const dataset = await load(RULED);
     const { image } = await dataset.batch([1, 0]);
     assert.deepEqual(image?.dims, [2, 3, 4, 4]);
@@ -61,7 +61,7 @@ describe("An image becomes a sample", () => {
     assert.deepEqual(image?.data, Float32Array.from([...wide, ...tall]));
   });
 
-  test("channels last, blue first, normalized by channel and rounded to the model's type", async () => {
+  test("channels last, blue first, normalized per channel and rounded to the model's type", async () => {
     const preprocess = {
       layout: "NHWC",
       channels: "BGR",
@@ -84,7 +84,7 @@ describe("An image becomes a sample", () => {
     });
   });
 
-  test("grey feeds three channels, colour feeds one, and transparency is dropped", async () => {
+  test("grey to three channels, colour to one, and transparency dropped", async () => {
     const colour = await (await load({ images: "mixed" })).batch({ from: 0, to: 2 });
     assert.deepEqual([...new Set<unknown>(colour.image?.data.subarray(0, 48))], [10]);
     assert.deepEqual([...new Set<unknown>(colour.image?.data.subarray(48))], [99]);
@@ -95,7 +95,7 @@ describe("An image becomes a sample", () => {
     assert.deepEqual(single.image?.data, new Uint8Array(16).fill(2));
   });
 
-  test("the shorter side is resized, so that an even image stays even", async () => {
+  test("resized by the shorter side; a uniform image stays uniform", async () => {
     const dataset = await load({ images: "pets", preprocess: { ...DEFAULTS, resize: 9, crop: 4 } });
     const { image } = await dataset.batch({ from: 2, to: 3 });
     assert.deepEqual(image?.data, new Float32Array(48).fill(3));
@@ -114,13 +114,13 @@ describe("Labels of images", () => {
     });
   });
 
-  test("a file lists the images that count, in its order", async () => {
+  test("a labels file selects the images, in its order", async () => {
     const dataset = await load(RULED);
     assert.equal(dataset.samples, 2);
     assert.deepEqual(dataset.labels([0, 1]), { kind: "lines", lines: ["3", "1"] });
   });
 
-  test("the content hash follows images, labels and preprocessing", async () => {
+  test("the content hash changes with images, labels and preprocessing", async () => {
     const sections: readonly DataSection[] = [
       RULED,
       { images: "mixed" },
@@ -134,7 +134,7 @@ describe("Labels of images", () => {
   });
 });
 
-/** A PNG whose header claims a size that its data does not have. */
+/** A PNG whose header states a size that its data do not have. */
 async function claimedSize(width: number, height: number): Promise<Buffer> {
   const bytes = await sharp(ruled(4, 4), { raw: { width: 4, height: 4, channels: 3 } })
     .png()
@@ -255,11 +255,11 @@ async function cutShort(format: "jpeg" | "png" | "webp" | "tiff" | "gif" | "avif
 }
 
 describe("Images before a run", () => {
-  test("are all looked at, and a corrupt one is named", async () => {
+  test("are all checked, and a corrupt one is named", async () => {
     await mkdir(join(folder.path, "corrupt"));
     for (let i = 0; i < 20; i++) await png(`corrupt/${i}.png`, 4, 4, new Uint8Array(48).fill(i));
-    const sound = await load({ images: "corrupt" });
-    await sound.verify(inOrder(20));
+    const valid = await load({ images: "corrupt" });
+    await valid.verify(inOrder(20));
     await folder.write("corrupt/cut.jpg", await cutShort("jpeg"));
     const damaged = await load({ images: "corrupt" });
     await assert.rejects(damaged.verify(inOrder(21)), {
@@ -292,7 +292,7 @@ describe("Images before a run", () => {
     });
   }
 
-  test("are chosen by rows, with their labels", async () => {
+  test("are selected by rows, with their labels", async () => {
     const dataset = await load({ images: "pets", labels: { data: "folders" }, rows: [1, 3] });
     assert.equal(dataset.samples, 2);
     const { image } = await dataset.batch([0, 1]);
@@ -308,7 +308,7 @@ describe("Images before a run", () => {
     });
   });
 
-  test("of the other layout are told by the model's channels", async () => {
+  test("of the other layout are recognized by the model's channels", async () => {
     const nhwc = { name: "image", type: "float32", shape: ["N", 4, 4, 3] };
     await assert.rejects(load({ images: "pets", preprocess: { ...DEFAULTS, crop: 4 } }, [nhwc]), {
       message: /give "layout": "NHWC" in preprocess/,

@@ -5,7 +5,7 @@ import { alwaysFits, channelsFirst, preprocess } from "../../shared/data/preproc
 const HALF = { scale: 1 / 255, mean: [0.5], std: [0.5] };
 
 describe("(x * scale - mean[c]) / std[c]", () => {
-  test("c is axis 1, and one value stands for every channel", () => {
+  test("c is axis 1, and a single value applies to every channel", () => {
     const pixels = Uint8Array.of(0, 255, 51, 102, 0, 255, 51, 102);
     const perChannel = { scale: 1, mean: [0, 100], std: [1, 2] };
     const shape = [2, 2, 2];
@@ -19,13 +19,13 @@ describe("(x * scale - mean[c]) / std[c]", () => {
     );
   });
 
-  test("is rounded once: the double result is what the 32-bit float is nearest to", () => {
+  test("is rounded once: the 32-bit result is the one nearest to the double result", () => {
     const x = Float64Array.of(0.1, 0.2, 0.3);
     const once = preprocess(x, "float64", "float32", { scale: 3 }, channelsFirst([3, 1]), "x");
     assert.deepEqual(once, Float32Array.of(0.1 * 3, 0.2 * 3, 0.3 * 3));
   });
 
-  test("an array without channels has one", () => {
+  test("an array without a channel axis has one channel", () => {
     const rows = preprocess(
       Int32Array.of(1, 2),
       "int32",
@@ -37,14 +37,14 @@ describe("(x * scale - mean[c]) / std[c]", () => {
     assert.deepEqual(rows, Float64Array.of(1, 3));
   });
 
-  test("integers round to the nearest, ties to even", () => {
+  test("integers are rounded to the nearest, ties to even", () => {
     const half = { scale: 0.5 };
     const rows = preprocess(Int8Array.of(1, 3, 5, -1, -3), "int8", "int32", half, channelsFirst([5]), "x");
     assert.deepEqual(rows, Int32Array.of(0, 2, 2, -0, -2));
   });
 });
 
-describe("The type that the model takes", () => {
+describe("Conversion to the model's input type", () => {
   const same = { scale: 1 };
   const one = channelsFirst([1]);
 
@@ -75,7 +75,7 @@ describe("The type that the model takes", () => {
     ["int32", "float16", Int32Array.of(70000), 70000],
   ] as const;
   for (const [from, to, given, value] of beyond) {
-    test(`${value} is no ${to}`, () => {
+    test(`${value} does not fit ${to}`, () => {
       assert.throws(() => preprocess(given, from, to, same, one, "x.npy"), {
         name: "DataError",
         message: `x.npy holds a value that becomes ${value}, which ${to} cannot hold; correct scale, mean and std or the array.`,
@@ -93,14 +93,14 @@ describe("Whether every value of a type fits", () => {
     ["uint8", "int8", 0.4, true],
     ["int16", "float16", 1, true],
     ["int32", "float16", 1, false],
-    // Only the array tells how large its numbers are.
+    // Floating values must be checked one by one.
     ["float32", "float32", 1, false],
   ] as const) {
     test(`${from} by ${scale} to ${to}: ${fits}`, () =>
       assert.equal(alwaysFits(from, to, { scale, mean: [0, 1] }, geometry), fits));
   }
 
-  test("one channel that does not is enough", () => {
+  test("is false when one channel does not fit", () => {
     assert.equal(alwaysFits("uint8", "float32", { scale: 1, std: [1, 1e-38] }, geometry), false);
   });
 });

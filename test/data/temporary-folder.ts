@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 
-/** A folder for a test file's own data, removed when its tests are over. */
+/** A folder for a test file's data, removed after its tests. */
 export async function temporaryFolder() {
   const path = await mkdtemp(join(tmpdir(), "quantfleet-data-"));
   after(() => rm(path, { recursive: true, force: true }));

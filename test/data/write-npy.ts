@@ -1,4 +1,4 @@
-/** Bytes of a `.npy` file, put together by hand so that every field can be wrong. */
+/** Fields of a `.npy` file built by hand, so that each of them can be wrong. */
 export interface NpyFields {
   readonly descr: string;
   readonly shape: readonly number[];

@@ -31,7 +31,7 @@ describe("quantfleet tune --json", async () => {
   );
   const result = JSON.parse(stdout) as RunResult;
 
-  test("prints one document on stdout, that of result.json, and progress on stderr", async () => {
+  test("prints the content of result.json on stdout, and progress on stderr", async () => {
     assert.equal(code, 0, stderr);
     assert.equal(stdout, await read("out/result.json"));
     assert.match(stderr, /^Run \S+, \d+ parameters; records in /);
@@ -39,7 +39,7 @@ describe("quantfleet tune --json", async () => {
     assert.match(stderr, /^(\d+)\/\1 done$/m);
   });
 
-  test("leaves the files of the output folder, and no drafts", async () => {
+  test("leaves the files of the output folder, and no temporary files", async () => {
     assert.deepEqual((await readdir(join(folder, "out"))).sort(), [
       "configuration.json",
       "model.onnx",
@@ -49,7 +49,7 @@ describe("quantfleet tune --json", async () => {
     ]);
   });
 
-  test("says in result.json what interface.md promises", () => {
+  test("writes the documented keys to result.json", () => {
     const { best, base, float, pareto, trials, timing } = result;
     assert.equal(result.schemaVersion, 1);
     assert.equal(result.seed, 1);
@@ -79,7 +79,7 @@ describe("quantfleet tune --json", async () => {
     assert.equal(timing.workers, 1);
   });
 
-  test("says a line a trial in trials.jsonl", async () => {
+  test("writes one line per trial to trials.jsonl", async () => {
     const lines = (await read("out/trials.jsonl")).trim().split("\n");
     const trials = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
     assert.deepEqual(
@@ -97,12 +97,12 @@ describe("quantfleet tune --json", async () => {
     assert.deepEqual(choices, best?.choices);
   });
 
-  test("says of every size what the file has", async () => {
+  test("reports the sizes of the files", async () => {
     const { size } = await stat(join(folder, "out", "model.onnx"));
     const lines = (await read("out/trials.jsonl")).trim().split("\n");
     const best = lines.map((line) => JSON.parse(line)).find(({ number }) => number === result.best?.trial);
     assert.equal(result.best?.bytes, size);
-    // Without the run's name, its seed and the configuration's hash, which the finish adds.
+    // Without the run's name, its seed and the configuration's hash, which are added at the end.
     assert.ok(best.bytes < size && size - best.bytes < 300);
     assert.equal(result.float.bytes, (await stat(join(DEMO, "model.onnx"))).size);
     for (const { trial, bytes } of result.pareto) {
@@ -110,7 +110,7 @@ describe("quantfleet tune --json", async () => {
     }
   });
 
-  test("made a model that evaluate scores the same, to the last digit", async () => {
+  test("writes a model that evaluate scores identically", async () => {
     const evaluated = await run("evaluate", "out/model.onnx", "config.json", "--json");
     assert.equal(evaluated.code, 0, evaluated.stderr);
     const { metric } = JSON.parse(evaluated.stdout) as { metric: unknown };
@@ -120,12 +120,12 @@ describe("quantfleet tune --json", async () => {
     assert.ok(plain.stdout.startsWith(`accuracy ${result.best?.metric.value} on ${SIZE.evaluation} samples`));
   });
 
-  test("and the float model scores what result.json says of it", async () => {
+  test("reports the float model's score", async () => {
     const { stdout: evaluated } = await run("evaluate", join(DEMO, "model.onnx"), "config.json", "--json");
     assert.deepEqual((JSON.parse(evaluated) as { metric: unknown }).metric, result.float.metric);
   });
 
-  test("made choices that quantize --configuration turns into a model of the same scores", async () => {
+  test("writes choices from which quantize --configuration makes a model with the same scores", async () => {
     const quantized = await run(
       ...["quantize", "config.json", "--out", "again", "--configuration", "out/configuration.json", "--json"],
     );
@@ -136,14 +136,14 @@ describe("quantfleet tune --json", async () => {
     assert.deepEqual((JSON.parse(evaluated) as { metric: unknown }).metric, result.best?.metric);
   });
 
-  test("has run to its end: to resume it writes the same again", async () => {
+  test("writes the same result when the ended run is resumed", async () => {
     const resumed = await run("tune", "config.json", "--out", "out", "--workers", "1", "--resume", "--json");
     assert.equal(resumed.code, 0, resumed.stderr);
     const { best, runId } = JSON.parse(resumed.stdout) as RunResult;
     assert.deepEqual({ best, runId }, { best: result.best, runId: result.runId });
   });
 
-  test("is not resumed with another configuration", async () => {
+  test("refuses to resume with another configuration", async () => {
     const other = await run("tune", "config.json", "--out", "out", "--seed", "2", "--resume");
     assert.equal(other.code, 2);
     assert.match(other.stderr, /^quantfleet: .* holds a run of another configuration; .*\.\n$/);
@@ -151,9 +151,9 @@ describe("quantfleet tune --json", async () => {
 });
 
 describe("Exit codes and streams", () => {
-  test("3 where no trial meets the bound, and the best is written all the same", async () => {
+  test("3 when no trial meets the bound, and the best is written nevertheless", async () => {
     const configuration = await demoConfiguration({ ...SIZE, trials: 3 }, { accuracy_loss: 0, race: "off" });
-    // One scale a tensor for activations and presets alone: too little to save this network.
+    // One scale per tensor and estimator presets only, which is not enough for this network.
     const params = { preset: "performance", tuning_scope: ["mode"], stat_subset_size: 10 };
     const compression = { algorithms: [{ name: "TunableQuantization", params }] };
     await writeFile(join(folder, "impossible.json"), JSON.stringify({ ...configuration, compression }));
@@ -181,7 +181,7 @@ describe("Exit codes and streams", () => {
     });
   }
 
-  test("a trace of the stack only with --verbose", async () => {
+  test("a stack trace only with --verbose", async () => {
     const plain = await run("quantize", "missing.json");
     const verbose = await run("--verbose", "quantize", "missing.json");
     assert.equal(plain.stderr.trim().split("\n").length, 1);

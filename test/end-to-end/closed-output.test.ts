@@ -12,7 +12,7 @@ for (const [options, code] of [
   [["inspect", MODEL, "--json"], 0],
   [["--help"], 0],
 ] as const) {
-  test(`${options[0]} ends without a word when nobody reads what it prints`, async () => {
+  test(`${options[0]} ends silently when its stdout is closed`, async () => {
     const { process: child, outcome } = startCommand(options, packageRoot());
     child.stdout!.destroy();
     const ended = await outcome;
@@ -21,14 +21,14 @@ for (const [options, code] of [
   });
 }
 
-test("a command whose progress and errors nobody reads ends as it would have", async () => {
+test("a command whose stderr is closed ends as usual", async () => {
   const { process: child, outcome } = startCommand(["inspect", "nowhere.onnx"], packageRoot());
   child.stderr!.destroy();
   assert.equal((await outcome).code, 2);
 });
 
 for (const options of [["inspect", MODEL, "--json"], ["--help"]])
-  test(`${options[0]} says in a sentence that what it prints finds the disk full`, {
+  test(`${options[0]} reports a full disk in one sentence when stdout is a file`, {
     skip: process.platform !== "linux",
   }, async () => {
     const full = await open("/dev/full", "w");

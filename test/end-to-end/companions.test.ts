@@ -13,7 +13,10 @@ after(() => rm(folder, { recursive: true, force: true }));
 
 const demo = await demoConfiguration({ trials: 1, calibration: 100, evaluation: 1000 });
 
-/** Accuracy of the demo, quantized with the reference's own estimators or by default, with algorithms before and behind. */
+/**
+ * Accuracy of the demo, quantized with the reference's own estimators or by default, with algorithms before
+ * and behind.
+ */
 async function accuracyWith(
   out: string,
   before: readonly string[],

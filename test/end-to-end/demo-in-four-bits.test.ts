@@ -24,7 +24,7 @@ function withAlgorithms(...algorithms: Algorithms): RunConfigurationInput {
   return { ...demo, compression: { target_device: "CPU", algorithms: equalized } };
 }
 
-test("quantize with weights of 4 bits: the file holds them as such, and every product says that it is simulated", async () => {
+test("quantize with 4-bit weights stores INT4 tensors, and reports every product as simulated", async () => {
   const made = async (bits: 4 | 8) => {
     const configuration = withAlgorithms({
       name: "MinMaxQuantization",
@@ -55,7 +55,7 @@ test("quantize with weights of 4 bits: the file holds them as such, and every pr
   for (const { reason } of four.integerKernels.unfused) assert.match(reason, /with 4-bit weights$/);
 });
 
-test("tune with the scope bits finds a model that is smaller than with 8 bits throughout, within the bound", async () => {
+test("tune with scope bits finds a model within the bound that is smaller than with 8 bits only", async () => {
   const configuration = withAlgorithms({
     name: "TunableQuantization",
     params: { tuning_scope: ["bits"], stat_subset_size: 50 },

@@ -31,7 +31,7 @@ describe("Two runs of one seed on one worker", async () => {
   const first = await tune("first");
   const second = await tune("second");
 
-  test("have the same trials: choices, metric, samples, loss, and what was known when they were asked", () => {
+  test("have the same trials: choices, metric, samples, loss, and the results known at each ask", () => {
     assert.equal(first.trials.length, SIZE.trials + 1, first.stderr);
     assert.deepEqual(second.trials, first.trials);
   });
@@ -42,7 +42,7 @@ describe("Two runs of one seed on one worker", async () => {
   });
 });
 
-test("another seed has other trials, but for the float model and the base", async () => {
+test("another seed has other trials, except for the float model and the preset configuration", async () => {
   const first = await decidedTrials(join(folder, "first"));
   const other = await tune("other", "--seed", "7");
   assert.deepEqual(other.trials.slice(0, 2), first.slice(0, 2));

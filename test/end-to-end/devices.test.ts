@@ -18,12 +18,15 @@ after(() => rm(folder, { recursive: true, force: true }));
 
 const fixture = { name: "small net", build: () => smallNet() };
 
-/** Of the small net under 8 bits; random weights without a training are coarser than a network's. */
+/**
+ * Smallest signal-to-noise ratio of the small net at 8 bits; with random weights it is lower than that of a
+ * trained network.
+ */
 const LEAST_DECIBEL = 15;
 
 const TRIALS = 12;
 
-/** What a dozen random configurations come across. */
+/** Widths that a dozen random configurations use. */
 const WIDTHS: Readonly<Record<DeviceName, readonly number[]>> = {
   ANY: [4, 8],
   CPU: [4, 8],
@@ -38,7 +41,7 @@ const WIDTHS: Readonly<Record<DeviceName, readonly number[]>> = {
   GNA3: [8, 16],
 };
 
-describe("Every device does every preset", () => {
+describe("Every device has every preset", () => {
   for (const targetDevice of DEVICE_NAMES) {
     for (const preset of ["performance", "mixed", "accuracy"] as const) {
       test(`${targetDevice}: ${preset}`, async () => {
@@ -65,12 +68,15 @@ describe("Every device does every preset", () => {
   }
 });
 
-/** Between float arithmetic and integer kernels, whose 32-bit sums round once where floats round often. */
+/**
+ * Smallest signal-to-noise ratio between float arithmetic and integer kernels, whose 32-bit sums are rounded
+ * once where float sums are rounded often.
+ */
 const LEAST_AGREEMENT = 20;
 
-describe("Whatever the search chooses on a device", () => {
+describe("Random configurations of a device", () => {
   for (const targetDevice of DEVICE_NAMES) {
-    test(`${targetDevice}: ONNX Runtime loads it and computes the same at every level`, async () => {
+    test(`${targetDevice}: ONNX Runtime loads the model and computes the same at every optimization level`, async () => {
       const { quantizer, subject, batch } = await readyFixture(fixture, {
         targetDevice,
         options: tuningOptions({ tuningScope: new Set(["bits", "mode", "granularity", "layer"]) }),
@@ -94,7 +100,7 @@ describe("Whatever the search chooses on a device", () => {
   }
 });
 
-describe("What shares a scale", () => {
+describe("Shared scales", () => {
   const shareScale = async (targetDevice: DeviceName, ...tensors: string[]): Promise<boolean> => {
     const { quantizerOf } = (await readyFixture(fixture, { targetDevice })).subject.layout;
     return new Set(tensors.map((tensor) => quantizerOf.get(tensor))).size === 1;
@@ -112,7 +118,7 @@ describe("What shares a scale", () => {
   }
 });
 
-describe("A device of the user's own", () => {
+describe("A user's hardware file", () => {
   const FILE = {
     device: "MINE",
     schemes: {
@@ -124,7 +130,7 @@ describe("A device of the user's own", () => {
     ],
   };
 
-  test("is read from a path relative to the configuration, becomes a part of it, and of its hash", async () => {
+  test("is read from a path relative to the configuration, and its content becomes part of the configuration and its hash", async () => {
     await writeFile(join(folder, "mine.json"), `// Ours.\n${JSON.stringify(FILE)}`);
     const configuration = {
       model: { model: "m.onnx" },

@@ -26,7 +26,7 @@ const tune = (...options: string[]) =>
 const quantize = (...options: string[]) => thread.run(["quantize", ...options]);
 const result = async (): Promise<RunResult> => JSON.parse(await readFile(join(out, "result.json"), "utf8"));
 
-/** Every file in a folder with what it holds. */
+/** The content of every file in a folder. */
 async function contents(path: string): Promise<Record<string, string>> {
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   const files = entries
@@ -138,7 +138,7 @@ const overOther = {
 await writeFile(configurationFile, remembered);
 
 describe("A damaged record", () => {
-  test("is named by its file, with a remedy, whatever reads it", () => {
+  test("is reported with its file and a remedy by every command that reads it", () => {
     const says = `quantfleet: ${stateFile} is not JSON; start a new run in another folder by --out, or replace this one by --force.\n`;
     for (const outcome of Object.values(overDamage)) {
       assert.equal(outcome.stderr.split("\n").at(-2), says.trimEnd());
@@ -156,32 +156,32 @@ describe("A damaged record", () => {
     }
   });
 
-  test("is no hindrance to --force, after which the folder is whole again", () => {
+  test("does not prevent --force, which repairs the folder", () => {
     assert.ok(repaired.code === 0 || repaired.code === 3, repaired.stderr);
     assert.equal(replayedAgain.code, 0, replayedAgain.stderr);
   });
 });
 
 describe("A folder that holds the result of a run", () => {
-  test("came to be", () => assert.ok(first.code === 0 || first.code === 3, first.stderr));
+  test("exists", () => assert.ok(first.code === 0 || first.code === 3, first.stderr));
 
-  test("is not tuned into again without --force", () => {
+  test("is not overwritten by tune without --force", () => {
     const remedies =
       "extend that run by --resume with a larger --max-trials, give another folder by --out, or replace it by --force.";
     assert.deepEqual(refused.tune, { code: 2, stdout: "", stderr: `${held}${remedies}\n` });
   });
 
-  test("is not quantized into either", () => {
+  test("is not overwritten by quantize either", () => {
     const remedies = "give another folder by --out, or replace it by --force.";
     assert.deepEqual(refused.quantize, { code: 2, stdout: "", stderr: `${held}${remedies}\n` });
   });
 
-  test("is not both resumed and replaced", () => {
+  test("cannot be resumed and replaced at once", () => {
     assert.equal(refused.both.code, 2);
     assert.match(refused.both.stderr, /^quantfleet: --resume and --force are both given; .*\n$/);
   });
 
-  test("is not resumed with another search", () => {
+  test("is not resumed with another configuration of the search", () => {
     assert.equal(refused.seed.code, 2);
     assert.match(
       refused.seed.stderr,
@@ -189,11 +189,11 @@ describe("A folder that holds the result of a run", () => {
     );
   });
 
-  test("stays as it was", () => assert.deepEqual(afterwards, before));
+  test("is unchanged by refused commands", () => assert.deepEqual(afterwards, before));
 });
 
 describe("--resume with more trials", () => {
-  test("extends the run, and keeps the trials that it had", () => {
+  test("extends the run and keeps its trials", () => {
     assert.ok(extended.code === 0 || extended.code === 3, extended.stderr);
     assert.equal(longer.length, 15);
     assert.deepEqual(longer.slice(0, shorter.length), shorter);
@@ -202,14 +202,14 @@ describe("--resume with more trials", () => {
 
   test("leaves a run whose asks replay", () => assert.equal(replayed.code, 0, replayed.stdout));
 
-  test("changes nothing where there are as many already", () => {
+  test("changes nothing when the run already has that many", () => {
     assert.equal(again.code, extended.code);
     assert.deepEqual(unchanged, longer);
   });
 });
 
 describe("quantize --trial", () => {
-  test("writes the points of the front, each with its metric, from the run's folder alone", () => {
+  test("writes the points of the front with their metrics, from the run's folder alone", () => {
     assert.ok(points.length > 0);
     for (const { metric, written, score } of points) {
       assert.equal(written.code, 0, written.stderr);
@@ -217,7 +217,7 @@ describe("quantize --trial", () => {
     }
   });
 
-  test("writes with a configuration and --run what it writes without", async () => {
+  test("writes the same with a configuration and --run", async () => {
     assert.deepEqual([alone.code, withConfiguration.code], [0, 0], withConfiguration.stderr);
     assert.ok((await readModel(plain)).equals(await readModel(named)));
   });
@@ -230,14 +230,14 @@ describe("quantize --trial", () => {
     });
 });
 
-describe("What is there", () => {
-  test("is replaced by quantize where quantize wrote it, and not where somebody else did", () => {
+describe("An existing model", () => {
+  test("is replaced by quantize only if quantize wrote it", () => {
     assert.equal(repeated.code, 0, repeated.stderr);
     assert.equal(overForeign.code, 2);
     assert.match(overForeign.stderr, /already holds model\.onnx; /);
   });
 
-  test("is replaced by tune --force, whose run can be resumed itself", () => {
+  test("is replaced by tune --force, whose run can be resumed", () => {
     assert.ok(replaced.code === 0 || replaced.code === 3, replaced.stderr);
     assert.notEqual(replacedResult.runId, runId);
     assert.equal(replacedResult.trials.asked, SIZE.trials);
@@ -245,12 +245,12 @@ describe("What is there", () => {
     assert.deepEqual([extendedResult.runId, extendedResult.trials.asked], [replacedResult.runId, 9]);
   });
 
-  test("is replaced by quantize --force, with no result of another model left beside its own", () => {
+  test("is replaced by quantize --force, which removes the other model's results", () => {
     assert.equal(quantizedOver.code, 0, quantizedOver.stderr);
     for (const file of ["result.json", "configuration.json"]) assert.ok(!left.includes(file), file);
   });
 
-  test("is never replaced where it is the model that is read", () => {
+  test("is never replaced when it is the input", () => {
     const says = `quantfleet: ${join(own, "model.onnx")} is read, and would be replaced by the result; give another folder by --out.\n`;
     for (const outcome of overOwn) assert.deepEqual(outcome, { code: 2, stdout: "", stderr: says });
   });

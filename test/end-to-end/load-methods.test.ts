@@ -9,7 +9,7 @@ import { runCommand } from "./steps/command.js";
 import { demoConfiguration } from "./steps/demo-configuration.js";
 import { scoredBase } from "./steps/scored-base.js";
 
-/** Sizes within this share of float's may count as equal. */
+/** Relative difference up to which sizes count as equal. */
 const SIZE_STEP = 1e-3;
 
 const SIZE = { trials: 16, calibration: 10, evaluation: 128 };
@@ -28,7 +28,7 @@ interface Line {
 
 let configurations = 0;
 
-/** Tunes the demo into `out` with these parameters and, instead of the demo's own, these scopes. */
+/** Tunes the demo into `out` with these parameters, and with these tuning scopes instead of the demo's. */
 async function tune(
   out: string,
   params: Readonly<Record<string, unknown>>,
@@ -63,8 +63,8 @@ const replay = (out: string) => runCommand(["replay", out, "--json"], folder);
 const floatGroups = (choices: Line["choices"] = {}): string[] =>
   Object.keys(choices ?? {}).filter((name) => name.endsWith("/quantize") && choices![name] === false);
 
-describe("With nothing to load", () => {
-  test("warm_start and fine_tune say so and run as cold_start", async () => {
+describe("Without an earlier run", () => {
+  test("warm_start and fine_tune report it and run as cold_start", async () => {
     const cold = await tune("cold", { max_trials: 3 });
     for (const method of ["warm_start", "fine_tune"]) {
       const { stderr, trials } = await tune(method, { max_trials: 3, trials_load_method: method });
@@ -100,7 +100,7 @@ describe("After a cold start within a strict bound", async () => {
     assert.match(fine.stderr, new RegExp(`Begins around trial \\d+ of run ${cold.result.runId}\\.`));
     assert.equal(fine.trials.length, SIZE.trials + 1);
     assert.ok(fine.trials.some(({ number, origin }) => number === 1 && origin === undefined));
-    // The bound that it is chosen by is the new one.
+    // The best is selected by the new bound.
     const within = cold.trials.filter(
       ({ number, state, metric }) =>
         number > 0 && state === "complete" && metric >= 0.8 * cold.result.float.metric.value,
@@ -109,7 +109,7 @@ describe("After a cold start within a strict bound", async () => {
     assert.ok(fine.trials[1]!.bytes <= smallest + SIZE_STEP * fine.result.float.bytes);
   });
 
-  test("fine_tune never ends worse", () => {
+  test("fine_tune never ends with a worse result", () => {
     assert.ok(fine.result.best!.withinBound || !scoredBase(fine.result).withinBound);
     const { float } = fine.result;
     assert.ok(fine.result.best!.bytes <= scoredBase(fine.result).bytes + SIZE_STEP * float.bytes);
@@ -126,7 +126,7 @@ describe("After a cold start within a strict bound", async () => {
     assert.equal(rebuilt.weights, fine.weights);
   });
 
-  test("warm_start goes on after the fine-tuned trials", () => {
+  test("warm_start continues after the fine-tuned trials", () => {
     assert.match(warm.stderr, /Begins with 17 trials of run /);
     assert.deepEqual(
       warm.trials.slice(0, 17).map(({ choices, metric }) => ({ choices, metric })),
@@ -140,21 +140,21 @@ describe("After a cold start within a strict bound", async () => {
 describe("fine_tune", async () => {
   const out = "back";
   const layers = { tuning_scope: ["layer"], estimator_tuning_scope: [] };
-  // What is tuned last has only seen the strict best, with what it left in float.
+  // The run tuned last has only seen the strict best, with its groups in float.
   await tune(out, { max_trials: 12, accuracy_loss: 0 }, layers);
   const only = await tune(
     out,
     { max_trials: 1, accuracy_loss: 0, trials_load_method: "fine_tune" },
     { ...layers, tuning_scope: ["mode"] },
   );
-  // Enough trials for each group to be reversed by itself.
+  // Enough trials to change each group alone.
   const fine = await tune(
     out,
     { max_trials: 120, accuracy_loss: 100, trials_load_method: "fine_tune" },
     layers,
   );
 
-  test("brings back layers that the earlier best had left in float", () => {
+  test("quantizes layers that the earlier best had left in float", () => {
     const start = fine.trials[1]!;
     assert.deepEqual(start.choices, only.trials[1]!.choices);
     const best = fine.trials[fine.result.best!.trial]!;
@@ -192,7 +192,7 @@ describe("warm_start", async () => {
     assert.deepEqual({ asks, divergences }, { asks: 6, divergences: [] });
   });
 
-  test("sets aside what the tuning scope cannot express, and says how much", () => {
+  test("sets aside trials that the tuning scope cannot express, and reports their number", () => {
     const moved = wider.trials.filter(({ choices }) =>
       Object.entries(choices ?? {}).some(
         ([name, value]) =>
@@ -210,7 +210,7 @@ describe("warm_start", async () => {
     );
   });
 
-  test("sets aside trials that were scored on other samples, and says why", () => {
+  test("sets aside trials that were scored on other samples, and reports why", () => {
     assert.match(
       other.stderr,
       /are set aside, because model, data, .* are not the same; running as cold_start\./,

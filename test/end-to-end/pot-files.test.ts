@@ -18,7 +18,7 @@ const demo = await demoConfiguration({ trials: TRIALS, calibration: 20, evaluati
 
 type Keys = Readonly<Record<string, unknown>>;
 
-describe("The sections that POT's files share with ours run as they stand", () => {
+describe("The optimizer and compression sections of POT's files run unchanged", () => {
   for (const [index, { title, text, refused }] of POT_CONFIGURATIONS.entries()) {
     test(title, async () => {
       const { optimizer, compression } = parseJsonWithComments(text, "pot.json") as {
@@ -32,7 +32,7 @@ describe("The sections that POT's files share with ours run as they stand", () =
         model: demo.model,
         engine: demo.engine,
         compression,
-        // Latencies are measured in no time, as in every test of the demo; the rest is POT's.
+        // Latency measurements are short, as in every test of the demo; all else is POT's.
         optimizer: {
           ...optimizer,
           params: { ...Object.fromEntries(params), benchmark: { duration_seconds: 0.05 } },

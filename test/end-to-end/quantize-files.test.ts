@@ -21,7 +21,10 @@ process.env.QUANTFLEET_CACHE = join(root, "cache");
 
 const SAMPLES = 10;
 
-/** See peculiarities.test.ts; the preset takes the mean of the samples' ranges, so that a few values are cut. */
+/**
+ * Lower than in model-features.test.ts, because the preset averages the samples' ranges, which clips a few
+ * values.
+ */
 const LEAST_SQNR = 20;
 
 function normal(length: number, seed: number): Float32Array {
@@ -29,7 +32,7 @@ function normal(length: number, seed: number): Float32Array {
   return Float32Array.from({ length }, () => random.normal());
 }
 
-/** Convolutions whose weights are above the size from which they are kept outside. */
+/** Convolutions whose weights are large enough to be external data. */
 function convolutions(batch: number | string): Model {
   return buildModel((graph) => {
     const pads = { pads: [1, 1, 1, 1] };
@@ -45,7 +48,7 @@ interface InputArray {
   readonly data: Float32Array | BigInt64Array;
 }
 
-/** Writes a model and arrays into a folder of their own; the configuration that names them. */
+/** Writes a model and arrays into a folder, and returns a configuration that names them. */
 async function project(model: Model | Uint8Array, arrays: Readonly<Record<string, InputArray>>) {
   const directory = await mkdtemp(join(root, "project-"));
   await writeFile(join(directory, "model.onnx"), model instanceof Uint8Array ? model : encodeModel(model));
@@ -70,7 +73,7 @@ async function project(model: Model | Uint8Array, arrays: Readonly<Record<string
 const images = { x: { shape: [SAMPLES, 8, 8, 8], data: normal(SAMPLES * 512, 1) } };
 
 describe("quantizing files", () => {
-  test("nodes may stand in any order", async () => {
+  test("nodes may be in any order", async () => {
     const shuffled = convolutions("N");
     shuffled.graph.node.reverse();
     const { source } = await project(shuffled, images);
@@ -80,7 +83,7 @@ describe("quantizing files", () => {
     assert.ok(metric.value >= LEAST_SQNR, `${metric.value} dB`);
   });
 
-  test("dimensions whose names say that they are unknown may differ", async () => {
+  test("dimensions with names for unknown sizes may differ", async () => {
     for (const unknown of ["?", "None", "unk__7", "-1"]) {
       const model = buildModel((graph) => {
         const x = graph.input("x", ["N", 4, unknown, unknown]);
@@ -99,7 +102,7 @@ describe("quantizing files", () => {
     }
   });
 
-  test("external data stay external, and move with the model", async () => {
+  test("external data stay external, and are written beside the model", async () => {
     const model = convolutions("N");
     const pieces = externalizeData(model, "weights.bin");
     assert.equal(pieces.length, 4);
@@ -136,7 +139,7 @@ describe("quantizing files", () => {
     await session.release();
   });
 
-  test("external data that are missing are refused, and nothing is written", async () => {
+  test("missing external data are refused, and nothing is written", async () => {
     const model = convolutions("N");
     externalizeData(model, "weights.bin");
     const { source } = await project(model, images);
@@ -160,7 +163,7 @@ describe("quantizing files", () => {
     });
   }
 
-  test("several inputs, of them one of integers, and several outputs", async () => {
+  test("several inputs, including one of integers, and several outputs", async () => {
     const model = buildModel((graph) => {
       const ids = graph.input("ids", ["N", 4], DataType.INT64);
       const embedded = graph.node("Flatten", [graph.node("Gather", [graph.random("table", [16, 8]), ids])]);
@@ -184,7 +187,7 @@ describe("quantizing files", () => {
     assert.ok(metric.value >= LEAST_SQNR, `${metric.value} dB`);
   });
 
-  test("the model says what made it, and opens in a newer session as an old one", async () => {
+  test("the model's metadata name the configuration, and sessions of every optimization level load it", async () => {
     const { source } = await project(convolutions("N"), images);
     const result = await quantize(source, { out: join(root, "named") });
     const written = decodeModel(await readFile(result.model), result.model);

@@ -22,14 +22,14 @@ function tune(out: string, ...options: string[]): string[] {
   return ["tune", "config.json", "--out", out, "--workers", "1", ...options];
 }
 
-/** Waits until this many trials have finished, or the process has ended by itself. */
+/** Waits until this many trials have finished, or the process has ended. */
 async function untilFinished(command: RunningCommand, out: string, trials: number): Promise<void> {
   while (command.process.exitCode === null && (await finishedTrials(out)).length < trials) {
     await sleep(POLL_MILLISECONDS);
   }
 }
 
-describe("A run that is killed again and again", async () => {
+describe("A run that is killed repeatedly", async () => {
   const out = join(folder, "killed");
   const random = createRandomStream(1, 0, "noise");
   await runCommand(tune("undisturbed"), folder);
@@ -41,7 +41,7 @@ describe("A run that is killed again and again", async () => {
     const started = (await readdir(join(out, "run", "runs")).catch(() => [])).length > 0;
     const command = startCommand(tune("killed", ...(started ? ["--resume"] : [])), folder);
     await untilFinished(command, out, wanted);
-    // Anywhere between two trials, in the middle of one, or while the best is written.
+    // Killed at any point: between two trials, during a trial, or while the best is written.
     await sleep(random.below(150));
     command.process.kill("SIGKILL");
     const { code, stderr } = await command.outcome;
@@ -57,14 +57,14 @@ describe("A run that is killed again and again", async () => {
   }
   const final = await runCommand(tune("killed", "--resume"), folder);
 
-  test("was killed several times, and ends well", () => {
+  test("was killed several times, and succeeds", () => {
     assert.ok(kills >= 3, last);
     assert.ok(final.code === 0 || final.code === 3, final.stderr);
   });
 
-  test("loses no finished trial, and changes none", () => assert.deepEqual(lost, []));
+  test("loses and changes no finished trial", () => assert.deepEqual(lost, []));
 
-  test("has the trials of an undisturbed run, and its model to the byte", async () => {
+  test("has the trials and the model bytes of an undisturbed run", async () => {
     const undisturbed = join(folder, "undisturbed");
     assert.deepEqual(await decidedTrials(out), await decidedTrials(undisturbed));
     const model = await readFile(join(out, "model.onnx"));
@@ -89,7 +89,7 @@ describe("A run that is interrupted by Ctrl-C", async () => {
     assert.deepEqual((JSON.parse(score.stdout) as { metric: unknown }).metric, result.best.metric);
   });
 
-  test("goes on with --resume to the end of an undisturbed run", async () => {
+  test("resumes to the result of an undisturbed run", async () => {
     const resumed = await runCommand(tune("interrupted", "--resume"), folder);
     assert.ok(resumed.code === 0 || resumed.code === 3, resumed.stderr);
     assert.deepEqual(await decidedTrials(out), await decidedTrials(join(folder, "undisturbed")));
@@ -103,12 +103,12 @@ describe("A run that is interrupted before anything is scored", async () => {
   command.process.kill("SIGINT");
   const { code, stderr } = await command.outcome;
 
-  test("exits with 130, without a trace of the stack", () => {
+  test("exits with 130, without a stack trace", () => {
     assert.equal(code, 130, stderr);
     assert.doesNotMatch(stderr, /\n\s+at /);
   });
 
-  test("goes on with --resume", async () => {
+  test("resumes", async () => {
     const resumed = await runCommand(tune("early", "--resume"), folder);
     assert.ok(resumed.code === 0 || resumed.code === 3, resumed.stderr);
     assert.deepEqual(await decidedTrials(out), await decidedTrials(join(folder, "undisturbed")));
@@ -116,7 +116,7 @@ describe("A run that is interrupted before anything is scored", async () => {
 });
 
 describe("An unfinished run", async () => {
-  // Long enough for two more processes to start beside it.
+  // Long enough for two more processes to start meanwhile.
   const held = tune("held", "--max-trials", "10000");
   const command = startCommand(held, folder);
   await untilFinished(command, join(folder, "held"), 2);
@@ -133,7 +133,7 @@ describe("An unfinished run", async () => {
     );
   });
 
-  test("is carried by one process at a time", () => {
+  test("is run by one process at a time", () => {
     assert.equal(resumed.code, 2, resumed.stderr);
     assert.match(resumed.stderr, /is held by process \d+/);
   });

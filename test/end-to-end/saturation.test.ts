@@ -52,7 +52,7 @@ describe("A run on this processor", () => {
     assert.equal(property("quantfleet.exact_on"), exactOn!.join(","));
   });
 
-  test("tells each trial's saturation apart where codes may saturate", async () => {
+  test("reports the saturation of each trial when codes may saturate", async () => {
     const { result, trials } = await tuned("no");
     assert.equal(result.best!.portable, false);
     assert.deepEqual(result.best!.exactOn, ["CPU_VNNI", "CPU_ARM64"]);

@@ -29,7 +29,10 @@ const MODEL = buildModel((graph) => {
   graph.output(graph.conv(graph.node("Relu", [second]), [8, 8, 3, 3], {}, { name: "third", outputs: ["y"] }));
 });
 
-/** Everything that gathers something: of the float model, of the aligned one, second moments, and errors op by op. */
+/**
+ * Algorithms with every kind of statistics: of the float model, of the aligned model, second moments, and
+ * errors per op.
+ */
 const ALGORITHMS = [
   { name: "ActivationChannelAlignment" as const },
   {
@@ -43,7 +46,7 @@ const ALGORITHMS = [
   { name: "BiasCorrection" as const },
 ];
 
-/** @param moved added to the first value */
+/** @param moved added to the first calibration value */
 async function source(moved = 0) {
   const directory = await mkdtemp(join(root, "project-"));
   const random = new RandomValues(2);
@@ -59,7 +62,7 @@ async function source(moved = 0) {
   return { configuration, directory };
 }
 
-/** How many inferences are run from here on: for statistics, and to learn the shapes of one batch. */
+/** Counts inferences from now on: those for statistics, and the one that determines shapes. */
 function countInferences() {
   const counts = { statistics: 0, shapes: 0, others: 0 };
   const create = InferenceSession.create.bind(InferenceSession) as (
@@ -82,28 +85,28 @@ function countInferences() {
 }
 
 describe("A second run with the same model and data", () => {
-  test("reads what was gathered from the cache and runs no inference for it, whatever is gathered", async () => {
+  test("reads all kinds of statistics from the cache, without an inference", async () => {
     const given = await source();
     const out = join(root, "quantized");
     const first = countInferences();
     const { modelBytes } = await quantize(given, { out });
-    // The aligned pairs, all statistics and histograms, and the second moments: each one pass.
+    // One pass each for the aligned pairs, for all statistics and histograms, and for the second moments.
     assert.ok(first.statistics >= 3 * SAMPLES, `${first.statistics}`);
     mock.restoreAll();
     const second = countInferences();
     assert.equal((await quantize(await source(), { out })).modelBytes, modelBytes);
-    // Each sample twice, to compare the model as it is run with exact arithmetic.
+    // Two inferences per sample, to compare the kernels with exact arithmetic.
     assert.deepEqual(second, { statistics: 0, shapes: 0, others: 2 * SAMPLES });
   });
 
-  test("and none with other data is taken for it", async () => {
+  test("does not use statistics of other data", async () => {
     await quantize(await source(), { out: join(root, "quantized") });
     const counts = countInferences();
     await quantize(await source(1), { out: join(root, "quantized") });
     assert.ok(counts.statistics >= 3 * SAMPLES, `${counts.statistics}`);
   });
 
-  test("is answered in a run's statistics job without a sample being read", async () => {
+  test("answers a run's statistics job without reading a sample", async () => {
     const { subject, batch } = await readyFixture({ name: "cached", build: () => MODEL });
     const store = new MemoryObjectStore();
     const job: StatisticsJob = {

@@ -18,8 +18,8 @@ process.env.QUANTFLEET_CACHE = join(folder, "statistics");
 after(() => rm(folder, { recursive: true, force: true }));
 
 describe("Warnings of a run", () => {
-  test("are told before the work and stand in result.json, those of its outcome beside them", async () => {
-    // Seven samples tell next to nothing apart.
+  test("are printed before the run and are in result.json, together with those of the outcome", async () => {
+    // Seven samples are too few to distinguish trials.
     const demo = await demoConfiguration(
       { trials: 6, calibration: 7, evaluation: 7 },
       { accuracy_weight: 2, race: "off" },
@@ -40,7 +40,7 @@ describe("Warnings of a run", () => {
     assert.deepEqual(result.warnings.slice(0, 2), run.warnings);
     const written = JSON.parse(await readFile(join(out, "result.json"), "utf8")) as RunResult;
     assert.deepEqual(written.warnings, result.warnings);
-    // Where nothing moved, nothing mattered.
+    // Without effects, no parameter has an importance.
     const nothingMoved = result.warnings.some(({ code }) => code === "nothing-moved");
     assert.equal(result.explanation.importance.accuracyLoss.length === 0, nothingMoved);
   });

@@ -12,7 +12,9 @@ import { buildModel } from "../fixtures/models/model-builder.js";
 import { tuningOptions } from "../quantization/small-net.js";
 import { type ReadyFixture, readyFixture, runModel } from "./steps/quantizing.js";
 
-/** A device that has whatever width is asked for, and leaves outputs in float, so that one rounding can be followed. */
+/**
+ * A device with the given widths, which leaves outputs in float, so that each rounding can be checked alone.
+ */
 function device(weights: Scheme, activations: Scheme) {
   const lists = ({ bits, mode, granularity }: Scheme) => ({
     bits: [bits],
@@ -36,7 +38,10 @@ function device(weights: Scheme, activations: Scheme) {
 
 const [CHANNELS, FILTERS, SIZE] = [4, 6, 5];
 
-/** One product of x [N, 4, 5, 5], and what it computes from dequantized operands, in double precision. */
+/**
+ * Products of x [N, 4, 5, 5], each with its reference computation from dequantized operands in double
+ * precision.
+ */
 const PRODUCTS: Readonly<
   Record<
     string,
@@ -112,7 +117,7 @@ function multiply(
   });
 }
 
-/** The values that a model's weights w have, read from its codes. */
+/** The dequantized weights w of a model. */
 function dequantizedWeights(model: ReturnType<ReadyFixture["quantizer"]["quantize"]>["model"]): {
   values: Float64Array;
   scales: Float32Array;
@@ -120,7 +125,8 @@ function dequantizedWeights(model: ReturnType<ReadyFixture["quantizer"]["quantiz
   codes: readonly number[];
 } {
   const find = (name: string) => model.graph.initializer.find((tensor) => tensor.name === name)!;
-  const [codes, scale, zero] = ["w/quantized", "w/scale", "w/zero_point"].map(find);
+  const node = model.graph.node.find(({ output }) => output[0] === "w_dq")!;
+  const [codes, scale, zero] = node.input.map(find);
   const dims = dimensions(codes!);
   const length = dims.reduce((product, dim) => product * dim, 1);
   const scales = floatValues(scale!);
@@ -136,12 +142,11 @@ function dequantizedWeights(model: ReturnType<ReadyFixture["quantizer"]["quantiz
         return new Int16Array(raw.buffer);
     }
   };
-  const node = model.graph.node.find(({ output }) => output[0] === "w/dequantized")!;
   const axis = intAttribute(node, "axis", 1);
   const inner =
     scales.length === 1 ? length : dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
   const all = Array.from(read(codes, length));
-  const zeroPoints = read(zero, scales.length);
+  const zeroPoints = zero === undefined ? new Int8Array(scales.length) : read(zero, scales.length);
   const values = Float64Array.from(all, (code, i) => {
     const channel = Math.floor(i / inner) % scales.length;
     return dequantize(code, { scale: scales[channel]!, zeroPoint: zeroPoints[channel]! });
@@ -151,11 +156,12 @@ function dequantizedWeights(model: ReturnType<ReadyFixture["quantizer"]["quantiz
 
 const STORED = { 2: DataType.INT4, 4: DataType.INT4, 8: DataType.INT8, 16: DataType.INT16 } as const;
 
-/** Sums of up to a hundred products in float32, and codes of 16 bits that lie next to a tie. */
+/** Tolerance for float32 sums of up to a hundred products, and for 16-bit codes next to a tie. */
 const TOLERANCE = 2e-4;
 
 /**
- * @param levels of the inputs, where they are not all of their width
+ * Checks a quantized product against its reference.
+ * @param levels number of levels of the inputs, when it is not that of their width
  */
 async function assertProduct(
   name: keyof typeof PRODUCTS,
@@ -204,9 +210,10 @@ async function assertProduct(
   const x = Float64Array.from(data, (value) => dequantize(quantize(2 * value, affine, 0, top), affine));
   const bias = float.graph.initializer.find((tensor) => tensor.name === "b");
   const expected = compute(x, weights.values, bias === undefined ? new Float32Array(0) : floatValues(bias));
-  // Beyond what calibration saw, too: codes of 4 bits end at 15 although they lie in 8.
+  // Inputs beyond the calibrated range too: 4-bit codes end at 15 although they are stored in 8 bits.
   const beyond = { x: { ...batch.x!, data: data.map((value) => 2 * value) } };
-  // Where ONNX Runtime could run it on integers, the bias is in steps of both scales.
+  // When ONNX Runtime could run the product on integers, the bias has the product of both scales as its
+  // scale.
   const step = bits === 8 && inputBits <= 8 ? scale * Math.max(...weights.scales) : 0;
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   for (const level of ["disabled", "all"] as const) {
@@ -221,7 +228,7 @@ async function assertProduct(
   }
 }
 
-describe("A product of codes of any width is that of the dequantized values, computed apart", () => {
+describe("A product of codes of any width equals the reference on dequantized values", () => {
   for (const name of Object.keys(PRODUCTS)) {
     for (const [bits, mode, granularity] of [
       [2, "symmetric", "perchannel"],
@@ -243,11 +250,11 @@ describe("A product of codes of any width is that of the dequantized values, com
     [8, 200],
     [16, 1000],
   ] as const) {
-    test(`inputs of ${inputBits} bits end at ${levels} levels where these are pinned`, () =>
+    test(`inputs of ${inputBits} bits have ${levels} levels where these are pinned`, () =>
       assertProduct("Conv", { bits: 4, mode: "symmetric", granularity: "perchannel" }, inputBits, levels));
   }
 
-  test("the same model comes out byte for byte", async () => {
+  test("quantizing again gives the same bytes", async () => {
     const fixture = {
       name: "twice",
       build: () =>

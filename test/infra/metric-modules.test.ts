@@ -8,7 +8,7 @@ import { ConfigurationError } from "../../shared/basics/errors.js";
 import { openStudy } from "../../shared/evaluation/workload/workload-study.js";
 import { createMetric } from "../../shared/metrics/create-metric.js";
 import type { ModelOutputs } from "../../shared/metrics/metric.js";
-import { bundleModule, ownCopy, referenceTo } from "../../shared/metrics/module-bundle.js";
+import { bundleModule, localCopy, moduleReferenceOf } from "../../shared/metrics/module-bundle.js";
 import { deployedModules, listOfModules, requireListed } from "../../shared/metrics/module-location.js";
 import { writeWorkloadDocument } from "../../shared/run/store/workload-document.js";
 import { MemoryObjectStore } from "../../shared/storage/memory-store.js";
@@ -40,7 +40,7 @@ describe("A metric module on a fleet", () => {
     const options = { directory: own, outputs, labelled: true };
     const here = await createMetric({ module: "within.js" }, options);
     const there = await createMetric(
-      { module: referenceTo(file) },
+      { module: moduleReferenceOf(file) },
       { ...options, directory: join(folder, "elsewhere"), locateModule: deployedModules(deployed) },
     );
     const rows = [here, there].map((metric) => metric.score(made, { kind: "labels", labels }));
@@ -54,7 +54,7 @@ describe("A metric module on a fleet", () => {
   test("that was not deployed is refused, and so is every other path", () => {
     const locate = deployedModules(deployed);
     const other = `metrics/${"0".repeat(64)}/within.js`;
-    for (const module of [other, file, "within.js", "../own/within.js", `${referenceTo(file)}/../x.js`])
+    for (const module of [other, file, "within.js", "../own/within.js", `${moduleReferenceOf(file)}/../x.js`])
       assert.throws(
         () => locate(module),
         (error: Error) => {
@@ -69,15 +69,15 @@ describe("A metric module on a fleet", () => {
   test("is known by what it imports, too, wherever it lies", async () => {
     const copy = join(folder, "copy");
     await cp(own, copy, { recursive: true });
-    assert.equal(referenceTo(join(copy, "within.js")), referenceTo(file));
+    assert.equal(moduleReferenceOf(join(copy, "within.js")), moduleReferenceOf(file));
     await writeFile(join(copy, "distance.js"), "export const distance = (a, b) => (a - b) ** 2;");
-    assert.notEqual(referenceTo(join(copy, "within.js")), referenceTo(file));
-    assert.throws(() => ownCopy(join(copy, "within.js"))(referenceTo(file)), /with what it imports/);
+    assert.notEqual(moduleReferenceOf(join(copy, "within.js")), moduleReferenceOf(file));
+    assert.throws(() => localCopy(join(copy, "within.js"))(moduleReferenceOf(file)), /with what it imports/);
     const list = listOfModules([bundleModule(file).hash]);
-    requireListed(referenceTo(file), list);
+    requireListed(moduleReferenceOf(file), list);
     for (const [reference, deployedWith] of [
-      [referenceTo(join(copy, "within.js")), list],
-      [referenceTo(file), listOfModules([])],
+      [moduleReferenceOf(join(copy, "within.js")), list],
+      [moduleReferenceOf(file), listOfModules([])],
     ] as const)
       assert.throws(
         () => requireListed(reference, deployedWith),
@@ -85,18 +85,21 @@ describe("A metric module on a fleet", () => {
       );
     await rm(join(copy, "distance.js"));
     assert.throws(
-      () => referenceTo(join(copy, "within.js")),
+      () => moduleReferenceOf(join(copy, "within.js")),
       /cannot be bundled \(Could not resolve "\.\/distance\.js"\); give the path/,
     );
   });
 
   test("is read on a machine from its user's own copy only, and only if it is that very file", async () => {
-    const reference = referenceTo(file);
-    assert.equal(ownCopy(file)(reference), file);
-    assert.throws(() => ownCopy(undefined)(reference), /name your own copy by --metric-module/);
+    const reference = moduleReferenceOf(file);
+    assert.equal(localCopy(file)(reference), file);
+    assert.throws(() => localCopy(undefined)(reference), /name your own copy by --metric-module/);
     const changed = join(folder, "within.js");
     await writeFile(changed, "export const score = () => [1, 1, 1];");
-    assert.throws(() => ownCopy(changed)(reference), /is not the metric module that the run is scored with/);
+    assert.throws(
+      () => localCopy(changed)(reference),
+      /is not the metric module that the run is scored with/,
+    );
   });
 
   test("is never taken from what lies in the bucket", async () => {
@@ -121,7 +124,7 @@ describe("A metric module on a fleet", () => {
       files: [{ path: "model.onnx", key: "models/m", bytes: 1, sha256: "0".repeat(64) }],
       outputs: [{ name: "y", type: "float32", shape: [1, 2] }],
     });
-    for (const locate of [deployedModules(deployed), ownCopy(undefined), ownCopy(file)])
+    for (const locate of [deployedModules(deployed), localCopy(undefined), localCopy(file)])
       await assert.rejects(openStudy(store, "evil", scratch, locate), ConfigurationError);
     assert.ok(!("evaluated" in globalThis));
   });

@@ -9,13 +9,13 @@ fc.configureGlobal({ seed: 36 });
 const SCORES = floats([4, 3], 0.1, 0.7, 0.2, 0.5, 0.5, 0, -1, -2, -3, 0, 1, 2);
 
 describe("accuracy", () => {
-  test("the best class counts, the first among equals", () => {
+  test("is 1 when the label is the best class, the first among equals", () => {
     const rows = accuracy(port(["N", 3]), 1).score({ out: SCORES }, classes(1, 0, 1, 2));
     assert.deepEqual(rows, Float32Array.of(1, 1, 0, 1));
     assert.equal(accuracy(port(["N", 3]), 1).aggregate(rows), 0.75);
   });
 
-  test("with top_k the k best count", () => {
+  test("with top_k is 1 when the label is among the k best", () => {
     const rows = accuracy(port(["N", 3]), 2).score({ out: SCORES }, classes(2, 1, 1, 0));
     assert.deepEqual(rows, Float32Array.of(1, 1, 1, 0));
   });
@@ -31,13 +31,13 @@ describe("accuracy", () => {
     );
   });
 
-  test("scores that are not numbers are wrong, whatever k", () => {
+  test("NaN scores are wrong for every k", () => {
     const out = floats([2, 3], Number.NaN, 1, 0, 0, Number.NaN, Number.NaN);
     assert.deepEqual(accuracy(port(["N", 3]), 1).score({ out }, classes(1, 0)), Float32Array.of(0, 0));
     assert.deepEqual(accuracy(port(["N", 3]), 2).score({ out }, classes(2, 0)), Float32Array.of(0, 0));
   });
 
-  test("an output of classes, half-precision scores and text labels are taken too", () => {
+  test("outputs of class indices, half-precision scores and text labels are accepted", () => {
     const chosen = { type: "int64", dims: [2], data: BigInt64Array.of(3n, 1n) } as const;
     assert.deepEqual(
       accuracy(port(["N"], "int64"), 1).score({ out: chosen }, classes(3, 2)),
@@ -62,7 +62,7 @@ describe("accuracy", () => {
     assert.equal(metric.loss(0, 0.5), -0.5);
   });
 
-  test("what does not fit is refused before any work", () => {
+  test("outputs and labels that do not fit are refused", () => {
     assert.throws(() => accuracy(port(["N", 3, 32, 32]), 1), {
       name: "DataError",
       message: `the model's output "out" has shape [N, 3, 32, 32], but this metric takes [samples, classes]; choose another with engine.metric.output, or another metric.`,
@@ -83,7 +83,8 @@ describe("accuracy", () => {
     });
     const fractions = { kind: "numbers", shape: [1], data: Float32Array.of(0.5), integers: false } as const;
     assert.throws(() => checkLabels(fractions, "y.npy"), {
-      message: "y.npy holds fractions, but this metric takes classes; save the labels as integers.",
+      message:
+        "y.npy holds floating-point numbers, but this metric takes classes; save the labels as integers.",
     });
     assert.throws(() => checkLabels({ kind: "lines", lines: ["1", "cat"] }, "y.txt"), {
       message:
@@ -93,7 +94,7 @@ describe("accuracy", () => {
 });
 
 describe("agreement", () => {
-  test("counts samples whose best class is the float model's; not a number never agrees", () => {
+  test("is the fraction of samples with the float model's best class; NaN never agrees", () => {
     const float = floats([3, 2], 1, 0, 0, 1, Number.NaN, 0);
     const out = floats([3, 2], 3, 2, 5, 4, Number.NaN, 0);
     assert.deepEqual(agreement(port(["N", 2])).score({ out }, floatModel(float)), Float32Array.of(1, 0, 0));
@@ -105,19 +106,19 @@ describe("f1", () => {
   // Labels 0 0 1 1 2, predicted 0 1 1 1 0: F1 of the classes 0.5, 0.8 and 0.
   const out = floats([5, 3], 9, 0, 0, 0, 9, 0, 0, 9, 0, 0, 9, 0, 9, 0, 0);
 
-  test("is the mean of the classes'", () => {
+  test("is the mean of the F1 per class", () => {
     const rows = metric.score({ out }, classes(0, 0, 1, 1, 2));
     assert.ok(Math.abs(metric.aggregate(rows) - (0.5 + 0.8 + 0) / 3) < 1e-12);
   });
 
-  test("depends on the rows alone, in whatever split they come", () => {
+  test("depends on the rows only, not on how they are split", () => {
     const whole = metric.score({ out }, classes(0, 0, 1, 1, 2));
     const first = metric.score({ out: floats([2, 3], 9, 0, 0, 0, 9, 0) }, classes(0, 0));
     const rest = metric.score({ out: floats([3, 3], 0, 9, 0, 0, 9, 0, 9, 0, 0) }, classes(1, 1, 2));
     assert.deepEqual(Float32Array.of(...first, ...rest), whole);
   });
 
-  test("the interval is the same each time and holds the value", () => {
+  test("the interval is reproducible and contains the value", () => {
     const rows = metric.score({ out }, classes(0, 0, 1, 1, 2));
     const [low, high] = metric.interval(rows);
     assert.deepEqual(metric.interval(rows), [low, high]);

@@ -20,7 +20,7 @@ test("mse is the mean over samples; against the float model the loss is the valu
   assert.equal(metric.loss(0.2, 0.3).toFixed(12), "0.500000000000");
 });
 
-test("cosine is 1 for the same direction, also for nothing at all", () => {
+test("cosine is 1 for the same direction, and for two zero vectors", () => {
   const metric = cosineSimilarity(PORT, "float outputs");
   const rows = metric.score({ out: floats([2, 2], 4, -3, 0, 0) }, floatModel(FLOAT));
   assert.deepEqual(rows, Float32Array.of(0, 1));
@@ -34,18 +34,26 @@ describe("sqnr", () => {
   const metric = signalToQuantizationNoise(PORT, "float outputs");
   test("is the ratio of the summed energies in decibels", () => {
     const rows = metric.score({ out: GIVEN }, floatModel(FLOAT));
-    assert.deepEqual(rows, Float32Array.of(25, 1, 0, 0));
+    assert.deepEqual(rows, Float32Array.of(5, 1, 0, 0));
     assert.ok(Math.abs(metric.aggregate(rows) - 10 * Math.log10(25)) < 1e-12);
   });
 
-  test("without noise is 200 dB, and its loss is the growth of the noise's amplitude", () => {
+  for (const factor of [1e-42, 1e-30, 1e25, 1e37]) {
+    test(`does not depend on the unit of the outputs: ${factor}`, () => {
+      const given = floats([2, 2], 3 * factor, 5 * factor, 0, 0);
+      const rows = metric.score({ out: given }, floatModel(floats([2, 2], 3 * factor, 4 * factor, 0, 0)));
+      assert.ok(Math.abs(metric.aggregate(rows) - 10 * Math.log10(25)) < 0.05);
+    });
+  }
+
+  test("is 200 dB without noise; its loss is the increase of the noise's amplitude", () => {
     assert.equal(metric.aggregate(metric.score({ out: FLOAT }, floatModel(FLOAT))), 200);
     assert.ok(Math.abs(metric.loss(200, 40) - 0.01) < 1e-9);
     assert.ok(metric.loss(30, 40) < 0);
   });
 });
 
-test("labels of the output's shape are compared with, others are refused", () => {
+test("labels must have the output's shape", () => {
   const metric = meanSquaredError(PORT, "labels");
   const targets = { kind: "numbers", shape: [1, 2], data: Float32Array.of(1, 2), integers: false } as const;
   metric.checkLabels(targets, "y.npy");
@@ -59,10 +67,26 @@ test("labels of the output's shape are compared with, others are refused", () =>
   });
 });
 
-test("an output that is not finite fails the trial by name", () => {
+test("an output that is not finite fails the trial and is named", () => {
   const metric = cosineSimilarity(PORT, "float outputs");
   assert.throws(() => metric.score({ out: floats([2, 2], Number.NaN, 1, 0, 0) }, floatModel(FLOAT)), {
     name: "RunError",
     message: `the model's output "out" holds values that are not finite, so it cannot be scored.`,
+  });
+});
+
+test("an output whose squares are beyond 32 bits is said to be large, not infinite", () => {
+  const metric = meanSquaredError(PORT, "float outputs");
+  assert.throws(() => metric.score({ out: floats([2, 2], 1e25, 1, 0, 0) }, floatModel(FLOAT)), {
+    name: "RunError",
+    message: `the model's output "out" holds values whose squares 32 bits cannot hold, so it cannot be scored.`,
+  });
+});
+
+test("an output without values is not perfect, but refused", () => {
+  const metric = signalToQuantizationNoise(port(["N", 0]), "float outputs");
+  assert.throws(() => metric.score({ out: floats([2, 0]) }, floatModel(floats([2, 0]))), {
+    name: "DataError",
+    message: `the model's output "out" has shape [2, 0], which holds no values to compare; choose another with engine.metric.output.`,
   });
 });

@@ -48,7 +48,7 @@ describe("The configured metric", () => {
     }
   });
 
-  test("without the labels it needs is refused", async () => {
+  test("is refused without the labels that it needs", async () => {
     await assert.rejects(create({ name: "accuracy", top_k: 1 }, false), {
       name: "ConfigurationError",
       path: "engine.evaluation.labels",
@@ -65,7 +65,7 @@ describe("The configured metric", () => {
     });
   });
 
-  test("of an output that the model does not have is refused", async () => {
+  test("is refused for an output that the model does not have", async () => {
     await assert.rejects(create({ name: "f1", output: "ou" }), {
       message: 'engine.metric.output is "ou", which is no output of the model; did you mean "out"?',
     });
@@ -76,10 +76,10 @@ describe("The configured metric", () => {
   });
 });
 
-describe("A metric of the user's own", () => {
+describe("A user's metric module", () => {
   const SCORES = floats([2, 3], 1, 2, 3, 4, 5, 6);
 
-  test("scores with labels; the value is the mean", async () => {
+  test("scores with labels; its value is the mean", async () => {
     await folder.write(
       "closest.mjs",
       "export const score = ({ outputs, labels }) => Array.from(labels.data, (label, i) => outputs.out.data[3 * i + label]);",
@@ -94,7 +94,7 @@ describe("A metric of the user's own", () => {
     assert.equal(metric.aggregate(rows), 3.5);
   });
 
-  test("may aggregate rows of its own, against the float model, and be a CommonJS module", async () => {
+  test("may aggregate wider rows, compare with the float model, and be a CommonJS module", async () => {
     await folder.write(
       "worst.cjs",
       `module.exports = {

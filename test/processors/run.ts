@@ -1,7 +1,7 @@
 /**
- * `npm run test:processors`: the tests that depend on what a processor's integer kernels compute, the demo on a few
- * trials, and `quantize` on two small models, on x86 without VNNI and on arm64 by emulation; then the outputs of models
- * for target device ANY on each of them beside those of this machine.
+ * `npm run test:processors`: runs the tests that depend on integer kernels, the demo with few trials, and
+ * `quantize` on two small models, on emulated x86 without VNNI and on emulated arm64; then compares the
+ * outputs of models for target device ANY with those of this machine.
  */
 import { spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -18,7 +18,7 @@ import { emulatedNodes, type NodeOn } from "./emulated-processors.js";
 
 const DIST = join(packageRoot(), "dist");
 
-/** Tests whose numbers come from integer kernels, or from arithmetic that must be the same everywhere. */
+/** Tests whose results depend on integer kernels, or on arithmetic that must be the same everywhere. */
 const NUMERIC_TESTS = [
   "evaluation/quantizer/kernel-saturation",
   "evaluation/quantizer/integer-kernels",
@@ -32,12 +32,14 @@ const NUMERIC_TESTS = [
   "onnx/graph/qdq-nodes",
   "end-to-end/widths",
   "end-to-end/devices",
-  "end-to-end/peculiarities",
+  "end-to-end/model-features",
 ];
 
 const DEMO_SIZE = { trials: 4, calibration: 20, evaluation: 100 };
 
-/** Decibels between the outputs of one model on two processors, from which on they differ by rounding of floats alone. */
+/**
+ * Signal-to-noise ratio in decibels above which outputs on two processors differ only by rounding of floats.
+ */
 const SAME_NUMBERS = 90;
 
 let failures = 0;
@@ -52,7 +54,7 @@ function run({ command }: Pick<NodeOn, "command">, args: readonly string[]) {
   return spawnSync(program, [...before, ...args], { encoding: "utf8", maxBuffer: 2 ** 28 });
 }
 
-/** Runs in the emulated process itself: processes that it starts would be this machine's. */
+/** Runs the tests in the emulated process itself, because processes that it starts would not be emulated. */
 function numericTests(node: NodeOn): void {
   for (const name of NUMERIC_TESTS) {
     const { status, stdout } = run(node, [join(DIST, "test", `${name}.test.js`)]);
@@ -101,7 +103,7 @@ function commands(node: NodeOn, folder: string, configurations: Readonly<Record<
   );
 }
 
-/** Models for ANY, as this machine quantizes them, and configurations that quantize them. */
+/** Models for target device ANY, quantized on this machine, and the configurations that quantize them. */
 async function portableModels(folder: string) {
   const demo = await demoConfiguration(DEMO_SIZE);
   const { quantizer, subject, float } = await readyFixture(

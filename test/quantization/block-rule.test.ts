@@ -20,7 +20,7 @@ const anySteps = fc.array(fc.tuple(fc.constantFrom(...KINDS), fc.nat(20), fc.nat
   maxLength: 14,
 });
 
-/** Every tensor has the same shape, so that any of them can be read by any op. */
+/** All tensors have the same shape, so that any op can read any of them. */
 function anyGraph(steps: readonly Step[]): GraphIndex {
   const graph = new GraphBuilder();
   const tensors = [graph.input("x", SHAPE)];
@@ -62,8 +62,9 @@ function layOut(index: GraphIndex): QuantizerLayout {
 }
 
 /**
- * What is left on integers without one quantizer, by the rule itself (reference section 4.9): whatever reads it returns
- * to float with all its other quantizers, and so on; last, what has no integer kernel without a quantizer behind it.
+ * The ops that stay quantized after removing one quantizer, by the block rule of POT
+ * (docs/reference/algorithms.md, "Quantizer groups"): ops that read it return to float with all their other
+ * quantizers, and so on; finally ops whose kernel needs a quantized output that is gone.
  */
 function withoutQuantizer(removed: string, { ops, quantizerOf }: QuantizerLayout): Set<string> {
   const gone = new Set([removed]);
@@ -87,7 +88,7 @@ function withoutQuantizer(removed: string, { ops, quantizerOf }: QuantizerLayout
   );
 }
 
-test("a switch turns off what removing any of its quantizers would turn off, in any graph", () => {
+test("switching off a group leaves the same ops in float as removing any of its quantizers, in any graph", () => {
   const hardware = targetHardware("CPU");
   const options = tuningOptions({ tuningScope: new Set(["layer"]) });
   let switched = 0;

@@ -28,7 +28,7 @@ const pinnedEstimator: fc.Arbitrary<EstimatorOverrides> = fc.record(
   { requiredKeys: [] },
 );
 
-/** Whatever a user can ask of the CPU: any scopes, any pinned estimators. */
+/** Arbitrary tuning options for the CPU: any scopes, any pinned estimators. */
 export const anyOptions: fc.Arbitrary<TuningOptions> = fc
   .record(
     {
@@ -48,7 +48,7 @@ export const anyOptions: fc.Arbitrary<TuningOptions> = fc
   )
   .map((options) => tuningOptions(options));
 
-/** Whether a parameter exists beside the values that are set already. */
+/** Whether a parameter is active given the values set so far. */
 export function isActive(parameter: Space[number], configuration: Configuration): boolean {
   const { when } = parameter;
   if (when === undefined) return true;
@@ -56,7 +56,7 @@ export function isActive(parameter: Space[number], configuration: Configuration)
   return value !== undefined && when.in.includes(value);
 }
 
-/** The configuration in which each active parameter takes the choice that a draw from [0, 1) points to. */
+/** The configuration in which each active parameter's choice is selected by a draw from [0, 1). */
 export function configurationAt(space: Space, draws: readonly number[]): Configuration {
   const configuration: Record<string, Choice> = {};
   space.forEach((parameter, i) => {
@@ -72,7 +72,7 @@ export const draws = fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noN
   maxLength: 60,
 });
 
-/** How many configurations the parameters whose names start with `prefix` have, counted one by one. */
+/** Number of configurations of the parameters whose names start with `prefix`, by enumeration. */
 export function countConfigurations(space: Space, prefix: string): number {
   const parameters = space.filter(({ name }) => name.startsWith(prefix));
   const count = (from: number, configuration: Configuration): number => {

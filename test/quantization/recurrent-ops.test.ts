@@ -22,7 +22,7 @@ const recurrent = {
 };
 
 for (const targetDevice of ["CPU", "GPU", "CPU_SPR"] as const) {
-  test(`${targetDevice}: an LSTM stays in float between quantized products, and the reason is told`, async () => {
+  test(`${targetDevice}: an LSTM between quantized products is left in float, with a reason`, async () => {
     const { quantizer, subject, batch } = await readyFixture(recurrent, {
       targetDevice,
       options: tuningOptions(),

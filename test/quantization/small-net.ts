@@ -8,12 +8,12 @@ import { DataType } from "../../shared/onnx/model/tensor.js";
 import type { TuningOptions } from "../../shared/quantization/space/tuning-options.js";
 import { buildModel, type GraphBuilder } from "../fixtures/models/model-builder.js";
 
-/** Samples of `x` have this shape. */
+/** Shape of the input `x`. */
 export const SMALL_NET_INPUT = [4, 8, 8] as const;
 
 /**
- * A network that has one of each thing that joins quantizers: a residual, a depthwise convolution, a pool that passes
- * codes on, a concatenation, and a dense layer with a bias at its end. Nodes are named after their outputs.
+ * A network with one of each structure that joins quantizers: a residual connection, a depthwise convolution,
+ * a pool, a concatenation, and a dense layer with a bias at the end. Nodes have the names of their outputs.
  */
 export function smallNet(batch: number | string = "N"): Model {
   return buildModel((graph) => {
@@ -38,7 +38,7 @@ export function smallNet(batch: number | string = "N"): Model {
   });
 }
 
-/** The network, prepared as every run prepares its model. */
+/** The network, prepared as in a run. */
 export async function prepareSmallNet(): Promise<PreparedModel> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-net-"));
   try {
@@ -50,7 +50,7 @@ export async function prepareSmallNet(): Promise<PreparedModel> {
   }
 }
 
-/** The preset performance with nothing tuned, but for what is given. */
+/** Options of the preset `performance` without tuning, with the given changes. */
 export function tuningOptions(options: Partial<TuningOptions> = {}): TuningOptions {
   return {
     preset: "performance",

@@ -6,7 +6,7 @@ import { ExclusiveGate } from "../../shared/runtime/exclusive-gate.js";
 import { BOARD, DEAD, type GateThread, MEASURE_EVERY } from "./gate-thread.js";
 
 const THREADS = 4;
-/** Only a thread that waits for ever takes so long. */
+/** Longer than any run of the threads that does not hang. */
 const HANG_MILLISECONDS = 20_000;
 const ROUNDS = 30_000;
 
@@ -21,7 +21,7 @@ async function runThread(workerData: GateThread): Promise<number> {
 }
 
 describe("The gate between worker threads", () => {
-  test("has nobody else inside while one measures, and lets all through in the end", async () => {
+  test("admits no other thread while one measures, and all threads finish", async () => {
     const [gate, board] = [ExclusiveGate.buffer(THREADS), newBoard()];
     const threads = Array.from({ length: THREADS }, (_, slot) =>
       runThread({ gate, slot, board, rounds: ROUNDS }),
@@ -34,7 +34,7 @@ describe("The gate between worker threads", () => {
   });
 
   for (const dies of ["shared", "exclusive"] as const) {
-    test(`goes on without a thread that died inside (${dies})`, { timeout: HANG_MILLISECONDS }, async () => {
+    test(`recovers from a thread that died inside (${dies})`, { timeout: HANG_MILLISECONDS }, async () => {
       const [gate, board] = [ExclusiveGate.buffer(2), newBoard()];
       assert.equal(await runThread({ gate, slot: 0, board, rounds: 0, dies }), DEAD);
       const other = runThread({ gate, slot: 1, board, rounds: 2 * MEASURE_EVERY });
@@ -44,7 +44,7 @@ describe("The gate between worker threads", () => {
     });
   }
 
-  test("is left by work that fails", async () => {
+  test("is released by work that fails", async () => {
     const gate = new ExclusiveGate(ExclusiveGate.buffer(1), 0);
     const failing = async (): Promise<never> => {
       throw new Error("no");

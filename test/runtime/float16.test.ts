@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { float16Bits, float16Value } from "../../shared/runtime/float16.js";
 
-test("every half-precision number survives the way there and back", () => {
+test("every half-precision number survives a round trip", () => {
   for (let pattern = 0; pattern < 0x10000; pattern++) {
     const value = float16Value(pattern);
     if (!Number.isNaN(value)) assert.equal(float16Bits(value), pattern);
@@ -19,7 +19,7 @@ test("known values", () => {
   assert.equal(float16Bits(Number.NaN), 0x7e00);
 });
 
-test("what lies between rounds to the nearest, ties to even", () => {
+test("values in between round to the nearest, ties to even", () => {
   assert.equal(float16Bits(1 + 2 ** -11), 0x3c00);
   assert.equal(float16Bits(1 + 3 * 2 ** -11), 0x3c02);
   assert.equal(float16Bits(1 + 2 ** -11 + 2 ** -20), 0x3c01);

@@ -1,23 +1,23 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { ExclusiveGate } from "../../shared/runtime/exclusive-gate.js";
 
-/** What the threads of exclusive-gate.test.ts are started with. */
+/** Worker data of the threads in exclusive-gate.test.ts. */
 export interface GateThread {
   readonly gate: SharedArrayBuffer;
   readonly slot: number;
-  /** Ends the thread while it is inside. */
+  /** Terminates the thread while it is inside. */
   readonly dies?: "shared" | "exclusive";
   readonly board: SharedArrayBuffer;
   readonly rounds: number;
 }
 
-/** Words of the board on which threads count who is inside. */
+/** Indices of shared counters: threads inside, violations and finished work. */
 export const BOARD = { shared: 0, exclusive: 1, violations: 2, measured: 3, scored: 4, words: 5 } as const;
 
-/** The exit code of a thread that was asked to die. */
+/** Exit code of a thread that was asked to terminate. */
 export const DEAD = 9;
 
-/** Every how many rounds a thread measures instead of scoring. */
+/** A thread measures in every third round and scores in the others. */
 export const MEASURE_EVERY = 3;
 
 function spin(turns: number): void {
@@ -40,7 +40,7 @@ async function play({ gate, slot, dies, board, rounds }: GateThread): Promise<vo
         Atomics.add(words, BOARD.exclusive, 1);
         seeNobody(BOARD.shared);
         spin(100);
-        // Others may take their turns on the event loop meanwhile; they must not come in.
+        // Yields to other threads, none of which may enter now.
         await Promise.resolve();
         seeNobody(BOARD.shared);
         Atomics.sub(words, BOARD.exclusive, 1);

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { measureLatencyRatio, type TimedModel } from "../../shared/runtime/latency.js";
 
-/** A clock that only running models move on. */
+/** A clock that only advances while a model runs. */
 class Clock {
   milliseconds = 0;
   readonly now = (): number => this.milliseconds;
 
-  /** A model whose n-th run takes as long as `duration` says. */
+  /** A model whose n-th run takes `duration(n)` milliseconds. */
   model(duration: (run: number) => number): TimedModel & { runs: number } {
     const timed = {
       runs: 0,
@@ -25,11 +25,11 @@ function measure(clock: Clock, reference: TimedModel, candidate: TimedModel, sec
   return measureLatencyRatio(reference, candidate, {}, seconds, clock.now);
 }
 
-/** Sums of milliseconds in binary fractions. */
+/** Tolerance for rounding errors of sums of milliseconds. */
 const ROUNDING = 1e-9;
 
 describe("The latency ratio", () => {
-  test("is the reference's time over the candidate's, without noise where there is none", async () => {
+  test("is the reference's time divided by the candidate's; without variation its noise is 0", async () => {
     const clock = new Clock();
     const { ratio, noise, referenceMs, candidateMs } = await measure(
       clock,
@@ -42,15 +42,15 @@ describe("The latency ratio", () => {
     );
   });
 
-  test("of a model against itself is 1, even on a machine that slows down all the while", async () => {
+  test("of a model against itself is 1, even while the machine slows down steadily", async () => {
     const clock = new Clock();
     const slowing = () => 1 + clock.milliseconds / 1e6;
     const { ratio } = await measure(clock, clock.model(slowing), clock.model(slowing), 0.5);
-    // A turn of the reference comes 4 ms before the candidate's, in which the clock slows by 4e-6.
+    // The reference runs 4 ms before the candidate, in which the clock slows by 4e-6.
     assert.ok(Math.abs(ratio - 1) < 1e-5);
   });
 
-  test("is not moved by interruptions of fewer than half of the turns, the first among them", async () => {
+  test("is robust to interruptions of fewer than half of the turns, including the first", async () => {
     const clock = new Clock();
     const interrupted = (run: number) => (run % 5 === 1 ? 50 : 4);
     const { ratio } = await measure(
@@ -62,7 +62,7 @@ describe("The latency ratio", () => {
     assert.ok(Math.abs(ratio - 1) < ROUNDING);
   });
 
-  test("does not count the warm-up", async () => {
+  test("excludes the warm-up", async () => {
     const clock = new Clock();
     const { ratio } = await measure(
       clock,
@@ -72,7 +72,7 @@ describe("The latency ratio", () => {
     assert.ok(Math.abs(ratio - 1) < ROUNDING);
   });
 
-  test("ends early once it is known, and goes on to its time where it is noisy", async () => {
+  test("ends early at low noise, and uses its whole time at high noise", async () => {
     const quiet = new Clock();
     await measure(
       quiet,
@@ -91,7 +91,7 @@ describe("The latency ratio", () => {
     assert.ok(noisy.milliseconds >= 1000 && noisy.milliseconds < 1200);
   });
 
-  test("fills a turn with several runs of a fast model, and as many even where the clock sees none of them", async () => {
+  test("runs a fast model several times per turn, bounded where the clock is too coarse to see a run", async () => {
     const clock = new Clock();
     const fast = clock.model(() => 0.5);
     await measure(
@@ -106,7 +106,7 @@ describe("The latency ratio", () => {
     assert.ok(Number.isFinite(unseen.runs));
   });
 
-  test("has a standard error that shrinks with the root of the turns", async () => {
+  test("has a standard error that decreases with the square root of the number of turns", async () => {
     const clock = new Clock();
     const wavering = (run: number) => [3, 4, 5][run % 3]!;
     const noiseOf = async (seconds: number) =>

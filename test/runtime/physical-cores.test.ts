@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { describe, test } from "node:test";
 import { physicalCores } from "../../shared/runtime/physical-cores.js";
 
-/** `/proc/cpuinfo` of logical processors, given as [socket, core]. */
+/** Text of `/proc/cpuinfo` for logical processors, given as [socket, core]. */
 function cpuInfo(...processors: (readonly [socket: number, core: number])[]): () => string {
   const text = processors
     .map(
@@ -16,7 +16,7 @@ function cpuInfo(...processors: (readonly [socket: number, core: number])[]): ()
 
 describe("Physical cores", () => {
   const available = availableParallelism();
-  test("count two threads of one core once, and equal numbers of two sockets twice", () => {
+  test("count two threads of one core once, and equal core numbers on two sockets twice", () => {
     assert.equal(physicalCores(cpuInfo([0, 0], [0, 0])), 1);
     assert.equal(physicalCores(cpuInfo([0, 0], [1, 0])), Math.min(2, available));
     assert.equal(physicalCores(cpuInfo([0, 0], [0, 1], [0, 0], [0, 1])), Math.min(2, available));
@@ -27,7 +27,7 @@ describe("Physical cores", () => {
     assert.equal(physicalCores(cpuInfo(...many)), available);
   });
 
-  test("are taken for the logical ones where the machine does not tell", () => {
+  test("are the logical ones where the machine does not report them", () => {
     assert.equal(
       physicalCores(() => ""),
       available,

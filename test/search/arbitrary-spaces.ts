@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { Parameter, Space } from "../../shared/search/space/space.js";
 
-/** Spaces whose conditions go from any parameter to any later one, of the same group or another. */
+/** Random spaces in which any parameter may be conditional on any earlier one, also of another group. */
 export const arbitrarySpaces: fc.Arbitrary<Space> = fc
   .array(
     fc.record({
@@ -22,7 +22,7 @@ export const arbitrarySpaces: fc.Arbitrary<Space> = fc
         group: `group${group}`,
         kind: ordinal ? "ordinal" : "categorical",
         choices: Array.from({ length: choices }, (_, code) => code),
-        // A family shares its choices.
+        // Parameters of one family have the same choices.
         ...(isOfFamily ? { family: `of ${choices}` } : {}),
         ...(parent === undefined
           ? {}

@@ -1,7 +1,7 @@
 import type { Relevance } from "../../shared/search/effects/effects-model.js";
 import { type Codes, type EncodedSpace, INACTIVE } from "../../shared/search/space/encoding.js";
 
-/** The additive model by explicit Gaussian algebra, over effects instead of observations: dense matrices, plain sums. */
+/** Reference implementation of the additive model: Gaussian algebra over the effects with dense matrices. */
 
 type Matrix = readonly (readonly number[])[];
 
@@ -10,7 +10,7 @@ interface DensePosterior {
   readonly covariance: Matrix;
 }
 
-/** Covariance of the effects of one parameter's choices, per unit of its variance (docs/search.md, "Additive evidence"). */
+/** Covariance of the effects of one parameter's choices, per unit of its variance. */
 export function choiceCovariance(choices: number, isOrdinal: boolean): Matrix {
   const alike = (i: number, j: number): number =>
     isOrdinal
@@ -26,7 +26,7 @@ export function choiceCovariance(choices: number, isOrdinal: boolean): Matrix {
   return centred.map((row) => row.map((value) => value / scale));
 }
 
-/** Prior covariance of all effects in one row, the intercept last. */
+/** Prior covariance matrix of all effects, the intercept last. */
 function priorCovariance(encoded: EncodedSpace, { variance }: Relevance): Matrix {
   const { offset, size, cardinality, ordinal } = encoded;
   const all = square(offset[size]! + 1, () => 0).map((row) => [...row]);
@@ -71,7 +71,7 @@ export function densePosterior(
   };
 }
 
-/** 1 for each choice that a configuration holds, and for the intercept. */
+/** Indicator vector of a configuration: 1 for each of its choices and for the intercept. */
 function featuresOf({ offset, size }: EncodedSpace, codes: Codes): number[] {
   const row = new Array<number>(offset[size]! + 1).fill(0);
   for (const [d, code] of codes.entries()) {
@@ -83,7 +83,7 @@ function featuresOf({ offset, size }: EncodedSpace, codes: Codes): number[] {
   return row;
 }
 
-/** By Gauss and Jordan, without exchanging rows: for positive definite matrices. */
+/** Inverse of a positive definite matrix by Gauss-Jordan elimination without pivoting. */
 function inverse(matrix: Matrix): Matrix {
   const n = matrix.length;
   const rows = matrix.map((row, i) => [...row, ...Array.from({ length: n }, (_, j) => (i === j ? 1 : 0))]);
@@ -100,7 +100,7 @@ function inverse(matrix: Matrix): Matrix {
   return rows.map((row) => row.slice(n));
 }
 
-/** Of a choice covariance, whose null space are the effects that are equal for all choices. */
+/** Pseudo-inverse of a choice covariance, whose null space is the constant vector. */
 export function pseudoInverse(covariance: Matrix): Matrix {
   const n = covariance.length;
   const regular = covariance.map((row) => row.map((value) => value + 1 / n));

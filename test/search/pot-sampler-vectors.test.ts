@@ -7,13 +7,13 @@ import { DEFAULT_TPE_SETTINGS } from "../../shared/search/samplers/tpe-settings.
 import { encodeSpace } from "../../shared/search/space/encoding.js";
 import { flatSpace } from "./spaces.js";
 
-/** Section 10 gives POT's own sampler, which is not the one here (reference, first table; search.md, "The sampler"). */
-describe("test vectors 25 and 26: what POT's sampler has, and what stands in its place", () => {
+/** POT's sampler differs from the one here; these cases compare the two on POT's own examples. */
+describe("POT's sampler and this one, on two small examples", () => {
   const encoded = encodeSpace(flatSpace(1, 2));
   const { mismatchLimit, changesPerDraw } = DEFAULT_TPE_SETTINGS;
   const kernels = createKernels(encoded, Math.min(mismatchLimit, changesPerDraw / encoded.size));
 
-  /** Probabilities of the two choices after observations of them. */
+  /** Probabilities of the two choices after these observations. */
   const here = (observed: readonly number[]): number[] => {
     const members = observed.map((code) => Int16Array.of(code));
     const density = createJointDensity(kernels, members, new Float64Array(members.length).fill(1), 1);
@@ -24,20 +24,22 @@ describe("test vectors 25 and 26: what POT's sampler has, and what stands in its
   const scores = (good: readonly number[], bad: readonly number[]): number[] =>
     good.map((probability, code) => Math.log(probability / bad[code]!));
 
-  test("test vector 25: an observation of one choice speaks for the other, too, by the kernel's mismatch", () => {
+  test("an observation of one choice also raises the other choice, by the kernel's mismatch", () => {
     const good = [1];
     const bad = [...Array<number>(6).fill(0), ...Array<number>(4).fill(1)];
     assertClose(pot(good), [0.25, 0.75]);
     assertClose(pot(bad), [0.590909, 0.409091]);
     assertClose(scores(pot(good), pot(bad)), [-0.8602, 0.6061], 1e-4);
-    // POT counts; a kernel with b = 0.3 leaves 0.7 to its centre's choice, and the prior is one more component.
+    // POT counts; here a kernel with b = 0.3 gives 0.7 to its centre's choice, and the prior is one more
+    // component.
     assertClose(here(good), [(0.3 + 0.5) / 2, (0.7 + 0.5) / 2]);
     assertClose(here(bad), [(6 * 0.7 + 4 * 0.3 + 0.5) / 11, (6 * 0.3 + 4 * 0.7 + 0.5) / 11]);
-    // Both prefer the choice that was good; with one parameter the kernel is at its widest, and so less certain.
+    // Both prefer the good choice; with a single parameter the kernel is at its widest, so its preference is
+    // weaker.
     assertClose(scores(here(good), here(bad)), [-0.293348, 0.257829], 1e-6);
   });
 
-  test("test vector 26: trials weigh by their improvement, not by their age, as a quantized model does not change with time", () => {
+  test("trials are weighted by their improvement, not by their age as in POT", () => {
     const count = 30;
     const forgetting = Array.from({ length: count }, (_, age) =>
       age < count - 25 ? 1 / count + (age / (count - 25 - 1)) * (1 - 1 / count) : 1,

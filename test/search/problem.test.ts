@@ -50,7 +50,7 @@ const BY_HAND = {
 };
 const problem = parseProblem(BY_HAND, "by-hand.json");
 
-/** Every configuration of a space whose parents come first. */
+/** Every configuration of a space in which parents come before their children. */
 function everyConfiguration(of: Problem): Configuration[] {
   let all: Configuration[] = [{}];
   for (const { name, choices, when } of problemSpace(of)) {
@@ -64,7 +64,7 @@ function everyConfiguration(of: Problem): Configuration[] {
 }
 
 describe("a bench problem", () => {
-  test("adds main effects and pairs of what is active", () => {
+  test("adds main effects and pair interactions of the active parameters", () => {
     assert.equal(trueValue(problem, { "a.quantize": 0, b: 0 }), 1 + 0 + 4);
     assert.equal(trueValue(problem, { "a.quantize": 1, "a.mode": 1, b: 2 }), 0 - 0.25 + 0.2 - 1);
   });
@@ -93,7 +93,7 @@ describe("a bench problem", () => {
       { name: "b", group: "b", kind: "ordinal", choices: [0, 1, 2] },
     ]);
   });
-  test("may list a parameter before the one that it depends on", () => {
+  test("may list a parameter before its parent", () => {
     const { parameters, main, pairs } = BY_HAND;
     const turned = parseProblem(
       {

@@ -28,7 +28,7 @@ const base: Configuration = Object.fromEntries(
   ]).flat(),
 );
 
-/** A made-up result that depends on the configuration alone: some infeasible, pruned and failed trials among them. */
+/** A deterministic result of a configuration; some trials are infeasible, pruned or failed. */
 function resultOf(number: number, configuration: Configuration): FinishedTrial {
   const stream = createRandomStream(configurationKey(configuration).length, number, "noise");
   const quantized = Object.values(configuration).filter((choice) => choice === true).length;
@@ -44,7 +44,7 @@ function resultOf(number: number, configuration: Configuration): FinishedTrial {
     : { number, configuration, state: "complete", values, violation, accuracyLoss, samples: 1000 };
 }
 
-/** Asks and tells one by one. */
+/** Asks and tells trials one at a time. */
 function study(sampler: Sampler, trials: number): FinishedTrial[] {
   return Array.from({ length: trials }, (_, number) => {
     const configuration = sampler.ask(number);
@@ -56,7 +56,7 @@ function study(sampler: Sampler, trials: number): FinishedTrial[] {
   });
 }
 
-/** Tells the base, which misses the bound, and asks from there; value and accuracy loss are sums over choices. */
+/** Tells an infeasible base, then asks and tells; value and accuracy loss are sums over choices. */
 function assertAsksMembers(create: SamplerFactory, among: Space, seed: number): void {
   const encoded = encodeSpace(among);
   const random = createRandomStream(seed, 0, "problem");
@@ -72,7 +72,7 @@ function assertAsksMembers(create: SamplerFactory, among: Space, seed: number): 
   const sampler = create(among, start, seed);
   let configuration: Configuration | undefined = start;
   for (let number = 1; configuration !== undefined && number <= 40; number++) {
-    // Throws for what does not belong to the space.
+    // Throws unless the configuration belongs to the space.
     encodeConfiguration(encoded, configuration);
     sampler.started(number, configuration);
     const accuracyLoss = sum(losses, configuration);
@@ -84,35 +84,35 @@ function assertAsksMembers(create: SamplerFactory, among: Space, seed: number): 
   }
 }
 
-/** What every sampler promises (shared/search/trials/sampler.ts). */
+/** Conformance suite of the `Sampler` interface (shared/search/trials/sampler.ts). */
 export function describeSampler(name: string, create: SamplerFactory): void {
-  describe(`${name}: what every sampler promises`, () => {
-    test("asks only members of the space", () => {
+  describe(`${name} conforms to the sampler interface`, () => {
+    test("proposes only members of the space", () => {
       const encoded = encodeSpace(space);
       for (const { configuration } of study(create(space, base, 1), 40)) {
         encodeConfiguration(encoded, configuration);
       }
     });
 
-    test("asks only members of any space, whatever depends on what", () => {
+    test("proposes only members of spaces with arbitrary conditions", () => {
       fc.assert(
         fc.property(arbitrarySpaces, fc.nat(1000), (among, seed) => assertAsksMembers(create, among, seed)),
         { seed: 7, numRuns: 60 },
       );
     });
 
-    test("the same seed asks the same, trial after trial", () => {
+    test("proposes the same trials with the same seed", () => {
       const asked = (seed: number) =>
         study(create(space, base, seed), 40).map(({ configuration }) => configuration);
       assert.deepEqual(asked(3), asked(3));
     });
 
-    test("asks the same next trial in whatever order results came, twice told or not", () => {
+    test("proposes the same next trial in whatever order results are told, also when told twice", () => {
       const finished = study(create(space, base, 1), 60);
-      const inOrder = create(space, base, 1);
+      const mapConcurrently = create(space, base, 1);
       const shuffled = create(space, base, 1);
       for (const trial of finished) {
-        inOrder.tell(trial);
+        mapConcurrently.tell(trial);
       }
       const random = createRandomStream(1, 0, "problem");
       const order = finished.map((trial) => ({ trial, key: random.uniform() })).sort((a, b) => a.key - b.key);
@@ -121,16 +121,16 @@ export function describeSampler(name: string, create: SamplerFactory): void {
         shuffled.tell(trial);
         shuffled.tell(trial);
         if (position % 10 === 0) {
-          // Asking in between must leave no trace.
+          // Asks in between must not change later proposals.
           shuffled.ask(1000 + position);
         }
       }
       for (const next of [60, 61, 75]) {
-        assert.deepEqual(shuffled.ask(next), inOrder.ask(next));
+        assert.deepEqual(shuffled.ask(next), mapConcurrently.ask(next));
       }
     });
 
-    test("never asks what is finished or running, with 16 running at once", () => {
+    test("never proposes a finished or running configuration, with 16 running at once", () => {
       const sampler = create(space, base, 2);
       const seen = new Set<string>();
       const running: [number, Configuration][] = [];
@@ -143,7 +143,7 @@ export function describeSampler(name: string, create: SamplerFactory): void {
         sampler.started(number, configuration);
         running.push([number, configuration]);
         if (running.length === 16) {
-          // The youngest first: results come out of order.
+          // Results arrive out of order, the latest trial first.
           const [ended, its] = running.pop()!;
           sampler.tell(resultOf(ended, its));
           const [oldest, oldestConfiguration] = running.shift()!;
@@ -152,7 +152,7 @@ export function describeSampler(name: string, create: SamplerFactory): void {
       }
     });
 
-    test("asks a small space to its end, and then nothing", () => {
+    test("proposes every configuration of a small space, then undefined", () => {
       const small = flatSpace(3, 3);
       const sampler = create(small, { layer0: 0, layer1: 0, layer2: 0 }, 1);
       const seen = new Set<string>();
@@ -176,7 +176,7 @@ export function describeSampler(name: string, create: SamplerFactory): void {
       assert.equal(sampler.ask(27), undefined);
     });
 
-    test("goes on when every trial failed", () => {
+    test("keeps proposing when every trial failed", () => {
       const sampler = create(space, base, 1);
       for (let number = 0; number < 30; number++) {
         const configuration = sampler.ask(number);

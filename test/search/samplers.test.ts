@@ -1,4 +1,4 @@
-import { createReversalSampler } from "../../shared/search/samplers/greedy-layer-sampler.js";
+import { createGreedyLayerSampler } from "../../shared/search/samplers/greedy-layer-sampler.js";
 import { createRandomSampler } from "../../shared/search/samplers/random-sampler.js";
 import { createTpeSampler } from "../../shared/search/samplers/tpe-sampler.js";
 import { describeSampler } from "./sampler-conformance.js";
@@ -10,4 +10,6 @@ describeSampler("TPE with sensitivities", (space, base, seed) => {
 });
 describeSampler("TPE without a base", (space, _, seed) => createTpeSampler(space, { seed }));
 describeSampler("random", (space, _, seed) => createRandomSampler(space, { seed }));
-describeSampler("greedy layer reversal", (space, base, seed) => createReversalSampler(space, { seed, base }));
+describeSampler("greedy layer removal", (space, base, seed) =>
+  createGreedyLayerSampler(space, { seed, base }),
+);

@@ -1,6 +1,6 @@
 import type { Space } from "../../shared/search/space/space.js";
 
-/** A switch with a mode, an estimator and an ordered outlier level, a layer each. */
+/** For each layer a switch with a conditional mode, estimator and ordinal outlier level. */
 export function layeredSpace(layers: number): Space {
   return Array.from({ length: layers }, (_, layer) => {
     const group = `layer${layer}`;
@@ -32,7 +32,7 @@ export function layeredSpace(layers: number): Space {
   }).flat();
 }
 
-/** Unconditional categorical parameters, one a layer. */
+/** Unconditional categorical parameters, one per layer. */
 export function flatSpace(layers: number, choices: number): Space {
   return Array.from({ length: layers }, (_, layer) => ({
     name: `layer${layer}`,
@@ -42,7 +42,10 @@ export function flatSpace(layers: number, choices: number): Space {
   }));
 }
 
-/** {@link layeredSpace}, and beside it an ordinal and a categorical parameter that always exist. */
+/**
+ * {@link layeredSpace} with an additional ordinal and an additional categorical parameter, both
+ * unconditional.
+ */
 export function mixedSpace(layers: number): Space {
   return [
     ...layeredSpace(layers),

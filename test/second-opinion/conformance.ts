@@ -6,8 +6,8 @@ import { describeObjectStore } from "../storage/object-store-conformance.js";
 import { createBucket } from "./create-bucket.js";
 
 /**
- * The conformance suites of the S3 and SQS adapters against implementations that are none of the project's own, outside
- * `npm test`: start moto_server or ElasticMQ and name it by AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_SQS (docs/fleet.md).
+ * Runs the conformance suites of the S3 and SQS adapters against third-party servers, outside `npm test`:
+ * start moto_server or ElasticMQ and set AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_SQS to their addresses.
  */
 const { AWS_ENDPOINT_URL_S3: s3Endpoint, AWS_ENDPOINT_URL_SQS: sqsEndpoint } = process.env;
 

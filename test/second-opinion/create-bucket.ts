@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import type { FleetServers } from "../emulated/aws/fleet-servers.js";
 
-/** A new bucket on a server that is none of the project's own. */
+/** Creates a bucket on a third-party server. */
 export async function createBucket(endpoint: string): Promise<Pick<FleetServers, "s3" | "bucket">> {
   const client = new S3Client({
     endpoint,

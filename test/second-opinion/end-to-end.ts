@@ -5,8 +5,8 @@ import { describeKilledEvaluators } from "../emulated/killed-evaluators-conforma
 import { createBucket } from "./create-bucket.js";
 
 /**
- * The end-to-end runs of test/emulated over servers of S3 and SQS that are none of the project's own, outside
- * `npm test`: name them by AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_SQS (docs/fleet.md).
+ * Runs the end-to-end tests of test/emulated on third-party servers of S3 and SQS, outside `npm test`: set
+ * AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_SQS to their addresses.
  */
 const { AWS_ENDPOINT_URL_S3: s3Endpoint, AWS_ENDPOINT_URL_SQS: sqsEndpoint } = process.env;
 

@@ -7,11 +7,11 @@ import type { Aggregator } from "../../shared/statistics/statistic-type.js";
 
 fc.configureGlobal({ seed: 7, numRuns: 300 });
 
-/** The vectors are printed to four to seven digits. */
+/** The expected values are given to four to seven digits. */
 const PRINTED = 5e-5;
 
-describe("Aggregators, by the test vectors of the reference's section 10", () => {
-  test("17: the largest values of three samples", () => {
+describe("Aggregators give the values of POT on small examples", () => {
+  test("the largest values of three samples", () => {
     const largest = [10, 8, 20];
     const asked = ["mean", "max", "median", "hl_estimator", "power_of_2", "batch_mean"] as const;
     const found = asked.map((a) => aggregate(a, largest));
@@ -20,7 +20,7 @@ describe("Aggregators, by the test vectors of the reference's section 10", () =>
     });
   });
 
-  test("17: the 0.9 quantile of each sample, and their mean", () => {
+  test("the 0.9 quantile of each sample, and their mean", () => {
     const samples = [
       [0, 1, 2, 3, 10],
       [0, 2, 4, 6, 8],
@@ -33,7 +33,7 @@ describe("Aggregators, by the test vectors of the reference's section 10", () =>
     assert.ok(Math.abs(aggregate("mean", quantiles) - 8.9333) < PRINTED);
   });
 
-  test("18: Hodges-Lehmann, and the values between the 1 % and 99 % quantiles", () => {
+  test("Hodges-Lehmann, and the values between the 1 % and 99 % quantiles", () => {
     assert.equal(aggregate("hl_estimator", [1, 2, 3, 10]), 4);
     assert.equal(aggregate("mean_no_outliers", [1, 2, 3, 100]), 2.5);
     assert.equal(aggregate("median_no_outliers", [1, 2, 3, 100]), 2.5);
@@ -82,7 +82,7 @@ describe("Aggregators, by their definitions", () => {
     keyof typeof BY_DEFINITION,
     typeof mean,
   ][]) {
-    test(`${name}, for one sample and more, in any order, between the smallest and the largest`, () => {
+    test(`${name} does not depend on the order of samples and lies between the smallest and the largest value`, () => {
       fc.assert(
         fc.property(samples, (values) => {
           const found = aggregate(name, values);
@@ -94,7 +94,7 @@ describe("Aggregators, by their definitions", () => {
       );
     });
   }
-  test("power_of_2: a power of two beyond every magnitude and at most twice the largest, on its side of zero", () => {
+  test("power_of_2 is a power of two of the largest value's sign, at least its magnitude and less than twice it", () => {
     fc.assert(
       fc.property(samples, (values) => {
         const found = aggregate("power_of_2", values);

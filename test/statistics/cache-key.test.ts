@@ -12,7 +12,7 @@ const CONTENT: StatisticsContent = {
 };
 
 describe("The key of statistics", () => {
-  test("is the same for the same content, and a path that a store takes", () => {
+  test("is the same for the same content, and a valid path in a store", () => {
     const again = { ...CONTENT, samples: [...CONTENT.samples], requirement: new Map(CONTENT.requirement) };
     assert.equal(statisticsKey(again), statisticsKey(CONTENT));
     assert.match(statisticsKey(CONTENT), /^statistics\/[0-9a-f]{64}$/);

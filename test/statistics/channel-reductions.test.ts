@@ -11,7 +11,7 @@ import { RandomValues } from "../fixtures/models/random-values.js";
 
 const BATCHES = 3;
 
-/** Random batches of a tensor, and its statistics. */
+/** Random batches of a tensor, and their statistics. */
 async function gather(shape: readonly number[], statistics: readonly ChannelStatistic[], opset: number) {
   const model = buildModel(
     (graph) => {
@@ -29,7 +29,7 @@ async function gather(shape: readonly number[], statistics: readonly ChannelStat
   return { table, data };
 }
 
-/** The values of each index along an axis. */
+/** The values at each index along an axis. */
 function channelsOf(data: Float32Array, shape: readonly number[], axis: number): number[][] {
   const inner = shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);
   const channels = Array.from({ length: shape[axis]! }, (): number[] => []);
@@ -50,7 +50,7 @@ function assertNear(found: Float32Array, expected: readonly number[]): void {
   });
 }
 
-describe("Statistics a channel are those of the fetched tensor", () => {
+describe("Statistics per channel equal those computed from the fetched tensor", () => {
   const cases: readonly [shape: readonly number[], axis: number, opset: number][] = [
     [[1, 3, 5, 4], 1, 13],
     [[2, 3, 5, 4], 1, 18],
@@ -106,7 +106,7 @@ describe("Statistics a channel are those of the fetched tensor", () => {
   }
 });
 
-/** What each tap reads on average, by walking over all positions. */
+/** The mean input of each kernel tap, by iterating over all positions. */
 function walkedTapMeans(
   data: Float32Array,
   [batch, channels, height, width]: readonly [number, number, number, number],
@@ -136,7 +136,7 @@ function walkedTapMeans(
   return means;
 }
 
-describe("Means a tap are those of walking over all positions", () => {
+describe("Means per tap equal those of iterating over all positions", () => {
   const usual: ConvolutionWindow = {
     kernel: [3, 3],
     strides: [1, 1],
@@ -176,7 +176,7 @@ describe("A table with columns of several widths", () => {
   ];
   const rows = [Float32Array.of(1, 2, 3, 4, 5), Float32Array.of(6, 7, 8, 9, 10)];
 
-  test("is the same written and read, and in shards", () => {
+  test("is the same after encoding and decoding, and after joining shards", () => {
     const whole = StatisticsTable.ofRows(columns, rows);
     const shards = rows.map((row) => StatisticsTable.ofRows(columns, [row]));
     const read = StatisticsTable.decode(whole.encode(), "table");

@@ -41,7 +41,7 @@ function samplesOf(shape: readonly number[]): InputBatch[] {
   const random = createRandomStream(11, 0, "sample-order");
   const size = shape.reduce((product, dim) => product * dim, 1);
   return Array.from({ length: SAMPLES }, () => {
-    // Many equal values and some far out: what activations behind a Relu look like.
+    // Many equal values and some outliers, like activations after a Relu.
     const data = Float32Array.from({ length: size }, () => {
       const u = random.uniform();
       return u < 0.3 ? 0.5 : (u - 0.6) ** 3 * 100;
@@ -84,7 +84,7 @@ function reduce(values: Float32Array, statistic: TensorStatistic): number {
   }
 }
 
-describe("Statistics reduced inside ONNX Runtime are those of the fetched activations", () => {
+describe("Statistics reduced inside ONNX Runtime equal those of the fetched activations", () => {
   for (const shape of [[], [1], [7], [100], [3, 5, 5], [2, 3, 4, 2, 2], [20_000]]) {
     test(`samples of shape [${shape.join(", ")}]`, async () => {
       const model = modelOf(shape);
@@ -104,7 +104,8 @@ describe("Statistics reduced inside ONNX Runtime are those of the fetched activa
           const column = table.column(tensor, statisticName(statistic));
           activations.forEach((values, sample) => {
             const expected = reduce(values, statistic);
-            // Interpolated in double precision by both, from the two ends of the order; stored as float32.
+            // Both interpolate in double precision, from opposite ends of the sorted values, and store
+            // float32.
             const allowed = 2 ** -22 * Math.max(...values.map(Math.abs));
             assert.ok(
               Math.abs(column[sample]! - expected) <= allowed,
@@ -117,7 +118,7 @@ describe("Statistics reduced inside ONNX Runtime are those of the fetched activa
   }
 });
 
-test("a model may have the names that statistics would take", async () => {
+test("a model may contain the names that statistics use by default", async () => {
   const model = modelOf([4]);
   const requirement = new Map([["x", STATISTICS]]);
   const batches = samplesOf([4]);
@@ -136,7 +137,7 @@ test("a model may have the names that statistics would take", async () => {
   }
 });
 
-test("a run of statistics that is not wanted any more ends", async () => {
+test("collecting statistics stops when the signal is aborted", async () => {
   const batches = samplesOf([4]);
   const signal = AbortSignal.abort();
   const gathering = collectStatistics(
@@ -148,7 +149,7 @@ test("a run of statistics that is not wanted any more ends", async () => {
   await assert.rejects(gathering, { name: "AbortError" });
 });
 
-describe("Histograms are those of the fetched activations", () => {
+describe("Histograms equal those of the fetched activations", () => {
   const shape = [3, 5, 5];
   const channels = { axis: 1, weights: [5, 0, 7] } as const;
   const requirement = new Map(
@@ -169,7 +170,7 @@ describe("Histograms are those of the fetched activations", () => {
       batch: (index) => batches[start + index]!,
     });
 
-  test("plain, and weighed by channel", async () => {
+  test("of the whole tensor, unweighted and weighted by channel", async () => {
     const table = await gather(0, SAMPLES);
     const hidden = await fetched(modelOf(shape), "hidden", batches);
     const [plain, weighed] = [new Histogram(), new Histogram()];
@@ -181,7 +182,7 @@ describe("Histograms are those of the fetched activations", () => {
     assert.deepEqual(table.histogram("hidden", "output_histogram").content(), weighed.content());
   });
 
-  test("one a channel", async () => {
+  test("per channel", async () => {
     const table = await gather(0, SAMPLES);
     const hidden = await fetched(modelOf(shape), "hidden", batches);
     table.channelHistograms("hidden", 1, 3).forEach((histogram, channel) => {
@@ -191,7 +192,7 @@ describe("Histograms are those of the fetched activations", () => {
     });
   });
 
-  test("in any shards the same bytes", async () => {
+  test("have the same bytes for any division into shards", async () => {
     const whole = (await gather(0, SAMPLES)).encode();
     for (const cuts of [
       [0, 1, 2, 3],

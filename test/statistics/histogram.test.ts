@@ -27,7 +27,7 @@ function total({ counts }: { readonly counts: Float64Array }): number {
 }
 
 describe("A histogram", () => {
-  test("is the same however its values are split and merged, in any order", () => {
+  test("is the same for any order of values and any division into merged parts", () => {
     fc.assert(
       fc.property(values, values, values, (a, b, c) => {
         const [x, y, z] = [histogramOf(a), histogramOf(b), histogramOf(c)];
@@ -44,7 +44,7 @@ describe("A histogram", () => {
     );
   });
 
-  test("has every value but zero in the bin around it, and no more bins than are bounded", () => {
+  test("counts every value but zero in the bin that contains it, and has a limited number of bins", () => {
     fc.assert(
       fc.property(values, (list) => {
         const { width, lows, counts } = histogramOf(list).occupied();
@@ -68,7 +68,7 @@ describe("A histogram", () => {
     assert.equal(total(histogram.content()), 200 * 999);
   });
 
-  test("is what its content was taken from", () => {
+  test("is the same after a round trip through its stored form", () => {
     fc.assert(
       fc.property(values, (list) => {
         const content = histogramOf(list).content();
@@ -77,7 +77,7 @@ describe("A histogram", () => {
     );
   });
 
-  test("counts a value as often as its channel weighs", () => {
+  test("counts each value with the weight of its channel", () => {
     const histogram = new Histogram();
     histogram.add(Float32Array.of(1, 1.5, 2, 2.5, 1, 1.5), { weights: [3, 0, 10], inner: 2 });
     const { lows, counts } = histogram.occupied();
@@ -85,7 +85,7 @@ describe("A histogram", () => {
     assert.deepEqual([...counts], [3 + 10, 3 + 10]);
   });
 
-  test("leaves out what is not finite", () => {
+  test("leaves out values that are not finite", () => {
     const odd = Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY, 1, Number.NEGATIVE_INFINITY);
     assert.deepEqual(histogramOf(odd).content(), histogramOf(Float32Array.of(1)).content());
   });

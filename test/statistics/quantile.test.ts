@@ -5,7 +5,10 @@ import { quantileOfSorted } from "../../shared/statistics/quantile.js";
 
 fc.configureGlobal({ seed: 6, numRuns: 500 });
 
-/** numpy's default ("linear", method 7 of Hyndman and Fan) by its definition: the value at position q (n - 1). */
+/**
+ * numpy's default quantile ("linear", method 7 of Hyndman and Fan) by its definition: the value at position q
+ * (n - 1).
+ */
 function byDefinition(sorted: readonly number[], q: number): number {
   const position = q * (sorted.length - 1);
   const below = sorted[Math.floor(position)]!;
@@ -13,7 +16,7 @@ function byDefinition(sorted: readonly number[], q: number): number {
   return below + (above - below) * (position - Math.floor(position));
 }
 
-test("figures of numpy.quantile", () => {
+test("quantiles equal those of numpy.quantile", () => {
   const values = [1, 2, 3, 4, 10];
   const expected = [1, 1.4, 3, 7.6, 10];
   [0, 0.1, 0.5, 0.9, 1].forEach((q, i) => {
@@ -22,7 +25,7 @@ test("figures of numpy.quantile", () => {
   assert.equal(quantileOfSorted([7], 0.3), 7);
 });
 
-test("the linear definition, for any length and probability", () => {
+test("quantiles equal the linear definition, for any length and probability", () => {
   fc.assert(
     fc.property(
       fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 50 }),

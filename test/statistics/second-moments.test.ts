@@ -11,7 +11,7 @@ import { RandomValues } from "../fixtures/models/random-values.js";
 
 const SAMPLES = 3;
 
-/** What each position reads: [groups][positions][terms], from the definition of a convolution. */
+/** The input vectors of a convolution as [groups][positions][terms], from its definition. */
 function readByDefinition(
   x: Float32Array,
   [channels = 1, height = 1, width = 1]: readonly number[],
@@ -40,7 +40,7 @@ function readByDefinition(
   });
 }
 
-describe("Second moments are those of what a convolution reads, padding included", () => {
+describe("Second moments equal those of a convolution's input vectors, padding included", () => {
   for (const window of [
     { kernel: 3, stride: 1, pad: 1, groups: 1 },
     { kernel: 3, stride: 2, pad: 0, groups: 2 },
@@ -93,7 +93,7 @@ describe("Second moments are those of what a convolution reads, padding included
   }
 });
 
-test("Terms beyond the bound are looked at in blocks of about the same size", () => {
+test("Terms beyond the block limit are split into blocks of about the same size", () => {
   assert.deepEqual(momentBlocks(10, 10), [{ start: 0, size: 10 }]);
   assert.deepEqual(momentBlocks(11, 5), [
     { start: 0, size: 3 },

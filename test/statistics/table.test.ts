@@ -20,7 +20,7 @@ const COLUMNS = [
   { tensor: "a long / name", statistic: "quantile.max.0.001" },
 ] as const;
 
-/** Test vector 17: smallest and largest values of its three samples. */
+/** Smallest and largest values of three samples. */
 const VECTOR_17 = StatisticsTable.ofRows(
   [
     { tensor: "x", statistic: "min" },
@@ -42,7 +42,7 @@ function statistic({ type, ...others }: SideEstimator): StatisticEstimator {
   return { type, ...others };
 }
 
-describe("Estimates, by test vector 17 of the reference", () => {
+describe("Estimates of a tensor's range", () => {
   test("symmetric by default: min of the smallest, mean of the largest magnitudes", () => {
     const { min, max } = activationEstimator("default", "symmetric", "pertensor");
     const low = VECTOR_17.estimate("x", "min", statistic(min!));
@@ -62,7 +62,7 @@ describe("Estimates, by test vector 17 of the reference", () => {
     assert.ok(Math.abs(range.low + 0.3575268817) < 1e-6 && Math.abs(range.high - 12.6666667) < 1e-6);
   });
 
-  test("a largest magnitude comes from whichever end is further out, sample by sample", () => {
+  test("the largest magnitude is taken from the end further from zero, for each sample", () => {
     const table = StatisticsTable.ofRows(VECTOR_17.columns, [Float32Array.of(-7, 3), Float32Array.of(-1, 5)]);
     assert.equal(table.estimate("x", "max", { type: "abs_max", aggregator: "mean" }), 6);
     assert.equal(table.estimate("x", "max", { type: "abs_max", aggregator: "min" }), 5);
@@ -71,7 +71,7 @@ describe("Estimates, by test vector 17 of the reference", () => {
 });
 
 describe("A table as bytes", () => {
-  test("is read back as it was", () => {
+  test("is the same after encoding and decoding", () => {
     fc.assert(
       fc.property(rows, (samples) => {
         const table = StatisticsTable.ofRows(COLUMNS, samples);
@@ -83,7 +83,7 @@ describe("A table as bytes", () => {
     );
   });
 
-  test("shards joined in order are one pass over all samples", () => {
+  test("shards joined in order equal one pass over all samples", () => {
     fc.assert(
       fc.property(rows, fc.array(fc.nat(20), { maxLength: 3 }), (samples, cuts) => {
         const ends = [...cuts.map((cut) => Math.min(cut, samples.length)), samples.length].sort(
@@ -99,7 +99,7 @@ describe("A table as bytes", () => {
     );
   });
 
-  test("is refused with any byte changed, cut off or added", () => {
+  test("is refused with any byte changed, removed or added", () => {
     const bytes = StatisticsTable.ofRows(COLUMNS, [
       Float32Array.of(1, 2, 3),
       Float32Array.of(4, 5, 6),
@@ -127,7 +127,7 @@ describe("A table as bytes", () => {
   });
 });
 
-test("shards in a store are a table once all of them are there", async () => {
+test("shards in a store are read as one table once all exist", async () => {
   const store = new MemoryObjectStore();
   const shard = (index: number) =>
     writeStatisticsShard(

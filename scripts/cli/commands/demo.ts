@@ -6,7 +6,7 @@ import { resultText } from "../display/result-table.js";
 import { EXIT } from "./exit-code.js";
 import { tuneWithProgress } from "./tune.js";
 
-/** Plain 8 bit: the smallest and largest values seen, one scale a tensor. */
+/** Plain 8-bit quantization: min-max ranges and one scale per tensor. */
 const PLAIN = {
   name: "MinMaxQuantization",
   params: {
@@ -17,13 +17,18 @@ const PLAIN = {
   },
 } as const;
 
-/** Whether a folder holds nothing but what the demo itself has left, which may be replaced: it can be run again and again. */
+/**
+ * Whether a folder holds only results of the demo, which may be replaced so that the demo can be repeated.
+ */
 async function isOwn(out: string, directory: string): Promise<boolean> {
   const runs = await readRuns(out);
   return runs.length > 0 && runs.every(({ remembered }) => remembered?.directory === directory);
 }
 
-/** The bundled example: what plain 8 bit does to a network with uneven channels, and what tuning brings back. */
+/**
+ * Runs the bundled example: shows what plain 8-bit quantization costs a network with uneven channels, and
+ * what tuning recovers.
+ */
 export async function runDemo({
   out,
   workers,
@@ -35,7 +40,7 @@ export async function runDemo({
 }): Promise<number> {
   const config = join(packageRoot(), "scripts", "demo", "config.json");
   process.stderr.write(
-    "The demo's network reads handwritten digits. The ranges of its channels were made uneven on purpose, by powers of two\nthat the next layer undoes, to imitate what MobileNets show; trained as it is, plain 8 bit would hardly hurt it.\n",
+    "The demo's network reads handwritten digits. The ranges of its channels were made uneven on purpose, by powers of two\nthat the next layer undoes, to imitate what MobileNets show; without that, plain 8 bit would hardly hurt it.\n",
   );
   const { configuration, directory } = await readConfiguration(config);
   await requireWritable(out);
@@ -53,7 +58,7 @@ export async function runDemo({
   });
   process.stdout.write(
     `${[
-      `Plain 8 bit (smallest and largest values, one scale a tensor, everything quantized): ${metric.name} ${metric.value}, float ${result.float.metric.value}.`,
+      `Plain 8 bit (min-max ranges, one scale per tensor, everything quantized): ${metric.name} ${metric.value}, float ${result.float.metric.value}.`,
       resultText(result),
       `Written to ${out}: model.onnx, configuration.json, result.json, trials.jsonl.`,
     ].join("\n")}\n`,

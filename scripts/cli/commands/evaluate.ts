@@ -13,7 +13,7 @@ export async function runEvaluate(
   process.stdout.write(
     json === true
       ? `${JSON.stringify(result, null, 2)}\n`
-      : `${name} ${value} on ${samples} samples, 95 % interval [${interval[0].toFixed(4)}, ${interval[1].toFixed(4)}]; ${(1000 * result.secondsPerSample).toPrecision(3)} ms a sample.\n`,
+      : `${name} ${value} on ${samples} samples, 95 % interval [${interval[0].toFixed(4)}, ${interval[1].toFixed(4)}]; ${(1000 * result.secondsPerSample).toPrecision(3)} ms per sample.\n`,
   );
   return EXIT.done;
 }

@@ -3,7 +3,9 @@ import { QuantfleetError } from "../../../shared/basics/errors.js";
 import { DamagedRecordError } from "../../../shared/run/store/damaged-record.js";
 import { LockedError } from "../../../shared/storage/file-lock.js";
 
-/** Exit codes (interface.md, "Commands"). */
+/**
+ * Exit codes of all commands. `boundMissed`: the run succeeded, but no model is within the accuracy bound.
+ */
 export const EXIT = { done: 0, failed: 1, badInput: 2, boundMissed: 3, interrupted: 130 } as const;
 
 export function exitCodeOf(error: unknown): number {

@@ -1,25 +1,31 @@
 import { type Command, Option } from "commander";
 import { maxMemory } from "./memory-option.js";
-import { number, wholeNumber } from "./option-values.js";
+import { number, path, wholeNumber } from "./option-values.js";
 
-const MOST_PARALLEL = 4_096;
-const MOST_SHARDS = 1_024;
+const MAX_PARALLEL = 4_096;
+const MAX_SHARDS = 1_024;
 const LONGEST_JOB_SECONDS = 86_400;
 
-/** The commands for runs on AWS. */
+/** Adds the commands for runs on AWS. */
 export function addFleetCommands(program: Command, exit: (code: number) => void): void {
   const add = (name: string, description: string): Command =>
     program
       .command(name)
       .description(description)
       .addOption(stackOption())
-      .addOption(output("--bucket <name>", "QUANTFLEET_BUCKET", "instead of the stack's output Bucket"))
       .addOption(
-        output("--events-url <url>", "QUANTFLEET_EVENTS_URL", "instead of the stack's output EventsUrl"),
+        output("--bucket <name>", "QUANTFLEET_BUCKET", "bucket, instead of the stack's output Bucket"),
+      )
+      .addOption(
+        output(
+          "--events-url <url>",
+          "QUANTFLEET_EVENTS_URL",
+          "events queue, instead of the stack's output EventsUrl",
+        ),
       );
 
   addRunOptions(
-    add("submit", "have the fleet on AWS search the best quantization, and print the run's name").argument(
+    add("submit", "search the best quantization on a fleet on AWS, and print the run's name").argument(
       "<config>",
       "configuration file",
     ),
@@ -28,15 +34,16 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
     .addOption(
       new Option(
         "--documents <dir>",
-        "upload everything and write what asks for the run into a folder, and do not ask",
-      ).conflicts("dryRun"),
+        "upload everything and write the documents that request the run into a folder, without requesting it",
+      )
+        .argParser(path)
+        .conflicts("dryRun"),
     )
-    .option("--dry-run", "print what it is expected to cost as one JSON document, and send nothing")
+    .option("--dry-run", "print the cost estimate as one JSON document, and send nothing")
     .addOption(
-      new Option(
-        "--out <dir>",
-        "follow the run to its end, and write what it came to into a folder",
-      ).conflicts(["documents", "dryRun"]),
+      new Option("--out <dir>", "follow the run to its end, and write its result into a folder")
+        .argParser(path)
+        .conflicts(["documents", "dryRun"]),
     )
     .addOption(force())
     .addHelpText(
@@ -48,7 +55,7 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
       exit(await runSubmit(config, options));
     });
 
-  add("status", "print how far a run of the fleet has come, as one JSON document")
+  add("status", "print the progress of a run of the fleet as one JSON document")
     .argument("<run>", "the run's name")
     .addOption(metricModule())
     .addHelpText("after", "\nExample:\n  quantfleet status 0123456789ab-m1x2y3z4 --stack QuantFleet")
@@ -66,9 +73,9 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
       exit(await runWatch(run, options));
     });
 
-  add("fetch", "write what a run of the fleet came to into a folder")
+  add("fetch", "write the result of a run of the fleet into a folder")
     .argument("<run>", "the run's name")
-    .option("--out <dir>", "output folder (default: quantfleet-<run>)")
+    .option("--out <dir>", "output folder (default: quantfleet-<run>)", path)
     .addOption(force())
     .addOption(metricModule())
     .addHelpText(
@@ -80,7 +87,7 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
       exit(await runFetch(run, options));
     });
 
-  add("cancel", "end a run's search; the best so far is written")
+  add("cancel", "stop a run's search; the best so far is written")
     .argument("<run>", "the run's name")
     .addHelpText("after", "\nExample:\n  quantfleet cancel 0123456789ab-m1x2y3z4 --stack QuantFleet")
     .action(async (run, options) => {
@@ -94,7 +101,7 @@ export function addFleetCommands(program: Command, exit: (code: number) => void)
 function addScheduleCommands(program: Command, exit: (code: number) => void): void {
   const schedule = program
     .command("schedule")
-    .description("have the fleet on AWS carry out a run again and again")
+    .description("carry out a run on a fleet on AWS on a schedule")
     .addHelpText(
       "after",
       '\nExample:\n  quantfleet schedule config.json --stack QuantFleet --cron "0 3 * * ? *" --time-zone Europe/Berlin',
@@ -106,15 +113,14 @@ function addScheduleCommands(program: Command, exit: (code: number) => void): vo
       .addOption(stackOption().makeOptionMandatory());
 
   addRunOptions(
-    add(
-      "add",
-      "add a schedule, and print its name (what `schedule` does when nothing else is said)",
-      true,
-    ).argument("<config>", "configuration file"),
+    add("add", "add a schedule, and print its name (the default subcommand)", true).argument(
+      "<config>",
+      "configuration file",
+    ),
   )
     .option("--cron <fields>", "minutes, hours, day of month, month, day of week, year")
     .option("--rate <rate>", 'a number and a unit, such as "12 hours" or "1 day"')
-    .option("--time-zone <name>", 'what --cron is told in, such as "Europe/Berlin" (default: UTC)')
+    .option("--time-zone <name>", 'time zone of --cron, such as "Europe/Berlin" (default: UTC)')
     .option("--name <name>", "the schedule's name (default: made of the configuration and the time)")
     .addHelpText("after", '\nExample:\n  quantfleet schedule config.json --stack QuantFleet --rate "1 day"')
     .action(async (config, options) => {
@@ -122,14 +128,14 @@ function addScheduleCommands(program: Command, exit: (code: number) => void): vo
       exit(await runScheduleAdd(config, options));
     });
 
-  add("list", "print a line a schedule: its name, when it is due, time zone")
+  add("list", "print one line per schedule: name, expression, time zone")
     .addHelpText("after", "\nExample:\n  quantfleet schedule list --stack QuantFleet")
     .action(async (options) => {
       const { runScheduleList } = await import("./schedule.js");
       exit(await runScheduleList(options));
     });
 
-  add("remove", "end a schedule; its runs are left alone")
+  add("remove", "remove a schedule; runs that it has started continue")
     .argument("<name>", "the schedule's name")
     .addHelpText("after", "\nExample:\n  quantfleet schedule remove nightly --stack QuantFleet")
     .action(async (name, options) => {
@@ -138,35 +144,43 @@ function addScheduleCommands(program: Command, exit: (code: number) => void): vo
     });
 }
 
-/** What a run is to be like, whether it is asked for now or by a schedule. */
+/** Adds the options of a run, which `submit` and `schedule add` share. */
 function addRunOptions(command: Command): Command {
   return command
     .addOption(maxMemory())
-    .option("--max-trials <n>", "trials at most", wholeNumber(1, 100_000))
+    .option("--max-trials <n>", "most trials", wholeNumber(1, 100_000))
     .option(
       "--parallel <n>",
-      "trials side by side (default: a quarter, and two at least, above 8 evaluators or the fewer that the stack has)",
-      wholeNumber(1, MOST_PARALLEL),
+      "trials in parallel (default: the stack's evaluators, at most 8, and a quarter more, at least two)",
+      wholeNumber(1, MAX_PARALLEL),
     )
     .option(
       "--evaluation-shards <n>",
-      "jobs that a trial's samples are spread over (default: 1)",
-      wholeNumber(1, MOST_SHARDS),
+      "jobs over which a trial's samples are spread (default: 1)",
+      wholeNumber(1, MAX_SHARDS),
     )
     .option(
       "--job-timeout-seconds <n>",
-      "send a job again that nobody has answered for so long (default: 1800)",
+      "seconds after which an unanswered job is sent again (default: 1800)",
       wholeNumber(1, LONGEST_JOB_SECONDS),
     )
-    .option("--from-run <run>", "the run of the fleet that trials_load_method begins with")
-    .option("--from-folder <dir>", "tune's output folder that trials_load_method begins with")
-    .option("--max-cost-usd <n>", "ask for no trial that would cost more than this in all", number(0.01))
-    .option("--seconds-per-trial <n>", "for the estimate (default: measured on this machine)", number(0))
-    .option("--prices <file>", "price list for the estimate and the bound (default: us-east-1)");
+    .option("--from-run <run>", "the run of the fleet that trials_load_method starts from")
+    .option("--from-folder <dir>", "tune's output folder that trials_load_method starts from")
+    .option(
+      "--max-cost-usd <n>",
+      "cost limit of the run in US dollars; no trial starts that would exceed it",
+      number(0.01),
+    )
+    .option(
+      "--seconds-per-trial <n>",
+      "seconds per trial for the cost estimate (default: measured on this machine)",
+      number(0),
+    )
+    .option("--prices <file>", "price list for the estimate and the limit (default: us-east-1)");
 }
 
 function stackOption(): Option {
-  return output("--stack <name>", "QUANTFLEET_STACK", "the stack that was deployed");
+  return output("--stack <name>", "QUANTFLEET_STACK", "name of the deployed stack");
 }
 
 function force(): Option {
@@ -174,10 +188,7 @@ function force(): Option {
 }
 
 function metricModule(): Option {
-  return new Option(
-    "--metric-module <file>",
-    "this machine's copy of the run's metric module, if it has one",
-  );
+  return new Option("--metric-module <file>", "local copy of the run's metric module, if the run uses one");
 }
 
 function output(flags: string, variable: string, description: string): Option {

@@ -29,7 +29,10 @@ type SubmitArguments = Omit<SubmitOptions, "onUpload" | "onEstimate" | "onNotice
     readonly force?: boolean;
   };
 
-/** @throws {UsageError} when both are given */
+/**
+ * The earlier run named by the options.
+ * @throws {UsageError} when both options are given
+ */
 export function earlierRun({ fromRun: run, fromFolder: folder }: FromArguments): Pick<SubmitOptions, "from"> {
   if (run !== undefined && folder !== undefined)
     throw new UsageError(
@@ -39,19 +42,22 @@ export function earlierRun({ fromRun: run, fromFolder: folder }: FromArguments):
   return folder === undefined ? {} : { from: { folder } };
 }
 
-/** The AWS SDK takes longer to load than everything else, and most commands do without. */
+/**
+ * Imports on demand, because the AWS SDK takes longer to load than everything else and most commands do not
+ * need it.
+ */
 const load = async () => ({
   ...(await import("../../fleet/index.js")),
   ...(await import("../../api/index.js")),
 });
 
-/** Which fleet is meant: a stack by its name, or by its outputs. */
+/** Names a fleet: by its stack, or by the stack's outputs. */
 export interface FleetName extends Partial<FleetOutputs> {
   readonly stack?: string;
 }
 
-/** The options that name a fleet, as a command line has them. */
-function whereIs({ stack, bucket, eventsUrl }: FleetName): string {
+/** The options that name a fleet, as text of a command line. */
+function fleetArguments({ stack, bucket, eventsUrl }: FleetName): string {
   const options = Object.entries({ "--stack": stack, "--bucket": bucket, "--events-url": eventsUrl });
   return options.flatMap(([option, value]) => (value === undefined ? [] : [` ${option} ${value}`])).join("");
 }
@@ -86,7 +92,7 @@ export async function runSubmit(
   const name = { stack, bucket, eventsUrl };
   const options = { ...rest, ...earlierRun({ fromRun, fromFolder }) };
   if (dryRun) {
-    // Without a fleet it tells what one of the construct's defaults would cost.
+    // Without a fleet, the estimate is for the construct's defaults.
     const fleet = stack === undefined && bucket === undefined ? {} : await open(name);
     const expected = await estimate(config, { ...options, onNotice: reportSubmission.onNotice }, fleet);
     process.stdout.write(`${JSON.stringify(expected, null, 2)}\n`);
@@ -94,20 +100,20 @@ export async function runSubmit(
   }
   if (out !== undefined) {
     await requireWritable(out);
-    // Not only when the run has ended, which may be hours from now.
+    // Checked before the run, which may take hours.
     if (force !== true) await requireVacant(out);
   }
   const fleet = await open(name);
-  const told: SubmitOptions = { ...options, ...reportSubmission };
+  const reported: SubmitOptions = { ...options, ...reportSubmission };
   if (documents !== undefined) {
-    await writeRunDocuments(fleet, config, documents, told);
+    await writeRunDocuments(fleet, config, documents, reported);
     process.stdout.write(`Written to ${documents}: workload.json and message.json.\n`);
-  } else if (out !== undefined) return submitAndFetch(fleet, config, out, told, whereIs(name));
-  else process.stdout.write(`${await submit(fleet, config, told)}\n`);
+  } else if (out !== undefined) return submitAndFetch(fleet, config, out, reported, fleetArguments(name));
+  else process.stdout.write(`${await submit(fleet, config, reported)}\n`);
   return EXIT.done;
 }
 
-/** The fleet's `tune`: stays until the run has ended and its output folder is written. */
+/** Submits a run, follows it to its end and writes its output folder, as `tune` does on one machine. */
 async function submitAndFetch(
   fleet: Fleet,
   config: string,
@@ -119,16 +125,16 @@ async function submitAndFetch(
   const run = await submitRun(fleet, config, options);
   const command = (name: string): string => `quantfleet ${name} ${run.runId}${where}`;
   process.stderr.write(
-    `Run ${run.runId}. It goes on without this command; then ${command("watch")} shows it, ${command("cancel")} ends it, ${command("fetch")} --out ${out} writes its folder.\n`,
+    `Run ${run.runId}. It continues without this command; ${command("watch")} follows it, ${command("cancel")} stops it, ${command("fetch")} --out ${out} writes its result.\n`,
   );
   await showRun(run.follow());
   const result = await run.fetchResult(out, { force: true });
-  // The others were told of before the run.
+  // The other warnings were reported before the run.
   reportWarnings(result.warnings.filter(({ code }) => OUTCOME_WARNINGS.has(code)));
   return reportResult(result, out);
 }
 
-/** Tells what a run begins with, what it is expected to cost, and what goes up. */
+/** Reports notices, the cost estimate and uploads on stderr. */
 export const reportSubmission: Required<Pick<SubmitOptions, "onEstimate" | "onUpload" | "onNotice">> = {
   onNotice: (sentence) => void process.stderr.write(`${sentence}\n`),
   onEstimate: (expected) => void process.stderr.write(`${describeEstimate(expected)}\n`),
@@ -152,7 +158,7 @@ export async function runStatus(
   return EXIT.done;
 }
 
-/** Shows a run's progress and its latest trials until it has ended. */
+/** Shows a run's progress and latest trials until it has ended. */
 export async function runWatch(
   runId: string,
   { metricModule, ...name }: FleetName & ReadOptions,

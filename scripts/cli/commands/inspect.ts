@@ -28,9 +28,11 @@ function describe(result: InspectResult): string {
   const { quantized: products, integer, unfused } = integerKernels;
   const kernels = [
     `${integer} of ${products} quantized products ${quantized ? "run" : "would run"} as integer kernels.`,
-    ...unfused.map(({ name, type, reason }) => `In float although quantized: ${type} ${name} (${reason}).`),
+    ...unfused.map(
+      ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,
+    ),
   ];
-  if (quantized) return `${["The model is quantized already.", ...kernels].join("\n")}\n`;
+  if (quantized) return `${["The model is already quantized.", ...kernels].join("\n")}\n`;
   const table = new Table({
     head: ["group", "ops", "tensor", "choices"],
     style: { head: [], border: [] },
@@ -48,11 +50,11 @@ function describe(result: InspectResult): string {
   }
   return [
     table.toString(),
-    `Target device ${target}. ${groups.length} groups; A activations, W weights; the first choice is the base.`,
-    ...companions.map((parameter) => `Of the algorithms: ${describeParameter(parameter)}.`),
+    `Target device ${target}. ${groups.length} groups; A activations, W weights; the first choice is that of the preset.`,
+    ...companions.map((parameter) => `Algorithm parameter: ${describeParameter(parameter)}.`),
     ...kernels,
-    ...unquantizable.map(({ name, type, reason }) => `Stays in float: ${type} ${name} (${reason}).`),
-    ...notes.map((note) => `Of the device: ${note}`),
+    ...unquantizable.map(({ name, type, reason }) => `Left in float: ${type} ${name} (${reason}).`),
+    ...notes.map((note) => `Device: ${note}`),
     ...modelNotes,
     "",
   ].join("\n");

@@ -1,15 +1,15 @@
 import { EXIT } from "./exit-code.js";
 
 /**
- * Turns Ctrl-C and SIGTERM into an abort: the first ends the search and has the best so far written, the second leaves
- * at once; what has finished is on disk either way.
+ * Handles Ctrl-C and SIGTERM: the first aborts the search and lets the best so far be written, the second
+ * exits at once. Finished trials are on disk in either case.
  */
 export function watchInterruption(): { readonly signal: AbortSignal; stop(): void } {
   const controller = new AbortController();
   const interrupt = (): void => {
     if (controller.signal.aborted) process.exit(EXIT.interrupted);
     process.stderr.write(
-      "\nStopping: the best so far will be written (again to leave at once; --resume goes on).\n",
+      "\nStopping: the best so far will be written (interrupt again to exit at once; --resume continues the run).\n",
     );
     controller.abort();
   };

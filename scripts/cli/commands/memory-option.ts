@@ -1,11 +1,11 @@
 import { InvalidArgumentError, Option } from "commander";
 import { parseBytes } from "../../../shared/basics/memory-limit.js";
 
-/** `--max-memory`, in bytes; the program sets the limit before any command begins. */
+/** The option `--max-memory`, parsed to bytes; the program sets the limit before a command starts. */
 export function maxMemory(): Option {
   return new Option(
     "--max-memory <size>",
-    "what a model and its data may take, such as 4GB (default: three quarters of the machine's memory)",
+    "memory limit of a model and its data, such as 4GB (default: three quarters of the machine's memory)",
   ).argParser(memorySize);
 }
 

@@ -15,3 +15,9 @@ export function number(low: number): (text: string) => number {
     throw new InvalidArgumentError(`must be a number from ${low} on.`);
   };
 }
+
+/** The path of a file or folder: a variable of the shell that is not set would mean the current folder. */
+export function path(text: string): string {
+  if (text.trim() !== "") return text;
+  throw new InvalidArgumentError("must be a path.");
+}

@@ -4,13 +4,13 @@ import { DEVICE_NAMES } from "../../../shared/quantization/device/hardware.js";
 import { packageVersion } from "../../package/package-root.js";
 import { addFleetCommands } from "./fleet-program.js";
 import { maxMemory } from "./memory-option.js";
-import { number, wholeNumber } from "./option-values.js";
+import { number, path, wholeNumber } from "./option-values.js";
 
-const MOST_WORKERS = 1024;
+const MAX_WORKERS = 1024;
 
 /**
- * The command line (interface.md, "Commands"): a thin shell over the functions of scripts/api. Each command loads what it
- * needs when it is called, as everything together takes a third of a second.
+ * Creates the command line, a thin layer over the functions of scripts/api. Each command imports its code
+ * when it is called, because importing everything takes a third of a second.
  */
 export function createProgram(exit: (code: number) => void): Command {
   const program = new Command("quantfleet")
@@ -18,7 +18,7 @@ export function createProgram(exit: (code: number) => void): Command {
       "Finds the quantization of an ONNX model that is smallest or fastest within an accuracy bound.",
     )
     .version(packageVersion())
-    .option("--verbose", "stack traces of errors")
+    .option("--verbose", "print stack traces of errors")
     .showSuggestionAfterError()
     .exitOverride()
     .hook("preAction", (_, command) => {
@@ -28,8 +28,8 @@ export function createProgram(exit: (code: number) => void): Command {
 
   program
     .command("demo")
-    .description("the bundled example, start to finish, in about a minute")
-    .option("--out <dir>", "output folder", "quantfleet-demo")
+    .description("run the bundled example, in about a minute")
+    .option("--out <dir>", "output folder", path, "quantfleet-demo")
     .addOption(force())
     .addOption(workers())
     .addHelpText("after", "\nExample:\n  quantfleet demo --workers 2")
@@ -42,14 +42,20 @@ export function createProgram(exit: (code: number) => void): Command {
     .command("tune")
     .description("search the best quantization of a model")
     .argument("<config>", "configuration file")
-    .option("--out <dir>", "output folder (default: quantfleet-<model name>)")
-    .option("--max-trials <n>", "trials at most", wholeNumber(1, 100_000))
-    .option("--max-minutes <n>", "minutes from now in which the run is to end, its result written", number(0))
+    .option("--out <dir>", "output folder (default: quantfleet-<model name>)", path)
+    .option("--max-trials <n>", "most trials", wholeNumber(1, 100_000))
+    .option(
+      "--max-minutes <n>",
+      "time limit of the whole run in minutes, including writing its result",
+      number(0),
+    )
     .addOption(workers())
-    .option("--seed <n>", "fixes the sequence of trials", wholeNumber(0, 2 ** 32 - 1))
-    .option("--resume", "go on with the run in the output folder, or extend it by more trials or minutes")
+    .option("--seed <n>", "seed of the search", wholeNumber(0, 2 ** 32 - 1))
+    .option("--resume", "resume the run in the output folder, or extend it by more trials or minutes")
     .addOption(force())
-    .addOption(new Option("--race <on|off>", "stop hopeless trials early").choices(["on", "off"]))
+    .addOption(
+      new Option("--race <on|off>", "stop trials early that cannot become the best").choices(["on", "off"]),
+    )
     .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
     .addHelpText(
@@ -64,18 +70,20 @@ export function createProgram(exit: (code: number) => void): Command {
   program
     .command("quantize")
     .description("quantize without a search")
-    .argument("<config>", "configuration file; with --trial, the output folder of tune will do")
+    .argument("<config>", "configuration file; with --trial, the output folder of tune is enough")
     .option(
       "--out <dir>",
       "output folder (default: quantfleet-<model name>; with --trial, trial-<n> in the run's folder)",
+      path,
     )
     .addOption(force())
+    .option("--configuration <file>", "choices to use: a configuration.json that tune wrote", path)
     .option(
-      "--configuration <file>",
-      "the choices of an earlier run, as tune writes them to configuration.json",
+      "--trial <n>",
+      "choices to use: those of an earlier run's trial, by its number",
+      wholeNumber(0, 100_000),
     )
-    .option("--trial <n>", "the choices of a trial of an earlier run, by its number", wholeNumber(0, 100_000))
-    .option("--run <dir>", "output folder of that run (default: quantfleet-<model name>)")
+    .option("--run <dir>", "output folder of that run (default: quantfleet-<model name>)", path)
     .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
     .addHelpText(
@@ -108,8 +116,11 @@ export function createProgram(exit: (code: number) => void): Command {
       "--target-device <device>",
       `${DEVICE_NAMES.join(", ")} or the path of a hardware file (default: the configuration's, or CPU)`,
     )
-    .option("--config <file>", "configuration whose compression section counts")
-    .option("--group <name>", "how the choices of one group came about: its name, or an op or tensor of it")
+    .option("--config <file>", "configuration whose compression section applies", path)
+    .option(
+      "--group <name>",
+      "show how the choices of one group are derived; its name, or an op or tensor in it",
+    )
     .addOption(maxMemory())
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  quantfleet inspect model.onnx --config config.json --group conv1")
@@ -120,7 +131,7 @@ export function createProgram(exit: (code: number) => void): Command {
 
   program
     .command("replay")
-    .description("repeat the asks of a run from its records and tell whether they are the same")
+    .description("repeat the asks of a run from its records and report whether they are the same")
     .argument("<dir>", "output folder of tune")
     .option("--json", "print the result as one JSON document")
     .addHelpText("after", "\nExample:\n  quantfleet replay tuned")
@@ -134,7 +145,7 @@ export function createProgram(exit: (code: number) => void): Command {
   return program;
 }
 
-/** All commands below one, at any depth. */
+/** All subcommands of a command, at any depth. */
 export function commandsWithin({ commands }: Command): readonly Command[] {
   return commands.flatMap((command) => [command, ...commandsWithin(command)]);
 }
@@ -144,7 +155,7 @@ function force(): Option {
 }
 
 function workers(): Option {
-  return new Option("--workers <n>", "worker threads (default: the physical cores)").argParser(
-    wholeNumber(1, MOST_WORKERS),
+  return new Option("--workers <n>", "worker threads (default: number of physical cores)").argParser(
+    wholeNumber(1, MAX_WORKERS),
   );
 }

@@ -38,7 +38,7 @@ function describe({
     ...(estimatorPreset === undefined
       ? []
       : [
-          `Ranges by preset ${estimatorPreset}, whose outputs are closest to the float model's on the calibration samples.`,
+          `Activation ranges by estimator preset ${estimatorPreset}, which is closest to the float model's outputs on the calibration samples.`,
         ]),
     `${integer} of ${quantized} quantized products run as integer kernels.`,
     `Target device ${target}, on a processor of class ${processor}.`,
@@ -46,7 +46,9 @@ function describe({
     ...exactnessNotes(exactness, exactOn),
     ...(codes === undefined
       ? []
-      : ["Weights are UINT8: faster codes that do not saturate are a decibel or more further from float."]),
+      : [
+          "Weights are UINT8: outputs with the faster codes that do not saturate are at least one decibel further from the float model's.",
+        ]),
     ...(simulatedShare.byCount === 0 ? [] : [simulationNote(simulatedShare)]),
     ...unfused.map(
       ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,

@@ -3,16 +3,16 @@ import type { ScheduleOptions } from "../../fleet/index.js";
 import { EXIT } from "./exit-code.js";
 import { earlierRun, type FromArguments, reportSubmission } from "./fleet.js";
 
-/** The AWS SDK takes longer to load than everything else. */
+/** Imports on demand, because the AWS SDK takes longer to load than everything else. */
 const load = () => import("../../fleet/index.js");
 
 export interface ScheduleArguments
   extends Omit<ScheduleOptions, "onEstimate" | "onUpload" | "onNotice" | "from">,
     FromArguments {
   readonly stack: string;
-  /** Six fields of EventBridge Scheduler, without the parentheses. */
+  /** Six cron fields of EventBridge Scheduler, without the parentheses. */
   readonly cron?: string;
-  /** A number and a unit. */
+  /** A number and a unit, such as "12 hours". */
   readonly rate?: string;
   readonly timeZone?: string;
 }
@@ -37,7 +37,7 @@ export async function runScheduleAdd(
   return EXIT.done;
 }
 
-/** A line a schedule: its name, when it is due, and where the clock stands. */
+/** Prints one line per schedule: name, expression and time zone. */
 export async function runScheduleList({ stack }: { readonly stack: string }): Promise<number> {
   const { connectSchedules, listSchedules } = await load();
   for (const { name, expression, timeZone } of await listSchedules(await connectSchedules(stack)))

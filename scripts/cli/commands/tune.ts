@@ -8,7 +8,7 @@ import { newWarnings, reportWarnings } from "../display/warnings.js";
 import { EXIT } from "./exit-code.js";
 import { watchInterruption } from "./interruption.js";
 
-/** Tunes with progress on stderr; Ctrl-C writes the best so far. */
+/** Tunes with progress on stderr; Ctrl-C stops the search and writes the best so far. */
 export async function tuneWithProgress(
   source: ConfigurationSource,
   options: TuneOptions,
@@ -26,7 +26,7 @@ export async function tuneWithProgress(
       if (!interruption.signal.aborted) throw cause;
       throw new QuantfleetError(
         "INTERRUPTED",
-        `Stopped before the float model and the base had been scored; go on with --resume --out ${run.out}.`,
+        `Stopped before the float model and the preset configuration had been scored; resume with --resume --out ${run.out}.`,
         { cause },
       );
     });

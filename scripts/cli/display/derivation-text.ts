@@ -9,7 +9,7 @@ import type { InspectedGroup } from "../../api/index.js";
 const INDENT = "  ";
 const LABEL_WIDTH = 14;
 
-/** How the choices of one group came about, step by step, for a terminal. */
+/** Text that explains step by step how the choices of one group are derived. */
 export function describeDerivation(
   { group, ops }: InspectedGroup,
   { tensors, parameters }: GroupDerivation,
@@ -55,13 +55,13 @@ function describeTensor({
       candidates.map(({ op, type, schemes: offered }) => `${type} ${op}: ${describeSchemes(offered)}`),
     ),
     ...entry("in common", [
-      `${describeSchemes(common)}${weakened ? " (nothing until weaker variants were taken in)" : ""}`,
+      `${describeSchemes(common)}${weakened ? " (only with weaker variants added)" : ""}`,
     ]),
     ...entry(
       "removed",
       removed.map(({ scheme, because }) => `${describeScheme(scheme)} (${describeReason(because)})`),
     ),
-    ...entry("base", [describeScheme(base)]),
+    ...entry("preset", [describeScheme(base)]),
     ...entry("in scope", [describeSchemes(kept)]),
     ...entry(
       "out of scope",
@@ -77,7 +77,7 @@ function describeTensor({
   ];
 }
 
-/** A label with a line each for its values; nothing where there are none. */
+/** A label followed by its values, one per line; no lines when there are no values. */
 function entry(label: string, [first, ...others]: readonly string[]): string[] {
   if (first === undefined) return [];
   const continued = INDENT + " ".repeat(LABEL_WIDTH);
@@ -92,7 +92,7 @@ function describeReason(because: RemovalReason): string {
   return because === "saturates" ? "saturation_fix: it can saturate" : because;
 }
 
-/** Width, mode and granularity shortened; whatever else a scheme holds, by its name. */
+/** A scheme as text: width, mode and granularity abbreviated, other properties by name. */
 function describeScheme({ bits, mode, granularity, codes, ...others }: Scheme): string {
   const named = Object.entries(others).map(([name, value]) =>
     typeof value === "object" ? ` ${name} ${Object.values(value).join("..")}` : ` ${name}`,

@@ -2,13 +2,16 @@ import type { KernelExactness } from "../../../shared/run/result/result.js";
 import type { ProcessorClass } from "../../../shared/runtime/processor-class.js";
 import { PROCESSOR_CLASSES } from "../../../shared/runtime/processor-class.js";
 
-/** Products are named one by one as long as there are no more. */
-const MOST_NAMED = 5;
+/** Most products that are named one by one. */
+const MAX_NAMED = 5;
 
-/** Of outputs that are equal (`KernelExactness`). */
+/** Decibels that `KernelExactness` has for equal outputs. */
 const NO_DIFFERENCE = 200;
 
-/** Sentences that say how exactly kernels compute a model here, and where else they do. */
+/**
+ * Sentences on how exactly this machine's kernels compute a model, and on which processor classes the model
+ * is exact.
+ */
 export function exactnessNotes(
   exactness: KernelExactness | null,
   exactOn: readonly ProcessorClass[] | null,
@@ -17,7 +20,7 @@ export function exactnessNotes(
     ...(exactOn === null ? [] : [portabilityNote(exactOn)]),
     ...(exactness === null ? [] : [differenceNote(exactness)]),
     ...(exactness?.products ?? [])
-      .slice(0, MOST_NAMED)
+      .slice(0, MAX_NAMED)
       .map(
         ({ name, type, decibels }) =>
           `Computed inexactly here: ${type} ${name} (${decibels.toFixed(1)} dB to exact arithmetic).`,

@@ -4,14 +4,17 @@ import type { FloatOp, SwitchEvidence } from "../../../shared/run/result/float-o
 import type { RunResult } from "../../../shared/run/result/result.js";
 import type { TrialSummary } from "../../../shared/run/result/tried-choices.js";
 
-/** Groups and ops beyond these are only in `result.json`. */
-const MOST_GROUPS = 15;
-const MOST_OPS = 10;
-const MOST_PARAMETERS = 3;
-/** A parameter that explains less is not worth a sentence. */
-const LEAST_SHARE = 0.05;
+/** Most groups and ops that are shown; `result.json` has all of them. */
+const MAX_GROUPS = 15;
+const MAX_OPS = 10;
+const MAX_PARAMETERS = 3;
+/** Smallest share of the variance for which a parameter is named in a sentence. */
+const MIN_SHARE = 0.05;
 
-/** What was tried for the groups that mattered most to accuracy; `undefined` where no group could be switched. */
+/**
+ * Table of the groups with the largest effect on accuracy, and of the trials with each quantized or in float;
+ * `undefined` when no group could be switched.
+ */
 export function explanationTable({ explanation }: RunResult): string | undefined {
   const shares = new Map<string, number>();
   for (const { group, share } of explanation.importance.accuracyLoss)
@@ -26,11 +29,11 @@ export function explanationTable({ explanation }: RunResult): string | undefined
   if (rows.length === 0) return undefined;
   rows.sort((a, b) => b.share - a.share);
   const table = new Table({
-    head: ["group", "moved accuracy", "trials quantized", "least loss", "in float", "least loss"],
+    head: ["group", "effect on accuracy", "trials quantized", "least loss", "in float", "least loss"],
     style: { head: [], border: [] },
     colAligns: ["left", "right", "right", "right", "right", "right"],
   });
-  for (const { group, quantized, float, share } of rows.slice(0, MOST_GROUPS)) {
+  for (const { group, quantized, float, share } of rows.slice(0, MAX_GROUPS)) {
     table.push([
       group,
       isKnown ? `${percent(share)} %` : "–",
@@ -43,7 +46,9 @@ export function explanationTable({ explanation }: RunResult): string | undefined
   return table.toString();
 }
 
-/** What was tried of algorithms beside the quantization; `undefined` where the search decided on none. */
+/**
+ * Table of the trials per choice of the algorithms' parameters; `undefined` when the search decided on none.
+ */
 export function companionTable({ explanation }: RunResult): string | undefined {
   const shares = new Map(
     explanation.importance.accuracyLoss.map(({ parameter, share }) => [parameter, share]),
@@ -63,7 +68,7 @@ export function companionTable({ explanation }: RunResult): string | undefined {
     );
   if (rows.length === 0) return undefined;
   const table = new Table({
-    head: ["algorithm", "moved accuracy", "choice", "trials", "least loss"],
+    head: ["algorithm", "effect on accuracy", "choice", "trials", "least loss"],
     style: { head: [], border: [] },
     colAligns: ["left", "right", "right", "right", "right"],
   });
@@ -71,30 +76,30 @@ export function companionTable({ explanation }: RunResult): string | undefined {
   return table.toString();
 }
 
-/** Sentences about why the best is what it is. */
+/** Sentences that explain the best configuration. */
 export function explanationNotes(result: Pick<RunResult, "explanation" | "selection">): string[] {
   const { explanation } = result;
-  const hidden = explanation.groups.length - MOST_GROUPS;
+  const hidden = explanation.groups.length - MAX_GROUPS;
   const ops = explanation.float;
   return [
     ...(hidden > 0 ? [`${hidden} more groups are in result.json.`] : []),
     ...importanceNotes(result),
-    ...ops.slice(0, MOST_OPS).map(floatNote),
-    ...(ops.length > MOST_OPS ? [`${ops.length - MOST_OPS} more ops in float are in result.json.`] : []),
+    ...ops.slice(0, MAX_OPS).map(floatNote),
+    ...(ops.length > MAX_OPS ? [`${ops.length - MAX_OPS} more ops in float are in result.json.`] : []),
     ...selectionNotes(result),
   ];
 }
 
 function importanceNotes({ explanation }: Pick<RunResult, "explanation">): string[] {
   const named = explanation.importance.accuracyLoss
-    .filter(({ share }) => share >= LEAST_SHARE)
-    .slice(0, MOST_PARAMETERS)
+    .filter(({ share }) => share >= MIN_SHARE)
+    .slice(0, MAX_PARAMETERS)
     .map(
       ({ parameter, share, interval: [low, high] }) =>
         `${parameter} (${percent(share)} %, between ${percent(low)} and ${percent(high)} %)`,
     );
-  if (named.length > 0) return [`What moved accuracy most: ${named.join(", ")}.`];
-  return explanation.groups.length === 0 ? [] : ["No choice moved accuracy beyond noise."];
+  if (named.length > 0) return [`Largest effects on accuracy: ${named.join(", ")}.`];
+  return explanation.groups.length === 0 ? [] : ["No choice had an effect on accuracy beyond noise."];
 }
 
 function floatNote(op: FloatOp): string {
@@ -111,7 +116,10 @@ function floatNote(op: FloatOp): string {
   }
 }
 
-/** What quantizing a group costs: seen in the trial that differs in it alone, or else by the model of all trials. */
+/**
+ * The accuracy cost of quantizing a group: measured by the trial that differs only in the group, otherwise
+ * estimated by a model of all trials.
+ */
 function costNote({ neighbour, accuracyCost }: SwitchEvidence): string {
   if (neighbour?.state === "complete") {
     const { trial, accuracyLoss, cost } = neighbour;
@@ -119,25 +127,25 @@ function costNote({ neighbour, accuracyCost }: SwitchEvidence): string {
     return `with it quantized as well, trial ${trial} loses ${accuracyLoss.toFixed(2)} %, ${cost === 0 ? "as much" : than}`;
   }
   if (neighbour !== null) return `with it quantized as well, trial ${neighbour.trial} was stopped early`;
-  if (accuracyCost === null) return "what quantizing it costs is not known beyond noise";
+  if (accuracyCost === null) return "the cost of quantizing it is within noise";
   const { points, deviation } = accuracyCost;
   const verb = points > 0 ? "costs" : "gains";
-  return `quantizing it ${verb} about ${Math.abs(points).toFixed(2)} points (give or take ${(2 * deviation).toFixed(2)})`;
+  return `quantizing it ${verb} about ${Math.abs(points).toFixed(2)} points (± ${(2 * deviation).toFixed(2)})`;
 }
 
 function selectionNotes({ selection }: Pick<RunResult, "selection">): string[] {
   const [best, ...others] = selection?.finalists ?? [];
   if (selection == null || best === undefined) return [];
-  const flattered =
+  const optimism =
     selection.flattered > 0
-      ? `choosing it by the former flattered it by ${selection.flattered.toFixed(2)} points`
-      : "choosing it by the former did not flatter it";
+      ? `selecting it on the former was optimistic by ${selection.flattered.toFixed(2)} points`
+      : "selecting it on the former was not optimistic";
   const lost =
     selection.lost > 0
-      ? `; of the ${others.length + 1} best another would lose ${selection.lost.toFixed(2)} points less there`
+      ? `; another of the ${others.length + 1} best would lose ${selection.lost.toFixed(2)} points less there`
       : "";
   return [
-    `Selection: trial ${best.trial} loses ${best.accuracyLoss.toFixed(2)} % on the evaluation samples and ${best.validationLoss.toFixed(2)} % on the validation samples; ${flattered}${lost}.`,
+    `Selection: trial ${best.trial} loses ${best.accuracyLoss.toFixed(2)} % on the evaluation samples and ${best.validationLoss.toFixed(2)} % on the validation samples; ${optimism}${lost}.`,
   ];
 }
 
@@ -155,8 +163,8 @@ function triedNote({ trials, accuracyLoss }: TrialSummary, how: string): string 
   if (trials === 0) return `never tried ${how}`;
   const count = trials === 1 ? "1 trial" : `${trials} trials`;
   return accuracyLoss === null
-    ? `tried ${how} in ${count}, none of which saw every sample`
-    : `${how} in ${count}, losing ${accuracyLoss.best.toFixed(2)} % at the least`;
+    ? `tried ${how} in ${count}, none of them complete`
+    : `${how} in ${count}, losing ${accuracyLoss.best.toFixed(2)} % at least`;
 }
 
 function percent(share: number): string {

@@ -4,32 +4,35 @@ import type { RunView, TrialView } from "../../fleet/index.js";
 import { bar } from "./bar.js";
 import { countTrials, percent, progressText } from "./progress-display.js";
 
-/** Characters and lines of a terminal. */
+/** Size of a terminal in characters and lines. */
 export interface Frame {
   readonly columns: number;
   readonly rows: number;
 }
 
-/** What is seen of the name of the worker and of why a trial failed. */
+/** Longest shown name of a worker, and longest shown reason of a failure. */
 const WORKER_CHARACTERS = 12;
 const REASON_CHARACTERS = 60;
 
-/** A run as lines that fit into a terminal: a bar, what is under way, and a table of the best and the latest trials. */
+/**
+ * A run as lines that fit into a terminal: a progress bar, trials in progress, and a table of the best and
+ * latest trials.
+ */
 export function liveTable(view: RunView, { columns, rows }: Frame): readonly string[] {
-  const lines = [barLine(view), underWay(view), ...trialTable(view)];
-  // A line that wraps, or a frame that scrolls, could not be drawn over; the last line is the cursor's.
+  const lines = [barLine(view), runningLine(view), ...trialTable(view)];
+  // Wrapped lines or a scrolling frame could not be overwritten; the last line is left to the cursor.
   return lines.slice(0, rows - 1).map((line) => [...line].slice(0, columns).join(""));
 }
 
 function barLine({ progress }: RunView): string {
   const { done, most } = countTrials(progress);
-  // The best stands in the table; what is left and spent would fall off a narrow terminal behind it.
+  // The best is in the table; without it, time left and cost are not cut off on a narrow terminal.
   const { best: _, ...rest } = progress;
   return `${bar(done, most)} ${done}/${most} ${progressText(rest)}`;
 }
 
-function underWay({ running, isa }: RunView): string {
-  const trials = `${running} ${running === 1 ? "trial" : "trials"} under way`;
+function runningLine({ running, isa }: RunView): string {
+  const trials = `${running} ${running === 1 ? "trial" : "trials"} in progress`;
   return isa === undefined ? trials : `${trials}, on ${plain(isa)}`;
 }
 
@@ -37,10 +40,10 @@ function trialTable(view: RunView): readonly string[] {
   const { best, latest, metric } = view;
   if (latest.length === 0) return [];
   const table = new Table({
-    head: ["trial", metric, "accuracy lost", "size", "speed", "in bound", "outcome", "scored by"],
+    head: ["trial", metric, "accuracy loss", "size", "speed-up", "in bound", "outcome", "scored by"],
     style: { head: [], border: [] },
     colAligns: ["right", "right", "right", "right", "right", "left", "left", "left"],
-    // A line a trial, so that more of them fit.
+    // One line per trial, without separators.
     chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
   });
   if (best !== undefined) table.push(trialRow(`best: ${best.number}`, best, view));
@@ -75,7 +78,7 @@ function outcomeCell({ outcome, samples, reason = "" }: TrialView, all: number):
   }
 }
 
-/** An environment of Lambda is named by its log stream, of which only what stands behind the version differs. */
+/** Shortens a Lambda log stream, which names the execution environment, to the part after the version. */
 function workerCell(worker: string): string {
   return shorten(plain(worker).replace(/^.*\]/, ""), WORKER_CHARACTERS);
 }
@@ -89,7 +92,7 @@ function shorten(text: string, most: number): string {
   return characters.length <= most ? text : `${characters.slice(0, most - 1).join("")}…`;
 }
 
-/** Workers wrote it: what would move the cursor or begin a line is taken out. */
+/** Removes control characters and line breaks from text written by workers. */
 function plain(text: string): string {
   return stripVTControlCharacters(text)
     .replace(/[\p{Cc}\s]+/gu, " ")

@@ -2,10 +2,10 @@ import cliProgress from "cli-progress";
 import type { Progress } from "../../../shared/run/result/progress.js";
 import { usdCell } from "./result-table.js";
 
-/** Without a terminal, a line at most this often. */
+/** Seconds between lines, where stderr is not a terminal. */
 const LINE_SECONDS = 5;
 
-/** Follows a run's progress on stderr: a live line on a terminal, plain lines elsewhere. */
+/** Shows a run's progress on stderr: a live line on a terminal, otherwise plain lines. */
 export async function showProgress(progress: AsyncIterable<Progress>): Promise<void> {
   if (process.stderr.isTTY) await showBar(progress);
   else await printLines(progress);
@@ -42,7 +42,7 @@ async function printLines(progress: AsyncIterable<Progress>): Promise<void> {
   }
 }
 
-/** Trials without the float model, which is what they are compared with. */
+/** Counts of trials without the float model, which is the baseline. */
 export function countTrials({ trialsDone, trialsAtMost }: Progress): {
   readonly done: number;
   readonly most: number;
@@ -50,7 +50,7 @@ export function countTrials({ trialsDone, trialsAtMost }: Progress): {
   return { done: Math.max(0, trialsDone - 1), most: trialsAtMost - 1 };
 }
 
-/** Where the run is, as a line says it. */
+/** The state of the run as one line. */
 export function progressText(progress: Progress): string {
   const { phase, best, float, secondsLeft, cost, stop, failure } = progress;
   const left = secondsLeft === undefined ? [] : [`${duration(secondsLeft)} left`];
@@ -61,7 +61,7 @@ export function progressText(progress: Progress): string {
       const parts = ["trials"];
       if (best !== undefined) {
         const { metric, bytes, latency } = best.measurement;
-        const size = float === undefined ? "" : `, ${percent(bytes / float.bytes)} of float's size`;
+        const size = float === undefined ? "" : `, ${percent(bytes / float.bytes)} of the float model's size`;
         const speed = latency === undefined ? "" : `, ${latency.ratio.toFixed(2)} times its speed`;
         parts.push(`best ${metric.toFixed(4)}${size}${speed} (trial ${best.trial})`);
       }
@@ -72,7 +72,7 @@ export function progressText(progress: Progress): string {
     case "finish":
       return ["validating and writing the best", ...left].join(" · ");
     case "done":
-      // What was asked for at most is in the count beside it.
+      // `max_trials` is visible in the count.
       return stop === undefined || stop === "max_trials" ? "done" : `done · stopped by ${stop}`;
     case "failed":
       return failure === undefined ? "failed" : `failed: ${failure}`;
@@ -87,7 +87,7 @@ export function percent(share: number): string {
   return `${Math.round(100 * share)} %`;
 }
 
-/** Hours, minutes and seconds, as far as they matter. */
+/** A duration in hours, minutes and seconds, with two units at most. */
 function duration(seconds: number): string {
   const whole = Math.ceil(seconds);
   if (whole < 60) return `${whole} s`;

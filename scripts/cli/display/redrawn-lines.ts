@@ -1,12 +1,12 @@
 import { clearScreenDown, moveCursor } from "node:readline";
 
-/** Lines on a terminal that each drawing puts in the place of those before. */
+/** Lines on a terminal, each drawing of which replaces the previous one. */
 export class RedrawnLines {
   #drawn = 0;
 
   constructor(private readonly stream: NodeJS.WritableStream) {}
 
-  /** @param lines none longer than the terminal is wide, and fewer than it is high */
+  /** @param lines no longer than the terminal's width, and fewer than its height */
   draw(lines: readonly string[]): void {
     if (this.#drawn > 0) {
       moveCursor(this.stream, 0, -this.#drawn);

@@ -3,7 +3,7 @@ import type { MetricResult, ModelResult, RunResult } from "../../../shared/run/r
 import { exactnessNotes } from "./exactness-text.js";
 import { companionTable, explanationNotes, explanationTable } from "./explanation-table.js";
 
-/** A run's result as people read it: tables and sentences. */
+/** A run's result as tables and sentences. */
 export function resultText(result: RunResult): string {
   const tables = [companionTable(result), explanationTable(result)];
   return [
@@ -23,7 +23,7 @@ function resultTable(result: RunResult): string {
       result.float.metric.name,
       "validation",
       "latency",
-      "float / it",
+      "speed-up",
       "size",
       "quantized ops",
       "integer kernels",
@@ -42,24 +42,24 @@ function resultTable(result: RunResult): string {
     "–",
   ]);
   if (base !== null && "reason" in base) {
-    table.push(["base (trial 1)", { colSpan: 7, content: MISSING, hAlign: "left" }]);
-  } else if (base !== null) table.push(modelRow("base (trial 1)", base, float.latencyMs));
+    table.push(["preset (trial 1)", { colSpan: 7, content: MISSING, hAlign: "left" }]);
+  } else if (base !== null) table.push(modelRow("preset (trial 1)", base, float.latencyMs));
   if (best !== null && best.trial !== base?.trial) {
     table.push(modelRow(`best (trial ${best.trial})`, best, float.latencyMs));
   }
   return table.toString();
 }
 
-/** The front of objective `pareto`, the smallest or fastest first; of trials that measured the same, the first. */
+/** The Pareto front, smallest or fastest first; among trials with equal measurements only the first. */
 function frontTable({ float, pareto }: RunResult): string {
   const points = new Map<number, RunResult["pareto"][number]>();
   for (const point of pareto.toSorted((a, b) => a.trial - b.trial)) {
-    // On a front, what costs the same is as accurate.
+    // Points of equal size or latency on a front also have equal accuracy.
     const cost = point.latencyRatio === null ? point.bytes : 1 / point.latencyRatio;
     if (!points.has(cost)) points.set(cost, point);
   }
   const table = new Table({
-    head: ["front", float.metric.name, "float / it", "size"],
+    head: ["front", float.metric.name, "speed-up", "size"],
     style: { head: [], border: [] },
     colAligns: ["left", "right", "right", "right"],
   });
@@ -69,7 +69,10 @@ function frontTable({ float, pareto }: RunResult): string {
   return table.toString();
 }
 
-/** Latencies follow from the ratios, which were measured in turn; times taken at different moments do not compare. */
+/**
+ * A table row of a quantized model. Its latency is computed from the ratio, because times measured at
+ * different moments are not comparable.
+ */
 function modelRow(name: string, model: ModelResult, floatMs: number | null): string[] {
   const { metric, validation, latencyRatio, bytes, quantizedShare, integerKernels } = model;
   return [
@@ -84,15 +87,15 @@ function modelRow(name: string, model: ModelResult, floatMs: number | null): str
   ];
 }
 
-/** What a row says of a model that there is none of; the reason stands below the table. */
+/** Text of a row without measurements; the reason is printed below the table. */
 const MISSING = "could not be scored";
 
-/** Sentences about what the table cannot show. */
+/** Sentences on what the table does not show. */
 function resultNotes(result: RunResult): string[] {
   const { base, best, trials, timing } = result;
   const notes: string[] = [...result.problems];
   if (base !== null && "reason" in base) {
-    notes.push(`The base configuration could not be scored: ${base.reason}`);
+    notes.push(`The preset configuration could not be scored: ${base.reason}`);
   }
   if (best === null) return [...notes, "No quantized trial could be scored."];
   const loss =
@@ -102,7 +105,7 @@ function resultNotes(result: RunResult): string[] {
   );
   if (best.latencyRatio !== null && best.latencyRatio < 1) {
     notes.push(
-      "On this machine the float model runs faster at its best level; what quantizing buys here is size.",
+      "On this machine the float model is faster at its best optimization level; quantizing only reduces size.",
     );
   }
   notes.push(
@@ -121,7 +124,7 @@ function resultNotes(result: RunResult): string[] {
   return notes;
 }
 
-/** As many digits as tell something of small amounts. */
+/** An amount in US dollars, with more digits for small amounts. */
 export function usdCell(usd: number): string {
   return usd < 1 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(2)}`;
 }
@@ -134,9 +137,9 @@ function millisecondsCell(milliseconds: number | null): string {
   return milliseconds === null ? "–" : `${milliseconds.toPrecision(3)} ms`;
 }
 
-/** What quantized ops without an integer kernel are good for. */
+/** A sentence on the benefit of quantized ops without an integer kernel. */
 export function simulationNote({ byCount }: ModelResult["simulatedShare"]): string {
-  return `${Math.round(100 * byCount)} % of the weighted ops are simulated: they compute in float what their codes would give, so that these buy size, not speed.`;
+  return `${Math.round(100 * byCount)} % of the weighted ops are simulated: they compute in float with dequantized values, which reduces size, not latency.`;
 }
 
 export function bytesCell(bytes: number): string {

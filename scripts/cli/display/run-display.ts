@@ -6,14 +6,14 @@ import { RedrawnLines } from "./redrawn-lines.js";
 
 const DEFAULT_FRAME: Frame = { columns: 80, rows: 24 };
 
-/** Follows a run on stderr: a table that is drawn again and again on a terminal, plain lines elsewhere. */
+/** Shows a run on stderr: a table that is redrawn on a terminal, otherwise plain lines. */
 export async function showRun(views: AsyncIterable<RunView>): Promise<void> {
   const { stderr } = process;
   if (!stderr.isTTY) return showProgress(progressOf(views));
   const lines = new RedrawnLines(stderr);
-  // The last one stays, so that what the run came to is still to be read.
+  // The last frame stays on screen.
   for await (const view of views) {
-    // Read each time, as windows are resized; terminals that do not tell their size have none.
+    // Read for each frame, as windows are resized; some terminals report no size.
     const frame = {
       columns: stderr.columns || DEFAULT_FRAME.columns,
       rows: stderr.rows || DEFAULT_FRAME.rows,

@@ -3,13 +3,13 @@ import { bar } from "./bar.js";
 import { RedrawnLines } from "./redrawn-lines.js";
 import { bytesCell } from "./result-table.js";
 
-/** Without a terminal, a line each time that so much more of a file has arrived. */
+/** Share of a file per line, where the stream is not a terminal. */
 const LINE_SHARE = 0.1;
 const DEFAULT_COLUMNS = 80;
 
 type Stream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** Tells of uploads, one file after the other: a bar that is drawn in place on a terminal, plain lines elsewhere. */
+/** Shows uploads one file after the other: a bar that is redrawn on a terminal, otherwise plain lines. */
 export function uploadDisplay(stream: Stream): (progress: UploadProgress) => void {
   let drawn = new RedrawnLines(stream);
   let printed = 0;

@@ -1,12 +1,12 @@
 import { type RunWarning, warningText } from "../../../shared/validation/warnings.js";
 
-/** Tells warnings on stderr, a line each. */
+/** Prints warnings on stderr, one per line. */
 export function reportWarnings(warnings: readonly RunWarning[]): void {
   for (const warning of warnings) process.stderr.write(`${warningText(warning)}\n`);
 }
 
-/** Those that have not been told of. */
-export function newWarnings(warnings: readonly RunWarning[], told: readonly RunWarning[]): RunWarning[] {
-  const known = new Set(told.map(({ message }) => message));
+/** The warnings that are not among those already reported. */
+export function newWarnings(warnings: readonly RunWarning[], reported: readonly RunWarning[]): RunWarning[] {
+  const known = new Set(reported.map(({ message }) => message));
   return warnings.filter(({ message }) => !known.has(message));
 }

@@ -1,6 +1,7 @@
 /**
- * What each client of the AWS SDK is made with on a user's machine: a connection that is taken and never answered is given
- * up and the call repeated, which the SDK by itself never does. A transfer may take longer: only silence counts.
+ * Options of the AWS SDK clients on a user's machine. Without timeouts the SDK waits forever on a connection
+ * that is accepted but never answered; with them it retries. Only silence counts, so long transfers are not
+ * cut off.
  */
 export const CLIENT_OPTIONS = {
   requestHandler: { connectionTimeout: 5_000, socketTimeout: 60_000 },

@@ -7,13 +7,13 @@ import { CLIENT_OPTIONS } from "./client-options.js";
 import type { Deployed, Fleet, ScheduleTarget } from "./fleet.js";
 import { evaluatorsOf, readStackOutputs, type StackOutputs } from "./stack-outputs.js";
 
-/** A stack's outputs of the same names. */
+/** Outputs of a deployed stack. */
 export interface FleetOutputs {
   readonly bucket: string;
   readonly eventsUrl: string;
 }
 
-/** A deployed stack, reached with the credentials and region that the AWS SDK finds. */
+/** Connects to a deployed stack with the credentials and region that the AWS SDK finds. */
 export function connectFleet({ bucket, eventsUrl }: FleetOutputs): Fleet {
   const client = new SQSClient({ ...CLIENT_OPTIONS, useQueueUrlAsEndpoint: false });
   return {
@@ -23,10 +23,10 @@ export function connectFleet({ bucket, eventsUrl }: FleetOutputs): Fleet {
 }
 
 /**
- * A deployed stack by its name, with what an estimate wants to know about it.
+ * Connects to a deployed stack by name, including what estimates need to know about it.
  *
- * @param instead outputs to use instead of the stack's own
- * @throws {UsageError} when there is no such stack, or it holds no fleet
+ * @param instead outputs that replace the stack's own
+ * @throws {UsageError} when there is no such stack, or it is not a quantfleet stack
  */
 export async function connectStack(stack: string, instead: Partial<FleetOutputs> = {}): Promise<Fleet> {
   const outputs = await readStackOutputs(stack);
@@ -35,8 +35,8 @@ export async function connectStack(stack: string, instead: Partial<FleetOutputs>
 }
 
 /**
- * Where a deployed stack keeps its schedules.
- * @throws {UsageError} when there is no such stack, or it holds no fleet
+ * Connects to the schedules of a deployed stack.
+ * @throws {UsageError} when there is no such stack, or it is not a quantfleet stack
  */
 export async function connectSchedules(stack: string): Promise<ScheduleTarget> {
   const outputs = await readStackOutputs(stack);

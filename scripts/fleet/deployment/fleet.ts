@@ -3,32 +3,34 @@ import type { Queue } from "../../../shared/queues/queue.js";
 import type { Billed } from "../../../shared/run/protocol/messages.js";
 import type { S3ObjectStore } from "../../../shared/storage/s3-store.js";
 
-/** The functions that score, as they are deployed. */
+/** Size of the deployed functions that score trials. */
 export interface EvaluatorSize extends Pick<Billed, "megabytes" | "architecture"> {
-  /** How many work at once, which decides how many trials run side by side where a run does not say. */
+  /**
+   * Functions that run concurrently, which determines the number of parallel trials unless the run sets it.
+   */
   readonly concurrency?: number;
-  /** Where they are, which decides what they cost. */
+  /** AWS region, which determines prices. */
   readonly region?: string;
 }
 
-/** What is known of a deployed stack; without it, the construct's defaults are taken for true. */
+/** What is known about a deployed stack; where it is unknown, the construct's defaults are assumed. */
 export interface Deployed {
-  /** Its evaluators, for estimates and for trials of other processors. */
+  /** Its evaluators: for cost estimates, and to decide whether trials of another processor are comparable. */
   readonly evaluator?: EvaluatorSize;
-  /** Its output `MetricModules`. */
+  /** The stack's output `MetricModules`. */
   readonly metricModules?: string;
 }
 
-/** A stack as programs reach it: its bucket and the queue that its coordinator hears. */
+/** A deployed stack: its bucket, and the events queue that its coordinator reads. */
 export interface Fleet extends Deployed {
   readonly store: S3ObjectStore;
   readonly events: Queue;
 }
 
-/** A fleet as far as it is needed to prepare a run. */
+/** The part of a fleet that preparing a run needs. */
 export type UploadTarget = Omit<Fleet, "events">;
 
-/** Where a fleet keeps its schedules, and what they send to. */
+/** The schedules of a fleet, and the ARNs of the queue and role that they use. */
 export interface ScheduleTarget extends UploadTarget {
   readonly client: SchedulerClient;
   readonly group: string;

@@ -4,7 +4,7 @@ import { UsageError } from "../../../shared/basics/errors.js";
 import { CLIENT_OPTIONS } from "./client-options.js";
 import type { EvaluatorSize } from "./fleet.js";
 
-/** What the stack of a fleet says about itself (infra/stack.ts). */
+/** Outputs of a quantfleet stack, as infra/stack.ts defines them. */
 export const stackOutputsSchema = z.object({
   Bucket: z.string().min(3).max(63),
   EventsUrl: z.url(),
@@ -20,7 +20,7 @@ export const stackOutputsSchema = z.object({
 
 export type StackOutputs = Readonly<z.infer<typeof stackOutputsSchema>>;
 
-/** The evaluators that a stack has. */
+/** The size of a stack's evaluators. */
 export function evaluatorsOf(outputs: StackOutputs): EvaluatorSize {
   const { EvaluatorMegabytes: megabytes, Architecture: architecture, EvaluatorConcurrency } = outputs;
   const region = outputs.EventsArn.split(":")[3] ?? "";
@@ -28,8 +28,8 @@ export function evaluatorsOf(outputs: StackOutputs): EvaluatorSize {
 }
 
 /**
- * The outputs of a deployed stack, looked up with the credentials and region that the AWS SDK finds.
- * @throws {UsageError} when there is no such stack, or it holds no fleet
+ * Reads the outputs of a deployed stack with the credentials and region that the AWS SDK finds.
+ * @throws {UsageError} when there is no such stack, or it is not a quantfleet stack
  */
 export async function readStackOutputs(
   stack: string,

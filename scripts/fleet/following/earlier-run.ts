@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { inOrder } from "../../../shared/basics/concurrently.js";
 import { DataError, QuantfleetError, UsageError } from "../../../shared/basics/errors.js";
+import { mapConcurrently } from "../../../shared/basics/map-concurrently.js";
 import type { RunConfiguration } from "../../../shared/configuration/schema.js";
 import { scoresKey } from "../../../shared/run/protocol/record-keys.js";
 import { hasEnded, type RunState, type TrialRecord } from "../../../shared/run/protocol/state.js";
@@ -16,10 +16,12 @@ import type { EarlierRuns } from "../../api/run-start.js";
 import type { EvaluatorSize } from "../deployment/fleet.js";
 import { requireRunName } from "./run-name.js";
 
-/** An earlier run that a run of a fleet begins with: one of the same fleet, or those in an output folder of `tune`. */
+/**
+ * The earlier run that a run on a fleet starts from: a run of the same fleet, or the output folder of `tune`.
+ */
 export type EarlierRunName = { readonly run: string } | { readonly folder: string };
 
-/** Trials that runs begin with: the record that requests name, and the store where the trials' rows lie. */
+/** Restored trials: the record that requests refer to, and the store that holds the trials' rows. */
 export interface RestoredTrials {
   readonly trials: readonly TrialRecord[];
   readonly record: RestoredRecord;
@@ -28,14 +30,14 @@ export interface RestoredTrials {
 
 type LoadMethod = RunConfiguration["optimizer"]["params"]["trials_load_method"];
 
-/** Rows of trials on their way at once. */
+/** Concurrent uploads of rows. */
 const UPLOADS = 32;
 
 /**
- * What `trials_load_method` finds by its name.
+ * The earlier runs that `trials_load_method` may start from.
  *
- * @param fleet the fleet's own records
- * @throws {UsageError} unless a run is named that can be begun with, where the method asks for one
+ * @param fleet the records of the fleet's own runs
+ * @throws {UsageError} when the method needs an earlier run and none is named that can be used
  */
 export async function findEarlierRuns(
   method: LoadMethod,
@@ -81,9 +83,9 @@ async function readFleetRun(fleet: ObjectStore, runId: string): Promise<EarlierR
   const { state } = saved;
   if (!hasEnded(state))
     throw new UsageError(
-      `Run ${runId} has not ended (${state.phase}), and what it will come to is to be begun with; wait for it, or cancel it first.`,
+      `Run ${runId} has not ended (${state.phase}), so no run can start from it yet; wait for it, or cancel it first.`,
     );
-  // Its files are no longer asked for, so that its paths may start from anywhere.
+  // The directory does not matter, as the earlier run's files are not read again.
   const { configuration, configurationHash: hash } = document!;
   return { state, remembered: { hash, directory: ".", configuration } };
 }
@@ -91,15 +93,16 @@ async function readFleetRun(fleet: ObjectStore, runId: string): Promise<EarlierR
 export function unknownRun(runId: string): QuantfleetError {
   return new QuantfleetError(
     "NOTHING_TO_RESUME",
-    `The fleet holds no run ${runId}, or has not heard of it yet; submit one, or check its name.`,
+    `The fleet holds no run ${runId}, or has not taken it up yet; submit one, or check its name.`,
   );
 }
 
 /**
- * The instruction set whose results can stand beside those of a fleet: the earlier run's, if the fleet's processors are
- * of that kind. Which kind of x86 answers is not known beforehand; answers of another one are sent again.
+ * The processor class whose results are comparable with the fleet's: that of the earlier run if the fleet's
+ * architecture allows it. Which x86 class will answer is not known in advance; jobs answered by another class
+ * are sent again.
  *
- * @throws {UsageError} where it is not known what the fleet's processors are
+ * @throws {UsageError} when the fleet's architecture is unknown
  */
 export function expectedIsa(
   { isa, request }: RunState,
@@ -108,10 +111,10 @@ export function expectedIsa(
 ): string {
   const earlier = isa ?? request.isa ?? "unknown";
   if (evaluator === undefined) {
-    // A fleet's own run says what the fleet is.
+    // A run of the same fleet has the fleet's architecture.
     if (from !== undefined && "run" in from) return earlier;
     throw new UsageError(
-      "What processors the fleet has is not known without its stack, and trials of another machine are held against them; give --stack with its name.",
+      "Without its stack the fleet's processors are unknown, so trials of another machine cannot be compared; give --stack with its name.",
     );
   }
   const kind = evaluator.architecture === "arm64" ? "arm64" : "x64";
@@ -119,10 +122,10 @@ export function expectedIsa(
 }
 
 /**
- * Puts trials that runs begin with, and their rows, where coordinators and evaluators look for them; do it before a run
- * is requested that names them.
+ * Uploads restored trials and their rows to where coordinators and evaluators read them; must precede the
+ * request of a run that refers to them.
  *
- * @throws {DataError} when rows of a trial are not in its records any more
+ * @throws {DataError} when rows of a trial are missing from the earlier run's records
  */
 export async function uploadRestored(
   store: ObjectStore,
@@ -130,11 +133,11 @@ export async function uploadRestored(
 ): Promise<void> {
   if (records !== undefined && records !== store) {
     const keys = trials.flatMap(rowsKeysOf);
-    await inOrder(keys, UPLOADS, async (key) => {
+    await mapConcurrently(keys, UPLOADS, async (key) => {
       const stored = await records.get(key);
       if (stored === undefined)
         throw new DataError(
-          `The earlier run's record ${key} is missing, so its trials cannot be begun with; set trials_load_method to fine_tune or cold_start.`,
+          `The earlier run's record ${key} is missing, so its trials cannot be restored; set trials_load_method to fine_tune or cold_start.`,
         );
       await putImmutable(store, key, stored.body);
     });
@@ -142,11 +145,11 @@ export async function uploadRestored(
   await new RunRecords(store).writeRestored(record);
 }
 
-/** Where the rows of a trial of an earlier run lie. */
+/** Keys of the rows of an earlier run's trial. */
 function rowsKeysOf(trial: TrialRecord): readonly string[] {
   const { origin } = trial;
   if (trial.state === "failed" || origin === undefined) return [];
-  // A shard that had not answered when the trial was stopped has none.
+  // A shard without an answer when the trial was stopped has no rows.
   return trial.scores.flatMap((name, shard) =>
     name === "" ? [] : [scoresKey(origin.run, origin.trial, shard, name)],
   );

@@ -5,9 +5,12 @@ import { type OutputContext, writeOutputs } from "../../api/write-outputs.js";
 import { unknownRun } from "./earlier-run.js";
 import type { FollowedRun, FollowedState } from "./followed-run.js";
 
-/** @throws {QuantfleetError} when there is no such run, or it has not ended */
-export async function lookAtEnded(run: FollowedRun, runId: string): Promise<FollowedState> {
-  const seen = await run.look();
+/**
+ * Reads the state of a run that has ended.
+ * @throws {QuantfleetError} when there is no such run, or it has not ended
+ */
+export async function readEndedState(run: FollowedRun, runId: string): Promise<FollowedState> {
+  const seen = await run.read();
   if (seen === undefined) throw unknownRun(runId);
   const { state } = seen;
   if (hasEnded(state)) return seen;
@@ -18,10 +21,10 @@ export async function lookAtEnded(run: FollowedRun, runId: string): Promise<Foll
 }
 
 /**
- * Writes what a run came to into a folder, as `tune` does on one machine.
+ * Writes the result of an ended run into a folder, as `tune` does on one machine.
  * @throws {RunError} when the run failed
  */
-export function writeEnded(
+export function writeEndedResult(
   { state, study }: FollowedState,
   context: Required<Pick<OutputContext, "out" | "workload" | "hash" | "store">>,
 ): Promise<RunResult> {
@@ -29,7 +32,7 @@ export function writeEnded(
     ...context,
     study,
     workers: state.request.parallel,
-    // The coordinator's, which it does not keep.
+    // Unknown, as the coordinator does not record the time of its asks.
     timers: { askSeconds: 0 },
   });
 }

@@ -7,12 +7,14 @@ import type { FollowedRun } from "./followed-run.js";
 import { openRun, type ReadOptions } from "./open-run.js";
 import { type RunView, viewRun } from "./run-view.js";
 
-/** A fleet that is idle takes some seconds to hear of a run that it was asked for, and one that is throttled some minutes. */
+/**
+ * Longest wait for a requested run to be taken up: seconds on an idle fleet, some minutes on a throttled one.
+ */
 const PATIENCE_SECONDS = 600;
-/** So long the bucket may not answer. */
+/** Longest time without an answer from the bucket. */
 const OUTAGE_SECONDS = 60;
 
-/** A look comes after this share of the time that a run has been followed: a short run's end is not slept through. */
+/** Interval between reads as a share of the time followed so far, so that short runs are followed closely. */
 const INTERVAL_SHARE = 0.05;
 const SHORTEST_INTERVAL_SECONDS = 0.2;
 const LONGEST_INTERVAL_SECONDS = 2;
@@ -21,21 +23,24 @@ const LATEST_TRIALS = 8;
 
 export interface FollowOptions extends ReadOptions {
   /**
-   * Seconds from one look to the next; when left out a twentieth of the time that the run has been followed for, 0.2 at
-   * least and 2 at most. A look costs a read or two of the bucket.
+   * Seconds between reads; when omitted, a twentieth of the time followed so far, at least 0.2 and at most 2.
+   * A read costs one or two GET requests.
    */
   readonly intervalSeconds?: number;
-  /** Seconds to wait for the fleet to hear of a run; when left out 600, and none where nobody has asked for it. */
+  /**
+   * Seconds to wait until the fleet takes up the run; when omitted, 600 if the run was requested, otherwise
+   * 0.
+   */
   readonly patienceSeconds?: number;
-  /** Trials in a view's `latest`, 8 when left out. */
+  /** Most trials in a view's `latest`; 8 when omitted. */
   readonly latest?: number;
-  /** Ends the following; the run goes on. */
+  /** Stops following; the run continues. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * How far a run of the fleet has come and what its trials came to, again and again until it has ended: the last view's
- * phase is `done` or `failed`. Whoever stops iterating, or aborts, leaves the run alone.
+ * Yields the progress and latest trials of a run of the fleet until it has ended; the last view has phase
+ * `done` or `failed`. The run continues when the caller stops iterating or aborts.
  *
  * @throws {QuantfleetError} when there is no such run
  */
@@ -47,32 +52,36 @@ export function follow(
   return followRun(openRun(store, runId, options.metricModule), runId, options);
 }
 
-/** As `follow`. */
+/** Like `follow`, for a run that is already open. */
 export async function* followRun(
   run: FollowedRun,
   runId: string,
   options: Omit<FollowOptions, keyof ReadOptions>,
 ): AsyncGenerator<RunView, void, undefined> {
   const { latest = LATEST_TRIALS } = options;
-  const look = async (): Promise<RunView | undefined> => {
-    const seen = await run.look();
+  const read = async (): Promise<RunView | undefined> => {
+    const seen = await run.read();
     return seen && viewRun(seen.study, seen.state, Date.now(), latest);
   };
-  yield* lookUntilEnded({ runId, look, isAskedFor: () => run.isAskedFor }, options);
+  yield* pollUntilEnded({ runId, read, isRequested: () => run.isRequested }, options);
 }
 
-/** A run as it is seen from outside. */
-export interface Looks {
+/** How to poll a run. */
+export interface PolledRun {
   readonly runId: string;
-  /** Gives `undefined` as long as the fleet has not heard of it. */
-  readonly look: () => Promise<RunView | undefined>;
-  /** Whether somebody is known to have asked for it. */
-  readonly isAskedFor: () => boolean;
+  /** The run's view; `undefined` until the fleet has taken the run up. */
+  readonly read: () => Promise<RunView | undefined>;
+  /** Whether the run is known to have been requested. */
+  readonly isRequested: () => boolean;
 }
 
-/** @throws {QuantfleetError} when there is none for too long, or none any more, or the bucket does not answer for long */
-export async function* lookUntilEnded(
-  { runId, look, isAskedFor }: Looks,
+/**
+ * Polls a run until it has ended.
+ * @throws {QuantfleetError} when the run does not appear in time or disappears, or the bucket does not answer
+ * for too long
+ */
+export async function* pollUntilEnded(
+  { runId, read, isRequested }: PolledRun,
   {
     intervalSeconds,
     patienceSeconds,
@@ -83,16 +92,16 @@ export async function* lookUntilEnded(
   let answeredAt = performance.now();
   const start = answeredAt;
   const followedSeconds = (): number => (performance.now() - start) / 1_000;
-  // Who asks for a run writes down first what it works on.
-  const patience = (): number => patienceSeconds ?? (isAskedFor() ? PATIENCE_SECONDS : 0);
+  // The document of the workload is written before a run is requested, so its presence shows a request.
+  const patience = (): number => patienceSeconds ?? (isRequested() ? PATIENCE_SECONDS : 0);
   for (;;) {
     signal?.throwIfAborted();
     try {
-      const view = await look();
+      const view = await read();
       answeredAt = performance.now();
       if (view === undefined && isKnown) throw unknownRun(runId);
       if (view === undefined && followedSeconds() >= patience())
-        throw isAskedFor() ? unheardRun(runId, followedSeconds()) : unknownRun(runId);
+        throw isRequested() ? neverStarted(runId, followedSeconds()) : unknownRun(runId);
       if (view !== undefined) {
         isKnown = true;
         yield view;
@@ -100,7 +109,7 @@ export async function* lookUntilEnded(
         if (phase === "done" || phase === "failed") return;
       }
     } catch (error) {
-      // The run goes on meanwhile, and whoever follows it for hours should not lose it for a call.
+      // Short outages of the bucket are tolerated, as the run continues meanwhile.
       const isOutage = error instanceof StoreUnavailableError;
       if (!isOutage || performance.now() - answeredAt >= 1_000 * OUTAGE_SECONDS) throw error;
     }
@@ -109,13 +118,13 @@ export async function* lookUntilEnded(
   }
 }
 
-function unheardRun(runId: string, seconds: number): RunError {
+function neverStarted(runId: string, seconds: number): RunError {
   return new RunError(
-    `Run ${runId} was asked for, and for ${Math.round(seconds)} s the fleet has not taken it up; see its coordinator's log, and follow the run by watch.`,
+    `Run ${runId} was requested, but the fleet has not taken it up within ${Math.round(seconds)} s; see its coordinator's log, and follow the run by watch.`,
   );
 }
 
-/** @param followedSeconds how long the run has been followed for */
+/** @param followedSeconds time that the run has been followed so far */
 export function nextInterval(followedSeconds: number): number {
   const wanted = INTERVAL_SHARE * followedSeconds;
   return Math.min(Math.max(wanted, SHORTEST_INTERVAL_SECONDS), LONGEST_INTERVAL_SECONDS);

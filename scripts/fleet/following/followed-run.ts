@@ -10,16 +10,16 @@ export interface FollowedState {
 }
 
 /**
- * A run of the fleet that is read again and again. A look takes the state document, the segments of trials that were
- * sealed since the last look, and the rows of trials whose shards have partly answered; the trials before are kept,
- * and the best is brought up to date with the new ones alone.
+ * A run of the fleet that is read repeatedly. Each read loads the state document, the trial segments
+ * completed since the last read, and the rows of partly answered trials. Earlier trials are kept in memory,
+ * and the best is updated from the new ones only.
  */
 export class FollowedRun {
   readonly #records: RunRecords;
   #study: Study | undefined;
   #latest: RunState | undefined;
 
-  /** @param openStudy asked until it gives one */
+  /** @param openStudy called again until it returns a study */
   constructor(
     store: ObjectStore,
     private readonly runId: string,
@@ -28,13 +28,13 @@ export class FollowedRun {
     this.#records = new RunRecords(store);
   }
 
-  /** Whether somebody has asked for the run, as far as was seen; the fleet may not have heard of it yet. */
-  get isAskedFor(): boolean {
+  /** Whether the run was found to have been requested; the fleet may not have taken it up yet. */
+  get isRequested(): boolean {
     return this.#study !== undefined;
   }
 
-  /** The run as it was saved last; `undefined` where there is no such run. */
-  async look(): Promise<FollowedState | undefined> {
+  /** Reads the last saved state of the run; `undefined` when there is no such run. */
+  async read(): Promise<FollowedState | undefined> {
     this.#study ??= await this.openStudy();
     const saved = await this.#records.load(this.runId, this.#latest);
     if (this.#study === undefined || saved === undefined) return undefined;

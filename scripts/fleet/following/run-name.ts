@@ -1,7 +1,10 @@
 import { UsageError } from "../../../shared/basics/errors.js";
 import { runIdSchema } from "../../../shared/basics/identifiers.js";
 
-/** @throws {UsageError} where no run can have this name */
+/**
+ * Checks the syntax of a run name.
+ * @throws {UsageError}
+ */
 export function requireRunName(runId: string): void {
   if (runIdSchema.safeParse(runId).success) return;
   throw new UsageError(
@@ -9,7 +12,10 @@ export function requireRunName(runId: string): void {
   );
 }
 
-/** A run is asked for once: whoever gives its name to another would be handed what the first came to. */
+/**
+ * The error for a run name that is taken. A name identifies one request, so a second request under it would
+ * return the first one's result.
+ */
 export function usedName(runId: string): UsageError {
   return new UsageError(
     `The fleet holds a run ${runId} already; give another name by --run-id, or none, or follow that one by watch.`,

@@ -3,42 +3,42 @@ import { findReferences, type References, type Study } from "../../../shared/run
 import type { Progress } from "../../../shared/run/result/progress.js";
 import { describeProgress } from "../../../shared/run/result/progress.js";
 
-/** A trial that has ended, as whoever watches a run reads it. */
+/** A finished trial, for display. */
 export interface TrialView {
   readonly number: number;
-  /** `float`: the float model, which the others are compared with. */
+  /** "float" is the float model, the baseline. */
   readonly outcome: "float" | TrialRecord["state"];
-  /** Samples that it was scored on; fewer than the run's where it was stopped early. */
+  /** Number of scored samples; less than the run's when the trial was stopped early. */
   readonly samples: number;
   readonly metric?: number;
-  /** Its bytes by the float model's. */
+  /** Model size divided by the float model's. */
   readonly sizeShare?: number;
-  /** How many times as fast as the float model it is. */
+  /** Speed-up: the float model's latency divided by the trial's. */
   readonly latencyRatio?: number;
-  /** Percent; of a trial that was stopped early what it would lose at least. */
+  /** Accuracy loss in percent; for a trial that was stopped early, its lower bound. */
   readonly accuracyLoss?: number;
   readonly withinBound?: boolean;
-  /** Why it failed. */
+  /** Reason of a failure. */
   readonly reason?: string;
   readonly worker?: string;
 }
 
-/** A run at a moment: how far it is, the best so far, and the trials that ended last. */
+/** A snapshot of a run: its progress, its best trial and its latest finished trials. */
 export interface RunView {
   readonly progress: Progress;
   readonly metric: string;
-  /** Evaluation samples of a trial that is not stopped early. */
+  /** Evaluation samples of a complete trial. */
   readonly samples: number;
-  /** Trials with the workers. */
+  /** Trials in progress. */
   readonly running: number;
-  /** What every result so far was computed with. */
+  /** Processor class of all results so far. */
   readonly isa?: string;
   readonly best?: TrialView;
-  /** The latest first. */
+  /** Latest trial first. */
   readonly latest: readonly TrialView[];
 }
 
-/** @param most trials in `latest` */
+/** @param most upper bound of trials in `latest` */
 export function viewRun(study: Study, state: RunState, at: number, most: number): RunView {
   const { request, running, isa, best, finished } = state;
   const references = findReferences(state);

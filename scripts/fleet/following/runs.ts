@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { loadWorkload } from "../../../shared/evaluation/workload/workload.js";
-import { ownCopy } from "../../../shared/metrics/module-bundle.js";
+import { localCopy } from "../../../shared/metrics/module-bundle.js";
 import { MESSAGE_VERSION } from "../../../shared/run/protocol/messages.js";
 import { describeProgress, type Progress } from "../../../shared/run/result/progress.js";
 import type { RunResult } from "../../../shared/run/result/result.js";
@@ -10,12 +10,12 @@ import { inTemporaryFolder } from "../../../shared/storage/temporary-folder.js";
 import { requireOwnResult, requireWritable } from "../../api/output-folder.js";
 import type { Fleet } from "../deployment/fleet.js";
 import { unknownRun } from "./earlier-run.js";
-import { lookAtEnded, writeEnded } from "./ended-run.js";
+import { readEndedState, writeEndedResult } from "./ended-run.js";
 import { openRun, type ReadOptions } from "./open-run.js";
 import { requireRunName } from "./run-name.js";
 
 /**
- * How far a run of the fleet has come.
+ * The progress of a run of the fleet.
  * @throws {QuantfleetError} when there is no such run
  */
 export async function status(
@@ -23,13 +23,13 @@ export async function status(
   runId: string,
   { metricModule }: ReadOptions = {},
 ): Promise<Progress> {
-  const seen = await openRun(store, runId, metricModule).look();
+  const seen = await openRun(store, runId, metricModule).read();
   if (seen === undefined) throw unknownRun(runId);
   return describeProgress(seen.state, Date.now());
 }
 
 /**
- * Ends a run's search at once; the best of what has finished is written.
+ * Stops a run's search; the best of the finished trials is written.
  * @throws {QuantfleetError} when there is no such run
  */
 export async function cancel(
@@ -37,7 +37,7 @@ export async function cancel(
   runId: string,
 ): Promise<void> {
   requireRunName(runId);
-  // Nobody carries a message of a run that nobody has asked for: it would end in the dead letters, and ring their alarm.
+  // A message of a run that was never requested would end in the dead-letter queue and raise its alarm.
   if ((await readWorkloadDocument(store, runId)) === undefined) throw unknownRun(runId);
   const event = { version: MESSAGE_VERSION, type: "CancelRequested", runId, at: Date.now() };
   await events.send([{ body: JSON.stringify(event), group: runId, deduplication: `cancel/${runId}` }]);
@@ -49,9 +49,9 @@ export interface FetchOptions extends ReadOptions {
 }
 
 /**
- * Writes what an ended run came to into a folder, as `tune` does on one machine.
+ * Writes the result of an ended run into a folder, as `tune` does on one machine.
  * @throws {UsageError} when the folder holds the result of another run
- * @throws {QuantfleetError} when there is no such run, when it has not ended, or when it failed
+ * @throws {QuantfleetError} when there is no such run, it has not ended, or it failed
  */
 export async function fetchResult(
   { store }: Pick<Fleet, "store">,
@@ -62,8 +62,8 @@ export async function fetchResult(
   await requireWritable(out);
   if (!force) await requireOwnResult(out, runId);
   return inTemporaryFolder("run", async (folder) => {
-    const locateModule = ownCopy(metricModule);
-    const ended = await lookAtEnded(openRun(store, runId, metricModule), runId);
+    const locateModule = localCopy(metricModule);
+    const ended = await readEndedState(openRun(store, runId, metricModule), runId);
     const document = await readWorkloadDocument(store, runId);
     if (document === undefined) throw unknownRun(runId);
     const directory = join(folder, "workload");
@@ -74,6 +74,6 @@ export async function fetchResult(
       async () => store,
       { locateModule },
     );
-    return writeEnded(ended, { out, workload, hash: document.configurationHash, store });
+    return writeEndedResult(ended, { out, workload, hash: document.configurationHash, store });
   });
 }

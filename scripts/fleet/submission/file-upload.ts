@@ -5,20 +5,20 @@ import { DataError } from "../../../shared/basics/errors.js";
 import type { WorkloadFile } from "../../../shared/run/store/workload-document.js";
 import type { ByteSource, S3ObjectStore } from "../../../shared/storage/s3-store.js";
 
-/** Told of a file each time that more of it has arrived; the last time all of it has. */
+/** Progress of one file's upload, reported each time that a part has arrived, the last time at its end. */
 export interface UploadProgress {
   readonly file: string;
   readonly bytes: number;
-  /** How many of them are in the bucket. */
+  /** Bytes that have arrived in the bucket. */
   readonly sent: number;
-  /** Whether the bucket had it already. */
+  /** Whether the bucket already had the file. */
   readonly wasThere: boolean;
 }
 
 /**
- * Uploads a file under its hash, unless the bucket has it. It is read twice, piece by piece: to be hashed, and to be
- * sent.
- * @throws {DataError} when it has changed in between; nothing is stored then
+ * Uploads a file under its hash, unless the bucket has it. The file is read twice in parts: to hash it, and
+ * to send it.
+ * @throws {DataError} when the file changed in between; nothing is stored then
  */
 export async function uploadFile(
   store: S3ObjectStore,
@@ -52,7 +52,10 @@ async function hashFile(file: string): Promise<{ readonly sha256: string; readon
   return { sha256: hash.digest("hex"), bytes };
 }
 
-/** A file that gives its last piece only if all of them are what was hashed: what lies under a hash is trusted to fit. */
+/**
+ * A source that verifies the hash before it returns the last part, so that an object stored under a hash
+ * always has that content.
+ */
 class UnchangedFile implements ByteSource {
   readonly #hash: Hash = createHash("sha256");
 

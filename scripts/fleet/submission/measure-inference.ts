@@ -1,19 +1,19 @@
 import type { InferenceSession } from "onnxruntime-node";
 import type { Workload } from "../../../shared/evaluation/workload/workload.js";
 import { toFeeds } from "../../../shared/runtime/feeds.js";
-import { openSession } from "../../../shared/runtime/session.js";
+import { openModelFile } from "../../../shared/runtime/session.js";
 
-/** Long enough for a mean, short enough not to be noticed. */
+/** Duration of a measurement: long enough for a stable mean. */
 const MEASURE_MILLISECONDS = 100;
-const MOST_RUNS = 20;
+const MAX_RUNS = 20;
 
 /**
- * Seconds that the float model takes a sample on this machine, in the session of the trials and in their batches, or one
- * at a time where it cannot be run on several.
+ * Seconds of the float model per sample on this machine, with the trials' session options and batch size, or
+ * with the smallest batch where that one fails.
  */
 export async function measureSecondsPerSample(workload: Workload): Promise<number> {
   const { batchSize, evaluation, configuration, modelPath } = workload;
-  const session = await openSession(modelPath, configuration.engine.session);
+  const session = await openModelFile(modelPath, configuration.engine.session);
   try {
     const smallest = evaluation.fixedBatch ?? 1;
     return await secondsPerSample(session, workload, batchSize).catch((error: unknown) => {
@@ -32,13 +32,13 @@ async function secondsPerSample(
 ): Promise<number> {
   const numbers = Array.from({ length: batchSize }, (_, i) => order[i % order.length]!);
   const feeds = toFeeds(await evaluation.batch(numbers));
-  // The first run allocates.
+  // The first run allocates memory, so it is not timed.
   await session.run(feeds);
   const started = performance.now();
   let runs = 0;
   do {
     await session.run(feeds);
     runs++;
-  } while (runs < MOST_RUNS && performance.now() - started < MEASURE_MILLISECONDS);
+  } while (runs < MAX_RUNS && performance.now() - started < MEASURE_MILLISECONDS);
   return (performance.now() - started) / 1_000 / (runs * batchSize);
 }

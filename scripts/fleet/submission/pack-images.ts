@@ -10,10 +10,10 @@ import type { ModelPort } from "../../../shared/runtime/tensor.js";
 import { writing } from "../../../shared/storage/write-error.js";
 import { writeWhole } from "../../api/output-folder.js";
 
-/** Decoded and written at once. */
+/** Images that are decoded and written at a time. */
 const BATCH = 64;
 
-/** numpy's names of what images become; a model takes them in no other type. */
+/** numpy's names of the element types that images are converted to. */
 const NPY_TYPES: Partial<Record<ElementType, string>> = {
   float16: "<f2",
   float32: "<f4",
@@ -29,12 +29,12 @@ const NPY_TYPES: Partial<Record<ElementType, string>> = {
 const UNSCALED = { scale: 1, mean: undefined, std: undefined } as const;
 
 /**
- * The configuration with arrays in place of folders of images, for workers that have no decoder: each image is
- * decoded here, once, as `tune` would, so that scores are the same to the last digit.
+ * Replaces folders of images in a configuration by arrays, for workers without an image decoder. Each image
+ * is decoded once on this machine, as `tune` does, so scores are identical.
  *
  * @param folder where the arrays are written
- * @throws DataError as `loadDataset`
- * @throws RunError when an array cannot be written, such as on a full disk
+ * @throws {DataError} as `loadDataset`
+ * @throws {RunError} when an array cannot be written, such as on a full disk
  */
 export async function packImages(
   configuration: ConfigurationFor<"tune">,
@@ -75,13 +75,13 @@ async function packSection(section: DataSection, name: string, options: PackOpti
   const [input] = inputs;
   const load = (what: DataSection): Promise<Dataset> =>
     loadDataset(what, { directory, inputs, path: `engine.${name}`, cacheBytes: 0 });
-  // As it is, so that everything that is wrong with it is said of the section that the user wrote.
+  // Loaded unchanged first, so that errors refer to the section as the user wrote it.
   let dataset = await load(section);
   let scaling: Omit<ArraySource, "data"> = { scale: 1 };
   const { preprocess } = section;
   const bytes = input?.type === "float32" && isPerPlane(preprocess);
   if (bytes && preprocess !== undefined) {
-    // A pixel is a whole number from 0 to 255 until it is scaled: a quarter of the bytes, and scaled by the workers.
+    // Pixels are stored as 8-bit values and scaled by the workers, which takes a quarter of the bytes.
     dataset = await load({ ...section, preprocess: { ...preprocess, ...UNSCALED } });
     const { scale, mean, std } = preprocess;
     scaling = { scale, mean, std };
@@ -95,7 +95,7 @@ async function packSection(section: DataSection, name: string, options: PackOpti
   };
 }
 
-/** Whether channels are what an array's axis 1 counts, or all are scaled alike. */
+/** Whether the array's axis 1 is the channel, or scaling is the same for all channels. */
 function isPerPlane(preprocess: DataSection["preprocess"]): boolean {
   if (preprocess === undefined || preprocess.layout === "NCHW") return true;
   return (preprocess.mean?.length ?? 1) === 1 && (preprocess.std?.length ?? 1) === 1;
@@ -124,14 +124,14 @@ async function writeLabels(labels: LabelSlice, path: string): Promise<string> {
     await writeWhole(`${path}.txt`, labels.lines.map((line) => `${line}\n`).join(""));
     return `${path}.txt`;
   }
-  // Classes by folder: whole numbers.
+  // Labels from folders are class indices.
   const values = Int32Array.from(labels.data, Number);
   const body = new Uint8Array(values.buffer);
   await writeWhole(`${path}-labels.npy`, Buffer.concat([npyHeader("int32", labels.shape), body]));
   return `${path}-labels.npy`;
 }
 
-/** The header of numpy's format, version 1: padded so that the data begins at a multiple of 64 bytes. */
+/** A header of numpy's format, version 1, padded so that the data start at a multiple of 64 bytes. */
 function npyHeader(type: ElementType, shape: readonly number[]): Uint8Array {
   const descr = NPY_TYPES[type];
   if (descr === undefined) throw new TypeError(`images do not become ${type}`);

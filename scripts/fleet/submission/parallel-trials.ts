@@ -1,24 +1,30 @@
-/** Evaluators that a run uses where nobody says how many: each more is one more trial that a proposal cannot learn from. */
-const MOST_EVALUATORS = 8;
-const LEAST_AHEAD = 2;
-/** Of the evaluators: results come back in batches, and a quarter of the next trials waits in the queue until then. */
+/**
+ * Default upper bound of evaluators of one run: with more parallel trials, each proposal learns from fewer
+ * results.
+ */
+const MAX_EVALUATORS = 8;
+const MIN_AHEAD = 2;
+/**
+ * Trials queued ahead, as a share of the evaluators: results arrive in batches, so some of the next trials
+ * must already wait in the queue.
+ */
 const SHARE_AHEAD = 1 / 4;
 
-export interface SideBySide {
+export interface ParallelTrials {
   readonly evaluators: number;
-  /** Trials that have been asked for and have not ended. */
+  /** Trials that were asked for and have not ended. */
   readonly parallel: number;
 }
 
 /**
- * How many trials a run has under way where it does not say. Some are asked for ahead of the evaluators, so that one
- * that has answered finds the next job in the queue: the way from its report over the events queue, the coordinator and
- * its save back to the queue of jobs takes as long as a short trial.
+ * Default number of parallel trials of a run. It exceeds the number of evaluators, so that an evaluator that
+ * has answered finds a job in the queue: the way from its report through the events queue, the coordinator
+ * and its save to the next job takes as long as a short trial.
  *
- * @param concurrency the fleet's evaluators at work at once, where known
+ * @param concurrency number of concurrent evaluators of the fleet, where known
  */
-export function trialsSideBySide(concurrency = MOST_EVALUATORS): SideBySide {
-  const evaluators = Math.min(concurrency, MOST_EVALUATORS);
-  const ahead = Math.max(LEAST_AHEAD, Math.ceil(SHARE_AHEAD * evaluators));
+export function defaultParallelTrials(concurrency = MAX_EVALUATORS): ParallelTrials {
+  const evaluators = Math.min(concurrency, MAX_EVALUATORS);
+  const ahead = Math.max(MIN_AHEAD, Math.ceil(SHARE_AHEAD * evaluators));
   return { evaluators, parallel: evaluators + ahead };
 }

@@ -6,7 +6,7 @@ import { checkWorkload } from "../../../shared/evaluation/checks/check-workload.
 import { prepareModelFile } from "../../../shared/evaluation/model/prepare-model.js";
 import { makeRunRequest, type RequestOptions } from "../../../shared/evaluation/workload/run-request.js";
 import type { Workload } from "../../../shared/evaluation/workload/workload.js";
-import { referenceTo } from "../../../shared/metrics/module-bundle.js";
+import { moduleReferenceOf } from "../../../shared/metrics/module-bundle.js";
 import { requireListed } from "../../../shared/metrics/module-location.js";
 import type { RunRequest } from "../../../shared/run/protocol/request.js";
 import { writeRestoredRecord } from "../../../shared/run/records/restored-record.js";
@@ -30,72 +30,75 @@ import { requireRunName } from "../following/run-name.js";
 import { type CostEstimate, estimateCost } from "./cost-estimate.js";
 import { measureSecondsPerSample } from "./measure-inference.js";
 import { hasImages, packImages } from "./pack-images.js";
-import { trialsSideBySide } from "./parallel-trials.js";
+import { defaultParallelTrials } from "./parallel-trials.js";
 import { noticesOfRegion, readPriceList, runPrices } from "./price-list.js";
-import { planGathering } from "./statistics-plan.js";
+import { planStatistics } from "./statistics-plan.js";
 
 export interface PrepareOptions extends OptimizerOverrides {
-  /** Made of the configuration's hash and the time when left out. */
+  /** Name of the run; made from the configuration's hash and the time when omitted. */
   readonly runId?: string;
-  /** Trials side by side; when left out, some more than evaluators work at once (`trialsSideBySide`). */
+  /** Trials in parallel; when omitted, somewhat more than concurrent evaluators (`defaultParallelTrials`). */
   readonly parallel?: number;
-  /** Jobs that a trial's evaluation samples are spread over; 1 when left out. */
+  /** Jobs over which a trial's evaluation samples are spread; 1 when omitted. */
   readonly evaluationShards?: number;
   /**
-   * Collectors that statistics are gathered by; when left out, an evaluator where that takes no longer than to start
-   * them, and else as many as evaluators work at once.
+   * Collectors that gather statistics; when omitted, one evaluator if gathering is faster than starting
+   * collectors, otherwise as many collectors as concurrent evaluators.
    */
   readonly statisticsShards?: number;
-  /** After so long an unanswered job is sent again, and after twice as long once more; 30 minutes when left out. */
+  /**
+   * Seconds after which an unanswered job is sent again; after twice that time it is sent a third time. 30
+   * minutes when omitted.
+   */
   readonly jobTimeoutSeconds?: number;
-  /** What a trial takes, for the estimate; made of the float model's time on this machine when left out. */
+  /** Seconds per trial, for the cost estimate; measured with the float model on this machine when omitted. */
   readonly secondsPerTrial?: number;
-  /** A price list of another region or date. */
+  /** Path of a price list for another region or date. */
   readonly prices?: string;
-  /** Where `trials_load_method` finds what the run begins with; a run that begins anew needs none. */
+  /** The earlier run that `trials_load_method` starts from; not needed for `cold_start`. */
   readonly from?: EarlierRunName;
 }
 
-/** Whom a run is prepared for. */
+/** The fleet that a run is prepared for. */
 export interface PreparedFor extends Deployed {
-  /** The fleet's records, for an earlier run of it. */
+  /** The fleet's records, to start from one of its earlier runs. */
   readonly records?: ObjectStore;
   readonly statistics: ObjectStore;
-  /** Told when nothing about the run can be refused any more, before its model is timed. */
+  /** Called once all checks have passed, before the model is timed. */
   readonly onAccepted?: (request: RunRequest) => Promise<void>;
 }
 
-/** Everything about a run that is decided before anybody is asked to carry it out. */
+/** A checked run, ready to be requested. */
 export interface PreparedRun {
   readonly workload: Workload;
   readonly configurationHash: string;
   readonly request: RunRequest;
   readonly estimate: CostEstimate;
-  /** The trials that it begins with, where it begins with any. */
+  /** Restored trials that the run starts from. */
   readonly restored?: RestoredTrials;
-  /** What it begins with, and what could not be done as asked for; a sentence each. */
+  /** Sentences for the user: what the run starts from, and which request could not be followed. */
   readonly notices: readonly string[];
 }
 
-/** Those of the construct (infra/quant-fleet-props.ts). */
+/** Default evaluators of the construct (infra/quant-fleet-props.ts). */
 const DEFAULT_EVALUATOR: EvaluatorSize = { megabytes: 3_008, architecture: "arm64" };
 const RUN_ID_HASH_LENGTH = 12;
 const BASE_36 = 36;
 
-/** An evaluator works on a job for 15 minutes at most, and there may be a queue before it. */
+/** Default job timeout: evaluators run for at most 15 minutes, and jobs wait in a queue first. */
 const JOB_TIMEOUT_SECONDS = 1_800;
 
 /**
- * Checks everything as `tune` does, and estimates what the run will cost.
+ * Checks a run as `tune` does, and estimates its cost.
  *
- * @param scratch a folder for files that the prepared run names, such as arrays made of images
+ * @param temporaryFolder for files that the prepared run refers to, such as arrays made of images
  * @throws {ConfigurationError | ModelError | DataError | UsageError}
  */
 export async function prepareRun(
   source: ConfigurationSource,
   options: PrepareOptions,
   { records, statistics, evaluator, metricModules, onAccepted }: PreparedFor,
-  scratch: string,
+  temporaryFolder: string,
 ): Promise<PreparedRun> {
   if (options.runId !== undefined) requireRunName(options.runId);
   const prices = await readPriceList(options.prices);
@@ -106,7 +109,7 @@ export async function prepareRun(
   const earlier = await findEarlierRuns(method, options.from, records);
   if (metricModules !== undefined) requireDeployed(configuration, directory, metricModules);
   const packed = hasImages(configuration)
-    ? await packImages(configuration, directory, await modelInputs(configuration, directory), scratch)
+    ? await packImages(configuration, directory, await modelInputs(configuration, directory), temporaryFolder)
     : configuration;
   const hash = configurationHash(configuration);
   const { workload, space, restored, isa, maxTrials, lossReference, notices } = await planStart({
@@ -130,8 +133,8 @@ export async function prepareRun(
   });
   await onAccepted?.(planned);
   const secondsPerSample = await measureSecondsPerSample(workload);
-  const gathering = gatheringOf(workload, secondsPerSample, options, evaluator);
-  const unpriced = { ...planned, statistics: { ...planned.statistics, ...gathering } };
+  const statisticsPlan = statisticsPlanOf(workload, secondsPerSample, options, evaluator);
+  const unpriced = { ...planned, statistics: { ...planned.statistics, ...statisticsPlan } };
   const estimate = estimateCost(workload, unpriced, {
     prices,
     evaluator: evaluator ?? DEFAULT_EVALUATOR,
@@ -143,7 +146,7 @@ export async function prepareRun(
     estimatedUsd: estimate.usd,
     ...(maxUsd === undefined ? {} : { maxUsd }),
   };
-  // The fleet's instruction set is what the first result tells, unless trials that are there already tell it.
+  // The processor class is that of the restored trials; otherwise the first result determines it.
   const request = { ...unpriced, cost, ...(record === undefined || isa === undefined ? {} : { isa }) };
   return {
     workload,
@@ -156,17 +159,17 @@ export async function prepareRun(
 }
 
 /**
- * The class that CPU stands for in a fleet. Lambda's x86 comes in several classes, and which of them answers is not known
- * beforehand: the codes are those that are exact on each.
+ * The processor class that target device CPU means in a fleet. Lambda has several classes of x86 and which
+ * will run is unknown, so the weights get codes that are exact on all of them.
  */
 function processorOf({ architecture }: Pick<EvaluatorSize, "architecture">): ProcessorClass {
   return architecture === "arm64" ? "CPU_ARM64" : "CPU_AVX2";
 }
 
-/** @throws {ConfigurationError} when the metric is of a module that the fleet was not deployed with */
+/** @throws {ConfigurationError} when the metric is a module that the fleet was not deployed with */
 function requireDeployed({ engine }: ConfigurationFor<"tune">, directory: string, deployed: string): void {
   const { metric } = engine;
-  if ("module" in metric) requireListed(referenceTo(resolvePath(directory, metric.module)), deployed);
+  if ("module" in metric) requireListed(moduleReferenceOf(resolvePath(directory, metric.module)), deployed);
 }
 
 async function modelInputs({ model }: ConfigurationFor<"tune">, directory: string) {
@@ -181,7 +184,7 @@ function fleetRequest(
   start: Partial<RequestOptions> = {},
 ): RunRequest {
   const requestedAt = Date.now();
-  const { parallel = trialsSideBySide(evaluator?.concurrency).parallel } = options;
+  const { parallel = defaultParallelTrials(evaluator?.concurrency).parallel } = options;
   const timeout = (options.jobTimeoutSeconds ?? JOB_TIMEOUT_SECONDS) * 1_000;
   return makeRunRequest(workload, {
     runId: options.runId ?? `${hash.slice(0, RUN_ID_HASH_LENGTH)}-${requestedAt.toString(BASE_36)}`,
@@ -189,21 +192,21 @@ function fleetRequest(
     parallel,
     evaluationShards: options.evaluationShards ?? 1,
     timeouts: { statistics: timeout, trial: timeout, finish: timeout },
-    // Who gathers them is known once the model was timed.
+    // Replaced once the model was timed, as gathering is planned from its speed.
     statistics: { shards: 1 },
     ...start,
   });
 }
 
-function gatheringOf(
+function statisticsPlanOf(
   workload: Workload,
   secondsPerSample: number,
   { parallel, statisticsShards }: PrepareOptions,
   evaluator: EvaluatorSize | undefined,
 ): RequestOptions["statistics"] {
   if (statisticsShards === undefined) {
-    const collectors = parallel ?? trialsSideBySide(evaluator?.concurrency).evaluators;
-    return planGathering(workload, secondsPerSample, collectors);
+    const collectors = parallel ?? defaultParallelTrials(evaluator?.concurrency).evaluators;
+    return planStatistics(workload, secondsPerSample, collectors);
   }
   return { shards: Math.min(statisticsShards, workload.calibrationBatches.count) };
 }

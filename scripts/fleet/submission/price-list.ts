@@ -7,11 +7,11 @@ import { packageRoot } from "../../package/package-root.js";
 
 const priceSchema = z.number().min(0).max(1);
 
-/** What AWS asks for in US dollars, in a region at a date. */
+/** Prices of AWS in US dollars, in one region at one date. */
 const priceListSchema = z.strictObject({
   date: z.iso.date(),
   region: z.string().min(1).max(64),
-  /** Title, and where it was seen. */
+  /** Title and address of each source. */
   sources: z.array(z.string().min(1).max(1_024)).min(1).max(16),
   lambda: z.strictObject({
     usdPerGigabyteSecond: z.strictObject({ arm64: priceSchema, x86_64: priceSchema }),
@@ -23,17 +23,18 @@ const priceListSchema = z.strictObject({
 
 export type PriceList = Readonly<z.infer<typeof priceListSchema>>;
 
-/** The list that comes with the package; `--prices` names another. */
+/** Price list included in the package; `--prices` replaces it. */
 const DEFAULT_LIST = join("scripts", "fleet", "prices", "us-east-1.json");
 
 /**
- * Requests that come with one job at most, when nothing goes wrong. Its message is sent, received, extended and
- * deleted, its report (in the first-in-first-out queue) sent, received and deleted; claim, answer, rows and the
- * coordinator's state are written; the claim and two opponents' rows are read; evaluator and coordinator are invoked.
+ * Upper bound of the requests per job without failures. The job's message is sent, received, extended and
+ * deleted; its report (in the FIFO queue) is sent, received and deleted; claim, answer, rows and the
+ * coordinator's state are written; the claim and the rows of two other trials are read; evaluator and
+ * coordinator are invoked.
  */
-const REQUESTS_A_JOB = { standard: 4, fifo: 3, writes: 4, reads: 3, invocations: 2 };
+const REQUESTS_PER_JOB = { standard: 4, fifo: 3, writes: 4, reads: 3, invocations: 2 };
 
-/** @throws {UsageError} when the file is no price list */
+/** @throws {UsageError} when the file is not a price list */
 export async function readPriceList(file = join(packageRoot(), DEFAULT_LIST)): Promise<PriceList> {
   try {
     return priceListSchema.parse(JSON.parse(await readFile(file, "utf8")));
@@ -49,21 +50,21 @@ export async function readPriceList(file = join(packageRoot(), DEFAULT_LIST)): P
   }
 }
 
-/** Says so where a fleet is in another region than its prices are of; a sentence, or none. */
+/** A notice when the prices are of another region than the fleet; otherwise none. */
 export function noticesOfRegion({ region }: Pick<PriceList, "region">, fleet: string | undefined): string[] {
   if (fleet === undefined || fleet === region) return [];
   return [
-    `The fleet is in ${fleet} and the prices are those of ${region}, so estimate, cost and its bound are off by what AWS asks for more or less there; give --prices with a list of ${fleet}.`,
+    `The fleet is in ${fleet} and the prices are those of ${region}, so the estimate, the cost and its limit are inaccurate; give --prices with a list of ${fleet}.`,
   ];
 }
 
-/** What a run is charged, as its request carries it. */
+/** Prices in the form that a run's request holds. */
 export function runPrices({
   lambda,
   sqs,
   s3,
 }: PriceList): Pick<NonNullable<RunRequest["cost"]>, "usdPerGigabyteSecond" | "usdPerJob"> {
-  const { standard, fifo, writes, reads, invocations } = REQUESTS_A_JOB;
+  const { standard, fifo, writes, reads, invocations } = REQUESTS_PER_JOB;
   const usdPerJob =
     standard * sqs.usdPerStandardRequest +
     fifo * sqs.usdPerFifoRequest +

@@ -8,8 +8,8 @@ import {
 import type { RunRequest } from "../../../shared/run/protocol/request.js";
 
 /**
- * The message that asks a fleet for a run.
- * @throws {UsageError} when it is larger than a message may be, or the fleet would refuse it
+ * The message that requests a run from a fleet.
+ * @throws {UsageError} when it exceeds the size limit of a message, or the fleet would refuse it
  */
 export function requestMessage(request: RunRequest): RunRequested {
   const { runId, requestedAt, space } = request;

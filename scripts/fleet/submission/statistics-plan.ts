@@ -2,25 +2,25 @@ import type { ModelVariants } from "../../../shared/evaluation/model/model-varia
 import type { RunRequest } from "../../../shared/run/protocol/request.js";
 import type { CalibrationBatches } from "../../../shared/statistics/collect.js";
 
-/** Gathering statistics over a plain run (runtime-facts.md, "onnxruntime-node 1.30.0"): with the tails, about twice. */
+/** Duration of gathering statistics relative to plain inference, including the sorts for quantiles. */
 const STATISTICS_FACTOR = 2;
-/** What a collector takes to start, and to fetch and open what a run works on, after which it would begin to gather. */
+/** Seconds until a new collector starts to gather: its cold start, and fetching and opening the workload. */
 const COLLECTOR_START_SECONDS = 2;
 
-/** What is gathered, of a workload. */
-interface ToGather {
+/** The parts of a workload that determine how long gathering takes. */
+interface StatisticsWork {
   readonly calibrationBatches: Pick<CalibrationBatches, "count">;
-  /** Samples a batch, where the model fixes them. */
+  /** Samples per batch, when the model fixes it. */
   readonly fixedBatch: number | undefined;
   readonly variants: Pick<ModelVariants, "forms">;
 }
 
 /**
- * What gathering the statistics takes on one whole processor.
+ * Seconds of gathering the statistics on one full processor.
  * @param secondsPerSample one inference of the float model
  */
-export function gatheringSeconds(
-  { calibrationBatches, fixedBatch, variants }: ToGather,
+export function statisticsSeconds(
+  { calibrationBatches, fixedBatch, variants }: StatisticsWork,
   secondsPerSample: number,
 ): number {
   const calibrated = calibrationBatches.count * (fixedBatch ?? 1);
@@ -28,17 +28,17 @@ export function gatheringSeconds(
 }
 
 /**
- * Who gathers the statistics: collectors side by side where there is enough to gather, else the first evaluator to be
- * there. It opens the same model anyway, and would be done before a collector begins.
+ * Plans who gathers the statistics: parallel collectors when there is enough work, otherwise the first
+ * evaluator, which opens the same model anyway and would finish before a collector has started.
  *
- * @param collectors as many as the work is spread over at most
+ * @param collectors upper bound of collectors
  */
-export function planGathering(
-  workload: ToGather,
+export function planStatistics(
+  workload: StatisticsWork,
   secondsPerSample: number,
   collectors: number,
 ): Omit<RunRequest["statistics"], "key"> {
-  if (gatheringSeconds(workload, secondsPerSample) < COLLECTOR_START_SECONDS)
+  if (statisticsSeconds(workload, secondsPerSample) < COLLECTOR_START_SECONDS)
     return { shards: 1, by: "evaluators" };
   return { shards: Math.min(collectors, workload.calibrationBatches.count), by: "collectors" };
 }

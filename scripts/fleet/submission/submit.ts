@@ -19,15 +19,17 @@ import { SubmittedRun } from "./submitted-run.js";
 import { uploadWorkload } from "./workload-upload.js";
 
 export interface SubmitOptions extends PrepareOptions {
-  /** Told before anything is uploaded. */
+  /** Called with the cost estimate before anything is uploaded. */
   readonly onEstimate?: (estimate: CostEstimate) => void;
   readonly onUpload?: (progress: UploadProgress) => void;
-  /** Told what the run begins with, and what could not be done as asked for. */
+  /**
+   * Called with sentences for the user: what the run starts from, and which request could not be followed.
+   */
   readonly onNotice?: (sentence: string) => void;
 }
 
 /**
- * Has a fleet carry out a run: checks everything as `tune` does, uploads what the bucket lacks, and asks for the
+ * Submits a run to a fleet: checks everything as `tune` does, uploads what the bucket lacks, and requests the
  * run.
  *
  * @returns the run's name
@@ -43,7 +45,7 @@ export async function submit(
 }
 
 /**
- * As `submit`, for whoever stays to see the run's end.
+ * Like `submit`, and returns the run, to follow it and fetch its result.
  * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is sent
  */
 export async function submitRun(
@@ -57,7 +59,7 @@ export async function submitRun(
     if (await store.has(requestKey(options.runId))) throw usedName(options.runId);
   }
   const { workload, document, message } = await uploadRun(fleet, source, options, {
-    // Without it the run begins a start of the fleet's functions later, and nothing else.
+    // The announcement only warms the fleet's functions up, so its failure is ignored.
     onAccepted: (request) => announceRun(events, request).catch(() => undefined),
   });
   const { runId } = message;
@@ -67,9 +69,9 @@ export async function submitRun(
 }
 
 /**
- * Uploads what a run works on, and writes into a folder what any program can ask for it with, as often as it wants:
- * `workload.json`, which goes to `runs/<run>/workload.json` in the bucket first, and `message.json`, which then goes to
- * the events queue, within the run's message group (docs/fleet.md, "On demand").
+ * Uploads a run's workload and writes two documents with which any program can request the run repeatedly:
+ * `workload.json`, to be stored as `runs/<run>/workload.json` in the bucket first, and `message.json`, to be
+ * sent to the events queue in the run's message group (docs/guide/fleet.md, "Submit").
  *
  * @throws {ConfigurationError | ModelError | DataError | UsageError} before anything is uploaded
  */
@@ -87,29 +89,29 @@ export async function writeRunDocuments(
 
 interface UploadedRun {
   readonly workload: Workload;
-  /** As the fleet knows it. */
+  /** The workload with the paths of the uploaded files. */
   readonly document: WorkloadDocument;
   readonly message: RunRequested;
 }
 
 /**
- * Uploads what a run works on and begins with, and makes the message that asks for it. Nothing of it is the run's alone,
- * so that it can be asked for under one name after another.
+ * Uploads a run's workload and restored trials, and creates the message that requests the run. Nothing
+ * uploaded depends on the run's name, so it can be requested under several names.
  */
 export async function uploadRun(
   fleet: UploadTarget,
   source: ConfigurationSource,
   options: SubmitOptions,
-  accepting: Pick<PreparedFor, "onAccepted"> = {},
+  hooks: Pick<PreparedFor, "onAccepted"> = {},
 ): Promise<UploadedRun> {
   const { store } = fleet;
-  return inTemporaryFolder("run", async (scratch) => {
-    const target = { ...fleet, ...accepting, records: store, statistics: store };
+  return inTemporaryFolder("run", async (temporaryFolder) => {
+    const target = { ...fleet, ...hooks, records: store, statistics: store };
     const { workload, configurationHash, request, estimate, restored, notices } = await prepareRun(
       source,
       options,
       target,
-      scratch,
+      temporaryFolder,
     );
     for (const notice of notices) options.onNotice?.(notice);
     options.onEstimate?.(estimate);
@@ -124,10 +126,10 @@ export async function uploadRun(
 }
 
 /**
- * What `submit` would be expected to cost; nothing is uploaded or sent.
+ * Estimates the cost of `submit`; nothing is uploaded or sent.
  *
- * @param fleet its evaluators' size is what is estimated with, and an earlier run is read from it; without one, it is
- *   estimated for a fleet of the construct's defaults
+ * @param fleet gives the evaluators' size and earlier runs; when omitted, the construct's defaults are
+ * assumed
  * @throws {ConfigurationError | ModelError | DataError | UsageError}
  */
 export async function estimate(
@@ -137,8 +139,8 @@ export async function estimate(
 ): Promise<CostEstimate> {
   const statistics = new MemoryObjectStore();
   const target = { ...deployed, statistics, ...(store && { records: store }) };
-  return inTemporaryFolder("run", async (scratch) => {
-    const prepared = await prepareRun(source, options, target, scratch);
+  return inTemporaryFolder("run", async (temporaryFolder) => {
+    const prepared = await prepareRun(source, options, target, temporaryFolder);
     for (const notice of prepared.notices) options.onNotice?.(notice);
     return prepared.estimate;
   });

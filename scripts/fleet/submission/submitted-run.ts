@@ -3,7 +3,7 @@ import { tuningStudy } from "../../../shared/run/protocol/tuning-study.js";
 import type { RunResult } from "../../../shared/run/result/result.js";
 import type { ObjectStore } from "../../../shared/storage/object-store.js";
 import { requireOwnResult, requireWritable } from "../../api/output-folder.js";
-import { lookAtEnded, writeEnded } from "../following/ended-run.js";
+import { readEndedState, writeEndedResult } from "../following/ended-run.js";
 import { type FollowOptions, followRun } from "../following/follow.js";
 import { FollowedRun } from "../following/followed-run.js";
 import type { ReadOptions } from "../following/open-run.js";
@@ -11,13 +11,13 @@ import type { RunView } from "../following/run-view.js";
 import type { FetchOptions } from "../following/runs.js";
 
 /**
- * A run that this process has asked a fleet for. Model, data and metric are at hand, so that they need not be fetched
- * to follow it and to write what it came to.
+ * A run that this process has submitted. It already has the model, data and metric, so following the run and
+ * writing its result does not fetch them.
  */
 export class SubmittedRun {
   readonly #followed: FollowedRun;
 
-  /** @param hash the configuration's */
+  /** @param hash of the configuration */
   constructor(
     private readonly store: ObjectStore,
     readonly runId: string,
@@ -27,20 +27,20 @@ export class SubmittedRun {
     this.#followed = new FollowedRun(store, runId, async () => tuningStudy(workload.metric));
   }
 
-  /** As `follow` of any run. */
+  /** As the function `follow`. */
   follow(options: Omit<FollowOptions, keyof ReadOptions> = {}): AsyncGenerator<RunView, void, undefined> {
     return followRun(this.#followed, this.runId, options);
   }
 
   /**
-   * As `fetchResult` of any run.
+   * As the function `fetchResult`.
    * @throws {UsageError} when the folder holds the result of another run
-   * @throws {QuantfleetError} when it has not ended, or when it failed
+   * @throws {QuantfleetError} when the run has not ended, or failed
    */
   async fetchResult(out: string, { force = false }: Pick<FetchOptions, "force"> = {}): Promise<RunResult> {
     await requireWritable(out);
     if (!force) await requireOwnResult(out, this.runId);
-    const ended = await lookAtEnded(this.#followed, this.runId);
-    return writeEnded(ended, { out, workload: this.workload, hash: this.hash, store: this.store });
+    const ended = await readEndedState(this.#followed, this.runId);
+    return writeEndedResult(ended, { out, workload: this.workload, hash: this.hash, store: this.store });
   }
 }

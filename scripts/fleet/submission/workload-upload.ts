@@ -4,14 +4,17 @@ import type { DataSection, MetricConfiguration } from "../../../shared/configura
 import { resolvePath } from "../../../shared/configuration/parse.js";
 import type { RunConfiguration } from "../../../shared/configuration/schema.js";
 import type { Workload } from "../../../shared/evaluation/workload/workload.js";
-import { referenceTo } from "../../../shared/metrics/module-bundle.js";
+import { moduleReferenceOf } from "../../../shared/metrics/module-bundle.js";
 import { decodeModel } from "../../../shared/onnx/model/codec.js";
 import { externalDataFiles } from "../../../shared/onnx/model/external-data.js";
 import type { WorkloadDocument, WorkloadFile } from "../../../shared/run/store/workload-document.js";
 import type { S3ObjectStore } from "../../../shared/storage/s3-store.js";
 import { type UploadProgress, uploadFile } from "./file-upload.js";
 
-/** Uploads a workload's files by their content, each only if the bucket has none like it, and describes them. */
+/**
+ * Uploads a workload's files under their hashes, each only if the bucket lacks it, and returns the document
+ * that describes them.
+ */
 export async function uploadWorkload(
   store: S3ObjectStore,
   workload: Workload,
@@ -39,7 +42,7 @@ export async function uploadWorkload(
   };
 }
 
-/** The names that files get beside each other, wherever they come from. */
+/** Assigns the paths that files have in the uploaded workload. */
 class FileNames {
   readonly #names = new Map<string, string>();
 
@@ -90,7 +93,7 @@ function moveConfiguration(configuration: RunConfiguration, names: FileNames): R
 function moveSection(section: DataSection, names: FileNames): DataSection {
   const { inputs, labels } = section;
   const move = <Source extends { readonly data: string }>(source: Source): Source => {
-    // An archive's member stands behind the path.
+    // The member of an archive follows the path.
     const [path = "", ...member] = source.data.split("#");
     return { ...source, data: [names.data(path), ...member].join("#") };
   };
@@ -109,6 +112,6 @@ function moveSection(section: DataSection, names: FileNames): DataSection {
 
 function moveMetric(metric: MetricConfiguration, names: FileNames): MetricConfiguration {
   if ("characters" in metric) return { ...metric, characters: names.data(metric.characters) };
-  // Code does not travel in the bucket: the fleet has it from its deployment.
-  return "module" in metric ? { ...metric, module: referenceTo(names.resolve(metric.module)) } : metric;
+  // Code is never uploaded: the fleet has it from its deployment.
+  return "module" in metric ? { ...metric, module: moduleReferenceOf(names.resolve(metric.module)) } : metric;
 }

@@ -13,9 +13,10 @@ import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.
 import { readOverhead } from "./tuning/overhead.js";
 
 /**
- * `npm run bench -- [--models a,b] [--part tune|static|peers] [--workers 2] [--python python3] [--peers nncf]`: what tuning reaches on the
- * models beside the project, what a trial costs beyond inference, the preset against onnxruntime's quantize_static, and
- * `quantize` against quantize_static with each calibrator and NNCF with each preset.
+ * `npm run bench -- [--models a,b] [--part tune|static|peers] [--workers 2] [--python python3] [--peers
+ * nncf]`: results of tuning the models in `../shared/models` and the overhead of a trial; the preset compared
+ * with onnxruntime's quantize_static; and `quantize` compared with quantize_static with each calibrator and
+ * NNCF with each preset.
  */
 const { values } = parseArgs({
   options: {
@@ -82,7 +83,7 @@ async function benchTuning(models: readonly BenchModel[], scratch: string, worke
       timing.wallSeconds.toFixed(1),
     ]);
     const overhead = readOverhead(join(out, OUTPUT_FILES.trials));
-    // The race can leave no complete trial after the first ten.
+    // With early stopping there may be no complete trial after the first ten.
     overheads.push(
       overhead.trials === 0
         ? [name, "–", "–", "–", "–", "–"]

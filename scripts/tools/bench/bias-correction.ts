@@ -20,10 +20,10 @@ import { metricOf, printModelTable } from "./tuning/model-table.js";
 import { loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:bias-correction -- [--models a,b]`: what BiasCorrection loses in trials, where earlier ops are taken as the
- * base configuration quantizes them, against taking them as the trial does: the outputs' signal to noise against the
- * float model on the evaluation samples, on average over configurations drawn at random (weights of 4 and 8 bits, layers
- * in float); and the processor time that finding the errors of one configuration takes.
+ * `npm run bench:bias-correction -- [--models a,b]`: the loss of BiasCorrection in trials, where earlier ops
+ * are quantized as in the base configuration instead of as in the trial. Prints the outputs' signal-to-noise
+ * ratio against the float model on the evaluation samples, averaged over random configurations (weights of 4
+ * and 8 bits, layers in float), and the processor time for computing the errors of one configuration.
  */
 const { values } = parseArgs({ options: { models: { type: "string" } } });
 
@@ -65,7 +65,7 @@ await printModelTable(HEAD, async function* (folder, scratch) {
   }
 });
 
-/** Statistics gathered once, and quantizers that carry errors along as in any configuration. */
+/** Statistics collected once, and quantizers that propagate errors through earlier ops as trials do. */
 async function opened(source: { readonly configuration: RunConfigurationInput; readonly directory: string }) {
   const { configuration, directory } = await loadConfiguration(source);
   requireSupported(configuration, "quantize");

@@ -19,13 +19,14 @@ import {
 } from "../../../test/run/toy-study.js";
 
 /**
- * How many results a second one coordinator takes in a large run, with a store that answers in 20 ms, and how
- * large the state is that it saves: `node dist/scripts/tools/bench/coordinator.js [trials side by side] [tpe]`, which is 64
- * when left out; with another number only what the coordinator itself takes, unless the sampler is asked for as well.
+ * Results per second that one coordinator handles in a large run, with a store latency of 20 ms, and the size
+ * of its saved state: `node dist/scripts/tools/bench/coordinator.js [trials in parallel] [tpe]`. With 64
+ * trials in parallel, the default, both a toy sampler and TPE are measured; with another number only the toy
+ * sampler, unless `tpe` is given.
  */
 const GROUPS = 200;
 const FINISHED = 10_000;
-/** Few enough that the search is past its wave of single groups, whose asks cost nothing. */
+/** Low enough that the search is past its first trials (one per group), whose asks cost nothing. */
 const MAX_TRIALS = 2 * FINISHED;
 const DEFAULT_PARALLEL = 64;
 const PARALLEL = Number(process.argv[2] ?? DEFAULT_PARALLEL);
@@ -94,7 +95,7 @@ async function measure(name: string, study: Study): Promise<void> {
   );
 }
 
-/** A run in which everything but the last trials has been done. */
+/** A run in which all but the last trials are done. */
 async function writeLargeRun(store: ObjectStore, request: RunState["request"]): Promise<void> {
   const records = new RunRecords(store);
   await records.create(request);
@@ -142,7 +143,7 @@ function finishedTrial(request: RunState["request"], number: number): TrialRecor
   const report = answerToyJob(request, job, { worker: "worker", isa: "isa", at: number });
   if (report.type !== "TrialReported" || report.outcome.state === "failed") throw new Error("the toy failed");
   const { rows, samples, bytes, quantizedShare, latency, timings } = report.outcome;
-  // Scattered below the float model's 0.95, as a run's trials are.
+  // Spread below the float model's 0.95, like the trials of a real run.
   const metric = 0.95 - 0.1 * createRandomStream(2, number, "noise").uniform();
   const measurement = {
     metric,

@@ -20,12 +20,13 @@ import { submit } from "../../fleet/submission/submit.js";
 import { loadBenchModels, modelsFolder } from "./tuning/models.js";
 
 /**
- * `npm run bench:init -- [--starts 15] [--model resnet20-cifar10]`: how long the functions' bundles take to start,
- * each in a fresh process: the coordinator until it could take an event, the evaluator from its start to a trial
- * of one sample answered, its temporary storage filled by an earlier one, with S3 and SQS emulated on this machine.
- * Then trials on a warm evaluator, from invocation to answer, over what ONNX Runtime itself takes.
+ * `npm run bench:init -- [--starts 15] [--model resnet20-cifar10]`: cold-start times of the functions'
+ * bundles, each in a new process, with S3 and SQS emulated on this machine: of the coordinator until it can
+ * handle an event, of the evaluator until it has answered a trial of one sample, with its temporary storage
+ * filled by an earlier start. Then the overhead of trials on a warm evaluator, from invocation to answer,
+ * relative to inference.
  *
- * A process shares the machine: processor time is what it takes itself, and the fastest start what it takes alone.
+ * Other load of the machine affects wall times, so processor time and the fastest start are printed too.
  */
 const { values } = parseArgs({
   options: {
@@ -90,7 +91,7 @@ async function benchEvaluator(configuration: RunConfigurationInput, directory: s
     const at = performance.now();
     const { child } = await start("evaluator");
     await invoke(child, trialJob(single, 1_000 + i, single.base));
-    // The first one fills the temporary storage.
+    // The first start fills the temporary storage.
     if (i > 0) times.push(performance.now() - at);
     await stop(child);
   }
@@ -104,7 +105,7 @@ async function benchEvaluator(configuration: RunConfigurationInput, directory: s
     const { outcome } = await invoke(child, trialJob(whole, 1_000 + i, drawConfiguration(whole.space, i)));
     const seconds = (performance.now() - at) / 1_000;
     if (outcome.state === "failed") throw new Error(outcome.reason);
-    // The first ones fill the evaluator's caches.
+    // The first trials fill the evaluator's caches.
     if (i >= WARM_TRIALS / 3) shares.push(100 * (seconds / outcome.timings.inference - 1));
   }
   await stop(child);
@@ -117,7 +118,7 @@ function withSamples(configuration: RunConfigurationInput, samples: number): Run
   return { ...configuration, optimizer: { ...optimizer, params } };
 }
 
-/** A run whose statistics, model and data lie in the store. */
+/** A run whose statistics, model and data are in the store. */
 async function finishedRun(
   runId: string,
   configuration: RunConfigurationInput,
@@ -151,7 +152,10 @@ function trialJob({ runId }: RunRequest, trial: number, configuration: Configura
   };
 }
 
-/** Hands the job over as the event source would, and takes the report from the claim, where it is left first. */
+/**
+ * Invokes the evaluator with a job, as the event source does, and reads the report from the claim in the
+ * store.
+ */
 async function invoke(child: ChildProcess, job: TrialJob): Promise<TrialReported> {
   const body = JSON.stringify(job);
   const message = { id: `job-${job.trial}`, body, receipt: `job-${job.trial}`, deliveries: 1, sentAt: 0 };

@@ -7,10 +7,10 @@ import { metricOf, printModelTable } from "./tuning/model-table.js";
 import { loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:low-bit -- [--bits 4] [--models a,b] [--rows "AdaptiveRounding;plain min-max"]`: what `quantize` reaches with
- * weights of few bits and activations of 8, by plain min-max a channel and with the companions and the estimators that it
- * picks by itself: accuracy on the evaluation and validation samples, and the outputs' signal to noise against the float
- * model.
+ * `npm run bench:low-bit -- [--bits 4] [--models a,b] [--rows "AdaptiveRounding;plain min-max"]`: what
+ * `quantize` reaches with weights of few bits and activations of 8, by plain min-max a channel and with the
+ * companions and the estimators that it picks by itself: accuracy on the evaluation and validation samples,
+ * and the outputs' signal to noise against the float model.
  */
 const { values } = parseArgs({
   options: {
@@ -30,7 +30,7 @@ type Companion =
 interface Row {
   readonly companions: readonly Companion[];
   readonly mode: "symmetric" | "asymmetric";
-  /** POT's estimators: means of the samples' largest values. */
+  /** Whether POT's default range estimators are used: means of the samples' smallest and largest values. */
   readonly plainRanges?: true;
 }
 

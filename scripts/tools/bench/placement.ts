@@ -12,17 +12,18 @@ import { metricOf, printModelTable } from "./tuning/model-table.js";
 import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:placement -- [--models a,b]`: what each of POT's ignored patterns, all of them, and
- * `model_type: "transformer"` cost in integer kernels and win in accuracy, on the evaluation samples.
+ * `npm run bench:placement -- [--models a,b]`: the effect of each of POT's ignored patterns, of all of them,
+ * and of `model_type: "transformer"` on the number of integer kernels and on accuracy, on the evaluation
+ * samples.
  */
 const { values } = parseArgs({ options: { models: { type: "string" } } });
 
 const PRESETS = ["performance", "mixed"] as const;
 
-/** The reference's own estimators, so that only the placement differs. */
+/** POT's default range estimators, so that only the placement differs. */
 const REFERENCE_RANGES = { range_estimator: { preset: "default" as const } };
 
-/** What differs from the model's own configuration. */
+/** Changes to the model's own configuration. */
 interface Variant {
   readonly title: string;
   readonly compression?: Partial<RunConfigurationInput["compression"] & object>;
@@ -56,7 +57,7 @@ await printModelTable(HEAD, async function* (folder, scratch) {
   }
 });
 
-/** Patterns that hold what would be quantized are switched on one by one, by the names of their nodes. */
+/** Patterns that contain quantizable nodes are enabled one by one, by ignoring these nodes by name. */
 async function variants(model: BenchModel): Promise<(Variant & { readonly nodes: number })[]> {
   const { configuration } = validateConfiguration(model.configuration, model);
   const path = join(model.directory, configuration.model.model);

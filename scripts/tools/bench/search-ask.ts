@@ -12,12 +12,12 @@ Processor time of one ask after a tell, and of a batch of asks, all on one threa
 interface Timing {
   readonly trials: number;
   readonly parameters: number;
-  /** Told before the first ask. */
+  /** Number of trials told before the first ask. */
   readonly tellMilliseconds: number;
   readonly firstAskMilliseconds: number;
   readonly medianMilliseconds: number;
   readonly meanMilliseconds: number;
-  /** All but one in a hundred take less. */
+  /** 99th percentile. */
   readonly p99Milliseconds: number;
   readonly largestMilliseconds: number;
   readonly batchMilliseconds: number;
@@ -26,7 +26,7 @@ interface Timing {
 
 const CHOICES = 4;
 
-/** Processor time and not wall time, so that the figures do not depend on what else the machine does. */
+/** Processor time instead of wall time, so that the figures do not depend on other load of the machine. */
 function processorMilliseconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
@@ -60,7 +60,7 @@ function measure(trials: number, parameters: number, asks: number, batch: number
   for (let number = 0; number < trials; number++) {
     const configuration: Record<string, number> = {};
     for (let d = 0; d < parameters; d++) {
-      // As a search does, later trials mostly hold the best choice.
+      // As in a search, later trials mostly have the best choice.
       configuration[`layer${d}`] = random.uniform() < number / trials ? 1 : random.below(CHOICES);
     }
     tell(number, configuration);

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { createRandomStream } from "../../../shared/search/numerics/random.js";
-import { createReversalSampler } from "../../../shared/search/samplers/greedy-layer-sampler.js";
+import { createGreedyLayerSampler } from "../../../shared/search/samplers/greedy-layer-sampler.js";
 import { createRandomSampler } from "../../../shared/search/samplers/random-sampler.js";
 import { createTpeSampler } from "../../../shared/search/samplers/tpe-sampler.js";
 import type { Configuration } from "../../../shared/search/space/space.js";
@@ -17,9 +17,9 @@ Every seed is another problem. --large takes spaces of 300 to 600 parameters.`;
 
 interface Shape {
   readonly layers: number;
-  /** Choices of a range estimator that each quantized layer has; with 1 there is no such parameter. */
+  /** Number of range estimator choices of each quantized layer; with 1 there is no such parameter. */
   readonly estimators: number;
-  /** Median loss of a quantized layer, in percent, if not the generator's. */
+  /** Median loss of a quantized layer, in percent; the generator's default when left out. */
   readonly layerLoss?: number;
 }
 
@@ -32,14 +32,17 @@ const SHAPES: readonly Shape[] = [
   { layers: 120, estimators: 1 },
 ];
 
-/** So many layers each lose so much less that the base misses the bound by as much as that of 25 layers. */
+/**
+ * Large problems, with a median loss per layer at which the base misses the bound by as much as with 25
+ * layers.
+ */
 const LARGE_SHAPES: readonly Shape[] = [
   { layers: 300, estimators: 1, layerLoss: 0.05 / 12 },
   { layers: 200, estimators: 3, layerLoss: 0.05 / 8 },
   { layers: 300, estimators: 3, layerLoss: 0.05 / 12 },
 ];
 
-/** Latency of the fully quantized model as a share of float's. */
+/** Latency of the fully quantized model as a share of the float model's. */
 const BASE_LATENCY = 0.45;
 
 type Create = (problem: ConstrainedProblem, seed: number, trials: number) => Sampler;
@@ -61,12 +64,12 @@ const SAMPLERS: readonly (readonly [string, Create])[] = [
   ],
   [
     "greedy reversal",
-    ({ latency, base }, seed) => createReversalSampler(problemSpace(latency), { seed, base }),
+    ({ latency, base }, seed) => createGreedyLayerSampler(problemSpace(latency), { seed, base }),
   ],
   ["random", ({ latency }, seed) => createRandomSampler(problemSpace(latency), { seed })],
 ];
 
-/** The true latency of the feasible trial that looked fastest, after each trial. */
+/** After each trial, the true latency of the feasible trial with the best measured latency. */
 function incumbents(problem: ConstrainedProblem, sampler: Sampler, seed: number, trials: number): number[] {
   let bestTold = Number.POSITIVE_INFINITY;
   let best = Number.NaN;

@@ -5,7 +5,8 @@ import { generateProblem, type ProblemShape } from "./search/generate.js";
 /**
  * usage: node dist/scripts/tools/bench/search-generate.js FOLDER
  *
- * Writes ten problems of the family of ../shared/anchors/search, for settings that are not tuned to those.
+ * Writes ten generated search problems, with which settings can be checked on problems that they were not
+ * chosen on.
  */
 const PROBLEMS: readonly (readonly [string, number, Partial<ProblemShape>])[] = [
   ["g-flat-30x5", 101, { layers: 30, choices: 5 }],

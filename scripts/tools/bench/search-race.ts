@@ -10,9 +10,9 @@ import { loadBenchModels, modelsFolder } from "./tuning/models.js";
 const USAGE = `usage: npm run bench:race -- [--models dscnn-cifar10,resnet20-cifar10] [--trials 100] [--seeds 10]
   [--out FILE.jsonl] [--records FOLDER]
 
-The same search with the race on and off: samples scored, and whether the winner is as good. It is where it is not larger
-and its accuracy not below the 95 % interval of the other's. Scores are shared between searches, so a configuration that
-both try is scored once; samples are counted as a run alone would score them. --records keeps scores for the next call.`;
+The same search with and without early stopping: the number of samples scored, and whether the best model is as good: not
+larger, and its accuracy not below the other's 95 % interval. Scores are shared between searches, so a configuration that
+both try is scored once; samples are counted as in separate runs. --records keeps scores for the next call.`;
 
 const DEFAULT_MODELS = ["dscnn-cifar10", "resnet20-cifar10"];
 
@@ -33,7 +33,7 @@ interface RaceLine {
   readonly asGood: boolean;
 }
 
-/** As the run would pick it: of the trials that saw every sample. */
+/** The trial that a run would choose, among the complete trials. */
 function winnerOf(searches: ModelSearches, trials: readonly SearchedTrial[]): Winner {
   const { accuracy_loss: accuracyLoss } = searches.workload.configuration.optimizer.params;
   const candidates = trials.flatMap(({ record, judgement }) =>

@@ -9,11 +9,12 @@ import { loadBenchModels, modelsFolder } from "./tuning/models.js";
 const USAGE = `usage: npm run bench:real -- [--models demo-mnist-dscnn,dscnn-cifar10,ppocr-rec] [--trials 40,100] [--seeds 5]
   [--samplers tpe,reversal,random] [--race off|on] [--out FILE.jsonl] [--records FOLDER]
 
-The smallest model within the accuracy bound that each sampler has found once it has scored as many samples as so many
-whole trials have (the base included). Without the race, which is the default here, that is so many trials; with it,
-each sampler has more of them. One worker, no latencies: a seed repeats exactly. --out adds a line a search as it ends. --records keeps scores for the next call; empty it when the quantizer has changed.`;
+The smallest model within the accuracy bound that each sampler has found after scoring the samples of the given numbers
+of complete trials (the base included). Without early stopping (--race off, the default) that is this number of trials;
+with it, each sampler has more of them. With one worker and no latencies a seed is reproducible. --out appends one line
+per search. --records keeps scores for the next call; empty the folder when the quantizer has changed.`;
 
-/** With the race a search may take so many times the trials that it has samples for; it is cut off where these end. */
+/** With early stopping a search may run this many times more trials; it ends when the samples are used up. */
 const RACED_TRIALS = 2.5;
 
 const DEFAULT_MODELS = ["demo-mnist-dscnn", "dscnn-cifar10", "ppocr-rec"];
@@ -26,19 +27,21 @@ interface Incumbent {
   readonly accuracyLoss: number;
 }
 
-/** What one search found, at each number of whole trials. */
+/** Results of one search, after the samples of each number of complete trials. */
 interface SearchLine {
   readonly model: string;
   readonly sampler: SamplerName;
   readonly seed: number;
   readonly race: boolean;
-  /** Trials begun and ended, and the samples that they scored. */
+  /** Numbers of trials started and finished, and of the samples that they scored. */
   readonly trials: readonly number[];
   readonly samples: readonly number[];
   readonly best: readonly Incumbent[];
 }
 
-/** Feasible first, then smaller, then more accurate; what misses the bound by how far it does. */
+/**
+ * Comparison function, best first: feasible trials by size, then accuracy; then infeasible ones by violation.
+ */
 function compare(a: Incumbent, b: Incumbent): number {
   if (a.feasible !== b.feasible) return a.feasible ? -1 : 1;
   const bySize = a.size - b.size;
@@ -46,7 +49,7 @@ function compare(a: Incumbent, b: Incumbent): number {
   return a.feasible ? bySize || byLoss : byLoss || bySize;
 }
 
-/** The base and what follows it, as far as the samples of so many whole trials go. */
+/** The trials from the base on, as far as the samples of a number of complete trials suffice. */
 function within(trials: readonly SearchedTrial[], wholeTrials: number): readonly SearchedTrial[] {
   const most = wholeTrials * Math.max(...trials.map(samplesOf));
   let samples = 0;
@@ -62,7 +65,7 @@ function samplesOf({ record }: SearchedTrial): number {
   return record.state === "failed" ? 0 : record.measurement.samples;
 }
 
-/** The best of the trials that saw every sample. */
+/** The best of the complete trials. */
 function incumbentOf(trials: readonly SearchedTrial[]): Incumbent {
   const incumbents = trials.flatMap(({ record, judgement }): Incumbent[] =>
     judgement === undefined || record.state !== "complete"
@@ -83,7 +86,7 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** How often the first sampler beat the other on a seed, did as well, did worse. */
+/** The numbers of seeds on which the first sampler was better than the other, equal, and worse. */
 function wins(lines: readonly SearchLine[], ours: SamplerName, other: SamplerName, mark: number): string {
   const counts = [0, 0, 0];
   for (const line of lines.filter(({ sampler }) => sampler === ours)) {

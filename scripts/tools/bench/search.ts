@@ -46,7 +46,7 @@ function curvesOf(problem: Problem, { seeds, trials, batch }: StudyOptions): Cur
   });
 }
 
-/** The values that bars are stated against: from the README of ../shared/anchors/search. */
+/** The best known value of one of the given problems; `undefined` for other problems. */
 function givenBestOf({ problem, sha256 }: ProblemFile): number | undefined {
   const path = join(packageRoot(), "scripts/tools/bench/search/given/best-known.json");
   const given = parseJson(readBenchFile(path, "the given values").toString("utf8"), path) as readonly {
@@ -57,7 +57,7 @@ function givenBestOf({ problem, sha256 }: ProblemFile): number | undefined {
   return given.find((row) => row.problem === problem.name && row.sha256 === sha256)?.bestKnown;
 }
 
-/** Comparisons of all problems, by the number of trials and by what regret is the distance to. */
+/** Comparisons of all problems, by the number of trials and the reference value of regret. */
 class Summary {
   readonly #rows = new Map<number, { given: number[]; found: number[]; reached: (number | undefined)[] }>();
 

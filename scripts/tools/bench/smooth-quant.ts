@@ -7,9 +7,10 @@ import { metricOf, printModelTable } from "./tuning/model-table.js";
 import { loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:smooth-quant -- [--alphas 0.3,0.5]`: what SmoothQuant wins on text-trec with outliers in its activations
- * and without, at several alphas, with POT's estimators and with those that `quantize` picks by itself: accuracy and the
- * outputs' signal to noise against the float model, on the evaluation samples.
+ * `npm run bench:smooth-quant -- [--alphas 0.3,0.5]`: the effect of SmoothQuant on text-trec, with and
+ * without outliers in its activations, for several alphas, with POT's range estimators and with those that
+ * `quantize` chooses: accuracy and the outputs' signal-to-noise ratio against the float model, on the
+ * evaluation samples.
  */
 const { values } = parseArgs({ options: { alphas: { type: "string", default: "0.3,0.5,0.7,0.85" } } });
 
@@ -49,7 +50,10 @@ await printModelTable(HEAD, async function* (folder, scratch) {
   }
 });
 
-/** Every layer quantized, preset performance; without SmoothQuant where there is no alpha. */
+/**
+ * Configuration with every layer quantized by the preset `performance`; without SmoothQuant if no alpha is
+ * given.
+ */
 function smoothed(
   configuration: RunConfigurationInput,
   estimators: (typeof ESTIMATORS)[keyof typeof ESTIMATORS],

@@ -13,9 +13,10 @@ import { isHistogram, type StatisticsRequirement } from "../../../shared/statist
 import { type BenchModel, loadBenchModels, modelsFolder } from "./tuning/models.js";
 
 /**
- * `npm run bench:statistics -- [--models a,b]`: the pass that gathers statistics for every estimator at once: time a
- * sample with and without histograms, and peak memory over 1,000 samples and over 100 ten times, so that allocators have
- * seen as much in both; each in a process of its own.
+ * `npm run bench:statistics -- [--models a,b]`: cost of the pass that collects statistics for all range
+ * estimators: time per sample with and without histograms, and peak memory for 1,000 samples and for ten
+ * passes over 100 samples, so that both allocate the same amount. Each measurement runs in a separate
+ * process.
  */
 const { values } = parseArgs({
   options: {
@@ -30,10 +31,13 @@ const COUNTS = [100, 1000] as const;
 const REPEATS = 3;
 const MEBIBYTE = 2 ** 20;
 
-/** Samples after which garbage is collected: what is measured is what is held, not when V8 tidies up. */
+/**
+ * Number of samples between forced garbage collections, so that live memory is measured and not uncollected
+ * garbage.
+ */
 const COLLECTED_EVERY = 10;
 
-/** What a process that gathers reports. */
+/** The report of a process that collects statistics. */
 interface Pass {
   readonly peakBytes: number;
   readonly millisecondsPerSample: number;
@@ -82,7 +86,7 @@ async function compare(names: readonly string[]): Promise<void> {
   console.log(table.toString());
 }
 
-/** The pass of middle peak memory among a few. */
+/** The pass with the median peak memory of several. */
 async function median(name: string, samples: number, histograms: "yes" | "no"): Promise<Pass> {
   const passes: Pass[] = [];
   for (let i = 0; i < REPEATS; i++) {

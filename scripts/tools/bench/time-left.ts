@@ -5,8 +5,9 @@ import { printModelTable } from "./tuning/model-table.js";
 import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:time-left -- [--models a,b] [--seeds 1,7,11] [--workers 2]`: the seconds that a run of `tune` with
- * `minimize: "size"` has left, as told after ten trials, over those it took. Meant for a machine that does nothing else.
+ * `npm run bench:time-left -- [--models a,b] [--seeds 1,7,11] [--workers 2]`: the remaining time that `tune`
+ * with `minimize: "size"` predicts after ten trials, divided by the actual remaining time. Needs an otherwise
+ * idle machine.
  */
 const { values } = parseArgs({
   options: {

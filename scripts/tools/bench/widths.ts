@@ -8,9 +8,10 @@ import { metricOf, printModelTable } from "./tuning/model-table.js";
 import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:widths -- [--models a,b] [--devices GPU,VPU]`: plain min-max with all layers quantized, in every width and on every target
- * device: the metric on the evaluation samples, the file's size, and how many products run as integer kernels. Networks
- * whose batch norms are folded are taken where there are such.
+ * `npm run bench:widths -- [--models a,b] [--devices GPU,VPU]`: plain min-max quantization of all layers,
+ * with every bit width and on every target device: the metric on the evaluation samples, the file size, and
+ * the number of products that run in integer kernels. Variants with folded batch norms are used where they
+ * exist.
  */
 const { values } = parseArgs({ options: { models: { type: "string" }, devices: { type: "string" } } });
 
@@ -18,12 +19,12 @@ const MODELS = ["kws-dscnn-mlperf", "resnet20-cifar10", "dscnn-cifar10"];
 
 type Bits = 2 | 4 | 8 | 16;
 
-/** What is asked for of a device; without a preset, performance. */
+/** Changes to the configuration; the preset is `performance` when left out. */
 interface Case {
   readonly device: DeviceName;
   readonly preset?: "performance" | "mixed" | "accuracy";
   readonly weights?: Bits;
-  /** One scale a tensor, also where the device has one a channel. */
+  /** Whether scales are per tensor, also where the device has them per channel. */
   readonly activations?: "pertensor";
 }
 
@@ -90,7 +91,7 @@ async function measure(
   ];
 }
 
-/** Smallest and largest values seen, and nothing beside the quantization. */
+/** Ranges from the smallest to the largest value, and no further algorithms. */
 function plain(
   configuration: RunConfigurationInput,
   file: string,

@@ -1,6 +1,6 @@
 import { configurationJsonSchema } from "../../../shared/configuration/schema.js";
 
-/** The parts of a JSON Schema that the configuration's uses. */
+/** The keywords of JSON Schema that the configuration's schema uses. */
 interface Schema {
   readonly type?: string;
   readonly description?: string;
@@ -23,8 +23,8 @@ interface Schema {
 }
 
 /**
- * The keys of a configuration with their values, limits, defaults and meanings, as Markdown tables, a table for
- * every object. An object that occurs in several places is written out where it occurs first.
+ * The keys of a configuration with values, limits, defaults and meanings, as Markdown: one table per object.
+ * An object that occurs several times is written where it occurs first.
  */
 export function configurationReference(): string {
   const writer = new ReferenceWriter();
@@ -51,7 +51,7 @@ class ReferenceWriter {
     for (const [innerTitle, innerSchema] of inner) this.section(innerTitle, innerSchema);
   }
 
-  /** What a value can be; objects that are not written out yet are added to `inner`. */
+  /** Describes the values that a schema allows; objects without a table so far are added to `inner`. */
   private valueOf(path: string, schema: Schema, inner: [string, Schema][]): string {
     const variants = schema.anyOf ?? schema.oneOf;
     if (variants !== undefined) {
@@ -65,7 +65,10 @@ class ReferenceWriter {
     return scalar(schema);
   }
 
-  /** A variant that a name tells apart is called by it, and one of a name and params alone is its params. */
+  /**
+   * Describes a variant that its `name` identifies; a variant of only name and params is described by its
+   * params.
+   */
   private variantAt(path: string, variant: Schema, inner: [string, Schema][]): string {
     const name = variant.properties?.name?.const;
     if (typeof name !== "string") return this.valueOf(path, variant, inner);
@@ -95,12 +98,15 @@ class ReferenceWriter {
   }
 }
 
-/** What algorithms have in common is called by its own name, not by that of the first algorithm. */
+/**
+ * Title of an object's table: objects common to all algorithms have their own name, not that of the first
+ * algorithm.
+ */
 function titleOf(path: string): string {
   return path.replace(/^\w+ params\./, "");
 }
 
-/** As GitHub makes anchors of headings. */
+/** The anchor that GitHub generates for a heading. */
 function anchor(title: string): string {
   return title
     .toLowerCase()

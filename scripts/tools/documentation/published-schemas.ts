@@ -12,7 +12,7 @@ function messageJsonSchema(): Record<string, unknown> {
   };
 }
 
-/** What occurs more than once is referred to: written out everywhere, it would be ten times as long. */
+/** The configuration's schema, with references for repeated parts, which make it a tenth as long. */
 function configurationJsonSchema(): Record<string, unknown> {
   return z.toJSONSchema(runConfigurationSchema, { io: "input", reused: "ref" });
 }
@@ -27,7 +27,7 @@ export type PublishedSchema = keyof typeof PUBLISHED;
 
 export const PUBLISHED_SCHEMAS = Object.keys(PUBLISHED) as PublishedSchema[];
 
-/** A JSON Schema that ships with the package in docs/schemas, made from the schema that checks the real thing. */
+/** Text of a JSON Schema in docs/schemas, generated from the schema that is used for validation. */
 export function publishedSchemaText(name: PublishedSchema): string {
   return `${JSON.stringify(PUBLISHED[name](), null, 2)}\n`;
 }

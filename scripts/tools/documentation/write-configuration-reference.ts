@@ -2,8 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { configurationReference } from "./configuration-reference.js";
 
 /**
- * Rewrites the part of docs/configuration.md that is made from the schema, below the marker line.
- * Run it after a change of the schema; a test compares.
+ * Regenerates the part of docs/configuration.md below the marker line from the schema. Run it after a change
+ * of the schema; a test checks that it is up to date.
  */
 const FILE = "docs/configuration.md";
 const MARKER =

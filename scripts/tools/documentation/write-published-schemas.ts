@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
 import { PUBLISHED_SCHEMAS, publishedSchemaText } from "./published-schemas.js";
 
-/** Rewrites docs/schemas. Run it after a change of the configuration, of device files or messages; a test compares. */
+/** Regenerates docs/schemas. Run it after a change of a schema; a test checks that it is up to date. */
 for (const name of PUBLISHED_SCHEMAS) await writeFile(`docs/schemas/${name}`, publishedSchemaText(name));

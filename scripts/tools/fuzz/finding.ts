@@ -1,7 +1,7 @@
 import { EXIT } from "../../cli/commands/exit-code.js";
 import type { Outcome, Problem } from "./inputs/fuzz-input.js";
 
-/** Classes of errors that the project makes for its users; others are defects. */
+/** Error classes meant for users; any other class is a defect. */
 const OWN_ERRORS = new Set([
   "QuantfleetError",
   "UsageError",
@@ -18,19 +18,25 @@ const OWN_ERRORS = new Set([
   "UnreadableMessageError",
 ]);
 
-/** Words of JavaScript and of libraries, which no sentence for a user has. */
+/** Words of JavaScript and of libraries, which must not occur in messages for users. */
 const INTERNAL =
   /Cannot (?:read|set|convert|mix|destructure|access)|is not (?:a function|iterable|defined|valid JSON)|Invalid (?:array|string|typed array) length|call stack|" is out of range|outside the bounds|undefined \(|\[object |ZodError|TypeError|RangeError|SyntaxError|ERR_|\bat .*\.js:\d+/;
-/** A place: a path, an option, a JSON path, a name in quotes, or a record's key. */
+/** Matches a location: a path, an option, a JSON path, a name in quotes, or a record's key. */
 const PLACE = /[\w@]\/|\bout\b|\.(?:json|onnx|np[yz]|txt)|--\w|\w\.\w|["[`']|runs\//;
-/** A remedy: a clause of its own, a question, what a value must be, or what a text that is no JSON has where. */
+/**
+ * Matches a remedy: a separate clause, a question, what a value must be, or the position of a JSON syntax
+ * error.
+ */
 const REMEDY = /; |\?|must \w|:\d+:\d+ is not JSON: /;
-/** A path may have 4,096 characters. */
+/** Longest message; a path in it may have 4,096 characters. */
 const LONGEST = 5_000;
-/** The end of a sentence within the text: what is in quotes or parentheses is the value of somebody else. */
+/**
+ * Matches the end of a sentence within the text, after quotations and parentheses, which contain foreign
+ * values, are removed.
+ */
 const SECOND_SENTENCE = /[.!?] +[A-Z]/;
 
-/** Why what came of an input is a defect; `undefined` where it is none. */
+/** The reason why an input's outcome is a defect; `undefined` where it is none. */
 export function findDefect({ code, problems }: Outcome): string | undefined {
   for (const problem of problems) {
     const defect = defectOf(problem, code);

@@ -10,57 +10,57 @@ import { LIMITS, type Limits } from "./watchdog.js";
 export interface Finding {
   readonly input: FuzzInput;
   readonly defect: string;
-  /** Absent where the process ended. */
+  /** Undefined where the process crashed. */
   readonly outcome?: Outcome;
 }
 
-/** What came of an input: its exit code, or that it shows a defect. */
-export interface Judged {
+/** The outcome of an input: its exit code, or a defect. */
+export interface InputResult {
   readonly input: FuzzInput;
   readonly code?: number;
   readonly finding?: Finding;
 }
 
-/** Inputs that a process carries out before another one takes its place, as memory is fragmented by then. */
+/** Number of inputs after which a process is replaced, because its memory is fragmented. */
 const INPUTS_A_PROCESS = 200;
 const STDERR_LENGTH = 500;
 
-/** Carries inputs out in so many processes side by side, each of them in one that outlives it unless it crashes. */
-export async function* carryOutAll(
+/** Runs inputs in parallel processes; a process is reused for further inputs unless it crashes. */
+export async function* runInputs(
   inputs: Iterable<FuzzInput>,
   processes: number,
   limits = LIMITS,
-): AsyncGenerator<Judged, void, undefined> {
+): AsyncGenerator<InputResult, void, undefined> {
   const root = await mkdtemp(join(tmpdir(), "quantfleet-fuzz-"));
   const iterator = inputs[Symbol.iterator]();
-  const lanes = new Map<number, Promise<{ lane: number; judged: Judged }>>();
-  const carriers = Array.from({ length: processes }, () => new Carrier(root, limits));
+  const lanes = new Map<number, Promise<{ lane: number; result: InputResult }>>();
+  const processSlots = Array.from({ length: processes }, () => new PoolProcess(root, limits));
   const feed = (lane: number): void => {
     const { value: input, done } = iterator.next();
     if (done === true) lanes.delete(lane);
     else
       lanes.set(
         lane,
-        carriers[lane]!.judge(input).then((judged) => ({ lane, judged })),
+        processSlots[lane]!.run(input).then((result) => ({ lane, result })),
       );
   };
   try {
     for (let lane = 0; lane < processes; lane++) feed(lane);
     while (lanes.size > 0) {
-      const { lane, judged } = await Promise.race(lanes.values());
+      const { lane, result } = await Promise.race(lanes.values());
       feed(lane);
-      yield judged;
+      yield result;
     }
   } finally {
-    for (const carrier of carriers) carrier.close();
+    for (const slot of processSlots) slot.close();
     await rm(root, { recursive: true, force: true });
   }
 }
 
-/** One process after the other. */
-class Carrier {
+/** A slot of the pool: one process at a time. */
+class PoolProcess {
   #child: ChildProcess | undefined;
-  #carried = 0;
+  #inputs = 0;
   #stderr = "";
 
   constructor(
@@ -68,7 +68,7 @@ class Carrier {
     private readonly limits: Limits,
   ) {}
 
-  async judge(input: FuzzInput): Promise<Judged> {
+  async run(input: FuzzInput): Promise<InputResult> {
     const child = this.#open();
     const outcome = await new Promise<Outcome | string>((resolve) => {
       const ended = (code: number | null, signal: string | null): void =>
@@ -84,9 +84,9 @@ class Carrier {
       this.#child = undefined;
       return { input, finding: { input, defect: outcome } };
     }
-    this.#carried += 1;
+    this.#inputs += 1;
     const defect = findDefect(outcome);
-    if (this.#carried === INPUTS_A_PROCESS || defect !== undefined) this.close();
+    if (this.#inputs === INPUTS_A_PROCESS || defect !== undefined) this.close();
     return {
       input,
       code: outcome.code,
@@ -101,7 +101,7 @@ class Carrier {
 
   #open(): ChildProcess {
     if (this.#child !== undefined) return this.#child;
-    this.#carried = 0;
+    this.#inputs = 0;
     this.#stderr = "";
     const child = fork(
       new URL("./fuzz-process.js", import.meta.url),

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { carryOut } from "./carry-out.js";
 import type { FuzzInput, Outcome, Problem } from "./inputs/fuzz-input.js";
 import { problemOf } from "./problem.js";
+import { runInput } from "./run-input.js";
 import { type Limits, Watchdog } from "./watchdog.js";
 
-/** From its parent this process gets inputs, one at a time, and answers each with what came of it. */
+/** A child process that receives inputs from its parent, one at a time, and answers each with its outcome. */
 const [root = ".", given = "{}"] = process.argv.slice(2);
 const limits: Limits = JSON.parse(given);
 const watchdog = new Watchdog(limits);
@@ -13,16 +13,16 @@ const keepStray = (error: unknown): void => void stray.push(problemOf(error, "th
 process.on("uncaughtException", keepStray);
 process.on("unhandledRejection", keepStray);
 process.stdout.write = (() => true) as typeof process.stdout.write;
-// Only what ends this process is for its parent, and that goes there without the stream.
+// The parent only needs stderr when this process crashes, and Node writes that without this stream.
 process.stderr.write = (() => true) as typeof process.stderr.write;
 process.env.QUANTFLEET_CACHE = join(root, "statistics");
 
 process.on("message", async (input: FuzzInput) => {
   watchdog.begin();
-  const { code, problems } = await carryOut(input, join(root, `${input.number}`)).catch(
+  const { code, problems } = await runInput(input, join(root, `${input.number}`)).catch(
     (error: unknown): Outcome => ({ code: 1, problems: [problemOf(error, "thrown")] }),
   );
-  // What nobody waits for shows itself a turn later.
+  // Unhandled rejections are reported one turn of the event loop later.
   await new Promise((resolve) => setImmediate(resolve));
   watchdog.end();
   const most = 1_024 * process.resourceUsage().maxRSS;

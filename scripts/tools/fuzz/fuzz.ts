@@ -1,12 +1,12 @@
 /**
- * Carries out changed models, configurations, arrays, records and messages, and tells which of them show a defect:
- * `npm run fuzz -- --inputs 3000 --seed 1`. The same seed gives the same inputs; `--only K` carries out input K alone,
- * and `--kind record` those of one kind.
+ * Runs mutated models, configurations, arrays, records and messages, and reports those that show a defect:
+ * `npm run fuzz -- --inputs 3000 --seed 1`. The same seed gives the same inputs; `--only K` runs input K
+ * alone, and `--kind record` those of one kind.
  */
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { carryOutAll } from "./fuzz-pool.js";
+import { runInputs } from "./fuzz-pool.js";
 import { KINDS, type Kind } from "./inputs/fuzz-input.js";
 import { makeInput, record } from "./inputs/make-input.js";
 import { writeFinding } from "./write-finding.js";
@@ -41,7 +41,7 @@ const counts = Object.fromEntries(KINDS.map((kind) => [kind, 0])) as Record<Kind
 const codes = new Map<number, number>();
 let findings = 0;
 let done = 0;
-for await (const { input, code, finding } of carryOutAll(inputs(), Number(values.processes))) {
+for await (const { input, code, finding } of runInputs(inputs(), Number(values.processes))) {
   counts[input.kind] += 1;
   done += 1;
   if (code !== undefined) codes.set(code, (codes.get(code) ?? 0) + 1);

@@ -15,10 +15,12 @@ import { problemOf } from "./problem.js";
 
 const HOUR = 3_600_000;
 const REPORTER = { worker: "w", isa: "isa-a", at: 100 };
-/** So that the function itself says what is too large. */
+/** Size limit of the queues, large enough that the function itself reports messages that are too large. */
 const MAX_MESSAGE_BYTES = 64 * 2 ** 20;
 
-/** Has a function handle messages, over queues and a store within this process; what it logged or threw. */
+/**
+ * Invokes a function with messages, with queues and a store in this process. Returns what it logged or threw.
+ */
 export async function handleMessages({ to, stored, bodies }: MessageInput): Promise<readonly Problem[]> {
   const queue = (kind: "standard" | "fifo") =>
     new InProcessQueue({ kind, visibilityMilliseconds: HOUR, maxMessageBytes: MAX_MESSAGE_BYTES });
@@ -58,7 +60,7 @@ export async function handleMessages({ to, stored, bodies }: MessageInput): Prom
   return log.errors.map((error) => problemOf(error, "reported"));
 }
 
-/** A job of the toy run, which changed messages may ask for what the toy model does not have. */
+/** Runs a job of the toy run; mutated messages may ask for something that the toy model does not have. */
 function answer(job: Job): JobReport {
   try {
     return answerToyJob(FUZZ_REQUEST, job, REPORTER);
@@ -67,7 +69,7 @@ function answer(job: Job): JobReport {
   }
 }
 
-/** The group that the sender of a sound message puts it into. */
+/** The message group in which a valid message would be sent. */
 function groupOf(body: string): string {
   try {
     const { runId, schedule } = JSON.parse(body) as { readonly runId?: unknown; readonly schedule?: unknown };

@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 
-/** What one input may take. */
+/** Resource limits of one input. */
 export interface Limits {
   readonly cpuSeconds: number;
   readonly wallSeconds: number;
@@ -12,13 +12,16 @@ export const LIMITS: Limits = { cpuSeconds: 60, wallSeconds: 300, bytes: 4 * 2 *
 
 const POLL_MILLISECONDS = 50;
 const STDERR = 2;
-/** The places of the numbers that both threads see: when the input began, in seconds; 0 while there is none. */
+/**
+ * Indices of the numbers shared by both threads, such as the start time of the input in seconds; 0 while
+ * there is none.
+ */
 const CPU = 0;
 const WALL = 1;
 
 /**
- * Ends this process when an input takes more than it may, saying why on stderr. It has a thread of its own, because the one
- * that carries inputs out may be busy without end, in ONNX Runtime too.
+ * Ends this process when an input exceeds a limit, with the reason on stderr. Runs in a separate thread,
+ * because the main thread may be blocked indefinitely, also inside ONNX Runtime.
  */
 export class Watchdog {
   readonly #began = new Float64Array(new SharedArrayBuffer(16));
@@ -50,7 +53,7 @@ interface Watched {
 
 function excess({ began, limits }: Watched): string | undefined {
   const [cpu = 0, wall = 0] = began;
-  // Read once, as the input may end in between.
+  // Read once, as the input may end between two reads.
   if (wall === 0) return undefined;
   if (process.memoryUsage.rss() > limits.bytes) return `more than ${limits.bytes} bytes of memory`;
   if (cpuSeconds() - cpu > limits.cpuSeconds) return `more than ${limits.cpuSeconds} s of processor time`;

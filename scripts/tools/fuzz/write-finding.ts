@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { writeFiles } from "./carry-out.js";
 import type { Finding } from "./fuzz-pool.js";
+import { writeFiles } from "./run-input.js";
 
-/** Writes an input that shows a defect into a folder, with what was changed and what came of it in `finding.json`. */
+/** Writes an input that shows a defect into a folder, with its mutations and outcome in `finding.json`. */
 export async function writeFinding(folder: string, { input, defect, outcome }: Finding): Promise<void> {
   const { number, kind, mutations, run } = input;
   await mkdir(folder, { recursive: true });

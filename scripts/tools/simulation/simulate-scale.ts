@@ -8,9 +8,10 @@ import {
 } from "../../../test/simulation/scale-model.js";
 
 /**
- * `npm run simulate:scale -- [--ask 1.3] [--trials-per-evaluator 20]`: how much of a fleet's time goes into scoring, by
- * evaluators, length of a trial and shards, in virtual time with the times that were measured or are assumed, with others
- * of them, and with the ramps of the event source.
+ * `npm run simulate:scale -- [--ask 1.3] [--trials-per-evaluator 20]`: efficiency of a fleet (share of time
+ * spent on scoring) by number of evaluators, duration of a trial and number of shards, in virtual time.
+ * Latencies are measured or assumed; tables show the effect of other latencies and of the event source's
+ * ramp-up.
  */
 const { values } = parseArgs({
   options: {
@@ -21,7 +22,10 @@ const { values } = parseArgs({
 const times = { ...MEASURED_TIMES, ask: Number(values.ask) };
 const trialsPerEvaluator = Number(values["trials-per-evaluator"]);
 
-/** What each batch of events waits for, were it slower than taken for true; what it is besides stays. */
+/**
+ * Sensitivity analysis: other latencies than the measured or assumed ones; each row changes the named ones
+ * only.
+ */
 const OTHER_TIMES: readonly (readonly [string, Partial<ScaleTimes>])[] = [
   ["as above", {}],
   ["event source 20 ms", { invoke: 20 }],

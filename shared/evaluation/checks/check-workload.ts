@@ -1,7 +1,7 @@
 import type { Dataset } from "../../data/dataset.js";
 import { asInputError, BY_FLOAT } from "../../metrics/unscorable.js";
 import { runSamples } from "../../runtime/run-samples.js";
-import { openSession } from "../../runtime/session.js";
+import { openModelFile } from "../../runtime/session.js";
 import type { RunWarning } from "../../validation/warnings.js";
 import { type Scored, Scorer } from "../jobs/scorer.js";
 import { requireBoundedWorkload } from "../workload/bounded-samples.js";
@@ -38,8 +38,8 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
   await evaluation.verify(order);
   await validation?.verify(validated);
   await requireBoundedWorkload(workload);
-  const warnings = await dataWarnings({ calibration, evaluation, validation });
-  const openFloat = () => openSession(modelPath, configuration.engine.session);
+  const warnings = await dataWarnings({ calibration, evaluation, validation, engine: configuration.engine });
+  const openFloat = () => openModelFile(modelPath, configuration.engine.session);
   const session = await openFloat();
   const check = async (
     dataset: Dataset,

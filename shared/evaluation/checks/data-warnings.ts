@@ -1,5 +1,6 @@
 import { DataError } from "../../basics/errors.js";
-import type { DataSection } from "../../configuration/engine-schema.js";
+import type { DataSection, ImagePreprocessing } from "../../configuration/engine-schema.js";
+import type { RunConfiguration } from "../../configuration/schema.js";
 import type { Dataset, DatasetOptions } from "../../data/dataset.js";
 import { firstSamples } from "../../data/first-samples.js";
 import { asNumbers, isFloating } from "../../runtime/element-type.js";
@@ -11,22 +12,32 @@ const COMPARED_SAMPLES = 32;
 const LARGEST_SPREAD_RATIO = 3;
 /** In standard deviations of the wider one. */
 const LARGEST_SHIFT = 1.5;
+/** The same where scale, mean or std are written otherwise: what chance makes of other samples. */
+const WRITTEN_OTHERWISE = { spreadRatio: 1.25, shift: 0.25 };
 
 interface Sections {
   readonly calibration: Dataset;
   readonly evaluation: Dataset;
   readonly validation: Dataset | undefined;
+  /** The sections as they are written. */
+  readonly engine: Pick<RunConfiguration["engine"], "calibration" | "evaluation">;
 }
 
 /**
- * What of a run's data is likely not meant, by what the sections hold and not by how they are written.
+ * What of a run's data is likely not meant, by what the sections hold; how they are written only tells how closely to look.
  *
  * @throws DataError when the validation samples are the evaluation samples
  */
-export async function dataWarnings({ calibration, evaluation, validation }: Sections): Promise<RunWarning[]> {
+export async function dataWarnings({
+  calibration,
+  evaluation,
+  validation,
+  engine,
+}: Sections): Promise<RunWarning[]> {
   const evaluated = new Set(await evaluation.sampleKeys());
   return [
-    ...(await preprocessingWarnings(calibration, evaluation)),
+    ...(await preprocessingWarnings(calibration, evaluation, engine)),
+    ...imageWarnings(engine),
     ...sharedWarning("engine.calibration", await calibration.sampleKeys(), evaluated),
     ...(validation === undefined ? [] : validationWarnings(await validation.sampleKeys(), evaluated)),
   ];
@@ -58,38 +69,80 @@ function sharedWarning(
 }
 
 /**
- * Of two sections of which a command uses only one; nothing where the other cannot be read.
+ * Of calibration and evaluation where a command uses only one of them; nothing where the other cannot be read.
+ *
+ * @param used the section that the command has read
  * @param options of both but for their paths
  */
 export async function otherSectionWarnings(
-  sections:
-    | { readonly calibration: Dataset; readonly evaluation: DataSection | undefined }
-    | { readonly calibration: DataSection | undefined; readonly evaluation: Dataset },
+  used: { readonly calibration: Dataset } | { readonly evaluation: Dataset },
+  engine: Sections["engine"],
   options: Omit<DatasetOptions, "path">,
 ): Promise<RunWarning[]> {
-  const open = async (name: "calibration" | "evaluation"): Promise<Dataset | undefined> => {
-    const section: Dataset | DataSection | undefined = sections[name];
-    if (section === undefined || "samples" in section) return section;
-    return firstSamples(section, COMPARED_SAMPLES, { ...options, path: `engine.${name}` });
-  };
-  const [calibration, evaluation] = [await open("calibration"), await open("evaluation")];
+  const first = (section: DataSection | undefined, path: string): Promise<Dataset | undefined> =>
+    firstSamples(section, COMPARED_SAMPLES, { ...options, path });
+  const [calibration, evaluation] =
+    "calibration" in used
+      ? [used.calibration, await first(engine.evaluation, "engine.evaluation")]
+      : [await first(engine.calibration, "engine.calibration"), used.evaluation];
   if (calibration === undefined || evaluation === undefined) return [];
-  return preprocessingWarnings(calibration, evaluation).catch(() => []);
+  const seen = await preprocessingWarnings(calibration, evaluation, engine).catch(() => []);
+  return [...seen, ...imageWarnings(engine)];
 }
 
 /** By the values that the model is fed: a scale, mean or std that one section lacks shows in them. */
-async function preprocessingWarnings(calibration: Dataset, evaluation: Dataset): Promise<RunWarning[]> {
+async function preprocessingWarnings(
+  calibration: Dataset,
+  evaluation: Dataset,
+  engine: Sections["engine"],
+): Promise<RunWarning[]> {
   const [calibrated, evaluated] = [await distributions(calibration), await distributions(evaluation)];
   return [...calibrated].flatMap(([name, ours]) => {
     const theirs = evaluated.get(name);
     if (theirs === undefined) return [];
     const [narrow, wide] = [Math.min(ours.spread, theirs.spread), Math.max(ours.spread, theirs.spread)];
     const shift = Math.abs(ours.mean - theirs.mean);
-    if (wide <= LARGEST_SPREAD_RATIO * narrow && shift <= LARGEST_SHIFT * wide) return [];
+    const limits = isWrittenOtherwise(engine, name)
+      ? WRITTEN_OTHERWISE
+      : { spreadRatio: LARGEST_SPREAD_RATIO, shift: LARGEST_SHIFT };
+    if (wide <= limits.spreadRatio * narrow && shift <= limits.shift * wide) return [];
     return [
       warning(
         "calibration-preprocessing",
         `input ${JSON.stringify(name)} is ${described(ours)} in engine.calibration, but ${described(theirs)} in engine.evaluation, as if they were preprocessed differently; give both the same scale, mean and std.`,
+      ),
+    ];
+  });
+}
+
+type Normalization = Pick<Partial<ImagePreprocessing>, "scale" | "mean" | "std">;
+
+/** Whether calibration and evaluation have another scale, mean or std for an input. */
+function isWrittenOtherwise({ calibration, evaluation }: Sections["engine"], name: string): boolean {
+  const [ours, theirs] = [calibration, evaluation].map((section) => {
+    const input = section?.inputs?.[name];
+    const written: Normalization =
+      section?.preprocess ?? (input !== undefined && "data" in input ? input : {});
+    const { scale = 1, mean = [0], std = [1] } = written;
+    return JSON.stringify([scale, mean, std]);
+  });
+  return ours !== theirs;
+}
+
+const DEFAULT_PREPROCESSING: Partial<ImagePreprocessing> = { channels: "RGB" };
+
+/** Colours in another order, or pictures cut otherwise, hardly show in the values. */
+function imageWarnings({ calibration, evaluation }: Sections["engine"]): RunWarning[] {
+  if (calibration?.images === undefined || evaluation?.images === undefined) return [];
+  return (["channels", "resize", "crop"] as const).flatMap((key) => {
+    const [given, other] = [calibration, evaluation].map(
+      ({ preprocess }) => (preprocess ?? DEFAULT_PREPROCESSING)[key] ?? "left out",
+    );
+    if (given === other) return [];
+    return [
+      warning(
+        "calibration-preprocessing",
+        `preprocess.${key} is ${given} in engine.calibration, but ${other} in engine.evaluation; give both the same.`,
       ),
     ];
   });

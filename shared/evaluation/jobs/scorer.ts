@@ -149,11 +149,12 @@ export class Scorer {
       if (batchSize > 1 && scored(axes).every((name) => !axes.has(name) || axes.get(name) !== undefined))
         return { batches: makeBatches(order, batchSize, false), axes };
     } else if (fixedBatch > 1) {
-      const axes = axesOfFixedBatch(one, fixedBatch);
+      const others = [first, ...Array.from({ length: fixedBatch - 1 }, () => second)];
+      const axes = axesOfFixedBatch(one, await this.#run(session, others), fixedBatch);
       const lacking = scored(axes).find((name) => axes.has(name) && axes.get(name) === undefined);
       if (lacking === undefined) return { batches: makeBatches(order, fixedBatch, true), axes };
       throw new DataError(
-        `the model's output ${JSON.stringify(lacking)} has shape ${shapeOf(one[lacking]!.dims)} for a batch of ${fixedBatch} samples, so that its rows cannot be told to belong to samples; choose an output whose first axis counts samples with engine.metric.output, or export the model with a batch of 1.`,
+        `the model's output ${JSON.stringify(lacking)} has shape ${shapeOf(one[lacking]!.dims)} for a batch of ${fixedBatch} samples, so that its rows cannot be told to belong to samples; choose an output with an axis of samples with engine.metric.output, or export the model with a batch of 1.`,
       );
     }
     return { batches: makeBatches(order, 1, false), axes: axesOfOneSample(one) };

@@ -3,11 +3,11 @@ import type { Race } from "../../run/protocol/messages.js";
 import { unpackRows } from "../../run/protocol/rows.js";
 import { readRows } from "../../run/store/read-rows.js";
 import {
-  decideRace,
+  decideStopping,
   lookSchedule,
   meanScores,
   pairedDifferences,
-  reachableMean,
+  upperConfidenceBound,
 } from "../../search/trials/early-stopping.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 import type { Workload } from "../workload/workload.js";
@@ -110,10 +110,10 @@ export async function openRace(
     isDecided: (rows, samples) => {
       if (samples >= total || samples < looks[look]!) return false;
       look += 1;
-      return decideRace({ ...standing, differences: differencesOf(rows) }) !== "continue";
+      return decideStopping({ ...standing, differences: differencesOf(rows) }) !== "continue";
     },
     reachable: (rows) => {
-      const mean = reachableMean(differencesOf(rows), total, range, race.delta) + meanOfReference;
+      const mean = upperConfidenceBound(differencesOf(rows), total, range, race.delta) + meanOfReference;
       return sign * (mean - floatMean);
     },
   };

@@ -4,7 +4,7 @@ import { planQuantization } from "../../quantization/space/plan.js";
 import { processorClass } from "../../runtime/processor-probe.js";
 import { DEFAULT_SESSION } from "../../runtime/session.js";
 import { decodeConfiguration, encodeConfiguration, encodeSpace } from "../../search/space/encoding.js";
-import { singleReversals } from "../../search/space/group-toggle.js";
+import { groupToggles } from "../../search/space/group-toggle.js";
 import type { Configuration } from "../../search/space/space.js";
 import type { CalibrationBatches } from "../../statistics/collect.js";
 import { readStatistics, writeStatisticsShard } from "../../statistics/shard-store.js";
@@ -45,7 +45,7 @@ export async function measureSensitivity(
   const { space, layout, hardware } = subject;
   const encoded = encodeSpace(space.parameters);
   // What else can be chosen belongs to no group of quantizers.
-  const reversals = singleReversals(encoded, encodeConfiguration(encoded, space.base)).filter(({ group }) =>
+  const reversals = groupToggles(encoded, encodeConfiguration(encoded, space.base)).filter(({ group }) =>
     layout.groups.has(group.name),
   );
   const session = scoringSession(DEFAULT_SESSION, hardware, await processorClass());

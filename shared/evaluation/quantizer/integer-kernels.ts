@@ -48,8 +48,8 @@ interface Product {
   readonly name: string;
   readonly type: string;
   /**
-   * Its own output and the codes of the tensor behind it, and the same of an Add that alone reads it and may have become
-   * its bias: one of them is a fused kernel's output.
+   * Its own output and the codes of the tensor behind it, and the same of an Add that alone reads it and may
+   * have become its bias: one of them is a fused kernel's output.
    */
   readonly outputs: readonly string[];
   /** Why it cannot run on integers; `undefined` where it can. */
@@ -57,8 +57,9 @@ interface Product {
 }
 
 /**
- * Has ONNX Runtime optimize a model that a plan was written into, and reads back which of the quantized products became
- * integer kernels (runtime-facts.md: a pattern that does not fuse runs in float without a word).
+ * Has ONNX Runtime optimize a model that a plan was written into, and reads back which of the quantized
+ * products became integer kernels (runtime-facts.md: a pattern that does not fuse runs in float without a
+ * word).
  */
 export function findIntegerKernels(
   model: Model,
@@ -72,13 +73,16 @@ export function findIntegerKernels(
     .map((op) => ({
       name: op.name,
       type: op.node.opType,
-      outputs: [`${op.output}/quantized`, ...outputsBehind(op.key, index)],
+      outputs: [...codesOf(op.output, index), ...outputsBehind(op.key, index)],
       simulated: simulationReason(op, layout, plan),
     }));
   return countIntegerKernels(model, products, settings);
 }
 
-/** The same for any QDQ model, whoever quantized it: its products are those whose two operands are dequantized. */
+/**
+ * The same for any QDQ model, whoever quantized it: its products are those whose two operands are
+ * dequantized.
+ */
 export function findIntegerKernelsOf(model: Model, settings: SessionSettings): Promise<IntegerKernels> {
   const index = new GraphIndex(model.graph);
   const products = index.nodes
@@ -102,11 +106,20 @@ function outputsBehind(output: string, index: GraphIndex): string[] {
   const isAdded = reader?.node.opType === "Add" && others.length === 0;
   return [output, ...(isAdded ? reader.node.output : [])].flatMap((tensor) => [
     tensor,
+    ...codesOf(tensor, index),
+  ]);
+}
+
+/** The codes that a tensor is made into, and those that it is made of where it is the dequantized one. */
+function codesOf(tensor: string, index: GraphIndex): string[] {
+  const producer = index.producer(tensor);
+  return [
+    ...(producer?.opType === "DequantizeLinear" ? producer.input.slice(0, 1) : []),
     ...index
       .consumers(tensor)
       .filter(({ node }) => node.opType === "QuantizeLinear")
       .flatMap(({ node }) => node.output),
-  ]);
+  ];
 }
 
 /** The same as `simulationReason`, read off the operands' codes. */
@@ -114,20 +127,24 @@ function simulationReasonOf({ opType, input }: NodeProto, index: GraphIndex): st
   if (opType === "ConvTranspose") return `ONNX Runtime has no integer ${opType}`;
   for (const operand of input.slice(0, 2)) {
     const [codes = "", scale = "", offset = ""] = dequantizer(operand, index)?.input ?? [];
-    const type = index.initializers.get(offset)?.dataType ?? DataType.UINT8;
+    const typed = index.initializers.get(offset) ?? index.initializers.get(codes);
+    const type = typed?.dataType ?? DataType.UINT8;
     if (type !== DataType.UINT8 && type !== DataType.INT8) {
       return `ONNX Runtime has no integer ${opType} of ${DataType[type]}`;
     }
     const scales = index.initializers.get(scale);
     const isActivation = !index.initializers.has(codes);
     if (isActivation && scales !== undefined && elementCount(dimensions(scales)) > 1) {
-      return `ONNX Runtime has no integer ${opType} with a scale a channel of activations`;
+      return `ONNX Runtime has no integer ${opType} with scales per channel of activations`;
     }
   }
   return undefined;
 }
 
-/** What makes an operand of codes, behind the Max of one operand that keeps scales a channel apart (`activationPair`). */
+/**
+ * What makes an operand of codes, behind the Max of one operand that keeps scales a channel apart
+ * (`activationPair`).
+ */
 function dequantizer(tensor: string, index: GraphIndex): NodeProto | undefined {
   const producer = index.producer(tensor);
   if (producer?.opType === "DequantizeLinear") return producer;
@@ -159,8 +176,8 @@ async function countIntegerKernels(
 }
 
 /**
- * The product that a kernel is named after: fusions append what they are to the name of the node that they replace
- * (`/MatMulAddFusion`).
+ * The product that a kernel is named after: fusions append what they are to the name of the node that they
+ * replace (`/MatMulAddFusion`).
  */
 function fusedName(kernel: string, products: ReadonlySet<string>): string | undefined {
   for (let name = kernel; name !== ""; name = name.slice(0, Math.max(0, name.lastIndexOf("/")))) {

@@ -2,9 +2,9 @@ import type { TuningSpace } from "../../quantization/space/space.js";
 import type { RunRequest } from "../../run/protocol/request.js";
 import type { RestoredReference } from "../../run/records/restored-record.js";
 import { QUIET_SECONDS } from "../../runtime/latency.js";
-import { RACE_DELTA } from "../../search/trials/early-stopping.js";
+import { STOPPING_PROBABILITY } from "../../search/trials/early-stopping.js";
 import type { LossReference } from "../../search/trials/objective.js";
-import { MOST_WARNINGS, type RunWarning } from "../../validation/warnings.js";
+import { MAX_WARNINGS, type RunWarning } from "../../validation/warnings.js";
 import type { Workload } from "./workload.js";
 
 export interface RequestOptions {
@@ -57,7 +57,7 @@ export function makeRunRequest(workload: Workload, options: RequestOptions): Run
       expectedQuantizationRatio: params.expected_quantization_ratio,
       quantizationRatioWeight: params.quantization_ratio_weight,
       race: params.race === "on",
-      raceDelta: RACE_DELTA,
+      raceDelta: STOPPING_PROBABILITY,
       sensitivity: params.sensitivity,
       measureLatency: params.objective === "loss" || params.minimize === "latency",
     },
@@ -82,7 +82,7 @@ export function makeRunRequest(workload: Workload, options: RequestOptions): Run
     ...(options.restored === undefined ? {} : { restored: options.restored }),
     ...(options.warnings === undefined || options.warnings.length === 0
       ? {}
-      : { warnings: options.warnings.slice(0, MOST_WARNINGS) }),
+      : { warnings: options.warnings.slice(0, MAX_WARNINGS) }),
     ...(options.lossReference === undefined ? {} : { lossReference: { ...options.lossReference } }),
   };
 }

@@ -1,5 +1,6 @@
 import { moveAxis } from "../../data/move-axis.js";
 import type { ModelOutputs } from "../../metrics/metric.js";
+import { asNumbers } from "../../runtime/element-type.js";
 import type { TensorValue } from "../../runtime/tensor.js";
 
 /**
@@ -28,9 +29,43 @@ export function axesOfAnyBatch(one: ModelOutputs, two: ModelOutputs | undefined)
   );
 }
 
-/** The axes of a model that takes batches of `size` samples: the first, which is all that its outputs tell. */
-export function axesOfFixedBatch(outputs: ModelOutputs, size: number): SampleAxes {
-  return new Map(Object.entries(outputs).map(([name, { dims }]) => [name, dims[0] === size ? 0 : undefined]));
+/**
+ * The axes of a model that takes batches of `size` samples: those of that length along which the first sample's part
+ * stays as it is when the others change. Several axes may have that length, such as that of as many classes.
+ *
+ * @param others the outputs when all samples but the first are other ones
+ */
+export function axesOfFixedBatch(outputs: ModelOutputs, others: ModelOutputs, size: number): SampleAxes {
+  return new Map(
+    Object.entries(outputs).map(([name, output]) => {
+      const candidates = output.dims.flatMap((length, axis) => (length === size ? [axis] : []));
+      const changed = others[name]!;
+      const kept = isAlike(output, changed)
+        ? []
+        : candidates.filter((axis) => isAlike(firstAlong(output, axis), firstAlong(changed, axis)));
+      if (kept.length === 1) return [name, kept[0]];
+      // Samples that give the same, or that the model mixes, tell nothing.
+      return [name, candidates[0] === 0 ? 0 : undefined];
+    }),
+  );
+}
+
+function firstAlong(output: TensorValue, axis: number): TensorValue {
+  return firstOf(moveAxis(output, axis, 0), 1);
+}
+
+/** Kernels may add up in another order where other samples stand beside one. */
+const ROUNDING = 1e-3;
+
+function isAlike(one: TensorValue, other: TensorValue): boolean {
+  const [ours, theirs] = [asNumbers(one.type, one.data), asNumbers(other.type, other.data)];
+  let largest = 0;
+  let difference = 0;
+  for (let index = 0; index < ours.length; index++) {
+    largest = Math.max(largest, Math.abs(ours[index]!));
+    difference = Math.max(difference, Math.abs(ours[index]! - theirs[index]!));
+  }
+  return ours.length === theirs.length && difference <= ROUNDING * largest;
 }
 
 /** The axes for batches of one sample. */

@@ -1,12 +1,12 @@
 import type { NodeProto } from "onnx-buf";
 import { intsAttribute, stringAttribute } from "../model/attributes.js";
 
-/** Where a Conv's taps stand, along each of its spatial axes. */
+/** Kernel size, strides, dilations and padding of a Conv along each of its spatial axes. */
 export interface ConvolutionWindow {
   readonly kernel: readonly number[];
   readonly strides: readonly number[];
   readonly dilations: readonly number[];
-  /** Given only where `autoPad` is NOTSET: all beginnings, then all ends. */
+  /** Used only when `autoPad` is NOTSET: the padding before every axis, then after every axis. */
   readonly pads: readonly number[];
   readonly autoPad: string;
 }
@@ -23,7 +23,7 @@ export function convolutionWindow(node: NodeProto, kernel: readonly number[]): C
   };
 }
 
-/** Whether each position reads one element of each channel, and every element is read once. */
+/** Whether each position reads one element of each channel, and each element is read once. */
 export function isPointwise({ kernel, strides, pads }: ConvolutionWindow): boolean {
   return [...kernel, ...strides].every((size) => size === 1) && pads.every((pad) => pad === 0);
 }
@@ -32,7 +32,9 @@ export function windowName({ kernel, strides, dilations, pads, autoPad }: Convol
   return [...[kernel, strides, dilations, pads].map((sizes) => sizes.join("x")), autoPad].join(".");
 }
 
-/** Positions of the window along each axis, and the padding that they see: all beginnings, then all ends. */
+/**
+ * The number of window positions along each axis, and the padding: before every axis, then after every axis.
+ */
 export function placeWindow(
   window: ConvolutionWindow,
   spatial: readonly number[],

@@ -7,9 +7,9 @@ import { DataType, dimensions, floatValues, makeTensor } from "../model/tensor.j
 import { GraphIndex } from "./graph-index.js";
 
 /**
- * Takes `alpha` into the constant weights of each Gemm and `beta` into its constant bias, and writes the bias as one
- * value a column, in place: only in that form do ONNX Runtime's fusions make it a QGemm with an integer bias. What else a
- * Gemm adds (activations, a value a row) stands in an Add behind it.
+ * Multiplies `alpha` into the constant weights of each Gemm and `beta` into its constant bias, and writes the
+ * bias as one value per column, in place: only in this form do ONNX Runtime's fusions make the Gemm a QGemm
+ * with an integer bias. Any other addend (an activation, a value per row) moves into an Add after the Gemm.
  */
 export function normalizeGemms(model: Model): void {
   const constants = new Constants(model);
@@ -21,7 +21,7 @@ export function normalizeGemms(model: Model): void {
   });
 }
 
-/** The node, and behind it an Add of what is no bias. */
+/** The node, followed by an Add of its third input where that is not a bias. */
 function separateSum(node: NodeProto, constants: Constants): NodeProto[] {
   const [, second = "", third = ""] = node.input;
   const weight = constants.get(second);
@@ -61,7 +61,7 @@ function normalize(node: NodeProto, constants: Constants): void {
   dropAttribute(node, "beta");
 }
 
-/** The bias as one value a column, where it is the same for all rows. */
+/** The bias as one value per column; `undefined` when rows differ. */
 function biasRow(bias: TensorProto, columns: number): Float32Array | undefined {
   const dims = dimensions(bias);
   const values = floatValues(bias);
@@ -73,7 +73,7 @@ function dropAttribute(node: NodeProto, dropped: string): void {
   node.attribute = node.attribute.filter(({ name }) => name !== dropped);
 }
 
-/** The FLOAT initializers of a graph, which several nodes may share, and names for new ones. */
+/** The FLOAT initializers of a graph, which several nodes may share, and a source of unused names. */
 class Constants {
   readonly #tensors: Map<string, TensorProto>;
   readonly #uses = new Map<string, number>();
@@ -93,7 +93,10 @@ class Constants {
     return tensor?.dataType === DataType.FLOAT ? tensor : undefined;
   }
 
-  /** New contents for one reader of a constant: under its own name where nobody else reads it. */
+  /**
+   * Replaces a constant for one reader, and returns the constant's name: the old one when that node is the
+   * only reader, otherwise a new one.
+   */
   replace(name: string, node: NodeProto, dims: readonly number[], values: Float32Array): string {
     const { initializer } = this.model.graph;
     const shared = this.#uses.get(name) !== 1;

@@ -3,13 +3,13 @@ import { nestedGraphs } from "../model/attributes.js";
 
 export interface Consumer {
   readonly node: NodeProto;
-  /** Which of the node's inputs. */
+  /** Index among the node's inputs. */
   readonly input: number;
 }
 
 /**
- * Who makes and who reads each tensor of a graph's top level. Bodies of `If`, `Loop` and `Scan` are opaque: the
- * tensors that they capture from outside are listed in `captured`.
+ * Producers and consumers of each tensor at a graph's top level. The bodies of `If`, `Loop` and `Scan` are
+ * not looked into; the outer tensors that they read are in `captured`.
  */
 export class GraphIndex {
   readonly nodes: readonly NodeProto[];
@@ -17,7 +17,7 @@ export class GraphIndex {
   readonly inputs: readonly string[];
   readonly outputs: ReadonlySet<string>;
   readonly captured: ReadonlySet<string>;
-  /** Every name in the graph and in the bodies within: of tensors and of nodes. */
+  /** Names of all tensors and nodes in the graph and in nested bodies. */
   readonly names: ReadonlySet<string>;
   readonly #producers = new Map<string, NodeProto>();
   readonly #consumers = new Map<string, Consumer[]>();
@@ -52,13 +52,13 @@ export class GraphIndex {
     return this.#consumers.get(tensor) ?? [];
   }
 
-  /** Whether something other than a node of the top level reads the tensor. */
+  /** Whether the tensor is an output of the graph or is read in a nested body. */
   isVisibleOutside(tensor: string): boolean {
     return this.outputs.has(tensor) || this.captured.has(tensor);
   }
 }
 
-/** Every name in a graph and in the bodies within: of tensors and of nodes. */
+/** Names of all tensors and nodes in a graph and in nested bodies. */
 export function collectNames(graph: GraphProto, names: Set<string> = new Set()): Set<string> {
   for (const { name } of [...graph.input, ...graph.initializer, ...graph.output]) names.add(name);
   for (const { values } of graph.sparseInitializer) names.add(values?.name ?? "");
@@ -69,7 +69,7 @@ export function collectNames(graph: GraphProto, names: Set<string> = new Set()):
   return names;
 }
 
-/** The tensors that the bodies in a node take from outside. */
+/** The outer tensors that the bodies of a node read. */
 export function capturedTensors(node: NodeProto): ReadonlySet<string> {
   const captured = new Set<string>();
   for (const body of nestedGraphs(node)) collectCaptured(body, captured);

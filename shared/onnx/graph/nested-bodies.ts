@@ -5,8 +5,9 @@ import type { Model } from "../model/codec.js";
 import { GraphIndex } from "./graph-index.js";
 
 /**
- * Gives `If`, `Loop` and `Scan` nodes of a folded model the bodies that they had before, in place: ONNX Runtime folds
- * those too, and they are to stay as they are. A body whose outer tensors folding has taken away keeps its folded form.
+ * Restores the original bodies of `If`, `Loop` and `Scan` in a folded model, in place, because ONNX Runtime
+ * folds bodies too and quantfleet leaves them unchanged. A body stays folded when it reads outer tensors that
+ * folding removed.
  */
 export function restoreBodies(folded: Model, original: Model): void {
   const before = new Map(original.graph.node.map((node) => [node.output[0], node]));

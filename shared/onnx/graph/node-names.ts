@@ -1,17 +1,18 @@
 import type { NodeProto } from "onnx-buf";
 import type { Model } from "../model/codec.js";
 
-/** What ONNX Runtime appends to a MatMul's name when it takes the Add behind it in and makes both a Gemm. */
+/** Suffix that ONNX Runtime appends to a MatMul's name when it fuses the MatMul and its Add into a Gemm. */
 const FUSION = /\/MatMulAddFusion$/;
 
-/** A node's name, or one made of its type and first output where it has none. */
+/** A node's name; where it has none, one made of its type and its first output. */
 export function nodeName(node: NodeProto): string {
   return node.name !== "" ? node.name : `${node.opType}(${node.output[0] ?? ""})`;
 }
 
 /**
- * Gives the nodes of a folded model the names that the user knows them by, in place: a MatMul that became a Gemm its
- * own, and nodes without a name one each, since ONNX Runtime's optimized graph shows them by name only.
+ * Gives the nodes of a folded model the names that the user knows, in place: a MatMul that became a Gemm gets
+ * its own name back. Nodes without a name get one, because ONNX Runtime's optimized graph identifies nodes by
+ * name only.
  *
  * @param original the node names of the model before folding
  */

@@ -1,4 +1,4 @@
-/** Every op type that ONNX's own domain has had, up to operator set 28 (onnx.ai/onnx/operators). */
+/** All op types of ONNX's default domain, up to operator set 28 (onnx.ai/onnx/operators). */
 const NAMES = `
   Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool
   BatchNormalization Bernoulli BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BlackmanWindow Cast

@@ -1,97 +1,53 @@
 import { create } from "@bufbuild/protobuf";
 import { type NodeProto, NodeProtoSchema, type TensorProto } from "onnx-buf";
 import { makeIntAttribute } from "../model/attributes.js";
-import { isPacked, packCodes } from "../model/packed-codes.js";
-import { DataType, makeTensor } from "../model/tensor.js";
+import { type CodeType, codeTensor } from "./code-tensor.js";
+import type { QuantizationParameters } from "./quantization-parameters.js";
 
-/** Codes of a constant with their scales and zero points: one of each, or one a channel along `axis`. */
+/**
+ * Codes of a constant with their scales and zero points: one of each per tensor, or per channel along `axis`.
+ */
 export interface QuantizedConstant {
   readonly dataType: CodeType;
   readonly dims: readonly number[];
   readonly codes: ArrayLike<number>;
   readonly scales: Float32Array;
-  readonly zeroPoints: ArrayLike<number>;
+  /** `undefined` when all are 0, which is the default of DequantizeLinear. */
+  readonly zeroPoints: ArrayLike<number> | undefined;
   readonly axis: number | undefined;
 }
 
-/** What codes are kept in. */
-export type CodeType =
-  | DataType.INT4
-  | DataType.UINT4
-  | DataType.INT8
-  | DataType.UINT8
-  | DataType.INT16
-  | DataType.UINT16
-  | DataType.INT32;
-
-/** Nodes and initializers that quantizing adds to a graph. */
+/** Nodes and initializers that quantizing a tensor adds to a graph. */
 export interface Insertion {
   readonly nodes: NodeProto[];
   readonly initializers: TensorProto[];
-  /** The tensor that holds the dequantized values. */
+  /** Name of the tensor of dequantized values. */
   readonly output: string;
 }
 
-/** What is appended to a prefix to name the inserted nodes and tensors. */
-export const INSERTED_NAMES: readonly string[] = [
-  "QuantizeLinear",
-  "DequantizeLinear",
-  "scale",
-  "zero_point",
-  "quantized",
-  "dequantized",
-  "Max",
-  "apart",
-  "apart/Max",
-];
+/** Suffixes of the names of inserted tensors, short because every consumer of a tensor repeats its name. */
+const ENDINGS = { codes: "_q", dequantized: "_dq", before: "_max", inner: "_apart" } as const;
 
-function node(opType: string, name: string, input: string[], output: string, axis?: number): NodeProto {
+/** All suffixes of inserted names. */
+export const INSERTED_NAMES: readonly string[] = Object.values(ENDINGS);
+
+/** The default axis of QuantizeLinear and DequantizeLinear. */
+const DEFAULT_AXIS = 1;
+
+/** A node without a name: its output identifies it, and ONNX Runtime numbers such nodes in its profiles. */
+function node(opType: string, input: string[], output: string, axis = DEFAULT_AXIS): NodeProto {
   return create(NodeProtoSchema, {
     opType,
-    name,
     input,
     output: [output],
-    attribute: axis === undefined ? [] : [makeIntAttribute("axis", axis)],
+    attribute: axis === DEFAULT_AXIS ? [] : [makeIntAttribute("axis", axis)],
   });
 }
 
-/** A tensor of codes; those of 4 bits are packed, two to a byte. */
-function codeTensor(
-  name: string,
-  dataType: CodeType,
-  dims: readonly number[],
-  codes: ArrayLike<number>,
-): TensorProto {
-  return makeTensor(
-    name,
-    dataType,
-    dims,
-    isPacked(dataType) ? packCodes(codes) : asElements(dataType, codes),
-  );
-}
-
-/** The codes as elements of their type; without a copy where they are that already. */
-function asElements(
-  dataType: CodeType,
-  codes: ArrayLike<number>,
-): Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array {
-  switch (dataType) {
-    case DataType.INT4:
-    case DataType.INT8:
-      return codes instanceof Int8Array ? codes : Int8Array.from(codes);
-    case DataType.UINT4:
-    case DataType.UINT8:
-      return codes instanceof Uint8Array ? codes : Uint8Array.from(codes);
-    case DataType.INT16:
-      return codes instanceof Int16Array ? codes : Int16Array.from(codes);
-    case DataType.UINT16:
-      return codes instanceof Uint16Array ? codes : Uint16Array.from(codes);
-    case DataType.INT32:
-      return codes instanceof Int32Array ? codes : Int32Array.from(codes);
-  }
-}
-
-/** How a tensor of activations becomes codes: by one scale and zero point, or by one of each a channel along `axis`. */
+/**
+ * Quantization parameters of an activation tensor: one scale and zero point per tensor, or per channel along
+ * `axis`.
+ */
 export interface ActivationCodes {
   readonly dataType: CodeType;
   readonly scales: Float32Array;
@@ -100,68 +56,55 @@ export interface ActivationCodes {
 }
 
 /**
- * QuantizeLinear and DequantizeLinear behind each other. With scales a channel, a Max of one operand stands before and
- * behind them, which changes no value: without it, ONNX Runtime 1.30 makes integer ops of what reads and writes such
- * tensors, and then refuses to run them, as their kernels take one scale.
+ * A QuantizeLinear followed by a DequantizeLinear. For per-channel scales a Max of one operand, which changes
+ * no value, is inserted before and after the pair: otherwise ONNX Runtime 1.30 fuses the neighbouring ops
+ * into integer ops, and then fails to run them because their kernels take one scale.
  *
- * @param prefix of the inserted nodes' and tensors' names
+ * @param prefix of the inserted tensors' names
  * @param input the tensor that is quantized
  * @param output the name of the dequantized tensor
  */
 export function activationPair(
   prefix: string,
-  { dataType, scales, zeroPoints, axis }: ActivationCodes,
+  activation: ActivationCodes,
+  parameters: QuantizationParameters,
   input: string,
-  output = `${prefix}/dequantized`,
+  output = prefix + ENDINGS.dequantized,
 ): Insertion {
-  const names = { scale: `${prefix}/scale`, zeroPoint: `${prefix}/zero_point`, codes: `${prefix}/quantized` };
+  const { axis } = activation;
+  const codes = prefix + ENDINGS.codes;
+  const { names, initializers } = parameters.of(activation);
   const perChannel = axis !== undefined;
   const apart = perChannel
-    ? { before: `${prefix}/Max`, inner: `${prefix}/apart`, behind: `${prefix}/apart/Max` }
-    : undefined;
-  const source = apart?.before ?? input;
-  const made = apart?.inner ?? output;
-  const parameters = [names.scale, names.zeroPoint];
-  const shape = perChannel ? [scales.length] : [];
+    ? { before: prefix + ENDINGS.before, inner: prefix + ENDINGS.inner }
+    : { before: input, inner: output };
   return {
     nodes: [
-      ...(apart === undefined ? [] : [node("Max", apart.before, [input], apart.before)]),
-      node("QuantizeLinear", `${prefix}/QuantizeLinear`, [source, ...parameters], names.codes, axis),
-      node("DequantizeLinear", `${prefix}/DequantizeLinear`, [names.codes, ...parameters], made, axis),
-      ...(apart === undefined ? [] : [node("Max", apart.behind, [made], output)]),
+      ...(perChannel ? [node("Max", [input], apart.before)] : []),
+      node("QuantizeLinear", [apart.before, ...names], codes, axis),
+      node("DequantizeLinear", [codes, ...names], apart.inner, axis),
+      ...(perChannel ? [node("Max", [apart.inner], output)] : []),
     ],
-    initializers: [
-      makeTensor(names.scale, DataType.FLOAT, shape, scales),
-      codeTensor(names.zeroPoint, dataType, shape, zeroPoints),
-    ],
+    initializers: [...initializers],
     output,
   };
 }
 
 /**
- * A constant's codes behind a DequantizeLinear.
- * @param prefix of the inserted node's and tensors' names
+ * A constant as codes, followed by a DequantizeLinear.
+ * @param prefix of the inserted tensors' names
  */
-export function dequantizedConstant(prefix: string, constant: QuantizedConstant): Insertion {
-  const { dataType, dims, codes, scales, zeroPoints, axis } = constant;
-  const shape = axis === undefined ? [] : [scales.length];
-  const names = { codes: `${prefix}/quantized`, scale: `${prefix}/scale`, zeroPoint: `${prefix}/zero_point` };
-  const output = `${prefix}/dequantized`;
+export function dequantizedConstant(
+  prefix: string,
+  constant: QuantizedConstant,
+  parameters: QuantizationParameters,
+): Insertion {
+  const codes = prefix + ENDINGS.codes;
+  const output = prefix + ENDINGS.dequantized;
+  const { names, initializers } = parameters.of(constant);
   return {
-    nodes: [
-      node(
-        "DequantizeLinear",
-        `${prefix}/DequantizeLinear`,
-        [names.codes, names.scale, names.zeroPoint],
-        output,
-        axis,
-      ),
-    ],
-    initializers: [
-      codeTensor(names.codes, dataType, dims, codes),
-      makeTensor(names.scale, DataType.FLOAT, shape, scales),
-      codeTensor(names.zeroPoint, dataType, shape, zeroPoints),
-    ],
+    nodes: [node("DequantizeLinear", [codes, ...names], output, constant.axis)],
+    initializers: [codeTensor(codes, constant.dataType, constant.dims, constant.codes), ...initializers],
     output,
   };
 }

@@ -1,4 +1,7 @@
-/** Inputs that say how large something is, where, or whether at all: what they are given shows in no value. */
+/**
+ * For each op type, the indices of inputs that are sizes, positions or conditions: their values determine
+ * shapes or selection and appear in no output value.
+ */
 export const SIZE_INPUTS: Readonly<Record<string, readonly number[]>> = {
   AffineGrid: [1],
   BlackmanWindow: [0],

@@ -1,5 +1,5 @@
-/** The ops whose constant operand is worth quantizing: products of activations and weights. */
+/** The ops whose constant operand is quantized: products of activations and weights. */
 export const WEIGHTED_TYPES: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 
-/** Ops whose products stand inside, where no quantizer can. */
+/** Ops that multiply by weights internally, where no quantizer can be placed. */
 export const RECURRENT_TYPES: ReadonlySet<string> = new Set(["GRU", "LSTM", "RNN"]);

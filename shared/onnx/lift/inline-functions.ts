@@ -17,22 +17,25 @@ import { isStandardDomain, type Model } from "../model/codec.js";
 import { edited } from "../model/edited.js";
 import { NewNames } from "../model/new-names.js";
 
-/** Domains whose ops ONNX Runtime has itself, which it takes before a function of the same name. */
+/** Domains in which ONNX Runtime's own op takes precedence over a local function of the same name. */
 const RUNTIME_DOMAINS: ReadonlySet<string> = new Set(["ai.onnx.ml", "com.microsoft"]);
 
-/** Where a graph imports no default operator set, ONNX Runtime reads it in the newest; no form changed since this one. */
+/**
+ * Operator set of a graph that imports none: ONNX Runtime assumes its newest, and no op's form changed since
+ * this one.
+ */
 const ASSUMED_VERSION = 21n;
 
-/** Functions that call others twice each grow a small file beyond any memory. */
-const MOST_NODES = 1_000_000;
+/** Upper bound of inlined nodes: functions that each call another twice grow exponentially. */
+const MAX_NODES = 1_000_000;
 
 /**
- * Puts the bodies of the model's local functions in the place of their calls, in place, as ONNX Runtime does when it
- * loads a model. What knows the graph alone would otherwise miss what happens in them. The graph's version of the default
- * operator set holds for them too, whatever they import themselves: ONNX Runtime 1.30 takes them so (measured).
+ * Inlines the calls of the model's local functions, in place, as ONNX Runtime does when it loads a model, so
+ * that graph analyses see the nodes inside. The functions' own imports of the default operator set are
+ * ignored in favour of the graph's, as ONNX Runtime 1.30 does.
  *
  * @param origin how errors name the model
- * @throws {ModelError} when a function calls itself, or the calls grow without bounds
+ * @throws {ModelError} when a function calls itself, or the calls expand to too many nodes
  */
 export function inlineFunctions(model: Model, origin: string): void {
   if (model.functions.length === 0) return;
@@ -47,10 +50,13 @@ export function inlineFunctions(model: Model, origin: string): void {
   model.functions = kept;
 }
 
-/** Beyond it a name says no more, and records of runs could not hold it. */
-const LONGEST_MADE_NAME = 240;
+/** Longest name that is made of nested calls; run records bound the length of names. */
+const MAX_INLINED_NAME = 240;
 
-/** Whether ONNX Runtime has an op in the place of the function, or may have one: calls are left to it then. */
+/**
+ * Whether ONNX Runtime has, or may have, an op of the function's name, in which case the call is left as it
+ * is.
+ */
 function isShadowed({ domain, name }: FunctionProto): boolean {
   return isStandardDomain(domain) ? OPERATOR_TYPES.has(name) : RUNTIME_DOMAINS.has(domain);
 }
@@ -69,7 +75,7 @@ function calledBy({ domain, opType, overload }: NodeProto, functions: Functions)
   return functions.get(functionKey({ domain, name: opType, overload }));
 }
 
-/** Adds the domains that functions import, each in the newest version that is asked for. */
+/** Adds the domains that the functions import, each in the newest version that one asks for. */
 function importDomains(model: Model, imports: readonly OperatorSetIdProto[]): void {
   for (const wanted of imports) {
     if (isStandardDomain(wanted.domain) && model.opsetImport.some(({ domain }) => isStandardDomain(domain))) {
@@ -83,7 +89,10 @@ function importDomains(model: Model, imports: readonly OperatorSetIdProto[]): vo
   }
 }
 
-/** @throws {ModelError} before anything is copied */
+/**
+ * Checks the number of nodes after inlining, before anything is copied.
+ * @throws {ModelError} when a function calls itself or there are too many nodes
+ */
 function requireBounded(
   callers: readonly Pick<GraphProto, "node">[],
   functions: Functions,
@@ -115,18 +124,18 @@ function requireBounded(
     return size;
   };
   const size = callers.reduce((sum, { node }) => sum + sizeOf(node), 0);
-  if (size > MOST_NODES) {
+  if (size > MAX_NODES) {
     throw new ModelError(
-      `${origin} has local functions that make ${size} nodes of its calls, more than the ${MOST_NODES} that are taken; export the model with fewer calls.`,
+      `${origin} has local functions that make ${size} nodes of its calls, more than the ${MAX_NODES} that are taken; export the model with fewer calls.`,
     );
   }
 }
 
-/** What the names and attributes of a function's body stand for in one call. */
+/** The substitutions of one call: what the names and attributes in the function's body are replaced with. */
 interface Call {
-  /** Formal inputs and outputs by what the call gives; an input that is left out is empty. */
+  /** Maps formal inputs and outputs to the call's tensors; an omitted input maps to "". */
   readonly tensors: ReadonlyMap<string, string>;
-  /** The call's attributes, and the function's defaults for those that it leaves out. */
+  /** The call's attributes, and the function's defaults for omitted ones. */
   readonly attributes: ReadonlyMap<string, AttributeProto>;
   readonly prefix: string;
 }
@@ -150,7 +159,7 @@ class Inliner {
 
   #bodyOf(fn: FunctionProto, node: NodeProto): NodeProto[] {
     const tensors = new Map(fn.input.map((name, i) => [name, node.input[i] ?? ""]));
-    // A function may hand on an input, or give one tensor under two names: those are copied behind the body.
+    // A function may return an input, or return one tensor under two names: an Identity copies those.
     const copies: { readonly from: string; readonly to: string }[] = [];
     fn.output.forEach((name, i) => {
       const given = node.output[i] ?? "";
@@ -179,14 +188,14 @@ class Inliner {
     ];
   }
 
-  /** A free name; calls within calls make long ones, of which the middle goes. */
+  /** An unused name; long names of nested calls lose their middle part. */
   #name(wanted: string): string {
-    const isLong = wanted.length > LONGEST_MADE_NAME;
-    const half = LONGEST_MADE_NAME / 2;
+    const isLong = wanted.length > MAX_INLINED_NAME;
+    const half = MAX_INLINED_NAME / 2;
     return this.names.name(isLong ? `${wanted.slice(0, half)}...${wanted.slice(-half)}` : wanted);
   }
 
-  /** The nodes in the call's terms; every tensor that is made inside gets a name that nobody else has. */
+  /** The nodes with the call's substitutions applied; each tensor made inside gets an unused name. */
   #renamed(nodes: readonly NodeProto[], { tensors: outer, ...call }: Call): NodeProto[] {
     const tensors = new Map(outer);
     for (const name of nodes.flatMap(({ output }) => output)) {
@@ -203,12 +212,14 @@ class Inliner {
     });
   }
 
-  /** A reference to an attribute of the function takes its value, or goes where the call gives none. */
+  /**
+   * A reference to an attribute of the function is replaced by its value, or removed when the call has none.
+   */
   #attribute(attribute: AttributeProto, call: Call): AttributeProto[] {
     if (attribute.refAttrName !== "") {
       const value = call.attributes.get(attribute.refAttrName);
       if (value === undefined) return [];
-      // Several nodes may refer to one body, and each body is edited on its own later.
+      // Several nodes may refer to the same body, and each copy is edited separately later.
       const hasBody = value.g !== undefined || value.graphs.length > 0;
       return [edited(hasBody ? clone(AttributeProtoSchema, value) : value, { name: attribute.name })];
     }
@@ -221,7 +232,10 @@ class Inliner {
     ];
   }
 
-  /** A body of control flow within a function: its own names are new, all others are the function's. */
+  /**
+   * A body of control flow inside a function: names declared in the body become unused ones, others follow
+   * the call.
+   */
   #graph(graph: GraphProto, call: Call): GraphProto {
     const own = [
       ...graph.input.map(({ name }) => name),

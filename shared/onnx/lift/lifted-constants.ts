@@ -2,9 +2,9 @@ import type { GraphProto, NodeProto } from "onnx-buf";
 import type { NewNames } from "../model/new-names.js";
 import { DataType, floatValues, makeTensor } from "../model/tensor.js";
 
-/** A graph's constants, and those that replace attributes. */
+/** A graph's constants, to which lifting adds those that replace attributes. */
 export class LiftedConstants {
-  /** @param names of the whole model, as a nested graph must not hide those outside */
+  /** @param names unused in the whole model, as a name in a nested graph must not shadow an outer one */
   constructor(
     private readonly graph: GraphProto,
     readonly names: NewNames,

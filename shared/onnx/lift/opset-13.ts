@@ -19,9 +19,9 @@ import { type LiftedConstants, setInput } from "./lifted-constants.js";
 const LARGEST_FLOAT = 3.4028234663852886e38;
 
 /**
- * The node in the form of operator set 13, with whatever it needs before and behind it.
+ * The node in its form of operator set 13, with the nodes that it needs before and after it.
  *
- * @param version of the operator set that it is in, 7 or newer
+ * @param version operator set that the node is in, 7 or newer
  */
 export function liftNodeTo13(
   node: NodeProto,
@@ -105,14 +105,14 @@ export function liftNodeTo13(
 }
 
 /**
- * Before set 13 these normalized over all axes from `axis` on together: flatten them into one, normalize over that,
- * and give the result its shape back.
+ * Before set 13, Softmax, LogSoftmax and Hardmax normalized over all axes from `axis` on together. The result
+ * flattens these axes into one, normalizes over it and restores the shape.
  */
 function liftSoftmax(node: NodeProto, constants: LiftedConstants): NodeProto[] {
   const axis = intAttribute(node, "axis", 1);
   if (axis === -1) return [node];
   const [input, output] = [node.input[0]!, node.output[0]!];
-  const prefix = constants.names.prefix(output, ["shape", "flattened", "normalized", "Reshape"]);
+  const prefix = constants.names.prefix(output, ["/shape", "/flattened", "/normalized", "/Reshape"]);
   const name = (part: string) => `${prefix}/${part}`;
   const make = (
     opType: string,
@@ -122,7 +122,8 @@ function liftSoftmax(node: NodeProto, constants: LiftedConstants): NodeProto[] {
   ) => create(NodeProtoSchema, { name: made, opType, input: inputs, output: [written], attribute });
   const shape = make("Shape", [input], name("shape"));
   const flat = make("Flatten", [input], name("flattened"), { attribute: [makeIntAttribute("axis", axis)] });
-  // The node does not take the tensor's name, as exporters name nodes after their outputs.
+  // The Reshape does not take the output tensor's name, because exporters name other nodes after their
+  // outputs.
   const restored = make("Reshape", [name("normalized"), name("shape")], name("Reshape"), { output });
   node.input = [name("flattened")];
   node.output = [name("normalized")];
@@ -130,7 +131,10 @@ function liftSoftmax(node: NodeProto, constants: LiftedConstants): NodeProto[] {
   return [shape, flat, node, restored];
 }
 
-/** Upsample, and Resize of set 10, had scales only and sampled from the corner. */
+/**
+ * Makes a Resize of set 13 of an Upsample, or of a Resize of set 10: both had only scales and sampled from
+ * the corner.
+ */
 function liftUpsample(node: NodeProto, constants: LiftedConstants, nearest: "floor" | "ceil"): void {
   const mode = stringAttribute(node, "mode", "nearest");
   node.opType = "Resize";
@@ -144,7 +148,10 @@ function liftUpsample(node: NodeProto, constants: LiftedConstants, nearest: "flo
   ];
 }
 
-/** ONNX Runtime's Resize of set 10 takes the element below where an axis grows and the one above where it shrinks. */
+/**
+ * Rounding of "nearest" in ONNX Runtime's Resize of set 10: down along axes that grow, up along axes that
+ * shrink.
+ */
 function nearestMode(
   node: NodeProto,
   constants: LiftedConstants,

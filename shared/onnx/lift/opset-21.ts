@@ -9,10 +9,10 @@ import { exactIntsAttribute, makeIntAttribute, stringAttribute } from "../model/
 import { type LiftedConstants, setInput } from "./lifted-constants.js";
 
 /**
- * Brings a node of operator set 13 or newer into the form of set 21, in place: what the ONNX changelog lists between the
- * two as more than further types or attributes whose defaults keep the meaning.
+ * Rewrites a node of operator set 13 or newer in the form of set 21, in place. It covers all changes in the
+ * ONNX changelog between the two, except further types and attributes whose defaults keep the meaning.
  *
- * @param version of the operator set that it is in, 13 or newer
+ * @param version operator set that the node is in, 13 or newer
  */
 export function liftNodeTo21(
   node: NodeProto,
@@ -39,13 +39,13 @@ export function liftNodeTo21(
       break;
     }
     case "Split":
-      // Without sizes the parts were equal by themselves.
+      // Before set 18, omitted sizes meant equal parts.
       if (version < 18 && (node.input[1] ?? "") === "") {
         node.attribute = [...node.attribute, makeIntAttribute("num_outputs", node.output.length)];
       }
       break;
     case "BatchNormalization":
-      // Further outputs were those of training.
+      // Before set 14, further outputs were for training.
       if (version < 14) node.output.length = 1;
       break;
     case "RoiAlign":
@@ -68,7 +68,7 @@ export function liftNodeTo21(
   }
 }
 
-/** Set 20 calls the interpolations of GridSample by the names that Resize has for them. */
+/** Renames GridSample's interpolation modes, which set 20 calls as Resize does. */
 function renameGridMode(node: NodeProto): void {
   const mode = stringAttribute(node, "mode", "bilinear");
   const renamed = mode === "bilinear" ? "linear" : mode === "bicubic" ? "cubic" : mode;

@@ -9,20 +9,23 @@ import { LiftedConstants } from "./lifted-constants.js";
 import { liftNodeTo13 } from "./opset-13.js";
 import { liftNodeTo21 } from "./opset-21.js";
 
-/** Lifting starts here: older operator sets differ in broadcasting, which needs shapes to translate. */
+/**
+ * Oldest operator set that can be lifted: broadcasting in older ones can be translated only with known
+ * shapes.
+ */
 const OLDEST_LIFTABLE = 7;
 
 /** The operator sets that a model can be lifted to. */
 export type LiftTarget = 13 | 21;
 
-/** The IR version that came with each. */
+/** The IR version released with each operator set. */
 const IR_VERSIONS: Readonly<Record<LiftTarget, bigint>> = { 13: 7n, 21: 10n };
 
 /**
- * Brings a model of an older operator set to `target`, in place, by rewriting the nodes whose form changed in
- * between (attributes that became inputs). A node whose meaning changed is refused.
+ * Rewrites a model of an older operator set for `target`, in place: nodes whose form changed in between
+ * (attributes that became inputs) get the new form. A node whose meaning changed is refused.
  *
- * @throws {ModelError} when a node does not allow it
+ * @throws {ModelError} when a node cannot be lifted
  */
 export function liftOpset(model: Model, target: LiftTarget, origin: string): void {
   const version = opsetVersion(model);

@@ -7,10 +7,10 @@ import { NewNames } from "../model/new-names.js";
 import { DataType, exactIntValues, intValues, makeTensor } from "../model/tensor.js";
 
 /**
- * Writes the pads of every Pad for all axes, in place, instead of for those that it lists: ONNX Runtime moves a Transpose
- * across a Pad between quantized ops as if it listed none.
+ * Replaces the pads of listed axes by pads of all axes in every Pad, in place: ONNX Runtime ignores the list
+ * of axes when it moves a Transpose across a Pad between quantized ops.
  *
- * @param rankOf how many axes a tensor has; `undefined` where that is not known, which leaves its Pad as it is
+ * @param rankOf number of a tensor's axes; a Pad of unknown rank (`undefined`) stays unchanged
  */
 export function padAllAxes(model: Model, rankOf: (tensor: string) => number | undefined): void {
   const { graph } = model;
@@ -59,7 +59,7 @@ function widenedPads(
   return { pads: name, nodes: [], initializers: [makeTensor(name, DataType.INT64, [wide.length], wide)] };
 }
 
-/** Nodes that scatter computed pads, or those of computed axes, over zeros. */
+/** Nodes that scatter the pads into zeros, where pads or axes are computed in the graph. */
 function computedPads(
   { pads, axes, rank }: ListedPads,
   type: number | undefined,
@@ -81,7 +81,7 @@ function computedPads(
   const wide =
     type === DataType.INT64 ? axes : node("Cast", [axes], [makeIntAttribute("to", DataType.INT64)]);
   const size = constant("rank", [rank]);
-  // The remainder has the divisor's sign, so that axes below zero count from the end.
+  // Mod's result has the sign of the divisor, so negative axes count from the end.
   const begins = node("Mod", [wide, size]);
   const places = node("Concat", [begins, node("Add", [begins, size])], [makeIntAttribute("axis", 0)]);
   const zeros = constant("zeros", new Array<number>(2 * rank).fill(0));

@@ -10,7 +10,7 @@ const QUANTIZED_TYPES =
 
 const HALF_TYPES: readonly number[] = [DataType.FLOAT16, DataType.BFLOAT16];
 
-/** Whether the model has been quantized before. */
+/** Whether the model holds quantized ops. */
 export function isQuantized(model: Model): boolean {
   return findQuantizedNode(model) !== undefined;
 }
@@ -20,7 +20,7 @@ function findQuantizedNode(model: Model): NodeProto | undefined {
   return nodes.find(({ opType }) => QUANTIZED_TYPES.test(opType));
 }
 
-/** @throws {ModelError} when the model has been quantized before: its float values are gone */
+/** @throws {ModelError} when the model holds quantized ops, because its float values are lost */
 export function refuseQuantized(model: Model, origin: string): void {
   const quantized = findQuantizedNode(model);
   if (quantized !== undefined) {
@@ -30,18 +30,18 @@ export function refuseQuantized(model: Model, origin: string): void {
   }
 }
 
-/** Records of runs hold names made of two of these. */
+/** Longest name of a node or tensor; run records bound names that are made of two such names. */
 const LONGEST_NAME = 480;
 
-/** How much of a longer name an error shows. */
-const SHOWN_OF_NAME = 40;
+/** Characters of an overlong name that an error shows. */
+const SHOWN_CHARACTERS = 40;
 
-/** @throws {ModelError} when a node or tensor of the top level has a name that no record of a run could hold */
+/** @throws {ModelError} when the name of a node or tensor at the top level is too long for run records */
 export function refuseLongNames({ graph }: Model, origin: string): void {
   const refuse = (what: string, name: string): void => {
     if (name.length <= LONGEST_NAME) return;
     throw new ModelError(
-      `${origin} has a ${what} "${name.slice(0, SHOWN_OF_NAME)}..." whose name has ${name.length} characters, more than the ${LONGEST_NAME} that can be recorded; rename it.`,
+      `${origin} has a ${what} "${name.slice(0, SHOWN_CHARACTERS)}..." whose name has ${name.length} characters, more than the ${LONGEST_NAME} that can be recorded; rename it.`,
     );
   };
   for (const { name } of [...graph.input, ...graph.initializer]) refuse("tensor", name);
@@ -51,13 +51,15 @@ export function refuseLongNames({ graph }: Model, origin: string): void {
   }
 }
 
-/** @throws {ModelError} when the model gives nothing that could be scored */
+/** @throws {ModelError} when the model has no outputs, so that nothing can be scored */
 export function refuseWithoutOutputs({ graph }: Model, origin: string): void {
   if (graph.output.length > 0) return;
   throw new ModelError(`${origin} has no outputs, so that nothing of it can be scored; export it with some.`);
 }
 
-/** @throws {ModelError} when weights are 16-bit floats: ONNX Runtime's processor kernels compute in float32 */
+/**
+ * @throws {ModelError} when weights are 16-bit floats, because ONNX Runtime's CPU kernels compute in float32
+ */
 export function refuseHalfPrecision(model: Model, origin: string): void {
   const constants = constantTensors(model.graph);
   for (const node of model.graph.node) {
@@ -71,7 +73,9 @@ export function refuseHalfPrecision(model: Model, origin: string): void {
   }
 }
 
-/** @throws {ModelError} when a float constant is NaN, or a weight infinite, which no scale can hold */
+/**
+ * @throws {ModelError} when a float constant holds NaN, or a weight infinity, which no scale can represent
+ */
 export function refuseNonFiniteWeights(model: Model, origin: string): void {
   const weights = new Set(
     model.graph.node
@@ -81,7 +85,7 @@ export function refuseNonFiniteWeights(model: Model, origin: string): void {
   for (const tensor of model.graph.initializer) {
     if (tensor.dataType !== DataType.FLOAT || isExternal(tensor)) continue;
     const values = floatValues(tensor);
-    // Infinity elsewhere is a mask, as in attention, or behind a product, where it has become a bias.
+    // Infinity in other constants is a mask, as in attention, or a bias.
     const isUnfit = weights.has(tensor.name)
       ? (value: number) => !Number.isFinite(value)
       : (value: number) => Number.isNaN(value);
@@ -98,7 +102,7 @@ function allNodes(graph: GraphProto): NodeProto[] {
   return graph.node.flatMap((node) => [node, ...nestedGraphs(node).flatMap(allNodes)]);
 }
 
-/** Initializers and the values of Constant nodes, by the names of their tensors. */
+/** Initializers and the values of Constant nodes, keyed by tensor name. */
 function constantTensors(graph: GraphProto): Map<string, TensorProto> {
   const constants = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
   for (const { opType, attribute, output } of graph.node) {

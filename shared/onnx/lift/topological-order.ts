@@ -4,11 +4,11 @@ import { capturedTensors } from "../graph/graph-index.js";
 import { nestedGraphs } from "../model/attributes.js";
 
 /**
- * Brings the nodes of a graph, and of the bodies within, into an order in which each stands behind what it reads, in
- * place. ONNX asks for that order, ONNX Runtime does without it. A graph that has it keeps its own.
+ * Sorts the nodes of a graph and of nested bodies topologically, in place. ONNX requires this order, ONNX
+ * Runtime does not. A graph that is in order keeps its order.
  *
  * @param origin how errors name the model
- * @throws {ModelError} when nodes wait for each other
+ * @throws {ModelError} when the graph has a cycle
  */
 export function sortNodes(graph: GraphProto, origin: string): void {
   for (const node of graph.node) {
@@ -19,19 +19,19 @@ export function sortNodes(graph: GraphProto, origin: string): void {
     for (const name of node.output) if (name !== "") producers.set(name, node);
   }
   const sorted = new Set<NodeProto>();
-  for (const node of graph.node) addBehindSources(node, producers, sorted, origin);
+  for (const node of graph.node) addAfterSources(node, producers, sorted, origin);
   graph.node = [...sorted];
 }
 
-/** A node whose sources are looked through, and how far. */
+/** A node on the search stack, its inputs, and the index of the next input to follow. */
 interface Visit {
   readonly node: NodeProto;
   readonly sources: readonly string[];
   next: number;
 }
 
-/** Depth first, with a stack of its own: chains of nodes are longer than JavaScript's. */
-function addBehindSources(
+/** Depth-first search with an explicit stack, because chains of nodes can exceed JavaScript's call stack. */
+function addAfterSources(
   start: NodeProto,
   producers: ReadonlyMap<string, NodeProto>,
   sorted: Set<NodeProto>,

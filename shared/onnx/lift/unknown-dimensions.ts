@@ -1,18 +1,22 @@
 import type { GraphProto, TypeProto, ValueInfoProto } from "onnx-buf";
 import { nestedGraphs } from "../model/attributes.js";
 
-/** What exporters write for a size that they do not know; some number them. */
+/** Names that exporters give to dimensions of unknown size, some with a number. */
 const UNKNOWN =
   /^$|^(?:\?+|\*+|n\/?a|nan|nil|none|null|unk|unknown|undef|undefined|any|dyn|dynamic|(?:p2o\.)?(?:free|dynamic|unknown)_?dim(?:ension)?)[_.-]*\d*$|^-\d+$/i;
 
-/** Whether a dimension's name says no more than that its size is unknown, so that two of that name may differ. */
+/**
+ * Whether a dimension's name only says that its size is unknown, so that two dimensions of that name may
+ * differ.
+ */
 export function isUnknownDimension(name: string): boolean {
   return UNKNOWN.test(name.trim());
 }
 
 /**
- * Takes such names, and sizes below zero, off the dimensions of a graph and of the bodies within, in place: ONNX Runtime
- * takes dimensions of one name for equal, and then gives two tensors of different sizes the same memory.
+ * Removes unknown-size names and negative sizes from the dimensions of a graph and of nested bodies, in
+ * place. ONNX Runtime assumes that dimensions of one name are equal, and then lets tensors of different sizes
+ * share memory.
  */
 export function forgetUnknownDimensions(graph: GraphProto): void {
   for (const info of [...graph.input, ...graph.output, ...graph.valueInfo]) forgetIn(info);
@@ -29,7 +33,7 @@ function forgetIn({ type }: ValueInfoProto): void {
   }
 }
 
-/** The type of a tensor, or of the tensors in a sequence or optional value. */
+/** The tensor type itself, or that of the elements of a sequence or optional. */
 function tensorTypeOf(type: TypeProto | undefined) {
   switch (type?.value.case) {
     case "tensorType":

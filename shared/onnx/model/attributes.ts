@@ -13,15 +13,15 @@ function find(node: NodeProto, name: string): AttributeProto | undefined {
 }
 
 /**
- * An INT that is computed with, such as an axis.
- * @throws {ModelError} when it is beyond what a number holds exactly
+ * Value of an INT attribute that takes part in arithmetic, such as an axis.
+ * @throws {ModelError} when the value exceeds the integers that a number holds exactly
  */
 export function intAttribute(node: NodeProto, name: string, fallback: number): number {
   const attribute = find(node, name);
   return attribute === undefined ? fallback : asNumber(node, name, attribute.i);
 }
 
-/** An INT in all its 64 bits. */
+/** Value of an INT attribute in all its 64 bits. */
 export function exactIntAttribute(node: NodeProto, name: string, fallback: bigint): bigint {
   return find(node, name)?.i ?? fallback;
 }
@@ -31,14 +31,14 @@ export function floatAttribute(node: NodeProto, name: string, fallback: number):
 }
 
 /**
- * INTS that are computed with, such as strides.
- * @throws {ModelError} when one is beyond what a number holds exactly
+ * Values of an INTS attribute that take part in arithmetic, such as strides.
+ * @throws {ModelError} when a value exceeds the integers that a number holds exactly
  */
 export function intsAttribute(node: NodeProto, name: string): number[] | undefined {
   return find(node, name)?.ints.map((value) => asNumber(node, name, value));
 }
 
-/** INTS in all their 64 bits: 2^63-1 means "to the end" as a Slice's bound. */
+/** Values of an INTS attribute in all their 64 bits: as a Slice's bound, 2^63-1 means "to the end". */
 export function exactIntsAttribute(node: NodeProto, name: string): readonly bigint[] | undefined {
   return find(node, name)?.ints;
 }
@@ -58,7 +58,7 @@ export function stringAttribute(node: NodeProto, name: string, fallback: string)
 
 export type AttributeValue = number | string | boolean | readonly number[];
 
-/** Whether the node has the attribute with this value; a boolean stands for 0 or 1, as in ONNX. */
+/** Whether the node has the attribute with this value; a boolean compares as 0 or 1, as in ONNX. */
 export function attributeEquals(node: NodeProto, name: string, value: AttributeValue): boolean {
   const attribute = find(node, name);
   if (attribute === undefined) return false;

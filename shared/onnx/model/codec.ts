@@ -1,20 +1,21 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type GraphProto, type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { ModelError } from "../../basics/errors.js";
-import { requireSoundTensors } from "./sound-tensors.js";
+import { requireTensorSizes } from "./tensor-sizes.js";
 
-/** A protobuf message cannot be longer; models beyond it keep their tensors in external files. */
+/** Upper limit of a protobuf message; larger models keep their tensors in external files. */
 const MAX_MESSAGE_BYTES = 2 ** 31 - 1;
 
-/** A model that has a graph, which protobuf itself does not promise. */
+/** A decoded model with a graph; in protobuf's own type the graph is optional. */
 export type Model = ModelProto & { graph: GraphProto };
 
 /**
- * Parses an ONNX model. Raw tensor data are views into `bytes`, which must not change afterwards; unknown
- * fields are kept, so that an unedited model encodes to the same content.
+ * Parses an ONNX model. Raw tensor data are views into `bytes`, which must not change afterwards. Unknown
+ * fields are kept, so an unedited model encodes to the same content.
  *
  * @param origin how errors name the model, usually its path
- * @throws {ModelError} when the bytes are not an ONNX model, or a constant in it is not of the size that it declares
+ * @throws {ModelError} when the bytes are not an ONNX model, or a constant's data do not match its declared
+ * shape
  */
 export function decodeModel(bytes: Uint8Array, origin: string): Model {
   if (bytes.byteLength === 0) {
@@ -34,7 +35,7 @@ export function decodeModel(bytes: Uint8Array, origin: string): Model {
       `${origin} is not an ONNX model (it has no graph, IR version or operator set); give the path of an .onnx file.`,
     );
   }
-  requireSoundTensors(model, origin);
+  requireTensorSizes(model, origin);
   return model as Model;
 }
 
@@ -49,7 +50,7 @@ export function encodeModel(model: Model): Uint8Array {
   return bytes;
 }
 
-/** Whether a domain is that of ONNX itself, which has two names. */
+/** Whether a domain is ONNX's default one, which has two names. */
 export function isStandardDomain(domain: string): boolean {
   return domain === "" || domain === "ai.onnx";
 }

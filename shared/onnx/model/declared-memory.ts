@@ -3,13 +3,13 @@ import { nestedGraphs } from "./attributes.js";
 import { modelTensors } from "./model-tensors.js";
 import { bytesPerElement, elementCount, tensorBytes } from "./tensor.js";
 
-/** A size in bytes, and the tensor that takes most of it. */
+/** A size in bytes, and the name of the tensor with the largest share of it. */
 export interface DeclaredSize {
   readonly bytes: number;
   readonly largest: string;
 }
 
-/** What the constants of a graph take when all of them are dense, as ONNX Runtime makes them. */
+/** Memory of a graph's constants, sparse ones counted as dense, because ONNX Runtime densifies them. */
 export function constantSize(graph: GraphProto): DeclaredSize {
   const { dense, sparse } = modelTensors(graph);
   return total([
@@ -32,10 +32,10 @@ function total(sizes: readonly { readonly name: string; readonly bytes: number }
 }
 
 /**
- * The most that the tensors of one inference take at a time, when each is given back after its last reader: a bound from
- * below, as bodies of control flow are left out and dimensions that are not fixed count as one.
+ * Peak memory of the tensors alive during one inference, when each is freed after its last reader. A lower
+ * bound: bodies of control flow are not counted, and dynamic dimensions count as one.
  *
- * @param bytesOf of each tensor that the graph is given or makes
+ * @param bytesOf bytes of each tensor that is an input of the graph or made in it
  */
 export function inferenceSize(graph: GraphProto, bytesOf: (tensor: string) => number): DeclaredSize {
   const readers = new Map<string, number>();

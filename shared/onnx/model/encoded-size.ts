@@ -5,7 +5,7 @@ import { edited } from "./edited.js";
 
 const NOTHING = new Uint8Array(0);
 
-/** Bytes that a model encodes to, without encoding its tensors' contents: as many as `encodeModel` gives. */
+/** Length in bytes of what `encodeModel` returns, computed without encoding the tensors' contents. */
 export function encodedBytes(model: Model): number {
   const { graph } = model;
   const others = toBinary(
@@ -23,12 +23,15 @@ function tensorBytes(tensor: TensorProto): number {
   return toBinary(TensorProtoSchema, bare).byteLength - fieldBytes(0) + contents;
 }
 
-/** A field of a message with its content's length before it; the numbers of all fields here take one byte. */
+/**
+ * Encoded bytes of a length-delimited field: one byte of tag (all field numbers here are small), the length
+ * and the content.
+ */
 function fieldBytes(content: number): number {
   return 1 + lengthBytes(content) + content;
 }
 
-/** The content of a field, of as many bytes as the field has. */
+/** Bytes of content in a length-delimited field of `field` bytes: the inverse of `fieldBytes`. */
 function contentBytes(field: number): number {
   for (let length = 1; length <= 5; length++) {
     const content = field - 1 - length;
@@ -37,7 +40,7 @@ function contentBytes(field: number): number {
   throw new Error(`No field has ${field} bytes.`);
 }
 
-/** Bytes of a length, of which each holds seven bits. */
+/** Encoded bytes of a varint, which holds seven bits per byte. */
 function lengthBytes(value: number): number {
   let bytes = 1;
   for (let left = Math.floor(value / 128); left > 0; left = Math.floor(left / 128)) bytes += 1;

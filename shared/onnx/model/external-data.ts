@@ -11,17 +11,20 @@ import type { Model } from "./codec.js";
 import { modelTensors } from "./model-tensors.js";
 import { isExternal, tensorBytes } from "./tensor.js";
 
-/** ONNX Runtime folds the model into one protobuf message, which cannot be longer. */
+/** ONNX Runtime serializes the whole folded model as one protobuf message, which cannot be longer. */
 const MAX_TOTAL_BYTES = 2 ** 31 - 1;
 
-/** Tensors below this stay in the message, as in ONNX's own tools. */
+/** Smaller tensors stay in the message, as in ONNX's own tools. */
 const EXTERNAL_THRESHOLD_BYTES = 1024;
 
-/** ONNX Runtime maps the file into memory, where elements and vector registers want aligned addresses. */
+/**
+ * Alignment of tensors in the file, which ONNX Runtime maps into memory: elements and vector loads need
+ * aligned addresses.
+ */
 const ALIGNMENT_BYTES = 64;
 
 interface Location {
-  /** As the model names the file. */
+  /** The path as written in the model. */
   readonly path: string;
   readonly file: string;
   readonly offset: number;
@@ -29,11 +32,11 @@ interface Location {
 }
 
 /**
- * Reads the external tensors of a model into its message. Paths come from the model, which is data from
- * outside: they must stay inside the model's folder, and offsets and lengths inside the files.
+ * Reads external tensor data into the model's message, in place. The paths come from the model, which is
+ * untrusted: each must stay inside the model's folder, and offsets and lengths inside the file.
  *
  * @param directory the model's folder
- * @returns the contents of these tensors, which share memory with them
+ * @returns the contents of these tensors; the tensors share their memory
  * @throws {ModelError}
  */
 export async function loadExternalData(model: Model, directory: string): Promise<Uint8Array[]> {
@@ -59,9 +62,9 @@ export async function loadExternalData(model: Model, directory: string): Promise
 }
 
 /**
- * The files that hold the model's external tensors, each once.
+ * The files that hold the model's external tensors, without repetition.
  *
- * @param directory the model's folder, which they must not leave
+ * @param directory the model's folder, which no file may be outside of
  * @throws {ModelError}
  */
 export async function externalDataFiles(model: Model, directory: string): Promise<readonly string[]> {
@@ -76,7 +79,8 @@ export async function externalDataFiles(model: Model, directory: string): Promis
 }
 
 /**
- * Moves the larger initializers out of the message, in place, one behind the other in one external file.
+ * Moves the larger initializers out of the message, in place, into one external file in which they follow one
+ * another.
  * @returns the file's content, in pieces that share memory with the tensors
  */
 export function externalizeData(model: Model, file: string): Uint8Array[] {
@@ -133,7 +137,10 @@ function isWithin(file: string, directory: string): boolean {
   return inside !== "" && inside !== ".." && !inside.startsWith(`..${sep}`) && !isAbsolute(inside);
 }
 
-/** @throws {ModelError} when symbolic links lead the file out of the model's folder; a missing file is left to its reader */
+/**
+ * @throws {ModelError} when the file is outside the model's folder once symbolic links are followed. A
+ * missing file passes; reading it fails later.
+ */
 async function requireRealPlace(tensor: TensorProto, location: Location, directory: string): Promise<void> {
   const [file, folder] = await Promise.all([realpath(location.file), realpath(directory)]).catch(() => []);
   if (file === undefined || folder === undefined || isWithin(file, folder)) return;
@@ -153,7 +160,7 @@ async function readRange(
     );
   };
   const found = await stat(file).catch(unreadable);
-  // Opening a pipe would wait for whoever writes into it.
+  // Opening a named pipe would block until it has a writer.
   if (!found.isFile()) unreadable();
   const handle = await open(file, "r").catch(unreadable);
   try {

@@ -1,13 +1,15 @@
 import type { GraphProto, SparseTensorProto, TensorProto } from "onnx-buf";
 import { nestedGraphs } from "./attributes.js";
 
-/** The constants of a graph and of the bodies within: initializers, and what nodes hold as attributes; each once. */
+/**
+ * All constants of a graph and of the bodies nested in it: initializers and tensors in attributes, each once.
+ */
 export interface ModelTensors {
   readonly dense: ReadonlySet<TensorProto>;
   readonly sparse: ReadonlySet<SparseTensorProto>;
 }
 
-/** A graph, or the body of a function, which has no initializers. */
+/** A graph, or the body of a local function, which has no initializers. */
 export type TensorHolder = Pick<GraphProto, "node"> &
   Partial<Pick<GraphProto, "initializer" | "sparseInitializer">>;
 

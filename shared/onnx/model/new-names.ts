@@ -1,8 +1,11 @@
-/** Names for new nodes and tensors that nobody in a model has: models hold tensors that are called `x/scale` too. */
+/**
+ * Makes names for new nodes and tensors that are unused in the model, which may already have a tensor named
+ * `x_scale`.
+ */
 export class NewNames {
   readonly #given = new Set<string>();
 
-  /** @param taken the names in the model, those in nested graphs included */
+  /** @param taken all names in the model, including those in nested graphs */
   constructor(private readonly taken: ReadonlySet<string>) {}
 
   name(wanted: string): string {
@@ -12,12 +15,12 @@ export class NewNames {
     return name;
   }
 
-  /** A prefix that is free together with each of the endings behind it. */
+  /** A prefix with which none of the names `prefix` + `ending` is in use. */
   prefix(wanted: string, endings: readonly string[]): string {
     let prefix = wanted;
-    const isTaken = (ending: string): boolean => this.#isTaken(`${prefix}/${ending}`);
+    const isTaken = (ending: string): boolean => this.#isTaken(`${prefix}${ending}`);
     for (let again = 1; endings.some(isTaken); again++) prefix = `${wanted}/${again}`;
-    for (const ending of endings) this.#given.add(`${prefix}/${ending}`);
+    for (const ending of endings) this.#given.add(`${prefix}${ending}`);
     return prefix;
   }
 

@@ -1,13 +1,13 @@
 import { DataType } from "./tensor.js";
 
-/** Whether ONNX keeps two of a type's elements in a byte. */
+/** Whether ONNX packs two elements of the type into a byte. */
 export function isPacked(dataType: DataType): boolean {
   return dataType === DataType.INT4 || dataType === DataType.UINT4;
 }
 
 /**
- * 4-bit codes two to a byte, the first in the lower half, as ONNX lays INT4 and UINT4 tensors out; where their number is
- * odd, the last half is zero. Signed codes are in two's complement.
+ * Packs 4-bit codes two per byte, the first in the low half, as ONNX stores INT4 and UINT4 tensors. Signed
+ * codes are in two's complement. When their number is odd, the last high half is zero.
  */
 export function packCodes(codes: ArrayLike<number>): Uint8Array {
   const packed = new Uint8Array(Math.ceil(codes.length / 2));
@@ -16,8 +16,8 @@ export function packCodes(codes: ArrayLike<number>): Uint8Array {
 }
 
 /**
- * The codes that {@link packCodes} packed.
- * @param length how many there are, as the last byte may hold one only
+ * Unpacks the codes of {@link packCodes}.
+ * @param length number of codes, as the last byte may hold one only
  */
 export function unpackCodes(packed: Uint8Array, length: number, signed: boolean): Int8Array {
   return Int8Array.from({ length }, (_, i) => {

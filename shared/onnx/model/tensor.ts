@@ -9,7 +9,7 @@ import { ModelError } from "../../basics/errors.js";
 
 export { DataType };
 
-/** Tensor contents that quantfleet makes itself. */
+/** Types of the tensor contents that quantfleet creates. */
 export type TensorData =
   | Float32Array
   | Int8Array
@@ -39,7 +39,7 @@ const BYTES_PER_ELEMENT: Partial<Record<DataType, number>> = {
   [DataType.FLOAT8E4M3FNUZ]: 1,
   [DataType.FLOAT8E5M2]: 1,
   [DataType.FLOAT8E5M2FNUZ]: 1,
-  // Two to a byte.
+  // Two per byte.
   [DataType.INT4]: 1 / 2,
   [DataType.UINT4]: 1 / 2,
 };
@@ -52,19 +52,19 @@ export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1);
 }
 
-/** The bytes that an element takes, which may be less than one; 0 for types of no fixed or known width. */
+/** Bytes per element, which may be a fraction; 0 for types of no fixed or unknown width. */
 export function bytesPerElement(dataType: number): number {
   return BYTES_PER_ELEMENT[dataType as DataType] ?? 0;
 }
 
-/** The bytes a tensor's contents take, whatever field they stand in; 0 for strings, whose size is not fixed. */
+/** Bytes of a tensor's contents, whichever field holds them; 0 for strings, which have no fixed width. */
 export function tensorBytes(tensor: TensorProto): number {
   return Math.ceil(elementCount(dimensions(tensor)) * bytesPerElement(tensor.dataType));
 }
 
 /**
- * The contents of a FLOAT tensor, in row-major order; a view where alignment allows.
- * @throws {ModelError} when the tensor has another type, or fewer or more elements than its shape says
+ * The contents of a FLOAT tensor in row-major order; a view where alignment allows.
+ * @throws {ModelError} when the tensor has another type, or a number of elements that its shape does not have
  */
 export function floatValues(tensor: TensorProto): Float32Array {
   if (tensor.dataType !== DataType.FLOAT) {
@@ -79,8 +79,9 @@ export function floatValues(tensor: TensorProto): Float32Array {
 }
 
 /**
- * The contents of an INT64 or INT32 tensor that are computed with, such as axes.
- * @throws {ModelError} as {@link exactIntValues}, and when one is beyond what a number holds exactly
+ * The contents of an INT64 or INT32 tensor that take part in arithmetic, such as axes.
+ * @throws {ModelError} as {@link exactIntValues}, and when a value exceeds the integers that a number holds
+ * exactly
  */
 export function intValues(tensor: TensorProto): number[] {
   return exactIntValues(tensor).map((value) => {
@@ -94,7 +95,7 @@ export function intValues(tensor: TensorProto): number[] {
 
 /**
  * The contents of an INT64 or INT32 tensor in all their bits.
- * @throws {ModelError} when the tensor has another type, or fewer or more elements than its shape says
+ * @throws {ModelError} when the tensor has another type, or a number of elements that its shape does not have
  */
 export function exactIntValues(tensor: TensorProto): bigint[] {
   const raw = tensor.rawData;

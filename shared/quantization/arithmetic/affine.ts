@@ -1,17 +1,20 @@
 import { levelsOf, type Width } from "../device/width.js";
 import { type Range, roundHalfEven } from "./range.js";
 
-/** The parameters of QuantizeLinear and DequantizeLinear for one tensor or channel: x = scale (code - zeroPoint). */
+/**
+ * Parameters of QuantizeLinear and DequantizeLinear for one tensor or channel: x = scale * (code -
+ * zeroPoint).
+ */
 export interface Affine {
-  /** A float32 value, as the model stores it. */
+  /** Rounded to float32, as the model stores it. */
   readonly scale: number;
   readonly zeroPoint: number;
 }
 
 /**
- * The unsigned codes of a width, from 0 on, laid over a range. A signed symmetric range gets the middle code as its
- * zero point: the numbers are those of signed codes around 0, and ONNX Runtime's fusions want one type on both
- * sides of an operator.
+ * Scale and zero point that map the unsigned codes 0 … levels - 1 onto a range. A symmetric range around 0
+ * gets the middle code as its zero point; unsigned codes are used there too, because ONNX Runtime's fusions
+ * need the same code type for the inputs and the output of an op.
  */
 export function unsignedAffine(range: Range, width: Width): Affine {
   const top = levelsOf(width) - 1;
@@ -20,51 +23,52 @@ export function unsignedAffine(range: Range, width: Width): Affine {
   return { scale, zeroPoint };
 }
 
-/** The signed codes of a width laid over a range: those of {@link unsignedAffine}, moved down by half their number. */
+/** As {@link unsignedAffine} for signed codes: the zero point is lower by half the number of levels. */
 export function signedAffine(range: Range, width: Width): Affine {
   const { scale, zeroPoint } = unsignedAffine(range, width);
   return { scale, zeroPoint: zeroPoint + lowestSignedCode(width) };
 }
 
-/** -2^(bits-1) where all codes of a width are there. */
+/** Smallest signed code: -2^(bits-1) for a full width. */
 export function lowestSignedCode(width: Width): number {
   return -Math.floor(levelsOf(width) / 2);
 }
 
-/** The narrow signed codes -N to N of a width laid over [-M, M]. */
+/** Scale that maps the narrow signed codes -N … N (zero point 0) onto a range [-M, M]. */
 export function narrowSignedAffine(range: Range, width: Width): Affine {
   return { scale: Math.fround(range.high / largestNarrowCode(width)), zeroPoint: 0 };
 }
 
-/** 2^(bits-1) - 1 where all codes of a width are there. */
+/** Largest narrow signed code N: 2^(bits-1) - 1 for a full width. */
 export function largestNarrowCode(width: Width): number {
   return Math.floor((levelsOf(width) - 1) / 2);
 }
 
 /**
- * 64 where all codes of 8 bits are there: 2 · 64 · 255, the sum of two products with activations, fits into the 16 bits that
- * x86 processors without VNNI add it in.
+ * Largest signed code of half the range: 64 for 8 bits. The sum of two products with activations, 2 · 64 ·
+ * 255, then fits into the 16-bit intermediate of x86 processors without VNNI.
  */
 export function largestHalvedCode(width: Width): number {
   return Math.ceil(largestNarrowCode(width) / 2);
 }
 
-/** The range that the unsigned codes of a width really cover. */
+/** The range of real values that the unsigned codes represent after rounding of scale and zero point. */
 export function representableRange({ scale, zeroPoint }: Affine, width: Width): Range {
   return { low: -zeroPoint * scale, high: (levelsOf(width) - 1 - zeroPoint) * scale };
 }
 
-/** The same with a scale that is no smaller than asked for. */
+/** The same parameters with the scale raised to at least `smallest`. */
 export function withSmallestScale(affine: Affine, smallest = 0): Affine {
   return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
 }
 
-/** What QuantizeLinear gives for x: nearest code, ties to even, saturated to [lowest, highest]. */
+/** The code that QuantizeLinear gives for x: rounded half to even and saturated to [lowest, highest]. */
 export function quantize(x: number, { scale, zeroPoint }: Affine, lowest: number, highest: number): number {
   const code = roundHalfEven(Math.fround(x / scale)) + zeroPoint;
   return Math.min(highest, Math.max(lowest, code));
 }
 
+/** The real value that DequantizeLinear gives for a code, in float32. */
 export function dequantize(code: number, { scale, zeroPoint }: Affine): number {
   return Math.fround((code - zeroPoint) * scale);
 }

@@ -1,14 +1,14 @@
-/** A float constant seen as channels: element i belongs to channel floor(i / inner) mod channels. */
+/** A float tensor divided into channels: element i belongs to channel floor(i / inner) mod channels. */
 export interface ChannelView {
   readonly values: Float32Array;
   readonly channels: number;
-  /** Elements between two steps along the channel axis. */
+  /** Number of consecutive elements of one channel: the product of the dimensions after the channel axis. */
   readonly inner: number;
 }
 
 /**
  * Views a tensor along its channel axis.
- * @param axis `undefined` for one channel in all
+ * @param axis `undefined` makes the whole tensor one channel
  */
 export function channelView(
   values: Float32Array,
@@ -20,7 +20,7 @@ export function channelView(
   return { values, channels: dims[axis]!, inner };
 }
 
-/** Calls `visit` with each stretch of consecutive elements of one channel. */
+/** Calls `visit` with each run of consecutive elements of one channel; `end` is exclusive. */
 export function forEachRun(
   { values, channels, inner }: ChannelView,
   visit: (channel: number, start: number, end: number) => void,

@@ -1,9 +1,12 @@
 import type { Range } from "./range.js";
 
-/** Candidates shrink an end by eighths of an octave, down to a 128th: between two of them the error hardly changes. */
+/**
+ * Factors by which an end is moved towards zero: 8 per octave down to 1/128. A finer grid hardly changes the
+ * error.
+ */
 const SHRINKS: readonly number[] = Array.from({ length: 56 }, (_, i) => 2 ** (-(i + 1) / 8));
 
-/** Two ends settle within three rounds; more would be a loop on equal errors. */
+/** Upper limit of coordinate descent rounds; two ends converge within three. */
 const MOST_ROUNDS = 4;
 
 /** Which ends of a range may move inwards. */
@@ -13,9 +16,9 @@ export interface FreeEnds {
 }
 
 /**
- * Moves the free ends of a range inwards, in turn, to where the error is least, as far as one end at a time gets.
- * The error of the result is never above that of the range as it was.
- * @param error of any range
+ * Returns the range of least error that coordinate descent finds, moving one free end inwards at a time. Its
+ * error is never larger than that of `widest`.
+ * @param error returns the error of a range
  */
 export function leastErrorRange(widest: Range, free: FreeEnds, error: (range: Range) => number): Range {
   const ends = (["high", "low"] as const).filter((end) => free[end]);

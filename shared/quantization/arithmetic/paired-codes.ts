@@ -12,24 +12,26 @@ import { type ChannelView, forEachRun } from "./channel-view.js";
 import type { Range } from "./range.js";
 
 /**
- * How the inputs of a product lie in its weights: a Conv's [filters, channels, ...kernel], rows [..., inputs, outputs] of
- * a MatMul, or columns [outputs, inputs] of a transposed Gemm.
+ * Layout of a product's weights: `filters` is [filters, channels, ...kernel] of a Conv, `rows` [..., inputs,
+ * outputs] of a MatMul, `columns` [outputs, inputs] of a transposed Gemm.
  */
 export type InputLayout = "filters" | "rows" | "columns";
 
-/** Two codes of 8 bits that are multiplied by the largest activations still fit into 16 bits if they add up to this. */
+/**
+ * Largest |a + b| of two weight codes whose products with activations of at most 255 sum up within 16 bits.
+ */
 const LARGEST_PAIR = 128;
 
-/** Steps from all codes of 8 bits to those of 7 bits, of which any two fit. */
+/** Number of steps in which fewer levels than 8 bits are tried, down to 7 bits, at which any pair fits. */
 const WIDTH_STEPS = 8;
 const SEVEN_BIT_LEVELS = 128;
 
 /**
- * Places of the codes that x86 kernels without VNNI multiply and add up together, two by two: the first and the second
- * input of an output, the third and the fourth, and so on. A Conv's inputs run over the channels first, then over the
- * kernel's positions, as ONNX Runtime reorders them. A last single input has no partner.
+ * Indices of the weights whose products x86 kernels without VNNI sum in 16 bits, as consecutive pairs: inputs
+ * 0 and 1 of an output, inputs 2 and 3, and so on. A Conv's inputs are ordered by kernel position, then by
+ * channel, as ONNX Runtime reorders them. A last single input has no partner.
  *
- * @param dims of the weights
+ * @param dims shape of the weights
  */
 export function codePairs(dims: readonly number[], layout: InputLayout): Int32Array {
   const [outputs, inputs, place] = describeInputs(dims, layout);
@@ -44,7 +46,10 @@ export function codePairs(dims: readonly number[], layout: InputLayout): Int32Ar
   return pairs;
 }
 
-/** Outputs, inputs of each, and where in the tensor the weight of an output and an input is. */
+/**
+ * Number of outputs, number of inputs per output, and the index in the tensor of the weight of an output and
+ * input.
+ */
 function describeInputs(
   dims: readonly number[],
   layout: InputLayout,
@@ -78,24 +83,26 @@ function describeInputs(
   }
 }
 
-/** What decides on codes whose pairs stay small. */
+/** Parameters of {@link pairedCodes}. */
 export interface PairedQuantization {
   readonly view: ChannelView;
+  /** Indices of paired weights, from {@link codePairs}. */
   readonly pairs: Int32Array;
   readonly mode: "symmetric" | "asymmetric";
-  /** All channels keep one zero point, and so the same number of codes. */
+  /** All channels must have the same zero point, and hence the same number of levels. */
   readonly unifiedZeroPoint: boolean;
-  /** How many codes there are at most. */
+  /** Largest number of levels. */
   readonly width: Width;
-  /** The ranges of the channels when they are laid over so many codes. */
+  /** Returns the ranges per channel for a number of levels. */
   readonly ranges: (width: Width) => readonly Range[];
   readonly smallestScales: readonly number[] | undefined;
 }
 
 /**
- * Codes of 8 bits of which no pair can leave 16 bits: the kernels are exact, as with 7 bits, and the steps nearly as fine
- * as with 8. Pairs that are too large are cut; of several numbers of codes each channel gets the one with the smallest
- * squared error, as fewer codes are coarser and cut less.
+ * Quantizes weights to 8-bit codes whose pairs cannot saturate the 16-bit intermediate of x86 kernels without
+ * VNNI, so the kernels are exact as with 7 bits, at nearly the resolution of 8 bits. Pairs that are too large
+ * are clipped. Several numbers of levels are tried and each channel gets the one with the least squared
+ * error: fewer levels are coarser but need less clipping.
  */
 export function pairedCodes(asked: PairedQuantization): { codes: Int8Array; channels: Affine[] } {
   const { view, unifiedZeroPoint } = asked;
@@ -148,7 +155,10 @@ function codesOfWidth(
   return { codes, channels };
 }
 
-/** Takes from both codes of each pair that is too large what is too much, half from each as far as both have it. */
+/**
+ * Reduces the codes of pairs whose sum is too large, in place, each by half of the excess where both are
+ * large enough.
+ */
 export function cutPairs(codes: Int8Array, pairs: Int32Array): void {
   for (let p = 0; p < pairs.length; p += 2) {
     const [i, j] = [pairs[p]!, pairs[p + 1]!];

@@ -1,7 +1,7 @@
 import type { OccupiedBins } from "../../statistics/histogram.js";
 import type { ErrorType } from "../../statistics/statistic-type.js";
 
-/** Codes 0 to `top`, laid evenly from `low` to `high`. */
+/** The grid of codes 0 … `top`, which represent evenly spaced values from `low` to `high`. */
 export interface CodeGrid {
   readonly low: number;
   readonly high: number;
@@ -9,8 +9,8 @@ export interface CodeGrid {
 }
 
 /**
- * What quantizing values to a grid costs: the sum of squared errors, or for `entropy` the relative entropy. Lower is
- * better; only costs of one type and the same values compare.
+ * The error of quantizing values to a grid: the sum of squared errors, or for `entropy` the relative entropy.
+ * Lower is better; errors are comparable only for the same type and values.
  */
 export function quantizationError(type: ErrorType, bins: OccupiedBins, grid: CodeGrid): number {
   switch (type) {
@@ -23,9 +23,9 @@ export function quantizationError(type: ErrorType, bins: OccupiedBins, grid: Cod
 }
 
 /**
- * The sum over all values of the squared distance to the nearest code, values spread evenly over their bin: in steps u
- * from the first code, the distance squared has the integral k / 12 + (u - k)^3 / 3 with k the code nearest to u, which
- * goes on beyond the last code, where k stays.
+ * Sum over all values of the squared distance to the nearest code, with values taken as uniform within their
+ * bin. With u the distance from the first code in steps and k the code nearest to u, the integral of the
+ * squared distance is k / 12 + (u - k)^3 / 3; beyond the first and last code k stays constant.
  */
 function squaredError({ width, lows, counts }: OccupiedBins, { low, high, top }: CodeGrid): number {
   const step = (high - low) / top;
@@ -44,10 +44,11 @@ function integral(u: number, top: number): number {
 }
 
 /**
- * Kullback-Leibler divergence of the quantized distribution from that of the values, as TensorRT calibrates with it
- * (Migacz, 8-bit Inference with TensorRT, 2017): what lies beyond the grid is put on its outermost bins, and the
- * quantized distribution spreads each code's share evenly over the occupied bins that it stands for. Infinite where a
- * step is narrower than a bin, as quantizing then changes nothing that could be seen.
+ * Kullback-Leibler divergence of the quantized distribution from that of the values, as in TensorRT's
+ * calibration (Migacz, "8-bit Inference with TensorRT", 2017): values outside the grid are counted in its
+ * outermost bins, and the quantized distribution spreads each code's share evenly over the occupied bins that
+ * round to the code. Infinite where a step is narrower than a bin, since the divergence would then be 0 for
+ * any grid.
  */
 function relativeEntropy({ width, lows, counts }: OccupiedBins, { low, high, top }: CodeGrid): number {
   const step = (high - low) / top;

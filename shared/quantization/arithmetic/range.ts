@@ -1,24 +1,29 @@
 import type { Mode } from "../device/hardware.js";
 import { levelsOf, type Width } from "../device/width.js";
 
-/** An interval of real values that a quantizer's codes cover. */
+/** The interval of real values that a quantizer's codes represent. */
 export interface Range {
   readonly low: number;
   readonly high: number;
 }
 
 /**
- * The smallest scale. The scale of a bias is the product of two scales, which is still a normal float32 (2^-126 at the
- * least) when an algorithm shrinks both of them somewhat, and the reciprocal of a scale is far from overflow. POT's own
- * floors (reference section 4.6) leave nothing of tensors whose values are all below a thousandth.
+ * The smallest scale. It leaves the scale of a bias, a product of two scales, well above the smallest normal
+ * float32 (2^-126), and the reciprocal of a scale far from overflow. POT's floors are larger and would round
+ * tensors to zero whose values are all below 0.001 (docs/reference/algorithms.md, "Differences from POT").
  */
 const SMALLEST_SCALE = 2 ** -60;
-/** No channel's range may be narrower than this share of the widest channel's. */
+/** Smallest width of a channel's range, as a share of the widest channel's. */
 const CHANNEL_FLOOR = 0.01;
 
-/** The width below which a range is widened: there is nothing in a tensor that is always zero. */
+/** The smallest width of a range; narrower ones (a tensor of zeros has width 0) are widened to it. */
 export function narrowestRange(width: Width): number {
   return SMALLEST_SCALE * levelsOf(width);
+}
+
+/** Whether values up to this magnitude would lose digits to the smallest scale; there are none to lose where all are zero. */
+export function isTooSmall(magnitude: number, width: Width): boolean {
+  return magnitude > 0 && magnitude < narrowestRange(width);
 }
 
 /** Rounds to the nearest integer, ties to even, as ONNX's QuantizeLinear does. */
@@ -30,23 +35,29 @@ export function roundHalfEven(x: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** Largest magnitudes, raised to the share of the widest channel and to the narrowest range; one value a channel. */
+/**
+ * Largest magnitudes per channel, raised to at least a share of the widest channel's and the narrowest range.
+ */
 export function floorMagnitudes(magnitudes: readonly number[], width: Width): number[] {
   const widest = magnitudes.reduce((a, b) => Math.max(a, b), 0);
   const floor = Math.max(narrowestRange(width), CHANNEL_FLOOR * widest);
   return magnitudes.map((magnitude) => Math.max(magnitude, floor));
 }
 
-/** Symmetric, narrow weight ranges: [-M, M] a channel (reference section 4.6). */
+/**
+ * Symmetric weight ranges [-M, M] per channel, for narrow codes (docs/reference/algorithms.md, "Ranges of
+ * weights").
+ */
 export function symmetricWeightRanges(magnitudes: readonly number[], width: Width): Range[] {
   return floorMagnitudes(magnitudes, width).map((magnitude) => ({ low: -magnitude, high: magnitude }));
 }
 
 /**
- * Symmetric activation range: [0, M] when nothing negative was seen, else [-M L/(L-2), M] with L levels, so that
- * zero falls on a code (reference section 4.6); of an odd number of levels the middle one is zero as it is.
+ * Symmetric activation range: [0, M] for non-negative values, else [-M L/(L-2), M] with L levels, so that
+ * zero falls on a code; with an odd number of levels [-M, M] already has zero on its middle code
+ * (docs/reference/algorithms.md, "Ranges of activations").
  *
- * @param signed also where nothing negative was seen
+ * @param signed makes the range signed for non-negative values too
  */
 export function symmetricActivationRange(
   min: number,
@@ -57,7 +68,7 @@ export function symmetricActivationRange(
   return symmetricActivationRanges(min, [magnitude], width, signed)[0]!;
 }
 
-/** The same with a magnitude a channel; whether codes are signed is decided for all of them together. */
+/** {@link symmetricActivationRange} per channel; the ranges of all channels are signed or none. */
 function symmetricActivationRanges(
   min: number,
   magnitudes: readonly number[],
@@ -71,16 +82,16 @@ function symmetricActivationRanges(
 }
 
 /**
- * Asymmetric range around [min, max] in which zero falls exactly on a code: of the two ways to move one end
- * outwards, the wider (reference section 4.6). Where zero would round to the first or last code, that end
- * becomes zero, because QuantizeLinear rounds the zero point to a code.
+ * Asymmetric range that contains [min, max] and in which zero falls exactly on a code: of the two ranges with
+ * one end moved outwards, the wider (docs/reference/algorithms.md, "Ranges of activations"). Where zero would
+ * round to the first or last code, that end becomes zero, because QuantizeLinear's zero point is a code.
  */
 export function asymmetricRange(min: number, max: number, width: Width): Range {
   const range = aroundZero(min, max, width);
   return withZeroAt(roundHalfEven(zeroPosition(range, width)), range, width);
 }
 
-/** Widened so far that it holds zero, and to the narrowest range. */
+/** [min, max] extended to contain zero and to have at least the narrowest width. */
 function aroundZero(min: number, max: number, width: Width): Range {
   const [low, high] = [Math.min(min, 0), Math.max(max, 0)];
   const narrowest = narrowestRange(width);
@@ -89,7 +100,7 @@ function aroundZero(min: number, max: number, width: Width): Range {
   return { low: low * widening, high: high * widening };
 }
 
-/** Where zero lies among the unsigned codes, before rounding. */
+/** The zero point among the unsigned codes, before rounding. */
 function zeroPosition({ low, high }: Range, width: Width): number {
   return (-low * (levelsOf(width) - 1)) / (high - low);
 }
@@ -105,9 +116,10 @@ function withZeroAt(zero: number, { low, high }: Range, width: Width): Range {
 }
 
 /**
- * Asymmetric ranges of several channels around one zero point: the mean of the channels' own, each channel's range then
- * moved outwards at one end to fit it (reference section 4.6, Unified zero point). It lies on the first
- * or last code only where every channel's own does: a channel of the other sign would lose all its values.
+ * Asymmetric ranges of several channels with a common zero point: the mean of the channels' zero points, to
+ * which each range is adapted by moving one end outwards (docs/reference/algorithms.md, "Ranges of weights").
+ * The common zero point is the first or last code only if that of every channel is: otherwise channels of the
+ * other sign would lose all their values.
  */
 export function unifiedZeroPointRanges(ranges: readonly Range[], width: Width): Range[] {
   const wide = ranges.map(({ low, high }) => aroundZero(low, high, width));
@@ -122,8 +134,9 @@ export function unifiedZeroPointRanges(ranges: readonly Range[], width: Width): 
 }
 
 /**
- * The activation ranges of a mode, one in all or one a channel, from aggregated smallest and largest values; in symmetric
- * mode the upper ends are magnitudes, and the codes of all channels are signed where anything below zero was seen.
+ * The activation ranges of a mode, per tensor (one) or per channel, from aggregated smallest and largest
+ * values. In symmetric mode the `high` ends are magnitudes, and all channels are signed if any has negative
+ * values.
  */
 export function activationRanges(mode: Mode, ends: readonly Range[], width: Width, signed = false): Range[] {
   switch (mode) {
@@ -137,7 +150,10 @@ export function activationRanges(mode: Mode, ends: readonly Range[], width: Widt
   }
 }
 
-/** One range for all members of a unified group: the widest ends, zero moved onto a code again. */
+/**
+ * The common range of tensors with a unified scale: the union of their ranges, with zero moved onto a code
+ * again.
+ */
 export function unifiedRange(ranges: readonly Range[], width: Width): Range {
   const low = Math.min(...ranges.map((range) => range.low));
   const high = Math.max(...ranges.map((range) => range.high));

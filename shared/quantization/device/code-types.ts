@@ -1,11 +1,11 @@
-import type { CodeType } from "../../onnx/graph/qdq-nodes.js";
+import type { CodeType } from "../../onnx/graph/code-tensor.js";
 import type { LiftTarget } from "../../onnx/lift/opset.js";
 import { DataType } from "../../onnx/model/tensor.js";
 import type { Scheme } from "./hardware.js";
 
 /**
- * The tensor type that holds signed codes of weights. 2-bit codes lie in 4-bit ones: of the INT2 weights of
- * operator set 25, ONNX Runtime 1.30 makes QGemm and MatMulIntegerToFloat, which it then refuses to load.
+ * The tensor type of signed weight codes. 2-bit codes are stored as INT4: with the INT2 weights of operator
+ * set 25, ONNX Runtime 1.30 fuses to QGemm and MatMulIntegerToFloat, which it then fails to load.
  */
 export function weightCodeType(bits: Scheme["bits"]): CodeType {
   switch (bits) {
@@ -20,8 +20,9 @@ export function weightCodeType(bits: Scheme["bits"]): CodeType {
 }
 
 /**
- * The tensor type that holds unsigned codes of activations. Narrower ones lie in 8-bit codes and are clipped to their
- * levels: ONNX Runtime 1.30 makes a QLinearConv of UINT4 activations and INT8 weights, which it then refuses to load.
+ * The tensor type of unsigned activation codes. Codes of fewer than 8 bits are stored as UINT8 and clipped to
+ * their levels: with UINT4 activations and INT8 weights, ONNX Runtime 1.30 fuses to a QLinearConv, which it
+ * then fails to load.
  */
 export function activationCodeType(bits: Scheme["bits"]): CodeType {
   switch (bits) {
@@ -34,12 +35,15 @@ export function activationCodeType(bits: Scheme["bits"]): CodeType {
   }
 }
 
-/** QuantizeLinear and DequantizeLinear take scales a channel from this operator set on, and 8-bit codes. */
+/**
+ * The first operator set in which QuantizeLinear and DequantizeLinear support 8-bit codes with scales per
+ * channel.
+ */
 const OPSET_8_BIT: LiftTarget = 13;
-/** They take 4-bit and 16-bit codes from this operator set on. */
+/** The first operator set in which they support 4-bit and 16-bit codes. */
 const OPSET_OTHER_WIDTHS: LiftTarget = 21;
 
-/** The operator set in which QuantizeLinear and DequantizeLinear know codes of all these widths. */
+/** The operator set needed for codes of all these widths. */
 export function opsetOf(widths: Iterable<Scheme["bits"]>): LiftTarget {
   for (const bits of widths) if (bits !== 8) return OPSET_OTHER_WIDTHS;
   return OPSET_8_BIT;

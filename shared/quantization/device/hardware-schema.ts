@@ -25,8 +25,8 @@ const bits = z.literal(WIDTHS, {
 });
 
 /**
- * How 8-bit codes of weights are written: signed; signed, with neighbours that stay small together (paired-codes.ts);
- * signed in half the range; or unsigned.
+ * Forms of 8-bit weight codes: signed; signed, with pairs of neighbours that cannot saturate
+ * (paired-codes.ts); signed with half the range; unsigned.
  */
 export const CODE_FORMS = ["int8", "int8_paired", "int7", "uint8"] as const;
 
@@ -35,18 +35,24 @@ const codeForms = distinct(oneOf(CODE_FORMS), 1, CODE_FORMS.length);
 const scheme = section({
   bits: distinct(bits, 1, WIDTHS.length).describe("Widths of the codes."),
   mode: distinct(oneOf(["symmetric", "asymmetric"]), 1, 2).describe("Whether the zero point is fixed."),
-  granularity: distinct(oneOf(["pertensor", "perchannel"]), 1, 2).describe("One scale, or one a channel."),
+  granularity: distinct(oneOf(["pertensor", "perchannel"]), 1, 2).describe(
+    "One scale per tensor, or one per channel.",
+  ),
   level_low: wholeNumber(LOWEST_LEVEL, 0)
     .optional()
-    .describe("Smallest code, where it is not the width's; below zero it makes activations signed."),
-  level_high: wholeNumber(1, HIGHEST_LEVEL).optional().describe("Largest code, where it is not the width's."),
+    .describe(
+      "Smallest code, where it differs from that of the bit width; a negative one makes activations signed.",
+    ),
+  level_high: wholeNumber(1, HIGHEST_LEVEL)
+    .optional()
+    .describe("Largest code, where it differs from that of the bit width."),
   unified_zeropoint: yesOrNo()
     .optional()
-    .describe("All channels share one zero point; for asymmetric weights a channel."),
+    .describe("All channels share one zero point; for asymmetric weights with scales per channel."),
   codes: codeForms
     .optional()
     .describe(
-      'Forms of 8-bit codes of weights: int8, int8_paired (neighbours that are multiplied together add up to 128 at most), int7 (half the range) or uint8; ["int8"] when left out.',
+      'Forms of 8-bit codes of weights: int8, int8_paired (two neighbours whose products are summed in 16 bits add up to at most 128), int7 (half the range) or uint8; ["int8"] when left out.',
     ),
 }).describe("Ways to quantize a tensor: the product of the lists.");
 
@@ -62,7 +68,7 @@ const operation = section({
     "Op types of ONNX; DepthwiseConv is a Conv whose every channel has a filter of its own.",
   ),
   role: oneOf(["weighted", "follower", "agnostic", "saturating"]).describe(
-    "weighted is quantized wherever it stands; follower only between quantized neighbours, where it spares a way through float; agnostic commutes with quantization, so that its output has its input's scale; saturating is what a quantizer's own saturation can stand for.",
+    "weighted is always quantized; follower only between quantized neighbours, where it avoids a conversion to float; agnostic commutes with quantization, so that its output has the scale of its input; saturating can be replaced by the saturation of a quantizer.",
   ),
   kernel: oneOf(["integer output", "any output", "none"])
     .optional()
@@ -71,21 +77,21 @@ const operation = section({
     ),
   saturating: codeForms
     .optional()
-    .describe("Forms of codes of weights with which the device's integer kernel can saturate."),
+    .describe("Forms of weight codes with which the device's integer kernel can saturate."),
   unified: oneOf(["inputs", "inputs and output"]).optional().describe("Tensors that share one scale."),
   inputs: oneOf(["first"])
     .optional()
-    .describe("Of a follower, the first input alone is quantized; all without it."),
+    .describe("For a follower: only the first input is quantized; all inputs when left out."),
   fused_sum: yesOrNo()
     .optional()
     .describe(
-      "Of a sum, one input is added to the accumulator of the product that makes it, and has no quantizer.",
+      "For a sum: one input is added to the accumulator of the product that produces it, and has no quantizer.",
     ),
   activations: schemeNames.optional().describe("Schemes of activations, fastest first, most accurate last."),
   weights: schemeNames
     .optional()
     .describe("Schemes of constant operands, fastest first, most accurate last."),
-}).describe("What the device can do with some op types.");
+}).describe("How the device quantizes some op types.");
 
 const operations = z
   .array(operation, { error: (issue) => mustBe(issue.input, "a list of operations") })
@@ -107,27 +113,27 @@ const operations = z
     });
   });
 
-/** A target device's description (reference section 8), as JSON. */
+/** Schema of a target device's JSON description (docs/reference/algorithms.md, "Hardware description"). */
 export const hardwareSchema = section({
   $schema: text(4096, "the address of a JSON Schema").optional().describe("For editors; not used otherwise."),
-  device: text(LONGEST_NAME, "the device's name").describe("How messages name the device."),
+  device: text(LONGEST_NAME, "the device's name").describe("The name of the device in messages."),
   description: text(4096, "a text").optional(),
   notes: z
     .array(text(4096, "a sentence"), { error: (issue) => mustBe(issue.input, "a list of sentences") })
     .max(64, { error: "holds more than 64 sentences" })
     .optional()
-    .describe("What of the device cannot be expressed; inspect shows it."),
+    .describe("Properties of the device that this description cannot express; shown by inspect."),
   processor: oneOf(PROCESSOR_CLASSES)
     .optional()
     .describe(
-      "The class of processor whose integer kernels the device has, which decides what can saturate; of a file of one's own, the class of the machine when left out.",
+      "The class of processor whose integer kernels the device has, which determines what can saturate; the class of the machine when left out.",
     ),
   primary_bitwidth: bits
     .default(8)
-    .describe("The width taken where ops that share a tensor have different ones."),
+    .describe("The bit width used where ops that share a tensor have different ones."),
   presets: distinct(oneOf(["performance", "mixed", "accuracy"]), 1, 3)
     .optional()
-    .describe("The presets that the device can do; all without it."),
+    .describe("The presets that the device supports; all when left out."),
   schemes: z.record(text(LONGEST_NAME, "the name of a scheme"), scheme, {
     error: (issue) => mustBe(issue.input, "an object of schemes"),
   }),

@@ -16,22 +16,22 @@ export type Operation = HardwareDocument["operations"][number];
 export type Kernel = NonNullable<Operation["kernel"]>;
 export type Mode = SchemeLists["mode"][number];
 export type Granularity = SchemeLists["granularity"][number];
-/** How 8-bit codes of weights are written. */
+/** The form of 8-bit weight codes. */
 export type CodeForm = (typeof CODE_FORMS)[number];
 export type PresetName = "performance" | "mixed" | "accuracy";
 
 type SchemeLists = HardwareDocument["schemes"][string];
 
-/** How one tensor may be quantized. */
+/** One way to quantize a tensor. */
 export interface Scheme {
   readonly bits: 2 | 4 | 8 | 16;
   readonly mode: Mode;
   readonly granularity: Granularity;
-  /** The smallest and largest signed code, where they are not those of the width (reference section 4.5). */
+  /** Smallest and largest code, where they differ from those of the bit width. */
   readonly levels?: { readonly low: number; readonly high: number };
-  /** All channels share one zero point (reference section 4.6). */
+  /** All channels share one zero point. */
   readonly unifiedZeroPoint?: true;
-  /** Of 8-bit weights: the form of their codes where it is not plain INT8. */
+  /** For 8-bit weights: the form of their codes where it is not plain INT8. */
   readonly codes?: Exclude<CodeForm, "int8">;
 }
 
@@ -40,27 +40,27 @@ export function codeFormOf({ codes }: Pick<Scheme, "codes">): CodeForm {
   return codes ?? "int8";
 }
 
-/** A scheme with its codes in another form. */
+/** The scheme with another form of codes. */
 export function withCodeForm({ codes: _, ...scheme }: Scheme, form: CodeForm): Scheme {
   return form === "int8" ? scheme : { ...scheme, codes: form };
 }
 
-/** How many codes a scheme has. */
+/** The number of codes of a scheme. */
 export function widthOf({ bits, levels }: Pick<Scheme, "bits" | "levels">): Width {
   return levels === undefined ? bits : { levels: levels.high - levels.low + 1 };
 }
 
 /**
- * A target device's description. Lists are ordered: the first scheme is the fastest, the last the most accurate
- * (reference section 3.2).
+ * A target device's description (docs/reference/algorithms.md, "Hardware description"). Lists of schemes are
+ * ordered: the first is the fastest, the last the most accurate.
  */
 export class Hardware {
   readonly device: string;
   readonly primaryBitwidth: Scheme["bits"];
   readonly presets: readonly PresetName[];
-  /** The class of processor whose kernels it has; `undefined` where none of them can saturate. */
+  /** The class of processor whose kernels the device has; `undefined` where no kernel can saturate. */
   readonly processor: ProcessorClass | undefined;
-  /** What of the device cannot be expressed. */
+  /** Properties of the device that the description cannot express, as sentences. */
   readonly notes: readonly string[];
   readonly #operations = new Map<string, Operation>();
   readonly #schemes: HardwareDocument["schemes"];
@@ -81,7 +81,9 @@ export class Hardware {
     return this.#operations.get(type);
   }
 
-  /** Every way to quantize an operator's activations or weights: the product of each scheme's fields, in order. */
+  /**
+   * All schemes for an op's activations or weights: the Cartesian products of the schemes' lists, in order.
+   */
   schemes(type: string, tensor: "activations" | "weights"): Scheme[] {
     const names = this.#operations.get(type)?.[tensor] ?? [];
     return names.flatMap((name) => expand(this.#schemes[name]!));
@@ -128,21 +130,23 @@ const FILES = {
 
 export type DeviceName = keyof typeof FILES;
 
-/** The target devices that come with quantfleet. */
+/** Names of the target devices whose descriptions are part of quantfleet. */
 export const DEVICE_NAMES = Object.keys(FILES) as [DeviceName, ...DeviceName[]];
 
 export function isDeviceName(name: string): name is DeviceName {
   return Object.hasOwn(FILES, name);
 }
 
-/** A device by its name, or the description of one. */
+/** A device's name or its description. */
 export type TargetDevice = DeviceName | HardwareDocument;
 
 const known = new Map<DeviceName, Hardware>();
 
 /**
- * @param device `target_device` of the configuration; CPU stands for a processor whose kernels are exact until
- * `forProcessor` has put the class of the machine that scores in its place
+ * Returns the description of a target device.
+ *
+ * @param device `target_device` of the configuration; CPU means a processor with exact kernels, until
+ *   `forProcessor` replaces it by the class of the scoring machine
  */
 export function targetHardware(device: TargetDevice): Hardware {
   if (typeof device !== "string") return new Hardware(device);
@@ -154,7 +158,10 @@ export function targetHardware(device: TargetDevice): Hardware {
   return hardware;
 }
 
-/** The device itself, on machines of a class: CPU is that class, and so is a file of one's own that names none. */
+/**
+ * The device with its processor class filled in: that of the machine, for CPU and for descriptions that name
+ * none.
+ */
 export function forProcessor(device: TargetDevice, processor: ProcessorClass): TargetDevice {
   if (typeof device !== "string") return { ...device, processor: device.processor ?? processor };
   return device === "CPU" ? processor : device;

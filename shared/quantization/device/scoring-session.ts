@@ -2,12 +2,16 @@ import type { ProcessorClass } from "../../runtime/processor-class.js";
 import type { SessionSettings } from "../../runtime/session.js";
 import type { Hardware } from "./hardware.js";
 
-/** The session entry with which ONNX Runtime turns INT8 weights into UINT8, whose kernels are exact on every x86. */
+/**
+ * Session option with which ONNX Runtime converts INT8 weights to UINT8, whose kernels are exact on every
+ * x86.
+ */
 const EXACT_ON_X86 = "session.x64quantprecision";
 
 /**
- * The settings under which this machine computes what a target's processor would. Where this machine's kernels saturate
- * and the target's do not, weights are read as UINT8: the numbers are exact, the latencies those of other kernels.
+ * Session settings under which this machine computes the same numbers as the target's processor. Where this
+ * machine's kernels can saturate and the target's cannot, INT8 weights are converted to UINT8: the numbers
+ * are exact, the latencies are those of other kernels.
  */
 export function scoringSession(
   session: SessionSettings,
@@ -19,9 +23,10 @@ export function scoringSession(
 }
 
 /**
- * How scores for a target come about on a machine of another class, as a sentence; `undefined` on one of the target's.
+ * A sentence that says how scores for the target are obtained on a machine of another processor class;
+ * `undefined` on a machine of the target's class.
  *
- * @param exactOn the classes on which no product of the model can saturate
+ * @param exactOn processor classes on which no product of the model can saturate
  */
 export function scoringNote(
   { device, processor }: Pick<Hardware, "device" | "processor">,

@@ -1,6 +1,7 @@
-/** How many codes there are: all of so many bits, or a number of them (reference section 4.5). */
+/** The number of codes: a bit width, all of whose codes are used, or an explicit number of levels. */
 export type Width = number | { readonly levels: number };
 
+/** The number of codes of a width. */
 export function levelsOf(width: Width): number {
   return typeof width === "number" ? 2 ** width : width.levels;
 }

@@ -4,17 +4,20 @@ import { intsAttribute } from "../../onnx/model/attributes.js";
 import { intValues } from "../../onnx/model/tensor.js";
 import type { OperandView, QuantizableOp } from "./quantizable-ops.js";
 
-/** The axis that scales of activations lie along where there is one a channel (reference section 4.6, Shapes). */
+/**
+ * The channel axis of activation scales per channel (docs/reference/algorithms.md, "Shapes and granularity").
+ */
 export const ACTIVATION_CHANNEL_AXIS = 1;
 
 /**
- * How many channels the tensors of one activation quantizer have, where one scale each can be had: as many in all of
- * them, in the same place, and not for the operands of matrix products, whose axis 1 is no channel of a convolution's.
- * Where several tensors decide the range, they must not be broadcast (reference section 4.7).
+ * Number of channels of an activation quantizer's tensors, if the quantizer can have one scale per channel.
+ * That needs the same number of channels in all tensors, in the same order, and no matrix product among the
+ * readers, whose axis 1 is not a channel axis. Tensors that decide the range must have equal shapes, so that
+ * none is broadcast.
  *
- * @param made of the tensors, those that come from another of them
+ * @param made those of the tensors that an agnostic op computes from another of them
  * @param readers the quantized ops that read one of the tensors
- * @returns `undefined` where all must share one scale
+ * @returns `undefined` where all channels must share one scale
  */
 export function activationChannels(
   tensors: readonly string[],
@@ -41,7 +44,7 @@ function channelsAndShape(tensor: string, { tensors }: OperandView): [number, st
   return shape === undefined || typeof channels !== "number" ? undefined : [channels, shape.join("x")];
 }
 
-/** Whether the channels of an agnostic op's output are those of its input, each from its own. */
+/** Whether each channel of an agnostic op's output comes from the same channel of its input. */
 function keepsChannels(node: NodeProto, { index }: OperandView): boolean {
   switch (node.opType) {
     case "MaxPool":
@@ -51,7 +54,7 @@ function keepsChannels(node: NodeProto, { index }: OperandView): boolean {
     case "ReduceMax":
     case "ReduceMin": {
       const axes = listed(node, 1, index) ?? intsAttribute(node, "axes") ?? [];
-      // Axes below zero are counted from the end: they are taken for others than the channels' nowhere here.
+      // Negative axes, which count from the end, are conservatively taken as the channel axis.
       return axes.length > 0 && axes.every((axis) => axis > ACTIVATION_CHANNEL_AXIS);
     }
     case "Pad": {

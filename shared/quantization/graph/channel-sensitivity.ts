@@ -4,7 +4,7 @@ import { dimensions, floatValues } from "../../onnx/model/tensor.js";
 import type { ChannelWeights } from "../../statistics/requirement.js";
 import type { OperandView } from "./quantizable-ops.js";
 
-/** Ops whose output's channels follow each from the same channel of their input. */
+/** Ops whose output channels each depend on the same channel of their input only. */
 const CHANNELWISE_TYPES: ReadonlySet<string> = new Set([
   "Add",
   "AveragePool",
@@ -23,7 +23,9 @@ const CHANNELWISE_TYPES: ReadonlySet<string> = new Set([
   "Tanh",
 ]);
 
-/** The weight of the most sensitive channel: with 2^33 values, sums stay exact in double precision. */
+/**
+ * The weight of the most sensitive channel; sums of up to 2^33 such weights are exact in double precision.
+ */
 const LARGEST_WEIGHT = 2 ** 20;
 
 interface Sensitivity {
@@ -32,11 +34,12 @@ interface Sensitivity {
 }
 
 /**
- * What an error in each channel of a tensor does to the products behind it: the sum of the squared weights that multiply
- * the channel. A product of weights w with independent errors e of the channels is off by sum over c of w_c^2 e_c^2 on
- * average, so that squared errors weighed like this are those of the products' outputs. Of the products, those count
- * that the fewest element-wise ops and poolings stand before.
- * @returns `undefined` where the channels end before any product
+ * Sensitivity of the following products to errors in each channel of a tensor: the sum of the squared weights
+ * that multiply the channel, scaled to whole numbers. With independent channel errors e_c, a product's mean
+ * squared error is the sum over c of w_c^2 e_c^2, so squared errors with these weights are those of the
+ * products' outputs. Only the products with the fewest element-wise ops and poolings between tensor and
+ * product are considered.
+ * @returns `undefined` where no product follows through ops that keep channels apart
  */
 export function channelSensitivity(tensor: string, view: OperandView): ChannelWeights | undefined {
   const seen = new Set([tensor]);
@@ -71,7 +74,10 @@ function ofProduct(node: NodeProto, { index }: OperandView): Sensitivity | undef
   }
 }
 
-/** @param dims [output channels, input channels of a group, ...kernel] */
+/**
+ * Sums of squared weights per input channel of a convolution.
+ * @param dims [output channels, input channels per group, ...kernel]
+ */
 function ofConvolution(values: Float32Array, dims: readonly number[], groups: number): Float64Array {
   const [outputs, inputs] = [dims[0]!, dims[1]!];
   const taps = values.length / (outputs * inputs);
@@ -83,7 +89,10 @@ function ofConvolution(values: Float32Array, dims: readonly number[], groups: nu
   return channels;
 }
 
-/** @param channelAxis of the two, which one the input's channels meet */
+/**
+ * Sums of squared weights per input channel of a matrix product.
+ * @param channelAxis the axis of `dims`, 0 or 1, that belongs to the input's channels
+ */
 function ofMatrix(values: Float32Array, dims: readonly number[], channelAxis: number): Float64Array {
   const columns = dims[1]!;
   const channels = new Float64Array(dims[channelAxis]!);
@@ -93,7 +102,10 @@ function ofMatrix(values: Float32Array, dims: readonly number[], channelAxis: nu
   return channels;
 }
 
-/** The sum of several products' as whole numbers, if they mean the same channels. */
+/**
+ * The summed sensitivities of several products as whole numbers; `undefined` if their channels do not
+ * correspond.
+ */
 function scaled(found: readonly Sensitivity[]): ChannelWeights | undefined {
   const { axis, channels } = found[0]!;
   if (found.some((other) => other.axis !== axis || other.channels.length !== channels.length))

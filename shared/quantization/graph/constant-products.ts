@@ -8,8 +8,8 @@ import { dimensions, elementCount } from "../../onnx/model/tensor.js";
 import type { OperandView, QuantizableOp } from "./quantizable-ops.js";
 
 /**
- * A Conv, Gemm or MatMul seen as a product of its constant operand with what it reads at one position: output `o` of
- * group g is the sum over the group's terms t of W[o, t] x[g, t].
+ * A Conv, Gemm or MatMul as a product of its constant operand W with the input vector x at each position:
+ * output `o` of group g is the sum over the group's terms t of W[o, t] x[g, t].
  */
 export interface ConstantProduct {
   readonly op: QuantizableOp;
@@ -17,20 +17,21 @@ export interface ConstantProduct {
   readonly weight: string;
   /** The tensor of activations. */
   readonly input: string;
-  /** Where a Conv reads more than one element of each channel, or not all of them. */
+  /** The window of a Conv that is not pointwise (kernel 1, stride 1, no padding). */
   readonly window?: ConvolutionWindow;
-  /** The axes of the input's and the output's channels. */
+  /** Channel axis of the input. */
   readonly inputAxis: number;
+  /** Channel axis of the output. */
   readonly outputAxis: number;
   readonly outputs: number;
-  /** Of each group; of a Conv, all taps of the first channel, then those of the next. */
+  /** Number of terms per group; for a Conv, all taps of the first channel, then those of the next. */
   readonly terms: number;
   readonly groups: number;
-  /** Whether the terms of an output lie side by side in the constant, or the outputs of a term. */
+  /** Whether the constant is [outputs, terms] rather than [terms, outputs]. */
   readonly outputsFirst: boolean;
 }
 
-/** @returns `undefined` for other ops, and for constants that are no matrix */
+/** The op as a constant product; `undefined` for other ops, and for constants that are not a matrix. */
 export function constantProduct(op: QuantizableOp, view: OperandView): ConstantProduct | undefined {
   if (op.weight === undefined) return undefined;
   const { node, activations } = op;
@@ -68,7 +69,7 @@ export function constantProduct(op: QuantizableOp, view: OperandView): ConstantP
   }
 }
 
-/** Where the weight of an output and a term of its group stands in the constant. */
+/** Index in the constant of the weight of an output and a term of its group. */
 export function weightPosition(
   { outputs, terms, outputsFirst }: Pick<ConstantProduct, "outputs" | "terms" | "outputsFirst">,
   output: number,

@@ -1,4 +1,4 @@
-/** Union-find over names; the representative of a set is whichever member was added to it first. */
+/** Union-find over names. */
 export class DisjointSets {
   readonly #parents = new Map<string, string>();
 
@@ -20,7 +20,10 @@ export class DisjointSets {
     return root;
   }
 
-  /** Adds both names if they are new; the set of `first` lends its representative. */
+  /**
+   * Joins the sets of two names, adding names that are new; the representative of `first` becomes that of the
+   * union.
+   */
   union(first: string, second: string): void {
     this.add(first);
     this.add(second);

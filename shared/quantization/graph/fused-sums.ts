@@ -2,12 +2,12 @@ import { elementCount } from "../../onnx/model/tensor.js";
 import type { OperandView, QuantizableOp } from "./quantizable-ops.js";
 
 /**
- * Takes the quantizer off one of the two inputs of a sum, on devices that add it to a product's accumulator (`fused_sum`;
- * reference section 8, CPU_SPR): the product that makes it hands it over unrounded. That is the input which the sum alone
- * reads and a product makes without a Relu; where products make both for the sum alone, the larger, and the second of
- * equals.
+ * Removes the quantizer from one input of each sum, on devices that add the sum's other input to a product's
+ * accumulator (`fused_sum`, as on CPU_SPR): the product's result enters the sum unrounded. The input chosen
+ * is one that a product without a Relu produces and that only the sum reads; if both inputs come from
+ * products that only the sum reads, the larger one, and the second of equal ones.
  *
- * @param ops those that are quantized, sums only where both inputs are
+ * @param ops the quantized ops; a sum is among them only if both its inputs are quantized
  */
 export function withFusedSums(ops: readonly QuantizableOp[], view: OperandView): QuantizableOp[] {
   const makers = new Map(ops.filter(({ role }) => role === "weighted").map((op) => [op.output, op]));
@@ -22,7 +22,7 @@ export function withFusedSums(ops: readonly QuantizableOp[], view: OperandView):
   return summing.map((op) => (unrounded.has(op.output) ? { ...op, kernel: "any output" as const } : op));
 }
 
-/** Which input of a sum stays in the accumulator, if any. */
+/** Index of the input of a sum that stays in the accumulator, if any. */
 function fusedInput(
   { node, activations }: QuantizableOp,
   makers: ReadonlyMap<string, QuantizableOp>,
@@ -39,5 +39,5 @@ function fusedInput(
       elementCount((tensors.get(node.input[input]!)?.shape ?? []).filter((dim) => typeof dim === "number"));
     return size(first) > size(second) ? first : second;
   }
-  return madeForIt.find((input) => makers.get(node.input[input]!)!.saturating === undefined);
+  return madeForIt.find((input) => makers.get(node.input[input]!)!.clip === undefined);
 }

@@ -12,43 +12,46 @@ import {
   type UnquantizableOp,
 } from "./quantizable-ops.js";
 
-/** One scale and zero point for a set of tensors that must agree: a tensor, what agnostic ops make of it, and what
- * it is concatenated with. */
+/**
+ * A set of tensors that share scale and zero point: those joined by agnostic ops, or by ops such as Concat.
+ */
 export interface ActivationQuantizer {
-  /** The first of its sources. */
+  /** The name of the first source. */
   readonly id: string;
   /**
-   * The tensors whose values decide the range: those that are not made from another member, or in the place of one that
-   * a float op makes and that only maxima and minima read, these. Cutting before them is cutting behind them, and a mask
-   * or a padding value that none of them picks is no activation.
+   * The tensors whose values determine the range: those not computed from another member. A tensor that a
+   * float op produces and that only maxima and minima read is replaced by their outputs: clipping commutes
+   * with them, and masks or padding values that they never select are no activations.
    */
   readonly sources: readonly string[];
   readonly tensors: readonly string[];
   /** The constants that its sources may be masked with. */
   readonly masks?: readonly number[];
-  /** How many scales it has where each channel has its own; `undefined` where all must share one. */
+  /**
+   * Number of scales with granularity per channel; `undefined` where only one scale per tensor is possible.
+   */
   readonly channels?: number;
 }
 
-/** One constant operand; several ops may share it. */
+/** The quantizer of a constant operand, which several ops may share. */
 export interface WeightQuantizer {
   /** The initializer's name. */
   readonly id: string;
   readonly ops: readonly string[];
   readonly channelAxis: number | undefined;
   readonly unifiedZeroPoint: boolean;
-  /** How the inputs of a product lie in it; `undefined` where its ops differ in that. */
+  /** Layout of the products' inputs in the constant; `undefined` where its ops differ in that. */
   readonly inputLayout: InputLayout | undefined;
   /**
-   * What the saturation fix asks of its codes: a form that is exact on the target processor, or 7 bits wherever 8 can
-   * saturate on some processor.
+   * Requirement of the saturation fix: codes that are exact on the target processor, or 7 bits wherever 8
+   * bits can saturate on any processor.
    */
   readonly saturationFix?: "exact" | "seven bits";
 }
 
 /**
- * What is switched between integer and float together: ops whose activations would otherwise mix the two (POT's
- * block rule, reference section 4.9), their activation quantizers and their weights.
+ * Ops that are switched between integer and float together, because they share activation quantizers, with
+ * these quantizers and their weights (docs/reference/algorithms.md, "Quantizer groups").
  */
 export interface QuantizerGroup {
   /** The name of its first op. */
@@ -65,14 +68,14 @@ export interface QuantizerLayout {
   readonly activations: ReadonlyMap<string, ActivationQuantizer>;
   readonly weights: ReadonlyMap<string, WeightQuantizer>;
   readonly groups: ReadonlyMap<string, QuantizerGroup>;
-  /** Which quantizer a tensor belongs to. */
+  /** Id of the activation quantizer of a tensor. */
   readonly quantizerOf: ReadonlyMap<string, string>;
-  /** Which group an activation quantizer belongs to. */
+  /** Id of the group of an activation quantizer. */
   readonly groupOf: ReadonlyMap<string, string>;
   readonly unquantizable: readonly UnquantizableOp[];
 }
 
-/** Lays quantizers over a model: placement (reference section 4), tensors that must agree, groups. */
+/** Places quantizers in a model and groups them (docs/reference/algorithms.md, "Placement"). */
 export function layOutQuantizers(view: OperandView): QuantizerLayout {
   const found = findQuantizableOps(view);
   const kept = withFusedSums(keepUsefulFollowers(found.ops, view), view);
@@ -131,12 +134,15 @@ function activationQuantizers(
   );
 }
 
-/** The ops that read one of the tensors quantized. */
+/** The ops that read one of the tensors as a quantized activation. */
 export function readersOf(tensors: ReadonlySet<string>, ops: Iterable<QuantizableOp>): QuantizableOp[] {
   return [...ops].filter((op) => op.activations.some((input) => tensors.has(op.node.input[input]!)));
 }
 
-/** Codes pass agnostic ops unchanged; upwards until none adds a tensor, as a quantizer may rise several ops. */
+/**
+ * Joins the input of each agnostic op to the set of its output, from the outputs upwards through chains of
+ * such ops.
+ */
 function joinAcrossAgnosticOps(
   sets: DisjointSets,
   ops: ReadonlyMap<string, QuantizableOp>,
@@ -174,8 +180,8 @@ function isMadeFromMember(
 }
 
 /**
- * What maxima and minima pick from a tensor that a float op makes.
- * @returns `undefined` where another quantized reader sees the tensor's own values
+ * The outputs of the maxima and minima that read a tensor produced by a float op.
+ * @returns `undefined` where another quantized op reads the tensor's own values
  */
 function pickedFrom(
   tensor: string,

@@ -1,7 +1,10 @@
 import type { ChannelStatistic } from "../../statistics/requirement.js";
 import type { ConstantProduct } from "./constant-products.js";
 
-/** The means of what a product reads: its channels are the terms, of all groups one after the other. */
+/**
+ * The statistic of a product's mean inputs: its channels are the product's terms, those of all groups
+ * concatenated.
+ */
 export function inputMeans({ window, inputAxis }: ConstantProduct): ChannelStatistic {
   return window === undefined ? { type: "channel_mean", axis: inputAxis } : { type: "tap_mean", window };
 }

@@ -8,15 +8,17 @@ const MAXIMA: ReadonlySet<string> = new Set(["MaxPool", "GlobalMaxPool", "Reduce
 /** Ops whose outputs are the smallest of some of their input's values. */
 const MINIMA: ReadonlySet<string> = new Set(["ReduceMin"]);
 
-/** Whether an op picks values by their order: cutting its input to a range gives what cutting its output gives. */
+/**
+ * Whether an op selects maxima or minima, so that clipping its input to a range equals clipping its output.
+ */
 export function picksByOrder({ opType, domain }: NodeProto): boolean {
   return domain === "" && (MAXIMA.has(opType) || MINIMA.has(opType));
 }
 
 /**
- * Whether a Pad may pad with the code next to its value: with zero, which every range holds, or with a value on the far
- * side of zero where only maxima (below zero) or only minima (above) read the output, as there such a value stands for
- * no activation (the lowest float, minus infinity) and never wins.
+ * Whether a Pad's value may be clipped to the quantizer's range. Zero is in every range. A negative value may
+ * be clipped where only maxima read the output, and a positive one where only minima do: such a value (the
+ * lowest float, minus infinity) is never selected.
  */
 export function padsWithinRange(node: NodeProto, view: OperandView): boolean {
   if (stringAttribute(node, "mode", "constant") !== "constant") return true;
@@ -26,7 +28,7 @@ export function padsWithinRange(node: NodeProto, view: OperandView): boolean {
   return node.output.every((output) => isReadBy(value < 0 ? MAXIMA : MINIMA, output, view));
 }
 
-/** What a Pad pads with; `undefined` where it is computed, no float, or NaN. */
+/** The constant value of a Pad; `undefined` where it is computed, not a float, or NaN. */
 export function paddingValue(node: NodeProto, { index }: OperandView): number | undefined {
   const name = node.input[2] ?? "";
   if (name === "") return 0;
@@ -35,7 +37,7 @@ export function paddingValue(node: NodeProto, { index }: OperandView): number | 
   return value === undefined || Number.isNaN(value) ? undefined : value;
 }
 
-/** Whether ops of some types alone read a tensor, through ops that move values about. */
+/** Whether only ops of these types read a tensor, directly or through agnostic ops. */
 function isReadBy(types: ReadonlySet<string>, tensor: string, view: OperandView): boolean {
   const { index, hardware } = view;
   if (index.isVisibleOutside(tensor)) return false;

@@ -4,10 +4,9 @@ import { padsWithinRange } from "./order-readers.js";
 import type { OperandView, QuantizableOp } from "./quantizable-ops.js";
 
 /**
- * Drops the followers that would not spare a way through float: an op without weights is quantized only where all
- * its inputs come out of integer kernels and at least one integer kernel reads its output. (A pair of
- * QuantizeLinear and DequantizeLinear around a lone element-wise op costs more than the op, and breaks the float
- * fusions around it: runtime-facts.md, "Does integer pay?".)
+ * Keeps an op without weights (a follower) only where all its inputs come from integer kernels and at least
+ * one integer kernel reads its output. Elsewhere, quantizing a single element-wise op would not pay: its
+ * QuantizeLinear and DequantizeLinear cost more than the op and break the float fusions around it.
  */
 export function keepUsefulFollowers(ops: readonly QuantizableOp[], view: OperandView): QuantizableOp[] {
   let kept = [...ops];
@@ -23,7 +22,10 @@ export function keepUsefulFollowers(ops: readonly QuantizableOp[], view: Operand
   }
 }
 
-/** The first input of an agnostic or saturating node: what its output's codes are made of. */
+/**
+ * The first input of an agnostic or saturating (Relu, Clip) node, whose codes the output shares; `undefined`
+ * for other nodes and where the node cannot operate on codes.
+ */
 export function passThroughInput(node: NodeProto, view: OperandView): string | undefined {
   const role = view.hardware.operation(node.opType)?.role;
   const input = node.input[0];
@@ -35,7 +37,10 @@ export function passThroughInput(node: NodeProto, view: OperandView): string | u
   return input;
 }
 
-/** Cubic interpolation overshoots its neighbours, and what a crop adds at the borders is a value of its own. */
+/**
+ * Whether a Resize stays within the range of its input: cubic interpolation overshoots, and a crop
+ * extrapolates.
+ */
 function interpolatesWithin(node: NodeProto): boolean {
   return (
     stringAttribute(node, "mode", "nearest") !== "cubic" &&

@@ -5,76 +5,82 @@ import { RECURRENT_TYPES, WEIGHTED_TYPES } from "../../onnx/graph/weighted-ops.j
 import { floatAttribute, intAttribute } from "../../onnx/model/attributes.js";
 import { DataType, dimensions, floatValues } from "../../onnx/model/tensor.js";
 import type { InputLayout } from "../arithmetic/paired-codes.js";
+import { isTooSmall } from "../arithmetic/range.js";
 import type { Hardware, Kernel } from "../device/hardware.js";
 import { nestedOps } from "./nested-ops.js";
 
-/** What ONNX Runtime inferred of a tensor; dynamic dimensions are names. */
+/** Type and shape of a tensor as inferred by ONNX Runtime; dynamic dimensions are names. */
 export interface TensorInfo {
   readonly type: string;
   readonly shape: readonly (number | string)[];
 }
 
-/** A constant operand that is quantized for good. */
+/** A constant operand of an op, quantized ahead of time. */
 export interface WeightUse {
   readonly input: number;
   readonly initializer: string;
-  /** The axis of output channels, or `undefined` where the kernels take one scale only. */
+  /** The axis of output channels, or `undefined` where the kernels support one scale per tensor only. */
   readonly channelAxis: number | undefined;
   /**
-   * All channels share one zero point in asymmetric mode: with different ones, ONNX Runtime's grouped convolutions leave
-   * their fast kernels (measured: 14 times slower, docs/quantization.md).
+   * All channels must share one zero point in asymmetric mode: with different ones, ONNX Runtime does not use
+   * its fast kernels for grouped convolutions (measured: 14 times slower).
    */
   readonly unifiedZeroPoint: boolean;
-  /** How the inputs that the op adds up lie in it; `undefined` where no kernel takes it as INT8. */
+  /** Layout of the product's inputs in the constant; `undefined` where no kernel takes it as INT8. */
   readonly inputLayout: InputLayout | undefined;
 }
 
-/** An operator that can run on quantized operands. */
+/** An op that can run on quantized operands. */
 export interface QuantizableOp {
   /** The name of its first output: unique in a graph, which node names need not be. */
   readonly key: string;
   readonly name: string;
   readonly node: NodeProto;
-  /** The type whose schemes the target device has for it: the node's own, or DepthwiseConv. */
+  /** The op type under which the device description lists it: the node's own, or DepthwiseConv. */
   readonly deviceType: string;
-  /** The type whose integer kernel runs it: a depthwise convolution has one of its own on every processor. */
+  /** The op type of its integer kernel: every processor has a separate kernel for depthwise convolutions. */
   readonly kernelType: string;
   readonly role: "weighted" | "follower";
   readonly kernel: Kernel;
-  /** The inputs that carry activations. */
+  /** Indices of the inputs that are activations. */
   readonly activations: readonly number[];
-  /** Of a sum, the input that stays in the accumulator of the product that makes it (`fused_sum` of the device). */
+  /**
+   * For a sum, the index of the input that stays in the product's accumulator (`fused_sum` of the device).
+   */
   readonly unrounded?: number;
   readonly weight?: WeightUse;
   /** The name of a constant bias. */
   readonly bias?: string;
-  /** A Relu or Clip that reads nothing but this op, and that nothing else feeds. */
-  readonly saturating?: NodeProto;
-  /** The tensor that a quantizer behind the op stands on: its output, or that of `saturating`. */
+  /** A Relu or Clip that is the only reader of the op's output. */
+  readonly clip?: NodeProto;
+  /** The tensor that the op's output quantizer quantizes: the op's output, or that of `clip`. */
   readonly output: string;
 }
 
-/** A weighted op that stays in float whatever is chosen. */
+/** A weighted op that cannot be quantized, with the reason as a clause. */
 export interface UnquantizableOp {
   readonly name: string;
   readonly type: string;
   readonly reason: string;
 }
 
+/** A model's graph with the tensor types and the hardware that decide what can be quantized. */
 export interface OperandView {
   readonly index: GraphIndex;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly hardware: Hardware;
-  /** The nodes that stay in float whatever the hardware offers, each with its reason as a clause. */
+  /** The nodes that are left in float regardless of the hardware, each with the reason as a clause. */
   readonly inFloat: ReadonlyMap<NodeProto, string>;
 }
 
 export { WEIGHTED_TYPES };
 
-/** In hardware files; reference section 3.2. */
+/** Name of the op type in device descriptions. */
 const DEPTHWISE_TYPE = "DepthwiseConv";
 
-/** The graph's weighted ops that can be quantized, the followers that may be, and why the others cannot. */
+/**
+ * The graph's quantizable ops, weighted ones and followers, and the weighted ops that cannot be quantized.
+ */
 export function findQuantizableOps(view: OperandView): {
   ops: QuantizableOp[];
   unquantizable: UnquantizableOp[];
@@ -102,7 +108,10 @@ export function findQuantizableOps(view: OperandView): {
   return { ops, unquantizable };
 }
 
-/** Says how much work stands in the bodies of a node, which stays in float; `undefined` where there is none. */
+/**
+ * The reason why ops in the bodies of a control-flow node are left in float; `undefined` where there are
+ * none.
+ */
 function nestedReason(node: NodeProto, index: GraphIndex): string | undefined {
   const counts = new Map<string, number>();
   for (const { type } of nestedOps(node, index.initializers)) {
@@ -113,7 +122,7 @@ function nestedReason(node: NodeProto, index: GraphIndex): string | undefined {
   return `its bodies hold ${listed}, and nothing in bodies of control flow is quantized`;
 }
 
-/** The op as a quantizable one, or the reason why it is none. */
+/** The node as a quantizable op, or the reason why it cannot be quantized. */
 function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
   const found = describeFinite(node, view);
   if (typeof found === "string") return found;
@@ -124,7 +133,18 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
     const value = name === undefined ? undefined : notFinite(view.index.initializers.get(name)!);
     if (value !== undefined) return `its ${role} ${value}, which no scale can hold`;
   }
-  return found;
+  const weights = found.weight && view.index.initializers.get(found.weight.initializer)!;
+  const largest = weights === undefined ? 0 : largestMagnitude(floatValues(weights));
+  return isTooSmall(largest, WEIGHT_BITS)
+    ? `none of its weights is larger than ${largest.toPrecision(2)}, which is too small for a scale`
+    : found;
+}
+
+/** The width of weights that is taken to be asked for; fewer bits need less. */
+const WEIGHT_BITS = 8;
+
+function largestMagnitude(values: Float32Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
 /** The first value of a float constant that is infinite or NaN. */
@@ -132,7 +152,7 @@ function notFinite(tensor: TensorProto): number | undefined {
   return floatValues(tensor).find((value) => !Number.isFinite(value));
 }
 
-/** The same, but for constants that are not finite. */
+/** As {@link describe}, without the check that constants are finite. */
 function describeFinite(node: NodeProto, view: OperandView): QuantizableOp | string {
   const operation = view.hardware.operation(node.opType);
   if (operation === undefined || (operation.role !== "weighted" && operation.role !== "follower")) {
@@ -149,7 +169,7 @@ function describeFinite(node: NodeProto, view: OperandView): QuantizableOp | str
     node,
     ...typesOf(node, view),
     kernel: operation.kernel ?? "none",
-    ...saturation(output, view.index),
+    ...followingClip(output, view.index),
   };
   if (operation.role === "follower") {
     const activations = operation.inputs === "first" ? [0] : node.input.map((_, i) => i);
@@ -161,7 +181,7 @@ function describeFinite(node: NodeProto, view: OperandView): QuantizableOp | str
   return typeof operands === "string" ? operands : { ...common, role: "weighted", ...operands };
 }
 
-/** Devices may treat a Conv that gives every channel a filter of its own as a type of its own. */
+/** Op types of the device description and the kernel: a depthwise Conv may be listed as a separate type. */
 function typesOf(
   node: NodeProto,
   { index, hardware }: OperandView,
@@ -182,7 +202,7 @@ function isActivation(tensor: string, { index, tensors }: OperandView): boolean 
   return tensor !== "" && !index.initializers.has(tensor) && tensors.get(tensor)?.type === "float32";
 }
 
-function saturation(output: string, index: GraphIndex): Pick<QuantizableOp, "output" | "saturating"> {
+function followingClip(output: string, index: GraphIndex): Pick<QuantizableOp, "output" | "clip"> {
   const consumers = index.consumers(output);
   const only = consumers[0];
   if (consumers.length !== 1 || only === undefined || index.isVisibleOutside(output)) return { output };
@@ -190,10 +210,13 @@ function saturation(output: string, index: GraphIndex): Pick<QuantizableOp, "out
   if (node.opType !== "Relu" && !(node.opType === "Clip" && clipBounds(node, index) !== undefined)) {
     return { output };
   }
-  return { output: node.output[0]!, saturating: node };
+  return { output: node.output[0]!, clip: node };
 }
 
-/** The bounds of a Clip or Relu whose bounds are constant and include zero; infinite where there is none. */
+/**
+ * The bounds of a Relu or Clip, infinite where it has none; `undefined` where they are not constant or do not
+ * include zero.
+ */
 export function clipBounds(node: NodeProto, index: GraphIndex): { low: number; high: number } | undefined {
   if (node.opType === "Relu") return { low: 0, high: Number.POSITIVE_INFINITY };
   const bound = (input: number, fallback: number): number | undefined => {
@@ -297,7 +320,9 @@ function constantWeight(name: string, { index }: OperandView): TensorProto | und
   return tensor?.dataType === DataType.FLOAT && tensor.dims.length > 0 ? tensor : undefined;
 }
 
-/** Conv weights are [M, C/g, ...]; ConvTranspose weights [C, M/g, ...], where groups share the second axis. */
+/**
+ * Conv weights are [M, C/g, ...]; ConvTranspose weights [C, M/g, ...], where groups share the second axis.
+ */
 function convAxis(node: NodeProto): number | undefined {
   if (node.opType === "Conv") return 0;
   return intAttribute(node, "group", 1) === 1 ? 1 : undefined;

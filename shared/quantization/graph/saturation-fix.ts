@@ -3,16 +3,19 @@ import type { QuantizerLayout, WeightQuantizer } from "./groups.js";
 import type { OperandView } from "./quantizable-ops.js";
 
 /**
- * Which weights get codes that do not saturate: on a target processor whose kernels can saturate those that would
- * (`auto`); or, on every processor, those of the first convolutions behind the model's inputs, or all, by giving up a bit.
+ * Which weights get codes with which integer kernels cannot saturate. `auto`: all that would saturate on the
+ * target processor. `first_layer` and `all`: 7-bit codes for the first convolutions after the model's inputs,
+ * or for all weights, on every processor (docs/reference/algorithms.md, "Saturation fix").
  */
 export type SaturationFix = "auto" | "no" | "first_layer" | "all";
 
 /**
- * Marks the weights that the saturation fix is for: x86 processors without VNNI add the products of two activations and
- * two weights in 16 bits, which saturate. As in POT, `first_layer` and `all` leave a model without a Conv alone.
+ * Marks the weights to which the saturation fix applies: x86 processors without VNNI sum the products of two
+ * activations and two weights in 16 bits, which can saturate. As in POT, `first_layer` and `all` change
+ * nothing in a model without a Conv.
  *
- * @param aligned keys of the ops that ActivationChannelAlignment rewrote as consumers, whose weights always belong to them
+ * @param aligned keys of the ops that ActivationChannelAlignment rewrote as consumers; `first_layer` marks
+ *   them too
  */
 export function withSaturationFix(
   layout: QuantizerLayout,
@@ -45,7 +48,7 @@ function withFix(
   };
 }
 
-/** First outputs of the Convs that are met first on some way down from the inputs. */
+/** First outputs of the Convs that are the first Conv on some path from the inputs. */
 function firstConvolutions(index: GraphIndex): Set<string> {
   const first = new Set<string>();
   const seen = new Set(index.inputs);

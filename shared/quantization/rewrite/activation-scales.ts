@@ -4,7 +4,13 @@ import type { StatisticsTable } from "../../statistics/table.js";
 import { type Affine, unsignedAffine } from "../arithmetic/affine.js";
 import { leastErrorRange } from "../arithmetic/least-error-range.js";
 import { quantizationError } from "../arithmetic/quantization-error.js";
-import { activationRanges, asymmetricRange, type Range, unifiedRange } from "../arithmetic/range.js";
+import {
+  activationRanges,
+  asymmetricRange,
+  isTooSmall,
+  type Range,
+  unifiedRange,
+} from "../arithmetic/range.js";
 import { widthOf } from "../device/hardware.js";
 import { levelsOf } from "../device/width.js";
 import { ACTIVATION_CHANNEL_AXIS } from "../graph/activation-channels.js";
@@ -19,8 +25,8 @@ interface Source {
 }
 
 /**
- * The scale and zero point that all tensors of a quantizer share, one in all or one a channel: each source's ranges by
- * the plan's estimator, clipped (reference section 4.6), then the union of them.
+ * The scale and zero point of a quantizer, per tensor (one) or per channel: the ranges of its sources are
+ * estimated by the plan's estimator, clipped to the configured limits, and united.
  * @throws {Error} when a statistic is infinite or NaN ({@link unboundedReason})
  */
 export function activationAffines(
@@ -46,9 +52,9 @@ export function activationAffines(
 const CODES = 256;
 
 /**
- * Why a quantizer cannot have a scale, as a clause: an end of a source's range that is infinite or NaN, or that a mask
- * decides.
- * @returns `undefined` where all ends are of activations
+ * The reason, as a clause, why a quantizer cannot have a scale: an end of a source's range is infinite or NaN, a
+ * mask decides it, or the values are so small that the smallest scale leaves fewer levels than the width asks for.
+ * @returns `undefined` where all ends are finite and one is far enough from zero, or all are zero
  */
 export function unboundedReason(
   quantizer: ActivationQuantizer,
@@ -56,8 +62,10 @@ export function unboundedReason(
   statistics: StatisticsTable,
 ): string | undefined {
   const channels = plan.granularity === "perchannel" ? quantizer.channels : undefined;
+  let largest = 0;
   for (const tensor of quantizer.sources) {
     const ends = seenEnds({ tensor, channels }, plan, statistics).flatMap(({ low, high }) => [low, high]);
+    largest = ends.reduce((most, end) => Math.max(most, Math.abs(end)), largest);
     const unbounded = ends.find((end) => !Number.isFinite(end));
     const mask = quantizer.masks?.find((value) => ends.some((end) => isDecidedBy(value, end)));
     if (unbounded === undefined && mask !== undefined)
@@ -67,7 +75,9 @@ export function unboundedReason(
     const value = statistics.notFinite(tensor) ?? unbounded;
     return `tensor "${tensor}" has the value ${value} on the calibration samples, which no scale can hold`;
   }
-  return undefined;
+  return isTooSmall(largest, widthOf(plan))
+    ? `no value of tensor "${quantizer.sources[0]}" is larger than ${largest.toPrecision(2)} on the calibration samples, which is too small for a scale`
+    : undefined;
 }
 
 /** Also where only some samples are masked, and the end is the mean of theirs. */
@@ -75,10 +85,10 @@ function isDecidedBy(mask: number, end: number): boolean {
   return Math.sign(end) === Math.sign(mask) && Math.abs(end) >= Math.abs(mask) / CODES;
 }
 
-/** The ends of a source's range before it is made one around zero. */
+/** The estimated ends of a source's range, before zero is included and moved onto a code. */
 function seenEnds(source: Source, plan: TensorPlan, statistics: StatisticsTable): Range[] {
   const { estimator, mode } = plan;
-  // Whether symmetric codes are signed is decided for all channels together (reference section 5.3).
+  // In symmetric mode all channels are signed or none, so the lower end is estimated for the whole tensor.
   const whole = mode === "symmetric" ? { ...source, channels: undefined } : source;
   const lows = estimateEnds(whole, "min", estimator.min!, plan, statistics);
   const highs = estimateEnds(source, "max", estimator.max, plan, statistics);
@@ -101,7 +111,10 @@ function rangesAround(ends: readonly Range[], plan: TensorPlan): Range[] {
   return activationRanges(plan.mode, ends, widthOf(plan), signed);
 }
 
-/** Ends by a statistic of their own; those that the error decides are as far out as anything was seen. */
+/**
+ * Ends estimated by statistics; for estimators that minimize an error, the extreme values, where their search
+ * starts.
+ */
 function estimateEnds(
   { tensor, channels }: Source,
   side: "min" | "max",
@@ -116,7 +129,7 @@ function estimateEnds(
     : statistics.estimateChannels(tensor, side, asked, ACTIVATION_CHANNEL_AXIS);
 }
 
-/** Within one channel, the error of the products behind it is the squared error, weighed by one number. */
+/** Per channel `output_mse` equals `mse`: the weight of a channel is a constant factor of its error. */
 function leastErrorEnds(
   { tensor, channels }: Source,
   type: ErrorType,
@@ -131,7 +144,7 @@ function leastErrorEnds(
   return seen.map((ends, channel) => leastErrorEndsOf(histograms[channel]!, type, ends, plan));
 }
 
-/** Trials ask for the same ranges again. */
+/** Cached ranges by histogram, as trials request the same ones. */
 const known = new WeakMap<Histogram, Map<string, Range>>();
 
 function leastErrorEndsOf(histogram: Histogram, type: ErrorType, seen: Range, plan: TensorPlan): Range {
@@ -151,7 +164,7 @@ function leastErrorEndsOf(histogram: Histogram, type: ErrorType, seen: Range, pl
   return range;
 }
 
-/** Clipping comes after the range is made; zero is moved onto a code again. */
+/** Clips a range to the configured limits and moves zero onto a code again. */
 function clip(range: Range, plan: TensorPlan): Range {
   const { estimator } = plan;
   const high = Math.min(range.high, estimator.max.clippingValue ?? range.high);

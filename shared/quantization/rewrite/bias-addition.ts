@@ -4,17 +4,17 @@ import type { GraphIndex } from "../../onnx/graph/graph-index.js";
 import type { NewNames } from "../../onnx/model/new-names.js";
 import { DataType, dimensions, floatValues, makeTensor } from "../../onnx/model/tensor.js";
 
-/** What is added to an op's bias, a value an output channel, by the op's key. */
+/** Values to be added to biases, one per output channel, by the op's key. */
 export type BiasShifts = ReadonlyMap<string, Float32Array>;
 
-/** Where a product without a bias of its own has its bias: in an Add that alone reads it. */
+/** The bias of a MatMul, in an Add that is the product's only reader. */
 export interface AddedBias {
   readonly add: NodeProto;
-  /** Which input of the Add is the constant. */
+  /** Index of the Add's constant input. */
   readonly input: number;
 }
 
-/** The Add of a constant a channel, along the last axis, behind a product; `undefined` where there is none. */
+/** The Add of a constant per channel (the last axis) after a product; `undefined` where there is none. */
 export function findAddedBias(output: string, channels: number, index: GraphIndex): AddedBias | undefined {
   const [reader, ...others] = index.consumers(output);
   if (reader?.node.opType !== "Add" || others.length > 0 || index.isVisibleOutside(output)) return undefined;
@@ -27,17 +27,17 @@ export function findAddedBias(output: string, channels: number, index: GraphInde
     : undefined;
 }
 
-/** A float constant with something added to each of its values. */
+/** A float constant plus a shift, value by value. */
 export function shifted(tensor: TensorProto, shift: Float32Array, name: string): TensorProto {
   const values = floatValues(tensor).map((value, channel) => value + shift[channel]!);
   return makeTensor(name, DataType.FLOAT, dimensions(tensor), values);
 }
 
 /**
- * Adds a constant to a product, as the subtraction of its negative: ONNX Runtime makes a MatMul and an Add behind it a
- * Gemm, which with a float bias runs in float (measured, docs/quantization.md).
+ * Adds a constant to a product, as a Sub of its negative: ONNX Runtime would fuse MatMul and Add to a Gemm,
+ * which with a float bias runs in float (docs/reference/onnx-runtime.md, "Fusions").
  */
-export function addBehind(
+export function addAfter(
   product: string,
   output: string,
   shift: Float32Array,

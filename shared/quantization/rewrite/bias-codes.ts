@@ -1,12 +1,17 @@
 /**
- * The widest code of a bias that integer kernels add to their accumulator of 32 bits: half of what that holds, and the
- * other half for the sum of the products (33,000 of them at the least).
+ * Largest bias code that integer kernels add to their 32-bit accumulator: half of its range; the other half
+ * is left for the sum of the products (at least 33,000 of them).
  */
 const LARGEST_ADDED_CODE = 2 ** 30;
-/** The widest code of a bias that is added in float; one less than 32 bits hold, so that rounding cannot pass the end. */
+/**
+ * Largest code of a bias that is added in float: one less than INT32's largest, so that rounding cannot
+ * overflow.
+ */
 const LARGEST_CODE = 2 ** 31 - 2;
 
-/** The weight scales below which a bias would not fit into its codes, whose scale is inputScale x weightScale. */
+/**
+ * The smallest weight scales at which a bias fits into its codes, whose scale is inputScale * weightScale.
+ */
 export function smallestWeightScales(bias: Float32Array, inputScale: number): number[] {
   return Array.from(bias, (value) => Math.abs(value) / (LARGEST_ADDED_CODE * inputScale));
 }
@@ -29,16 +34,16 @@ export function quantizeBias(
   return { codes, scales };
 }
 
-/** One bit for the sign. */
+/** Bits of a code without the sign. */
 const BIAS_BITS = 31;
 /** The smallest normal float32. */
 const SMALLEST_SCALE = 2 ** -126;
 
 /**
- * A bias as INT32 codes that keep it to the last digit: the scale is the power of two with which the largest value
- * just fits, so that values down to 1/128 of it lose nothing, and smaller ones 2^-32 of it at most. For ops in float
- * arithmetic: a float bias beside dequantized operands ONNX Runtime 1.30 quantizes itself, with the product of their
- * scales, which 16-bit codes make so small that the bias does not fit (resnet20: accuracy .66 instead of .81).
+ * A bias as INT32 codes that represent it exactly: the scale is the smallest power of two at which the
+ * largest value fits, so that values down to 1/128 of the largest are exact and smaller ones have an error of
+ * at most 2^-32 of it. For simulated ops: ONNX Runtime 1.30 would quantize a float bias next to dequantized
+ * operands with the product of their scales, which with 16-bit codes is so small that the bias does not fit.
  */
 export function exactBias(bias: Float32Array): { codes: Int32Array; scale: number } {
   const largest = bias.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -5,23 +5,23 @@ import { passThroughInput } from "../graph/placement.js";
 import type { OperandView, QuantizableOp } from "../graph/quantizable-ops.js";
 import type { QuantizationPlan } from "../space/plan.js";
 
-/** Where a plan's activation quantizers stand in the graph. */
+/** The tensors at which a plan's activation quantizers are inserted. */
 export interface Boundaries {
   /** The tensors that get a QuantizeLinear and DequantizeLinear. */
   readonly quantized: ReadonlySet<string>;
   /**
-   * Those of them that exist in quantized form only, because an integer kernel makes them: everybody reads the
-   * dequantized values, also float ops and whoever reads the model's outputs.
+   * Those of them that exist only in quantized form, because an integer kernel produces them: all readers,
+   * float ops and model outputs included, get the dequantized values.
    */
   readonly integerOnly: ReadonlySet<string>;
-  /** Whether an input of a node reads the dequantized values. */
+  /** Whether an input of a node reads dequantized values. */
   readsDequantized(node: NodeProto, input: number): boolean;
 }
 
 /**
- * Finds the tensors that quantized ops read and that integer kernels write, and carries them upwards through
- * agnostic ops, so that these move codes instead of floats, unless a float op would then read rounded values
- * (reference section 4.2).
+ * Finds the tensors that quantized ops read and that integer kernels write. Quantizers are moved upwards
+ * through agnostic ops, so that these operate on codes instead of floats, unless a float op would then read
+ * rounded values (docs/reference/algorithms.md, "Placement").
  */
 export function findBoundaries(
   layout: QuantizerLayout,
@@ -57,8 +57,8 @@ export function findBoundaries(
   }
   for (const key of plan.ops) {
     const op = layout.ops.get(key)!;
-    // With a quantized and another reader side by side, ONNX Runtime fuses neither form of the product.
-    if (op.kernel === "any output" && op.saturating === undefined && quantized.has(op.output)) {
+    // If a product has both quantized and float readers, ONNX Runtime fuses it for neither.
+    if (op.kernel === "any output" && op.clip === undefined && quantized.has(op.output)) {
       integerOnly.add(op.output);
     }
   }

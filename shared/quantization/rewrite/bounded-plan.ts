@@ -8,7 +8,9 @@ import { switchName } from "../space/space.js";
 import type { TuningOptions } from "../space/tuning-options.js";
 import { unboundedReason } from "./activation-scales.js";
 
-/** Groups that stay in float whatever is chosen, as a range of theirs is not finite; the reason as a clause. */
+/**
+ * Groups that are left in float because one of their ranges is not finite, each with the reason as a clause.
+ */
 export type UnboundedGroups = Readonly<Record<string, string>>;
 
 export interface BoundedPlan {
@@ -16,7 +18,10 @@ export interface BoundedPlan {
   readonly unbounded: UnboundedGroups;
 }
 
-/** Spells a configuration out, with those groups in float that have no finite range on the calibration samples. */
+/**
+ * The plan of a configuration, with groups left in float that have no finite range on the calibration
+ * samples.
+ */
 export function planWithinBounds(
   layout: QuantizerLayout,
   hardware: Hardware,
@@ -32,7 +37,9 @@ export function planWithinBounds(
       return reason === undefined ? [] : [[layout.groupOf.get(id)!, reason] as const];
     });
     if (found.length === 0) return { plan, unbounded };
-    for (const [group, reason] of found) unbounded[group] ??= reason;
+    for (const [group, reason] of found) {
+      if (!Object.hasOwn(unbounded, group)) unbounded[group] = reason;
+    }
   }
 }
 
@@ -42,12 +49,17 @@ export function withoutUnbounded(configuration: Configuration, unbounded: Unboun
   return { ...configuration, ...Object.fromEntries(off) };
 }
 
-/** The ops that unbounded groups keep in float: those that read one of their tensors or write one. */
+/** Why a group is unbounded, `undefined` where it is not; groups have names of any kind, such as "constructor". */
+export function unboundedGroup(unbounded: UnboundedGroups, group: string): string | undefined {
+  return Object.hasOwn(unbounded, group) ? unbounded[group] : undefined;
+}
+
+/** The ops that unbounded groups leave in float: those that read or write one of their tensors. */
 export function unboundedOps(layout: QuantizerLayout, unbounded: UnboundedGroups): UnquantizableOp[] {
   return [...layout.ops.values()].flatMap(({ name, node, activations, output }) => {
     const tensors = [...activations.map((i) => node.input[i]!), output];
     const groups = tensors.map((tensor) => layout.groupOf.get(layout.quantizerOf.get(tensor) ?? "") ?? "");
-    const [reason] = groups.flatMap((group) => unbounded[group] ?? []);
+    const [reason] = groups.flatMap((group) => unboundedGroup(unbounded, group) ?? []);
     return reason === undefined ? [] : [{ name, type: node.opType, reason }];
   });
 }

@@ -6,17 +6,18 @@ import type { NewNames } from "../../onnx/model/new-names.js";
 import { DataType, makeTensor } from "../../onnx/model/tensor.js";
 import { type Affine, quantize } from "../arithmetic/affine.js";
 
-/** Of UINT8. */
+/** Number of codes of UINT8. */
 const ALL_LEVELS = 256;
 
 /**
- * A Relu or Clip as Max and Min: behind a quantized MatMul or Gemm, ONNX Runtime waits for a QuantizeLinear after a Relu
- * or Clip, and where none follows that fits, the product stays in float (measured, docs/quantization.md).
+ * Replaces a Relu or Clip by Max and Min. After a quantized MatMul or Gemm, ONNX Runtime fuses Relu and Clip
+ * only if a matching QuantizeLinear follows, and otherwise leaves the product in float
+ * (docs/reference/onnx-runtime.md, "Fusions").
  *
- * @param bounds infinite where there is none; or one a channel, as arrays of the shape `dims`
+ * @param bounds infinite where there is no bound; arrays of shape `dims` for bounds per channel
  */
-export function spellOutSaturation(
-  saturating: NodeProto,
+export function clipAsMinMax(
+  clip: NodeProto,
   input: string,
   { low, high }: { readonly low: number | Float32Array; readonly high: number | Float32Array },
   names: NewNames,
@@ -24,13 +25,13 @@ export function spellOutSaturation(
 ): { nodes: NodeProto[]; initializers: TensorProto[] } {
   const initializers: TensorProto[] = [];
   const bound = (side: string, value: number | Float32Array): string => {
-    const name = names.name(`${saturating.name}/${side}`);
+    const name = names.name(`${clip.name}/${side}`);
     const values = typeof value === "number" ? Float32Array.of(value) : value;
     initializers.push(makeTensor(name, DataType.FLOAT, dims, values));
     return name;
   };
   const as = (opType: string, inputs: string[]): NodeProto =>
-    edited(saturating, { opType, input: inputs, attribute: [] });
+    edited(clip, { opType, input: inputs, attribute: [] });
   if (low === Number.NEGATIVE_INFINITY) {
     const inputs = high === Number.POSITIVE_INFINITY ? [input] : [input, bound("high", high)];
     return { nodes: [as(inputs.length === 1 ? "Identity" : "Min", inputs)], initializers };
@@ -38,7 +39,7 @@ export function spellOutSaturation(
   if (high === Number.POSITIVE_INFINITY) {
     return { nodes: [as("Max", [input, bound("low", low)])], initializers };
   }
-  const raised = names.name(`${saturating.name}/raised`);
+  const raised = names.name(`${clip.name}/raised`);
   const raise = create(NodeProtoSchema, {
     opType: "Max",
     name: raised,
@@ -49,16 +50,16 @@ export function spellOutSaturation(
 }
 
 /**
- * Does the work of a Relu or Clip on the codes of a pair of QuantizeLinear and DequantizeLinear, by a Clip of the same
- * name between them: rounding keeps the order, so that clipping before and after it give the same code. Left in float
- * it would keep the op before it in float too.
+ * Moves a Relu or Clip between QuantizeLinear and DequantizeLinear, as a Clip of codes with the same name.
+ * Rounding is monotonic, so clipping before or after it gives the same codes. A Relu or Clip left in float
+ * would leave the op before it in float too.
  *
- * @param affine of the pair; without bounds any will do
- * @param levels fewer than UINT8 has, where the codes are to end at levels - 1
+ * @param affine scale and zero point of the pair; unused where the bounds are infinite
+ * @param levels number of codes, where the largest code is to be below that of UINT8
  */
 export function clipCodes(
   pair: Insertion,
-  saturating: NodeProto,
+  clip: NodeProto,
   { low, high }: { readonly low: number; readonly high: number },
   affine: Affine,
   names: NewNames,
@@ -67,7 +68,7 @@ export function clipCodes(
   const initializers = [...pair.initializers];
   const bound = (side: string, value: number): string => {
     if (!Number.isFinite(value) && (side === "low" || levels === ALL_LEVELS)) return "";
-    const name = names.name(`${saturating.name}/${side}`);
+    const name = names.name(`${clip.name}/${side}`);
     const code = quantize(value, affine, 0, levels - 1);
     initializers.push(makeTensor(name, DataType.UINT8, [], Uint8Array.of(code)));
     return name;
@@ -75,14 +76,14 @@ export function clipCodes(
   const at = pair.nodes.findIndex(({ opType }) => opType === "QuantizeLinear");
   const [codes] = pair.nodes[at]!.output as [string];
   const clipped = names.name(`${codes}/clipped`);
-  const clip = edited(saturating, {
+  const codesClip = edited(clip, {
     opType: "Clip",
     input: [codes, bound("low", low), bound("high", high)],
     output: [clipped],
     attribute: [],
   });
-  const behind = pair.nodes
+  const after = pair.nodes
     .slice(at + 1)
     .map((node) => edited(node, { input: node.input.map((name) => (name === codes ? clipped : name)) }));
-  return { nodes: [...pair.nodes.slice(0, at + 1), clip, ...behind], initializers };
+  return { nodes: [...pair.nodes.slice(0, at + 1), codesClip, ...after], initializers };
 }

@@ -3,20 +3,23 @@ import type { QuantizerLayout } from "../graph/groups.js";
 import type { QuantizableOp } from "../graph/quantizable-ops.js";
 import type { QuantizationPlan } from "../space/plan.js";
 
-/** ONNX Runtime's integer kernels on the CPU take codes of this width only; narrower ones of activations lie in them. */
+/**
+ * ONNX Runtime's integer kernels on the CPU support this width only; narrower activation codes are stored in
+ * it.
+ */
 const KERNEL_BITS = 8;
 
 /**
- * Why ONNX Runtime's CPU has no integer kernel for a quantized op as the plan has it; `undefined` where it has one.
- * Without one the op is simulated: QuantizeLinear and DequantizeLinear around float arithmetic give the numbers that
- * integers would, at the speed of float.
+ * The reason why ONNX Runtime has no integer kernel on the CPU for an op as planned; `undefined` where it has
+ * one. Without one the op is simulated: float arithmetic between DequantizeLinear and QuantizeLinear gives
+ * the same numbers at the speed of float.
  */
 export function simulationReason(
   op: QuantizableOp,
   layout: QuantizerLayout,
   plan: QuantizationPlan,
 ): string | undefined {
-  // The CPU's file lists what there are kernels for.
+  // The device description of the CPU lists the ops with integer kernels.
   if (op.kernel === "none" || targetHardware("CPU").operation(op.node.opType) === undefined) {
     return `ONNX Runtime has no integer ${op.node.opType}`;
   }
@@ -34,7 +37,7 @@ export function simulationReason(
       return `ONNX Runtime has no integer ${op.node.opType} with ${activation.bits}-bit activations`;
     }
     if (activation?.granularity === "perchannel") {
-      return `ONNX Runtime has no integer ${op.node.opType} with a scale a channel of activations`;
+      return `ONNX Runtime has no integer ${op.node.opType} with scales per channel of activations`;
     }
   }
   return undefined;

@@ -2,16 +2,17 @@ import type { NodeProto } from "onnx-buf";
 import { edited } from "../../onnx/model/edited.js";
 import type { OperandView, TensorInfo } from "../graph/quantizable-ops.js";
 
-/** An Add, and which of its inputs a product makes for it alone. */
+/** An Add that is the only reader of a product, and the index of its input that is the product. */
 export interface AddedProduct {
   readonly add: NodeProto;
   readonly input: number;
 }
 
 /**
- * The Add behind a MatMul with which ONNX Runtime 1.30 makes it a Gemm (MatMulAddFusion): the Add alone reads the
- * product, of matrices or of a left operand of known shape, and adds no more than a matrix. Behind such a Gemm the
- * product is an integer kernel only where the sum is quantized, and else runs in float.
+ * The Add that ONNX Runtime 1.30 fuses with a MatMul to a Gemm (MatMulAddFusion): the only reader of the
+ * product, of two matrices or with a left operand of static shape, whose other operand has at most two
+ * dimensions. Such a Gemm uses an integer kernel only where the sum is quantized, and otherwise runs in
+ * float.
  */
 export function fusibleAdd(product: NodeProto, { index, tensors }: OperandView): AddedProduct | undefined {
   const [output = ""] = product.output;
@@ -28,12 +29,12 @@ export function fusibleAdd(product: NodeProto, { index, tensors }: OperandView):
   return { add: reader.node, input: reader.input };
 }
 
-/** Whether what an Add adds to a product is a constant a column, which a QGemm takes as its bias. */
+/** Whether an Add adds a constant vector to a product, which a QGemm supports as its bias. */
 export function addsBias({ add, input }: AddedProduct, { index }: OperandView): boolean {
   return index.initializers.get(add.input[1 - input] ?? "")?.dims.length === 1;
 }
 
-/** The same sum in a form that ONNX Runtime does not fuse with a MatMul. */
+/** The Add as a Sum, which ONNX Runtime does not fuse with a MatMul. */
 export function asSum(add: NodeProto): NodeProto {
   return edited(add, { opType: "Sum" });
 }

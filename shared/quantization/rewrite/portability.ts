@@ -18,17 +18,17 @@ export function saturatingProducts(
   });
 }
 
-/** The classes of processors on which every product of a plan is computed exactly. */
+/** The processor classes on which no product of a plan can saturate. */
 export function exactClasses(layout: QuantizerLayout, plan: QuantizationPlan): ProcessorClass[] {
   return PROCESSOR_CLASSES.filter((processor) => saturatingProducts(layout, plan, processor).length === 0);
 }
 
-/** Whether that is every class: then the model computes the same integers on each. */
+/** Whether the model computes the same integers on every processor class. */
 export function isPortable(exactOn: readonly ProcessorClass[]): boolean {
   return exactOn.length === PROCESSOR_CLASSES.length;
 }
 
-/** What a model's metadata say of the processors on which it computes the same integers. */
+/** Model metadata that name the processor classes on which no product can saturate. */
 export function portabilityProperties(exactOn: readonly ProcessorClass[]): Record<string, string> {
   return {
     "quantfleet.portable": String(isPortable(exactOn)),

@@ -5,7 +5,9 @@ import {
   dequantizedConstant,
   INSERTED_NAMES,
   type Insertion,
+  type QuantizedConstant,
 } from "../../onnx/graph/qdq-nodes.js";
+import { QuantizationParameters } from "../../onnx/graph/quantization-parameters.js";
 import type { Model } from "../../onnx/model/codec.js";
 import { edited } from "../../onnx/model/edited.js";
 import { NewNames } from "../../onnx/model/new-names.js";
@@ -20,10 +22,10 @@ import type { QuantizerLayout } from "../graph/groups.js";
 import { paddingValue } from "../graph/order-readers.js";
 import { clipBounds, type OperandView, type QuantizableOp } from "../graph/quantizable-ops.js";
 import type { QuantizationPlan, TensorPlan } from "../space/plan.js";
-import { addBehind, type BiasShifts, findAddedBias, shifted } from "./bias-addition.js";
+import { addAfter, type BiasShifts, findAddedBias, shifted } from "./bias-addition.js";
 import { exactBias, quantizeBias, smallestWeightScales } from "./bias-codes.js";
 import { type Boundaries, findBoundaries, onlyDequantizedReaders } from "./boundaries.js";
-import { clipCodes, spellOutSaturation } from "./clip-placement.js";
+import { clipAsMinMax, clipCodes } from "./clip-placement.js";
 import { simulationReason } from "./kernel-support.js";
 import { addsBias, asSum, fusibleAdd } from "./matmul-add-fusion.js";
 import type { WeightCache } from "./weight-cache.js";
@@ -34,19 +36,26 @@ const BOUND_SLACK = 1e-6;
 
 const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
 
-/** Which of a Pad's inputs holds what it pads with. */
+/** Index of a Pad's input that is the padding value. */
 const PADDING_VALUE = 2;
 
-/** Between signed and unsigned codes of the same values. */
+/**
+ * Ops whose weights need no zero points where all are 0. Without them ONNX Runtime 1.30 has no integer kernel
+ * for a Gemm, nor for a MatMul that it fuses to a Gemm.
+ */
+const READ_WITHOUT_ZERO_POINT: ReadonlySet<string> = new Set(["Conv", "ConvTranspose"]);
+
+/** Difference between unsigned and signed 8-bit codes of the same value. */
 const UNSIGNED_OFFSET = 128;
 
 /**
- * Writes a plan into the model as QuantizeLinear and DequantizeLinear nodes, in the form that ONNX Runtime fuses into
- * integer kernels (docs/quantization.md, "What fuses"). The given model is left as it was; tensors that do not change
- * are shared with it.
+ * Returns the model with a plan's QuantizeLinear and DequantizeLinear nodes, in the form that ONNX Runtime
+ * fuses to integer kernels (docs/reference/onnx-runtime.md, "Fusions"). The given model is not changed;
+ * unchanged tensors are shared with it.
  *
- * @param scales scale and zero point of every activation quantizer in the plan, by id: one in all or one a channel
- * @param shifts what is added to biases, by the ops' keys
+ * @param scales scale and zero point of every activation quantizer of the plan, by id: one, or one per
+ *   channel
+ * @param shifts values to be added to biases, by the ops' keys
  */
 export function quantizeModel(
   model: Model,
@@ -64,19 +73,20 @@ class Rewriter {
   readonly #boundaries: Boundaries;
   readonly #nodes: NodeProto[] = [];
   readonly #initializers: TensorProto[] = [];
-  /** What quantized readers of a tensor read instead. */
+  /** For each quantized tensor, the name of its dequantized values. */
   readonly #dequantized = new Map<string, string>();
-  /** New names of tensors whose own name now belongs to their dequantized values. */
+  /** New names of tensors whose original name is used for their dequantized values. */
   readonly #renamed = new Map<string, string>();
   readonly #dropped = new Set<NodeProto>();
-  /** Relu and Clip nodes that stand apart from the product before them. */
-  readonly #apart = new Set<NodeProto>();
+  /** Relu and Clip nodes that are written as Max and Min. */
+  readonly #minMaxClips = new Set<NodeProto>();
   /** Adds that are written as Sums. */
   readonly #sums = new Set<NodeProto>();
   readonly #constants = new Map<string, string>();
-  /** Corrected biases that stand in the Add behind a product. */
+  /** Corrected biases in the Add after a product. */
   readonly #addedBiases = new Map<NodeProto, { readonly input: number; readonly name: string }>();
   readonly #names: NewNames;
+  readonly #parameters: QuantizationParameters;
 
   constructor(
     private readonly model: Model,
@@ -89,6 +99,7 @@ class Rewriter {
   ) {
     this.#boundaries = findBoundaries(layout, plan, view);
     this.#names = new NewNames(view.index.names);
+    this.#parameters = new QuantizationParameters(this.#names);
   }
 
   rewrite(): Model {
@@ -129,26 +140,29 @@ class Rewriter {
     const output = node.output.map((tensor) => this.#outputName(tensor));
     const rewritten = edited(node, { input, output });
     if (this.#sums.has(node)) this.#nodes.push(asSum(rewritten));
-    else if (this.#apart.has(node)) {
-      this.#insert(spellOutSaturation(rewritten, input[0]!, this.#boundsOf(node), this.#names));
+    else if (this.#minMaxClips.has(node)) {
+      this.#insert(clipAsMinMax(rewritten, input[0]!, this.#boundsOf(node), this.#names));
     } else {
       this.#nodes.push(...this.#withAddedShift(rewritten, node));
     }
     if (quantizedOp !== undefined && !this.#isSimulated(quantizedOp)) this.#separateSum(node);
-    const saturating = quantizedOp?.saturating;
-    if (quantizedOp === undefined || saturating === undefined) {
+    const clip = quantizedOp?.clip;
+    if (quantizedOp === undefined || clip === undefined) {
       node.output.forEach((tensor, i) => {
         this.#quantizeTensor(tensor, output[i]!);
       });
-    } else if (this.#replacesSaturation(quantizedOp, saturating)) {
-      this.#dropped.add(saturating);
-      this.#quantizeTensor(quantizedOp.output, output[0]!, saturating);
+    } else if (this.#replacesClip(quantizedOp, clip)) {
+      this.#dropped.add(clip);
+      this.#quantizeTensor(quantizedOp.output, output[0]!, clip);
     } else if (!this.#isSimulated(quantizedOp)) {
-      this.#apart.add(saturating);
+      this.#minMaxClips.add(clip);
     }
   }
 
-  /** The nearest value that codes have to what a Pad of dequantized values pads with, where that is another. */
+  /**
+   * Name of a new constant with a Pad's value clipped to the range of the codes; `undefined` if it is within
+   * the range.
+   */
   #paddingWithinRange(node: NodeProto): string | undefined {
     if (node.opType !== "Pad" || !this.#boundaries.readsDequantized(node, 0)) return undefined;
     const value = paddingValue(node, this.view);
@@ -165,7 +179,7 @@ class Rewriter {
     return name;
   }
 
-  /** Keeps an Add behind an integer product from making it a Gemm in float. */
+  /** Prevents the fusion of an integer product and the Add after it to a Gemm in float. */
   #separateSum(product: NodeProto): void {
     const added = fusibleAdd(product, this.view);
     if (added === undefined || this.#boundaries.quantized.has(product.output[0]!)) return;
@@ -175,18 +189,22 @@ class Rewriter {
     this.#sums.add(added.add);
   }
 
-  /** Whether the codes of an op's output do the work of the Relu or Clip behind it, which then goes. */
-  #replacesSaturation(op: QuantizableOp, saturating: NodeProto): boolean {
-    if (op.kernel !== "integer output") return this.#saturates(op, saturating);
-    // Between kernels the codes can be clipped, which ONNX Runtime does with 8 bits only.
-    return !this.#isSimulated(op) || this.#isWithinBounds(op.output, saturating);
+  /**
+   * Whether the Relu or Clip after an op is removed, because the codes of the op's output are clipped
+   * instead.
+   */
+  #replacesClip(op: QuantizableOp, clip: NodeProto): boolean {
+    if (op.kernel !== "integer output") return this.#isClipRedundant(op, clip);
+    // Integer kernels allow a Clip of their 8-bit codes; simulated ops may have 16-bit codes, which cannot be
+    // clipped.
+    return !this.#isSimulated(op) || this.#isWithinBounds(op.output, clip);
   }
 
   #isSimulated(op: QuantizableOp): boolean {
     return simulationReason(op, this.layout, this.plan) !== undefined;
   }
 
-  /** A MatMul has no bias of its own: what is added to it goes into the Add behind it, or is added apart. */
+  /** Adds a shift to a MatMul, which has no bias input: in the Add after it, or as a new node. */
   #withAddedShift(product: NodeProto, { opType, output: [key = ""] }: NodeProto): NodeProto[] {
     const shift = opType === "MatMul" ? this.shifts.get(key) : undefined;
     if (shift === undefined) return [product];
@@ -194,7 +212,7 @@ class Rewriter {
     if (added === undefined) {
       const output = product.output[0]!;
       const inner = this.#names.name(`${output}/product`);
-      const { nodes, initializers } = addBehind(inner, output, shift, this.#names);
+      const { nodes, initializers } = addAfter(inner, output, shift, this.#names);
       this.#initializers.push(...initializers);
       return [edited(product, { output: [inner] }), ...nodes];
     }
@@ -205,7 +223,7 @@ class Rewriter {
     return [product];
   }
 
-  /** The bias of an op whose weights stay in float (`apply_for_all_nodes`); an op that had none gets one. */
+  /** Corrects the bias of an op left in float (`apply_for_all_nodes`), adding one where it has none. */
   #correctFloatBias({ opType, output: [key = ""] }: NodeProto, input: string[]): void {
     const shift = opType === "MatMul" ? undefined : this.shifts.get(key);
     if (shift === undefined) return;
@@ -219,7 +237,10 @@ class Rewriter {
     input[2] = name;
   }
 
-  /** Where only the dequantized values may be seen from outside, they take over the tensor's name. */
+  /**
+   * The name of a node's output; a new one where the dequantized values take the name because it is visible
+   * outside.
+   */
   #outputName(tensor: string): string {
     if (!this.#boundaries.integerOnly.has(tensor) || !this.view.index.isVisibleOutside(tensor)) return tensor;
     const name = this.#names.name(`${tensor}/float`);
@@ -227,8 +248,13 @@ class Rewriter {
     return name;
   }
 
-  /** @param saturating a Relu or Clip in between, whose work is done on the codes */
-  #quantizeTensor(tensor: string, source: string, saturating?: NodeProto): void {
+  /**
+   * Inserts the QuantizeLinear and DequantizeLinear of a tensor.
+   *
+   * @param source name of the float values to quantize
+   * @param clip a Relu or Clip before the tensor that is applied to the codes instead
+   */
+  #quantizeTensor(tensor: string, source: string, clip?: NodeProto): void {
     if (!this.#boundaries.quantized.has(tensor)) return;
     const affines = this.#affinesOf(tensor);
     const takesName = this.#boundaries.integerOnly.has(tensor) && this.view.index.isVisibleOutside(tensor);
@@ -243,18 +269,17 @@ class Rewriter {
       zeroPoints: affines.map(({ zeroPoint }) => zeroPoint),
       axis: this.#isPerChannel(tensor) ? ACTIVATION_CHANNEL_AXIS : undefined,
     };
-    const pair = activationPair(prefix, codes, input, takesName ? tensor : undefined);
-    const cut =
-      saturating !== undefined && !this.#isWithinBounds(tensor, saturating) ? saturating : undefined;
-    if (cut !== undefined || (bits <= 8 && levels < 2 ** 8)) {
-      const clip = cut ?? create(NodeProtoSchema, { name: this.#names.name(`${tensor}/Clip`) });
-      const bounds = cut === undefined ? UNBOUNDED : this.#boundsOf(cut);
-      this.#insert(clipCodes(pair, clip, bounds, affines[0]!, this.#names, levels));
+    const pair = activationPair(prefix, codes, this.#parameters, input, takesName ? tensor : undefined);
+    const needed = clip !== undefined && !this.#isWithinBounds(tensor, clip) ? clip : undefined;
+    if (needed !== undefined || (bits <= 8 && levels < 2 ** 8)) {
+      const node = needed ?? create(NodeProtoSchema, { name: this.#names.name(`${tensor}/Clip`) });
+      const bounds = needed === undefined ? UNBOUNDED : this.#boundsOf(needed);
+      this.#insert(clipCodes(pair, node, bounds, affines[0]!, this.#names, levels));
     } else this.#insert(pair);
     this.#dequantized.set(tensor, pair.output);
   }
 
-  /** The tensor cut to its quantizer's range in float, as ONNX Runtime clips no 16-bit codes. */
+  /** Clips a tensor to its quantizer's range in float, since ONNX Runtime cannot clip 16-bit codes. */
   #clipped(tensor: string, source: string): string {
     const name = this.#names.name(`${tensor}/Clip`);
     const clip = create(NodeProtoSchema, { name, output: [name] });
@@ -265,19 +290,20 @@ class Rewriter {
     };
     const behind = this.view.tensors.get(tensor)!.shape.length - 1 - ACTIVATION_CHANNEL_AXIS;
     const dims = this.#isPerChannel(tensor) ? [ranges.length, ...new Array<number>(behind).fill(1)] : [];
-    this.#insert(spellOutSaturation(clip, source, bounds, this.#names, dims));
+    this.#insert(clipAsMinMax(clip, source, bounds, this.#names, dims));
     return name;
   }
 
-  /** Whether nobody misses a Relu or Clip behind an op: everybody reads codes that cut off at least as much. */
-  #saturates(op: QuantizableOp, saturating: NodeProto): boolean {
-    return (
-      onlyDequantizedReaders(op, this.#boundaries, this.view) && this.#isWithinBounds(op.output, saturating)
-    );
+  /**
+   * Whether a Relu or Clip after an op is redundant: all readers get codes whose range lies within its
+   * bounds.
+   */
+  #isClipRedundant(op: QuantizableOp, clip: NodeProto): boolean {
+    return onlyDequantizedReaders(op, this.#boundaries, this.view) && this.#isWithinBounds(op.output, clip);
   }
 
-  #isWithinBounds(tensor: string, saturating: NodeProto): boolean {
-    const bounds = this.#boundsOf(saturating);
+  #isWithinBounds(tensor: string, clip: NodeProto): boolean {
+    const bounds = this.#boundsOf(clip);
     return this.#rangesOf(tensor).every(({ low, high }) => {
       const slack = BOUND_SLACK * (high - low);
       return low >= bounds.low - slack && high <= bounds.high + slack;
@@ -289,8 +315,8 @@ class Rewriter {
     return this.#affinesOf(tensor).map((affine) => representableRange(affine, width));
   }
 
-  #boundsOf(saturating: NodeProto): { readonly low: number; readonly high: number } {
-    return clipBounds(saturating, this.view.index)!;
+  #boundsOf(clip: NodeProto): { readonly low: number; readonly high: number } {
+    return clipBounds(clip, this.view.index)!;
   }
 
   #isPerChannel(tensor: string): boolean {
@@ -311,13 +337,17 @@ class Rewriter {
     const bias = this.#biasOf(op);
     const simulated = this.#isSimulated(op);
     const biasValues = simulated ? undefined : bias;
-    // Integer kernels take one scale of their input; where an op is simulated nothing follows from it.
+    // Integer kernels have one input scale; for simulated ops, which may have several, the value is not used.
     const inputScale = this.#affinesOf(op.node.input[op.activations[0]!]!)[0]!.scale;
     const codes = this.#weightCodes(weight.initializer, inputScale, biasValues);
-    // ONNX Runtime fuses a left operand of the activations' type only.
+    // ONNX Runtime fuses a constant left operand only if its codes have the type of the activations.
     const isUnsigned = this.plan.weights.get(weight.initializer)!.codes === "uint8";
     const unsigned = isUnsigned || (weight.input === 0 && !simulated);
-    input[weight.input] = this.#weight(weight.initializer, unsigned ? withUnsignedCodes(codes) : codes);
+    input[weight.input] = this.#weight(
+      weight.initializer,
+      unsigned ? withUnsignedCodes(codes) : codes,
+      READ_WITHOUT_ZERO_POINT.has(op.node.opType),
+    );
     if (biasValues === undefined) {
       if (bias !== undefined) input[2] = this.#exactBias(op, bias);
       return;
@@ -325,37 +355,36 @@ class Rewriter {
     const weightScales = codes.channels.map(({ scale }) => scale);
     const quantized = quantizeBias(biasValues, inputScale, weightScales);
     const perChannel = quantized.scales.length > 1;
-    const insertion = dequantizedConstant(this.#names.prefix(`${op.key}/bias`, INSERTED_NAMES), {
+    input[2] = this.#dequantizedConstant(biasName(op), {
       dataType: DataType.INT32,
       dims: [biasValues.length],
       codes: quantized.codes,
       scales: quantized.scales,
-      zeroPoints: new Int32Array(quantized.scales.length),
+      zeroPoints: undefined,
       axis: perChannel ? 0 : undefined,
     });
-    this.#insert(insertion);
-    input[2] = insertion.output;
   }
 
-  /** The bias of an op that takes one, with what is added to it; an op that had none gets this alone. */
+  /**
+   * The values of an op's bias plus its shift; `undefined` where it has neither, and for MatMul, which has no
+   * bias.
+   */
   #biasOf({ key, node, bias }: QuantizableOp): Float32Array | undefined {
     const shift = node.opType === "MatMul" ? undefined : this.shifts.get(key);
     const values = bias === undefined ? undefined : floatValues(this.view.index.initializers.get(bias)!);
     return shift === undefined ? values : shift.map((added, channel) => added + (values?.[channel] ?? 0));
   }
 
-  #exactBias({ key }: QuantizableOp, values: Float32Array): string {
+  #exactBias(op: QuantizableOp, values: Float32Array): string {
     const { codes, scale } = exactBias(values);
-    const insertion = dequantizedConstant(this.#names.prefix(`${key}/bias`, INSERTED_NAMES), {
+    return this.#dequantizedConstant(biasName(op), {
       dataType: DataType.INT32,
       dims: [values.length],
       codes,
       scales: Float32Array.of(scale),
-      zeroPoints: [0],
+      zeroPoints: undefined,
       axis: undefined,
     });
-    this.#insert(insertion);
-    return insertion.output;
   }
 
   #weightCodes(initializer: string, inputScale: number, bias: Float32Array | undefined): WeightCodes {
@@ -369,17 +398,18 @@ class Rewriter {
     return fits ? cached : this.weights.make(quantizer, plan, needed);
   }
 
-  /** One DequantizeLinear for a constant, unless its ops need different scales. */
-  #weight(initializer: string, { codes, channels }: WeightCodes): string {
+  /** Inserts the DequantizeLinear of a constant; one for all its ops, unless they need different scales. */
+  #weight(initializer: string, { codes, channels }: WeightCodes, withoutZeroPoint: boolean): string {
     const scales = Float32Array.from(channels, ({ scale }) => scale);
     const { bits, granularity } = this.plan.weights.get(initializer)!;
     const signed = !(codes instanceof Uint8Array);
-    const signature = `${initializer} ${signed} ${scales.join(" ")}`;
+    const isCentred = withoutZeroPoint && channels.every(({ zeroPoint }) => zeroPoint === 0);
+    const signature = `${initializer} ${signed} ${isCentred} ${scales.join(" ")}`;
     const known = this.#constants.get(signature);
     if (known !== undefined) return known;
     const axis = this.layout.weights.get(initializer)!.channelAxis;
-    const zeroPoints = channels.map(({ zeroPoint }) => zeroPoint);
-    const insertion = dequantizedConstant(this.#names.prefix(initializer, INSERTED_NAMES), {
+    const zeroPoints = isCentred ? undefined : channels.map(({ zeroPoint }) => zeroPoint);
+    const output = this.#dequantizedConstant(initializer, {
       dataType: signed ? weightCodeType(bits) : DataType.UINT8,
       dims: dimensions(this.view.index.initializers.get(initializer)!),
       codes,
@@ -387,8 +417,15 @@ class Rewriter {
       zeroPoints,
       axis: channels.length === 1 && granularity === "pertensor" ? undefined : axis,
     });
+    this.#constants.set(signature, output);
+    return output;
+  }
+
+  /** Inserts the DequantizeLinear of a constant and returns the name of its output. */
+  #dequantizedConstant(name: string, constant: QuantizedConstant): string {
+    const prefix = this.#names.prefix(name, INSERTED_NAMES);
+    const insertion = dequantizedConstant(prefix, constant, this.#parameters);
     this.#insert(insertion);
-    this.#constants.set(signature, insertion.output);
     return insertion.output;
   }
 
@@ -396,6 +433,11 @@ class Rewriter {
     this.#nodes.push(...nodes);
     this.#initializers.push(...initializers);
   }
+}
+
+/** Name of an op's bias; derived from its output's name where the model has none. */
+function biasName({ key, bias = `${key}_bias` }: QuantizableOp): string {
+  return bias;
 }
 
 /** The same values as unsigned codes. */

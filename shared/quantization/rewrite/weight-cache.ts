@@ -6,7 +6,7 @@ import type { WeightQuantizer } from "../graph/groups.js";
 import type { TensorPlan } from "../space/plan.js";
 import { quantizeWeights, type WeightCodes } from "./weight-codes.js";
 
-/** Chooses other codes than the nearest ones, or other scales. */
+/** Replaces codes rounded to nearest by better codes or scales (as adaptive rounding does). */
 export type Refinement = (
   quantizer: WeightQuantizer,
   plan: TensorPlan,
@@ -14,11 +14,11 @@ export type Refinement = (
   smallestScales?: readonly number[],
 ) => WeightCodes;
 
-/** Keeps a model's quantized constants, one for each way they have been quantized, from trial to trial. */
+/** Caches a model's quantized constants across trials, one entry per constant and tensor plan. */
 export class WeightCache {
   readonly #codes = new Map<string, WeightCodes>();
 
-  /** @param refinements of the nearest codes, in their order */
+  /** @param refinements applied to the nearest codes, in order */
   constructor(
     private readonly index: GraphIndex,
     private readonly refinements: readonly Refinement[] = [],
@@ -34,7 +34,7 @@ export class WeightCache {
     return codes;
   }
 
-  /** Quantizes a constant afresh, with scales that are no smaller than given. */
+  /** Quantizes a constant without the cache, with scales that are at least `smallestScales`. */
   make(quantizer: WeightQuantizer, plan: TensorPlan, smallestScales?: readonly number[]): WeightCodes {
     const { id, channelAxis, unifiedZeroPoint, inputLayout } = quantizer;
     const tensor = this.index.initializers.get(id)!;
@@ -49,7 +49,7 @@ export class WeightCache {
       nearest,
     );
     if (pairs === undefined || refined === nearest) return refined;
-    // What a refinement rounds otherwise may have made a pair too large again.
+    // A refinement may have made a pair too large again.
     const codes = Int8Array.from(refined.codes);
     cutPairs(codes, pairs);
     return { ...refined, codes };

@@ -26,22 +26,26 @@ import { levelsOf, type Width } from "../device/width.js";
 import type { TensorPlan } from "../space/plan.js";
 import { leastError } from "../space/range-estimator.js";
 
-/** A quantized constant: codes in the tensor's own layout, one scale and zero point a channel (or one in all). */
+/**
+ * A quantized constant: codes in the tensor's own layout, and scale and zero point per channel (or a single
+ * one).
+ */
 export interface WeightCodes {
   readonly codes: Int8Array | Uint8Array | Int16Array;
   readonly channels: readonly Affine[];
 }
 
 /**
- * Quantizes a constant: narrow codes around zero in symmetric mode, codes with a zero point a channel in asymmetric
- * mode (reference sections 4.5 and 4.6). Codes are signed in both, because ONNX Runtime's kernels for unsigned activations
- * and signed weights are the faster ones (docs/quantization.md); a plan's UINT8 codes are these, moved, when they are
- * written.
+ * Quantizes a constant: to narrow codes around zero in symmetric mode, to codes with a zero point per channel
+ * in asymmetric mode (docs/reference/algorithms.md, "Ranges of weights"). Codes are signed in both modes, as
+ * ONNX Runtime's kernels for unsigned activations and signed weights are faster; UINT8 codes are shifted when
+ * the model is written.
  *
  * @param unifiedZeroPoint all channels share one zero point
- * @param smallestScales scales may not be below these, one a channel: so that a bias, whose scale is the product of
- * the input's and the weights', fits into 32 bits
- * @param pairs places of the codes that are multiplied together (`codePairs`); needed for paired codes
+ * @param smallestScales lower limits of the scales, per channel, so that a bias, whose scale is the product
+ *   of input and weight scale, fits into 32 bits
+ * @param pairs indices of the codes whose products are summed in 16 bits (`codePairs`); required for paired
+ *   codes
  */
 export function quantizeWeights(
   view: ChannelView,
@@ -73,25 +77,25 @@ export function quantizeWeights(
   return { codes, channels };
 }
 
-/** Codes of 7 bits have twice the scale, so that the largest is half of what it would be. */
+/** Scale in symmetric mode; 7-bit codes have twice the scale of 8-bit ones, so the largest code is half. */
 function symmetricAffine(range: Range, plan: TensorPlan): Affine {
   const affine = narrowSignedAffine(range, widthOf(plan));
   return plan.codes === "int7" ? { ...affine, scale: 2 * affine.scale } : affine;
 }
 
-/** How many codes a scheme has in asymmetric mode. */
+/** Number of codes of a plan in asymmetric mode. */
 function asymmetricWidth(plan: TensorPlan): Width {
   const width = widthOf(plan);
   return plan.codes === "int7" ? { levels: Math.ceil(levelsOf(width) / 2) } : width;
 }
 
-/** The codes that a constant may have. */
+/** Smallest and largest code of a constant. */
 export interface CodeLimits {
   readonly lowest: number;
   readonly highest: number;
 }
 
-/** Narrow around zero in symmetric mode, so that both ends are as far from it (reference section 4.5). */
+/** The limits of a plan's codes; in symmetric mode narrow, so that they are symmetric around zero. */
 export function codeLimits(plan: TensorPlan): CodeLimits {
   if (plan.mode === "symmetric") {
     const highest = (plan.codes === "int7" ? largestHalvedCode : largestNarrowCode)(widthOf(plan));
@@ -102,12 +106,12 @@ export function codeLimits(plan: TensorPlan): CodeLimits {
   return { lowest, highest: lowest + levelsOf(width) - 1 };
 }
 
-/** The range of each channel under a plan's estimator. */
+/** The range per channel by a plan's estimator. */
 export function weightRanges(view: ChannelView, plan: TensorPlan, unifiedZeroPoint = false): Range[] {
   return rangesWithin(seenEnds(view, plan), plan, asymmetricWidth(plan), unifiedZeroPoint);
 }
 
-/** The ranges around the ends that were seen, for so many codes. */
+/** The quantizer ranges that contain the estimated ends, for a number of codes. */
 function rangesWithin(
   seen: readonly Range[],
   plan: TensorPlan,
@@ -126,7 +130,7 @@ function rangesWithin(
   return ranges.map((range) => clip(range, plan));
 }
 
-/** The ends of each channel under a plan's estimator; in symmetric mode the upper one is the magnitude. */
+/** The estimated ends per channel by a plan's estimator; in symmetric mode `high` is the magnitude. */
 function seenEnds(view: ChannelView, plan: TensorPlan): Range[] {
   const { min, max } = plan.estimator;
   const highs = estimate(view, furthest(max, plan.mode === "symmetric" ? "abs_max" : "max"), "max");
@@ -136,7 +140,7 @@ function seenEnds(view: ChannelView, plan: TensorPlan): Range[] {
   return error === undefined ? seen : leastErrorEnds(view, error, seen, plan);
 }
 
-/** An end that the error decides begins as far out as any weight. */
+/** For an estimator that minimizes an error, the extreme value, from which its search starts. */
 function furthest(estimator: SideEstimator, type: "min" | "max" | "abs_max"): SideEstimator {
   return isErrorType(estimator.type) ? { type } : estimator;
 }
@@ -168,7 +172,10 @@ function leastErrorEnds(
   });
 }
 
-/** Clipping comes after the range is made (reference section 4.6); a symmetric one stays symmetric around zero. */
+/**
+ * Clips a range to the configured limits; a symmetric range stays symmetric, otherwise zero is moved onto a
+ * code again.
+ */
 function clip(range: Range, plan: TensorPlan): Range {
   const { estimator, mode } = plan;
   const high = Math.min(range.high, estimator.max.clippingValue ?? range.high);

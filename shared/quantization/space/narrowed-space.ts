@@ -3,7 +3,10 @@ import { companionSpace, type TunedCompanion } from "./algorithm-space.js";
 import type { TuningSpace } from "./space.js";
 import type { EstimatorScope, TuningOptions, TuningScope } from "./tuning-options.js";
 
-/** The scope that a parameter belongs to, by the last word of its name (`parameterNames`, `switchName`, `companionSpace`). */
+/**
+ * The tuning scope of a parameter by the last part of its name (`parameterNames`, `switchName`,
+ * `companionSpace`).
+ */
 const SCOPE_OF: Readonly<Record<string, TuningScope | EstimatorScope | "companion">> = {
   apply: "companion",
   alpha: "companion",
@@ -27,13 +30,14 @@ const ESTIMATOR_SCOPES: ReadonlySet<string> = new Set<EstimatorScope>([
 ]);
 
 /**
- * The space around a configuration that another scope may have led to: what the options' scopes and the tuned companions
- * hold may vary, and everything else keeps the configuration's value as its only choice (reference section 3.3). Unlike
- * in POT, what the configuration leaves in float can come back, whatever the scope (reference, "What we do instead").
+ * Restricts a space to a narrower tuning scope around a configuration: parameters in the options' scopes and
+ * of the tuned companions may vary, and every other parameter keeps the configuration's value as its only
+ * choice. Unlike in POT, groups that the configuration leaves in float may be quantized again in any scope
+ * (docs/reference/algorithms.md, "Differences from POT").
  *
- * @param space of all scopes that led to `center`
+ * @param space the space with all scopes in which `center` was found
  * @param center a configuration of `space`, the new base
- * @param tuned what the search decides of companions
+ * @param tuned the companions that the search decides about
  */
 export function narrowSpace(
   space: TuningSpace,
@@ -48,7 +52,7 @@ export function narrowSpace(
   const parameters: Parameter[] = [];
   for (const parameter of space.parameters) {
     const when = narrowCondition(parameter.when, remaining);
-    // Its parent can never take a value under which it exists.
+    // The parent can no longer take a value at which the parameter is active.
     if (parameter.when !== undefined && when === undefined) continue;
     const { name } = parameter;
     const value = center[name] ?? space.defaults[name]!;

@@ -20,23 +20,23 @@ import { activationSchemes, baseScheme, weightSchemes } from "./schemes.js";
 import { parameterNames, type Side, switchName, withinScope } from "./space.js";
 import { overrideEstimator, pinnedEstimator, type TuningOptions } from "./tuning-options.js";
 
-/** How one tensor is quantized. */
+/** The scheme and range estimator of one tensor. */
 export interface TensorPlan extends Scheme {
   readonly estimator: RangeEstimator;
 }
 
-/** A configuration spelled out: which ops run on integers, and how each of their tensors is quantized. */
+/** What a configuration means for a model: which ops are quantized, and how each of their tensors is. */
 export interface QuantizationPlan {
   /** Keys of the ops that are quantized. */
   readonly ops: ReadonlySet<string>;
-  /** Quantizers that quantized ops need, by id. */
+  /** Plans of the activation quantizers that quantized ops need, by id. */
   readonly activations: ReadonlyMap<string, TensorPlan>;
   readonly weights: ReadonlyMap<string, TensorPlan>;
 }
 
 /**
- * Spells a configuration out. An op is quantized if every group that it reads from is switched on, and, where
- * its kernel needs a quantized output, the group that it writes to as well.
+ * Derives the plan of a configuration. An op is quantized if the groups of all its inputs are switched on
+ * and, where its kernel needs a quantized output, the group of its output as well.
  */
 export function planQuantization(
   layout: QuantizerLayout,

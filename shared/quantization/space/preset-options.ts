@@ -2,15 +2,15 @@ import type { EstimatorPreset } from "./range-estimator.js";
 import { pinnedEstimator, type TuningOptions } from "./tuning-options.js";
 
 /**
- * The presets of activations' estimators that quantizing without a search tries, from one pass over the samples. The
- * error of the outputs comes first, as it was closest most often; POT's own guards against ranges that cut off what a
- * model cannot do without (docs/quantization.md, "What quantize does by itself").
+ * Presets of activation range estimators that `quantize` tries, all from one pass over the samples.
+ * `output_mse` comes first, as it was measured to be closest to float most often; POT's `default` covers
+ * models that do not tolerate clipped ranges.
  */
 export const TRIED_PRESETS: readonly EstimatorPreset[] = ["output_mse", "mse", "entropy", "default"];
 
 /**
- * The options of quantizing without a search: nothing varies but the preset of activations, if none is pinned, and the
- * form of the codes of weights, where the device has several.
+ * Options of `quantize`, without a search: only the preset of activation estimators varies, unless one is
+ * pinned, and the form of weight codes, where the device has several.
  */
 export function presetOptions(options: TuningOptions): TuningOptions {
   if (!triesPresets(options)) return { ...options, tuningScope: new Set(), estimatorScope: new Set() };
@@ -22,7 +22,7 @@ export function presetOptions(options: TuningOptions): TuningOptions {
   };
 }
 
-/** Whether the user leaves the estimators of activations open. */
+/** Whether the configuration pins no range estimator of activations. */
 export function triesPresets(options: TuningOptions): boolean {
   return pinnedEstimator(options, "activations") === undefined;
 }

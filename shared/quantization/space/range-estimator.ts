@@ -9,17 +9,23 @@ import {
 } from "../../statistics/statistic-type.js";
 import type { Granularity, Mode } from "../device/hardware.js";
 
-/** `min` is absent for symmetric weights, whose range follows from the largest magnitude alone. */
+/**
+ * How both ends of a range are estimated; symmetric weights have no `min`, as only the largest magnitude
+ * matters.
+ */
 export interface RangeEstimator {
   readonly min?: SideEstimator;
   readonly max: SideEstimator;
 }
 
-/** Those of the reference, and one for each type of error. */
+/**
+ * Names of range estimator presets: POT's two, and one per type of error (docs/reference/algorithms.md,
+ * "Range estimators").
+ */
 export const ESTIMATOR_PRESETS = ["default", "quantile", ...ERROR_TYPES] as const;
 export type EstimatorPreset = (typeof ESTIMATOR_PRESETS)[number];
 
-/** What each preset estimates ends and magnitudes from. */
+/** The statistic or error of each preset for lower ends, upper ends and symmetric magnitudes. */
 const TYPES: Readonly<Record<EstimatorPreset, Readonly<Record<"min" | "max" | "magnitude", EstimatorType>>>> =
   {
     default: { min: "min", max: "max", magnitude: "abs_max" },
@@ -29,10 +35,10 @@ const TYPES: Readonly<Record<EstimatorPreset, Readonly<Record<"min" | "max" | "m
     output_mse: { min: "output_mse", max: "output_mse", magnitude: "output_mse" },
   };
 
-/** The share of values that the `quantile` preset cuts off (reference section 5.3). */
+/** The share of values that the `quantile` preset cuts off at each end. */
 export const DEFAULT_OUTLIER_PROB = 1e-4;
 
-/** The estimator of a preset for activations (reference section 5.3). */
+/** The estimator of a preset for activations. */
 export function activationEstimator(
   preset: EstimatorPreset,
   mode: Mode,
@@ -54,7 +60,7 @@ export function activationEstimator(
   }
 }
 
-/** The estimator of a preset for weights (reference section 5.3). */
+/** The estimator of a preset for weights. */
 export function weightEstimator(preset: EstimatorPreset, mode: Mode): RangeEstimator {
   const { min, max, magnitude } = TYPES[preset];
   switch (mode) {
@@ -65,7 +71,7 @@ export function weightEstimator(preset: EstimatorPreset, mode: Mode): RangeEstim
   }
 }
 
-/** The error that an estimator makes least; `undefined` where both ends come from statistics. */
+/** The error that an estimator minimizes; `undefined` where both ends come from statistics. */
 export function leastError({ min, max }: RangeEstimator): ErrorType | undefined {
   return [max.type, min?.type ?? max.type].find(isErrorType);
 }

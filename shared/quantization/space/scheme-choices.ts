@@ -2,8 +2,8 @@ import type { Choice, Configuration, Parameter } from "../../search/space/space.
 import { codeFormOf, type Scheme } from "../device/hardware.js";
 
 /**
- * The mode comes first, as a tensor's range estimator depends on it: its parameters then have one condition, whichever
- * widths and granularities the modes have.
+ * The fields of a scheme in the order of their parameters. The mode comes first, as the parameters of the
+ * range estimator are conditional on it alone.
  */
 const FIELDS = ["mode", "bits", "granularity", "codes"] as const;
 
@@ -12,13 +12,13 @@ type Field = (typeof FIELDS)[number];
 type SchemeParameter = Pick<Parameter, "name" | "choices" | "when">;
 
 /**
- * The parameters that choose one of several schemes: one for each field in which they differ. Where the choices of a
- * later field depend on those of an earlier one (asymmetric codes of 8 bits, symmetric ones of 4), it becomes a
- * parameter of each choice, such as `…/symmetric/bits`, which exists beside that choice only.
+ * Parameters that choose one of several schemes, one per field in which the schemes differ. Where the choices
+ * of a later field depend on an earlier one (say, 8 bits if asymmetric and 4 if symmetric), the field has a
+ * parameter per choice of the earlier one, such as `…/symmetric/bits`, which is conditional on that choice.
  *
  * @param prefix of the parameters' names
- * @param schemes the base first
- * @param when on what all of them depend
+ * @param schemes the base scheme first
+ * @param when the condition of all parameters
  */
 export function schemeParameters(
   prefix: string,
@@ -51,8 +51,8 @@ function parametersOf(
 }
 
 /**
- * The scheme that a configuration chooses by the parameters of {@link schemeParameters}; what it leaves out is as in the
- * first.
+ * The scheme that a configuration chooses by the parameters of {@link schemeParameters}; parameters that it
+ * leaves out take the value of the first scheme.
  */
 export function chosenScheme(
   prefix: string,
@@ -72,12 +72,12 @@ export function chosenScheme(
   return remaining[0]!;
 }
 
-/** What a scheme has in a field; plain INT8 codes go without saying there. */
+/** The value of a scheme's field; `codes` is `int8` when left out. */
 export function fieldOf(scheme: Scheme, field: Field): Choice {
   return field === "codes" ? codeFormOf(scheme) : scheme[field];
 }
 
-/** The choices of a field, and whether those of the later fields are the same beside each of them. */
+/** The choices of a field, and whether the later fields have the same choices for each of them (`alike`). */
 function branchesOf(field: Field, others: readonly Field[], schemes: readonly Scheme[]) {
   const of = (choice: Choice): Scheme[] => schemes.filter((scheme) => fieldOf(scheme, field) === choice);
   const choices = [...new Set(schemes.map((scheme) => fieldOf(scheme, field)))];

@@ -11,31 +11,41 @@ import { canSaturate, hasWideCodes } from "../graph/kernel-saturation.js";
 import type { QuantizableOp } from "../graph/quantizable-ops.js";
 import type { TensorOverrides, TuningOptions } from "./tuning-options.js";
 
-/** How the schemes of one tensor came about (reference section 3.2), for whoever asks why there are no others. */
+/**
+ * How the schemes of one tensor were derived, step by step (docs/reference/algorithms.md, "Presets and
+ * schemes").
+ */
 export interface SchemeDerivation {
-  /** What the target device offers each op that decides: those that read the tensor, or make it where none does. */
+  /**
+   * The device's schemes for each op that matters: those that read the tensor, or produce it where none reads
+   * it.
+   */
   readonly candidates: readonly {
     readonly op: string;
     readonly type: string;
     readonly schemes: readonly Scheme[];
   }[];
-  /** What the ops have in common, in the order of the first. */
+  /** The schemes that all ops support, in the order of the first op. */
   readonly common: readonly Scheme[];
-  /** Whether they had nothing in common until weaker variants were taken in (reference section 4.8). */
+  /** Whether the ops had no common scheme until weaker variants were added. */
   readonly weakened: boolean;
-  /** What of it is left out. */
+  /** Common schemes that are left out, with the reason. */
   readonly removed: readonly { readonly scheme: Scheme; readonly because: RemovalReason }[];
-  /** What may be chosen. */
+  /** The schemes to choose from. */
   readonly schemes: readonly Scheme[];
 }
 
-/** The user pins something else, the weight has no axis of channels, or `model_type` demands symmetric mode. */
+/**
+ * Why a scheme is left out: the configuration pins another value, the weight has no channel axis,
+ * `model_type` requires symmetric mode, or the codes can saturate.
+ */
 export type RemovalReason = "pinned" | "no channel axis" | "model_type transformer" | "saturates";
 
 /**
- * How an activation quantizer may be set: what every op that reads its tensors supports (or that makes them, where none
- * does), as far as the user pins nothing else, in the order of the first of them. Where one scale a channel is all that
- * the device offers and a scale a tensor is pinned, that is taken: it is the weaker variant of reference section 4.8.
+ * The schemes of an activation quantizer: those that all ops support which read its tensors (or produce them,
+ * where none reads them) and that agree with the configuration's pinned values, in the order of the first op.
+ * Where the device offers only scales per channel and a scale per tensor is pinned, the latter is used, as it
+ * is a weaker variant.
  *
  * @throws {ModelError} when nothing is left
  */
@@ -79,13 +89,13 @@ function candidate(
   return { op: name, type: node.opType, schemes: hardware.schemes(deviceType, tensor) };
 }
 
-/** A product of two activations, such as those of attention. */
+/** A product of two activations, as in attention. */
 function isFreeProduct({ node, weight }: QuantizableOp): boolean {
   return node.opType === "MatMul" && weight === undefined;
 }
 
 /**
- * How a weight quantizer may be set; one scale for all channels is all that is left without a channel axis.
+ * The schemes of a weight quantizer; without a channel axis only those with one scale per tensor.
  *
  * @throws {ModelError} when nothing is left
  */
@@ -120,8 +130,8 @@ export function deriveWeightSchemes(
 }
 
 /**
- * Without what the saturation fix leaves out. Where it asks for an exact form and the device offers one, that takes its
- * place, else 7 bits do.
+ * Removes the schemes that the saturation fix does not allow. They are replaced by the same scheme with exact
+ * codes where the device offers that, and otherwise with 7-bit codes.
  */
 function withSaturationFix(
   derivation: SchemeDerivation,
@@ -187,10 +197,10 @@ function derive(
 }
 
 /**
- * The scheme of a preset: performance takes the first, mixed the first of weights and the last of activations, accuracy
- * the last of both (reference section 7). Of the last, the mode and width count: the granularity stays the first that
- * goes with them. Fewer bits than the device's primary width are taken only where they are pinned, or nothing else is
- * left.
+ * The scheme of a preset: `performance` takes the first, `accuracy` the last, `mixed` the first for weights
+ * and the last for activations (docs/reference/algorithms.md, "Presets and schemes"). From the last scheme
+ * only mode and width are taken, with the first granularity that goes with them. Fewer bits than the device's
+ * primary width are used only where they are pinned or nothing else is left.
  */
 export function baseScheme(
   schemes: readonly Scheme[],
@@ -215,9 +225,10 @@ export function baseScheme(
 }
 
 /**
- * What all lists have in common, in the order of the first; where that is nothing, each list takes its schemes' weaker
- * variants in as well: one scale for a tensor, symmetric, or both. Where there is nothing still, widths are resolved: to
- * the device's primary one if one side has it, else to the smaller (reference section 4.8).
+ * The schemes that all lists have in common, in the order of the first list. Where there is none, weaker
+ * variants of each list's schemes are added: one scale per tensor, symmetric, or both. Where there is still
+ * none, different widths are resolved to the device's primary width if one side has it, otherwise to the
+ * smaller one (docs/reference/algorithms.md, "Unified scales").
  */
 function intersection(
   lists: readonly (readonly Scheme[])[],
@@ -264,7 +275,7 @@ function withWeakerVariants(schemes: readonly Scheme[]): Scheme[] {
   return distinct([...schemes, ...variants]);
 }
 
-/** Each scheme once, where it stands first. */
+/** Removes duplicates, keeping first occurrences. */
 export function distinct(schemes: readonly Scheme[]): Scheme[] {
   return schemes.filter((scheme, i) => schemes.findIndex((other) => isSame(other, scheme)) === i);
 }
@@ -282,7 +293,7 @@ function pinnedLevels({ levels }: TensorOverrides): Pick<Scheme, "levels"> {
   return levels === undefined ? {} : { levels };
 }
 
-/** Schemes of the pinned form of codes; where no kernel takes it, as of depthwise convolutions, all forms. */
+/** The schemes with the pinned form of codes; all where no scheme has it, as for depthwise convolutions. */
 function withPinnedCodes(schemes: Scheme[], { codes }: TensorOverrides): Scheme[] {
   if (codes === undefined || !schemes.some((scheme) => codeFormOf(scheme) === codes)) return schemes;
   return schemes.filter((scheme) => scheme.bits !== 8 || codeFormOf(scheme) === codes);

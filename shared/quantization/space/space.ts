@@ -31,15 +31,18 @@ import {
   tunedPresets,
 } from "./tuning-options.js";
 
-/** The statistics that each end can be estimated from (reference section 3.4). */
+/**
+ * The statistics from which each end of a range can be estimated (docs/reference/algorithms.md, "Tunable
+ * parameters").
+ */
 export const SIDE_TYPES: Readonly<Record<Side, readonly StatisticType[]>> = {
   min: ["min", "quantile"],
   max: ["max", "abs_max", "quantile", "abs_quantile"],
 };
 
 /**
- * The aggregators to choose from: the eight of reference section 3.4. Its ninth, `power_of_2`, widens a range up to
- * twofold; it is there where the user's own estimator has it.
+ * The aggregators among which a search chooses. `power_of_2`, which widens a range up to twofold, is a choice
+ * only where the configuration's own estimator has it.
  */
 export const AGGREGATORS: readonly Aggregator[] = [
   "batch_mean",
@@ -52,7 +55,7 @@ export const AGGREGATORS: readonly Aggregator[] = [
   "hl_estimator",
 ];
 
-/** The names of the parameters of one tensor; what `trials.jsonl` shows. */
+/** Names of the parameters of one tensor, as written to `trials.jsonl`. */
 export function parameterNames(tensor: "activations" | "weights", id: string) {
   const prefix = `${id}/${tensor}`;
   const estimator = (mode: Mode, field: string) => `${prefix}/${mode}/${field}`;
@@ -66,39 +69,44 @@ export function parameterNames(tensor: "activations" | "weights", id: string) {
   };
 }
 
+/** An end of a range. */
 export type Side = "min" | "max";
 
+/** Name of the parameter that decides whether a group is quantized. */
 export function switchName(group: string): string {
   return `${group}/quantize`;
 }
 
-/** What can be chosen for a model, and the configuration that the search starts from. */
+/** The search space of a model, and the configuration from which the search starts. */
 export interface TuningSpace {
   readonly parameters: readonly Parameter[];
   readonly base: Configuration;
-  /** What every parameter starts from, those included that do not exist in the base. */
+  /** Start values of all parameters, including those that are inactive in the base. */
   readonly defaults: Configuration;
 }
 
-/** A field of a scheme that a tuning scope can hold. */
+/** A field of a scheme that is also a tuning scope. */
 type SchemeField = keyof Scheme & TuningScope;
 
-/** How the parameters of one tensor came about, step by step (reference sections 3.2 to 3.5). */
+/**
+ * How the parameters of one tensor were derived, step by step (docs/reference/algorithms.md, "Tunable
+ * parameters").
+ */
 export interface TensorDerivation {
   readonly tensor: "activations" | "weights";
   readonly id: string;
   readonly schemes: SchemeDerivation;
   readonly base: Scheme;
-  /** What the tuning scope lets vary, the base first. */
+  /** Schemes within the tuning scope, the base first. */
   readonly kept: readonly Scheme[];
-  /** What it does not, with the fields in which it differs from the base and that are not in the scope. */
+  /** Schemes outside the tuning scope, with the fields outside it in which they differ from the base. */
   readonly dropped: readonly { readonly scheme: Scheme; readonly outOfScope: readonly SchemeField[] }[];
-  /** Where the range estimator of each mode starts from; what may be chosen instead is in `parameters`. */
+  /** The base's range estimator for each mode; alternatives are in `parameters`. */
   readonly estimators: readonly { readonly mode: Mode; readonly base: RangeEstimator }[];
   readonly parameters: readonly Parameter[];
 }
 
-/** How the part of one quantizer group in the space came about. */
+/** The part of the space that belongs to one quantizer group, with its derivation. */
 export interface GroupDerivation extends TuningSpace {
   readonly group: string;
   readonly tensors: readonly TensorDerivation[];
@@ -107,9 +115,9 @@ export interface GroupDerivation extends TuningSpace {
 type Condition = NonNullable<Parameter["when"]>;
 
 /**
- * Derives the parameters of every quantizer group: those of its switch (scope `layer`), then apart for each
- * activation quantizer and each weight what the target device supports within the scope, the base's choice
- * first (reference sections 3.2 to 3.5, with the first table's changes).
+ * Derives the search space: for each quantizer group its switch (scope `layer`), then for each activation
+ * quantizer and each weight the parameters that the target device supports within the tuning scope, the
+ * base's choice first (docs/reference/algorithms.md, "Tunable parameters").
  */
 export function deriveSpace(
   layout: QuantizerLayout,
@@ -124,7 +132,7 @@ export function deriveSpace(
   };
 }
 
-/** Every width that some configuration gives a tensor. */
+/** All bit widths that a tensor has in any configuration. */
 export function reachableWidths(
   layout: QuantizerLayout,
   hardware: Hardware,
@@ -136,7 +144,7 @@ export function reachableWidths(
   );
 }
 
-/** The part of one group in `deriveSpace`, with the steps that lead to it. */
+/** The part of {@link deriveSpace} of one group, with the steps of its derivation. */
 export function deriveGroup(
   group: QuantizerGroup,
   layout: QuantizerLayout,
@@ -170,13 +178,15 @@ export function deriveGroup(
   return { group: group.id, tensors, parameters, base, defaults };
 }
 
-/** Parameters in their order, and the base that they start from. */
+/** Collects parameters in order, and their start values. */
 class SpaceBuilder implements TuningSpace {
   readonly parameters: Parameter[] = [];
   readonly base: Record<string, Choice> = {};
   readonly defaults: Record<string, Choice> = {};
 
-  /** @param start the base's value where the parameter is active in the base; the first choice when left out */
+  /**
+   * @param start the base's value where the parameter is active in the base; the first choice when left out
+   */
   add(parameter: Parameter, start: Choice = parameter.choices[0]!): void {
     this.parameters.push(parameter);
     const { name, when } = parameter;
@@ -185,7 +195,7 @@ class SpaceBuilder implements TuningSpace {
   }
 }
 
-/** Whose parameters are derived. */
+/** The tensor whose parameters are derived. */
 interface TunedTensor {
   readonly tensor: "activations" | "weights";
   readonly id: string;
@@ -218,7 +228,10 @@ function addTensor(
   return { tensor, id, schemes, base, kept, dropped, estimators, parameters };
 }
 
-/** A scheme varies with the scope if it differs from the base in nothing else (reference section 3.3). */
+/**
+ * Divides schemes by the tuning scope: a scheme is kept if it differs from the base only in fields of the
+ * scope.
+ */
 export function withinScope(
   schemes: readonly Scheme[],
   base: Scheme,
@@ -238,8 +251,9 @@ export function withinScope(
 }
 
 /**
- * The parameters of a range estimator in one mode (reference section 3.4); min and max vary independently. What the
- * user pins is where the base starts from, and what stands without range_estimator in the tuning scope.
+ * Adds the parameters of a range estimator in one mode; min and max vary independently. Values that the
+ * configuration pins are the base's values; they are fixed where the tuning scope does not contain
+ * `range_estimator`.
  */
 function addEstimator(
   space: SpaceBuilder,
@@ -285,7 +299,7 @@ function addEstimator(
   const choosePreset = !scope.has("type") && presets.length > 1;
   if (choosePreset) choose(names.preset(mode), presets, when);
   const typesOf = (side: Side) => [...new Set([base[side]!.type, ...SIDE_TYPES[side]])];
-  /** Calls `add` with the condition under which the side's type is one of those asked for, if it ever is. */
+  /** Calls `add` with the condition under which the side's type satisfies `isAsked`, if there is any. */
   const whereType = (
     side: Side,
     isAsked: (type: EstimatorType) => boolean,
@@ -306,7 +320,7 @@ function addEstimator(
   return base;
 }
 
-/** What a parameter is of, whichever tensor it belongs to: the same question asked of many (`Parameter.family`). */
+/** The family of a parameter (`Parameter.family`): its name without the tensor's id. */
 function familyOf(name: string, id: string): string {
   return name.slice(id.length + 1);
 }

@@ -22,7 +22,7 @@ import {
   tunedPresets,
 } from "./tuning-options.js";
 
-/** Every statistic that some configuration within the options can ask for, of every tensor that decides a range. */
+/** All statistics that any configuration within the options needs, by tensor. */
 export function requiredStatistics(
   layout: QuantizerLayout,
   view: OperandView,
@@ -55,7 +55,7 @@ export function requiredStatistics(
   );
 }
 
-/** What the estimators of one granularity ask for, in either mode. */
+/** The statistics that estimators of one granularity need, in both modes. */
 function estimatorStatistics(options: TuningOptions, granularity: Granularity): Statistic[] {
   const statistics = new Map<string, Statistic>();
   const pinned = pinnedEstimator(options, "activations");
@@ -70,7 +70,8 @@ function estimatorStatistics(options: TuningOptions, granularity: Granularity): 
         const probabilities = [outlierProb, ...(isTuned("outlier_prob") ? options.outlierProbChoices : [])];
         for (const asked of isTuned("type") ? [type, ...SIDE_TYPES[side]] : [type]) {
           for (const probability of isQuantile(asked) ? probabilities : [0]) {
-            // Whether symmetric codes are signed is decided for all channels together (reference section 5.3).
+            // In symmetric mode all channels are signed or none, so the lower end is needed for the whole
+            // tensor.
             const ofWhole = granularity === "pertensor" || (mode === "symmetric" && side === "min");
             for (const statistic of ofWhole
               ? statisticsOf(asked, side, probability)

@@ -5,45 +5,51 @@ import type { EstimatorPreset, RangeEstimator } from "./range-estimator.js";
 export type TuningScope = "bits" | "mode" | "granularity" | "codes" | "layer" | "range_estimator";
 export type EstimatorScope = "preset" | "aggregator" | "type" | "outlier_prob";
 
-/** What the user pins of a range estimator; the rest comes from the preset (reference section 5.3). */
+/** Fields of a range estimator that the configuration pins; the others come from the preset. */
 export interface EstimatorOverrides {
   readonly preset?: EstimatorPreset;
   readonly min?: Partial<SideEstimator>;
   readonly max?: Partial<SideEstimator>;
 }
 
-/** What the user pins of all weights or all activations. */
+/** Fields that the configuration pins for all weights or all activations. */
 export interface TensorOverrides {
   readonly bits?: Scheme["bits"];
   readonly mode?: Mode;
   readonly granularity?: Granularity;
-  /** Of weights. */
+  /** For weights only. */
   readonly codes?: CodeForm;
   readonly levels?: NonNullable<Scheme["levels"]>;
   readonly rangeEstimator?: EstimatorOverrides;
 }
 
-/** The parameters of TunableQuantization (reference section 3.1); empty scopes leave the preset alone. */
+/**
+ * The parameters of TunableQuantization (docs/reference/algorithms.md, "Tunable parameters"); with empty
+ * scopes nothing varies.
+ */
 export interface TuningOptions {
   readonly preset: PresetName;
   readonly tuningScope: ReadonlySet<TuningScope>;
   readonly estimatorScope: ReadonlySet<EstimatorScope>;
   readonly outlierProbChoices: readonly number[];
-  /** The presets that scope `preset` chooses from beside the base's own; POT's two when left out. */
+  /** The presets that scope `preset` chooses from besides the base's own; POT's two when left out. */
   readonly presetChoices?: readonly EstimatorPreset[];
   readonly weights: TensorOverrides;
   readonly activations: TensorOverrides;
   readonly rangeEstimator?: EstimatorOverrides;
   /**
-   * What `model_type: "transformer"` forces: both operands of a product of two activations are symmetric, whatever is
-   * pinned; the estimator follows (reference section 4.3).
+   * Set by `model_type: "transformer"`: both operands of products of two activations are symmetric,
+   * overriding a pinned mode, and their range estimators accordingly.
    */
   readonly symmetricProducts?: boolean;
 }
 
 const POT_PRESETS: readonly EstimatorPreset[] = ["default", "quantile"];
 
-/** What the user pins of the estimators of weights or activations: their own section, or the one for both. */
+/**
+ * The pinned range estimator of weights or activations: from their own section, otherwise from the common
+ * one.
+ */
 export function pinnedEstimator(
   options: TuningOptions,
   tensor: "activations" | "weights",
@@ -51,7 +57,7 @@ export function pinnedEstimator(
   return options[tensor].rangeEstimator ?? options.rangeEstimator;
 }
 
-/** A preset's estimator with the user's fields put over it. */
+/** A preset's estimator with the pinned fields replaced. */
 export function overrideEstimator(
   estimator: RangeEstimator,
   overrides: EstimatorOverrides | undefined,
@@ -63,7 +69,7 @@ export function overrideEstimator(
   };
 }
 
-/** The presets that the scope leaves to choose from, the base's own first. */
+/** The presets to choose from within the scope, the base's own first. */
 export function tunedPresets(options: TuningOptions, tensor: "activations" | "weights"): EstimatorPreset[] {
   const base = pinnedEstimator(options, tensor)?.preset ?? "default";
   const isTuned = options.tuningScope.has("range_estimator") && options.estimatorScope.has("preset");

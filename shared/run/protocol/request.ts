@@ -9,7 +9,7 @@ import {
 import type { Configuration, Space } from "../../search/space/space.js";
 import { spaceSchema } from "../../search/space/space-document.js";
 
-import { MOST_WARNINGS, runWarningSchema } from "../../validation/warnings.js";
+import { MAX_WARNINGS, runWarningSchema } from "../../validation/warnings.js";
 
 const MAX_NAME = 1_024;
 const MAX_PARAMETERS = 20_000;
@@ -121,7 +121,7 @@ export const runRequestSchema = z.strictObject({
   /** Hash of all that a measurement depends on beside the choices: trials of runs that share it can be compared. */
   measuredUnder: sha256Schema.optional(),
   /** What whoever asked for the run is to know of configuration, data and machine; the result repeats it. */
-  warnings: z.array(runWarningSchema).max(MOST_WARNINGS).optional(),
+  warnings: z.array(runWarningSchema).max(MAX_WARNINGS).optional(),
 });
 
 export type RunRequest = Readonly<Omit<z.infer<typeof runRequestSchema>, "space" | "base" | "float">> & {

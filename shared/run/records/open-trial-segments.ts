@@ -1,4 +1,4 @@
-import { inOrder } from "../../basics/concurrently.js";
+import { mapConcurrently } from "../../basics/map-concurrently.js";
 import type { EncodedSpace } from "../../search/space/encoding.js";
 import { SEGMENT_SIZE } from "../protocol/record-keys.js";
 import type { RunRequest } from "../protocol/request.js";
@@ -55,7 +55,7 @@ export class AskedRecords {
       const segment = segmentOf(trial.number);
       added.set(segment, [...(added.get(segment) ?? []), toAskedDocument(space, trial)]);
     }
-    await inOrder([...added], AT_ONCE, ([segment, trials]) =>
+    await mapConcurrently([...added], AT_ONCE, ([segment, trials]) =>
       this.segments.write(request, segment, { version: 1, trials }),
     );
     this.#noteSealed(request, below);
@@ -64,7 +64,7 @@ export class AskedRecords {
   /** What these trials of a loaded state, which says nothing of it, were asked with. */
   async read(request: RunRequest, numbers: readonly number[]): Promise<ReadonlyMap<number, AskedDocument>> {
     const segments = [...new Set(numbers.map(segmentOf))];
-    const read = await inOrder(segments, AT_ONCE, (segment) => this.segments.read(request, segment));
+    const read = await mapConcurrently(segments, AT_ONCE, (segment) => this.segments.read(request, segment));
     for (const segment of segments) this.#noteSealed(request, (segment + 1) * SEGMENT_SIZE);
     return new Map(read.flatMap(({ trials }) => trials.map((trial) => [trial.number, trial])));
   }

@@ -1,6 +1,6 @@
 import type * as z from "zod";
-import { inOrder } from "../../basics/concurrently.js";
 import { ConfigurationError } from "../../basics/errors.js";
+import { mapConcurrently } from "../../basics/map-concurrently.js";
 import { type EncodedSpace, encodeSpace } from "../../search/space/encoding.js";
 import { parseSpace, validateSpace } from "../../search/space/space-document.js";
 import type { ObjectStore } from "../../storage/object-store.js";
@@ -180,10 +180,10 @@ export class RunRecords {
     const first = Math.min(earlier?.sealedSegments ?? 0, document.sealedSegments);
     const known = earlier?.finished.slice(0, first * SEGMENT_SIZE) ?? [];
     const segments = Array.from({ length: document.sealedSegments - first }, (_, i) => first + i);
-    const read = await inOrder(segments, READS, (segment) =>
+    const read = await mapConcurrently(segments, READS, (segment) =>
       this.#readTrials(request, segmentKey(request.runId, segment)),
     );
-    const scored = await inOrder(running, READS, (trial) => this.#readShards(request.runId, trial));
+    const scored = await mapConcurrently(running, READS, (trial) => this.#readShards(request.runId, trial));
     return {
       ...plain,
       request,
@@ -222,14 +222,18 @@ export class RunRecords {
     runId: string,
     { number, askedAt, shards }: RunningDocument,
   ): Promise<RunningTrial["shards"]> {
-    return inOrder([...shards.entries()], READS, async ([index, shard]): Promise<ShardState<ScoredShard>> => {
-      const state = fromShardDocument(shard, askedAt, (scores) => scores);
-      if (state.state === "waiting") return state;
-      const key = scoresKey(runId, number, index, state.result);
-      const rows = await readRows(this.#store, key);
-      if (rows === undefined) throw new DamagedRecordError(key, "is missing");
-      return { ...state, result: { rows, scores: state.result } };
-    });
+    return mapConcurrently(
+      [...shards.entries()],
+      READS,
+      async ([index, shard]): Promise<ShardState<ScoredShard>> => {
+        const state = fromShardDocument(shard, askedAt, (scores) => scores);
+        if (state.state === "waiting") return state;
+        const key = scoresKey(runId, number, index, state.result);
+        const rows = await readRows(this.#store, key);
+        if (rows === undefined) throw new DamagedRecordError(key, "is missing");
+        return { ...state, result: { rows, scores: state.result } };
+      },
+    );
   }
 
   async #read<Schema extends z.ZodType>(key: string, schema: Schema): Promise<z.infer<Schema> | undefined> {

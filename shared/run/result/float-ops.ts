@@ -1,6 +1,10 @@
 import { nodeName } from "../../onnx/graph/node-names.js";
 import type { QuantizerLayout } from "../../quantization/graph/groups.js";
-import { type UnboundedGroups, withoutUnbounded } from "../../quantization/rewrite/bounded-plan.js";
+import {
+  type UnboundedGroups,
+  unboundedGroup,
+  withoutUnbounded,
+} from "../../quantization/rewrite/bounded-plan.js";
 import type { QuantizationPlan } from "../../quantization/space/plan.js";
 import { switchName } from "../../quantization/space/space.js";
 import { configurationKey } from "../../search/space/configuration-key.js";
@@ -85,7 +89,7 @@ export function explainFloatOps(sources: FloatOpSources): FloatOp[] {
     if (plan.ops.has(op.key)) continue;
     const group = offGroupOf(op.key, sources);
     const described = { name: nodeName(op.node), type: op.node.opType };
-    const reason = unbounded[group];
+    const reason = unboundedGroup(unbounded, group);
     if (reason !== undefined) {
       explained.push({ ...described, cause: "not quantizable", reason });
       continue;

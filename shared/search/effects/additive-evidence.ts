@@ -1,5 +1,5 @@
+import { complete, IncrementalWork, type Work } from "../numerics/incremental-work.js";
 import { createRandomStream, type RandomStream } from "../numerics/random.js";
-import { complete, SpreadWork, type Work } from "../numerics/spread-work.js";
 import type { EncodedSpace } from "../space/encoding.js";
 import type { LedgerEntry } from "../trials/trial-ledger.js";
 import { type EffectsModel, sumEffects } from "./effects-model.js";
@@ -10,30 +10,34 @@ import { fitEffects, fitOperations } from "./relevance.js";
 import { type Outcome, StandardizedOutcome } from "./standardized-outcome.js";
 
 const IMPUTATION_ROUNDS = 3;
-/** The share of the asks before a refit is used in which its model is made; in the others rows follow. */
+/**
+ * Share of the asks between a refit and its use in which its model is fitted; in the rest later trials are
+ * added.
+ */
 const MODELLING_SHARE = 0.75;
-/** What an ask then does for them: about a millisecond. */
+/** Operations per ask for adding later trials to a prepared refit: about a millisecond. */
 const ROW_OPERATIONS_AN_ASK = 1e6;
 
 /**
- * Draws from the posterior that are kept up to date; every ask combines them anew. The more, the less asks between two
- * refits resemble each other (docs/search.md has figures); the larger the space, the more each costs.
+ * Number of posterior draws that are kept up to date; every ask uses a new random combination of them. With
+ * more draws the asks between two refits resemble each other less; in large spaces each draw costs more, so
+ * fewer are kept.
  */
 function keptDraws({ offset, size }: EncodedSpace): number {
   return Math.min(128, Math.max(16, Math.floor(32_000 / offset[size]!)));
 }
 
-/** What every choice adds to an outcome: on average, or in one draw. */
+/** Effects of every choice on an outcome: outcome = location + scale * (intercept + sum of effects). */
 export interface DrawnEffects {
-  /** In units of `scale`; one a choice, all choices in one row, and last the intercept. */
+  /** One per choice, all choices of all parameters in one row, and last the intercept. */
   readonly effects: Float64Array;
   readonly location: number;
   readonly scale: number;
-  /** Variance of what the effects leave open, in units of `scale` squared. */
+  /** Residual variance that the effects do not explain, in units of `scale` squared. */
   readonly noise: number;
 }
 
-/** A model of the trials up to a refit, with what has come since. */
+/** A model fitted to the trials up to a refit, conditioned on the trials since. */
 interface Fit {
   readonly refit: number;
   readonly base: readonly LedgerEntry[];
@@ -41,20 +45,20 @@ interface Fit {
   readonly posterior: EffectsPosterior;
 }
 
-/** A fit that is being made. */
+/** A fit in progress. */
 interface Preparation {
   readonly refit: number;
   readonly base: readonly LedgerEntry[];
-  readonly work: SpreadWork<Fit>;
+  readonly work: IncrementalWork<Fit>;
 }
 
 /**
- * Additive evidence on one outcome: the posterior of an additive model of it, given the finished trials. Running trials
- * are taken to bring what the mean foretells: that leaves the mean alone and narrows the posterior where they look.
+ * The posterior of an additive model of one outcome, given the finished trials. Running trials are imputed
+ * with the predicted mean: the mean is unchanged, the variance shrinks.
  *
- * What it holds is a function of the ledger alone. Relevance and the scale of outcomes come from the trials up to a
- * refit by number; later trials only add observations. The next refit is prepared over the asks before it is used,
- * which changes when its work is done and not what it comes to.
+ * The posterior is a function of the ledger alone. The relevance of parameters and the scale of outcomes are
+ * estimated at refits, from the first trials by number; later trials only add observations. The next refit is
+ * prepared in slices during the asks before its use, which spreads its time and does not change its result.
  */
 export class AdditiveEvidence {
   readonly #rows: EvidenceRows;
@@ -63,17 +67,19 @@ export class AdditiveEvidence {
   #fit: Fit | undefined;
   #next: Preparation | undefined;
 
-  /** @param seed of the draws; evidence on several outcomes needs several */
+  /** @param seed seed of the posterior draws; different for each outcome */
   constructor(rows: EvidenceRows, outcome: Outcome, seed: number) {
     this.#rows = rows;
     this.#outcome = outcome;
     this.#seed = seed;
   }
 
-  /** Brings it up to date with the ledger; call it once an ask, ahead of the others. */
+  /**
+   * Conditions the posterior on the ledger's current trials; call it once per ask, before the other methods.
+   */
   update(): void {
     const rows = this.#rows;
-    const { current, next } = scheduleRefits(rows.ledger.finished.length, rows.settled);
+    const { current, next } = scheduleRefits(rows.ledger.finished.length, rows.finishedBeforeRunning);
     const base = rows.base(current);
     if (this.#fit === undefined || !isFor(this.#fit, current, base)) {
       this.#fit =
@@ -85,7 +91,7 @@ export class AdditiveEvidence {
     this.#prepare(current, next);
   }
 
-  /** What every choice adds on average. */
+  /** Posterior mean of the effects. */
   mean(): DrawnEffects {
     const { posterior, outcome, refit } = this.#updated();
     const { location, scale } = outcome;
@@ -93,12 +99,12 @@ export class AdditiveEvidence {
     return { effects: posterior.mean(outcomes), location, scale, noise: posterior.noise };
   }
 
-  /** How a draw from the posterior differs from the mean, times `temperature`. */
+  /** The deviation of a posterior draw from the mean, times `temperature`. */
   deviation(random: RandomStream, temperature: number): Float64Array {
     return this.#updated().posterior.deviation(random, temperature);
   }
 
-  /** Draws from the posterior without the mean; they hold until the next update. */
+  /** Deviations of posterior draws from the mean; valid until the next update. */
   sample(random: RandomStream, count: number): readonly SignedDraw[] {
     return this.#updated().posterior.sample(random, count);
   }
@@ -110,7 +116,7 @@ export class AdditiveEvidence {
     return this.#fit!;
   }
 
-  /** Does a share of the work for the next refit, and has it follow the trials once it stands. */
+  /** Runs a slice of the next refit; once it is fitted, adds the trials since to it. */
   #prepare(current: number, next: number): void {
     if (next === current) {
       this.#next = undefined;
@@ -119,8 +125,8 @@ export class AdditiveEvidence {
     const base = this.#rows.base(next);
     const operations = operationsAnAsk(this.#rows.ledger.encoded, base.length);
     if (this.#next === undefined || !isFor(this.#next, next, base)) {
-      this.#next = { refit: next, base, work: new SpreadWork(this.#fitTo(next, base)) };
-      // After a study was loaded, what earlier asks would have done.
+      this.#next = { refit: next, base, work: new IncrementalWork(this.#fitTo(next, base)) };
+      // When a study is loaded from a file, catches up on the slices of earlier asks.
       this.#next.work.advance(operations * (this.#rows.ledger.finished.length - next));
     }
     const { work } = this.#next;
@@ -154,48 +160,50 @@ export class AdditiveEvidence {
   }
 }
 
-/** What a standardized outcome can be that is told as this; `undefined` where it is known. */
+/**
+ * The interval in which a missing or censored outcome lies; `undefined` where the outcome is known exactly.
+ */
 function censoredRange(
-  told: number | undefined,
+  value: number | undefined,
   { floor, ceiling }: StandardizedOutcome,
 ): { readonly least: number; readonly most: number } | undefined {
-  if (told === undefined) {
+  if (value === undefined) {
     return { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY };
   }
-  if (told <= floor) {
+  if (value <= floor) {
     return { least: Number.NEGATIVE_INFINITY, most: floor };
   }
-  return told >= ceiling ? { least: ceiling, most: Number.POSITIVE_INFINITY } : undefined;
+  return value >= ceiling ? { least: ceiling, most: Number.POSITIVE_INFINITY } : undefined;
 }
 
 /**
- * Standardized outcomes of the base; what the model foretells stands in for those that are not known, within what they
- * can be.
+ * Standardized outcomes of the base trials. Missing and censored ones are imputed with the model's
+ * prediction, clipped to the interval in which they lie.
  */
 function baseOutcomes(
   base: readonly LedgerEntry[],
   outcome: StandardizedOutcome,
   model: EffectsModel,
 ): Float64Array {
-  const told = base.map(({ trial }) => outcome.of(trial));
-  const ranges = told.map((value) => censoredRange(value, outcome));
-  const outcomes = Float64Array.from(told, (value) => value ?? outcome.median);
+  const value = base.map(({ trial }) => outcome.of(trial));
+  const ranges = value.map((value) => censoredRange(value, outcome));
+  const outcomes = Float64Array.from(value, (value) => value ?? outcome.median);
   if (ranges.every((range) => range === undefined)) {
     return outcomes;
   }
   for (let round = 0; round < IMPUTATION_ROUNDS; round++) {
     const effects = model.effects(outcomes);
-    for (const [i, places] of model.places.entries()) {
+    for (const [i, indices] of model.indices.entries()) {
       const range = ranges[i];
       if (range !== undefined) {
-        outcomes[i] = Math.min(range.most, Math.max(range.least, sumEffects(effects, places)));
+        outcomes[i] = Math.min(range.most, Math.max(range.least, sumEffects(effects, indices)));
       }
     }
   }
   return outcomes;
 }
 
-/** Standardized outcomes of the trials behind the base; NaN for one that is not known. */
+/** Standardized outcomes of the trials since the refit; NaN where the outcome is unknown. */
 function pendingOutcomes(
   pending: readonly PendingTrial[],
   outcome: StandardizedOutcome,
@@ -206,21 +214,21 @@ function pendingOutcomes(
   const censored: number[] = [];
   for (const [i, row] of pending.entries()) {
     const trial = finishedTrial(row);
-    const told = trial === undefined ? undefined : outcome.of(trial);
-    // That an outcome is below the floor is news only where more was foretold.
-    if (told !== undefined && told <= floor) {
+    const value = trial === undefined ? undefined : outcome.of(trial);
+    // An outcome below the floor carries information only where the prediction is above the floor.
+    if (value !== undefined && value <= floor) {
       censored.push(i);
-    } else if (told !== undefined && told >= ceiling) {
-      // By the base alone it never changes, and the mean need not be made anew with every row that follows.
-      outcomes[i] = Math.max(ceiling, posterior.foretoldByBase(i));
+    } else if (value !== undefined && value >= ceiling) {
+      // Imputed from the base model only, so the value is constant and cached means stay valid.
+      outcomes[i] = Math.max(ceiling, posterior.predictedByBase(i));
     } else {
-      outcomes[i] = told ?? Number.NaN;
+      outcomes[i] = value ?? Number.NaN;
     }
   }
   for (let round = 0; censored.length > 0 && round < IMPUTATION_ROUNDS; round++) {
-    const foretold = posterior.foretell(outcomes);
+    const predicted = posterior.predict(outcomes);
     for (const i of censored) {
-      if (Number.isNaN(outcomes[i]!) && foretold[i]! > floor) {
+      if (Number.isNaN(outcomes[i]!) && predicted[i]! > floor) {
         outcomes[i] = floor;
       }
     }
@@ -228,7 +236,7 @@ function pendingOutcomes(
   return outcomes;
 }
 
-/** What an ask does of a fit to so many observations. */
+/** Operations per ask that spread a fit to this many observations over the asks before its use. */
 function operationsAnAsk(encoded: EncodedSpace, observations: number): number {
   const drawing = keptDraws(encoded) * 2 * observations * (encoded.size + observations);
   return (fitOperations(encoded, observations) + drawing) / (MODELLING_SHARE * SPREAD);

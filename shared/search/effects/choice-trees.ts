@@ -1,36 +1,46 @@
 import { type Codes, type EncodedSpace, INACTIVE } from "../space/encoding.js";
 
 /**
- * In spaces up to this size each parameter has a tree of its own, so that sums are taken one parameter after the other:
- * they round as they did when the qualities in docs/search.md were measured.
+ * Spaces with at most this many parameters have one tree per parameter, so sums are taken parameter by
+ * parameter. (Larger trees are faster but round differently, and results of small spaces are to stay
+ * reproducible.)
  */
 const LARGEST_SEPARATE = 200;
-/** The leaves of a tree, but for that of a single parameter with more choices; with half or twice as many asks are slower. */
+/**
+ * Upper limit of a tree's leaves, unless a single parameter has more choices. Measured: half or twice is
+ * slower.
+ */
 const MOST_LEAVES = 64;
 
 const NONE = -1;
 
 /**
- * Neighbouring parameters taken together, in trees with a level a parameter and a leaf for each combination of choices that
- * there can be. A configuration is one leaf of each tree, and what adds up over its parameters is the sum of as many
- * table entries: several times fewer, as the hottest loops of the additive model go over all parameters of all
- * observations.
+ * Consecutive parameters combined into trees, with one level per parameter and one leaf per possible
+ * combination of choices. A configuration is one leaf of each tree, so a sum over its choices becomes a sum
+ * over its leaves, which are several times fewer. The hottest loops of the additive model, over all
+ * parameters of all observations, need that.
  */
 export class ChoiceTrees {
-  /** The first parameter of each tree, and last the number of parameters. */
+  /** First parameter of each tree and, last, the number of parameters. */
   readonly #firstParameter: readonly number[];
   readonly #roots: readonly number[];
-  /** Of each node; a root's is the slot behind the nodes. Parents come before their children. */
+  /** Parent of each node; for a root the slot after all nodes. Parents come before their children. */
   readonly #parent: Int32Array;
-  /** Where each node's choice stands in the row of all choices; behind them for a parameter that does not exist. */
+  /**
+   * Index of each node's choice in the row of all choices; the index after all choices for an inactive
+   * parameter.
+   */
   readonly #choice: Int32Array;
-  /** 1 where a parameter exists at the node or above it. */
+  /** 1 where the node or one of its ancestors holds an active parameter. */
   readonly #holdsAny: Uint8Array;
-  /** The node below each node by code, the one for {@link INACTIVE} first, and where they begin. */
+  /**
+   * Children of each node by code, the one for {@link INACTIVE} first; `#nextStart` is the index of a node's
+   * first.
+   */
   readonly #next: Int32Array;
   readonly #nextStart: Int32Array;
-  /** Of trials, whose codes never change. */
-  readonly #known = new WeakMap<Codes, Int32Array>();
+  /** Leaves by codes; codes of trials never change. */
+  readonly #leavesByCodes = new WeakMap<Codes, Int32Array>();
 
   constructor(encoded: EncodedSpace, mostLeaves = encoded.size > LARGEST_SEPARATE ? MOST_LEAVES : 1) {
     const grown = growTrees(encoded, mostLeaves);
@@ -50,28 +60,31 @@ export class ChoiceTrees {
     this.#nextStart = Int32Array.from(grown.nextStart);
   }
 
-  /** Length of a table of sums: one a node, and a slot for what is above the roots. */
+  /** Length of an array of sums: one per node, and a slot that stands for the parent of the roots. */
   get slots(): number {
     return this.#parent.length + 1;
   }
 
-  /** The leaves of a configuration whose codes never change, without those at which no parameter exists. */
+  /**
+   * The leaves of a configuration, without those where no parameter is active. Cached: `codes` must not
+   * change.
+   */
   leavesOf(codes: Codes): Int32Array {
-    let leaves = this.#known.get(codes);
+    let leaves = this.#leavesByCodes.get(codes);
     if (leaves === undefined) {
       leaves = this.#find(codes);
-      this.#known.set(codes, leaves);
+      this.#leavesByCodes.set(codes, leaves);
     }
     return leaves;
   }
 
   /**
-   * Sums up a table along the way to each node.
+   * Computes for each node the sum of a table along the path from the root.
    *
-   * @param table of all choices in one row, and a zero behind them
-   * @param sums what they are written to
+   * @param table one value per choice, all choices in one row, and a zero after them
+   * @param sums receives one sum per node
    */
-  carryDown(table: Float64Array, sums: Float64Array): void {
+  sumDown(table: Float64Array, sums: Float64Array): void {
     const parents = this.#parent;
     const choices = this.#choice;
     sums[parents.length] = 0;
@@ -81,12 +94,12 @@ export class ChoiceTrees {
   }
 
   /**
-   * The transpose of {@link carryDown}: adds what stands at the leaves to the choices that lead there.
+   * The transpose of {@link sumDown}: adds the value of each leaf to all choices on its path.
    *
-   * @param sums zero but at leaves; used up
-   * @param table of all choices in one row; what stands behind them afterwards means nothing
+   * @param sums values of the leaves, zero elsewhere; overwritten
+   * @param table one value per choice, added to; the element after all choices is undefined afterwards
    */
-  carryBack(sums: Float64Array, table: Float64Array): void {
+  sumUp(sums: Float64Array, table: Float64Array): void {
     const parents = this.#parent;
     const choices = this.#choice;
     for (let node = parents.length - 1; node >= 0; node--) {
@@ -114,7 +127,7 @@ export class ChoiceTrees {
 
 const treesOfSpaces = new WeakMap<EncodedSpace, ChoiceTrees>();
 
-/** The trees of a space, which all its models share. */
+/** The trees of a space, cached, so that all its models share them. */
 export function choiceTrees(encoded: EncodedSpace): ChoiceTrees {
   let trees = treesOfSpaces.get(encoded);
   if (trees === undefined) {
@@ -124,7 +137,7 @@ export function choiceTrees(encoded: EncodedSpace): ChoiceTrees {
   return trees;
 }
 
-/** Nodes in the order in which they grew, level by level in each tree. */
+/** Trees under construction; nodes in order of creation, level by level in each tree. */
 interface Growth {
   readonly firstParameter: number[];
   readonly roots: number[];
@@ -135,7 +148,7 @@ interface Growth {
   readonly nextStart: number[];
 }
 
-/** A tree takes up parameters as long as its leaves are few. */
+/** Builds the trees: each takes in parameters until its leaves would exceed the limit. */
 function growTrees(encoded: EncodedSpace, mostLeaves: number): Growth {
   const growth: Growth = {
     firstParameter: [],
@@ -179,7 +192,10 @@ function addNode(growth: Growth, parent: number, parameter: number, code: number
   return growth.parent.push(parent) - 1;
 }
 
-/** The codes that a parameter can have below a node; both existing and not where an earlier tree decides that. */
+/**
+ * Codes that a parameter can have below a node, {@link INACTIVE} among them where its parent is in an earlier
+ * tree.
+ */
 function possibleCodes(encoded: EncodedSpace, growth: Growth, node: number, d: number): number[] {
   const condition = encoded.parent[d]!;
   const all = Array.from({ length: encoded.cardinality[d]! }, (_, code) => code);

@@ -5,38 +5,41 @@ import { type ChoiceTrees, choiceTrees } from "./choice-trees.js";
 import { multiplyChoices, type OrdinalCovariance, ordinalCovariances } from "./ordinal-covariance.js";
 
 /**
- * How much each parameter matters to one outcome, and how much of the outcome no parameter explains. Variances
- * are shares of the outcome's own variance.
+ * Prior variance of each parameter's effects on an outcome, and the residual variance. The outcome is
+ * standardized, so all variances are relative to its own variance.
  */
 export interface Relevance {
-  /** Variance of a parameter's effects, one a parameter. */
+  /** Variance of each parameter's effects. */
   readonly variance: Float64Array;
-  /** Variance of what is left: noise and interactions. */
+  /** Residual variance: measurement noise and interactions. */
   readonly noise: number;
 }
 
 /**
- * A Bayesian additive model of an outcome: the sum of one effect a parameter's choice, each parameter with its own
- * prior variance (automatic relevance determination: MacKay 1992; Tipping, "Sparse Bayesian learning", 2001), seen
- * through normal noise. It stands in the dual form, over observations: kernel k(x, x') = 1 + sum of variance_d *
- * psi_d, where psi_d is 1 where both configurations hold the same choice, -1 / (K - 1) where they hold different
- * ones (so effects add up to zero over the choices), and 0 where either lacks the parameter. Choices of an ordinal
- * parameter have the covariance of {@link OrdinalCovariance} in its place.
+ * A Bayesian additive model of an outcome: intercept plus one effect per chosen value plus normal noise,
+ * where each parameter has its own prior variance (automatic relevance determination: MacKay 1992; Tipping,
+ * "Sparse Bayesian learning", 2001). Kept in the dual form, over observations, with the kernel k(x, x') = 1 +
+ * sum over parameters of variance_d * psi_d: psi_d is 1 where both configurations have the same choice, -1 /
+ * (K - 1) where they have different ones (so that effects sum to zero over the K choices), and 0 where the
+ * parameter is inactive in either. For ordinal parameters {@link OrdinalCovariance} takes the index of psi_d.
  *
- * Effects stand in one row, all choices of all parameters, and last the intercept.
+ * Effects are one row: all choices of all parameters and, last, the intercept.
  */
 export class EffectsModel {
-  /** Where the choices of each observation stand in the row of all choices. */
-  readonly #places: Int32Array[] = [];
-  /** The same by combinations of choices, which are fewer. */
+  /** Indices of each observation's choices in the row of all choices. */
+  readonly #indices: Int32Array[] = [];
+  /** Leaves of each observation in the choice trees. */
   readonly #leaves: Int32Array[] = [];
   readonly #trees: ChoiceTrees;
-  /** Sums at the nodes of the trees. */
+  /** Work array: one sum per node of the trees. */
   readonly #sums: Float64Array;
   readonly #factor = new GrowingCholesky();
   readonly #mismatch: Float64Array;
   readonly #ordinal: readonly (OrdinalCovariance | undefined)[];
-  /** Prior covariance of the effects of choices with the outcome of the observation added last; behind them a zero. */
+  /**
+   * Prior covariance of each choice's effect with the outcome of the latest observation, and a zero after
+   * them.
+   */
   readonly #latest: Float64Array;
 
   constructor(
@@ -53,53 +56,55 @@ export class EffectsModel {
   }
 
   get size(): number {
-    return this.#places.length;
+    return this.#indices.length;
   }
 
-  get places(): readonly Int32Array[] {
-    return this.#places;
+  get indices(): readonly Int32Array[] {
+    return this.#indices;
   }
 
-  /** Of the observations' covariance, noise included. */
+  /** Cholesky factor of the covariance of the observed outcomes, noise included. */
   get factor(): GrowingCholesky {
     return this.#factor;
   }
 
+  /** Adds an observation's configuration; outcomes are given later. */
   append(codes: Codes): void {
     const n = this.size;
     const row = new Float64Array(n + 1);
     const sums = this.#sums;
     this.#covariance(codes, this.#latest);
-    this.#trees.carryDown(this.#latest, sums);
+    this.#trees.sumDown(this.#latest, sums);
     const leaves = this.#trees.leavesOf(codes);
     for (let i = 0; i < n; i++) {
       row[i] = 1 + sumAt(sums, this.#leaves[i]!);
     }
     row[n] = 1 + sumAt(sums, leaves) + this.relevance.noise;
     this.#factor.append(row);
-    this.#places.push(knownPlaces(this.encoded, codes));
+    this.#indices.push(cachedChoiceIndices(this.encoded, codes));
     this.#leaves.push(leaves);
   }
 
-  /** Forgets all observations from `size` on. */
+  /** Removes all observations from index `size` on. */
   truncate(size: number): void {
     this.#factor.truncate(size);
-    this.#places.length = Math.min(size, this.#places.length);
-    this.#leaves.length = this.#places.length;
+    this.#indices.length = Math.min(size, this.#indices.length);
+    this.#leaves.length = this.#indices.length;
   }
 
   /**
    * Posterior mean effects.
    *
-   * @param outcomes standardized, one an observation
+   * @param outcomes standardized, one per observation
    */
   effects(outcomes: ArrayLike<number>): Float64Array {
     return this.project(this.#factor.solve(outcomes));
   }
 
   /**
-   * Covariance of the effects with what the last observation brought beyond what was foretold by those before, per
-   * standard deviation of that. It does not depend on outcomes.
+   * Kalman gain of the last observation: covariance of the effects with its innovation (outcome minus
+   * prediction from the earlier observations), divided by the innovation's standard deviation. Independent of
+   * outcomes.
    */
   lastGain(): Float64Array {
     const last = this.size - 1;
@@ -115,9 +120,9 @@ export class EffectsModel {
   }
 
   /**
-   * Covariance of the effects with a sum over observations.
+   * Prior covariance of the effects with a weighted sum of outcomes.
    *
-   * @param weights of the first observations in the sum
+   * @param weights of the observations in the sum, from the first on
    */
   project(weights: Float64Array): Float64Array {
     const { offset, cardinality, size } = this.encoded;
@@ -128,7 +133,7 @@ export class EffectsModel {
       addAt(sums, this.#leaves[i]!, weights[i]!);
       total += weights[i]!;
     }
-    this.#trees.carryBack(sums, effects);
+    this.#trees.sumUp(sums, effects);
     for (let d = 0; d < size; d++) {
       const choices = cardinality[d]!;
       const end = offset[d + 1]!;
@@ -150,7 +155,10 @@ export class EffectsModel {
     return effects;
   }
 
-  /** Prior covariance of the effects of choices with the outcome of a configuration; what it lacks has none. */
+  /**
+   * Writes the prior covariance of each choice's effect with a configuration's outcome; 0 for inactive
+   * parameters.
+   */
   #covariance(codes: Codes, row: Float64Array): void {
     const { offset, size } = this.encoded;
     const { variance } = this.relevance;
@@ -178,39 +186,39 @@ export class EffectsModel {
 }
 
 /**
- * Where the choices of a configuration stand in the row of all choices; what it lacks is left out.
+ * Indices of a configuration's choices in the row of all choices, without inactive parameters.
  *
- * @param places what they are written to; the result is a view of its beginning
+ * @param indices receives the indices; the result is a view of its beginning
  */
-export function choicePlaces(
+export function choiceIndices(
   { offset, size }: EncodedSpace,
   codes: Codes,
-  places: Int32Array = new Int32Array(size),
+  indices: Int32Array = new Int32Array(size),
 ): Int32Array {
   let active = 0;
   for (let d = 0; d < size; d++) {
     const code = codes[d]!;
     if (code >= 0) {
-      places[active++] = offset[d]! + code;
+      indices[active++] = offset[d]! + code;
     }
   }
-  return places.subarray(0, active);
+  return indices.subarray(0, active);
 }
 
-/** Of trials, whose codes never change: the models of several outcomes and refits read the very same arrays. */
-const placesOfTrials = new WeakMap<Codes, Int32Array>();
+/** Cache of {@link cachedChoiceIndices}, shared by the models of all outcomes and refits. */
+const indicesOfTrials = new WeakMap<Codes, Int32Array>();
 
-/** {@link choicePlaces} of codes that never change. */
-export function knownPlaces(encoded: EncodedSpace, codes: Codes): Int32Array {
-  let places = placesOfTrials.get(codes);
-  if (places === undefined) {
-    places = choicePlaces(encoded, codes).slice();
-    placesOfTrials.set(codes, places);
+/** {@link choiceIndices}, cached: `codes` must not change afterwards. */
+export function cachedChoiceIndices(encoded: EncodedSpace, codes: Codes): Int32Array {
+  let indices = indicesOfTrials.get(codes);
+  if (indices === undefined) {
+    indices = choiceIndices(encoded, codes).slice();
+    indicesOfTrials.set(codes, indices);
   }
-  return places;
+  return indices;
 }
 
-/** The outcome that the effects foretell for a configuration of these choices. */
-export function sumEffects(effects: Float64Array, places: Int32Array): number {
-  return effects[effects.length - 1]! + sumAt(effects, places);
+/** Predicted outcome of a configuration with these choices: intercept plus effects. */
+export function sumEffects(effects: Float64Array, indices: Int32Array): number {
+  return effects[effects.length - 1]! + sumAt(effects, indices);
 }

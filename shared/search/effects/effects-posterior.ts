@@ -1,26 +1,26 @@
+import type { Work } from "../numerics/incremental-work.js";
 import type { RandomStream } from "../numerics/random.js";
-import type { Work } from "../numerics/spread-work.js";
 import { addScaled, combine, dot } from "../numerics/vectors.js";
 import type { Codes } from "../space/encoding.js";
 import { type EffectsModel, sumEffects } from "./effects-model.js";
 import { multiplyChoices, ordinalCovariances } from "./ordinal-covariance.js";
 import { PosteriorMean } from "./posterior-mean.js";
 
-/** A configuration behind the base of a model, whose outcome may be known or not. */
+/** A trial that was added after the base of a model, finished or running. */
 export interface PendingRow {
   readonly number: number;
   readonly codes: Codes;
 }
 
-/** A draw from the posterior, times its sign. */
+/** A draw and a random sign; the caller multiplies (deviations are symmetric, so each draw serves twice). */
 export interface SignedDraw {
   readonly effects: Float64Array;
   readonly sign: 1 | -1;
 }
 
 /**
- * Draws from the posterior of the effects, without their mean: a draw from the prior, corrected by what it would have
- * foretold for the observations (Matheron's rule).
+ * Draws deviations of the effects from their posterior mean, by Matheron's rule: a draw from the prior minus
+ * its posterior mean given outcomes simulated from it.
  */
 export function* drawDeviations(
   model: EffectsModel,
@@ -31,11 +31,11 @@ export function* drawDeviations(
   while (deviations.length < count) {
     const draw = drawPrior(model, random);
     const noise = Math.sqrt(model.relevance.noise);
-    const foretold = Float64Array.from(
-      model.places,
-      (places) => -sumEffects(draw, places) - noise * random.normal(),
+    const predicted = Float64Array.from(
+      model.indices,
+      (indices) => -sumEffects(draw, indices) - noise * random.normal(),
     );
-    addScaled(draw, 1, model.effects(foretold));
+    addScaled(draw, 1, model.effects(predicted));
     deviations.push(draw);
     yield 2 * model.size * (model.encoded.size + model.size);
   }
@@ -71,12 +71,13 @@ function drawPrior({ encoded, relevance }: EffectsModel, random: RandomStream): 
 }
 
 /**
- * The posterior of the effects given a base of observations, and behind it rows that come and end one by one.
+ * The posterior of the effects given a fixed base of observations and rows (trials) that are added one by
+ * one.
  *
- * Its width does not depend on outcomes, so that a row counts for it from the moment that it is asked for, and keeps its
- * place when its outcome becomes known. A fixed number of draws is kept up to date: each row corrects all of them by
- * its gain (the ensemble form of a Kalman filter, Evensen 2003), which costs no more for ten draws than for one. A
- * combination of independent draws whose weights have the length one is a draw again.
+ * The posterior covariance does not depend on outcomes, so a row is added when its trial starts and stays
+ * when its outcome becomes known. A fixed number of draws is kept up to date: each new row updates every draw
+ * by its gain, as in an ensemble Kalman filter (Evensen 2003); computing the gain dominates the cost. A
+ * linear combination of independent draws whose weights have unit length is a draw again.
  */
 export class EffectsPosterior {
   readonly #model: EffectsModel;
@@ -87,14 +88,14 @@ export class EffectsPosterior {
   #draws: readonly Float64Array[];
   readonly #rows: PendingRow[] = [];
   readonly #mean: PosteriorMean;
-  /** What each row changed about each draw, in units of its gain. */
+  /** For each row its correction of each draw, as a multiple of the row's gain. */
   readonly #corrections: Float64Array[] = [];
 
   /**
-   * @param model of the base; the posterior goes on with it
-   * @param baseMean mean effects given the base alone
-   * @param deviations draws from that posterior without their mean
-   * @param noiseOf random numbers of a row, by its number
+   * @param model model with the base's observations; the posterior appends its rows to it
+   * @param baseMean posterior mean of the effects given the base alone
+   * @param deviations draws given the base alone, as deviations from `baseMean`
+   * @param noiseOf random stream of a row, by its trial number
    */
   constructor(
     model: EffectsModel,
@@ -115,16 +116,16 @@ export class EffectsPosterior {
     return this.#model.relevance.noise;
   }
 
-  /** What another row costs, roughly. */
+  /** Approximate number of operations for adding a row. */
   get operationsPerRow(): number {
     const { encoded, size } = this.#model;
     return size * (2 * encoded.size + size) + 2 * this.#draws.length * encoded.offset[encoded.size]!;
   }
 
   /**
-   * Takes the rows as those behind the base; what it shares with the rows before is kept.
+   * Sets the rows after the base; work for the leading rows that are unchanged is kept.
    *
-   * @param most rows to add now; the rest is left for another call
+   * @param most limit of the rows added in this call; the rest is left for another call
    */
   condition(rows: readonly PendingRow[], most = Number.POSITIVE_INFINITY): void {
     let kept = 0;
@@ -140,25 +141,28 @@ export class EffectsPosterior {
   }
 
   /**
-   * Mean effects given the base and the rows whose outcome is known.
+   * Posterior mean of the effects given the base and the rows with known outcomes.
    *
-   * @param outcomes standardized, one a row; NaN where it is not known
+   * @param outcomes standardized, one per row; NaN where unknown
    */
   mean(outcomes: Float64Array): Float64Array {
     return this.#mean.given(outcomes);
   }
 
-  /** What is expected of each row given the outcomes that are known; `outcomes` as in {@link mean}. */
-  foretell(outcomes: Float64Array): Float64Array {
-    return this.#mean.foretell(outcomes);
+  /** Predicted outcome of each row given the known outcomes; `outcomes` as in {@link mean}. */
+  predict(outcomes: Float64Array): Float64Array {
+    return this.#mean.predict(outcomes);
   }
 
-  /** What the base alone makes one expect of a row. */
-  foretoldByBase(row: number): number {
-    return this.#mean.rows[row]!.foretold;
+  /** Predicted outcome of a row given the base alone. */
+  predictedByBase(row: number): number {
+    return this.#mean.rows[row]!.predicted;
   }
 
-  /** A draw from the posterior without its mean, times `temperature`. */
+  /**
+   * The deviation of a new posterior draw from the mean, times `temperature`: a random combination of the
+   * kept draws.
+   */
   deviation(random: RandomStream, temperature: number): Float64Array {
     const weights = Float64Array.from(this.#draws, () => random.normal());
     const scale = temperature / Math.sqrt(dot(weights, 0, weights, 0, weights.length));
@@ -169,7 +173,7 @@ export class EffectsPosterior {
     );
   }
 
-  /** Draws from the posterior without their mean: some of those that are kept, each or its opposite. */
+  /** A random selection of the kept draws (deviations from the mean), each with a random sign. */
   sample(random: RandomStream, count: number): readonly SignedDraw[] {
     const left = [...this.#draws];
     return Array.from({ length: Math.min(count, left.length) }, () => {
@@ -182,20 +186,20 @@ export class EffectsPosterior {
     const model = this.#model;
     const at = model.size;
     model.append(row.codes);
-    const places = model.places[at]!;
+    const indices = model.indices[at]!;
     const gain = model.lastGain();
     const pivot = model.factor.pivot(at);
     const noise = Math.sqrt(model.relevance.noise);
     const random = this.#noiseOf(row.number);
     const corrections = new Float64Array(this.#draws.length);
     for (const [s, draw] of this.#draws.entries()) {
-      corrections[s] = (-sumEffects(draw, places) - noise * random.normal()) / pivot;
+      corrections[s] = (-sumEffects(draw, indices) - noise * random.normal()) / pivot;
       addScaled(draw, corrections[s]!, gain);
     }
     this.#rows.push(row);
     this.#corrections.push(corrections);
-    const news = model.factor.row(at, this.#base);
-    this.#mean.append({ gain, news, foretold: sumEffects(this.#baseMean, places) });
+    const coefficients = model.factor.row(at, this.#base);
+    this.#mean.append({ gain, coefficients, predicted: sumEffects(this.#baseMean, indices) });
   }
 
   #forget(kept: number): void {

@@ -3,24 +3,31 @@ import type { FinishedTrial } from "../trials/sampler.js";
 import type { LedgerEntry, RunningEntry, TrialLedger } from "../trials/trial-ledger.js";
 
 /**
- * Where more trials than these are running, only the latest numbers stand behind a base. Results of trials before them wait
- * for the next refit, as each would come in front of all that run.
+ * With more running trials than this, models use only the trials with the highest numbers after their base.
+ * Results of earlier trials wait for the next refit, since each would invalidate the rows of all running
+ * trials after it.
  */
 const RUNNING_LIMIT = 256;
-/** So many of them at least, and less than twice as many: where they begin moves in such steps, so that rows can be kept. */
+/**
+ * Beyond the limit, between this many and twice as many of the latest trials are used; the start moves in
+ * such steps.
+ */
 const LATEST = 128;
 
-/** A trial behind the base of a model. */
+/** A trial after the base of a model, running or finished. */
 export type PendingTrial = RunningEntry | LedgerEntry;
 
-/** Observations that the base of a model keeps, so that a refit costs as much whatever the size of the space. */
+/**
+ * Largest number of observations in the base of a model: smaller in large spaces, to limit the cost of a
+ * refit.
+ */
 function capacity(encoded: EncodedSpace): number {
   return Math.min(400, Math.max(128, Math.floor(Math.sqrt(6e6 / Math.max(1, encoded.size)))));
 }
 
 /**
- * Which trials models rest on. What is asked for again before the ledger changes is the same array: the models of all
- * outcomes share it.
+ * Selects the trials that models use: a base, fixed at a refit, and the trials after it. Until the ledger
+ * changes, the same arrays are returned, so that the models of all outcomes share them.
  */
 export class EvidenceRows {
   readonly #bases = new Map<number, readonly LedgerEntry[]>();
@@ -30,7 +37,10 @@ export class EvidenceRows {
 
   constructor(readonly ledger: TrialLedger) {}
 
-  /** The best of the first so many trials, as many as a model keeps, by number. */
+  /**
+   * The base at a refit: of the first `refit` finished trials the best ones, up to the capacity, by trial
+   * number.
+   */
   base(refit: number): readonly LedgerEntry[] {
     this.#forgetOutdated();
     const known = this.#bases.get(refit) ?? baseTrials(this.ledger, refit);
@@ -38,7 +48,10 @@ export class EvidenceRows {
     return known;
   }
 
-  /** What stands behind the first so many trials, finished and running ones together, by number. */
+  /**
+   * The trials after the first `refit` finished ones: the later finished and the running trials, by trial
+   * number.
+   */
   pending(refit: number): readonly PendingTrial[] {
     this.#forgetOutdated();
     const known = this.#pending.get(refit) ?? pendingTrials(this.ledger, refit);
@@ -46,20 +59,20 @@ export class EvidenceRows {
     return known;
   }
 
-  /** How many finished trials come before the first that is running. */
-  get settled(): number {
+  /** Number of finished trials with a lower number than every running trial. */
+  get finishedBeforeRunning(): number {
     const { finished, running } = this.ledger;
     const first = running[0]?.number ?? Number.POSITIVE_INFINITY;
-    let settled = finished.length;
-    while (settled > 0 && finished[settled - 1]!.number > first) {
-      settled--;
+    let finishedBeforeRunning = finished.length;
+    while (finishedBeforeRunning > 0 && finished[finishedBeforeRunning - 1]!.number > first) {
+      finishedBeforeRunning--;
     }
-    return settled;
+    return finishedBeforeRunning;
   }
 
   #forgetOutdated(): void {
     const { finished, running } = this.ledger;
-    // Finished trials only ever become more.
+    // Finished trials are never removed, so an equal count means the same trials.
     if (finished.length !== this.#finished) {
       this.#bases.clear();
     }
@@ -71,14 +84,15 @@ export class EvidenceRows {
   }
 }
 
-/** What is known of a pending trial; `undefined` while it runs. */
+/** The result of a pending trial; `undefined` while it runs. */
 export function finishedTrial(pending: PendingTrial): FinishedTrial | undefined {
   return "trial" in pending ? pending.trial : undefined;
 }
 
 /**
- * The number of the first trial that may stand behind a base. It depends on those asked for up to the last step, so that it
- * stays while results come and as many asks follow, with just over the limit running, too.
+ * Lowest trial number that is used after a base. It changes only when the highest running number passes a
+ * multiple of {@link LATEST}, so it is stable while results arrive and new trials start, also with just over
+ * the limit running.
  */
 function firstPending(running: readonly RunningEntry[]): number {
   const asked = (running.at(-1)?.number ?? -1) + 1;

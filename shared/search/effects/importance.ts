@@ -7,34 +7,39 @@ import { TrialLedger } from "../trials/trial-ledger.js";
 import { AdditiveEvidence } from "./additive-evidence.js";
 import { EvidenceRows } from "./evidence-rows.js";
 
-/** How much one parameter moved an outcome. */
+/** How much one parameter influences an outcome. */
 export interface ParameterImportance {
   readonly name: string;
   readonly group: string;
-  /** Share of the variance that all parameters explain alone; the shares add up to one, or are all 0. */
+  /** The parameter's share of the variance that main effects explain; shares sum to 1, or are all 0. */
   readonly share: number;
-  /** In which the share lies with 90 % of the model's belief. */
+  /** 90 % credible interval of the share. */
   readonly interval: readonly [low: number, high: number];
-  /** Mean effect of each choice on the outcome, in its own units and relative to the parameter's mean choice. */
+  /**
+   * Posterior mean effect of each choice, in the outcome's units and relative to the mean over the choices.
+   */
   readonly effects: readonly number[];
-  /** Standard deviation of each effect in the model's belief. */
+  /** Posterior standard deviation of each effect. */
   readonly deviations: readonly number[];
-  /** Whether two of its choices differ by more than the model's noise, with as many as there are to compare. */
+  /**
+   * Whether the best and worst choice differ significantly, corrected for the number of comparisons
+   * (Bonferroni).
+   */
   readonly isCertain: boolean;
 }
 
-/** Draws from the model's belief that uncertainties are taken from. */
+/** Number of posterior draws from which uncertainties are estimated. */
 const DRAWS = 128;
-/** How seldom any parameter may be called certain that moves nothing. */
+/** Probability of calling any parameter certain that has no influence (familywise error rate). */
 const ERROR_RATE = 0.01;
 
 /**
- * Which parameters mattered: the first-order terms of a functional analysis of variance (Hutter, Hoos and
- * Leyton-Brown, "An efficient approach for assessing hyperparameter importance", 2014), taken of the additive
- * Bayesian model that the search itself uses instead of a random forest. Interactions count as noise.
+ * Importance of each parameter: the first-order terms of a functional analysis of variance (Hutter, Hoos and
+ * Leyton-Brown, "An efficient approach for assessing hyperparameter importance", 2014), computed from the
+ * additive Bayesian model of the search instead of a random forest. Interactions count as noise.
  *
- * @param outcome what is explained, such as the first value or the violation; failed trials are left out
- * @returns a row a parameter, in the space's order
+ * @param outcome the explained quantity, such as the first value or the violation; failed trials are left out
+ * @returns one entry per parameter, in the space's order
  */
 export function parameterImportance(
   space: Space,
@@ -77,7 +82,8 @@ export function parameterImportance(
       name,
       group,
       share: shares[d]!,
-      // Where the model leaves much open, draws give every parameter some share, and others less than the mean does.
+      // With much uncertainty the mean's share can lie outside the quantiles of the draws; the interval
+      // includes it.
       interval: [
         Math.min(shares[d]!, drawn[Math.floor(0.05 * drawn.length)] ?? 0),
         Math.max(shares[d]!, drawn[Math.floor(0.95 * drawn.length)] ?? 0),
@@ -89,7 +95,7 @@ export function parameterImportance(
   });
 }
 
-/** The share of the explained variance that each parameter's effects have over the trials. */
+/** Each parameter's share of the variance, over the trials, that the effects explain. */
 function sharesOf(effects: Float64Array, encoded: EncodedSpace, { finished }: TrialLedger): number[] {
   const variances = Array.from({ length: encoded.size }, (_, d) => {
     const chosen = finished.map(({ codes }) => {
@@ -103,7 +109,7 @@ function sharesOf(effects: Float64Array, encoded: EncodedSpace, { finished }: Tr
   return variances.map((variance) => (total > 0 ? variance / total : 0));
 }
 
-/** Root mean square: draws of the belief are taken without its mean. */
+/** Standard deviation of draws that are deviations from the mean: their root mean square. */
 function deviationOf(draws: readonly number[]): number {
   return Math.sqrt(draws.reduce((sum, value) => sum + value ** 2, 0) / Math.max(1, draws.length));
 }

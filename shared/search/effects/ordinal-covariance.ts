@@ -3,22 +3,22 @@ import { dot } from "../numerics/vectors.js";
 import type { EncodedSpace } from "../space/encoding.js";
 
 /**
- * How alike effects of neighbouring choices are: this share of their variance is a smooth function of the choice, the rest
- * is each choice's own, without which an effect that jumps would be smoothed away.
+ * Share of an effect's prior variance that is a smooth function of the choice. The rest is independent per
+ * choice; without it, an effect that jumps between neighbours would be smoothed away.
  */
 const SMOOTH_SHARE = 0.65;
-/** Length scale of the smooth share, as a share of the range. */
+/** Length scale of the smooth part, as a share of the range of choices. */
 const LENGTH_SCALE = 0.3;
 
 /**
- * Prior covariance of the effects of an ordinal parameter's choices, per unit of the parameter's variance: a Gaussian
- * process over the positions of the choices with a squared-exponential kernel and an independent term
- * (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section 4.2), less its mean over the choices, so
- * that effects add up to zero, and scaled to a mean variance of one. Matrices are K x K, row after row.
+ * Prior covariance of the effects of an ordinal parameter's K choices, per unit of the parameter's variance:
+ * a Gaussian process over the positions of the choices with a squared-exponential kernel and an independent
+ * term (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section 4.2), centred so
+ * that effects sum to zero, and scaled to a mean variance of one. Matrices are K x K, in row-major order.
  */
 export interface OrdinalCovariance {
   readonly choices: number;
-  /** Of rank K - 1: its rows add up to zero. */
+  /** Of rank K - 1: its rows sum to zero. */
   readonly covariance: Float64Array;
   /** A matrix R with covariance = R R'. */
   readonly root: Float64Array;
@@ -30,8 +30,8 @@ const covariancesByCardinality = new Map<number, OrdinalCovariance>();
 const covariancesOfSpaces = new WeakMap<EncodedSpace, readonly (OrdinalCovariance | undefined)[]>();
 
 /**
- * One a parameter; `undefined` where choices have no order, or are two and the order says nothing: there effects have the
- * covariance (K I - 1 1') / (K - 1).
+ * The covariance of each parameter's effects; `undefined` for categorical parameters and those of at most two
+ * choices, whose effects have the covariance (K I - 1 1') / (K - 1).
  */
 export function ordinalCovariances(encoded: EncodedSpace): readonly (OrdinalCovariance | undefined)[] {
   let covariances = covariancesOfSpaces.get(encoded);
@@ -65,7 +65,7 @@ function createOrdinalCovariance(choices: number): OrdinalCovariance {
     );
     return factor.row(i);
   });
-  // Subtracting the mean of a draw is linear: it centres the columns of the root.
+  // Subtracting a draw's mean over the choices is linear: it centres the columns of the root.
   const root = new Float64Array(choices * choices);
   for (let column = 0; column < choices; column++) {
     const mean = lower.reduce((sum, row) => sum + (row[column] ?? 0), 0) / choices;
@@ -86,7 +86,7 @@ function createOrdinalCovariance(choices: number): OrdinalCovariance {
   return { choices, covariance, root, precision: centredPrecision(factor, choices, meanVariance) };
 }
 
-/** For effects that add up to zero, the precision of uncentred ones, least over all that could be added to all of them. */
+/** Pseudo-inverse of the centred covariance, from the factor of the uncentred one. */
 function centredPrecision(factor: GrowingCholesky, choices: number, meanVariance: number): Float64Array {
   const unit = (at: number) => Float64Array.from({ length: choices }, (_, i) => (i === at ? 1 : 0));
   const columns = Array.from({ length: choices }, (_, i) => factor.solve(unit(i)));
@@ -100,9 +100,9 @@ function centredPrecision(factor: GrowingCholesky, choices: number, meanVariance
 }
 
 /**
- * Replaces the values of one parameter's choices by their product with a K x K matrix.
+ * Replaces the values of one parameter's choices by `scale` times their product with a K x K matrix.
  *
- * @param start where the choices begin in the row of all choices
+ * @param start index of the parameter's first choice in the row of all choices
  */
 export function multiplyChoices(
   matrix: Float64Array,
@@ -117,7 +117,10 @@ export function multiplyChoices(
   }
 }
 
-/** The product e' M e of a K x K matrix with the values of one parameter's choices; `start` as in {@link multiplyChoices}. */
+/**
+ * The product e' M e of a K x K matrix and the values e of one parameter's choices, which begin at `start` in
+ * `row`.
+ */
 export function quadraticForm(
   matrix: Float64Array,
   row: Float64Array,

@@ -2,46 +2,53 @@ import { GrowingCholesky } from "../numerics/cholesky.js";
 import { addScaled, combine, dot } from "../numerics/vectors.js";
 
 /**
- * Rows are settled so many at once: with each step the factor of the known rows behind them is built anew, and without
- * settling a mean would go over all rows.
+ * Number of rows folded into the mean at once. Each step rebuilds the factor of the later known rows; without
+ * folding, every mean would be a sum over all rows.
  */
-const SETTLED_STEP = 32;
+const FOLD_STEP = 32;
 
-/** A row behind the base of a model, as the others before it leave it. */
+/**
+ * A row added after the base of a model. The innovation of a row is its outcome minus the prediction from the
+ * base and all earlier rows; here innovations are in units of their standard deviations.
+ */
 export interface PosteriorRow {
-  /** What a standard deviation of the row's own news does to the effects. */
+  /** Change of the effects per unit of the row's innovation. */
   readonly gain: Float64Array;
-  /** The row of the model's factor from the base on: what makes up its outcome, in units of each row's news. */
-  readonly news: Float64Array;
-  /** What the base foretells for it. */
-  readonly foretold: number;
+  /**
+   * Coefficients of the row's outcome on the innovations of the rows up to and including this one (a Cholesky
+   * row).
+   */
+  readonly coefficients: Float64Array;
+  /** Outcome predicted by the base alone. */
+  readonly predicted: number;
 }
 
 /**
- * Mean effects given a base of observations, and behind it rows of which some outcomes are known.
+ * Posterior mean of the effects given a base of observations and later rows, some of whose outcomes are
+ * known.
  *
- * The news of the first rows up to one that is not known follow one from the other and stay as they are; they are summed up
- * once. Behind them stand known rows among others that still run: there news are expected, by the covariance of the known
- * ones given all that is settled.
+ * Innovations of the leading known rows never change, so they are folded into the mean once, 32 at a time.
+ * After them come known rows between running ones; their innovations are replaced by expected values, from
+ * the covariance of the known outcomes given the folded rows.
  */
 export class PosteriorMean {
   readonly #base: Float64Array;
   readonly #rows: PosteriorRow[] = [];
-  /** Outcomes and news of the settled rows; the arrays have room for more. */
-  #settled = 0;
-  #settledOutcomes: Float64Array = new Float64Array(SETTLED_STEP);
-  #settledNews: Float64Array = new Float64Array(SETTLED_STEP);
-  /** Given the base and the settled rows. */
-  #settledMean: Float64Array;
-  /** Factor of the covariance of the known rows behind the settled ones, given those. */
+  /** Number of folded rows, with their outcomes and innovations; the arrays have spare capacity. */
+  #folded = 0;
+  #foldedOutcomes: Float64Array = new Float64Array(FOLD_STEP);
+  #foldedInnovations: Float64Array = new Float64Array(FOLD_STEP);
+  /** Posterior mean given the base and the folded rows. */
+  #foldedMean: Float64Array;
+  /** Cholesky factor of the covariance of the known outcomes after the folded rows, given the folded ones. */
   readonly #observed = new GrowingCholesky();
   readonly #observedRows: number[] = [];
-  #known: { readonly outcomes: Float64Array; readonly mean: Float64Array } | undefined;
+  #cached: { readonly outcomes: Float64Array; readonly mean: Float64Array } | undefined;
 
-  /** @param base mean effects given the base alone */
+  /** @param base posterior mean of the effects given the base alone */
   constructor(base: Float64Array) {
     this.#base = base;
-    this.#settledMean = base.slice();
+    this.#foldedMean = base.slice();
   }
 
   get rows(): readonly PosteriorRow[] {
@@ -52,119 +59,129 @@ export class PosteriorMean {
     this.#rows.push(row);
   }
 
-  /** Forgets all rows from `size` on. */
+  /** Removes all rows from index `size` on. */
   truncate(size: number): void {
     this.#rows.length = size;
-    // A row that comes to the place of another is not the one that was observed there.
-    this.#unsettle(Math.min(size, this.#settled));
+    // Rows appended later at the same indices are different observations.
+    this.#unfold(Math.min(size, this.#folded));
     this.#keepObserved(this.#observedRows.filter((i) => i < size).length);
-    this.#known = undefined;
+    this.#cached = undefined;
   }
 
-  /** @param outcomes standardized, one a row; NaN where it is not known */
+  /**
+   * Posterior mean of the effects.
+   *
+   * @param outcomes standardized, one per row; NaN where unknown
+   */
   given(outcomes: Float64Array): Float64Array {
-    if (this.#known !== undefined && sameKnown(this.#known.outcomes, outcomes)) {
-      return this.#known.mean;
+    if (this.#cached !== undefined && sameKnown(this.#cached.outcomes, outcomes)) {
+      return this.#cached.mean;
     }
-    const news = this.#expectedNews(outcomes);
+    const coefficients = this.#expectedInnovations(outcomes);
     const mean = combine(
-      news.subarray(this.#settled),
-      this.#rows.slice(this.#settled).map(({ gain }) => gain),
+      coefficients.subarray(this.#folded),
+      this.#rows.slice(this.#folded).map(({ gain }) => gain),
       this.#base.length,
     );
-    addScaled(mean, 1, this.#settledMean);
-    this.#known = { outcomes: outcomes.slice(), mean };
+    addScaled(mean, 1, this.#foldedMean);
+    this.#cached = { outcomes: outcomes.slice(), mean };
     return mean;
   }
 
-  /** What is expected of each row given the outcomes that are known; `outcomes` as in {@link given}. */
-  foretell(outcomes: Float64Array): Float64Array {
-    const expected = this.#expectedNews(outcomes);
+  /** Predicted outcome of each row given the known outcomes; `outcomes` as in {@link given}. */
+  predict(outcomes: Float64Array): Float64Array {
+    const expected = this.#expectedInnovations(outcomes);
     return Float64Array.from(
       this.#rows,
-      ({ news, foretold }, i) => foretold + dot(news, 0, expected, 0, Math.min(i + 1, expected.length)),
+      ({ coefficients, predicted }, i) =>
+        predicted + dot(coefficients, 0, expected, 0, Math.min(i + 1, expected.length)),
     );
   }
 
-  /** The news that the known outcomes make one expect of each row up to the last known one. */
-  #expectedNews(outcomes: Float64Array): Float64Array {
-    this.#settle(outcomes);
-    const settled = this.#settled;
+  /** Expected innovation, given the known outcomes, of each row up to the last known one. */
+  #expectedInnovations(outcomes: Float64Array): Float64Array {
+    this.#fold(outcomes);
+    const folded = this.#folded;
     const observed: number[] = [];
-    for (let i = settled; i < this.#rows.length; i++) {
+    for (let i = folded; i < this.#rows.length; i++) {
       if (!Number.isNaN(outcomes[i]!)) {
         observed.push(i);
       }
     }
     this.#observe(observed);
-    const weights = this.#observed.solve(observed.map((i) => this.#surprise(i, outcomes[i]!)));
-    const expected = new Float64Array((observed.at(-1) ?? settled - 1) + 1);
-    expected.set(this.#settledNews.subarray(0, settled));
+    const weights = this.#observed.solve(observed.map((i) => this.#residual(i, outcomes[i]!)));
+    const expected = new Float64Array((observed.at(-1) ?? folded - 1) + 1);
+    expected.set(this.#foldedInnovations.subarray(0, folded));
     for (const [a, i] of observed.entries()) {
-      const own = this.#rows[i]!.news;
-      for (let q = settled; q <= i; q++) {
+      const own = this.#rows[i]!.coefficients;
+      for (let q = folded; q <= i; q++) {
         expected[q]! += weights[a]! * own[q]!;
       }
     }
     return expected;
   }
 
-  /** What an outcome has beyond what the base and the settled rows before it foretell. */
-  #surprise(row: number, outcome: number): number {
-    const { news, foretold } = this.#rows[row]!;
-    return outcome - foretold - dot(news, 0, this.#settledNews, 0, Math.min(row, this.#settled));
+  /** Outcome minus the prediction from the base and the folded rows before it. */
+  #residual(row: number, outcome: number): number {
+    const { coefficients, predicted } = this.#rows[row]!;
+    return (
+      outcome - predicted - dot(coefficients, 0, this.#foldedInnovations, 0, Math.min(row, this.#folded))
+    );
   }
 
-  #settle(outcomes: Float64Array): void {
+  /** Folds the leading known rows, in steps, after dropping folded rows whose outcomes changed. */
+  #fold(outcomes: Float64Array): void {
     let known = 0;
     while (known < this.#rows.length && !Number.isNaN(outcomes[known]!)) {
       known++;
     }
-    const target = known - (known % SETTLED_STEP);
+    const target = known - (known % FOLD_STEP);
     let same = 0;
-    while (same < Math.min(target, this.#settled) && outcomes[same] === this.#settledOutcomes[same]) {
+    while (same < Math.min(target, this.#folded) && outcomes[same] === this.#foldedOutcomes[same]) {
       same++;
     }
-    this.#unsettle(same);
-    if (target > this.#settled) {
+    this.#unfold(same);
+    if (target > this.#folded) {
       this.#keepObserved(0);
     }
-    while (this.#settled < target) {
-      const row = this.#settled;
-      const { gain, news } = this.#rows[row]!;
-      this.#settledNews = withRoom(this.#settledNews, row);
-      this.#settledOutcomes = withRoom(this.#settledOutcomes, row);
-      this.#settledNews[row] = this.#surprise(row, outcomes[row]!) / news[row]!;
-      this.#settledOutcomes[row] = outcomes[row]!;
-      addScaled(this.#settledMean, this.#settledNews[row]!, gain);
-      this.#settled = row + 1;
+    while (this.#folded < target) {
+      const row = this.#folded;
+      const { gain, coefficients } = this.#rows[row]!;
+      this.#foldedInnovations = withRoom(this.#foldedInnovations, row);
+      this.#foldedOutcomes = withRoom(this.#foldedOutcomes, row);
+      this.#foldedInnovations[row] = this.#residual(row, outcomes[row]!) / coefficients[row]!;
+      this.#foldedOutcomes[row] = outcomes[row]!;
+      addScaled(this.#foldedMean, this.#foldedInnovations[row]!, gain);
+      this.#folded = row + 1;
     }
   }
 
-  #unsettle(size: number): void {
-    if (size === this.#settled) {
+  /** Keeps only the first `size` folded rows. */
+  #unfold(size: number): void {
+    if (size === this.#folded) {
       return;
     }
-    this.#settled = size;
-    this.#settledMean = this.#base.slice();
+    this.#folded = size;
+    this.#foldedMean = this.#base.slice();
     for (let i = 0; i < size; i++) {
-      addScaled(this.#settledMean, this.#settledNews[i]!, this.#rows[i]!.gain);
+      addScaled(this.#foldedMean, this.#foldedInnovations[i]!, this.#rows[i]!.gain);
     }
     this.#keepObserved(0);
   }
 
+  /** Makes the factor that of these rows, reusing the unchanged beginning. */
   #observe(rows: readonly number[]): void {
     let kept = 0;
     while (kept < this.#observedRows.length && this.#observedRows[kept] === rows[kept]) {
       kept++;
     }
     this.#keepObserved(kept);
-    const settled = this.#settled;
+    const folded = this.#folded;
     for (const i of rows.slice(kept)) {
       this.#observedRows.push(i);
-      const own = this.#rows[i]!.news;
+      const own = this.#rows[i]!.coefficients;
       this.#observed.append(
-        this.#observedRows.map((q) => dot(own, settled, this.#rows[q]!.news, settled, q + 1 - settled)),
+        this.#observedRows.map((q) => dot(own, folded, this.#rows[q]!.coefficients, folded, q + 1 - folded)),
       );
     }
   }
@@ -184,7 +201,7 @@ function withRoom(values: Float64Array, index: number): Float64Array {
   return grown;
 }
 
-/** Whether the same outcomes are known, whatever rows there are behind the last. */
+/** Whether the same outcomes are known; trailing unknown rows are ignored. */
 function sameKnown(a: Float64Array, b: Float64Array): boolean {
   for (let i = 0; i < Math.max(a.length, b.length); i++) {
     const [left, right] = [a[i] ?? Number.NaN, b[i] ?? Number.NaN];

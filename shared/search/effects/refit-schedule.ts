@@ -1,4 +1,4 @@
-/** Refits come this often, counted in trials, up to so many trials. */
+/** Number of trials between refits, as long as there are fewer than `below` trials. */
 const STEPS: readonly { readonly below: number; readonly step: number }[] = [
   { below: 8, step: 1 },
   { below: 64, step: 8 },
@@ -8,34 +8,40 @@ const STEPS: readonly { readonly below: number; readonly step: number }[] = [
   { below: Number.POSITIVE_INFINITY, step: 256 },
 ];
 
-/** From this many trials on a refit is used so many trials after its own, over which its work is spread. */
+/**
+ * From this many trials on, a refit is used with a delay, so that its work can be spread over several asks.
+ */
 const SPREAD_FROM = 256;
+/** The delay, in trials. */
 export const SPREAD = 64;
 
-/** A trial that takes this much longer than others no longer holds refits up: from so many finished trials on. */
+/**
+ * How many later trials may finish before a running trial no longer delays refits; the limit depends on the
+ * number of finished trials.
+ */
 const PATIENCE: readonly { readonly from: number; readonly trials: number }[] = [
   { from: SPREAD_FROM + SPREAD, trials: 192 },
   { from: 64, trials: 16 },
 ];
 
-/** Which refits there are, by the number of trials that each rests on, the first ones by trial number. */
+/** Refits, each identified by the number of trials it uses: the first finished ones by trial number. */
 export interface Refits {
-  /** The one in use. */
+  /** The refit in use. */
   readonly current: number;
-  /** The one to prepare; the same where there is none to prepare yet. */
+  /** The refit to prepare; equal to `current` where there is none yet. */
   readonly next: number;
 }
 
 /**
- * A refit rests on trials among which no late one is expected, or each that ends after its successors would make
- * it be done again.
+ * Returns the current and the next refit. A refit uses only trials before which no running trial is expected
+ * to finish any more, since a late result would change its trials and force it to be repeated.
  *
- * @param finished trials
- * @param settled those of them before the first that is still running
+ * @param finished number of finished trials
+ * @param finishedBeforeRunning number of finished trials before the first running one
  */
-export function scheduleRefits(finished: number, settled: number): Refits {
+export function scheduleRefits(finished: number, finishedBeforeRunning: number): Refits {
   const patience = PATIENCE.find(({ from }) => finished >= from)?.trials ?? 0;
-  const stable = Math.max(settled, finished - patience);
+  const stable = Math.max(finishedBeforeRunning, finished - patience);
   const used =
     finished < SPREAD_FROM + SPREAD ? Math.min(stable, SPREAD_FROM) : Math.min(stable, finished - SPREAD);
   const current = refitBefore(used);

@@ -1,22 +1,24 @@
-import type { Work } from "../numerics/spread-work.js";
+import type { Work } from "../numerics/incremental-work.js";
 import { addAt, dot } from "../numerics/vectors.js";
 import type { Codes, EncodedSpace } from "../space/encoding.js";
 import { EffectsModel, type Relevance } from "./effects-model.js";
 import { ordinalCovariances, quadraticForm } from "./ordinal-covariance.js";
 
-/** Steps of the fixed point. */
+/** Steps of the fixed-point iteration. */
 const STEPS = 4;
-/** A parameter's variance is held towards what is expected of it by so many pseudo-observations: strong effects are few. */
+/** Weight, in pseudo-observations, of the prior expectation of a parameter's variance. */
 const PRIOR_WEIGHT = 0.5;
+/** Prior expectation of the variance that all parameters explain; low, since few effects are strong. */
 const PRIOR_SHARE = 0.5;
 const INITIAL_EXPLAINED_SHARE = 0.7;
 const INITIAL_NOISE = 0.3;
 const LEAST_VARIANCE = 1e-7;
 const LEAST_NOISE = 1e-4;
-/** A group's variance is held towards an equal share of a parameter by so many pseudo-observations. */
+/** Weight, in pseudo-observations, of an equal share per parameter in the variance expected of a group. */
 const GROUP_PRIOR_WEIGHT = 3;
 const NOISE_PRIOR_SQUARES = 0.02;
 
+/** Relevance before any observation: equal variances for all parameters. */
 export function initialRelevance(encoded: EncodedSpace): Relevance {
   return {
     variance: new Float64Array(encoded.size).fill(INITIAL_EXPLAINED_SHARE / Math.max(1, encoded.size)),
@@ -25,9 +27,10 @@ export function initialRelevance(encoded: EncodedSpace): Relevance {
 }
 
 /**
- * Fits a model with the relevance of every parameter estimated from the observations.
+ * Fits a model whose relevance of each parameter is estimated from the observations.
  *
- * @param outcomesOf standardized, one an observation; may ask the model so far for those that are not known
+ * @param outcomesOf returns the standardized outcomes, one per observation; may impute unknown ones from the
+ *   given model
  */
 export function* fitEffects(
   encoded: EncodedSpace,
@@ -48,7 +51,7 @@ export function* fitEffects(
   }
 }
 
-/** What {@link fitEffects} comes to for so many observations, in the operations that it yields. */
+/** Approximate sum of the operations that {@link fitEffects} yields for this many observations. */
 export function fitOperations({ size }: EncodedSpace, observations: number): number {
   const pairs = (observations * observations) / 2;
   const factor = pairs * (size + observations / 3);
@@ -57,10 +60,10 @@ export function fitOperations({ size }: EncodedSpace, observations: number): num
 }
 
 /**
- * One step of MacKay's fixed point ("Bayesian interpolation", 1992): a variance is the sum of squared effects over
- * the number of effects that the observations determine.
+ * One step of MacKay's fixed-point iteration ("Bayesian interpolation", 1992): a parameter's variance is the
+ * sum of its squared effects divided by the number of its well-determined effects.
  *
- * @param outcomes standardized, one an observation
+ * @param outcomes standardized, one per observation
  */
 export function* reestimate(model: EffectsModel, outcomes: ArrayLike<number>): Work<Relevance> {
   const { encoded } = model;
@@ -68,7 +71,7 @@ export function* reestimate(model: EffectsModel, outcomes: ArrayLike<number>): W
   const alpha = model.factor.solve(outcomes);
   const effects = model.project(alpha);
   const inverse = yield* model.factor.invert();
-  const posterior = yield* sumOverPairs(encoded, model.places, inverse);
+  const posterior = yield* sumOverPairs(encoded, model.indices, inverse);
   const { variance, noise } = model.relevance;
   const ordinal = ordinalCovariances(encoded);
   const squares = variance.map((_, d) => {
@@ -107,8 +110,8 @@ export function* reestimate(model: EffectsModel, outcomes: ArrayLike<number>): W
 }
 
 /**
- * What is expected of a parameter's variance before it is looked at: where its group has others, what the group as a
- * whole shows. A layer that its switch proves sensitive is one whose estimators and modes are worth trying.
+ * Prior expectation of each parameter's variance: the average over its group where the group has other
+ * parameters. If switching a layer to float matters, its estimators and modes probably matter too.
  */
 function groupVariances(
   { space }: EncodedSpace,
@@ -132,50 +135,55 @@ function groupVariances(
   });
 }
 
+/** Sums of a symmetric matrix's elements over pairs of observations, per parameter. */
 interface PairSums {
-  /** Over the pairs that hold the same choice of a parameter; all pairs, by the covariance of their choices, of an ordinal one. */
+  /**
+   * Over pairs with the same choice of the parameter. For an ordinal parameter over all pairs, weighted by
+   * the prior covariance of their choices.
+   */
   readonly matching: Float64Array;
-  /** Over the pairs that both have the parameter. */
+  /** Over pairs in which the parameter is active in both. */
   readonly shared: Float64Array;
+  /** Trace of the matrix. */
   readonly trace: number;
 }
 
 /**
- * @param places of the observations' choices
+ * @param indices indices of each observation's choices in the row of all choices
  * @param packed lower triangle of a symmetric matrix over the observations
  */
 function* sumOverPairs(
   encoded: EncodedSpace,
-  places: readonly Int32Array[],
+  indices: readonly Int32Array[],
   packed: Float64Array,
 ): Work<PairSums> {
   const { size, offset } = encoded;
   const ordinal = ordinalCovariances(encoded);
-  const parameterOf = parameterOfPlaces(offset, size);
+  const parameterOf = parameterOfIndices(offset, size);
   const matching = new Float64Array(size);
   const shared = new Float64Array(size);
   const gathered = new Float64Array(offset[size]!);
   let trace = 0;
-  for (const [i, own] of places.entries()) {
+  for (const [i, own] of indices.entries()) {
     const start = (i * (i + 1)) / 2;
     gathered.fill(0);
     for (let j = 0; j < i; j++) {
-      addAt(gathered, places[j]!, 2 * packed[start + j]!);
+      addAt(gathered, indices[j]!, 2 * packed[start + j]!);
     }
     const diagonal = packed[start + i]!;
     addAt(gathered, own, diagonal);
     trace += diagonal;
     for (let at = 0; at < own.length; at++) {
-      const place = own[at]!;
-      const d = parameterOf[place]!;
+      const index = own[at]!;
+      const d = parameterOf[index]!;
       const covariance = ordinal[d];
       if (covariance !== undefined) {
         const { choices } = covariance;
-        const own = (place - offset[d]!) * choices;
+        const own = (index - offset[d]!) * choices;
         matching[d]! += dot(covariance.covariance, own, gathered, offset[d]!, choices);
         continue;
       }
-      matching[d]! += gathered[place]!;
+      matching[d]! += gathered[index]!;
       let sum = 0;
       for (let k = offset[d]!; k < offset[d + 1]!; k++) {
         sum += gathered[k]!;
@@ -187,7 +195,7 @@ function* sumOverPairs(
   return { matching, shared, trace };
 }
 
-function parameterOfPlaces(offset: Int32Array, size: number): Int32Array {
+function parameterOfIndices(offset: Int32Array, size: number): Int32Array {
   const parameters = new Int32Array(offset[size]!);
   for (let d = 0; d < size; d++) {
     parameters.fill(d, offset[d], offset[d + 1]);

@@ -2,34 +2,39 @@ import type { FinishedTrial } from "../trials/sampler.js";
 import type { LedgerEntry } from "../trials/trial-ledger.js";
 
 /**
- * Outcomes this many scaled absolute deviations above the median are only known to be at least that: how far a
- * catastrophe fell is no news, and would set the scale for all others.
+ * Outcomes this many scaled median absolute deviations above the median are censored there (known only to be
+ * at least that): how bad a failed configuration is carries no information, and would set the scale for all
+ * others.
  */
 const OUTLIER_DEVIATIONS = 10;
-/** From so many deviations on outcomes may be of another kind than the rest: where the gap to them is wider than the rest. */
+/**
+ * Outcomes this many deviations above the median are also outliers if the gap below them exceeds the range of
+ * the rest.
+ */
 const SEPARATE_DEVIATIONS = 5;
-/** Those are known to lie beyond the rest by at least this share of its range. */
+/** Such outliers are censored at the largest other outcome plus this share of the range of the others. */
 const SEPARATE_SHARE = 0.5;
+/** Factor from the median absolute deviation to the standard deviation of a normal distribution. */
 const NORMAL_CONSISTENCY = 1.4826;
 
-/** An outcome of a trial that is modelled, smaller being better. */
+/** A modelled quantity of a trial; smaller is better. */
 export interface Outcome {
   readonly of: (trial: FinishedTrial) => number | undefined;
-  /** Outcomes at or below this are only known to be so. */
+  /** Outcomes at or below this are left-censored: known only to be at most this. */
   readonly censoredAt?: number;
-  /** Whether a trial's outcome is no more than a rough estimate, in place of which the model's own is taken. */
+  /** Whether a trial's outcome is only a rough estimate; the model imputes its own prediction instead. */
   readonly estimated?: (trial: FinishedTrial) => boolean;
 }
 
-/** An outcome with outliers pulled in, centred and scaled by the trials that a model is based on. */
+/** An outcome with outliers censored, centred and scaled by the base trials of a model. */
 export class StandardizedOutcome {
   readonly location: number;
   readonly scale: number;
-  /** Standardized: what the middle one of the base is. */
+  /** Median of the base trials, standardized. */
   readonly median: number;
-  /** Standardized: outcomes at or below this are only known to be so. */
+  /** Standardized outcomes at or below this are left-censored. */
   readonly floor: number;
-  /** Standardized: outcomes at or above this are only known to be so. */
+  /** Standardized outcomes at or above this are right-censored. */
   readonly ceiling: number;
   readonly #outcome: Outcome;
   readonly #ceiling: number;
@@ -45,7 +50,7 @@ export class StandardizedOutcome {
     const spread = NORMAL_CONSISTENCY * (deviations[deviations.length >> 1] ?? 0);
     this.#ceiling = spread > 0 ? outlierCeiling(sorted, median, spread) : Number.POSITIVE_INFINITY;
     this.#worst = Math.min(this.#ceiling, sorted.at(-1) ?? 0);
-    // Estimated outcomes count as the median.
+    // Trials whose outcome is only estimated are set to the median.
     const values = new Float64Array(base.length).fill(median);
     for (const [i, value] of raw.entries()) {
       values[i] = Math.min(value ?? this.#worst, this.#ceiling);
@@ -61,7 +66,9 @@ export class StandardizedOutcome {
     this.ceiling = (this.#ceiling - location) / this.scale;
   }
 
-  /** A trial's outcome, a failed one's the worst; `undefined` where it is only estimated. */
+  /**
+   * A trial's standardized outcome, for a failed trial the worst one; `undefined` where it is only estimated.
+   */
   of(trial: FinishedTrial): number | undefined {
     if (this.#isEstimated(trial)) {
       return undefined;
@@ -76,9 +83,10 @@ export class StandardizedOutcome {
 }
 
 /**
- * Where outliers begin, in the unit of the outcomes.
+ * The value at which outcomes are censored as outliers, in the unit of the outcomes.
  *
- * @param sorted outcomes, the best first
+ * @param sorted outcomes, ascending
+ * @param spread scaled median absolute deviation, above 0
  */
 function outlierCeiling(sorted: Float64Array, median: number, spread: number): number {
   const first = sorted.findIndex((value) => value > median + SEPARATE_DEVIATIONS * spread);

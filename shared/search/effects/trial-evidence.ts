@@ -7,45 +7,47 @@ import type { Codes } from "../space/encoding.js";
 import type { FinishedTrial } from "../trials/sampler.js";
 import type { LedgerEntry, TrialLedger } from "../trials/trial-ledger.js";
 import { AdditiveEvidence } from "./additive-evidence.js";
-import { choicePlaces, knownPlaces, sumEffects } from "./effects-model.js";
+import { cachedChoiceIndices, choiceIndices, sumEffects } from "./effects-model.js";
 import { EvidenceRows } from "./evidence-rows.js";
 
 /**
- * The probability of feasibility is taken over so many draws from the posterior. The mean alone would let a candidate
- * with many untried switches pass as feasible.
+ * Number of posterior draws over which the probability of feasibility is averaged. With the mean alone, a
+ * candidate with many untried choices could pass as feasible.
  */
 const FEASIBILITY_DRAWS = 8;
-/** The incumbent is sought among so many of the best trials. */
+/** The incumbent is searched among this many of the best trials. */
 const INCUMBENTS = 25;
 
 /**
- * Exchange rates between constraint and value at which configurations are sought: each picks another trade of cost
- * against feasibility, as Lagrange multipliers do.
+ * Exchange rates between constraint and value for which candidates are generated. Like Lagrange multipliers,
+ * each gives a different trade-off of cost against feasibility.
  */
 const EXCHANGE_RATES: readonly number[] = [0, 0.1, 0.3, 1, 3, 10];
 
-/** A mixture of the objectives, in units of their standard deviations. */
+/** A weighted sum of the objectives, each in units of its standard deviation, as additive effects. */
 interface DrawnValue {
   readonly effects: Float64Array;
   readonly noise: number;
-  /** What a trial measured. */
+  /** The weighted sum as measured by a trial. */
   of(trial: FinishedTrial): number;
 }
 
-/** One draw of the additive evidence on value and constraint together; larger is better. */
+/** One draw of the additive evidence on values and constraint, in nats; larger is better. */
 export interface DrawnEvidence {
-  /** The evidence, linear at each exchange rate: one number a choice, all choices in one row. */
-  readonly tilts: readonly Float64Array[];
-  /** The evidence on a whole configuration, in nats. */
+  /**
+   * For each exchange rate the evidence as a sum over choices: one number per choice, all choices in one row.
+   */
+  readonly choiceEvidence: readonly Float64Array[];
+  /** The evidence on a whole configuration. */
   score(codes: Codes, near?: Nearness): number;
-  /** Whether accuracy decides beside the values. */
+  /** Whether the score includes accuracy besides the values. */
   readonly isConstrained: boolean;
 }
 
 /**
- * The evidence on everything that a trial is judged by: its values, and the constraint once a trial missed the bound.
- * Where trials tell their accuracy loss, that is what is modelled; else the violation, of which a feasible trial only
- * tells that it is at most 0.
+ * Additive models of all that trials are compared by: their values and, once a trial missed the accuracy
+ * bound, the constraint. The constraint model is of the accuracy loss where trials report it; otherwise of
+ * the violation, which is censored at 0 for feasible trials.
  */
 export class TrialEvidence {
   readonly #ledger: TrialLedger;
@@ -55,7 +57,7 @@ export class TrialEvidence {
   readonly #violation: AdditiveEvidence;
   #objectives = 1;
   #lossesKnown = true;
-  /** The first infeasible trial, from which the bound on the accuracy loss is known. */
+  /** The infeasible trial of the lowest number, from which the bound on the accuracy loss is computed. */
   #infeasible: FinishedTrial | undefined;
 
   readonly #seed: number;
@@ -68,7 +70,7 @@ export class TrialEvidence {
       this.#rows,
       {
         of: ({ accuracyLoss }) => accuracyLoss,
-        // Stopped for its size at the first look, most of the time: a few samples on which it looked feasible.
+        // Mostly stopped at the first look because of its size, so its loss rests on a few samples.
         estimated: ({ state, violation }) => state === "pruned" && violation === 0,
       },
       seed - 1,
@@ -80,8 +82,8 @@ export class TrialEvidence {
     );
   }
 
-  /** Takes note of what a finished trial brings; call it once for each. */
-  note(trial: FinishedTrial): void {
+  /** Updates objectives and bound from a finished trial; call it once per trial. */
+  add(trial: FinishedTrial): void {
     if (trial.state === "failed") {
       return;
     }
@@ -94,21 +96,23 @@ export class TrialEvidence {
   }
 
   /**
-   * @param weight nats a standard deviation of a value
+   * Draws the evidence for one ask.
+   *
+   * @param weight nats per standard deviation of a value
    * @param temperature 0 for the mean, 1 for a draw from the posterior
    */
   draw(random: RandomStream, weight: number, temperature: number): DrawnEvidence {
     const { encoded } = this.#ledger;
-    const places = new Int32Array(encoded.size);
-    const placesOf = (codes: Codes): Int32Array => choicePlaces(encoded, codes, places);
+    const indices = new Int32Array(encoded.size);
+    const indicesOf = (codes: Codes): Int32Array => choiceIndices(encoded, codes, indices);
     const value = this.#drawValue(random, temperature);
-    const tilt = value.effects.map((effect) => -weight * effect);
+    const valueEvidence = value.effects.map((effect) => -weight * effect);
     const leader = this.#leader();
     const constraint = this.#constraint(leader);
     if (constraint === undefined) {
       return {
-        tilts: [tilt],
-        score: (codes) => sumEffects(tilt, placesOf(codes)),
+        choiceEvidence: [valueEvidence],
+        score: (codes) => sumEffects(valueEvidence, indicesOf(codes)),
         isConstrained: false,
       };
     }
@@ -117,9 +121,9 @@ export class TrialEvidence {
     const mean = evidence.mean();
     const draws = evidence.sample(random, FEASIBILITY_DRAWS);
     const standardized = (loss: number): number => (loss - mean.location) / mean.scale;
-    /** What the effects leave open of a trial's accuracy loss. */
+    /** The part of a trial's standardized accuracy loss that the effects do not explain. */
     const remainder = ({ codes, trial }: LedgerEntry): number =>
-      standardized(trial.accuracyLoss!) - sumEffects(mean.effects, knownPlaces(encoded, codes));
+      standardized(trial.accuracyLoss!) - sumEffects(mean.effects, cachedChoiceIndices(encoded, codes));
     const isNearnessKnown = evidence === this.#accuracyLoss;
     const deviation = Math.sqrt(mean.noise);
     const terms = new Float64Array(draws.length);
@@ -136,27 +140,27 @@ export class TrialEvidence {
     };
     const incumbents = this.#incumbents();
     const least = Math.min(...incumbents.map(({ trial }) => value.of(trial)));
-    const leastForetold = Math.min(
-      ...incumbents.map(({ codes }) => sumEffects(value.effects, knownPlaces(encoded, codes))),
+    const leastPredicted = Math.min(
+      ...incumbents.map(({ codes }) => sumEffects(value.effects, cachedChoiceIndices(encoded, codes))),
     );
     const valueDeviation = Math.sqrt(value.noise);
     return {
-      tilts: EXCHANGE_RATES.map((rate) => {
-        const exchanged = tilt.slice();
+      choiceEvidence: EXCHANGE_RATES.map((rate) => {
+        const exchanged = valueEvidence.slice();
         addScaled(exchanged, -weight * rate, mean.effects);
         return exchanged;
       }),
       score: (codes, near) => {
-        const chosen = placesOf(codes);
+        const chosen = indicesOf(codes);
         if (incumbents.length === 0) {
           return weight * logWithin(bound, chosen, near);
         }
-        // With the same groups left alone it costs what was measured; a draw would only add noise.
+        // With the same groups in float the cost equals the measured one; a draw would only add noise.
         const improvement = near?.sameSwitches
           ? least - value.of(near.entry.trial)
-          : leastForetold - sumEffects(value.effects, chosen);
+          : leastPredicted - sumEffects(value.effects, chosen);
         const deviations = improvement / valueDeviation;
-        // As good as the best by its value, it must be more accurate.
+        // A candidate whose value only equals the best must be more accurate.
         const isEqual = leader !== undefined && deviations < 1;
         const limit = isEqual ? Math.min(bound, leader.accuracyLoss!) : bound;
         return weight * (logExpectedImprovement(deviations) + logWithin(limit, chosen, near));
@@ -165,14 +169,16 @@ export class TrialEvidence {
     };
   }
 
-  /** The best feasible trials; until there is one, feasibility alone is sought. */
+  /** The best feasible complete trials; while there are none, only feasibility is scored. */
   #incumbents(): readonly LedgerEntry[] {
     return this.#ledger.ranked
       .slice(0, INCUMBENTS)
       .filter(({ trial }) => trial.state === "complete" && trial.violation === 0);
   }
 
-  /** What is modelled beside the values; nothing where neither the bound nor the accuracy decides. */
+  /**
+   * The constraint's model and bound; `undefined` where neither the bound nor a tie makes accuracy matter.
+   */
   #constraint(leader: FinishedTrial | undefined): { evidence: AdditiveEvidence; bound: number } | undefined {
     if (this.#infeasible === undefined) {
       return leader && { evidence: this.#accuracyLoss, bound: Number.POSITIVE_INFINITY };
@@ -183,7 +189,10 @@ export class TrialEvidence {
       : { evidence: this.#violation, bound: 0 };
   }
 
-  /** The best feasible trial where others are as good but for their accuracy, which then decides. */
+  /**
+   * The best feasible trial if others have the same value, so that accuracy breaks the tie; otherwise
+   * `undefined`.
+   */
   #leader(): FinishedTrial | undefined {
     const [first, ...others] = this.#ledger.ranked.slice(0, INCUMBENTS).map(({ trial }) => trial);
     if (!this.#lossesKnown || first?.state !== "complete" || first.violation > 0) {
@@ -221,7 +230,7 @@ export class TrialEvidence {
     return { effects: mixed, noise, of };
   }
 
-  /** How much each objective counts in this draw: uniform over all mixtures, so that asks spread along the front. */
+  /** Random weights of the objectives, uniform on the simplex, so that asks spread along the Pareto front. */
   #drawShares(random: RandomStream): number[] {
     if (this.#values.length === 1) {
       return [1];

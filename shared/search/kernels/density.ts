@@ -1,36 +1,41 @@
 import { logSumExp } from "../numerics/log-domain.js";
 import type { RandomStream } from "../numerics/random.js";
 import type { Codes } from "../space/encoding.js";
-import { type CoordinateKernels, centrePlaces, ProductKernelTable } from "./kernels.js";
+import { type CoordinateKernels, centreIndices, ProductKernelTable } from "./kernels.js";
 
 /**
- * A Parzen estimate over whole configurations (Watanabe, arXiv 2304.11127): a weighted sum over members of the
- * product of their coordinate kernels, and the prior as one more component. Conditional parameters need no
- * partition into groups: a kernel whose member lacks a parameter gives that parameter its prior, so each
- * component is a proper distribution over the conditional space.
+ * A Parzen estimate over whole configurations (Watanabe, arXiv 2304.11127): a weighted sum of components, one
+ * per member (the product of its coordinate kernels) and the prior. A kernel whose member lacks a parameter
+ * uses the prior for that parameter, so each component is a proper distribution over the conditional space
+ * and parameters need no partition into groups.
  */
 export interface JointDensity {
   readonly kernels: CoordinateKernels;
   readonly members: readonly Codes[];
-  /** Of the members and last of the prior, in a table of product kernels. */
-  readonly places: readonly Int32Array[];
-  /** Weights of the members; they add up to one with `priorWeight`. */
+  /**
+   * Indices into a {@link ProductKernelTable} for each member and, last, for the prior ({@link
+   * centreIndices}).
+   */
+  readonly indices: readonly Int32Array[];
+  /** Weights of the members; together with `priorWeight` they sum to one. */
   readonly weights: Float64Array;
   readonly priorWeight: number;
-  /** Logarithms of the weights, the prior's last. */
+  /** Logarithms of the members' weights and, last, of the prior's. */
   readonly logWeights: Float64Array;
 }
 
 /**
- * @param weights positive, one a member; `priorWeight` is on the same scale
- * @param placesOf {@link centrePlaces} of a member, or something that remembers them
+ * Builds the density and normalizes its weights.
+ *
+ * @param weights positive, one per member; `priorWeight` is on the same scale
+ * @param indicesOf {@link centreIndices} of a member or a cached equivalent
  */
 export function createJointDensity(
   kernels: CoordinateKernels,
   members: readonly Codes[],
   weights: ArrayLike<number>,
   priorWeight: number,
-  placesOf: (centre: Codes | undefined) => Int32Array = (centre) => centrePlaces(kernels.encoded, centre),
+  indicesOf: (centre: Codes | undefined) => Int32Array = (centre) => centreIndices(kernels.encoded, centre),
 ): JointDensity {
   let total = priorWeight;
   for (let i = 0; i < members.length; i++) {
@@ -40,7 +45,7 @@ export function createJointDensity(
   return {
     kernels,
     members,
-    places: [...members.map(placesOf), placesOf(undefined)],
+    indices: [...members.map(indicesOf), indicesOf(undefined)],
     weights: shares,
     priorWeight: priorWeight / total,
     logWeights: Float64Array.from([...shares, priorWeight / total], Math.log),
@@ -50,13 +55,13 @@ export function createJointDensity(
 /**
  * Logarithm of the density of a configuration.
  *
- * @param table of the configuration, under the kernels of the density
+ * @param table filled for the configuration, with the density's kernels
  */
 export function logDensityOf(density: JointDensity, table: ProductKernelTable): number {
-  const { places, logWeights } = density;
-  const terms = new Float64Array(places.length);
+  const { indices, logWeights } = density;
+  const terms = new Float64Array(indices.length);
   for (let i = 0; i < terms.length; i++) {
-    terms[i] = logWeights[i]! + table.around(places[i]!);
+    terms[i] = logWeights[i]! + table.around(indices[i]!);
   }
   return logSumExp(terms);
 }
@@ -68,7 +73,7 @@ export function logJointDensity(density: JointDensity, codes: Codes): number {
   return logDensityOf(density, table);
 }
 
-/** Draws a component by its weight: a member, or `undefined` for the prior. */
+/** Draws a component at random by weight: a member, or `undefined` for the prior. */
 export function drawMember(density: JointDensity, random: RandomStream): Codes | undefined {
   let remaining = random.uniform() - density.priorWeight;
   if (remaining < 0) {

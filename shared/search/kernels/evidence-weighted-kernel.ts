@@ -2,26 +2,32 @@ import type { RandomStream } from "../numerics/random.js";
 import { type Codes, type EncodedSpace, INACTIVE, isActive } from "../space/encoding.js";
 import type { CoordinateKernels } from "./kernels.js";
 
-/** A choice that is less probable than another by so many nats is never drawn: a uniform number has 32 bits. */
+/**
+ * Choices this many nats below the most probable one are never drawn: exp(-25) is about 1.4e-11, below 2^-32.
+ */
 const NEGLIGIBLE_NATS = 25;
 
 /**
- * One component of a joint density times exp(evidence), where the evidence is a sum over the choices: still a
- * product over coordinates, so that its mode and draws from it are exact. A choice that brings parameters into
- * existence is credited with what they promise, from the leaves up.
+ * One component of a joint density multiplied by exp(evidence), where the evidence is a sum over the choices.
+ * The result is still a product over parameters, so its mode and draws from it are exact. The logit of a
+ * choice that activates parameters includes their log partition function (for the mode: their best logit),
+ * computed from the leaves up.
  */
-export class TiltedKernel {
+export class EvidenceWeightedKernel {
   readonly #encoded: EncodedSpace;
   readonly #kernels: CoordinateKernels;
   readonly #evidence: Float64Array;
   readonly #logits: Float64Array;
   readonly #promise: Float64Array;
-  /** The most probable choice of each parameter, whether it exists or not. */
+  /** The most probable choice of each parameter, given that it is active. */
   readonly #best: Int16Array;
-  /** Sums of the exponentials of each parameter's logits, as shares of that of the largest. */
+  /** For each parameter the sum over its choices of exp(logit - largest logit). */
   readonly #total: Float64Array;
 
-  /** @param evidence added to the log probability of each choice, all choices in one row */
+  /**
+   * @param evidence in nats, added to the log probability of each choice; all choices of all parameters in
+   *   one row
+   */
   constructor(kernels: CoordinateKernels, evidence: Float64Array) {
     this.#kernels = kernels;
     this.#encoded = kernels.encoded;
@@ -33,9 +39,10 @@ export class TiltedKernel {
   }
 
   /**
-   * The most probable configuration of the component around `centre`, or of the prior's without one.
+   * The most probable configuration of the component around `centre`, or of the prior component without a
+   * centre.
    *
-   * @param codes what it is written to
+   * @param codes receives the result
    */
   mode(centre: Codes | undefined, codes: Codes = new Int16Array(this.#encoded.size)): Codes {
     this.#weigh(centre, false);
@@ -46,9 +53,9 @@ export class TiltedKernel {
   }
 
   /**
-   * A draw from the component around `centre`, or from the prior's without one.
+   * A draw from the component around `centre`, or from the prior component without a centre.
    *
-   * @param codes what it is written to
+   * @param codes receives the result
    */
   draw(
     centre: Codes | undefined,
@@ -63,9 +70,10 @@ export class TiltedKernel {
   }
 
   /**
-   * Fills the logits of all choices, and the most probable choice of each parameter.
+   * Computes the logits of all choices and the most probable choice of each parameter.
    *
-   * @param summed whether a choice is promised what all choices of a child bring, or what the best one does
+   * @param summed whether children contribute the log of the sum over their choices (for draws) or their best
+   *   logit (for the mode)
    */
   #weigh(centre: Codes | undefined, summed: boolean): void {
     const { size, cardinality, offset, children, existsFor } = this.#encoded;
@@ -103,7 +111,7 @@ export class TiltedKernel {
     }
   }
 
-  /** Sum of the exponentials of logits, as shares of that of the largest. */
+  /** Sum of exp(logit - largest) over the logits at indices `from` to `to` (exclusive). */
   #sumBehind(from: number, to: number, largest: number): number {
     const logits = this.#logits;
     let sum = 0;

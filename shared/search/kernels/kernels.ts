@@ -2,45 +2,47 @@ import type { RandomStream } from "../numerics/random.js";
 import { sumAt } from "../numerics/vectors.js";
 import { type Codes, type EncodedSpace, INACTIVE, isActive } from "../space/encoding.js";
 
-/** How kernels leave a centre's choice, whatever the probability to do so. */
+/** Relative probabilities of the choices that a kernel moves to, given that it leaves its centre's choice. */
 export interface KernelMoves {
   readonly encoded: EncodedSpace;
   /**
-   * How a parameter's choices share out what goes to them, K shares for each choice of the centre with none for that
-   * choice, and ahead of them K for a centre where the parameter has no value: its prior. They need not add up to one.
+   * For each parameter with K choices, K + 1 rows of K unnormalized probabilities: first the prior, for a
+   * centre in which the parameter is inactive, then one row per choice of the centre, in which that choice
+   * itself has 0.
    */
   readonly share: Float64Array;
-  /** Where a parameter's shares begin. */
+  /** Index of each parameter's first share. */
   readonly start: Int32Array;
 }
 
-/** Kernels that can be drawn from. */
+/** Kernels as far as drawing from them needs. */
 export interface DrawableKernels {
   readonly moves: KernelMoves;
-  /** The probability to leave the centre's choice, the same for every parameter that has another one. */
+  /** Probability of leaving the centre's choice, the same for every parameter with at least two choices. */
   readonly mismatch: number;
 }
 
 /**
- * A distribution over one whole configuration: what it is built of is independent from parameter to parameter
- * but for their conditions, which the walk in the space's order respects.
+ * The kernels of all parameters. A kernel is a distribution over one parameter's choices around a centre's
+ * choice; their product is a distribution over configurations, in which parameters depend on each other
+ * through conditions only.
  */
 export interface CoordinateKernels extends DrawableKernels {
   readonly encoded: EncodedSpace;
-  /** Logarithms of the probabilities, one for each share of {@link KernelMoves}. */
+  /** Log probabilities, laid out as {@link KernelMoves.share}. */
   readonly logProbability: Float64Array;
   readonly start: Int32Array;
 }
 
-/** Moves of an ordinal parameter reach this share of its range, and at least one step. */
+/** Length scale of moves of an ordinal parameter, as a share of its range; at least one step. */
 const ORDINAL_REACH = 0.25;
 
-/** Each ask has kernels of its own mismatch, and all of a space move alike. */
+/** Cached: the kernels of one space differ in mismatch only. */
 const movesOfSpaces = new WeakMap<EncodedSpace, KernelMoves>();
 
 /**
- * Categorical parameters move to any other choice alike; ordinal ones by a discrete normal truncated to the range, so
- * that a move goes to a neighbour first. The prior is uniform.
+ * Categorical parameters move to all other choices with equal probability; ordinal ones by a truncated
+ * discrete normal distribution, so that near choices are more probable. The prior is uniform.
  */
 export function kernelMoves(encoded: EncodedSpace): KernelMoves {
   const known = movesOfSpaces.get(encoded);
@@ -66,10 +68,11 @@ export function kernelMoves(encoded: EncodedSpace): KernelMoves {
 }
 
 /**
- * Categorical parameters: Aitchison and Aitken's kernel, 1 - b for a match and b / (K - 1) otherwise. Ordinal
- * ones: the same probability to stay, and moves to neighbours first ({@link kernelMoves}; search.md, "The sampler").
+ * Creates the kernels of all parameters. Categorical: Aitchison and Aitken's kernel, 1 - b for the centre's
+ * choice and b / (K - 1) for each other. Ordinal: also 1 - b for the centre's choice, and near choices before
+ * far ones ({@link kernelMoves}).
  *
- * @param mismatch b, the probability to leave the centre's choice
+ * @param mismatch b, the probability of leaving the centre's choice
  */
 export function createKernels(encoded: EncodedSpace, mismatch: number): CoordinateKernels {
   const { size, cardinality } = encoded;
@@ -91,7 +94,10 @@ export function createKernels(encoded: EncodedSpace, mismatch: number): Coordina
   return { encoded, moves, mismatch, logProbability, start };
 }
 
-/** How a move from the centre's choice is shared out over the choices; nothing goes to the centre itself. */
+/**
+ * Unnormalized probabilities of the choices that a move from the centre's choice goes to; 0 for the centre's
+ * choice.
+ */
 function moveShares({ cardinality, ordinal }: EncodedSpace, d: number, centre: number): Float64Array {
   const choices = cardinality[d]!;
   const reach = Math.max(1, ORDINAL_REACH * (choices - 1));
@@ -111,29 +117,35 @@ function sumOf(values: Float64Array, from: number, to: number): number {
 
 /**
  * Logarithm of the probability of `choice` for parameter `d` under the kernel around `centre`, or under the
- * prior where the centre has no value ({@link INACTIVE}).
+ * prior where `centre` is {@link INACTIVE}.
  */
 export function logKernel(kernels: CoordinateKernels, d: number, centre: number, choice: number): number {
   const { start, encoded, logProbability } = kernels;
   return logProbability[start[d]! + (1 + centre) * encoded.cardinality[d]! + choice]!;
 }
 
-/** Where the values of a centre stand in a {@link ProductKernelTable}; without a centre those that are not there. */
-export function centrePlaces({ offset, size }: EncodedSpace, centre: Codes | undefined): Int32Array {
-  const places = new Int32Array(size);
+/**
+ * Indices of a centre's choices in a {@link ProductKernelTable}; without a centre, of the prior's entries.
+ */
+export function centreIndices({ offset, size }: EncodedSpace, centre: Codes | undefined): Int32Array {
+  const indices = new Int32Array(size);
   for (let d = 0; d < size; d++) {
-    places[d] = offset[d]! + d + 1 + (centre === undefined ? INACTIVE : centre[d]!);
+    indices[d] = offset[d]! + d + 1 + (centre === undefined ? INACTIVE : centre[d]!);
   }
-  return places;
+  return indices;
 }
 
 /**
- * The product kernels of one configuration around any centre. They are summed up from a table of what each choice of a
- * centre would give, which pays from a few centres on: the hottest loop of an ask has no branch then.
+ * Log probabilities of one configuration under the product kernels around many centres. A table with one
+ * entry per possible choice of a centre makes each of them a plain sum, without a branch in the hottest loop
+ * of an ask.
  */
 export class ProductKernelTable {
   readonly #kernels: CoordinateKernels;
-  /** For each parameter what a centre without a value gives, and one with each choice. */
+  /**
+   * For each parameter the log probability for a centre without the parameter, then for a centre with each
+   * choice.
+   */
   readonly #table: Float64Array;
 
   constructor(kernels: CoordinateKernels) {
@@ -142,7 +154,7 @@ export class ProductKernelTable {
     this.#table = new Float64Array(offset[size]! + size);
   }
 
-  /** Puts another configuration in place of the one before. */
+  /** Fills the table for a configuration. */
   tabulate(codes: Codes): void {
     const { encoded, logProbability, start } = this.#kernels;
     const { offset, cardinality } = encoded;
@@ -158,17 +170,17 @@ export class ProductKernelTable {
   }
 
   /**
-   * Logarithm of the configuration's probability around a centre.
+   * Logarithm of the configuration's probability under the product kernel around a centre.
    *
-   * @param places of the centre ({@link centrePlaces})
+   * @param indices indices of the centre ({@link centreIndices})
    */
-  around(places: Int32Array): number {
-    return sumAt(this.#table, places);
+  around(indices: Int32Array): number {
+    return sumAt(this.#table, indices);
   }
 }
 
 /**
- * Logarithm of the probability of a configuration under the product of the kernels around `centre`, or under the
+ * Logarithm of the probability of a configuration under the product kernel around `centre`, or under the
  * prior without a centre.
  */
 export function logProductKernel(
@@ -178,10 +190,10 @@ export function logProductKernel(
 ): number {
   const table = new ProductKernelTable(kernels);
   table.tabulate(codes);
-  return table.around(centrePlaces(kernels.encoded, centre));
+  return table.around(centreIndices(kernels.encoded, centre));
 }
 
-/** Draws an index by the shares from `start` on, as many as there are choices. */
+/** Draws a choice at random by its share; shares begin at `start`. */
 function drawShare(random: RandomStream, share: Float64Array, start: number, choices: number): number {
   let remaining = random.uniform() * sumOf(share, start, start + choices);
   let last = 0;
@@ -199,9 +211,9 @@ function drawShare(random: RandomStream, share: Float64Array, start: number, cho
 }
 
 /**
- * Draws a configuration from the product of the kernels around `centre`, or from the prior without a centre.
+ * Draws a configuration from the product kernel around `centre`, or from the prior without a centre.
  *
- * @param codes what it is written to
+ * @param codes receives the result
  */
 export function drawProductKernel(
   { moves, mismatch }: DrawableKernels,
@@ -210,7 +222,7 @@ export function drawProductKernel(
   codes: Codes = new Int16Array(moves.encoded.size),
 ): Codes {
   const { encoded, share, start } = moves;
-  // Few parameters move: how many stay before the next one does is drawn at once.
+  // Few parameters move, so the number that stay until the next move is drawn at once instead of one by one.
   let staying = drawStaying(mismatch, random);
   for (let d = 0; d < encoded.size; d++) {
     if (!isActive(encoded, codes, d)) {
@@ -231,7 +243,7 @@ export function drawProductKernel(
   return codes;
 }
 
-/** How often in a row an event with this probability fails to happen: geometrically distributed. */
+/** Number of parameters that stay before the next one moves: geometrically distributed. */
 function drawStaying(probability: number, random: RandomStream): number {
   return Math.floor(Math.log1p(-random.uniform()) / Math.log1p(-probability));
 }

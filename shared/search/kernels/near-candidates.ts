@@ -1,31 +1,37 @@
 import type { RandomStream } from "../numerics/random.js";
 import { type Codes, type EncodedSpace, INACTIVE } from "../space/encoding.js";
-import { restore } from "../space/group-toggle.js";
+import { restoreGroup } from "../space/group-toggle.js";
 import type { FinishedTrial } from "../trials/sampler.js";
 import type { LedgerEntry, TrialLedger } from "../trials/trial-ledger.js";
 import { drawProductKernel, kernelMoves } from "./kernels.js";
 
-/** Parameters that a candidate changes on average. */
+/** Number of parameters that a candidate changes on average. */
 const CHANGES = 1.5;
 const DRAWS_PER_PARENT = 8;
-/** So far down the ranking parents are looked for: there may be ten thousand trials. */
-const RANKED_NEAR = 256;
-/** Groups that one ask sets back to the base; where more are apart from it, others with every ask. */
-const RESTORED_GROUPS = 32;
-/** So many of the best trials are parents, and as many of those that only the accuracy bound keeps from being better. */
+/** Parents are searched among this many ranked trials, as there may be ten thousand. */
+const PARENT_SEARCH_LIMIT = 256;
+/**
+ * Upper limit of the candidates per ask that reset one group to the base; beyond it a random subset is taken.
+ */
+const RESET_GROUPS = 32;
+/**
+ * Number of parents among the best trials, and again among trials that would be better but for the accuracy
+ * bound.
+ */
 const PARENTS = 2;
 /**
- * What one change leaves of what a configuration's accuracy loss has beyond additive effects. Between configurations of
- * one size the loss varies half as much after two changes as between any two (docs/search.md, "Near a good trial").
+ * Correlation, per changed parameter, of the part of the accuracy loss that additive effects do not explain.
+ * On real models that part varies about half as much between configurations two changes apart as between any
+ * two of equal size (docs/design/search.md, "Near a good trial").
  */
 const KEPT_PER_CHANGE = 0.8;
 
-/** A finished trial that a configuration is near to. */
+/** How a candidate relates to the finished trial from which it was derived. */
 export interface Nearness {
   readonly entry: LedgerEntry;
-  /** Correlation of the two in what additive effects leave open. */
+  /** Correlation of the two accuracy losses in the part that additive effects do not explain. */
   readonly correlation: number;
-  /** Whether the two leave the same groups alone: what they differ in decides accuracy rather than cost. */
+  /** Whether both have the same groups in float, so that they differ in accuracy rather than in cost. */
   readonly sameSwitches: boolean;
 }
 
@@ -35,10 +41,11 @@ export interface NearCandidate {
 }
 
 /**
- * Configurations one or two changes away from promising trials: from the best, and from those that would be better but
- * for the accuracy bound. From the best also single groups set back to the base, which is what makes it smaller.
+ * Yields configurations one or two changes away from promising trials: from the best ones, and from those
+ * that would be better but for the accuracy bound. Also yields the best trial with one group reset to the
+ * base, which quantizes the group again and so makes the model smaller.
  *
- * @param share of the candidates that there are room and time for, up to 1
+ * @param share fraction of the usual number of candidates, up to 1
  */
 export function* nearCandidates(
   ledger: TrialLedger,
@@ -54,8 +61,8 @@ export function* nearCandidates(
     return;
   }
   const apart = encoded.groups.filter((group) => best.codes[group.switch] !== base[group.switch]);
-  for (const group of drawSome(apart, Math.ceil(share * RESTORED_GROUPS), random)) {
-    const codes = restore(encoded, best.codes, group, base);
+  for (const group of drawSome(apart, Math.ceil(share * RESET_GROUPS), random)) {
+    const codes = restoreGroup(encoded, best.codes, group, base);
     yield { codes, near: { entry: best, correlation: KEPT_PER_CHANGE, sameSwitches: false } };
   }
   for (const entry of parents) {
@@ -70,16 +77,22 @@ export function* nearCandidates(
   }
 }
 
-/** The best first; without trials that the race stopped, whose accuracy is no more than an estimate. */
+/**
+ * Parents, the best first. Trials that were stopped early are left out, as their accuracy is only an
+ * estimate.
+ */
 function promisingTrials({ ranked }: TrialLedger): readonly LedgerEntry[] {
   const best = takeComplete(ranked, 0, PARENTS, () => true);
   const value = best[0]?.trial.violation === 0 ? best[0].trial.values[0]! : Number.POSITIVE_INFINITY;
-  const infeasible = countFeasible(ranked);
-  const almost = takeComplete(ranked, infeasible, PARENTS, ({ values }) => values[0]! < value);
+  const feasibleCount = countFeasible(ranked);
+  const almost = takeComplete(ranked, feasibleCount, PARENTS, ({ values }) => values[0]! < value);
   return [...new Set([...best, ...almost])];
 }
 
-/** The first few complete trials that fit, of those ranked next to a place. */
+/**
+ * The first `count` complete trials that satisfy `fits`, among the next trials in the ranking from index
+ * `from` on.
+ */
 function takeComplete(
   ranked: readonly LedgerEntry[],
   from: number,
@@ -87,9 +100,9 @@ function takeComplete(
   fits: (trial: FinishedTrial) => boolean,
 ): LedgerEntry[] {
   const taken: LedgerEntry[] = [];
-  const end = Math.min(ranked.length, from + RANKED_NEAR);
-  for (let place = from; place < end && taken.length < count; place++) {
-    const entry = ranked[place]!;
+  const end = Math.min(ranked.length, from + PARENT_SEARCH_LIMIT);
+  for (let index = from; index < end && taken.length < count; index++) {
+    const entry = ranked[index]!;
     if (entry.trial.state === "complete" && fits(entry.trial)) {
       taken.push(entry);
     }
@@ -97,7 +110,7 @@ function takeComplete(
   return taken;
 }
 
-/** How many trials are ranked before the first that misses the bound. */
+/** Number of trials ranked before the first one that misses the bound. */
 function countFeasible(ranked: readonly LedgerEntry[]): number {
   let low = 0;
   let high = ranked.length;
@@ -113,7 +126,10 @@ function countFeasible(ranked: readonly LedgerEntry[]): number {
   return low;
 }
 
-/** All of them in their order, or `most` of them at random. */
+/**
+ * All items in order where there are at most `most`, else `most` of them at random. Reorders `items` in
+ * index.
+ */
 function drawSome<T>(items: T[], most: number, random: RandomStream): T[] {
   if (items.length <= most) {
     return items;
@@ -125,7 +141,7 @@ function drawSome<T>(items: T[], most: number, random: RandomStream): T[] {
   return items.slice(0, most);
 }
 
-/** Parameters that differ, without those that only came to exist, or ceased to, with another. */
+/** Number of parameters that differ, not counting those that became active or inactive with their parent. */
 function changes({ size, parent }: EncodedSpace, a: Codes, b: Codes): number {
   let count = 0;
   for (let d = 0; d < size; d++) {

@@ -1,15 +1,16 @@
 import type { FinishedTrial } from "../trials/sampler.js";
 import type { LedgerEntry } from "../trials/trial-ledger.js";
 
-/** No good trial weighs nothing: the least is this share of the most, whatever the unit of the outcome. */
+/** Smallest weight of a good trial as a share of the largest, so that no weight is 0. */
 const LEAST_SHARE = 1e-12;
 
 /**
- * Weights of the good trials: by how much each improves on the best of the others (Watanabe, arXiv 2304.11127, the
- * expected-improvement weights). An infeasible trial counts as worse than the worst feasible one by its violation.
+ * Weights of the good trials: how much each improves on the best of the other trials (the
+ * expected-improvement weights of Watanabe, arXiv 2304.11127). The loss of an infeasible trial is that of the
+ * worst feasible one plus its violation.
  *
- * @param good best first
- * @param rival the best trial that is not good
+ * @param good the good trials, best first
+ * @param rival the best of the other trials
  */
 export function improvementWeights(
   good: readonly LedgerEntry[],
@@ -25,7 +26,7 @@ export function improvementWeights(
   return positiveWeights(losses.map((value) => reference - value));
 }
 
-/** Gains as weights of which none is zero; equal ones where nothing gains. */
+/** Gains as positive weights; all 1 where no gain is positive. */
 export function positiveWeights(gains: readonly number[]): Float64Array {
   const most = Math.max(...gains);
   return Float64Array.from(gains, (gain) => (most > 0 ? Math.max(LEAST_SHARE * most, gain) : 1));

@@ -1,12 +1,12 @@
-import type { Work } from "./spread-work.js";
+import type { Work } from "./incremental-work.js";
 import { dot } from "./vectors.js";
 
-/** Smallest pivot that is trusted; what lies below is rounding. */
+/** Lower limit of a squared pivot; smaller values are rounding errors. */
 const LEAST_PIVOT = 1e-10;
 
 /**
- * Cholesky factor L of a symmetric positive definite matrix A = L L' that grows by a row at a time, so that one
- * more observation costs n² and not n³. Rows are packed: row i begins at i (i + 1) / 2.
+ * Cholesky factor L of a symmetric positive definite matrix A = L L' that grows one row at a time: one more
+ * observation costs n² operations instead of n³. Rows are packed: row i begins at i (i + 1) / 2.
  */
 export class GrowingCholesky {
   #rows = new Float64Array(64);
@@ -16,7 +16,7 @@ export class GrowingCholesky {
     return this.#size;
   }
 
-  /** @param row A's new row: its products with the rows before and, last, its diagonal element */
+  /** @param row the new row of A up to and including its diagonal element */
   append(row: ArrayLike<number>): void {
     const n = this.#size;
     const start = rowStart(n);
@@ -37,17 +37,17 @@ export class GrowingCholesky {
     this.#size = n + 1;
   }
 
-  /** Forgets all rows from `size` on. */
+  /** Removes all rows from index `size` on. */
   truncate(size: number): void {
     this.#size = Math.min(this.#size, size);
   }
 
-  /** L's element on the diagonal of a row. */
+  /** The diagonal element of L in a row. */
   pivot(row: number): number {
     return this.#rows[rowStart(row) + row]!;
   }
 
-  /** A copy of the elements of a row of L from `column` up to its diagonal, that included. */
+  /** A copy of the elements of a row of L from `column` up to and including the diagonal. */
   row(row: number, column = 0): Float64Array {
     const start = rowStart(row);
     return this.#rows.slice(start + column, start + row + 1);
@@ -66,7 +66,7 @@ export class GrowingCholesky {
     return x;
   }
 
-  /** The weights of the rows before the last in its best linear prediction by them. */
+  /** Weights of the earlier rows in the best linear prediction of the last row. */
   lastRowWeights(): Float64Array {
     const n = this.#size - 1;
     const start = rowStart(n);
@@ -75,11 +75,12 @@ export class GrowingCholesky {
     return x;
   }
 
-  /** The lower triangle of the inverse of A, packed like the factor. */
+  /** The lower triangle of the inverse of A, packed like the rows of L. */
   *invert(): Work<Float64Array> {
     const rows = this.#rows.slice(0, rowStart(this.#size));
     const n = this.#size;
-    // Row j of `columns` is column j of the inverse of L from its diagonal on, so that sums run over neighbours.
+    // columns[j] is column j of the inverse of L from the diagonal on, so that sums run over contiguous
+    // memory.
     const columns = Array.from({ length: n }, (_, j) => new Float64Array(n - j));
     for (let j = 0; j < n; j++) {
       const column = columns[j]!;
@@ -101,10 +102,10 @@ export class GrowingCholesky {
     return inverse;
   }
 
-  /** Turns the first n elements of x into those of the solution of L' x = x, L cut to n rows. */
+  /** Replaces the first n elements b of x by the solution of L' y = b, where L has its first n rows only. */
   #substituteBack(x: Float64Array, n: number): void {
     const rows = this.#rows;
-    // By columns of L', which are rows of L and therefore contiguous; four at a time, which reads and writes x less often.
+    // Works by columns of L', which are contiguous rows of L; four at a time, to read and write x less often.
     let i = n - 1;
     for (; i >= 3; i -= 4) {
       const [r0, r1, r2, r3] = [rowStart(i), rowStart(i - 1), rowStart(i - 2), rowStart(i - 3)];

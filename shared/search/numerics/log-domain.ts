@@ -1,6 +1,4 @@
-/** Sums and normal probabilities in the log domain, where products of many small probabilities stay finite. */
-
-/** log(sum(exp(values))); -Infinity for an empty sum. */
+/** log(sum(exp(values))) without underflow or overflow; -Infinity for an empty sum. */
 export function logSumExp(values: ArrayLike<number>): number {
   let largest = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < values.length; i++) {

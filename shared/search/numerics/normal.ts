@@ -1,10 +1,13 @@
 const HALF_LOG_TWO_PI = 0.5 * Math.log(2 * Math.PI);
-/** Below this the expected improvement is taken from its asymptote; above, cancellation leaves four digits or more. */
+/**
+ * Below this u the asymptote of the expected improvement is used; above it, cancellation leaves at least four
+ * digits.
+ */
 const ASYMPTOTE = -25;
 
 /**
- * Logarithm of the complementary error function for z >= 0: the Chebyshev fit of Press et al., "Numerical Recipes",
- * section 6.2, whose relative error is below 1.2e-7 everywhere.
+ * Logarithm of the complementary error function for z >= 0: the Chebyshev fit of Press et al., "Numerical
+ * Recipes", section 6.2, whose relative error is below 1.2e-7 everywhere.
  */
 function logErfc(z: number): number {
   const t = 1 / (1 + 0.5 * z);
@@ -27,10 +30,10 @@ export function logNormalCdf(x: number): number {
   return x <= 0 ? tail : Math.log1p(-Math.exp(tail));
 }
 
-/** The x at which the standard normal distribution function is `p`, between 0 and 1. */
+/** The x at which the standard normal distribution function equals `p`; 0 < p < 1. */
 export function normalQuantile(p: number): number {
   const target = Math.log(p);
-  // Beyond these the function is 0 or 1 to the last bit.
+  // Outside this interval the distribution function is 0 or 1 in double precision.
   let [low, high] = [-38, 9];
   for (let halving = 0; halving < 60; halving++) {
     const middle = (low + high) / 2;
@@ -41,8 +44,9 @@ export function normalQuantile(p: number): number {
 }
 
 /**
- * Logarithm of the expected improvement max(0, u + Z) of a standard normal Z: log(phi(u) + u Phi(u)). It stays finite
- * where the improvement underflows (Ament et al., "Unexpected improvements to expected improvement", 2023).
+ * Logarithm of E[max(0, u + Z)] for a standard normal Z, which is log(phi(u) + u Phi(u)). It stays finite
+ * where the expected improvement underflows (Ament et al., "Unexpected improvements to expected improvement",
+ * 2023).
  */
 export function logExpectedImprovement(u: number): number {
   const logDensity = -0.5 * u * u - HALF_LOG_TWO_PI;

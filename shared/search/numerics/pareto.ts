@@ -1,7 +1,7 @@
-/** A point of several objectives, all of them to be minimized. */
+/** Values of several objectives, all of them minimized. */
 export type ObjectivePoint = readonly number[];
 
-/** Whether `a` is nowhere worse than `b` and somewhere better. */
+/** Whether `a` is no worse than `b` in every objective and better in at least one. */
 export function dominates(a: ObjectivePoint, b: ObjectivePoint): boolean {
   let better = false;
   for (let m = 0; m < a.length; m++) {
@@ -13,15 +13,17 @@ export function dominates(a: ObjectivePoint, b: ObjectivePoint): boolean {
   return better;
 }
 
-/** Indices of the points that no other dominates, in the order given. Equal points stand together. */
+/** Indices of the points that no other point dominates, ascending. Of equal points all are included. */
 export function paretoFront(points: readonly ObjectivePoint[]): number[] {
   return [...points.keys()].filter((i) => !points.some((other) => dominates(other, points[i]!)));
 }
 
-/** The non-dominated rank of each point: 0 on the front, 1 on the front of what is left without it, and so on. */
+/**
+ * The non-dominated rank of each point: 0 on the front, 1 on the front of the remaining points, and so on.
+ */
 export function nonDominatedRanks(points: readonly ObjectivePoint[]): Int32Array {
   const ranks = new Int32Array(points.length).fill(-1);
-  // In lexicographic order only earlier points can dominate, so one pass over the members of each rank is enough.
+  // In lexicographic order a point can only be dominated by earlier ones, so a single pass assigns all ranks.
   const order = [...points.keys()].sort((i, j) => compareLexicographically(points[i]!, points[j]!) || i - j);
   const fronts: number[][] = [];
   for (const i of order) {
@@ -37,8 +39,9 @@ export function nonDominatedRanks(points: readonly ObjectivePoint[]): Int32Array
 }
 
 /**
- * Volume between the points and a reference point that is worse than all of them, by slicing along the last
- * objective (While et al., "A faster algorithm for calculating hypervolume", 2006).
+ * Volume of the region that the points dominate, bounded by a reference point; points not better than the
+ * reference in every objective add nothing. Slices along the last objective (While et al., "A faster
+ * algorithm for calculating hypervolume", 2006).
  */
 export function hypervolume(points: readonly ObjectivePoint[], reference: ObjectivePoint): number {
   const last = reference.length - 1;
@@ -64,7 +67,10 @@ export function hypervolume(points: readonly ObjectivePoint[], reference: Object
   return volume;
 }
 
-/** Two objectives: the sum of the steps of the staircase, from points sorted by the second. */
+/**
+ * Hypervolume of two objectives: the area of the staircase of points, which are sorted by the second
+ * objective.
+ */
 function areaBelow(sorted: readonly ObjectivePoint[], reference: ObjectivePoint): number {
   let area = 0;
   let reached = reference[0]!;
@@ -77,7 +83,7 @@ function areaBelow(sorted: readonly ObjectivePoint[], reference: ObjectivePoint)
   return area;
 }
 
-/** What each point alone adds to the hypervolume of all of them. */
+/** For each point, by how much the hypervolume shrinks without it. */
 export function hypervolumeContributions(
   points: readonly ObjectivePoint[],
   reference: ObjectivePoint,
@@ -88,7 +94,10 @@ export function hypervolumeContributions(
   );
 }
 
-/** A tenth of the range beyond the worst value of each objective, so that the ends of a front count too. */
+/**
+ * The worst value of each objective plus a tenth of its range, so that the ends of a front have hypervolume
+ * too.
+ */
 export function referencePoint(points: readonly ObjectivePoint[]): number[] {
   return Array.from(points[0] ?? [], (_, m) => {
     const values = points.map((point) => point[m]!);

@@ -1,7 +1,7 @@
 /**
  * Counter-based random numbers: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
- * SC 2011). The numbers of a trial follow from (seed, trial number) alone, so it does not matter which other
- * trials were asked for before, or by whom.
+ * SC 2011). The numbers of a trial are a function of (seed, trial number, purpose), so they do not depend on
+ * which trials were proposed before, or on which machine.
  */
 
 const MULTIPLIER_0 = 0xd2511f53;
@@ -22,7 +22,7 @@ function multiplyHigh(a: number, b: number): number {
 }
 
 /**
- * One Philox block.
+ * Returns one Philox block of random bits.
  *
  * @param counter four unsigned 32-bit words
  * @param key two unsigned 32-bit words
@@ -37,7 +37,7 @@ export function philox4x32(
   return [block[0]!, block[1]!, block[2]!, block[3]!];
 }
 
-/** The same into an array of the caller's: a stream takes thousands of blocks. */
+/** Writes one Philox block into an existing array: a stream needs thousands of blocks. */
 function writePhilox(
   block: Uint32Array,
   c0: number,
@@ -69,32 +69,19 @@ function writePhilox(
 export interface RandomStream {
   /** Uniform in [0, 1), with 32 random bits. */
   uniform(): number;
-  /** Uniform in 0 … count - 1. */
+  /** Uniform integer in 0 … count - 1. */
   below(count: number): number;
   /** Standard normal. */
   normal(): number;
 }
 
-/** What a stream is for; streams of one trial that differ in it are independent. */
-export type StreamPurpose =
-  | "sampler"
-  | "sample-order"
-  | "problem"
-  | "noise"
-  | "posterior"
-  | "row"
-  | "importance";
-const PURPOSES: readonly StreamPurpose[] = [
-  "sampler",
-  "sample-order",
-  "problem",
-  "noise",
-  "posterior",
-  "row",
-  "importance",
-];
+const PURPOSES = ["sampler", "sample-order", "problem", "noise", "posterior", "row", "importance"] as const;
+/** What a stream is used for; streams of one trial with different purposes are independent. */
+export type StreamPurpose = (typeof PURPOSES)[number];
 
 /**
+ * Returns the random numbers of one trial and purpose, always the same for equal arguments.
+ *
  * @param seed any integer that a double holds exactly
  * @param trial the trial's number, from 0
  */

@@ -1,9 +1,9 @@
 /**
- * The inner loops of the additive model. Each is unrolled by four, since a single running sum waits for one addition
- * after the other: that alone is a factor of two in time.
+ * The inner loops of the additive model. Each is unrolled by four: with a single running sum every addition
+ * waits for the one before, which doubles the time.
  */
 
-/** Sum of the products of `length` values from `aStart` and from `bStart` on. */
+/** Dot product of `length` values of `a` from `aStart` on and of `b` from `bStart` on. */
 export function dot(
   a: Float64Array,
   aStart: number,
@@ -28,7 +28,7 @@ export function dot(
   return s0 + s1 + (s2 + s3);
 }
 
-/** Adds `factor` times a vector to another of the same length. */
+/** Adds `factor` times `vector` to `target`, in index. */
 export function addScaled(target: Float64Array, factor: number, vector: Float64Array): void {
   let k = 0;
   for (; k + 3 < target.length; k += 4) {
@@ -42,7 +42,7 @@ export function addScaled(target: Float64Array, factor: number, vector: Float64A
   }
 }
 
-/** The sum of vectors of length `length`, each times its factor. */
+/** The linear combination of vectors of length `length` with these factors. */
 export function combine(
   factors: ArrayLike<number>,
   vectors: readonly Float64Array[],
@@ -63,39 +63,39 @@ export function combine(
   return sum;
 }
 
-/** Sum of a table's values at these places. */
-export function sumAt(table: Float64Array, places: Int32Array): number {
+/** Sum of a table's values at these indices. */
+export function sumAt(table: Float64Array, indices: Int32Array): number {
   let s0 = 0;
   let s1 = 0;
   let s2 = 0;
   let s3 = 0;
   let i = 0;
-  for (; i + 3 < places.length; i += 4) {
-    s0 += table[places[i]!]!;
-    s1 += table[places[i + 1]!]!;
-    s2 += table[places[i + 2]!]!;
-    s3 += table[places[i + 3]!]!;
+  for (; i + 3 < indices.length; i += 4) {
+    s0 += table[indices[i]!]!;
+    s1 += table[indices[i + 1]!]!;
+    s2 += table[indices[i + 2]!]!;
+    s3 += table[indices[i + 3]!]!;
   }
-  for (; i < places.length; i++) {
-    s0 += table[places[i]!]!;
+  for (; i < indices.length; i++) {
+    s0 += table[indices[i]!]!;
   }
   return s0 + s1 + (s2 + s3);
 }
 
-/** Adds a value to a table at these places, which differ from each other. */
-export function addAt(table: Float64Array, places: Int32Array, value: number): void {
+/** Adds a value to a table at each of these indices, which must be distinct. */
+export function addAt(table: Float64Array, indices: Int32Array, value: number): void {
   let i = 0;
-  for (; i + 3 < places.length; i += 4) {
-    const p0 = places[i]!;
-    const p1 = places[i + 1]!;
-    const p2 = places[i + 2]!;
-    const p3 = places[i + 3]!;
+  for (; i + 3 < indices.length; i += 4) {
+    const p0 = indices[i]!;
+    const p1 = indices[i + 1]!;
+    const p2 = indices[i + 2]!;
+    const p3 = indices[i + 3]!;
     table[p0]! += value;
     table[p1]! += value;
     table[p2]! += value;
     table[p3]! += value;
   }
-  for (; i < places.length; i++) {
-    table[places[i]!]! += value;
+  for (; i < indices.length; i++) {
+    table[indices[i]!]! += value;
   }
 }

@@ -2,15 +2,15 @@ import { type Codes, codesKey, type EncodedSpace, INACTIVE, repairActivity } fro
 import { compareTrials } from "../trials/ranking.js";
 import type { LedgerEntry, TrialLedger } from "../trials/trial-ledger.js";
 
-/** A configuration with its key. */
+/** An encoded configuration with its {@link codesKey}. */
 export interface Keyed {
   readonly codes: Codes;
   readonly key: string;
 }
 
 /**
- * Parameters that ask the same question of different groups, in the space's order, and those that ask one of the whole
- * model, each by itself.
+ * Families with at least two parameters (which decide the same thing for different groups), and parameters of
+ * the whole model, each as a family of its own; in the space's order.
  */
 function families(encoded: EncodedSpace): readonly (readonly number[])[] {
   const members = new Map<string, number[]>();
@@ -30,7 +30,10 @@ function families(encoded: EncodedSpace): readonly (readonly number[])[] {
   );
 }
 
-/** The configurations in which one whole family differs: everywhere the same choice, wherever it exists. */
+/**
+ * Configurations in which all active parameters of one family are set to the same choice, other than `center`
+ * itself.
+ */
 function neighbours(encoded: EncodedSpace, center: Keyed, all: ReturnType<typeof families>): Keyed[] {
   return all.flatMap((parameters) => {
     const choices = encoded.space[parameters[0]!]!.choices;
@@ -61,16 +64,16 @@ function moved(
 }
 
 /**
- * Coarse before fine: a descent from the base in which one step changes a whole family, such as the mode of all
- * activations. A model whose layers share a weakness (signed activations under a symmetric preset, say) is helped
- * by many groups at once and by hardly any of them alone, which a search group by group cannot see
- * (docs/search.md, measured on ppocr-rec).
+ * Coordinate descent from the base configuration in which one step sets a whole family, such as the mode of
+ * all activations. Where the layers of a model share a weakness (say, signed activations under a symmetric
+ * preset), changing all groups at once helps and changing any one of them hardly does, so a search group by
+ * group would miss it.
  */
 export class FamilyDescent {
   readonly #ledger: TrialLedger;
   readonly #base: Keyed;
   readonly #families: ReturnType<typeof families>;
-  /** Neighbours by the key of their centre: the descent is walked anew with every ask. */
+  /** Neighbours by the key of their centre, cached, as every ask repeats the descent from the base. */
   readonly #neighbours = new Map<string, readonly Keyed[]>();
 
   constructor(ledger: TrialLedger, base: Codes) {
@@ -79,7 +82,7 @@ export class FamilyDescent {
     this.#families = families(ledger.encoded);
   }
 
-  /** The best configuration that the descent has reached by now, and its untried neighbours. */
+  /** The best configuration that the descent has reached so far, and its untried neighbours. */
   state(): { readonly center: Keyed; readonly untried: readonly Keyed[] } {
     const ledger = this.#ledger;
     const coarse = new Map([[this.#base.key, this.#base]]);

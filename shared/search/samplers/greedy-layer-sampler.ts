@@ -7,34 +7,38 @@ import {
   encodeConfiguration,
   encodeSpace,
 } from "../space/encoding.js";
-import { reverse, singleReversals } from "../space/group-toggle.js";
+import { groupToggles, toggleParameter } from "../space/group-toggle.js";
 import type { Configuration, Space } from "../space/space.js";
 import { compareTrials } from "../trials/ranking.js";
 import type { FinishedTrial, Sampler } from "../trials/sampler.js";
 import { TrialLedger } from "../trials/trial-ledger.js";
-import { findUnused } from "./untried-configuration.js";
+import { findUntried } from "./untried-configuration.js";
 
-export interface ReversalOptions {
+export interface GreedyLayerOptions {
   readonly seed: number;
   /** The fully quantized configuration. */
   readonly base: Configuration;
+  /**
+   * A score per group, larger for groups that lose more accuracy by quantization; orders the first trials.
+   */
   readonly sensitivity?: Readonly<Record<string, number>>;
 }
 
 /**
- * Greedy layer reversal, the way of NNCF's accuracy-aware quantization (reference section 6.6), as a baseline:
- * reverse each group alone and rank them by what that brought; reverse them one after another in that order on top
- * of each other; then take single reversals of the best back, and in the end try its neighbours at random.
+ * Greedy layer removal as in the accuracy-aware quantization of POT and NNCF, as a baseline
+ * (docs/reference/algorithms.md, "Greedy layer removal"). Returns each group to float alone and ranks the
+ * groups by the result; returns them to float cumulatively in that order until the bound is met; then tries
+ * to quantize single groups again; finally tries random neighbours of the best configuration.
  */
-export function createReversalSampler(space: Space, options: ReversalOptions): Sampler {
+export function createGreedyLayerSampler(space: Space, options: GreedyLayerOptions): Sampler {
   const encoded = encodeSpace(space);
   const total = countConfigurations(encoded);
   const ledger = new TrialLedger(encoded);
   const base = encodeConfiguration(encoded, options.base);
-  const wave = singleReversals(encoded, base, options.sensitivity).map(({ codes }) => codes);
+  const singleToggles = groupToggles(encoded, base, options.sensitivity).map(({ codes }) => codes);
   const switches = encoded.groups.map((group) => group.switch);
 
-  function firstUnused(candidates: Iterable<Codes>): Codes | undefined {
+  function firstUntried(candidates: Iterable<Codes>): Codes | undefined {
     for (const codes of candidates) {
       if (!ledger.has(codesKey(codes))) {
         return codes;
@@ -43,33 +47,36 @@ export function createReversalSampler(space: Space, options: ReversalOptions): S
     return undefined;
   }
 
-  /** The base with more and more groups reversed, those that helped most alone first. */
-  function* chain(): Generator<Codes> {
+  /**
+   * The base with the first one, two, … groups toggled, in the order of their results alone, until the bound
+   * is met.
+   */
+  function* cumulativeToggles(): Generator<Codes> {
     const results = new Map<string, FinishedTrial>(
       ledger.finished.map(({ codes, trial }) => [codesKey(codes), trial]),
     );
-    const ranked = wave
+    const ranked = singleToggles
       .map((codes) => ({ codes, trial: results.get(codesKey(codes)) }))
       .filter((entry): entry is { codes: Codes; trial: FinishedTrial } => entry.trial !== undefined)
       .sort((a, b) => compareTrials(a.trial, b.trial));
-    let reversed = base;
+    let toggled = base;
     for (const { codes } of ranked) {
       const parameter = switches.find((d) => codes[d] !== base[d])!;
-      reversed = reverse(encoded, reversed, parameter);
-      yield reversed;
-      if (results.get(codesKey(reversed))?.violation === 0) {
+      toggled = toggleParameter(encoded, toggled, parameter);
+      yield toggled;
+      if (results.get(codesKey(toggled))?.violation === 0) {
         return;
       }
     }
   }
 
-  /** The best so far with single reversals taken back. */
+  /** The best configuration so far with each toggled group set back to the base, one at a time. */
   function* restored(): Generator<Codes> {
     const best = ledger.ranked[0]?.codes;
     if (best !== undefined) {
       for (const d of switches) {
         if (best[d] !== base[d]) {
-          const codes = reverse(encoded, best, d);
+          const codes = toggleParameter(encoded, best, d);
           if (codes[d] === base[d]) {
             yield codes;
           }
@@ -84,10 +91,10 @@ export function createReversalSampler(space: Space, options: ReversalOptions): S
         return undefined;
       }
       const codes =
-        firstUnused(wave) ??
-        firstUnused(chain()) ??
-        firstUnused(restored()) ??
-        findUnused(
+        firstUntried(singleToggles) ??
+        firstUntried(cumulativeToggles()) ??
+        firstUntried(restored()) ??
+        findUntried(
           ledger,
           ledger.ranked[0]?.codes ?? base,
           createRandomStream(options.seed, trial, "sampler"),

@@ -4,9 +4,9 @@ import { codesKey, countConfigurations, decodeConfiguration, encodeSpace } from 
 import type { Space } from "../space/space.js";
 import type { Sampler } from "../trials/sampler.js";
 import { TrialLedger } from "../trials/trial-ledger.js";
-import { findUnused } from "./untried-configuration.js";
+import { findUntried } from "./untried-configuration.js";
 
-/** Uniform choices for every active parameter; the baseline that any search has to beat. */
+/** Random search: uniform choices for every active parameter. The baseline for the other samplers. */
 export function createRandomSampler(space: Space, { seed }: { readonly seed: number }): Sampler {
   const encoded = encodeSpace(space);
   const total = countConfigurations(encoded);
@@ -21,7 +21,7 @@ export function createRandomSampler(space: Space, { seed }: { readonly seed: num
       const drawn = drawProductKernel(prior, undefined, random);
       return decodeConfiguration(
         encoded,
-        ledger.has(codesKey(drawn)) ? findUnused(ledger, drawn, random, total) : drawn,
+        ledger.has(codesKey(drawn)) ? findUntried(ledger, drawn, random, total) : drawn,
       );
     },
     started: (trial, configuration) => ledger.started(trial, configuration),

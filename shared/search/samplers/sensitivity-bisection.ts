@@ -1,29 +1,33 @@
 import { type Codes, codesKey, type EncodedGroup, type EncodedSpace } from "../space/encoding.js";
-import { restore, reverse, singleReversals } from "../space/group-toggle.js";
+import { groupToggles, restoreGroup, toggleParameter } from "../space/group-toggle.js";
 import type { FinishedTrial } from "../trials/sampler.js";
 import type { TrialLedger } from "../trials/trial-ledger.js";
 
 /**
- * How many of the most sensitive groups must leave the base's choice for the accuracy bound to be met: found by
- * doubling their number until it is met, then by bisection between the last two, so in about 2 log2(groups) trials. What
- * greedy layer reversal finds after one trial a group, this finds from the sensitivity that the statistics brought.
+ * Finds how many of the most sensitive groups must be toggled (left in float) for the accuracy bound to be
+ * met: their number is doubled until the bound is met, then bisected between the last two. That takes about 2
+ * log2(groups) trials, where greedy layer removal takes one trial per group; in return the sensitivities must
+ * be known.
  */
-export class RankedReversals {
+export class SensitivityBisection {
   readonly #encoded: EncodedSpace;
-  /** The most sensitive first. */
+  /** Groups with a known sensitivity, the most sensitive first. */
   readonly #groups: readonly EncodedGroup[];
-  /** With the first none, one, two, ... of them reversed. */
+  /** Entry i has the first i groups toggled. */
   readonly #configurations: readonly Codes[];
   readonly #keys: readonly string[];
 
-  /** @param center that misses the bound */
+  /**
+   * @param center configuration that misses the accuracy bound
+   * @param sensitivity a score per group, larger for groups that lose more accuracy by quantization
+   */
   constructor(encoded: EncodedSpace, center: Codes, sensitivity: Readonly<Record<string, number>>) {
-    const ranked = singleReversals(encoded, center, sensitivity).filter(
+    const ranked = groupToggles(encoded, center, sensitivity).filter(
       ({ group }) => sensitivity[group.name] !== undefined,
     );
     const configurations = [center];
     for (const { group } of ranked) {
-      configurations.push(reverse(encoded, configurations.at(-1)!, group.switch));
+      configurations.push(toggleParameter(encoded, configurations.at(-1)!, group.switch));
     }
     this.#encoded = encoded;
     this.#groups = ranked.map(({ group }) => group);
@@ -31,7 +35,7 @@ export class RankedReversals {
     this.#keys = configurations.map(codesKey);
   }
 
-  /** The next number of groups to try; `undefined` when it is found, or depends on trials that still run. */
+  /** The next configuration to try; `undefined` when the search has ended, or waits for running trials. */
   next(ledger: TrialLedger): Codes | undefined {
     const most = this.#configurations.length - 1;
     let feasible: number | undefined;
@@ -52,7 +56,7 @@ export class RankedReversals {
         ? this.#unused(ledger, (infeasible + feasible) >> 1)
         : this.#pruned(ledger, feasible);
     }
-    // All groups together would be the float model.
+    // The count of all groups is left out: it would be the float model.
     for (let count = 1; count < most; count *= 2) {
       const codes = this.#unused(ledger, count);
       if (codes !== undefined) {
@@ -62,12 +66,14 @@ export class RankedReversals {
     return undefined;
   }
 
-  /** Takes groups back one after another, the least sensitive first, wherever the bound is still met without. */
+  /**
+   * Sets toggled groups back to the base one by one, the least sensitive first, while the bound is still met.
+   */
   #pruned(ledger: TrialLedger, count: number): Codes | undefined {
     let kept = this.#configurations[count]!;
-    // The last was needed, or one less would have done.
+    // The last toggled group is needed: with one group less the bound was missed.
     for (const group of this.#groups.slice(0, count - 1).reverse()) {
-      const codes = restore(this.#encoded, kept, group, this.#configurations[0]!);
+      const codes = restoreGroup(this.#encoded, kept, group, this.#configurations[0]!);
       const key = codesKey(codes);
       const trial = ledger.find(key)?.trial;
       if (trial === undefined) {

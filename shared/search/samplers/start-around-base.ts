@@ -1,34 +1,39 @@
 import { type Codes, codesKey } from "../space/encoding.js";
-import { singleReversals } from "../space/group-toggle.js";
+import { groupToggles } from "../space/group-toggle.js";
 import type { TrialLedger } from "../trials/trial-ledger.js";
 import { FamilyDescent, type Keyed } from "./family-moves.js";
-import { RankedReversals } from "./sensitivity-bisection.js";
+import { SensitivityBisection } from "./sensitivity-bisection.js";
 
-/** The descent by families may take this share of the trials. */
+/** Largest share of the trials for the descent by families. */
 const DESCENT_SHARE = 1 / 6;
 
-/** What follows it, along the groups, may take this share. */
+/** Largest share of the trials for the following search over groups. */
 const GROUPS_SHARE = 0.2;
 
 export interface StartOptions {
-  /** A score a group, larger for groups that quantization hurts more. */
+  /** A score per group, larger for groups that lose more accuracy by quantization. */
   readonly sensitivity?: Readonly<Record<string, number>>;
-  /** The trials that the whole search may take. */
+  /** Largest number of trials of the whole search. */
   readonly maxTrials: number;
 }
 
 /**
- * How a search begins that has a base configuration (docs/search.md, "One ask"): coarse before fine, first by families,
- * then along the groups. Where the best of the families misses the accuracy bound and it is known which groups are
- * sensitive, those are reversed in that order; where it is not known, a wave that reverses each group alone finds out.
+ * First trials of a search that has a base configuration, coarse before fine: a descent by families, then a
+ * search over groups from its best configuration. If that misses the accuracy bound and sensitivities are
+ * known, groups are left in float by descending sensitivity; if they are not known, each group is toggled
+ * alone.
  */
 export class StartAroundBase {
   readonly #ledger: TrialLedger;
   readonly #options: StartOptions;
   readonly #descent: FamilyDescent;
-  /** What follows from the centre, which hardly ever moves. */
+  /** Candidates derived from the descent's centre, cached, as the centre rarely changes. */
   #around:
-    | { readonly center: string; readonly ranked: RankedReversals; readonly wave: readonly Keyed[] }
+    | {
+        readonly center: string;
+        readonly bisection: SensitivityBisection;
+        readonly singleToggles: readonly Keyed[];
+      }
     | undefined;
 
   constructor(ledger: TrialLedger, base: Codes, options: StartOptions) {
@@ -37,7 +42,7 @@ export class StartAroundBase {
     this.#descent = new FamilyDescent(ledger, base);
   }
 
-  /** `undefined` when the start is over, or goes on from trials that still run. */
+  /** The next configuration to try; `undefined` when the start is over, or waits for running trials. */
   next(): Codes | undefined {
     const ledger = this.#ledger;
     const { maxTrials, sensitivity } = this.#options;
@@ -48,13 +53,13 @@ export class StartAroundBase {
     if (untried.length > 0 && ledger.distinct <= DESCENT_SHARE * maxTrials) {
       return untried[0]!.codes;
     }
-    const { ranked, wave } = this.#from(center);
+    const { bisection, singleToggles } = this.#from(center);
     const trial = ledger.find(center.key)?.trial;
     if (sensitivity !== undefined && trial?.values.length === 1) {
-      return trial.violation > 0 ? ranked.next(ledger) : undefined;
+      return trial.violation > 0 ? bisection.next(ledger) : undefined;
     }
-    return wave.length <= GROUPS_SHARE * maxTrials
-      ? wave.find(({ key }) => !ledger.has(key))?.codes
+    return singleToggles.length <= GROUPS_SHARE * maxTrials
+      ? singleToggles.find(({ key }) => !ledger.has(key))?.codes
       : undefined;
   }
 
@@ -64,8 +69,8 @@ export class StartAroundBase {
       const { sensitivity = {} } = this.#options;
       this.#around = {
         center: center.key,
-        ranked: new RankedReversals(encoded, center.codes, sensitivity),
-        wave: singleReversals(encoded, center.codes, sensitivity).map(({ codes }) => ({
+        bisection: new SensitivityBisection(encoded, center.codes, sensitivity),
+        singleToggles: groupToggles(encoded, center.codes, sensitivity).map(({ codes }) => ({
           codes,
           key: codesKey(codes),
         })),

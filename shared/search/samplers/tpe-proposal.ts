@@ -1,9 +1,9 @@
 import type { DrawnEvidence, TrialEvidence } from "../effects/trial-evidence.js";
 import { createJointDensity, drawMember, type JointDensity, logDensityOf } from "../kernels/density.js";
-import { TiltedKernel } from "../kernels/evidence-weighted-kernel.js";
+import { EvidenceWeightedKernel } from "../kernels/evidence-weighted-kernel.js";
 import {
   type CoordinateKernels,
-  centrePlaces,
+  centreIndices,
   createKernels,
   drawProductKernel,
   ProductKernelTable,
@@ -16,11 +16,15 @@ import { rankPareto } from "../trials/ranking.js";
 import type { LedgerEntry, TrialLedger } from "../trials/trial-ledger.js";
 import type { TpeSettings } from "./tpe-settings.js";
 
-/** The densities, which cost most, are weighed for so many candidates, those with the most evidence. */
+/**
+ * Densities, the most expensive part of the score, are computed for this many candidates with the most
+ * evidence.
+ */
 const SHORTLIST = 16;
 
-/** In spaces of more parameters candidates are fewer, as each takes longer, down to so small a share. */
+/** In spaces with more parameters than this, fewer candidates are drawn, as each takes longer. */
 const FULL_SIZE = 200;
+/** Lower limit of the share of candidates in large spaces. */
 const LEAST_SHARE = 0.25;
 
 interface Candidate {
@@ -29,41 +33,45 @@ interface Candidate {
   readonly evidence: number;
 }
 
-/** The finished trials split at the good share. */
+/** Finished trials split into good ones and the next in rank. */
 interface Split {
   readonly good: readonly LedgerEntry[];
   readonly weights: Float64Array;
-  /** The best of the trials that are not good. */
+  /** The trials ranked right after the good ones. */
   readonly rivals: readonly LedgerEntry[];
 }
 
-/** Proposes configurations; what an ask has worked with is kept for the next, so that asks leave little behind. */
+/**
+ * Proposes configurations by the TPE score. Arrays are reused between asks, which keeps garbage collection
+ * low.
+ */
 export class Proposer {
   readonly #ledger: TrialLedger;
   readonly #evidence: TrialEvidence;
   readonly #settings: TpeSettings;
   readonly #base: Codes | undefined;
-  /** Arrays for candidates, each written anew with every ask. */
+  /** Reused arrays of candidates. */
   readonly #arrays: Codes[] = [];
-  /** Of the trials that densities were made of; most are the same from ask to ask. */
-  readonly #places = new WeakMap<Codes, Int32Array>();
-  readonly #priorPlaces: Int32Array;
+  /** Cached {@link centreIndices} of trials; densities mostly have the same members from ask to ask. */
+  readonly #indices = new WeakMap<Codes, Int32Array>();
+  readonly #priorIndices: Int32Array;
   readonly #share: number;
   #kernels: CoordinateKernels | undefined;
 
-  /** @param base around which the run searches, if there is one */
+  /** @param base the base configuration, if the run has one */
   constructor(ledger: TrialLedger, evidence: TrialEvidence, settings: TpeSettings, base?: Codes) {
     this.#ledger = ledger;
     this.#base = base;
     this.#evidence = evidence;
     this.#settings = settings;
     this.#share = Math.min(1, Math.max(LEAST_SHARE, FULL_SIZE / ledger.encoded.size));
-    this.#priorPlaces = centrePlaces(ledger.encoded, undefined);
+    this.#priorIndices = centreIndices(ledger.encoded, undefined);
   }
 
   /**
-   * The configuration that scores highest among candidates from the good density, where the score is
-   * log l(x) - log g(x), of the joint densities of good and of rival and running trials, plus the additive evidence.
+   * The candidate x with the highest score log l(x) - log g(x) + evidence(x), where l is the joint density of
+   * the good trials, g that of the next-ranked and running trials, and the evidence comes from the additive
+   * models.
    *
    * @returns `undefined` when every candidate is finished or running
    */
@@ -81,14 +89,14 @@ export class Proposer {
       good.map(({ codes }) => codes),
       weights,
       meanWeight,
-      this.#placesOf,
+      this.#indicesOf,
     );
-    // The latest liars stand for all of them: of 256 running trials, each ask would weigh every one.
+    // Running trials count as bad (constant liar). Only the latest are used, since there may be hundreds.
     const bad = [
       ...rivals.map(({ codes }) => codes),
       ...ledger.running.slice(-settings.rivals).map(({ codes }) => codes),
     ];
-    const g = createJointDensity(kernels, bad, new Float64Array(bad.length).fill(1), 1, this.#placesOf);
+    const g = createJointDensity(kernels, bad, new Float64Array(bad.length).fill(1), 1, this.#indicesOf);
     const evidence = this.#evidence.draw(random, settings.evidenceWeight, settings.temperature);
     const unused = new Map<string, Candidate>();
     const consider = (codes: Codes, near?: Nearness): void => {
@@ -102,7 +110,8 @@ export class Proposer {
         consider(codes, near);
       }
     }
-    // What is foretold for far candidates is the best of many guesses, beside which near ones would hardly be asked.
+    // The best prediction among many far candidates is optimistic and would nearly always beat the near
+    // candidates, so a share of the asks considers near candidates only.
     const nearAlone = unused.size > 0 && random.uniform() < settings.nearShare;
     for (const codes of nearAlone ? [] : this.#candidates(l, evidence, random)) {
       consider(codes);
@@ -124,40 +133,44 @@ export class Proposer {
     return best?.slice();
   }
 
-  /** Modes of the good density's components under the evidence, then draws from them. */
+  /** Modes of the good density's components times exp(evidence), then draws from them. */
   *#candidates(l: JointDensity, evidence: DrawnEvidence, random: RandomStream): Generator<Codes> {
     const { goodLimit, candidates, neighbours } = this.#settings;
     const share = this.#share;
-    const tilted = evidence.tilts.map((tilt) => new TiltedKernel(l.kernels, tilt));
-    // With several exchange rates the modes of the first components stand for the rest, or one ask would grow sixfold.
-    const modes = Math.ceil((share * goodLimit) / tilted.length);
+    const weighted = evidence.choiceEvidence.map(
+      (valueEvidence) => new EvidenceWeightedKernel(l.kernels, valueEvidence),
+    );
+    // With several exchange rates only the first components' modes are taken, to keep the number of
+    // candidates constant.
+    const modes = Math.ceil((share * goodLimit) / weighted.length);
     let at = 0;
-    for (const kernel of tilted) {
+    for (const kernel of weighted) {
       yield kernel.mode(undefined, this.#array(at++));
       for (const member of l.members.slice(0, modes)) {
         yield kernel.mode(member, this.#array(at++));
       }
     }
     for (let i = 0; i < share * candidates; i++) {
-      yield tilted[i % tilted.length]!.draw(drawMember(l, random), random, this.#array(at++));
+      yield weighted[i % weighted.length]!.draw(drawMember(l, random), random, this.#array(at++));
     }
-    // The evidence moves every parameter that it has an opinion on. Under a constraint what a good trial has beyond the
-    // additive effects is worth keeping, so its near neighbours are candidates, too.
+    // Candidates above differ from good trials in every parameter with any evidence. Under a constraint,
+    // effects of good trials that the additive model does not explain are worth keeping, so near neighbours
+    // are candidates too.
     for (let i = 0; evidence.isConstrained && i < share * neighbours; i++) {
       yield drawProductKernel(l.kernels, drawMember(l, random), random, this.#array(at++));
     }
   }
 
-  readonly #placesOf = (centre: Codes | undefined): Int32Array => {
+  readonly #indicesOf = (centre: Codes | undefined): Int32Array => {
     if (centre === undefined) {
-      return this.#priorPlaces;
+      return this.#priorIndices;
     }
-    let places = this.#places.get(centre);
-    if (places === undefined) {
-      places = centrePlaces(this.#ledger.encoded, centre);
-      this.#places.set(centre, places);
+    let indices = this.#indices.get(centre);
+    if (indices === undefined) {
+      indices = centreIndices(this.#ledger.encoded, centre);
+      this.#indices.set(centre, indices);
     }
-    return places;
+    return indices;
   };
 
   #array(index: number): Codes {

@@ -15,25 +15,29 @@ import { TrialLedger } from "../trials/trial-ledger.js";
 import { StartAroundBase } from "./start-around-base.js";
 import { Proposer } from "./tpe-proposal.js";
 import { DEFAULT_TPE_SETTINGS, type TpeSettings } from "./tpe-settings.js";
-import { findUnused } from "./untried-configuration.js";
+import { findUntried } from "./untried-configuration.js";
 
 export interface TpeOptions {
   readonly seed: number;
-  /** The base configuration, which a run tells as its trial 1; without one the search starts from nothing. */
+  /** The base configuration, which is trial 1 of a run; without one the search starts with random draws. */
   readonly base?: Configuration;
-  /** A score a group, larger for groups that quantization hurts more; they are the first to leave the base. */
+  /**
+   * A score per group, larger for groups that lose more accuracy by quantization; those are left in float
+   * first.
+   */
   readonly sensitivity?: Readonly<Record<string, number>>;
   /**
-   * `auto`, the default, begins around the base as {@link StartAroundBase} does; `off` with draws around the base.
+   * `auto`, the default, starts with {@link StartAroundBase}; `off` with random draws around the base.
    */
   readonly startAroundBase?: "auto" | "off";
-  /** The trials that the whole search may take, which bounds how it begins. */
+  /** Largest number of trials of the whole search, which limits the trials of the start. */
   readonly maxTrials?: number;
   readonly settings?: Partial<TpeSettings>;
 }
 
 /**
- * The tree-structured Parzen estimator over a whole configuration, with additive evidence (docs/search.md).
+ * The tree-structured Parzen estimator over whole configurations, with additive evidence
+ * (docs/design/search.md, "One ask").
  *
  * @throws ConfigurationError when the space contradicts itself or the base does not fit it
  */
@@ -53,7 +57,7 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
           ...(options.sensitivity === undefined ? {} : { sensitivity: options.sensitivity }),
         });
 
-  /** Around the best trial where there is a base, else from the prior. */
+  /** A draw around the best trial where there is a base, otherwise from the prior. */
   function drawAtStart(random: RandomStream): Codes {
     const mismatch = Math.min(settings.mismatchLimit, settings.changesPerDraw / Math.max(1, encoded.size));
     const centre = base && (ledger.ranked[0]?.codes ?? base);
@@ -78,7 +82,7 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
       }
       const random = createRandomStream(options.seed, trial, "sampler");
       const proposal = propose(random);
-      const codes = ledger.has(codesKey(proposal)) ? findUnused(ledger, proposal, random, total) : proposal;
+      const codes = ledger.has(codesKey(proposal)) ? findUntried(ledger, proposal, random, total) : proposal;
       const configuration = decodeConfiguration(encoded, codes);
       ledger.remember(configuration, codes);
       return configuration;
@@ -86,7 +90,7 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
     started: (trial, configuration) => ledger.started(trial, configuration),
     tell(trial) {
       if (ledger.tell(trial) !== undefined) {
-        evidence.note(trial);
+        evidence.add(trial);
       }
     },
   };

@@ -1,27 +1,29 @@
-/** The settings of the TPE sampler. The defaults were measured; docs/search.md has the figures. */
+/** Settings of the TPE sampler. The defaults were chosen by measurement (`scripts/tools/bench/search.ts`). */
 export interface TpeSettings {
   /** Trials drawn from the prior before any density is estimated. */
   readonly startupTrials: number;
-  /** Share of the finished trials that are good, and the most that may be. */
+  /** Share of the finished trials that count as good. */
   readonly goodShare: number;
+  /** Largest number of good trials. */
   readonly goodLimit: number;
-  /** How many parameters a draw from a kernel changes on average, and the largest mismatch probability of one. */
+  /** Number of parameters that a draw from a kernel changes on average. */
   readonly changesPerDraw: number;
+  /** Upper limit of a kernel's probability of leaving its centre's choice. */
   readonly mismatchLimit: number;
-  /** Draws from the good density that are scored, next to the mode of each of its components. */
+  /** Number of draws from the good density times exp(evidence), besides the modes of its components. */
   readonly candidates: number;
-  /** Under a constraint, draws from the good density alone that are scored beside these. */
+  /** Under a constraint, number of further draws from the good density alone. */
   readonly neighbours: number;
-  /** Where the accuracy decides, the share of asks that choose among configurations near to promising trials alone. */
+  /** Under a constraint, share of the asks that only consider configurations near promising trials. */
   readonly nearShare: number;
   /**
-   * The bad density is estimated from so many trials ranked right behind the good ones, and from as many running
-   * ones (constant liar), the latest.
+   * Number of trials ranked right after the good ones, and again of the latest running ones (constant liar),
+   * from which the bad density is estimated.
    */
   readonly rivals: number;
-  /** Nats per standard deviation of the outcome that the additive evidence foretells. */
+  /** Weight of the additive evidence: nats per standard deviation of the predicted outcome. */
   readonly evidenceWeight: number;
-  /** Scale of the draw from the posterior of the additive evidence: 0 its mean, 1 Thompson sampling. */
+  /** Factor on the deviation of a posterior draw from the mean: 0 uses the mean, 1 is Thompson sampling. */
   readonly temperature: number;
 }
 

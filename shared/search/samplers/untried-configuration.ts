@@ -3,19 +3,19 @@ import type { RandomStream } from "../numerics/random.js";
 import { type Codes, codesKey, enumerateConfigurations } from "../space/encoding.js";
 import type { TrialLedger } from "../trials/trial-ledger.js";
 
-/** Below this multiple of the configurations in use, the rest is listed rather than hit by chance. */
+/** A space smaller than this multiple of its tried configurations is enumerated instead of sampled. */
 const LISTABLE_RATIO = 4;
 const ATTEMPTS = 16;
 const WIDENING = 1.5;
 const WIDEST_MISMATCH = 0.95;
 
 /**
- * A configuration that is neither finished nor running, as near to `centre` as is easily found. The caller makes
- * sure that there is one.
+ * A configuration that is neither finished nor running, drawn near `centre`; the draws widen until one is
+ * untried. The caller must make sure that the space is not exhausted.
  *
- * @param total configurations in the space
+ * @param total number of configurations in the space
  */
-export function findUnused(ledger: TrialLedger, centre: Codes, random: RandomStream, total: number): Codes {
+export function findUntried(ledger: TrialLedger, centre: Codes, random: RandomStream, total: number): Codes {
   const { encoded } = ledger;
   if (total <= LISTABLE_RATIO * ledger.distinct) {
     const unused = [...enumerateConfigurations(encoded)].filter((codes) => !ledger.has(codesKey(codes)));

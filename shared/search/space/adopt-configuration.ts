@@ -1,11 +1,11 @@
 import type { Choice, Configuration, Space } from "./space.js";
 
 /**
- * A configuration of another space as one of this space: parameters of one name keep their values, and what the other
- * space did not have takes its default.
+ * Converts a configuration of another space to one of this space: parameters of the same name keep their
+ * values, and parameters that the other space does not have take their defaults.
  *
- * @param defaults the value of every parameter that the other space may lack
- * @returns `undefined` where a value is none of the choices here
+ * @param defaults a value for every parameter that the other space may lack
+ * @returns `undefined` when a value is not among the choices of this space
  */
 export function adoptConfiguration(
   space: Space,
@@ -14,7 +14,7 @@ export function adoptConfiguration(
 ): Configuration | undefined {
   const adopted: Record<string, Choice> = {};
   for (const { name, choices, when } of space) {
-    // Where the parent is inactive, so is this parameter; a parent stands before its children.
+    // A parameter is inactive where its parent is; a parent is listed before its children.
     if (when !== undefined && !when.in.includes(adopted[when.parameter] ?? "")) continue;
     const value = configuration[name] ?? defaults[name];
     if (value === undefined || !choices.includes(value)) return undefined;

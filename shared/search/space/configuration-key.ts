@@ -1,8 +1,8 @@
 import type { Configuration } from "./space.js";
 
 /**
- * One string for a configuration whatever the order of its keys, so that two trials can be compared and memoised.
- * `1` and `"1"` give different keys.
+ * A string that is equal for equal configurations, in whatever order their keys are listed; for comparing and
+ * caching trials. `1` and `"1"` give different keys.
  */
 export function configurationKey(configuration: Configuration): string {
   const entries = Object.entries(configuration);

@@ -2,16 +2,15 @@ import { ConfigurationError } from "../../basics/errors.js";
 import type { Choice, Configuration, Space } from "./space.js";
 import { validateSpace } from "./space-document.js";
 
-/** The code of a parameter that does not exist in a configuration. */
+/** The code of a parameter that is inactive (does not exist) in a configuration. */
 export const INACTIVE = -1;
 
-/** Index of the chosen value of every parameter, or {@link INACTIVE}; as long as the space. */
+/** A configuration as integers: for every parameter the index of its choice, or {@link INACTIVE}. */
 export type Codes = Int16Array;
 
 /**
- * A space as flat arrays, so that the sampler works on integers alone.
- *
- * Parameters keep their order, hence a parent always comes before its children.
+ * A space as flat arrays indexed by parameter, so that the sampler works on integers alone. Parameters keep
+ * the order of the space, in which a parent comes before its children.
  */
 export interface EncodedSpace {
   readonly space: Space;
@@ -19,26 +18,29 @@ export interface EncodedSpace {
   readonly size: number;
   /** Number of choices of each parameter. */
   readonly cardinality: Int32Array;
-  /** Where a parameter's choices begin when all choices of all parameters stand in one row; length `size + 1`. */
+  /** Index of a parameter's first choice in a row of all choices of all parameters; length `size + 1`. */
   readonly offset: Int32Array;
   /** 1 where the choices are ordered. */
   readonly ordinal: Uint8Array;
-  /** The parameter that decides whether this one exists, or -1. */
+  /** Index of the parameter on which this one is conditional, or -1. */
   readonly parent: Int32Array;
-  /** The other way round: the parameters whose existence this one decides. */
+  /** Indices of the parameters that are conditional on this one. */
   readonly children: readonly Int32Array[];
-  /** For each choice of the parent, 1 where this parameter exists; empty without a parent. */
+  /** For each choice of the parent, 1 where this parameter is active; empty without a parent. */
   readonly existsFor: readonly Uint8Array[];
-  /** In the space's order. */
+  /** Groups in the order in which the space first names them. */
   readonly groups: readonly EncodedGroup[];
   readonly indexOf: ReadonlyMap<string, number>;
   readonly codeOf: readonly ReadonlyMap<Choice, number>[];
 }
 
-/** The parameters of one group, as indices. */
+/** The parameters of one group, by index. */
 export interface EncodedGroup {
   readonly name: string;
-  /** Its first parameter that always exists, or its first one. */
+  /**
+   * The group's first unconditional parameter (whether its ops are quantized); its first one where it has
+   * none.
+   */
   readonly switch: number;
   readonly members: readonly number[];
 }
@@ -97,7 +99,7 @@ function encodeGroups(space: Space): EncodedGroup[] {
   }));
 }
 
-/** Whether parameter `d` exists, given the codes of the parameters before it. */
+/** Whether parameter `d` is active, given the codes of the parameters before it. */
 export function isActive(encoded: EncodedSpace, codes: Codes, d: number): boolean {
   const parent = encoded.parent[d]!;
   if (parent < 0) {
@@ -108,19 +110,19 @@ export function isActive(encoded: EncodedSpace, codes: Codes, d: number): boolea
 }
 
 /**
- * Codes whose conditions may no longer hold, as a member of the space: parameters that come into existence take their
- * first choice, the space's default, and those that cease to exist their {@link INACTIVE}.
+ * Makes codes valid again after some were changed: parameters that become active take their first choice,
+ * which is the default, and those that become inactive take {@link INACTIVE}.
  *
  * @param codes changed in place
- * @param changed the parameters whose codes were changed, in the space's order, where all others fit what was there
- *   before: a large space need not be gone through
+ * @param changed the parameters whose codes were changed, in the space's order; only they and what depends on
+ *   them are checked then, which saves a pass over a large space
  */
 export function repairActivity(
   encoded: EncodedSpace,
   codes: Codes,
   changed: readonly number[] | undefined = undefined,
 ): Codes {
-  // Parents come first, so each is repaired before what depends on it.
+  // Parents come first, so each parameter is repaired before its children.
   if (changed === undefined) {
     for (let d = 0; d < encoded.size; d++) {
       repairParameter(encoded, codes, d);
@@ -148,7 +150,7 @@ function repairParameter(encoded: EncodedSpace, codes: Codes, d: number): void {
   }
 }
 
-/** @throws ConfigurationError when a value is missing, unknown, or given for a parameter that does not exist */
+/** @throws ConfigurationError when a value is missing, unknown, or given for an inactive parameter */
 export function encodeConfiguration(encoded: EncodedSpace, configuration: Configuration): Codes {
   const codes = new Int16Array(encoded.size).fill(INACTIVE);
   let active = 0;
@@ -200,16 +202,18 @@ export function decodeConfiguration(encoded: EncodedSpace, codes: Codes): Config
 const characters = new TextDecoder("utf-16le", { ignoreBOM: true });
 
 /**
- * A key of the codes: equal exactly for equal configurations of one space. Codes are read as UTF-16, in which no parameter
- * has so many choices that they come to the surrogates; an ask makes dozens of keys, and this is the fastest way.
+ * A string that is equal exactly for equal configurations of one space. Codes are decoded as UTF-16, the
+ * fastest way (one ask makes dozens of keys); a parameter never has enough choices to reach the surrogates at
+ * 0xD800.
  */
 export function codesKey(codes: Codes): string {
   return characters.decode(codes);
 }
 
-/** How many different configurations the space holds; `Infinity` beyond the range of a double. */
+/** Number of configurations in the space; `Infinity` beyond the range of a double. */
 export function countConfigurations(encoded: EncodedSpace): number {
-  // Children come after their parents, so a parameter's subtree is counted before the parameter itself.
+  // Children come after their parents, so walking backwards counts a parameter's subtree before the parameter
+  // itself.
   const configurations = new Float64Array(encoded.size);
   for (let d = encoded.size - 1; d >= 0; d--) {
     for (let code = 0; code < encoded.cardinality[d]!; code++) {
@@ -226,7 +230,7 @@ export function countConfigurations(encoded: EncodedSpace): number {
   );
 }
 
-/** Every configuration of the space, the last parameter changing fastest. Each yield is a fresh array. */
+/** Yields every configuration of the space, the last parameter changing fastest, each as a new array. */
 export function* enumerateConfigurations(encoded: EncodedSpace): Generator<Codes> {
   const codes = new Int16Array(encoded.size).fill(INACTIVE);
   function* from(d: number): Generator<Codes> {

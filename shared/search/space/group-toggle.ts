@@ -1,43 +1,50 @@
 import { type Codes, type EncodedGroup, type EncodedSpace, INACTIVE, repairActivity } from "./encoding.js";
 
 /**
- * The configuration with one parameter moved to its next choice, which for a switch is the other one. What that brings
- * into existence takes its default ({@link repairActivity}).
+ * Returns the configuration with one parameter moved to its next choice (of two choices, the other one).
+ * Parameters that become active take their default ({@link repairActivity}).
  */
-export function reverse(encoded: EncodedSpace, codes: Codes, parameter: number): Codes {
-  const reversed = codes.slice();
-  reversed[parameter] = (codes[parameter]! + 1) % encoded.cardinality[parameter]!;
-  return repairActivity(encoded, reversed, [parameter]);
+export function toggleParameter(encoded: EncodedSpace, codes: Codes, parameter: number): Codes {
+  const toggled = codes.slice();
+  toggled[parameter] = (codes[parameter]! + 1) % encoded.cardinality[parameter]!;
+  return repairActivity(encoded, toggled, [parameter]);
 }
 
-/** A configuration with one group's switch reversed. */
-export interface SingleReversal {
+/** A base configuration with one group's switch toggled. */
+export interface GroupToggle {
   readonly group: EncodedGroup;
   readonly codes: Codes;
 }
 
 /**
- * For each group whose switch exists in the base and can be reversed, the base with that group alone reversed.
+ * Returns, for each group whose switch is active in the base and has a second choice, the base with that
+ * group alone toggled.
  *
- * @param sensitivity a score a group, larger first; groups without one come last, in the space's order
+ * @param sensitivity a score per group, by which the result is sorted in descending order; groups without a
+ *   score come last, in the space's order
  */
-export function singleReversals(
+export function groupToggles(
   encoded: EncodedSpace,
   base: Codes,
   sensitivity: Readonly<Record<string, number>> = {},
-): SingleReversal[] {
-  const score = ({ group }: SingleReversal): number => sensitivity[group.name] ?? Number.NEGATIVE_INFINITY;
+): GroupToggle[] {
+  const score = ({ group }: GroupToggle): number => sensitivity[group.name] ?? Number.NEGATIVE_INFINITY;
   return encoded.groups
     .filter((group) => base[group.switch] !== INACTIVE && encoded.cardinality[group.switch]! > 1)
-    .map((group) => ({ group, codes: reverse(encoded, base, group.switch) }))
+    .map((group) => ({ group, codes: toggleParameter(encoded, base, group.switch) }))
     .sort((a, b) => (score(a) === score(b) ? 0 : score(b) - score(a)));
 }
 
 /**
- * The configuration with a group's parameters as they are in another one, as far as the other groups let them exist and
- * with what that does to those that depend on them ({@link repairActivity}).
+ * Returns `codes` with one group's parameters copied from the configuration `from`. Conditions on other
+ * groups are respected: what becomes active or inactive is repaired ({@link repairActivity}).
  */
-export function restore(encoded: EncodedSpace, codes: Codes, { members }: EncodedGroup, from: Codes): Codes {
+export function restoreGroup(
+  encoded: EncodedSpace,
+  codes: Codes,
+  { members }: EncodedGroup,
+  from: Codes,
+): Codes {
   const restored = codes.slice();
   for (const d of members) {
     restored[d] = from[d]!;

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ConfigurationError } from "../../basics/errors.js";
 import type { Choice, Space } from "./space.js";
 
-/** Bounds on a space from outside, so that no document can ask for more memory than a real model's space. */
+/** Limits for a space document, so that none can claim much more memory than the space of a real model. */
 const MAX_PARAMETERS = 20_000;
 const MAX_CHOICES = 4_096;
 const MAX_NAME_LENGTH = 1_024;
@@ -21,13 +21,13 @@ const parameterSchema = z.strictObject({
     .exactOptional(),
 });
 
-/** The schema of `space.json` (search.md, "The space"). Names and conditions are checked by {@link validateSpace}. */
+/** The schema of `space.json`. Unique names and conditions are checked by {@link validateSpace}. */
 export const spaceSchema = z.array(parameterSchema).max(MAX_PARAMETERS);
 
 /**
  * Reads a space from a parsed JSON document.
  *
- * @throws ConfigurationError naming the first value that does not fit and where it stands
+ * @throws ConfigurationError naming the first invalid value and its path
  */
 export function parseSpace(document: unknown): Space {
   const parsed = spaceSchema.safeParse(document);
@@ -41,8 +41,8 @@ export function parseSpace(document: unknown): Space {
 }
 
 /**
- * Checks what a schema cannot: unique names, unique choices, and conditions on earlier parameters and their
- * choices.
+ * Checks what the schema cannot: that names and choices are unique, and that conditions name earlier
+ * parameters and their choices.
  *
  * @throws ConfigurationError
  */

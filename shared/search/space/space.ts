@@ -1,19 +1,20 @@
-/** A value that a parameter can take; what `trials.jsonl` and `configuration.json` show. */
+/** A value that a parameter can take, as written to `trials.jsonl` and `configuration.json`. */
 export type Choice = string | number | boolean;
 
 /**
- * One dimension of the search (search.md, "The space").
+ * One dimension of the search space.
  *
- * `ordinal` choices are listed in their natural order. A parameter with `when` exists in a configuration only
- * if the named parameter does and holds one of the listed values; the named parameter stands earlier in the
- * space.
+ * `ordinal` choices are listed in their natural order. A parameter with `when` is conditional: it is active
+ * only if the named parameter is active and has one of the listed values; the named parameter comes earlier
+ * in the space.
  */
 export interface Parameter {
   readonly name: string;
   readonly group: string;
   /**
-   * Parameters of one family ask the same question of different groups, and share their choices. A parameter that is a
-   * family of its own, named as itself, asks a question of the whole model.
+   * Parameters of one family decide the same thing for different groups (such as the activation mode of each
+   * layer) and have the same choices. A parameter whose family is its own name decides something for the
+   * whole model.
    */
   readonly family?: string;
   readonly kind: "categorical" | "ordinal";

@@ -1,22 +1,22 @@
 import { logNormalCdf, normalQuantile } from "../numerics/normal.js";
 import { createRandomStream } from "../numerics/random.js";
 
-/** Samples of the first look; every further look doubles them (search.md, "The race"). */
+/** Samples scored before the first interim look at a trial; every further look doubles them. */
 const FIRST_LOOK_SAMPLES = 64;
 
 /**
- * The chance to get there below which a trial is stopped at a look. A trial that is stopped wrongly costs the search one
- * of many that are nearly as good, so this is far from the error that a test would be allowed.
+ * A trial is stopped when its probability to reach the threshold falls below this. Far above the error rate
+ * of a statistical test: stopping a trial wrongly costs the search one of many that are nearly as good.
  */
-export const RACE_DELTA = 0.1;
+export const STOPPING_PROBABILITY = 0.1;
 
 /**
- * By how much sooner a trial is given up that is as small as the incumbent, against one that could still be smaller:
- * within the bound accuracy only breaks ties, and on samples that cannot tell such trials apart (docs/search.md, "Race").
+ * Factor on the stopping probability for trials that can only tie with the incumbent on cost: among those,
+ * accuracy within the bound merely breaks the tie, so they are stopped sooner.
  */
-const TIE_PATIENCE = 2;
+const TIE_FACTOR = 2;
 
-/** The order in which every trial of a run meets the evaluation samples: a permutation of 0 … count - 1. */
+/** The order in which every trial of a run scores the evaluation samples: a permutation of 0 … count - 1. */
 export function sampleOrder(seed: number, count: number): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, index) => index);
   const random = createRandomStream(seed, 0, "sample-order");
@@ -29,7 +29,7 @@ export function sampleOrder(seed: number, count: number): Uint32Array {
   return order;
 }
 
-/** How many samples have been seen at each look; the last look sees all of them. */
+/** Number of samples scored at each interim look, ascending; the last one is `total`. */
 export function lookSchedule(total: number, first = FIRST_LOOK_SAMPLES): number[] {
   const looks: number[] = [];
   for (let seen = first; seen < total; seen *= 2) {
@@ -39,11 +39,11 @@ export function lookSchedule(total: number, first = FIRST_LOOK_SAMPLES): number[
 }
 
 /**
- * What trials are set against, sample by sample: the mean of several models' scores. A trial differs from it less than
- * from any of them, so that fewer samples tell as much (a control variate: Cochran, "Sampling Techniques", section 7.9;
- * docs/search.md, "Race").
+ * Mean score of several models for each sample, with which trials are compared. A trial's scores differ less
+ * from this mean than from any single model's, so fewer samples suffice (a control variate: Cochran,
+ * "Sampling Techniques", section 7.9).
  *
- * @param scores of one model each, all of them over the same samples in the same order; at least one
+ * @param scores per model, one score per sample, the samples in the same order; at least one model
  */
 export function meanScores(scores: readonly Float32Array[]): Float64Array {
   const [first = new Float32Array()] = scores;
@@ -53,7 +53,7 @@ export function meanScores(scores: readonly Float32Array[]): Float64Array {
   );
 }
 
-/** A mean over the samples seen so far. */
+/** Mean of a per-sample quantity over the samples scored so far. */
 export interface SampleMean {
   readonly mean: number;
   /** Sample standard deviation. */
@@ -62,10 +62,10 @@ export interface SampleMean {
 }
 
 /**
- * Differences sample by sample, trial minus reference, over the samples that both have seen.
+ * Mean and deviation of the differences trial minus reference, over the samples that both have scored.
  *
- * @param trial one score a sample, in the run's sample order; higher is better
- * @param reference the same samples scored by what the trial is compared with
+ * @param trial one score per sample, in the run's sample order; higher is better
+ * @param reference scores of the same samples by the model that the trial is compared with
  */
 export function pairedDifferences(trial: ArrayLike<number>, reference: ArrayLike<number>): SampleMean {
   const count = Math.min(trial.length, reference.length);
@@ -82,12 +82,13 @@ export function pairedDifferences(trial: ArrayLike<number>, reference: ArrayLike
 }
 
 /**
- * Logarithm of the probability that the mean over all samples reaches a threshold, after some were seen in random order:
- * the mean over all is normally distributed around that of the seen with the variance s^2 (1/n - 1/M) of sampling
- * without replacement (Cochran, "Sampling Techniques", section 2.6). Two samples more, one at each end of the range,
- * keep s from being 0 while nothing has differed yet (as Agresti and Coull do for proportions).
+ * Logarithm of the probability that the mean over all M samples reaches a threshold, given n of them scored
+ * in random order. The mean over all is taken as normally distributed around the mean so far, with the
+ * variance s² (1/n - 1/M) of sampling without replacement (Cochran, "Sampling Techniques", section 2.6). Two
+ * samples are added, one at each end of the range, which keeps s above 0 while all differences are equal (as
+ * Agresti and Coull do for proportions).
  *
- * @param total M, the samples that there are; `sample.count` of them, n, have been seen, but not all
+ * @param total M, the number of all samples; `sample.count` is n < M
  * @param range largest possible minus smallest possible difference
  */
 export function logChanceToReach(
@@ -100,82 +101,84 @@ export function logChanceToReach(
   return logNormalCdf((sample.mean - threshold) / deviationOfMean(sample, total, range));
 }
 
-/** Standard deviation of the mean over all samples around that of those seen, which must be at least one. */
+/** Standard error of the mean over all `total` samples, given at least one scored sample. */
 function deviationOfMean({ deviation, count }: SampleMean, total: number, range: number): number {
   const variance = ((count - 1) * deviation ** 2 + range ** 2 / 2) / (count + 1);
   return Math.sqrt(variance * (1 / count - 1 / total));
 }
 
 /**
- * The mean over all samples that is reached by a chance of `delta`, after those seen; {@link logChanceToReach} is its
- * inverse. It is what a stopped trial is known by: of a mean over a few samples hardly more is sure than on which side
- * of the bound it is, so that one which just failed must not look like one that is far off.
+ * Upper confidence bound of the mean over all samples: the value that it reaches with probability `delta`,
+ * the inverse of {@link logChanceToReach}. A stopped trial is judged by it, as its raw mean over a few
+ * samples is mostly noise and would let a near miss look like a clear failure.
  *
  * @param sample at least one sample
  */
-export function reachableMean(
+export function upperConfidenceBound(
   sample: SampleMean,
   total: number,
   range: number,
-  delta: number = RACE_DELTA,
+  delta: number = STOPPING_PROBABILITY,
 ): number {
   return sample.mean - normalQuantile(delta) * deviationOfMean(sample, total, range);
 }
 
 /**
- * A trial at one look of the race. Scores are per sample and higher is better; means are those over all samples, trial
- * minus reference, whatever the trial is compared with: the reference only takes out what samples have in common.
+ * A trial at one interim look. Scores are per sample, higher is better. All means are over all samples and
+ * relative to the reference (trial minus reference), also those of the bound and the incumbent: the reference
+ * only removes the variance that models have in common.
  */
-export interface RaceLook {
-  /** The samples that there are in the run. */
+export interface InterimLook {
+  /** Number of samples that a complete trial scores. */
   readonly total: number;
-  /** Largest possible minus smallest possible difference of two scores of a sample. */
+  /** Largest possible minus smallest possible difference of two models' scores of one sample. */
   readonly range: number;
-  /** The chance below which a trial is stopped. */
+  /** Probability to reach the threshold below which the trial is stopped. */
   readonly delta?: number;
-  /** Trial minus reference, on the samples seen. */
+  /** Trial minus reference, over the samples scored so far. */
   readonly differences: SampleMean;
-  /** The mean that the accuracy bound asks for. */
+  /** The smallest mean that meets the accuracy bound. */
   readonly least?: number;
-  /** The incumbent, and whether it is better in every objective but accuracy. */
+  /** The best trial so far. */
   readonly incumbent?: {
+    /** Whether the incumbent is better in every objective but accuracy. */
     readonly betterElsewhere: boolean;
     /**
-     * The incumbent's mean. Where accuracy is only a bound, as under the objective `constrained`, it is no objective:
-     * leave the mean out, and name a feasible incumbent only.
+     * The incumbent's mean. Leave it out where accuracy is a constraint and not an objective (the objective
+     * `constrained`), and give a feasible incumbent only.
      */
     readonly mean?: number;
-    /** Whether accuracy only decides between trials that are equal in all else. */
+    /** Whether accuracy only breaks a tie between trial and incumbent. */
     readonly tie?: boolean;
   };
 }
 
-export type RaceDecision = "continue" | "infeasible" | "dominated";
+export type StoppingDecision = "continue" | "infeasible" | "dominated";
 
 /**
- * Whether a trial goes on: it is stopped as infeasible when it will hardly meet the accuracy bound any more, and as
- * dominated when it will hardly reach the incumbent's accuracy and every other objective is worse too. Where accuracy is
- * no objective, the others decide at the first look. A trial that has seen all samples always goes on, so that its state
- * is `complete`.
+ * Whether a trial goes on. It is stopped as infeasible when it is unlikely to meet the accuracy bound, and as
+ * dominated when it is unlikely to reach the incumbent's accuracy and every other objective is worse too.
+ * Where accuracy is no objective, the other objectives decide at the first look. A trial that has scored all
+ * samples always goes on, so that its state is `complete`.
  *
- * search.md asks for Bernstein-Serfling intervals here. They hold for any distribution, and thereby decide next to nothing
- * between trials that differ in a few samples of a hundred (docs/search.md, "The race").
+ * Normal intervals are used because distribution-free ones (Bernstein-Serfling) are too wide to separate
+ * trials that differ in a few samples of a hundred.
  */
-export function decideRace({
+export function decideStopping({
   total,
   range,
-  delta = RACE_DELTA,
+  delta = STOPPING_PROBABILITY,
   differences,
   least,
   incumbent,
-}: RaceLook): RaceDecision {
+}: InterimLook): StoppingDecision {
   const isHopeless = (threshold: number, chance = delta): boolean =>
     logChanceToReach(differences, threshold, total, range) < Math.log(chance);
   if (differences.count >= total) return "continue";
   if (least !== undefined && isHopeless(least)) return "infeasible";
   if (incumbent?.betterElsewhere) {
     const { mean, tie = false } = incumbent;
-    const chance = tie ? Math.min(0.5, TIE_PATIENCE * delta) : delta;
+    const chance = tie ? Math.min(0.5, TIE_FACTOR * delta) : delta;
     return mean === undefined || isHopeless(mean, chance) ? "dominated" : "continue";
   }
   return "continue";

@@ -1,25 +1,32 @@
 import { latencyNoise, type PotLossParameters, potLoss, scalePotLoss } from "./pot-loss.js";
 
-/** What a trial measured, next to what it is compared with. */
+/** Measurements of a trial relative to the float model. */
 export interface ObjectiveMeasurement {
-  /** Accuracy lost against float as a share (0.01 is one percent), as the metric defines it; negative where it gained. */
+  /**
+   * Accuracy lost against float as a share (0.01 is one percent), as the metric defines it; negative for a
+   * gain.
+   */
   readonly accuracyDrop: number;
-  /** Float latency over the trial's, and half the width of its interval. */
+  /** Speed-up: float latency divided by the trial's latency. */
   readonly latencyRatio: number;
+  /** Half the width of the confidence interval of `latencyRatio`. */
   readonly latencyRatioNoise?: number;
-  /** Size of the file. */
+  /** Size of the model file. */
   readonly bytes: number;
   readonly floatBytes: number;
   /** Share of the quantizable ops that are quantized. */
   readonly quantizedRatio: number;
 }
 
-/** Sizes that differ by less than this share of float's may count as equal. */
+/** Model sizes are rounded to multiples of this share of the float model's size. */
 const SIZE_STEP = 1e-3;
-/** Of a step, what quantizing all ops is worth: less than a step, so that it decides between equals only. */
+/**
+ * Share of a size step by which a model with all ops quantized counts as smaller; below 1, so that it only
+ * breaks ties.
+ */
 const TIE_SHARE = 0.5;
 
-/** What is searched for (search.md, "The sampler"; interface.md, "minimize"). */
+/** What the search optimizes. */
 export type Objective =
   | {
       readonly kind: "constrained";
@@ -30,28 +37,30 @@ export type Objective =
   | {
       readonly kind: "pareto";
       readonly minimize: "latency" | "size";
-      /** In percent; picks the best from the front, and leaves the search alone. */
+      /** In percent; only used to pick the best trial from the front, not by the search. */
       readonly accuracyLoss: number;
     }
   | { readonly kind: "loss"; readonly parameters: PotLossParameters };
 
-/** A trial under an objective. */
+/** A trial's measurements as values of an objective. */
 export interface JudgedMeasurement {
-  /** What is minimized. */
+  /** The minimized values, one per objective. */
   readonly values: readonly number[];
-  /** Percent by which the accuracy bound is missed; 0 within it. */
+  /** Percentage points by which the accuracy bound is missed; 0 within the bound. */
   readonly violation: number;
   /** In percent, relative to float; negative where the trial is better. */
   readonly accuracyLoss: number;
-  /** What `values` last holds is known up to this much. */
+  /** Uncertainty (half-width) of the last of `values`. */
   readonly noise: number;
 }
 
-/** What POT's loss is scaled by: the fully quantized model (reference section 2.3). */
+/** Measurements of the fully quantized model, by which POT's loss is scaled. */
 export type LossReference = Pick<ObjectiveMeasurement, "accuracyDrop" | "latencyRatio">;
 
 /**
- * @param base what POT's loss is scaled by; the trial's own measurement where the base could not be scored
+ * Returns a trial's values, violation and accuracy loss under an objective.
+ *
+ * @param base scales POT's loss; the trial's own measurement where the base could not be scored
  */
 export function judgeMeasurement(
   objective: Objective,
@@ -88,7 +97,7 @@ export function judgeMeasurement(
   }
 }
 
-/** Latency or size as a share of float's. */
+/** Latency or size as a share of the float model's, with the uncertainty of that share. */
 function costOf(
   minimize: "latency" | "size",
   { latencyRatio, latencyRatioNoise = 0, bytes, floatBytes, quantizedRatio }: ObjectiveMeasurement,
@@ -103,17 +112,17 @@ function costOf(
 }
 
 /**
- * A share of float's size in steps of which the nodes around a few quantizers are a small part; in between, the model
- * with more ops quantized counts as the smaller.
+ * A share of the float model's size, rounded to steps so large that the nodes of a few quantizers do not
+ * matter; of models of equal rounded size, the one with more ops quantized counts as smaller.
  */
 function sizeShare(share: number, quantizedRatio: number): number {
   return Math.round(share / SIZE_STEP) * SIZE_STEP + (1 - quantizedRatio) * TIE_SHARE * SIZE_STEP;
 }
 
 /**
- * The best of the trials that saw every sample: the objective decides; of trials whose costs lie within each
- * other's noise of the best, the most accurate wins; where nothing meets the bound, the least violation. `undefined`
- * without trials.
+ * The best of the complete trials: of those within the accuracy bound the one of least cost, or the most
+ * accurate of those whose costs do not differ from it by more than their noise; where none is within the
+ * bound, the most accurate. `undefined` without trials.
  */
 export function pickBest<T extends JudgedMeasurement & { readonly number: number }>(
   objective: Objective,
@@ -131,7 +140,7 @@ export function pickBest<T extends JudgedMeasurement & { readonly number: number
   return smallest(equals, (trial) => [trial.accuracyLoss, trial.values.at(-1)!]);
 }
 
-/** The trial whose keys come first, the earlier number where all are equal. */
+/** The trial with the lexicographically smallest keys; the lower trial number where all keys are equal. */
 function smallest<T extends { readonly number: number }>(
   trials: readonly T[],
   keys: (trial: T) => readonly number[],

@@ -1,6 +1,9 @@
 import { ConfigurationError } from "../../basics/errors.js";
 
-/** The parameters of POT's loss (reference section 2.1). */
+/**
+ * Parameters of the loss that POT (OpenVINO's Post-training Optimization Tool) minimizes in its parameter
+ * search.
+ */
 export interface PotLossParameters {
   /** Relative accuracy drop allowed, as a share: 0.01 is one percent. */
   readonly accuracyLoss: number;
@@ -9,20 +12,21 @@ export interface PotLossParameters {
   readonly accuracyWeight: number;
   readonly latencyWeight: number;
   readonly quantizationRatioWeight: number;
-  /** Offset of the ratio's term, strictly between 0 and 1. */
+  /** Quantized ratio at which the loss term of the ratio is 0, strictly between 0 and 1. */
   readonly expectedQuantizationRatio: number;
 }
 
-/** What the loss is taken of. */
+/** The measurements that enter the loss. */
 export interface PotLossInputs {
   /** Relative accuracy drop against float, as a share; negative where the trial is better. */
   readonly accuracyDrop: number;
-  /** Float latency over the trial's. */
+  /** Speed-up: float latency divided by the trial's latency. */
   readonly latencyRatio: number;
   /** Share of the quantizable ops that are quantized. */
   readonly quantizedRatio: number;
 }
 
+/** Scale and offset that bring the accuracy and latency terms of the loss to comparable ranges. */
 export interface PotLossScaling {
   readonly accuracyScale: number;
   readonly latencyLeast: number;
@@ -33,7 +37,9 @@ const SCALED_RANGE = 10;
 const LATENCY_EXPONENT = 8;
 const ACCURACY_MISSED = 80;
 const LATENCY_MISSED = 40;
-/** Stand in where the fully quantized model and the targets both equal float, and POT would divide by zero. */
+/**
+ * Used where both the fully quantized model and the targets equal float, for which POT would divide by zero.
+ */
 const FALLBACK_ACCURACY_DROP = 0.01;
 const FALLBACK_SPEEDUP = 2;
 
@@ -41,7 +47,7 @@ function latencyTerm(latencyRatio: number): number {
   return -LATENCY_EXPONENT * Math.log(1000 * latencyRatio);
 }
 
-/** What a relative error of the latency ratio comes to in the loss, to first order. */
+/** Error of the loss that follows from a relative error of the latency ratio, to first order. */
 export function latencyNoise(
   relativeError: number,
   { latencyWeight }: PotLossParameters,
@@ -51,8 +57,8 @@ export function latencyNoise(
 }
 
 /**
- * The scaling that gives the fully quantized model 10 on accuracy and 0 on latency, and float the reverse (reference
- * section 2.3).
+ * Returns the scaling under which the fully quantized model has an accuracy term of 10 and a latency term of
+ * 0, and the float model 0 and 10.
  *
  * @param base the fully quantized model
  */
@@ -74,7 +80,8 @@ export function scalePotLoss(
 }
 
 /**
- * POT's loss (reference section 2.3).
+ * POT's loss of a trial, smaller is better: a weighted sum of the accuracy, latency and quantized-ratio
+ * terms, plus a fixed penalty where a target is missed (docs/reference/algorithms.md, "Tunable parameters").
  *
  * @throws ConfigurationError when the expected quantization ratio is not strictly between 0 and 1
  */

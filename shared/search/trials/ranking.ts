@@ -1,7 +1,10 @@
 import { hypervolumeContributions, nonDominatedRanks, referencePoint } from "../numerics/pareto.js";
 import type { FinishedTrial } from "./sampler.js";
 
-/** Order of the classes that no value bridges: feasible before infeasible, complete before pruned, failed last. */
+/**
+ * Rank of a trial's class, compared before any value: feasible before infeasible, complete before pruned,
+ * failed last.
+ */
 function rankClass(trial: FinishedTrial): number {
   if (trial.state === "failed") {
     return 4;
@@ -10,10 +13,9 @@ function rankClass(trial: FinishedTrial): number {
 }
 
 /**
- * Compares two trials of a one-valued objective (search.md, "The sampler"): infeasible trials stand behind every
- * feasible one by how far they miss the bound, and in each of the two, pruned trials behind complete ones. Of equal
- * values the more accurate comes first. Equal
- * trials keep the order of their numbers, so sorting does not depend on the order of arrival.
+ * Comparison function of trials of a single-valued objective, best first: feasible trials before infeasible
+ * ones, in each class complete before pruned; then by violation, value and accuracy loss. Remaining ties are
+ * broken by trial number, so that the order does not depend on when results arrive.
  */
 export function compareTrials(a: FinishedTrial, b: FinishedTrial): number {
   return (
@@ -25,17 +27,17 @@ export function compareTrials(a: FinishedTrial, b: FinishedTrial): number {
   );
 }
 
-/** A trial's place among others under several objectives. */
+/** A trial in the order of {@link rankPareto}. */
 export interface ParetoRank<T> {
   readonly entry: T;
-  /** What the trial alone adds to the hypervolume of its non-dominated rank. */
+  /** By how much the hypervolume of the trial's non-dominated rank shrinks without the trial. */
   readonly contribution: number;
 }
 
 /**
- * Sorts trials of several objectives as MOTPE does (Ozaki et al., "Multiobjective tree-structured Parzen
- * estimator", 2022): the same classes as {@link compareTrials}, then by non-dominated rank, and within a rank
- * those first that add more hypervolume.
+ * Sorts trials of several objectives, best first, as MOTPE does (Ozaki et al., "Multiobjective
+ * tree-structured Parzen estimator", 2022): by the same classes as {@link compareTrials}, then by
+ * non-dominated rank, and within a rank by descending hypervolume contribution.
  */
 export function rankPareto<T extends { readonly trial: FinishedTrial }>(
   entries: readonly T[],

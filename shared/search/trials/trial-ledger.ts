@@ -10,7 +10,7 @@ export interface LedgerEntry {
   readonly codes: Codes;
 }
 
-/** A trial that has been handed out, with its encoded configuration. */
+/** A running trial with its encoded configuration. */
 export interface RunningEntry {
   readonly number: number;
   readonly configuration: Configuration;
@@ -18,9 +18,9 @@ export interface RunningEntry {
 }
 
 /**
- * What a sampler has been told: the finished trials by ascending number, whatever order they came in, and the
- * running ones. Sums over the ledger are taken in that order, so that they are equal to the last bit for equal
- * sets of trials.
+ * The finished and running trials of a sampler. Finished trials are kept by ascending number, in whatever
+ * order their results arrived, and sums are taken in that order, so that equal sets of trials give equal sums
+ * to the last bit.
  */
 export class TrialLedger {
   readonly #finished: LedgerEntry[] = [];
@@ -31,7 +31,7 @@ export class TrialLedger {
   readonly #finishedByKey = new Map<string, LedgerEntry>();
   #runningByNumber: readonly RunningEntry[] | undefined;
   #objectives = 0;
-  /** The configuration asked last, which is what starts next, with its codes. */
+  /** The latest proposal with its codes; the next `started` is expected to be for it. */
   #asked: { readonly configuration: Configuration; readonly codes: Codes } | undefined;
 
   constructor(readonly encoded: EncodedSpace) {}
@@ -45,18 +45,18 @@ export class TrialLedger {
     return this.#ranked;
   }
 
-  /** Configurations handed out and not yet ended, by ascending trial number. */
+  /** Running trials by ascending number. */
   get running(): readonly RunningEntry[] {
     this.#runningByNumber ??= [...this.#running.values()].sort((a, b) => a.number - b.number);
     return this.#runningByNumber;
   }
 
-  /** The most values that a finished trial has. */
+  /** Number of objectives: the largest number of values of a finished trial. */
   get objectives(): number {
     return this.#objectives;
   }
 
-  /** How many different configurations are finished or running. */
+  /** Number of different configurations that are finished or running. */
   get distinct(): number {
     return this.#uses.size;
   }
@@ -71,11 +71,12 @@ export class TrialLedger {
     return this.#finishedByKey.get(key);
   }
 
-  /** Takes note of the codes of a configuration that is about to be handed out. */
+  /** Keeps the codes of a proposal, so that `started` need not encode it again. */
   remember(configuration: Configuration, codes: Codes): void {
     this.#asked = { configuration, codes };
   }
 
+  /** Adds a running trial; ignored when the trial is already running or finished. */
   started(trial: number, configuration: Configuration): void {
     if (this.#finishedNumbers.has(trial) || this.#running.has(trial)) {
       return;
@@ -89,13 +90,13 @@ export class TrialLedger {
     this.#use(codes, 1);
   }
 
-  /** @returns the new entry, or `undefined` when the trial was already known as finished */
+  /** @returns the new entry, or `undefined` when the trial was already finished */
   tell(trial: FinishedTrial): LedgerEntry | undefined {
     if (this.#finishedNumbers.has(trial.number)) {
       return undefined;
     }
     const running = this.#running.get(trial.number);
-    // The very array that was running, so that what is kept by rows sees that none has changed.
+    // Reuses the array of the running trial: caches of the models compare rows by identity.
     const codes =
       running?.configuration === trial.configuration
         ? running.codes
@@ -130,7 +131,7 @@ export class TrialLedger {
   }
 }
 
-/** Inserts into a sorted array; new entries mostly belong near the end of one by number. */
+/** Inserts into a sorted array by binary search. */
 function insert(
   sorted: LedgerEntry[],
   entry: LedgerEntry,

@@ -1,6 +1,6 @@
 import type { BadInput } from "./bad-input.js";
 
-/** Command lines that are wrong whatever the configuration says. */
+/** Command lines that are invalid with any configuration. */
 export const BAD_ARGUMENTS: readonly BadInput[] = [
   {
     title: "a configuration that does not exist",
@@ -16,6 +16,11 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
     title: "no configuration at all",
     argv: ["tune"],
     says: "missing required argument 'config'; see quantfleet tune --help.",
+  },
+  {
+    title: "an output folder without a name, as an unset variable gives",
+    argv: ["quantize", "sound.json", "--out", ""],
+    says: '--out is "", but must be a path; see quantfleet quantize --help.',
   },
   {
     title: "an unknown command",

@@ -1,6 +1,6 @@
 import type { BadInput } from "./bad-input.js";
 
-/** A compression section whose device is the same on every machine. */
+/** A compression section whose target device does not depend on the machine. */
 function onArm64(params: object): object {
   return {
     target_device: "CPU_ARM64",

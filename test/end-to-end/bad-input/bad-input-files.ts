@@ -19,7 +19,7 @@ function classes(...values: number[]): Uint8Array {
   return npyBytes({ descr: "<i8", shape: [values.length], data: BigInt64Array.from(values, BigInt) });
 }
 
-/** A model that is no more than one node on the samples, and whose output nobody can take for classes. */
+/** A model of a single node on the samples, whose output does not look like classes. */
 function oneNode(fill: (graph: GraphBuilder, x: string) => string, options?: ModelOptions): Uint8Array {
   const model = buildModel((graph) => {
     graph.output(fill(graph, graph.input("x", ["N", ...SMALL_NET_INPUT])));
@@ -44,9 +44,9 @@ function external(location: string): Uint8Array {
   });
 }
 
-const SOUND_MODEL = encodeModel(smallNet());
+const VALID_MODEL = encodeModel(smallNet());
 
-/** What the broken configurations name, some of it sound. */
+/** Files that the broken configurations refer to, some of them valid. */
 export const FILES: Readonly<Record<string, Uint8Array | string>> = {
   "x.npy": samples(PIXELS),
   "y.npy": classes(0, 1, 2, 0, 1, 2),
@@ -62,10 +62,10 @@ export const FILES: Readonly<Record<string, Uint8Array | string>> = {
   "negative-label.npy": classes(0, -1, 2, 0, 1, 2),
   "fractions.npy": npyBytes({ descr: "<f4", shape: [SAMPLES], data: Float32Array.of(0, 0.5, 1, 2, 1, 0) }),
   "cut.npz": "PK\x03\x04 and nothing more",
-  "model.onnx": SOUND_MODEL,
+  "model.onnx": VALID_MODEL,
   "empty.onnx": "",
   "text.onnx": "this is a note about a model\n",
-  "cut.onnx": SOUND_MODEL.subarray(0, SOUND_MODEL.length - 500),
+  "cut.onnx": VALID_MODEL.subarray(0, VALID_MODEL.length - 500),
   "no-graph.onnx": Uint8Array.of(8, 8),
   "nan-weights.onnx": withWeight((weight) => {
     weight.rawData = new Uint8Array(Float32Array.from({ length: 288 }, () => Number.NaN).buffer);

@@ -21,9 +21,9 @@ for (const [name, content] of Object.entries(FILES)) await writeFile(join(folder
 
 const BAD_INPUTS = [...BAD_ARGUMENTS, ...BAD_CONFIGURATIONS, ...BAD_MODELS, ...BAD_SAMPLES];
 
-/** A sound configuration, but for `value` at `at`. */
+/** A configuration that is valid except for `value` at `at`. */
 function configuration(at?: string, value?: unknown): string {
-  const sound: Record<string | number, unknown> = {
+  const valid: Record<string | number, unknown> = {
     model: { model: "model.onnx" },
     engine: {
       calibration: { inputs: { x: "x.npy" } },
@@ -46,13 +46,13 @@ function configuration(at?: string, value?: unknown): string {
   };
   const steps = (at ?? "").split(/[.[\]]+/).filter((step) => step !== "");
   const last = steps.pop();
-  if (last === undefined) return JSON.stringify(sound);
-  const parent = steps.reduce((found, step) => found[step] as Record<string, unknown>, sound);
+  if (last === undefined) return JSON.stringify(valid);
+  const parent = steps.reduce((found, step) => found[step] as Record<string, unknown>, valid);
   parent[last] = value;
-  return JSON.stringify(sound);
+  return JSON.stringify(valid);
 }
 
-/** The command line with its files named from the root, as a thread has no working folder of its own. */
+/** The command line with absolute paths, because a thread has no working directory of its own. */
 function argumentsOf({ argv, command = "tune", options = [] }: BadInput): string[] {
   const line = argv ?? [command, "broken.json", "--out", "out", ...options];
   return line.map((word, i) =>
@@ -64,7 +64,7 @@ function nameOf({ command, argv, title }: BadInput): string {
   return `${command ?? argv?.[0] ?? "tune"}: ${title}`;
 }
 
-test("The sound configuration is not refused", async () => {
+test("The valid configuration is accepted", async () => {
   await writeFile(join(folder, "broken.json"), configuration());
   const { code, stderr } = await thread.run(argumentsOf({ title: "", command: "quantize", says: "" }));
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
@@ -87,7 +87,7 @@ describe("Refused with exit code 2, one sentence and nothing written", () => {
   }
 });
 
-test("Refused where statistics cannot be kept", async () => {
+test("Refused when the statistics cache cannot be written", async () => {
   const elsewhere = join(folder, "elsewhere");
   await mkdir(elsewhere);
   await writeFile(join(elsewhere, "statistics"), "a file");
@@ -101,7 +101,7 @@ test("Refused where statistics cannot be kept", async () => {
   await rm(elsewhere, { recursive: true });
 });
 
-describe("Refused just so as a process of its own", () => {
+describe("Refused in the same way in a process of its own", () => {
   const few = BAD_INPUTS.filter((_, i) => i % 18 === 0);
   for (const input of few) {
     test(nameOf(input), async () => {

@@ -1,14 +1,16 @@
-/** A command line that is refused; `broken.json` is the sound configuration but for `value` at `at`. */
+/**
+ * A command line that is refused; `broken.json` is a configuration that is valid except for `value` at `at`.
+ */
 export interface BadInput {
   readonly title: string;
   readonly at?: string;
-  /** `undefined` takes the key away. */
+  /** `undefined` removes the key. */
   readonly value?: unknown;
-  /** Arguments behind `tune`, `broken.json`, `--out`, `out`. */
+  /** Arguments after `tune`, `broken.json`, `--out`, `out`. */
   readonly options?: readonly string[];
   readonly command?: "tune" | "quantize";
-  /** The whole command line, in place of the one above. */
+  /** The whole command line, instead of the one above. */
   readonly argv?: readonly string[];
-  /** The one sentence on stderr, behind "quantfleet: "; files are named from the folder of the configuration. */
+  /** The sentence on stderr after "quantfleet: "; file names are relative to the configuration's folder. */
   readonly says: string;
 }

@@ -93,7 +93,7 @@ const MODELS: readonly { readonly file: string; readonly title: string; readonly
   },
 ];
 
-/** Models that are refused, by whatever command reads them. */
+/** Models that are refused by every command that reads them. */
 export const BAD_MODELS: readonly BadInput[] = MODELS.flatMap(({ file, title, says }) =>
   (["tune", "quantize"] as const).map((command) => ({
     title,

@@ -1,6 +1,6 @@
 import type { BadInput } from "./bad-input.js";
 
-/** Samples, labels and choices of an earlier run. */
+/** Invalid samples, labels and choices of an earlier run. */
 export const BAD_SAMPLES: readonly BadInput[] = [
   {
     title: "samples that are not there",
@@ -126,7 +126,7 @@ export const BAD_SAMPLES: readonly BadInput[] = [
     title: "fractions for classes",
     at: "engine.evaluation.labels",
     value: "fractions.npy",
-    says: "engine.evaluation.labels holds fractions, but this metric takes classes; save the labels as integers.",
+    says: "engine.evaluation.labels holds floating-point numbers, but this metric takes classes; save the labels as integers.",
   },
   {
     title: "no labels",

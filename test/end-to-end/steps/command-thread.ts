@@ -4,7 +4,7 @@ import type { CommandOutcome } from "./command.js";
 
 type Write = typeof process.stdout.write;
 
-/** Takes over what is written to a stream while a command runs. */
+/** Captures what is written to a stream while a command runs. */
 function capture(stream: NodeJS.WriteStream): { text(): string; stop(): void } {
   const original = stream.write;
   const chunks: string[] = [];
@@ -20,7 +20,7 @@ function capture(stream: NodeJS.WriteStream): { text(): string; stop(): void } {
   };
 }
 
-/** Runs command lines one after the other in one thread, whose streams nobody else writes to. */
+/** Runs command lines one after another in one thread, whose streams nothing else writes to. */
 if (parentPort !== null) {
   const port = parentPort;
   port.on("message", async (argv: readonly string[]) => {

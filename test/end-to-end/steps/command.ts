@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 
-/** What a command line came to. */
+/** Outcome of a command. */
 export interface CommandOutcome {
   /** The exit code, or the signal that ended the process. */
   readonly code: number | string;
@@ -13,13 +13,13 @@ export interface CommandOutcome {
 
 const COMMAND = fileURLToPath(new URL("../../../scripts/quantfleet.js", import.meta.url));
 
-/** A running command line, as a user starts it. */
+/** A command running in a process, as a user starts it. */
 export interface RunningCommand {
   readonly process: ChildProcess;
   readonly outcome: Promise<CommandOutcome>;
 }
 
-/** @param folder working folder, and where statistics are kept, apart from the user's own */
+/** @param folder working directory and statistics cache, separate from the user's own */
 export function startCommand(argv: readonly string[], folder: string): RunningCommand {
   const child = spawn(process.execPath, [COMMAND, ...argv], {
     cwd: folder,
@@ -45,7 +45,7 @@ export function runCommand(argv: readonly string[], folder: string): Promise<Com
   return startCommand(argv, folder).outcome;
 }
 
-/** Command lines in one thread of this process: the program is loaded once for all of them. */
+/** Runs commands in one thread of this process, so that the program is loaded only once. */
 export class CommandThread {
   readonly #worker: Worker;
 

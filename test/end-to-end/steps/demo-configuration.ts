@@ -7,7 +7,7 @@ import type { RunConfigurationInput } from "../../../shared/configuration/schema
 /** The folder of the bundled example. */
 export const DEMO = join(packageRoot(), "scripts", "demo");
 
-/** How much of the demo's data a test takes. */
+/** Numbers of trials and samples that a test uses. */
 export interface DemoSize {
   readonly trials: number;
   readonly calibration: number;
@@ -15,8 +15,7 @@ export interface DemoSize {
 }
 
 /**
- * The demo's configuration on fewer samples and trials, with its files named from the root, and its latencies measured
- * in no time.
+ * The demo's configuration with fewer samples and trials, absolute paths and very short latency measurements.
  */
 export async function demoConfiguration(
   { trials, calibration, evaluation }: DemoSize,
@@ -52,10 +51,10 @@ export async function demoConfiguration(
         ...params,
       },
     },
-    // The same numbers on every processor, this machine's or a fleet's.
+    // Gives the same results on every processor, of this machine or of a fleet.
     compression: { ...compression, target_device: "ANY" },
   };
 }
 
-/** What the demo does to its pixels. */
+/** The demo's normalization of pixels. */
 const PREPROCESSING = { scale: 0.00392156862745098, mean: [0.5], std: [0.5] };

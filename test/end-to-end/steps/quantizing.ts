@@ -20,19 +20,20 @@ import { RandomValues } from "../../fixtures/models/random-values.js";
 const CALIBRATION_BATCHES = 8;
 const DYNAMIC_BATCH = 3;
 
-/** A fixture made ready: its float model, everything that follows from it, and statistics. */
+/** A fixture with its prepared float model and statistics. */
 export interface ReadyFixture {
   readonly fixture: ModelFixture;
   readonly float: Model;
   readonly subject: Subject;
   readonly quantizer: Quantizer;
-  /** One of the batches that statistics were gathered over. */
+  /** One of the calibration batches. */
   readonly batch: InputBatch;
 }
 
 /**
- * Takes a fixture through what `quantize` does before it chooses a configuration, with every scope but bits open.
- * @param settings other than the usual ones
+ * Prepares a fixture as `quantize` does before it chooses a configuration, with all tuning scopes except
+ * bits.
+ * @param settings that differ from the default
  */
 export async function readyFixture(
   fixture: ModelFixture,
@@ -81,9 +82,9 @@ export async function readyFixture(
 export type Outputs = ReadonlyMap<string, Float64Array>;
 
 /**
- * Runs a model in a session of its own; the numbers of its outputs, in any element type.
+ * Runs a model in a new session, and returns its outputs as numbers, for any element type.
  *
- * @param hardware whose numbers are wanted, where the model was not quantized for this machine
+ * @param hardware whose arithmetic is wanted, when the model was not quantized for this machine
  */
 export async function runModel(
   model: Model,
@@ -112,7 +113,7 @@ export async function runModel(
   }
 }
 
-/** Signal to noise in decibel of the worst output; infinite where all are equal. */
+/** Signal-to-noise ratio in decibels of the worst output; infinite when all outputs are equal. */
 export function worstSqnr(reference: Outputs, outputs: Outputs): number {
   return Math.min(
     ...[...reference].map(([name, expected]) => {
@@ -128,7 +129,7 @@ export function worstSqnr(reference: Outputs, outputs: Outputs): number {
   );
 }
 
-/** The base configuration, but with ranges that hold every calibration sample, so that nothing saturates. */
+/** The preset configuration with ranges that include every calibration sample, so that nothing saturates. */
 export function widestConfiguration({ space }: Subject): Configuration {
   const widest = space.parameters.flatMap(({ name, choices }) => {
     const end = name.match(/\/(min|max)\.aggregator$/)?.[1];
@@ -137,7 +138,7 @@ export function widestConfiguration({ space }: Subject): Configuration {
   return { ...space.base, ...Object.fromEntries(widest) };
 }
 
-/** Chooses a value for every active parameter; `draws` are taken in turn. */
+/** Chooses a value for every active parameter, by the `draws` in turn. */
 export function drawConfiguration({ space }: Subject, draws: readonly number[]): Configuration {
   const configuration: Record<string, Choice> = {};
   space.parameters.forEach(({ name, choices, when }, i) => {

@@ -4,18 +4,18 @@ import type { TrialRecord } from "../../../shared/run/protocol/state.js";
 import { RunRecords } from "../../../shared/run/records/run-records.js";
 import { FileObjectStore } from "../../../shared/storage/file-store.js";
 
-/** The trials that are recorded as finished in an output folder, whether its run goes on or not. */
+/** The finished trials recorded in an output folder, whether or not its run has ended. */
 export async function finishedTrials(out: string): Promise<readonly TrialRecord[]> {
   const runs = await readdir(join(out, "run", "runs")).catch(() => []);
   const [runId] = runs;
   if (runId === undefined) return [];
   const records = new RunRecords(await FileObjectStore.open(join(out, "run")));
-  // A run is between its request and its first state for a moment.
+  // There is a short time after the request in which no state is saved yet.
   const saved = await records.load(runId);
   return saved?.state.finished ?? [];
 }
 
-/** What of a trial does not depend on time or on the thread that scored it. */
+/** The parts of trials that do not depend on time or on the thread that scored them. */
 export async function decidedTrials(out: string): Promise<unknown[]> {
   const text = await readFile(join(out, "trials.jsonl"), "utf8");
   return text

@@ -93,6 +93,26 @@ describe("Sections that are not alike", () => {
     }
   });
 
+  test("in less, where scale, mean or std are written otherwise", async () => {
+    const { data, rows } = input("calibration");
+    for (const other of [{ scale: 0.5 / 255 }, { scale: 1 / 255, mean: [0.1] }]) {
+      const [found] = (await check({ calibration: { inputs: { input: { data, rows, ...other } } } })).filter(
+        ({ code }) => code === "calibration-preprocessing",
+      );
+      assert.match(found?.message ?? "", /^input "input" is .* give both the same scale, mean and std\.$/);
+    }
+  });
+
+  test("not where only the writing differs", async () => {
+    const { data, rows, ...rest } = input("calibration") as Record<string, unknown> & {
+      data: string;
+      rows: [number, number];
+    };
+    const written = { ...rest, scale: (rest.scale as number) * 1.0000001 };
+    const found = await codes({ calibration: { inputs: { input: { data, rows, ...written } } } });
+    assert.ok(!found.includes("calibration-preprocessing"));
+  });
+
   test("share rows", async () => {
     const { labels: _, ...calibration } = section("evaluation");
     const [found] = (await check({ calibration })).filter(({ code }) => code === "shared-rows");
@@ -144,5 +164,13 @@ describe("Images without labels", () => {
     const workload = await loadWorkload(configuration, directory, async () => new MemoryObjectStore());
     assert.equal(workload.metric.needs, "float outputs");
     assert.deepEqual(await checkWorkload(workload), []);
+    const { evaluation } = configuration.engine;
+    const preprocess = { channels: "BGR", layout: "NCHW", scale: 1 } as const;
+    const engine = { ...configuration.engine, evaluation: { ...evaluation, preprocess } };
+    const warned = await checkWorkload({ ...workload, configuration: { ...configuration, engine } });
+    assert.deepEqual(
+      warned.map(({ message }) => message),
+      ["preprocess.channels is RGB in engine.calibration, but BGR in engine.evaluation; give both the same."],
+    );
   });
 });

@@ -18,7 +18,7 @@ import { scoresKey, scoresName } from "../../../shared/run/protocol/record-keys.
 import { packRows, unpackRows } from "../../../shared/run/protocol/rows.js";
 import { ExclusiveGate } from "../../../shared/runtime/exclusive-gate.js";
 import type { Configuration } from "../../../shared/search/space/space.js";
-import { pairedDifferences, reachableMean } from "../../../shared/search/trials/early-stopping.js";
+import { pairedDifferences, upperConfidenceBound } from "../../../shared/search/trials/early-stopping.js";
 import { readStatistics } from "../../../shared/statistics/shard-store.js";
 import { MemoryObjectStore } from "../../../shared/storage/memory-store.js";
 import { DEMO, demoConfiguration } from "../../end-to-end/steps/demo-configuration.js";
@@ -182,7 +182,7 @@ describe("Trials", async () => {
     assert.equal(outcome.samples, 64);
     const rows = unpackRows(outcome.rows);
     const reachable = (reference: ArrayLike<number>): number =>
-      reachableMean(pairedDifferences(rows, reference), SIZE.evaluation, 2, race.delta);
+      upperConfidenceBound(pairedDifferences(rows, reference), SIZE.evaluation, 2, race.delta);
     assert.equal(outcome.reachable, reachable(float.values));
 
     // Beside a trial that is right nowhere, everyone stands better against the mean, and no better against float.

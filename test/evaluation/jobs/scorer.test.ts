@@ -59,14 +59,14 @@ const accuracy = await createMetric(
 );
 const mse = await createMetric({ name: "mse" }, { directory: ".", outputs, labelled: false });
 
-const inOrder = Array.from({ length: SAMPLES }, (_, i) => i);
+const mapConcurrently = Array.from({ length: SAMPLES }, (_, i) => i);
 
 function scorer(options: Partial<ScorerOptions> = {}): Scorer {
   return new Scorer({
     dataset,
     metric: accuracy,
     batchSize: 8,
-    order: inOrder,
+    order: mapConcurrently,
     openFloat: () => openSession(encodeModel(smallNet()), DEFAULT_SESSION),
     ...options,
   });
@@ -108,7 +108,7 @@ describe("Scores", () => {
   });
 
   test("come in the order asked for", async () => {
-    const order = inOrder.toReversed();
+    const order = mapConcurrently.toReversed();
     const { rows } = await scorer({ order }).score(dynamic);
     assert.deepEqual(rows, (await expected).rows.toReversed());
   });

@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
-import { findIntegerKernels } from "../../../shared/evaluation/quantizer/integer-kernels.js";
+import {
+  findIntegerKernels,
+  findIntegerKernelsOf,
+} from "../../../shared/evaluation/quantizer/integer-kernels.js";
 import { Quantizer } from "../../../shared/evaluation/quantizer/quantizer.js";
+import { GraphIndex } from "../../../shared/onnx/graph/graph-index.js";
+import { DataType, makeTensor } from "../../../shared/onnx/model/tensor.js";
 import type { SessionSettings } from "../../../shared/runtime/session.js";
 import { createRandomStream } from "../../../shared/search/numerics/random.js";
 import { collectStatistics } from "../../../shared/statistics/collect.js";
+import { buildModel } from "../../fixtures/models/model-builder.js";
 import { prepareSmallNet, quantizationSettings, SMALL_NET_INPUT } from "../../quantization/small-net.js";
 
 const subject = makeSubject(
@@ -54,5 +60,42 @@ describe("Integer kernels of a quantized model", () => {
   test("are not asked of what the configuration leaves in float", async () => {
     const off = Object.fromEntries(subject.space.parameters.map(({ name }) => [name, false]));
     assert.deepEqual(await kernels(off, ALL), { quantized: 0, integer: 0, unfused: [] });
+  });
+
+  test("need no zero points of 0 but those of a Gemm's weights, and no other is written", () => {
+    const { graph } = quantizer.quantize({}).model;
+    const index = new GraphIndex(graph);
+    const zeroPoints = (tensor = ""): number[] | undefined => {
+      const name = index.producer(tensor)!.input[2];
+      return name === undefined ? undefined : [...index.initializers.get(name)!.rawData];
+    };
+    const products = graph.node.filter(({ opType }) => opType === "Conv" || opType === "Gemm");
+    assert.equal(products.length, 5);
+    for (const { name, opType, input } of products) {
+      const ofWeights = zeroPoints(input[1]);
+      if (opType === "Gemm") assert.ok(ofWeights !== undefined, name);
+      else assert.ok(ofWeights === undefined || ofWeights.some((code) => code !== 0), name);
+      assert.equal(zeroPoints(input[2]), undefined, name);
+    }
+  });
+
+  test("are none of 16 bits, which the codes themselves tell where they have no zero point", async () => {
+    const model = buildModel(
+      (graph) => {
+        const scales = [0.01, 0.02].map((scale, i) => graph.floats(`scale${i}`, [], [scale]));
+        const codes = graph.node("QuantizeLinear", [graph.input("x", [1, 2, 4, 4]), scales[0]!]);
+        const weights = makeTensor("w", DataType.INT16, [3, 2, 1, 1], Int16Array.of(1, 2, 3, 4, 5, 6));
+        const operands = [
+          graph.node("DequantizeLinear", [codes, scales[0]!]),
+          graph.node("DequantizeLinear", [graph.initializer(weights), scales[1]!]),
+        ];
+        graph.output(graph.node("Conv", operands, {}, { name: "product" }));
+      },
+      { opset: 21 },
+    );
+    const { unfused } = await findIntegerKernelsOf(model, ALL);
+    assert.deepEqual(unfused, [
+      { name: "product", type: "Conv", reason: "ONNX Runtime has no integer Conv of INT16" },
+    ]);
   });
 });

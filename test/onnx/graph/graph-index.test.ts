@@ -4,7 +4,10 @@ import { GraphIndex } from "../../../shared/onnx/graph/graph-index.js";
 import { DataType } from "../../../shared/onnx/model/tensor.js";
 import { GraphBuilder, valueInfo } from "../../fixtures/models/model-builder.js";
 
-/** a -> Relu -> b -> {Add with w, If}; the branches capture a, b and v, one of them from two levels down. */
+/**
+ * a -> Relu -> b -> {Add with w, If}; the branches capture a, b and v, one of them from two levels of
+ * nesting.
+ */
 function nested() {
   const graph = new GraphBuilder();
   const a = graph.input("a", [2]);
@@ -38,7 +41,7 @@ function nested() {
 describe("graph index", () => {
   const index = new GraphIndex(nested());
 
-  test("knows who makes a tensor and who reads it at which input", () => {
+  test("finds a tensor's producer, and its consumers with the input index", () => {
     assert.equal(index.producer("b")?.name, "relu");
     assert.equal(index.producer("a"), undefined);
     assert.deepEqual(
@@ -52,25 +55,25 @@ describe("graph index", () => {
     assert.deepEqual(index.consumers("nobody's"), []);
   });
 
-  test("an input that is left out has no reader", () => {
+  test("an omitted input has no consumer", () => {
     assert.deepEqual(index.consumers(""), []);
   });
 
-  test("initializers that are listed as inputs are none", () => {
+  test("initializers listed among the inputs are not inputs", () => {
     assert.deepEqual(index.inputs, ["a"]);
   });
 
-  test("what nested graphs take from outside is captured, also from two levels down", () => {
+  test("outer tensors read in nested graphs are captured, also from two levels of nesting", () => {
     assert.deepEqual([...index.captured].sort(), ["a", "b", "condition", "v"]);
   });
 
-  test("outputs and captured tensors are visible outside", () => {
+  test("outputs and captured tensors are visible outside the top level", () => {
     assert.ok(index.isVisibleOutside("c"));
     assert.ok(index.isVisibleOutside("b"));
     assert.ok(!index.isVisibleOutside("d"));
   });
 
-  test("all names are known, of tensors and nodes, at every level", () => {
+  test("names holds those of tensors and nodes at every level", () => {
     for (const name of ["a", "w", "b", "relu", "own", "then.local", "inner.sum"])
       assert.ok(index.names.has(name));
   });

@@ -57,7 +57,7 @@ function localFunction(
   });
 }
 
-/** Makes an attribute of the body's latest node a reference to one of the function's. */
+/** Makes an attribute of the body's last node a reference to an attribute of the function. */
 function refer(body: GraphBuilder, name: string, to: string, type: AttributeType): void {
   const attribute = create(AttributeProtoSchema, { name, refAttrName: to, type });
   body.graph.node.at(-1)!.attribute.push(attribute);
@@ -76,7 +76,10 @@ function modelOf(
   return model;
 }
 
-/** What the model gives as ONNX Runtime reads it, and what it gives once it is inlined and lifted. */
+/**
+ * Requires equal outputs of the model as ONNX Runtime reads it and of the inlined and lifted model; returns
+ * the latter.
+ */
 async function requireSame(model: Model): Promise<Model> {
   const before = await runModel(decodeModel(encodeModel(model), "m.onnx"), "disabled", BATCH);
   const inlined = decodeModel(encodeModel(model), "m.onnx");
@@ -104,7 +107,7 @@ describe("local functions", () => {
     },
   );
 
-  test("take a call's attributes, or their defaults, and every call has names of its own", async () => {
+  test("take a call's attributes or the defaults, and the names of each call's nodes are unique", async () => {
     const model = modelOf([leaky], (graph, x) => {
       // Names that the inlined nodes would have.
       const first = graph.node("Leaky", [x], {}, { ...call, name: "f", outputs: ["t"] });
@@ -123,7 +126,7 @@ describe("local functions", () => {
     );
   });
 
-  test("a reference to an attribute that nobody gives goes", async () => {
+  test("a reference to an attribute without a value is removed", async () => {
     const softmax = localFunction("S", { input: ["a"], output: ["b"], attribute: ["along"] }, (body) => {
       body.node("Softmax", ["a"], {}, { outputs: ["b"] });
       refer(body, "axis", "along", AttributeType.INT);
@@ -136,7 +139,7 @@ describe("local functions", () => {
     );
   });
 
-  test("inputs may be left out, and outputs", async () => {
+  test("inputs and outputs may be omitted", async () => {
     const bounded = localFunction("Bounded", { input: ["a", "low", "high"], output: ["b", "c"] }, (body) => {
       body.node("Clip", ["a", "low", "high"], {}, { outputs: ["b"] });
       body.node("Neg", ["b"], {}, { outputs: ["c"] });
@@ -157,7 +160,7 @@ describe("local functions", () => {
     );
   });
 
-  test("call each other, and hand on what they are given", async () => {
+  test("may call each other and return their inputs", async () => {
     const twice = localFunction("Twice", { input: ["a"], output: ["b", "a", "b"] }, (body) => {
       const first = body.node("Leaky", ["a"], {}, { ...call, name: "one" });
       body.node("Leaky", [first], {}, { ...call, name: "two", outputs: ["b"] });
@@ -182,7 +185,7 @@ describe("local functions", () => {
     });
   });
 
-  test("bodies of control flow within them see the function's tensors and attributes", async () => {
+  test("bodies of control flow inside read the function's tensors and attributes", async () => {
     const choosing = localFunction(
       "Choosing",
       { input: ["a", "c"], output: ["b"], attribute: ["slope"] },
@@ -217,7 +220,7 @@ describe("local functions", () => {
     );
   });
 
-  test("of an old operator set are lifted like the graph", async () => {
+  test("of an old operator set are lifted with the graph", async () => {
     const flat = localFunction("Flat", { input: ["a"], output: ["b"], opset: 12 }, (body) => {
       body.node("Softmax", ["a"], { axis: 1 }, { name: "b", outputs: ["b"] });
     });
@@ -230,7 +233,7 @@ describe("local functions", () => {
     assert.ok(lifted.graph.node.some(({ opType }) => opType === "Flatten"));
   });
 
-  test("are read in the graph's operator set, whatever they import, as ONNX Runtime reads them", async () => {
+  test("are read in the graph's operator set, regardless of their imports, as in ONNX Runtime", async () => {
     for (const [own, graphs] of [
       [12, 18],
       [18, 12],
@@ -246,7 +249,7 @@ describe("local functions", () => {
     }
   });
 
-  test("do not take the place of an op that ONNX Runtime has", async () => {
+  test("do not replace an op that ONNX Runtime has", async () => {
     const shadow = localFunction("Relu", { input: ["a"], output: ["b"] }, (body) => {
       body.node("Exp", ["a"], {}, { outputs: ["b"] });
     });
@@ -273,7 +276,7 @@ describe("local functions", () => {
     );
   });
 
-  test("that grow without bounds are refused before they are copied", () => {
+  test("that expand to too many nodes are refused before anything is copied", () => {
     const functions = Array.from({ length: 40 }, (_, i) =>
       localFunction(`F${i}`, { input: ["a"], output: ["b"] }, (body) => {
         const inner = i === 0 ? "Neg" : `F${i - 1}`;

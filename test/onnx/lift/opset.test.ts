@@ -35,7 +35,7 @@ function refused(opset: number, fill: (graph: GraphBuilder) => void, target: Lif
 describe("lifting an operator set", () => {
   for (const [target, fixtures, slack] of [
     [13, oldOperatorSets, 0],
-    // ONNX Runtime's AveragePool of set 19 adds in another order.
+    // ONNX Runtime's AveragePool of set 19 sums in another order.
     [21, [...oldOperatorSets, ...recentOperatorSets], 2e-7],
   ] as const) {
     for (const { name, build } of fixtures) {
@@ -55,7 +55,7 @@ describe("lifting an operator set", () => {
     }
   }
 
-  test("raises the IR version to the one that belongs to the set, and lowers none", () => {
+  test("raises the IR version to that of the operator set, and never lowers it", () => {
     const [old] = oldOperatorSets;
     const lifted = old!.build();
     liftOpset(lifted, TARGET, "m.onnx");
@@ -69,7 +69,7 @@ describe("lifting an operator set", () => {
     assert.equal(newest.irVersion, 10n);
   });
 
-  test("leaves a model of the set or a newer one alone", () => {
+  test("leaves a model of the target set or a newer one unchanged", () => {
     for (const opset of [13, 17, 22]) {
       const model = buildModel((graph) => graph.output(graph.node("Clip", [graph.input("x", [2])])), {
         opset,
@@ -80,7 +80,7 @@ describe("lifting an operator set", () => {
     }
   });
 
-  test("gives every constant a name of its own, in nested graphs too", () => {
+  test("gives every constant a unique name, in nested graphs too", () => {
     const nested = oldOperatorSets.find(({ name }) => name.includes("branches of an If"))!.build();
     nested.graph.input.push(...buildModel((graph) => graph.input("lifted_constant", [1])).graph.input);
     liftOpset(nested, TARGET, "m.onnx");
@@ -124,14 +124,14 @@ describe("lifting an operator set", () => {
     assert.match(message, /and BatchNormalization "bn" has a mean for each pixel; export the model with/);
   });
 
-  test("refuses a Scan of the first form", () => {
+  test("refuses a Scan of set 8", () => {
     const message = refused(8, (graph) => {
       graph.node("Scan", ["", graph.input("x", [1])], {}, { name: "scan" });
     });
     assert.match(message, /and node "scan" is a Scan, whose form changed; export the model with/);
   });
 
-  test("refuses a nearest Resize whose scales it cannot follow", () => {
+  test("refuses a nearest Resize with computed scales, or with scales both above and below 1", () => {
     const withScales = (scales: (graph: GraphBuilder) => string) =>
       refused(10, (graph) => {
         graph.node("Resize", [graph.input("x", [1, 4]), scales(graph)], {}, { name: "resize" });
@@ -149,7 +149,7 @@ describe("lifting an operator set", () => {
     ["DFT", 17, 'node "changed" is a DFT, whose form changed'],
     ["GroupNormalization", 18, 'node "changed" is a GroupNormalization with a scale a group'],
   ] as const) {
-    test(`refuses a ${opType} on the way to set 21, and leaves it alone on the way to 13`, () => {
+    test(`refuses a ${opType} on the way to set 21, and leaves it unchanged on the way to 13`, () => {
       const fill = (graph: GraphBuilder) => {
         graph.node(opType, [graph.input("x", [1])], {}, { name: "changed" });
       };

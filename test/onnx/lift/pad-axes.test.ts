@@ -22,7 +22,7 @@ function padded(pads: (graph: GraphBuilder) => string, axes: (graph: GraphBuilde
 
 const constantPads = (graph: GraphBuilder): string => graph.ints("pads", [1, 2, 0, 3]);
 const constantAxes = (graph: GraphBuilder): string => graph.ints("axes", [-1, 1]);
-/** The same, as ONNX Runtime finds no constant. */
+/** The same value behind an op, so that it is not a constant. */
 const computed = (make: (graph: GraphBuilder) => string) => (graph: GraphBuilder) =>
   graph.node("Identity", [make(graph)]);
 
@@ -46,7 +46,7 @@ describe("a Pad that lists axes", () => {
     });
   }
 
-  test("is left where the rank of its input is not known", () => {
+  test("is unchanged where the rank of its input is unknown", () => {
     const model = padded(constantPads, constantAxes);
     padAllAxes(model, () => undefined);
     assert.equal(model.graph.node[0]!.input.length, 4);

@@ -30,7 +30,7 @@ describe("Gemm", () => {
       more(graph);
     });
 
-  test("alpha goes into the weights and beta into the bias", () => {
+  test("alpha is multiplied into the weights and beta into the bias", () => {
     const model = gemm({ alpha: { float: 0.5 }, beta: { float: 2 } }, { dims: [3], values: [1, 2, 3] });
     normalizeGemms(model);
     assert.deepEqual(initializer(model, "w"), { dims: [2, 3], values: [0.5, 1, 1.5, 2, 2.5, 3] });
@@ -40,7 +40,7 @@ describe("Gemm", () => {
     assert.equal(floatAttribute(node!, "beta", 1), 1);
   });
 
-  test("one value for all columns, or one row, becomes a value a column", () => {
+  test("a bias of one value, or of one row, becomes one value per column", () => {
     for (const dims of [[], [1], [1, 1]]) {
       const model = gemm({}, { dims, values: [7] });
       normalizeGemms(model);
@@ -51,14 +51,14 @@ describe("Gemm", () => {
     assert.deepEqual(initializer(row, "b"), { dims: [3], values: [7, 8, 9] });
   });
 
-  test("a bias for each row stays", () => {
+  test("a bias per row stays in the Gemm where beta is not 1", () => {
     const model = gemm({ beta: { float: 2 } }, { dims: [3, 1], values: [7, 8, 9] });
     normalizeGemms(model);
     assert.deepEqual(initializer(model, "b"), { dims: [3, 1], values: [7, 8, 9] });
     assert.equal(floatAttribute(model.graph.node[0]!, "beta", 1), 2);
   });
 
-  test("a constant that others read is left to them", () => {
+  test("a constant with other readers is unchanged for them", () => {
     const model = gemm({ alpha: { float: 2 } }, { dims: [3], values: [1, 2, 3] }, (graph) => {
       graph.output(graph.node("Relu", ["w"]));
     });
@@ -67,7 +67,7 @@ describe("Gemm", () => {
     assert.deepEqual(initializer(model, model.graph.node[0]!.input[1]!).values, [2, 4, 6, 8, 10, 12]);
   });
 
-  test("a constant that a nested graph captures is left to it", () => {
+  test("a constant that a nested graph captures is unchanged for it", () => {
     const model = gemm({ alpha: { float: 2 } }, { dims: [3], values: [1, 2, 3] }, (graph) => {
       const body = new GraphBuilder("body");
       body.output("w");
@@ -78,7 +78,7 @@ describe("Gemm", () => {
     assert.notEqual(model.graph.node[0]!.input[1], "w");
   });
 
-  test("a Gemm in the plain form is not touched", () => {
+  test("a Gemm in the normalized form is unchanged", () => {
     const model = gemm({ transB: 0 }, { dims: [3], values: [1, 2, 3] });
     const before = structuredClone(initializer(model, "b"));
     normalizeGemms(model);
@@ -88,7 +88,7 @@ describe("Gemm", () => {
 });
 
 describe("initializers that are listed as inputs", () => {
-  test("are taken off the list, and the IR version allows it", () => {
+  test("are removed from the inputs, and the IR version is raised to one that allows it", () => {
     const model = buildModel(
       (graph) => {
         graph.output(graph.matMul(graph.input("x", ["N", 2]), 2, 2));
@@ -116,15 +116,15 @@ describe("node names after folding", () => {
     return model.graph.node.map(({ name }) => name);
   };
 
-  test("a MatMul that became a Gemm has its own name again", () => {
+  test("a MatMul that became a Gemm gets its own name back", () => {
     assert.deepEqual(restored(["fc/MatMulAddFusion", "other"], ["fc", "add", "other"]), ["fc", "other"]);
   });
 
-  test("a name that only looks like it stays", () => {
+  test("an original name with the fusion's suffix is kept", () => {
     assert.deepEqual(restored(["fc/MatMulAddFusion"], ["fc/MatMulAddFusion"]), ["fc/MatMulAddFusion"]);
   });
 
-  test("a name that somebody has by now is not given again", () => {
+  test("a name that another node has is not given again", () => {
     assert.deepEqual(restored(["fc", "fc/MatMulAddFusion"], ["fc"]), ["fc", "fc/MatMulAddFusion"]);
   });
 
@@ -144,13 +144,13 @@ describe("bodies of control flow after folding", () => {
     });
   const bodyOf = ({ graph }: Model): string => graph.node[0]!.attribute[0]!.g!.node[0]!.opType;
 
-  test("are those that they were", () => {
+  test("are the original ones", () => {
     const folded = model("Fused", "x");
     restoreBodies(folded, model("Relu", "x"));
     assert.equal(bodyOf(folded), "Relu");
   });
 
-  test("stay folded where a tensor outside is gone", () => {
+  test("stay folded where an outer tensor no longer exists", () => {
     const folded = model("Fused", "x");
     restoreBodies(folded, model("Relu", "folded away"));
     assert.equal(bodyOf(folded), "Fused");

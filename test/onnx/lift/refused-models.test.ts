@@ -71,7 +71,7 @@ describe("models that cannot be quantized are refused", () => {
     );
   });
 
-  test("a model that is quantized already", async () => {
+  test("a model that is already quantized", async () => {
     const quantized = buildModel((graph) => {
       graph.output(quantizeNode(graph, graph.input("x", [2])));
     });
@@ -99,7 +99,7 @@ describe("models that cannot be quantized are refused", () => {
     }
   });
 
-  test("a model that is quantized two levels down", async () => {
+  test("a model with quantized ops in two levels of nesting", async () => {
     const inner = new Graph("inner");
     inner.output(quantizeNode(inner, "x"));
     const outer = new Graph("outer");
@@ -145,7 +145,7 @@ describe("models that cannot be quantized are refused", () => {
     }
   });
 
-  test("NaN in any other constant, but not infinity, which masks", async () => {
+  test("NaN in any other constant, but not infinity, which may be a mask", async () => {
     const masked = (value: number): Model =>
       buildModel((graph) => {
         const scores = graph.matMul(graph.input("x", ["N", 2]), 2, 2);
@@ -161,7 +161,7 @@ describe("models that cannot be quantized are refused", () => {
     assert.ok(await prepareModelFile(path));
   });
 
-  test("nodes of one name, which ONNX Runtime does not load", async () => {
+  test("nodes that share a name, which ONNX Runtime does not load", async () => {
     const twins = buildModel((graph) => {
       const hidden = graph.matMul(graph.input("x", ["N", 2]), 2, 2, { name: "n", outputs: ["h"] });
       graph.output(graph.matMul(hidden, 2, 2, { name: "n", outputs: ["y"] }));
@@ -179,7 +179,7 @@ describe("models that cannot be quantized are refused", () => {
     );
   });
 
-  test("a tensor that nobody makes", async () => {
+  test("a tensor without a producer", async () => {
     const dangling = buildModel((graph) => graph.output(graph.node("Relu", ["nobody's"])));
     assert.match(await messageOf(dangling), /model\.onnx: ONNX Runtime cannot load the model: .*; export/);
   });
@@ -195,7 +195,7 @@ describe("models that cannot be quantized are refused", () => {
     );
   });
 
-  test("one without outputs", async () => {
+  test("a model without outputs", async () => {
     const silent = buildModel((graph) => {
       graph.matMul(graph.input("x", ["N", 2]), 2, 2);
     });
@@ -211,7 +211,7 @@ describe("models that cannot be quantized are refused", () => {
     });
   });
 
-  test("names that no record can hold", async () => {
+  test("names that are too long for run records", async () => {
     const named = (name: string, tensor: string): Model =>
       buildModel((graph) => {
         graph.output(graph.matMul(graph.input("x", ["N", 2]), 2, 2, { name, outputs: [tensor] }));
@@ -223,7 +223,7 @@ describe("models that cannot be quantized are refused", () => {
     assert.equal(await messageOf(named("product", long)), says("tensor"));
   });
 
-  test("constants of sizes that no tensor can have, or without their contents", async () => {
+  test("constants of impossible shapes, or with missing data", async () => {
     const declaring = (...dims: bigint[]): Model =>
       buildModel((graph) => {
         graph.output(graph.matMul(graph.input("x", ["N", 2]), 2, 2));
@@ -250,7 +250,7 @@ describe("models that cannot be quantized are refused", () => {
     );
   });
 
-  test("a file cut off at any place", async () => {
+  test("a file truncated at any place", async () => {
     const bytes = encodeModel(
       buildModel((graph) => graph.output(graph.conv(graph.input("x", ["N", 3, 8, 8]), [4, 3, 3, 3]))),
     );
@@ -259,7 +259,7 @@ describe("models that cannot be quantized are refused", () => {
     }
   });
 
-  test("bytes of something else", async () => {
+  test("a file of another format", async () => {
     for (const text of [
       "<!DOCTYPE html>",
       "PK\u0003\u0004",

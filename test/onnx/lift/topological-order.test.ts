@@ -8,7 +8,7 @@ import { buildModel, GraphBuilder } from "../../fixtures/models/model-builder.js
 
 const namesOf = ({ graph }: Model): string[] => graph.node.map(({ name }) => name);
 
-/** Nodes that are named after their outputs. */
+/** A model of nodes that are named after their outputs. */
 function ofNodes(...nodes: readonly (readonly [name: string, ...inputs: string[]])[]): Model {
   return buildModel((graph) => {
     graph.input("x", ["N"]);
@@ -17,13 +17,13 @@ function ofNodes(...nodes: readonly (readonly [name: string, ...inputs: string[]
 }
 
 describe("sorting nodes", () => {
-  test("brings each behind what it reads", () => {
+  test("puts each node after the producers of its inputs", () => {
     const model = ofNodes(["c", "b", "a"], ["b", "a"], ["a", "x"], ["d", "x"]);
     sortNodes(model.graph, "m.onnx");
     assert.deepEqual(namesOf(model), ["a", "b", "c", "d"]);
   });
 
-  test("keeps an order that is right", () => {
+  test("keeps an order that is already topological", () => {
     const nodes = [
       ["d", "x"],
       ["a", "x"],
@@ -39,7 +39,7 @@ describe("sorting nodes", () => {
     );
   });
 
-  test("counts what bodies capture, and sorts them too", () => {
+  test("counts tensors captured by bodies as inputs, and sorts the bodies", () => {
     const body = new GraphBuilder("body");
     body.node("Neg", ["inner"], {}, { name: "out", outputs: ["out"] });
     body.node("Add", ["late", "x"], {}, { name: "inner", outputs: ["inner"] });
@@ -59,7 +59,7 @@ describe("sorting nodes", () => {
     );
   });
 
-  test("has no limit on how long a chain is", () => {
+  test("sorts chains longer than the call stack", () => {
     const chain = Array.from({ length: 20_000 }, (_, i) => [`n${i}`, i === 0 ? "x" : `n${i - 1}`] as const);
     const model = ofNodes(...chain.toReversed());
     sortNodes(model.graph, "m.onnx");

@@ -11,7 +11,7 @@ function dimensionsOf({ type }: ValueInfoProto): (string | bigint | undefined)[]
 }
 
 describe("dimensions of unknown size", () => {
-  test("are known by what exporters write for them", () => {
+  test("are recognized by the names that exporters give them", () => {
     for (const name of [
       "",
       "?",
@@ -41,7 +41,7 @@ describe("dimensions of unknown size", () => {
     }
   });
 
-  test("lose their names in the graph and in bodies; others keep theirs", () => {
+  test("lose their names in the graph and in nested bodies; other dimensions keep theirs", () => {
     const body = new GraphBuilder("body");
     body.output("b", DataType.FLOAT, ["unk__1", "T"]);
     const { graph } = buildModel((builder) => {

@@ -30,7 +30,7 @@ function node() {
 }
 
 describe("attributes", () => {
-  test("are read by name, with a value for those that are missing", () => {
+  test("are read by name, with a default for missing ones", () => {
     const { any } = node();
     assert.equal(intAttribute(any, "axis", 1), -1);
     assert.equal(intAttribute(any, "group", 1), 1);
@@ -42,7 +42,7 @@ describe("attributes", () => {
     assert.equal(stringAttribute(any, "auto_pad", "NOTSET"), "NOTSET");
   });
 
-  test("are compared in the type that they have", () => {
+  test("are compared in their own type", () => {
     const { any } = node();
     assert.ok(attributeEquals(any, "axis", -1));
     assert.ok(!attributeEquals(any, "axis", 1));
@@ -58,7 +58,7 @@ describe("attributes", () => {
     assert.ok(!attributeEquals(any, "missing", 0));
   });
 
-  test("true and false stand for 1 and 0", () => {
+  test("true and false compare as 1 and 0", () => {
     const graph = new GraphBuilder();
     graph.node("Gemm", [], { transB: 1, transA: 0 });
     const [gemm] = graph.graph.node;
@@ -67,7 +67,7 @@ describe("attributes", () => {
     assert.ok(!attributeEquals(gemm!, "transA", true));
   });
 
-  test("are made as they are read", () => {
+  test("read back as they were made", () => {
     const graph = new GraphBuilder();
     graph.node("Any", []);
     const [any] = graph.graph.node;
@@ -76,7 +76,7 @@ describe("attributes", () => {
     assert.deepEqual(intsAttribute(any!, "axes"), [-1, 3]);
   });
 
-  test("keep all their 64 bits, and are not computed with where a number cannot hold them", () => {
+  test("keep all 64 bits where read exactly, and are refused where a number cannot hold them", () => {
     const graph = new GraphBuilder();
     const end = 2n ** 63n - 1n;
     graph.node("Slice", [], { ends: [end, 5] }, { name: "cut" });

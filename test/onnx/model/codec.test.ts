@@ -38,7 +38,7 @@ describe("codec", () => {
     }
   });
 
-  test("fields that are not known are kept, in the model and in its nodes", () => {
+  test("unknown fields are kept, in the model and in its nodes", () => {
     // Field 4000 of wire type 2, "kept": what a later ONNX may add.
     const unknown = Buffer.of(0x82, 0xfa, 0x01, 4, ...Buffer.from("kept"));
     const bytes = Buffer.concat([encodeModel(model()), unknown]);
@@ -61,7 +61,7 @@ describe("codec", () => {
     );
   });
 
-  test("bytes that are no protobuf are refused", () => {
+  test("bytes that are not protobuf are refused", () => {
     assert.throws(
       () => decodeModel(Uint8Array.of(0x0f, 0xff, 0xff), "m.onnx"),
       refusal(
@@ -83,7 +83,7 @@ describe("codec", () => {
     assert.throws(() => decodeModel(Uint8Array.of(0x08, 0x07), "m.onnx"), refusal(message));
   });
 
-  test("a model that is cut off is decoded or refused, but nothing else", () => {
+  test("a truncated model is either decoded or refused", () => {
     const bytes = encodeModel(model());
     fc.assert(
       fc.property(fc.nat(bytes.length - 1), (length) => {
@@ -97,7 +97,7 @@ describe("codec", () => {
     );
   });
 
-  test("a model with flipped bytes is decoded or refused, but nothing else", () => {
+  test("a model with flipped bytes is either decoded or refused", () => {
     const bytes = encodeModel(model());
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { minLength: 1 }), (flips) => {
@@ -113,7 +113,7 @@ describe("codec", () => {
     );
   });
 
-  test("the version of the default operator set goes by either of its names", () => {
+  test("the default operator set's version is found under either name of its domain", () => {
     assert.equal(opsetVersion(makeModel(model().graph, { opset: 15 })), 15);
     const named = model();
     named.opsetImport[0]!.domain = "ai.onnx";

@@ -7,7 +7,7 @@ import { DataType, makeTensor } from "../../../shared/onnx/model/tensor.js";
 import { buildModel, GraphBuilder } from "../../fixtures/models/model-builder.js";
 
 describe("declared memory", () => {
-  test("of constants counts those in nodes and bodies, and sparse ones as dense", () => {
+  test("of constants includes those in nodes and bodies, and counts sparse ones as dense", () => {
     const body = new GraphBuilder("body");
     body.floats("inner", [5], [1, 2, 3, 4, 5]);
     const { graph } = buildModel((builder) => {
@@ -27,7 +27,7 @@ describe("declared memory", () => {
     assert.deepEqual(constantSize(graph), { bytes: 24 + 7 + 20 + 4_000_000, largest: "sparse" });
   });
 
-  test("of an inference is the most that is alive at a time", () => {
+  test("of an inference is the peak of the tensors alive together", () => {
     const { graph } = buildModel((builder) => {
       builder.input("x", [1]);
       builder.node("Relu", ["x"], {}, { outputs: ["a"] });
@@ -37,14 +37,14 @@ describe("declared memory", () => {
       builder.output("y");
     });
     const sizes: Readonly<Record<string, number>> = { x: 1, a: 10, b: 100, c: 1000, y: 10 };
-    // x, b and c: a has gone by then.
+    // x, b and c: a has been freed.
     assert.deepEqual(
       inferenceSize(graph, (name) => sizes[name]!),
       { bytes: 1101, largest: "c" },
     );
   });
 
-  test("of an inference holds what bodies read until they have run", () => {
+  test("of an inference counts the tensors that bodies read until the bodies have run", () => {
     const body = new GraphBuilder("body");
     body.node("Neg", ["a"], {}, { outputs: ["r"] });
     body.output("r", DataType.FLOAT, []);

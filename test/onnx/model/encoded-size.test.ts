@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import { decodeModel, encodeModel } from "../../../shared/onnx/model/codec.js";
 import { encodedBytes } from "../../../shared/onnx/model/encoded-size.js";
 import { DEMO } from "../../end-to-end/steps/demo-configuration.js";
+import { readyFixture } from "../../end-to-end/steps/quantizing.js";
 import { betweenConvolutions } from "../../fixtures/models/between-convolutions.js";
 import { buildModel } from "../../fixtures/models/model-builder.js";
 import { nestedStructures } from "../../fixtures/models/nested-structures.js";
@@ -19,6 +20,14 @@ describe("The bytes that a model encodes to", () => {
   for (const { name, build } of [...betweenConvolutions, ...structures, ...nestedStructures]) {
     test(`are those of ${name}`, () => {
       const model = build();
+      assert.equal(encodedBytes(model), encodeModel(model).byteLength);
+    });
+  }
+
+  for (const fixture of structures) {
+    test(`are those of ${fixture.name}, quantized`, async () => {
+      const { quantizer, subject } = await readyFixture(fixture);
+      const { model } = quantizer.quantize(subject.space.base);
       assert.equal(encodedBytes(model), encodeModel(model).byteLength);
     });
   }

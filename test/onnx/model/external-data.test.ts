@@ -19,7 +19,7 @@ import { buildModel, GraphBuilder } from "../../fixtures/models/model-builder.js
 const root = await mkdtemp(join(tmpdir(), "quantfleet-external-"));
 after(() => rm(root, { recursive: true, force: true }));
 
-/** A model of one initializer "w" of 300 floats, 0 to 299. */
+/** A model with one initializer "w" of 300 floats, 0 to 299. */
 function model(): Model {
   return buildModel((graph) => {
     graph.floats(
@@ -31,7 +31,7 @@ function model(): Model {
   });
 }
 
-/** The model with its initializer said to stand elsewhere. */
+/** The model with its initializer declared as external. */
 function pointing(fields: Readonly<Record<string, string>>, dims: readonly bigint[] = [300n]): Model {
   const pointer = model();
   const [tensor] = pointer.graph.initializer;
@@ -60,7 +60,7 @@ function refusal(expected: RegExp | string) {
 }
 
 describe("external data", () => {
-  test("go out and come back", async () => {
+  test("are written and read back", async () => {
     const written = model();
     written.graph.initializer.unshift(makeTensor("odd", DataType.INT8, [1027], new Int8Array(1027).fill(3)));
     const pieces = externalizeData(written, "weights.bin");
@@ -91,11 +91,11 @@ describe("external data", () => {
     assert.ok(!isExternal(small.graph.initializer[0]!));
   });
 
-  test("a model without any needs no file", async () => {
+  test("a model without external data needs no file", async () => {
     assert.deepEqual(await loadExternalData(model(), join(root, "nowhere")), []);
   });
 
-  test("are read from a folder within, from an offset, and with the length left out", async () => {
+  test("are read from a subfolder, from an offset, and with the length omitted", async () => {
     const folder = await mkdtemp(join(root, "model-"));
     await mkdir(join(folder, "data"));
     const content = Float32Array.from({ length: 310 }, (_, i) => i - 10);
@@ -137,7 +137,7 @@ describe("external data", () => {
     await assert.rejects(loadExternalData(pointing({}), root), refusal(/keeps its data in "", outside/));
   });
 
-  test("behind symbolic links are refused where they lead out of the model's folder", async () => {
+  test("behind symbolic links that lead out of the model's folder are refused", async () => {
     const outside = await folderWith("secret", new Uint8Array(1200));
     const folder = await folderWith("w", new Uint8Array(1200));
     await symlink(join(outside, "secret"), join(folder, "link"));
@@ -149,7 +149,7 @@ describe("external data", () => {
       await assert.rejects(externalDataFiles(pointing({ location }), folder), refusal(expected));
     }
     assert.ok((await loadExternalData(pointing({ location: "near" }), folder)).length > 0);
-    // The folder itself may be reached by a link.
+    // The path of the model's folder may itself contain a link.
     await symlink(folder, join(outside, "model"));
     assert.ok((await loadExternalData(pointing({ location: "w" }), join(outside, "model"))).length > 0);
   });
@@ -191,7 +191,7 @@ describe("external data", () => {
     );
   });
 
-  test("whose place makes no sense are refused before memory is taken", async () => {
+  test("with an invalid offset or length are refused before memory is allocated", async () => {
     const folder = await folderWith("w", new Uint8Array(1200));
     const places: Record<string, string>[] = [
       { offset: "-4" },

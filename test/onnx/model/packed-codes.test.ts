@@ -8,7 +8,7 @@ import { DataType, tensorBytes } from "../../../shared/onnx/model/tensor.js";
 
 fc.configureGlobal({ seed: 12, numRuns: 300 });
 
-test("signed and unsigned codes come back, whether their number is odd or even", () => {
+test("signed and unsigned codes survive packing, for odd and even numbers of codes", () => {
   for (const [signed, min, max] of [
     [true, -8, 7],
     [false, 0, 15],
@@ -21,11 +21,11 @@ test("signed and unsigned codes come back, whether their number is odd or even",
   }
 });
 
-test("lie as ONNX has them: the first in the lower half, an odd last one alone", () => {
+test("are laid out as in ONNX: the first in the low half, the last of an odd number alone", () => {
   assert.deepEqual([...packCodes([1, -1, -8])], [0xf1, 0x08]);
 });
 
-test("take half a byte each, rounded up for the whole tensor", () => {
+test("take half a byte each, rounded up per tensor", () => {
   for (const [dims, bytes] of [
     [[3, 3], 5],
     [[4], 2],

@@ -61,7 +61,7 @@ describe("tensors", () => {
     );
   });
 
-  test("integers keep all their 64 bits, and are not computed with where a number cannot hold them", () => {
+  test("integers keep all 64 bits where read exactly, and are refused where a number cannot hold them", () => {
     const wide = makeTensor("ends", DataType.INT64, [2], BigInt64Array.of(2n ** 63n - 1n, -(2n ** 63n)));
     assert.deepEqual(exactIntValues(wide), [2n ** 63n - 1n, -(2n ** 63n)]);
     assert.throws(
@@ -72,7 +72,7 @@ describe("tensors", () => {
     );
   });
 
-  test("a scalar has one element and an empty axis none", () => {
+  test("a scalar has one element, a shape with a zero none", () => {
     assert.equal(elementCount([]), 1);
     assert.equal(elementCount([3, 0, 2]), 0);
     assert.deepEqual(
@@ -85,7 +85,7 @@ describe("tensors", () => {
     );
   });
 
-  test("sizes follow from shape and type, whatever field the data stand in", () => {
+  test("bytes follow from shape and type, whichever field holds the data", () => {
     assert.equal(tensorBytes(makeTensor("a", DataType.FLOAT, [2, 3], new Float32Array(6))), 24);
     assert.equal(tensorBytes(makeTensor("b", DataType.INT8, [5], new Int8Array(5))), 5);
     assert.equal(tensorBytes(makeTensor("c", DataType.INT64, [2], new BigInt64Array(2))), 16);

@@ -27,7 +27,10 @@ interface CodeType {
 const UINT8: CodeType = { name: "uint8", type: DataType.UINT8, lowest: 0, highest: 255 };
 const INT8: CodeType = { name: "int8", type: DataType.INT8, lowest: -128, highest: 127 };
 
-/** QuantizeLinear and DequantizeLinear with scale and zero point as inputs, so that one session does for all. */
+/**
+ * A model of QuantizeLinear and DequantizeLinear with scale and zero point as inputs, so that one session
+ * suffices.
+ */
 async function openPair({ type }: CodeType): Promise<InferenceSession> {
   const model = buildModel((graph) => {
     const parameters = [graph.input("scale", []), graph.input("zero", [], type)];
@@ -42,13 +45,13 @@ async function openPair({ type }: CodeType): Promise<InferenceSession> {
   return session;
 }
 
-/** Multiples and halves of the scale hit every tie; the others hit everything else. */
+/** Half-integer multiples of the scale, which are ties, and random values. */
 const sample = fc.oneof(
   fc.integer({ min: -600, max: 600 }).map((halves) => ({ halves })),
   fc.float({ min: -400, max: 400, noNaN: true }).map((steps) => ({ steps })),
 );
 
-describe("Codes and values are those of ONNX Runtime's QuantizeLinear and DequantizeLinear", async () => {
+describe("Codes and values equal those of ONNX Runtime's QuantizeLinear and DequantizeLinear", async () => {
   for (const codeType of [UINT8, INT8]) {
     const { name, lowest, highest } = codeType;
     const session = await openPair(codeType);
@@ -81,9 +84,9 @@ describe("Codes and values are those of ONNX Runtime's QuantizeLinear and Dequan
   }
 });
 
-describe("Rounding, by test vector 14 of the reference", () => {
+describe("Rounding", () => {
   const ties = [0.5, 1.5, 2.5, -0.5];
-  test("ties go to the even code, as QuantizeLinear's; POT's 255 levels give 1, 1, 3, -1, which QDQ cannot", () => {
+  test("ties round to the even code, as in QuantizeLinear (POT's fake quantization gives 1, 1, 3, -1)", () => {
     const weights = narrowSignedAffine({ low: -127, high: 127 }, 8);
     assert.deepEqual(
       ties.map((x) => quantize(x, weights, -127, 127) + 0),
@@ -98,7 +101,7 @@ describe("Rounding, by test vector 14 of the reference", () => {
 });
 
 describe("Scales and zero points", () => {
-  test("1 and 2: a signed range has the middle code for zero, an unsigned one the first", () => {
+  test("a signed range has the middle code as zero point, an unsigned one the first", () => {
     assert.deepEqual(unsignedAffine(symmetricActivationRange(-1, 6.35, 8), 8), {
       scale: Math.fround(0.05),
       zeroPoint: 128,
@@ -109,7 +112,7 @@ describe("Scales and zero points", () => {
     });
   });
 
-  test("12: 4 bit symmetric weights have codes -7 to 7, 2 bit -1 to 1", () => {
+  test("4-bit symmetric weights have codes -7 to 7, 2-bit ones -1 to 1", () => {
     const four = narrowSignedAffine({ low: -0.7, high: 0.7 }, 4);
     assert.deepEqual(four, { scale: Math.fround(0.1), zeroPoint: 0 });
     assert.deepEqual(
@@ -120,12 +123,12 @@ describe("Scales and zero points", () => {
   });
 
   const value = fc.float({ min: -1000, max: 1000, noNaN: true });
-  test("inside the range a value loses at most half a step, outside it becomes the nearer end", () => {
+  test("values inside the range are off by at most half a step, values outside become the nearer end", () => {
     fc.assert(
       fc.property(value, value, fc.array(value), fc.constantFrom(2, 4, 8), (a, b, samples, bits) => {
         const affine = unsignedAffine(asymmetricRange(Math.min(a, b), Math.max(a, b), bits), bits);
         const { low, high } = representableRange(affine, bits);
-        // A float32 step of the value itself, besides half a step of the quantizer.
+        // Half a step of the quantizer plus the float32 rounding of the value.
         const halfStep = (x: number) => affine.scale / 2 + Math.abs(x) * 2 ** -22;
         for (const x of samples) {
           const y = dequantize(quantize(x, affine, 0, 2 ** bits - 1), affine);

@@ -25,7 +25,7 @@ function bins(list: Float32Array) {
 
 describe("The range of least error", () => {
   for (const type of ERROR_TYPES) {
-    test(`${type}: never above that of the smallest and largest value, and never wider`, () => {
+    test(`${type}: has at most the error of the range from smallest to largest value, and is never wider`, () => {
       fc.assert(
         fc.property(values, fc.constantFrom(4, 8), fc.boolean(), (list, bits, symmetric) => {
           const occupied = bins(list);
@@ -46,21 +46,21 @@ describe("The range of least error", () => {
     });
   }
 
-  test("mse leaves one value out that would cost all others their resolution", () => {
+  test("mse clips a single outlier that would cost all other values their resolution", () => {
     const many = Float32Array.from({ length: 100_000 }, (_, i) => (i / 100_000) * 2 - 1);
     const occupied = bins(Float32Array.of(...many.subarray(0, 50_000), ...many.subarray(50_000), 20));
     const error = ({ low, high }: Range) =>
       quantizationError("mse", occupied, { ...asymmetricRange(low, high, 4), top: 15 });
     const { low, high } = leastErrorRange({ low: -1, high: 20 }, { low: true, high: true }, error);
     assert.ok(low <= -0.8 && high < 5, `[${low}, ${high}]`);
-    // The best of all candidates that a grid ten times as fine has, one end free.
+    // The best candidate of a grid ten times as fine, with one end free.
     const best = Math.min(
       ...Array.from({ length: 560 }, (_, i) => error({ low, high: 20 * 2 ** (-i / 80) })),
     );
     assert.ok(error({ low, high }) <= 1.02 * best);
   });
 
-  test("an end that is not free stays", () => {
+  test("an end that is not free stays unchanged", () => {
     const moved = leastErrorRange(
       { low: -4, high: 4 },
       { low: false, high: true },

@@ -20,20 +20,20 @@ const plan = (mode: "symmetric" | "asymmetric", codes?: "int8_paired" | "int7"):
   ...(codes === undefined ? {} : { codes }),
 });
 
-describe("The codes that are multiplied together", () => {
-  test("of a Conv's filter are neighbouring channels at one position, then go over to the next position", () => {
+describe("Pairs of codes", () => {
+  test("of a Conv's filter are neighbouring channels at one position, continuing at the next position", () => {
     // Two filters of three channels and two positions: the inputs are in the order 0 2 4 1 3 5.
     assert.deepEqual([...codePairs([2, 3, 2], "filters")], [0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11]);
   });
 
-  test("of a matrix are neighbouring inputs of an output; the last of an odd number is alone", () => {
+  test("of a matrix are neighbouring inputs of an output; the last of an odd number has no partner", () => {
     assert.deepEqual([...codePairs([3, 2], "rows")], [0, 2, 1, 3]);
     assert.deepEqual([...codePairs([2, 3], "columns")], [0, 1, 3, 4]);
     assert.deepEqual([...codePairs([2, 2, 1], "rows")], [0, 1, 2, 3]);
   });
 });
 
-test("Of a pair that is too large both codes give, and no more than is too much", () => {
+test("Both codes of a pair that is too large are reduced, by exactly the excess", () => {
   const cut = (a: number, b: number): number[] => {
     const codes = Int8Array.of(a, b);
     cutPairs(codes, Int32Array.of(0, 1));
@@ -71,7 +71,7 @@ describe("Paired codes of any weights", () => {
         })),
     );
 
-  test("fit into 16 bits in pairs, and are no further from the weights than 7 bits are", () => {
+  test("fit into 16 bits in pairs, and have at most the error of 7-bit codes", () => {
     fc.assert(
       fc.property(weights, ({ dims, values, layout, mode, unified }) => {
         const view = channelView(values, dims, 0);
@@ -95,7 +95,7 @@ describe("Paired codes of any weights", () => {
     );
   });
 
-  test("keep scales that are asked for, and are 8 bits where no pair is too large", () => {
+  test("respect the smallest scales, and equal 8-bit codes where no pair is too large", () => {
     const values = Float32Array.of(1.27, 0.01, -0.5, 0.4);
     const view = channelView(values, [1, 4], 0);
     const pairs = codePairs([1, 4], "columns");

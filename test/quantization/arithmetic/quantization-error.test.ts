@@ -6,12 +6,13 @@ import { Histogram } from "../../../shared/statistics/histogram.js";
 
 fc.configureGlobal({ seed: 22, numRuns: 100 });
 
-/** Points of a bin at which the error is looked up, to compare with its integral. */
+/** Number of points of a bin at which the error is evaluated, to compare with its integral. */
 const POINTS = 400;
 
 const values = fc
   .array(fc.float({ min: -8, max: 8, noNaN: true }), { minLength: 1, maxLength: 40 })
-  // Bins that are a billion times as narrow as a step would leave no digits of the difference of two integrals.
+  // With bins a billion times narrower than a step, the difference of two integrals would have no significant
+  // digits.
   .map((list) => Float32Array.from(list, (value) => (Math.abs(value) < 0.01 ? 0 : value)));
 
 const grids = fc
@@ -29,7 +30,7 @@ function bins(list: Float32Array) {
 }
 
 describe("Squared error", () => {
-  test("is that of values spread evenly over their bins", () => {
+  test("equals that of values spread evenly over their bins", () => {
     fc.assert(
       fc.property(values, grids, (list, grid) => {
         const { width, lows, counts } = bins(list);
@@ -49,7 +50,7 @@ describe("Squared error", () => {
     );
   });
 
-  test("is a twelfth of a squared step a value, where values fill a range of fine steps", () => {
+  test("is a twelfth of a squared step per value, where values fill a range of fine steps", () => {
     const list = Float32Array.from({ length: 10_000 }, (_, i) => (i + 0.5) / 10_000);
     const found = quantizationError("mse", bins(list), { low: 0, high: 1, top: 15 });
     const expected = (10_000 * (1 / 15) ** 2) / 12;
@@ -58,7 +59,7 @@ describe("Squared error", () => {
 });
 
 describe("Relative entropy", () => {
-  test("is never negative, and infinite where steps are narrower than bins or the range holds nothing", () => {
+  test("is never negative, and infinite where steps are narrower than bins or the range contains no value", () => {
     fc.assert(
       fc.property(values, grids, (list, grid) => {
         const found = quantizationError("entropy", bins(list), grid);
@@ -73,7 +74,7 @@ describe("Relative entropy", () => {
     );
   });
 
-  test("is nothing where codes stand for evenly filled bins, and grows with what is cut off", () => {
+  test("is 0 where codes represent evenly filled bins, and grows with the share of clipped values", () => {
     const even = bins(Float32Array.from({ length: 4096 }, (_, i) => i + 0.5));
     const whole = quantizationError("entropy", even, { low: 0, high: 4096, top: 256 });
     const half = quantizationError("entropy", even, { low: 0, high: 2048, top: 256 });

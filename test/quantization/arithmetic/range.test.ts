@@ -17,7 +17,7 @@ import {
 
 fc.configureGlobal({ seed: 2, numRuns: 500 });
 
-/** The reference prints its vectors to about ten digits. */
+/** The expected values are given to about ten digits. */
 const PRINTED = 1e-9;
 
 function assertRange(found: Range, low: number, high: number, tolerance = PRINTED): void {
@@ -31,21 +31,21 @@ function scaleOf({ low, high }: Range, bits: number): number {
   return (high - low) / (2 ** bits - 1);
 }
 
-/** Of float32. */
+/** Relative precision of float32. */
 const SMALLEST_NORMAL = 2 ** -126;
 
 function assertRelative({ low, high }: Range, expectedLow: number, expectedHigh: number, unit: number): void {
   assertRange({ low: low / unit, high: high / unit }, expectedLow, expectedHigh);
 }
 
-describe("Ranges, by the test vectors of the reference's section 10", () => {
-  test("1: symmetric, with negatives: one code more below zero", () => {
+describe("Ranges equal those of POT on small examples", () => {
+  test("symmetric, with negative values: one code more below zero", () => {
     const range = symmetricActivationRange(-1, 6.35, 8);
     assertRange(range, -6.4, 6.35);
     assert.ok(Math.abs(scaleOf(range, 8) - 0.05) < PRINTED);
   });
 
-  test("2: symmetric, without negatives: unsigned", () => {
+  test("symmetric, without negative values: unsigned", () => {
     const range = symmetricActivationRange(0, 6, 8);
     assertRange(range, 0, 6);
     assert.ok(Math.abs(scaleOf(range, 8) - 0.0235294118) < PRINTED);
@@ -65,18 +65,18 @@ describe("Ranges, by the test vectors of the reference's section 10", () => {
     });
   }
 
-  test("7: [-0.001, 6] becomes [0, 6], where POT keeps it with zero between two codes: QDQ needs zero on one", () => {
+  test("[-0.001, 6] becomes [0, 6], as QDQ needs zero on a code (POT leaves zero between two codes)", () => {
     assertRange(asymmetricRange(-0.001, 6, 8), 0, 6);
     assertRange(asymmetricRange(-6, 0.001, 8), -6, 0);
   });
 
-  test("6 (degenerate): no narrower than float32's scales allow, where POT has [-8.06e-4, 8e-4]", () => {
+  test("a degenerate range is widened to the narrowest one (POT has [-8.06e-4, 8e-4])", () => {
     const range = asymmetricRange(0, 0, 8);
     assert.deepEqual(range, { low: 0, high: narrowestRange(8) });
     assert.ok(Math.fround(scaleOf(range, 8) ** 2) >= SMALLEST_NORMAL);
   });
 
-  test("10: no channel narrower than a hundredth of the widest", () => {
+  test("no channel's range is narrower than a hundredth of the widest", () => {
     assert.deepEqual(floorMagnitudes([1, 0.5, 0.001], 8), [1, 0.5, 0.01]);
     assert.deepEqual(symmetricWeightRanges([1, 0.001], 8), [
       { low: -1, high: 1 },
@@ -84,7 +84,7 @@ describe("Ranges, by the test vectors of the reference's section 10", () => {
     ]);
   });
 
-  test("11: tiny weights have their own range, where POT has 8e-5", () => {
+  test("tiny weights keep their own range (POT has at least 8e-5)", () => {
     assert.deepEqual(floorMagnitudes([1e-6, 0], 8), [1e-6, 1e-8]);
     assert.deepEqual(floorMagnitudes([0, 0], 8), [narrowestRange(8), narrowestRange(8)]);
   });
@@ -107,7 +107,7 @@ describe("Ranges, by the test vectors of the reference's section 10", () => {
     }
   });
 
-  test("15: a unified range moves an end until zero lies on a code, where POT leaves zero at 102.48 and 103.578", () => {
+  test("a unified range moves an end until zero lies on a code (POT leaves zero at 102.48 and 103.578)", () => {
     const first = unifiedRange(
       [
         { low: 0, high: 6 },
@@ -127,7 +127,7 @@ describe("Ranges, by the test vectors of the reference's section 10", () => {
     assertRange(second, (-3.07 * 104) / 151, 3.07);
   });
 
-  test("16: one zero point for several channels", () => {
+  test("several channels with one zero point", () => {
     const [first, second] = unifiedZeroPointRanges(
       [
         { low: -1, high: 1 },
@@ -154,12 +154,12 @@ test("ties round to even, as IEEE 754 does", () => {
   );
 });
 
-/** Values that activations and weights take; float32, as ONNX Runtime gives them. */
+/** Random float32 values in the range of activations and weights. */
 const value = fc.float({ min: Math.fround(-1e6), max: Math.fround(1e6), noNaN: true });
 const seen = fc.tuple(value, value).map(([a, b]) => ({ low: Math.min(a, b), high: Math.max(a, b) }));
 const width = fc.constantFrom(2, 4, 8);
 
-/** Doubles lose up to a few units in the last place where two ends of a range are divided. */
+/** Relative tolerance: dividing two ends of a range loses a few units in the last place. */
 const ROUNDING = 1e-9;
 
 function assertZeroOnCode(range: Range, bits: number): void {
@@ -170,7 +170,7 @@ function assertZeroOnCode(range: Range, bits: number): void {
 }
 
 describe("Properties of ranges", () => {
-  test("zero lies on a code, whatever was seen, in every mode and width", () => {
+  test("zero lies on a code for any values, mode and width", () => {
     fc.assert(
       fc.property(seen, width, fc.constantFrom("symmetric", "asymmetric"), (range, bits, mode) => {
         const max = mode === "symmetric" ? Math.max(-range.low, range.high) : range.high;
@@ -179,7 +179,7 @@ describe("Properties of ranges", () => {
     );
   });
 
-  test("an asymmetric range covers what was seen, but for half a step where an end became zero", () => {
+  test("an asymmetric range contains all values, except for half a step where an end became zero", () => {
     fc.assert(
       fc.property(seen, width, ({ low, high }, bits) => {
         const range = asymmetricRange(low, high, bits);
@@ -190,7 +190,7 @@ describe("Properties of ranges", () => {
     );
   });
 
-  test("a symmetric range covers every magnitude up to the largest, and is unsigned without negatives", () => {
+  test("a symmetric range contains the largest magnitude, and is unsigned without negative values", () => {
     fc.assert(
       fc.property(seen, width, ({ low, high }, bits) => {
         const magnitude = Math.max(-low, high, 0);
@@ -202,7 +202,7 @@ describe("Properties of ranges", () => {
     );
   });
 
-  test("a unified range holds every member, and is itself when all agree", () => {
+  test("a unified range contains every member, and equals them when all are equal", () => {
     fc.assert(
       fc.property(fc.array(seen, { minLength: 1, maxLength: 6 }), (members) => {
         const ranges = members.map(({ low, high }) => asymmetricRange(low, high, 8));
@@ -217,14 +217,14 @@ describe("Properties of ranges", () => {
     );
   });
 
-  test("a unified zero point leaves a lone channel of the other sign its values", () => {
+  test("a unified zero point preserves the values of a single channel of the other sign", () => {
     const positive = Array.from({ length: 600 }, () => ({ low: 0, high: 1 }));
     const ranges = unifiedZeroPointRanges([...positive, { low: -1, high: 0 }], 8);
     assertRange(ranges.at(-1)!, -1, 254);
     assertRange(ranges[0]!, -1 / 254, 1);
   });
 
-  test("channels with a unified zero point share it, and none loses more than half a step", () => {
+  test("channels with a unified zero point share it, and values are off by at most half a step", () => {
     fc.assert(
       fc.property(fc.array(seen, { minLength: 1, maxLength: 8 }), width, (channels, bits) => {
         const ranges = unifiedZeroPointRanges(channels, bits);
@@ -232,7 +232,7 @@ describe("Properties of ranges", () => {
         assert.equal(new Set(zeros).size, 1);
         ranges.forEach((range, c) => {
           assertZeroOnCode(range, bits);
-          // Half a step of what the range was before its end became zero.
+          // Half a step of the range before its end became zero.
           const width = Math.max(channels[c]!.high, 0) - Math.min(channels[c]!.low, 0);
           const slack = (0.5 + ROUNDING) * (Math.max(width, narrowestRange(bits)) / (2 ** bits - 1));
           assert.ok(range.low <= channels[c]!.low + slack, `${range.low} cuts off ${channels[c]!.low}`);
@@ -246,13 +246,13 @@ describe("Properties of ranges", () => {
 describe("Fewer levels than a width has", () => {
   const levels = { levels: 255 };
 
-  test("of an odd number the middle one is zero: GNA3's -127 to 127", () => {
+  test("an odd number has zero in the middle: GNA3's -127 to 127", () => {
     assertRange(symmetricActivationRange(-1, 6.35, levels), -6.35, 6.35);
     assertRange(symmetricActivationRange(0, 6.35, levels, true), -6.35, 6.35);
     assertRange(symmetricActivationRange(0, 6.35, levels), 0, 6.35);
   });
 
-  test("of all of a width's are the width's", () => {
+  test("the full number of levels equals the width", () => {
     fc.assert(
       fc.property(seen, width, ({ low, high }, bits) => {
         assert.deepEqual(asymmetricRange(low, high, { levels: 2 ** bits }), asymmetricRange(low, high, bits));
@@ -260,7 +260,7 @@ describe("Fewer levels than a width has", () => {
     );
   });
 
-  test("have zero on one of them", () => {
+  test("zero lies on one of them", () => {
     fc.assert(
       fc.property(seen, fc.integer({ min: 3, max: 300 }), ({ low, high }, count) => {
         const range = asymmetricRange(low, high, { levels: count });

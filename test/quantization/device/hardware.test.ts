@@ -9,7 +9,7 @@ import {
 } from "../../../shared/quantization/device/hardware.js";
 import { hardwareJsonSchema, hardwareSchema } from "../../../shared/quantization/device/hardware-schema.js";
 
-/** Every combination of the fields in order, as "8 sym tensor". */
+/** All schemes in order, each as a string such as "8 sym tensor". */
 function offered(device: DeviceName, type: string, tensor: "activations" | "weights"): string[] {
   return targetHardware(device)
     .schemes(type, tensor)
@@ -25,7 +25,7 @@ const VPU_ELEMENTWISE_W = ["8 sym channel", "4 sym tensor", "8 sym channel"];
 const A16 = ["16 sym tensor"];
 const NONE: string[] = [];
 
-describe("Options of each device and op are those of the reference's section 8.2", () => {
+describe("Schemes of each device and op equal those of POT's hardware descriptions", () => {
   const tables: readonly (readonly [
     devices: readonly DeviceName[],
     types: readonly string[],
@@ -77,7 +77,7 @@ describe("Options of each device and op are those of the reference's section 8.2
     }
   }
 
-  test("levels: narrow weights, 16 bits and 255 levels of GNA's activations (section 8.1)", () => {
+  test("levels: narrow weights, and 16 bits or 255 levels of GNA's activations", () => {
     const levels = (device: DeviceName, type: string, tensor: "activations" | "weights") =>
       targetHardware(device)
         .schemes(type, tensor)
@@ -90,7 +90,7 @@ describe("Options of each device and op are those of the reference's section 8.2
     assert.deepEqual(new Set(levels("VPU", "Conv", "weights")), new Set(["default"]));
   });
 
-  test("unified: Concat on CPU, GPU and NPU, element-wise ops on VPU and NPU, the zero point of VPU's channels", () => {
+  test("unified: Concat on CPU, GPU and NPU, element-wise ops on VPU and NPU, zero points of channels on VPU", () => {
     const unified = (device: DeviceName, type: string) => targetHardware(device).operation(type)?.unified;
     for (const device of ["ANY", "CPU", "GPU", "NPU"] as const) {
       assert.equal(unified(device, "Concat"), "inputs and output");
@@ -113,15 +113,15 @@ describe("Options of each device and op are those of the reference's section 8.2
   });
 });
 
-describe("CPU is what ONNX Runtime's kernels take, which is less than the reference's table and more", () => {
-  test("weights of 4 bits beside those of 8, neither first nor last", () => {
+describe("The description of CPU follows ONNX Runtime's kernels, unlike POT's", () => {
+  test("weights have 4 bits as well as 8, neither first nor last", () => {
     const weights = offered("CPU", "Conv", "weights");
     assert.ok(weights.includes("4 sym channel") && weights.includes("4 asym channel"));
     assert.match(weights[0]!, /^8 sym/);
     assert.match(weights.at(-1)!, /^8 asym/);
   });
 
-  test("activations of 8 bits and one scale a tensor", () => {
+  test("activations have 8 bits and one scale per tensor", () => {
     for (const type of ["Conv", "MatMul", "Gemm", "Add", "Concat"]) {
       assert.deepEqual(offered("CPU", type, "activations"), A8);
     }
@@ -140,7 +140,7 @@ describe("The classes of processors", () => {
     ),
   ];
 
-  test("differ in the forms of 8-bit codes alone, but that sums are left to float arithmetic on ANY", () => {
+  test("differ only in the forms of 8-bit codes, except that sums are left in float on ANY", () => {
     assert.equal(targetHardware("ANY").operation("Add"), undefined);
     const types = ["Conv", "Gemm", "MatMul", "ConvTranspose", "Add", "Concat", "MaxPool", "Relu"];
     for (const device of ["CPU_AVX2", "CPU_ARM64", "ANY"] as const) {
@@ -167,7 +167,7 @@ describe("The classes of processors", () => {
     }
   });
 
-  test("have the forms that their kernels take, fastest first; what is exact everywhere has one", () => {
+  test("list the forms that their kernels support, fastest first; ops that are exact everywhere have one", () => {
     for (const type of ["Conv", "Gemm", "MatMul"]) {
       assert.deepEqual(forms("CPU_AVX2", type), ["int8", "int8_paired", "int7", "uint8"], type);
       assert.deepEqual(forms("ANY", type), ["int8_paired", "int7", "uint8"], type);
@@ -180,7 +180,7 @@ describe("The classes of processors", () => {
     }
   });
 
-  test("CPU is the class of the machine, and so is a file that names none", () => {
+  test("CPU and descriptions without a processor get the class of the machine", () => {
     assert.equal(forProcessor("CPU", "CPU_AVX2"), "CPU_AVX2");
     assert.equal(forProcessor("ANY", "CPU_AVX2"), "ANY");
     assert.equal(forProcessor("CPU_VNNI", "CPU_AVX2"), "CPU_VNNI");
@@ -207,7 +207,7 @@ describe("Hardware files", () => {
     return issue === undefined ? "" : `${issue.path.join(".")} ${issue.message}`;
   };
 
-  test("of the least content are taken", () => {
+  test("with only the required keys are accepted", () => {
     assert.equal(refused({}), "");
   });
 
@@ -215,7 +215,7 @@ describe("Hardware files", () => {
   const [conv] = SOUND.operations;
   for (const [title, changes, message] of [
     [
-      "an op type that stands twice",
+      "an op type listed twice",
       { operations: [conv, { types: ["Add", "Conv"], role: "agnostic" }] },
       'operations.1.types.1 is "Conv" a second time; remove it',
     ],

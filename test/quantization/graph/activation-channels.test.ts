@@ -17,10 +17,16 @@ import { tuningOptions } from "../small-net.js";
 
 const CHANNELS = 6;
 
-/** Of the net under 8 bits, whose averages of random numbers are near zero. */
+/**
+ * Lower limit of the net's signal-to-noise ratio with 8 bits; low, as its averages of random numbers are near
+ * zero.
+ */
 const LEAST_DECIBEL = 12;
 
-/** A mobile network's block without biases: a convolution, behind a pool a depthwise one, and another convolution. */
+/**
+ * A mobile network's block without biases: a convolution, a pool, a depthwise convolution and another
+ * convolution.
+ */
 const mobile = {
   name: "mobile net",
   build: () =>
@@ -42,7 +48,7 @@ const mobile = {
     }),
 };
 
-/** Takes everything a channel, with few levels and with many. */
+/** A device with scales per channel for all ops, with few levels and with many. */
 const CHANNELWISE: HardwareDocument = {
   device: "CHANNELWISE",
   primary_bitwidth: 8,
@@ -70,7 +76,7 @@ function ready(targetDevice: TargetDevice, options: Partial<TuningOptions> = {})
   return readyFixture(mobile, { targetDevice, options: tuningOptions(options) });
 }
 
-/** Which granularities a tensor may have. */
+/** The granularities that a tensor may have. */
 async function granularities(targetDevice: TargetDevice, options: Partial<TuningOptions> = {}) {
   const { layout, hardware } = (await ready(targetDevice, options)).subject;
   return (tensor: string): string => {
@@ -80,18 +86,18 @@ async function granularities(targetDevice: TargetDevice, options: Partial<Tuning
   };
 }
 
-/** The scales of each QuantizeLinear that has one a channel. */
+/** The scales of each QuantizeLinear with scales per channel. */
 function channelScales({ graph }: Model): { axis: number; scales: Float32Array }[] {
   return graph.node.flatMap((node) => {
     const scale = graph.initializer.find(
       ({ name }) => node.opType === "QuantizeLinear" && name === node.input[1],
     );
     if (scale === undefined || scale.dims.length === 0) return [];
-    return [{ axis: intAttribute(node, "axis", 7), scales: floatValues(scale) }];
+    return [{ axis: intAttribute(node, "axis", 1), scales: floatValues(scale) }];
   });
 }
 
-describe("Which activations have a scale a channel", () => {
+describe("Activations that may have scales per channel", () => {
   const expected: readonly (readonly [
     device: DeviceName,
     depthwise: string,
@@ -114,12 +120,12 @@ describe("Which activations have a scale a channel", () => {
     });
   }
 
-  test("a scale a tensor is there for who pins it", async () => {
+  test("a scale per tensor is available when pinned", async () => {
     const granularity = await granularities("VPU", { activations: { granularity: "pertensor" } });
     for (const tensor of ["x", "pooled", "mixed"]) assert.equal(granularity(tensor), "pertensor");
   });
 
-  test("never what a matrix product reads, nor what is moved between axes", async () => {
+  test("never the operands of matrix products, nor tensors whose channels are moved to another axis", async () => {
     const { layout } = (await ready(CHANNELWISE)).subject;
     const quantizer = (tensor: string) => layout.activations.get(layout.quantizerOf.get(tensor)!)!;
     assert.deepEqual(
@@ -132,9 +138,9 @@ describe("Which activations have a scale a channel", () => {
   });
 });
 
-describe("A scale a channel", () => {
+describe("Scales per channel", () => {
   for (const device of ["GPU", "VPU", "NPU"] as const) {
-    test(`${device}: lies along axis 1, and is computed in float at every level`, async () => {
+    test(`${device}: lie along axis 1, and are computed in float at every optimization level`, async () => {
       const { quantizer, subject, batch, float } = await ready(device);
       const { model, simulatedShare } = quantizer.quantize(subject.space.base);
       assert.ok(simulatedShare.byCount > 0);
@@ -147,7 +153,7 @@ describe("A scale a channel", () => {
     });
   }
 
-  test("ends where its channel's samples end, and at 1 % of the largest at least", async () => {
+  test("cover the channel's values, and at least 1 % of the widest channel's range", async () => {
     const { quantizer, subject } = await ready("VPU");
     const behindRelu = channelScales(quantizer.quantize(subject.space.base).model).find(
       ({ scales }) => scales.length === CHANNELS,
@@ -160,7 +166,7 @@ describe("A scale a channel", () => {
     assert.ok(Math.min(...highs) >= 0.01 * Math.max(...highs) * (1 - 1e-6));
   });
 
-  test("of any width and estimator, chosen at random, is the same at every level", async () => {
+  test("give the same outputs at every optimization level, for random widths and estimators", async () => {
     const { quantizer, subject, batch } = await ready(CHANNELWISE, {
       tuningScope: new Set(["bits", "mode", "granularity", "layer", "range_estimator"]),
       estimatorScope: new Set(["preset"]),
@@ -181,7 +187,7 @@ describe("A scale a channel", () => {
     );
   });
 
-  test("of fewer levels ends where they end, in 16 bits as well", async () => {
+  test("with fewer levels clip at the last level, also in 16 bits", async () => {
     const operations = CHANNELWISE.operations.map((operation) =>
       operation.types.includes("Conv") ? { ...operation, activations: ["few"] } : operation,
     );

@@ -23,7 +23,7 @@ async function sensitivityIn(model: Model, tensor: string) {
   }
 }
 
-/** What is read by the product that `read` adds, behind a Relu. */
+/** A model in which the nodes that `read` adds read the output `hidden` of a Relu. */
 function netBefore(
   read: (graph: Parameters<Parameters<typeof buildModel>[0]>[0], tensor: string) => string,
   dims: readonly number[],
@@ -34,8 +34,8 @@ function netBefore(
   });
 }
 
-describe("How sensitive the products behind a tensor are to its channels", () => {
-  test("a convolution: squared weights by input channel, through what keeps channels apart", async () => {
+describe("Sensitivity of the products after a tensor to its channels", () => {
+  test("a convolution: squared weights by input channel, through ops that keep channels apart", async () => {
     const model = netBefore(
       (graph, hidden) => {
         const pooled = graph.node("MaxPool", [hidden], { kernel_shape: [2, 2], strides: [2, 2] });
@@ -66,7 +66,7 @@ describe("How sensitive the products behind a tensor are to its channels", () =>
     assert.deepEqual(await sensitivityIn(model, "hidden"), { axis: -1, weights: [LARGEST / 4, LARGEST] });
   });
 
-  test("two products that read it directly count, and none behind them", async () => {
+  test("products that read the tensor directly count, and none after them", async () => {
     const model = netBefore(
       (graph, hidden) => {
         const first = graph.node("Conv", [hidden, graph.floats("a", [1, 2, 1], [1, 0])]);
@@ -79,7 +79,7 @@ describe("How sensitive the products behind a tensor are to its channels", () =>
     assert.deepEqual(await sensitivityIn(model, "hidden"), { axis: 1, weights: [LARGEST / 2, LARGEST] });
   });
 
-  test("unknown where channels end before a product", async () => {
+  test("undefined where no product follows with the same channels", async () => {
     const model = netBefore(
       (graph, hidden) => {
         const flat = graph.node("Reshape", [hidden, graph.ints("shape", [-1, 8])]);

@@ -6,8 +6,8 @@ import { buildModel, type GraphBuilder } from "../../fixtures/models/model-build
 import { tuningOptions } from "../small-net.js";
 
 /**
- * Convolutions whose outputs are summed, then another convolution.
- * @param branches adds what is summed, from the output of a convolution, and names the two
+ * A sum of two branches, followed by a convolution.
+ * @param branches adds two branches from the output of a convolution and returns the names of their outputs
  */
 function summing(
   branches: (graph: GraphBuilder, stem: string, conv: (name: string, input: string) => string) => string[],
@@ -34,26 +34,30 @@ function summing(
 const relu = (graph: GraphBuilder, input: string): string =>
   graph.node("Relu", [input], {}, { name: `${input}_relu`, outputs: [`${input}_relu`] });
 
-describe("On CPU_SPR, the input of an Add that stays in the accumulator (reference section 8)", () => {
+describe("On CPU_SPR, the input of an Add that stays in the accumulator", () => {
   const cases: readonly (readonly [
     what: string,
     branches: Parameters<typeof summing>[0],
     unrounded: number | undefined,
   ])[] = [
-    ["is the one that the Add alone reads, not the shortcut", (_, stem, conv) => [conv("a", stem), stem], 0],
+    [
+      "is the one with the Add as its only reader, not the shortcut",
+      (_, stem, conv) => [conv("a", stem), stem],
+      0,
+    ],
     ["in either order", (_, stem, conv) => [stem, conv("a", stem)], 1],
     [
-      "is the second where the Add alone reads both",
+      "is the second where the Add is the only reader of both",
       (_, stem, conv) => [conv("a", stem), conv("b", stem)],
       1,
     ],
     [
-      "is none behind a Relu beside a shortcut",
+      "does not exist after a Relu next to a shortcut",
       (graph, stem, conv) => [relu(graph, conv("a", stem)), stem],
       undefined,
     ],
     [
-      "may be behind a Relu where the Add alone reads both",
+      "may come from a Relu where the Add is the only reader of both",
       (graph, stem, conv) => [conv("a", stem), relu(graph, conv("b", stem))],
       1,
     ],
@@ -91,7 +95,7 @@ describe("On CPU_SPR, the input of an Add that stays in the accumulator (referen
     });
   }
 
-  test("is no other device's", async () => {
+  test("does not exist on other devices", async () => {
     const { subject } = await readyFixture(
       summing((_, stem, conv) => [conv("a", stem), stem]),
       { targetDevice: "GPU" },

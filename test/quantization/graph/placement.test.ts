@@ -13,14 +13,17 @@ import {
 } from "../../end-to-end/steps/quantizing.js";
 import { type Attribute, buildModel, type GraphBuilder } from "../../fixtures/models/model-builder.js";
 
-/** Integer and float kernels round a code differently now and then. */
+/**
+ * Lower limit, in decibels, of the agreement of integer and float kernels, which occasionally round
+ * differently.
+ */
 const LEAST_AGREEMENT = 40;
-/** Noise of a handful of quantizers (test/end-to-end/peculiarities.test.ts). */
+/** Lower limit, in decibels, of the signal-to-noise ratio with a few quantizers. */
 const LEAST_SQNR = 25;
 
 type Attributes = Readonly<Record<string, Attribute>>;
 
-/** Tensors are named after their nodes. */
+/** Adds nodes whose outputs have the nodes' names. */
 class Net {
   constructor(readonly graph: GraphBuilder) {}
 
@@ -39,15 +42,15 @@ class Net {
 
 interface Row {
   readonly title: string;
-  /** From x [2, 4, 8, 8] to the end of the model. */
+  /** Builds the model from x [2, 4, 8, 8] to its output. */
   readonly fill: (net: Net, x: string) => string;
-  /** The tensors that get QuantizeLinear and DequantizeLinear, those of one scale together; "y" is the last. */
+  /** The quantized tensors, those that share a scale in one list; "y" is the last. */
   readonly quantized: readonly (readonly string[])[];
-  /** Tensors whose values are those of the float model. */
+  /** Tensors whose values equal those of the float model. */
   readonly unrounded?: readonly string[];
 }
 
-/** One agnostic op m in front of a convolution. */
+/** An agnostic op m before a convolution. */
 function lone(
   opType: string,
   inputs: (net: Net) => readonly string[] = () => [],
@@ -55,7 +58,7 @@ function lone(
   channels = 4,
 ): Row {
   return {
-    title: `rises through ${opType}`,
+    title: `moves above ${opType}`,
     fill: (net, x) => net.conv("y", net.node("m", opType, [x, ...inputs(net)], attributes), [4, channels]),
     quantized: [["m", "x"], ["y"]],
   };
@@ -77,12 +80,12 @@ const rows: readonly Row[] = [
   lone("Slice", (net) => [net.ints(0), net.ints(4), net.ints(2)]),
   lone("Gather", (net) => [net.ints(1, 3, 5)], { axis: 3 }),
   lone("DepthToSpace", undefined, { blocksize: 2 }, 1),
-  // Of channels: ONNX Runtime takes spatial padding into the convolution.
+  // Pads channels, as ONNX Runtime merges spatial padding into the convolution.
   lone("Pad", (net) => [net.ints(0, 0, 0, 0, 0, 2, 0, 0)], {}, 6),
   lone("Tile", (net) => [net.ints(1, 1, 2, 1)]),
   lone("Resize", (net) => ["", "", net.ints(2, 4, 16, 16)]),
   {
-    title: "rises through Squeeze, Unsqueeze, Expand and Flatten, one after the other",
+    title: "moves above Squeeze, Unsqueeze, Expand and Flatten, one after the other",
     fill: (net, x) => {
       const corner = net.node("slice", "Slice", [x, net.ints(0), net.ints(1), net.ints(3)]);
       const squeezed = net.node("squeezed", "Squeeze", [corner, net.ints(3)]);
@@ -94,7 +97,7 @@ const rows: readonly Row[] = [
     quantized: [["flat", "raised", "slice", "squeezed", "wide", "x"]],
   },
   {
-    title: "rises through Split, where all parts are read as codes",
+    title: "moves above Split if all parts are read as codes",
     fill: (net, x) => {
       const [left, right] = halves(net, x);
       net.graph.output(net.conv("other", right, [2, 2]));
@@ -103,7 +106,7 @@ const rows: readonly Row[] = [
     quantized: [["left", "right", "x"], ["other"], ["y"]],
   },
   {
-    title: "does not rise through Split, where a float op reads one part",
+    title: "does not move above Split if a float op reads one part",
     fill: (net, x) => {
       const [left, right] = halves(net, x);
       net.graph.output(net.node("float", "Tanh", [right]));
@@ -113,7 +116,7 @@ const rows: readonly Row[] = [
     unrounded: ["float"],
   },
   {
-    title: "does not rise through an op that a float op reads, too",
+    title: "does not move above an op that a float op reads too",
     fill: (net, x) => {
       const pooled = net.node("m", "MaxPool", [x], pooling);
       net.graph.output(net.node("float", "Tanh", [pooled]));
@@ -123,7 +126,7 @@ const rows: readonly Row[] = [
     unrounded: ["float"],
   },
   {
-    title: "does not rise where a float op reads what other agnostic ops make further down",
+    title: "does not move up if a float op reads the output of later agnostic ops",
     fill: (net, x) => {
       const pooled = net.node("m", "MaxPool", [x], pooling);
       net.graph.output(net.node("float", "Tanh", [net.node("turned", "Transpose", [pooled])]));
@@ -133,7 +136,7 @@ const rows: readonly Row[] = [
     unrounded: ["float"],
   },
   {
-    title: "does not rise where an output of the model is read from outside",
+    title: "does not move up if the tensor is an output of the model",
     fill: (net, x) => {
       const pooled = net.node("m", "MaxPool", [x], pooling);
       net.graph.output(pooled);
@@ -143,7 +146,7 @@ const rows: readonly Row[] = [
     unrounded: ["m"],
   },
   {
-    title: "rises where a float op reads the source beside it, which goes on reading floats",
+    title: "moves up if a float op also reads the source, and the float op still reads floats",
     fill: (net, x) => {
       net.graph.output(net.node("float", "Tanh", [x]));
       return net.conv("y", net.node("m", "MaxPool", [x], pooling));
@@ -160,7 +163,7 @@ const rows: readonly Row[] = [
     quantized: [["other"], ["x"], ["y"]],
   },
   {
-    title: "Concat has one scale on all sides, and what it joins is made by integer kernels",
+    title: "Concat has one scale for inputs and output, and integer kernels produce its inputs",
     fill: (net, x) => {
       const parts = [
         net.conv("a", x),
@@ -171,7 +174,7 @@ const rows: readonly Row[] = [
     quantized: [["a", "b", "joined", "m"], ["x"], ["y"]],
   },
   {
-    title: "stays behind a Concat that joins floats, where it gives the same codes",
+    title: "stays after a Concat of floats",
     fill: (net, x) => {
       const parts = [x, net.node("float", "Tanh", [x])];
       return net.conv("y", net.node("joined", "Concat", parts, { axis: 1 }), [4, 8]);
@@ -179,7 +182,7 @@ const rows: readonly Row[] = [
     quantized: [["joined"], ["y"]],
   },
   {
-    title: "passes a Split and the Concat of its parts as codes",
+    title: "codes pass a Split and the Concat of its parts",
     fill: (net, x) => {
       const [left, right] = halves(net, net.conv("a", x));
       return net.conv("y", net.node("joined", "Concat", [right, left], { axis: 1 }));
@@ -187,12 +190,12 @@ const rows: readonly Row[] = [
     quantized: [["a", "joined", "left", "right"], ["x"], ["y"]],
   },
   {
-    title: "Max of two products stays in float: ONNX Runtime has no Max of codes",
+    title: "Max of two products is left in float: ONNX Runtime has no Max of codes",
     fill: (net, x) => net.conv("y", net.node("m", "Max", [net.conv("a", x), net.conv("b", x)])),
     quantized: [["a"], ["b"], ["m"], ["x"], ["y"]],
   },
   {
-    title: "stays behind a Pad with a value that the range may not hold",
+    title: "stays after a Pad with a value that may lie outside the range",
     fill: (net, x) => {
       const padding = [x, net.ints(0, 0, 1, 1, 0, 0, 1, 1), net.graph.floats("nine", [], [9])];
       return net.conv("y", net.node("m", "Pad", padding));
@@ -200,13 +203,13 @@ const rows: readonly Row[] = [
     quantized: [["m"], ["y"]],
   },
   {
-    title: "stays behind a cubic Resize, which overshoots",
+    title: "stays after a cubic Resize, which overshoots",
     fill: (net, x) =>
       net.conv("y", net.node("m", "Resize", [x, "", "", net.ints(2, 4, 16, 16)], { mode: "cubic" })),
     quantized: [["m"], ["y"]],
   },
   {
-    title: "stays behind a Gather of constants",
+    title: "stays after a Gather of constants",
     fill: (net, x) => {
       const index = net.node(
         "index",
@@ -249,7 +252,7 @@ const rows: readonly Row[] = [
   },
 ];
 
-/** The tensors with a quantizer in the base configuration, those of one quantizer together. */
+/** The quantized tensors of the base configuration, those of one quantizer in one list. */
 function quantizedTensors({ subject, quantizer }: ReadyFixture): string[][] {
   const { layout, view, space } = subject;
   const { plan } = quantizer.quantize(space.base);
@@ -261,7 +264,7 @@ function quantizedTensors({ subject, quantizer }: ReadyFixture): string[][] {
   return [...sets.values()].map((tensors) => tensors.sort()).sort();
 }
 
-describe("Quantizers stand where section 4 of the reference puts them, and run in ONNX Runtime", () => {
+describe("Quantizers are placed as in POT, and run in ONNX Runtime", () => {
   for (const { title, fill, quantized, unrounded = [] } of rows) {
     test(title, async () => {
       const ready = await readyFixture({

@@ -29,7 +29,7 @@ const SYMMETRIC: TensorPlan = {
 };
 
 describe("Codes of 7 bits", () => {
-  test("test vector 13 of the reference: 1.27 is a tie and may be a step off", () => {
+  test("equal those of POT on an example (1.27 is a tie and may be a step off)", () => {
     const view = channelView(Float32Array.of(0.5, 1.27, 0.246), [3], undefined);
     const { codes, channels } = quantizeWeights(view, { ...SYMMETRIC, codes: "int7" });
     const scale = channels[0]!.scale;
@@ -42,14 +42,14 @@ describe("Codes of 7 bits", () => {
     }
   });
 
-  test("stay within 64 where the estimator cuts outliers off", () => {
+  test("are within 64 where the estimator clips outliers", () => {
     const estimator = { max: { type: "abs_quantile", outlierProb: 0.5 } } as const;
     const view = channelView(Float32Array.of(-8, 1, 0.5, 8), [4], undefined);
     const { codes } = quantizeWeights(view, { ...SYMMETRIC, estimator, codes: "int7" });
     assert.deepEqual([codes[0], codes[3]], [-64, 64]);
   });
 
-  test("lie from -64 to 63 in asymmetric mode, with half as many steps", () => {
+  test("are from -64 to 63 in asymmetric mode, with half the number of steps", () => {
     const plan: TensorPlan = {
       ...SYMMETRIC,
       mode: "asymmetric",
@@ -63,7 +63,7 @@ describe("Codes of 7 bits", () => {
     assert.ok(Math.abs(scale - 4 / 127) < 1e-3, `scale ${scale}`);
   });
 
-  test("are for weights of 8 bits that have more than 64 to a side", () => {
+  test("apply to 8-bit weights whose codes exceed 64", () => {
     const scheme: Scheme = { bits: 8, mode: "symmetric", granularity: "perchannel" };
     assert.equal(hasWideCodes(scheme), true);
     assert.equal(hasWideCodes({ ...scheme, mode: "asymmetric" }), true);
@@ -75,7 +75,7 @@ describe("Codes of 7 bits", () => {
   });
 });
 
-/** Two convolutions that read the input, one of them behind a Sigmoid; one behind both; a dense layer. */
+/** Two convolutions of the input, one of them after a Sigmoid; a convolution after both; a dense layer. */
 const BRANCHED: ModelFixture = {
   name: "branched",
   build: () =>
@@ -100,7 +100,7 @@ const UNCONVOLVED: ModelFixture = {
     }),
 };
 
-/** Three convolutions, the first two with nothing between them. */
+/** Three convolutions, the first two in direct succession. */
 const CHAINED: ModelFixture = {
   name: "chained",
   build: () =>
@@ -152,7 +152,7 @@ async function sevenBitWeights(...asked: Parameters<typeof ready>): Promise<stri
 }
 
 describe("The saturation fix gives 7 bits to the weights of", () => {
-  test("the convolutions met first on a way down from the inputs", async () => {
+  test("the first convolutions on a path from the inputs", async () => {
     assert.deepEqual(await sevenBitWeights(BRANCHED, "first_layer"), ["left", "right"]);
   });
 
@@ -160,20 +160,20 @@ describe("The saturation fix gives 7 bits to the weights of", () => {
     assert.deepEqual(await sevenBitWeights(BRANCHED, "all"), ["deep", "dense", "left", "right"]);
   });
 
-  test("none, where it is not asked for, there is no convolution, or weights have 4 bits", async () => {
+  test("no op where it is off, the model has no convolution, or weights have 4 bits", async () => {
     assert.deepEqual(await sevenBitWeights(BRANCHED, "no"), []);
     assert.deepEqual(await sevenBitWeights(UNCONVOLVED, "all"), []);
     assert.deepEqual(await sevenBitWeights(BRANCHED, "all", { weights: { bits: 4 } }), []);
   });
 
-  test("what ActivationChannelAlignment rewrote, beside the first convolutions", async () => {
+  test("the ops that ActivationChannelAlignment rewrote, besides the first convolutions", async () => {
     const { subject } = await ready(BRANCHED);
     const deep = subject.layout.weights.get("deep")!.ops[0]!;
     const { weights } = withSaturationFix(subject.layout, subject.view, "first_layer", new Set([deep]));
     assert.deepEqual(marked(weights), ["deep", "left", "right"]);
   });
 
-  test("no convolution behind the first, but for the one that ActivationChannelAlignment has rewritten", async () => {
+  test("no later convolution, except the one that ActivationChannelAlignment has rewritten", async () => {
     const { subject } = await ready(CHAINED, "first_layer");
     assert.deepEqual(marked(subject.layout.weights), ["first.weight"]);
     const aligned = { ...subject.settings, channelAlignment: { ignored: {}, sampling: EVERY_SAMPLE } };
@@ -190,7 +190,7 @@ describe("The saturation fix gives 7 bits to the weights of", () => {
 });
 
 describe("In ONNX Runtime a model with all weights in 7 bits", () => {
-  test("has codes within 64, runs as integer kernels, and is about a bit less exact", async () => {
+  test("has codes within 64, runs as integer kernels, and loses about one bit of accuracy", async () => {
     const [whole, halved] = [await ready(BRANCHED, "no"), await ready(BRANCHED, "all")];
     const [eight, seven] = [whole, halved].map(({ subject, quantizer }) =>
       quantizer.quantize(subject.space.base),
@@ -207,7 +207,8 @@ describe("In ONNX Runtime a model with all weights in 7 bits", () => {
     const kernels = await findIntegerKernels(seven!.model, subject.layout, seven!.plan, DEFAULT_SESSION);
     assert.deepEqual(kernels, { quantized: 4, integer: 4, unfused: [] });
     const expected = await runModel(float, "disabled", batch);
-    // Integer kernels of x86 without VNNI may saturate with whole codes: compared is what the codes stand for.
+    // Integer kernels of x86 without VNNI may saturate with 8-bit codes, so dequantized float arithmetic is
+    // compared.
     const [exact, narrowed] = await Promise.all(
       [eight!, seven!].map(async ({ model }) =>
         worstSqnr(expected, await runModel(model, "disabled", batch)),

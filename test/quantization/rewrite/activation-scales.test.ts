@@ -17,7 +17,7 @@ function plan(mode: Mode, clippingValue?: number): TensorPlan {
   return { bits: 8, mode, granularity: "pertensor", estimator: { min: min!, max: clipped } };
 }
 
-/** Smallest and largest values of tensors, a pair a sample. */
+/** Smallest and largest values of tensors, one pair per sample. */
 function statistics(seen: Readonly<Record<string, readonly (readonly [number, number])[]>>): StatisticsTable {
   const columns = Object.keys(seen).flatMap((tensor) => [
     { tensor, statistic: "min" },
@@ -40,11 +40,11 @@ function activationAffine(...asked: Parameters<typeof activationAffines>): Affin
   return affines[0]!;
 }
 
-/** float32 scales times codes up to 255. */
+/** Tolerance for float32 scales times codes up to 255. */
 const ROUNDING = 1e-5;
 
 describe("The scale and zero point of an activation quantizer", () => {
-  test("17: symmetric and asymmetric of the same three samples", () => {
+  test("are those of the aggregated ends in symmetric and asymmetric mode", () => {
     const table = statistics({
       x: [
         [0, 10],
@@ -62,7 +62,7 @@ describe("The scale and zero point of an activation quantizer", () => {
     assert.ok(Math.abs(representableRange(asymmetric, 8).high - 12.6666667) < ROUNDING);
   });
 
-  test("cover all sources of a group, the signed with the unsigned", () => {
+  test("cover all sources of the quantizer, signed and unsigned ones", () => {
     const table = statistics({ a: [[0, 6]], b: [[-4.0315, 4]] });
     const affine = activationAffine(quantizer("a", "b"), plan("symmetric"), table);
     const { low, high } = representableRange(affine, 8);
@@ -70,7 +70,7 @@ describe("The scale and zero point of an activation quantizer", () => {
     assert.ok(affine.zeroPoint > 0 && affine.zeroPoint < 255);
   });
 
-  test("end at a clipping value, or as far beyond as brings zero onto a code (POT leaves it beside one)", () => {
+  test("end at a clipping value, or as little beyond it as moves zero onto a code (POT does not move zero)", () => {
     const table = statistics({ x: [[-1, 10]] });
     for (const mode of ["symmetric", "asymmetric"] as const) {
       const affine = activationAffine(quantizer("x"), plan(mode, 6), table);
@@ -82,9 +82,9 @@ describe("The scale and zero point of an activation quantizer", () => {
     }
   });
 
-  test("end where the error over the histogram is least, with types that ask for it", () => {
+  test("minimize the error over the histogram, with estimator types that do so", () => {
     const histogram = new Histogram();
-    // A ramp up to 1 and a single value far out.
+    // A ramp up to 1 and a single outlier.
     histogram.add(Float32Array.from({ length: 100_000 }, (_, i) => (i === 0 ? 30 : i / 100_000)));
     const table = StatisticsTable.ofRows(
       [
@@ -109,7 +109,7 @@ describe("The scale and zero point of an activation quantizer", () => {
     }
   });
 
-  test("one a channel: each as if it were a tensor, but for the sign and the floor, which all decide", () => {
+  test("per channel equal those of the channel as a tensor, except for sign and floor, which depend on all", () => {
     // Channels of 0 to 10, 0 to 8, -1 to 20 and -2 to 6, and one that hardly moves.
     const lows = [0, 0, -1, -2, 0];
     const highs = [10, 8, 20, 6, 1e-3];
@@ -131,7 +131,7 @@ describe("The scale and zero point of an activation quantizer", () => {
       symmetric.map(({ zeroPoint }) => zeroPoint),
       [128, 128, 128, 128, 128],
     );
-    // The last one by the floor: 1 % of the largest (reference section 4.6).
+    // The last one is raised to 1 % of the widest.
     [10, 8, 20, 6, 0.2].forEach((magnitude, c) => {
       assert.ok(Math.abs(symmetric[c]!.scale - magnitude / 127) < ROUNDING, `channel ${c}`);
     });
@@ -142,7 +142,7 @@ describe("The scale and zero point of an activation quantizer", () => {
     });
   });
 
-  test("one a channel: where the error within the channel is least, for any of the errors", () => {
+  test("per channel minimize the error within the channel, for each type of error", () => {
     const histogramOf = (furthest: number) => {
       const histogram = new Histogram();
       histogram.add(Float32Array.from({ length: 50_000 }, (_, i) => (i === 0 ? furthest : i / 50_000)));
@@ -187,7 +187,7 @@ describe("The scale and zero point of an activation quantizer", () => {
   });
 
   for (const value of [Number.NEGATIVE_INFINITY, Number.NaN]) {
-    test(`are refused where calibration saw ${value}`, () => {
+    test(`are refused where a calibration statistic is ${value}`, () => {
       const table = statistics({ x: [[value, 1]] });
       const reason = `tensor "x" has the value ${value} on the calibration samples, which no scale can hold`;
       assert.equal(unboundedReason(quantizer("x"), plan("asymmetric"), table), reason);
@@ -197,4 +197,17 @@ describe("The scale and zero point of an activation quantizer", () => {
       );
     });
   }
+
+  test("are refused where all values are too small for a scale, but not where all are zero", () => {
+    const small = statistics({ x: [[-1e-20, 1e-21]], y: [[0, 2e-20]] });
+    for (const mode of ["symmetric", "asymmetric"] as const) {
+      assert.match(
+        unboundedReason(quantizer("x", "y"), plan(mode), small) ?? "",
+        /^no value of tensor "x" is larger than 2.0e-20 on the calibration samples/,
+      );
+      assert.equal(unboundedReason(quantizer("x"), plan(mode), statistics({ x: [[0, 0]] })), undefined);
+      const wide = statistics({ x: [[-1e-20, 1e-21]], y: [[0, 1e-15]] });
+      assert.equal(unboundedReason(quantizer("x", "y"), plan(mode), wide), undefined);
+    }
+  });
 });

@@ -21,19 +21,19 @@ const PLAN: TensorPlan = {
 };
 
 describe("A bias as 32-bit codes", () => {
-  test("has the scale of the products it is added to", () => {
+  test("has the scale of the products to which it is added", () => {
     const { codes, scales } = quantizeBias(Float32Array.of(1, -2), 0.5, [0.25, 0.125]);
     assert.deepEqual([...scales], [0.125, 0.0625]);
     assert.deepEqual([...codes], [8, -32]);
   });
 
-  test("has one scale where the weights have one", () => {
+  test("has a single scale where the weights have one", () => {
     const { codes, scales } = quantizeBias(Float32Array.of(1, -2), 0.5, [0.25]);
     assert.deepEqual([...scales], [0.125]);
     assert.deepEqual([...codes], [8, -16]);
   });
 
-  test("fits, and loses next to nothing, once the weights' scales are no smaller than it asks for", () => {
+  test("fits with an error of half a step if the weight scales are at least the smallest ones", () => {
     const value = fc.float({ min: Math.fround(-1e6), max: Math.fround(1e6), noNaN: true });
     fc.assert(
       fc.property(
@@ -52,7 +52,7 @@ describe("A bias as 32-bit codes", () => {
           const { codes, scales } = quantizeBias(bias, inputScale, weightScales);
           codes.forEach((code, c) => {
             const step = scales[c]!;
-            // Half a step, and the float32 rounding of the scale, of which codes near 2^31 have many.
+            // Half a step, plus the float32 rounding of the scale, multiplied by codes near 2^31.
             const allowed = step / 2 + Math.abs(bias[c]!) * 2 ** -22;
             assert.ok(Math.abs(code * step - bias[c]!) <= allowed);
           });
@@ -61,7 +61,7 @@ describe("A bias as 32-bit codes", () => {
     );
   });
 
-  test("would not fit with weights' scales of its own making, which is why they are raised", () => {
+  test("would not fit with the weights' own scales, which is why they are raised", () => {
     const bias = Float32Array.of(1000);
     const own = quantizeBias(bias, 1e-6, [1e-6]);
     assert.ok(Math.abs(own.codes[0]! * own.scales[0]!) < 0.01);
@@ -70,10 +70,10 @@ describe("A bias as 32-bit codes", () => {
   });
 });
 
-describe("A bias beside float arithmetic", () => {
+describe("An exact bias for float arithmetic", () => {
   const value = fc.float({ min: Math.fround(-1e6), max: Math.fround(1e6), noNaN: true });
 
-  test("comes back to the last digit down to 1/128 of the largest, and 2^-32 of it below that", () => {
+  test("is exact for values down to 1/128 of the largest, and has an error of 2^-32 of the largest below that", () => {
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 20 }), (values) => {
         const bias = Float32Array.from(values);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DataType, makeTensor } from "../../../shared/onnx/model/tensor.js";
-import { unboundedOps } from "../../../shared/quantization/rewrite/bounded-plan.js";
+import { unboundedGroup, unboundedOps } from "../../../shared/quantization/rewrite/bounded-plan.js";
 import {
   type ReadyFixture,
   readyFixture,
@@ -11,7 +11,7 @@ import {
 } from "../../end-to-end/steps/quantizing.js";
 import { buildModel, type GraphBuilder } from "../../fixtures/models/model-builder.js";
 
-/** Two dense layers, of which what `between` makes of the first one's output is what the second reads. */
+/** Two dense layers; `between` adds nodes from the first layer's output to the second layer's input. */
 function twoLayers(between: (graph: GraphBuilder, hidden: string) => string): Promise<ReadyFixture> {
   return readyFixture({
     name: "two layers",
@@ -27,7 +27,7 @@ function twoLayers(between: (graph: GraphBuilder, hidden: string) => string): Pr
   });
 }
 
-/** Of the first column `value`, and else the hidden values. */
+/** Replaces the first column of the hidden values by `value`. */
 const withColumn =
   (value: number) =>
   (graph: GraphBuilder, hidden: string): string => {
@@ -43,7 +43,7 @@ const withColumn =
 
 describe("A tensor without a finite range", () => {
   for (const value of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN]) {
-    test(`of ${value} keeps its own group in float, and no other`, async () => {
+    test(`with ${value} leaves its own group in float, and no other`, async () => {
       const { subject, quantizer } = await twoLayers(withColumn(value));
       const { plan, unbounded } = quantizer.quantize(subject.space.base);
       assert.deepEqual([...plan.ops], ["first"]);
@@ -53,7 +53,7 @@ describe("A tensor without a finite range", () => {
     });
   }
 
-  test("of infinity on both sides is called infinite, though its aggregate is NaN", async () => {
+  test("with both infinities is reported as infinite, though its aggregate is NaN", async () => {
     const { subject, quantizer } = await twoLayers((graph, hidden) =>
       graph.node("Div", [hidden, graph.floats("zero", [], [0])], {}, { name: "column", outputs: ["column"] }),
     );
@@ -61,14 +61,14 @@ describe("A tensor without a finite range", () => {
     assert.match(unbounded.second ?? "", /has the value -?Infinity/);
   });
 
-  test("does not keep anything in float where a configuration has it in float already", async () => {
+  test("is not reported where the configuration leaves its group in float anyway", async () => {
     const { subject, quantizer } = await twoLayers(withColumn(Number.POSITIVE_INFINITY));
     const { unbounded } = quantizer.quantize({ ...subject.space.base, "second/quantize": false });
     assert.deepEqual(unbounded, {});
   });
 
   for (const level of ["disabled", "all"] as const) {
-    test(`leaves a model whose other outputs are as they were, at level ${level}`, async () => {
+    test(`leaves the model's other outputs unchanged, at optimization level ${level}`, async () => {
       const { subject, quantizer, float, batch } = await twoLayers((graph, hidden) => {
         graph.output(graph.node("Identity", [hidden], {}, { outputs: ["seen"] }));
         return withColumn(Number.POSITIVE_INFINITY)(graph, hidden);
@@ -85,7 +85,7 @@ describe("A tensor without a finite range", () => {
   }
 });
 
-test("a mask that became a bias keeps its product in float, with its value", async () => {
+test("a mask with an infinite value that became a bias leaves its product in float", async () => {
   const { subject } = await readyFixture({
     name: "masked logits",
     build: () =>
@@ -178,4 +178,34 @@ describe("A mask beside activations", () => {
       assert.deepEqual(unbounded, {});
     }
   });
+});
+
+test("Weights that are too small for a scale keep their op in float, and so does an input", async () => {
+  const { subject, quantizer } = await readyFixture({
+    name: "small weights",
+    build: () =>
+      buildModel((graph) => {
+        const x = graph.input("x", ["N", 8]);
+        const node = (name: string, opType: string, inputs: readonly string[]): string =>
+          graph.node(opType, inputs, {}, { name, outputs: [name] });
+        const first = node("first", "MatMul", [x, graph.random("w1", [8, 8], 1e-24)]);
+        const second = node("second", "MatMul", [first, graph.random("w2", [8, 8], 0.35)]);
+        const larger = node("larger", "Mul", [second, graph.floats("k", [], [1e24])]);
+        graph.output(node("third", "MatMul", [larger, graph.random("w3", [8, 4], 0.35)]));
+      }),
+  });
+  const { plan, unbounded } = quantizer.quantize(subject.space.base);
+  assert.deepEqual([...plan.ops], ["third"]);
+  assert.match(unbounded.second ?? "", /^no value of tensor "first" is larger than/);
+  const [first] = subject.layout.unquantizable;
+  assert.equal(first?.name, "first");
+  assert.match(
+    first?.reason ?? "",
+    /^none of its weights is larger than [0-9.]+e-2\d, which is too small for a scale$/,
+  );
+});
+
+test("A group may be called like what every object inherits", () => {
+  assert.equal(unboundedGroup({ stem: "it is not finite" }, "constructor"), undefined);
+  assert.equal(unboundedGroup({ constructor: "it is not finite" }, "constructor"), "it is not finite");
 });

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { activationPair } from "../../../shared/onnx/graph/qdq-nodes.js";
+import { QuantizationParameters } from "../../../shared/onnx/graph/quantization-parameters.js";
 import { NewNames } from "../../../shared/onnx/model/new-names.js";
 import { DataType } from "../../../shared/onnx/model/tensor.js";
-import { clipCodes, spellOutSaturation } from "../../../shared/quantization/rewrite/clip-placement.js";
+import { clipAsMinMax, clipCodes } from "../../../shared/quantization/rewrite/clip-placement.js";
 import { runModel } from "../../end-to-end/steps/quantizing.js";
 import { buildModel, GraphBuilder } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
@@ -26,7 +27,11 @@ const random = new RandomValues(4);
 const data = Float32Array.from({ length: 2000 }, () => random.normal());
 const batch = { x: { type: "float32", dims: [2000], data } } as const;
 
-function saturating() {
+function parameters(): QuantizationParameters {
+  return new QuantizationParameters(new NewNames(new Set()));
+}
+
+function relu() {
   const graph = new GraphBuilder();
   graph.node("Relu", ["before"], {}, { name: "relu", outputs: ["y"] });
   return graph.graph.node[0]!;
@@ -40,7 +45,7 @@ async function inFloat({ low, high }: (typeof BOUNDS)[number]): Promise<Float64A
       graph.floats("low", [], [low]),
       graph.floats("high", [], [high]),
     ];
-    const pair = activationPair("p", CODES, graph.node("Clip", inputs), "y");
+    const pair = activationPair("p", CODES, parameters(), graph.node("Clip", inputs), "y");
     graph.graph.node.push(...pair.nodes);
     graph.graph.initializer.push(...pair.initializers);
     graph.output("y");
@@ -48,12 +53,12 @@ async function inFloat({ low, high }: (typeof BOUNDS)[number]): Promise<Float64A
   return (await runModel(model, "disabled", batch)).get("y")!;
 }
 
-describe("Relu and Clip set apart", () => {
+describe("Rewritten Relu and Clip", () => {
   for (const bounds of BOUNDS) {
-    test(`codes clipped to [${bounds.low}, ${bounds.high}] are those of clipped values`, async () => {
+    test(`codes clipped to [${bounds.low}, ${bounds.high}] equal the codes of clipped values`, async () => {
       const model = buildModel((graph) => {
-        const pair = activationPair("p", CODES, graph.input("x", [2000]), "y");
-        const clipped = clipCodes(pair, saturating(), bounds, AFFINE, new NewNames(new Set()));
+        const pair = activationPair("p", CODES, parameters(), graph.input("x", [2000]), "y");
+        const clipped = clipCodes(pair, relu(), bounds, AFFINE, new NewNames(new Set()));
         graph.graph.node.push(...clipped.nodes);
         graph.graph.initializer.push(...clipped.initializers);
         graph.output("y");
@@ -63,15 +68,10 @@ describe("Relu and Clip set apart", () => {
       }
     });
 
-    test(`Max and Min cut to [${bounds.low}, ${bounds.high}] as a Clip does`, async () => {
+    test(`Max and Min limit to [${bounds.low}, ${bounds.high}] as a Clip does`, async () => {
       const { low, high } = bounds;
       const model = buildModel((graph) => {
-        const spelled = spellOutSaturation(
-          saturating(),
-          graph.input("x", [2000]),
-          bounds,
-          new NewNames(new Set()),
-        );
+        const spelled = clipAsMinMax(relu(), graph.input("x", [2000]), bounds, new NewNames(new Set()));
         assert.equal(spelled.nodes.at(-1)!.name, "relu");
         for (const { opType } of spelled.nodes) assert.match(opType, /^(Max|Min)$/);
         graph.graph.node.push(...spelled.nodes);
@@ -86,9 +86,9 @@ describe("Relu and Clip set apart", () => {
     });
   }
 
-  test("a Clip without bounds becomes what ONNX Runtime removes", () => {
+  test("a Clip without bounds becomes an Identity", () => {
     const bounds = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
-    const { nodes, initializers } = spellOutSaturation(saturating(), "x", bounds, new NewNames(new Set()));
+    const { nodes, initializers } = clipAsMinMax(relu(), "x", bounds, new NewNames(new Set()));
     assert.deepEqual(
       nodes.map(({ opType, input, output }) => [opType, input, output]),
       [["Identity", ["x"], ["y"]]],

@@ -13,7 +13,10 @@ import { buildModel } from "../../fixtures/models/model-builder.js";
 import type { ModelFixture } from "../../fixtures/models/model-fixture.js";
 import { tuningOptions } from "../small-net.js";
 
-/** A convolution, a grouped one, a depthwise one, a product with constants on the left and one on the right. */
+/**
+ * A convolution, a grouped and a depthwise one, and products with a constant left and a constant right
+ * operand.
+ */
 const KERNELS: ModelFixture = {
   name: "kernels",
   build: () =>
@@ -56,7 +59,7 @@ describe("The base's codes on a class of processors", () => {
     assert.deepEqual(saturatingProducts(layout, plan, "CPU_AVX2"), []);
   });
 
-  test("are what the user asks for: none, the first layer or all of them in 7 bits", async () => {
+  test("follow the saturation fix: none, the first layer or all weights with 7 bits", async () => {
     const { forms, layout, plan } = await planned("CPU_AVX2", "no");
     assert.deepEqual(forms("plain", "grouped", "depthwise", "right"), ["int8", "int8", "int8", "int8"]);
     assert.deepEqual(

@@ -16,28 +16,28 @@ function plan(mode: Mode, max?: StatisticType, outlierProb?: number): TensorPlan
   return { bits: 8, mode, granularity: "perchannel", estimator: { ...preset, max: chosen } };
 }
 
-describe("Weights, by the test vectors of the reference's section 10", () => {
-  test("10: scales a channel, with the floor", () => {
+describe("Quantized weights equal those of POT on small examples", () => {
+  test("scales per channel, with the floor", () => {
     const view = channelView(Float32Array.of(1, 0.5, 0.001), [3, 1], 0);
     const scales = quantizeWeights(view, plan("symmetric")).channels.map(({ scale }) => scale);
     assert.deepEqual(scales, [1 / 127, 0.5 / 127, 0.01 / 127].map(Math.fround));
   });
 
-  test("11: tiny weights have their own scale, where POT has that of 8e-5", () => {
+  test("tiny weights keep their own scale (POT has that of 8e-5)", () => {
     const view = channelView(Float32Array.of(1e-6, 0), [2, 1], 0);
     const { codes, channels } = quantizeWeights(view, plan("symmetric"));
     assert.deepEqual([...codes], [127, 0]);
     assert.ok(Math.abs(channels[0]!.scale / (1e-6 / 127) - 1) < 1e-6);
   });
 
-  test("12: 4 bit weights use codes -7 to 7", () => {
+  test("4-bit weights use codes -7 to 7", () => {
     const view = channelView(Float32Array.of(-0.7, -0.34, 0, 0.3, 0.7), [5], undefined);
     const { codes, channels } = quantizeWeights(view, { ...plan("symmetric"), bits: 4 });
     assert.deepEqual([...codes], [-7, -3, 0, 3, 7]);
     assert.equal(channels[0]!.scale, Math.fround(0.1));
   });
 
-  test("19, its codes (the correction: fast-bias-correction.test.ts): a channel's largest weight takes code 127", () => {
+  test("a channel's largest weight has code 127", () => {
     const view = channelView(Float32Array.of(0.3, -0.71), [1, 2, 1, 1], 0);
     const { codes, channels } = quantizeWeights(view, plan("symmetric"));
     assert.deepEqual([...codes], [54, -127]);
@@ -45,7 +45,7 @@ describe("Weights, by the test vectors of the reference's section 10", () => {
   });
 });
 
-/** A tensor of up to four axes, its values, and an axis of channels. */
+/** An arbitrary tensor of up to four axes, and a channel axis. */
 const tensor = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 }).chain((dims) => {
   const size = dims.reduce((product, dim) => product * dim, 1);
   return fc.record({
@@ -57,7 +57,7 @@ const tensor = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLengt
   });
 });
 
-/** The position of an element along an axis, from its place in row-major order. */
+/** The coordinate of an element along an axis, from its row-major index. */
 function coordinate(element: number, dims: readonly number[], axis: number | undefined): number {
   if (axis === undefined) return 0;
   let rest = element;
@@ -69,7 +69,7 @@ function coordinate(element: number, dims: readonly number[], axis: number | und
   return found;
 }
 
-describe("Against a reference that goes element by element", () => {
+describe("Compared with an element-by-element implementation", () => {
   test("every element belongs to the channel of its own coordinate, whatever the axis", () => {
     fc.assert(
       fc.property(tensor, ({ dims, axis, values }) => {
@@ -98,7 +98,7 @@ describe("Against a reference that goes element by element", () => {
             assert.ok(code >= bottom && code <= top);
             const { low, high } = ranges[c]!;
             const nearest = Math.min(Math.max(value, low), high);
-            // Half a step, and float32's rounding of the scale a hundred and more codes from zero.
+            // Half a step, plus the float32 rounding of the scale, multiplied by the code.
             assert.ok(Math.abs((code - zeroPoint) * scale - nearest) <= scale * (0.5 + 1e-4));
           });
           if (unified && mode === "asymmetric") {
@@ -108,7 +108,7 @@ describe("Against a reference that goes element by element", () => {
       );
     });
 
-    test(`${mode}: each channel's range is what that channel alone would have, but for the floor`, () => {
+    test(`${mode}: each channel's range equals that of the channel alone, except for the floor`, () => {
       fc.assert(
         fc.property(tensor, ({ dims, axis, values }) => {
           const ranges = weightRanges(channelView(values, dims, axis), plan(mode));
@@ -124,18 +124,18 @@ describe("Against a reference that goes element by element", () => {
     });
   }
 
-  test("a quantile of magnitudes cuts off that share of a channel's weights", () => {
+  test("a quantile of magnitudes clips that share of a channel's weights", () => {
     const values = Float32Array.from({ length: 101 }, (_, i) => (i - 50) / 10);
     const [range] = weightRanges(
       channelView(values, [101], undefined),
       plan("symmetric", "abs_quantile", 0.02),
     );
-    // Magnitudes come in pairs but for zero: the 99th of 101 in their order is 4.9.
+    // Every magnitude but zero occurs twice: the 99th of 101 in ascending order is 4.9.
     assert.ok(Math.abs(range!.high - 4.9) < 1e-6);
   });
 
   for (const mode of ["symmetric", "asymmetric"] as const) {
-    test(`${mode}: mse at 4 bit cuts off a weight that the others would pay for`, () => {
+    test(`${mode}: mse with 4 bits clips an outlier`, () => {
       const values = Float32Array.from({ length: 1000 }, (_, i) => (i === 0 ? 8 : Math.sin(i)));
       const view = channelView(values, [1000], undefined);
       const error = (estimator: RangeEstimator) => {
@@ -144,12 +144,12 @@ describe("Against a reference that goes element by element", () => {
         return values.reduce((sum, value, i) => sum + (value - scale * (codes[i]! - zeroPoint)) ** 2, 0);
       };
       assert.ok(error(weightEstimator("mse", mode)) < 0.7 * error(weightEstimator("default", mode)));
-      // Weights have no channels that a product reads: the output's error is their own.
+      // For weights output_mse equals mse.
       assert.equal(error(weightEstimator("output_mse", mode)), error(weightEstimator("mse", mode)));
     });
   }
 
-  test("scales are no smaller than asked for, and the codes are those of the larger scale", () => {
+  test("scales are at least the smallest ones given, and the codes are those of the larger scale", () => {
     const view = channelView(Float32Array.of(1, -1, 1, -0.5), [2, 2], 0);
     const { codes, channels } = quantizeWeights(view, plan("symmetric"), false, [0.25, 0]);
     assert.ok(channels[0]!.scale >= 0.25 && channels[0]!.scale < 0.2501);

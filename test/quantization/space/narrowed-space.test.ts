@@ -13,7 +13,10 @@ import { encodeConfiguration, encodeSpace } from "../../../shared/search/space/e
 import type { Choice, Configuration, Parameter } from "../../../shared/search/space/space.js";
 import { tuningOptions } from "../small-net.js";
 
-/** One group of the whole space: a switch, a mode, and in either mode a preset; quantiles have a probability. */
+/**
+ * One group of the whole space: a switch, a mode, and in each mode a preset; quantile presets have a
+ * probability.
+ */
 function group(id: string): Parameter[] {
   const on = { parameter: `${id}/quantize`, in: [true] };
   const tensor = `${id}:0/activations`;
@@ -86,13 +89,13 @@ describe("what is tuned of companions", () => {
   };
   const on = { "SmoothQuant/apply": true, "SmoothQuant/alpha": 0.3 };
 
-  test("keeps the configuration's choices where nothing is", () => {
+  test("keeps the configuration's choices where nothing is tuned", () => {
     const fixed = { "SmoothQuant/apply": [true], "SmoothQuant/alpha": [0.3] };
     assert.deepEqual(around(on, []), { base: on, choices: fixed });
     assert.deepEqual(around({ "SmoothQuant/apply": false }, []).choices, { "SmoothQuant/apply": [false] });
   });
 
-  test("varies beside them, in the order of the whole space", () => {
+  test("may vary besides them, in the order of the whole space", () => {
     const alphas = {
       ...smoothing,
       optional: false,
@@ -102,13 +105,13 @@ describe("what is tuned of companions", () => {
       "SmoothQuant/apply": [true, false],
       "SmoothQuant/alpha": [0.3, 0.5, 0.7],
     });
-    // One choice is no parameter of its own.
+    // A parameter with one choice left is dropped.
     assert.deepEqual(around(on, [alphas]).choices["SmoothQuant/alpha"], [0.3]);
   });
 });
 
 describe("the space around a configuration", () => {
-  test("varies what is in the scope, and pins the rest to the configuration's values", () => {
+  test("varies parameters in the scope, and fixes the others to the configuration's values", () => {
     const { choices } = narrow(["layer"]);
     assert.deepEqual(choices.get("a/quantize"), [true, false]);
     assert.deepEqual(choices.get("a:0/activations/mode"), ["asymmetric"]);
@@ -116,26 +119,26 @@ describe("the space around a configuration", () => {
     assert.deepEqual(choices.get("a:0/activations/asymmetric/max.outlier_prob"), [1e-4]);
   });
 
-  test("leaves out what can never exist in it", () => {
+  test("leaves out parameters that can never be active in it", () => {
     const { choices } = narrow(["layer"]);
     assert.equal(choices.has("a:0/activations/symmetric/preset"), false);
     assert.equal(choices.has("b:0/activations/symmetric/max.outlier_prob"), false);
   });
 
-  test("can bring back what was left in float, whatever the scope, and switches nothing else off", () => {
+  test("may quantize again what was left in float, in any scope, and leaves no other group in float", () => {
     const { choices } = narrow(["mode"]);
     assert.deepEqual(choices.get("b/quantize"), [true, false]);
     assert.deepEqual(choices.get("a/quantize"), [true]);
     assert.deepEqual(choices.get("b:0/activations/mode"), ["symmetric", "asymmetric"]);
   });
 
-  test("offers this scope's probabilities besides the configuration's own", () => {
+  test("contains this scope's probabilities besides the configuration's own", () => {
     const { choices } = narrow(["range_estimator"], ["outlier_prob"], [1e-3]);
     assert.deepEqual(choices.get("a:0/activations/asymmetric/max.outlier_prob"), [1e-4, 1e-3]);
     assert.deepEqual(choices.get("a:0/activations/asymmetric/preset"), ["quantile"]);
   });
 
-  test("holds the configuration, which is its base, and the sampler goes to its end", () => {
+  test("contains the configuration, which is its base, and the sampler exhausts it", () => {
     const { space } = narrow(["layer", "mode"]);
     assert.equal(space.base, center);
     encodeConfiguration(encodeSpace(space.parameters), center);
@@ -156,7 +159,7 @@ describe("the space around a configuration", () => {
       const values = [Object.values(configuration).filter((value) => value === false).length];
       sampler.tell({ number: trial, configuration, state: "complete", values, violation: 0, samples: 1 });
     }
-    // Each group is off, or on in either mode: nine in all, of which the base is one.
+    // Each group is off, or on in one of two modes: nine configurations, of which the base is one.
     assert.equal(asked.size, 8);
   });
 });

@@ -34,7 +34,7 @@ describe("The plan of any configuration of any options", () => {
     return { options, configuration, plan: planQuantization(layout, hardware, options, configuration) };
   });
 
-  test("quantizes every operand of a quantized op, and the output where its kernel needs that", () => {
+  test("quantizes every operand of a quantized op, and its output where the kernel needs that", () => {
     fc.assert(
       fc.property(planned, ({ plan }) => {
         for (const op of ops.filter(({ key }) => plan.ops.has(key))) {
@@ -48,7 +48,7 @@ describe("The plan of any configuration of any options", () => {
     );
   });
 
-  test("switches blocks, not ops: a group that is off takes every reader to float, and none mixes", () => {
+  test("leaves every reader of a switched-off group in float, so that no op mixes float and quantized inputs", () => {
     fc.assert(
       fc.property(planned, ({ configuration, plan }) => {
         for (const op of ops) {
@@ -71,7 +71,7 @@ describe("The plan of any configuration of any options", () => {
     );
   });
 
-  test("sets tensors only as the device can, with probabilities for quantiles alone", () => {
+  test("uses only schemes of the device, and outlier probabilities only for quantiles", () => {
     fc.assert(
       fc.property(planned, ({ options, plan }) => {
         const isOffered = (offered: readonly object[], { bits, mode, granularity }: TensorPlan): boolean =>
@@ -92,7 +92,7 @@ describe("The plan of any configuration of any options", () => {
     );
   });
 
-  test("asks for no statistic that was not gathered", () => {
+  test("needs no statistic that was not collected", () => {
     fc.assert(
       fc.property(planned, ({ options, plan }) => {
         const gathered = requiredStatistics(layout, view, options);
@@ -111,7 +111,7 @@ describe("The plan of any configuration of any options", () => {
     );
   });
 
-  test("is the preset's own for the base, and where choices are left out", () => {
+  test("equals the preset for the base, and where choices are left out", () => {
     fc.assert(
       fc.property(anyOptions, (options) => {
         const untuned = { ...options, tuningScope: new Set<never>(), estimatorScope: new Set<never>() };
@@ -127,7 +127,7 @@ describe("The plan of any configuration of any options", () => {
   });
 });
 
-test("presets: performance is symmetric throughout, mixed has asymmetric activations (reference section 7)", () => {
+test("the preset performance is symmetric throughout, mixed has asymmetric activations", () => {
   for (const [preset, activations] of [
     ["performance", "symmetric"],
     ["mixed", "asymmetric"],

@@ -27,7 +27,7 @@ function maxTypes(options: Partial<TuningOptions>, tensor: "activations" | "weig
 }
 
 describe("Quantizing without a search", () => {
-  test("leaves only the preset of estimators open, from those that are tried", () => {
+  test("varies only the preset of range estimators, among those that are tried", () => {
     const { space } = subjectOf(SCOPES);
     const activations = space.parameters.filter(({ family }) => family?.startsWith("activations/"));
     assert.ok(activations.length > 0);
@@ -37,7 +37,7 @@ describe("Quantizing without a search", () => {
     }
   });
 
-  test("leaves nothing open where an estimator is pinned, for activations or for everything", () => {
+  test("varies nothing where an estimator is pinned, for activations or for all tensors", () => {
     const pinned = { rangeEstimator: { preset: "quantile" } } as const;
     for (const options of [pinned, { activations: pinned }]) {
       assert.deepEqual(subjectOf({ ...SCOPES, ...options }).space.parameters, []);
@@ -46,7 +46,7 @@ describe("Quantizing without a search", () => {
     }
   });
 
-  test("keeps an estimator of weights, which leaves that of activations open", () => {
+  test("keeps a pinned estimator of weights and still varies that of activations", () => {
     const options = { weights: { rangeEstimator: { preset: "mse" } } } as const;
     assert.deepEqual(maxTypes(options, "weights"), new Set(["mse"]));
     assert.ok(triesPresets(tuningOptions(options)));

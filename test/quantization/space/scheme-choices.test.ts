@@ -20,7 +20,7 @@ function names(schemes: readonly Scheme[]): unknown[] {
 }
 
 describe("The parameters of a tensor's schemes", () => {
-  test("are one a field where every combination exists", () => {
+  test("are one per field where every combination exists", () => {
     const all = ([8, 4] as const).flatMap((bits) =>
       (["symmetric", "asymmetric"] as const).map((mode) => scheme(bits, mode)),
     );
@@ -30,7 +30,7 @@ describe("The parameters of a tensor's schemes", () => {
     ]);
   });
 
-  test("are one where one field follows from another: VPU's activations of 8 bits are asymmetric, of 4 symmetric", () => {
+  test("are one where one field determines another: VPU's 8-bit activations are asymmetric, 4-bit ones symmetric", () => {
     assert.deepEqual(names([scheme(8, "asymmetric"), scheme(4, "symmetric")]), [
       ["t/mode", ["asymmetric", "symmetric"]],
     ]);
@@ -49,7 +49,7 @@ describe("The parameters of a tensor's schemes", () => {
     ]);
   });
 
-  test("exist beside what they all depend on", () => {
+  test("are all subject to the given condition", () => {
     const when = { parameter: "g/quantize", in: [true] };
     assert.deepEqual(schemeParameters("t", [scheme(8, "symmetric"), scheme(4, "symmetric")], when), [
       { name: "t/bits", choices: [8, 4], when },
@@ -68,7 +68,7 @@ const anySchemes = fc
   )
   .map((schemes) => schemes as Scheme[]);
 
-/** Every assignment of the active parameters. */
+/** All assignments of the active parameters. */
 function configurations(
   parameters: readonly Pick<Parameter, "name" | "choices" | "when">[],
 ): Configuration[] {
@@ -83,8 +83,8 @@ function configurations(
   );
 }
 
-describe("Whatever the schemes", () => {
-  test("each is chosen by exactly one configuration, and nothing else is", () => {
+describe("For any list of schemes", () => {
+  test("each scheme is chosen by exactly one configuration", () => {
     fc.assert(
       fc.property(anySchemes, (schemes) => {
         const chosen = configurations(schemeParameters("t", schemes, undefined)).map((configuration) =>
@@ -96,7 +96,7 @@ describe("Whatever the schemes", () => {
     );
   });
 
-  test("the empty configuration chooses the first", () => {
+  test("the empty configuration chooses the first scheme", () => {
     fc.assert(fc.property(anySchemes, (schemes) => assert.equal(chosenScheme("t", schemes, {}), schemes[0])));
   });
 });

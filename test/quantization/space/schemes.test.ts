@@ -27,7 +27,7 @@ import { prepareSmallNet, quantizationSettings, tuningOptions } from "../small-n
 
 const prepared = await prepareSmallNet();
 
-/** Two products of x that are multiplied with each other, and a third of that. */
+/** Two products of x, the product of both, and another product of the result. */
 const attention = await readyFixture({
   name: "attention",
   build: () =>
@@ -40,7 +40,7 @@ const attention = await readyFixture({
     }),
 });
 
-/** A device whose depthwise convolutions take their input a channel, or not at all alike, and its sums a tensor. */
+/** A device with scales per channel for depthwise convolutions and per tensor for sums. */
 function deviceWith(
   depthwise: Pick<HardwareDocument["schemes"][string], "mode" | "granularity">,
   widths: Readonly<Record<"primary" | "sum" | "depthwise", Scheme["bits"]>> = {
@@ -98,17 +98,17 @@ function schemesOfShared(hardware: Hardware): string[] {
 }
 
 describe("Choices of a tensor that several ops share", () => {
-  test("28: per tensor here and per channel there leaves per tensor, in both modes", () => {
+  test("are per tensor, in both modes, if one op has only per tensor and another per channel", () => {
     const hardware = deviceWith({ mode: ["symmetric", "asymmetric"], granularity: ["perchannel"] });
     assert.deepEqual(schemesOfShared(hardware), ["symmetric/pertensor", "asymmetric/pertensor"]);
   });
 
-  test("what both have is taken as it is", () => {
+  test("are the schemes that both ops have", () => {
     const hardware = deviceWith({ mode: ["asymmetric"], granularity: ["perchannel", "pertensor"] });
     assert.deepEqual(schemesOfShared(hardware), ["asymmetric/pertensor"]);
   });
 
-  test("who makes a tensor plays no part where somebody reads it (first table)", () => {
+  test("do not depend on the producer of the tensor where it has readers", () => {
     const hardware = deviceWith({ mode: ["asymmetric"], granularity: ["pertensor"] });
     const view = viewOn(hardware);
     const layout = layOutQuantizers(view);
@@ -126,7 +126,7 @@ describe("Pinned schemes", () => {
   const weight = layout.weights.get("stem.weight")!;
   const activation = layout.activations.get("stem_relu")!;
 
-  test("leave what agrees with them", () => {
+  test("leave the schemes that agree with them", () => {
     const options = tuningOptions({
       weights: { bits: 8, granularity: "pertensor" },
       activations: { mode: "asymmetric" },
@@ -141,7 +141,7 @@ describe("Pinned schemes", () => {
     );
   });
 
-  test("that the device cannot do are refused with what it can", () => {
+  test("that the device does not support are refused, naming the supported ones", () => {
     const options = tuningOptions({ activations: { granularity: "perchannel" } });
     assert.throws(() => activationSchemes(activation, layout, hardware, options), {
       code: "MODEL",
@@ -159,7 +159,7 @@ describe('model_type "transformer"', () => {
     return [...new Set(schemes.map(({ mode }) => mode))];
   };
 
-  test("makes both operands of a product of activations symmetric, and nothing else", () => {
+  test("makes both operands of a product of activations symmetric, and no other tensor", () => {
     for (const tensor of ["queries_output", "keys_output"]) {
       assert.deepEqual(modes(tensor, { symmetricProducts: true }), ["symmetric"], tensor);
       assert.deepEqual(modes(tensor, {}), ["symmetric", "asymmetric"], tensor);
@@ -169,13 +169,13 @@ describe('model_type "transformer"', () => {
     }
   });
 
-  test("wins over a pinned mode, as it does in POT", () => {
+  test("overrides a pinned mode, as in POT", () => {
     const options = { symmetricProducts: true, activations: { mode: "asymmetric" } } as const;
     assert.deepEqual(modes("queries_output", options), ["symmetric"]);
     assert.deepEqual(modes("x", options), ["asymmetric"]);
   });
 
-  test("brings the symmetric estimator along, where the preset has asymmetric activations", () => {
+  test("uses the symmetric range estimator, also where the preset has asymmetric activations", () => {
     const options = tuningOptions({ preset: "mixed", symmetricProducts: true });
     const { base } = deriveSpace(layout, hardware, options);
     const { activations } = planQuantization(layout, hardware, options, base);
@@ -194,7 +194,7 @@ describe("Schemes of several widths", () => {
     granularity: "pertensor",
   });
 
-  test("presets: the first of weights and activations, the last of activations, the last of both (section 7)", () => {
+  test("presets take the first of both (performance), the last of activations (mixed), the last of both (accuracy)", () => {
     const vpu = [scheme(8, "symmetric"), scheme(4, "symmetric"), scheme(8, "asymmetric")];
     const chosen = (preset: TuningOptions["preset"]) =>
       (["weights", "activations"] as const).map(
@@ -205,7 +205,7 @@ describe("Schemes of several widths", () => {
     assert.deepEqual(chosen("accuracy"), ["asymmetric", "asymmetric"]);
   });
 
-  test("fewer bits than the primary width are no preset's, unless they are pinned", () => {
+  test("no preset uses fewer bits than the primary width, unless they are pinned", () => {
     const narrowFirst = [scheme(4, "symmetric"), scheme(8, "symmetric"), scheme(4, "asymmetric")];
     for (const preset of ["performance", "mixed", "accuracy"] as const) {
       for (const tensor of ["weights", "activations"] as const) {
@@ -217,7 +217,7 @@ describe("Schemes of several widths", () => {
     }
   });
 
-  test("on every device a pinned field takes no fewer bits than the primary width", () => {
+  test("on every device a pinned field does not lead to fewer bits than the primary width", () => {
     for (const device of DEVICE_NAMES) {
       const hardware = targetHardware(device);
       const { layout } = makeSubject(prepared, { ...quantizationSettings(), targetDevice: device });
@@ -244,7 +244,7 @@ describe("Schemes of several widths", () => {
     }
   });
 
-  test("without a width in common have the primary one, else the smaller (section 4.8)", () => {
+  test("without a common width use the primary one, otherwise the smaller", () => {
     const shared = (primary: Scheme["bits"], sum: Scheme["bits"], depthwise: Scheme["bits"]) => {
       const hardware = deviceWith(
         { mode: ["symmetric"], granularity: ["pertensor"] },
@@ -258,7 +258,7 @@ describe("Schemes of several widths", () => {
     assert.deepEqual(shared(8, 16, 16), [16]);
   });
 
-  test("take pinned levels, where they have as many codes", () => {
+  test("accept pinned levels where the width has enough codes", () => {
     const { layout, hardware } = makeSubject(prepared, quantizationSettings());
     const weight = layout.weights.get("stem.weight")!;
     const levels = { low: -60, high: 60 };

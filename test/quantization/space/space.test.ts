@@ -35,7 +35,7 @@ function count(
   return countConfigurations(parameters, `${tensor === "weights" ? WEIGHT : ACTIVATION}/${tensor}/`);
 }
 
-describe("27: option counts of the reference's section 3.4, multiplied out of the conditional parameters", () => {
+describe("The number of configurations per tensor equals POT's", () => {
   for (const [scopes, ...expected] of [
     [["preset"], 2, 2, 2, 2],
     [["preset", "outlier_prob"], 4, 10, 4, 10],
@@ -57,7 +57,7 @@ describe("27: option counts of the reference's section 3.4, multiplied out of th
     });
   }
 
-  test("with the ninth aggregator, power_of_2, pinned: 81 for 64, and 2592 for 2048", () => {
+  test("with power_of_2 pinned as a ninth aggregator: 81 instead of 64, and 2592 instead of 2048", () => {
     const side = { aggregator: "power_of_2" } as const;
     const nine = { rangeEstimator: { min: side, max: side } };
     const all = ["preset", "aggregator", "type", "outlier_prob"] as const;
@@ -67,7 +67,7 @@ describe("27: option counts of the reference's section 3.4, multiplied out of th
     }
   });
 
-  test("a convolution with preset and outlier_prob: 16 as its input times its weights; the scope layer: 2 a group", () => {
+  test("a convolution with preset and outlier_prob: 16, input times weights; scope layer: 2 per group", () => {
     const scopes = ["preset", "outlier_prob"] as const;
     assert.equal(count("activations", "symmetric", scopes) * count("weights", "symmetric", scopes), 16);
     const { parameters } = deriveSpace(layout, hardware, tuningOptions({ tuningScope: new Set(["layer"]) }));
@@ -79,7 +79,7 @@ describe("27: option counts of the reference's section 3.4, multiplied out of th
 });
 
 describe("The space of any options", () => {
-  test("has a base of exactly the active parameters, each at a choice of its own", () => {
+  test("has a base of exactly the active parameters, each with a valid choice", () => {
     fc.assert(
       fc.property(anyOptions, (options) => {
         const { parameters, base } = deriveSpace(layout, hardware, options);
@@ -96,7 +96,7 @@ describe("The space of any options", () => {
     );
   });
 
-  test("is one that the search takes: distinct names and choices, conditions on earlier parameters", () => {
+  test("is valid for the search: distinct names and choices, conditions on earlier parameters", () => {
     fc.assert(
       fc.property(anyOptions, (options) => {
         const { parameters } = deriveSpace(layout, hardware, options);
@@ -124,7 +124,7 @@ describe("The space of any options", () => {
   });
 });
 
-describe("What the user pins is where the base starts from", () => {
+describe("The base has the values that the configuration pins", () => {
   const names = parameterNames("activations", ACTIVATION);
   const tuned = (scopes: readonly EstimatorScope[], rangeEstimator: TuningOptions["rangeEstimator"]) =>
     deriveSpace(

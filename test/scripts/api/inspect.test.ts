@@ -46,7 +46,7 @@ describe("inspect with a configuration and a group", () => {
 
   const ask = (group: string) => inspect(path, { configuration: { configuration: CONFIGURATION }, group });
 
-  test("tells how the choices came about, by the code that the search's space comes from", async () => {
+  test("derives the choices by the code that makes the search space", async () => {
     const { derivation, groups } = await ask("stem_relu");
     const { configuration } = validateConfiguration(CONFIGURATION, { directory: folder });
     const { layout, hardware, settings } = makeSubject(
@@ -64,7 +64,7 @@ describe("inspect with a configuration and a group", () => {
     );
   });
 
-  test("names the consumers, what is pinned away, and what the scope leaves out", async () => {
+  test("names the consumers, what pinned fields remove, and what is out of scope", async () => {
     const { derivation } = await ask("depthwise");
     const weight = derivation?.tensors.find(({ id }) => id === "depthwise.weight");
     assert.deepEqual(
@@ -87,14 +87,14 @@ describe("inspect with a configuration and a group", () => {
     );
   });
 
-  test("as text: each step has its line, and no line says undefined", async () => {
+  test("as text has a line for each step, and none with undefined", async () => {
     const { derivation, groups } = await ask("depthwise.weight");
     const text = describeDerivation(groups[0]!, derivation!);
     for (const line of [
       /^Weight depthwise\.weight$/m,
       /^ {2}hardware {6}Conv depthwise: 8 sym\/channel, 8 sym\/tensor/m,
       /^ {2}removed {7}8 sym\/channel \(pinned\)$/m,
-      /^ {2}base {10}8 sym\/tensor$/m,
+      /^ {2}preset {8}8 sym\/tensor$/m,
       /^ {2}in scope {6}8 sym\/tensor, 8 asym\/tensor$/m,
       /^ {2}estimator {5}symmetric: max abs_max$/m,
       /depthwise\.weight\/weights\/mode: symmetric, asymmetric \(when .*\/quantize is true\)$/m,
@@ -104,7 +104,7 @@ describe("inspect with a configuration and a group", () => {
     assert.doesNotMatch(text, /undefined|NaN|\[object/);
   });
 
-  test("tells which weights the saturation fix gives codes of 7 bits", async () => {
+  test("shows which weights get 7-bit codes from the saturation fix", async () => {
     const params = { tuning_scope: ["mode" as const], saturation_fix: "first_layer" as const };
     const configuration = {
       ...CONFIGURATION,
@@ -130,14 +130,14 @@ describe("inspect with a configuration and a group", () => {
     );
   });
 
-  test("leaves out what the configuration ignores", async () => {
+  test("omits ops that the configuration ignores", async () => {
     const { unquantizable } = await ask("right");
     assert.deepEqual(unquantizable, [
       { name: "left", type: "Conv", reason: "the configuration's `ignored` names it" },
     ]);
   });
 
-  test("lists the device's own width of a model that does not come into the operator set of others", async () => {
+  test("lists only the device's own width for a model that cannot be lifted to the operator set of other widths", async () => {
     const model = buildModel(
       (graph) => {
         const hidden = graph.conv(graph.input("x", ["N", 4, 6, 6]), [4, 4, 1, 1], {}, { name: "first" });
@@ -159,7 +159,7 @@ describe("inspect with a configuration and a group", () => {
     assert.deepEqual((await inspect(path)).modelNotes, []);
   });
 
-  test("an unknown name is refused with the nearest", async () => {
+  test("an unknown name is refused, naming the nearest one", async () => {
     await assert.rejects(ask("depthwize"), {
       code: "USAGE",
       message:
@@ -171,7 +171,7 @@ describe("inspect with a configuration and a group", () => {
     });
   });
 
-  test("so is a name in `ignored` that no node has", async () => {
+  test("a name in `ignored` that no node has is refused too", async () => {
     const configuration = {
       ...CONFIGURATION,
       compression: {

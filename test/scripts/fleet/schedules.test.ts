@@ -5,7 +5,7 @@ import { removeSchedule } from "../../../scripts/fleet/schedules.js";
 import { scheduledRunKey } from "../../../shared/run/store/scheduled-run.js";
 import { MemoryObjectStore } from "../../../shared/storage/memory-store.js";
 
-test("a schedule that could not be removed keeps what its runs are asked to do", async () => {
+test("a schedule that could not be removed keeps its document", async () => {
   const store = new MemoryObjectStore();
   await store.put(scheduledRunKey("nightly"), Buffer.from("{}"));
   const client = new SchedulerClient({

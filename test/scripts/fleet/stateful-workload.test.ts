@@ -22,7 +22,7 @@ import { npyBytes } from "../../data/write-npy.js";
 import { type S3Server, startS3Server } from "../../emulated/aws/s3-server.js";
 import { buildModel } from "../../fixtures/models/model-builder.js";
 
-/** A step of a recurrent net: its state has the batch on axis 1, and one input is a scalar. */
+/** One step of a recurrent network: its state has the batch on axis 1, and one input is a scalar. */
 const stateful = buildModel((graph) => {
   const x = graph.input("x", ["batch", 8]);
   const state = graph.input("state", [2, "batch", 8]);
@@ -70,7 +70,7 @@ before(async () => {
 });
 after(() => server.close());
 
-test("A model with state and a scalar is tuned, its samples told apart along its own axis", async () => {
+test("A model with state and a scalar is tuned, with samples along its own batch axis", async () => {
   const run = await tune(source, { out: join(folder.path, "out"), workers: 1 });
   const { float, base, trials } = await run.result;
   assert.equal(trials.failed, 0);
@@ -79,7 +79,7 @@ test("A model with state and a scalar is tuned, its samples told apart along its
   assert.ok(base.metric.value > 15 && base.metric.value < 100, String(base.metric.value));
 });
 
-test("A fleet works on the same: values and axes go up with the configuration", async () => {
+test("A fleet gets the same workload: constant values and batch axes are uploaded with the configuration", async () => {
   const store = new S3ObjectStore({ client: server.client, bucket: "runs" });
   const { workload, configurationHash, request } = await prepareRun(
     source,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { choicePlaces, EffectsModel, sumEffects } from "../../../shared/search/effects/effects-model.js";
+import { choiceIndices, EffectsModel, sumEffects } from "../../../shared/search/effects/effects-model.js";
 import { initialRelevance } from "../../../shared/search/effects/relevance.js";
 import { createKernels, drawProductKernel } from "../../../shared/search/kernels/kernels.js";
 import { createRandomStream } from "../../../shared/search/numerics/random.js";
@@ -14,7 +14,9 @@ const random = createRandomStream(5, 0, "problem");
 const prior = createKernels(encoded, 0.5);
 const rows = Array.from({ length: 30 }, () => drawProductKernel(prior, undefined, random));
 const truth = Float64Array.from({ length: choices + 1 }, () => random.normal());
-const outcomes = rows.map((codes) => sumEffects(truth, choicePlaces(encoded, codes)) + 0.1 * random.normal());
+const outcomes = rows.map(
+  (codes) => sumEffects(truth, choiceIndices(encoded, codes)) + 0.1 * random.normal(),
+);
 const relevance = initialRelevance(encoded);
 
 function modelOf(observations: readonly Codes[]): EffectsModel {
@@ -26,7 +28,7 @@ function modelOf(observations: readonly Codes[]): EffectsModel {
 }
 
 describe("the additive effects model", () => {
-  test("has the posterior mean of explicit Gaussian algebra over the effects", () => {
+  test("has the posterior mean that dense Gaussian algebra over the effects gives", () => {
     const effects = modelOf(rows).effects(outcomes);
     const { mean } = densePosterior(encoded, relevance, rows, outcomes);
     for (const [k, expected] of mean.entries()) {
@@ -34,7 +36,7 @@ describe("the additive effects model", () => {
     }
   });
 
-  test("effects of a parameter add up to zero", () => {
+  test("effects of a parameter sum to zero", () => {
     const effects = modelOf(rows).effects(outcomes);
     for (let d = 0; d < encoded.size; d++) {
       const sum = effects.slice(encoded.offset[d]!, encoded.offset[d + 1]!).reduce((a, b) => a + b, 0);
@@ -42,7 +44,7 @@ describe("the additive effects model", () => {
     }
   });
 
-  test("forgets rows without a trace", () => {
+  test("is the same to the last bit after rows were added and removed", () => {
     const model = modelOf(rows.slice(0, 20));
     const before = model.effects(outcomes.slice(0, 20));
     for (const codes of rows.slice(20)) {

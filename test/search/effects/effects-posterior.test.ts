@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { choicePlaces, EffectsModel, sumEffects } from "../../../shared/search/effects/effects-model.js";
+import { choiceIndices, EffectsModel, sumEffects } from "../../../shared/search/effects/effects-model.js";
 import {
   drawDeviations,
   EffectsPosterior,
@@ -8,8 +8,8 @@ import {
 } from "../../../shared/search/effects/effects-posterior.js";
 import { initialRelevance } from "../../../shared/search/effects/relevance.js";
 import { createKernels, drawProductKernel } from "../../../shared/search/kernels/kernels.js";
+import { complete } from "../../../shared/search/numerics/incremental-work.js";
 import { createRandomStream } from "../../../shared/search/numerics/random.js";
-import { complete } from "../../../shared/search/numerics/spread-work.js";
 import { type Codes, encodeSpace } from "../../../shared/search/space/encoding.js";
 import { densePosterior, sum } from "../dense-effects.js";
 import { mixedSpace } from "../spaces.js";
@@ -49,38 +49,38 @@ describe("the posterior of the effects", () => {
   const known = outcomes.slice(BASE).map((outcome, i) => (i % 3 === 1 ? Number.NaN : outcome));
   const observed = all.map((_, i) => i).filter((i) => i < BASE || !Number.isNaN(known[i - BASE]!));
 
-  test("has the mean of a model of the rows that are known, as if the others were not there", () => {
+  test("has the mean of a model of the known rows alone", () => {
     const posterior = posteriorOf(2);
     posterior.condition(pending);
     const plain = modelOf(observed.map((i) => all[i]!)).effects(observed.map((i) => outcomes[i]!));
     assertClose(posterior.mean(known), plain);
-    const foretold = pending.map(({ codes }) => sumEffects(plain, choicePlaces(encoded, codes)));
+    const predicted = pending.map(({ codes }) => sumEffects(plain, choiceIndices(encoded, codes)));
     const unknown = pending.map((_, i) => i).filter((i) => Number.isNaN(known[i]!));
-    const expected = posterior.foretell(known);
+    const expected = posterior.predict(known);
     assertClose(
       unknown.map((i) => expected[i]!),
-      unknown.map((i) => foretold[i]!),
+      unknown.map((i) => predicted[i]!),
     );
   });
 
-  test("draws scatter as the covariance given all rows says, known or not", () => {
+  test("draws have the variance given all rows, whether their outcomes are known or not", () => {
     const posterior = posteriorOf(3000);
     posterior.condition(pending.slice(1));
     const codes = pending[0]!.codes;
     const rows = all.filter((row) => row !== codes);
     const { covariance } = densePosterior(encoded, relevance, rows, new Float64Array(rows.length));
-    const places = [...choicePlaces(encoded, codes), covariance.length - 1];
-    const variance = sum(places.map((a) => sum(places.map((b) => covariance[a]![b]!))));
+    const indices = [...choiceIndices(encoded, codes), covariance.length - 1];
+    const variance = sum(indices.map((a) => sum(indices.map((b) => covariance[a]![b]!))));
     const stream = createRandomStream(4, 0, "sampler");
     const squares = (values: readonly number[]) => values.reduce((sum, v) => sum + v * v, 0) / values.length;
-    const at = (effects: Float64Array) => sumEffects(effects, choicePlaces(encoded, codes));
+    const at = (effects: Float64Array) => sumEffects(effects, choiceIndices(encoded, codes));
     const kept = squares(posterior.sample(stream, 3000).map(({ effects, sign }) => sign * at(effects)));
     assert.ok(Math.abs(kept / variance - 1) < 0.1, `${kept} for ${variance}`);
     const combined = squares(Array.from({ length: 300 }, () => at(posterior.deviation(stream, 1))));
     assert.ok(Math.abs(combined / variance - 1) < 0.25, `${combined} for ${variance}`);
   });
 
-  test("draws of effects covary as explicit Gaussian algebra says, ordered choices among them", () => {
+  test("draws of effects have the covariance that dense Gaussian algebra gives, ordinal choices included", () => {
     const count = 4000;
     const posterior = posteriorOf(count);
     posterior.condition(pending);
@@ -89,14 +89,14 @@ describe("the posterior of the effects", () => {
     for (const [a, row] of covariance.entries()) {
       for (const [b, expected] of row.entries()) {
         const found = sum(draws.map(({ effects }) => effects[a]! * effects[b]!)) / count;
-        // The standard error of a covariance of normal draws, 5 of them.
+        // Standard error of the covariance of normal draws.
         const error = Math.sqrt((covariance[a]![a]! * covariance[b]![b]! + expected ** 2) / count);
         assert.ok(Math.abs(found - expected) < 5 * error, `${a}, ${b}: ${found} for ${expected}`);
       }
     }
   });
 
-  test("is the same to the last bit after rows were taken back, or came a few at a time", () => {
+  test("is the same to the last bit after rows were removed, or added a few at a time", () => {
     const straight = posteriorOf(4);
     straight.condition(pending);
     const winding = posteriorOf(4);

@@ -12,7 +12,7 @@ const SPACE: Space = Array.from({ length: 12 }, (_, d) => ({
   choices: [0, 1],
 }));
 
-/** Trials in the order of their numbers, of which some are always running. */
+/** A study in which trials start and end in order of their numbers. */
 class Course {
   readonly ledger = new TrialLedger(encodeSpace(SPACE));
   readonly rows = new EvidenceRows(this.ledger);
@@ -36,12 +36,12 @@ class Course {
     });
   }
 
-  /** The numbers of the trials that stand behind the first so many. */
+  /** Numbers of the trials after a base of the first `refit` trials. */
   pending(refit: number): number[] {
     return this.rows.pending(refit).map(({ number }) => number);
   }
 
-  /** Asks for one more. @returns the rows then, and whether they go on from those before */
+  /** Starts a trial. @returns the rows after it, and whether they begin with the rows `before` */
   askOn(before: readonly number[]): { readonly rows: number[]; readonly goOn: boolean } {
     this.ask();
     const rows = this.pending(0);
@@ -53,7 +53,7 @@ function configuration(number: number) {
   return Object.fromEntries(SPACE.map(({ name }, d) => [name, (number >> d) & 1]));
 }
 
-describe("the rows behind a base", () => {
+describe("the rows after a base", () => {
   test("are all finished and running trials by number, up to 256 at once", () => {
     const course = new Course();
     for (let asked = 0; asked < 400; asked++) course.ask();
@@ -64,7 +64,7 @@ describe("the rows behind a base", () => {
     );
   });
 
-  test("go on from those of the ask before with a thousand running, but for a step every 128 trials", () => {
+  test("extend those of the previous ask with a thousand running, except once every 128 trials", () => {
     const course = new Course();
     for (let asked = 0; asked < 1_000; asked++) course.ask();
     let rebuilt = 0;
@@ -80,7 +80,7 @@ describe("the rows behind a base", () => {
     assert.equal(rebuilt, 8);
   });
 
-  test("go on just as rarely interrupted with little more than 256 running, whose results come ten at a time", () => {
+  test("are rebuilt as rarely with just over 256 running whose results arrive ten at a time", () => {
     const course = new Course();
     for (let asked = 0; asked < 260; asked++) course.ask();
     let rebuilt = 0;

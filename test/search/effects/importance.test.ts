@@ -31,7 +31,7 @@ describe("importance", () => {
     }
   });
 
-  test("no trials, no importance", () => {
+  test("every share is 0 without trials", () => {
     assert.ok(parameterImportance(space, [], () => 0).every(({ share }) => share === 0));
   });
 });

@@ -23,12 +23,12 @@ function assertClose(actual: readonly (readonly number[])[], expected: readonly 
   }
 }
 
-describe("the covariance of ordered choices' effects", () => {
+describe("the prior covariance of an ordinal parameter's effects", () => {
   for (const choices of [3, 4, 16]) {
     const { covariance, root, precision } = covarianceOf(choices)!;
     const rows = (matrix: Float64Array) => square(choices, (i, j) => matrix[i * choices + j]!);
 
-    test(`of ${choices} choices is that of centred effects, with its root and its pseudo-inverse`, () => {
+    test(`of ${choices} choices is centred and agrees with its root and its pseudo-inverse`, () => {
       const expected = choiceCovariance(choices, true);
       assertClose(rows(covariance), expected);
       const [own, inverse] = [rows(root), rows(precision)];
@@ -39,10 +39,10 @@ describe("the covariance of ordered choices' effects", () => {
       assertClose(inverse, pseudoInverse(expected));
     });
 
-    test(`of ${choices} choices expects neighbours to be alike`, () => {
+    test(`of ${choices} choices makes smooth effects more probable`, () => {
       const row = covariance.subarray(0, choices);
       assert.ok(row[0]! > row[1]! && row[1]! > row[choices - 1]!, `${row}`);
-      // A slope is expected, a zigzag is not.
+      // A slope is probable, a zigzag is not.
       const slope = Float64Array.from(row, (_, code) => code - (choices - 1) / 2);
       const zigzag = Float64Array.from(row, (_, code) => (code % 2) - (choices >> 1) / choices);
       const surprise = (effects: Float64Array) =>
@@ -52,7 +52,7 @@ describe("the covariance of ordered choices' effects", () => {
     });
   }
 
-  test("is that of any choices where there are two, or no order", () => {
+  test("is undefined, as for categorical parameters, with two choices or without an order", () => {
     assert.equal(covarianceOf(2), undefined);
     const unordered = encodeSpace([{ name: "a", group: "a", kind: "categorical", choices: [0, 1, 2] }]);
     assert.deepEqual(ordinalCovariances(unordered), [undefined]);

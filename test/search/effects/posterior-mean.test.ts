@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { choicePlaces, EffectsModel, sumEffects } from "../../../shared/search/effects/effects-model.js";
+import { choiceIndices, EffectsModel, sumEffects } from "../../../shared/search/effects/effects-model.js";
 import { PosteriorMean, type PosteriorRow } from "../../../shared/search/effects/posterior-mean.js";
 import { initialRelevance } from "../../../shared/search/effects/relevance.js";
 import { createKernels, drawProductKernel } from "../../../shared/search/kernels/kernels.js";
@@ -9,7 +9,7 @@ import { encodeSpace } from "../../../shared/search/space/encoding.js";
 import { layeredSpace } from "../spaces.js";
 
 const BASE = 10;
-/** More than twice what is settled at once. */
+/** More than twice the number of rows that are folded at once. */
 const ROWS = 90;
 const encoded = encodeSpace(layeredSpace(4));
 const relevance = initialRelevance(encoded);
@@ -27,8 +27,8 @@ const rows: readonly PosteriorRow[] = all.slice(BASE).map((codes, i) => {
   model.append(codes);
   return {
     gain: model.lastGain(),
-    news: model.factor.row(BASE + i, BASE),
-    foretold: sumEffects(baseMean, choicePlaces(encoded, codes)),
+    coefficients: model.factor.row(BASE + i, BASE),
+    predicted: sumEffects(baseMean, choiceIndices(encoded, codes)),
   };
 });
 
@@ -40,22 +40,22 @@ function meanOf(count: number): PosteriorMean {
   return mean;
 }
 
-/** Outcomes of the rows, without those of some. */
+/** Outcomes of the rows, NaN where unknown. */
 function knownBut(unknown: (row: number) => boolean): Float64Array {
   return outcomes.slice(BASE).map((outcome, row) => (unknown(row) ? Number.NaN : outcome));
 }
 
 function plainMean(known: Float64Array): Float64Array {
   const plain = new EffectsModel(encoded, relevance);
-  const told: number[] = [];
+  const knownOutcomes: number[] = [];
   for (const [i, codes] of all.entries()) {
     const outcome = i < BASE ? outcomes[i]! : known[i - BASE]!;
     if (!Number.isNaN(outcome)) {
       plain.append(codes);
-      told.push(outcome);
+      knownOutcomes.push(outcome);
     }
   }
-  return plain.effects(told);
+  return plain.effects(knownOutcomes);
 }
 
 const patterns = [
@@ -66,7 +66,7 @@ const patterns = [
   ["one of the first still running", (row: number) => row === 3],
 ] as const;
 
-describe("The mean behind a base", () => {
+describe("The posterior mean after a base", () => {
   for (const [name, unknown] of patterns) {
     const known = knownBut(unknown);
     const plain = plainMean(known);
@@ -77,15 +77,15 @@ describe("The mean behind a base", () => {
       }
     });
 
-    test(`foretells rows whose outcome is not known: ${name}`, () => {
-      const foretold = meanOf(ROWS).foretell(known);
+    test(`predicts rows with unknown outcomes: ${name}`, () => {
+      const predicted = meanOf(ROWS).predict(known);
       for (const [row, codes] of all.slice(BASE).entries()) {
-        const expected = sumEffects(plain, choicePlaces(encoded, codes));
-        assert.ok(!unknown(row) || Math.abs(foretold[row]! - expected) < 1e-9, `row ${row}`);
+        const expected = sumEffects(plain, choiceIndices(encoded, codes));
+        assert.ok(!unknown(row) || Math.abs(predicted[row]! - expected) < 1e-9, `row ${row}`);
       }
     });
 
-    test(`is the same to the last bit whatever was known or there before: ${name}`, () => {
+    test(`is the same to the last bit whatever outcomes and rows were given before: ${name}`, () => {
       const winding = meanOf(40);
       winding.given(knownBut((row) => row > 35));
       for (const row of rows.slice(40)) {
@@ -93,7 +93,7 @@ describe("The mean behind a base", () => {
       }
       for (const [, before] of patterns) {
         winding.given(knownBut(before));
-        winding.foretell(knownBut((row) => row % 50 === 49));
+        winding.predict(knownBut((row) => row % 50 === 49));
       }
       winding.truncate(50);
       winding.given(knownBut((row) => row > 45));

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { scheduleRefits } from "../../../shared/search/effects/refit-schedule.js";
 
 describe("the refits", () => {
-  test("one by one: never go back, rest on finished trials, and are prepared before they are used", () => {
+  test("never go back, use finished trials only, and are prepared before they are used", () => {
     let before = 0;
     const prepared = new Set<number>();
     for (let finished = 0; finished < 6000; finished++) {
@@ -24,7 +24,7 @@ describe("the refits", () => {
     }
   });
 
-  test("wait for trials that still run, but not for ever", () => {
+  test("wait for running trials, up to a limit", () => {
     assert.equal(scheduleRefits(1000, 900).current, 896);
     assert.equal(scheduleRefits(1000, 100).current, 768);
     assert.equal(scheduleRefits(40, 3).current, 40);

@@ -3,8 +3,8 @@ import { describe, test } from "node:test";
 import { EffectsModel, type Relevance } from "../../../shared/search/effects/effects-model.js";
 import { fitEffects, initialRelevance, reestimate } from "../../../shared/search/effects/relevance.js";
 import { createKernels, drawProductKernel } from "../../../shared/search/kernels/kernels.js";
+import { complete, IncrementalWork } from "../../../shared/search/numerics/incremental-work.js";
 import { createRandomStream } from "../../../shared/search/numerics/random.js";
-import { complete, SpreadWork } from "../../../shared/search/numerics/spread-work.js";
 import { type Codes, encodeSpace, INACTIVE } from "../../../shared/search/space/encoding.js";
 import { choiceCovariance, densePosterior, product, pseudoInverse, sum } from "../dense-effects.js";
 import { layeredSpace, mixedSpace } from "../spaces.js";
@@ -35,12 +35,12 @@ describe("the relevance of parameters", () => {
     const ofOthers = (own: boolean) =>
       current.variance.filter((_, d) => d !== 2 && d !== 0 && (encoded.space[d]!.group === "layer0") === own);
     assert.ok(current.variance[2]! > 10 * Math.max(...ofOthers(false)), `${current.variance}`);
-    // Its own group's are expected to matter more, and so are given up later.
+    // Parameters of the same group have a larger prior variance, so theirs shrink later.
     assert.ok(current.variance[2]! > 4 * Math.max(...ofOthers(true)), `${current.variance}`);
     assert.ok(current.noise < 0.05);
   });
 
-  test("takes squares and determined effects by the covariance of the choices", () => {
+  test("weighs squared and well-determined effects by the covariance of the choices", () => {
     const space = encodeSpace(mixedSpace(2));
     const stream = createRandomStream(3, 0, "problem");
     const uniform = createKernels(space, 0.5);
@@ -53,7 +53,7 @@ describe("the relevance of parameters", () => {
     }
     const { variance } = complete(reestimate(model, y));
     const { mean, covariance } = densePosterior(space, initial, observed, y);
-    // Alone in their groups, so that no other parameter has a say.
+    // Each alone in its group, so that no other parameter influences its prior.
     for (const name of ["level", "scheme"]) {
       const d = space.indexOf.get(name)!;
       const [start, choices] = [space.offset[d]!, space.cardinality[d]!];
@@ -67,14 +67,14 @@ describe("the relevance of parameters", () => {
         precision.map((row, i) => product(row, covariance[start + i]!.slice(start, start + choices))),
       );
       const determined = choices - 1 - left / initial.variance[d]!;
-      // The prior: half an equal share of the variance, by one pseudo-observation.
+      // The prior is half an equal share of the variance, with the weight of one pseudo-observation.
       const expected = (squares + 0.5 / space.size) / (determined + 1);
       assert.ok(Math.abs(variance[d]! / expected - 1) < 1e-9, `${name}: ${variance[d]} for ${expected}`);
     }
   });
 
-  test("expects more of the parameters of a group whose switch matters", () => {
-    // Layer 0's switch alone moves the outcome; its mode and layer 1's have never been varied.
+  test("gives the parameters of a group whose switch matters a larger variance", () => {
+    // Only layer 0's switch influences the outcome; its mode and layer 1's have never been varied.
     const off = encoded.codeOf[0]!.get(false)!;
     const varied = (codes: Codes) => codes.map((code, d) => (d === 0 || code === INACTIVE ? code : 0));
     const observed = rows.map(varied);
@@ -84,11 +84,11 @@ describe("the relevance of parameters", () => {
     assert.ok(modes[0]! > 2 * modes[1]!, `${modes}`);
   });
 
-  test("is the same to the last bit however the work is spread", () => {
+  test("is the same to the last bit in whatever slices the work is done", () => {
     const outcomes = Float64Array.from(rows, (codes) => (codes[2] === 1 ? 1 : -1));
     const work = () => fitEffects(encoded, rows, () => outcomes);
     const atOnce = complete(work());
-    const spread = new SpreadWork(work());
+    const spread = new IncrementalWork(work());
     let calls = 0;
     for (; spread.result === undefined; calls++) {
       spread.advance(500);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createJointDensity, drawMember, logJointDensity } from "../../../shared/search/kernels/density.js";
-import { TiltedKernel } from "../../../shared/search/kernels/evidence-weighted-kernel.js";
+import { EvidenceWeightedKernel } from "../../../shared/search/kernels/evidence-weighted-kernel.js";
 import {
   createKernels,
   drawProductKernel,
@@ -24,7 +24,7 @@ const kernels = createKernels(encoded, 0.2);
 const float = all.find((codes) => codes[0] === 1 && codes[4] === 1)!;
 const quantile = all.find((codes) => codes[2] === 2 && codes[6] === 2)!;
 
-/** Shares of many draws, a configuration each, next to the probabilities that they should have. */
+/** Checks the relative frequencies of drawn configurations against their probabilities. */
 function assertDistribution(draw: () => Codes, probability: (codes: Codes) => number): void {
   const draws = 20_000;
   const counts = new Map<string, number>();
@@ -46,7 +46,7 @@ describe("coordinate kernels", () => {
     assert.ok(Math.abs(Math.exp(logKernel(kernels, 2, 0, 1)) - 0.1) < 1e-12);
   });
 
-  test("ordinal: near choices before far ones, and a sum of one", () => {
+  test("ordinal: near choices are more probable than far ones, and probabilities sum to one", () => {
     const probabilities = [0, 1, 2].map((choice) => Math.exp(logKernel(kernels, 3, 0, choice)));
     assert.ok(probabilities[1]! > probabilities[2]!);
     assert.ok(Math.abs(probabilities.reduce((sum, p) => sum + p, 0) - 1) < 1e-12);
@@ -61,7 +61,7 @@ describe("coordinate kernels", () => {
     ["quantile", quantile],
     ["no centre", undefined],
   ] as const) {
-    test(`the product around ${name} is a distribution over the conditional space, and is what is drawn`, () => {
+    test(`the product around ${name} sums to one over the conditional space, and draws follow it`, () => {
       const total = all.reduce((sum, codes) => sum + Math.exp(logProductKernel(kernels, centre, codes)), 0);
       assert.ok(Math.abs(total - 1) < 1e-9);
       const random = createRandomStream(1, 0, "sampler");
@@ -86,7 +86,7 @@ describe("the joint density", () => {
     }
   });
 
-  test("is what is drawn, member by member", () => {
+  test("is the distribution of draws from a drawn member's kernel", () => {
     const random = createRandomStream(2, 0, "sampler");
     assertDistribution(
       () => drawProductKernel(kernels, drawMember(density, random), random),
@@ -95,7 +95,7 @@ describe("the joint density", () => {
   });
 });
 
-describe("a tilted kernel", () => {
+describe("a kernel weighted by evidence", () => {
   const evidence = Float64Array.from({ length: encoded.offset[encoded.size]! }, (_, k) => Math.sin(3 * k));
   const unnormalized = (centre: Codes | undefined, codes: Codes) => {
     let sum = logProductKernel(kernels, centre, codes);
@@ -109,16 +109,16 @@ describe("a tilted kernel", () => {
     ["quantile", quantile],
     ["no centre", undefined],
   ] as const) {
-    const tilted = new TiltedKernel(kernels, evidence);
-    test(`around ${name}: its mode is the best of all configurations`, () => {
+    const weighted = new EvidenceWeightedKernel(kernels, evidence);
+    test(`around ${name}: its mode is the most probable of all configurations`, () => {
       const best = Math.max(...all.map((codes) => unnormalized(centre, codes)));
-      assert.ok(Math.abs(unnormalized(centre, tilted.mode(centre)) - best) < 1e-12 * best);
+      assert.ok(Math.abs(unnormalized(centre, weighted.mode(centre)) - best) < 1e-12 * best);
     });
     test(`around ${name}: draws follow kernel times exp(evidence)`, () => {
       const total = all.reduce((sum, codes) => sum + unnormalized(centre, codes), 0);
       const random = createRandomStream(3, 0, "sampler");
       assertDistribution(
-        () => tilted.draw(centre, random),
+        () => weighted.draw(centre, random),
         (codes) => unnormalized(centre, codes) / total,
       );
     });

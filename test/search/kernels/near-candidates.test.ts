@@ -15,7 +15,7 @@ import { layeredSpace } from "../spaces.js";
 const LAYERS = 5;
 const encoded = encodeSpace(layeredSpace(LAYERS));
 
-/** Every layer quantized but for these. */
+/** Every layer quantized except these. */
 function withFloat(...layers: number[]): Configuration {
   return Object.fromEntries(
     Array.from({ length: LAYERS }, (_, layer): [string, string | boolean][] =>
@@ -46,14 +46,14 @@ const parentsOf = (candidates: ReturnType<typeof candidatesAfter>) =>
   new Set(candidates.map(({ near }) => near.entry.trial.number));
 
 describe("Near candidates", () => {
-  test("set each group of the best alone back to the base", () => {
+  test("include the best trial with each group in turn set back to the base", () => {
     const best = { configuration: withFloat(1, 3), values: [0.4], violation: 0, state: "complete" } as const;
     const [first, second] = candidatesAfter(best);
     assert.deepEqual(decodeConfiguration(encoded, first!.codes), withFloat(3));
     assert.deepEqual(decodeConfiguration(encoded, second!.codes), withFloat(1));
   });
 
-  test("belong to the space, and correlate the less with their trial the more they change", () => {
+  test("belong to the space, and correlate less with their trial the more parameters they change", () => {
     const best = { configuration: withFloat(2), values: [0.4], violation: 0, state: "complete" } as const;
     const candidates = candidatesAfter(best);
     assert.ok(candidates.length > 4);
@@ -71,7 +71,7 @@ describe("Near candidates", () => {
     }
   });
 
-  test("begin at the best and at what the bound alone keeps from being better, not at what the race stopped", () => {
+  test("start from the best trials and those better but for the bound, not from trials stopped early", () => {
     const trial = (inFloat: number[], violation: number, state: "complete" | "pruned" = "complete") => ({
       configuration: withFloat(...inFloat),
       values: [inFloat.length],
@@ -90,14 +90,14 @@ describe("Near candidates", () => {
     assert.deepEqual(parentsOf(candidates), new Set([1, 7, 2, 3]));
   });
 
-  test("are none without a complete trial", () => {
+  test("are empty without a complete trial", () => {
     assert.deepEqual(
       candidatesAfter({ configuration: withFloat(), values: [0], violation: 0, state: "pruned" }),
       [],
     );
   });
 
-  test("cost what their trial did where they leave the same groups alone", () => {
+  test("have the same switches as their trial exactly where the same groups are in float", () => {
     const best = { configuration: withFloat(1, 3), values: [2], violation: 0, state: "complete" } as const;
     const candidates = candidatesAfter(best);
     assert.ok(

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GrowingCholesky } from "../../../shared/search/numerics/cholesky.js";
+import { complete } from "../../../shared/search/numerics/incremental-work.js";
 import { createRandomStream } from "../../../shared/search/numerics/random.js";
-import { complete } from "../../../shared/search/numerics/spread-work.js";
 
 /** A well conditioned symmetric matrix: B B' + I. */
 function positiveDefinite(size: number): number[][] {
@@ -32,7 +32,7 @@ describe("a growing Cholesky factor", () => {
     }
   });
 
-  test("solves the same after rows were forgotten and appended again", () => {
+  test("solves the same after rows were removed and appended again", () => {
     const factor = factorize(matrix);
     factor.truncate(5);
     assert.equal(factor.size, 5);

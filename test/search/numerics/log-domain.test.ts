@@ -18,6 +18,6 @@ test("logSumExp stays finite where the plain sum vanishes", () => {
   assert.equal(logSumExp([-1000, -1000]), -1000 + Math.LN2);
 });
 
-test("nothing sums to the logarithm of 0", () => {
+test("logSumExp of an empty sum is -Infinity", () => {
   assert.equal(logSumExp([]), Number.NEGATIVE_INFINITY);
 });

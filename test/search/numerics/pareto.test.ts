@@ -31,7 +31,7 @@ describe("the Pareto front", () => {
     assert.deepEqual([...nonDominatedRanks(example)], [0, 0, 0, 1, 0, 2]);
   });
 
-  test("ranks peel front after front", () => {
+  test("ranks count the fronts that must be removed first", () => {
     fc.assert(
       fc.property(points, (all) => {
         const ranks = nonDominatedRanks(all);
@@ -48,7 +48,7 @@ describe("the Pareto front", () => {
     );
   });
 
-  test("no point of it is dominated, and every other is", () => {
+  test("contains exactly the points that no other dominates", () => {
     fc.assert(
       fc.property(points, (all) => {
         const front = new Set(paretoFront(all));
@@ -94,7 +94,7 @@ describe("hypervolume", () => {
     );
   });
 
-  test("a point adds what would be missing without it", () => {
+  test("a point's contribution is the difference without it", () => {
     assert.deepEqual(
       [
         ...hypervolumeContributions(

@@ -8,7 +8,7 @@ import { TrialLedger } from "../../../shared/search/trials/trial-ledger.js";
 
 const GROUPS = 8;
 
-/** A mode a group, and a preset that exists only in the second mode. */
+/** A mode per group, and a parameter that is active only in the second mode. */
 const space: Parameter[] = Array.from({ length: GROUPS }, (_, g) => [
   { name: `${g}/mode`, group: `${g}`, family: "mode", kind: "categorical" as const, choices: ["a", "b"] },
   {
@@ -50,13 +50,13 @@ describe("the descent by families", () => {
     return { center: center.codes, untried: untried.map((neighbour) => neighbour.codes) };
   };
 
-  test("moves one family everywhere; what comes into existence takes its first choice", () => {
+  test("moves one family in all groups; parameters that become active take their first choice", () => {
     const { center, untried } = descend(ledgerOf([base, 1]));
     assert.deepEqual(center, codes(base));
     assert.deepEqual(untried, [codes(everywhere("b", "plain"))]);
   });
 
-  test("moves a parameter that asks of the whole model by itself", () => {
+  test("moves a parameter of the whole model by itself", () => {
     const whole = { name: "smooth", group: "smooth", family: "smooth" };
     const asked: Parameter[] = [{ ...whole, kind: "categorical", choices: [true, false] }, ...space];
     const ledger = new TrialLedger(encodeSpace(asked));
@@ -69,7 +69,7 @@ describe("the descent by families", () => {
     );
   });
 
-  test("goes on from the best", () => {
+  test("continues from the best configuration", () => {
     const ledger = ledgerOf([base, 1], [everywhere("b", "plain"), 0.5]);
     const { center, untried } = descend(ledger);
     assert.deepEqual(center, codes(everywhere("b", "plain")));
@@ -83,7 +83,7 @@ describe("the descent by families", () => {
   });
 });
 
-test("what hardly any group shows alone is found within the first asks", () => {
+test("a change that helps only in all groups at once is found within the first asks", () => {
   const sampler = createTpeSampler(space, { seed: 1, base, maxTrials: 60 });
   // Only when all groups cut is anything gained, so no search group by group finds it.
   const value = (configuration: Configuration): number =>

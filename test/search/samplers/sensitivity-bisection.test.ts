@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { RankedReversals } from "../../../shared/search/samplers/sensitivity-bisection.js";
+import { SensitivityBisection } from "../../../shared/search/samplers/sensitivity-bisection.js";
 import {
   codesKey,
   decodeConfiguration,
@@ -12,13 +12,13 @@ import type { Configuration } from "../../../shared/search/space/space.js";
 import { TrialLedger } from "../../../shared/search/trials/trial-ledger.js";
 import { layeredSpace } from "../spaces.js";
 
-/** The quantized layers of a configuration cost accuracy, each its own. */
+/** Accuracy loss of each layer when quantized, and the bound on their sum. */
 interface Layers {
   readonly losses: readonly number[];
   readonly bound: number;
 }
 
-/** Every layer quantized, as a run tells it as its trial 1. */
+/** The base configuration: every layer quantized. */
 function baseOf(layers: number): Configuration {
   return Object.fromEntries(
     Array.from({ length: layers }, (_, layer) => [
@@ -29,16 +29,16 @@ function baseOf(layers: number): Configuration {
   );
 }
 
-/** Asks until there is nothing left to ask; the layers in float of each configuration, in the order of the asks. */
+/** Runs the bisection to its end. Returns the layers in float of each proposal, in order. */
 function ask({ losses, bound }: Layers, sensitivity: readonly number[]) {
   const encoded = encodeSpace(layeredSpace(losses.length));
   const ledger = new TrialLedger(encoded);
   const base = encodeConfiguration(encoded, baseOf(losses.length));
   const named = Object.fromEntries(sensitivity.map((value, layer) => [`layer${layer}`, value]));
-  const ranked = new RankedReversals(encoded, base, named);
+  const bisection = new SensitivityBisection(encoded, base, named);
   const asked: { readonly inFloat: readonly number[]; readonly feasible: boolean }[] = [];
   for (let number = 1; ; number++) {
-    const codes = number === 1 ? base : ranked.next(ledger);
+    const codes = number === 1 ? base : bisection.next(ledger);
     if (codes === undefined) return asked;
     assert.ok(!ledger.has(codesKey(codes)), "asked twice");
     const configuration = decodeConfiguration(encoded, codes);
@@ -59,9 +59,9 @@ function ask({ losses, bound }: Layers, sensitivity: readonly number[]) {
   }
 }
 
-describe("Reversals by sensitivity", () => {
-  test("double the groups until the bound is met, go back by halves, then take back what was not needed", () => {
-    // Layers 0, 1 and 4 break the accuracy; 2 and 3 pass for sensitive.
+describe("Bisection by sensitivity", () => {
+  test("doubles the groups in float until the bound is met, bisects, then quantizes those not needed again", () => {
+    // Layers 0, 1 and 4 lose accuracy; 2 and 3 have a high sensitivity but lose none.
     const losses = [4, 3, 0, 0, 3, 0.1, 0.1, 0.1, 0.1];
     const asked = ask({ losses, bound: 1 }, [9, 8, 7, 6, 5, 0, 0, 0, 0]).map(({ inFloat }) =>
       inFloat.join(""),
@@ -81,25 +81,25 @@ describe("Reversals by sensitivity", () => {
     ]);
   });
 
-  test("keep the other choices of the base where groups go back", () => {
+  test("restores the base's other choices in groups that are quantized again", () => {
     const encoded = encodeSpace(layeredSpace(3));
     const ledger = new TrialLedger(encoded);
     const base = encodeConfiguration(encoded, baseOf(3));
-    const ranked = new RankedReversals(encoded, base, { layer0: 2, layer1: 1, layer2: 0 });
+    const bisection = new SensitivityBisection(encoded, base, { layer0: 2, layer1: 1, layer2: 0 });
     const tell = (number: number, configuration: Configuration, violation: number): void => {
       ledger.tell({ number, configuration, state: "complete", values: [0], violation, samples: 1 });
     };
     tell(1, baseOf(3), 3);
-    tell(2, decodeConfiguration(encoded, ranked.next(ledger)!), 2);
-    tell(3, decodeConfiguration(encoded, ranked.next(ledger)!), 0);
+    tell(2, decodeConfiguration(encoded, bisection.next(ledger)!), 2);
+    tell(3, decodeConfiguration(encoded, bisection.next(ledger)!), 0);
     const { "layer1.quantize": _, "layer1.mode": __, "layer1.estimator": ___, ...rest } = baseOf(3);
-    assert.deepEqual(decodeConfiguration(encoded, ranked.next(ledger)!), {
+    assert.deepEqual(decodeConfiguration(encoded, bisection.next(ledger)!), {
       ...rest,
       "layer1.quantize": false,
     });
   });
 
-  test("end within 2 log2(groups) trials and one a group taken back, at a set of which none can be left out", () => {
+  test("ends within 2 log2(groups) + groups trials, with a minimal set of groups in float", () => {
     const layers = fc.integer({ min: 2, max: 24 }).chain((count) =>
       fc.record({
         losses: fc.array(fc.nat(20), { minLength: count, maxLength: count }),
@@ -130,7 +130,7 @@ describe("Reversals by sensitivity", () => {
     );
   });
 
-  test("wait for what runs, and have nothing to ask without scores", () => {
+  test("waits for running trials, and proposes nothing without sensitivities", () => {
     const encoded = encodeSpace(layeredSpace(2));
     const ledger = new TrialLedger(encoded);
     const base = encodeConfiguration(encoded, baseOf(2));
@@ -142,9 +142,9 @@ describe("Reversals by sensitivity", () => {
       violation: 1,
       samples: 1,
     });
-    assert.equal(new RankedReversals(encoded, base, {}).next(ledger), undefined);
-    const ranked = new RankedReversals(encoded, base, { layer0: 1, layer1: 0 });
-    ledger.started(2, decodeConfiguration(encoded, ranked.next(ledger)!));
-    assert.equal(ranked.next(ledger), undefined);
+    assert.equal(new SensitivityBisection(encoded, base, {}).next(ledger), undefined);
+    const bisection = new SensitivityBisection(encoded, base, { layer0: 1, layer1: 0 });
+    ledger.started(2, decodeConfiguration(encoded, bisection.next(ledger)!));
+    assert.equal(bisection.next(ledger), undefined);
   });
 });

@@ -30,7 +30,7 @@ function run(sampler: Sampler, trials: number, judge: Judge, first = 0): Finishe
   return finished;
 }
 
-/** Each quantized layer saves time; layers 2 and 7 break the accuracy. */
+/** Each quantized layer saves time; layers 2 and 7 lose much accuracy. */
 const twoSensitiveLayers: Judge = (configuration) => {
   const quantized = switches.filter(({ name }) => configuration[name] === 1).length;
   const loss = 3 * Number(configuration.layer2) + 5 * Number(configuration.layer7) + 0.02 * quantized;
@@ -105,7 +105,7 @@ describe("the TPE sampler", () => {
     assert.equal(seen.size, 640);
   });
 
-  test("asks the same whether a refit was prepared over many asks or is made at once", () => {
+  test("proposes the same whether a refit was prepared over many asks or done at once", () => {
     const space = flatSpace(15, 3);
     const judge: Judge = (configuration) => {
       const loss = Object.values(configuration).reduce<number>((sum, choice) => sum + Number(choice), 0);
@@ -113,7 +113,8 @@ describe("the TPE sampler", () => {
     };
     const grown = createTpeSampler(space, { seed: 3 });
     const finished: FinishedTrial[] = [];
-    // Refits of 256, 320 and 384 trials are prepared on the way, and one is under way at the end.
+    // Refits of 256, 320 and 384 trials are prepared during the run, and another one is in progress at the
+    // end.
     for (const [stop, compared] of [
       [330, true],
       [383, false],
@@ -131,7 +132,7 @@ describe("the TPE sampler", () => {
     }
   });
 
-  test("two objectives: spreads along the front", () => {
+  test("spreads along the Pareto front of two objectives", () => {
     const judge: Judge = (configuration) => {
       const quantized = switches.filter(({ name }) => configuration[name] === 1);
       const loss = quantized.reduce((sum, { name }) => sum + 0.1 * (1 + Number(name.slice(5))), 0);
@@ -139,7 +140,8 @@ describe("the TPE sampler", () => {
     };
     const finished = run(createTpeSampler(switches, { seed: 1 }), 80, judge);
     const front = paretoFront(finished.map(({ values }) => values));
-    // The true front quantizes the least sensitive layers first: one point for each number of quantized layers.
+    // The true front quantizes the least sensitive layers first: one point for each number of quantized
+    // layers.
     const ideal = new Set(
       Array.from({ length: LAYERS + 1 }, (_, count) => `${(0.1 * count * (count + 1)) / 2} ${count}`),
     );
@@ -162,7 +164,7 @@ describe("from an infeasible base", () => {
     sampler.tell({ number: 1, configuration, state: "complete", samples: 1, ...judge(configuration) });
   };
 
-  test("known sensitivities lead to a feasible configuration at once, and no wave is run", () => {
+  test("known sensitivities lead to a feasible configuration without toggling each group alone", () => {
     const sensitivity = Object.fromEntries(
       switches.map(({ name }, i) => [name, i === 2 || i === 7 ? 9 : 0.1 * i]),
     );
@@ -176,7 +178,7 @@ describe("from an infeasible base", () => {
     );
   });
 
-  test("among configurations of the least size the search goes on for accuracy", () => {
+  test("among configurations of the smallest size the search goes on to improve accuracy", () => {
     const space = layeredSpace(6);
     const base: Configuration = Object.fromEntries(
       Array.from({ length: 6 }, (_, layer) => [
@@ -185,7 +187,8 @@ describe("from an infeasible base", () => {
         [`layer${layer}.estimator`, "max"],
       ]).flat(),
     );
-    // The size is that of the switches alone; modes and estimators decide the accuracy, which is always within the bound.
+    // The size is that of the switches alone; modes and estimators decide the accuracy, which is always
+    // within the bound.
     const lossOf = (configuration: Configuration): number =>
       Array.from({ length: 6 }, (_, layer) => {
         const mode = configuration[`layer${layer}.mode`] === "asymmetric" ? -0.1 : 0;
@@ -206,11 +209,11 @@ describe("from an infeasible base", () => {
   });
 });
 
-describe("the sensitivity wave", () => {
+describe("toggles of each group alone", () => {
   const changed = (configuration: Configuration) =>
     switches.filter(({ name }) => configuration[name] !== allQuantized[name]).map(({ name }) => name);
 
-  test("reverses one group a trial, all independent", () => {
+  test("toggles one group per trial, independently", () => {
     const sampler = createTpeSampler(switches, { seed: 1, base: allQuantized });
     const groups = Array.from({ length: LAYERS }, (_, i) => {
       const configuration = sampler.ask(2 + i)!;
@@ -221,7 +224,7 @@ describe("the sensitivity wave", () => {
     assert.ok(groups.every((names) => names.length === 1));
   });
 
-  test("is left out where it would take more than a fifth of the trials, and where it is off", () => {
+  test("are left out where they would take more than a fifth of the trials, and with startAroundBase off", () => {
     const singles = (options: { maxTrials: number; startAroundBase?: "off" }) => {
       const sampler = createTpeSampler(switches, { seed: 1, base: allQuantized, ...options });
       const names: string[] = [];
@@ -232,9 +235,12 @@ describe("the sensitivity wave", () => {
       }
       return names;
     };
-    const wave = ["layer0", "layer1", "layer2"];
-    assert.deepEqual(singles({ maxTrials: 5 * LAYERS }).slice(0, 3), wave);
-    assert.notDeepEqual(singles({ maxTrials: 5 * LAYERS - 1 }).slice(0, 3), wave);
-    assert.notDeepEqual(singles({ maxTrials: 5 * LAYERS, startAroundBase: "off" }).slice(0, 3), wave);
+    const singleToggles = ["layer0", "layer1", "layer2"];
+    assert.deepEqual(singles({ maxTrials: 5 * LAYERS }).slice(0, 3), singleToggles);
+    assert.notDeepEqual(singles({ maxTrials: 5 * LAYERS - 1 }).slice(0, 3), singleToggles);
+    assert.notDeepEqual(
+      singles({ maxTrials: 5 * LAYERS, startAroundBase: "off" }).slice(0, 3),
+      singleToggles,
+    );
   });
 });

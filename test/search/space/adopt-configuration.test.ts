@@ -15,19 +15,19 @@ const space: Space = [
 ];
 const defaults = { "a/quantize": true, "a/mode": "symmetric" };
 
-test("parameters of one name keep their values, and what is new takes its default", () => {
+test("parameters of the same name keep their values, and new ones take their defaults", () => {
   assert.deepEqual(adoptConfiguration(space, defaults, { "a/mode": "asymmetric" }), {
     "a/quantize": true,
     "a/mode": "asymmetric",
   });
 });
 
-test("what does not exist under a choice is left out", () => {
+test("inactive parameters are left out", () => {
   assert.deepEqual(adoptConfiguration(space, defaults, { "a/quantize": false, "a/mode": "asymmetric" }), {
     "a/quantize": false,
   });
 });
 
-test("a value that is none of the choices is not adopted", () => {
+test("a value that is not among the choices gives undefined", () => {
   assert.equal(adoptConfiguration(space, defaults, { "a/mode": "unified" }), undefined);
 });

@@ -19,9 +19,9 @@ import { arbitrarySpaces } from "../arbitrary-spaces.js";
 import { flatSpace, layeredSpace } from "../spaces.js";
 
 describe("encoding", () => {
-  test("a conditional space: counted, listed and read back without loss", () => {
+  test("a conditional space is counted, enumerated, encoded and decoded without loss", () => {
     const encoded = encodeSpace(layeredSpace(2));
-    // A layer: float, or 2 modes times (2 estimators without and one with 3 outlier levels).
+    // Per layer: float, or 2 modes times (2 estimators without and one with 3 outlier levels).
     const perLayer = 1 + 2 * (2 + 3);
     assert.equal(countConfigurations(encoded), perLayer ** 2);
     const all = [...enumerateConfigurations(encoded)];
@@ -36,7 +36,7 @@ describe("encoding", () => {
     );
   });
 
-  test("a space beyond the range of a double is infinite", () => {
+  test("a count beyond the range of a double is Infinity", () => {
     assert.equal(countConfigurations(encodeSpace(flatSpace(2000, 4))), Number.POSITIVE_INFINITY);
   });
 
@@ -67,7 +67,7 @@ test('a configuration\'s key does not depend on the order of its names, and tell
 });
 
 describe("a space document", () => {
-  test("is read as it stands", () => {
+  test("is parsed unchanged", () => {
     const space = layeredSpace(3);
     assert.deepEqual(parseSpace(JSON.parse(JSON.stringify(space))), space);
   });
@@ -97,7 +97,7 @@ describe("a space document", () => {
   }
 });
 
-test("repairing what hangs on changed parameters comes to the same as repairing all of them", () => {
+test("repairing only what depends on changed parameters gives the same as repairing all of them", () => {
   fc.assert(
     fc.property(arbitrarySpaces, fc.nat(), fc.nat(511), (space, seed, chosen) => {
       const encoded = encodeSpace(space);

@@ -1,36 +1,36 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createReversalSampler } from "../../../shared/search/samplers/greedy-layer-sampler.js";
+import { createGreedyLayerSampler } from "../../../shared/search/samplers/greedy-layer-sampler.js";
 import { encodeConfiguration, encodeSpace } from "../../../shared/search/space/encoding.js";
-import { restore, reverse, singleReversals } from "../../../shared/search/space/group-toggle.js";
+import { groupToggles, restoreGroup, toggleParameter } from "../../../shared/search/space/group-toggle.js";
 import type { Configuration } from "../../../shared/search/space/space.js";
 import { flatSpace, layeredSpace } from "../spaces.js";
 
-test("a group's switch is its parameter that always exists", () => {
+test("a group's switch is its unconditional parameter", () => {
   const [float, ...rest] = layeredSpace(1);
   const reordered = [float!, ...rest];
   assert.deepEqual(encodeSpace(reordered).groups, [{ name: "layer0", switch: 0, members: [0, 1, 2, 3] }]);
 });
 
-test("reversing a switch brings its children into existence with their first choice, or takes them away", () => {
+test("toggling a switch activates its children with their first choice, or deactivates them", () => {
   const encoded = encodeSpace(layeredSpace(1));
   const float = encodeConfiguration(encoded, { "layer0.quantize": false });
-  const quantized = reverse(encoded, float, 0);
+  const quantized = toggleParameter(encoded, float, 0);
   assert.deepEqual([...quantized], [0, 0, 0, -1]);
-  assert.deepEqual(reverse(encoded, quantized, 0), float);
+  assert.deepEqual(toggleParameter(encoded, quantized, 0), float);
 });
 
-test("single reversals come the most sensitive group first, those without a score last", () => {
+test("group toggles are sorted by descending sensitivity, groups without a score last", () => {
   const encoded = encodeSpace(flatSpace(4, 2));
   const base = encodeConfiguration(encoded, { layer0: 1, layer1: 1, layer2: 1, layer3: 1 });
-  const reversals = singleReversals(encoded, base, { layer3: 2, layer1: -1 });
+  const toggles = groupToggles(encoded, base, { layer3: 2, layer1: -1 });
   assert.deepEqual(
-    reversals.map(({ group, codes }) => `${group.name} ${codes.join("")}`),
+    toggles.map(({ group, codes }) => `${group.name} ${codes.join("")}`),
     ["layer3 1110", "layer1 1011", "layer0 0111", "layer2 1101"],
   );
 });
 
-test("restoring a group brings back all of its parameters and no others", () => {
+test("restoring a group restores all of its parameters and no others", () => {
   const encoded = encodeSpace(layeredSpace(2));
   const from = encodeConfiguration(encoded, {
     "layer0.quantize": true,
@@ -40,7 +40,7 @@ test("restoring a group brings back all of its parameters and no others", () => 
     "layer1.quantize": false,
   });
   const other = encodeConfiguration(encoded, { "layer0.quantize": false, "layer1.quantize": false });
-  assert.deepEqual(restore(encoded, other, encoded.groups[0]!, from), from);
+  assert.deepEqual(restoreGroup(encoded, other, encoded.groups[0]!, from), from);
 });
 
 test("restoring a group respects the conditions that its parameters have in other groups", () => {
@@ -52,18 +52,18 @@ test("restoring a group respects the conditions that its parameters have in othe
   const [groupA, groupB] = encoded.groups;
   const without = encodeConfiguration(encoded, { a: 0, b: 0 });
   const withMode = encodeConfiguration(encoded, { a: 1, b: 1, "b.m": 1 });
-  const restored = (...of: Parameters<typeof restore>) => [...restore(...of)];
+  const restored = (...of: Parameters<typeof restoreGroup>) => [...restoreGroup(...of)];
   assert.deepEqual(restored(encoded, without, groupB!, withMode), [0, 1, -1]);
   assert.deepEqual(restored(encoded, withMode, groupB!, without), [1, 0, 0]);
   assert.deepEqual(restored(encoded, without, groupA!, withMode), [1, 0, 0]);
   assert.deepEqual(restored(encoded, withMode, groupA!, without), [0, 1, -1]);
 });
 
-test("layer reversal ranks the groups alone, then reverses the worst first until the bound is met", () => {
+test("greedy layer removal ranks the groups alone, then returns them to float in that order until the bound is met", () => {
   const space = flatSpace(4, 2);
   const base: Configuration = { layer0: 1, layer1: 1, layer2: 1, layer3: 1 };
   const losses = { layer0: 1, layer1: 4, layer2: 2, layer3: 0.5 };
-  const sampler = createReversalSampler(space, { seed: 1, base });
+  const sampler = createGreedyLayerSampler(space, { seed: 1, base });
   const asked: string[] = [];
   for (let number = 2; number < 8; number++) {
     const configuration = sampler.ask(number)!;
@@ -80,7 +80,7 @@ test("layer reversal ranks the groups alone, then reverses the worst first until
     });
     asked.push(Object.values(configuration).join(""));
   }
-  // Layers 1 and 2 lose most; without both the bound is met, and then single reversals are taken back.
+  // Layers 1 and 2 lose most accuracy; with both in float the bound is met.
   assert.deepEqual(asked.slice(0, 5), ["0111", "1011", "1101", "1110", "1001"]);
   assert.equal(asked.length, 6);
 });

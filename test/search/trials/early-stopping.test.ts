@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createRandomStream } from "../../../shared/search/numerics/random.js";
 import {
-  decideRace,
+  decideStopping,
   logChanceToReach,
   lookSchedule,
   meanScores,
   pairedDifferences,
-  RACE_DELTA,
-  reachableMean,
+  STOPPING_PROBABILITY,
   sampleOrder,
+  upperConfidenceBound,
 } from "../../../shared/search/trials/early-stopping.js";
 
-test("the sample order is a permutation that the seed fixes", () => {
+test("the sample order is a permutation that depends on the seed alone", () => {
   const order = sampleOrder(5, 1000);
   assert.deepEqual(
     [...order].sort((a, b) => a - b),
@@ -22,7 +22,7 @@ test("the sample order is a permutation that the seed fixes", () => {
   assert.notDeepEqual(sampleOrder(6, 1000), order);
 });
 
-test("looks double from 64 and end with all samples", () => {
+test("interim looks double from 64 samples and end with all samples", () => {
   assert.deepEqual(lookSchedule(1000), [64, 128, 256, 512, 1000]);
   assert.deepEqual(lookSchedule(64), [64]);
   assert.deepEqual(lookSchedule(10), [10]);
@@ -36,24 +36,24 @@ describe("the chance to reach a threshold", () => {
     assert.ok(Math.abs(Math.exp(chance) - 0.134004) < 1e-5, `${Math.exp(chance)}`);
   });
 
-  test("is delta for the mean that is told of a stopped trial", () => {
+  test("is delta for the upper confidence bound at delta", () => {
     for (const delta of [0.01, 0.1, 0.4]) {
       const seen = { mean: -0.05, deviation: 0.5, count: 64 };
-      const told = reachableMean(seen, 1000, 2, delta);
-      assert.ok(Math.abs(logChanceToReach(seen, told, 1000, 2) - Math.log(delta)) < 1e-9);
+      const bound = upperConfidenceBound(seen, 1000, 2, delta);
+      assert.ok(Math.abs(logChanceToReach(seen, bound, 1000, 2) - Math.log(delta)) < 1e-9);
     }
     // With the figures above: -0.05 + 1.281552 * 0.063196.
-    const told = reachableMean({ mean: -0.05, deviation: 0.5, count: 64 }, 1000, 2);
-    assert.ok(Math.abs(told - 0.030989) < 1e-5, `${told}`);
+    const bound = upperConfidenceBound({ mean: -0.05, deviation: 0.5, count: 64 }, 1000, 2);
+    assert.ok(Math.abs(bound - 0.030989) < 1e-5, `${bound}`);
   });
 
-  test("is certain of nothing before a sample was seen, or while nothing has differed", () => {
+  test("is 1 before any sample is scored, and above 0 while all differences are equal", () => {
     assert.equal(logChanceToReach({ mean: 0, deviation: 0, count: 0 }, 1, 10, 2), 0);
     const same = logChanceToReach({ mean: 0, deviation: 0, count: 64 }, 0.005, 1000, 2);
     assert.ok(same > Math.log(0.3) && same < Math.log(0.5));
   });
 
-  test("stops trials that would get there at most as often as promised", () => {
+  test("stops at most the promised share of the trials that would reach the threshold", () => {
     const total = 1024;
     const runs = 600;
     let stopped = 0;
@@ -68,12 +68,12 @@ describe("the chance to reach a threshold", () => {
       const ordered = Array.from(sampleOrder(run, total), (sample) => differences[sample]!);
       const isStopped = lookSchedule(total).some((seen) => {
         const sample = pairedDifferences(ordered.slice(0, seen), new Float64Array(seen));
-        // The mean over all is just reached: the worst case of all that do reach their threshold.
-        return decideRace({ total, range: 2, differences: sample, least: mean }) === "infeasible";
+        // The mean over all samples equals the threshold: the worst case of trials that reach it.
+        return decideStopping({ total, range: 2, differences: sample, least: mean }) === "infeasible";
       });
       stopped += isStopped ? 1 : 0;
     }
-    const promised = RACE_DELTA * (lookSchedule(total).length - 1);
+    const promised = STOPPING_PROBABILITY * (lookSchedule(total).length - 1);
     assert.ok(stopped / runs <= promised && stopped > 0, `${stopped} of ${runs}`);
   });
 });
@@ -82,50 +82,53 @@ describe("the decision", () => {
   const clear = { mean: -0.9, deviation: 0.3, count: 512 };
   const close = { mean: -0.01, deviation: 0.3, count: 512 };
   const common = { total: 1024, range: 1, differences: clear };
-  test("infeasible when the bound will hardly be met", () => {
-    assert.equal(decideRace({ ...common, least: -0.01 }), "infeasible");
-    assert.equal(decideRace({ ...common, differences: close, least: -0.005 }), "continue");
+  test("infeasible when the bound is unlikely to be met", () => {
+    assert.equal(decideStopping({ ...common, least: -0.01 }), "infeasible");
+    assert.equal(decideStopping({ ...common, differences: close, least: -0.005 }), "continue");
   });
-  test("dominated only by an incumbent that is better elsewhere too", () => {
+  test("dominated only by an incumbent that is better in the other objectives too", () => {
     const incumbent = { mean: 0, betterElsewhere: true };
-    assert.equal(decideRace({ ...common, incumbent }), "dominated");
-    assert.equal(decideRace({ ...common, incumbent: { ...incumbent, betterElsewhere: false } }), "continue");
-    assert.equal(decideRace({ ...common, differences: close, incumbent }), "continue");
-    assert.equal(decideRace({ ...common, incumbent: { ...incumbent, mean: -0.9 } }), "continue");
+    assert.equal(decideStopping({ ...common, incumbent }), "dominated");
+    assert.equal(
+      decideStopping({ ...common, incumbent: { ...incumbent, betterElsewhere: false } }),
+      "continue",
+    );
+    assert.equal(decideStopping({ ...common, differences: close, incumbent }), "continue");
+    assert.equal(decideStopping({ ...common, incumbent: { ...incumbent, mean: -0.9 } }), "continue");
   });
-  test("sooner dominated where accuracy only breaks a tie", () => {
-    // A chance of 0.13 to reach the incumbent: 0.0105 of 0.00941 are 1.116 deviations.
+  test("dominated at a higher probability where accuracy only breaks a tie", () => {
+    // Probability 0.13 to reach the incumbent: 0.0105 is 1.116 standard errors of 0.00941.
     const behind = { ...common, differences: { mean: -0.0105, deviation: 0.3, count: 512 } };
     const incumbent = { mean: 0, betterElsewhere: true };
-    assert.equal(decideRace({ ...behind, incumbent }), "continue");
+    assert.equal(decideStopping({ ...behind, incumbent }), "continue");
     const tied = { ...incumbent, tie: true };
-    assert.equal(decideRace({ ...behind, incumbent: tied }), "dominated");
-    assert.equal(decideRace({ ...behind, incumbent: tied, delta: 0.01 }), "continue");
+    assert.equal(decideStopping({ ...behind, incumbent: tied }), "dominated");
+    assert.equal(decideStopping({ ...behind, incumbent: tied, delta: 0.01 }), "continue");
   });
-  test("dominated at once where accuracy is only a bound", () => {
-    assert.equal(decideRace({ ...common, incumbent: { betterElsewhere: true } }), "dominated");
-    assert.equal(decideRace({ ...common, incumbent: { betterElsewhere: false } }), "continue");
+  test("dominated at the first look where accuracy is only a constraint", () => {
+    assert.equal(decideStopping({ ...common, incumbent: { betterElsewhere: true } }), "dominated");
+    assert.equal(decideStopping({ ...common, incumbent: { betterElsewhere: false } }), "continue");
   });
-  test("what has seen all samples is complete, whatever they say", () => {
+  test("continue after all samples, whatever the differences", () => {
     const incumbent = { mean: 0, betterElsewhere: true };
     assert.equal(
-      decideRace({ ...common, differences: { ...clear, count: 1024 }, least: 0, incumbent }),
+      decideStopping({ ...common, differences: { ...clear, count: 1024 }, least: 0, incumbent }),
       "continue",
     );
   });
 });
 
-test("the mean of several models' scores is taken sample by sample", () => {
+test("the mean of several models' scores is taken per sample", () => {
   assert.deepEqual(
     [...meanScores([Float32Array.of(1, 0, 0), Float32Array.of(1, 1, 0), Float32Array.of(1, 1, 0)])],
     [1, 2 / 3, 0],
   );
 });
 
-test("against a mean of several models a trial is known by fewer samples", () => {
+test("differences to the mean of several models vary less than those to any single model", () => {
   const total = 2000;
   const random = createRandomStream(3, 0, "problem");
-  // Nine trials that fail on the same hard samples, each besides on a few of its own.
+  // Nine trials that fail on the same hard samples and each on a few others.
   const hard = Float64Array.from({ length: total }, () => random.uniform());
   const model = (): Float32Array =>
     Float32Array.from(hard, (difficulty) => (difficulty + 0.1 * random.normal() < 0.8 ? 1 : 0));
@@ -135,7 +138,7 @@ test("against a mean of several models a trial is known by fewer samples", () =>
   assert.ok(spread(meanScores(others)) < 0.85 * Math.min(...alone));
 });
 
-test("paired differences need no scores beyond the shorter of both", () => {
+test("paired differences use the samples that both have scored", () => {
   const { mean, deviation, count } = pairedDifferences([1, 0, 1, 1], [0, 0, 2]);
   assert.equal(mean, 0);
   assert.equal(deviation, 1);

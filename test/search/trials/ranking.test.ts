@@ -16,7 +16,7 @@ function trial(
   return { number, state, values, violation, samples: 1, configuration: { layer0: number % 50 } };
 }
 
-const inOrder: readonly FinishedTrial[] = [
+const mapConcurrently: readonly FinishedTrial[] = [
   trial(9, "complete", [1]),
   trial(2, "complete", [3]),
   trial(4, "complete", [3]),
@@ -28,19 +28,19 @@ const inOrder: readonly FinishedTrial[] = [
 ];
 
 test("feasible before infeasible by violation, complete before pruned, failed last, ties by number", () => {
-  const sorted = [...inOrder].sort((a, b) => a.number - b.number).sort(compareTrials);
-  assert.deepEqual(sorted, inOrder);
+  const sorted = [...mapConcurrently].sort((a, b) => a.number - b.number).sort(compareTrials);
+  assert.deepEqual(sorted, mapConcurrently);
 });
 
-test("the ledger keeps that order whatever the order of arrival", () => {
+test("the ledger keeps the ranking in whatever order results arrive", () => {
   for (const shift of [0, 3, 5]) {
     const ledger = new TrialLedger(encodeSpace(flatSpace(1, 50)));
-    for (const told of [...inOrder.slice(shift), ...inOrder.slice(0, shift)]) {
+    for (const told of [...mapConcurrently.slice(shift), ...mapConcurrently.slice(0, shift)]) {
       ledger.tell(told);
     }
     assert.deepEqual(
       ledger.ranked.map((entry) => entry.trial),
-      inOrder,
+      mapConcurrently,
     );
     assert.deepEqual(
       ledger.finished.map((entry) => entry.trial.number),
@@ -68,15 +68,15 @@ test("several objectives: non-dominated ranks first, then hypervolume", () => {
 describe("improvement weights", () => {
   const entries = (trials: readonly FinishedTrial[]) =>
     trials.map((told) => ({ number: told.number, trial: told, codes: new Int16Array(1) }));
-  test("are the distances to the best of the others", () => {
+  test("are the differences to the best of the other trials", () => {
     const good = entries([trial(0, "complete", [1]), trial(1, "complete", [2])]);
     assert.deepEqual([...improvementWeights(good, entries([trial(2, "complete", [4])])[0])], [3, 2]);
   });
-  test("of infeasible trials are distances in violation", () => {
+  test("of infeasible trials are differences in violation", () => {
     const good = entries([trial(0, "complete", [9], 1), trial(1, "complete", [1], 2)]);
     assert.deepEqual([...improvementWeights(good, entries([trial(2, "complete", [4], 4)])[0])], [3, 2]);
   });
-  test("are shared out alike whatever the unit of the outcome", () => {
+  test("have the same ratios whatever the unit of the outcome", () => {
     const shares = (unit: number) => {
       const good = entries([trial(0, "complete", [unit]), trial(1, "complete", [3 * unit])]);
       const weights = improvementWeights(good, entries([trial(2, "complete", [3 * unit])])[0]);

@@ -17,7 +17,7 @@ def read_configuration(path):
 
 
 def calibration_rows(config, folder, session):
-    """One dictionary of inputs a sample, of the types that the session's model takes."""
+    """One dictionary of inputs per sample, with the types that the session's model expects."""
     count = subset_size(config)
     types = {port.name: TYPES[port.type] for port in session.get_inputs()}
     inputs = {

@@ -1,8 +1,8 @@
 """Runs Optuna's TPE with two objectives, for comparison with `npm run bench:pareto`.
 
 usage: optuna_pareto.py [--seeds 5] [--trials 200] [--batch 1] PROBLEM.json
-PROBLEM.json holds two search problems over the same parameters, "loss" and "cost". One JSON line: the points of all
-trials, a list a seed.
+PROBLEM.json contains two search problems with the same parameters, "loss" and "cost". Prints one JSON line: the points of
+all trials, one list per seed.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Runs Optuna's TPE on search problems, for comparison with `npm run bench:search`.
 
 usage: optuna_search.py [--seeds 20] [--trials 200] [--batch 1] PROBLEM.json ...
-One JSON line a problem, which `npm run bench:search -- --optuna FILE` reads: medians over seeds of the true value of
-the configuration that looked best, after the same numbers of trials.
+Prints one JSON line per problem, which `npm run bench:search -- --optuna FILE` reads: medians over seeds of the true value
+of the configuration with the best measured value, after the same numbers of trials.
 """
 
 import argparse
@@ -20,7 +20,7 @@ MARKS = (50, 100, 200, 400, 1000)
 
 
 def parents_first(parameters):
-    """A file may list a parameter before the one that it depends on."""
+    """The parameters with parents before their children; a file may list them in any order."""
     by_name = {parameter["name"]: parameter for parameter in parameters}
     ordered = {}
 

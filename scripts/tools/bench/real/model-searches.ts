@@ -8,7 +8,7 @@ import type { RunRequest } from "../../../../shared/run/protocol/request.js";
 import type { RunState, TrialRecord } from "../../../../shared/run/protocol/state.js";
 import { findReferences, type Judgement, type Study } from "../../../../shared/run/protocol/study.js";
 import { tuningStudy } from "../../../../shared/run/protocol/tuning-study.js";
-import { createReversalSampler } from "../../../../shared/search/samplers/greedy-layer-sampler.js";
+import { createGreedyLayerSampler } from "../../../../shared/search/samplers/greedy-layer-sampler.js";
 import { createRandomSampler } from "../../../../shared/search/samplers/random-sampler.js";
 import { FileObjectStore } from "../../../../shared/storage/file-store.js";
 import { openStatistics } from "../../../api/statistics-folder.js";
@@ -26,15 +26,15 @@ export interface SearchOptions {
   readonly race: boolean;
 }
 
-/** A trial and what it is worth; nothing for one that failed. */
+/** A finished trial with its values under the objective; none for a failed trial. */
 export interface SearchedTrial {
   readonly record: TrialRecord;
   readonly judgement: Judgement | undefined;
 }
 
 /**
- * Searches of one model by different samplers, each with the product's engine, reducer and objective, one trial after
- * the other, so that it can be repeated exactly. They share what they have scored.
+ * Searches of one model by different samplers, each with the product's engine, reducer and objective. Trials
+ * run one at a time, so that a search is reproducible, and scores are shared between searches.
  */
 export class ModelSearches {
   #runs = 0;
@@ -46,8 +46,8 @@ export class ModelSearches {
   ) {}
 
   /**
-   * @param scratch for the runs' records
-   * @param records where scores are kept for the next process; they are not when left out
+   * @param scratch temporary folder of the runs' records
+   * @param records file in which scores are kept for later processes; none when left out
    */
   static async open(model: BenchModel, scratch: string, records?: string): Promise<ModelSearches> {
     const { configuration, directory } = validateConfiguration(model.configuration, {
@@ -65,7 +65,7 @@ export class ModelSearches {
     return new ModelSearches(workload, folder, evaluations);
   }
 
-  /** The trials that ended, in their order: number 0 is the float model, number 1 the base. */
+  /** The finished trials by number; trial 0 is the float model, trial 1 the base. */
   async search(options: SearchOptions): Promise<SearchedTrial[]> {
     const study = studyOf(this.workload, options);
     const request = this.#request(options);
@@ -73,7 +73,7 @@ export class ModelSearches {
     return judged(study, request, await engine.ended);
   }
 
-  /** The rows of a trial of this model that saw every sample. */
+  /** The scores per sample of a complete trial of this model. */
   rowsOf({ configuration }: TrialRecord): Float32Array {
     return this.evaluations.rowsOf(configuration);
   }
@@ -111,7 +111,11 @@ function studyOf({ metric }: Workload, { sampler }: SearchOptions): Study {
       return {
         ...study,
         createSampler: ({ space, seed, base }, sensitivity) =>
-          createReversalSampler(space, { seed, base, ...(sensitivity === undefined ? {} : { sensitivity }) }),
+          createGreedyLayerSampler(space, {
+            seed,
+            base,
+            ...(sensitivity === undefined ? {} : { sensitivity }),
+          }),
       };
     case "random":
       return { ...study, createSampler: ({ space, seed }) => createRandomSampler(space, { seed }) };

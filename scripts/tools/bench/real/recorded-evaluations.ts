@@ -24,16 +24,16 @@ interface RecordLine {
 }
 
 /**
- * Carries out a model's trials in this process, and keeps their rows: a configuration that several runs ask for is
- * scored once, and a race over it is run again over the kept rows, which gives the very same decision. What is
- * kept in a file holds for one version of the quantizer.
+ * Runs a model's trials in this process and keeps their scores per sample: a configuration that several runs
+ * propose is scored once, and early stopping is replayed on the kept scores, with the same decision. A file
+ * of scores is valid for one version of the quantizer only.
  */
 export class RecordedEvaluations implements JobRunner {
   readonly slots = 1;
   readonly #evaluator: Evaluator;
   readonly #outcomes = new Map<string, MeasuredOutcome>();
 
-  /** @param file JSON lines that scores are read from and added to; none are kept beyond this process without one */
+  /** @param file JSON lines file from which scores are read and to which they are appended; optional */
   constructor(
     private readonly workload: Workload,
     private readonly stores: { readonly records: ObjectStore; readonly statistics: ObjectStore },
@@ -76,14 +76,14 @@ export class RecordedEvaluations implements JobRunner {
     }
   }
 
-  /** All rows of a configuration that was scored. */
+  /** The scores per sample of a scored configuration. */
   rowsOf(configuration: TrialJob["configuration"]): Float32Array {
     const outcome = this.#outcomes.get(keyOf(configuration));
     if (outcome?.state !== "complete") throw new Error("the configuration was not scored to its end");
     return unpackRows(outcome.rows);
   }
 
-  /** Runs share the evaluator; `release` ends it. */
+  /** Does nothing, as runs share the evaluator; `release` ends it. */
   async close(): Promise<void> {}
 
   release(): Promise<void> {
@@ -104,7 +104,7 @@ export class RecordedEvaluations implements JobRunner {
     return outcome;
   }
 
-  /** What the job's race makes of kept rows; `undefined` where they end before it is decided. */
+  /** The outcome of early stopping on kept scores; `undefined` where they end before a decision. */
   async #race(job: TrialJob, kept: MeasuredOutcome): Promise<MeasuredOutcome | undefined> {
     const { workload, stores } = this;
     const { rowWidth } = workload.metric;
@@ -127,7 +127,7 @@ function keyOf(configuration: TrialJob["configuration"]): string {
   return configuration === null ? "float" : configurationKey(configuration);
 }
 
-/** Runs of a bench end with their search: nothing is validated or written. */
+/** The result of finishing a run in a bench: no model is validated or written. */
 function unwritten({ candidates }: FinishJob) {
   const best = candidates[0]?.trial ?? null;
   return { state: "complete" as const, best, validation: [], objects: [] };

@@ -2,15 +2,17 @@ import { createRandomStream, type RandomStream } from "../../../../shared/search
 import { type Problem, parentsFirst } from "./problem.js";
 
 const RESTARTS = 12;
-/** Some seconds a problem. */
+/** Number of annealing steps: a few seconds per problem. */
 const STEPS = 500_000;
-/** Where annealing begins and ends, as a share of the deviation of random configurations. */
+/**
+ * First and last temperature of annealing, as shares of the standard deviation over random configurations.
+ */
 const HOT = 0.5;
 const COLD = 5e-5;
-/** Share of steps that draw a parameter and one that it interacts with anew together. */
+/** Share of steps that change a parameter together with one that it interacts with. */
 const JOINT_STEPS = 0.3;
 
-/** The smallest true value that annealing and descent find, over restarts; a reference, not a proof. */
+/** The smallest true value found by annealing and descent with restarts; not proven to be the minimum. */
 export function bestKnownValue(problem: Problem): number {
   let best = Number.POSITIVE_INFINITY;
   for (let restart = 0; restart < RESTARTS; restart++) {
@@ -22,12 +24,14 @@ export function bestKnownValue(problem: Problem): number {
   return best;
 }
 
-/** A configuration that changes in place; parameters that do not exist keep their code for when they do. */
+/**
+ * A configuration that is changed in place; inactive parameters keep their code for when they become active.
+ */
 interface State {
   readonly random: RandomStream;
   readonly choices: readonly number[];
   readonly codes: Int32Array;
-  /** What a parameter is worth changing together with: those it interacts or exists with. */
+  /** For each parameter, those with which it interacts or is conditional. */
   readonly partners: readonly (readonly number[])[];
   value(): number;
   /** The part of the value that depends on one or two parameters. */
@@ -115,7 +119,7 @@ function anneal(state: State): void {
   }
 }
 
-/** Until no parameter, and no two that belong together, can be changed for the better. */
+/** Descends until no change of one parameter or of a related pair is an improvement. */
 function descend(state: State): void {
   const { codes, partners } = state;
   for (let improved = true; improved; ) {

@@ -4,7 +4,7 @@ import { QuantfleetError, RunError, UsageError } from "../../../../shared/basics
 import { exitCodeOf } from "../../../cli/commands/exit-code.js";
 import { packageRoot } from "../../../package/package-root.js";
 
-/** Runs a bench's main function; what its caller got wrong is one sentence on stderr. */
+/** Runs a bench's main function; errors of its user are printed as one sentence on stderr. */
 export function runBench(name: string, main: () => void): void {
   try {
     main();
@@ -39,7 +39,7 @@ export interface StudyOptions {
   readonly batch: number;
 }
 
-/** What a script of scripts/tools/bench/peers prints about a problem's file. */
+/** The output of a script in scripts/tools/bench/peers for a problem file. */
 export function runPeer(python: string, script: string, path: string, options: StudyOptions): string {
   const file = join(packageRoot(), "scripts", "tools", "bench", "peers", script);
   const { seeds, trials, batch } = options;

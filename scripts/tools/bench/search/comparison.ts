@@ -1,14 +1,16 @@
 import { geometricMean, median } from "./study.js";
 
-/** Curves a seed each: the true value of what looked best, after every trial. */
+/**
+ * One curve per seed: after every trial, the true value of the configuration with the best measured value.
+ */
 export type Curves = readonly (readonly number[])[];
 
-/** What both reached after the same number of trials. */
+/** Results of both samplers after the same number of trials. */
 export interface Comparison {
   readonly trials: number;
   readonly ours: number;
   readonly optuna: number;
-  /** Our regret over Optuna's: 1 where neither has any, infinite where Optuna alone has none. */
+  /** Our regret divided by Optuna's: 1 where both are 0, infinite where only Optuna's is 0. */
   readonly ratio: number;
   /** The first trial at which our median was as good as Optuna's after all of them. */
   readonly reachedAt: number | undefined;
@@ -18,10 +20,10 @@ export function medianAfter(curves: Curves, trials: number): number {
   return median(curves.map((curve) => curve[Math.min(trials, curve.length) - 1]!));
 }
 
-/** @param best what regret is the distance to */
+/** @param best the value from which regret is computed */
 export function compare(curves: Curves, trials: number, optuna: number, best: number): Comparison {
   const ours = medianAfter(curves, trials);
-  // Sums of the same tables in another order differ in their last digits.
+  // The same value summed in another order differs in the last digits.
   const nothing = 1e-9 * Math.max(Math.abs(best), Math.abs(ours), Math.abs(optuna));
   const [ourRegret, theirRegret] = [ours - best, optuna - best].map((regret) =>
     regret <= nothing ? 0 : regret,
@@ -34,7 +36,7 @@ export function compare(curves: Curves, trials: number, optuna: number, best: nu
   return { trials, ours, optuna, ratio, reachedAt };
 }
 
-/** A regret of 0 would make a geometric mean 0 whatever the other problems' are. */
+/** Lower limit of ratios in geometric means, as a single 0 would make the mean 0. */
 const LEAST_RATIO = 0.01;
 
 export function meanRatio(ratios: readonly number[]): number {

@@ -3,18 +3,21 @@ import type { Configuration } from "../../../../shared/search/space/space.js";
 import type { Problem } from "./problem.js";
 
 /**
- * What a generated problem is like. All are of the family of ../shared/anchors/search: layers whose sensitivities
- * are heavy-tailed, a price for leaving a layer in float, pairs that interact at random.
+ * Parameters of a generated problem. All have layers with heavy-tailed sensitivities, a cost for leaving a
+ * layer in float, and random pairwise interactions.
  */
 export interface ProblemShape {
   readonly layers: number;
-  /** `flat`: one parameter a layer. `conditional`: a switch with a mode, an estimator and an ordered outlier level. */
+  /**
+   * `flat`: one parameter per layer. `conditional`: a switch with a mode, an estimator and an ordinal outlier
+   * level.
+   */
   readonly structure: "flat" | "conditional";
-  /** Of a flat problem: choices a layer. */
+  /** For flat problems: number of choices per layer. */
   readonly choices: number;
   /** Standard deviation of the logarithm of a layer's sensitivity. */
   readonly tail: number;
-  /** Interacting pairs a layer, and their strength next to the two layers' sensitivities. */
+  /** Number of interacting pairs per layer, and their strength relative to the two layers' sensitivities. */
   readonly pairsPerLayer: number;
   readonly pairStrength: number;
   readonly noise: number;
@@ -35,7 +38,9 @@ const DEFAULT_SHAPE: ProblemShape = {
 
 const TYPICAL_SENSITIVITY = 0.02;
 
-/** Choice 0 of a switch, and the last choice of a flat parameter, is float. */
+/**
+ * Generates a problem in which choice 0 of a switch, and the last choice of a flat parameter, means float.
+ */
 export function generateProblem(name: string, seed: number, shape: Partial<ProblemShape>): Problem {
   const { layers, structure, choices, tail, pairsPerLayer, pairStrength, noise, ordered } = {
     ...DEFAULT_SHAPE,
@@ -106,29 +111,33 @@ function orderedEffects(random: RandomStream, choices: number, sensitivity: numb
   );
 }
 
-/** A search as the product meets it: the base is good, the target is bounded, and most layers are switches. */
+/** A problem like real runs: a good base, an accuracy bound, and a switch for each layer. */
 export interface ConstrainedProblem {
   readonly name: string;
   readonly base: Configuration;
   readonly float: Configuration;
-  /** Latency to be minimized; float has 1. */
+  /** The latency, which is minimized; that of the float model is 1. */
   readonly latency: Problem;
-  /** Loss of accuracy in percent; feasible up to the bound. */
+  /** Accuracy loss in percent; configurations are feasible up to the bound. */
   readonly accuracyLoss: Problem;
   readonly bound: number;
-  /** What a layer loses by itself when it is quantized, as roughly as a run measures it; by group. */
+  /** Noisy estimate of each layer's own loss when quantized, by group. */
   readonly sensitivity: Readonly<Record<string, number>>;
 }
 
 /** Median loss of a quantized layer, in percent. */
 const LAYER_LOSS = 0.05;
-/** Standard deviation of the logarithm of a measured sensitivity; a rank correlation with the true one of about 0.8. */
+/**
+ * Standard deviation of the logarithm of a measured sensitivity; a rank correlation with the true one of
+ * about 0.8.
+ */
 const MEASUREMENT_DEVIATION = 1;
 
 /**
- * A few layers cause most of the loss of the integer base; leaving any in float costs its share of the speed-up.
+ * Generates a problem in which a few layers cause most of the base's accuracy loss; leaving a layer in float
+ * costs its share of the speed-up.
  *
- * @param estimators choices of a range estimator a quantized layer; 1 leaves the switches alone
+ * @param estimators number of range estimator choices per quantized layer; with 1 there are switches only
  * @param layerLoss median loss of a quantized layer, in percent; the mean is three times as much
  */
 export function generateConstrainedProblem(
@@ -152,7 +161,7 @@ export function generateConstrainedProblem(
   for (let layer = 0; layer < layers; layer++) {
     const prefix = `layer${String(layer).padStart(3, "0")}`;
     const sensitivity = layerLoss * Math.exp(1.5 * random.normal());
-    // Integer does not always pay: some layers are slower quantized (runtime-facts.md, "Does integer pay?").
+    // Some layers are slower when quantized, as with real kernels.
     const gain = (0.55 * shares[layer]!) / totalShare;
     const quantize = `${prefix}.quantize`;
     parameters.push({ name: quantize, choices: 2 });

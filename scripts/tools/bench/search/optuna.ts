@@ -5,10 +5,10 @@ import { packageRoot } from "../../../package/package-root.js";
 import { runPeer, type StudyOptions } from "./command.js";
 import { type ProblemFile, parseJson, readBenchFile } from "./problem-file.js";
 
-/** A line of scripts/tools/bench/peers/optuna_search.py. */
+/** A line printed by scripts/tools/bench/peers/optuna_search.py. */
 const lineSchema = z.object({
   problem: z.string(),
-  /** Of the problem's file; without it the name decides. */
+  /** SHA-256 of the problem's file; when left out, results are matched by name. */
   sha256: z.string().optional(),
   sampler: z.string().default("Optuna"),
   batch: z.int().min(1),
@@ -18,10 +18,10 @@ const lineSchema = z.object({
 });
 export type OptunaLine = z.infer<typeof lineSchema>;
 
-/** What Optuna reached on the folder's problems, as the script printed it (README beside it). */
+/** Optuna's results on the given problems, as printed by the script (see the README in the same folder). */
 export const KEPT_LINES = join(packageRoot(), "scripts/tools/bench/search/given/optuna.jsonl");
 
-/** @throws DataError naming the first line that does not fit */
+/** @throws DataError naming the first invalid line */
 export function readOptunaLines(path: string): OptunaLine[] {
   return readBenchFile(path, "a file of lines that scripts/tools/bench/peers/optuna_search.py printed")
     .toString("utf8")

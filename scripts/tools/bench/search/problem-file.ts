@@ -8,7 +8,7 @@ const DEFAULT_FOLDER = "../shared/anchors/search";
 
 export interface ProblemFile {
   readonly path: string;
-  /** Of the file's bytes, so that what is known of one file is not taken for another of the same name. */
+  /** SHA-256 of the file's bytes, which tells files of the same name apart. */
   readonly sha256: string;
   readonly problem: Problem;
 }
@@ -23,7 +23,7 @@ export function readProblemFile(path: string): ProblemFile {
   };
 }
 
-/** The problems of the folder that the bars are about. */
+/** The problem files of the default folder. */
 export function defaultProblemPaths(): string[] {
   if (!existsSync(DEFAULT_FOLDER)) {
     throw new UsageError(

@@ -10,7 +10,7 @@ const parameterSchema = z.object({
 });
 type ProblemParameter = z.infer<typeof parameterSchema>;
 
-/** A search problem as explicit tables (format: README of ../shared/anchors/search), to be minimized. */
+/** A search problem as explicit tables of main effects and pair interactions, whose sum is minimized. */
 const problemSchema = z.object({
   name: z.string().min(1),
   parameters: z.array(parameterSchema).min(1),
@@ -22,7 +22,7 @@ export type Problem = z.infer<typeof problemSchema>;
 
 /**
  * @param file names the document in messages
- * @throws DataError naming the first value that does not fit
+ * @throws DataError naming the first invalid value
  */
 export function parseProblem(document: unknown, file: string): Problem {
   const parsed = problemSchema.safeParse(document);
@@ -38,7 +38,10 @@ export function parseProblem(document: unknown, file: string): Problem {
   return parsed.data;
 }
 
-/** What a schema cannot see: tables that do not fit the parameters, and conditions that name nothing. */
+/**
+ * Checks what the schema cannot: that tables match the parameters, and that conditions name existing
+ * parameters.
+ */
 function contradiction({ parameters, main, pairs }: Problem): string | undefined {
   const byName = new Map<string, ProblemParameter>();
   for (const [d, parameter] of parameters.entries()) {
@@ -86,7 +89,7 @@ function contradiction({ parameters, main, pairs }: Problem): string | undefined
   return undefined;
 }
 
-/** Indices of the parameters, each behind the one that it depends on; the file's order otherwise. */
+/** Indices of the parameters, parents before their children, otherwise in the file's order. */
 export function parentsFirst({ parameters }: Problem): number[] {
   const indexOf = new Map(parameters.map(({ name }, d) => [name, d]));
   const order = new Set<number>();

@@ -4,16 +4,16 @@ import type { Sampler } from "../../../../shared/search/trials/sampler.js";
 import { type Problem, trueValue } from "./problem.js";
 
 export interface StudyCurve {
-  /** After each trial, the true value of the configuration that looked best so far. */
+  /** After each trial, the true value of the configuration with the best measured value so far. */
   readonly incumbent: readonly number[];
-  /** Trials whose configuration an earlier trial had. */
+  /** Number of trials that repeat the configuration of an earlier trial. */
   readonly repeats: number;
 }
 
 /**
  * Runs a study in synchronous batches: `batch` asks, then their results.
  *
- * @param seed of the noise; the sampler has its own
+ * @param seed of the measurement noise; the sampler has its own seed
  */
 export function runStudy(
   problem: Problem,

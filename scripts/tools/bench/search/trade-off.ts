@@ -3,17 +3,20 @@ import { createRandomStream } from "../../../../shared/search/numerics/random.js
 import { generateProblem, type ProblemShape } from "./generate.js";
 import type { Problem } from "./problem.js";
 
-/** Two objectives over the same parameters, both to be minimized. */
+/** Two objectives of the same parameters, both minimized. */
 export interface TradeOff {
   readonly name: string;
   readonly loss: Problem;
   readonly cost: Problem;
 }
 
-/** A parameter that depends on another costs a share of what a layer does. */
+/** Cost of a conditional parameter, as a share of a layer's cost. */
 const DEPENDENT_SHARE = 0.2;
 
-/** A layer costs the more the less its choice loses by itself, with exceptions. */
+/**
+ * Generates a trade-off of loss and cost: a layer costs more the lower its choice's loss, with random
+ * exceptions.
+ */
 export function generateTradeOff(name: string, seed: number, shape: Partial<ProblemShape>): TradeOff {
   const loss = generateProblem(name, seed, shape);
   const random = createRandomStream(seed, 1, "problem");
@@ -34,8 +37,8 @@ export function generateTradeOff(name: string, seed: number, shape: Partial<Prob
 /**
  * Hypervolume as a share of the box between two corners.
  *
- * @param ideal the least of each objective
- * @param worst beyond which a point counts for nothing
+ * @param ideal the smallest value of each objective
+ * @param worst the reference point; points beyond it do not count
  */
 export function volumeShare(
   points: readonly ObjectivePoint[],

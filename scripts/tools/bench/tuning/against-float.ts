@@ -1,6 +1,9 @@
 import type { RunConfigurationInput } from "../../../../shared/configuration/schema.js";
 
-/** The same data without labels, compared with the float model's outputs: signal to noise in decibel. */
+/**
+ * The same data without labels: the metric is the signal-to-noise ratio against the float model's outputs, in
+ * decibels.
+ */
 export function scoredAgainstFloat(configuration: RunConfigurationInput): RunConfigurationInput {
   const { labels: _labels, ...evaluation } = configuration.engine.evaluation ?? {};
   const { validation: _validation, ...engine } = configuration.engine;

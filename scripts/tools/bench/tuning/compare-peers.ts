@@ -7,7 +7,10 @@ import { absolute, compareLatency } from "./compare-static.js";
 import type { BenchModel } from "./models.js";
 import { scoreSamples } from "./sample-scores.js";
 
-/** Calibrating by entropy keeps every activation of every sample; on the larger models that does not end in time. */
+/**
+ * Time limit of a peer: its entropy calibration keeps every activation of every sample and is too slow on
+ * larger models.
+ */
 const PEER_SECONDS = 300;
 
 const STATIC = ["MinMax", "Entropy", "Percentile", "Distribution"] as const;
@@ -23,14 +26,14 @@ const PEERS: readonly { readonly name: string; readonly script: string; readonly
   ...NNCF.map((argument) => ({ name: `nncf ${argument}`, script: "nncf_quantize.py", argument })),
 ];
 
-/** A peer's model beside ours, over evaluation and validation samples together. */
+/** A peer's model compared with ours, over evaluation and validation samples together. */
 export interface PeerComparison {
   readonly peer: string;
   readonly theirs: number;
-  /** Mean of ours minus theirs, sample by sample, and its standard error. */
+  /** Mean of our score minus the peer's per sample, with its standard error. */
   readonly difference: number;
   readonly standardError: number;
-  /** Their latency over ours, measured in turn; above 1 ours is faster. */
+  /** The peer's latency divided by ours, measured alternately; above 1 ours is faster. */
   readonly speed: number;
   readonly speedNoise: number;
 }
@@ -40,13 +43,14 @@ export interface ModelComparison {
   readonly ours: number;
   readonly integer: string;
   readonly peers: readonly PeerComparison[];
-  /** Peers that made no model that runs, and what they said. */
+  /** Peers that did not produce a working model, with their error. */
   readonly failures: readonly { readonly peer: string; readonly reason: string }[];
 }
 
 /**
- * `quantize` under the model's own configuration against onnxruntime's quantize_static with each of its calibrators and
- * NNCF's quantize with each of its presets: same calibration rows, same scored samples, timed in one process.
+ * `quantize` under the model's own configuration against onnxruntime's quantize_static with each of its
+ * calibrators and NNCF's quantize with each of its presets: same calibration rows, same scored samples, timed
+ * in one process.
  *
  * @param isAsked whether to compare with a peer, by its name
  */

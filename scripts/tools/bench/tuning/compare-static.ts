@@ -13,7 +13,7 @@ import type { BenchModel } from "./models.js";
 
 const LATENCY_SECONDS = 3;
 
-/** On the evaluation samples, the validation samples, and both together. */
+/** Metric on the evaluation samples, the validation samples, and both together. */
 interface Score {
   readonly evaluation: number;
   readonly validation: number;
@@ -25,7 +25,7 @@ export interface Comparison {
   readonly float: Score;
   readonly ours: Score;
   readonly theirs: Score;
-  /** Their latency over ours, measured in turn; above 1 ours is faster. */
+  /** Latency of quantize_static's model divided by ours, measured alternately; above 1 ours is faster. */
   readonly speed: number;
   readonly speedNoise: number;
   readonly integer: string;
@@ -77,7 +77,9 @@ async function scoreTwice(path: string, { configuration, directory }: BenchModel
   };
 }
 
-/** Their latency over ours, in turn, on the first calibration sample. */
+/**
+ * Latency of quantize_static's model divided by ours, measured alternately on the first calibration sample.
+ */
 export async function compareLatency({ configuration, directory }: BenchModel, theirs: string, ours: string) {
   const { engine } = validateConfiguration(configuration, { directory }).configuration;
   const [reference, candidate] = [
@@ -93,7 +95,7 @@ export async function compareLatency({ configuration, directory }: BenchModel, t
   return ratio;
 }
 
-/** The configuration with absolute paths, as the peer reads it from another folder. */
+/** The configuration with absolute paths, since the peer reads it from another folder. */
 export function absolute({ configuration, directory }: BenchModel) {
   const inputs = Object.fromEntries(
     Object.entries(configuration.engine.calibration?.inputs ?? {}).map(([name, source]) => [

@@ -11,9 +11,10 @@ import { modelsFolder } from "./models.js";
 type Cell = string | number;
 
 /**
- * Prints a table of measurements on the models beside the project, under the versions that they hold for.
+ * Prints a table of measurements on the models in `../shared/models`, with the versions used.
  *
- * @param measure yields the rows; `models` is the folder of models, `scratch` one for what is made, removed afterwards.
+ * @param measure yields the rows; `models` is the folder of models, `scratch` a temporary folder, removed
+ *   afterwards
  */
 export async function printModelTable(
   head: readonly string[],

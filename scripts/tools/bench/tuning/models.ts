@@ -8,11 +8,11 @@ import { packageRoot } from "../../../package/package-root.js";
 export interface BenchModel {
   readonly name: string;
   readonly directory: string;
-  /** As it stands beside the model. */
+  /** The configuration in the model's folder. */
   readonly whole: RunConfigurationInput;
-  /** Cut down to the quantization itself. */
+  /** The same configuration without further algorithms. */
   readonly configuration: RunConfigurationInput;
-  /** Trials and bars of issue 2, "It must show". */
+  /** Number of trials of the bench. */
   readonly trials: number;
 }
 
@@ -26,7 +26,7 @@ const TRIALS: Readonly<Record<string, number>> = {
   "ppocr-rec": 60,
 };
 
-/** The folder of models beside the project; undefined where it is missing. */
+/** The folder `../shared/models`; `undefined` where it does not exist. */
 export function modelsFolder(): string | undefined {
   const folder = resolve(packageRoot(), "..", "shared", "models");
   return existsSync(folder) ? folder : undefined;
@@ -50,7 +50,7 @@ export function loadBenchModels(
   });
 }
 
-/** The figures of issue 2 are taken with TunableQuantization alone. */
+/** Removes all algorithms but TunableQuantization from a configuration. */
 function withoutCompanions(configuration: RunConfigurationInput): RunConfigurationInput {
   const { compression = {} } = configuration;
   const algorithms = compression.algorithms?.filter(({ name }) => name === "TunableQuantization") ?? [];

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** The first trials pay for cold code and empty caches. */
+/** Number of first trials that are left out, as they run with cold code and empty caches. */
 const WARM_UP_TRIALS = 10;
 
 export interface Overhead {
@@ -10,9 +10,9 @@ export interface Overhead {
   readonly quantize: number;
   readonly session: number;
   readonly total: number;
-  /** Median of what a trial takes on its worker beyond inference, as a share of inference. */
+  /** Median overhead of a trial on its worker, as a share of inference time. */
   readonly beyondInference: number;
-  /** The same from one report of the worker to its next, so with queues, records and the sampler. */
+  /** Median overhead between two reports of a worker, which includes queues, records and the sampler. */
   readonly beyondInferenceBetween: number;
 }
 
@@ -24,7 +24,7 @@ interface Line {
   readonly endedAt: number;
 }
 
-/** What a trial costs beyond inference, from a run's `trials.jsonl`. */
+/** Overhead of trials besides inference, from a run's `trials.jsonl`. */
 export function readOverhead(trials: string): Overhead {
   const all = readFileSync(trials, "utf8")
     .trim()
@@ -32,7 +32,7 @@ export function readOverhead(trials: string): Overhead {
     .map((line) => JSON.parse(line) as Line);
   const lines = all
     .map((line) => ({ ...line, between: (line.endedAt - previousEnd(all, line)) / 1000 }))
-    // A trial that the race stopped has paid for its session and not for its samples.
+    // A trial stopped early has the full cost of its session but not of its samples.
     .filter(({ number, state }) => number > WARM_UP_TRIALS + 1 && state === "complete")
     .flatMap(({ timings, between }) => (timings === null ? [] : [{ ...timings, between }]));
   const milliseconds = (pick: (line: (typeof lines)[number]) => number) => 1000 * median(lines.map(pick));
@@ -47,7 +47,7 @@ export function readOverhead(trials: string): Overhead {
   };
 }
 
-/** When the worker's trial before this one had ended. */
+/** Time at which the worker's previous trial ended. */
 function previousEnd(lines: readonly Line[], { worker, endedAt }: Line): number {
   return lines.reduce(
     (latest, line) =>

@@ -5,7 +5,10 @@ import { createMetric } from "../../../../shared/metrics/create-metric.js";
 import { openSession, portsOf } from "../../../../shared/runtime/session.js";
 import type { BenchModel } from "./models.js";
 
-/** Each sample's score by the configured metric, of the evaluation samples and then the validation samples. */
+/**
+ * The score of each sample by the configured metric: first the evaluation samples, then the validation
+ * samples.
+ */
 export async function scoreSamples(
   path: string,
   { configuration, directory }: BenchModel,

@@ -46,7 +46,7 @@ const FIELDS = [
 const VALUES = [0, Number.NaN, Infinity, 1e30, -1e30, 1e-40, 255];
 const LABELS = [-1n, 3n, 10n ** 12n, -(2n ** 63n), 0n];
 
-/** An archive holds the time of day, here the same on every machine. */
+/** Fixed time for archive entries, so that archives are the same on every machine. */
 const ZIP_TIME = new Date(1990, 0, 1);
 
 const COMMANDS = { quantize: 5, evaluate: 6 };
@@ -58,7 +58,7 @@ const ARGUMENTS = {
 interface Changed {
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly mutations: readonly string[];
-  /** Keys of the evaluation section that are other than usual. */
+  /** Keys of the evaluation section that differ from the default. */
   readonly evaluation?: Readonly<Record<string, Json>>;
   readonly inputs?: string;
 }
@@ -66,7 +66,7 @@ interface Changed {
 type Change = (files: ReadonlyMap<string, Uint8Array>, random: RandomStream) => Changed;
 
 const floats = (bytes: Uint8Array): Float32Array =>
-  // Its header is padded to 64 bytes, and shorter than 128.
+  // The header is padded to a multiple of 64 bytes and shorter than 128.
   new Float32Array(new Uint8Array(bytes.subarray(128)).buffer);
 
 const CHANGES: Readonly<Record<string, Change>> = {
@@ -128,7 +128,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
   },
 };
 
-/** Arrays, archives or labels with something changed, for a sound model and configuration. */
+/** Mutated arrays, archives or labels, for a valid model and configuration. */
 export function changedArray(random: RandomStream): Omit<FuzzInput, "number"> {
   const name = oneOf(random, Object.keys(CHANGES));
   const files = networkFiles();

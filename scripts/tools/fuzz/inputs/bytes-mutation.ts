@@ -1,9 +1,11 @@
 import type { RandomStream } from "../../../../shared/search/numerics/random.js";
 import { oneOf } from "./choose.js";
 
-/** Bytes that decoders stumble over: zeros, all ones, the ends of a varint, and those of signed numbers. */
+/**
+ * Bytes at which decoders often fail: 0, 255, the largest byte of a varint, and the limits of signed numbers.
+ */
 const INTERESTING = [0x00, 0xff, 0x7f, 0x80, 0x01, 0xfe];
-/** Ends of 32-bit and 64-bit numbers. */
+/** Limits of 32-bit and 64-bit numbers. */
 const WORDS = [0, 1, 0xffffffff, 0x7fffffff, 0x80000000, 0x7f800000, 0xff7fffff, 0x7fc00000];
 const LONGEST_PIECE = 64;
 
@@ -48,15 +50,15 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   empty: () => Buffer.alloc(0),
 };
 
-/** The names of the ways in which bytes are changed. */
+/** Names of the byte mutations. */
 export const BYTES_MUTATIONS = Object.keys(MUTATIONS);
 
-/** A changed copy of some bytes; which change is named by `mutation`. */
+/** A copy of some bytes with the named mutation. */
 export function mutateBytes(bytes: Uint8Array, random: RandomStream, mutation: string): Buffer {
   return Buffer.from(MUTATIONS[mutation]!(Buffer.from(bytes), random));
 }
 
-/** Changes bytes in one to four ways, as a rule small ones; `empty` is drawn rarely. */
+/** Applies one to four mutations, mostly small ones; `empty` is drawn rarely. */
 export function mutateBytesSomehow(
   bytes: Uint8Array,
   random: RandomStream,

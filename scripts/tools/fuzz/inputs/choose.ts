@@ -1,13 +1,13 @@
 import type { RandomStream } from "../../../../shared/search/numerics/random.js";
 
-/** One of the values, each as likely as the others. */
+/** A random value, all with equal probability. */
 export function oneOf<Value>(random: RandomStream, values: readonly Value[]): Value {
   const chosen = values[random.below(values.length)];
   if (chosen === undefined && values.length === 0) throw new RangeError("nothing to choose from");
   return chosen as Value;
 }
 
-/** One of the names, as likely as its weight says. */
+/** A random name, with probability proportional to its weight. */
 export function weighted<Name extends string>(
   random: RandomStream,
   weights: Readonly<Record<Name, number>>,

@@ -13,11 +13,11 @@ const ARGUMENTS = {
   quantize: ["quantize", "config.json", "--out", "out"],
   inspect: ["inspect", "model.onnx", "--config", "config.json"],
   evaluate: ["evaluate", "model.onnx", "config.json"],
-  // A changed limit must not make it long.
+  // A mutated number of trials must not make the run long.
   tune: ["tune", "config.json", "--out", "out", "--workers", "1", "--max-trials", "2"],
 } as const;
 
-/** A configuration with something changed, in its values or as a text. */
+/** A configuration with mutated values or mutated text. */
 export function changedConfiguration(random: RandomStream): Omit<FuzzInput, "number"> {
   const sound = soundConfiguration(oneOf(random, ALGORITHMS), oneOf(random, DEVICES));
   const { text, mutations } =

@@ -1,15 +1,18 @@
-/** What is changed: model files, configurations, arrays and images, a run's records, messages of the functions. */
+/**
+ * What is mutated: model files, configurations, arrays and images, a run's records, or messages of the
+ * functions.
+ */
 export const KINDS = ["model", "configuration", "array", "record", "message"] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** Stands for the folder of the input's files within their text and its command line. */
+/** Placeholder for the input's folder in the text of its files and in its command line. */
 export const FOLDER = "@FOLDER@";
 
 export interface CommandInput {
   readonly type: "command";
-  /** Files by their paths in a folder of their own. */
+  /** Files by their paths in the input's folder. */
   readonly files: ReadonlyMap<string, Uint8Array>;
-  /** Behind `quantfleet`; relative paths start from the folder. */
+  /** Arguments after `quantfleet`; relative paths are relative to the folder. */
   readonly argv: readonly string[];
 }
 
@@ -21,7 +24,7 @@ export interface MessageInput {
   readonly bodies: readonly string[];
 }
 
-/** A changed input, and the names of what was changed. */
+/** A mutated input with the names of its mutations. */
 export interface FuzzInput {
   readonly number: number;
   readonly kind: Kind;
@@ -29,19 +32,19 @@ export interface FuzzInput {
   readonly run: CommandInput | MessageInput;
 }
 
-/** What came of an input that was carried out. */
+/** The outcome of an input. */
 export interface Outcome {
   /** The command's exit code, or 0 where messages were handled. */
   readonly code: number;
-  /** What was thrown, reported as a failure of a trial, or logged by a function. */
+  /** Errors that were thrown, reported as failures of trials, or logged by a function. */
   readonly problems: readonly Problem[];
 }
 
 export interface Problem {
-  /** Of the class. */
+  /** Name of the error's class. */
   readonly name: string;
   readonly message: string;
   readonly stack?: string;
-  /** `thrown`: the command ended with it; `reported`: it stands in a result or in a log. */
+  /** `thrown`: the command ended with it; `reported`: it is in a result or log. */
   readonly how: "thrown" | "reported";
 }

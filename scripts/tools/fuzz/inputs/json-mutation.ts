@@ -3,7 +3,7 @@ import { oneOf } from "./choose.js";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** Where a value stands: keys and positions. */
+/** The path of a value: keys and indices. */
 export type JsonPath = readonly (string | number)[];
 
 const STRINGS = [
@@ -44,7 +44,7 @@ const NUMBERS = [
   1e21,
 ];
 const OTHERS: readonly Json[] = [null, true, false, [], {}, [[]], [null], [{}]];
-/** Mutations after which a document has many more places than before. */
+/** Mutations that make a document much larger. */
 const GROWING: ReadonlySet<string> = new Set(["grow", "nest"]);
 const DEPTH = 500;
 const MANY = 2_000;
@@ -107,10 +107,12 @@ const REPLACEMENTS: Readonly<Record<string, Mutation>> = {
   },
 };
 
-/** The names of the ways in which a value is changed; `remove` takes it away, `swap` gives it the value of another place. */
+/**
+ * Names of the mutations of a value; `remove` deletes it, `swap` replaces it by the value at another path.
+ */
 export const JSON_MUTATIONS = [...Object.keys(REPLACEMENTS), "remove", "swap"];
 
-/** The places of a value and of all within it. */
+/** The paths of a value and of all values within it. */
 export function pathsOf(value: Json, path: JsonPath = []): JsonPath[] {
   const inner: [string | number, Json][] = Array.isArray(value)
     ? [...value.entries()]
@@ -126,7 +128,7 @@ export function valueAt(value: Json, path: JsonPath): Json {
   return found;
 }
 
-/** A copy with another value at a place; `undefined` takes away what is there. */
+/** A copy with another value at a path; `undefined` deletes the value there. */
 export function withValueAt(value: Json, path: JsonPath, replacement: Json | undefined): Json {
   const [key, ...rest] = path;
   if (key === undefined) return replacement ?? null;
@@ -145,7 +147,7 @@ export function withValueAt(value: Json, path: JsonPath, replacement: Json | und
   );
 }
 
-/** A document with one place changed; the change is named by `mutation`. */
+/** A copy of a document with the named mutation at a random path. */
 export function mutateJson(document: Json, random: RandomStream, mutation: string): Json {
   const paths = pathsOf(document);
   const path = oneOf(random, paths);
@@ -154,13 +156,13 @@ export function mutateJson(document: Json, random: RandomStream, mutation: strin
   return withValueAt(document, path, REPLACEMENTS[mutation]!(valueAt(document, path), random));
 }
 
-/** Changes a document in one to three places. */
+/** Applies one to three mutations to a document. */
 export function mutateJsonSomehow(
   document: Json,
   random: RandomStream,
 ): { readonly document: Json; readonly mutations: readonly string[] } {
   const drawn = Array.from({ length: 1 + random.below(3) }, () => oneOf(random, JSON_MUTATIONS));
-  // What is grown is not changed further: grown twice, a document has millions of places.
+  // A document that was enlarged is not mutated further: enlarged twice it would have millions of values.
   const mutations = [
     ...drawn.filter((name) => !GROWING.has(name)),
     ...drawn.filter((name) => GROWING.has(name)).slice(0, 1),

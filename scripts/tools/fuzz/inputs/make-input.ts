@@ -9,7 +9,7 @@ import { type Moment, recordMessages } from "./recorded-messages.js";
 import { recordRun } from "./recorded-run.js";
 import { changedRecord } from "./records.js";
 
-/** How many of a hundred inputs are of each kind. */
+/** Percentage of inputs of each kind. */
 const SHARES: Readonly<Record<Kind, number>> = {
   model: 40,
   configuration: 20,
@@ -18,7 +18,7 @@ const SHARES: Readonly<Record<Kind, number>> = {
   message: 15,
 };
 
-/** Sound runs whose records and messages are changed. */
+/** Recorded valid runs whose records and messages are mutated. */
 export interface Recorded {
   readonly run: ReadonlyMap<string, Uint8Array>;
   readonly moments: readonly Moment[];
@@ -28,7 +28,7 @@ export async function record(): Promise<Recorded> {
   return { run: await recordRun(), moments: await recordMessages() };
 }
 
-/** The input of this number, which depends on nothing but the seed and the number. */
+/** The input of a number, a function of seed and number alone. */
 export function makeInput(seed: number, number: number, { run, moments }: Recorded): FuzzInput {
   const random = createRandomStream(seed, number, "problem");
   const kinds: Readonly<Record<Kind, () => Omit<FuzzInput, "number">>> = {

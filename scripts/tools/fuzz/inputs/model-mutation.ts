@@ -295,17 +295,17 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
 };
 
-/** The names of the ways in which a model is changed. */
+/** Names of the model mutations. */
 export const MODEL_MUTATIONS = Object.keys(MUTATIONS);
 
-/** A changed copy of a model; the change is named by `mutation`. */
+/** A copy of a model with the named mutation. */
 export function mutateModel(model: Model, random: RandomStream, mutation: string): Model {
   const changed = clone(ModelProtoSchema, model) as Model;
   MUTATIONS[mutation]!(changed, random);
   return changed;
 }
 
-/** Changes a model in one to three ways. */
+/** Applies one to three mutations to a model. */
 export function mutateModelSomehow(
   model: Model,
   random: RandomStream,

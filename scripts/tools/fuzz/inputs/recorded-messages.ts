@@ -13,7 +13,7 @@ import { MemoryObjectStore } from "../../../../shared/storage/memory-store.js";
 import { answerToyJob } from "../../../../test/run/toy-model.js";
 import { toyRequest, toyStudy } from "../../../../test/run/toy-study.js";
 
-/** A run of the fleet at one moment: what its store holds, and what its queues hand out then. */
+/** Snapshot of a run on the fleet: the objects in its store and the messages that its queues deliver. */
 export interface Moment {
   readonly stored: ReadonlyMap<string, Uint8Array>;
   readonly jobs: readonly Job[];
@@ -33,7 +33,7 @@ const WORKLOAD = {
   outputs: [],
 } as const;
 
-/** The moments of a run of the toy study, from before its request to its end. */
+/** Snapshots of a run of the toy study, from before its request to its end. */
 export async function recordMessages(): Promise<readonly Moment[]> {
   const store = new MemoryObjectStore();
   const queue = new InProcessQueue({ kind: "standard", visibilityMilliseconds: 1e9 });

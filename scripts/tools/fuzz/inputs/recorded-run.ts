@@ -7,7 +7,10 @@ import type { Json } from "./json-mutation.js";
 import { ALGORITHMS, soundConfiguration } from "./sound-configurations.js";
 import { networkFiles } from "./sound-models.js";
 
-/** What differs from run to run, by its key; replaced so that a changed record is the same wherever it is made. */
+/**
+ * Keys whose values differ from run to run; the values are replaced, so that mutated records are
+ * reproducible.
+ */
 const TIMES = new Set(["at", "askedAt", "endedAt", "startedAt", "lastAt", "requestedAt", "deadline"]);
 const DURATIONS = new Set([
   "quantize",
@@ -30,7 +33,9 @@ const DURATIONS = new Set([
   "latencyMs",
 ]);
 
-/** The files of a run of the small network that has ended, its folder named by `FOLDER`; carried out once. */
+/**
+ * The files of a finished run of the small network, with `FOLDER` for its folder; the run is executed once.
+ */
 export async function recordRun(): Promise<ReadonlyMap<string, Uint8Array>> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-fuzz-run-"));
   try {
@@ -52,7 +57,7 @@ export async function recordRun(): Promise<ReadonlyMap<string, Uint8Array>> {
   }
 }
 
-/** Without what differs from run to run. */
+/** Replaces values that differ from run to run. */
 function steady(name: string, bytes: Buffer, folder: string): Uint8Array {
   if (!/\.jsonl?$/.test(name)) return bytes;
   const lines = bytes.toString("utf8").replaceAll(folder, FOLDER).split("\n");

@@ -13,10 +13,10 @@ const ARGUMENTS = {
   resume: ["tune", "config.json", "--out", "out", "--workers", "1", "--resume", "--max-trials", "3"],
   warm: ["tune", "warm.json", "--out", "out", "--workers", "1"],
 } as const;
-/** Files of an output folder that are read again. */
+/** Matches the files of an output folder that later commands read. */
 const READ = /^out\/(run\/|configuration\.json$)/;
 
-/** The folder of a run with one of its records changed, removed, or in another's place. */
+/** A run's output folder with one record mutated, removed or replaced by another record. */
 export function changedRecord(
   random: RandomStream,
   recorded: ReadonlyMap<string, Uint8Array>,
@@ -48,7 +48,7 @@ export function changedRecord(
   return { kind: "record", mutations, run: { type: "command", files, argv } };
 }
 
-/** The configuration of a run that goes on with the trials of the one in the folder. */
+/** The configuration of a run that continues with the trials of the recorded run. */
 function warmStart(configuration: Uint8Array): Uint8Array {
   const document = JSON.parse(Buffer.from(configuration).toString("utf8"));
   Object.assign(document.optimizer.params, { trials_load_method: "warm_start", max_trials: 3 });

@@ -12,7 +12,7 @@ const TUNABLE = {
   },
 };
 
-/** The algorithms of sound configurations. */
+/** Lists of algorithms of valid configurations. */
 export const ALGORITHMS: readonly (readonly Json[])[] = [
   [TUNABLE],
   [{ name: "ActivationChannelAlignment" }, TUNABLE, { name: "FastBiasCorrection", params: { tune: true } }],
@@ -37,7 +37,7 @@ export const ALGORITHMS: readonly (readonly Json[])[] = [
 export const DEVICES = ["CPU", "GPU", "VPU", "NPU", "GNA", "ANY", "CPU_SPR"];
 
 /**
- * A sound configuration for the small network, of which every section has something in it.
+ * A valid configuration for the small network, with content in every section.
  * @param algorithms one of `ALGORITHMS`
  */
 export function soundConfiguration(algorithms: readonly Json[], device: string): Json {
@@ -66,7 +66,7 @@ export function soundConfiguration(algorithms: readonly Json[], device: string):
   };
 }
 
-/** A configuration for a model whose outputs nobody has labels for. */
+/** A configuration for a model without labels. */
 export function unlabelledConfiguration(inputs: readonly string[], algorithms: readonly Json[]): Json {
   const arrays = Object.fromEntries(inputs.map((name, i) => [name, `input-${i}.npy`]));
   return {

@@ -12,12 +12,12 @@ import { recentOperatorSets } from "../../../../test/fixtures/models/recent-oper
 import { structures } from "../../../../test/fixtures/models/structures.js";
 import { smallNet } from "../../../../test/quantization/small-net.js";
 
-/** A small network whose output is three classes, for inputs of every kind. */
+/** A small classification network of three classes, used for all kinds of inputs. */
 const NETWORK: ModelFixture = { name: "small net", build: () => smallNet() };
 
 const built = new Map<ModelFixture, Model>();
 
-/** A fixture's model, built once; not to be changed. */
+/** A fixture's model, built once; must not be modified. */
 export function soundModel(fixture: ModelFixture): Model {
   const model = built.get(fixture) ?? fixture.build();
   built.set(fixture, model);
@@ -40,10 +40,10 @@ const SAMPLES = 6;
 const AXIS = 4;
 const VOCABULARY = 4;
 const CLASSES = 3;
-/** ONNX's numbers of element types that are whole numbers, by NumPy's names. */
+/** ONNX data types of integer elements, by NumPy's names. */
 const INTEGERS: Readonly<Record<number, string>> = { 6: "<i4", 7: "<i8" };
 
-/** Arrays that fit a model's inputs, by the inputs' names. */
+/** Arrays that fit a model's inputs, by input name. */
 export function arraysFor(model: Model, { sizes = {}, vocabulary = VOCABULARY }: ModelFixture) {
   const random = new RandomValues(1);
   const constants = new Set(model.graph.initializer.map(({ name }) => name));

@@ -43,10 +43,10 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   bytes: (text, random) => mutateBytesSomehow(Buffer.from(text), random).bytes,
 };
 
-/** The names of the ways in which a text is changed. */
+/** Names of the text mutations. */
 export const TEXT_MUTATIONS = Object.keys(MUTATIONS);
 
-/** The bytes of a changed copy of a text; the change is named by `mutation`. */
+/** The bytes of a copy of a text with the named mutation. */
 export function mutateText(text: string, random: RandomStream, mutation: string): Buffer {
   return MUTATIONS[mutation]!(text, random);
 }

@@ -2,10 +2,15 @@ import type { NodeProto } from "onnx-buf";
 import type { GraphIndex } from "../../../onnx/graph/graph-index.js";
 import { WEIGHTED_TYPES } from "../../../onnx/graph/weighted-ops.js";
 
-/** Where boxes and scores are chosen from: a rounded score changes the order, a rounded corner the overlap. */
+/**
+ * Ops that select boxes by score and overlap: rounded scores change the order, rounded corners the overlap.
+ */
 const CHOOSERS: ReadonlySet<string> = new Set(["NonMaxSuppression", "TopK"]);
 
-/** Everything upstream of a NonMaxSuppression or TopK, up to the weighted ops that it starts from (reference section 4.4). */
+/**
+ * All nodes from the last weighted ops to a NonMaxSuppression or TopK (docs/reference/algorithms.md, "Ignored
+ * nodes").
+ */
 export function findDetectionTail(index: GraphIndex): ReadonlySet<NodeProto> {
   const tail = new Set<NodeProto>();
   const waiting = index.nodes.filter(({ opType }) => CHOOSERS.has(opType));

@@ -3,19 +3,19 @@ import type { GraphIndex } from "../../../onnx/graph/graph-index.js";
 import { type AttributeValue, attributeEquals } from "../../../onnx/model/attributes.js";
 import { potMeaning } from "./pot-op-types.js";
 
-/** What the user keeps from being quantized (reference section 4.3). */
+/** What the configuration excludes from quantization (docs/reference/algorithms.md, "Ignored nodes"). */
 export interface IgnoredScope {
   readonly skipModel?: boolean;
   /** Node names. */
   readonly scope?: readonly string[];
-  /** Op types, by ONNX's name or POT's; with attributes, only nodes that have all of them with these values. */
+  /** Op types, by ONNX's name or POT's; with attributes, only nodes that have all these values. */
   readonly operations?: readonly {
     readonly type: string;
     readonly attributes?: Readonly<Record<string, AttributeValue>> | undefined;
   }[];
 }
 
-/** Whether the configuration names a node, by its name, its type, or all nodes at once. */
+/** Whether the configuration excludes a node: by its name, its type, or together with all nodes. */
 export function isIgnored(node: NodeProto, ignored: IgnoredScope): boolean {
   return (
     (ignored.skipModel ?? false) ||
@@ -30,8 +30,8 @@ export function isIgnored(node: NodeProto, ignored: IgnoredScope): boolean {
 }
 
 /**
- * The nodes that the configuration names, and the direct readers of those of them that are agnostic: a quantizer behind
- * such an op would have to rise through it (reference section 4.3).
+ * The nodes that the configuration excludes, and the direct readers of those among them that are agnostic: a
+ * quantizer after an agnostic op would have to move above it, and so quantize it too.
  */
 export function findIgnored(
   index: GraphIndex,

@@ -2,27 +2,31 @@ import type { NodeProto } from "onnx-buf";
 import type { GraphIndex } from "../../../onnx/graph/graph-index.js";
 
 /**
- * A sub-graph to look for, written from its last node upwards: producers are unique, consumers are not. Operands of
- * commutative ops may stand in any order, and the one operand of a Concat is any of its parts.
+ * A sub-graph pattern, written from its last node upwards, because a tensor has one producer but any number
+ * of consumers. Operands of commutative ops match in any order, and the single operand of a Concat matches
+ * any of its inputs.
  */
 export type NodePattern =
   | {
       readonly kind: "op";
       readonly types: readonly string[];
-      /** Of the node's first inputs; further ones may be anything. */
+      /** Patterns of the node's first inputs; further inputs may be anything. */
       readonly operands: readonly NodePattern[];
-      /** Whether the node is part of the find, or only stands around it. */
+      /** Whether the node is part of the result, or only context. */
       readonly found: boolean;
     }
   | { readonly kind: "either"; readonly patterns: readonly NodePattern[] }
-  /** A tensor that is met again; the pattern that it has to fit is checked where it is met first. */
+  /**
+   * A named tensor: all occurrences of the name must be the same tensor; `pattern` is checked at the first
+   * one.
+   */
   | { readonly kind: "tensor"; readonly name: string; readonly pattern: NodePattern }
   | { readonly kind: "constant" | "graph input" | "anything" };
 
-/** What a pattern was matched with so far. */
+/** A partial match of a pattern. */
 interface Match {
   readonly found: readonly NodeProto[];
-  /** The tensors inside: made and read by nodes of the pattern. */
+  /** Inner tensors: produced and read by nodes of the pattern. */
   readonly inner: readonly string[];
   readonly tensors: ReadonlyMap<string, string>;
 }
@@ -31,13 +35,13 @@ const NOTHING: Match = { found: [], inner: [], tensors: new Map() };
 
 const COMMUTATIVE: ReadonlySet<string> = new Set(["Add", "Mul", "Max", "Min"]);
 
-/** A node that is part of the find. */
+/** A node that is part of the result. */
 export function op(types: string | readonly string[], ...operands: readonly NodePattern[]): NodePattern {
   return { kind: "op", types: [types].flat(), operands, found: true };
 }
 
-/** A node that has to be there, and is no part of the find. */
-export function beside(types: string | readonly string[], ...operands: readonly NodePattern[]): NodePattern {
+/** A node that must be present but is not part of the result. */
+export function context(types: string | readonly string[], ...operands: readonly NodePattern[]): NodePattern {
   return { kind: "op", types: [types].flat(), operands, found: false };
 }
 
@@ -45,12 +49,12 @@ export function either(...patterns: readonly NodePattern[]): NodePattern {
   return { kind: "either", patterns };
 }
 
-/** The node on top of the operand, or the operand by itself. */
+/** A node that reads the operand, or the operand itself. */
 export function maybe(types: string | readonly string[], operand: NodePattern): NodePattern {
   return either(op(types, operand), operand);
 }
 
-/** One tensor, however often it stands in a pattern. */
+/** The same tensor wherever the name occurs in a pattern. */
 export function tensor(name: string, pattern: NodePattern = anything): NodePattern {
   return { kind: "tensor", name, pattern };
 }
@@ -59,16 +63,16 @@ export const constant: NodePattern = { kind: "constant" };
 export const graphInput: NodePattern = { kind: "graph input" };
 export const anything: NodePattern = { kind: "anything" };
 
-/** A pattern and where it counts. */
+/** A pattern with conditions on its surroundings. */
 export interface PlacedPattern {
   readonly pattern: NodePattern;
-  /** Only where the last node makes an output of the model. */
+  /** Matches only where the last node produces an output of the model. */
   readonly atOutput?: true;
-  /** Only where nobody outside reads what is inside. */
+  /** Matches only where no node outside the pattern reads an inner tensor. */
   readonly unbranched?: true;
 }
 
-/** The nodes of a graph that are found by the pattern, wherever it matches. */
+/** The result nodes of all matches of a pattern in a graph. */
 export function findMatches(placed: PlacedPattern, index: GraphIndex): ReadonlySet<NodeProto> {
   const found = new Set<NodeProto>();
   for (const last of index.nodes) for (const node of matchAt(placed, last, index)) found.add(node);
@@ -89,7 +93,7 @@ function matchAt(
   return [];
 }
 
-/** Every way in which a tensor and what it is made from fit the pattern. */
+/** Yields every match of a pattern with a tensor and its producers. */
 function* matchTensor(
   pattern: NodePattern,
   name: string,

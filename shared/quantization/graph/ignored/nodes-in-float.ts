@@ -8,18 +8,19 @@ import { IGNORED_PATTERNS, type IgnoredPattern } from "./patterns.js";
 import { findShapeNodes } from "./shape-nodes.js";
 
 /**
- * Which of POT's ignored patterns stay in float: all that concern the device, those that are no loss with ONNX Runtime
- * (docs/quantization.md, "Ignored patterns"), or none.
+ * Which of POT's ignored patterns are left in float: all that apply to the device (`pot`), only those whose
+ * ops have no integer kernels in ONNX Runtime (`runtime`), or none (docs/reference/algorithms.md, "Ignored
+ * nodes").
  */
 export type PatternSet = "runtime" | "pot" | "none";
 
 export interface FloatRequest {
   readonly ignored: IgnoredScope;
-  /** The device's own set when left out: `pot` on those of POT's that are simulated, or else `runtime`. */
+  /** When left out: `pot` for simulated devices (GPU, VPU, NPU, GNA), otherwise `runtime`. */
   readonly patterns?: PatternSet | undefined;
 }
 
-/** The nodes that stay in float whatever the hardware offers, each with its reason as a clause. */
+/** The nodes that are left in float regardless of the hardware, each with the reason as a clause. */
 export function findNodesInFloat(
   index: GraphIndex,
   hardware: Hardware,
@@ -46,7 +47,7 @@ export function findNodesInFloat(
 
 const SIMULATED_DEVICES: ReadonlySet<string> = new Set(["GPU", "VPU", "NPU", "GNA", "GNA3"]);
 
-/** Devices that POT's patterns of the CPU hold for (reference sections 4.4 and 8). */
+/** Devices to which POT's CPU patterns apply. */
 const CPU_DEVICES: ReadonlySet<string> = new Set(["ANY", "CPU", "CPU_SPR"]);
 
 function applies(

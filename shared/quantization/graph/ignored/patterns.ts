@@ -1,7 +1,7 @@
 import {
   anything,
-  beside,
   constant,
+  context,
   either,
   graphInput,
   maybe,
@@ -11,15 +11,15 @@ import {
   tensor,
 } from "./node-pattern.js";
 
-/** A sub-graph that stays in float (reference section 4.4). */
+/** A sub-graph that is left in float (docs/reference/algorithms.md, "Ignored nodes"). */
 export interface IgnoredPattern extends PlacedPattern {
-  /** POT's name, or for its nameless ones what they hold. */
+  /** POT's name; for patterns without one, a description of the ops. */
   readonly name: string;
-  /** Not on every device. */
+  /** The devices to which the pattern applies; all when left out. */
   readonly devices?: "CPU and GPU" | "CPU";
   /**
-   * ONNX Runtime has integer kernels for what it holds, and doing without them has won no accuracy
-   * (docs/quantization.md, "Ignored patterns"): left out of the set `runtime`.
+   * Not part of the set `runtime`: ONNX Runtime has integer kernels for these ops, and leaving them in float
+   * was measured not to improve accuracy.
    */
   readonly integerInRuntime?: true;
 }
@@ -31,16 +31,19 @@ const MEANS = ["ReduceMean", "GlobalAveragePool"];
 const RESHAPING = ["Flatten", "Reshape", "Squeeze", "Unsqueeze"];
 const NORMALIZATIONS = ["MeanVarianceNormalization", "InstanceNormalization", "LayerNormalization"];
 
-/** POT has its bias in an Add; a Conv or Gemm of ONNX holds it. */
+/**
+ * A product with or without a bias in an Add: POT always has the Add, a Conv or Gemm of ONNX has the bias as
+ * an input.
+ */
 const biased = (product: NodePattern): NodePattern => either(product, op("Add", product, constant));
 
-/** Multiplying by a constant is also spelled as dividing by one. */
+/** A multiplication by a constant, or a division. */
 const scaled = (operand: NodePattern): NodePattern => op(["Mul", "Div"], operand, constant);
 
-const product = biased(beside(PRODUCTS));
-const activated = either(beside(ACTIVATIONS, product), product);
+const product = biased(context(PRODUCTS));
+const activated = either(context(ACTIVATIONS, product), product);
 
-/** min(max(x + 3, 0), 6), and with a division by 6 the same as HardSigmoid. */
+/** min(max(x + 3, 0), 6), which divided by 6 is HardSigmoid. */
 const hardGate = (operand: NodePattern): NodePattern => op("Clip", op("Add", operand, constant));
 const hardSigmoid = (operand: NodePattern): NodePattern =>
   either(op("HardSigmoid", operand), scaled(hardGate(operand)));
@@ -50,16 +53,16 @@ const swish = (name: string, operand: NodePattern): NodePattern =>
 const gated = op("Mul", tensor("x", product), hardGate(tensor("x")));
 
 const euclideanNorm = (operand: NodePattern): NodePattern => {
-  const bounded = beside(["Clip", "Max", "Add"], beside("ReduceL2", operand));
-  return either(beside("Expand", bounded), bounded);
+  const bounded = context(["Clip", "Max", "Add"], context("ReduceL2", operand));
+  return either(context("Expand", bounded), bounded);
 };
 
 const excited = (activation: (squeezed: NodePattern) => NodePattern): NodePattern => {
   const reshaped = (operand: NodePattern): NodePattern => maybe(RESHAPING, operand);
   const dense = (operand: NodePattern): NodePattern => biased(op(["Conv", "Gemm", "MatMul"], operand));
-  const squeezed = activation(dense(reshaped(beside(MEANS))));
+  const squeezed = activation(dense(reshaped(context(MEANS))));
   const gate = dense(squeezed);
-  return beside("Mul", anything, reshaped(either(op("Sigmoid", gate), hardSigmoid(gate))));
+  return context("Mul", anything, reshaped(either(op("Sigmoid", gate), hardSigmoid(gate))));
 };
 
 const attention = (movedValues: (split: NodePattern) => NodePattern): NodePattern =>
@@ -75,27 +78,27 @@ const inputOf = (operand: NodePattern): NodePattern => {
 };
 
 /**
- * POT's ignored patterns as they look in ONNX: nodes written with `op` stay in float, those written with `beside` only
- * stand around them. Its `operation_with_bias` and the Add behind
- * `ExperimentalDetectron…` are not among them: an ONNX product holds its bias, or has it in an Add of a constant, which
- * is never quantized, and the others do not exist.
+ * POT's ignored patterns in terms of ONNX: nodes written with `op` are left in float, those written with
+ * `context` are only context. Two of POT's patterns are left out: `operation_with_bias`, as in ONNX the bias
+ * is an input of the product or in an Add of a constant, which is never quantized; and the Add after
+ * `ExperimentalDetectron…`, which does not exist in ONNX.
  */
 export const IGNORED_PATTERNS: readonly IgnoredPattern[] = [
-  { name: "scale_shift_add", pattern: op("Add", beside("Mul"), constant) },
+  { name: "scale_shift_add", pattern: op("Add", context("Mul"), constant) },
   {
     name: "add_scale_shift",
-    pattern: op("Add", op("Mul", beside("Add"), constant), constant),
+    pattern: op("Add", op("Mul", context("Add"), constant), constant),
     atOutput: true,
   },
-  { name: "mvn_scale_shift", pattern: op("Add", op("Mul", beside(NORMALIZATIONS), constant), constant) },
+  { name: "mvn_scale_shift", pattern: op("Add", op("Mul", context(NORMALIZATIONS), constant), constant) },
   {
     name: "mvn_scale_shift",
-    pattern: op("Add", op("Mul", beside("Div", beside("Sub"), beside("Sqrt")), constant), constant),
+    pattern: op("Add", op("Mul", context("Div", context("Sub"), context("Sqrt")), constant), constant),
   },
-  { name: "normalize_l2", pattern: op("Mul", beside("LpNormalization"), anything) },
+  { name: "normalize_l2", pattern: op("Mul", context("LpNormalization"), anything) },
   {
     name: "normalize_l2",
-    pattern: op("Mul", beside("Div", tensor("x"), euclideanNorm(tensor("x"))), constant),
+    pattern: op("Mul", context("Div", tensor("x"), euclideanNorm(tensor("x"))), constant),
   },
   { name: "swish", pattern: swish("x", product), integerInRuntime: true },
   {
@@ -106,7 +109,7 @@ export const IGNORED_PATTERNS: readonly IgnoredPattern[] = [
     name: "hswish",
     pattern: op(
       "Mul",
-      tensor("x", either(product, beside(["Add", "Mul", "ReduceMean", "Squeeze"]))),
+      tensor("x", either(product, context(["Add", "Mul", "ReduceMean", "Squeeze"]))),
       hardSigmoid(tensor("x")),
     ),
   },

@@ -13,7 +13,7 @@ const grouped =
   (node) =>
     node.opType === type && intAttribute(node, "group", 1) > 1;
 
-/** OpenVINO's names of op types that ONNX calls otherwise, or knows under several names (reference section 10). */
+/** OpenVINO's names of op types that have another name in ONNX, or several. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   AvgPool: anyOf("AveragePool", "GlobalAveragePool"),
   Broadcast: anyOf("Expand"),
@@ -59,7 +59,10 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   VariadicSplit: anyOf("Split"),
 };
 
-/** What POT's name of an op type means among ONNX's nodes; nothing where POT has no such name or ONNX the same. */
+/**
+ * A predicate for the ONNX nodes of a POT op type; `undefined` where POT has no such type or ONNX uses the
+ * same name.
+ */
 export function potMeaning(type: string): Meaning | undefined {
   return Object.hasOwn(MEANINGS, type) ? MEANINGS[type] : undefined;
 }

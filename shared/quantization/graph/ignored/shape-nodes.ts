@@ -6,9 +6,9 @@ import { WEIGHTED_TYPES } from "../../../onnx/graph/weighted-ops.js";
 const SHAPE_READERS: ReadonlySet<string> = new Set(["Shape", "Size"]);
 
 /**
- * The nodes that compute shapes: Shape and Size, and whatever is made of their outputs and constants alone (POT marks the
- * sub-graphs that start at a ShapeOf as skipped, reference section 4.1) and ends in sizes. A rounded length would be a
- * wrong one. What is data beside that is none where it is a product, since products compute no lengths.
+ * The nodes that compute shapes, which must not be rounded: Shape, Size, and nodes computed only from their
+ * outputs and constants that lead to an input that is a size. A weighted op counts only if all its results
+ * are sizes, since products normally compute data.
  */
 export function findShapeNodes(index: GraphIndex): ReadonlySet<NodeProto> {
   const made = madeOfShapes(index);
@@ -32,12 +32,12 @@ export function findShapeNodes(index: GraphIndex): ReadonlySet<NodeProto> {
   );
 }
 
-/** Whether an input says how large something is, where, or whether at all. */
+/** Whether a node's input is a size, position or condition and not data. */
 function isSize({ node, input }: Consumer): boolean {
   return SIZE_INPUTS[node.opType]?.includes(input) ?? false;
 }
 
-/** In the order of the graph, so that a node stands behind what it reads. */
+/** Shape, Size and all nodes computed only from their outputs and constants, in topological order. */
 function madeOfShapes(index: GraphIndex): ReadonlySet<NodeProto> {
   const made = new Set<NodeProto>();
   for (const node of index.nodes) {

@@ -10,7 +10,7 @@ import {
 } from "../../../../shared/quantization/graph/ignored/nodes-in-float.js";
 import { GraphBuilder } from "../../../fixtures/models/model-builder.js";
 
-/** x through a depthwise Conv, a Relu, a MaxPool, and two products side by side; another Conv reads the Relu. */
+/** A depthwise Conv, a Relu, a MaxPool, and two parallel products; another Conv reads the Relu. */
 function net(): GraphIndex {
   const graph = new GraphBuilder();
   const x = graph.input("x", ["N", 4, 8, 8]);
@@ -36,7 +36,7 @@ function inFloat(
     .sort();
 }
 
-describe("The ignored scope (reference section 4.3)", () => {
+describe("The ignored scope", () => {
   for (const [title, ignored, expected] of [
     ["nothing", {}, []],
     ["a name", { scope: ["left"] }, ["left"]],
@@ -64,7 +64,7 @@ describe("The ignored scope (reference section 4.3)", () => {
   }
 });
 
-test("what is computed from shapes and constants alone stays in float, what reads data beside them does not", () => {
+test("nodes computed only from shapes and constants are left in float, nodes that also read data are not", () => {
   const graph = new GraphBuilder();
   const x = graph.input("x", ["N", 4, 8, 8]);
   const shape = graph.node("Shape", [x], {}, { name: "shape" });
@@ -81,7 +81,7 @@ test("what is computed from shapes and constants alone stays in float, what read
   );
 });
 
-test("what is made of shapes and is data is quantized, products also where sizes come of them", () => {
+test("data computed from shapes is quantized, products even where sizes are computed from them too", () => {
   const graph = new GraphBuilder();
   const x = graph.input("x", ["N", 4, 8, 8]);
   const shape = graph.node("Shape", [x], {}, { name: "shape" });
@@ -112,14 +112,14 @@ describe("Sets of ignored patterns", () => {
     return new GraphIndex(graph.graph);
   };
 
-  test("pot holds all, runtime those that are no loss there, and it is the CPU's own", () => {
+  test("pot contains all, runtime those without integer kernels in ONNX Runtime, which is the default on CPU", () => {
     assert.deepEqual(inFloat(gated(), {}, "pot"), ["gate", "hard", "scale"]);
     assert.deepEqual(inFloat(gated(), {}, "runtime"), ["hard"]);
     assert.deepEqual(inFloat(gated(), {}), ["hard"]);
     assert.deepEqual(inFloat(gated(), {}, "none"), []);
   });
 
-  test("the devices of POT's that are simulated have pot, unless another is asked for", () => {
+  test("pot is the default on simulated devices of POT", () => {
     for (const device of ["GPU", "VPU", "NPU", "GNA", "GNA3"] as const) {
       assert.deepEqual(inFloat(gated(), {}, undefined, device), ["gate", "hard", "scale"], device);
       assert.deepEqual(inFloat(gated(), {}, "runtime", device), ["hard"], device);
@@ -129,7 +129,7 @@ describe("Sets of ignored patterns", () => {
     }
   });
 
-  test("every node in float has one reason", () => {
+  test("every node in float has exactly one reason", () => {
     const { ignored, patterns } = { ignored: { scope: ["hard"] }, patterns: "pot" } as const;
     const reasons = findNodesInFloat(gated(), targetHardware("CPU"), { ignored, patterns });
     assert.deepEqual(

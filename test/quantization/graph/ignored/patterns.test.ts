@@ -29,7 +29,9 @@ const attend = (graph: GraphBuilder, x: string, moved: (values: string) => strin
   return graph.node("MatMul", [graph.node("Softmax", [x]), moved(turned)], {}, { name: "context" });
 };
 
-/** Each row: POT's name, a graph on an input x, and the nodes that are found; node names are types and counts. */
+/**
+ * Each row: POT's name, a graph with an input x, and the nodes that match; node names are op type and number.
+ */
 const rows: readonly (readonly [name: string, found: readonly string[], fill: Fill])[] = [
   ["scale_shift_add", ["Add_2"], (g, x) => g.node("Add", [three(g), g.node("Mul", [x, x])])],
   [
@@ -210,19 +212,19 @@ function found(name: string, index: GraphIndex): string[] {
   return [...new Set(nodes.map((node) => node.name))].sort();
 }
 
-describe("Ignored patterns find what section 4.4 of the reference draws", () => {
+describe("Ignored patterns match the sub-graphs of POT", () => {
   for (const [name, expected, fill] of rows) {
     test(`${name}: ${expected.join(", ")}`, () => assert.deepEqual(found(name, indexOf(fill)), expected));
   }
 
-  test("every pattern of the table has a row here", () => {
+  test("every pattern of the table is tested here", () => {
     const named = new Set(rows.map(([name]) => name));
     assert.deepEqual([...new Set(IGNORED_PATTERNS.map(({ name }) => name))].sort(), [...named].sort());
   });
 });
 
-describe("Ignored patterns leave alone what only looks like them", () => {
-  test("a gate on another tensor than it was made from is no swish", () => {
+describe("Ignored patterns do not match similar sub-graphs", () => {
+  test("a gate that multiplies another tensor than it was computed from is no swish", () => {
     const index = indexOf((g, x) => {
       const [one, other] = [g.conv(x, [4, 4, 1, 1]), g.conv(x, [4, 4, 1, 1])];
       return g.node("Mul", [one, g.node("Sigmoid", [other])]);
@@ -230,7 +232,7 @@ describe("Ignored patterns leave alone what only looks like them", () => {
     assert.deepEqual(found("swish", index), []);
   });
 
-  test("a scale between two convolutions whose source somebody else reads too is no part of the first", () => {
+  test("a scale after a convolution whose output has another reader does not match", () => {
     const index = indexOf((g, x) => {
       const made = product(g, x);
       return g.node("Add", [g.node("Div", [made, three(g)]), made]);
@@ -238,7 +240,7 @@ describe("Ignored patterns leave alone what only looks like them", () => {
     assert.deepEqual(found("product_elementwise", index), []);
   });
 
-  test("a scale and shift that no output of the model is made of is no add_scale_shift", () => {
+  test("a scale and shift that is not an output of the model is no add_scale_shift", () => {
     const index = indexOf((g, x) => {
       const shifted = g.node("Add", [g.node("Mul", [g.node("Add", [x, x]), three(g)]), three(g)]);
       return product(g, shifted);
@@ -247,7 +249,7 @@ describe("Ignored patterns leave alone what only looks like them", () => {
   });
 });
 
-test("a detection tail reaches from NonMaxSuppression and TopK up to the products", () => {
+test("a detection tail extends from NonMaxSuppression and TopK up to the products", () => {
   const index = indexOf((g, x) => {
     const scores = g.node("Sigmoid", [product(g, x)]);
     const boxes = g.node("Concat", [g.node("Exp", [g.conv(x, [4, 4, 1, 1])]), x], { axis: 1 });

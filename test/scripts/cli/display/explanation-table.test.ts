@@ -36,23 +36,23 @@ function noteOn(
   return note!;
 }
 
-test("an op in float is explained by what was tried, however little that was", () => {
-  const unknown = "In float: Gemm /fc; what quantizing it costs is not known beyond noise";
+test("an op in float is explained by the trials, even when there are few", () => {
+  const unknown = "In float: Gemm /fc; the cost of quantizing it is within noise";
   assert.equal(
     noteOn(summary(58, 3.54), summary(1, -0.15)),
-    `${unknown} (quantized in 58 trials, losing 3.54 % at the least; in float in 1 trial, losing -0.15 % at the least).`,
+    `${unknown} (quantized in 58 trials, losing 3.54 % at least; in float in 1 trial, losing -0.15 % at least).`,
   );
   assert.equal(
     noteOn(summary(3), summary(9, 0.2)),
-    `${unknown} (tried quantized in 3 trials, none of which saw every sample; in float in 9 trials, losing 0.20 % at the least).`,
+    `${unknown} (tried quantized in 3 trials, none of them complete; in float in 9 trials, losing 0.20 % at least).`,
   );
   assert.equal(
     noteOn(summary(0), summary(9, 0.2)),
-    `${unknown} (never tried quantized; in float in 9 trials, losing 0.20 % at the least).`,
+    `${unknown} (never tried quantized; in float in 9 trials, losing 0.20 % at least).`,
   );
 });
 
-test("what quantizing an op costs is what the trial that differs in it alone lost, before what the model says", () => {
+test("the cost of quantizing an op is measured by the trial that differs only in it, otherwise estimated by the model", () => {
   const model = { points: -0.1, deviation: 0.02 };
   const neighbour = { trial: 7, accuracyLoss: 1.5, cost: 1.25, state: "complete" };
   const seen = noteOn(summary(5, 0), summary(5, 0), { accuracyCost: model, neighbour });
@@ -60,10 +60,10 @@ test("what quantizing an op costs is what the trial that differs in it alone los
   const stopped = { ...neighbour, state: "pruned" };
   assert.match(noteOn(summary(5), summary(5), { neighbour: stopped }), /trial 7 was stopped early/);
   const modelled = noteOn(summary(5, 0), summary(5, 0), { accuracyCost: model });
-  assert.match(modelled, /quantizing it gains about 0\.10 points \(give or take 0\.04\)/);
+  assert.match(modelled, /quantizing it gains about 0\.10 points \(± 0\.04\)/);
 });
 
-test("importances have their uncertainty, and where nothing is certain, nothing mattered", () => {
+test("importances are shown with their interval; without any, no choice had an effect", () => {
   const parameter = {
     parameter: "a/quantize",
     group: "a",
@@ -77,6 +77,8 @@ test("importances have their uncertainty, and where nothing is certain, nothing 
       explanation: { importance: { loss: [], accuracyLoss }, groups, float: [] },
       selection: null,
     });
-  assert.deepEqual(notes([parameter]), ["What moved accuracy most: a/quantize (60 %, between 40 and 80 %)."]);
-  assert.deepEqual(notes([]), ["No choice moved accuracy beyond noise."]);
+  assert.deepEqual(notes([parameter]), [
+    "Largest effects on accuracy: a/quantize (60 %, between 40 and 80 %).",
+  ]);
+  assert.deepEqual(notes([]), ["No choice had an effect on accuracy beyond noise."]);
 });

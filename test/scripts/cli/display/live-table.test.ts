@@ -47,14 +47,14 @@ const cells = (line: string | undefined): string[] =>
     .map((cell) => cell.trim());
 
 describe("the table of a run that is watched", () => {
-  const [bar, underWay, , head, ...rows] = liveTable(view, wide);
+  const [bar, runningLine, , head, ...rows] = liveTable(view, wide);
 
-  test("begins with a bar as full as the run has come", () => {
+  test("begins with a progress bar", () => {
     assert.equal(bar, `${"█".repeat(12)}${"░".repeat(12)} 25/50 trials`);
-    assert.equal(underWay, "4 trials under way, on x64-avx512-vnni");
+    assert.equal(runningLine, "4 trials in progress, on x64-avx512-vnni");
   });
 
-  test("has room for what is left and spent at 80 columns", () => {
+  test("has room for the time left and the cost at 80 columns", () => {
     const measurement = {
       metric: 0.9,
       samples: 200,
@@ -71,7 +71,7 @@ describe("the table of a run that is watched", () => {
     assert.match(line ?? "", / 25\/50 trials · 3 min 20 s left · \$1\.50 of \$2\.00$/);
   });
 
-  test("has the best on top, and below it the trials that ended last", () => {
+  test("has the best trial on top, followed by the latest finished trials", () => {
     assert.deepEqual(cells(head)[1], "accuracy");
     assert.deepEqual(
       rows.slice(0, -1).map((row) => cells(row)[0]),
@@ -89,13 +89,13 @@ describe("the table of a run that is watched", () => {
     ]);
   });
 
-  test("says why a trial was stopped or failed, and lets no worker move the cursor", () => {
+  test("shows why a trial was stopped or failed, and removes control characters from workers' texts", () => {
     assert.equal(cells(rows[1])[6], "stopped after 40 of 200 samples");
     assert.equal(cells(rows[1])[5], "no");
     assert.deepEqual(cells(rows[2]), ["8", "–", "–", "–", "–", "–", "failed: no memory red", "–"]);
   });
 
-  test("fits into the terminal, with the bar and the best longest", () => {
+  test("fits into the terminal, and keeps the bar and the best trial longest", () => {
     for (const frame of [{ columns: 40, rows: 6 }, { columns: 1, rows: 2 }, wide]) {
       const lines = liveTable(view, frame);
       assert.ok(lines.length < frame.rows);
@@ -104,12 +104,12 @@ describe("the table of a run that is watched", () => {
     assert.match(liveTable(view, { columns: 80, rows: 6 }).at(-1) ?? "", /best: 7/);
   });
 
-  test("is a bar alone while no trial has ended", () => {
+  test("is only a bar while no trial has ended", () => {
     const { isa: _, best: __, ...rest } = view;
     const progress = { ...view.progress, phase: "statistics", trialsDone: 0 } as const;
     assert.deepEqual(liveTable({ ...rest, progress, latest: [], running: 1 }, wide), [
       `${"░".repeat(24)} 0/50 gathering statistics`,
-      "1 trial under way",
+      "1 trial in progress",
     ]);
   });
 });

@@ -5,7 +5,10 @@ import { RedrawnLines } from "../../../../scripts/cli/display/redrawn-lines.js";
 
 const ESCAPE = "\u001b[";
 
-/** What a terminal shows that understands "up" and "clear below", which is all that is expected of it. */
+/**
+ * The lines that a terminal shows which supports only "cursor up" and "clear below", as the output uses no
+ * other sequence.
+ */
 function screenOf(output: string): string[] {
   const screen: string[] = [""];
   let row = 0;
@@ -27,7 +30,7 @@ function screenOf(output: string): string[] {
   return screen;
 }
 
-test("what was drawn is replaced, also by fewer lines, and what stood above it stays", () => {
+test("a drawing replaces the previous one, also with fewer lines, and keeps what is above", () => {
   const stream = new PassThrough();
   stream.write("before\n");
   const lines = new RedrawnLines(stream);

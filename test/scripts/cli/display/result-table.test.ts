@@ -65,10 +65,10 @@ const result: RunResult = {
   },
 };
 
-test("a base without a score has its row all the same, and its reason below, with what else could not be done", () => {
+test("a preset configuration without a score has a row, and its reason and other problems below the table", () => {
   const text = resultText(result);
-  assert.match(text, /base \(trial 1\)\s*│\s*could not be scored/);
+  assert.match(text, /preset \(trial 1\)\s*│\s*could not be scored/);
   assert.match(text, /best \(trial 4\)/);
-  assert.match(text, /The base configuration could not be scored: its accuracy is NaN/);
+  assert.match(text, /The preset configuration could not be scored: its accuracy is NaN/);
   assert.match(text, /The float model could not be validated: the metric fails/);
 });

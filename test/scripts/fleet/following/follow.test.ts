@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type Looks, lookUntilEnded, nextInterval } from "../../../../scripts/fleet/following/follow.js";
+import { nextInterval, type PolledRun, pollUntilEnded } from "../../../../scripts/fleet/following/follow.js";
 import { type RunView, viewRun } from "../../../../scripts/fleet/following/run-view.js";
 import { StoreUnavailableError } from "../../../../shared/storage/errors.js";
 import { runToy } from "../../../run/toy-desk.js";
@@ -10,60 +10,61 @@ const { state: ended } = runToy(toyRequest({ maxTrials: 10 }), toyStudy);
 const viewOf = (phase: typeof ended.phase): RunView =>
   viewRun(toyStudy, { ...ended, phase }, ended.lastAt, 2);
 
-/** Looks that see one thing after the other, or are not answered, and the last again and again. */
-function looks(...seen: (RunView | Error | undefined)[]): Looks {
+/** A run whose reads return these views (or throw these errors) in turn, and the last one from then on. */
+function runShowing(...seen: (RunView | Error | undefined)[]): PolledRun {
   let next = 0;
-  const look = async () => {
+  const read = async () => {
     const now = seen[Math.min(next++, seen.length - 1)];
     if (now instanceof Error) throw now;
     return now;
   };
-  return { runId: "toy", look, isAskedFor: () => false };
+  return { runId: "toy", read, isRequested: () => false };
 }
 
 const AT_ONCE = { intervalSeconds: 0 };
 
 describe("following a run", () => {
-  test("waits for it to be heard of, and ends with it", async () => {
+  test("waits until the fleet takes the run up, and ends with the run", async () => {
     for (const last of ["done", "failed"] as const) {
-      const views = looks(undefined, undefined, viewOf("statistics"), viewOf("search"), viewOf(last));
+      const views = runShowing(undefined, undefined, viewOf("statistics"), viewOf("search"), viewOf(last));
       const phases = [];
-      const asked = { ...views, isAskedFor: () => true };
-      for await (const { progress } of lookUntilEnded(asked, AT_ONCE)) phases.push(progress.phase);
+      const asked = { ...views, isRequested: () => true };
+      for await (const { progress } of pollUntilEnded(asked, AT_ONCE)) phases.push(progress.phase);
       assert.deepEqual(phases, ["statistics", "search", last]);
     }
   });
 
-  test("gives up on a run that nobody has heard of, or that is gone", async () => {
-    await assert.rejects(lookUntilEnded(looks(undefined), AT_ONCE).next(), /The fleet holds no run toy/);
-    const gone = lookUntilEnded(looks(viewOf("search"), undefined), AT_ONCE);
+  test("gives up on a run that does not exist, or that disappears", async () => {
+    await assert.rejects(pollUntilEnded(runShowing(undefined), AT_ONCE).next(), /The fleet holds no run toy/);
+    const gone = pollUntilEnded(runShowing(viewOf("search"), undefined), AT_ONCE);
     await gone.next();
     await assert.rejects(gone.next(), /The fleet holds no run toy/);
   });
 
-  test("says of a run that was asked for that the fleet has not taken it up", async () => {
-    const unheard = lookUntilEnded(
-      { ...looks(undefined), isAskedFor: () => true },
+  test("reports that the fleet has not taken up a requested run", async () => {
+    const neverTakenUp = pollUntilEnded(
+      { ...runShowing(undefined), isRequested: () => true },
       { ...AT_ONCE, patienceSeconds: 0 },
     );
-    await assert.rejects(unheard.next(), {
+    await assert.rejects(neverTakenUp.next(), {
       code: "RUN_FAILED",
-      message: /^Run toy was asked for, and for 0 s/,
+      message: /^Run toy was requested, but the fleet has not taken it up within 0 s/,
     });
   });
 
-  test("goes on where the bucket does not answer for a while, and not where it refuses", async () => {
+  test("tolerates a short outage of the bucket, but not a refusal", async () => {
     const seen = [viewOf("search"), new StoreUnavailableError("runs/toy/state.json"), viewOf("done")];
     const phases = [];
-    for await (const { progress } of lookUntilEnded(looks(...seen), AT_ONCE)) phases.push(progress.phase);
+    for await (const { progress } of pollUntilEnded(runShowing(...seen), AT_ONCE))
+      phases.push(progress.phase);
     assert.deepEqual(phases, ["search", "done"]);
-    const refused = lookUntilEnded(looks(new Error("AccessDenied")), AT_ONCE);
+    const refused = pollUntilEnded(runShowing(new Error("AccessDenied")), AT_ONCE);
     await assert.rejects(refused.next(), /AccessDenied/);
   });
 
-  test("ends when it is aborted, also while it waits for the next look", async () => {
+  test("ends when it is aborted, also between two reads", async () => {
     const stop = new AbortController();
-    const following = lookUntilEnded(looks(viewOf("search")), {
+    const following = pollUntilEnded(runShowing(viewOf("search")), {
       intervalSeconds: 3_600,
       signal: stop.signal,
     });
@@ -73,20 +74,20 @@ describe("following a run", () => {
     await assert.rejects(next, { name: "AbortError" });
   });
 
-  test("looks often at first, and every two seconds at a long run", () => {
+  test("reads often at first, and every two seconds in a long run", () => {
     assert.deepEqual([0, 4, 10, 40, 3_600].map(nextInterval), [0.2, 0.2, 0.5, 2, 2]);
   });
 
-  test("ends where the consumer has seen enough", async () => {
-    let looked = 0;
-    const look = async (): Promise<RunView> => {
-      looked++;
+  test("ends when the consumer stops iterating", async () => {
+    let reads = 0;
+    const read = async (): Promise<RunView> => {
+      reads++;
       return viewOf("search");
     };
-    for await (const { latest } of lookUntilEnded({ ...looks(), look }, AT_ONCE)) {
+    for await (const { latest } of pollUntilEnded({ ...runShowing(), read }, AT_ONCE)) {
       assert.equal(latest.length, 2);
-      if (looked === 3) break;
+      if (reads === 3) break;
     }
-    assert.equal(looked, 3);
+    assert.equal(reads, 3);
   });
 });

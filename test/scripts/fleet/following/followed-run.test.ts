@@ -21,14 +21,14 @@ class CountingStore extends MemoryObjectStore {
 
 const { state: ended } = runToy(toyRequest({ maxTrials: 60, parallel: 3 }), toyStudy);
 
-/** The run when so many trials had ended. */
+/** The state of the run after a number of finished trials. */
 function after(trials: number): RunState {
   const { best: _, finishing: __, stop: ___, ...state } = ended;
   const sealedSegments = Math.floor(trials / SEGMENT_SIZE);
   return { ...state, phase: "search", finished: ended.finished.slice(0, trials), sealedSegments };
 }
 
-/** A run of which ever more is saved, and who follows it. */
+/** A run with a growing saved state, and a reader that follows it. */
 async function followedRun() {
   const store = new CountingStore();
   const records = new RunRecords(store);
@@ -51,30 +51,30 @@ async function followedRun() {
 }
 
 describe("a run that is followed", () => {
-  test("is not there before it was saved", async () => {
+  test("is absent before it is first saved", async () => {
     const { run } = await followedRun();
-    assert.equal(await run.look(), undefined);
+    assert.equal(await run.read(), undefined);
   });
 
-  test("reads each segment once, and comes to the state that reading everything comes to", async () => {
+  test("reads each segment once, and has the same state as a reader that loads everything", async () => {
     const { store, records, save, run, timesOpened } = await followedRun();
     await records.create(ended.request);
     let known = 0;
     for (const trials of [1, 5, 18, 20, 50, 61]) {
       const state = after(trials);
       await save(state);
-      const seen = await run.look();
+      const seen = await run.read();
       const expected = [stateKey("toy")];
       for (; known < state.sealedSegments; known++) expected.push(segmentKey("toy", known));
       assert.deepEqual(
         store.read.filter((key) => key.includes("/trials/") || key === stateKey("toy")),
         expected,
       );
-      const fresh = await new FollowedRun(store, "toy", async () => toyStudy).look();
+      const fresh = await new FollowedRun(store, "toy", async () => toyStudy).read();
       assert.deepEqual(seen?.state, fresh?.state);
       assert.deepEqual(seen?.state.finished, state.finished);
     }
-    assert.equal((await run.look())?.state.best?.number, ended.best?.number);
+    assert.equal((await run.read())?.state.best?.number, ended.best?.number);
     assert.equal(timesOpened(), 1);
   });
 });
@@ -82,7 +82,7 @@ describe("a run that is followed", () => {
 describe("the view of a run", () => {
   const view = viewRun(toyStudy, ended, ended.lastAt, 8);
 
-  test("has the trials that ended last, the latest first", () => {
+  test("has the latest finished trials, latest first", () => {
     const numbers = ended.finished.map(({ number }) => number);
     assert.deepEqual(
       view.latest.map(({ number }) => number),
@@ -105,7 +105,7 @@ describe("the view of a run", () => {
     assert.equal(view.best?.sizeShare, bytes / ended.finished[0].measurement.bytes);
   });
 
-  test("of its first trial has no comparison yet", () => {
+  test("has no comparison before the preset configuration is scored", () => {
     const [float] = viewRun(toyStudy, after(1), 0, 8).latest;
     assert.equal(float?.outcome, "float");
     assert.deepEqual(

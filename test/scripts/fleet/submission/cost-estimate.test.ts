@@ -16,14 +16,14 @@ const closeTo = (actual: number, expected: number): void =>
   assert.ok(Math.abs(actual - expected) <= 1e-9 * expected, `${actual} is not ${expected}`);
 
 describe("The price list", () => {
-  test("that comes with the package has a date, a region, sources and every price", async () => {
+  test("included in the package has a date, a region, sources and every price", async () => {
     const prices = await readPriceList();
     assert.match(prices.date, /^\d{4}-\d\d-\d\d$/);
     assert.ok(prices.sources.length > 0 && prices.lambda.usdPerGigabyteSecond.arm64 > 0);
     assert.ok(runPrices(prices).usdPerJob > prices.s3.usdPerWrite);
   });
 
-  test("of another shape is refused, with its name and the place", async () => {
+  test("of another shape is refused, naming the file and the place", async () => {
     const file = join(folder, "prices.json");
     await writeFile(file, JSON.stringify({ ...(await readPriceList()), date: "yesterday" }));
     await assert.rejects(readPriceList(file), (error: Error) => {
@@ -36,7 +36,7 @@ describe("The price list", () => {
 });
 
 describe("The estimate", () => {
-  test("is trials, time and memory at the list's prices, and the requests of the jobs", async () => {
+  test("is time times memory of all trials at the list's prices, plus the jobs' requests", async () => {
     const evaluator = { megabytes: 2_048, architecture: "x86_64" } as const;
     const prices = await readPriceList();
     const { usd, trials, jobs, evaluatorSeconds } = await estimate(
@@ -50,7 +50,7 @@ describe("The estimate", () => {
     closeTo(usd, 2 * evaluatorSeconds * usdPerGigabyteSecond.x86_64 + jobs * usdPerJob);
   });
 
-  test("says so where the stack is in another region than the prices are of", async () => {
+  test("has a notice when the stack is in another region than the prices", async () => {
     const told = async (region: string): Promise<readonly string[]> => {
       const arn = `arn:aws:sqs:${region}:123456789012:events.fifo`;
       const outputs = stackOutputsSchema.parse({
@@ -83,7 +83,7 @@ describe("The estimate", () => {
     );
   });
 
-  test("measures what a trial takes where nobody says, and takes a part of a processor for slower", async () => {
+  test("measures the time per trial when it is not given, and assumes that a part of a processor is slower", async () => {
     const of = (megabytes: number) =>
       estimate({ configuration }, {}, { evaluator: { megabytes, architecture: "arm64" } });
     const [whole, tenth] = [await of(1_769), await of(177)];

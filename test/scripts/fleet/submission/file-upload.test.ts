@@ -29,7 +29,7 @@ describe("the upload of a file", () => {
     return file;
   }
 
-  test("goes in parts under its hash, tells how far it is, and is not done again", async () => {
+  test("sends parts under the file's hash, reports progress, and is not repeated", async () => {
     const body = Buffer.from(Uint8Array.from({ length: 10_500 }, (_, i) => i % 251));
     const file = await write("samples.npy", body);
     const told: UploadProgress[] = [];
@@ -45,7 +45,7 @@ describe("the upload of a file", () => {
     assert.deepEqual(told.slice(11), [{ file: copy, bytes: 10_500, sent: 10_500, wasThere: true }]);
   });
 
-  test("takes small and empty files in one piece", async () => {
+  test("sends small and empty files in one part", async () => {
     for (const size of [0, 1, 1_000]) {
       const sent: number[] = [];
       const file = await write(`${size}`, Buffer.alloc(size, 7));
@@ -59,10 +59,10 @@ describe("the upload of a file", () => {
     ["rewritten", 5_000],
     ["cut", 2_500],
   ] as const)
-    test(`a file that is ${how} while it goes up is refused, and nothing is stored`, async () => {
+    test(`a file that is ${how} during the upload is refused, and nothing is stored`, async () => {
       const file = await write(how, Buffer.alloc(5_000, how));
       const present = new Set(server.objects.keys());
-      // Between hashing and reading the upload asks whether the bucket has it.
+      // The file is changed between hashing and sending, when the upload checks whether the bucket has it.
       const has = store.has.bind(store);
       store.has = async (key) => {
         await write(how, Buffer.alloc(size, "other"));

@@ -82,7 +82,7 @@ describe("Images that do not fit on the disk", { skip: process.platform !== "lin
     });
 });
 
-describe("Images that are packed for a fleet", () => {
+describe("Images packed for a fleet", () => {
   for (const [index, [name, section, input]] of cases.entries())
     test(`are the same samples and labels to the last bit: ${name}`, async () => {
       const { packed: packing } = await pack(section, input, join(folder, `packed-${index}`));

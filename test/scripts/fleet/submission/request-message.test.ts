@@ -5,8 +5,8 @@ import { UsageError } from "../../../../shared/basics/errors.js";
 import { runRequestedSchema } from "../../../../shared/run/protocol/messages.js";
 import { toyRequest } from "../../../run/toy-study.js";
 
-describe("The message that asks for a run", () => {
-  test("is one that the coordinator reads", () => {
+describe("The message that requests a run", () => {
+  test("is accepted by the coordinator's schema", () => {
     const request = toyRequest({ groups: 200 });
     const message = requestMessage(request);
     assert.deepEqual(
@@ -15,7 +15,7 @@ describe("The message that asks for a run", () => {
     );
   });
 
-  test("is refused with what to do when the queue would not take it", () => {
+  test("is refused with a remedy when it exceeds the queue's limit", () => {
     const request = toyRequest({ groups: 6_000 });
     const expected = new RegExp(`has ${request.space.length} parameters.*narrower tuning_scope\\.$`);
     assert.throws(

@@ -10,15 +10,15 @@ describe("a comparison with Optuna", () => {
     [6, 2, 1.5],
     [7, 4, 2],
   ];
-  test("sets what both have after as many trials in proportion", () => {
+  test("is the ratio of both values after the same number of trials", () => {
     assert.deepEqual(compare(curves, 2, 5, 1), { trials: 2, ours: 3, optuna: 5, ratio: 0.5, reachedAt: 2 });
     assert.equal(compare(curves, 3, 2, 1).ratio, 0.5);
   });
-  test("tells when Optuna's value was not reached", () => {
+  test("reports when Optuna's value was not reached", () => {
     assert.equal(compare(curves, 2, 2.5, 1).reachedAt, undefined);
     assert.equal(compare(curves, 3, 2.5, 1).reachedAt, 3);
   });
-  test("has no division by a regret of nothing", () => {
+  test("does not divide by a regret of zero", () => {
     assert.equal(compare(curves, 3, 1.5, 1.5).ratio, 1);
     assert.equal(compare(curves, 2, 1.5, 1.5).ratio, Number.POSITIVE_INFINITY);
     assert.equal(compare(curves, 3, 2, 1.5 + 1e-15).ratio, 0);
@@ -26,7 +26,7 @@ describe("a comparison with Optuna", () => {
   });
 });
 
-test("a line of Optuna's is of one file and one batch", () => {
+test("a line of Optuna's output belongs to one file and one batch size", () => {
   const problem = parseProblem({ name: "p", parameters: [{ name: "a", choices: 1 }], main: [[0]] }, "p.json");
   const file = { path: "p.json", sha256: "here", problem };
   const line: OptunaLine = {

@@ -43,13 +43,13 @@ const SMALL = file(
 );
 
 describe("bench:search", () => {
-  test("has lines of just the keys that others read", () => {
+  test("prints lines with only the documented keys", () => {
     const { status, stdout } = bench(SMALL, "--seeds", "2", "--trials", "60", "--json");
     assert.equal(status, 0);
     assert.equal(stdout, '{"problem":"small","batch":1,"seeds":2,"trials":[50,60],"median":[0,0]}\n');
   });
 
-  test("sets the lines of a file beside its own, mark by mark", () => {
+  test("compares with the lines of a file, trial count by trial count", () => {
     const line = { problem: "small", batch: 1, seeds: 2, trials: [50, 60], median: [1, 0] };
     const kept = file("optuna.jsonl", `${JSON.stringify(line)}\n`);
     const { status, stdout } = bench(SMALL, "--seeds", "2", "--trials", "60", "--optuna", kept);
@@ -74,7 +74,7 @@ echo '{"problem":"small","sampler":"Optuna 9","batch":32,"seeds":2,"trials":[5],
     assert.match(stdout, /0\.0000 │ 1\.0000 │/);
   });
 
-  test("says where Optuna's column stays empty", () => {
+  test("explains why Optuna's column is empty", () => {
     const { status, stdout } = bench(SMALL, "--seeds", "1", "--trials", "5");
     assert.equal(status, 0);
     assert.match(stdout, /give --python, or --optuna/);
@@ -109,7 +109,7 @@ echo '{"problem":"small","sampler":"Optuna 9","batch":32,"seeds":2,"trials":[5],
   }
 });
 
-test("bench:pareto refuses what it cannot run with, in one sentence", () => {
+test("bench:pareto refuses unusable arguments in one sentence", () => {
   for (const [arguments_, sentence] of [
     [["--seeds", "x"], 'bench:pareto: --seeds is "x", but must be a whole number from 1 on.\n'],
     [["--nothing"], "bench:pareto: Unknown option '--nothing'; see --help.\n"],

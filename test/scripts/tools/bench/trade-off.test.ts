@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { generateTradeOff, volumeShare } from "../../../../scripts/tools/bench/search/trade-off.js";
 
-test("a share of hypervolume is of the box between the best and the worst", () => {
+test("a share of hypervolume is relative to the box between the best and the worst", () => {
   assert.equal(volumeShare([[0, 0]], [0, 0], [2, 4]), 1);
   assert.equal(volumeShare([[1, 2]], [0, 0], [2, 4]), 0.25);
   assert.equal(
@@ -30,7 +30,7 @@ test("a share of hypervolume is of the box between the best and the worst", () =
   );
 });
 
-test("in a trade-off the choice that loses least costs most", () => {
+test("in a trade-off the choice with the least loss costs most", () => {
   const { loss, cost } = generateTradeOff("t", 1, { layers: 12, choices: 4 });
   assert.equal(cost.parameters, loss.parameters);
   for (const [d, effects] of loss.main.entries()) {

@@ -11,7 +11,7 @@ import { runRequestedSchema } from "../../../../shared/run/protocol/messages.js"
 import { toyCost, toyRequest } from "../../../run/toy-study.js";
 
 for (const name of PUBLISHED_SCHEMAS) {
-  test(`docs/schemas/${name} is made from the schema that checks the real thing`, async () => {
+  test(`docs/schemas/${name} is generated from the schema that the program checks with`, async () => {
     assert.equal(
       await readFile(join(packageRoot(), "docs", "schemas", name), "utf8"),
       publishedSchemaText(name),

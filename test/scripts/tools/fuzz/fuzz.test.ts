@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { describe, test } from "node:test";
-import { carryOutAll, type Judged } from "../../../../scripts/tools/fuzz/fuzz-pool.js";
+import { type InputResult, runInputs } from "../../../../scripts/tools/fuzz/fuzz-pool.js";
 import type { FuzzInput } from "../../../../scripts/tools/fuzz/inputs/fuzz-input.js";
 import { makeInput, record } from "../../../../scripts/tools/fuzz/inputs/make-input.js";
 import { LIMITS } from "../../../../scripts/tools/fuzz/watchdog.js";
@@ -12,14 +12,14 @@ const SEED = 1;
 const recorded = await record();
 const inputs = Array.from({ length: INPUTS }, (_, number) => makeInput(SEED, number, recorded));
 
-async function judge(
+async function run(
   given: readonly FuzzInput[],
   processes: number,
   limits = LIMITS,
-): Promise<readonly Judged[]> {
-  const judged: Judged[] = [];
-  for await (const each of carryOutAll(given, processes, limits)) judged.push(each);
-  return judged;
+): Promise<readonly InputResult[]> {
+  const result: InputResult[] = [];
+  for await (const each of runInputs(given, processes, limits)) result.push(each);
+  return result;
 }
 
 function command(files: Readonly<Record<string, Uint8Array>>, ...argv: string[]): FuzzInput {
@@ -33,16 +33,16 @@ function command(files: Readonly<Record<string, Uint8Array>>, ...argv: string[])
 
 describe("The fuzzer", () => {
   test(`finds no defect in ${INPUTS} changed inputs`, async () => {
-    const judged = await judge(inputs, availableParallelism());
-    assert.equal(judged.length, INPUTS);
-    const findings = judged.flatMap(({ finding }) => {
+    const result = await run(inputs, availableParallelism());
+    assert.equal(result.length, INPUTS);
+    const findings = result.flatMap(({ finding }) => {
       if (finding === undefined) return [];
       const { input, defect, outcome } = finding;
       return [{ number: input.number, kind: input.kind, mutations: input.mutations, defect, outcome }];
     });
     assert.deepEqual(findings, []);
     // Both what is refused and what is carried out.
-    for (const code of [0, 2]) assert.ok(judged.filter((each) => each.code === code).length > INPUTS / 10);
+    for (const code of [0, 2]) assert.ok(result.filter((each) => each.code === code).length > INPUTS / 10);
   });
 
   test("makes the same inputs again from the same seed, and others from another", async () => {
@@ -57,7 +57,7 @@ describe("The fuzzer", () => {
     // Its files cannot be written: one is named like a folder.
     const broken = command({ "x/y": nothing, x: nothing });
     const refused = command({}, "inspect", "missing.onnx");
-    const [first, second] = await judge([broken, refused], 1);
+    const [first, second] = await run([broken, refused], 1);
     assert.match(first?.finding?.defect ?? "", /an error of class Error was thrown/);
     assert.deepEqual([second?.finding, second?.code], [undefined, 2]);
   });
@@ -71,8 +71,8 @@ describe("The fuzzer", () => {
       // A whole run, which takes many looks of the watchdog.
       const files = Object.fromEntries(recorded.run);
       const long = command(files, "tune", "config.json", "--out", "new", "--workers", "1");
-      const [judged] = await judge([long], 1, { ...LIMITS, ...limit });
-      assert.match(judged?.finding?.defect ?? "", /the process ended with SIGKILL/);
-      assert.match(judged?.finding?.defect ?? "", says);
+      const [result] = await run([long], 1, { ...LIMITS, ...limit });
+      assert.match(result?.finding?.defect ?? "", /the process ended with SIGKILL/);
+      assert.match(result?.finding?.defect ?? "", says);
     });
 });

@@ -42,7 +42,7 @@ describe("the lock file", () => {
     return spawnSync(process.execPath, [script, ...parameters], { encoding: "utf8" });
   }
 
-  test("gets the binaries for other platforms that npm left out, at their pinned version", () => {
+  test("gets the binaries for other platforms that npm omitted, at their pinned version", () => {
     writeLock({
       "node_modules/tool": {
         version: "2.0.0",
@@ -86,7 +86,7 @@ describe("the lock file", () => {
     assert.equal(Object.keys(readPackages()).length, 5);
   });
 
-  test("does not tell older npm to run the script that downloads CUDA", () => {
+  test("does not make older npm run the script that downloads CUDA", () => {
     writeLock({});
     assert.equal(portableLock("--check").status, 1);
     portableLock();
@@ -94,7 +94,7 @@ describe("the lock file", () => {
     assert.equal(portableLock("--check").status, 0);
   });
 
-  test("is left alone where a missing package's name tells no platform", () => {
+  test("is unchanged when a missing package's name has no platform", () => {
     writeLock({ "node_modules/a": { version: "1.0.0", optionalDependencies: { fsevents: "2.0.0" } } });
     const { status, stderr } = portableLock();
     assert.equal(status, 1);

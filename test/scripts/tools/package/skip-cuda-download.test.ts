@@ -54,7 +54,7 @@ describe("the preinstall script", () => {
     execFileSync(process.execPath, [script], { env: { PATH: process.env.PATH, ...environment } });
   }
 
-  test("puts a placeholder where a download would go, and leaves what is there", () => {
+  test("writes placeholders for missing downloads, and keeps existing files", () => {
     installRuntime(PLATFORM);
     writeFileSync(path.join(binaries, "shared.so"), "real");
     preinstall();
@@ -63,7 +63,7 @@ describe("the preinstall script", () => {
     assert.equal(readFileSync(path.join(binaries, "shared.so"), "utf8"), "real");
   });
 
-  test("does nothing where the user has said what to install", () => {
+  test("does nothing when the user has set what to install", () => {
     installRuntime(PLATFORM);
     preinstall({ ONNXRUNTIME_NODE_INSTALL: "cuda12" });
     preinstall({ npm_config_onnxruntime_node_install_cuda: "true" });

@@ -3,7 +3,7 @@ import { ModelError } from "../../basics/errors.js";
 import { modelTensors } from "./model-tensors.js";
 import { DataType, elementCount, isExternal, tensorBytes } from "./tensor.js";
 
-/** Where a message holds a tensor's elements when they are not raw, one entry an element. */
+/** Number of elements in the typed field that a message uses for each data type when it has no raw data. */
 const FIELDS: Partial<Record<DataType, (tensor: TensorProto) => number>> = {
   [DataType.FLOAT]: ({ floatData }) => floatData.length,
   [DataType.DOUBLE]: ({ doubleData }) => doubleData.length,
@@ -22,13 +22,14 @@ const FIELDS: Partial<Record<DataType, (tensor: TensorProto) => number>> = {
 };
 
 /**
- * Checks that each constant of a model has a size that a tensor can have, and as many elements in the message as it
- * declares, before anybody takes memory for them. Contents of external files are checked where they are read.
+ * Checks that each constant of a model has a possible shape, and that its data in the message have the length
+ * that the shape needs, before memory is allocated for it. Data in external files are checked when they are
+ * read.
  *
  * @param origin how errors name the model
  * @throws {ModelError}
  */
-export function requireSoundTensors(model: ModelProto, origin: string): void {
+export function requireTensorSizes(model: ModelProto, origin: string): void {
   const graphs = [...(model.graph === undefined ? [] : [model.graph]), ...model.functions];
   for (const graph of graphs) {
     const { dense, sparse } = modelTensors(graph);
@@ -72,7 +73,7 @@ function requireContents(tensor: TensorProto, origin: string): void {
   };
   if (rawData.byteLength > 0) {
     const bytes = tensorBytes(tensor);
-    // Types of unknown width are left to ONNX Runtime.
+    // Types of unknown width are left for ONNX Runtime to check.
     if (bytes !== rawData.byteLength && (bytes > 0 || elementCount(dims) === 0)) {
       refuse(`${rawData.byteLength} bytes where ${declared} ${bytes}`);
     }

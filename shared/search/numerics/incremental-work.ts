@@ -1,7 +1,7 @@
-/** Work that yields how many operations it has just done, and in the end gives its result. */
+/** A computation that yields how many operations it has done since the last yield and returns its result. */
 export type Work<Result> = Generator<number, Result, void>;
 
-/** Does work to its end, at once. */
+/** Runs a computation to its end and returns its result. */
 export function complete<Result>(work: Work<Result>): Result {
   for (;;) {
     const step = work.next();
@@ -9,8 +9,11 @@ export function complete<Result>(work: Work<Result>): Result {
   }
 }
 
-/** Work that is done a share at a time, so that no single call waits for all of it. Its result is the same. */
-export class SpreadWork<Result> {
+/**
+ * Runs a computation in slices, so that no single call waits for all of it. The result is the same as of one
+ * run.
+ */
+export class IncrementalWork<Result> {
   readonly #work: Work<Result>;
   #result: { readonly value: Result } | undefined;
 
@@ -18,12 +21,12 @@ export class SpreadWork<Result> {
     this.#work = work;
   }
 
-  /** What it came to; `undefined` while there is something left to do. */
+  /** The result; `undefined` until the computation has ended. */
   get result(): Result | undefined {
     return this.#result?.value;
   }
 
-  /** Does a share of about so many operations. */
+  /** Runs for about this many operations, or to the end. */
   advance(operations: number): void {
     for (let done = 0; this.#result === undefined && done < operations; ) {
       const step = this.#work.next();
@@ -35,6 +38,7 @@ export class SpreadWork<Result> {
     }
   }
 
+  /** Runs the rest and returns the result. */
   finish(): Result {
     this.#result ??= { value: complete(this.#work) };
     return this.#result.value;

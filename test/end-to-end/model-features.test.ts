@@ -31,18 +31,21 @@ import {
 } from "./steps/quantizing.js";
 
 /**
- * A normal signal within 4 deviations on 256 codes has 10 log10(12 * 255^2 / 8^2) = 41 dB; these nets chain up to a
- * dozen quantizers, whose noise adds up to about 30 dB, and a product of two signals loses 3 more. A scale or a zero
- * point that is off by a few codes, or on the wrong axis, falls below 20.
+ * Least signal-to-noise ratio in decibels. A normal signal within 4 standard deviations on 256 codes has 10
+ * log10(12 * 255^2 / 8^2) = 41 dB; these networks chain up to a dozen quantizers, which leaves about 30 dB,
+ * and a product of two signals loses 3 more. A scale or zero point that is off by a few codes, or on the
+ * wrong axis, falls below 20.
  */
 const LEAST_SQNR = 25;
 
-/** Integer kernels round each result once, float ones on the way: a few codes may differ by one. */
+/**
+ * Integer kernels round each result once and float kernels several times, so a few codes may differ by one.
+ */
 const LEAST_AGREEMENT = 40;
 
 const RANDOM_CONFIGURATIONS = 3;
 
-/** What ONNX Runtime's folding, or a quantizer that saturates, may put in the place of. */
+/** Ops that ONNX Runtime's folding, or a quantizer that saturates, may replace. */
 const ABSORBED: ReadonlySet<string> = new Set([
   ...["Constant", "Identity", "Dropout", "BatchNormalization", "Pad", "Transpose", "Reshape", "Relu", "Clip"],
   ...["Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "ReduceMean", "HardSwish", "Upsample", "Scatter"],
@@ -64,7 +67,7 @@ describe("models: older operator sets, lifted", () => {
   for (const fixture of oldOperatorSets) test(fixture.name, () => examine(fixture));
 });
 
-test("a float reader of a tensor that is moved about for a quantized one reads it unrounded", async () => {
+test("a float consumer of a tensor that also moves to a quantized op reads it unrounded", async () => {
   const ready = await readyFixture({
     name: "moved",
     build: () =>
@@ -82,7 +85,7 @@ test("a float reader of a tensor that is moved about for a quantized one reads i
   for (const name of ["float", "turned"]) assert.deepEqual(outputs.get(name), expected.get(name));
 });
 
-test("a product is ignored by the name it had before an Add was taken into it", async () => {
+test("a product is ignored by its name from before an Add was fused into it", async () => {
   const fused = products.find(({ name }) => name.startsWith("MatMul and Add"))!;
   const { subject } = await readyFixture(fused);
   const { index, hardware } = subject.view;
@@ -133,7 +136,10 @@ async function unfused({ subject }: ReadyFixture, { model, plan }: QuantizedMode
   return reasons((await findIntegerKernels(model, subject.layout, plan, DEFAULT_SESSION)).unfused);
 }
 
-/** The same numbers with and without fusing, one scale a quantizer, nothing quantized in groups that are off. */
+/**
+ * Checks that outputs are the same with and without fusing, that each quantizer has one scale, and that
+ * groups left in float have no quantizer.
+ */
 async function assertConsistent(
   ready: ReadyFixture,
   configuration: Configuration,
@@ -172,7 +178,7 @@ async function assertConsistent(
   }
 }
 
-/** Tells scale and zero point of a QuantizeLinear or DequantizeLinear. */
+/** Returns a function from a QuantizeLinear or DequantizeLinear to its scale and zero point. */
 function affinesIn({ graph }: Model): (node: NodeProto) => string {
   const initializers = new Map(graph.initializer.map(({ name, rawData }) => [name, rawData]));
   return ({ input }) =>
@@ -182,16 +188,17 @@ function affinesIn({ graph }: Model): (node: NodeProto) => string {
       .join(" ");
 }
 
-/** The scales and zero points of the activations that each quantizer covers. */
+/** The scales and zero points of each quantizer's activations. */
 function scalesOfQuantizers({ subject }: ReadyFixture, model: Model): Map<string, Set<string>> {
   const { quantizerOf } = subject.layout;
   const affineOf = affinesIn(model);
   const scales = new Map<string, Set<string>>();
   for (const node of model.graph.node) {
     if (node.opType !== "QuantizeLinear") continue;
-    const prefix = node.name.replace(/\/QuantizeLinear$/, "");
-    const quantizer = quantizerOf.get(prefix) ?? quantizerOf.get(prefix.replace(/\/\d+$/, ""));
-    assert.ok(quantizer !== undefined, `${node.name} belongs to a quantizer`);
+    const codes = node.output[0]!;
+    const tensor = codes.replace(/_q$/, "");
+    const quantizer = quantizerOf.get(tensor) ?? quantizerOf.get(tensor.replace(/\/\d+$/, ""));
+    assert.ok(quantizer !== undefined, `${codes} belongs to a quantizer`);
     scales.set(quantizer, (scales.get(quantizer) ?? new Set()).add(affineOf(node)));
   }
   return scales;
@@ -200,7 +207,7 @@ function scalesOfQuantizers({ subject }: ReadyFixture, model: Model): Map<string
 function assertNamesKept(float: Model, quantized: Model): void {
   const kept = new Set(quantized.graph.node.map(({ name }) => name));
   for (const { name, opType, domain } of float.graph.node) {
-    // The model's own functions are replaced by what they stand for.
+    // The nodes of local functions are replaced by their bodies.
     if (name === "" || domain !== "" || (ABSORBED.has(opType) && !WEIGHTED_TYPES.has(opType))) continue;
     assert.ok(kept.has(name), `node ${name} is kept`);
   }

@@ -1,5 +1,8 @@
-/** Applies an asynchronous function to every item, at most `limit` at once; the results stand in the items' order. */
-export async function inOrder<Item, Result>(
+/**
+ * Maps items by an asynchronous function, at most `limit` calls at once; results are in the order of the
+ * items.
+ */
+export async function mapConcurrently<Item, Result>(
   items: readonly Item[],
   limit: number,
   apply: (item: Item) => Promise<Result>,

@@ -11,8 +11,8 @@ import {
 } from "./inputs/fuzz-input.js";
 import { problemOf } from "./problem.js";
 
-/** Carries an input out in this process, its files in a folder of their own that is removed afterwards. */
-export async function carryOut({ run }: FuzzInput, folder: string): Promise<Outcome> {
+/** Runs an input in this process, with its files in a temporary folder that is removed afterwards. */
+export async function runInput({ run }: FuzzInput, folder: string): Promise<Outcome> {
   if (run.type === "message") return { code: 0, problems: await handleMessages(run) };
   try {
     await writeFiles(run, folder);
@@ -26,7 +26,7 @@ export async function carryOut({ run }: FuzzInput, folder: string): Promise<Outc
   }
 }
 
-/** Writes an input's files into a folder, whose name takes the place of what stands for it in them. */
+/** Writes an input's files into a folder, replacing the placeholder `FOLDER` in them by its path. */
 export async function writeFiles({ files }: CommandInput, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const [name, bytes] of files) {
@@ -38,13 +38,13 @@ export async function writeFiles({ files }: CommandInput, folder: string): Promi
   }
 }
 
-/** Why trials of a run failed, which is told in `trials.jsonl` alone. */
+/** The reasons of a run's failed trials, which are only in `trials.jsonl`. */
 async function failedTrials(folder: string): Promise<readonly Problem[]> {
   const text = await readFile(join(folder, "out", "trials.jsonl"), "utf8").catch(() => "");
   return text.split("\n").flatMap((line): Problem[] => {
     if (!line.includes('"reason"')) return [];
     const { reason } = JSON.parse(line) as { readonly reason: string };
-    // Its class is not on record.
+    // The class of the error is not recorded.
     return [{ name: "RunError", message: reason, how: "reported" }];
   });
 }

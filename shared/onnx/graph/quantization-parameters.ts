@@ -1,0 +1,67 @@
+import type { TensorProto } from "onnx-buf";
+import type { NewNames } from "../model/new-names.js";
+import { DataType, makeTensor } from "../model/tensor.js";
+import { type CodeType, codeTensor } from "./code-tensor.js";
+
+/** Scales and zero points: one of each per tensor, or per channel along `axis`. */
+interface Parameters {
+  readonly dataType: CodeType;
+  readonly scales: Float32Array;
+  /** `undefined` when all are 0 and need not be written. */
+  readonly zeroPoints: ArrayLike<number> | undefined;
+  readonly axis: number | undefined;
+}
+
+/** Abbreviation of each code type in the name of a zero point. */
+const TYPE_NAMES: Readonly<Record<CodeType, string>> = {
+  [DataType.INT4]: "i4",
+  [DataType.UINT4]: "u4",
+  [DataType.INT8]: "i8",
+  [DataType.UINT8]: "u8",
+  [DataType.INT16]: "i16",
+  [DataType.UINT16]: "u16",
+  [DataType.INT32]: "i32",
+};
+
+/**
+ * The initializers of a model's scales and zero points. Equal ones are one initializer that all consumers
+ * share. Names are short, because in a small model they take as many bytes as the codes: scales and
+ * per-channel zero points are numbered, a zero point per tensor is named by its type and value (`u8_128`).
+ */
+export class QuantizationParameters {
+  readonly #known = new Map<string, string>();
+  #scales = 0;
+  #zeroPoints = 0;
+
+  constructor(private readonly names: NewNames) {}
+
+  /**
+   * @returns the inputs of QuantizeLinear and DequantizeLinear after the first, and those of their
+   * initializers that no earlier call returned
+   */
+  of({ dataType, scales, zeroPoints, axis }: Parameters): {
+    readonly names: readonly string[];
+    readonly initializers: readonly TensorProto[];
+  } {
+    const shape = axis === undefined ? [] : [scales.length];
+    const scale = this.#shared(makeTensor("", DataType.FLOAT, shape, scales), () => `s${++this.#scales}`);
+    if (zeroPoints === undefined) return { names: [scale.name], initializers: scale.added };
+    const zeroPoint = this.#shared(codeTensor("", dataType, shape, zeroPoints), () =>
+      axis === undefined ? `${TYPE_NAMES[dataType]}_${zeroPoints[0]}` : `z${++this.#zeroPoints}`,
+    );
+    return {
+      names: [scale.name, zeroPoint.name],
+      initializers: [...scale.added, ...zeroPoint.added],
+    };
+  }
+
+  #shared(tensor: TensorProto, wanted: () => string): { name: string; added: TensorProto[] } {
+    const content = Buffer.from(tensor.rawData).toString("latin1");
+    const key = `${tensor.dataType} ${tensor.dims.join(" ")}: ${content}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return { name: known, added: [] };
+    tensor.name = this.names.name(wanted());
+    this.#known.set(key, tensor.name);
+    return { name: tensor.name, added: [tensor] };
+  }
+}
