@@ -1,17 +1,17 @@
 import type { Billed } from "../shared/run/protocol/messages.js";
 
 export interface BilledTimeOptions {
-  /** Memory of the function. */
+  /** Memory of the function in megabytes. */
   readonly megabytes: number;
   readonly architecture: Billed["architecture"];
   readonly now: () => number;
-  /** What passed before the first invocation: Lambda bills the start of an environment, too. */
+  /** Time before the first invocation, because Lambda also bills the start of an environment. */
   readonly initMilliseconds: number;
 }
 
 /**
- * The time of this execution environment that Lambda bills for and that no run was charged yet. A report is sent
- * before its invocation ends, so what comes after it, like work that led to no report, goes on the next one's bill.
+ * Billed time of this execution environment that no run has been charged for. A report is sent before its
+ * invocation ends, so the time after it, and time that led to no report, is charged with the next report.
  */
 export class BilledTime {
   #uncharged: number;
@@ -21,7 +21,7 @@ export class BilledTime {
     this.#uncharged = options.initMilliseconds;
   }
 
-  /** Runs an invocation on the clock. */
+  /** Runs an invocation and counts its time. */
   async during<Result>(invocation: () => Promise<Result>): Promise<Result> {
     this.#since = this.options.now();
     try {
@@ -32,7 +32,7 @@ export class BilledTime {
     }
   }
 
-  /** What is to be charged now; nothing of it is charged again. */
+  /** The time to charge now; it is not charged again. */
   charge(): Billed {
     this.#take();
     const { megabytes, architecture } = this.options;

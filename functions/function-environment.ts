@@ -14,33 +14,36 @@ import { CLIENT_OPTIONS } from "./client-options.js";
 import type { Log } from "./log.js";
 import { type FleetMetrics, LoggedMetrics } from "./metrics.js";
 
-/** What the stack tells its functions. */
+/** Environment variables that the stack sets for its functions. */
 const environmentSchema = z.object({
   QUANTFLEET_BUCKET: z.string().min(3).max(63),
   QUANTFLEET_JOBS_URL: z.url(),
   QUANTFLEET_STATISTICS_URL: z.url(),
   QUANTFLEET_EVENTS_URL: z.url(),
-  /** Where the function puts messages that it cannot read. */
+  /** Queue for messages that the function cannot read. */
   QUANTFLEET_DEAD_LETTERS_URL: z.url(),
-  /** Where the Tick is, and scheduled runs are. */
+  /** Schedule group of the Tick and of scheduled runs. */
   QUANTFLEET_SCHEDULE_GROUP: z.string().min(1).max(64),
-  /** Tells this fleet's metrics from another's. */
+  /** Distinguishes this fleet's metrics from another's. */
   QUANTFLEET_FLEET: z.string().min(1).max(250),
-  /** How long a worker that says nothing is taken for alive. */
+  /** Seconds after which a silent worker is taken for dead. */
   QUANTFLEET_LEASE_SECONDS: z.coerce.number().min(1).max(900).default(60),
-  /** Lambda's own: the function's memory. */
+  /** Memory of the function in megabytes, set by Lambda. */
   AWS_LAMBDA_FUNCTION_MEMORY_SIZE: z.coerce.number().int().min(1).optional(),
 });
 
-/** The client repeats what was not answered, but neither a write that met another (409) nor a body that broke off. */
+/**
+ * Retries on top of those of the AWS client, which repeats unanswered calls but neither a write that collided
+ * with another (409) nor a body that broke off.
+ */
 const RETRIES: RetryPolicy = {
   attempts: 4,
   pauseMilliseconds: 50,
   sleep: (milliseconds) => sleep(milliseconds),
 };
 
-/** What a function works with. */
-export interface Surroundings {
+/** Store, queues, log and metrics of a function, from its environment variables. */
+export interface FunctionEnvironment {
   readonly store: ObjectStore;
   readonly jobs: Queue;
   readonly statisticsJobs: Queue;
@@ -48,22 +51,22 @@ export interface Surroundings {
   readonly deadLetters: Queue;
   readonly scheduleGroup: string;
   readonly log: Log;
-  /** Has each line that an invocation logs name it, as Lambda's own lines do. */
+  /** Wraps a handler so that each log line names its invocation, as Lambda's own lines do. */
   readonly logged: <Event, Invocation, Answer>(
     handler: (event: Event, context: Invocation) => Promise<Answer>,
   ) => (event: Event, context: Invocation & Pick<Context, "awsRequestId">) => Promise<Answer>;
   readonly metrics: FleetMetrics;
   readonly leaseMilliseconds: number;
-  /** Where the work is billed, which is on Lambda. */
+  /** The billed time; `undefined` outside of Lambda. */
   readonly billedTime: BilledTime | undefined;
 }
 
-export function openSurroundings(
+export function openFunctionEnvironment(
   service: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,
-): Surroundings {
+): FunctionEnvironment {
   const parsed = environmentSchema.parse(environment);
-  // The region's endpoint serves every queue of the region, so the queue's own address need not be resolved.
+  // The region's endpoint serves every queue of the region, so queue URLs need no DNS lookup of their own.
   const client = new SQSClient({ ...CLIENT_OPTIONS, useQueueUrlAsEndpoint: false });
   const queue = (url: string): Queue => new SqsQueue({ client, url });
   const log = new Logger({ serviceName: service });

@@ -3,14 +3,16 @@ import type * as z from "zod";
 import { DEFAULT_MAX_MESSAGE_BYTES, type Queue } from "../shared/queues/queue.js";
 import type { Log } from "./log.js";
 
-/** Why a message is none for this function. */
+/** The reason why a message cannot be processed. */
 export class UnreadableMessageError extends Error {
   override readonly name = "UnreadableMessageError";
 }
 
 /**
  * A message's content.
- * @throws UnreadableMessageError when it is too large, no JSON, or not of the schema, which includes the version
+ *
+ * @throws UnreadableMessageError if it is too large, not JSON, or does not match the schema, which includes
+ * the version
  */
 export function readMessage<Schema extends z.ZodType>(schema: Schema, { body }: SQSRecord): z.infer<Schema> {
   const bytes = Buffer.byteLength(body);
@@ -29,10 +31,10 @@ export function readMessage<Schema extends z.ZodType>(schema: Schema, { body }: 
 }
 
 /**
- * Moves a message that nobody will ever be able to read to the dead-letter queue, where its alarm is. Left to the
- * queue it would come again until its deliveries are used up, and in a first-in-first-out queue hold up the run.
+ * Moves a message that can never be read to the dead-letter queue, which has an alarm. Otherwise it would be
+ * redelivered until its deliveries are used up, and in a FIFO queue block its run.
  */
-export async function buryMessage(
+export async function sendToDeadLetters(
   deadLetters: Queue,
   log: Log,
   record: SQSRecord,

@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 /**
- * To be imported before any schema is made. Zod compiles a function for each schema that it reads with, which takes
- * longer than a function's few documents do without.
+ * Import this module before any schema is created. By default Zod compiles a function per schema, which takes
+ * longer than interpreting the schemas for the few documents that a function reads.
  */
 z.config({ jitless: true });

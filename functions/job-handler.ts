@@ -1,71 +1,77 @@
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import type * as z from "zod";
+import { safeguard } from "../shared/basics/safeguard.js";
 import type { Clock } from "../shared/queues/clock.js";
 import { DEFAULT_MAX_MESSAGE_BYTES, MessageTooLargeError, type Queue } from "../shared/queues/queue.js";
+import { MAX_REASON } from "../shared/run/protocol/failed-outcome.js";
 import { failureReport } from "../shared/run/protocol/failure-report.js";
 import type { Job, JobReport } from "../shared/run/protocol/messages.js";
 import { DamagedRecordError } from "../shared/run/store/damaged-record.js";
 import { workerHost } from "../shared/runtime/worker-host.js";
 import type { BilledTime } from "./billed-time.js";
-import { buryMessage, readMessage, UnreadableMessageError } from "./incoming-message.js";
+import { readMessage, sendToDeadLetters, UnreadableMessageError } from "./incoming-message.js";
 import { describeError, type Log } from "./log.js";
-import { holdJob } from "./message-lease.js";
+import { openMessageLease } from "./message-lease.js";
 import { METRIC } from "./metric-names.js";
 import type { FleetMetrics } from "./metrics.js";
 import { answerBatch } from "./partial-batch.js";
-import { comeAgainSoon } from "./redelivery.js";
+import { redeliverWithBackoff } from "./redelivery.js";
 import type { WarmUp } from "./warm-up.js";
 
-/** Kept for handing work back before Lambda ends the invocation. */
+/** Time reserved for returning the job to the queue before Lambda ends the invocation. */
 const HAND_BACK_MILLISECONDS = 15_000;
-const MAX_REASON = 2_000;
-/** A job that is not done in time by so many workers never will be: each begins anew, and has no more time. */
+/**
+ * After this many workers ran out of time, the job is reported as failed: each starts anew and has no more
+ * time.
+ */
 const MOST_IN_TIME = 3;
 /**
- * By then so many workers have ended over a job, or something kept them from it for ten minutes, that the queue would
- * soon bury it unanswered, for the coordinator to send it again and again.
+ * After this many deliveries without an answer (workers died, or errors persisted for ten minutes), the
+ * function reports a failure itself. Otherwise the queue would soon move the job to the dead-letter queue,
+ * and the coordinator would resend it until its attempts are used up.
  */
 const MOST_UNANSWERED = 7;
-/** What a report's bill takes of its message at most. */
+/** Maximum size of a report's bill in its message. */
 const BILL_BYTES = 256;
 
 export interface JobHandlerOptions {
-  /** The queue that the function takes its jobs from. */
+  /** The queue that the function receives its jobs from. */
   readonly jobs: Queue;
   readonly events: Queue;
   readonly deadLetters: Queue;
   readonly log: Log;
   readonly metrics: FleetMetrics;
   readonly now: () => number;
-  /** Lets time pass; that of this machine when left out. */
+  /** Waits; the system clock's when absent. */
   readonly sleep?: Clock["sleep"];
   readonly workers: {
-    /** `undefined` where nobody has asked for the job's run. */
+    /** The answer to a job; `undefined` if the job's run was never requested. */
     run(job: Job, signal: AbortSignal): Promise<JobReport | undefined>;
     close(): Promise<void>;
   };
-  /** How long a worker that says nothing is taken for alive. */
+  /** Time after which a silent worker is taken for dead. */
   readonly leaseMilliseconds: number;
-  /** Where work is billed. */
+  /** The billed time of this environment; absent where work is not billed. */
   readonly billedTime?: BilledTime | undefined;
 }
 
 type InvocationContext = Pick<Context, "getRemainingTimeInMillis">;
 export type JobHandler = (event: SQSEvent, context: InvocationContext) => Promise<SQSBatchResponse>;
 
-/** A job as it was handed out. */
+/** A delivered job. */
 export interface Delivery<J extends Job | WarmUp> {
   readonly job: J;
   readonly record: SQSRecord;
   readonly context: InvocationContext;
-  /** When the invocation began with it. */
+  /** When the invocation started to process it. */
   readonly started: number;
 }
 
 /**
- * A worker as a function behind a queue of jobs; the protocol is told in docs/run.md.
+ * The handler of a worker function behind a queue of jobs; docs/design/run-protocol.md, "What a crash does"
+ * describes the protocol.
  *
- * @param carryOut returns whether the message is done with; if not, the queue hands it out again
+ * @param carryOut returns whether the message can be acknowledged; if not, the queue redelivers it
  */
 export function createJobHandler<J extends Job | WarmUp>(
   schema: z.ZodType<J>,
@@ -77,14 +83,15 @@ export function createJobHandler<J extends Job | WarmUp>(
     const started = now();
     try {
       const job = readMessage(schema, record);
-      if (job.deadline < started) {
+      if (job.deadline < started && safeguard("job-deadlines")) {
         log.info("job is overdue", describeJob(job));
         return true;
       }
       return await carryOut({ job, record, context, started });
     } catch (error) {
       if (error instanceof UnreadableMessageError || error instanceof DamagedRecordError) {
-        await buryMessage(deadLetters, log, record, error.message);
+        if (safeguard("unreadable-jobs-are-kept"))
+          await sendToDeadLetters(deadLetters, log, record, error.message);
         metrics.add(METRIC.messagesRefused, 1);
         return true;
       }
@@ -93,7 +100,7 @@ export function createJobHandler<J extends Job | WarmUp>(
         reason: describeError(error),
         error,
       });
-      await comeAgainSoon(jobs, record);
+      await redeliverWithBackoff(jobs, record);
       return false;
     }
   };
@@ -106,7 +113,7 @@ export function createJobHandler<J extends Job | WarmUp>(
   return (event, context) => billedTime.during(() => handle(event, context));
 }
 
-/** Carries out a job that gives the same whoever does it, and that does no harm when it is done twice. */
+/** Carries out a job without a claim, because it is idempotent and deterministic. */
 export async function carryOutUnclaimed(
   delivery: Delivery<Job>,
   options: JobHandlerOptions,
@@ -118,10 +125,10 @@ export async function carryOutUnclaimed(
 }
 
 /**
- * Holds the job while a worker is at it.
+ * Runs a job in a worker while extending its lease.
  *
- * @param extend extends the claim on the job; whether it is still this worker's
- * @returns the report; `undefined` when the job was handed back or lost to another worker
+ * @param extend extends the claim on the job; returns whether this worker still holds it
+ * @returns the report; `undefined` if the job was returned to the queue or lost to another worker
  */
 export async function workOn(
   { job, record, context }: Delivery<Job>,
@@ -132,7 +139,7 @@ export async function workOn(
   const deliveries = Number(record.attributes.ApproximateReceiveCount);
   if (deliveries > MOST_UNANSWERED) return charge(failed(job, unanswered(deliveries - 1), now()), options);
   const atMostMilliseconds = context.getRemainingTimeInMillis() - HAND_BACK_MILLISECONDS;
-  const hold = holdJob({
+  const lease = openMessageLease({
     jobs,
     receipt: record.receiptHandle,
     leaseMilliseconds,
@@ -142,22 +149,22 @@ export async function workOn(
     extend,
   });
   try {
-    const answered = await Promise.race([answer(job, options, hold.signal), hold.ended]);
+    const answered = await Promise.race([answer(job, options, lease.signal), lease.ended]);
     if (answered !== "handed back" && answered !== "lost")
       return charge(withinMessage(job, answered), options);
     log.warn(`job ${answered}`, describeJob(job));
-    // The thread cannot be interrupted while ONNX Runtime works.
+    // ONNX Runtime blocks the thread, so only closing it stops the work.
     await workers.close();
     if (answered === "lost") return undefined;
     if (deliveries >= MOST_IN_TIME)
       return charge(failed(job, tooLong(job, atMostMilliseconds), now()), options);
-    await hold.release();
-    // First the claim, or else whoever is handed the message finds it taken.
+    await lease.release();
+    // The claim first: otherwise the next worker to receive the message finds it taken.
     await extend(now());
     await jobs.changeVisibility(record.receiptHandle, 0);
     return undefined;
   } finally {
-    await hold.release();
+    await lease.release();
   }
 }
 
@@ -166,7 +173,7 @@ function charge(report: JobReport, { billedTime }: JobHandlerOptions): JobReport
   return billed === undefined ? report : { ...report, billed };
 }
 
-/** The report, or where it is larger than a message may be, that it is. */
+/** The report, or a failure if the report is larger than a message may be. */
 function withinMessage(job: Job, report: JobReport): JobReport {
   const bytes = Buffer.byteLength(JSON.stringify(report)) + BILL_BYTES;
   if (bytes <= DEFAULT_MAX_MESSAGE_BYTES) return report;

@@ -1,32 +1,33 @@
+import { safeguard } from "../shared/basics/safeguard.js";
 import { type Clock, systemClock } from "../shared/queues/clock.js";
 import type { Queue } from "../shared/queues/queue.js";
 
-/** Extensions within a lease, so that one that fails is not the end. */
+/** Extensions per lease, so that a single failed one does not lose it. */
 const EXTENSIONS = 3;
 
-export interface HoldOptions {
+export interface MessageLeaseOptions {
   readonly jobs: Queue;
   readonly receipt: string;
   readonly leaseMilliseconds: number;
-  /** How long there is for the job. */
+  /** Time available for the job. */
   readonly atMostMilliseconds: number;
   readonly now: () => number;
-  /** Lets time pass; that of this machine when left out. */
+  /** Waits; the system clock's when absent. */
   readonly sleep?: Clock["sleep"] | undefined;
-  /** Extends the claim; whether the job is still this worker's. */
+  /** Extends the claim on the job; returns whether this worker still holds it. */
   readonly extend: (until: number) => Promise<boolean>;
 }
 
-export interface Hold {
-  /** Given when the job is not this worker's any more. */
+export interface MessageLease {
+  /** Aborted when this worker no longer holds the job. */
   readonly signal: AbortSignal;
-  /** Why it is not: the time is up, or another worker has it. */
+  /** The reason: `handed back` when the time is used up, `lost` when another worker has the job. */
   readonly ended: Promise<"handed back" | "lost">;
   release(): Promise<void>;
 }
 
-/** Keeps a job's message hidden and its claim held, both together, for as long as somebody works on it. */
-export function holdJob(options: HoldOptions): Hold {
+/** Keeps a job's message hidden and its claim extended, both together, until `release`. */
+export function openMessageLease(options: MessageLeaseOptions): MessageLease {
   const { jobs, receipt, leaseMilliseconds, atMostMilliseconds, now, extend } = options;
   const { sleep = systemClock.sleep } = options;
   const released = new AbortController();
@@ -40,35 +41,37 @@ export function holdJob(options: HoldOptions): Hold {
     };
   });
   let heldUntil = now() + leaseMilliseconds;
-  const prolong = async (): Promise<void> => {
+  const extendBoth = async (): Promise<void> => {
     const until = now() + leaseMilliseconds;
     try {
-      if (!(await extend(until))) return end("lost");
+      if (!(await extend(until)) && safeguard("workers-stop-without-lease")) return end("lost");
       await jobs.changeVisibility(receipt, leaseMilliseconds);
       heldUntil = until;
     } catch {
-      // The store or the queue did not answer: the lease still holds for a while, and the next attempt may be heard.
+      // The store or the queue did not answer: the lease is valid for some more time, and the next extension
+      // may succeed.
       if (now() >= heldUntil) end("lost");
     }
   };
-  const beat = async (): Promise<void> => {
+  const keepExtending = async (): Promise<void> => {
     for (;;) {
       await sleep(leaseMilliseconds / EXTENSIONS, released.signal);
       if (released.signal.aborted || over.signal.aborted) return;
-      last = last.then(() => (released.signal.aborted || over.signal.aborted ? undefined : prolong()));
+      last = last.then(() => (released.signal.aborted || over.signal.aborted ? undefined : extendBoth()));
     }
   };
-  void beat();
+  void keepExtending();
   void sleep(Math.max(0, atMostMilliseconds), released.signal).then(() => {
     if (!released.signal.aborted) end("handed back");
   });
-  // Until the first extension the message is hidden for as long as the queue says, which is for its longest jobs.
+  // Initially the message is hidden for the queue's visibility timeout, which is long enough for the longest
+  // jobs.
   last = jobs.changeVisibility(receipt, leaseMilliseconds).catch(() => undefined);
   return {
     signal: over.signal,
     ended,
     async release() {
-      // With a reason of its own, as the default one, an exception with its stack, is made for every job.
+      // An explicit reason: the default one, an exception with a stack trace, would be created for every job.
       released.abort("released");
       await last;
     },

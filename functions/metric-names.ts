@@ -1,4 +1,7 @@
-/** What the functions tell CloudWatch and the dashboard shows; each has the dimensions `fleet` and `service`. */
+/**
+ * CloudWatch metrics that the functions publish and the dashboard shows; each has the dimensions `fleet` and
+ * `service`.
+ */
 export const METRIC_NAMESPACE = "quantfleet";
 
 export const METRIC = {
@@ -8,7 +11,7 @@ export const METRIC = {
   jobsAnswered: "JobsAnswered",
   jobsFailed: "JobsFailed",
   messagesRefused: "MessagesRefused",
-  /** The metric of the best trial so far; also has the dimension `run`. */
+  /** The metric of the best trial so far, with the additional dimension `run`. */
   bestMetric: "BestMetric",
 } as const;
 

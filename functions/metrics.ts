@@ -1,17 +1,17 @@
 import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
 import { METRIC_NAMESPACE, type MetricName } from "./metric-names.js";
 
-/** What a function tells about its work. */
+/** Metrics of a function. */
 export interface FleetMetrics {
-  /** Adds to what is told with this invocation. */
+  /** Adds to a metric that is published at the end of the invocation. */
   add(name: MetricName, value: number): void;
-  /** Tells a value of one run, at once. */
-  tellOfRun(runId: string, name: MetricName, value: number): void;
-  /** Tells what was added. */
+  /** Publishes a value of one run immediately. */
+  publishForRun(runId: string, name: MetricName, value: number): void;
+  /** Publishes the added metrics. */
   publish(): void;
 }
 
-/** Metrics as log lines in CloudWatch's embedded format, which cost no call. */
+/** Metrics in CloudWatch's embedded metric format: log lines, which need no API call. */
 export class LoggedMetrics implements FleetMetrics {
   readonly #metrics: Metrics;
 
@@ -27,7 +27,7 @@ export class LoggedMetrics implements FleetMetrics {
     this.#metrics.addMetric(name, MetricUnit.NoUnit, value);
   }
 
-  tellOfRun(runId: string, name: MetricName, value: number): void {
+  publishForRun(runId: string, name: MetricName, value: number): void {
     this.#metrics.singleMetric().addDimension("run", runId).addMetric(name, MetricUnit.NoUnit, value);
   }
 

@@ -2,8 +2,8 @@ import { BatchProcessor, EventType, processPartialResponse } from "@aws-lambda-p
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 
 /**
- * Answers for each message of a batch by itself: the queue hands out again only those for which `carryOut` says that
- * they are not done with.
+ * Processes each message of a batch separately: the queue redelivers only those for which `carryOut` returns
+ * `false`.
  */
 export function answerBatch(
   event: SQSEvent,
@@ -14,7 +14,7 @@ export function answerBatch(
   };
   return processPartialResponse(event, settle, new BatchProcessor(EventType.SQS), {
     processInParallel: false,
-    // An error would be counted as one of the function; a job that is handed back is none.
+    // An exception would count as an error of the function, which a returned job is not.
     throwOnFullBatchFailure: false,
   });
 }

@@ -17,17 +17,17 @@ import { workerHost } from "../shared/runtime/worker-host.js";
 import { makeFolder } from "../shared/storage/make-folder.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
 
-/** Of the temporary storage, for models and data of this run and of earlier ones; the rest is for what is made of them. */
+/** Share of the temporary storage for cached models and data; the rest is for files derived from them. */
 const CACHE_SHARE = 0.75;
 
-/** A thread that opens a large model when another run's job comes is waited for as long. */
+/** Time to wait for a thread that is opening a large model when another run's job arrives. */
 const READY_PATIENCE_MILLISECONDS = 60_000;
 
-/** What a thread of a run is started with. */
+/** Settings of the worker thread of a run. */
 export interface RunSettings {
-  /** Where the run's files lie. */
+  /** Folder of the run's files. */
   readonly directory: string;
-  /** Contents that outlive the run. */
+  /** Cache of contents, kept after the run. */
   readonly contents: ContentFolder;
   readonly document: WorkloadDocument;
   readonly statisticsShards: number;
@@ -36,11 +36,11 @@ export interface RunSettings {
 
 export interface RunWorkersOptions {
   readonly store: ObjectStore;
-  /** For models and data; Lambda keeps it from one invocation to the next. */
+  /** Folder for models and data, kept between invocations. */
   readonly folder: string;
-  /** The threads' module. */
+  /** Module of the thread. */
   readonly entry: URL;
-  /** The files that the thread works on, of all of a run that lies in `directory`. */
+  /** The files that the thread needs, of those of a run in `directory`. */
   readonly filesOf: (document: WorkloadDocument, directory: string) => readonly WorkloadFile[];
 }
 
@@ -49,15 +49,16 @@ export function openRunWorkers(options: Omit<RunWorkersOptions, "folder">): RunW
 }
 
 /**
- * The worker thread of the run that this environment works for. Model, data, statistics and sessions stay in it
- * between invocations. Another run's job ends it and starts one of its own, as memory is for one.
+ * The worker thread of the run that this environment works on. Model, data, statistics and sessions stay in
+ * it between invocations. A job of another run ends the thread and starts a new one, because memory suffices
+ * for one run.
  *
- * The first thread starts with the environment, so that it loads its module and ONNX Runtime while the job is claimed
- * and the run's files are fetched.
+ * The first thread starts with the environment, so that it loads its module and ONNX Runtime while the job is
+ * claimed and the run's files are fetched.
  */
 class RunWorkers {
   #current: { readonly runId: string; readonly pool: ThreadPool<RunSettings> } | undefined;
-  /** Has no run yet. */
+  /** A started thread without a run. */
   #idle: ThreadPool<RunSettings> | undefined;
 
   constructor(private readonly options: RunWorkersOptions) {
@@ -65,9 +66,9 @@ class RunWorkers {
   }
 
   /**
-   * Carries a job out; a thread that dies of it is its answer.
+   * Runs a job; if the thread dies, the answer is a failure.
    *
-   * @returns `undefined` where nobody has asked for the job's run
+   * @returns `undefined` if the job's run was never requested
    */
   async run(job: Job, signal: AbortSignal): Promise<JobReport | undefined> {
     const fail = (error: unknown): JobReport =>
@@ -76,7 +77,7 @@ class RunWorkers {
     try {
       pool = await this.#open(job.runId);
     } catch (error) {
-      // Nobody will ever find them: waited for, the run would end after days.
+      // Reported as a failure, because retrying is useless and the run would end only after days.
       if (error instanceof UnusableFilesError) return fail(error);
       throw error;
     }
@@ -84,7 +85,7 @@ class RunWorkers {
     try {
       return await pool.run(job, signal);
     } catch (error) {
-      // A thread whose workload did not open, or which died, is not asked again.
+      // A thread that failed to open its workload or died is not reused.
       if (this.#current?.pool === pool) await this.close();
       signal.throwIfAborted();
       return fail(error);
@@ -97,9 +98,9 @@ class RunWorkers {
   }
 
   /**
-   * Fetches and opens what a run works on, ahead of its first job.
+   * Fetches and opens model and data of a run before its first job.
    *
-   * @returns `false` where nobody has asked for the run
+   * @returns `false` if the run was never requested
    */
   async prepare(runId: string): Promise<boolean> {
     const pool = await this.#open(runId);
@@ -126,10 +127,10 @@ class RunWorkers {
       new RunRecords(store).readPlainRequest(runId),
     ]);
     if (document === undefined || request === undefined) return undefined;
-    // It has no job, but may be getting ready for one.
+    // The thread has no job, but may be preparing a run.
     await this.close(READY_PATIENCE_MILLISECONDS);
     this.#idle ??= this.#startThread();
-    // Temporary storage, too, is for one run; contents that the next one shares are kept.
+    // Temporary storage suffices for one run; contents shared with the next run stay in the cache.
     await rm(join(folder, "runs"), { recursive: true, force: true });
     const directory = join(folder, "runs", runId);
     await makeFolder(directory);
@@ -152,7 +153,7 @@ class RunWorkers {
   }
 }
 
-/** Models or data of a run are gone from the bucket, or are others. */
+/** Files of a run are missing from the bucket or have changed. */
 class UnusableFilesError extends Error {
   override readonly name = "UnusableFilesError";
 }

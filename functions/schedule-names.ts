@@ -1,8 +1,10 @@
-/** Schedules of EventBridge Scheduler in the fleet's group, known to the stack, the functions and the commands. */
+/**
+ * Names of EventBridge schedules in the fleet's group, shared by the stack, the functions and the commands.
+ */
 
-/** Wakes the coordinator while runs are under way. */
+/** The schedule that invokes the coordinator periodically while there are active runs. */
 export const TICK_SCHEDULE = "tick";
-/** What the Tick's schedule hands to the coordinator. */
+/** Input of the Tick's schedule to the coordinator. */
 export const TICK_INPUT = { type: "Tick" } as const;
-/** Scheduled runs are named by this and their own name. */
+/** Prefix of the schedules of runs, followed by the schedule's own name. */
 export const RUN_SCHEDULE_PREFIX = "run-";

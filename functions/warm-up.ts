@@ -3,25 +3,31 @@ import { runIdSchema, timestampSchema } from "../shared/basics/identifiers.js";
 import type { Queue } from "../shared/queues/queue.js";
 import { MESSAGE_VERSION } from "../shared/run/protocol/messages.js";
 
-/** Has an evaluator start and, where a run is named, get ready for its trials. Nobody answers it, and nothing depends on its being heard. */
+/**
+ * Message that makes an evaluator start and, if a run is named, prepare for its trials. It is only an
+ * optimization: it has no answer, and losing it is harmless.
+ */
 export const warmUpSchema = z.strictObject({
   version: z.literal(MESSAGE_VERSION),
   type: z.literal("warm-up"),
-  /** Left out while what the run works on is not there yet. */
+  /** Absent while the run's model and data are not uploaded yet. */
   runId: runIdSchema.optional(),
-  /** After this it is passed over. */
+  /** After this time the message is ignored. */
   deadline: timestampSchema,
 });
 export type WarmUp = Readonly<z.infer<typeof warmUpSchema>>;
 
-/** The event source starts more environments than these while the first trials are scored. */
+/**
+ * Maximum number of messages; the event source starts further environments while the first trials are scored.
+ */
 const MOST_WARM_UPS = 100;
-/** By then trials wait in the queue, which start environments as well. */
+/** Time after which messages expire: by then trials in the queue start environments themselves. */
 const DEADLINE_MILLISECONDS = 60_000;
 
 /**
- * Has evaluators start and, where a run is named, fetch and open what it works on, while it is still uploaded or its
- * statistics are gathered. As many as trials run side by side are asked; those that find a warm evaluator take no time.
+ * Makes evaluators start and, if a run is named, fetch and open its model and data, while these are still
+ * being uploaded or the statistics are gathered. One message per trial that may run at once; a warm evaluator
+ * handles it in no time.
  */
 export async function sendWarmUps(
   jobs: Queue,

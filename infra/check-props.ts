@@ -1,11 +1,13 @@
 import type { Duration, Size } from "aws-cdk-lib";
 import type { QuantFleetProps } from "./quant-fleet-props.js";
 
-/** Lambda's limits (runtime-facts.md, "AWS"), and SQS's for pollers and concurrency. */
+/** Limits of Lambda, and of SQS for pollers and concurrency. */
 const MEMORY_MEGABYTES = [128, 10_240] as const;
 const STORAGE_MEGABYTES = [512, 10_240] as const;
 const CONCURRENCY = [2, 1_000] as const;
-/** An event source has two at least under way, and the Tick's schedule calls the coordinator itself. */
+/**
+ * An event source has at least two invocations at once, and the Tick's schedule invokes the coordinator too.
+ */
 const COORDINATORS = [3, 1_000] as const;
 const MINIMUM_POLLERS = [2, 200] as const;
 const MAXIMUM_POLLERS = [2, 2_000] as const;
@@ -14,8 +16,10 @@ const LEASE_SECONDS = [1, 900] as const;
 type Range = readonly [low: number, high: number];
 
 /**
- * Refuses what AWS would refuse, when the stack is put together and not when it is deployed.
- * @throws {RangeError | TypeError} naming the prop, its value and what it may be
+ * Checks the props when the stack is synthesized, so that errors do not appear only when AWS refuses the
+ * deployment.
+ *
+ * @throws {RangeError | TypeError} naming the prop, its value and the allowed values
  */
 export function checkProps(props: QuantFleetProps): void {
   const { provisionedPollers, evaluatorConcurrency } = props;
@@ -43,8 +47,9 @@ export function checkProps(props: QuantFleetProps): void {
 }
 
 /**
- * Refuses a reservation below what the event source may have under way: Lambda would turn the rest away, and their
- * messages stay hidden until the queue's visibility ends.
+ * Refuses reserved concurrency below the concurrency of the event source: Lambda would throttle the excess,
+ * and its messages would stay hidden until the queue's visibility timeout ends.
+ *
  * @throws {RangeError}
  */
 export function checkReserved(

@@ -2,9 +2,10 @@ import { statSync } from "node:fs";
 import { ConfigurationError } from "../shared/basics/errors.js";
 
 /**
- * The files of metric modules in CDK's context: a list in `cdk.json`, or names with commas between them where it is
- * given as `-c metricModules=…`.
- * @throws {ConfigurationError} when it is neither, or a file is not there
+ * The files of metric modules in CDK's context: a list in `cdk.json`, or names separated by commas with `-c
+ * metricModules=…`.
+ *
+ * @throws {ConfigurationError} if it is neither, or a file does not exist
  */
 export function metricModulesOf(context: unknown): readonly string[] {
   if (context === undefined) return [];

@@ -9,14 +9,14 @@ import type { Construct } from "constructs";
 
 interface FleetAlarmProps {
   readonly description: string;
-  /** Its period is how long is looked at. */
+  /** The metric; its period is the evaluation period of the alarm. */
   readonly metric: IMetric;
-  /** The least value that is told of. */
+  /** The alarm is raised at this value or above. */
   readonly threshold: number;
   readonly actions: readonly IAlarmAction[];
 }
 
-/** Tells of one period in which a metric is too high; a fleet that has nothing to do is quiet. */
+/** Adds an alarm for a metric that reaches its threshold in one period; missing data does not raise it. */
 export function addAlarm(
   scope: Construct,
   id: string,

@@ -5,7 +5,7 @@ import { LogGroup, type RetentionDays } from "aws-cdk-lib/aws-logs";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
 import type { CfnResource } from "aws-cdk-lib/core";
 import { Construct } from "constructs";
-import { acknowledgeBucket } from "./nag-suppressions.js";
+import { suppressBucketRules } from "./nag-suppressions.js";
 
 export interface FleetBucketProps {
   readonly encryptionKey: IKey | undefined;
@@ -13,7 +13,7 @@ export interface FleetBucketProps {
   readonly logRetention: RetentionDays;
 }
 
-/** A private, encrypted bucket; with RemovalPolicy.DESTROY it is emptied and removed with the stack. */
+/** A private, encrypted bucket; with RemovalPolicy.DESTROY it is emptied and deleted with the stack. */
 export class FleetBucket extends Construct {
   readonly bucket: Bucket;
 
@@ -34,15 +34,15 @@ export class FleetBucket extends Construct {
       removalPolicy,
       autoDeleteObjects: isRemoved,
     });
-    acknowledgeBucket(this.bucket);
-    if (isRemoved) this.#keepLogOfEmptying(logRetention);
+    suppressBucketRules(this.bucket);
+    if (isRemoved) this.#addLogGroupOfEmptying(logRetention);
   }
 
   /**
-   * The function with which CDK empties buckets is one a stack. Without a log group of the stack's it makes one by
-   * itself, and that would be left behind.
+   * Gives CDK's function that empties buckets, of which a stack has one, a log group of the stack. Otherwise
+   * the function would create a log group itself, which would remain after the stack is deleted.
    */
-  #keepLogOfEmptying(retention: RetentionDays): void {
+  #addLogGroupOfEmptying(retention: RetentionDays): void {
     const stack = Stack.of(this);
     const provider = stack.node.tryFindChild("Custom::S3AutoDeleteObjectsCustomResourceProvider");
     const emptying = provider?.node.tryFindChild("Handler") as CfnResource | undefined;

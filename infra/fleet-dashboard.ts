@@ -14,18 +14,18 @@ import type { FleetFunction } from "./fleet-function.js";
 import type { FleetQueue } from "./fleet-queues.js";
 
 const MINUTE = Duration.minutes(1);
-/** Of a dashboard's 24 columns. */
+/** Half of a dashboard's 24 columns. */
 const HALF = 12;
 const DAY = Duration.days(1);
 
 export interface FleetDashboardProps {
-  /** Tells this fleet's metrics from another's. */
+  /** Dimension that distinguishes this fleet's metrics from another's. */
   readonly fleet: string;
   readonly queues: Readonly<Record<string, FleetQueue>>;
   readonly functions: Readonly<Record<string, FleetFunction>>;
 }
 
-/** What one wants to see of a fleet at work. */
+/** CloudWatch dashboard of a fleet. */
 export class FleetDashboard extends Construct {
   readonly dashboard: Dashboard;
 
@@ -89,7 +89,7 @@ export class FleetDashboard extends Construct {
   }
 }
 
-/** A sum that the functions write (functions/metrics.ts). */
+/** A metric that the functions publish (functions/metrics.ts), as a sum. */
 export function fleetMetric(fleet: string, service: string, metricName: MetricName): Metric {
   return new Metric({
     namespace: METRIC_NAMESPACE,
@@ -99,7 +99,7 @@ export function fleetMetric(fleet: string, service: string, metricName: MetricNa
   });
 }
 
-/** A line a run; which runs there will be is not known beforehand, so they are searched for. */
+/** One line per run, by a search, because the runs are not known in advance. */
 function bestSoFar(fleet: string, searchRegion: string): IMetric {
   const dimensions = `{${METRIC_NAMESPACE},fleet,run,service}`;
   return new MathExpression({

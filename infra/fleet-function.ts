@@ -16,7 +16,7 @@ import type { BundledModule } from "../shared/metrics/module-bundle.js";
 import { addAlarm } from "./fleet-alarm.js";
 import { assembleFunction, bundleFolder, type FunctionName } from "./function-assets.js";
 import { placeMetricModules } from "./metric-modules.js";
-import { acknowledgeFunction } from "./nag-suppressions.js";
+import { suppressFunctionRules } from "./nag-suppressions.js";
 
 interface FleetFunctionProps {
   readonly name: FunctionName;
@@ -34,10 +34,10 @@ interface FleetFunctionProps {
 }
 
 const LAMBDA_STORAGE = Size.mebibytes(512);
-/** Long enough for one alarm where an error comes again with its message. */
+/** Long enough for repeated errors of one message to raise one alarm. */
 const ALARM_PERIOD = Duration.minutes(5);
 
-/** A function with an alarm and with a role of its own, which may do nothing yet but write its log. */
+/** A Lambda function with alarms and its own role, which initially may only write its log. */
 export class FleetFunction extends Construct {
   readonly function: LambdaFunction;
   readonly role: Role;
@@ -64,13 +64,15 @@ export class FleetFunction extends Construct {
       logGroup,
       loggingFormat: LoggingFormat.JSON,
       tracing: Tracing.DISABLED,
-      // Events become jobs and jobs events until a run has ended: Lambda would take a run for an endless loop.
+      // Events cause jobs and jobs cause events until a run has ended, which Lambda would take for a
+      // recursive loop.
       recursiveLoop: RecursiveLoop.ALLOW,
       environment: { ...props.environment },
       ...(reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: reservedConcurrency }),
     });
-    acknowledgeFunction(this.function);
-    // Messages that are given back in a partial answer are no errors: this is for what ends without any.
+    suppressFunctionRules(this.function);
+    // Partial batch failures do not count as errors: the alarm is for invocations that end without a
+    // response.
     addAlarm(this, "Errors", {
       description: `The ${name} died, ran out of memory or time, or threw.`,
       metric: this.function.metricErrors({ period: ALARM_PERIOD }),
@@ -86,14 +88,15 @@ export class FleetFunction extends Construct {
   }
 }
 
-/** What is put together here needs neither Docker nor a network. */
+/** The code of a function, assembled locally without Docker or network. */
 function codeOf(
   name: FunctionName,
   architecture: Architecture,
   metricModules: readonly BundledModule[],
 ): Code {
   return Code.fromAsset(bundleFolder(name), {
-    // The same bundle becomes another asset with another architecture or another ONNX Runtime.
+    // The hash is of the output, because the same bundle becomes another asset with another architecture or
+    // ONNX Runtime.
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
       image: Runtime.NODEJS_24_X.bundlingImage,

@@ -10,24 +10,30 @@ import {
 } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { addAlarm } from "./fleet-alarm.js";
-import { acknowledgeDeadLetters } from "./nag-suppressions.js";
+import { suppressDeadLetterRules } from "./nag-suppressions.js";
 
-/** Deliveries that end without an answer before a message is buried: a lease that is taken counts as one, too. */
+/**
+ * Deliveries after which a message moves to the dead-letter queue; a delivery to a worker that finds the job
+ * claimed counts too.
+ */
 const MAX_DELIVERIES = 10;
 const RETENTION = Duration.days(14);
 
 interface FleetQueueProps {
   readonly isFifo: boolean;
-  /** AWS asks for at least six times the function's timeout; the evaluator shortens it as soon as it has a job. */
+  /**
+   * Visibility timeout. AWS recommends at least six times the function's timeout; workers shorten it when
+   * they receive a job.
+   */
   readonly visibility: Duration;
-  /** A message of this age is told of. */
+  /** Age of the oldest message that raises an alarm. */
   readonly tooOld: Duration;
   readonly encryptionKey: IKey | undefined;
   readonly removalPolicy: RemovalPolicy;
   readonly alarmActions: readonly IAlarmAction[];
 }
 
-/** A queue with the queue for what nobody could deal with, and an alarm for each. */
+/** A queue with its dead-letter queue, and an alarm for each. */
 export class FleetQueue extends Construct {
   readonly queue: Queue;
   readonly deadLetters: Queue;
@@ -39,17 +45,17 @@ export class FleetQueue extends Construct {
       enforceSSL: true,
       retentionPeriod: RETENTION,
       removalPolicy,
-      // Schedules cannot say what a message is to be known by.
+      // Messages of schedules cannot carry a deduplication id.
       ...(isFifo ? { fifo: true, contentBasedDeduplication: true } : {}),
       ...(encryptionKey === undefined
         ? { encryption: QueueEncryption.SQS_MANAGED }
         : { encryption: QueueEncryption.KMS, encryptionMasterKey: encryptionKey }),
     };
     this.deadLetters = new Queue(this, "DeadLetters", common);
-    acknowledgeDeadLetters(this.deadLetters);
+    suppressDeadLetterRules(this.deadLetters);
     this.queue = new Queue(this, "Queue", {
       ...common,
-      // Else all runs together have the calls of a second that one may have; whatever is deduplicated is of one run.
+      // Throughput limit and deduplication per message group; otherwise all runs share one FIFO limit.
       ...(isFifo
         ? {
             deduplicationScope: DeduplicationScope.MESSAGE_GROUP,

@@ -12,7 +12,7 @@ export interface FleetInUse {
   readonly schedules: RunSchedules;
 }
 
-/** Lets somebody use a fleet by the commands, or from programs: what docs/fleet.md, "Who may use it", lists. */
+/** Grants the permissions to use a fleet by the commands or from programs. */
 export function grantFleetUse(grantee: IGrantable, { bucket, events, schedules }: FleetInUse): void {
   const stack = Stack.of(schedules);
   const allow = (actions: readonly string[], resourceArns: readonly string[], conditions = {}): void =>
@@ -25,15 +25,16 @@ export function grantFleetUse(grantee: IGrantable, { bucket, events, schedules }
   const objects = (...prefixes: readonly string[]): readonly string[] =>
     prefixes.map((prefix) => bucket.arnForObjects(`${prefix}/*`));
   allow(["cloudformation:DescribeStacks"], [stack.stackId]);
-  // Without it S3 answers for an object that is not there as for one that is not allowed.
+  // Without this permission S3 answers 403 instead of 404 for a missing object.
   allow(["s3:ListBucket"], [bucket.bucketArn]);
   allow(["s3:GetObject"], objects("models", "data", "restored", "runs", "schedules", "statistics"));
   allow(
     ["s3:PutObject", "s3:AbortMultipartUpload"],
     [
-      // Statistics, too: what alignment of channels follows from is gathered by whoever needs it first.
+      // Statistics are included because those for channel alignment are gathered by the first program that
+      // needs them.
       ...objects("models", "data", "restored", "schedules", "statistics"),
-      // Rows of an earlier run that lies in a folder.
+      // Rows of an earlier run stored in a local folder.
       ...objects("runs/*/scores"),
       bucket.arnForObjects("runs/*/workload.json"),
     ],
@@ -47,7 +48,7 @@ export function grantFleetUse(grantee: IGrantable, { bucket, events, schedules }
     resourceName: `${schedules.group.scheduleGroupName}/${RUN_SCHEDULE_PREFIX}*`,
   });
   allow(["scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:DeleteSchedule"], [schedule]);
-  // It has no resource in IAM.
+  // This action has no resource type in IAM.
   allow(["scheduler:ListSchedules"], ["*"]);
   allow(["iam:PassRole"], [schedules.role.roleArn], {
     StringEquals: { "iam:PassedToService": SCHEDULER_SERVICE },

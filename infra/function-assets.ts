@@ -4,13 +4,13 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export type FunctionName = "coordinator" | "collector" | "evaluator";
-/** As Node.js and the files of ONNX Runtime call it. */
+/** The architecture's name in Node.js and in the files of ONNX Runtime. */
 export type NodeArchitecture = "arm64" | "x64";
 
 const RUNTIME = "onnxruntime-node";
 const RUNTIME_COMMON = "onnxruntime-common";
 
-/** Where the build leaves the bundles: beside this module's folder. */
+/** Folder of a function's bundle from the build, beside this module's folder. */
 export function bundleFolder(name: FunctionName): string {
   const folder = fileURLToPath(new URL(`../bundles/${name}`, import.meta.url));
   if (!existsSync(folder)) {
@@ -20,8 +20,8 @@ export function bundleFolder(name: FunctionName): string {
 }
 
 /**
- * Puts together in `out` what Lambda is given for a function: its bundle, and for those that work with a model the files of ONNX
- * Runtime that one architecture needs (runtime-facts.md, "onnxruntime-node 1.30.0").
+ * Assembles the deployment package of a function in `out`: its bundle, and for workers the files of ONNX
+ * Runtime for one architecture.
  */
 export function assembleFunction(name: FunctionName, architecture: NodeArchitecture, out: string): void {
   rmSync(out, { recursive: true, force: true });
@@ -29,7 +29,7 @@ export function assembleFunction(name: FunctionName, architecture: NodeArchitect
   if (name === "coordinator") return;
   const require = createRequire(import.meta.url);
   const runtime = dirname(require.resolve(`${RUNTIME}/package.json`));
-  // It exports its modules only, of which this is one: dist/cjs/index.js.
+  // Resolved through its main module dist/cjs/index.js, because the package does not export its package.json.
   const common = join(createRequire(join(runtime, "package.json")).resolve(RUNTIME_COMMON), "../../..");
   const binaries = join("bin", "napi-v6", "linux", architecture);
   for (const [from, name, parts] of [

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import type { BundledModule } from "../shared/metrics/module-bundle.js";
 import { deployedPath } from "../shared/metrics/module-location.js";
 
-/** Puts metric modules into a function's folder, where it looks for them by hash. */
+/** Writes metric modules into a function's folder, where the function finds them by hash. */
 export function placeMetricModules(modules: readonly BundledModule[], out: string): void {
   for (const { hash, code } of modules) {
     const file = join(out, deployedPath(hash));

@@ -2,7 +2,7 @@ import { Stack, Validations } from "aws-cdk-lib";
 import type { CfnBucket, IBucket } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
 
-/** Rules of cdk-nag that the fleet knowingly does not follow, and why. */
+/** Reasons for rules of cdk-nag that the fleet deliberately does not follow. */
 const REASONS = {
   accessLogs:
     "Only the fleet's roles and those whom the account lets reach the bucket; who needs a record of each request turns on CloudTrail data events or gives a bucket of their own.",
@@ -22,12 +22,12 @@ function acknowledge(construct: Construct, rule: string, reason: string): void {
   Validations.of(construct).acknowledge({ id: rule, reason });
 }
 
-export function acknowledgeBucket(bucket: Construct): void {
+export function suppressBucketRules(bucket: Construct): void {
   acknowledge(bucket, "AwsSolutions::AwsSolutions-S1", REASONS.accessLogs);
 }
 
-/** @param patterns the objects that the role may reach */
-export function acknowledgeObjects(role: Construct, bucket: IBucket, patterns: Iterable<string>): void {
+/** @param patterns key patterns of the objects that the role may access */
+export function suppressObjectWildcards(role: Construct, bucket: IBucket, patterns: Iterable<string>): void {
   const own = bucket.node.defaultChild as CfnBucket | undefined;
   const arn =
     own === undefined
@@ -37,16 +37,16 @@ export function acknowledgeObjects(role: Construct, bucket: IBucket, patterns: I
     acknowledge(role, `AwsSolutions::AwsSolutions-IAM5[Resource::${arn}/${pattern}]`, REASONS.objects);
 }
 
-export function acknowledgeKey(role: Construct): void {
+export function suppressKeyWildcards(role: Construct): void {
   for (const action of ["kms:GenerateDataKey*", "kms:ReEncrypt*"])
     acknowledge(role, `AwsSolutions::AwsSolutions-IAM5[Action::${action}]`, REASONS.key);
 }
 
-export function acknowledgeDeadLetters(queue: Construct): void {
+export function suppressDeadLetterRules(queue: Construct): void {
   acknowledge(queue, "Serverless::Serverless-SQSRedrivePolicy", REASONS.lastQueue);
 }
 
-export function acknowledgeFunction(fleetFunction: Construct): void {
+export function suppressFunctionRules(fleetFunction: Construct): void {
   acknowledge(fleetFunction, "Serverless::Serverless-LambdaDLQ", REASONS.synchronous);
   acknowledge(fleetFunction, "Serverless::Serverless-LambdaEventSourceMappingDestination", REASONS.source);
   acknowledge(fleetFunction, "Serverless::Serverless-LambdaTracing", REASONS.tracing);

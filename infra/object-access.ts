@@ -1,19 +1,19 @@
 import { PolicyStatement, type Role } from "aws-cdk-lib/aws-iam";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
-import { acknowledgeKey, acknowledgeObjects } from "./nag-suppressions.js";
+import { suppressKeyWildcards, suppressObjectWildcards } from "./nag-suppressions.js";
 
-/** Patterns of keys. */
+/** Patterns of object keys per kind of access. */
 export interface ObjectAccess {
   readonly read: readonly string[];
   readonly write: readonly string[];
   readonly remove?: readonly string[];
 }
 
-/** Lets a role at objects below prefixes, with single actions. */
+/** Grants a role access to objects below prefixes, with individual actions. */
 export function grantObjects(role: Role, bucket: IBucket, { read, write, remove = [] }: ObjectAccess): void {
   const objects = (patterns: readonly string[]): string[] =>
     patterns.map((pattern) => bucket.arnForObjects(pattern));
-  // Without it S3 answers for an object that is not there as for one that is not allowed.
+  // Without this permission S3 answers 403 instead of 404 for a missing object.
   role.addToPolicy(new PolicyStatement({ actions: ["s3:ListBucket"], resources: [bucket.bucketArn] }));
   role.addToPolicy(new PolicyStatement({ actions: ["s3:GetObject"], resources: objects(read) }));
   role.addToPolicy(
@@ -24,7 +24,7 @@ export function grantObjects(role: Role, bucket: IBucket, { read, write, remove 
   );
   if (remove.length > 0)
     role.addToPolicy(new PolicyStatement({ actions: ["s3:DeleteObject"], resources: objects(remove) }));
-  acknowledgeObjects(role, bucket, new Set([...read, ...write, ...remove]));
+  suppressObjectWildcards(role, bucket, new Set([...read, ...write, ...remove]));
   bucket.encryptionKey?.grantEncryptDecrypt(role);
-  acknowledgeKey(role);
+  suppressKeyWildcards(role);
 }

@@ -23,21 +23,24 @@ import { RunSchedules } from "./run-schedules.js";
 import { TickSchedule } from "./tick-schedule.js";
 
 const COORDINATOR_TIMEOUT = Duration.minutes(1);
-/** As long as Lambda lets a function work. */
+/** The maximum timeout of Lambda. */
 const WORKER_TIMEOUT = Duration.minutes(15);
-/** AWS's advice for a queue behind a function. */
+/** Visibility timeout as a multiple of the function's timeout, as AWS recommends. */
 const VISIBILITY_TIMEOUTS = 6;
-/** Behind one job of the longest that there are, and then under way as long. */
+/**
+ * Age of the oldest message that raises an alarm, as a multiple of the function's timeout: waiting for one
+ * job of maximum duration and being processed as long.
+ */
 const TOO_OLD_TIMEOUTS = 2;
 const LEAST_TOO_OLD = Duration.minutes(10);
 const EVENTS_A_BATCH = 10;
 const DEFAULT_EVALUATORS = 100;
 const DEFAULT_COLLECTORS = 20;
-/** What one provisioned poller has under way at most (Lambda's developer guide, "Provisioned mode"). */
+/** Concurrent invocations per provisioned poller (Lambda's developer guide, "Provisioned mode"). */
 const INVOCATIONS_A_POLLER = 10;
-/** What Lambda gives a new account at most: a processor for ONNX Runtime's one thread, and most of another. */
+/** Lambda's maximum for new accounts: a processor for ONNX Runtime's one thread, and most of another. */
 const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_008);
-/** In patterns of keys. */
+/** Stands for any run in key patterns. */
 const ANY_RUN = "*";
 const MAX_FLEET_NAME = 64;
 
@@ -52,16 +55,15 @@ interface WorkerProps {
 }
 
 /**
- * Everything that a fleet needs: a bucket, queues of jobs and of events, coordinator, collectors and evaluators,
- * schedules, alarms and a dashboard (system.md, "On AWS"). `cdk destroy` leaves nothing of it behind unless
- * `removalPolicy` says so.
+ * All resources of a fleet: a bucket, queues of jobs and events, coordinator, collectors and evaluators,
+ * schedules, alarms and a dashboard. `cdk destroy` deletes all of them unless `removalPolicy` says otherwise.
  *
  * @example
  * new QuantFleet(stack, "QuantFleet", { evaluatorConcurrency: 200 });
  */
 export class QuantFleet extends Construct {
   readonly bucket: IBucket;
-  /** Trial and finish jobs. */
+  /** Queue of trial and finish jobs. */
   readonly jobs: FleetQueue;
   readonly statisticsJobs: FleetQueue;
   readonly events: FleetQueue;
@@ -70,17 +72,17 @@ export class QuantFleet extends Construct {
   readonly evaluator: FleetFunction;
   readonly schedules: RunSchedules;
   readonly dashboard: FleetDashboard;
-  /** What the commands want to know about the fleet; a stack of one's own gives them as its outputs. */
+  /** What the commands need to know about the fleet; your own stack must have these as outputs. */
   readonly outputs: Readonly<Record<string, string>>;
-  /** The dimension of this fleet's metrics. */
+  /** Value of the dimension `fleet` of this fleet's metrics. */
   readonly #name: string;
   readonly #props: QuantFleetProps;
   readonly #removalPolicy: RemovalPolicy;
   readonly #metricModules: readonly BundledModule[];
 
   /**
-   * @throws {RangeError | TypeError} when a prop is outside its limits
-   * @throws {ConfigurationError} when a metric module cannot be bundled
+   * @throws {RangeError | TypeError} if a prop is outside its limits
+   * @throws {ConfigurationError} if a metric module cannot be bundled
    */
   constructor(scope: Construct, id: string, props: QuantFleetProps = {}) {
     super(scope, id);
@@ -111,7 +113,7 @@ export class QuantFleet extends Construct {
         evaluator: this.evaluator,
       },
     });
-    this.#watchBudget();
+    this.#addBudgetAlarm();
     this.outputs = {
       Bucket: this.bucket.bucketName,
       EventsUrl: this.events.queue.queueUrl,
@@ -126,7 +128,7 @@ export class QuantFleet extends Construct {
     };
   }
 
-  /** Lets somebody submit, watch, fetch, cancel and schedule runs, and nothing else. */
+  /** Grants the permissions to submit, watch, fetch, cancel and schedule runs, and no others. */
   grantUse(grantee: IGrantable): void {
     grantFleetUse(grantee, this);
   }
@@ -190,11 +192,11 @@ export class QuantFleet extends Construct {
       new SqsEventSource(this.events.queue, {
         batchSize: EVENTS_A_BATCH,
         reportBatchItemFailures: true,
-        // One is left for the Tick's schedule, which calls the function itself.
+        // One invocation is left for the Tick's schedule, which invokes the function directly.
         ...(reservedCoordinators === undefined ? {} : { maxConcurrency: reservedCoordinators - 1 }),
       }),
     );
-    // Its own events are Ticks and the requests of scheduled runs.
+    // It sends itself Ticks and the requests of scheduled runs.
     for (const queue of [
       this.jobs.queue,
       this.statisticsJobs.queue,
@@ -208,7 +210,7 @@ export class QuantFleet extends Construct {
         ...[requestKey, spaceKey, stateKey].map((key) => key(ANY_RUN)),
         `${runPrefix(ANY_RUN)}trials/*`,
         `${runPrefix(ANY_RUN)}asked/*`,
-        // Of runs that a schedule has it ask for.
+        // For runs of schedules, which the coordinator requests.
         `${runPrefix(ANY_RUN)}workload.json`,
         "active/*",
       ],
@@ -256,7 +258,7 @@ export class QuantFleet extends Construct {
           ...["claims/*", "scores/*", "model.onnx", "model.onnx.data", "finish.json"].map(
             (name) => `${runPrefix(ANY_RUN)}${name}`,
           ),
-          // What alignment of channels follows from is gathered by whoever needs it first.
+          // Statistics for channel alignment are gathered by the first program that needs them.
           "statistics/*",
         ],
       },
@@ -270,7 +272,7 @@ export class QuantFleet extends Construct {
     const worker = new FleetFunction(this, id, {
       ...own,
       architecture: this.#architecture,
-      // Collectors score nothing.
+      // Collectors compute no metrics.
       metricModules: own.name === "evaluator" ? this.#metricModules : [],
       timeout: WORKER_TIMEOUT,
       storage: this.#props.evaluatorStorage ?? Size.gibibytes(2),
@@ -288,7 +290,7 @@ export class QuantFleet extends Construct {
     return worker;
   }
 
-  /** @param own the queue that the function takes its messages from */
+  /** @param own the queue that the function receives its messages from */
   #environment(own: FleetQueue): Record<string, string> {
     const { lease } = this.#props;
     return {
@@ -303,7 +305,7 @@ export class QuantFleet extends Construct {
     };
   }
 
-  #watchBudget(): void {
+  #addBudgetAlarm(): void {
     const { budgetUsdPerDay } = this.#props;
     if (budgetUsdPerDay === undefined) return;
     addAlarm(this, "Budget", {

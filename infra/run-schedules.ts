@@ -3,12 +3,12 @@ import type { Role } from "aws-cdk-lib/aws-iam";
 import { ScheduleGroup } from "aws-cdk-lib/aws-scheduler";
 import { Construct } from "constructs";
 import type { FleetQueue } from "./fleet-queues.js";
-import { acknowledgeKey } from "./nag-suppressions.js";
+import { suppressKeyWildcards } from "./nag-suppressions.js";
 import { createSchedulerRole } from "./scheduler-role.js";
 
 /**
- * The group of the fleet's schedules, which goes with all that is in it, and what the schedules that the commands add
- * to it may do: send the coordinator a message.
+ * The group of the fleet's schedules, deleted with all its members, and the role of the schedules that the
+ * commands add to it, which may send messages to the coordinator.
  */
 export class RunSchedules extends Construct {
   readonly group: ScheduleGroup;
@@ -23,8 +23,8 @@ export class RunSchedules extends Construct {
     this.group = new ScheduleGroup(this, "Group", { removalPolicy: RemovalPolicy.DESTROY });
     this.role = createSchedulerRole(this, this.group);
     events.queue.grantSendMessages(this.role);
-    // What could not be sent; a first-in-first-out queue cannot take it.
+    // For messages that could not be sent; a FIFO queue cannot receive them.
     jobs.deadLetters.grantSendMessages(this.role);
-    acknowledgeKey(this.role);
+    suppressKeyWildcards(this.role);
   }
 }

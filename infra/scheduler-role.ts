@@ -5,11 +5,11 @@ import type { Construct } from "constructs";
 
 export const SCHEDULER_SERVICE = "scheduler.amazonaws.com";
 
-/** A role that EventBridge Scheduler may take for schedules of this group only, and that may do nothing yet. */
+/** A role without permissions that EventBridge Scheduler may assume only for schedules of this group. */
 export function createSchedulerRole(scope: Construct, group: ScheduleGroup): Role {
   return new Role(scope, "Role", {
     assumedBy: new ServicePrincipal(SCHEDULER_SERVICE, {
-      // Nobody else's schedules can use it (the confused deputy).
+      // Prevents use by other accounts' schedules (confused deputy).
       conditions: {
         StringEquals: {
           "aws:SourceAccount": Stack.of(scope).account,

@@ -5,12 +5,12 @@ import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { TICK_INPUT, TICK_SCHEDULE } from "../functions/schedule-names.js";
 import type { FleetFunction } from "./fleet-function.js";
-import { acknowledgeKey } from "./nag-suppressions.js";
+import { suppressKeyWildcards } from "./nag-suppressions.js";
 import { createSchedulerRole, SCHEDULER_SERVICE } from "./scheduler-role.js";
 
 const EVERY_MINUTE = "rate(1 minute)";
-/** The next Tick comes in a minute. */
-const AT_MOST_SECONDS = 60;
+/** Seconds after which an undelivered Tick is dropped; the next one comes in a minute. */
+const MAX_AGE_SECONDS = 60;
 const RETRIES = 2;
 
 export interface TickScheduleProps {
@@ -20,8 +20,9 @@ export interface TickScheduleProps {
 }
 
 /**
- * Lets deadlines pass: has the coordinator send each run that has not ended a Tick, every minute. It is made turned
- * off; the coordinator turns it on with the first run and off after the last, and may do nothing else to it.
+ * The schedule that makes the coordinator send a Tick to each active run every minute, so that it notices
+ * deadlines. It is created disabled. The coordinator may only enable and disable it, with the first active
+ * run and after the last.
  */
 export class TickSchedule extends Construct {
   constructor(scope: Construct, id: string, { group, coordinator, deadLetters }: TickScheduleProps) {
@@ -34,7 +35,7 @@ export class TickSchedule extends Construct {
       }),
     );
     deadLetters.grantSendMessages(role);
-    acknowledgeKey(role);
+    suppressKeyWildcards(role);
     new CfnSchedule(this, "Schedule", {
       name: TICK_SCHEDULE,
       groupName: group.scheduleGroupName,
@@ -46,14 +47,17 @@ export class TickSchedule extends Construct {
         arn: coordinator.function.functionArn,
         roleArn: role.roleArn,
         input: JSON.stringify(TICK_INPUT),
-        retryPolicy: { maximumEventAgeInSeconds: AT_MOST_SECONDS, maximumRetryAttempts: RETRIES },
+        retryPolicy: { maximumEventAgeInSeconds: MAX_AGE_SECONDS, maximumRetryAttempts: RETRIES },
         deadLetterConfig: { arn: deadLetters.queueArn },
       },
     });
     this.#grantSwitching(coordinator.role, role, group);
   }
 
-  /** An update says the whole schedule again, its role included, which is to be passed on therefore. */
+  /**
+   * Grants enabling and disabling. An update repeats the whole schedule including its role, hence the
+   * permission to pass the role.
+   */
   #grantSwitching(coordinator: Role, role: Role, group: ScheduleGroup): void {
     const schedule = Stack.of(this).formatArn({
       service: "scheduler",

@@ -11,7 +11,7 @@ export interface StackOutputs {
 
 /**
  * Asks a fleet for a run of what `quantfleet submit CONFIG --documents FOLDER` has uploaded, under a name of its own
- * and with another seed. It needs the AWS SDK alone; the message's shape is docs/schemas/run-requested.schema.json.
+ * and with another seed. It needs the AWS SDK alone; the message's shape is docs/reference/schemas/run-requested.schema.json.
  */
 export async function requestRun(
   folder: string,

@@ -6,7 +6,10 @@ import {
   type JobHandlerOptions,
 } from "../job-handler.js";
 
-/** The collector as a function behind the queue of statistics jobs: a shard of calibration samples an invocation. */
+/**
+ * The handler of the collector function, behind the queue of statistics jobs: one shard of calibration
+ * samples per invocation.
+ */
 export function createCollectorHandler(options: JobHandlerOptions): JobHandler {
   return createJobHandler(statisticsJobSchema, (delivery) => carryOutUnclaimed(delivery, options), options);
 }

@@ -1,19 +1,19 @@
 import "../interpreted-schemas.js";
 import { calibrationFiles, workloadConfiguration } from "../../shared/run/store/workload-document.js";
-import { openSurroundings } from "../function-environment.js";
+import { openFunctionEnvironment } from "../function-environment.js";
 import { openRunWorkers } from "../run-workers.js";
 import { createCollectorHandler } from "./handler.js";
 
-const surroundings = openSurroundings("collector");
+const environment = openFunctionEnvironment("collector");
 
-/** What Lambda calls. */
-export const handler = surroundings.logged(
+/** The entry point for Lambda. */
+export const handler = environment.logged(
   createCollectorHandler({
-    ...surroundings,
-    jobs: surroundings.statisticsJobs,
+    ...environment,
+    jobs: environment.statisticsJobs,
     now: Date.now,
     workers: openRunWorkers({
-      store: surroundings.store,
+      store: environment.store,
       entry: new URL("./thread.js", import.meta.url),
       filesOf: (document, directory) =>
         calibrationFiles(document, workloadConfiguration(document, directory)),

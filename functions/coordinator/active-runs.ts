@@ -1,4 +1,5 @@
 import { runIdSchema } from "../../shared/basics/identifiers.js";
+import { safeguard } from "../../shared/basics/safeguard.js";
 import { hasEnded, type RunState } from "../../shared/run/protocol/state.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { TickSwitch } from "./tick-switch.js";
@@ -6,12 +7,13 @@ import type { TickSwitch } from "./tick-switch.js";
 const PREFIX = "active/";
 
 /**
- * Which runs have not ended: an object a run. It is written after the run's first save and removed after its
- * last, so that a run can be listed too long, which costs a tick, but not too short.
+ * The list of runs that have not ended, one object per run. It is written after the run's first save and
+ * removed after its last, so a run may be listed too long, which costs a Tick, but never too short.
  *
- * The Tick is turned on after a run was listed. Whoever finds that none is listed turns it off, and then looks again:
- * a run that was listed in between has either seen the Tick off and turned it on, or is seen now. A coordinator that
- * dies on the way has not acknowledged its events, and whoever is handed them does the same.
+ * The Tick's schedule is enabled after a run was listed. A coordinator that finds the list empty disables the
+ * schedule and then checks the list again: a run that was listed in between either enabled the schedule after
+ * that, or is found by the check. A coordinator that dies in between has not acknowledged its events, and the
+ * one that receives them repeats the steps.
  */
 export class ActiveRuns {
   readonly #known = new Set<string>();
@@ -21,11 +23,15 @@ export class ActiveRuns {
     private readonly tick: TickSwitch,
   ) {}
 
-  /** @param isResumed whether another coordinator may have ended the run since this one listed it */
+  /**
+   * Adds a run to the list, or removes one that has ended.
+   *
+   * @param isResumed whether another coordinator may have ended the run since this one listed it
+   */
   async update(state: RunState, isResumed = false): Promise<void> {
     const { runId } = state.request;
     if (isResumed) this.#known.delete(runId);
-    if (hasEnded(state)) await this.strike(runId);
+    if (hasEnded(state) && safeguard("ended-runs-are-unlisted")) await this.remove(runId);
     else if (!this.#known.has(runId)) {
       await this.store.put(`${PREFIX}${runId}`, new Uint8Array());
       await this.tick.turnOn();
@@ -33,21 +39,21 @@ export class ActiveRuns {
     }
   }
 
-  /** Takes a run from the list. */
-  async strike(runId: string): Promise<void> {
+  /** Removes a run from the list. */
+  async remove(runId: string): Promise<void> {
     await this.store.delete(`${PREFIX}${runId}`);
     this.#known.delete(runId);
-    await this.#settleTick();
+    await this.#updateSchedule();
   }
 
-  /** The runs that are to hear that time has passed; where there are none, it was the last Tick. */
-  async heedTick(): Promise<readonly string[]> {
+  /** The runs to send a Tick to; if there are none, the Tick's schedule is disabled. */
+  async listForTick(): Promise<readonly string[]> {
     const runs = await this.#list();
-    if (runs.length === 0) await this.#settleTick();
+    if (runs.length === 0) await this.#updateSchedule();
     return runs;
   }
 
-  async #settleTick(): Promise<void> {
+  async #updateSchedule(): Promise<void> {
     if ((await this.#list()).length === 0) {
       await this.tick.turnOff();
       if ((await this.#list()).length === 0) return;

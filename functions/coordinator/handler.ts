@@ -1,23 +1,24 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda";
 import * as z from "zod";
+import { safeguard } from "../../shared/basics/safeguard.js";
 import type { Queue } from "../../shared/queues/queue.js";
 import { eventSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/protocol/messages.js";
 import { type RunAnnounced, runAnnouncedSchema } from "../../shared/run/protocol/run-announced.js";
 import { DamagedRecordError } from "../../shared/run/store/damaged-record.js";
 import { type RunScheduled, runScheduledSchema } from "../../shared/run/store/scheduled-run.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
-import { buryMessage, readMessage, UnreadableMessageError } from "../incoming-message.js";
+import { readMessage, sendToDeadLetters, UnreadableMessageError } from "../incoming-message.js";
 import { describeError, type Log } from "../log.js";
 import { METRIC } from "../metric-names.js";
 import { answerBatch } from "../partial-batch.js";
-import { comeAgainSoon } from "../redelivery.js";
+import { redeliverWithBackoff } from "../redelivery.js";
 import type { TICK_INPUT } from "../schedule-names.js";
 import { ActiveRuns } from "./active-runs.js";
-import { RunCarriers, type RunCarriersOptions } from "./run-carriers.js";
+import { RunCoordinators, type RunCoordinatorsOptions } from "./run-coordinators.js";
 import { startScheduledRun } from "./start-scheduled-run.js";
 import type { TickSwitch } from "./tick-switch.js";
 
-export interface CoordinatorHandlerOptions extends RunCarriersOptions {
+export interface CoordinatorHandlerOptions extends RunCoordinatorsOptions {
   readonly store: ObjectStore;
   readonly events: Queue;
   readonly deadLetters: Queue;
@@ -34,37 +35,37 @@ const messageSchema = z.discriminatedUnion("type", [
 ]);
 
 /**
- * The coordinator as a function behind `events.fifo`: what came of a run is handed over together, with one save,
- * and a run whose events cannot be carried now does not hold up another. The Tick's schedule sends each run
- * that has not ended a Tick, through the same queue, so that one coordinator at a time has a run; a schedule of
- * runs has one asked for, through the same queue, too.
+ * The handler of the coordinator function, behind the queue `events.fifo`. The events of each run in a batch
+ * are handled together with one save, and a run that fails does not delay others. When the Tick's schedule
+ * invokes the function, it sends a Tick to each run that has not ended, through the same queue, so that only
+ * one coordinator at a time handles a run. Scheduled runs are requested through the queue as well.
  */
 export function createCoordinatorHandler(options: CoordinatorHandlerOptions): CoordinatorHandler {
   const { store, events, now, metrics, billedTime } = options;
   const active = new ActiveRuns(store, options.tick);
-  const carriers = new RunCarriers(options, active);
+  const coordinators = new RunCoordinators(options, active);
   const handle: CoordinatorHandler = async (event) => {
     if (!("Records" in event)) {
-      await sendTicks(events, await active.heedTick(), now());
+      await sendTicks(events, await active.listForTick(), now());
       return { batchItemFailures: [] };
     }
-    const { runs, due, announced, unburied } = await readBatch(event.Records, options);
-    const failed = new Set<SQSRecord>(unburied);
-    for (const { parallel } of announced) await carriers.startEvaluators({ parallel });
+    const { runs, due, announced, unrefused } = await readBatch(event.Records, options);
+    const failed = new Set<SQSRecord>(unrefused);
+    for (const { parallel } of announced) await coordinators.startEvaluators({ parallel });
     for (const { record, message } of due)
-      if (!(await startDue(record, message, options))) failed.add(record);
+      if (!(await startDueRun(record, message, options))) failed.add(record);
     for (const [runId, received] of runs) {
-      const outcome = await carriers.carry(
+      const outcome = await coordinators.handleEvents(
         runId,
         received.map(({ message }) => message),
       );
       for (const { record } of received) {
         if (outcome === "failed") failed.add(record);
-        else if (outcome !== "carried" && !(await refuse(record, outcome.refused, options)))
+        else if (outcome !== "handled" && !(await refuse(record, outcome.refused, options)))
           failed.add(record);
       }
     }
-    await Promise.all([...failed].map((record) => comeAgainSoon(events, record)));
+    await Promise.all([...failed].map((record) => redeliverWithBackoff(events, record)));
     metrics.publish();
     return answerBatch(event, async (record) => !failed.has(record));
   };
@@ -77,17 +78,17 @@ interface Received<Message> {
 }
 
 interface Batch {
-  /** Events by run, in their order. */
+  /** Events by run, in order. */
   readonly runs: ReadonlyMap<string, readonly Received<RunEvent>[]>;
-  /** Runs of schedules that are due. */
+  /** Due runs of schedules. */
   readonly due: readonly Received<RunScheduled>[];
-  /** Runs that will be asked for. */
+  /** Runs announced before their request. */
   readonly announced: readonly RunAnnounced[];
-  /** What is no message, and could not be buried now. */
-  readonly unburied: readonly SQSRecord[];
+  /** Invalid messages that could not be moved to the dead-letter queue. */
+  readonly unrefused: readonly SQSRecord[];
 }
 
-/** A batch's messages; what is none is buried. */
+/** The messages of a batch; invalid ones are moved to the dead-letter queue. */
 async function readBatch(
   records: readonly SQSRecord[],
   options: Pick<CoordinatorHandlerOptions, "deadLetters" | "log" | "metrics">,
@@ -95,7 +96,7 @@ async function readBatch(
   const runs = new Map<string, Received<RunEvent>[]>();
   const due: Received<RunScheduled>[] = [];
   const announced: RunAnnounced[] = [];
-  const unburied: SQSRecord[] = [];
+  const unrefused: SQSRecord[] = [];
   for (const record of records) {
     try {
       const message = readMessage(messageSchema, record);
@@ -113,21 +114,23 @@ async function readBatch(
       runs.set(message.runId, received);
     } catch (error) {
       if (!(error instanceof UnreadableMessageError)) throw error;
-      if (!(await refuse(record, error.message, options))) unburied.push(record);
+      if (!(await refuse(record, error.message, options))) unrefused.push(record);
     }
   }
-  return { runs, due, announced, unburied };
+  return { runs, due, announced, unrefused };
 }
 
-/** What programs outside send. */
+/** Events sent by users' programs. */
 const FROM_OUTSIDE: readonly RunEvent["type"][] = ["RunRequested", "RunResumed", "CancelRequested"];
 
 /**
- * Their clocks may be off by any time: by one that is behind, a run's first jobs would be overdue before anybody has them,
- * and by one that is ahead, no deadline would pass until then. What the fleet itself sends has AWS's time.
+ * The event, with the queue's timestamp if a user's program sent it. Users' clocks may be wrong: with one
+ * that is behind, a run's first jobs would be overdue at once, and with one that is ahead, no deadline would
+ * pass for that time. Events of the fleet itself have AWS's time.
  */
 function sentAt(event: RunEvent, { attributes }: SQSRecord): RunEvent {
-  return FROM_OUTSIDE.includes(event.type) ? { ...event, at: Number(attributes.SentTimestamp) } : event;
+  const isFromOutside = FROM_OUTSIDE.includes(event.type) && safeguard("queue-timestamps");
+  return isFromOutside ? { ...event, at: Number(attributes.SentTimestamp) } : event;
 }
 
 function requireGroup({ attributes }: SQSRecord, own: string): void {
@@ -135,8 +138,8 @@ function requireGroup({ attributes }: SQSRecord, own: string): void {
     throw new UnreadableMessageError(`it is in the group of another run than its own, ${own}`);
 }
 
-/** @returns whether the message is done with */
-async function startDue(
+/** @returns whether the message can be acknowledged */
+async function startDueRun(
   record: SQSRecord,
   due: RunScheduled,
   options: CoordinatorHandlerOptions,
@@ -156,10 +159,9 @@ async function startDue(
 }
 
 /**
- * Buries a message. One that the dead-letter queue does not take now comes again by itself, and holds up nothing else of
- * its batch.
+ * Moves a message to the dead-letter queue. If that fails, the message alone is redelivered by its queue.
  *
- * @returns whether the message is done with
+ * @returns whether the message can be acknowledged
  */
 async function refuse(
   record: SQSRecord,
@@ -167,9 +169,13 @@ async function refuse(
   { deadLetters, log, metrics }: Pick<CoordinatorHandlerOptions, "deadLetters" | "log" | "metrics">,
 ): Promise<boolean> {
   try {
-    await buryMessage(deadLetters, log, record, reason);
+    await sendToDeadLetters(deadLetters, log, record, reason);
   } catch (error) {
-    log.error("message not buried", { messageId: record.messageId, reason: describeError(error), error });
+    log.error("message not moved to the dead-letter queue", {
+      messageId: record.messageId,
+      reason: describeError(error),
+      error,
+    });
     return false;
   }
   metrics.add(METRIC.messagesRefused, 1);

@@ -6,25 +6,25 @@ import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { openStudy } from "../../shared/evaluation/workload/workload-study.js";
 import { deployedModules } from "../../shared/metrics/module-location.js";
 import { CLIENT_OPTIONS } from "../client-options.js";
-import { openSurroundings } from "../function-environment.js";
+import { openFunctionEnvironment } from "../function-environment.js";
 import { TICK_SCHEDULE } from "../schedule-names.js";
 import { createCoordinatorHandler } from "./handler.js";
 import { SchedulerTickSwitch } from "./scheduler-tick-switch.js";
 
-const surroundings = openSurroundings("coordinator");
+const environment = openFunctionEnvironment("coordinator");
 
 const locateModule = deployedModules(fileURLToPath(new URL(".", import.meta.url)));
 
-/** What Lambda calls. */
-export const handler = surroundings.logged(
+/** The entry point for Lambda. */
+export const handler = environment.logged(
   createCoordinatorHandler({
-    ...surroundings,
+    ...environment,
     now: Date.now,
     tick: new SchedulerTickSwitch({
       client: new SchedulerClient(CLIENT_OPTIONS),
-      group: surroundings.scheduleGroup,
+      group: environment.scheduleGroup,
       name: TICK_SCHEDULE,
     }),
-    openStudy: (runId) => openStudy(surroundings.store, runId, join(tmpdir(), "quantfleet"), locateModule),
+    openStudy: (runId) => openStudy(environment.store, runId, join(tmpdir(), "quantfleet"), locateModule),
   }),
 );

@@ -7,7 +7,7 @@ export interface SchedulerTickSwitchOptions {
   readonly name: string;
 }
 
-/** The state of a schedule of EventBridge Scheduler that the stack has made. */
+/** The Tick's schedule in EventBridge Scheduler, which the stack has created, as a switch. */
 export class SchedulerTickSwitch implements TickSwitch {
   constructor(private readonly options: SchedulerTickSwitchOptions) {}
 
@@ -23,7 +23,7 @@ export class SchedulerTickSwitch implements TickSwitch {
     const { client, group, name } = this.options;
     const known = await client.send(new GetScheduleCommand({ GroupName: group, Name: name }));
     if (known.State === State) return;
-    // An update replaces the whole schedule, so all of it is said again.
+    // An update replaces the whole schedule, so all its fields are repeated.
     const { Name, GroupName, Description, ScheduleExpression, ScheduleExpressionTimezone, Target } = known;
     const { FlexibleTimeWindow, KmsKeyArn } = known;
     await client.send(

@@ -5,10 +5,9 @@ import { writeWorkloadDocument } from "../../shared/run/store/workload-document.
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 
 /**
- * Asks for the run that a schedule says is due, as `submit` does. Doing it twice asks for the same run twice, which
- * is one run.
+ * Requests the run that a schedule says is due, as `submit` does. Requesting the same run twice is harmless.
  *
- * @returns the run's name; `undefined` where there is no such schedule
+ * @returns the run's id; `undefined` if there is no such schedule
  */
 export async function startScheduledRun(
   { store, events, now }: { readonly store: ObjectStore; readonly events: Queue; readonly now: () => number },

@@ -1,6 +1,6 @@
 /**
- * Turns the Tick on and off, which is to come only while a run is. Both can be done twice without harm. Every adapter
- * passes the conformance suite in test/functions.
+ * Turns the Tick's schedule on and off, which is needed only while there are active runs. Both are
+ * idempotent. Every adapter passes the conformance suite in test/functions.
  */
 export interface TickSwitch {
   turnOn(): Promise<void>;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { safeguard } from "../../shared/basics/safeguard.js";
 import { finishJobSchema, statisticsJobSchema, trialJobSchema } from "../../shared/run/protocol/messages.js";
 import { storeScores } from "../../shared/run/records/run-records.js";
 import { type ClaimedJob, type ClaimedReport, claimJob } from "../../shared/run/store/claim.js";
@@ -27,14 +28,17 @@ const evaluatorJobSchema = z.discriminatedUnion("type", [
 export interface EvaluatorHandlerOptions extends JobHandlerOptions {
   readonly store: ObjectStore;
   readonly workers: JobHandlerOptions["workers"] & {
-    /** Waits until what every run needs is loaded. */
+    /** Waits until the thread has loaded its module and ONNX Runtime. */
     started(): Promise<void>;
-    /** @returns `false` where nobody has asked for the run */
+    /** @returns `false` if the run was never requested */
     prepare(runId: string): Promise<boolean>;
   };
 }
 
-/** The evaluator as a function behind the queue of trial and finish jobs, and of statistics jobs of little work. */
+/**
+ * The handler of the evaluator function, behind the queue of trial and finish jobs, and of small statistics
+ * jobs.
+ */
 export function createEvaluatorHandler(options: EvaluatorHandlerOptions): JobHandler {
   return createJobHandler(
     evaluatorJobSchema,
@@ -47,7 +51,7 @@ export function createEvaluatorHandler(options: EvaluatorHandlerOptions): JobHan
         case "statistics":
           return carryOutUnclaimed({ ...delivery, job }, options);
         case "warm-up":
-          return getReady(job, options);
+          return prepareRun(job, options);
       }
     },
     options,
@@ -74,9 +78,9 @@ async function carryOutClaimed(
       const { lease } = claim;
       const report = await workOn(delivery, options, (until) => lease.extend(until));
       if (report === undefined || report.type === "StatisticsReported") return false;
-      // Rows are named by what is in them, so those of a lost lease do no harm.
+      // Rows are named by their content, so rows written after a lost lease do no harm.
       const [isOurs] = await Promise.all([lease.answer(report), storeRows(store, report)]);
-      if (!isOurs) return false;
+      if (!isOurs && safeguard("workers-report-with-claim-only")) return false;
       await sendReport(report, record, options);
       return true;
     }
@@ -87,11 +91,11 @@ async function storeRows(store: ObjectStore, report: ClaimedReport): Promise<voi
   if (report.type === "TrialReported") await storeScores(store, report);
 }
 
-/** What cannot be prepared now is the first trial's to tell. */
-async function getReady(job: WarmUp, { workers, log }: EvaluatorHandlerOptions): Promise<boolean> {
+/** Prepares for a run. Errors are ignored here: the first trial reports them. */
+async function prepareRun(job: WarmUp, { workers, log }: EvaluatorHandlerOptions): Promise<boolean> {
   const { runId } = job;
   try {
-    // Between invocations Lambda lets nothing of an environment run.
+    // Awaited here, because Lambda freezes the environment between invocations.
     if (runId === undefined) await workers.started();
     if (runId === undefined || (await workers.prepare(runId))) return true;
   } catch (error) {

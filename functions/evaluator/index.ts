@@ -1,18 +1,18 @@
 import "../interpreted-schemas.js";
-import { openSurroundings } from "../function-environment.js";
+import { openFunctionEnvironment } from "../function-environment.js";
 import { openRunWorkers } from "../run-workers.js";
 import { createEvaluatorHandler } from "./handler.js";
 
-const surroundings = openSurroundings("evaluator");
+const environment = openFunctionEnvironment("evaluator");
 
-/** What Lambda calls. */
-export const handler = surroundings.logged(
+/** The entry point for Lambda. */
+export const handler = environment.logged(
   createEvaluatorHandler({
-    ...surroundings,
+    ...environment,
     now: Date.now,
-    // The same name in the sources and in the bundle.
+    // The file has the same name in the sources and in the bundle.
     workers: openRunWorkers({
-      store: surroundings.store,
+      store: environment.store,
       entry: new URL("./thread.js", import.meta.url),
       filesOf: ({ files }) => files,
     }),

@@ -14,7 +14,7 @@ import { deployedModules } from "../../shared/metrics/module-location.js";
 import { workloadConfiguration } from "../../shared/run/store/workload-document.js";
 import type { RunSettings } from "../run-workers.js";
 
-/** Model, data and statistics of one run, kept for as long as the thread lives. */
+/** Model, data and statistics of one run, kept for the lifetime of the thread. */
 async function openContext(settings: RunSettings & ThreadSettings): Promise<JobContext> {
   const { directory, contents, document, statisticsShards, name, properties } = settings;
   const store = openThreadStore(settings);

@@ -27,7 +27,7 @@ import type { QuantizerGroup, QuantizerLayout } from "../../shared/quantization/
 import { simulationReason } from "../../shared/quantization/rewrite/kernel-support.js";
 import { quantizeModel } from "../../shared/quantization/rewrite/quantize-model.js";
 import { WeightCache } from "../../shared/quantization/rewrite/weight-cache.js";
-import { companionSpace } from "../../shared/quantization/space/algorithm-space.js";
+import { algorithmSpace } from "../../shared/quantization/space/algorithm-space.js";
 import { planQuantization } from "../../shared/quantization/space/plan.js";
 import { deriveGroup, type GroupDerivation } from "../../shared/quantization/space/space.js";
 import type { TuningOptions } from "../../shared/quantization/space/tuning-options.js";
@@ -142,7 +142,7 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
     notes: hardware.notes,
     modelNotes,
     unquantizable: layout.unquantizable,
-    companions: companionSpace(subject.tunedCompanions).parameters,
+    companions: algorithmSpace(subject.tunedAlgorithms).parameters,
     integerKernels: await trialFusion(subject),
   };
   if (options.group === undefined) {
@@ -173,12 +173,12 @@ async function openInspected(
 }
 
 function inspectOne(subject: Subject, name: string): Pick<InspectResult, "groups" | "derivation"> {
-  const { layout, hardware, settings, tunedCompanions } = subject;
-  const companion = tunedCompanions.find((tuned) => tuned.name === name);
-  if (companion !== undefined) {
+  const { layout, hardware, settings, tunedAlgorithms } = subject;
+  const algorithm = tunedAlgorithms.find((tuned) => tuned.name === name);
+  if (algorithm !== undefined) {
     return {
       groups: [{ group: name, ops: [], tensors: [] }],
-      derivation: { group: name, tensors: [], ...companionSpace([companion]) },
+      derivation: { group: name, tensors: [], ...algorithmSpace([algorithm]) },
     };
   }
   const group = findGroup(name, subject);
@@ -200,6 +200,8 @@ async function settingsOf({
       options: { ...EVERYTHING, preset: targetHardware(device).presets[0]! },
       ignored: {},
       sampling: { size: undefined, shuffle: false, seed: 0 },
+      algorithms: [],
+      tunedAlgorithms: [],
     };
   }
   const { configuration } = await loadConfiguration(source);
@@ -219,7 +221,7 @@ async function deviceNamed(device: string): Promise<TargetDevice> {
  * The group of this name, or the group with an op or tensor of this name.
  * @throws {UsageError} when there is none
  */
-function findGroup(name: string, { layout, tunedCompanions }: Subject): QuantizerGroup {
+function findGroup(name: string, { layout, tunedAlgorithms }: Subject): QuantizerGroup {
   const groups = [...layout.groups.values()];
   const opNames = (group: QuantizerGroup): string[] => group.ops.map((key) => layout.ops.get(key)!.name);
   const tensors = (group: QuantizerGroup): string[] => [
@@ -232,7 +234,7 @@ function findGroup(name: string, { layout, tunedCompanions }: Subject): Quantize
     groups.find((group) => tensors(group).includes(name));
   if (found !== undefined) return found;
   const near = nearest(name, [
-    ...tunedCompanions.map((companion) => companion.name),
+    ...tunedAlgorithms.map((algorithm) => algorithm.name),
     ...groups.flatMap((group) => [group.id, ...opNames(group)]),
   ]);
   throw new UsageError(

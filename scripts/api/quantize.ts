@@ -20,10 +20,7 @@ import {
   findIntegerKernels,
   type IntegerKernels,
 } from "../../shared/evaluation/quantizer/integer-kernels.js";
-import {
-  type KernelExactness,
-  measureExactness,
-} from "../../shared/evaluation/quantizer/kernel-exactness.js";
+import { measureExactness } from "../../shared/evaluation/quantizer/kernel-exactness.js";
 import { openQuantizer } from "../../shared/evaluation/quantizer/open-quantizer.js";
 import type { QuantizedShare } from "../../shared/evaluation/quantizer/quantizer.js";
 import { requireBoundedSamples } from "../../shared/evaluation/workload/bounded-samples.js";
@@ -40,6 +37,7 @@ import {
   triesPresets,
 } from "../../shared/quantization/space/preset-options.js";
 import type { EstimatorPreset } from "../../shared/quantization/space/range-estimator.js";
+import type { KernelExactness } from "../../shared/run/result/result.js";
 import type { ProcessorClass } from "../../shared/runtime/processor-class.js";
 import { processorClass } from "../../shared/runtime/processor-probe.js";
 import { onnxruntimeVersion } from "../../shared/runtime/session.js";

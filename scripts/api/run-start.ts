@@ -9,7 +9,7 @@ import {
 import type { RunConfiguration, RunConfigurationInput } from "../../shared/configuration/schema.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/configuration/supported.js";
 import { tooManyRewritings } from "../../shared/configuration/tuned-algorithms.js";
-import { companionChoices } from "../../shared/evaluation/model/chosen-algorithms.js";
+import { fixedAlgorithmChoices } from "../../shared/evaluation/model/chosen-algorithms.js";
 import { loadWorkload, type Workload } from "../../shared/evaluation/workload/workload.js";
 import { narrowSpace } from "../../shared/quantization/space/narrowed-space.js";
 import { planQuantization, type QuantizationPlan } from "../../shared/quantization/space/plan.js";
@@ -167,7 +167,7 @@ async function openSource(
   const center = best?.configuration == null ? undefined : earlier.adopt(best.configuration);
   if (best === undefined || center === undefined) return undefined;
   const around = (choices: Configuration): TuningSpace =>
-    narrowSpace(workload.subject.space, choices, own.options, own.tunedCompanions);
+    narrowSpace(workload.subject.space, choices, own.options, own.tunedAlgorithms);
   const restore: Source["restore"] = () => {
     const base = earlier.adopt(state.request.base);
     const space = base && around(base);
@@ -272,9 +272,9 @@ class EarlierChoices {
    * `space`
    */
   adopt(configuration: Configuration, space = this.workload.subject.space): Configuration | undefined {
-    const { layout, hardware, settings, space: whole, tunedCompanions } = this.workload.subject;
+    const { layout, hardware, settings, space: whole, tunedAlgorithms } = this.workload.subject;
     if (!this.#earlierNames.every((name) => this.#known.has(name))) return undefined;
-    const defaults = { ...whole.defaults, ...companionChoices(tunedCompanions, this.settings) };
+    const defaults = { ...whole.defaults, ...fixedAlgorithmChoices(tunedAlgorithms, this.settings) };
     const adopted = adoptConfiguration(whole.parameters, defaults, configuration);
     if (adopted === undefined) return undefined;
     const before = planQuantization(layout, hardware, this.settings.options, configuration);

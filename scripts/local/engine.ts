@@ -15,46 +15,47 @@ import type { JobRunner } from "./job-runner.js";
 import { LatestValue } from "./latest-value.js";
 
 const TICK_MILLISECONDS = 1_000;
-/** Events merged with one save. */
+/** Maximum number of events per save. */
 const EVENT_BATCH = 10;
-/** Messages stay in this process, so what bounds them is memory. */
+/** Maximum message size, bounded only by memory because messages stay in this process. */
 const MAX_MESSAGE_BYTES = 64 * 1_048_576;
-/** A job cannot be lost on its way within the process: it is handed out once. */
+/** Jobs are delivered once, because none can be lost inside the process. */
 const NEVER_VISIBLE_AGAIN = 2 ** 31 - 1;
 
 export interface EngineOptions {
-  /** Where the run keeps its records: `DIR/run`. */
+  /** Folder of the run's records, `DIR/run`. */
   readonly folder: string;
   readonly study: Study;
   readonly runner: JobRunner;
-  /** A new run, or one to go on with. */
+  /** A new run, or one to resume. */
   readonly run:
     | { readonly request: RunRequest }
     | {
         readonly resume: string;
-        /** What holds from now on; the run's limits as they are when left out. */
+        /** New limits; the run's limits stay as they are when absent. */
         readonly limits?: Limits;
       };
-  /** Since when the run's minutes count, in milliseconds of the clock; now when left out. */
+  /** Start of the run's time in milliseconds of the clock; now when absent. */
   readonly startedAt?: number;
-  /** Ends the search at once; what has finished is kept, and the best of it written. */
+  /** Cancels the search; the best of the finished trials is still written. */
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
 }
 
 export interface Engine {
-  /** The latest state of things, as often as the consumer asks. */
+  /** The latest progress each time the consumer asks. */
   readonly progress: AsyncIterable<Progress>;
-  /** The run when it has ended: its phase is `done` or `failed`. */
+  /** The final state, in phase `done` or `failed`. */
   readonly ended: Promise<RunState>;
 }
 
 /**
- * Runs a request on this machine: reducer and jobs as on AWS, over a folder and queues within the process. The
- * folder is locked, so that no two processes carry one run; the lock of a killed process is taken over.
+ * Runs a request on this machine, with the same reducer and jobs as on AWS, over a folder and in-process
+ * queues. The folder is locked, so that two processes never work on one run; the lock of a dead process is
+ * taken over.
  *
- * `ended` rejects with LockedError where another process carries the run, and with RunNotFoundError where
- * there is none to resume. The runner is closed in any case.
+ * `ended` rejects with LockedError if another process works on the run, and with RunNotFoundError if there is
+ * no run to resume. The runner is closed in any case.
  */
 export function startEngine(options: EngineOptions): Engine {
   const progress = new LatestValue<Progress>();
@@ -72,7 +73,7 @@ export class RunNotFoundError extends Error {
   }
 }
 
-/** The runs whose records lie in the folder. */
+/** The ids of the runs stored in the folder. */
 export async function listRuns(folder: string): Promise<readonly string[]> {
   const store = await FileObjectStore.open(folder);
   const runs: string[] = [];
@@ -88,7 +89,7 @@ async function runLocked(options: EngineOptions, progress: LatestValue<Progress>
     const store = await FileObjectStore.open(options.folder);
     const lock = await store.lock("engine");
     try {
-      return await carryRun(options, store, progress);
+      return await coordinateRun(options, store, progress);
     } finally {
       await lock.release();
     }
@@ -97,7 +98,7 @@ async function runLocked(options: EngineOptions, progress: LatestValue<Progress>
   }
 }
 
-async function carryRun(
+async function coordinateRun(
   options: EngineOptions,
   store: ObjectStore,
   progress: LatestValue<Progress>,
@@ -138,7 +139,7 @@ async function carryRun(
   };
   const failure = new AbortController();
   const loops = Array.from({ length: runner.slots }, () =>
-    // A loop that fails ends the run, and with it the other loops.
+    // A failing loop ends the run, and thereby the other loops.
     runJobLoop({ jobs, events, store, runner, clock, stop: stop.signal, cancel }).catch((error: unknown) =>
       failure.abort(error),
     ),

@@ -17,13 +17,13 @@ export interface JobLoopOptions {
   readonly clock: Clock;
   /** Ends the loop. */
   readonly stop: AbortSignal;
-  /** Statistics and trials are not wanted any more; the finish job still is. */
+  /** Cancels statistics and trials; the finish job still runs. */
   readonly cancel: AbortSignal;
 }
 
 /**
- * Takes jobs one by one, has them carried out and reports; as many of these run as the runner has slots. A report is on
- * its way to disk and to the coordinator while the next job is carried out.
+ * Receives jobs one by one, runs them and reports; one loop per slot of the runner. A report is written and
+ * sent while the next job is running.
  */
 export async function runJobLoop(options: JobLoopOptions): Promise<void> {
   const { jobs, stop } = options;
@@ -36,18 +36,18 @@ export async function runJobLoop(options: JobLoopOptions): Promise<void> {
     if (message === undefined) continue;
     const job = jobSchema.parse(JSON.parse(message.body));
     const unwanted = job.type === "finish" ? stop : stopOrCancel;
-    // Without a report the job stays with the run, which sends it anew when it is resumed.
+    // Without a report the job remains unanswered in the run's state, and a resumed run sends it again.
     const report = unwanted.aborted ? undefined : await answer(options.runner, job, unwanted, options.clock);
-    // One after the other, so that reports are heard in the order in which the slot had its jobs.
+    // Sequentially, so that reports arrive in the order of the slot's jobs.
     await reporting;
     reporting = deliver(options, message, job, report);
-    // A report that cannot be delivered ends the loop, which may wait for a job that never comes without it.
+    // A report that cannot be sent ends the loop; otherwise the loop would wait for a job that never comes.
     reporting.catch((error: unknown) => undelivered.abort(error));
   }
   await reporting;
 }
 
-/** Rows first: once the report is heard, a race or another coordinator may read them. */
+/** Rows first: as soon as the report is applied, early stopping or another coordinator may read them. */
 async function deliver(
   { jobs, events, store }: JobLoopOptions,
   message: ReceivedMessage,

@@ -1,13 +1,13 @@
 import type { Job, JobReport } from "../../shared/run/protocol/messages.js";
 
-/** What carries out jobs on this machine. */
+/** Runs jobs on this machine. */
 export interface JobRunner {
-  /** How many jobs it carries out at once. */
+  /** Maximum number of concurrent jobs. */
   readonly slots: number;
   /**
-   * The answer to a job. A failure that belongs to the job is an answer too; what is thrown counts as one.
+   * The answer to a job. A failure of the job is an answer too, and a thrown error counts as one.
    *
-   * @param signal given when the answer is not wanted any more; the runner may then throw, soon
+   * @param signal aborted when the answer is no longer needed; the runner may then throw soon
    */
   run(job: Job, signal: AbortSignal): Promise<JobReport>;
   close(): Promise<void>;

@@ -1,4 +1,4 @@
-/** Hands the latest value to each consumer; values that come while it is busy replace each other. */
+/** Gives each consumer the latest value; values that arrive while a consumer is busy replace each other. */
 export class LatestValue<Value> implements AsyncIterable<Value> {
   #latest: { readonly value: Value; readonly version: number } | undefined;
   #closed = false;
@@ -9,7 +9,7 @@ export class LatestValue<Value> implements AsyncIterable<Value> {
     this.#wake();
   }
 
-  /** Ends every iteration once it has seen the last value. */
+  /** Ends every iteration after its consumer has seen the last value. */
   close(): void {
     this.#closed = true;
     this.#wake();

@@ -1,8 +1,17 @@
 import * as z from "zod";
+import { ALGORITHMS, findAlgorithm } from "../quantization/algorithms/algorithm-list.js";
+import {
+  apply_for_all_nodes,
+  COMPRESSION_WITHOUT_EFFECT,
+  ignored,
+  parameters,
+  sampling,
+  thresholdOf,
+} from "../quantization/algorithms/algorithm-parameters.js";
 import { DEVICE_NAMES } from "../quantization/device/hardware.js";
 import { CODE_FORMS, hardwareSchema } from "../quantization/device/hardware-schema.js";
 import { ESTIMATOR_PRESETS } from "../quantization/space/range-estimator.js";
-import { ERROR_TYPES } from "../statistics/statistic-type.js";
+import { AGGREGATORS, ERROR_TYPES } from "../statistics/statistic-type.js";
 import {
   distinct,
   fixed,
@@ -14,87 +23,13 @@ import {
   oneOf,
   oneOfMessage,
   section,
-  text,
   wholeNumber,
   withoutEffect,
   yesOrNo,
 } from "../validation/requirement.js";
 
-const MAX_SAMPLES = 1_000_000_000;
-const LARGEST_SEED = 2 ** 32 - 1;
-const MAX_IGNORED = 100_000;
-const LARGEST_THRESHOLD = 1e12;
 const HALF = 0.5;
 const LONGEST_PATH = 4096;
-/** Most values of one setting of an algorithm for the search to choose from. */
-const MAX_CHOICES = 16;
-
-const sampling = {
-  stat_subset_size: wholeNumber(1, MAX_SAMPLES)
-    .optional()
-    .describe(
-      "Number of calibration samples used: the first N, or N drawn at random with shuffle_data; all when omitted.",
-    ),
-  stat_batch_size: fixed([1], "statistics are gathered per sample; remove it"),
-  shuffle_data: yesOrNo()
-    .default(false)
-    .describe("Draw the calibration samples at random instead of taking the first ones."),
-  seed: wholeNumber(0, LARGEST_SEED).default(0).describe("Seed of shuffle_data."),
-};
-
-/** Keys of POT's `compression` that do not affect the result, in it and in an algorithm. */
-export const COMPRESSION_WITHOUT_EFFECT = {
-  dump_intermediate_model:
-    "models between algorithms are not written; to get one, run quantize with the algorithms up to that point",
-  inplace_statistics: "statistics are always gathered inside the model",
-} as const;
-
-/**
- * POT copies these keys from `compression` into every algorithm, so files that POT wrote have them there too.
- */
-const COPIED = "belongs to compression, not to an algorithm; move it there";
-const refusedEverywhere = { target_device: COPIED, model_type: COPIED };
-
-const ignored = section({
-  scope: z
-    .array(text(4096, "the name of a node"), {
-      error: (issue) => mustBe(issue.input, "a list of node names"),
-    })
-    .max(MAX_IGNORED, {
-      error: `holds more than ${MAX_IGNORED} names; name fewer, or types of ops in operations`,
-    })
-    .default([])
-    .describe("Names of nodes that stay in float."),
-  operations: z
-    .array(
-      section({
-        type: text(256, "the type of an op, such as Add").describe("Op type that stays in float."),
-        attributes: z
-          .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.array(z.number())]), {
-            error: (issue) => mustBe(issue.input, "an object of attribute values"),
-          })
-          .optional()
-          .describe("Leave only ops in float whose attributes all have these values."),
-      }),
-      { error: (issue) => mustBe(issue.input, "a list of op types") },
-    )
-    .max(MAX_IGNORED, { error: `holds more than ${MAX_IGNORED} ops; name fewer` })
-    .default([])
-    .describe("Types of ops that stay in float."),
-  skip_model: yesOrNo().default(false).describe("Leave the whole model in float."),
-}).describe("What stays in float.");
-
-const AGGREGATORS = [
-  "mean",
-  "min",
-  "max",
-  "median",
-  "mean_no_outliers",
-  "median_no_outliers",
-  "hl_estimator",
-  "batch_mean",
-  "power_of_2",
-] as const;
 
 /**
  * Smallest clipping value of the upper side: ranges of at least this width keep scales of up to 16 bits above
@@ -175,17 +110,11 @@ export type PinnedWeights = NonNullable<z.output<typeof pinnedWeights>>;
 const PRESETS = ["performance", "mixed", "accuracy", "symmetric", "asymmetric"] as const;
 export type Preset = "performance" | "mixed" | "accuracy";
 
+/** POT's other names of presets. */
+const PRESET_OF = { symmetric: "performance", asymmetric: "accuracy" } as const;
+
 function presetOf(name: (typeof PRESETS)[number]): Preset {
-  switch (name) {
-    case "symmetric":
-      return "performance";
-    case "asymmetric":
-      return "accuracy";
-    case "performance":
-    case "mixed":
-    case "accuracy":
-      return name;
-  }
+  return name === "symmetric" || name === "asymmetric" ? PRESET_OF[name] : name;
 }
 
 const quantization = {
@@ -196,7 +125,7 @@ const quantization = {
       "The preset configuration; symmetric is another name for performance, asymmetric for accuracy.",
     ),
   ...sampling,
-  ignored: ignored.optional(),
+  ignored,
   ignored_patterns: oneOf(["runtime", "pot", "none"])
     .optional()
     .describe(
@@ -211,58 +140,6 @@ const quantization = {
       "Which 8-bit weights get codes that do not saturate in the kernels of x86 processors without VNNI. auto: those that would saturate on the target device. first_layer: the first convolutions after the inputs, which lose one bit on every processor. all: all weights, with the same loss. no: none. first_layer and all are for target devices ANY, CPU and its classes, and your own hardware files.",
     ),
 };
-
-function thresholdOf(several?: string) {
-  return numberFrom(0, LARGEST_THRESHOLD, several).describe(
-    "Largest change of a bias, in standard deviations of the op's output; ops that need a larger change are not corrected.",
-  );
-}
-
-const apply_for_all_nodes = yesOrNo()
-  .default(false)
-  .describe(
-    "Also correct ops whose weights are left in float. BiasCorrection compensates the errors of earlier ops there; FastBiasCorrection finds no error in them, so it changes nothing.",
-  );
-
-/**
- * Default threshold of FastBiasCorrection, in standard deviations of an op's output
- * (docs/reference/algorithms.md, "Fast bias correction").
- */
-export const FAST_BIAS_THRESHOLD = 2;
-
-/** Default threshold of BiasCorrection (docs/reference/algorithms.md, "Bias correction"). */
-export const BIAS_THRESHOLD = 1000;
-
-const tune = yesOrNo()
-  .optional()
-  .describe(
-    "Let the search switch this algorithm on and off; it is on in the preset configuration. When omitted or false, the algorithm is always on.",
-  );
-
-function correction(usual: number) {
-  return {
-    tune,
-    ...sampling,
-    threshold: thresholdOf("threshold_choices").default(usual),
-    threshold_choices: distinct(numberFrom(0, LARGEST_THRESHOLD), 1, MAX_CHOICES)
-      .optional()
-      .describe(
-        "Thresholds that the search chooses from, besides threshold, which is that of the preset configuration.",
-      ),
-    apply_for_all_nodes,
-    ignored: ignored.optional(),
-  };
-}
-
-function parameters<Shape extends z.ZodRawShape>(
-  shape: Shape,
-  refused: Readonly<Record<string, string>> = {},
-) {
-  return section(
-    { ...withoutEffect(COMPRESSION_WITHOUT_EFFECT), ...shape },
-    { ...refusedEverywhere, ...refused },
-  );
-}
 
 function algorithm<const Name extends string, Params extends z.ZodType>(name: Name, params: Params) {
   return section({ name: z.literal(name), params }, { tune: "belongs to params; move it there" });
@@ -312,61 +189,39 @@ const defaultQuantization = parameters({
   use_layerwise_tuning: fixed([false], "it needs PyTorch and is not offered here; remove it"),
 });
 
-const smoothing = {
-  tune,
-  ...sampling,
-  alpha: numberBetween(0, 1, "alpha_choices")
-    .default(0.5)
-    .describe(
-      "Share of the activations' spread between channels that is moved into the weights: 0 none, 1 all.",
-    ),
-  alpha_choices: distinct(numberBetween(0, 1), 1, MAX_CHOICES)
-    .optional()
-    .describe(
-      "Alphas that the search chooses from, besides alpha, which is that of the preset configuration.",
-    ),
-  ignored: ignored.optional(),
-};
+/** The schema of an algorithm's entry in `compression.algorithms`. */
+type EntryOf<Listed> = Listed extends {
+  readonly name: infer Name extends string;
+  readonly parameters: infer Parameters extends z.ZodType;
+}
+  ? ReturnType<typeof algorithm<Name, Parameters>>
+  : never;
 
-const rounding = {
-  tune,
-  largest_bits: z
-    .literal([2, 4, 8], { error: (issue) => mustBe(issue.input, listed([2, 4, 8])) })
-    .default(4)
-    .describe(
-      "Largest width, in bits, of weights that are rounded adaptively; wider ones are rounded to the nearest code.",
-    ),
-  ignored: ignored.optional(),
-};
+const entriesOf = (isBefore: boolean) =>
+  ALGORITHMS.filter(({ stage }) => (stage === "rewrite") === isBefore).map(({ name, parameters }) =>
+    algorithm(name, parameters),
+  ) as unknown as readonly EntryOf<(typeof ALGORITHMS)[number]>[];
+
+const entries = [
+  ...entriesOf(true),
+  algorithm("TunableQuantization", tunableQuantization.prefault({})),
+  algorithm("MinMaxQuantization", parameters(quantization, ofCorrection).prefault({})),
+  algorithm("DefaultQuantization", defaultQuantization.prefault({})),
+  ...entriesOf(false),
+];
+
+type Entry = (typeof entries)[number];
 
 const algorithms = z
   .array(
-    z.discriminatedUnion(
-      "name",
-      [
-        algorithm("CrossLayerEqualization", parameters({ tune, ignored: ignored.optional() }).prefault({})),
-        algorithm(
-          "ActivationChannelAlignment",
-          parameters({ tune, ...sampling, ignored: ignored.optional() }).prefault({}),
-        ),
-        algorithm("SmoothQuant", parameters(smoothing).prefault({})),
-        algorithm("TunableQuantization", tunableQuantization.prefault({})),
-        algorithm("MinMaxQuantization", parameters(quantization, ofCorrection).prefault({})),
-        algorithm("DefaultQuantization", defaultQuantization.prefault({})),
-        algorithm("AdaptiveRounding", parameters(rounding).prefault({})),
-        algorithm("FastBiasCorrection", parameters(correction(FAST_BIAS_THRESHOLD)).prefault({})),
-        algorithm("BiasCorrection", parameters(correction(BIAS_THRESHOLD)).prefault({})),
-        algorithm("WeightBiasCorrection", parameters({ tune, ignored: ignored.optional() }).prefault({})),
-      ],
-      {
-        error: nameRequired("an object with a name and params", {
-          AccuracyAwareQuantization:
-            "is not offered here; use TunableQuantization with layer in tuning_scope, which searches among the same models",
-          OverflowCorrection: "is for processors with GNA, which ONNX Runtime does not serve; remove it",
-          RangerAlgorithm: "is not offered here; remove it",
-        }),
-      },
-    ),
+    z.discriminatedUnion("name", entries as [Entry, ...Entry[]], {
+      error: nameRequired("an object with a name and params", {
+        AccuracyAwareQuantization:
+          "is not offered here; use TunableQuantization with layer in tuning_scope, which searches among the same models",
+        OverflowCorrection: "is for processors with GNA, which ONNX Runtime does not serve; remove it",
+        RangerAlgorithm: "is not offered here; remove it",
+      }),
+    }),
     { error: (issue) => mustBe(issue.input, "a list of algorithms") },
   )
   .min(1, { error: "is empty, but must hold an algorithm, such as TunableQuantization" })
@@ -377,7 +232,17 @@ const algorithms = z
 /** One element of `compression.algorithms`, discriminated by `name`. */
 export type AlgorithmConfiguration = z.output<typeof algorithms>[number];
 
-/** Matches the path of a hardware file, as opposed to the name of a device. */
+/** An algorithm that lays quantizers over the model: each configuration has exactly one. */
+export type QuantizingAlgorithm = Extract<
+  AlgorithmConfiguration,
+  { name: "TunableQuantization" | "MinMaxQuantization" | "DefaultQuantization" }
+>;
+
+export function isQuantizing(algorithm: AlgorithmConfiguration): algorithm is QuantizingAlgorithm {
+  return findAlgorithm(algorithm.name) === undefined;
+}
+
+/** How a hardware file is told from the name of a device. */
 export const HARDWARE_FILE = /\.jsonc?$/;
 
 export function notADevice(given: unknown): string {

@@ -1,12 +1,15 @@
+import { findAlgorithm } from "../quantization/algorithms/algorithm-list.js";
 import { isDeviceName, targetHardware } from "../quantization/device/hardware.js";
 import { PROCESSOR_CLASSES } from "../runtime/processor-class.js";
 import { ERROR_TYPES } from "../statistics/statistic-type.js";
 import { jsonPath, type Problem } from "../validation/problem.js";
 import { listed } from "../validation/requirement.js";
-import type {
-  AlgorithmConfiguration,
-  PinnedQuantization,
-  RangeEstimatorConfiguration,
+import {
+  type AlgorithmConfiguration,
+  isQuantizing,
+  type PinnedQuantization,
+  type QuantizingAlgorithm,
+  type RangeEstimatorConfiguration,
 } from "./compression-schema.js";
 import type { DataSection, MetricConfiguration } from "./engine-schema.js";
 import type { RunConfiguration } from "./schema.js";
@@ -53,7 +56,7 @@ function* saturationFixElsewhere({
   if (typeof target_device !== "string" || !isDeviceName(target_device)) return;
   if (MAY_SATURATE.has(target_device)) return;
   for (const [index, algorithm] of algorithms.entries()) {
-    const fix = isQuantizer(algorithm) ? algorithm.params.saturation_fix : undefined;
+    const fix = isQuantizing(algorithm) ? algorithm.params.saturation_fix : undefined;
     if (fix === undefined || fix === "auto" || fix === "no") continue;
     yield {
       path: `compression.algorithms[${index}].params.saturation_fix`,
@@ -69,7 +72,7 @@ function* impossiblePreset({
   if (typeof target_device === "string" && !isDeviceName(target_device)) return;
   const { device, presets } = targetHardware(target_device);
   for (const [index, algorithm] of algorithms.entries()) {
-    if (!isQuantizer(algorithm) || presets.includes(algorithm.params.preset)) continue;
+    if (!isQuantizing(algorithm) || presets.includes(algorithm.params.preset)) continue;
     yield {
       path: `compression.algorithms[${index}].params.preset`,
       message: `is "${algorithm.params.preset}", which the target device ${device} cannot do; use ${listed(presets)}`,
@@ -159,19 +162,9 @@ function* missingLabels(
   }
 }
 
-type Quantizing = Extract<
-  AlgorithmConfiguration,
-  { name: "TunableQuantization" | "MinMaxQuantization" | "DefaultQuantization" }
->;
-
-function isQuantizer(algorithm: AlgorithmConfiguration): algorithm is Quantizing {
-  const { name } = algorithm;
-  return name === "TunableQuantization" || name === "MinMaxQuantization" || name === "DefaultQuantization";
-}
-
 function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator<Problem> {
   const path = "compression.algorithms";
-  const quantizers = algorithms.filter(isQuantizer);
+  const quantizers = algorithms.filter(isQuantizing);
   if (quantizers.length !== 1) {
     const given =
       quantizers.length === 0 ? "no quantization" : quantizers.map(({ name }) => name).join(" and ");
@@ -180,10 +173,8 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
       message: `holds ${given}, but must hold one of TunableQuantization, MinMaxQuantization and DefaultQuantization`,
     };
   }
-  const at = algorithms.findIndex(isQuantizer);
-  const corrections = algorithms.filter(
-    ({ name }) => name === "FastBiasCorrection" || name === "BiasCorrection",
-  );
+  const at = algorithms.findIndex(isQuantizing);
+  const corrections = algorithms.filter(isBiasCorrection);
   if (corrections.length > 1) {
     yield {
       path,
@@ -193,7 +184,7 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
   for (const [index, algorithm] of algorithms.entries()) {
     const place = `${path}[${index}]`;
     if (
-      !isQuantizer(algorithm) &&
+      !isQuantizing(algorithm) &&
       quantizers[0]?.name === "DefaultQuantization" &&
       INCLUDED_IN_DEFAULT_QUANTIZATION.has(algorithm.name)
     ) {
@@ -205,56 +196,46 @@ function* inAlgorithms(algorithms: readonly AlgorithmConfiguration[]): Generator
     if (algorithms.findIndex(({ name }) => name === algorithm.name) !== index) {
       yield { path: place, message: `is ${algorithm.name} a second time; remove it` };
     }
-    if (rewritesFloatModel(algorithm) && index > at) {
-      yield {
-        path: place,
-        message: `is ${algorithm.name} after the quantization, but it changes the float model; move it to the front`,
-      };
+    const misplaced = misplacement(algorithm, index, at);
+    if (misplaced !== undefined) yield { path: place, message: `is ${algorithm.name} ${misplaced}` };
+    const quantizer = algorithms[at];
+    if (isBiasCorrection(algorithm) && quantizer !== undefined && isQuantizing(quantizer)) {
+      yield* otherSamples(`${place}.params`, algorithm, quantizer);
     }
-    if (algorithm.name.endsWith("BiasCorrection") && index < at) {
-      yield {
-        path: place,
-        message: `is ${algorithm.name} before the quantization, but it corrects what quantizing did; move it to the end`,
-      };
-    }
-    if (algorithm.name === "AdaptiveRounding" && index < at) {
-      yield {
-        path: place,
-        message:
-          "is AdaptiveRounding before the quantization, but it rounds what that scales; move it behind it",
-      };
-    }
-    if ((algorithm.name === "FastBiasCorrection" || algorithm.name === "BiasCorrection") && at >= 0) {
-      yield* otherSamples(`${place}.params`, algorithm, algorithms[at]!);
-    }
-    yield* inAlgorithm(`${place}.params`, algorithm);
+    if (isQuantizing(algorithm)) yield* inQuantizing(`${place}.params`, algorithm);
   }
 }
 
-/** Algorithms that DefaultQuantization includes. */
 const INCLUDED_IN_DEFAULT_QUANTIZATION: ReadonlySet<AlgorithmConfiguration["name"]> = new Set([
   "ActivationChannelAlignment",
   "FastBiasCorrection",
   "BiasCorrection",
 ]);
 
-function rewritesFloatModel({ name }: AlgorithmConfiguration): boolean {
-  return name === "ActivationChannelAlignment" || name === "CrossLayerEqualization" || name === "SmoothQuant";
+/** @param at the index of the quantization */
+function misplacement({ name }: AlgorithmConfiguration, index: number, at: number): string | undefined {
+  const stage = findAlgorithm(name)?.stage;
+  if (stage === "rewrite" && index > at)
+    return "after the quantization, but it changes the float model; move it to the front";
+  if (stage === "shift" && index < at)
+    return "before the quantization, but it corrects what quantizing did; move it to the end";
+  if (stage === "round" && index < at)
+    return "before the quantization, but it rounds what that scales; move it behind it";
+  return undefined;
 }
 
-/**
- * Differences between the samples of quantization and of a bias correction, which use one pass over the
- * samples.
- */
+type BiasCorrection = Extract<AlgorithmConfiguration, { name: "FastBiasCorrection" | "BiasCorrection" }>;
+
+function isBiasCorrection(algorithm: AlgorithmConfiguration): algorithm is BiasCorrection {
+  return algorithm.name === "FastBiasCorrection" || algorithm.name === "BiasCorrection";
+}
+
+/** Statistics of the quantization and of a bias correction are gathered in one pass. */
 function* otherSamples(
   path: string,
-  {
-    name,
-    params: correction,
-  }: Extract<AlgorithmConfiguration, { name: "FastBiasCorrection" | "BiasCorrection" }>,
-  quantizer: AlgorithmConfiguration,
+  { name, params: correction }: BiasCorrection,
+  quantizer: QuantizingAlgorithm,
 ): Generator<Problem> {
-  if (!isQuantizer(quantizer)) return;
   const { params } = quantizer;
   const { stat_subset_size, shuffle_data, seed } = correction;
   const differing = [
@@ -272,35 +253,19 @@ function* otherSamples(
   }
 }
 
-function* inAlgorithm(path: string, algorithm: AlgorithmConfiguration): Generator<Problem> {
-  switch (algorithm.name) {
-    case "TunableQuantization": {
-      const { estimator_tuning_scope, outlier_prob_choices } = algorithm.params;
-      if (estimator_tuning_scope.includes("outlier_prob") && outlier_prob_choices === undefined) {
-        yield {
-          path: `${path}.outlier_prob_choices`,
-          message:
-            'is missing, but estimator_tuning_scope holds "outlier_prob"; list the probabilities, such as [1e-3, 1e-4, 1e-5]',
-        };
-      }
-      yield* inPinned(path, algorithm.params);
-      return;
-    }
-    case "MinMaxQuantization":
-      yield* inPinned(path, algorithm.params);
-      return;
-    case "DefaultQuantization":
-      yield* inPinned(path, algorithm.params);
-      return;
-    case "CrossLayerEqualization":
-    case "SmoothQuant":
-    case "ActivationChannelAlignment":
-    case "AdaptiveRounding":
-    case "FastBiasCorrection":
-    case "BiasCorrection":
-    case "WeightBiasCorrection":
-      return;
+function* inQuantizing(path: string, { name, params }: QuantizingAlgorithm): Generator<Problem> {
+  if (
+    name === "TunableQuantization" &&
+    params.estimator_tuning_scope.includes("outlier_prob") &&
+    params.outlier_prob_choices === undefined
+  ) {
+    yield {
+      path: `${path}.outlier_prob_choices`,
+      message:
+        'is missing, but estimator_tuning_scope holds "outlier_prob"; list the probabilities, such as [1e-3, 1e-4, 1e-5]',
+    };
   }
+  yield* inPinned(path, params);
 }
 
 interface Pins {

@@ -1,3 +1,4 @@
+import { findAlgorithm } from "../quantization/algorithms/algorithm-list.js";
 import type { AlgorithmConfiguration } from "./compression-schema.js";
 import type { RunConfiguration } from "./schema.js";
 
@@ -14,51 +15,23 @@ export function withScopesOf(configuration: RunConfiguration, earlier: RunConfig
   return { ...configuration, compression: { ...configuration.compression, algorithms } };
 }
 
-/** The keys of an algorithm that say what the search varies, and the preset configuration's values of it. */
-interface Tuning {
-  readonly tuning_scope?: readonly string[];
-  readonly estimator_tuning_scope?: readonly string[];
-  readonly outlier_prob_choices?: readonly number[] | undefined;
-  readonly tune?: boolean | undefined;
-  readonly alpha?: number;
-  readonly alpha_choices?: readonly number[] | undefined;
-  readonly threshold?: number | undefined;
-  readonly threshold_choices?: readonly number[] | undefined;
-}
+/** Parameters that list what differs between trials. */
+const LISTS = ["tuning_scope", "estimator_tuning_scope", "outlier_prob_choices"];
 
 /** @param other the earlier parameters of the algorithm of the same name */
 function withTuningOf(own: AlgorithmConfiguration, other: AlgorithmConfiguration): AlgorithmConfiguration {
   if (own.name === "MinMaxQuantization" || own.name === "DefaultQuantization") return own;
-  const [mine, theirs]: [Tuning, Tuning] = [own.params, other.params as Tuning];
-  const tuning: Tuning = {
-    ...merged("tuning_scope", mine.tuning_scope, theirs.tuning_scope),
-    ...merged("estimator_tuning_scope", mine.estimator_tuning_scope, theirs.estimator_tuning_scope),
-    ...merged("outlier_prob_choices", mine.outlier_prob_choices, theirs.outlier_prob_choices),
-    ...(mine.tune === true || theirs.tune === true ? { tune: true } : {}),
-    ...mergedValues("alpha_choices", mine, theirs, theirs.alpha),
-    ...mergedValues("threshold_choices", mine, theirs, theirs.threshold),
+  const [mine, theirs]: Readonly<Record<string, unknown>>[] = [own.params, other.params];
+  const tuning: Record<string, unknown> = {};
+  const merge = (name: string, ...further: unknown[]): void => {
+    const given = [mine![name], theirs![name]].filter((list) => list !== undefined);
+    // In the order of this configuration's list, so that a list without anything new changes nothing.
+    if (given.length > 0) tuning[name] = [...new Set([...given, further].flat())];
   };
-  // Both algorithms have the same name, so the same keys and types.
+  for (const name of LISTS) merge(name);
+  const setting = findAlgorithm(own.name)?.tunedSetting;
+  // Trials of the earlier run that had no choices had its own value.
+  if (setting !== undefined) merge(`${setting}_choices`, theirs![setting]);
+  if (mine!.tune === true || theirs!.tune === true) tuning.tune = true;
   return { ...own, params: { ...own.params, ...tuning } } as AlgorithmConfiguration;
-}
-
-/** The union in the order of the first list, so that adding nothing new changes nothing. */
-function merged<Key extends keyof Tuning, T>(
-  key: Key,
-  first: readonly T[] | undefined,
-  second: readonly T[] | undefined,
-): { [K in Key]?: T[] } {
-  if (first === undefined && second === undefined) return {};
-  return { [key]: [...new Set([...(first ?? []), ...(second ?? [])])] } as { [K in Key]?: T[] };
-}
-
-/** @param base value in all earlier trials when they had no choices */
-function mergedValues(
-  key: "alpha_choices" | "threshold_choices",
-  mine: Tuning,
-  theirs: Tuning,
-  base: number | undefined,
-): Tuning {
-  if (mine[key] === undefined && theirs[key] === undefined) return {};
-  return merged(key, mine[key], [...(theirs[key] ?? []), ...(base === undefined ? [] : [base])]);
 }

@@ -1,27 +1,33 @@
 import { ConfigurationError } from "../basics/errors.js";
-import type { AdaptiveRoundingSettings } from "../quantization/algorithms/adaptive-rounding.js";
-import type { BiasCorrectionSettings } from "../quantization/algorithms/fast-bias-correction.js";
-import type { SmoothingSettings } from "../quantization/algorithms/smooth-quant.js";
-import type { WeightBiasCorrectionSettings } from "../quantization/algorithms/weight-bias-correction.js";
+import { activationChannelAlignment } from "../quantization/algorithms/activation-channel-alignment.js";
+import {
+  type Algorithm,
+  type ConfiguredAlgorithm,
+  settingsByKey,
+} from "../quantization/algorithms/algorithm.js";
+import { ALGORITHMS } from "../quantization/algorithms/algorithm-list.js";
+import { ignoredScope, type Sampling, samplingOf } from "../quantization/algorithms/algorithm-parameters.js";
+import { biasCorrection } from "../quantization/algorithms/bias-correction.js";
+import { fastBiasCorrection } from "../quantization/algorithms/fast-bias-correction.js";
 import { isDeviceName, type TargetDevice } from "../quantization/device/hardware.js";
 import type { IgnoredScope } from "../quantization/graph/ignored/ignored-scope.js";
 import type { PatternSet } from "../quantization/graph/ignored/nodes-in-float.js";
 import type { SaturationFix } from "../quantization/graph/saturation-fix.js";
-import type { TunedCompanion } from "../quantization/space/algorithm-space.js";
+import type { TunedAlgorithm } from "../quantization/space/algorithm-space.js";
 import type {
   EstimatorOverrides,
   TensorOverrides,
   TuningOptions,
 } from "../quantization/space/tuning-options.js";
-import type {
-  AlgorithmConfiguration,
-  PinnedQuantization,
-  PinnedWeights,
-  RangeEstimatorConfiguration,
+import {
+  type AlgorithmConfiguration,
+  isQuantizing,
+  type PinnedQuantization,
+  type PinnedWeights,
+  type RangeEstimatorConfiguration,
 } from "./compression-schema.js";
-import { BIAS_THRESHOLD, FAST_BIAS_THRESHOLD } from "./compression-schema.js";
 import type { RunConfiguration } from "./schema.js";
-import { tunedCompanions } from "./tuned-algorithms.js";
+import { tunedAlgorithms } from "./tuned-algorithms.js";
 
 /** The configuration's settings of quantization, in the types of shared/quantization. */
 export interface QuantizationSettings {
@@ -33,39 +39,26 @@ export interface QuantizationSettings {
   readonly saturationFix: SaturationFix;
   /** Which calibration samples are used. */
   readonly sampling: Sampling;
-  /** CrossLayerEqualization, where it is asked for. */
-  readonly layerEqualization?: { readonly ignored: IgnoredScope };
-  /** SmoothQuant, where it is asked for; its samples are its own. */
-  readonly smoothing?: SmoothingSettings & { readonly sampling: Sampling };
-  /** ActivationChannelAlignment, where it is asked for; its samples are its own. */
-  readonly channelAlignment?: { readonly ignored: IgnoredScope; readonly sampling: Sampling };
-  /** AdaptiveRounding, where it is asked for; it shares the quantization's samples. */
-  readonly adaptiveRounding?: AdaptiveRoundingSettings;
-  /** WeightBiasCorrection, where it is asked for; it shares the quantization's samples. */
-  readonly weightBiasCorrection?: WeightBiasCorrectionSettings;
-  /** FastBiasCorrection or BiasCorrection, where one is asked for; it shares the quantization's samples. */
-  readonly biasCorrection?: BiasCorrectionSettings;
-  /** What the search decides of those, whether they are done or how; the settings above are the base's. */
-  readonly tunedCompanions?: readonly TunedCompanion[];
+  /** The algorithms beside the quantization, in the order in which they run, with the base's settings. */
+  readonly algorithms: readonly ConfiguredAlgorithm[];
+  /** What the search decides of the algorithms, in the order of the configuration. */
+  readonly tunedAlgorithms: readonly TunedAlgorithm[];
 }
 
-export interface Sampling {
-  readonly size: number | undefined;
-  readonly shuffle: boolean;
-  readonly seed: number;
+/** How models are quantized apart from tensors and samples, as hashes hold it: keys and their order must not change. */
+export function hashedSettings(settings: QuantizationSettings): Readonly<Record<string, unknown>> {
+  const { options: _, sampling: __, tunedAlgorithms: ___, algorithms, ...others } = settings;
+  return { ...others, ...settingsByKey(algorithms) };
 }
 
-/**
- * Op types that `model_type: "transformer"` leaves in float (docs/reference/algorithms.md, "Ignored nodes").
- */
+/** Op types that `model_type: "transformer"` keeps in float. */
 const TRANSFORMER_FLOAT_TYPES = ["Add", "Pow", "Squeeze", "Mul", "Sub", "ReduceMean"];
 
 /**
- * Extracts the settings from a configuration that `requireSupported` has accepted. Quantizing algorithms
- * without tuning scopes leave nothing to tune.
+ * The settings of a configuration that `requireSupported` has accepted. Quantizing algorithms without scopes leave
+ * nothing to tune.
  */
 export function quantizationSettings({ compression }: RunConfiguration): QuantizationSettings {
-  const tuned = tunedCompanions(compression.algorithms);
   const algorithm = compression.algorithms.find(isQuantizing);
   const params = algorithm?.params;
   const tunable = algorithm?.name === "TunableQuantization" ? algorithm.params : undefined;
@@ -92,23 +85,12 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
     ...(params?.ignored_patterns === undefined ? {} : { ignoredPatterns: params.ignored_patterns }),
     saturationFix: params?.saturation_fix ?? "auto",
     sampling: samplingOf(params),
-    ...companions(compression.algorithms),
-    ...(tuned.length === 0 ? {} : { tunedCompanions: tuned }),
+    algorithms: configuredAlgorithms(compression.algorithms),
+    tunedAlgorithms: tunedAlgorithms(compression.algorithms),
   };
 }
 
-type Companion =
-  | "layerEqualization"
-  | "smoothing"
-  | "channelAlignment"
-  | "adaptiveRounding"
-  | "weightBiasCorrection"
-  | "biasCorrection";
-
-/**
- * The target device of a configuration whose hardware file has been read.
- * @throws {ConfigurationError} when it is still a path
- */
+/** @throws {ConfigurationError} when it is still a path: whoever reads configurations puts the file in its place */
 function targetDevice(device: RunConfiguration["compression"]["target_device"]): TargetDevice {
   if (typeof device !== "string" || isDeviceName(device)) return device;
   throw new ConfigurationError(
@@ -117,99 +99,34 @@ function targetDevice(device: RunConfiguration["compression"]["target_device"]):
   );
 }
 
-/** Settings of the algorithms other than quantization; DefaultQuantization includes some of them. */
-function companions(algorithms: readonly AlgorithmConfiguration[]): Pick<QuantizationSettings, Companion> {
-  const equalization = named(algorithms, "CrossLayerEqualization")?.params;
-  const whole = named(algorithms, "DefaultQuantization")?.params;
-  const smoothing = named(algorithms, "SmoothQuant")?.params;
-  const alignment = named(algorithms, "ActivationChannelAlignment")?.params ?? whole;
-  const rounding = named(algorithms, "AdaptiveRounding")?.params;
-  const ofWeights = named(algorithms, "WeightBiasCorrection")?.params;
-  const sequential =
-    named(algorithms, "BiasCorrection")?.params ?? (whole?.use_fast_bias === false ? whole : undefined);
-  const correction = sequential ?? named(algorithms, "FastBiasCorrection")?.params ?? whole;
-  return {
-    ...(equalization === undefined
-      ? {}
-      : { layerEqualization: { ignored: ignoredScope(equalization.ignored) } }),
-    ...(smoothing === undefined
-      ? {}
-      : {
-          smoothing: {
-            alpha: smoothing.alpha,
-            ignored: ignoredScope(smoothing.ignored),
-            sampling: samplingOf(smoothing),
-          },
-        }),
-    ...(alignment === undefined
-      ? {}
-      : { channelAlignment: { ignored: ignoredScope(alignment.ignored), sampling: samplingOf(alignment) } }),
-    ...(rounding === undefined
-      ? {}
-      : {
-          adaptiveRounding: {
-            largestBits: rounding.largest_bits,
-            ignored: ignoredScope(rounding.ignored),
-          },
-        }),
-    ...(ofWeights === undefined
-      ? {}
-      : { weightBiasCorrection: { ignored: ignoredScope(ofWeights.ignored) } }),
-    ...(correction === undefined
-      ? {}
-      : {
-          biasCorrection: {
-            sequential: sequential !== undefined,
-            ...(sequential?.apply_for_all_nodes === true ? { everyNode: true } : {}),
-            threshold:
-              correction.threshold ?? (sequential === undefined ? FAST_BIAS_THRESHOLD : BIAS_THRESHOLD),
-            ignored: ignoredScope(correction.ignored),
-          },
-        }),
-  };
-}
-
-type Named<Name extends AlgorithmConfiguration["name"]> = Extract<AlgorithmConfiguration, { name: Name }>;
-
-function named<Name extends AlgorithmConfiguration["name"]>(
-  algorithms: readonly AlgorithmConfiguration[],
-  name: Name,
-): Named<Name> | undefined {
-  return algorithms.find((algorithm): algorithm is Named<Name> => algorithm.name === name);
-}
-
-function ignoredScope(
-  ignored: Quantizing["params"]["ignored"],
-  floatTypes: readonly string[] = [],
-): IgnoredScope {
-  return {
-    skipModel: ignored?.skip_model ?? false,
-    scope: ignored?.scope ?? [],
-    operations: [...(ignored?.operations ?? []), ...floatTypes.map((type) => ({ type }))],
-  };
-}
-
-function samplingOf(params: Sampled | undefined): Sampling {
-  return {
-    size: params?.stat_subset_size,
-    shuffle: params?.shuffle_data ?? false,
-    seed: params?.seed ?? 0,
-  };
-}
-
-type Sampled = Pick<Quantizing["params"], "stat_subset_size" | "shuffle_data" | "seed">;
-
-type Quantizing = Extract<
-  AlgorithmConfiguration,
-  { name: "TunableQuantization" | "MinMaxQuantization" | "DefaultQuantization" }
->;
-
-function isQuantizing(algorithm: AlgorithmConfiguration): algorithm is Quantizing {
-  return (
-    algorithm.name === "TunableQuantization" ||
-    algorithm.name === "MinMaxQuantization" ||
-    algorithm.name === "DefaultQuantization"
+/** The algorithms that are listed or that DefaultQuantization includes, in the order in which they run. */
+function configuredAlgorithms(listed: readonly AlgorithmConfiguration[]): ConfiguredAlgorithm[] {
+  const all = listed.flatMap((algorithm) => [
+    algorithm,
+    ...(algorithm.name === "DefaultQuantization" ? included(algorithm.params) : []),
+  ]);
+  return ALGORITHMS.flatMap((algorithm: Algorithm) =>
+    all
+      .filter(({ name }) => name === algorithm.name)
+      .map(({ params }) => ({ algorithm, settings: algorithm.settingsOf(params) })),
   );
+}
+
+type ParametersOf<Name> = Extract<AlgorithmConfiguration, { name: Name }>["params"];
+
+/** The algorithms that DefaultQuantization includes, with its parameters. */
+function included(
+  params: ParametersOf<"DefaultQuantization">,
+): { readonly name: string; readonly params: unknown }[] {
+  const { use_fast_bias, threshold, apply_for_all_nodes, ignored } = params;
+  const correction = use_fast_bias ? fastBiasCorrection : biasCorrection;
+  return [
+    { name: activationChannelAlignment.name, params },
+    {
+      name: correction.name,
+      params: correction.parameters.parse({ threshold, apply_for_all_nodes, ignored }),
+    },
+  ];
 }
 
 function tensorOverrides(pinned: PinnedQuantization | PinnedWeights | undefined): TensorOverrides {

@@ -3,7 +3,7 @@ import { listed } from "../validation/requirement.js";
 import type { AlgorithmConfiguration } from "./compression-schema.js";
 import type { DataSection, MetricConfiguration } from "./engine-schema.js";
 import type { RunConfiguration } from "./schema.js";
-import { tunedCompanions } from "./tuned-algorithms.js";
+import { tunedAlgorithms } from "./tuned-algorithms.js";
 
 /** The commands that read a configuration. */
 export type Command = "tune" | "quantize" | "evaluate" | "inspect";
@@ -43,9 +43,9 @@ export function requireSupported<C extends Command>(
   if (command === "evaluate") return;
   const { algorithms } = configuration.compression;
   if (command !== "tune") return;
-  const tunesCompanions = tunedCompanions(algorithms).length > 0;
+  const tunesAlgorithms = tunedAlgorithms(algorithms).length > 0;
   for (const [index, algorithm] of algorithms.entries()) {
-    requireTunable(`compression.algorithms[${index}]`, algorithm, tunesCompanions);
+    requireTunable(`compression.algorithms[${index}]`, algorithm, tunesAlgorithms);
   }
 }
 
@@ -66,7 +66,7 @@ function requireSections({ engine }: RunConfiguration, command: Command): void {
   }
 }
 
-function requireTunable(path: string, algorithm: AlgorithmConfiguration, tunesCompanions: boolean): void {
+function requireTunable(path: string, algorithm: AlgorithmConfiguration, tunesAlgorithms: boolean): void {
   if (algorithm.name === "DefaultQuantization" || algorithm.name === "MinMaxQuantization") {
     throw new ConfigurationError(
       `${path}.name is "${algorithm.name}", which leaves nothing to tune; run quantize instead, or use TunableQuantization.`,
@@ -76,7 +76,7 @@ function requireTunable(path: string, algorithm: AlgorithmConfiguration, tunesCo
   if (
     algorithm.name === "TunableQuantization" &&
     algorithm.params.tuning_scope.length === 0 &&
-    !tunesCompanions
+    !tunesAlgorithms
   ) {
     throw new ConfigurationError(
       `${path}.params.tuning_scope is empty, which leaves nothing to tune; run quantize instead, or list ${listed(TUNING_SCOPES)}.`,

@@ -1,5 +1,5 @@
+import { COMPRESSION_WITHOUT_EFFECT } from "../quantization/algorithms/algorithm-parameters.js";
 import { note, type RunWarning } from "../validation/warnings.js";
-import { COMPRESSION_WITHOUT_EFFECT } from "./compression-schema.js";
 import { ENGINE_WITHOUT_EFFECT } from "./engine-schema.js";
 import { BENCHMARK_WITHOUT_EFFECT, OPTIMIZER_WITHOUT_EFFECT } from "./optimizer-schema.js";
 import type { RunConfiguration } from "./schema.js";

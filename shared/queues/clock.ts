@@ -1,10 +1,10 @@
 import { setTimeout as timer } from "node:timers/promises";
 
-/** Time for those who carry the run; the reducer has none but that of its events. */
+/** Time for coordinators and workers; the reducer has only the time of its events. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Ends after that long, or at once when the signal is given. */
+  /** Resolves after that time, or immediately when the signal is aborted. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 

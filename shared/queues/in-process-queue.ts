@@ -8,14 +8,16 @@ import {
   type ReceiveOptions,
 } from "./queue.js";
 
-/** As long as SQS remembers a deduplication id. */
+/** Deduplication interval, as long as that of SQS. */
 const DEDUPLICATION_MILLISECONDS = 300_000;
 
 export interface InProcessQueueOptions {
   readonly kind: "standard" | "fifo";
-  /** How long a message that was handed out stays hidden. */
+  /** How long a delivered message stays hidden. */
   readonly visibilityMilliseconds: number;
-  /** After so many deliveries without acknowledgement a message goes to `deadLetter`; without it, never. */
+  /**
+   * Deliveries without acknowledgement after which a message moves to `deadLetter`; unlimited when absent.
+   */
   readonly maxDeliveries?: number;
   readonly deadLetter?: Queue;
   readonly maxMessageBytes?: number;
@@ -31,7 +33,7 @@ interface Entry {
   receipt: string | undefined;
 }
 
-/** A queue within the process, with the delivery rules of SQS. */
+/** A queue inside the process that follows the delivery rules of SQS. */
 export class InProcessQueue implements Queue {
   readonly #options: InProcessQueueOptions;
   readonly #clock: Clock;
@@ -114,7 +116,8 @@ export class InProcessQueue implements Queue {
     const now = this.#clock.now();
     const blocked = new Set<string>();
     const received: ReceivedMessage[] = [];
-    // A group with a hidden message is blocked as a whole, but one call may take several of a group, as SQS does.
+    // As in SQS, a hidden message blocks its whole group, but one call may receive several messages of a
+    // group.
     for (const entry of this.#entries.values())
       if (entry.visibleAt > now && entry.message.group !== undefined) blocked.add(entry.message.group);
     for (const entry of this.#entries.values()) {
@@ -126,13 +129,14 @@ export class InProcessQueue implements Queue {
         blocked.has(entry.message.group)
       )
         continue;
-      if (entry.deliveries >= (this.#options.maxDeliveries ?? Number.POSITIVE_INFINITY)) this.#bury(entry);
-      else received.push(this.#handOut(entry, now));
+      if (entry.deliveries >= (this.#options.maxDeliveries ?? Number.POSITIVE_INFINITY))
+        this.#moveToDeadLetters(entry);
+      else received.push(this.#deliver(entry, now));
     }
     return received;
   }
 
-  #handOut(entry: Entry, now: number): ReceivedMessage {
+  #deliver(entry: Entry, now: number): ReceivedMessage {
     if (entry.receipt !== undefined) this.#byReceipt.delete(entry.receipt);
     entry.deliveries++;
     entry.visibleAt = now + this.#options.visibilityMilliseconds;
@@ -143,7 +147,7 @@ export class InProcessQueue implements Queue {
     return { id, body, receipt, deliveries, sentAt, ...(group === undefined ? {} : { group }) };
   }
 
-  #bury(entry: Entry): void {
+  #moveToDeadLetters(entry: Entry): void {
     this.#forget(entry);
     void this.#options.deadLetter?.send([entry.message]);
   }
@@ -163,7 +167,8 @@ export class InProcessQueue implements Queue {
 
   async #change(atMost: number, signal: AbortSignal | undefined): Promise<void> {
     const over = new AbortController();
-    // With a reason of its own, as making the default one (an exception with its stack) costs more than the rest.
+    // An explicit reason, because creating the default one (an exception with a stack trace) is the most
+    // expensive part.
     const end = (): void => over.abort("over");
     this.#waiting.add(end);
     signal?.addEventListener("abort", end, { once: true });

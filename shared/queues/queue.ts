@@ -1,53 +1,56 @@
-/** A message to send. `group` and `deduplication` are for first-in-first-out queues, which need both. */
+/** A message to send. First-in-first-out queues require `group` and `deduplication`. */
 export interface OutgoingMessage {
   readonly body: string;
-  /** Messages of a group are handed out in order, and none while an earlier one is being worked on. */
+  /** Messages of a group are delivered in order, and none while an earlier one of the group is hidden. */
   readonly group?: string;
-  /** A message with the same text here is dropped if it was sent within the last five minutes. */
+  /** A message with an equal deduplication text sent within the last five minutes is dropped. */
   readonly deduplication?: string;
-  /** How long the message stays hidden at first; standard queues only. */
+  /** Delay before the first delivery; standard queues only. */
   readonly delayMilliseconds?: number;
 }
 
 export interface ReceivedMessage {
   readonly id: string;
   readonly body: string;
-  /** What acknowledges this very delivery. */
+  /** Handle that acknowledges this delivery. */
   readonly receipt: string;
-  /** How often it was handed out, this time included. */
+  /** Number of deliveries so far, this one included. */
   readonly deliveries: number;
-  /** When the queue took the message, by the queue's clock; milliseconds. */
+  /** When the queue accepted the message, in milliseconds since the epoch by the queue's clock. */
   readonly sentAt: number;
   readonly group?: string;
 }
 
 export interface ReceiveOptions {
   readonly max: number;
-  /** How long to wait for a first message. */
+  /** Maximum time to wait for a first message. */
   readonly waitMilliseconds: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Between coordinator and workers: SQS (standard and FIFO) or within the process. Every adapter passes the
- * conformance suite in test/queues.
+ * A message queue between coordinator and workers: SQS (standard and FIFO) or inside the process. Every
+ * adapter passes the conformance suite in test/queues.
  *
- * A message that was handed out is hidden from others until its visibility ends; if it has not been
- * acknowledged by then, it is handed out again, and after the queue's limit of deliveries goes to its
- * dead-letter queue. So each message is delivered at least once; a standard queue may double and reorder them.
+ * A delivered message is hidden until its visibility timeout ends. If it has not been acknowledged by then,
+ * it is delivered again, and after the queue's maximum number of deliveries it moves to the dead-letter
+ * queue. So delivery is at least once; a standard queue may duplicate and reorder messages.
  */
 export interface Queue {
   /** @throws MessageTooLargeError before anything is sent */
   send(messages: readonly OutgoingMessage[]): Promise<void>;
-  /** Up to `max` messages; none when the wait ended or the signal was given. */
+  /** Up to `max` messages; none if the wait ended or the signal was aborted. */
   receive(options: ReceiveOptions): Promise<readonly ReceivedMessage[]>;
-  /** The message is done with. A receipt whose visibility has ended is ignored if the message was handed out again. */
+  /**
+   * Deletes a message that has been processed. An outdated receipt, whose message was delivered again, is
+   * ignored.
+   */
   acknowledge(receipt: string): Promise<void>;
-  /** Hides the message from now on for that long; 0 hands it back at once. */
+  /** Hides the message for that time from now; 0 makes it visible immediately. */
   changeVisibility(receipt: string, milliseconds: number): Promise<void>;
 }
 
-/** What SQS takes: 1 MiB (runtime-facts.md, "AWS"). */
+/** The maximum message size of SQS, 1 MiB. */
 export const DEFAULT_MAX_MESSAGE_BYTES = 1_048_576;
 
 export class MessageTooLargeError extends Error {

@@ -18,14 +18,14 @@ import {
   type ReceiveOptions,
 } from "./queue.js";
 
-/** What one call of SQS takes and gives. */
+/** Maximum number of messages per call of SQS. */
 const MAX_BATCH = 10;
-/** The messages of a batch together have no more than one message may have alone. */
+/** Maximum size of all messages of a batch together, equal to that of one message. */
 const MAX_BATCH_BYTES = DEFAULT_MAX_MESSAGE_BYTES;
 const MAX_WAIT_SECONDS = 20;
 const MAX_DELAY_SECONDS = 900;
 const MAX_VISIBILITY_SECONDS = 43_200;
-/** How often messages of a batch that SQS refused for its own reasons are sent again. */
+/** Attempts to send messages of a batch that SQS refused through a fault of its own. */
 const SEND_ATTEMPTS = 5;
 
 export interface SqsQueueOptions {
@@ -33,7 +33,7 @@ export interface SqsQueueOptions {
   readonly url: string;
 }
 
-/** A queue of SQS, standard or first in, first out. */
+/** An SQS queue, standard or FIFO. */
 export class SqsQueue implements Queue {
   readonly #client: SQSClient;
   readonly #url: string;
@@ -43,7 +43,7 @@ export class SqsQueue implements Queue {
     this.#url = url;
   }
 
-  /** @throws MessagesRefusedError where SQS took some messages of a batch and not others, each time it was asked */
+  /** @throws MessagesRefusedError if SQS accepted only a part of a batch in every attempt */
   async send(messages: readonly OutgoingMessage[]): Promise<void> {
     for (const batch of toBatches(messages)) await this.#sendBatch(batch);
   }
@@ -148,7 +148,7 @@ function toEntry(message: OutgoingMessage, index: number): SendMessageBatchReque
     Id: `${index}`,
     MessageBody: body,
     ...(group === undefined ? {} : { MessageGroupId: group }),
-    // SQS takes 128 characters of an alphabet of its own.
+    // Hashed, because SQS allows at most 128 characters of a restricted alphabet.
     ...(deduplication === undefined
       ? {}
       : { MessageDeduplicationId: createHash("sha256").update(deduplication).digest("hex") }),
@@ -172,12 +172,12 @@ function toReceived({ MessageId, Body, ReceiptHandle, Attributes }: Message): Re
 
 const OUTDATED = ["MessageNotInflight", "ReceiptHandleIsInvalid"];
 /**
- * SQS says it of a message that is deleted or, in a first-in-first-out queue, visible again ("The receipt handle has
- * expired"), under a code that also stands for parameters that are wrong (aws/aws-sdk-js issue 1750).
+ * Message of the error for a receipt whose message is deleted or, in a FIFO queue, visible again ("The
+ * receipt handle has expired"). Its error code is also used for invalid parameters.
  */
 const OUTDATED_PARAMETER = /parameter ReceiptHandle is invalid/i;
 
-/** A receipt that no longer holds means that the message is with somebody else, or done. */
+/** Ignores the error for an outdated receipt: the message was delivered to another receiver or deleted. */
 async function ignoringOutdated(call: Promise<unknown>): Promise<void> {
   try {
     await call;

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { mapConcurrently } from "../basics/map-concurrently.js";
 import { RecentlyUsed } from "../basics/recently-used.js";
+import { safeguard } from "../basics/safeguard.js";
 import type { Queue } from "../queues/queue.js";
 import { PreconditionFailedError, WriteConflictError } from "../storage/errors.js";
 import type { ObjectStore } from "../storage/object-store.js";
@@ -9,60 +10,70 @@ import { hasEnded, type RunState } from "./protocol/state.js";
 import type { Study } from "./protocol/study.js";
 import { RunRecords, type SavedState } from "./records/run-records.js";
 import { chargeCoordinator } from "./reducer/charges.js";
-import { canAskMore, updateBest } from "./reducer/open-trials.js";
+import { canOpenMore, updateBest } from "./reducer/open-trials.js";
 import { type Command, markCarriedOut, pendingCommands } from "./reducer/pending-commands.js";
 import { createReducer, type Reducer } from "./reducer/reducer.js";
 import type { RunStarted } from "./reducer/reducer-event.js";
 
-/** Saves that lose against another coordinator in a row before the events go back to their queue. */
+/** Failed compare-and-swaps in a row after which the events go back to their queue. */
 const MAX_LOST_SAVES = 10;
 
 /**
- * Trials decided on with one save. What they try is in the next one, and gets a record of its own before the one after that
- * (asked-records.ts); so the document is small where a run begins with a thousand side by side, too, and the first of them
- * are at work while the others are asked for.
+ * Maximum number of trials opened per save. The next save contains their configurations, and a segment of its
+ * own holds these before the save after that (records/running-trial-segments.ts). So the state document stays
+ * small where a run starts with a thousand trials at once, and workers start the first trials while others
+ * are still being opened.
  */
-const MOST_ASKED = 64;
+const MAX_OPENED = 64;
 
-/** Segments written at once. */
+/** Segments written concurrently. */
 const WRITES = 32;
 
-/** States kept between events; a run beyond them is read from the store again. */
+/**
+ * Runs whose state is cached in memory between events; the state of other runs is read from the store again.
+ */
 const RUNS_IN_MEMORY = 16;
 
 export interface CoordinatorOptions {
   readonly store: ObjectStore;
-  /** Where workers take jobs from. */
+  /** Queue of jobs for workers. */
   readonly jobs: Queue;
-  /** Where those take jobs from who only gather statistics, in runs that leave it to them; `jobs` when left out. */
+  /** Queue of statistics jobs, for runs whose statistics are gathered by collectors; `jobs` when absent. */
   readonly statisticsJobs?: Queue;
   readonly study: Study;
-  /** Trials side by side from which on what they were asked with is kept in records of its own (asked-records.ts). */
-  readonly manyRunning?: number;
-  /** Trials asked for with one save, 64 when left out. */
-  readonly mostAsked?: number;
-  /** Lets a save that was begun go on, while the sampler is asked; an immediate when left out. */
+  /**
+   * Number of running trials from which on their configurations are stored in segments, apart from the state
+   * document.
+   */
+  readonly segmentThreshold?: number;
+  /** Maximum number of trials opened per save; 64 when absent. */
+  readonly maxOpened?: number;
+  /**
+   * Yields to I/O between calls of the sampler, so that a save makes progress; `setImmediate` when absent.
+   */
   readonly pause?: () => Promise<void>;
-  /** Told of each save: what was saved, and the state that it was made from. */
+  /** Called after each save with the states before and after it. */
   readonly onSaved?: (before: RunState | undefined, after: RunState) => void;
 }
 
-/** A run after as many of the events handed over as went into one save. */
-interface Heard {
+/** A run after one save, and how many of the events given that save includes. */
+interface SavedEvents {
   readonly state: RunState | undefined;
-  readonly heard: number;
+  readonly eventCount: number;
 }
 
 /**
- * Carries a run through the reducer: load, reduce, save by compare-and-swap, and only then carry out what the
- * saved state asks for. It is the same for every engine; who hands it events must not acknowledge them before
- * `handle` has returned, and must not call it again for a run before that.
+ * Runs the event loop of runs: load the state, reduce events, save the state by compare-and-swap, and only
+ * then carry out the commands that follow from the saved state. It is the same for every engine. Callers must
+ * not acknowledge events before `handle` has returned, and must not call `handle` again for the same run
+ * before that.
  *
- * While the store saves which trials were decided on, the sampler says what they try: that follows from the saved state,
- * so a coordinator that reads it instead comes to the same.
+ * While the store saves which trials are opened, the sampler proposes their configurations. These follow from
+ * the saved state, so a coordinator that reads the state after a crash proposes the same ones.
  *
- * The state last saved, with what the sampler said to it, is kept in memory. It is worth nothing more than the time to read
- * it again and to ask again: a save of another coordinator makes this one's fail, and then it is read from the store.
+ * The last saved state and its proposals are cached in memory. The cache only saves the time to read the
+ * state and to propose again: when another coordinator has saved in between, the compare-and-swap fails and
+ * the state is read again.
  */
 export class Coordinator {
   readonly #records: RunRecords;
@@ -80,66 +91,66 @@ export class Coordinator {
       jobs,
       statisticsJobs = jobs,
       study,
-      manyRunning,
-      mostAsked = MOST_ASKED,
+      segmentThreshold,
+      maxOpened = MAX_OPENED,
       pause = setImmediate,
       onSaved,
     } = options;
     this.#onSaved = onSaved;
-    this.#records = new RunRecords(store, manyRunning);
+    this.#records = new RunRecords(store, segmentThreshold);
     this.#jobs = jobs;
     this.#statisticsJobs = statisticsJobs;
     this.#study = study;
-    this.#reducer = createReducer(study, { mostAsked });
+    this.#reducer = createReducer(study, { maxOpened });
     this.#pause = () => pause();
   }
 
-  /** The run as it was saved last, with what the sampler says to it; `undefined` where there is none. */
+  /** The run as last saved, with the sampler's proposals; `undefined` if there is no such run. */
   async read(runId: string): Promise<RunState | undefined> {
     return (await this.#load(runId))?.state;
   }
 
   /**
-   * Applies events of one run, in their order, with one save for all of them, and further ones where more trials are
-   * to be asked for than one may ask for.
+   * Applies events of one run in order, with one save for all of them; further saves follow where more trials
+   * are to be opened than one save may hold.
    *
-   * @param own what the coordinator's own work is billed for and has not been charged yet, where it is billed
-   * @returns the run after them; `undefined` where nobody has requested it, so that they concern no run
+   * @param own bill of the coordinator's own work that has not been charged yet, where work is billed
+   * @returns the run after the events; `undefined` if the run was never requested
    */
   async handle(runId: string, events: readonly RunEvent[], own?: Billed): Promise<RunState | undefined> {
-    let { state, heard } = await this.#handleWithOneSave(runId, events, own);
-    while (state !== undefined && (heard < events.length || canAskMore(state))) {
-      const next = await this.#handleWithOneSave(runId, events.slice(heard));
+    let { state, eventCount } = await this.#handleWithOneSave(runId, events, own);
+    while (state !== undefined && (eventCount < events.length || canOpenMore(state))) {
+      const next = await this.#handleWithOneSave(runId, events.slice(eventCount));
       state = next.state;
-      heard += next.heard;
+      eventCount += next.eventCount;
     }
     return state;
   }
 
-  async #handleWithOneSave(runId: string, events: readonly RunEvent[], own?: Billed): Promise<Heard> {
+  async #handleWithOneSave(runId: string, events: readonly RunEvent[], own?: Billed): Promise<SavedEvents> {
     for (let lost = 0; lost < MAX_LOST_SAVES; lost++) {
       const before = await this.#load(runId);
-      const sealing = this.#seal(before?.state);
-      // Waited for below, unless something else fails first.
-      sealing.catch(() => undefined);
-      const { state: reduced, heard } = await this.#reduceSome(runId, before?.state, events);
-      if (reduced === undefined) return { state: undefined, heard };
-      const begun = before === undefined ? await this.#sealRestored(reduced) : reduced;
-      // Not worth a save of its own.
+      const writingSegments = this.#writeSegments(before?.state);
+      // Awaited below; this handler is for the case that something else fails first.
+      writingSegments.catch(() => undefined);
+      const { state: reduced, eventCount } = await this.#reduceSome(runId, before?.state, events);
+      if (reduced === undefined) return { state: undefined, eventCount };
+      const begun = before === undefined ? await this.#writeRestoredSegments(reduced) : reduced;
+      // Charged with the next save that happens anyway.
       const isCharged = own !== undefined && begun !== before?.state;
       const state = isCharged ? { ...begun, spend: chargeCoordinator(begun, own) } : begun;
-      // Else this save would hold, beside the trials that it asks for, those of the save before.
-      if (before !== undefined && canAskMore(before.state)) await sealing;
+      // Without waiting, this save would contain the configurations of the save before as well.
+      if (before !== undefined && canOpenMore(before.state)) await writingSegments;
       const saving = this.#saveChange(before, state);
       saving.catch(() => undefined);
       const proposed = await this.#proposeAll(state);
       const etag = await saving;
-      const sealed = await sealing;
+      const written = await writingSegments;
       if (etag !== undefined) {
-        const marked = markCarriedOut(proposed, sealed);
+        const marked = markCarriedOut(proposed, written);
         this.#saved.set(runId, { state: marked, etag });
         if (state !== before?.state) this.#onSaved?.(before?.state, state);
-        return { state: await this.#carryOut(marked, etag), heard };
+        return { state: await this.#carryOut(marked, etag), eventCount };
       }
       this.#saved.delete(runId);
       await this.#load(runId, before?.state);
@@ -149,7 +160,7 @@ export class Coordinator {
 
   async #proposeAll(state: RunState): Promise<RunState> {
     for (let before = state; ; ) {
-      // Ahead of the first, too: what was begun is otherwise on its way only when the sampler is done.
+      // Also before the first call: otherwise the save starts only after the sampler is done.
       await this.#pause();
       const after = this.#reducer.propose(before);
       if (after === before) return after;
@@ -159,7 +170,8 @@ export class Coordinator {
 
   /** @returns the etag under which the state is stored; `undefined` if another coordinator has saved in between */
   async #saveChange(before: SavedState | undefined, state: RunState): Promise<string | undefined> {
-    // An event can mean nothing to an outdated state and much to the one that another coordinator has saved.
+    // An event may change nothing in an outdated state and still change the state that another coordinator
+    // has saved.
     if (state === before?.state) return (await this.#records.isCurrent(before)) ? before.etag : undefined;
     try {
       return await this.#records.save(state, before?.etag);
@@ -170,30 +182,34 @@ export class Coordinator {
   }
 
   /**
-   * Reduces events until one leaves more trials to be decided on than go into a save. A run that was saved like that
-   * decides on before it hears anything, whoever carries it on: results heard in between would make it ask otherwise.
+   * Reduces events until the state must open more trials than fit into one save. A state that was saved like
+   * that first opens its trials before any further event, in every coordinator: events eventCount in between
+   * would change what is opened.
    */
   async #reduceSome(
     runId: string,
     before: RunState | undefined,
     events: readonly RunEvent[],
-  ): Promise<Heard> {
+  ): Promise<SavedEvents> {
     let state = before;
-    if (state !== undefined && canAskMore(state)) {
+    if (state !== undefined && canOpenMore(state)) {
       const [next] = events;
-      // What a resumed run is to leave out of its time has not been left out yet.
+      // The pause of a resumed run has not been subtracted from its time yet.
       const at = next === undefined || next.type === "RunResumed" ? state.lastAt : next.at;
-      return { state: this.#reducer.hear(state, { type: "AskingContinued", runId, at }), heard: 0 };
+      return {
+        state: this.#reducer.apply(state, { type: "ContinueOpeningTrials", runId, at }),
+        eventCount: 0,
+      };
     }
     for (const [index, event] of events.entries()) {
       if (event.runId !== runId)
         throw new TypeError(`an event of run ${event.runId} was handed over for ${runId}`);
       const fitting =
         state === undefined && event.type === "RunRequested" ? await this.#create(event) : event;
-      state = this.#reducer.hear(state, fitting);
-      if (state !== undefined && canAskMore(state)) return { state, heard: index + 1 };
+      state = this.#reducer.apply(state, fitting);
+      if (state !== undefined && canOpenMore(state)) return { state, eventCount: index + 1 };
     }
-    return { state, heard: events.length };
+    return { state, eventCount: events.length };
   }
 
   async #create(event: RunRequested): Promise<RunStarted> {
@@ -206,24 +222,28 @@ export class Coordinator {
     if (known !== undefined) return known;
     const loaded = await this.#records.load(runId, earlier);
     if (loaded === undefined) return undefined;
-    const state = await this.#proposeAll(updateBest(this.#study, loaded.state, 0));
+    const open = updateBest(this.#study, loaded.state, 0);
+    const state = safeguard("loaded-trials-are-proposed") ? await this.#proposeAll(open) : open;
     const saved = { state, etag: loaded.etag };
     this.#saved.set(runId, saved);
     return saved;
   }
 
   /**
-   * Writes what a state which is known to be saved, and has no open trials, has full, while what follows it is reduced and
-   * saved: the store takes as long for it as for the state.
+   * Writes the full segments of a state that is saved and has no open trials. It runs concurrently with
+   * reducing and saving the next state, because the store takes as long for both.
    */
-  async #seal(saved: RunState | undefined): Promise<readonly Command[]> {
+  async #writeSegments(saved: RunState | undefined): Promise<readonly Command[]> {
     if (saved === undefined) return [];
-    const [records] = await Promise.all([this.#sealFinished(saved), this.#records.sealAsked(saved)]);
+    const [records] = await Promise.all([
+      this.#writeFinishedSegments(saved),
+      this.#records.writeRunningTrialSegments(saved),
+    ]);
     return records;
   }
 
-  async #sealFinished(saved: RunState): Promise<readonly Command[]> {
-    const records = pendingCommands(saved).filter(isRecord);
+  async #writeFinishedSegments(saved: RunState): Promise<readonly Command[]> {
+    const records = pendingCommands(saved).filter(isSegment);
     await mapConcurrently(records, WRITES, ({ segment, trials }) =>
       this.#records.writeSegment(saved.request, segment, trials),
     );
@@ -231,20 +251,21 @@ export class Coordinator {
   }
 
   /**
-   * A new run's trials are the ones that it begins with. They are written once, so that whoever makes the first state
-   * makes segments of the same, and need not be saved before.
+   * Writes the segments of a new run's restored trials. Their records are immutable, so they may be written
+   * before the first state is saved.
    */
-  async #sealRestored(first: RunState): Promise<RunState> {
-    return markCarriedOut(first, await this.#sealFinished(first));
+  async #writeRestoredSegments(first: RunState): Promise<RunState> {
+    return markCarriedOut(first, await this.#writeFinishedSegments(first));
   }
 
   /**
-   * What could not be sent stays unmarked, here and in the store, and is tried again with the next event. That
-   * something was sent is saved with the next state: if the process ends before, it is sent twice.
+   * Sends what the state asks for. A command that fails stays unmarked, here and in the store, and is
+   * repeated with the next event. The mark of a sent job is saved with the next state: if the process ends
+   * before that, the job is sent twice.
    */
   async #carryOut(state: RunState, etag: string): Promise<RunState> {
-    // Records are written with the next event; after the last one there is none.
-    const commands = pendingCommands(state).filter((command) => hasEnded(state) || !isRecord(command));
+    // Segments are written with the next event, except after the last event.
+    const commands = pendingCommands(state).filter((command) => hasEnded(state) || !isSegment(command));
     if (commands.length === 0) return state;
     const jobs = commands.flatMap(jobOf);
     const { request } = state;
@@ -256,14 +277,14 @@ export class Coordinator {
     ] as const) {
       if (sent.length > 0) await queue.send(sent.map((job) => ({ body: JSON.stringify(job) })));
     }
-    if (hasEnded(state)) await this.#seal(state);
+    if (hasEnded(state)) await this.#writeSegments(state);
     const marked = markCarriedOut(state, commands);
     this.#saved.set(request.runId, { state: marked, etag });
     return marked;
   }
 }
 
-function isRecord(command: Command): command is Extract<Command, { type: "WriteRecord" }> {
+function isSegment(command: Command): command is Extract<Command, { type: "WriteRecord" }> {
   return command.type === "WriteRecord";
 }
 

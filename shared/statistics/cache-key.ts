@@ -25,3 +25,8 @@ export function statisticsKey(content: StatisticsContent): string {
   const document = JSON.stringify({ version: STATISTICS_VERSION, ...plain, asked });
   return `statistics/${createHash("sha256").update(document).digest("hex")}`;
 }
+
+/** The store key of what is computed of kept statistics, and depends on `content` besides. */
+export function derivedKey(statisticsKey: string, kind: string, content: unknown): string {
+  return `${statisticsKey}/${kind}/${createHash("sha256").update(JSON.stringify(content)).digest("hex")}`;
+}

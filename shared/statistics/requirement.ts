@@ -1,5 +1,5 @@
 import { type ConvolutionWindow, windowName } from "../onnx/graph/convolution-window.js";
-import type { EstimatorType } from "./statistic-type.js";
+import { ERROR_HISTOGRAMS, type EstimatorType, isErrorType } from "./statistic-type.js";
 
 /** A statistic with one value per sample, over the whole tensor. */
 export type TensorStatistic =
@@ -106,6 +106,7 @@ export function statisticName(statistic: Statistic): string {
  * The statistics from which one end of a range is estimated, per tensor; `abs_max` follows from both ends.
  */
 export function statisticsOf(type: EstimatorType, side: "min" | "max", outlierProb: number): Statistic[] {
+  if (isErrorType(type)) return [{ type: "min" }, { type: "max" }, { type: ERROR_HISTOGRAMS[type] }];
   switch (type) {
     case "min":
     case "max":
@@ -116,11 +117,6 @@ export function statisticsOf(type: EstimatorType, side: "min" | "max", outlierPr
       return [{ type, side, outlierProb }];
     case "abs_quantile":
       return [{ type, outlierProb }];
-    case "mse":
-    case "entropy":
-      return [{ type: "min" }, { type: "max" }, { type: "histogram" }];
-    case "output_mse":
-      return [{ type: "min" }, { type: "max" }, { type: "output_histogram" }];
   }
 }
 
@@ -134,6 +130,13 @@ export function channelStatisticsOf(
   outlierProb: number,
   axis: number,
 ): (ChannelStatistic | HistogramStatistic)[] {
+  if (isErrorType(type)) {
+    return [
+      { type: "channel_min", axis },
+      { type: "channel_max", axis },
+      { type: "channel_histogram", axis },
+    ];
+  }
   switch (type) {
     case "min":
       return [{ type: "channel_min", axis }];
@@ -148,14 +151,6 @@ export function channelStatisticsOf(
       return [{ type: "channel_quantile", axis, side, outlierProb }];
     case "abs_quantile":
       return [{ type: "channel_abs_quantile", axis, outlierProb }];
-    case "mse":
-    case "entropy":
-    case "output_mse":
-      return [
-        { type: "channel_min", axis },
-        { type: "channel_max", axis },
-        { type: "channel_histogram", axis },
-      ];
   }
 }
 

@@ -31,6 +31,20 @@ export async function writeStatisticsShard(
   await putImmutable(store, shardKey(key, shard), table.encode());
 }
 
+/** Statistics that are kept as one shard: read where the store has them, else gathered and kept. */
+export async function keptStatistics<Gathered extends StatisticsTable | undefined>(
+  store: ObjectStore,
+  key: string,
+  gather: () => Promise<Gathered>,
+): Promise<StatisticsTable | Gathered> {
+  const kept = await readStatistics(store, key, 1);
+  if (kept !== undefined) return kept;
+  const gathered = await gather();
+  if (gathered === undefined) return gathered;
+  await writeStatisticsShard(store, key, { index: 0, count: 1 }, gathered);
+  return (await readStatistics(store, key, 1))!;
+}
+
 /**
  * Reads all shards of a key and joins them in sample order; `undefined` while one is missing.
  * @throws {RunError} naming the record that is damaged

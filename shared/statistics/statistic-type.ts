@@ -1,18 +1,29 @@
 export type StatisticType = "min" | "max" | "abs_max" | "quantile" | "abs_quantile";
-/** Estimators that choose both ends of the range by minimizing the quantization error over all values. */
-export const ERROR_TYPES = ["mse", "entropy", "output_mse"] as const;
-export type ErrorType = (typeof ERROR_TYPES)[number];
+/**
+ * Estimators that choose both ends of the range by minimizing an error over all values, each with the histogram that the
+ * error is computed from (docs/reference/algorithms.md, "Range estimators").
+ */
+export const ERROR_HISTOGRAMS = {
+  mse: "histogram",
+  entropy: "histogram",
+  output_mse: "output_histogram",
+} as const;
+export type ErrorType = keyof typeof ERROR_HISTOGRAMS;
+export const ERROR_TYPES = Object.keys(ERROR_HISTOGRAMS) as readonly ErrorType[];
 export type EstimatorType = StatisticType | ErrorType;
-export type Aggregator =
-  | "mean"
-  | "max"
-  | "min"
-  | "median"
-  | "mean_no_outliers"
-  | "median_no_outliers"
-  | "hl_estimator"
-  | "batch_mean"
-  | "power_of_2";
+
+export const AGGREGATORS = [
+  "mean",
+  "min",
+  "max",
+  "median",
+  "mean_no_outliers",
+  "median_no_outliers",
+  "hl_estimator",
+  "batch_mean",
+  "power_of_2",
+] as const;
+export type Aggregator = (typeof AGGREGATORS)[number];
 
 export function isQuantile(type: EstimatorType): boolean {
   return type === "quantile" || type === "abs_quantile";
@@ -20,7 +31,7 @@ export function isQuantile(type: EstimatorType): boolean {
 
 /** Whether the estimator minimizes the error over all values, so that no aggregator applies. */
 export function isErrorType(type: EstimatorType): type is ErrorType {
-  return ERROR_TYPES.some((error) => error === type);
+  return Object.hasOwn(ERROR_HISTOGRAMS, type);
 }
 
 /** How one end of a range is estimated: a statistic of each sample, aggregated over the samples. */

@@ -8,14 +8,17 @@ import {
   processIdentitySchema,
 } from "./process-identity.js";
 
-/** A new file's path in the folder of drafts; the name tells whose it is even if it was never written. */
+/**
+ * The path of a new draft; the name contains the owner process, so that it is known even before the draft is
+ * written.
+ */
 export function newDraftPath(drafts: string): string {
   const owner = Buffer.from(JSON.stringify(currentProcess())).toString("base64url");
   return join(drafts, `${owner}.${randomUUID()}`);
 }
 
-/** Removes what killed processes have left. */
-export async function removeDraftsOfTheDead(drafts: string): Promise<void> {
+/** Removes the drafts of processes that no longer exist. */
+export async function removeAbandonedDrafts(drafts: string): Promise<void> {
   for (const name of await readdir(drafts)) {
     const owner = parseOwner(name);
     if (owner === undefined || !mayBeAlive(owner)) await rm(join(drafts, name), { force: true });

@@ -1,4 +1,4 @@
-/** The condition of a write does not hold: somebody else wrote first. */
+/** The condition of a write does not hold: another writer was first. */
 export class PreconditionFailedError extends Error {
   override readonly name = "PreconditionFailedError";
   constructor(
@@ -9,7 +9,7 @@ export class PreconditionFailedError extends Error {
   }
 }
 
-/** Two conditional writes of one key met; this one was not carried out and can be repeated. */
+/** Two conditional writes of one key collided; this one was not carried out and can be repeated. */
 export class WriteConflictError extends Error {
   override readonly name = "WriteConflictError";
   constructor(
@@ -20,7 +20,7 @@ export class WriteConflictError extends Error {
   }
 }
 
-/** The store did not answer; whether a write was carried out is unknown. */
+/** The store did not answer; it is unknown whether a write was carried out. */
 export class StoreUnavailableError extends Error {
   override readonly name = "StoreUnavailableError";
   constructor(
@@ -31,7 +31,7 @@ export class StoreUnavailableError extends Error {
   }
 }
 
-/** A key outside the alphabet that every adapter can hold. */
+/** A key with characters that not every adapter can store. */
 export class InvalidKeyError extends Error {
   override readonly name = "InvalidKeyError";
   constructor(readonly key: string) {
@@ -44,7 +44,10 @@ export class InvalidKeyError extends Error {
 const KEY = /^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/;
 const MAX_KEY_LENGTH = 512;
 
-/** @throws InvalidKeyError for a key that could leave the store's folder or that S3 and files would treat differently */
+/**
+ * @throws InvalidKeyError for a key that could leave the store's folder, or that S3 and files would treat
+ * differently
+ */
 export function assertKey(key: string): void {
   if (key.length > MAX_KEY_LENGTH || !KEY.test(key)) throw new InvalidKeyError(key);
 }

@@ -15,10 +15,13 @@ import {
 const ownerSchema = processIdentitySchema.extend({ nonce: z.uuid() });
 type Owner = Readonly<z.infer<typeof ownerSchema>>;
 
-/** Pause between two looks at a lock that a living process holds. */
+/** Pause between two attempts to take a lock held by a living process. */
 const RETRY_MILLISECONDS = 2;
 
-/** Locks that this process holds: where the platform tells no start times, they tell an own lock from a dead namesake's. */
+/**
+ * Nonces of the locks that this process holds. On platforms without process start times they distinguish its
+ * own locks from those of a dead process with the same number.
+ */
 const held = new Set<string>();
 
 export interface FileLock {
@@ -26,9 +29,9 @@ export interface FileLock {
 }
 
 export interface FileLockOptions {
-  /** Whether to wait for a living holder to release it. */
+  /** Whether to wait for a living owner to release the lock. */
   readonly wait: boolean;
-  /** A folder on the same file system for the lock before it is in place. */
+  /** Folder on the same file system for the lock file before it is linked into place. */
   readonly drafts: string;
 }
 
@@ -48,11 +51,11 @@ export class LockedError extends Error {
 /**
  * Takes an exclusive lock between the processes of one machine.
  *
- * A lock is a file that names its owner; it appears whole, by a hard link. The lock of a dead process is taken
- * over: whoever wants to remove it first locks the removal of that very lock (its nonce is in the name) and
- * looks again, so that a slow process cannot remove the lock of the one that came in between.
+ * A lock is a file that names its owner and is created atomically by a hard link. The lock of a dead process
+ * is taken over: a process first locks the removal of that particular lock (by its nonce) and checks the lock
+ * again, so that a slow process cannot remove the lock of another one that came in between.
  *
- * @throws LockedError unless `wait`, if a process that may be alive holds it
+ * @throws LockedError unless `wait`, if a process that may be alive holds the lock
  */
 export async function acquireFileLock(path: string, options: FileLockOptions): Promise<FileLock> {
   const owner: Owner = { ...currentProcess(), nonce: randomUUID() };
@@ -83,7 +86,10 @@ export async function acquireFileLock(path: string, options: FileLockOptions): P
   };
 }
 
-/** Removes the locks of dead processes from a folder of locks, so that they do not pile up under keys no longer used. */
+/**
+ * Removes the locks of dead processes from a folder, so that locks of keys no longer in use do not
+ * accumulate.
+ */
 export async function removeStaleLocks(folder: string, drafts: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
@@ -129,7 +135,7 @@ async function readOwner(path: string): Promise<Owner | undefined> {
   try {
     return ownerSchema.parse(JSON.parse(text));
   } catch (cause) {
-    // Locks appear whole, so that something else has damaged it.
+    // Locks are created atomically, so this file was damaged later.
     throw new UsageError(
       `${path} does not say which process holds it; remove the file if no process uses its folder.`,
       { cause },

@@ -1,6 +1,6 @@
 import { link, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
-import { newDraftPath, removeDraftsOfTheDead } from "./drafts.js";
+import { newDraftPath, removeAbandonedDrafts } from "./drafts.js";
 import { assertKey, PreconditionFailedError } from "./errors.js";
 import { contentEtag } from "./etag.js";
 import { acquireFileLock, type FileLock, removeStaleLocks } from "./file-lock.js";
@@ -8,17 +8,17 @@ import { makeFolder } from "./make-folder.js";
 import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
 import { writing } from "./write-error.js";
 
-/** Beside the objects: no part of a key begins with a dot. */
+/** Folders beside the objects; they cannot clash with keys, whose parts never begin with a dot. */
 const DRAFTS = ".drafts";
 const LOCKS = ".locks";
 
 /**
- * An object store in a folder, an object a file of the same name.
+ * An object store in a folder: each object is a file with the key as its name.
  *
- * A write goes to a draft first, is flushed to the disk and then moved (or, if there must not be such an
- * object, hard-linked) into its place, so a process that is killed leaves at most a draft, which the next
- * `open` of the folder removes. Comparing and swapping is done under a lock of the key, as there is no atomic
- * operation for it on files; a dead process's lock is taken over.
+ * A write goes to a draft file, is flushed to disk and then renamed into place (or hard-linked, if the object
+ * must not exist yet). A killed process leaves at most a draft, which the next `open` of the folder removes.
+ * Compare-and-swap uses a lock per key, because files have no atomic operation for it; the lock of a dead
+ * process is taken over.
  */
 export class FileObjectStore implements ObjectStore {
   readonly #folder: string;
@@ -32,13 +32,16 @@ export class FileObjectStore implements ObjectStore {
     await writing(folder, async () => {
       await makeFolder(join(folder, DRAFTS));
       await makeFolder(join(folder, LOCKS));
-      await removeDraftsOfTheDead(join(folder, DRAFTS));
+      await removeAbandonedDrafts(join(folder, DRAFTS));
       await removeStaleLocks(join(folder, LOCKS), join(folder, DRAFTS));
     });
     return new FileObjectStore(folder);
   }
 
-  /** An exclusive lock of the whole folder, for one user of it at a time; stores in it work all the same. */
+  /**
+   * An exclusive lock on the folder between cooperating processes; reads and writes of objects do not require
+   * it.
+   */
   lock(name: string): Promise<FileLock> {
     const drafts = join(this.#folder, DRAFTS);
     const path = join(this.#folder, LOCKS, name);
@@ -66,7 +69,8 @@ export class FileObjectStore implements ObjectStore {
         await unlinkIfPresent(draft);
         throw error;
       }
-      // A swap whose new name is lost with the power leaves the earlier object, whole.
+      // For a replaced object no flush of the folder is needed: if the rename is lost in a power failure, the
+      // old object remains.
       if (condition === undefined || "ifNoneMatch" in condition) await syncFolder(dirname(path));
     });
     return contentEtag(body);
@@ -112,7 +116,7 @@ export class FileObjectStore implements ObjectStore {
         await file.close();
       }
     } catch (error) {
-      // A part of a draft takes room on a disk that has none.
+      // A partial draft would occupy space on a full disk.
       await unlinkIfPresent(draft);
       throw error;
     }
@@ -120,7 +124,7 @@ export class FileObjectStore implements ObjectStore {
   }
 
   async #locked(key: string, action: () => Promise<void>): Promise<void> {
-    // Hashed, as a key may be longer than a file's name.
+    // Hashed, because a key may be longer than a file name.
     const path = join(this.#folder, LOCKS, contentEtag(Buffer.from(key)));
     const lock = await acquireFileLock(path, { wait: true, drafts: join(this.#folder, DRAFTS) });
     try {
@@ -131,7 +135,7 @@ export class FileObjectStore implements ObjectStore {
   }
 }
 
-/** Makes the folder only if it turns out to be missing: nearly always it is there. */
+/** Runs the action, and again after creating the folder if it was missing, which is rare. */
 async function inFolder(folder: string, action: () => Promise<void>): Promise<void> {
   try {
     await action();
@@ -188,9 +192,9 @@ function isAbsent(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
-/** Without it, a name can be lost with the power although the file's content is on the disk. */
+/** Flushes a folder: otherwise a power failure can lose the name of a file whose content is on disk. */
 async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open folders, and keeps names in its journal.
+  // Windows cannot open folders; NTFS journals names.
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");
   try {

@@ -2,10 +2,10 @@ import { mkdir, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 /**
- * Makes a folder and those above it that are missing; one that is there is left as it is.
+ * Creates a folder and its missing parents; an existing folder is left as it is.
  *
- * Node's `recursive` makes the parent of whatever is missing (ENOENT) and tries again, without end where the parent is
- * there and the folder cannot be made all the same, as in `/proc`. Here each folder is tried twice at most.
+ * Node's `recursive` option creates the parent of a missing folder (ENOENT) and retries forever if the parent
+ * exists and the folder still cannot be created, as in `/proc`. Here each folder is tried at most twice.
  */
 export async function makeFolder(path: string): Promise<void> {
   const missing: string[] = [];
@@ -13,7 +13,7 @@ export async function makeFolder(path: string): Promise<void> {
   for (const folder of missing.reverse()) await mkdir(folder).catch((error) => unlessFolder(folder, error));
 }
 
-/** @returns whether the folder is there now; if not, the one above it is missing */
+/** @returns whether the folder exists now; if not, its parent is missing */
 async function makeOne(folder: string): Promise<boolean> {
   try {
     await mkdir(folder);
@@ -25,7 +25,10 @@ async function makeOne(folder: string): Promise<boolean> {
   }
 }
 
-/** Another process may have made it, and what is there can be refused for other reasons than that. */
+/**
+ * Rethrows the error unless the folder exists: another process may have created it, and creating an existing
+ * folder may fail with various errors.
+ */
 async function unlessFolder(folder: string, error: unknown): Promise<void> {
   const present = await stat(folder).catch(() => undefined);
   if (present?.isDirectory() !== true) throw error;

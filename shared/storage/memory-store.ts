@@ -2,7 +2,7 @@ import { assertKey, PreconditionFailedError } from "./errors.js";
 import { contentEtag } from "./etag.js";
 import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
 
-/** An object store in memory, for runs that need no records after the process ends. */
+/** An object store in memory, for runs whose records are not needed after the process ends. */
 export class MemoryObjectStore implements ObjectStore {
   readonly #objects = new Map<string, StoredObject>();
 

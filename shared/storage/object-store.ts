@@ -1,11 +1,11 @@
-/** An object as it was read; `etag` names this very content and is what `ifMatch` is compared with. */
+/** An object as read; `etag` identifies its content and is what `ifMatch` compares. */
 export interface StoredObject {
   readonly body: Uint8Array;
   readonly etag: string;
 }
 
 /**
- * What must hold for a write to happen: `ifNoneMatch`, that there is no such object; `ifMatch`, that the object
+ * Condition of a write: `ifNoneMatch` requires that the object does not exist; `ifMatch` requires that it
  * still has the etag that was read.
  */
 export type PutCondition = { readonly ifNoneMatch: true } | { readonly ifMatch: string };
@@ -17,26 +17,27 @@ export interface ByteRange {
 }
 
 /**
- * Where runs keep their records: S3, a folder, or memory. Every adapter passes the conformance suite in
+ * Storage of the records of runs: S3, a folder, or memory. Every adapter passes the conformance suite in
  * test/storage.
  *
- * A write is seen whole or not at all, by everybody at once, and a conditional write has exactly one winner.
- * Keys are parts of letters, digits, `.`, `_` and `-` between slashes, none beginning with a dot; no key is a
- * folder of another, so that each is a file name too.
+ * A write is atomic and immediately visible to all readers, and of several conditional writes exactly one
+ * succeeds. Keys consist of letters, digits, `.`, `_` and `-` between slashes, no part beginning with a dot;
+ * no key is a folder of another, so that each is a file name too.
  */
 export interface ObjectStore {
-  /** `undefined` where there is no such object; a range beyond the object's end is cut to it. */
+  /** The object, or the given range of its bytes cut to its end; `undefined` if it does not exist. */
   get(key: string, range?: ByteRange): Promise<StoredObject | undefined>;
   /**
    * Writes the object and returns its etag.
    *
-   * @throws PreconditionFailedError the condition does not hold (S3: 412); repeating it is of no use
-   * @throws WriteConflictError another conditional write was under way (S3: 409); nothing was written
-   * @throws StoreUnavailableError the store did not answer (S3: 503, time-out): it may have been written
+   * @throws PreconditionFailedError if the condition does not hold (S3: 412); repeating the write is useless
+   * @throws WriteConflictError if another conditional write was under way (S3: 409); nothing was written
+   * @throws StoreUnavailableError if the store did not answer (S3: 503, time-out); the object may have been
+   * written
    */
   put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string>;
-  /** The keys that begin with the prefix, in ascending order of their characters, page by page. */
+  /** The keys that begin with the prefix, in ascending order, page by page. */
   list(prefix: string): AsyncIterable<string>;
-  /** Removing what is not there is no error. */
+  /** Deletes the object; deleting one that does not exist is no error. */
   delete(key: string): Promise<void>;
 }

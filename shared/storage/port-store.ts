@@ -7,16 +7,19 @@ import {
 } from "./errors.js";
 import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
 
-/** What a store is asked for, and what it gives. */
+/** Parameters and result of each method of a store. */
 interface Calls {
-  readonly get: { readonly asks: { readonly range?: ByteRange }; readonly gives: StoredObject | undefined };
-  readonly put: {
-    readonly asks: { readonly body: Uint8Array; readonly condition?: PutCondition };
-    readonly gives: string;
+  readonly get: {
+    readonly parameters: { readonly range?: ByteRange };
+    readonly result: StoredObject | undefined;
   };
-  /** All pages. */
-  readonly list: { readonly asks: object; readonly gives: readonly string[] };
-  readonly delete: { readonly asks: object; readonly gives: undefined };
+  readonly put: {
+    readonly parameters: { readonly body: Uint8Array; readonly condition?: PutCondition };
+    readonly result: string;
+  };
+  /** All keys at once. */
+  readonly list: { readonly parameters: object; readonly result: readonly string[] };
+  readonly delete: { readonly parameters: object; readonly result: undefined };
 }
 
 type Question = {
@@ -24,12 +27,12 @@ type Question = {
     readonly number: number;
     readonly call: Call;
     readonly key: string;
-  } & Calls[Call]["asks"];
+  } & Calls[Call]["parameters"];
 }[keyof Calls];
 
 type Answer =
-  | { readonly number: number; readonly result: Calls[keyof Calls]["gives"] }
-  /** By name, as a class does not get through a port. */
+  | { readonly number: number; readonly result: Calls[keyof Calls]["result"] }
+  /** Errors by name, because a message port does not preserve classes. */
   | { readonly number: number; readonly error: { readonly name: string; readonly message: string } };
 
 interface Waiting {
@@ -38,7 +41,9 @@ interface Waiting {
   readonly key: string;
 }
 
-/** Lets another thread use this one's store, which then need not load and connect one of its own. */
+/**
+ * Serves a store to another thread over a message port, so that the thread need not load and connect its own.
+ */
 export function serveObjectStore(store: ObjectStore, port: MessagePort): void {
   port.on("message", async (question: Question) => {
     const { number } = question;
@@ -54,7 +59,7 @@ export function serveObjectStore(store: ObjectStore, port: MessagePort): void {
   port.unref();
 }
 
-async function ask(store: ObjectStore, question: Question): Promise<Calls[keyof Calls]["gives"]> {
+async function ask(store: ObjectStore, question: Question): Promise<Calls[keyof Calls]["result"]> {
   switch (question.call) {
     case "get": {
       const stored = await store.get(question.key, question.range);
@@ -73,12 +78,12 @@ async function ask(store: ObjectStore, question: Question): Promise<Calls[keyof 
   }
 }
 
-/** A port takes along the whole buffer that bytes are a part of. */
+/** The bytes in a buffer of their own, because a port copies the whole buffer that bytes are a view of. */
 function compact(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }
 
-/** The store of the thread at the other end of a port, where `serveObjectStore` serves it. */
+/** The store of the thread at the other end of a port, which serves it by `serveObjectStore`. */
 export class PortObjectStore implements ObjectStore {
   readonly #waiting = new Map<number, Waiting>();
   #number = 0;
@@ -110,14 +115,14 @@ export class PortObjectStore implements ObjectStore {
   #ask<Call extends keyof Calls>(
     call: Call,
     key: string,
-    asks: Calls[Call]["asks"],
-  ): Promise<Calls[Call]["gives"]> {
+    parameters: Calls[Call]["parameters"],
+  ): Promise<Calls[Call]["result"]> {
     const number = ++this.#number;
     return new Promise((resolve, reject) => {
       this.#waiting.set(number, { resolve, reject, key });
-      // What waits for an answer keeps its thread alive, and nothing else does.
+      // Only a pending call keeps the thread alive.
       this.port.ref();
-      this.port.postMessage({ number, call, key, ...asks });
+      this.port.postMessage({ number, call, key, ...parameters });
     });
   }
 
@@ -130,7 +135,7 @@ export class PortObjectStore implements ObjectStore {
   }
 }
 
-/** The errors that the port's callers tell apart, by the names that they carry: classes in a bundle have others. */
+/** Errors that callers distinguish, by their `name`: bundling changes the names of classes. */
 const ERRORS = new Map(
   Object.entries({ PreconditionFailedError, WriteConflictError, StoreUnavailableError, InvalidKeyError }),
 );

@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import * as z from "zod";
 
-/** A process, named so that a later one with the same number is not mistaken for it. */
+/** A process, identified so that a later process with the same number is not mistaken for it. */
 export const processIdentitySchema = z.object({
   host: z.string(),
   pid: z.int().min(1),
-  /** The kernel's start time of the process, where the platform tells it (Linux). */
+  /** The kernel's start time of the process, where the platform provides it (Linux). */
   started: z.string().optional(),
 });
 
@@ -25,33 +25,34 @@ function identify(): ProcessIdentity {
 }
 
 /**
- * Whether the process may still be running. A process of another host is taken for alive, as there is no way to
- * know.
+ * Whether the process may still be running. A process of another host is assumed to be alive, because it
+ * cannot be checked.
  */
 export function mayBeAlive(owner: ProcessIdentity): boolean {
   if (owner.host !== hostname()) return true;
   try {
     process.kill(owner.pid, 0);
   } catch (error) {
-    // EPERM: it runs, as another user.
+    // EPERM: the process exists and belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
   const status = processStatus(owner.pid);
   if (status === undefined) return true;
-  // A killed process keeps its number until its parent asks for it, in a container often for good.
+  // A killed process stays a zombie until its parent reaps it, in containers often forever.
   if (ENDED_STATES.has(status.state)) return false;
   return owner.started === undefined || status.started === owner.started;
 }
 
-/** Zombie and dead (proc(5)). */
+/** Process states zombie and dead (proc(5)). */
 const ENDED_STATES: ReadonlySet<string> = new Set(["Z", "X"]);
 
 function processStatus(pid: number): { readonly state: string; readonly started: string } | undefined {
   try {
-    // Of the main thread, which has the same start time: emulators such as qemu make up the one of the process.
+    // The main thread has the same start time as the process; emulators such as qemu report an invented one
+    // for the process.
     const stat = readFileSync(`/proc/${pid}/task/${pid}/stat`, "latin1");
-    // The command, second in line, may hold spaces and parentheses; the state follows it, and 19 fields on the
-    // start time (proc(5)).
+    // The second field, the command, may contain spaces and parentheses. The state follows it, and 19 fields
+    // later the start time (proc(5)).
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [state] = fields;
     const started = fields[19];

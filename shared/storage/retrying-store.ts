@@ -3,16 +3,17 @@ import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./objec
 
 export interface RetryPolicy {
   readonly attempts: number;
-  /** Pause before the second attempt; doubled before each further one. */
+  /** Pause before the second attempt, doubled for each further one. */
   readonly pauseMilliseconds: number;
   readonly sleep: (milliseconds: number) => Promise<void>;
 }
 
 /**
- * Repeats calls that the store did not answer or that met another write.
+ * Repeats calls that the store did not answer or that collided with another write.
  *
- * A write that was carried out although its answer was lost fails its condition when it is repeated, so a
- * PreconditionFailedError only says that the object now is another one than was read: it may be the own one.
+ * A conditional write that succeeded without an answer fails its condition when it is repeated. So
+ * PreconditionFailedError only says that the object differs from the one read; this store's own write may be
+ * the cause.
  */
 export class RetryingObjectStore implements ObjectStore {
   readonly #store: ObjectStore;
@@ -52,8 +53,9 @@ export class RetryingObjectStore implements ObjectStore {
 }
 
 /**
- * Writes an object whose key fixes its content: if there is one already, it is the same.
- * @returns whether it is known to be this very one
+ * Writes an object whose key determines its content; an existing one is left as it is.
+ *
+ * @returns whether this call is known to have written it
  */
 export async function putImmutable(store: ObjectStore, key: string, body: Uint8Array): Promise<boolean> {
   try {

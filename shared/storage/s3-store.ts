@@ -14,27 +14,27 @@ import {
 import { assertKey, PreconditionFailedError, StoreUnavailableError, WriteConflictError } from "./errors.js";
 import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
 
-/** Objects above this size go up in parts of it; S3 wants parts of 5 MiB or more. */
+/** Objects above this size are uploaded in parts of this size; the minimum of S3 is 5 MiB. */
 const PART_BYTES = 16 * 1_048_576;
-/** As S3 takes them. */
+/** Maximum number of parts of S3. */
 const MOST_PARTS = 10_000;
-/** Parts on their way at once: what an upload from elsewhere than memory has of it there. */
+/** Parts uploaded concurrently, which bounds the memory for a source outside of memory. */
 const PARTS_AT_ONCE = 4;
 
-/** Content that is read from its beginning, one piece after the other, each byte once. */
+/** Content that is read sequentially, each byte once. */
 export interface ByteSource {
   readonly bytes: number;
-  /** Where it throws, nothing is stored. */
+  /** If it throws, nothing is stored. */
   read(start: number, end: number): Promise<Uint8Array>;
 }
 
 export interface SourcePutOptions {
   readonly condition?: PutCondition;
-  /** Told each time that more of the content has arrived, how many bytes of it have. */
+  /** Called with the number of bytes sent so far, each time that more was sent. */
   readonly onSent?: (bytes: number) => void;
 }
 
-/** The size of an object's parts, which S3 bounds by their number, so that those of huge objects are larger. */
+/** The size of an object's parts; larger for huge objects, because S3 limits the number of parts. */
 export function partBytesOf(bytes: number, least = PART_BYTES): number {
   return Math.max(least, Math.ceil(bytes / MOST_PARTS));
 }
@@ -46,9 +46,9 @@ export interface S3ObjectStoreOptions {
 }
 
 /**
- * An object store in an S3 bucket. A condition holds for an object that goes up in parts too, where S3 compares
- * when the parts are put together. The client repeats calls that were not answered, so that a conditional write
- * whose answer was lost can end as PreconditionFailedError, as with RetryingObjectStore.
+ * An object store in an S3 bucket. Conditions hold for multipart uploads too: S3 checks them when the upload
+ * is completed. The client repeats unanswered calls, so a conditional write whose answer was lost can end as
+ * PreconditionFailedError, as with RetryingObjectStore.
  */
 export class S3ObjectStore implements ObjectStore {
   readonly #client: S3Client;
@@ -63,8 +63,8 @@ export class S3ObjectStore implements ObjectStore {
 
   async get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
     assertKey(key);
-    // HTTP has no empty range.
-    if (range !== undefined && range.end <= range.start) return this.#getNothing(key);
+    // HTTP cannot express an empty range.
+    if (range !== undefined && range.end <= range.start) return this.#getWithoutBody(key);
     try {
       const { Body, ETag } = await this.#client.send(
         new GetObjectCommand({
@@ -76,7 +76,7 @@ export class S3ObjectStore implements ObjectStore {
     } catch (error) {
       const status = statusOf(error);
       if (status === 404) return undefined;
-      if (status === 416) return this.#getNothing(key);
+      if (status === 416) return this.#getWithoutBody(key);
       throw translate(error, key);
     }
   }
@@ -89,7 +89,7 @@ export class S3ObjectStore implements ObjectStore {
     return this.putFrom(key, source, condition === undefined ? {} : { condition });
   }
 
-  /** As `put`, of content that need not fit into memory. */
+  /** Like `put`, for content that need not fit into memory. */
   async putFrom(key: string, source: ByteSource, options: SourcePutOptions = {}): Promise<string> {
     assertKey(key);
     const { condition, onSent } = options;
@@ -102,7 +102,7 @@ export class S3ObjectStore implements ObjectStore {
       onSent?.(source.bytes);
       return ETag ?? "";
     } catch (error) {
-      // An object that is to be replaced and is not there is not found.
+      // S3 answers 404 if the object to be replaced does not exist.
       if (condition !== undefined && statusOf(error) === 404)
         throw new PreconditionFailedError(key, { cause: error });
       throw translate(error, key);
@@ -128,13 +128,13 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  /** Whether there is such an object, without reading it. */
+  /** Whether the object exists, without reading it. */
   async has(key: string): Promise<boolean> {
     assertKey(key);
-    return (await this.#getNothing(key)) !== undefined;
+    return (await this.#getWithoutBody(key)) !== undefined;
   }
 
-  async #getNothing(key: string): Promise<StoredObject | undefined> {
+  async #getWithoutBody(key: string): Promise<StoredObject | undefined> {
     try {
       const { ETag } = await this.#client.send(new HeadObjectCommand(this.#locate(key)));
       return { body: new Uint8Array(), etag: ETag ?? "" };
@@ -159,7 +159,7 @@ export class S3ObjectStore implements ObjectStore {
       );
       return ETag ?? "";
     } catch (error) {
-      // Parts that nobody puts together are stored, and paid for, until they are removed.
+      // Parts of an incomplete upload are stored and billed until they are removed.
       await this.#client
         .send(new AbortMultipartUploadCommand({ ...target, UploadId }))
         .catch(() => undefined);

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { UsageError } from "../basics/errors.js";
 
 /**
- * Gives a folder for files that are not needed afterwards, and removes it when it has been used.
+ * Runs `use` with a temporary folder, and removes the folder afterwards.
  *
- * @throws {UsageError} when the system's folder for temporary files cannot be written to
+ * @throws {UsageError} if the system's temporary folder cannot be written to
  */
 export async function inTemporaryFolder<T>(purpose: string, use: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), `quantfleet-${purpose}-`)).catch((cause) => {

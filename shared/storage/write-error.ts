@@ -11,7 +11,10 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENFILE: "too many files are open: end other programs, or raise the limit",
 };
 
-/** Carries out an action that writes files; what the system refuses becomes one sentence with the path and a remedy. */
+/**
+ * Runs an action that writes files; an error of the operating system becomes a RunError with the path and a
+ * remedy.
+ */
 export async function writing<T>(path: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
@@ -20,7 +23,7 @@ export async function writing<T>(path: string, action: () => Promise<T>): Promis
   }
 }
 
-/** That a file or folder could not be written. */
+/** The error for a file or folder that could not be written. */
 export function writeError(path: string, cause: NodeJS.ErrnoException): RunError {
   const { code = "unknown" } = cause;
   const remedy = REMEDIES[code] ?? "check the folder and its disk, or use another folder";

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { withScopesOf } from "../../shared/configuration/merged-scopes.js";
 import { parseConfiguration } from "../../shared/configuration/parse.js";
 import { requireSupported } from "../../shared/configuration/supported.js";
-import { tunedCompanions } from "../../shared/configuration/tuned-algorithms.js";
+import { tunedAlgorithms } from "../../shared/configuration/tuned-algorithms.js";
 import { spoil } from "../fixtures/broken/spoiled-configuration.js";
 
 const TUNABLE = { name: "TunableQuantization" };
@@ -13,17 +13,17 @@ function parse(...algorithms: readonly unknown[]) {
 }
 
 function tunedOf(configuration: ReturnType<typeof parse>) {
-  return tunedCompanions(configuration.compression.algorithms);
+  return tunedAlgorithms(configuration.compression.algorithms);
 }
 
-describe("What the search decides of companions", () => {
-  test("is nothing unless it is asked for", () => {
+describe("What the search decides of algorithms", () => {
+  test("is nothing without tune or choices", () => {
     const listed = ["CrossLayerEqualization", "SmoothQuant"].map((name) => ({ name }));
     assert.deepEqual(tunedOf(parse(...listed, TUNABLE, { name: "FastBiasCorrection" })), []);
     assert.deepEqual(tunedOf(parse({ name: "SmoothQuant", params: { tune: false } }, TUNABLE)), []);
   });
 
-  test("is whether they are done, and how, with the base's value among the choices", () => {
+  test("is whether they are applied, and their setting, with the base's value among the choices", () => {
     const configuration = parse(
       { name: "CrossLayerEqualization", params: { tune: true } },
       { name: "SmoothQuant", params: { alpha: 0.6, alpha_choices: [0.7, 0.3] } },
@@ -47,7 +47,7 @@ describe("What the search decides of companions", () => {
     ]);
   });
 
-  test("is something to tune by itself", () => {
+  test("is enough to tune alone", () => {
     const nothing = { ...TUNABLE, params: { tuning_scope: [] } };
     requireSupported(parse({ name: "CrossLayerEqualization", params: { tune: true } }, nothing), "tune");
     assert.throws(
@@ -102,7 +102,7 @@ describe("A configuration is refused", () => {
 describe("Scopes merged with those of an earlier configuration", () => {
   const smoothing = (params: unknown) => parse({ name: "SmoothQuant", params }, TUNABLE);
 
-  test("every earlier choice is one here, and what is not listed is not added", () => {
+  test("every earlier choice has a name here, and algorithms that are not listed are not added", () => {
     const merged = withScopesOf(
       smoothing({ alpha_choices: [0.7] }),
       parse({ name: "SmoothQuant", params: { tune: true, alpha: 0.2 } }, TUNABLE, {

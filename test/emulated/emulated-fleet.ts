@@ -21,9 +21,9 @@ import type { SqsServer } from "./aws/sqs-server.js";
 import { type Resource, SynthesizedStack } from "./aws/synthesized-stack.js";
 
 const STACK = "QuantFleet";
-/** A lease that a test can wait for; everything else is as the construct has it. */
+/** A lease short enough for tests; everything else has the construct's defaults. */
 const LEASE = Duration.seconds(3);
-/** So long is a minute of the schedules in tests, so that they need not wait. */
+/** Duration of a minute of schedules in tests. */
 const MINUTE_MILLISECONDS = 1_000;
 
 const functionSchema = z.looseObject({
@@ -31,7 +31,7 @@ const functionSchema = z.looseObject({
   Handler: z.string(),
   Timeout: z.int(),
   MemorySize: z.int(),
-  /** What Lambda does where a template says nothing. */
+  /** Lambda's default. */
   RecursiveLoop: z.enum(["Allow", "Terminate"]).default("Terminate"),
   Environment: z.object({ Variables: z.record(z.string(), z.unknown()) }),
 });
@@ -50,7 +50,7 @@ export interface LoggedMetric {
 }
 
 export interface EmulatedFleet {
-  /** The stack's name, by which the commands find it. */
+  /** The stack's name, by which the commands find the fleet. */
   readonly stack: string;
   readonly outputs: Readonly<Record<string, string>>;
   readonly scheduler: SchedulerServer;
@@ -63,22 +63,22 @@ export interface EmulatedFleet {
   readonly deadEvents: SqsQueue;
   readonly coordinator: LambdaFunction;
   readonly evaluators: LambdaFunction;
-  /** What the stack says of them. */
+  /** Number and memory of evaluators, from the stack's outputs. */
   readonly evaluator: EvaluatorSize;
   readonly metrics: readonly LoggedMetric[];
-  /** What all functions have had of the processors; the emulators are in this very process. */
+  /** Processor time of all functions; the emulators run in the test's process. */
   processorSeconds(): number;
-  /** What lets the SDK find the emulators. */
+  /** Environment variables that direct the SDK to the emulators. */
   readonly environment: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
 
 /**
- * The stack as CDK makes it, deployed to emulators of SQS, S3, Lambda, EventBridge Scheduler and CloudFormation.
+ * Deploys the synthesized stack to emulators of SQS, S3, Lambda, EventBridge Scheduler and CloudFormation.
  *
- * @param startServers those of SQS and S3
- * @param minuteMilliseconds how long a minute of the schedules is
- * @param props what the construct is given besides
+ * @param startServers starts the servers of SQS and S3
+ * @param minuteMilliseconds duration of a minute of schedules
+ * @param props further props of the construct
  */
 export async function startEmulatedFleet(
   evaluators: number,
@@ -107,7 +107,7 @@ export async function startEmulatedFleet(
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true",
   };
   await deployment.deploy(endpoints);
-  // Whoever is no role of the stack is the test itself.
+  // Callers that are no role of the stack are the test itself.
   const [permissions, denied] = [new ObjectPermissions(stack), new Set<string>()];
   const roles = new Set(stack.resources("AWS::IAM::Role").map(({ id }) => id));
   s3.restrict?.((caller, action, key) => {
@@ -146,13 +146,13 @@ export async function startEmulatedFleet(
       await deployment.close();
       await Promise.all([scheduler.close(), cloudFormation.close(), sqs.close(), s3.close()]);
       await rm(folder, { recursive: true, force: true });
-      // A run may have waited for it in vain, or gone on without.
+      // Reported here, because a run may have waited in vain or continued without the permission.
       if (denied.size > 0) throw new Error(`Roles lack permissions: ${[...denied].join("; ")}.`);
     },
   };
 }
 
-/** Makes of a template's resources what the emulators have in their place. */
+/** Creates the resources of a template in the emulators. */
 class Deployment {
   readonly metrics: LoggedMetric[] = [];
   /** By ARN. */
@@ -190,7 +190,7 @@ class Deployment {
     }
   }
 
-  /** The queue whose logical id contains this. */
+  /** The queue whose logical id begins with this path. */
   queue(path: string): SqsQueue {
     return find(this.#queues, `QuantFleet${path}`.toLowerCase());
   }
@@ -199,7 +199,7 @@ class Deployment {
     return find(this.#functions, `QuantFleet${path}`);
   }
 
-  /** What a schedule sends. */
+  /** Delivers the payload of a schedule. */
   async deliver({ Arn, SqsParameters }: Target, payload: string): Promise<void> {
     const target = this.#functions.get(Arn);
     if (target !== undefined) await target.invoke(JSON.parse(payload));
@@ -215,7 +215,7 @@ class Deployment {
     await Promise.all(this.#sources.map((source) => source.close()));
   }
 
-  /** Those that others bury in first. */
+  /** Creates the queues, dead-letter queues first. */
   async #createQueues(): Promise<void> {
     const queues = this.stack.resources("AWS::SQS::Queue");
     const isLast = ({ properties }: Resource): boolean => properties.RedrivePolicy === undefined;
@@ -224,7 +224,7 @@ class Deployment {
       ...queues.filter((queue) => !isLast(queue)),
     ]) {
       const parsed = queueSchema.parse(properties);
-      // As CloudFormation does, for servers that outlive the stack.
+      // Unique names, as in CloudFormation, because servers may outlive the stack.
       const name = `${id.toLowerCase()}-${randomUUID().slice(0, 8)}${parsed.FifoQueue ? ".fifo" : ""}`;
       const attributes = Object.entries({
         ...parsed,

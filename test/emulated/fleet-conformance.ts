@@ -18,17 +18,17 @@ import { demoConfiguration } from "../end-to-end/steps/demo-configuration.js";
 import { decidedTrials } from "../end-to-end/steps/run-folder.js";
 import { lookupIds, lookupModel } from "../fixtures/models/lookup.js";
 import type { FleetServers } from "./aws/fleet-servers.js";
-import { sameAsLocally } from "./compare-with-local.js";
+import { assertSameAsLocally } from "./compare-with-local.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
-import { buried, POLL_MILLISECONDS, runEnded } from "./observed-run.js";
+import { POLL_MILLISECONDS, receiveDeadLetters, runEnded } from "./observed-run.js";
 import { ObservedSpend } from "./observed-spend.js";
 
 const EVALUATORS = 2;
 const SIZE = { trials: 12, calibration: 10, evaluation: 128 };
-/** A run that hangs must not hold up the rest; one takes a few seconds, and some more on servers of others. */
+/** Time limit of a run: one takes a few seconds, or some more on other servers. */
 const TIMEOUT_MILLISECONDS = 240_000;
 
-/** What a fleet must do, from the demo's trials to its refusals; run against each pair of servers. */
+/** Conformance suite of a fleet, run against each pair of servers. */
 export function describeFleet(servers: string, startServers: () => Promise<FleetServers>): void {
   describe(`The demo over ${servers}`, { timeout: TIMEOUT_MILLISECONDS }, () => {
     let folder: string;
@@ -45,20 +45,20 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       await rm(folder, { recursive: true, force: true });
     });
 
-    test("has the trials and the model of the engine on this machine with the same order of results", async () => {
-      // With several forms of the float model, whose statistics collectors gather apart.
-      const deciding = withTunedCompanions(configuration);
+    test("has the same trials and model as a local run with the same order of results", async () => {
+      // With several variants of the float model, whose statistics are gathered separately.
+      const deciding = withTunedAlgorithms(configuration);
       const options = { runId: "twin", statisticsShards: EVALUATORS };
       const runId = await submit(fleet, { configuration: deciding }, options);
       await runEnded(fleet, runId);
       const { cost } = await fetchResult(fleet, runId, join(folder, "fleet"));
       assert.ok(cost !== undefined && cost.usd > 0 && (cost.estimatedBeforehand ?? 0) > 0);
-      await sameAsLocally(fleet.store, runId, deciding, folder, EVALUATORS);
+      await assertSameAsLocally(fleet.store, runId, deciding, folder, EVALUATORS);
       const lines = (await readFile(join(folder, "fleet", "trials.jsonl"), "utf8")).trim().split("\n");
       for (const line of lines) assert.match(JSON.parse(line).worker, /^2026.*\[\$LATEST\][0-9a-f]{32}\//);
     });
 
-    test("tells CloudWatch what its dashboard shows", () => {
+    test("publishes the metrics that its dashboard shows", () => {
       const told = new Set(fleet.metrics.flatMap((line) => Object.keys(line)));
       for (const name of [METRIC.trialsEnded, METRIC.usdSpent, METRIC.jobsAnswered, METRIC.bestMetric])
         assert.ok(told.has(name), name);
@@ -82,7 +82,7 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       await runEnded(fleet, runId);
     });
 
-    test("refuses messages and records that are none of its own, and goes on", async () => {
+    test("refuses invalid messages and records, and continues its run", async () => {
       const runId = await submit(fleet, { configuration }, { runId: "disturbed", parallel: 2, maxTrials: 6 });
       const tick = { version: 1, type: "Tick", runId: "unheard-of", at: 1 };
       const strange = [
@@ -108,9 +108,9 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       await runEnded(fleet, runId);
       assert.equal((await status(fleet, runId)).phase, "done");
       const deadEvents = [...strange, JSON.stringify(tick), damaged].sort();
-      assert.deepEqual(await buried(fleet.deadEvents, deadEvents.length), deadEvents);
-      assert.deepEqual(await buried(fleet.deadJobs, 3), [wanted, spoilt, "no job"].sort());
-      assert.deepEqual(await buried(fleet.deadStatisticsJobs, 1), [wanted]);
+      assert.deepEqual(await receiveDeadLetters(fleet.deadEvents, deadEvents.length), deadEvents);
+      assert.deepEqual(await receiveDeadLetters(fleet.deadJobs, 3), [wanted, spoilt, "no job"].sort());
+      assert.deepEqual(await receiveDeadLetters(fleet.deadStatisticsJobs, 1), [wanted]);
     });
 
     test("is submitted, watched and fetched from the command line", async () => {
@@ -145,7 +145,7 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       assert.match(unnamed.stderr, /--stack/);
     });
 
-    test("is followed to its end and written by the command that submits it", async () => {
+    test("is followed to its end and written by the command that submitted it", async () => {
       Object.assign(process.env, fleet.environment);
       const run = (...argv: string[]) => runCommand([...argv, "--stack", fleet.stack], folder);
       const size = ["--max-trials", "3", "--parallel", "2", "--run-id", "whole"];
@@ -153,7 +153,8 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       assert.ok(submitted.code === 0 || submitted.code === 3, submitted.stderr);
       assert.match(submitted.stderr, /^Run whole\..*\n(?:.*\n)*.*3\/3 done/m);
       assert.match(submitted.stdout, /Written to whole\.\n$/);
-      // It has downloaded neither model nor data, and writes what the command does that has nothing else.
+      // The submitting command does not download model and data, and writes the same files as a command that
+      // has to.
       const fetched = await run("fetch", "whole", "--out", "whole-fetched");
       assert.equal(fetched.code, submitted.code, fetched.stderr);
       const written = (file: string) =>
@@ -162,14 +163,14 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
         const [own, other] = await written(file);
         assert.ok(own === other, file);
       }
-      // The coordinator's last work is charged with the next save, which may come between the two.
+      // The coordinator's last work is charged with the next save, which may happen between the two commands.
       const [own, other] = (await written("result.json")).map((result) => ({
         ...JSON.parse(result),
         cost: undefined,
       }));
       assert.equal(own.runId, "whole");
       assert.deepEqual(own, other);
-      // Nor may another run be taken for it.
+      // A different run under the same name is refused.
       const again = await run(
         "submit",
         "config.json",
@@ -184,7 +185,7 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       assert.match(again.stderr, /The fleet holds a run whole already; give another name by --run-id/);
     });
 
-    test("says of names that no run has, or can have, that they are none, and sends nothing", async () => {
+    test("refuses names of unknown runs and invalid names, and sends nothing", async () => {
       await assert.rejects(cancel(fleet, "unheard-of"), /The fleet holds no run unheard-of/);
       for (const runId of ["foo bar", "../x"]) {
         const none = { code: "USAGE", message: /^Run name ".*" is none; use up to 64 letters/ };
@@ -195,7 +196,7 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       }
     });
 
-    test("stops before it costs more than it may", async () => {
+    test("stops before it exceeds its budget", async () => {
       const options = { runId: "bounded", parallel: 2, maxTrials: 500, maxCostUsd: 0.01 };
       const list = await readPriceList();
       const prices = join(folder, "prices.json");
@@ -209,7 +210,7 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       await spend.assertWithin(options.maxCostUsd);
     });
 
-    test("is asked for by a program that has the AWS SDK alone", async () => {
+    test("is requested by a program that uses the AWS SDK only", async () => {
       Object.assign(process.env, fleet.environment);
       const documents = join(folder, "documents");
       await writeRunDocuments(fleet, { configuration }, documents, { maxTrials: 2, parallel: 1 });
@@ -220,7 +221,7 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
       assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: 3 });
     });
 
-    test("fails, and says why, when the model or data that it works on are gone", async () => {
+    test("fails with the reason when its model or data are missing", async () => {
       const documents = join(folder, "documents");
       const workload = JSON.parse(await readFile(join(documents, "workload.json"), "utf8"));
       const sha256 = "0".repeat(64);
@@ -285,7 +286,7 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
   });
 }
 
-/** A message in a run's group that asks for another run. */
+/** A message in a run's group that requests another run. */
 async function requestOfAnother(
   fleet: EmulatedFleet,
   source: { readonly configuration: RunConfigurationInput },
@@ -298,8 +299,8 @@ async function requestOfAnother(
   return JSON.stringify({ ...message, runId });
 }
 
-/** The search decides whether layers are equalized and biases corrected. */
-function withTunedCompanions(configuration: RunConfigurationInput): RunConfigurationInput {
+/** A configuration whose search decides whether layers are equalized and biases corrected. */
+function withTunedAlgorithms(configuration: RunConfigurationInput): RunConfigurationInput {
   const { algorithms = [], ...compression } = configuration.compression ?? {};
   const before = { name: "CrossLayerEqualization", params: { tune: true } } as const;
   const behind = { name: "FastBiasCorrection", params: { tune: true } } as const;

@@ -9,20 +9,22 @@ import { createRandomStream } from "../../shared/search/numerics/random.js";
 import { demoConfiguration } from "../end-to-end/steps/demo-configuration.js";
 import { decidedTrials } from "../end-to-end/steps/run-folder.js";
 import type { FleetServers } from "./aws/fleet-servers.js";
-import { sameAsLocally } from "./compare-with-local.js";
+import { assertSameAsLocally } from "./compare-with-local.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
 import { runEnded } from "./observed-run.js";
 
 const SIZE = { trials: 12, calibration: 10, evaluation: 256 };
 const EVALUATORS = 2;
 const KILL_MILLISECONDS = 2_000;
-/** On a machine so busy that an evaluator is killed before it has begun, nothing would ever end. */
+/** Limits the kills: on a very busy machine every evaluator would be killed before it starts. */
 const MOST_KILLS = 8;
-/** A job whose evaluator dies before it says that it has it is hidden for long; the Tick sends it again after this. */
+/**
+ * A job whose evaluator dies before claiming it stays hidden for long; the Tick resends it after this time.
+ */
 const JOB_TIMEOUT_SECONDS = 10;
 const TIMEOUT_MILLISECONDS = 240_000;
 
-/** What a fleet must survive; run against each pair of servers. */
+/** Conformance suite of a fleet whose evaluators are killed, run against each pair of servers. */
 export function describeKilledEvaluators(servers: string, startServers: () => Promise<FleetServers>): void {
   describe(`A run over ${servers} whose evaluators are killed every two seconds`, {
     timeout: TIMEOUT_MILLISECONDS,
@@ -39,7 +41,7 @@ export function describeKilledEvaluators(servers: string, startServers: () => Pr
       await rm(folder, { recursive: true, force: true });
     });
 
-    test("ends with every trial once, as the engine of this machine does with the same order of results", async () => {
+    test("ends with every trial once, equal to a local run with the same order of results", async () => {
       const configuration = await demoConfiguration(SIZE);
       const chance = createRandomStream(1, 0, "noise");
       let kills = 0;
@@ -57,7 +59,7 @@ export function describeKilledEvaluators(servers: string, startServers: () => Pr
       assert.deepEqual({ phase, trialsDone }, { phase: "done", trialsDone: SIZE.trials + 1 });
       assert.ok(kills > 0);
       await fetchResult(fleet, runId, join(folder, "fleet"));
-      await sameAsLocally(fleet.store, runId, configuration, folder, EVALUATORS);
+      await assertSameAsLocally(fleet.store, runId, configuration, folder, EVALUATORS);
       const trials = await decidedTrials(join(folder, "fleet"));
       assert.equal(
         new Set(trials.map((trial) => (trial as { number: number }).number)).size,

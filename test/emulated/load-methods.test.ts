@@ -27,9 +27,9 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
   let folder: string;
   let emulated: EmulatedFleet;
   let fleet: Fleet;
-  /** Of the run on this machine that is begun with. */
+  /** Id of the local run that others begin with. */
   let coldRun: string;
-  /** Of the fleet, by method. */
+  /** Ids of the fleet's runs, by method. */
   const runs = new Map<string, string>();
 
   const later = (method: string, trials = LATER_TRIALS) =>
@@ -54,7 +54,7 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
   });
 
   for (const method of METHODS)
-    test(`has the trials and the model of tune on this machine: ${method}`, async () => {
+    test(`has the same trials and model as a local tune: ${method}`, async () => {
       const configuration = await later(method);
       const out = join(folder, method);
       await cp(join(folder, "cold"), out, { recursive: true });
@@ -82,7 +82,7 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
       assert.ok((await model(there)).equals(await model(out)));
     });
 
-  test("goes on with a run of its own, whose first trials were of this machine", async () => {
+  test("continues a run of the fleet whose first trials were local", async () => {
     const notices: string[] = [];
     const configuration = await later("warm_start", LATER_TRIALS + 1);
     const from = { run: runs.get("warm_start")! };
@@ -98,12 +98,12 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     assert.deepEqual(trials.slice(0, -1), await decidedTrials(join(folder, "warm_start-fleet")));
     assert.equal(trials.length, LATER_TRIALS + 2);
     assert.match(notices.join(), new RegExp(`^Begins with ${LATER_TRIALS + 1} trials of run ${from.run},`));
-    // What is there already costs nothing.
+    // Restored trials cost nothing.
     const { trials: estimated } = await estimate({ configuration }, { secondsPerTrial: 1, from }, fleet);
     assert.equal(estimated, 1);
   });
 
-  test("is what each run of a schedule and of documents can be, all with the same trials", async () => {
+  test("can be a run of a schedule or of documents, all with the same trials", async () => {
     Object.assign(process.env, emulated.environment);
     const source = { configuration: await later("warm_start") };
     const options = { parallel: 1, from: { folder: join(folder, "cold") } };
@@ -128,7 +128,7 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
         await decidedTrials(join(folder, "warm_start")),
       );
     }
-    // One record for all of them, and for the run that was submitted.
+    // One record for all of them and for the submitted run.
     const records: string[] = [];
     for await (const key of fleet.store.list("restored/")) records.push(key);
     assert.equal(new Set(records).size, records.length);
@@ -139,7 +139,7 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     assert.ok(records.includes(`restored/${named.sha256}.json`));
   });
 
-  test("sets aside trials that other processors scored", async () => {
+  test("drops trials that were scored on another processor class", async () => {
     const other = process.arch === "arm64" ? "x86_64" : "arm64";
     const { request, notices, restored } = await prepareRun(
       { configuration: await later("warm_start") },
@@ -151,7 +151,7 @@ describe("A fleet's run that begins with an earlier one", { timeout: TIMEOUT_MIL
     assert.deepEqual([request.restored, request.isa, restored], [undefined, undefined, undefined]);
   });
 
-  test("is refused in a sentence, before anything is sent, where there is nothing to begin with", async () => {
+  test("is refused in a sentence before anything is sent if there is no earlier run", async () => {
     const cases: readonly [string, EarlierRunName | undefined, RegExp][] = [
       ["warm_start", undefined, /no earlier run is named; name one .* by --from-run/],
       ["cold_start", { run: "earlier" }, /trials_load_method is "cold_start", which begins anew/],

@@ -4,12 +4,16 @@ import { status } from "../../scripts/fleet/following/runs.js";
 import type { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import type { EmulatedFleet } from "./emulated-fleet.js";
 
-/** What whoever waits for a run looks at. */
+/** Interval between polls of a run. */
 export const POLL_MILLISECONDS = 250;
 
 type Stored = Pick<EmulatedFleet, "store">;
 
-/** @param signal ends the waiting, too */
+/**
+ * Waits until a run has ended.
+ *
+ * @param signal ends the wait
+ */
 export async function runEnded(
   fleet: Stored,
   runId: string,
@@ -26,8 +30,8 @@ export async function runEnded(
   }
 }
 
-/** What the dead-letter queue has been sent, once it is `count` messages. */
-export async function buried(queue: SqsQueue, count: number): Promise<string[]> {
+/** The bodies of `count` messages from a dead-letter queue, sorted. */
+export async function receiveDeadLetters(queue: SqsQueue, count: number): Promise<string[]> {
   const bodies: string[] = [];
   while (bodies.length < count) {
     for (const { body, receipt } of await queue.receive({ max: 10, waitMilliseconds: 1_000 })) {

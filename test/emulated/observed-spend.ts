@@ -7,13 +7,13 @@ import { RunRecords } from "../../shared/run/records/run-records.js";
 import { chargeReport } from "../../shared/run/reducer/charges.js";
 import type { EmulatedFleet } from "./emulated-fleet.js";
 
-/** Reports of jobs that an invocation of the coordinator was handed, and the run as it lay in the store before it. */
+/** Reports of jobs that an invocation of the coordinator received, and the run's stored state before it. */
 interface Invocation {
   readonly before: RunState | undefined;
   readonly reports: readonly JobReport[];
 }
 
-/** What a fleet's coordinator is told of one run's work, from now on. */
+/** Records the reports on one run that the coordinator of a fleet receives from now on. */
 export class ObservedSpend {
   readonly #invocations: Invocation[] = [];
   readonly #attempts = new Set<string>();
@@ -24,7 +24,7 @@ export class ObservedSpend {
   ) {
     const { coordinator } = fleet;
     const invoke = coordinator.invoke.bind(coordinator);
-    // Coordinators of a run work one after the other, so that nobody saves between the look and the invocation.
+    // Invocations for one run are sequential, so the state is not saved between this read and the invocation.
     coordinator.invoke = async (event) => {
       const reports = this.#reportsIn(event).filter((report) => this.#isFirst(report));
       if (reports.length > 0) this.#invocations.push({ before: await this.#state(), reports });
@@ -33,17 +33,18 @@ export class ObservedSpend {
   }
 
   /**
-   * Holds an ended run against its budget: what was known to be spent when its last trial was asked for was within it,
-   * and all that was charged after that was under way then, was the finish, or was the coordinator's own work.
+   * Asserts that an ended run kept its budget: the known cost was within it when the last trial was started,
+   * and everything charged later was running at that time, was the finish, or was the coordinator's own work.
    */
   async assertWithin(maxUsd: number): Promise<void> {
     const state = await this.#state();
     assert.ok(state);
     const all = this.#invocations.flatMap(({ reports }) => reports);
-    // The budget may be spent on statistics already; then all of it was asked for before anything was known.
+    // The budget may be exceeded by the statistics already; then everything was started before any cost was
+    // known.
     const last = state.finished.find(({ number }) => number === state.asked - 1);
     const later = last === undefined ? all : this.#underWayWith(last, state.request, maxUsd);
-    // What is charged beside reports is the coordinator's own work.
+    // The rest of the spend is the coordinator's own work.
     const own = state.spend.usd - usdOf(state.request, all);
     assert.ok(own > 0, `${state.spend.usd} is less than what was reported`);
     const underWay = usdOf(state.request, later);
@@ -53,21 +54,21 @@ export class ObservedSpend {
     );
   }
 
-  /** The reports that came after the last trial had been asked for, each of which was under way then. */
+  /** The reports after the last trial was started; asserts that their jobs were running at that time. */
   #underWayWith(last: TrialRecord, request: RunRequest, maxUsd: number): readonly JobReport[] {
-    // A trial is asked for at the time of the event that led to it.
+    // A trial is started at the time of the event that caused it.
     const led = ({ at }: JobReport): boolean => at === last.askedAt;
     const at = this.#invocations.findIndex(({ reports }) => reports.some(led));
     const { before, reports } = this.#invocations[at] ?? {};
     assert.ok(before !== undefined && reports !== undefined, `no report led to trial ${last.number}`);
-    const heard = reports.findIndex(led) + 1;
-    const known = before.spend.usd + usdOf(request, reports.slice(0, heard));
+    const applied = reports.findIndex(led) + 1;
+    const known = before.spend.usd + usdOf(request, reports.slice(0, applied));
     assert.ok(known <= maxUsd, `${known} was spent when trial ${last.number} was asked for`);
     const following = this.#invocations.slice(at + 1).flatMap((next) => next.reports);
-    const later = [...reports.slice(heard), ...following];
+    const later = [...reports.slice(applied), ...following];
     const ended = new Set([
       ...before.finished.map(({ number }) => number),
-      ...reports.slice(0, heard).map(workOf),
+      ...reports.slice(0, applied).map(workOf),
     ]);
     for (const report of later) {
       const work = workOf(report);
@@ -83,13 +84,16 @@ export class ObservedSpend {
         const parsed = eventSchema.parse(JSON.parse(body));
         return parsed.runId === this.runId && "outcome" in parsed ? [parsed] : [];
       } catch {
-        // A Tick's invocation, or what the coordinator refuses.
+        // An invocation by the Tick, or a message that the coordinator refuses.
         return [];
       }
     });
   }
 
-  /** An attempt is charged with what its first report says; under load one is carried out twice, and reported twice. */
+  /**
+   * Whether this is an attempt's first report, which is the one charged; under load an attempt may run and be
+   * reported twice.
+   */
   #isFirst(report: JobReport): boolean {
     const name = attemptOf(report);
     if (this.#attempts.has(name)) return false;

@@ -11,7 +11,7 @@ import { estimate, submit } from "../../scripts/fleet/submission/submit.js";
 import type { RunConfigurationInput } from "../../shared/configuration/schema.js";
 import { readArray } from "../../shared/data/array-file.js";
 import { DEMO, demoConfiguration } from "../end-to-end/steps/demo-configuration.js";
-import { sameAsLocally } from "./compare-with-local.js";
+import { assertSameAsLocally } from "./compare-with-local.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
 import { runEnded } from "./observed-run.js";
 
@@ -20,7 +20,7 @@ const SIDE = 28;
 const EVALUATORS = 2;
 const TIMEOUT_MILLISECONDS = 240_000;
 
-/** Writes some of the demo's samples as images, with a list of what they show. */
+/** Writes some of the demo's samples as images, with a list of their labels. */
 async function writeImages(folder: string, rows: readonly [number, number]): Promise<void> {
   await mkdir(folder);
   const read = (file: string) => readArray({ file: join(DEMO, file), rows, name: file });
@@ -75,7 +75,7 @@ describe("Over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  test("a run is scored by the user's own metric module, as on this machine", async () => {
+  test("a run is scored by the user's metric module, as locally", async () => {
     const source = { configuration: scoredByModule };
     const runId = await submit(fleet, source, { runId: "own-metric", parallel: 2 });
     const own = { metricModule: module };
@@ -83,11 +83,11 @@ describe("Over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, () => {
     const out = join(folder, "own");
     const { float } = await fetchResult(fleet, runId, join(out, "fleet"), own);
     assert.equal(float.metric.name, "near");
-    await sameAsLocally(fleet.store, runId, scoredByModule, out, EVALUATORS);
+    await assertSameAsLocally(fleet.store, runId, scoredByModule, out, EVALUATORS);
     await assert.rejects(status(fleet, runId), /name your own copy by --metric-module/);
   });
 
-  test("a module that was changed, or imports what was, is refused before anything is sent", async () => {
+  test("a module that was changed, or imports a changed one, is refused before anything is sent", async () => {
     await writeFile(join(folder, "largest.js"), "export const largest = (row) => row.length - 1;");
     const uploads: string[] = [];
     const options = { runId: "changed", onUpload: ({ file }: { file: string }) => uploads.push(file) };
@@ -100,7 +100,7 @@ describe("Over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, () => {
     assert.equal(await fleet.store.get("runs/changed/workload.json"), undefined);
   });
 
-  test("a run works on folders of images, as on this machine", async () => {
+  test("a run works on folders of images, as locally", async () => {
     const demo = await demoConfiguration(SIZE);
     const scaling = { scale: 0.00392156862745098, mean: [0.5], std: [0.5] };
     const section = async (name: string, first: number, count: number, labelled = true) => {
@@ -122,6 +122,6 @@ describe("Over the emulated AWS", { timeout: TIMEOUT_MILLISECONDS }, () => {
     await runEnded(fleet, runId);
     const out = join(folder, "images");
     await fetchResult(fleet, runId, join(out, "fleet"));
-    await sameAsLocally(fleet.store, runId, configuration, out, EVALUATORS);
+    await assertSameAsLocally(fleet.store, runId, configuration, out, EVALUATORS);
   });
 });

@@ -9,7 +9,7 @@ import { ObjectPermissions } from "./aws/permissions.js";
 import { startS3Server } from "./aws/s3-server.js";
 import { SynthesizedStack } from "./aws/synthesized-stack.js";
 
-test("The emulated S3 has a role do what the stack's policies let it, and nothing else", async () => {
+test("The emulated S3 allows a role what the stack's policies allow, and nothing else", async () => {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-permissions-"));
   const server = await startS3Server();
   try {

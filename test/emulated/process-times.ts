@@ -1,11 +1,14 @@
 import { readFileSync } from "node:fs";
 
-/** Of Linux, whatever the kernel's own tick is. */
+/** Unit of process times in /proc on Linux, independent of the kernel's tick. */
 const TICKS_A_SECOND = 100;
-/** Behind the command's name, which may hold spaces: the 14th and 15th of proc(5). */
+/** Fields 14 and 15 of proc(5), counted after the command's name, which may contain spaces. */
 const [USER_TICKS, SYSTEM_TICKS] = [11, 12];
 
-/** What a process has had of the processors, its ended threads included; 0 where there is no such process or no Linux. */
+/**
+ * Processor time of a process in seconds, its ended threads included; 0 if there is no such process or no
+ * Linux.
+ */
 export function processorSeconds(pid: number): number {
   let line: string;
   try {

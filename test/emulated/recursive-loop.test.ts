@@ -6,14 +6,14 @@ import { after, before, describe, test } from "node:test";
 import { submit } from "../../scripts/fleet/submission/submit.js";
 import { demoConfiguration } from "../end-to-end/steps/demo-configuration.js";
 import { toEvent } from "../functions/lambda-events.js";
-import { MOST_INVOCATIONS } from "./aws/invocation-chain.js";
+import { MAX_INVOCATIONS } from "./aws/invocation-chain.js";
 import { LambdaFunction } from "./aws/lambda-function.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
 import { runEnded } from "./observed-run.js";
 
 const TIMEOUT_MILLISECONDS = 120_000;
-/** One after the other, so that each follows from the one before. */
-const SIZE = { trials: MOST_INVOCATIONS + 4, calibration: 10, evaluation: 64 };
+/** Sequential trials, so that each is caused by the one before. */
+const SIZE = { trials: MAX_INVOCATIONS + 4, calibration: 10, evaluation: 64 };
 
 let folder: string;
 before(async () => {
@@ -22,12 +22,12 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 for (const [recursiveLoop, expected] of [
-  ["Terminate", MOST_INVOCATIONS],
-  ["Allow", MOST_INVOCATIONS + 4],
+  ["Terminate", MAX_INVOCATIONS],
+  ["Allow", MAX_INVOCATIONS + 4],
 ] as const) {
-  test(`The emulated Lambda invokes a function that says ${recursiveLoop} ${expected} times in a chain`, async () => {
+  test(`The emulated Lambda invokes a function with RecursiveLoop ${recursiveLoop} ${expected} times in a chain`, async () => {
     const code = join(folder, recursiveLoop);
-    // Answers with the header that its own calls would carry on.
+    // Answers with the header that its own calls would pass on.
     await writeFile(`${code}.js`, "exports.handler = async () => process.env._X_AMZN_TRACE_ID;");
     const target = new LambdaFunction({
       code: folder,
@@ -40,7 +40,7 @@ for (const [recursiveLoop, expected] of [
     });
     let trace: string | undefined;
     let invocations = 0;
-    for (; invocations < MOST_INVOCATIONS + 4; invocations++) {
+    for (; invocations < MAX_INVOCATIONS + 4; invocations++) {
       const message = { id: "1", body: "", receipt: "1", deliveries: 1, sentAt: 0 };
       const answer = await target.invoke(
         toEvent([{ ...message, ...(trace === undefined ? {} : { trace }) }]),
@@ -61,7 +61,7 @@ describe("A run whose trials follow from one another", { timeout: TIMEOUT_MILLIS
   });
   after(() => fleet?.close());
 
-  test("is no endless loop to Lambda, however long the chain of its messages", async () => {
+  test("is not stopped as a recursive loop, however long its chain of messages", async () => {
     const { coordinator, evaluators } = fleet;
     const configuration = await demoConfiguration(SIZE);
     const runId = await submit(fleet, { configuration }, { runId: "chain", parallel: 1 });
@@ -70,6 +70,6 @@ describe("A run whose trials follow from one another", { timeout: TIMEOUT_MILLIS
     const stopped = await Promise.race([ended, coordinator.stopped, evaluators.stopped]);
     over.abort();
     assert.equal(stopped, undefined);
-    for (const { longestChain } of [coordinator, evaluators]) assert.ok(longestChain > MOST_INVOCATIONS);
+    for (const { longestChain } of [coordinator, evaluators]) assert.ok(longestChain > MAX_INVOCATIONS);
   });
 });

@@ -17,12 +17,12 @@ import type { ObjectStore } from "../../shared/storage/object-store.js";
 const DAY_MILLISECONDS = 86_400_000;
 
 /**
- * Carries a fleet's run out once more with the engine of this machine, which hears the trials' results in the order in
- * which the fleet's coordinator heard them, and writes its output folder.
+ * Repeats a fleet's run locally, applying the trials' results in the order in which the fleet's coordinator
+ * applied them, and writes its output folder.
  *
- * @param workers threads
+ * @param workers number of threads
  */
-export async function runLikewise(
+export async function replayLocally(
   fleet: ObjectStore,
   runId: string,
   source: ConfigurationSource,
@@ -55,9 +55,10 @@ export async function runLikewise(
   const order = saved.state.finished.map(({ number }) => number);
   const runner = new OrderedRunner(new ThreadPool(workers).open(settings), request.parallel, order);
   const study = tuningStudy(workload.metric);
-  // An answer that waits for its turn must not be taken for lost.
+  // An answer that waits for its turn must not become overdue.
   const timeouts = { statistics: DAY_MILLISECONDS, trial: DAY_MILLISECONDS, finish: DAY_MILLISECONDS };
-  // Arrays that images were packed to are other files than the images.
+  // The statistics key differs, because the arrays that images were packed into are other files than the
+  // images.
   const gathered = { ...request.statistics, key: workload.statisticsKey };
   const run = { request: { ...request, timeouts, statistics: gathered } };
   const engine = startEngine({ folder, study, runner, run });
@@ -70,8 +71,8 @@ export async function runLikewise(
 }
 
 /**
- * Gives the answers of trials one after the other, in an order that is given. As many jobs may wait for their turn as
- * trials run side by side, which the pool has fewer threads than.
+ * A runner that returns the answers of trials in a given order. It has a slot per running trial, because jobs
+ * may wait for their turn, and fewer threads than slots.
  */
 class OrderedRunner implements JobRunner {
   #ended = 0;
@@ -84,7 +85,7 @@ class OrderedRunner implements JobRunner {
     private readonly order: readonly number[],
   ) {}
 
-  /** So many trials have ended. */
+  /** Called when `ended` trials have ended. */
   release(ended: number): void {
     this.#ended = ended;
     this.#wake();

@@ -7,13 +7,13 @@ import { status } from "../../scripts/fleet/following/runs.js";
 import { CommandThread } from "../end-to-end/steps/command.js";
 import { demoConfiguration } from "../end-to-end/steps/demo-configuration.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
-import { buried, runEnded } from "./observed-run.js";
+import { receiveDeadLetters, runEnded } from "./observed-run.js";
 
 const SIZE = { trials: 2, calibration: 10, evaluation: 64 };
 const TIMEOUT_MILLISECONDS = 120_000;
 
 const folder = await mkdtemp(join(tmpdir(), "quantfleet-schedules-"));
-/** Named whole, as the commands' thread works elsewhere. */
+/** An absolute path, because the commands' thread has another working directory. */
 const CONFIG = join(folder, "config.json");
 let fleet: EmulatedFleet;
 let commands: CommandThread;
@@ -63,7 +63,7 @@ describe("Scheduled runs", { timeout: TIMEOUT_MILLISECONDS }, () => {
     assert.match(unknown.stderr, /no schedule "daily"/);
   });
 
-  test("are refused in one sentence when the time is none", async () => {
+  test("are refused in one sentence when the time is invalid", async () => {
     for (const [argv, expected] of [
       [["--cron", "0 3 * *"], /does not take "cron\(0 3 \* \*\)"/],
       [["--rate", "0 days"], /does not take "rate\(0 days\)"/],
@@ -79,7 +79,7 @@ describe("Scheduled runs", { timeout: TIMEOUT_MILLISECONDS }, () => {
     assert.match((await schedule("list")).stdout, /^nightly\t[^\n]*\n$/);
   });
 
-  test("are a run each time that is due, once however often it is delivered, and the Tick is on meanwhile", async () => {
+  test("start one run each time they are due, also with repeated deliveries, with the Tick on meanwhile", async () => {
     const first = new Date("2026-11-23T02:00:00Z");
     const second = new Date("2026-11-24T02:00:00Z");
     for (const due of [first, first, second])
@@ -94,7 +94,7 @@ describe("Scheduled runs", { timeout: TIMEOUT_MILLISECONDS }, () => {
     assert.deepEqual(active, []);
   });
 
-  test("that were removed while a message of theirs was under way are buried", async () => {
+  test("that were removed while a message was under way are refused", async () => {
     const message = {
       version: 1,
       type: "RunScheduled",
@@ -103,7 +103,7 @@ describe("Scheduled runs", { timeout: TIMEOUT_MILLISECONDS }, () => {
     };
     const body = JSON.stringify(message);
     await fleet.events.send([{ body, group: "gone", deduplication: "gone" }]);
-    assert.deepEqual(await buried(fleet.deadEvents, 1), [body]);
+    assert.deepEqual(await receiveDeadLetters(fleet.deadEvents, 1), [body]);
   });
 
   test("leave the Tick off when they have ended", async () => {

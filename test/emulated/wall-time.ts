@@ -23,7 +23,7 @@ import { startFleetServers } from "./aws/fleet-servers.js";
 import type { S3Server } from "./aws/s3-server.js";
 import { startEmulatedFleet } from "./emulated-fleet.js";
 import { processorSeconds } from "./process-times.js";
-import { runLikewise } from "./replay-locally.js";
+import { replayLocally } from "./replay-locally.js";
 
 const USAGE = `usage: npm run bench:emulated -- [--models demo,resnet20-cifar10] [--trials 30] [--repeats 1]
   [--models-folder ../shared/models]
@@ -42,36 +42,36 @@ are told, as one ratio on a shared machine varies by a third.`;
 
 const WORKERS = 2;
 const WARM_UP_TRIALS = 10;
-/** A minute is one: a Tick has a coordinator started beside the one that is at work. */
+/** Real minutes, because a Tick starts a second coordinator beside the busy one. */
 const MINUTE_MILLISECONDS = 60_000;
 const POLL_MILLISECONDS = 20;
 const DEMO_NAME = "demo";
 const DEFAULT_MODELS = [DEMO_NAME, "resnet20-cifar10"];
 
-/** What commands end with whose output is there. */
+/** Exit codes of commands that have written their output. */
 const WRITTEN: readonly (number | string)[] = [EXIT.done, EXIT.boundMissed];
 
 const stateSchema = z.looseObject({ phase: z.string().optional() });
 
-/** In seconds. */
+/** Durations in seconds. */
 interface WallTime {
-  /** From the first trial asked for to the last one ended. */
+  /** From the start of the first trial to the end of the last one. */
   readonly trials: number;
-  /** From the first trial ended to the last one ended, which leaves out that the first job starts an evaluator. */
+  /** From the end of the first trial to the end of the last one, without the start of the first evaluator. */
   readonly warm: number;
   /** From the call to the written output folder. */
   readonly overall: number;
-  /** Between a trial's being asked for and its end, what is not a worker's own time for it; mean. */
+  /** Mean time between a trial's start and end without the worker's own time for it. */
   readonly aroundTrial: number;
-  /** Of all processes, from the call to the written output folder. */
+  /** Processor time of all processes, from the call to the written output folder. */
   readonly processor: number;
 }
 
-/** What is compared, in the order in which it runs. */
+/** The runs compared, in order of execution. */
 const RUNS = {
   tuneCommand: `tune, a process of its own, ${WORKERS} workers`,
   fleetByCommands: `emulated AWS by commands, first run, ${WORKERS} evaluators`,
-  likewise: "this machine's engine, the fleet's order of results",
+  replay: "this machine's engine, the fleet's order of results",
   tune: "tune, within this process",
   nextRun: "emulated AWS, next run, within this process",
 } as const;
@@ -80,8 +80,8 @@ type Run = keyof typeof RUNS;
 const RATIOS: readonly { readonly label: string; readonly run: Run; readonly other: Run }[] = [
   { label: "cold: emulated AWS / tune", run: "fleetByCommands", other: "tuneCommand" },
   { label: "warm: emulated AWS / tune", run: "nextRun", other: "tune" },
-  { label: "warm emulated AWS / engine with the first run's order", run: "nextRun", other: "likewise" },
-  { label: "cold emulated AWS / warm engine, same order", run: "fleetByCommands", other: "likewise" },
+  { label: "warm emulated AWS / engine with the first run's order", run: "nextRun", other: "replay" },
+  { label: "cold emulated AWS / warm engine, same order", run: "fleetByCommands", other: "replay" },
 ];
 
 interface Comparison {
@@ -92,7 +92,7 @@ interface Comparison {
 
 /**
  * @param work returns the run's trials in the order in which they ended
- * @param ofOthers what other processes have had of the processors
+ * @param ofOthers processor time of other processes so far
  */
 async function timed(
   work: () => Promise<readonly TrialRecord[]>,
@@ -118,7 +118,7 @@ async function timed(
   };
 }
 
-/** Command lines, with what they have had of the processors. */
+/** Runs commands and sums their processor time. */
 class Commands {
   #processorSeconds = 0;
 
@@ -132,7 +132,7 @@ class Commands {
     const command = startCommand(argv, this.folder);
     const { pid = 0 } = command.process;
     let seconds = 0;
-    // A process that has ended does not say any more what it has had.
+    // Polled, because the times of an ended process cannot be read.
     const looking = setInterval(() => {
       seconds = Math.max(seconds, processorSeconds(pid));
     }, POLL_MILLISECONDS);
@@ -142,7 +142,9 @@ class Commands {
   }
 }
 
-/** Looks into the emulator's memory, as whoever waits for a run does not take a processor from those who carry it. */
+/**
+ * Waits for the end of a run by reading the emulator's memory, which takes no processor time from the run.
+ */
 async function runEnded(objects: S3Server["objects"], runId: string): Promise<void> {
   let seen: unknown;
   for (;;) {
@@ -157,7 +159,7 @@ async function runEnded(objects: S3Server["objects"], runId: string): Promise<vo
   }
 }
 
-/** One short run by this machine's engine and one over a fleet of its own. */
+/** A short local run, and one over a separate fleet. */
 async function warmUp(folder: string): Promise<void> {
   const source = await loadConfiguration(join(DEMO, "config.json"), { maxTrials: WARM_UP_TRIALS });
   process.env.QUANTFLEET_CACHE = join(folder, "statistics");
@@ -174,7 +176,7 @@ async function warmUp(folder: string): Promise<void> {
   }
 }
 
-async function inScratch(work: (folder: string) => Promise<void>): Promise<void> {
+async function inTemporaryFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-wall-time-"));
   try {
     await work(folder);
@@ -183,7 +185,7 @@ async function inScratch(work: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-/** @param trials as many; as many as the configuration says when left out */
+/** @param trials number of trials; that of the configuration when absent */
 async function compare(file: string, trials: number | undefined, folder: string): Promise<Comparison> {
   const out = (run: Run): string => join(folder, run);
   const size = trials === undefined ? {} : { maxTrials: trials };
@@ -211,9 +213,9 @@ async function compare(file: string, trials: number | undefined, folder: string)
       },
       () => ofCommands() + emulated.processorSeconds(),
     );
-    const likewise = await timed(async () => {
-      await runLikewise(emulated.store, "fleetByCommands", source, out("likewise"), WORKERS);
-      return finishedTrials(out("likewise"));
+    const replay = await timed(async () => {
+      await replayLocally(emulated.store, "fleetByCommands", source, out("replay"), WORKERS);
+      return finishedTrials(out("replay"));
     });
     const tuneWithin = await timed(async () => {
       process.env.QUANTFLEET_CACHE = join(folder, "statistics-within");
@@ -231,15 +233,15 @@ async function compare(file: string, trials: number | undefined, folder: string)
       },
       () => emulated.processorSeconds(),
     );
-    const pair = ["fleetByCommands", "likewise"] as const;
-    const [decided, decidedLikewise] = await Promise.all(pair.map((run) => decidedTrials(out(run))));
-    const [model, modelLikewise] = await Promise.all(
+    const pair = ["fleetByCommands", "replay"] as const;
+    const [decided, decidedInReplay] = await Promise.all(pair.map((run) => decidedTrials(out(run))));
+    const [model, modelOfReplay] = await Promise.all(
       pair.map((run) => readFile(join(out(run), "model.onnx"))),
     );
     return {
-      times: { tuneCommand, fleetByCommands, likewise, tune: tuneWithin, nextRun },
-      sameTrials: JSON.stringify(decided) === JSON.stringify(decidedLikewise),
-      sameModel: model?.equals(modelLikewise!) ?? false,
+      times: { tuneCommand, fleetByCommands, replay, tune: tuneWithin, nextRun },
+      sameTrials: JSON.stringify(decided) === JSON.stringify(decidedInReplay),
+      sameModel: model?.equals(modelOfReplay!) ?? false,
     };
   } finally {
     await emulated.close();
@@ -318,7 +320,7 @@ const { values } = parseArgs({
 });
 if (values.help) console.log(USAGE);
 else {
-  await inScratch(warmUp);
+  await inTemporaryFolder(warmUp);
   for (const name of values.models.split(",")) {
     const directory = name === DEMO_NAME ? DEMO : join(resolve(values["models-folder"]), name);
     const file = join(directory, "config.json");
@@ -329,7 +331,7 @@ else {
     const trials = values.trials === undefined ? undefined : Number(values.trials);
     const comparisons: Comparison[] = [];
     while (comparisons.length < Number(values.repeats))
-      await inScratch(async (folder) => {
+      await inTemporaryFolder(async (folder) => {
         const comparison = await compare(file, trials, folder);
         report(name, comparison);
         comparisons.push(comparison);

@@ -17,26 +17,26 @@ function open() {
 }
 
 describe("The Tick", () => {
-  test("is on from the first run's begin to the last one's end", async () => {
+  test("is on from the start of the first run to the end of the last one", async () => {
     const { tick, active } = open();
     await active.update(run("one", "statistics"));
     assert.ok(tick.isOn);
     await active.update(run("two", "search"));
     await active.update(run("one", "done"));
     assert.ok(tick.isOn);
-    assert.deepEqual(await active.heedTick(), ["two"]);
+    assert.deepEqual(await active.listForTick(), ["two"]);
     await active.update(run("two", "failed"));
     assert.ok(!tick.isOn);
   });
 
-  test("is turned off by itself when it comes and there is no run", async () => {
+  test("is turned off when it arrives and there is no run", async () => {
     const { tick, active } = open();
     await tick.turnOn();
-    assert.deepEqual(await active.heedTick(), []);
+    assert.deepEqual(await active.listForTick(), []);
     assert.ok(!tick.isOn);
   });
 
-  test("stays on for a run that begins while the last other one's end turns it off", async () => {
+  test("stays on for a run that starts while the end of the last other run turns it off", async () => {
     const { store, tick } = open();
     // The other coordinator lists its run and finds the Tick on just before this one turns it off.
     const racing: TickSwitch = {
@@ -52,7 +52,7 @@ describe("The Tick", () => {
     assert.ok(tick.isOn);
   });
 
-  test("is turned on again by whoever is handed the events of a coordinator that died after turning it off", async () => {
+  test("is turned on again by the coordinator that receives the events of one that died after turning it off", async () => {
     const { store, tick } = open();
     const dying: TickSwitch = {
       turnOn: () => tick.turnOn(),
@@ -77,7 +77,7 @@ describe("The Tick", () => {
     assert.ok(!tick.isOn);
     await active.update(run("one", "search"), true);
     assert.ok(tick.isOn);
-    assert.deepEqual(await active.heedTick(), ["one"]);
+    assert.deepEqual(await active.listForTick(), ["one"]);
   });
 
   test("is turned on although the coordinator died between listing the run and turning it on", async () => {

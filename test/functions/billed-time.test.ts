@@ -14,14 +14,14 @@ test("every millisecond of an environment's invocations is charged once, the sta
   await time.during(async () => {
     clock += 50;
     charged.push(time.charge().milliseconds);
-    // What comes after the report goes on the next bill …
+    // Time after the report is charged with the next report …
     clock += 7;
   });
-  // … and the time between invocations on none.
+  // … and time between invocations never.
   clock += 10_000;
   const failing = time.during(async () => {
     clock += 11;
-    throw new Error("no such luck");
+    throw new Error("the job failed");
   });
   await assert.rejects(failing);
   await time.during(async () => {

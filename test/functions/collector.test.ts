@@ -68,7 +68,7 @@ describe("The collector's function", () => {
     );
   });
 
-  test("hands a shard back ahead of the timeout", async () => {
+  test("returns a shard to the queue before the timeout", async () => {
     const { jobs, events, send, invoke } = open(() => new Promise(() => undefined));
     await send(job);
     assert.equal(await invoke(15_001), 1);
@@ -76,7 +76,7 @@ describe("The collector's function", () => {
     assert.equal((await take(jobs)).length, 1);
   });
 
-  test("buries jobs of the evaluators, of an unknown version and of an unknown run, and does the rest", async () => {
+  test("moves jobs for evaluators, of an unknown version and of an unknown run to the dead-letter queue and runs the others", async () => {
     const { events, deadLetters, metrics, send, invoke } = open(async ({ runId }) =>
       runId === "toy" ? report : undefined,
     );
@@ -91,7 +91,7 @@ describe("The collector's function", () => {
     assert.deepEqual(metrics.sums, { MessagesRefused: 3, JobsAnswered: 1 });
   });
 
-  test("has a shard come again, and only that, when something beside it fails", async () => {
+  test("leaves only the shard whose job failed in the queue", async () => {
     let calls = 0;
     const { log, metrics, send, invoke } = open(async () => {
       if (++calls === 1) throw new Error("no store");

@@ -23,12 +23,12 @@ import { keepLog, keepMetrics, toEvent } from "./lambda-events.js";
 
 const VISIBILITY_MILLISECONDS = 60_000;
 
-/** A store that takes no write below a prefix. */
+/** A store whose writes below a prefix fail. */
 class PartlyFailingStore extends MemoryObjectStore {
   failing: string | undefined;
 
   override async put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {
-    if (this.failing !== undefined && key.startsWith(this.failing)) throw new Error("no such luck");
+    if (this.failing !== undefined && key.startsWith(this.failing)) throw new Error("the call failed");
     return super.put(key, body, condition);
   }
 }
@@ -88,7 +88,7 @@ const toyWorkload: WorkloadDocument = {
 };
 
 describe("The coordinator's function", () => {
-  test("carries a run from its request to its end, and keeps it listed until then", async () => {
+  test("takes a run from its request to its end, and keeps it listed until then", async () => {
     const { jobs, statisticsJobs, invoke, send, store, clock, tick, metrics } = open();
     await send(requested("toy"));
     const request = toyRequest({ runId: "toy", maxTrials: 3, parallel: 1 });
@@ -117,7 +117,7 @@ describe("The coordinator's function", () => {
     assert.ok(Number.isFinite(metrics.ofRuns.get("toy BestMetric")));
   });
 
-  test("has evaluators start when a run is announced, and stores nothing of it", async () => {
+  test("makes evaluators start when a run is announced, and stores nothing", async () => {
     const { store, jobs, deadLetters, invoke, events } = open();
     await announceRun(events, { runId: "toy", requestedAt: 1, parallel: 2 });
     assert.equal(await invoke(), 0);
@@ -134,7 +134,7 @@ describe("The coordinator's function", () => {
     ["behind", 1],
     ["ahead", 2_000_000_000],
   ] as const)
-    test(`gives a run's jobs their time from when SQS took the request, where the sender's clock is ${title}`, async () => {
+    test(`counts the time-outs of a run's jobs from the SQS timestamp of the request where the sender's clock is ${title}`, async () => {
       const { statisticsJobs, invoke, send } = open();
       const sent = 1_000_000_000;
       const event = requested("toy");
@@ -145,7 +145,7 @@ describe("The coordinator's function", () => {
       assert.equal(deadline, sent + toyRequest().timeouts.statistics);
     });
 
-  test("leaves statistics to an evaluator where the request does, ahead of those who get ready", async () => {
+  test("sends statistics jobs to evaluators if the request says so, before warm-up messages", async () => {
     const { jobs, statisticsJobs, invoke, send } = open();
     const request = toyRequest();
     const statistics = { ...request.statistics, by: "evaluators" as const };
@@ -183,7 +183,7 @@ describe("The coordinator's function", () => {
     );
   });
 
-  test("has one run's events come again when its state cannot be saved, and carries the other's", async () => {
+  test("leaves the events of a run whose state cannot be saved in the queue, and handles another run's", async () => {
     const { store, log, invoke, send } = open();
     await send(requested("one"));
     await send(requested("two"));
@@ -191,7 +191,7 @@ describe("The coordinator's function", () => {
     assert.equal(await invoke(), 1);
     assert.deepEqual(
       log.errors.map(({ message }) => message),
-      ["no such luck"],
+      ["the call failed"],
     );
     assert.ok(await store.get("runs/two/state.json"));
     store.failing = undefined;
@@ -199,7 +199,7 @@ describe("The coordinator's function", () => {
     assert.ok(await store.get("runs/one/state.json"));
   });
 
-  test("has events that cannot be carried now come again after seconds, and later each time", async () => {
+  test("retries failed events with exponential backoff", async () => {
     const { store, events, invoke, send } = open();
     const pauses: number[] = [];
     const change = events.changeVisibility.bind(events);
@@ -213,7 +213,7 @@ describe("The coordinator's function", () => {
     assert.deepEqual(pauses, [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 360_000]);
   });
 
-  test("sends no further Tick to a run whose records are gone or damaged, and none at all without another", async () => {
+  test("sends no further Tick to a run whose records are missing or damaged, and none at all without another run", async () => {
     const { store, events, deadLetters, tick, invoke, send } = open();
     const sendTick = (runId: string) => send({ version: MESSAGE_VERSION, type: "Tick", runId, at: 2 });
     await send(requested("one"));
@@ -232,7 +232,7 @@ describe("The coordinator's function", () => {
     assert.deepEqual(await take(events), []);
   });
 
-  test("buries what a damaged record keeps from being carried, and asks for the runs of schedules", async () => {
+  test("refuses schedules that are damaged, too large or missing, and requests the runs of others", async () => {
     const { store, events, deadLetters, log, invoke } = open();
     await store.put("schedules/damaged.json", Buffer.from("{"));
     const request = toyRequest({ runId: "template" });
@@ -258,7 +258,7 @@ describe("The coordinator's function", () => {
     assert.deepEqual(await readWorkloadDocument(store, event.runId), toyWorkload);
   });
 
-  test("buries what is no event, of another group's run, and of a run that nobody asked for", async () => {
+  test("refuses invalid messages, events in another run's group, and events of a run that was never requested", async () => {
     const { events, deadLetters, log, invoke, send } = open();
     await events.send([{ body: "{", group: "one", deduplication: "1" }]);
     await send(requested("two"), "one");
@@ -267,14 +267,14 @@ describe("The coordinator's function", () => {
     assert.equal(await invoke(), 0);
     assert.equal((await take(deadLetters)).length, 3);
     assert.equal(log.lines.filter((line) => line === "message refused").length, 3);
-    assert.ok(log.lines.includes("run carried"));
+    assert.ok(log.lines.includes("events handled"));
   });
 
-  test("carries the rest of a batch of which something cannot be buried now, and has only that come again", async () => {
+  test("handles the rest of a batch if the dead-letter queue fails, and leaves only the refused messages in the queue", async () => {
     const { store, events, deadLetters, log, metrics, invoke, send } = open();
-    const bury = deadLetters.send.bind(deadLetters);
+    const sendToDeadLetters = deadLetters.send.bind(deadLetters);
     deadLetters.send = async () => {
-      throw new Error("no such luck");
+      throw new Error("the call failed");
     };
     await events.send([{ body: "{", group: "one", deduplication: "1" }]);
     await send({ version: MESSAGE_VERSION, type: "Tick", runId: "stranger", at: 1 });
@@ -284,9 +284,9 @@ describe("The coordinator's function", () => {
     await send(requested("two"));
     assert.equal(await invoke(), 3);
     assert.ok(await store.get("runs/two/state.json"));
-    assert.equal(log.lines.filter((line) => line === "message not buried").length, 3);
+    assert.equal(log.lines.filter((line) => line === "message not moved to the dead-letter queue").length, 3);
     assert.equal(metrics.sums.MessagesRefused, undefined);
-    deadLetters.send = bury;
+    deadLetters.send = sendToDeadLetters;
     assert.equal(await invoke(), 0);
     assert.equal((await take(deadLetters)).length, 3);
   });

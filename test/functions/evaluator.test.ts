@@ -47,7 +47,7 @@ function open(run: Run, leaseMilliseconds = MINUTE) {
     started: async () => void prepared.push("started"),
     prepare: async (runId: string) => {
       prepared.push(runId);
-      if (runId === "broken") throw new Error("no such luck");
+      if (runId === "broken") throw new Error("the call failed");
       return runId !== "stranger";
     },
     close: async () => void ended.push("closed"),
@@ -84,7 +84,7 @@ const reports = async (events: Queue) =>
 const never: Run = () => new Promise(() => undefined);
 
 describe("The evaluator's function", () => {
-  test("leaves the answer in the claim, stores the rows and reports, with what was billed", async () => {
+  test("stores the answer in the claim, stores the rows, and reports with the billed time", async () => {
     const { store, events, send, invoke } = open(async () => report);
     await send(job);
     assert.equal(await invoke(), 0);
@@ -100,7 +100,7 @@ describe("The evaluator's function", () => {
     assert.equal(keys.length, 1);
   });
 
-  test("gets ready for a run and answers nobody; what cannot be made ready is left to the first trial", async () => {
+  test("prepares a run without answering, and leaves errors to the first trial", async () => {
     const { events, deadLetters, prepared, log, send, invoke } = open(never);
     const warmUp = { version: MESSAGE_VERSION, type: "warm-up", deadline: 8.64e15 };
     for (const runId of ["toy", "broken", "stranger"]) await send({ ...warmUp, runId });
@@ -112,7 +112,7 @@ describe("The evaluator's function", () => {
     assert.deepEqual(await reports(events), []);
   });
 
-  test("only starts for a run that has not been asked for yet", async () => {
+  test("only starts for a run that was not requested yet", async () => {
     const { events, deadLetters, prepared, send, invoke } = open(never);
     await send({ version: MESSAGE_VERSION, type: "warm-up", deadline: 8.64e15 });
     assert.equal(await invoke(), 0);
@@ -120,7 +120,7 @@ describe("The evaluator's function", () => {
     assert.deepEqual([...(await reports(events)), ...(await take(deadLetters))], []);
   });
 
-  test("sends the answer that a worker left before it died, without working", async () => {
+  test("sends the answer stored by a worker that died, without running the job", async () => {
     const { store, events, send, invoke } = open(never);
     const claim = await claimJob(store, job, 0, Date.now());
     assert.ok(claim.state === "granted" && (await claim.lease.answer(report)));
@@ -129,7 +129,7 @@ describe("The evaluator's function", () => {
     assert.deepEqual(await reports(events), [report]);
   });
 
-  test("finishes a run once, however often it is handed the job", async () => {
+  test("finishes a run once, however often the job is delivered", async () => {
     const finish = { ...FINISH, runId: job.runId };
     let worked = 0;
     const { events, send, invoke } = open(async (taken) => {
@@ -145,7 +145,7 @@ describe("The evaluator's function", () => {
     for (const answer of answers) assert.deepEqual(answer, answers[0]);
   });
 
-  test("leaves a job that another worker has to it", async () => {
+  test("does not run a job claimed by another worker", async () => {
     const { store, events, send, invoke } = open(never);
     await claimJob(store, job, Date.now(), Date.now() + MINUTE);
     await send(job);
@@ -153,7 +153,7 @@ describe("The evaluator's function", () => {
     assert.deepEqual(await reports(events), []);
   });
 
-  test("hands a job back ahead of the timeout, for another worker to take at once", async () => {
+  test("returns a job to the queue before the timeout, for another worker to receive immediately", async () => {
     const { jobs, store, events, ended, send, invoke } = open(never);
     await send(job);
     assert.equal(await invoke(15_001), 1);
@@ -163,7 +163,7 @@ describe("The evaluator's function", () => {
     assert.equal((await claimJob(store, job, Date.now() + 1, Date.now() + MINUTE)).state, "granted");
   });
 
-  test("lets go of the claim before the message, as whoever is handed it would find it taken", async () => {
+  test("releases the claim before the message, so that the next worker does not find it taken", async () => {
     const { jobs, store, send, invoke } = open(never);
     const change = jobs.changeVisibility.bind(jobs);
     const claims: string[] = [];
@@ -177,7 +177,7 @@ describe("The evaluator's function", () => {
     assert.deepEqual(claims, ["granted"]);
   });
 
-  test("fails a job that no worker does within an invocation, the third time", async () => {
+  test("fails a job that three workers did not complete within an invocation", async () => {
     const { events, send, invoke } = open(never);
     await send(job);
     for (const failures of [1, 1, 0]) assert.equal(await invoke(15_001), failures);
@@ -190,7 +190,7 @@ describe("The evaluator's function", () => {
     assert.ok(event.billed !== undefined);
   });
 
-  test("fails a job that workers end over, before the queue buries it", async () => {
+  test("fails a job that killed seven workers, before the queue moves it to the dead-letter queue", async () => {
     const { jobs, events, deadLetters, send, invoke } = open(never);
     await send(job);
     for (let dead = 0; dead < 7; dead++) {
@@ -219,7 +219,7 @@ describe("The evaluator's function", () => {
     );
   });
 
-  test("stops working and says nothing when the claim went to another worker", async () => {
+  test("stops without a report when another worker has taken over the claim", async () => {
     let begin: () => void = () => undefined;
     const begun = new Promise<void>((resolve) => {
       begin = resolve;
@@ -232,7 +232,7 @@ describe("The evaluator's function", () => {
     await send(job);
     const invoked = invoke();
     await begun;
-    // As if this worker had stood still for longer than its lease.
+    // As if this worker had been suspended for longer than its lease.
     while ((await claimJob(store, job, Date.now() + MINUTE, Date.now() + 2 * MINUTE)).state !== "granted");
     assert.equal(await invoked, 1);
     assert.deepEqual(ended, ["closed"]);
@@ -240,7 +240,7 @@ describe("The evaluator's function", () => {
     assert.deepEqual(await reports(events), []);
   });
 
-  test("extends claim and visibility while it works", async () => {
+  test("extends claim and visibility while a job runs", async () => {
     const lease = 60;
     const { store, events, send, invoke } = open(async () => {
       while ((await claimOf(store)) < started + 2 * lease)
@@ -253,7 +253,7 @@ describe("The evaluator's function", () => {
     assert.equal((await reports(events)).length, 1);
   });
 
-  test("reports statistics, which whoever does them twice does alike, without a claim", async () => {
+  test("reports statistics without a claim, because they are deterministic", async () => {
     const { version, runId, attempt, shard, deadline } = job;
     const gathering = { version, type: "statistics" as const, runId, attempt, shard, key: "s/0", deadline };
     const gathered = answerToyJob(toyRequest(), gathering, { worker: "w", isa: "arm64", at: 1 });
@@ -266,7 +266,7 @@ describe("The evaluator's function", () => {
     for await (const key of store.list("")) assert.fail(`${key} was written`);
   });
 
-  test("drops what is overdue, buries what is no job or of an unknown run", async () => {
+  test("drops overdue jobs, and refuses invalid ones and those of an unknown run", async () => {
     const { events, deadLetters, send, invoke } = open(async () => undefined);
     await send({ ...job, deadline: 1 });
     await send({ ...job, version: 2 });
@@ -277,7 +277,7 @@ describe("The evaluator's function", () => {
     assert.equal((await take(deadLetters)).length, 3);
   });
 
-  test("has a job come again, after seconds, when something beside it fails", async () => {
+  test("retries a job after seconds when the run's files cannot be opened", async () => {
     const { jobs, log, send, invoke } = open(() => Promise.reject(new Error("no store")));
     const pauses: number[] = [];
     jobs.changeVisibility = async (_, milliseconds) => void pauses.push(milliseconds);

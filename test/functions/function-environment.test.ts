@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { openSurroundings } from "../../functions/function-environment.js";
+import { openFunctionEnvironment } from "../../functions/function-environment.js";
 import { type S3Server, startS3Server } from "../emulated/aws/s3-server.js";
 import { startSqsServer } from "../emulated/aws/sqs-server.js";
 import { startSilentOnce } from "./silent-once.js";
@@ -14,9 +14,9 @@ const AWS = {
   AWS_ACCESS_KEY_ID: "none",
   AWS_SECRET_ACCESS_KEY: "none",
 };
-/** Longer than a function waits in silence. */
+/** Longer than the socket time-out of a function's clients. */
 const SLOW_MILLISECONDS = 6_000;
-const environment = { ...process.env };
+const originalEnvironment = { ...process.env };
 let server: S3Server;
 
 before(async () => {
@@ -24,12 +24,12 @@ before(async () => {
   Object.assign(process.env, AWS, { AWS_ENDPOINT_URL_S3: server.endpoint });
 });
 after(async () => {
-  process.env = environment;
+  process.env = originalEnvironment;
   await server.close();
 });
 
-const surroundings = (events = queue("events.fifo")) =>
-  openSurroundings("test", {
+const open = (events = queue("events.fifo")) =>
+  openFunctionEnvironment("test", {
     QUANTFLEET_BUCKET: "runs",
     QUANTFLEET_JOBS_URL: queue("jobs"),
     QUANTFLEET_STATISTICS_URL: queue("statistics"),
@@ -39,14 +39,14 @@ const surroundings = (events = queue("events.fifo")) =>
     QUANTFLEET_FLEET: "fleet",
   });
 
-test("a function's store repeats writes that met another, which the AWS SDK does not", async () => {
-  const { store } = surroundings();
+test("a function's store repeats writes that collided with another, which the AWS SDK does not", async () => {
+  const { store } = open();
   server.failNext(409, 409);
   await store.put("claims/1", Buffer.from("{}"), { ifNoneMatch: true });
   assert.equal((await store.get("claims/1"))?.body.length, 2);
 });
 
-test("a function gives up a connection that nobody answers on, and repeats its call on another", {
+test("a function gives up a connection without an answer, and repeats its call on another", {
   timeout: 60_000,
 }, async () => {
   const sqs = await startSqsServer();
@@ -60,20 +60,20 @@ test("a function gives up a connection that nobody answers on, and repeats its c
   });
   try {
     const { url } = await sqs.createQueue("events", {});
-    const { store, events } = surroundings(url);
-    await Promise.all([store.put("claims/2", Buffer.from("{}")), events.send([{ body: "heard" }])]);
+    const { store, events } = open(url);
+    await Promise.all([store.put("claims/2", Buffer.from("{}")), events.send([{ body: "received" }])]);
     assert.deepEqual([silentStore.connections(), silentQueue.connections()], [2, 2]);
     const received = await events.receive({ max: 1, waitMilliseconds: 0 });
     assert.deepEqual(
       received.map(({ body }) => body),
-      ["heard"],
+      ["received"],
     );
   } finally {
     await Promise.all([silentStore.close(), silentQueue.close(), sqs.close()]);
   }
 });
 
-test("a function's transfer takes as long as it takes while something of it goes", {
+test("a function's transfer may take longer than the time-out while data is moving", {
   timeout: 60_000,
 }, async () => {
   const body = Buffer.alloc(16 * 2 ** 20);
@@ -87,14 +87,14 @@ test("a function's transfer takes as long as it takes while something of it goes
   });
   await new Promise<void>((resolve) => slow.listen(0, "127.0.0.1", resolve));
   process.env.AWS_ENDPOINT_URL_S3 = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`;
-  assert.equal(await surroundings().store.put("statistics/1", body), '"slow"');
+  assert.equal(await open().store.put("statistics/1", body), '"slow"');
   assert.equal(received, body.length);
   slow.closeAllConnections();
   slow.close();
 });
 
-test("a function's lines name the invocation, and errors come with their stack", async ({ mock }) => {
-  const { log, logged } = surroundings();
+test("a function's log lines name the invocation, and errors include their stack trace", async ({ mock }) => {
+  const { log, logged } = open();
   const written: string[] = [];
   const keep = (text: string | Uint8Array): boolean => written.push(String(text)) > 0;
   const streams = [process.stdout, process.stderr].map((stream) => mock.method(stream, "write", keep));

@@ -1,6 +1,6 @@
 import type { TickSwitch } from "../../functions/coordinator/tick-switch.js";
 
-/** A Tick within the process, whose minutes are passed by hand. */
+/** A Tick inside the process, whose minutes are advanced by hand. */
 export class InProcessTickSwitch implements TickSwitch {
   #isOn = false;
 

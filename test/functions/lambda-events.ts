@@ -5,7 +5,8 @@ import type { FleetMetrics } from "../../functions/metrics.js";
 import type { ReceivedMessage } from "../../shared/queues/queue.js";
 
 /**
- * Messages as Lambda hands them to a function.
+ * Messages as Lambda passes them to a function.
+ *
  * @param messages with the trace header of the calls that sent them, where it is known
  */
 export function toEvent(messages: readonly (ReceivedMessage & { readonly trace?: string })[]): SQSEvent {
@@ -33,9 +34,9 @@ export function toEvent(messages: readonly (ReceivedMessage & { readonly trace?:
 
 export interface LogLines extends Log {
   readonly lines: readonly string[];
-  /** Why, where a line tells it. */
+  /** The `reason` of lines that have one. */
   readonly reasons: readonly string[];
-  /** What was thrown, where a line tells it. */
+  /** The `error` of lines that have one. */
   readonly errors: readonly Error[];
 }
 
@@ -44,10 +45,10 @@ export function keepLog(): LogLines {
   const lines: string[] = [];
   const reasons: string[] = [];
   const errors: Error[] = [];
-  const keep = (message: string, told: Record<string, unknown> = {}): void => {
+  const keep = (message: string, details: Record<string, unknown> = {}): void => {
     lines.push(message);
-    if (typeof told.reason === "string") reasons.push(told.reason);
-    if (told.error instanceof Error) errors.push(told.error);
+    if (typeof details.reason === "string") reasons.push(details.reason);
+    if (details.error instanceof Error) errors.push(details.error);
   };
   return { lines, reasons, errors, info: keep, warn: keep, error: keep };
 }
@@ -58,7 +59,7 @@ export interface KeptMetrics extends FleetMetrics {
   readonly ofRuns: ReadonlyMap<string, number>;
 }
 
-/** Metrics that are kept once they are published. */
+/** Metrics that are kept in memory when they are published. */
 export function keepMetrics(): KeptMetrics {
   const added: [MetricName, number][] = [];
   const sums: Partial<Record<MetricName, number>> = {};
@@ -67,7 +68,7 @@ export function keepMetrics(): KeptMetrics {
     sums,
     ofRuns,
     add: (name, value) => void added.push([name, value]),
-    tellOfRun: (runId, name, value) => void ofRuns.set(`${runId} ${name}`, value),
+    publishForRun: (runId, name, value) => void ofRuns.set(`${runId} ${name}`, value),
     publish() {
       for (const [name, value] of added.splice(0)) sums[name] = (sums[name] ?? 0) + value;
     },

@@ -3,12 +3,12 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 export interface SilentOnce {
   readonly endpoint: string;
-  /** Connections that it has taken. */
+  /** Number of connections accepted. */
   readonly connections: () => number;
   close(): Promise<void>;
 }
 
-/** A server in front of another that takes its first connection and never answers there; later ones lead to the other. */
+/** A proxy that never answers on its first connection and forwards later ones. */
 export async function startSilentOnce(endpoint: string): Promise<SilentOnce> {
   const { hostname, port } = new URL(endpoint);
   const sockets = new Set<Socket>();

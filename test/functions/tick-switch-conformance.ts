@@ -4,16 +4,16 @@ import type { TickSwitch } from "../../functions/coordinator/tick-switch.js";
 
 export interface TickSwitchUnderTest {
   readonly tick: TickSwitch;
-  /** Lets a minute pass. */
+  /** Advances time by a minute. */
   passMinute(): Promise<void>;
-  /** Ticks that have come. */
+  /** Number of Ticks so far. */
   ticks(): number;
 }
 
-/** What every switch of the Tick must do; run against each adapter. */
+/** Conformance suite of TickSwitch, run against each adapter. */
 export function describeTickSwitch(adapter: string, open: () => Promise<TickSwitchUnderTest>): void {
-  describe(`switch of the Tick: ${adapter}`, () => {
-    test("is off at first", async () => {
+  describe(`TickSwitch: ${adapter}`, () => {
+    test("is off initially", async () => {
       const { passMinute, ticks } = await open();
       await passMinute();
       assert.equal(ticks(), 0);
@@ -33,7 +33,7 @@ export function describeTickSwitch(adapter: string, open: () => Promise<TickSwit
       assert.equal(ticks(), 3);
     });
 
-    test("ticks once a minute however often it was turned on, and not at all after one turn off", async () => {
+    test("ticks once per minute however often it was turned on, and not at all after being turned off once", async () => {
       const { tick, passMinute, ticks } = await open();
       await Promise.all([tick.turnOn(), tick.turnOn()]);
       await tick.turnOn();

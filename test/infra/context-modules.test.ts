@@ -20,14 +20,14 @@ const [within, other] = ["within.js", "other.js"].map((name, i) => {
 }) as [string, string];
 
 describe("Metric modules in the context of CDK", () => {
-  test("are files with commas between them, or a list, or none", () => {
+  test("are files separated by commas, or a list, or none", () => {
     assert.deepEqual(metricModulesOf(undefined), []);
     assert.deepEqual(metricModulesOf(within), [within]);
     assert.deepEqual(metricModulesOf(`${within}, ${other}`), [within, other]);
     assert.deepEqual(metricModulesOf([other, within]), [other, within]);
   });
 
-  test("are refused with what is wrong with them", () => {
+  test("are refused with the reason", () => {
     for (const [context, expected] of [
       ["", /is "", which has something in it that is no file's name; give files/],
       [`${within},`, /something in it that is no file's name/],

@@ -24,7 +24,7 @@ for (const [name, isEncrypted] of [
   ["the keys of S3 and SQS", false],
   ["a key of one's own", true],
 ] as const) {
-  test(`with ${name} cdk-nag has nothing to say but what is acknowledged with a reason`, () => {
+  test(`with ${name} cdk-nag reports nothing but suppressed rules with reasons`, () => {
     const outdir = join(folder, `nag-${isEncrypted}`);
     const app = new App({ context: CONTEXT, outdir });
     const keys = new Stack(app, "Keys");

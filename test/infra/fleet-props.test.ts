@@ -25,7 +25,7 @@ describe("The fleet's props", () => {
       ScalingConfig: Match.absent(),
     });
     template.hasResourceProperties("AWS::Lambda::Function", { ReservedConcurrentExecutions: 50 });
-    // Lambda turns away whoever is above the reservation, however many pollers there are.
+    // Lambda throttles invocations above the reservation, however many pollers there are.
     template.hasOutput("EvaluatorConcurrency", { Value: "50" });
     templateOf({ provisionedPollers: { minimum: 2, maximum: 4 }, reservedEvaluators: 50 }).hasOutput(
       "EvaluatorConcurrency",
@@ -33,7 +33,7 @@ describe("The fleet's props", () => {
     );
   });
 
-  test("keep concurrency for each function, and one coordinator of it for the Tick", () => {
+  test("reserve concurrency for each function, including one coordinator for the Tick", () => {
     const template = templateOf({
       reservedEvaluators: 100,
       reservedCollectors: 30,
@@ -90,7 +90,7 @@ describe("The fleet's props", () => {
     template.hasOutput("EvaluatorMegabytes", { Value: "1769" });
   });
 
-  test("keep logs for so long, and tell of a day that costs too much", () => {
+  test("set the retention of logs and an alarm for the cost per day", () => {
     const template = templateOf({ logRetention: RetentionDays.ONE_WEEK, budgetUsdPerDay: 20 });
     template.allResourcesProperties("AWS::Logs::LogGroup", { RetentionInDays: 7 });
     template.hasResourceProperties("AWS::CloudWatch::Alarm", {
@@ -102,7 +102,7 @@ describe("The fleet's props", () => {
     });
   });
 
-  test("have every alarm tell somebody", () => {
+  test("give every alarm its actions", () => {
     const stack = new Stack(new App({ context: CONTEXT }), "Told");
     const topic = Topic.fromTopicArn(stack, "Topic", "arn:aws:sns:us-east-1:123456789012:alarms");
     new QuantFleet(stack, "QuantFleet", { alarmActions: [new SnsAction(topic)], budgetUsdPerDay: 20 });
@@ -111,13 +111,13 @@ describe("The fleet's props", () => {
     template.allResourcesProperties("AWS::CloudWatch::Alarm", { AlarmActions: [topic.topicArn] });
   });
 
-  test("keep the data", () => {
+  test("retain the data", () => {
     templateOf({ removalPolicy: RemovalPolicy.RETAIN }).allResources("AWS::S3::Bucket", {
       DeletionPolicy: "Retain",
     });
   });
 
-  test("use a bucket that has another key than the queues", () => {
+  test("use a bucket with another key than the queues", () => {
     const stack = new Stack(new App({ context: CONTEXT }), "Own");
     const [encryptionKey, bucketKey] = [new Key(stack, "Key"), new Key(stack, "BucketKey")];
     const attributes = { bucketName: "models-of-ours", encryptionKey: bucketKey };
@@ -144,7 +144,7 @@ describe("The fleet's props", () => {
       });
   });
 
-  test("use a bucket and a key that are there", () => {
+  test("use an existing bucket and key", () => {
     const stack = new Stack(new App({ context: CONTEXT }), "Own");
     const encryptionKey = new Key(stack, "Key");
     const bucket = Bucket.fromBucketName(stack, "Bucket", "models-of-ours");
@@ -155,7 +155,7 @@ describe("The fleet's props", () => {
   });
 });
 
-test("Whoever may use a fleet may send it messages, schedule runs, and write what runs work on", () => {
+test("A user of a fleet may send it messages, schedule runs, and write models and data of runs", () => {
   const stack = new Stack(new App({ context: CONTEXT }), "Used");
   const fleet = new QuantFleet(stack, "QuantFleet");
   const user = new Role(stack, "User", { assumedBy: new AccountRootPrincipal() });

@@ -10,7 +10,7 @@ import { type Statement, statements, templateOf } from "./fleet-template.js";
 describe("The fleet's template", () => {
   const template = templateOf();
 
-  test("has arm64 functions of Node 24 with the time that they need", () => {
+  test("has arm64 functions of Node 24 with sufficient timeouts", () => {
     for (const timeout of [60, 900]) {
       template.hasResourceProperties("AWS::Lambda::Function", {
         Runtime: "nodejs24.x",
@@ -21,7 +21,7 @@ describe("The fleet's template", () => {
     }
   });
 
-  test("has no function whose part in a run Lambda would take for an endless loop", () => {
+  test("has no function that Lambda would stop as a recursive loop", () => {
     const functions = template.findResources("AWS::Lambda::Function", {
       Properties: { Runtime: "nodejs24.x" },
     });
@@ -32,7 +32,7 @@ describe("The fleet's template", () => {
     );
   });
 
-  test("hands collectors and evaluators one job each, coordinators several events, and takes partial answers", () => {
+  test("invokes collectors and evaluators with one job, coordinators with several events, with partial batch responses", () => {
     template.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
       BatchSize: 1,
       FunctionResponseTypes: ["ReportBatchItemFailures"],
@@ -44,7 +44,7 @@ describe("The fleet's template", () => {
     });
   });
 
-  test("buries what fails, hides what is worked on for six timeouts, and tells of both", () => {
+  test("has dead-letter queues, visibility timeouts of six function timeouts, and alarms for queues", () => {
     for (const [VisibilityTimeout, fifo] of [
       [5_400, Match.absent()],
       [360, true],
@@ -73,7 +73,7 @@ describe("The fleet's template", () => {
     }
   });
 
-  test("tells when one of its functions fails or is turned away", () => {
+  test("has alarms for errors and throttles of its functions", () => {
     const alarms = Object.values(template.findResources("AWS::CloudWatch::Alarm")).filter(
       ({ Properties }) => Properties.Namespace === "AWS/Lambda",
     );
@@ -84,7 +84,7 @@ describe("The fleet's template", () => {
         ["Sum", 300, 1, "GreaterThanOrEqualToThreshold", "notBreaching"],
       );
     }
-    // The fourth function of the template is CDK's own, which empties the bucket when the stack goes.
+    // The fourth function of the template is CDK's, which empties the bucket when the stack is deleted.
     const functions = Object.keys(
       template.findResources("AWS::Lambda::Function", { Properties: { Runtime: "nodejs24.x" } }),
     ).filter((id) => id.startsWith("QuantFleet"));
@@ -97,7 +97,7 @@ describe("The fleet's template", () => {
     }
   });
 
-  test("keeps the bucket private and encrypted, and everything to TLS", () => {
+  test("keeps the bucket private and encrypted, and requires TLS", () => {
     template.hasResourceProperties("AWS::S3::Bucket", {
       PublicAccessBlockConfiguration: { BlockPublicAcls: true, RestrictPublicBuckets: true },
       BucketEncryption: Match.anyValue(),
@@ -112,14 +112,14 @@ describe("The fleet's template", () => {
     template.resourceCountIs("AWS::SQS::QueuePolicy", 6);
   });
 
-  test("gives roles no action and no resource by wildcard but objects below a prefix", () => {
+  test("has no wildcard in the actions and resources of roles except for objects below a prefix", () => {
     for (const { Action, Resource } of statements(template)) {
       for (const action of [Action].flat()) assert.doesNotMatch(action, /\*/);
       for (const resource of [Resource].flat()) assert.notEqual(resource, "*");
     }
   });
 
-  test("lets each function write what is its own, and nobody write models or data", () => {
+  test("lets each function write only its own objects, and none write models or data", () => {
     const written = Object.entries(template.findResources("AWS::IAM::Policy")).flatMap(
       ([id, { Properties }]) =>
         (Properties.PolicyDocument.Statement as Statement[])
@@ -151,7 +151,7 @@ describe("The fleet's template", () => {
     });
   });
 
-  test("ticks every minute once the coordinator, which may do nothing else to the schedule, turns it on", () => {
+  test("ticks every minute when the coordinator, which may only enable and disable the schedule, enables it", () => {
     template.hasResourceProperties("AWS::Scheduler::Schedule", {
       Name: "tick",
       ScheduleExpression: "rate(1 minute)",
@@ -172,7 +172,7 @@ describe("The fleet's template", () => {
     });
   });
 
-  test("lets only schedules of its own group take their roles", () => {
+  test("lets only schedules of its own group assume their roles", () => {
     const roles = Object.values(template.findResources("AWS::IAM::Role")).filter(({ Properties }) =>
       JSON.stringify(Properties).includes("scheduler.amazonaws.com"),
     );
@@ -183,7 +183,7 @@ describe("The fleet's template", () => {
     }
   });
 
-  test("shows trials a minute, the best so far, failures, the oldest message and spend", () => {
+  test("shows trials per minute, the best so far, failures, the oldest message and spend", () => {
     const [dashboard, ...others] = Object.values(template.findResources("AWS::CloudWatch::Dashboard"));
     assert.deepEqual(others, []);
     const body = JSON.stringify(dashboard?.Properties.DashboardBody);
@@ -197,7 +197,7 @@ describe("The fleet's template", () => {
       assert.ok(body.includes(name), name);
   });
 
-  test("tells the commands what they want to know", () => {
+  test("has the outputs that the commands need", () => {
     const outputs = ["Bucket", "EventsUrl", "EventsArn", "ScheduleGroup", "ScheduleRoleArn"];
     for (const name of [...outputs, "ScheduleDeadLettersArn"]) template.hasOutput(name, {});
     template.hasOutput("MetricModules", { Value: "none" });
@@ -206,8 +206,8 @@ describe("The fleet's template", () => {
     template.hasOutput("EvaluatorConcurrency", { Value: "100" });
   });
 
-  test("has the outputs that the example of the shell asks for", () => {
-    const documentation = readFileSync(join(packageRoot(), "docs", "fleet.md"), "utf8");
+  test("has the outputs that the shell example reads", () => {
+    const documentation = readFileSync(join(packageRoot(), "docs", "guide", "fleet.md"), "utf8");
     const asked = [...documentation.matchAll(/=\$\(output (\w+)\)/g)].map(([, name = ""]) => name);
     assert.equal(asked.length, 2);
     for (const name of asked) template.hasOutput(name, {});
@@ -218,7 +218,7 @@ describe("The fleet's template", () => {
       template.allResources(type, { DeletionPolicy: "Delete" });
   });
 
-  test("has a log group of its own for every function, as Lambda's would be left behind", () => {
+  test("has a log group for every function, because one created by Lambda would remain", () => {
     template.allResourcesProperties("AWS::Lambda::Function", {
       LoggingConfig: Match.objectLike({ LogGroup: Match.anyValue() }),
     });

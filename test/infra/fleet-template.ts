@@ -3,7 +3,7 @@ import { Template } from "aws-cdk-lib/assertions";
 import type { QuantFleetProps } from "../../infra/quant-fleet-props.js";
 import { QuantFleetStack } from "../../infra/stack.js";
 
-/** What is bundled does not matter to a template. */
+/** The content of bundles does not affect a template. */
 export const CONTEXT = { "aws:cdk:bundling-stacks": [] };
 
 export function templateOf(fleet: QuantFleetProps = {}): Template {

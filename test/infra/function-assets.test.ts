@@ -8,7 +8,7 @@ import { assembleFunction } from "../../infra/function-assets.js";
 const folder = mkdtempSync(join(tmpdir(), "quantfleet-infra-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A folder's size, its folders' included. */
+/** The size of a folder in bytes, subfolders included. */
 function bytesOf(path: string): number {
   if (!statSync(path).isDirectory()) return statSync(path).size;
   return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0);

@@ -36,7 +36,7 @@ const made: ModelOutputs = { y: { type: "float32", dims: [3, 1], data: Float32Ar
 const labels = { kind: "numbers", shape: [3], data: Int32Array.of(2, 9, 8), integers: true } as const;
 
 describe("A metric module on a fleet", () => {
-  test("is bundled with what it imports, and scores under its own name as on its user's machine", async () => {
+  test("is bundled with its imports, and scores as locally", async () => {
     const options = { directory: own, outputs, labelled: true };
     const here = await createMetric({ module: "within.js" }, options);
     const there = await createMetric(
@@ -51,7 +51,7 @@ describe("A metric module on a fleet", () => {
     );
   });
 
-  test("that was not deployed is refused, and so is every other path", () => {
+  test("is refused if it was not deployed, as is every other path", () => {
     const locate = deployedModules(deployed);
     const other = `metrics/${"0".repeat(64)}/within.js`;
     for (const module of [other, file, "within.js", "../own/within.js", `${moduleReferenceOf(file)}/../x.js`])
@@ -66,7 +66,7 @@ describe("A metric module on a fleet", () => {
       );
   });
 
-  test("is known by what it imports, too, wherever it lies", async () => {
+  test("is identified by its content and that of its imports, wherever it lies", async () => {
     const copy = join(folder, "copy");
     await cp(own, copy, { recursive: true });
     assert.equal(moduleReferenceOf(join(copy, "within.js")), moduleReferenceOf(file));
@@ -90,7 +90,7 @@ describe("A metric module on a fleet", () => {
     );
   });
 
-  test("is read on a machine from its user's own copy only, and only if it is that very file", async () => {
+  test("is read locally from the user's own file only, and only if it is unchanged", async () => {
     const reference = moduleReferenceOf(file);
     assert.equal(localCopy(file)(reference), file);
     assert.throws(() => localCopy(undefined)(reference), /name your own copy by --metric-module/);
@@ -102,10 +102,10 @@ describe("A metric module on a fleet", () => {
     );
   });
 
-  test("is never taken from what lies in the bucket", async () => {
+  test("is never loaded from the bucket", async () => {
     const store = new MemoryObjectStore();
     const scratch = join(folder, "scratch");
-    // Code in the very place where a path of the document would lead to.
+    // Code at the place that a path of the document refers to.
     await mkdir(join(scratch, "runs", "evil", "metrics"), { recursive: true });
     const mark = "globalThis.evaluated = true; export const score = () => [1];";
     await writeFile(join(scratch, "runs", "evil", "metrics", "evil.mjs"), mark);

@@ -54,7 +54,7 @@ describe("the packed package in an empty folder", () => {
     for (const needed of [
       "LICENSE",
       "README.md",
-      "docs/schemas/configuration.schema.json",
+      "docs/reference/schemas/configuration.schema.json",
       "dist/scripts/quantfleet.js",
       "dist/scripts/index.js",
       "dist/scripts/index.d.ts",

@@ -70,5 +70,7 @@ export function quantizationSettings(options: Partial<TuningOptions> = {}): Quan
     ignored: {},
     saturationFix: "auto",
     sampling: { size: undefined, shuffle: false, seed: 0 },
+    algorithms: [],
+    tunedAlgorithms: [],
   };
 }

@@ -32,7 +32,7 @@ test("a deduplication text is forgotten after five minutes", async () => {
   assert.equal((await queue.receive({ max: 1, waitMilliseconds: 0 })).length, 1);
 });
 
-test("one call takes several messages of a group, as one of SQS may", async () => {
+test("one call receives several messages of a group, as in SQS", async () => {
   const { queue } = await open("fifo");
   await queue.send(["1", "2"].map((body) => ({ body, group: "run", deduplication: body })));
   const received = await queue.receive({ max: 10, waitMilliseconds: 0 });

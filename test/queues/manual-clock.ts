@@ -1,6 +1,6 @@
 import type { Clock } from "../../shared/queues/clock.js";
 
-/** A clock that stands still until it is moved on. */
+/** A clock that is advanced by hand. */
 export class ManualClock implements Clock {
   #now = 0;
   #sleepers: { readonly until: number; readonly wake: () => void }[] = [];

@@ -10,11 +10,11 @@ import {
 export interface QueueUnderTest {
   readonly queue: Queue;
   readonly deadLetter: Queue;
-  /** Lets so much of the queue's time pass. */
+  /** Advances the queue's time. */
   pass(milliseconds: number): Promise<void>;
 }
 
-/** Every queue under test is opened with these. */
+/** Settings that every queue under test is opened with. */
 export const VISIBILITY_MILLISECONDS = 2_000;
 export const MAX_DELIVERIES = 3;
 
@@ -23,12 +23,12 @@ const take = (queue: Queue, max = 10): Promise<readonly ReceivedMessage[]> =>
 const bodies = async (queue: Queue, max = 10): Promise<string[]> =>
   (await take(queue, max)).map(({ body }) => body);
 
-/** Bodies in the order in which they are handed out to somebody who acknowledges each before taking further ones. */
+/** Bodies in the order of delivery to a receiver that acknowledges each before receiving further ones. */
 async function drain(queue: Queue, count: number): Promise<string[]> {
   const drained: string[] = [];
   while (drained.length < count) {
     const received = await take(queue);
-    // A queue may hand out fewer than were asked for, but not none while there are some.
+    // A queue may deliver fewer messages than requested, but at least one if there are any.
     if (received.length === 0) break;
     for (const { body, receipt } of received) {
       drained.push(body);
@@ -38,10 +38,10 @@ async function drain(queue: Queue, count: number): Promise<string[]> {
   return drained;
 }
 
-/** What every standard queue must do; run against each adapter. */
+/** Conformance suite of standard queues, run against each adapter. */
 export function describeStandardQueue(adapter: string, open: () => Promise<QueueUnderTest>): void {
   describe(`standard queue: ${adapter}`, () => {
-    test("hands out every message, at most as many as asked for", async () => {
+    test("delivers every message, at most as many per call as requested", async () => {
       const { queue } = await open();
       await queue.send(["a", "b", "c"].map((body) => ({ body })));
       const first = await bodies(queue, 2);
@@ -49,7 +49,7 @@ export function describeStandardQueue(adapter: string, open: () => Promise<Queue
       assert.deepEqual([...first, ...(await bodies(queue))].sort(), ["a", "b", "c"]);
     });
 
-    test("hides what was handed out until its visibility ends, then hands it out again", async () => {
+    test("hides a delivered message until its visibility timeout ends, then delivers it again", async () => {
       const { queue, pass } = await open();
       await queue.send([{ body: "a" }]);
       assert.equal((await take(queue))[0]?.deliveries, 1);
@@ -58,7 +58,7 @@ export function describeStandardQueue(adapter: string, open: () => Promise<Queue
       assert.equal((await take(queue))[0]?.deliveries, 2);
     });
 
-    test("tells when it took a message, each time that it is handed out", async () => {
+    test("returns the time when it accepted a message with each delivery", async () => {
       const { queue, pass } = await open();
       await pass(10);
       await queue.send([{ body: "a" }]);
@@ -69,7 +69,7 @@ export function describeStandardQueue(adapter: string, open: () => Promise<Queue
       assert.equal(again?.sentAt, first?.sentAt);
     });
 
-    test("forgets what was acknowledged", async () => {
+    test("never delivers an acknowledged message again", async () => {
       const { queue, pass } = await open();
       await queue.send([{ body: "a" }]);
       const [message] = await take(queue);
@@ -78,7 +78,7 @@ export function describeStandardQueue(adapter: string, open: () => Promise<Queue
       assert.deepEqual(await bodies(queue), []);
     });
 
-    test("keeps hidden what is still worked on, and takes back what is handed back", async () => {
+    test("extends and ends visibility timeouts", async () => {
       const { queue, pass } = await open();
       await queue.send([{ body: "a" }]);
       const [message] = await take(queue);
@@ -98,7 +98,7 @@ export function describeStandardQueue(adapter: string, open: () => Promise<Queue
       assert.deepEqual(await bodies(queue), ["a"]);
     });
 
-    test("buries what nobody acknowledges", async () => {
+    test("moves a message that is never acknowledged to the dead-letter queue", async () => {
       const { queue, deadLetter, pass } = await open();
       await queue.send([{ body: "poison" }]);
       for (let delivery = 1; delivery <= MAX_DELIVERIES; delivery++) {
@@ -116,7 +116,7 @@ export function describeStandardQueue(adapter: string, open: () => Promise<Queue
       assert.equal((await waiting)[0]?.body, "a");
     });
 
-    test("lets a waiting receiver go when it is told to", async () => {
+    test("returns from a wait when the signal is aborted", async () => {
       const { queue } = await open();
       const stop = new AbortController();
       const waiting = queue.receive({ max: 1, waitMilliseconds: 60_000, signal: stop.signal });
@@ -124,7 +124,7 @@ export function describeStandardQueue(adapter: string, open: () => Promise<Queue
       assert.deepEqual(await waiting, []);
     });
 
-    test("refuses what is too large, and sends none of the batch", async () => {
+    test("refuses a batch with a message that is too large, and sends none of it", async () => {
       const { queue } = await open();
       const batch = [{ body: "small" }, { body: "x".repeat(1_048_577) }];
       await assert.rejects(queue.send(batch), MessageTooLargeError);
@@ -143,7 +143,7 @@ export function describeStandardQueue(adapter: string, open: () => Promise<Queue
   });
 }
 
-/** What every first-in-first-out queue must do; run against each adapter. */
+/** Conformance suite of FIFO queues, run against each adapter. */
 export function describeFifoQueue(adapter: string, open: () => Promise<QueueUnderTest>): void {
   const message = (body: string, group: string): OutgoingMessage => ({
     body,
@@ -158,19 +158,19 @@ export function describeFifoQueue(adapter: string, open: () => Promise<QueueUnde
       assert.deepEqual(await drain(queue, 3), ["1", "2", "3"]);
     });
 
-    test("hands out nothing of a group while an earlier message is worked on", async () => {
+    test("delivers no message of a group while an earlier one is hidden", async () => {
       const { queue } = await open();
       await queue.send([message("1", "run"), message("2", "run")]);
       const [first] = await take(queue, 1);
       assert.equal(first?.body, "1");
-      // Not before: which of two groups is served first is open.
+      // Sent only now, because the order between groups is undefined.
       await queue.send([message("1", "other")]);
       assert.deepEqual(await bodies(queue), ["1"], "the other group is free");
       await queue.acknowledge(first?.receipt ?? "");
       assert.deepEqual(await bodies(queue), ["2"]);
     });
 
-    test("hands a message that nobody acknowledged out again before later ones", async () => {
+    test("delivers an unacknowledged message again before later ones", async () => {
       const { queue, pass } = await open();
       await queue.send([message("1", "run"), message("2", "run")]);
       await take(queue, 1);
@@ -178,7 +178,7 @@ export function describeFifoQueue(adapter: string, open: () => Promise<QueueUnde
       assert.deepEqual(await drain(queue, 2), ["1", "2"]);
     });
 
-    test("drops what was sent before under the same deduplication text", async () => {
+    test("drops a message with a repeated deduplication text", async () => {
       const { queue } = await open();
       await queue.send([message("1", "run")]);
       await queue.send([message("1", "run"), message("2", "run")]);

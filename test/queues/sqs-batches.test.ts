@@ -10,7 +10,10 @@ interface Batch {
   readonly Entries: readonly { readonly Id: string; readonly MessageBody: string }[];
 }
 
-/** Runs `use` over a queue that refuses the messages which `refuse` names, and returns the batches it was sent. */
+/**
+ * Runs `use` with a queue that refuses the messages selected by `refuse`, and returns the batches that it was
+ * sent.
+ */
 async function withRefusingQueue(
   refuse: (body: string, batch: number) => { readonly senderFault: boolean } | undefined,
   use: (queue: SqsQueue) => Promise<void>,
@@ -48,7 +51,7 @@ async function withRefusingQueue(
 
 const messages = ["a", "b", "c"].map((body) => ({ body }));
 
-test("sends again what the queue refused of a batch, and only that", async () => {
+test("resends only the messages of a batch that the queue refused", async () => {
   const batches = await withRefusingQueue(
     (body, batch) => (batch === 1 && body !== "b" ? { senderFault: false } : undefined),
     (queue) => queue.send(messages),
@@ -70,7 +73,7 @@ test("gives up on a message that is refused every time", async () => {
   );
 });
 
-test("does not send again what was refused for the sender's own fault", async () => {
+test("does not resend a message that was refused through the sender's fault", async () => {
   const batches = await withRefusingQueue(
     (body) => (body === "b" ? { senderFault: true } : undefined),
     (queue) => assert.rejects(queue.send(messages), MessagesRefusedError),

@@ -5,12 +5,12 @@ import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import type { SqsServer } from "../emulated/aws/sqs-server.js";
 import { MAX_DELIVERIES, type QueueUnderTest, VISIBILITY_MILLISECONDS } from "./queue-conformance.js";
 
-/** A new queue of SQS with a dead-letter queue, as the conformance suite wants it. */
+/** A new SQS queue with a dead-letter queue, for the conformance suite. */
 export async function openSqsQueue(server: SqsServer, kind: "standard" | "fifo"): Promise<QueueUnderTest> {
   return (await openPolledSqsQueue(server, kind)).sqs;
 }
 
-/** The same as functions have it, and as an event source has it, which sends and hides nothing itself. */
+/** A new queue as functions use it (`sqs`), and as an event source receives from it (`polled`). */
 export async function openPolledSqsQueue(
   { client, createQueue, poll }: SqsServer,
   kind: "standard" | "fifo",

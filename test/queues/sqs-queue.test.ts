@@ -20,7 +20,7 @@ describeFifoQueue(
   async () => (await openPolledSqsQueue(server, "fifo")).polled,
 );
 
-test("messages that together are more than a batch may hold go in several", async () => {
+test("messages that together exceed the size of a batch are sent in several batches", async () => {
   const { queue } = await open("standard");
   const large = "x".repeat(700_000);
   await queue.send([{ body: large }, { body: large }]);
@@ -29,7 +29,7 @@ test("messages that together are more than a batch may hold go in several", asyn
   assert.equal(first.length + second.length, 2);
 });
 
-test("tells the group of a message", async () => {
+test("returns the group of a message", async () => {
   const { queue } = await open("fifo");
   await queue.send([{ body: "1", group: "run", deduplication: "1" }]);
   const [message] = await queue.receive({ max: 1, waitMilliseconds: 0 });

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { SqsQueue } from "../../shared/queues/sqs-queue.js";
 import { connectToSqs } from "../emulated/aws/sqs-server.js";
 
-/** Runs `use` over a queue that refuses every call as SQS does a parameter. */
+/** Runs `use` with a queue that refuses every call as SQS refuses an invalid parameter. */
 async function withRefusal(message: string, use: (queue: SqsQueue) => Promise<void>): Promise<void> {
   const server = createServer((_request, response) => {
     response.writeHead(400, {
@@ -26,7 +26,7 @@ async function withRefusal(message: string, use: (queue: SqsQueue) => Promise<vo
   }
 }
 
-test("a receipt that SQS no longer takes is ignored", async () => {
+test("an outdated receipt is ignored", async () => {
   for (const reason of [
     "The receipt handle has expired.",
     "Message does not exist or is not available for visibility timeout change.",
@@ -40,7 +40,7 @@ test("a receipt that SQS no longer takes is ignored", async () => {
     );
 });
 
-test("another parameter that SQS does not take is not ignored", async () => {
+test("another invalid parameter is an error", async () => {
   await withRefusal("Value -1 for parameter VisibilityTimeout is invalid.", async (queue) => {
     await assert.rejects(queue.changeVisibility("AQEB", 1_000), /VisibilityTimeout/);
   });

@@ -1,37 +1,19 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { packageRoot } from "../../scripts/package/package-root.js";
+import {
+  documentedRooms,
+  importsOf,
+  ROOMS_PAGE,
+  roomsDrawing,
+  SOURCE_FOLDERS,
+  sourceFiles,
+} from "../../scripts/tools/documentation/rooms.js";
 
 const ROOT = packageRoot();
-const PAGE = "docs/architecture.md";
-/** Folders whose sources must lie in a room. */
-const SOURCES = ["shared", "functions", "infra", "scripts"];
 const MOST_FILES = 20;
-
-/** Rooms in their order, each with its folders, as the page lists them; a folder with `/**` takes in all below it. */
-function documentedRooms(): string[][] {
-  const text = readFileSync(join(ROOT, PAGE), "utf8");
-  const section = text.split("## Rooms\n")[1]?.split("\n## ")[0] ?? "";
-  return [...section.matchAll(/^\d+\. ([^:\n]+):/gm)].map(([, folders]) =>
-    [...folders!.matchAll(/`([^`]+)`/g)].map(([, folder]) => folder!),
-  );
-}
-
-function sourceFiles(folder: string): string[] {
-  return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts"))
-    .map((path) => join(folder, path));
-}
-
-/** The modules of the project that a file imports or exports from, types included. */
-function importsOf(file: string): string[] {
-  const text = readFileSync(join(ROOT, file), "utf8");
-  return [...text.matchAll(/(?:from|import|import\() ?"(\.[^"]+)\.js"/g)].map(([, path]) =>
-    normalize(`${join(dirname(file), path!)}.ts`),
-  );
-}
 
 /** Groups of files that import each other, directly or by way of others (Tarjan's strongly connected components). */
 function findCircles(imports: ReadonlyMap<string, readonly string[]>): string[][] {
@@ -57,7 +39,7 @@ function findCircles(imports: ReadonlyMap<string, readonly string[]>): string[][
 
 describe("the rooms", () => {
   const rooms = documentedRooms();
-  const files = [...SOURCES, "test"].flatMap(sourceFiles);
+  const files = [...SOURCE_FOLDERS, "test"].flatMap(sourceFiles);
   const imports = new Map(files.map((file) => [file, importsOf(file)]));
 
   const isIn = (file: string, folder: string): boolean =>
@@ -66,7 +48,7 @@ describe("the rooms", () => {
     rooms.findIndex((folders) => folders.some((folder) => isIn(file, folder)));
 
   test("are listed once, and each holds files", () => {
-    assert.ok(rooms.length > 30, `${PAGE} lists ${rooms.length} rooms`);
+    assert.ok(rooms.length > 30, `${ROOMS_PAGE} lists ${rooms.length} rooms`);
     const folders = rooms.flat();
     assert.deepEqual(
       folders.filter((folder, position) => folders.indexOf(folder) !== position),
@@ -82,7 +64,7 @@ describe("the rooms", () => {
     assert.deepEqual(
       files.filter((file) => roomOf(file) < 0),
       [],
-      `files outside of the rooms that ${PAGE} lists`,
+      `files outside of the rooms that ${ROOMS_PAGE} lists`,
     );
   });
 
@@ -98,6 +80,13 @@ describe("the rooms", () => {
 
   test("have no circles of imports", () => {
     assert.deepEqual(findCircles(imports), []);
+  });
+
+  test("are drawn as the sources import from each other", () => {
+    assert.ok(
+      readFileSync(join(ROOT, ROOMS_PAGE), "utf8").includes(roomsDrawing()),
+      "run `node dist/scripts/tools/documentation/write-rooms-drawing.js`",
+    );
   });
 
   test(`hold at most ${MOST_FILES} files each, tests as well`, () => {

@@ -4,7 +4,12 @@ import fc from "fast-check";
 import { InProcessQueue } from "../../shared/queues/in-process-queue.js";
 import { Coordinator } from "../../shared/run/coordinator.js";
 import { type Job, jobSchema, MESSAGE_VERSION, type RunEvent } from "../../shared/run/protocol/messages.js";
-import { askedKey, restoredKey, SEGMENT_SIZE, stateKey } from "../../shared/run/protocol/record-keys.js";
+import {
+  restoredKey,
+  runningTrialSegmentKey,
+  SEGMENT_SIZE,
+  stateKey,
+} from "../../shared/run/protocol/record-keys.js";
 import type { RunRequest } from "../../shared/run/protocol/request.js";
 import type { RunState } from "../../shared/run/protocol/state.js";
 import type { Study } from "../../shared/run/protocol/study.js";
@@ -16,10 +21,10 @@ import type { ObjectStore, PutCondition } from "../../shared/storage/object-stor
 import { answerToyJob } from "./toy-model.js";
 import { type ToyRequestOptions, toyRequest, toyStudy } from "./toy-study.js";
 
-/** Few enough for runs of this size to have more and less. */
-const MANY_RUNNING = 4;
+/** Small enough for these runs to have more and fewer running trials. */
+const SEGMENT_THRESHOLD = 4;
 
-class Bench {
+class CoordinatorHarness {
   readonly jobs = new InProcessQueue({ kind: "standard", visibilityMilliseconds: 1_000_000 });
   coordinator: Coordinator;
   at = 0;
@@ -37,7 +42,7 @@ class Bench {
       store: this.store,
       jobs: this.jobs,
       study: this.study,
-      manyRunning: MANY_RUNNING,
+      segmentThreshold: SEGMENT_THRESHOLD,
     });
   }
 
@@ -65,7 +70,7 @@ class Bench {
     return report;
   }
 
-  /** Answers one job after the other; `before` each event there is the chance to disturb. */
+  /** Answers one job after another; `before` is called before each event. */
   async runToEnd(before: (step: number) => Promise<void> = async () => {}): Promise<RunState> {
     let state = await this.start();
     const open = [...(await this.takeJobs())];
@@ -91,13 +96,13 @@ describe("coordinator", () => {
   test("the state read back from the store equals the state in memory, at any step", async () => {
     await fc.assert(
       fc.asyncProperty(optionsArbitrary, async (options) => {
-        const bench = new Bench(toyRequest(options));
+        const harness = new CoordinatorHarness(toyRequest(options));
         const compare = async (): Promise<void> => {
-          const fresh = await bench.newCoordinator().read("toy");
-          const known = await bench.coordinator.read("toy");
+          const fresh = await harness.newCoordinator().read("toy");
+          const known = await harness.coordinator.read("toy");
           assert.deepEqual(withoutMarks(fresh), withoutMarks(known));
         };
-        await bench.runToEnd(async (step) => {
+        await harness.runToEnd(async (step) => {
           if (step % 7 === 0) await compare();
         });
         await compare();
@@ -106,59 +111,63 @@ describe("coordinator", () => {
     );
   });
 
-  test("what many running trials were asked with lies in records of its own, and is missed when it is gone", async () => {
-    const bench = new Bench(toyRequest({ groups: 8, maxTrials: 40, parallel: 24 }));
-    /** Numbers of the trials that the state document has without what they were asked with. */
-    const savedApart = async (): Promise<readonly number[]> => {
-      const stored = await bench.store.get(stateKey("toy"));
+  test("the configurations of many running trials are stored in segments, and a missing segment is an error", async () => {
+    const harness = new CoordinatorHarness(toyRequest({ groups: 8, maxTrials: 40, parallel: 24 }));
+    /** Numbers of the trials whose configuration is not in the state document. */
+    const savedInSegments = async (): Promise<readonly number[]> => {
+      const stored = await harness.store.get(stateKey("toy"));
       const { running } = JSON.parse(Buffer.from(stored!.body).toString("utf8"));
       return (running as unknown[]).filter(Array.isArray).map(([number]) => number as number);
     };
     let most = 0;
-    await bench.runToEnd(async (step) => {
-      const apart = await savedApart();
-      const [first] = apart;
-      const [fresh, known] = [await bench.newCoordinator().read("toy"), await bench.coordinator.read("toy")];
+    await harness.runToEnd(async (step) => {
+      const inSegments = await savedInSegments();
+      const [first] = inSegments;
+      const [fresh, known] = [
+        await harness.newCoordinator().read("toy"),
+        await harness.coordinator.read("toy"),
+      ];
       assert.deepEqual(withoutMarks(fresh), withoutMarks(known));
       if (most === 0 && first !== undefined) {
-        const key = askedKey("toy", Math.floor(first / SEGMENT_SIZE));
-        const stored = (await bench.store.get(key))!;
-        await bench.store.delete(key);
-        await assert.rejects(bench.newCoordinator().read("toy"), DamagedRecordError, `${step}`);
-        await bench.store.put(key, stored.body);
+        const key = runningTrialSegmentKey("toy", Math.floor(first / SEGMENT_SIZE));
+        const stored = (await harness.store.get(key))!;
+        await harness.store.delete(key);
+        await assert.rejects(harness.newCoordinator().read("toy"), DamagedRecordError, `${step}`);
+        await harness.store.put(key, stored.body);
       }
-      most = Math.max(most, apart.length);
+      most = Math.max(most, inSegments.length);
     });
     assert.ok(most >= 16, `${most}`);
   });
 
-  test("a coordinator replaced before every event ends the run the same way", async () => {
+  test("a run whose coordinator is replaced before every event ends the same way", async () => {
     await fc.assert(
       fc.asyncProperty(optionsArbitrary, async (options) => {
-        const undisturbed = await new Bench(toyRequest(options)).runToEnd();
-        const bench = new Bench(toyRequest(options));
-        const state = await bench.runToEnd(async () => {
-          bench.coordinator = bench.newCoordinator();
-          // What the last one sent is not known to have been sent, so it is sent again, under the same number.
-          await bench.handle([bench.event({ type: "Tick" })]);
-          await bench.takeJobs();
-          bench.at--;
+        const uninterrupted = await new CoordinatorHarness(toyRequest(options)).runToEnd();
+        const harness = new CoordinatorHarness(toyRequest(options));
+        const state = await harness.runToEnd(async () => {
+          harness.coordinator = harness.newCoordinator();
+          // The new coordinator does not know what the last one sent, so it sends it again with the same
+          // attempt.
+          await harness.handle([harness.event({ type: "Tick" })]);
+          await harness.takeJobs();
+          harness.at--;
         });
-        assert.deepEqual(state.finished, undisturbed.finished);
+        assert.deepEqual(state.finished, uninterrupted.finished);
         assert.equal(state.phase, "done");
       }),
       { numRuns: 10 },
     );
   });
 
-  test("coordinators that all hold the run, each an outdated state, lose nothing and double nothing", async () => {
+  test("coordinators that alternate with outdated cached states lose and duplicate nothing", async () => {
     const turns = fc.array(fc.nat(2), { minLength: 1, maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(turns, async (picks) => {
-        const bench = new Bench(toyRequest({ maxTrials: 50, parallel: 4 }));
-        const others = [bench.coordinator, bench.newCoordinator(), bench.newCoordinator()];
-        const state = await bench.runToEnd(async (step) => {
-          bench.coordinator = others[picks[step % picks.length]!]!;
+        const harness = new CoordinatorHarness(toyRequest({ maxTrials: 50, parallel: 4 }));
+        const others = [harness.coordinator, harness.newCoordinator(), harness.newCoordinator()];
+        const state = await harness.runToEnd(async (step) => {
+          harness.coordinator = others[picks[step % picks.length]!]!;
         });
         assert.deepEqual(
           state.finished.map(({ number }) => number).sort((a, b) => a - b),
@@ -171,15 +180,15 @@ describe("coordinator", () => {
 
   test("a batch of events is saved once", async () => {
     const store = new CountingStore();
-    const bench = new Bench(toyRequest({ parallel: 6, maxTrials: 12 }), store);
-    await bench.start();
-    const [statistics] = await bench.takeJobs();
-    await bench.handle([await bench.answer(statistics!)]);
-    const references = await Promise.all((await bench.takeJobs()).map((job) => bench.answer(job)));
+    const harness = new CoordinatorHarness(toyRequest({ parallel: 6, maxTrials: 12 }), store);
+    await harness.start();
+    const [statistics] = await harness.takeJobs();
+    await harness.handle([await harness.answer(statistics!)]);
+    const references = await Promise.all((await harness.takeJobs()).map((job) => harness.answer(job)));
     store.stateSaves = 0;
-    await bench.handle(references);
+    await harness.handle(references);
     assert.equal(store.stateSaves, 1);
-    assert.equal((await bench.takeJobs()).length, 6);
+    assert.equal((await harness.takeJobs()).length, 6);
   });
 
   test("the sampler is asked while the state is saved", async () => {
@@ -201,26 +210,29 @@ describe("coordinator", () => {
       },
     };
     const store = new CountingStore();
-    const bench = new Bench(toyRequest({ parallel: 3 }), store, study);
-    await bench.start();
+    const harness = new CoordinatorHarness(toyRequest({ parallel: 3 }), store, study);
+    await harness.start();
     for (let i = 0; i < 2; i++)
-      await bench.handle(await Promise.all((await bench.takeJobs()).map((job) => bench.answer(job))));
-    const last = await Promise.all((await bench.takeJobs()).map((job) => bench.answer(job)));
+      await harness.handle(await Promise.all((await harness.takeJobs()).map((job) => harness.answer(job))));
+    const last = await Promise.all((await harness.takeJobs()).map((job) => harness.answer(job)));
     store.saved = () => hasAsked;
-    await bench.handle(last);
-    assert.equal((await bench.takeJobs()).length, 3);
+    await harness.handle(last);
+    assert.equal((await harness.takeJobs()).length, 3);
   });
 
-  test("a coordinator that finds open trials asks for what its predecessor has sent", async () => {
-    const bench = new Bench(toyRequest({ parallel: 5, maxTrials: 60 }));
+  test("a coordinator that loads open trials proposes what its predecessor has sent", async () => {
+    const harness = new CoordinatorHarness(toyRequest({ parallel: 5, maxTrials: 60 }));
     let found = 0;
-    await bench.runToEnd(async () => {
-      const stored = await bench.store.get(stateKey("toy"));
+    await harness.runToEnd(async () => {
+      const stored = await harness.store.get(stateKey("toy"));
       const { running } = JSON.parse(Buffer.from(stored!.body).toString("utf8")) as { running: unknown[] };
       found += running.filter(
         (trial) => !Array.isArray(trial) && !Object.hasOwn(trial as object, "configuration"),
       ).length;
-      const [fresh, known] = [await bench.newCoordinator().read("toy"), await bench.coordinator.read("toy")];
+      const [fresh, known] = [
+        await harness.newCoordinator().read("toy"),
+        await harness.coordinator.read("toy"),
+      ];
       assert.deepEqual(withoutMarks(fresh), withoutMarks(known));
     });
     assert.ok(found > 40, `${found}`);
@@ -228,53 +240,53 @@ describe("coordinator", () => {
 
   test("an event that changes nothing is not saved", async () => {
     const store = new CountingStore();
-    const bench = new Bench(toyRequest(), store);
-    await bench.start();
+    const harness = new CoordinatorHarness(toyRequest(), store);
+    await harness.start();
     store.stateSaves = 0;
-    await bench.handle([bench.event({ type: "Tick" })]);
+    await harness.handle([harness.event({ type: "Tick" })]);
     assert.equal(store.stateSaves, 0);
   });
 
   test("jobs are sent only after the state that asks for them was saved", async () => {
     const store = new CountingStore();
-    const bench = new Bench(toyRequest(), store);
+    const harness = new CoordinatorHarness(toyRequest(), store);
     store.failStateSaves = true;
-    await assert.rejects(bench.start(), /refused/);
-    assert.deepEqual(await bench.takeJobs(), []);
+    await assert.rejects(harness.start(), /refused/);
+    assert.deepEqual(await harness.takeJobs(), []);
     store.failStateSaves = false;
-    await bench.start();
-    assert.equal((await bench.takeJobs()).length, 1);
+    await harness.start();
+    assert.equal((await harness.takeJobs()).length, 1);
   });
 
   test("jobs that could not be sent are sent with the next event", async () => {
-    const bench = new Bench(toyRequest());
-    const { jobs } = bench;
+    const harness = new CoordinatorHarness(toyRequest());
+    const { jobs } = harness;
     const send = jobs.send.bind(jobs);
     jobs.send = async () => {
       throw new Error("the queue is down");
     };
-    await assert.rejects(bench.start(), /the queue is down/);
+    await assert.rejects(harness.start(), /the queue is down/);
     jobs.send = send;
-    await bench.handle([bench.event({ type: "Tick" })]);
-    assert.equal((await bench.takeJobs()).length, 1);
+    await harness.handle([harness.event({ type: "Tick" })]);
+    assert.equal((await harness.takeJobs()).length, 1);
   });
 
-  test("what concerns no run that was requested changes nothing", async () => {
-    const bench = new Bench(toyRequest());
-    assert.equal(await bench.handle([bench.event({ type: "Tick" })]), undefined);
-    assert.equal(await bench.store.get(stateKey("toy")), undefined);
+  test("an event of a run that was never requested changes nothing", async () => {
+    const harness = new CoordinatorHarness(toyRequest());
+    assert.equal(await harness.handle([harness.event({ type: "Tick" })]), undefined);
+    assert.equal(await harness.store.get(stateKey("toy")), undefined);
   });
 
   test("a second request under a run's id does not replace the first", async () => {
-    const bench = new Bench(toyRequest({ seed: 1 }));
-    await bench.start();
-    const other = bench.newCoordinator();
+    const harness = new CoordinatorHarness(toyRequest({ seed: 1 }));
+    await harness.start();
+    const other = harness.newCoordinator();
     const request = toyRequest({ seed: 2 });
     const event = { version: MESSAGE_VERSION, type: "RunRequested", runId: "toy", at: 5, request } as const;
     assert.equal((await other.handle("toy", [event]))?.request.seed, 1);
   });
 
-  test("trials to begin with that are missing, others or too few are reported with their key", async () => {
+  test("restored trials that are missing, different or too few are reported with their key", async () => {
     const unrestored = toyRequest();
     const trial = {
       number: 0,
@@ -286,9 +298,9 @@ describe("coordinator", () => {
     };
     const { reference, body } = writeRestoredRecord(unrestored.space, [trial]);
     const start = (restored: typeof reference, stored?: Uint8Array) => {
-      const bench = new Bench({ ...unrestored, restored });
-      return (stored ? bench.store.put(restoredKey(reference.sha256), stored) : Promise.resolve()).then(() =>
-        bench.start(),
+      const harness = new CoordinatorHarness({ ...unrestored, restored });
+      return (stored ? harness.store.put(restoredKey(reference.sha256), stored) : Promise.resolve()).then(
+        () => harness.start(),
       );
     };
     assert.equal((await start(reference, body))?.finished.length, 1);
@@ -298,16 +310,18 @@ describe("coordinator", () => {
   });
 
   test("a damaged state is reported with its key", async () => {
-    const bench = new Bench(toyRequest());
-    await bench.start();
-    await bench.store.put(stateKey("toy"), Buffer.from("{"));
-    await assert.rejects(bench.newCoordinator().read("toy"), DamagedRecordError);
-    await bench.store.put(stateKey("toy"), Buffer.from('{"version":1}'));
-    await assert.rejects(bench.newCoordinator().read("toy"), /runs\/toy\/state\.json/);
+    const harness = new CoordinatorHarness(toyRequest());
+    await harness.start();
+    await harness.store.put(stateKey("toy"), Buffer.from("{"));
+    await assert.rejects(harness.newCoordinator().read("toy"), DamagedRecordError);
+    await harness.store.put(stateKey("toy"), Buffer.from('{"version":1}'));
+    await assert.rejects(harness.newCoordinator().read("toy"), /runs\/toy\/state\.json/);
   });
 });
 
-/** That something was sent or sealed is saved with the next event, so the store may not know it yet. */
+/**
+ * Marks of sent jobs and written segments are saved with the next event, so the store may not have them yet.
+ */
 function withoutMarks(state: RunState | undefined) {
   assert.ok(state);
   const json = JSON.stringify({ ...state, sealedSegments: 0 }, (key, value) =>
@@ -319,7 +333,7 @@ function withoutMarks(state: RunState | undefined) {
 class CountingStore extends MemoryObjectStore {
   stateSaves = 0;
   failStateSaves = false;
-  /** A save takes until then. */
+  /** A save ends when this resolves. */
   saved: () => Promise<void> = async () => {};
 
   override async put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {

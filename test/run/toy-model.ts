@@ -12,9 +12,9 @@ import { createRandomStream } from "../../shared/search/numerics/random.js";
 import type { Configuration, Space } from "../../shared/search/space/space.js";
 
 /**
- * A model whose accuracy is a formula, for tests of what carries a run: each group loses a little when it is
- * quantized, some much, and each sample is right as long as the losses stay under its own difficulty. Everything
- * is a function of (seed, configuration), as integer kernels are on one instruction set.
+ * A space for a model whose accuracy is a formula: quantizing a group costs some accuracy, for some groups
+ * much, and a sample is right while the total loss is below its difficulty. Everything is a function of
+ * (seed, configuration), like integer kernels of one instruction set.
  */
 export function toySpace(groups: number): Space {
   return Array.from({ length: groups }, (_, g) => [
@@ -46,7 +46,7 @@ export function toyFloat(space: Space): Configuration {
   );
 }
 
-/** A trial of the base of six groups. */
+/** A job for a trial of the base configuration of six groups. */
 export function toyTrialJob(deadline: number): TrialJob {
   return {
     version: MESSAGE_VERSION,
@@ -61,12 +61,12 @@ export function toyTrialJob(deadline: number): TrialJob {
   };
 }
 
-/** Who answers toy jobs, and when. */
+/** The worker that answers toy jobs, and the time of its answer. */
 export interface ToyWorker extends Reporter {
   readonly isa: string;
 }
 
-/** What a worker answers; the report's time is the given one. */
+/** A worker's answer to a job. */
 export function answerToyJob(request: RunRequest, job: Job, { worker, isa, at }: ToyWorker): JobReport {
   const { runId, attempt } = job;
   const base = { version: MESSAGE_VERSION, runId, attempt, at } as const;
@@ -100,13 +100,13 @@ export function answerToyJob(request: RunRequest, job: Job, { worker, isa, at }:
   }
 }
 
-/** Seconds, of every shard. */
+/** Timings of every shard in seconds. */
 export const TOY_TIMINGS = { quantize: 0.01, session: 0.02, inference: 0.1, total: 0.13 };
 
 function scoreToyTrial(request: RunRequest, job: TrialJob) {
   const { start, end } = shardRange(job.shard, request.evaluation.samples);
   const half = start + Math.ceil((end - start) / 2);
-  // A race of its own: what is hopeless halfway is stopped there.
+  // Its own early stopping: a hopeless trial is stopped halfway.
   const stops = job.race !== undefined && toyAccuracy(request, job.configuration, start, half) < 0.6;
   const rows = toyRows(request, job.configuration, start, stops ? half : end);
   const quantized = toyQuantizedShare(request.space, job.configuration);

@@ -13,7 +13,10 @@ import type { Configuration, Space } from "../../shared/search/space/space.js";
 import { compareTrials } from "../../shared/search/trials/ranking.js";
 import type { FinishedTrial, Sampler } from "../../shared/search/trials/sampler.js";
 
-/** Steps from the best finished trial to a neighbour, or anywhere: what it asks shows all it was told. */
+/**
+ * A sampler that moves from the best finished trial to a neighbour or anywhere, so its proposals reveal all
+ * that it was told.
+ */
 export function createHillClimber(space: Space, seed: number): Sampler {
   const encoded = encodeSpace(space);
   const used = new Map<number, string>();

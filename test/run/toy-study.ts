@@ -35,7 +35,7 @@ export const toyStudy: Study = {
     )[0],
 };
 
-/** The same with the sampler that users get. */
+/** `toyStudy` with the sampler that users get. */
 export const toyTpeStudy: Study = {
   ...toyStudy,
   createSampler: (request, sensitivity) =>
@@ -47,7 +47,7 @@ export const toyTpeStudy: Study = {
     }),
 };
 
-/** The same with a sampler that does not look at what was finished: what it asks takes no time to speak of. */
+/** `toyStudy` with a fast sampler that ignores the finished trials. */
 export const independentToyStudy: Study = {
   ...toyStudy,
   createSampler: ({ space }) => ({
@@ -66,7 +66,7 @@ export function drawConfiguration(space: Space, number: number): Configuration {
   return configuration;
 }
 
-/** A dollar a second of work that `toyBill` bills. */
+/** Prices of one dollar per second of work billed by `toyBill`. */
 export function toyCost(maxUsd: number): NonNullable<RunRequest["cost"]> {
   return { usdPerGigabyteSecond: { arm64: 1, x86_64: 1 }, usdPerJob: 0, maxUsd };
 }

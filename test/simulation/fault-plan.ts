@@ -1,14 +1,14 @@
 import type { RandomStream } from "../../shared/search/numerics/random.js";
 import { type ToyRequestOptions, toyCost, toyRequest } from "../run/toy-study.js";
 
-/** How probable each fault is, each time it could happen. */
+/** Probability of each fault at each of its opportunities. */
 export interface Faults {
-  /** A process ends before or after an effect (a call of store or queue), or stands still before it. */
+  /** A process ends before or after an effect (a call of store or queue), or is suspended before it. */
   readonly coordinatorDies: number;
   readonly coordinatorHangs: number;
   readonly workerDies: number;
   readonly workerHangs: number;
-  /** A worker reports that it could not do the job. */
+  /** A worker reports a failure of the job. */
   readonly jobFails: number;
   readonly messageLost: number;
   readonly messageDoubled: number;
@@ -18,42 +18,42 @@ export interface Faults {
   readonly storeUnavailable: number;
   readonly storeConflict: number;
   readonly storeSlow: number;
-  /** An upload or download ends in the middle: nothing is written, nothing returned. */
+  /** An upload or download breaks off: nothing is written or returned. */
   readonly storeCut: number;
-  /** Messages that are no messages, or of another run. */
+  /** Invalid messages, and messages of another run. */
   readonly junk: number;
 }
 
-/** What one simulated run is like; drawn from the seed. */
-export interface Weather {
+/** Request, processes and faults of one simulated run, drawn from its seed. */
+export interface FaultPlan {
   readonly faults: Faults;
   readonly request: ReturnType<typeof toyRequest>;
   readonly sampler: "hill climber" | "tpe";
   readonly workers: number;
-  /** How many of the workers compute with another instruction set than the run's. */
+  /** Number of workers with another instruction set than the run's. */
   readonly foreignWorkers: number;
-  /** The trial that no worker survives, or that every worker fails. */
+  /** A trial that kills every worker, or that every worker reports as failed. */
   readonly poison: { readonly trial: number; readonly kills: boolean } | undefined;
-  /** How far the clock of who asks for the run, and cancels it, is ahead; milliseconds. */
+  /** How far the clock of the program that requests and cancels the run is ahead, in milliseconds. */
   readonly senderAhead: number;
-  /** When the run is cancelled, in milliseconds from its start. */
+  /** When the run is cancelled, in milliseconds after its start. */
   readonly cancelAfter: number | undefined;
   readonly trialMilliseconds: number;
-  /** How long the function that works may take for a job. */
+  /** Time limit of an invocation of the evaluator function. */
   readonly invocationMilliseconds: number;
-  /** Trials side by side from which on what they were asked with lies in records of its own. */
-  readonly manyRunning: number;
-  /** Trials asked for with one save. */
-  readonly mostAsked: number;
+  /** Number of running trials from which on their configurations are stored in segments. */
+  readonly segmentThreshold: number;
+  /** Maximum number of trials opened per save. */
+  readonly maxOpened: number;
 }
 
-/** One simulated run in this many asks users' own sampler, which is slower than the toy one. */
+/** One simulated run in this many uses the TPE sampler, which is slower than the toy sampler. */
 const TPE_EVERY = 25;
 
 const HOUR_MILLISECONDS = 3_600_000;
 
-export function drawWeather(seed: number, random: RandomStream): Weather {
-  // Each fault is absent from half of the runs, so that faults meet in all combinations and none hides others.
+export function drawFaultPlan(seed: number, random: RandomStream): FaultPlan {
+  // Each fault is absent from half of the runs, so that all combinations occur and no fault hides others.
   const fault = (most: number): number => (random.uniform() < 0.5 ? 0 : most * random.uniform());
   const faults: Faults = {
     coordinatorDies: fault(0.04),
@@ -72,13 +72,13 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
     junk: fault(0.2),
   };
   const parallel = 1 + random.below(5);
-  // Some runs are long enough to write several segments of records.
+  // Some runs are long enough for several segments of records.
   const maxTrials = 1 + random.below(random.uniform() < 0.1 ? 60 : 16);
   const isForeign = random.uniform() < 0.15;
   const trialMilliseconds = 500 + 8_000 * random.uniform();
   const shards = 1 + random.below(3);
   const usdATrial = (shards * trialMilliseconds) / 1_000;
-  // From what the finish alone costs to more than all trials do.
+  // Between the cost of the finish alone and more than the cost of all trials.
   const cost =
     random.uniform() < 0.3 ? toyCost(usdATrial * (6 + 1.2 * maxTrials * random.uniform())) : undefined;
   const options: ToyRequestOptions = {
@@ -95,10 +95,10 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
       stopOnTarget: random.uniform() < 0.2,
       maxMinutes: random.uniform() < 0.1 ? 1 + random.below(5) : 0,
     },
-    // Without it the first answer would decide, and the run could be the foreign workers'.
+    // Without this, the first answer would determine the instruction set, and the foreign workers could win.
     ...(isForeign ? { isa: "isa-a" } : {}),
     ...(cost === undefined ? {} : { cost }),
-    // Some requests do not say what the finish has to do.
+    // Some requests do not describe the work of the finish.
     ...(seed % 2 === 0 ? {} : { finish: { samples: 20 * (seed % 8), latencySeconds: seed % 3 } }),
   };
   return {
@@ -114,10 +114,10 @@ export function drawWeather(seed: number, random: RandomStream): Weather {
     senderAhead: HOUR_MILLISECONDS * ((seed % 5) - 2),
     cancelAfter: random.uniform() < 0.1 ? 1_000 + 60_000 * random.uniform() : undefined,
     trialMilliseconds,
-    // In some runs it is too short for the longest jobs, which are handed back.
+    // In some runs the limit is too short for the longest jobs, which are returned to the queue.
     invocationMilliseconds: random.uniform() < 0.1 ? 15_000 + 1.2 * trialMilliseconds : 120_000,
-    manyRunning: 1 + (seed % 4),
-    // With a budget, all at once, so that what was heard before each save is known to the ledger.
-    mostAsked: cost === undefined ? 1 + (seed % 3) : Infinity,
+    segmentThreshold: 1 + (seed % 4),
+    // Unlimited with a budget, so that the audit knows which events went into each save.
+    maxOpened: cost === undefined ? 1 + (seed % 3) : Infinity,
   };
 }

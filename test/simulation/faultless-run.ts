@@ -7,20 +7,20 @@ import { answerToyJob } from "../run/toy-model.js";
 import type { Evaluations } from "./simulated/evaluations.js";
 
 /**
- * The same run with nothing going wrong: one reducer hears the results in the order in which the trials ended
- * in the disturbed one. What is stopped by time or money is left out, as both differ.
+ * The same run without faults: one reducer applies the results in the order in which the trials of the faulty
+ * run ended. Stopping by time or cost is switched off, as both differ.
  */
-export function runUndisturbed(study: Study, disturbed: RunState, evaluations: Evaluations): RunState {
-  const { optimizer, cost: _, ...rest } = disturbed.request;
+export function runWithoutFaults(study: Study, faulty: RunState, evaluations: Evaluations): RunState {
+  const { optimizer, cost: _, ...rest } = faulty.request;
   const request = { ...rest, optimizer: { ...optimizer, maxMinutes: 0 } };
   const base: { readonly version: typeof MESSAGE_VERSION; readonly runId: string } = {
     version: 1,
     runId: request.runId,
   };
   const { reduce } = createReducer(study);
-  let at = disturbed.startedAt;
+  let at = faulty.startedAt;
   let state = reduce(undefined, { ...base, type: "RunRequested", at, request }).state!;
-  const hear = (event: RunEvent): void => {
+  const apply = (event: RunEvent): void => {
     const { state: next, commands } = reduce(state, event);
     state = markCarriedOut(next!, commands);
   };
@@ -34,17 +34,17 @@ export function runUndisturbed(study: Study, disturbed: RunState, evaluations: E
       key: request.statistics.key,
       deadline: at,
     } as const;
-    hear(answerToyJob(request, job, { worker: "w", isa: "isa-a", at: ++at }));
+    apply(answerToyJob(request, job, { worker: "w", isa: "isa-a", at: ++at }));
   }
-  for (const record of disturbed.finished) {
+  for (const record of faulty.finished) {
     at++;
-    for (const event of reportsOf(record, disturbed, evaluations)) hear({ ...event, attempt: 1, at });
+    for (const event of reportsOf(record, faulty, evaluations)) apply({ ...event, attempt: 1, at });
     if (record.state === "failed")
       for (const attempt of [1, 2]) {
         const { number: trial } = record;
         const outcome = { state: "failed", reason: record.reason } as const;
         const shard = { index: 0, count: request.evaluation.shards };
-        hear({
+        apply({
           ...base,
           type: "TrialReported",
           trial,
@@ -60,7 +60,7 @@ export function runUndisturbed(study: Study, disturbed: RunState, evaluations: E
   return state;
 }
 
-/** What the workers reported of a trial; of a pruned one, the report that stopped it last. */
+/** What the workers reported on a trial; for a pruned one the report that stopped it comes last. */
 function reportsOf(record: TrialRecord, { request }: RunState, evaluations: Evaluations) {
   if (record.state === "failed") return [];
   const reports = record.scores.flatMap((scores, shard) => {

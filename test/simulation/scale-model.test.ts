@@ -10,14 +10,14 @@ const fleet: ScaleOptions = {
   ramp: RAMPS.none,
 };
 
-describe("The model of scale", () => {
-  test("gives evaluators what a trial costs beyond scoring, while nothing binds", async () => {
+describe("scale model", () => {
+  test("has an overhead per trial only, while there is no bottleneck", async () => {
     const { efficiency, coordinatorBusy } = await simulateScale(fleet);
     assert.ok(efficiency > 0.88 && efficiency < 0.97, `${efficiency}`);
     assert.ok(coordinatorBusy < 0.6, `${coordinatorBusy}`);
   });
 
-  test("lets no more through than the coordinator carries in batches of ten", async () => {
+  test("is limited by the coordinator's batches of ten", async () => {
     const times = { ...MEASURED_TIMES, ask: 50 };
     const { invoke, reduce, ask, send } = times;
     const { resultsPerSecond, coordinatorBusy } = await simulateScale({
@@ -25,13 +25,13 @@ describe("The model of scale", () => {
       trialMilliseconds: 500,
       times,
     });
-    // Asking takes longer than the save beside it.
+    // Asking the sampler takes longer than the concurrent save.
     const bound = 10_000 / (invoke + 10 * (reduce + ask) + send);
     assert.ok(coordinatorBusy > 0.9, `${coordinatorBusy}`);
     assert.ok(resultsPerSecond > 0.85 * bound && resultsPerSecond < 1.15 * bound, `${resultsPerSecond}`);
   });
 
-  test("hears every shard, and waits for evaluators that the event source lets in later", async () => {
+  test("counts every shard as an event, and waits for the ramp of the event source", async () => {
     const whole = await simulateScale(fleet);
     const ramped = await simulateScale({ ...fleet, ramp: { start: 4, perMinute: 60 } });
     assert.ok(ramped.efficiency < whole.efficiency - 0.1, `${ramped.efficiency}`);

@@ -1,19 +1,19 @@
 import { createRandomStream } from "../../shared/search/numerics/random.js";
 import { VirtualClock } from "./simulated/virtual-clock.js";
 
-/** How a fleet works, in milliseconds; what each figure is and where it was measured is in docs/fleet.md, "Scale". */
+/** Durations of a fleet's steps in milliseconds. */
 export interface ScaleTimes {
-  /** An event source's way with a batch: receive, invoke, delete. */
+  /** An event source's time per batch: receive, invoke, delete. */
   readonly invoke: number;
   /** A write or read of the store. */
   readonly store: number;
   /** A call of a queue, for up to ten messages. */
   readonly send: number;
-  /** The coordinator's own processor time an event. */
+  /** The coordinator's processor time per event. */
   readonly reduce: number;
-  /** The sampler's an ask. */
+  /** The sampler's time per ask. */
   readonly ask: number;
-  /** Quantizing and opening the session: once a job, whatever part of the samples it scores. */
+  /** Quantizing and opening the session, once per job whatever its number of samples. */
   readonly prepare: number;
 }
 
@@ -26,7 +26,7 @@ export const MEASURED_TIMES: ScaleTimes = {
   prepare: 57,
 };
 
-/** How many evaluators an event source lets work (runtime-facts.md, "AWS"). */
+/** Number of concurrent evaluators that an event source allows: at first, and added per minute. */
 export interface Ramp {
   readonly start: number;
   readonly perMinute: number;
@@ -40,35 +40,35 @@ export const RAMPS = {
 
 export interface ScaleOptions {
   readonly evaluators: number;
-  /** What scoring a trial takes on one evaluator; its shards share it. */
+  /** Time to score a trial on one evaluator; shards divide it. */
   readonly trialMilliseconds: number;
   readonly shards: number;
-  /** Trials in all, a multiple of the evaluators. */
+  /** Number of trials as a multiple of the number of evaluators. */
   readonly trialsPerEvaluator: number;
   readonly ramp: Ramp;
   readonly times?: ScaleTimes;
 }
 
 export interface ScaleResult {
-  /** Scoring done, over what all evaluators could have scored from the first job to the last report. */
+  /** Time spent scoring, divided by the time of all evaluators from the first job to the last report. */
   readonly efficiency: number;
-  /** Of the time, how long the coordinator was at work: near 1, it is what binds. */
+  /** Share of the time in which the coordinator was busy; near 1 it is the bottleneck. */
   readonly coordinatorBusy: number;
   readonly resultsPerSecond: number;
 }
 
-/** Events that a first-in-first-out event source hands over at once, and messages in a batch call. */
+/** Maximum number of events per invocation, and of messages per batch call, behind a FIFO queue. */
 const BATCH = 10;
-/** Calls a second of one message group; workers send their reports one by one (runtime-facts.md, "AWS"). */
+/** Calls per second allowed for one message group; workers send each report by a call of its own. */
 const FIFO_CALLS_PER_SECOND = 300;
-/** Reads and writes of the store around a job: claim (read, written), two opponents' rows, answer, rows. */
+/** Store calls per job: claim (read, written), rows of two other trials, answer, rows. */
 const STORE_CALLS_A_JOB = 6;
-/** Trials asked for beyond those that evaluators work on, so that none waits for the coordinator. */
+/** Share of trials opened beyond those in work, so that no evaluator waits for the coordinator. */
 const ASKED_AHEAD = 0.25;
-/** Trials take from so much less to so much more than their mean. */
+/** Relative spread of the durations of trials around their mean. */
 const SPREAD = 0.25;
 
-/** Somebody waits until somebody else puts something in. */
+/** A queue in virtual time: `take` waits until something was put in. */
 class Mailbox<Item> {
   readonly #items: Item[] = [];
   readonly #waiting: (() => void)[] = [];
@@ -91,8 +91,9 @@ class Mailbox<Item> {
 }
 
 /**
- * A fleet at work as a model in virtual time: one coordinator behind a first-in-first-out queue, evaluators behind a
- * ramp, and every step as long as it was measured. What is decided is left out; the simulation of faults runs it.
+ * Simulates a fleet in virtual time: one coordinator behind a FIFO queue, evaluators whose number is ramped
+ * up, and every step with its measured duration. The coordinator's decisions are left out; the simulation of
+ * faults covers them.
  */
 export async function simulateScale(options: ScaleOptions): Promise<ScaleResult> {
   const { evaluators, trialMilliseconds, shards, ramp, times = MEASURED_TIMES } = options;

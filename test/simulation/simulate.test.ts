@@ -14,13 +14,13 @@ describe("simulated runs", () => {
       stops.add(state.stop ?? state.phase);
       failures += state.finished.filter((trial) => trial.state === "failed").length;
     }
-    // If the weather were too fair or too foul, the invariants would hold for want of anything to break them.
+    // Otherwise the faults would be too rare or too frequent, and no invariant could be violated.
     for (const stop of ["max_trials", "cancelled", "max_cost_usd", "stop_on_target", "space_exhausted"])
       assert.ok(stops.has(stop), `no run ended by ${stop}`);
     assert.ok(failures > 0, "no trial failed");
   });
 
-  test("go the same way with the same seed", async () => {
+  test("are equal with equal seeds", async () => {
     for (const seed of [3, 25, 77]) {
       const [first, second] = [await simulate(seed), await simulate(seed)];
       assert.deepEqual(second, first);
@@ -29,7 +29,7 @@ describe("simulated runs", () => {
 });
 
 describe("virtual clock", () => {
-  test("wakes sleepers by time, and by order among those of one time", async () => {
+  test("wakes sleepers by time, and in order among those of the same time", async () => {
     const clock = new VirtualClock(0);
     const woken: string[] = [];
     const sleeps = [30, 10, 20, 10, 30, 0].map((milliseconds, i) =>
@@ -40,11 +40,11 @@ describe("virtual clock", () => {
     assert.equal(clock.now(), 30);
   });
 
-  test("stops when nobody waits any more", async () => {
+  test("stops when nothing waits any more", async () => {
     assert.equal(await new VirtualClock(0).runUntil(() => false), false);
   });
 
-  test("wakes a sleeper that is told to, without letting time pass", async () => {
+  test("wakes a sleeper whose signal is aborted, without advancing time", async () => {
     const clock = new VirtualClock(0);
     const stop = new AbortController();
     let woken = false;

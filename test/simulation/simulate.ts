@@ -3,9 +3,10 @@ import { hasEnded, type RunState } from "../../shared/run/protocol/state.js";
 import { createRandomStream } from "../../shared/search/numerics/random.js";
 import { InProcessTickSwitch } from "../functions/in-process-tick-switch.js";
 import { toyStudy, toyTpeStudy } from "../run/toy-study.js";
-import { judgeRun } from "./check-run.js";
-import { drawWeather } from "./fault-plan.js";
-import { BrokenInvariantError, insist } from "./invariant.js";
+import { checkRun } from "./check-run.js";
+import { type Deviation, withStatefulSampler } from "./defects.js";
+import { drawFaultPlan } from "./fault-plan.js";
+import { assertInvariant, BrokenInvariantError } from "./invariant.js";
 import { Observer } from "./observer.js";
 import { runCoordinator, runTicks } from "./simulated/coordinator-process.js";
 import { FaultyQueue } from "./simulated/faulty-queue.js";
@@ -13,17 +14,17 @@ import { FaultyStore } from "./simulated/faulty-store.js";
 import { SimulatedProcess } from "./simulated/simulated-process.js";
 import { VirtualClock } from "./simulated/virtual-clock.js";
 import { runWorker } from "./simulated/worker-process.js";
-import { Ledger } from "./spend-audit.js";
+import { SpendAudit } from "./spend-audit.js";
 
 const START = Date.UTC(2026, 0, 1);
 const JUNK_MILLISECONDS = 10_000;
 const RESTART_MILLISECONDS = 2_000;
 const COORDINATORS = 2;
-/** A run that has not ended after so long never will. */
+/** Time after which a run counts as stuck. */
 const LONGEST_RUN_MILLISECONDS = 3 * 24 * 3_600_000;
-/** Late and doubled messages that come after the end must not change it. */
+/** Time after the end of a run in which late and duplicate messages must not change it. */
 const AFTERMATH_MILLISECONDS = 120_000;
-/** Until then what is no message has been refused. */
+/** Time by which invalid messages must have been refused. */
 const BURIAL_MILLISECONDS = 3_600_000;
 const EVENT_VISIBILITY_MILLISECONDS = 60_000;
 const JOB_VISIBILITY_MILLISECONDS = 30_000;
@@ -36,23 +37,26 @@ export interface SimulatedRun {
 }
 
 /**
- * One run under the weather of its seed: coordinators, workers, queues, store and clock in one process. The same
- * seed goes the same way.
+ * Simulates one run with the faults of its seed: coordinators, workers, queues, store and clock in one
+ * process. Equal seeds give equal runs.
  *
+ * @param deviation makes the run differ from what its checks expect
  * @throws BrokenInvariantError
  */
-export async function simulate(seed: number): Promise<SimulatedRun> {
+export async function simulate(seed: number, deviation: Deviation = {}): Promise<SimulatedRun> {
   const random = createRandomStream(seed, 0, "noise");
-  const weather = drawWeather(seed, random);
-  const { request, faults, sampler, manyRunning, mostAsked } = weather;
+  const plan = drawFaultPlan(seed, random);
+  const { request, faults, sampler, segmentThreshold, maxOpened } = plan;
   const { runId } = request;
-  const study = sampler === "tpe" ? toyTpeStudy : toyStudy;
+  const plainStudy = sampler === "tpe" ? toyTpeStudy : toyStudy;
+  const study = deviation.hasStatefulSampler ? withStatefulSampler(plainStudy) : plainStudy;
   const clock = new VirtualClock(START);
   const maxUsd = request.cost?.maxUsd;
-  const ledger = maxUsd === undefined ? undefined : new Ledger(study, maxUsd);
-  const observer = new Observer(runId, ledger);
+  const { auditedBudgetRatio = 1 } = deviation;
+  const audit = maxUsd === undefined ? undefined : new SpendAudit(study, auditedBudgetRatio * maxUsd);
+  const observer = new Observer(runId, audit);
   const store = new FaultyStore(clock, random, faults, (key, body) =>
-    observer.written(key, body, clock.now()),
+    observer.objectWritten(key, body, clock.now()),
   );
   const standard = {
     kind: "standard",
@@ -60,7 +64,7 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
     maxDeliveries: MAX_DELIVERIES,
   } as const;
   const jobs = new FaultyQueue(standard, clock, random, faults, ({ body }) =>
-    observer.sent(JSON.parse(body)),
+    observer.jobSent(JSON.parse(body)),
   );
   const fifo = { kind: "fifo", visibilityMilliseconds: EVENT_VISIBILITY_MILLISECONDS } as const;
   const events = new FaultyQueue(fifo, clock, random, faults);
@@ -79,13 +83,13 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
     };
     const self = new SimulatedProcess(clock, random, mortality, restart);
     run(self).catch((error: unknown) => {
-      // No fault of the weather gets through to here, so it is one of the code.
+      // Planned faults never surface here, so this is an error of the code.
       observer.broken ??= error instanceof Error ? error : new Error(String(error));
     });
   };
 
   const tick = new InProcessTickSwitch(async () => undefined);
-  const carrying = {
+  const coordinatorWorld = {
     runId,
     store,
     jobs,
@@ -94,43 +98,44 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
     tick,
     study,
     observer,
-    manyRunning,
-    mostAsked,
+    segmentThreshold,
+    maxOpened,
   };
   const coordinators = { dies: faults.coordinatorDies, hangs: faults.coordinatorHangs };
-  for (let i = 0; i < COORDINATORS; i++) startProcess(coordinators, (self) => runCoordinator(carrying, self));
-  startProcess(coordinators, (self) => runTicks(carrying, self));
-  const world = {
+  for (let i = 0; i < COORDINATORS; i++)
+    startProcess(coordinators, (self) => runCoordinator(coordinatorWorld, self));
+  startProcess(coordinators, (self) => runTicks(coordinatorWorld, self));
+  const workerWorld = {
     store,
     jobs,
     events,
     deadLetters,
-    weather,
+    plan,
     observer,
     random,
   };
-  for (let i = 0; i < weather.workers + weather.foreignWorkers; i++) {
-    const isa = i < weather.workers ? "isa-a" : "isa-b";
+  for (let i = 0; i < plan.workers + plan.foreignWorkers; i++) {
+    const isa = i < plan.workers ? "isa-a" : "isa-b";
     startProcess({ dies: faults.workerDies, hangs: faults.workerHangs }, (self) =>
-      runWorker(world, `worker-${i}`, isa, self),
+      runWorker(workerWorld, `worker-${i}`, isa, self),
     );
   }
 
-  const say = (event: object, deduplication: string): Promise<void> => {
-    const at = clock.now() + weather.senderAhead;
+  const sendFromOutside = (event: object, deduplication: string): Promise<void> => {
+    const at = clock.now() + plan.senderAhead;
     const body = JSON.stringify({ version: MESSAGE_VERSION, runId, at, ...event });
     return events.sendSafely({ body, group: runId, deduplication });
   };
-  await say({ type: "RunRequested", request }, "request");
-  if (weather.cancelAfter !== undefined)
-    void clock.sleep(weather.cancelAfter).then(() => say({ type: "CancelRequested" }, "cancel"));
-  const disturb = async (): Promise<void> => {
+  await sendFromOutside({ type: "RunRequested", request }, "request");
+  if (plan.cancelAfter !== undefined)
+    void clock.sleep(plan.cancelAfter).then(() => sendFromOutside({ type: "CancelRequested" }, "cancel"));
+  const sendJunk = async (): Promise<void> => {
     for (let n = 0; !ended(); n++) {
       await clock.sleep(JUNK_MILLISECONDS);
       if (random.uniform() < faults.junk) await junk.send(jobs, events, n);
     }
   };
-  void disturb();
+  void sendJunk();
 
   const limit = START + LONGEST_RUN_MILLISECONDS;
   await clock.runUntil(() => observer.broken !== undefined || ended() || clock.now() > limit);
@@ -139,7 +144,7 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
     const isOver = clock.now() > endedAt + AFTERMATH_MILLISECONDS && !tick.isOn;
     return observer.broken !== undefined || isOver || clock.now() > limit;
   });
-  // A process that has taken some of it may have ended or be standing still.
+  // A process that received some of it may have ended or be suspended.
   const patience = clock.now() + BURIAL_MILLISECONDS;
   await clock.runUntil(
     () => observer.broken !== undefined || junk.left.length === 0 || clock.now() > patience,
@@ -148,18 +153,19 @@ export async function simulate(seed: number): Promise<SimulatedRun> {
   const seen = observer.latest;
   if (seen === undefined || !hasEnded(seen))
     throw new BrokenInvariantError(`the run has not ended: ${seen?.phase ?? "it was never begun"}`);
-  // Whatever the clock says of who asks: else deadlines pass at once, or not for hours.
-  insist(
+  // This must hold whatever the sender's clock says; otherwise deadlines would pass at once, or not for
+  // hours.
+  assertInvariant(
     START <= seen.startedAt && seen.startedAt <= endedAt,
     `the run began ${seen.startedAt - START} ms after it was asked for`,
   );
-  insist(!tick.isOn, "the Tick is on although no run is");
-  insist(junk.left.length === 0, `this was neither refused nor carried: ${junk.left.join(", ")}`);
-  const state = await judgeRun(seen, study, observer.evaluations, store.contents);
+  assertInvariant(!tick.isOn, "the Tick is on although no run is");
+  assertInvariant(junk.left.length === 0, `this was neither refused nor carried: ${junk.left.join(", ")}`);
+  const state = await checkRun(seen, study, observer.evaluations, store.contents);
   return { state, virtualMilliseconds: endedAt - START, evaluations: observer.evaluations.begun };
 }
 
-/** What is no message, or of a run that nobody has asked for; each has a number of its own. */
+/** Invalid messages, and messages of a run that was never requested; each contains a distinct number. */
 const JUNK: readonly ((number: number) => string)[] = [
   (number) => `{ ${number}`,
   (number) => JSON.stringify({ version: 99, number }),
@@ -173,7 +179,7 @@ const JUNK: readonly ((number: number) => string)[] = [
     }),
 ];
 
-/** Must be refused, every one, and nothing else. */
+/** Every one of these messages must be refused, and no other. */
 class Junk {
   readonly #sent = new Set<string>();
   readonly #refused = new Set<string>();
@@ -193,7 +199,7 @@ class Junk {
   }
 
   refused(body: string): void {
-    insist(this.#sent.has(body), `this was refused: ${body}`);
+    assertInvariant(this.#sent.has(body), `this was refused: ${body}`);
     this.#refused.add(body);
   }
 }

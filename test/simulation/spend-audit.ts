@@ -2,57 +2,60 @@ import type { Billed, JobReport, RunEvent } from "../../shared/run/protocol/mess
 import type { MeasuredTrial, RunState, ShardState } from "../../shared/run/protocol/state.js";
 import type { Study } from "../../shared/run/protocol/study.js";
 import { createReducer, type Reducer } from "../../shared/run/reducer/reducer.js";
-import { insist } from "./invariant.js";
+import { assertInvariant } from "./invariant.js";
 import { attemptOfReport, nameAttempt, nameWork, workOfReport } from "./simulated/work.js";
 
-/** By how many standard deviations what is under way may cost more than its mean. */
+/** Safety margin on the cost of running jobs, in standard deviations. */
 const MARGIN_DEVIATIONS = 2;
-/** What the finish scores beside its finalists. */
+/** Models that the finish scores beside its finalists. */
 const MODELS_BESIDE_FINALISTS = 2;
-/** What the finish may take more than expected, how often it prepares a model, and which trials tell how long that takes. */
+/**
+ * Safety factor on the expected cost of the finish, preparations per finalist, and trials that it is
+ * estimated from.
+ */
 const FINISH_MARGIN = 1.25;
 const FINALIST_PREPARATIONS = 7;
 const LATEST = 64;
-/** The trials that the others are compared with. */
+/** Number of reference trials. */
 const REFERENCES = 2;
 const ROUNDING = 1e-6;
 
-/** What went into a save: the events, and what the coordinator's own work is billed for with it. */
+/** Events that a save includes, and the coordinator's own bill charged with it. */
 export interface Save {
   readonly events: readonly RunEvent[];
   readonly own: Billed | undefined;
 }
 
-/** What a saved state document says that the books are compared with. */
+/** The part of a saved state document that the audit compares. */
 export type SavedDocument = Pick<RunState, "asked" | "phase" | "spend" | "stop"> & {
   readonly running: readonly unknown[];
 };
 
-/** Costs of one kind of job. */
+/** Mean cost of one kind of job. */
 interface Mean {
   readonly usd: number;
   readonly deviation: number;
 }
 
 /**
- * A second set of books on a run with a budget, kept by other rules than the coordinator's own: from the events of each
- * save, one by one, it follows which attempts of jobs are under way. Each is charged once, with what its first report
- * says, or with the mean of the others where it is given up. No trial may be asked for with which the run is expected
- * to exceed its limit, and the limit may not stop a run before.
+ * Audits the spend of a run with a budget by an independent computation: from the events of each save it
+ * tracks which attempts of jobs are running. Each attempt must be charged once: with its first report, or
+ * with the mean of the others when it is given up. No trial may be started with which the run is expected to
+ * exceed its budget, and the budget may not stop a run earlier.
  */
-export class Ledger {
-  /** The run after all that was saved. */
+export class SpendAudit {
+  /** The run after all saved events. */
   #state: RunState | undefined;
   readonly #reducer: Reducer;
   readonly #charged = new Set<string>();
   readonly #trials: number[] = [];
   readonly #jobs: number[] = [];
-  /** What workers' jobs have cost. */
+  /** Cost of the workers' jobs. */
   #usd = 0;
-  /** What was charged beside them: the coordinator's own work. */
+  /** Cost of the coordinator's own work. */
   #ownUsd = 0;
 
-  /** @param maxUsd what the run may cost */
+  /** @param maxUsd the run's budget */
   constructor(
     study: Study,
     private readonly maxUsd: number,
@@ -60,17 +63,17 @@ export class Ledger {
     this.#reducer = createReducer(study);
   }
 
-  /** Whoever was handed these events has saved this. */
+  /** Called when a coordinator has saved the state after these events. */
   saved({ events, own }: Save, saved: SavedDocument): void {
     for (const event of events) {
       const before = this.#state;
-      const after = this.#reducer.hear(before, event);
+      const after = this.#reducer.apply(before, event);
       if (after === undefined || after === before) continue;
-      if (before !== undefined) this.#hear(before, event, after);
+      if (before !== undefined) this.#auditEvent(before, event, after);
       this.#state = after;
     }
     const state = this.#state;
-    insist(
+    assertInvariant(
       state !== undefined &&
         state.asked === saved.asked &&
         state.phase === saved.phase &&
@@ -80,19 +83,19 @@ export class Ledger {
     );
     this.#ownUsd += own === undefined ? 0 : usdOf(own);
     const usd = this.#usd + this.#ownUsd;
-    insist(
+    assertInvariant(
       Math.abs(saved.spend.usd - usd) < ROUNDING,
       `${saved.spend.usd} was charged, where ${usd} was billed, ${this.#ownUsd} of it for the coordinator's work`,
     );
-    // What the sampler says to it is not saved yet.
+    // The proposals for open trials are not saved yet.
     this.#state = this.#reducer.proposeAll({ ...state, spend: saved.spend });
   }
 
-  #hear(before: RunState, event: RunEvent, after: RunState): void {
+  #auditEvent(before: RunState, event: RunEvent, after: RunState): void {
     const underWay = attemptsUnderWay(before);
     if ("outcome" in event) this.#chargeReport(event, underWay);
     const still = attemptsUnderWay(after);
-    // Of a run that fails by this event, the state keeps what it failed of.
+    // The state of a run that fails by this event keeps the job that it failed by.
     const fails = before.phase !== "failed" && after.phase === "failed";
     const lost = fails && "outcome" in event ? workOfReport(event) : undefined;
     for (const [attempt, { kind, work, deadline }] of underWay) {
@@ -100,7 +103,7 @@ export class Ledger {
       if (this.#charged.has(attempt) || (still.has(attempt) && !isOverdue && work !== lost)) continue;
       this.#charge(attempt, this.#mean(kind === "search").usd);
     }
-    this.#judgeAsked(before, after);
+    this.#auditOpenedTrials(before, after);
   }
 
   #chargeReport(report: JobReport, underWay: ReadonlyMap<string, UnderWay>): void {
@@ -117,24 +120,24 @@ export class Ledger {
     this.#usd += usd;
   }
 
-  #judgeAsked(before: RunState, after: RunState): void {
-    // Whatever the float model and the base cost, without them the run would come to nothing.
+  #auditOpenedTrials(before: RunState, after: RunState): void {
+    // The float model and the base are scored whatever they cost.
     for (let trial = Math.max(before.asked, REFERENCES); trial < after.asked; trial++) {
       const expected = this.#expected(after, trial);
-      insist(
+      assertInvariant(
         expected <= this.maxUsd + ROUNDING,
         `trial ${trial} was asked for although ${expected} is expected to be spent with it, of ${this.maxUsd}`,
       );
     }
     if (after.stop !== "max_cost_usd" || before.stop !== undefined) return;
     const expected = this.#expected(after, after.asked);
-    insist(
+    assertInvariant(
       expected > this.maxUsd - ROUNDING,
       `no further trial was asked for although only ${expected} is expected to be spent with it, of ${this.maxUsd}`,
     );
   }
 
-  /** What will have been spent when a trial, those before it and the finish have ended. */
+  /** Expected total cost after a trial, those before it and the finish. */
   #expected(state: RunState, trial: number): number {
     const { running, request } = state;
     const others = running.filter(({ number }) => number < trial).flatMap(({ shards }) => shards);
@@ -147,7 +150,7 @@ export class Ledger {
     return this.#usd + this.#ownUsd + jobs * usd + margin + (finish ?? 0);
   }
 
-  /** What the finish is expected to cost: a dollar a second of what its parts take. */
+  /** Expected cost of the finish, at one dollar per second. */
   #finish({ request, finished }: RunState): number | undefined {
     const { evaluation, finalists, finish } = request;
     const scored = finished.slice(-LATEST).filter((trial) => trial.state !== "failed");
@@ -165,7 +168,7 @@ export class Ledger {
     return FINISH_MARGIN * (validating + timing);
   }
 
-  /** Of trial jobs, or of all where none has reported. */
+  /** Mean over trial jobs, or over all jobs if none of these has reported. */
   #mean(ofTrials: boolean): Mean {
     const costs = ofTrials && this.#trials.length > 0 ? this.#trials : this.#jobs;
     if (costs.length === 0) return { usd: 0, deviation: 0 };
@@ -175,19 +178,19 @@ export class Ledger {
   }
 }
 
-/** At `toyCost`, a dollar for a second of a gigabyte. */
+/** At the prices of `toyCost`: one dollar per second of a gigabyte. */
 function usdOf({ milliseconds, megabytes }: Billed): number {
   return (milliseconds / 1_000) * (megabytes / 1_024);
 }
 
 interface UnderWay {
   readonly work: string;
-  /** The phase that it belongs to. */
+  /** The phase that the job belongs to. */
   readonly kind: "statistics" | "search" | "finish";
   readonly deadline: number;
 }
 
-/** The attempt of each job that is with the workers, by its name. */
+/** The running attempt of each job, by its name. */
 function attemptsUnderWay({ statistics, running, finishing }: RunState): ReadonlyMap<string, UnderWay> {
   const found = new Map<string, UnderWay>();
   const add = (

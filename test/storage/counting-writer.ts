@@ -1,7 +1,7 @@
 import { PreconditionFailedError } from "../../shared/storage/errors.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 
-/** Increments `counter` in the given folder so many times, confirming each one to its parent. */
+/** Increments `counter` in the given folder `times` times, confirming each increment to the parent. */
 const [folder = "", times = "0"] = process.argv.slice(2);
 const store = await FileObjectStore.open(folder);
 for (let done = 0; done < Number(times); ) {

@@ -18,7 +18,7 @@ async function newLock(): Promise<{ path: string; options: FileLockOptions; fold
 }
 
 const NONCE = "6f1f9a0e-6c0b-4f57-9d4b-0d6b6f6f2a11";
-/** The number of a process that has ended, and that no process has taken since. */
+/** The number of a process that has ended, and that no other process has taken since. */
 const deadPid = (): number => spawnSync(process.execPath, ["-e", ""]).pid;
 
 describe("file lock", () => {
@@ -30,7 +30,7 @@ describe("file lock", () => {
     await (await acquireFileLock(path, options)).release();
   });
 
-  test("goes to one waiter after the other", async () => {
+  test("passes from waiter to waiter", async () => {
     const { path, options } = await newLock();
     let holders = 0;
     await Promise.all(
@@ -44,7 +44,7 @@ describe("file lock", () => {
     );
   });
 
-  test("of a dead process is taken over by one of those who find it", async () => {
+  test("of a dead process is taken over by exactly one of several processes", async () => {
     const { path, options, folder } = await newLock();
     await writeFile(path, JSON.stringify({ host: hostname(), pid: deadPid(), nonce: NONCE }));
     const outcomes = await Promise.allSettled(
@@ -57,7 +57,7 @@ describe("file lock", () => {
     assert.deepEqual(await readdir(join(folder, "drafts")), []);
   });
 
-  test("of another host is left alone, and the message says what to do", async () => {
+  test("of another host is not taken over, and the message says what to do", async () => {
     const { path, options } = await newLock();
     await writeFile(path, JSON.stringify({ host: "elsewhere", pid: 1, nonce: NONCE }));
     await assert.rejects(acquireFileLock(path, options), /process 1 on elsewhere.*remove the file/);
@@ -65,13 +65,14 @@ describe("file lock", () => {
 });
 
 describe("process identity", () => {
-  test("knows a living process", () => assert.equal(mayBeAlive(currentProcess()), true));
+  test("recognizes a living process", () => assert.equal(mayBeAlive(currentProcess()), true));
 
-  test("knows a dead process", () => assert.equal(mayBeAlive({ host: hostname(), pid: deadPid() }), false));
+  test("recognizes a dead process", () =>
+    assert.equal(mayBeAlive({ host: hostname(), pid: deadPid() }), false));
 
   test("does not take a later process of the same number for the earlier one", () => {
     const { started, ...rest } = currentProcess();
-    // Start times are known on Linux alone.
+    // Start times are available on Linux only.
     assert.equal(mayBeAlive({ ...rest, started: "1" }), started === undefined);
   });
 });

@@ -39,14 +39,14 @@ describe("file store between processes", () => {
     assert.equal(Buffer.from((await store.get("counter"))?.body ?? []).toString(), "75");
   });
 
-  test("killed writers leave whole objects, no drafts and no lock that stays", async () => {
+  test("killed writers leave only complete objects, and no drafts or locks after the next open", async () => {
     const folder = await newFolder();
     const store = await FileObjectStore.open(folder);
     await store.put("counter", Buffer.from("0"));
     let confirmed = 0;
     for (let round = 0; round < 6; round++) {
       const child = fork(writer, [folder, "1000000"]);
-      // Each write is confirmed; the kill hits the child somewhere in a later one.
+      // Each write is confirmed; the kill interrupts a later one.
       const target = confirmed + 3 + round;
       child.on("message", (count: number) => {
         confirmed = Math.max(confirmed, count);

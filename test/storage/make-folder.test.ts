@@ -9,7 +9,7 @@ const root = await mkdtemp(join(tmpdir(), "make-folder-"));
 after(() => rm(root, { recursive: true, force: true }));
 
 describe("makeFolder", () => {
-  test("makes a folder with all above it, and leaves one that is there", async () => {
+  test("creates a folder with its parents, and leaves an existing one as it is", async () => {
     const path = join(root, "a", "b", "c");
     await makeFolder(path);
     await makeFolder(path);
@@ -28,7 +28,7 @@ describe("makeFolder", () => {
     await assert.rejects(makeFolder(join(root, "file", "below")), { code: "ENOTDIR" });
   });
 
-  test("ends where no folder can be made although the one above it is there", {
+  test("fails where a folder cannot be created although its parent exists", {
     skip: process.platform !== "linux",
   }, async () => {
     await assert.rejects(makeFolder("/proc/quantfleet/run"), { code: "ENOENT" });

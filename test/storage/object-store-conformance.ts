@@ -13,10 +13,10 @@ async function keysOf(store: ObjectStore, prefix: string): Promise<string[]> {
   return keys;
 }
 
-/** What every object store must do; run against each adapter. */
+/** Conformance suite of ObjectStore, run against each adapter. */
 export function describeObjectStore(adapter: string, open: () => Promise<ObjectStore>): void {
   describe(`object store: ${adapter}`, () => {
-    test("gives back what was put, under the etag that put returned", async () => {
+    test("returns what was put, with the etag that put returned", async () => {
       const store = await open();
       const etag = await store.put("a/b.json", bytes("hello"));
       const stored = await store.get("a/b.json");
@@ -24,7 +24,7 @@ export function describeObjectStore(adapter: string, open: () => Promise<ObjectS
       assert.equal(stored?.etag, etag);
     });
 
-    test("knows what is not there", async () => {
+    test("returns undefined for objects that do not exist", async () => {
       const store = await open();
       assert.equal(await store.get("absent"), undefined);
       await store.put("folder/file", bytes("x"));
@@ -56,14 +56,14 @@ export function describeObjectStore(adapter: string, open: () => Promise<ObjectS
       assert.equal(text((await store.get("key"))?.body), "two");
     });
 
-    test("does not create what is there", async () => {
+    test("does not create an existing object", async () => {
       const store = await open();
       await store.put("key", bytes("first"), { ifNoneMatch: true });
       await assert.rejects(store.put("key", bytes("second"), { ifNoneMatch: true }), PreconditionFailedError);
       assert.equal(text((await store.get("key"))?.body), "first");
     });
 
-    test("swaps only what was compared", async () => {
+    test("replaces an object only if its etag matches", async () => {
       const store = await open();
       const first = await store.put("key", bytes("one"));
       const second = await store.put("key", bytes("two"), { ifMatch: first });
@@ -73,13 +73,13 @@ export function describeObjectStore(adapter: string, open: () => Promise<ObjectS
       assert.equal(text((await store.get("key"))?.body), "three");
     });
 
-    test("does not swap what is not there", async () => {
+    test("does not replace an object that does not exist", async () => {
       const store = await open();
       await assert.rejects(store.put("absent", bytes("x"), { ifMatch: "any" }), PreconditionFailedError);
       assert.equal(await store.get("absent"), undefined);
     });
 
-    test("creates again what was deleted", async () => {
+    test("creates a deleted object again", async () => {
       const store = await open();
       await store.put("key", bytes("one"), { ifNoneMatch: true });
       await store.delete("key");
@@ -88,7 +88,7 @@ export function describeObjectStore(adapter: string, open: () => Promise<ObjectS
       assert.equal(text((await store.get("key"))?.body), "two");
     });
 
-    test("has one winner among writers that race to create", async () => {
+    test("lets exactly one of several concurrent writers create an object", async () => {
       const store = await open();
       const outcomes = await Promise.allSettled(
         Array.from({ length: 20 }, (_, i) => store.put("race", bytes(`writer ${i}`), { ifNoneMatch: true })),
@@ -98,7 +98,7 @@ export function describeObjectStore(adapter: string, open: () => Promise<ObjectS
       assert.equal(text((await store.get("race"))?.body), `writer ${winners[0]}`);
     });
 
-    test("loses no increment when writers race to swap", async () => {
+    test("loses no increment of concurrent compare-and-swaps", async () => {
       const store = await open();
       await store.put("counter", bytes("0"));
       const increment = async (): Promise<void> => {

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { currentProcess, mayBeAlive } from "../../shared/storage/process-identity.js";
 
-test("this process is alive, one with its number and another start is not", () => {
+test("this process is alive, and one with its number and another start time is not", () => {
   const self = currentProcess();
   assert.equal(mayBeAlive(self), true);
   if (self.started !== undefined) assert.equal(mayBeAlive({ ...self, started: "1" }), false);
@@ -17,10 +17,11 @@ test("a process of another host counts as alive", () => {
   assert.equal(mayBeAlive({ ...currentProcess(), host: `${hostname()}-other` }), true);
 });
 
-const withoutProc = !existsSync("/proc/self/stat") && "only Linux tells the state of a process";
+const withoutProc = !existsSync("/proc/self/stat") && "only Linux reports the state of a process";
 
-test("an ended process that nobody has asked for is not alive", { skip: withoutProc }, async () => {
-  // The shell becomes a process that never asks for its child. Only then may the child end: a shell asks for it.
+test("a zombie process is not alive", { skip: withoutProc }, async () => {
+  // The shell replaces itself by a process that never reaps its child. Only then may the child end, because a
+  // shell would reap it.
   const parent = spawn("sh", ["-c", "sleep 30 & echo $!; exec sleep 30"], {
     stdio: ["ignore", "pipe", "ignore"],
   });

@@ -17,7 +17,7 @@ describeObjectStore(
   async () => new RetryingObjectStore(new MemoryObjectStore(), policy),
 );
 
-/** Fails the first writes; with `applied`, after they were carried out. */
+/** Fails the first writes; with `applied`, after carrying them out. */
 class FlakyStore extends MemoryObjectStore {
   puts = 0;
   constructor(
@@ -67,9 +67,9 @@ describe("retrying object store", () => {
     assert.equal(flaky.puts, 1);
   });
 
-  test("an immutable write whose answer was lost is there all the same", async () => {
+  test("an immutable write whose answer was lost is stored nevertheless", async () => {
     const store = new RetryingObjectStore(new FlakyStore(1, unavailable, true), policy);
-    // Whose it is cannot be told from the second answer.
+    // The second answer does not show whose write it was.
     assert.equal(await putImmutable(store, "key", Buffer.from("x")), false);
     assert.equal(await putImmutable(store, "other", Buffer.from("x")), true);
     assert.equal((await store.get("key"))?.body.length, 1);

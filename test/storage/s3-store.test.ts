@@ -26,7 +26,7 @@ describe("S3", () => {
     server = servers.at(-1) as S3Server;
   });
 
-  test("a large object goes up in parts and comes back whole", async () => {
+  test("a large object is uploaded in parts and read back complete", async () => {
     const body = Uint8Array.from({ length: 23 }, (_, i) => i);
     const etag = await store.put("large", body);
     assert.match(etag, /-6"$/);
@@ -34,7 +34,7 @@ describe("S3", () => {
     assert.equal(server.openUploads, 0);
   });
 
-  test("what is not in memory is read piece by piece, from its beginning, and told of as it arrives", async () => {
+  test("a source is read sequentially piece by piece, and progress is reported", async () => {
     const body = Uint8Array.from({ length: 23 }, (_, i) => i);
     const reads: [number, number][] = [];
     const sent: number[] = [];
@@ -69,7 +69,7 @@ describe("S3", () => {
     }
   });
 
-  test("what cannot be read to its end is not stored, and its parts are removed", async () => {
+  test("a source that cannot be read to its end is not stored, and its parts are removed", async () => {
     const source: ByteSource = {
       bytes: 23,
       async read(start, end) {
@@ -82,7 +82,7 @@ describe("S3", () => {
     assert.equal(server.openUploads, 0);
   });
 
-  test("parts are put together on condition only, and are removed otherwise", async () => {
+  test("conditions hold for multipart uploads, whose parts are removed if they fail", async () => {
     const etag = await store.put("swapped", Buffer.from("first version"));
     await assert.rejects(
       store.put("swapped", Buffer.from("second version"), { ifNoneMatch: true }),
@@ -93,7 +93,7 @@ describe("S3", () => {
     assert.equal(Buffer.from((await store.get("swapped"))?.body ?? []).toString(), "third version");
   });
 
-  test("an empty range, and one behind the end, have no bytes", async () => {
+  test("an empty range, and one beyond the end, have no bytes", async () => {
     await store.put("ten", Buffer.from("0123456789"));
     assert.equal((await store.get("ten", { start: 4, end: 4 }))?.body.length, 0);
     assert.equal((await store.get("ten", { start: 10, end: 20 }))?.body.length, 0);
@@ -106,7 +106,7 @@ describe("S3", () => {
     assert.equal(await store.has("absent"), false);
   });
 
-  test("repeats what was not answered, and says so where it never is", async () => {
+  test("repeats unanswered calls, and throws StoreUnavailableError if none is answered", async () => {
     await store.put("slow", Buffer.from("x"));
     server.failNext(503);
     assert.equal((await store.get("slow"))?.body.length, 1);
@@ -115,7 +115,7 @@ describe("S3", () => {
   });
 });
 
-test("a server that is not there is a store that does not answer", async () => {
+test("a server that is down is a StoreUnavailableError", async () => {
   const server = await startS3Server();
   const { client } = server;
   const store = new S3ObjectStore({ client, bucket: "runs" });

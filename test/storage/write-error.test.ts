@@ -19,7 +19,7 @@ function refusal(code: string): () => Promise<never> {
 }
 
 describe("a file that cannot be written", () => {
-  test("is named with the reason and a remedy", async () => {
+  test("is reported with the reason and a remedy", async () => {
     await assert.rejects(writing("out/run/state.json", refusal("ENOSPC")), (error) => {
       assert.ok(error instanceof RunError);
       assert.equal(
@@ -33,7 +33,7 @@ describe("a file that cannot be written", () => {
     });
   });
 
-  test("is named by the innermost place that knows it, and other errors stay what they are", async () => {
+  test("is reported with the innermost path, and other errors are passed on", async () => {
     await assert.rejects(
       writing("outer", () => writing("inner", refusal("EDQUOT"))),
       /^RunError: inner cannot be written \(EDQUOT\)/,
@@ -45,7 +45,7 @@ describe("a file that cannot be written", () => {
     );
   });
 
-  test("is an output file on a full disk, of which no draft is left", {
+  test("may be an output file on a full disk, and leaves no draft", {
     skip: process.platform !== "linux",
   }, async () => {
     const path = join(root, "result.json");
@@ -57,7 +57,7 @@ describe("a file that cannot be written", () => {
     assert.deepEqual(await readdir(root), []);
   });
 
-  test("is a store's folder that cannot be made", { skip: process.platform !== "linux" }, async () => {
+  test("may be a store's folder", { skip: process.platform !== "linux" }, async () => {
     await assert.rejects(
       FileObjectStore.open("/proc/quantfleet/run"),
       /^RunError: \/proc\/quantfleet\/run cannot be written \(ENOENT\)/,

@@ -1,5 +1,5 @@
 import Table from "cli-table3";
-import { COMPANION_NAMES } from "../../../shared/quantization/space/algorithm-space.js";
+import { findAlgorithm } from "../../../shared/quantization/algorithms/algorithm-list.js";
 import type { FloatOp, SwitchEvidence } from "../../../shared/run/result/float-ops.js";
 import type { RunResult } from "../../../shared/run/result/result.js";
 import type { TrialSummary } from "../../../shared/run/result/tried-choices.js";
@@ -49,13 +49,13 @@ export function explanationTable({ explanation }: RunResult): string | undefined
 /**
  * Table of the trials per choice of the algorithms' parameters; `undefined` when the search decided on none.
  */
-export function companionTable({ explanation }: RunResult): string | undefined {
+export function algorithmTable({ explanation }: RunResult): string | undefined {
   const shares = new Map(
     explanation.importance.accuracyLoss.map(({ parameter, share }) => [parameter, share]),
   );
   const isKnown = shares.size > 0;
   const rows = explanation.groups
-    .filter(({ group }) => COMPANION_NAMES.some((name) => name === group))
+    .filter(({ group }) => findAlgorithm(group) !== undefined)
     .flatMap(({ parameters }) => parameters)
     .flatMap(({ parameter, choices }) =>
       choices.map(({ choice, with: summary }, i) => [

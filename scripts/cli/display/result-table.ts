@@ -1,11 +1,11 @@
 import Table from "cli-table3";
 import type { MetricResult, ModelResult, RunResult } from "../../../shared/run/result/result.js";
 import { exactnessNotes } from "./exactness-text.js";
-import { companionTable, explanationNotes, explanationTable } from "./explanation-table.js";
+import { algorithmTable, explanationNotes, explanationTable } from "./explanation-table.js";
 
 /** A run's result as tables and sentences. */
 export function resultText(result: RunResult): string {
-  const tables = [companionTable(result), explanationTable(result)];
+  const tables = [algorithmTable(result), explanationTable(result)];
   return [
     resultTable(result),
     ...(result.objective === "pareto" ? [frontTable(result)] : []),

@@ -9,7 +9,7 @@ import { loadBenchModels } from "./tuning/models.js";
 /**
  * `npm run bench:low-bit -- [--bits 4] [--models a,b] [--rows "AdaptiveRounding;plain min-max"]`: what
  * `quantize` reaches with weights of few bits and activations of 8, by plain min-max a channel and with the
- * companions and the estimators that it picks by itself: accuracy on the evaluation and validation samples,
+ * algorithms and the estimators that it picks by itself: accuracy on the evaluation and validation samples,
  * and the outputs' signal to noise against the float model.
  */
 const { values } = parseArgs({
@@ -20,7 +20,7 @@ const { values } = parseArgs({
   },
 });
 
-type Companion =
+type Algorithm =
   | "CrossLayerEqualization"
   | "AdaptiveRounding"
   | "WeightBiasCorrection"
@@ -28,33 +28,33 @@ type Companion =
   | "BiasCorrection";
 
 interface Row {
-  readonly companions: readonly Companion[];
+  readonly algorithms: readonly Algorithm[];
   readonly mode: "symmetric" | "asymmetric";
   /** Whether POT's default range estimators are used: means of the samples' smallest and largest values. */
   readonly plainRanges?: true;
 }
 
 const ROWS: Readonly<Record<string, Row>> = {
-  "plain min-max": { companions: [], mode: "symmetric", plainRanges: true },
-  WeightBiasCorrection: { companions: ["WeightBiasCorrection"], mode: "symmetric" },
-  FastBiasCorrection: { companions: ["FastBiasCorrection"], mode: "symmetric" },
-  BiasCorrection: { companions: ["BiasCorrection"], mode: "symmetric" },
-  AdaptiveRounding: { companions: ["AdaptiveRounding"], mode: "symmetric" },
+  "plain min-max": { algorithms: [], mode: "symmetric", plainRanges: true },
+  WeightBiasCorrection: { algorithms: ["WeightBiasCorrection"], mode: "symmetric" },
+  FastBiasCorrection: { algorithms: ["FastBiasCorrection"], mode: "symmetric" },
+  BiasCorrection: { algorithms: ["BiasCorrection"], mode: "symmetric" },
+  AdaptiveRounding: { algorithms: ["AdaptiveRounding"], mode: "symmetric" },
   "AdaptiveRounding, FastBiasCorrection": {
-    companions: ["AdaptiveRounding", "FastBiasCorrection"],
+    algorithms: ["AdaptiveRounding", "FastBiasCorrection"],
     mode: "symmetric",
   },
   "AdaptiveRounding, BiasCorrection": {
-    companions: ["AdaptiveRounding", "BiasCorrection"],
+    algorithms: ["AdaptiveRounding", "BiasCorrection"],
     mode: "symmetric",
   },
   "CrossLayerEqualization, AdaptiveRounding, FastBiasCorrection": {
-    companions: ["CrossLayerEqualization", "AdaptiveRounding", "FastBiasCorrection"],
+    algorithms: ["CrossLayerEqualization", "AdaptiveRounding", "FastBiasCorrection"],
     mode: "symmetric",
   },
-  "asymmetric weights, plain min-max": { companions: [], mode: "asymmetric", plainRanges: true },
+  "asymmetric weights, plain min-max": { algorithms: [], mode: "asymmetric", plainRanges: true },
   "asymmetric weights, AdaptiveRounding, FastBiasCorrection": {
-    companions: ["AdaptiveRounding", "FastBiasCorrection"],
+    algorithms: ["AdaptiveRounding", "FastBiasCorrection"],
     mode: "asymmetric",
   },
 };
@@ -104,10 +104,10 @@ function chosenRows(): [string, Row][] {
 function withRow(
   configuration: RunConfigurationInput,
   bits: 2 | 4 | 8,
-  { companions, mode, plainRanges }: Row,
+  { algorithms, mode, plainRanges }: Row,
 ): RunConfigurationInput {
-  const before = companions.filter((name) => name === "CrossLayerEqualization").map((name) => ({ name }));
-  const behind = companions.filter((name) => name !== "CrossLayerEqualization").map((name) => ({ name }));
+  const before = algorithms.filter((name) => name === "CrossLayerEqualization").map((name) => ({ name }));
+  const behind = algorithms.filter((name) => name !== "CrossLayerEqualization").map((name) => ({ name }));
   const quantization = {
     name: "MinMaxQuantization",
     params: {

@@ -27,7 +27,7 @@ export type PublishedSchema = keyof typeof PUBLISHED;
 
 export const PUBLISHED_SCHEMAS = Object.keys(PUBLISHED) as PublishedSchema[];
 
-/** Text of a JSON Schema in docs/schemas, generated from the schema that is used for validation. */
+/** Text of a JSON Schema in docs/reference/schemas, generated from the schema that is used for validation. */
 export function publishedSchemaText(name: PublishedSchema): string {
   return `${JSON.stringify(PUBLISHED[name](), null, 2)}\n`;
 }

@@ -1,15 +1,23 @@
 import { parseArgs } from "node:util";
+import { SAFEGUARDS, switchOffSafeguard } from "../../../shared/basics/safeguard.js";
+import { DEVIATIONS, type Deviation } from "../../../test/simulation/defects.js";
 import { simulate } from "../../../test/simulation/simulate.js";
 
 /**
- * `npm run simulate -- [--seeds 10000] [--from 1]`: simulated runs, each with the faults of its seed. Exits 1 on
- * the first broken invariant and prints the seed, which replays it exactly with `--seeds 1 --from SEED`.
+ * `npm run simulate -- [--seeds 10000] [--from 1] [--defect NAME]`: simulates runs, each with the faults of its seed.
+ * Exits with 1 on the first broken invariant and prints the seed, which reproduces it with `--seeds 1 --from SEED`. A
+ * defect (test/simulation/defects.ts) shows whether the simulation notices it.
  */
 const { values } = parseArgs({
-  options: { seeds: { type: "string", default: "10000" }, from: { type: "string", default: "1" } },
+  options: {
+    seeds: { type: "string", default: "10000" },
+    from: { type: "string", default: "1" },
+    defect: { type: "string" },
+  },
 });
 const seeds = count("seeds", values.seeds);
 const from = count("from", values.from);
+const deviation = values.defect === undefined ? {} : applyDefect(values.defect);
 
 const startedAt = performance.now();
 let trials = 0;
@@ -17,7 +25,7 @@ let evaluations = 0;
 let virtualMilliseconds = 0;
 for (let seed = from; seed < from + seeds; seed++) {
   try {
-    const run = await simulate(seed);
+    const run = await simulate(seed, deviation);
     trials += run.state.finished.length;
     evaluations += run.evaluations;
     virtualMilliseconds += run.virtualMilliseconds;
@@ -35,6 +43,20 @@ console.log(
   `${seeds} seeds from ${from}: no invariant broken; ${trials} trials and ${evaluations} evaluations in ` +
     `${Math.round(virtualMilliseconds / 3_600_000)} simulated hours, ${secondsSince(startedAt)} s`,
 );
+
+/** Switches off the safeguard of that name, or returns the deviation of that name. */
+function applyDefect(name: string): Deviation {
+  const safeguard = SAFEGUARDS.find((known) => known === name);
+  if (safeguard !== undefined) {
+    switchOffSafeguard(safeguard);
+    return {};
+  }
+  const deviation = Object.entries(DEVIATIONS).find(([known]) => known === name)?.[1];
+  if (deviation !== undefined) return deviation;
+  const known = [...SAFEGUARDS, ...Object.keys(DEVIATIONS)].join(", ");
+  console.error(`--defect is "${name}"; give one of ${known}.`);
+  process.exit(2);
+}
 
 function count(option: string, text: string): number {
   if (!/^[1-9][0-9]{0,8}$/.test(text)) {

@@ -10,14 +10,14 @@ import { controlFlowNotes } from "./control-flow-notes.js";
 import { dataWarnings } from "./data-warnings.js";
 import { floatWarnings } from "./float-warnings.js";
 
-/** Evaluation samples that tell whether labels fit a model; a small part of what its score takes. */
+/** Evaluation samples that show whether the labels fit a model; few enough to take little time. */
 export const MOST_LOOKED_AT = 96;
 
 /**
- * Runs the float model on a few samples of every section, those included that it is likeliest to be unable to take, and
- * scores them: what would lose every trial is found before any work.
+ * Runs and scores the float model on a few samples of every section, among them extreme ones such as the longest,
+ * so that what would fail every trial is found before any work.
  *
- * @returns what is likely not meant
+ * @returns warnings of what is probably a mistake
  * @throws DataError when the model cannot be run on a sample, or its outputs do not fit the metric
  */
 export async function checkWorkload(workload: Workload): Promise<readonly RunWarning[]> {

@@ -6,7 +6,7 @@ const CONTROL_FLOW: ReadonlySet<string> = new Set(["If", "Loop", "Scan"]);
 /** Nodes that have a note of their own. */
 const MOST_NAMED = 8;
 
-/** A note for each node of control flow whose bodies hold work that stays in float, and one for all beyond a few. */
+/** A note for each control flow node whose bodies hold ops that stay in float, and one for all beyond a few. */
 export function controlFlowNotes({ unquantizable }: Pick<QuantizerLayout, "unquantizable">): RunWarning[] {
   const nodes = unquantizable.filter(isControlFlow);
   const notes = nodes

@@ -6,11 +6,11 @@ import { firstSamples } from "../../data/first-samples.js";
 import { asNumbers, isFloating } from "../../runtime/element-type.js";
 import { note, type RunWarning, warning } from "../../validation/warnings.js";
 
-/** Samples of each section whose values are compared. */
+/** Number of samples per section whose values are compared. */
 const COMPARED_SAMPLES = 32;
-/** Data of one kind differ by less from one choice of samples to another. */
+/** Largest ratio of the sections' standard deviations; two samples of the same data differ by less. */
 const LARGEST_SPREAD_RATIO = 3;
-/** In standard deviations of the wider one. */
+/** Largest difference of the sections' means, in standard deviations of the wider section. */
 const LARGEST_SHIFT = 1.5;
 /** The same where scale, mean or std are written otherwise: what chance makes of other samples. */
 const WRITTEN_OTHERWISE = { spreadRatio: 1.25, shift: 0.25 };
@@ -24,7 +24,7 @@ interface Sections {
 }
 
 /**
- * What of a run's data is likely not meant, by what the sections hold; how they are written only tells how closely to look.
+ * Warnings of probable mistakes in a run's data, found by the values and not by how they are configured.
  *
  * @throws DataError when the validation samples are the evaluation samples
  */
@@ -157,7 +157,7 @@ function described({ mean, spread }: Distribution): string {
   return `${mean.toPrecision(3)} ± ${spread.toPrecision(3)}`;
 }
 
-/** Of every input of floats, over the first samples. */
+/** Mean and standard deviation of each float input over the first samples. */
 async function distributions(dataset: Dataset): Promise<ReadonlyMap<string, Distribution>> {
   const count = Math.min(COMPARED_SAMPLES, dataset.samples);
   const found = new Map<string, Distribution>();

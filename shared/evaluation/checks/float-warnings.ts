@@ -3,21 +3,21 @@ import type { Metric } from "../../metrics/metric.js";
 import { type RunWarning, warning } from "../../validation/warnings.js";
 import type { Scored } from "../jobs/scorer.js";
 
-/** What a model makes of a few samples, one entry a batch. */
+/** The scored batches of a model on a few samples. */
 type Looks = readonly Scored[];
 
-/** Fewer samples tell chance from skill too rarely. */
+/** Fewer samples do not tell a model that guesses from one that does not. */
 const FEWEST_SAMPLES = 16;
-/** A trained model is right more often than not. */
+/** Accuracy below which a warning is given: a trained model is right more often than not. */
 const LOW_ACCURACY = 0.5;
-/** So much is no guessing, even where one class is most of the samples. */
+/** Accuracy from which on a model does not count as guessing, even where most samples are of one class. */
 const BEYOND_DOUBT = 0.8;
-/** How much better labels must fit when all are moved by one. */
+/** By how much the accuracy must rise when all labels are shifted by one. */
 const SHIFT_GAIN = 0.3;
 
 /**
- * Warns of a model that its labels do not fit: labels off by one, or preprocessing that the model was not trained with,
- * lose more than any quantization, and nothing that is found then means anything.
+ * Warns where labels do not fit a model. Labels off by one, or other preprocessing than in training, cost more
+ * accuracy than any quantization, so that the result would be meaningless.
  *
  * @param who names the model in a sentence, such as `the float model`
  */
@@ -76,7 +76,7 @@ function classificationWarnings(metric: Metric, looks: Looks, who: string): RunW
       ),
     ];
   }
-  // Two standard deviations of what guessing the commonest class would give.
+  // Two standard deviations of the accuracy of guessing the commonest class.
   const luck = 2 * Math.sqrt((chance * (1 - chance)) / samples);
   const isChance = counts.size > 1 && accuracy <= chance + luck && accuracy < BEYOND_DOUBT;
   if (!isChance && accuracy >= LOW_ACCURACY) return [];

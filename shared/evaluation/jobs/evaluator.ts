@@ -3,6 +3,7 @@ import { performance } from "node:perf_hooks";
 import type { InferenceSession } from "onnxruntime-node";
 import { RunError } from "../../basics/errors.js";
 import { shardRange } from "../../basics/identifiers.js";
+import { keptIn } from "../../basics/kept-in.js";
 import { RecentlyUsed } from "../../basics/recently-used.js";
 import { asInputError, BY_FLOAT } from "../../metrics/unscorable.js";
 import { saturatingProducts } from "../../quantization/rewrite/portability.js";
@@ -31,20 +32,20 @@ import { openRace, RowsInMemory } from "./trial-early-stopping.js";
 
 export interface EvaluatorOptions {
   readonly workload: Workload;
-  /** The run's records: rows to race against. */
+  /** The run's records: rows of earlier trials, which early stopping compares with. */
   readonly store: ObjectStore;
-  /** Statistics by content, which outlive the run. */
+  /** Keeps statistics by content, beyond the run. */
   readonly statistics: { readonly store: ObjectStore; readonly shards: number };
-  /** Shared by evaluators on one machine, so that one measures latency while the others hold still. */
+  /** Shared by the evaluators of one machine, so that the others pause while one measures latency. */
   readonly gate?: ExclusiveGate;
 }
 
 /**
- * Carries out jobs on one thread: the same for worker threads and for Lambda. Keeps what trials share: statistics,
- * quantized weights, the float sessions.
+ * Scores and quantizes models on one thread, a worker thread of this machine or of a Lambda function. Keeps what trials
+ * share: statistics, quantized weights, the float sessions.
  */
 export class Evaluator {
-  /** Each keeps the constants that it has quantized. */
+  /** By variant; each quantizer keeps the constants that it has quantized. */
   readonly #quantizers: RecentlyUsed<string, Promise<Quantizer>>;
   readonly #statistics = new Map<string, Promise<StatisticsTable>>();
   #fastestFloat: Promise<InferenceSession> | undefined;
@@ -75,11 +76,11 @@ export class Evaluator {
       const pruned = scores.samples < this.#scorer(job.shard).samples;
       const latency =
         job.measureLatency && !pruned && candidate !== undefined
-          ? await this.#latency(candidate, session)
+          ? await this.latency(candidate, session)
           : undefined;
       const saturation = job.shard.index === 0 && candidate ? await this.#saturation(candidate) : undefined;
       const rows = packRows(scores.rows, workload.metric.rowWidth);
-      // Other trials race against this one; who scored it need not fetch what it has stored.
+      // Later trials are compared with this one; this worker then need not read the rows from the store.
       if (!pruned)
         this.#scoredRows.keep(
           scoresKey(job.runId, job.trial, job.shard.index, scoresName(rows)),
@@ -97,19 +98,22 @@ export class Evaluator {
         ...(saturation === undefined ? {} : { saturation }),
         ...(pruned && race !== undefined ? { reachable: race.reachable(scores.rows) } : {}),
         ...(latency === undefined ? {} : { latency: { ratio: latency.ratio, noise: latency.noise } }),
-        timings: timings(started, quantized, opened, scores),
+        timings: {
+          quantize: (quantized - started) / 1000,
+          session: (opened - quantized) / 1000,
+          inference: scores.inferenceSeconds,
+          total: (performance.now() - started) / 1000,
+        },
       };
     } finally {
       await session.release();
     }
   }
 
-  /** Latency of the float model over a candidate's, measured while nobody else on this machine scores. */
-  latency(candidate: QuantizedModel): Promise<LatencyRatio> {
-    return this.#latency(candidate);
-  }
-
-  /** Scores a model on the validation samples, which no decision uses. */
+  /**
+   * Scores a model on the validation samples, which no decision of the search uses; `undefined` where there are
+   * none.
+   */
   async validate(candidate: QuantizedModel | undefined): Promise<Scores | undefined> {
     const { workload } = this.options;
     if (workload.validation === undefined) return undefined;
@@ -122,7 +126,7 @@ export class Evaluator {
     }
   }
 
-  /** The model as a configuration quantizes it; the statistics must have been gathered. */
+  /** Quantizes the model as a configuration says; the statistics must have been gathered. */
   async quantize(configuration: Configuration): Promise<QuantizedModel> {
     return (await this.#quantizer(configuration)).quantize(configuration);
   }
@@ -134,22 +138,13 @@ export class Evaluator {
 
   async #quantizer(configuration: Configuration): Promise<Quantizer> {
     const variant = await this.options.workload.variants.of(configuration);
-    let quantizer = this.#quantizers.get(variant.name);
-    if (quantizer === undefined) {
-      quantizer = this.#makeQuantizer(variant);
-      this.#quantizers.set(variant.name, quantizer);
-    }
-    return quantizer;
+    return keptIn(this.#quantizers, variant.name, () => this.#makeQuantizer(variant));
   }
 
   async #makeQuantizer({ subject, statisticsKey }: ModelVariant): Promise<Quantizer> {
     const { workload, statistics } = this.options;
     const { calibrationBatches: batches } = workload;
-    let table = this.#statistics.get(statisticsKey);
-    if (table === undefined) {
-      table = this.#readStatistics(statisticsKey);
-      this.#statistics.set(statisticsKey, table);
-    }
+    const table = keptIn(this.#statistics, statisticsKey, () => this.#readStatistics(statisticsKey));
     const calibration = { subject, batches, statisticsKey, store: statistics.store };
     return openQuantizer(calibration, await table);
   }
@@ -168,8 +163,8 @@ export class Evaluator {
   }
 
   /**
-   * Of the files that a finish would write, but for the metadata that it adds: the same for every trial of a run, it
-   * differs between runs that are to judge a model alike.
+   * Bytes of the files that the finish would write, without the metadata that it adds: metadata name the run, so that
+   * equal models of two runs would differ in size.
    */
   #bytesOf(candidate: QuantizedModel | undefined): number {
     const { prepared } = this.options.workload.subject;
@@ -177,8 +172,8 @@ export class Evaluator {
   }
 
   /**
-   * Decibels between a model as it is scored and exact arithmetic, so that what saturation takes is told apart from what
-   * quantization does; `undefined` where nothing can saturate here.
+   * Signal-to-noise ratio in decibels of the model as it is scored against exact arithmetic: what saturation costs,
+   * apart from what quantization costs. `undefined` where nothing can saturate on this processor.
    */
   async #saturation({ model, plan }: QuantizedModel): Promise<number | undefined> {
     const { subject, calibrationBatches, session } = this.options.workload;
@@ -196,8 +191,11 @@ export class Evaluator {
     return openSession(candidate?.model ?? workload.modelPath, { ...workload.session, intraOpNumThreads });
   }
 
-  /** Measures with as many threads as the benchmark asks for, which may be others than the candidate is scored with. */
-  async #latency(candidate: QuantizedModel, scored?: InferenceSession): Promise<LatencyRatio> {
+  /**
+   * The float model's latency divided by the candidate's, measured while the other evaluators pause.
+   * @param scored the session that the candidate was scored in, used unless the benchmark has another number of threads
+   */
+  async latency(candidate: QuantizedModel, scored?: InferenceSession): Promise<LatencyRatio> {
     const { engine, optimizer } = this.options.workload.configuration;
     const { nthreads } = optimizer.params.benchmark;
     if (
@@ -214,7 +212,7 @@ export class Evaluator {
     }
   }
 
-  /** While others hold still, the choice of the float model's fastest form included. */
+  /** While the other evaluators pause, finds the float model's fastest session, once, and measures both. */
   async #compareWithFloat(candidate: InferenceSession): Promise<LatencyRatio> {
     const { workload, gate } = this.options;
     const { engine, optimizer } = workload.configuration;
@@ -233,15 +231,11 @@ export class Evaluator {
   }
 
   #scorer(shard: TrialJob["shard"]): Scorer {
-    const key = `${shard.index}/${shard.count}`;
-    let scorer = this.#scorers.get(key);
-    if (scorer === undefined) {
+    return keptIn(this.#scorers, `${shard.index}/${shard.count}`, () => {
       const { evaluation, order } = this.options.workload;
       const { start, end } = shardRange(shard, order.length);
-      scorer = this.#makeScorer(evaluation, order.slice(start, end));
-      this.#scorers.set(key, scorer);
-    }
-    return scorer;
+      return this.#makeScorer(evaluation, order.slice(start, end));
+    });
   }
 
   #makeScorer(dataset: Workload["evaluation"], order: readonly number[]): Scorer {
@@ -257,21 +251,7 @@ export class Evaluator {
   }
 }
 
-function timings(
-  started: number,
-  quantized: number,
-  opened: number,
-  scores: Scores,
-): MeasuredOutcome["timings"] {
-  return {
-    quantize: (quantized - started) / 1000,
-    session: (opened - quantized) / 1000,
-    inference: scores.inferenceSeconds,
-    total: (performance.now() - started) / 1000,
-  };
-}
-
-/** The name of a model's content. */
+/** SHA-256 in hexadecimal. */
 export function contentHash(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

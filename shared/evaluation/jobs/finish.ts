@@ -13,7 +13,7 @@ import type { QuantizedModel } from "../quantizer/quantizer.js";
 import type { Workload } from "../workload/workload.js";
 import { contentHash, type Evaluator } from "./evaluator.js";
 
-/** Where the finish job leaves what it made. */
+/** Keys of the objects that the finish job writes. */
 export const finishKeys = (runId: string) => ({
   model: `${runPrefix(runId)}model.onnx`,
   externalData: `${runPrefix(runId)}model.onnx.data`,
@@ -24,8 +24,8 @@ type Finished = Extract<FinishReported["outcome"], { state: "complete" }>;
 
 /**
  * Ends a run: scores the best few candidates on the validation samples, measures their latency, and writes the first
- * of them, which the objective chose, as the model. What of it fails is left out and told: a model that cannot be made
- * gives way to the next.
+ * of them, which the objective chose, as the model. A measurement that fails is left out and reported as a problem; a
+ * candidate whose model cannot be made is replaced by the next.
  */
 export async function finishRun(
   job: FinishJob,
@@ -34,9 +34,10 @@ export async function finishRun(
   store: ObjectStore,
   properties: Readonly<Record<string, string>>,
 ): Promise<Finished> {
-  // Interrupted before the base had been scored: there may be no statistics yet, and there is nothing to write.
+  // The run was interrupted before the base was scored: there may be no statistics, and there is nothing to write.
   if (job.candidates.length === 0) return { state: "complete", best: null, validation: [], objects: [] };
   const keys = finishKeys(job.runId);
+  const { subject, session, calibrationBatches } = workload;
   const objects: Finished["objects"] = [];
   const put = async (key: string, body: Uint8Array): Promise<void> => {
     await store.put(key, body);
@@ -66,9 +67,9 @@ export async function finishRun(
   ): Promise<FinishedCandidate | undefined> => {
     const make = async () => {
       const candidate = await evaluator.quantize(configuration);
-      const exactOn = exactClasses(workload.subject.layout, candidate.plan);
+      const exactOn = exactClasses(subject.layout, candidate.plan);
       const model = withProperties(candidate.model, { ...properties, ...portabilityProperties(exactOn) });
-      return { candidate, exactOn, files: encodeFiles(model, workload.subject.prepared.external) };
+      return { candidate, exactOn, files: encodeFiles(model, subject.prepared.external) };
     };
     const made = await attempt(`The model of trial ${trial} could not be made`, make, (reason) =>
       failures.set(reason, [...(failures.get(reason) ?? []), trial]),
@@ -84,12 +85,12 @@ export async function finishRun(
       evaluator.latency(candidate),
     );
     const kernels = await attempt(`The integer kernels of trial ${trial} could not be counted`, () =>
-      integerKernels(candidate, workload),
+      findIntegerKernels(candidate.model, subject.layout, candidate.plan, session),
     );
     const isCompared = write || trial === BASE_TRIAL;
     const exact = isCompared
       ? await attempt(`Trial ${trial} could not be compared with exact arithmetic`, () =>
-          exactness(candidate, workload),
+          measureExactness(candidate.model, calibrationBatches, session),
         )
       : undefined;
     return {
@@ -153,27 +154,4 @@ async function validation(
     throw new RunError(`its ${metric.name} on the validation samples is ${value}, from ${low} to ${high}.`);
   }
   return { value, samples: scores.samples, interval: [low, high] };
-}
-
-async function exactness(candidate: QuantizedModel, { calibrationBatches, session }: Workload) {
-  const { decibels, batches, products } = await measureExactness(
-    candidate.model,
-    calibrationBatches,
-    session,
-  );
-  return {
-    decibels,
-    batches,
-    products: products.map(({ name, type, decibels: of }) => ({ name, type, decibels: of })),
-  };
-}
-
-async function integerKernels(candidate: QuantizedModel, { subject, session }: Workload) {
-  const { quantized, integer, unfused } = await findIntegerKernels(
-    candidate.model,
-    subject.layout,
-    candidate.plan,
-    session,
-  );
-  return { quantized, integer, unfused: [...unfused] };
 }

@@ -6,20 +6,20 @@ import { hasStatisticsShard, readStatistics, writeStatisticsShard } from "../../
 import type { ObjectStore } from "../../storage/object-store.js";
 import { sliceBatches } from "../model/calibration.js";
 import { type GroupSensitivity, keptSensitivity } from "../quantizer/group-sensitivity.js";
-import { roundingMoments } from "../quantizer/open-quantizer.js";
+import { keptSecondMoments } from "../quantizer/open-quantizer.js";
 import type { Workload } from "../workload/workload.js";
 
-/** What a statistics job needs; neither evaluation data nor metric. */
+/** What a statistics job needs: neither evaluation data nor a metric. */
 export interface StatisticsContext {
   readonly workload: Pick<Workload, "calibrationBatches" | "variants">;
-  /** Statistics by content, which outlive the run. */
+  /** Keeps statistics by content, beyond the run. */
   readonly statistics: ObjectStore;
   readonly now: () => number;
 }
 
 /**
- * Gathers one shard of the statistics, what of it is not there already; where all are there then, measures the groups'
- * sensitivity. What goes wrong is the answer; only an abort throws.
+ * Gathers the statistics of one shard unless they are kept already. If all shards are there then, measures the
+ * sensitivity of the groups. A failure becomes the report's outcome; only an abort throws.
  */
 export async function runStatisticsJob(
   job: StatisticsJob,
@@ -43,7 +43,7 @@ export async function runStatisticsJob(
   return { version: MESSAGE_VERSION, type: "StatisticsReported", runId, attempt, at, shard, outcome };
 }
 
-/** Of every form of the float model that a configuration can ask for. */
+/** Gathers the shard for every form of the float model that a configuration can ask for. */
 async function gatherShard(
   { shard }: StatisticsJob,
   { workload, statistics }: StatisticsContext,
@@ -55,13 +55,13 @@ async function gatherShard(
   for (const { subject, statisticsKey } of await variants.rewritten()) {
     if (shard.index === 0) {
       const whole = { subject, batches: calibrationBatches, statisticsKey, store: statistics };
-      await roundingMoments(whole, signal);
+      await keptSecondMoments(whole, signal);
     }
     if (await hasStatisticsShard(statistics, statisticsKey, shard)) continue;
     const table = await collectStatistics(subject.prepared.model, subject.statistics, batches, signal);
     await writeStatisticsShard(statistics, statisticsKey, shard, table);
   }
-  // Scales follow from all shards: whoever finds them together measures, two at once the same.
+  // Scales need all shards. The job that finds them complete measures; two jobs at once measure the same.
   const [first] = await variants.rewritten();
   const { subject, statisticsKey } = await variants.of(first!.subject.space.base);
   const gathered = await readStatistics(statistics, statisticsKey, shard.count);

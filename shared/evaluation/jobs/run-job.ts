@@ -13,15 +13,13 @@ export interface JobContext extends StatisticsContext {
   readonly evaluator: Evaluator;
   readonly workload: Workload;
   readonly store: ObjectStore;
-  /** Names this worker in records. */
+  /** This worker's name in records. */
   readonly worker: string;
   /** Written into the final model's metadata. */
   readonly properties: Readonly<Record<string, string>>;
 }
 
-/**
- * Carries out one job. What goes wrong in it is its answer; only an abort throws.
- */
+/** Carries out one job. A failure becomes the report's outcome; only an abort throws. */
 export async function runJob(job: Job, context: JobContext, signal?: AbortSignal): Promise<JobReport> {
   const { evaluator, workload, store, worker } = context;
   const { runId, attempt } = job;

@@ -17,13 +17,13 @@ import {
   samplesFirst,
 } from "../workload/sample-axis.js";
 
-/** Float outputs that are kept for metrics that compare with them; beyond it they are computed anew each time. */
+/** Most bytes of float outputs kept for metrics that compare with them; further ones are computed anew each time. */
 const KEPT_OUTPUT_BYTES = 512 * 1024 ** 2;
 
-/** Batches that are kept from trial to trial; beyond it they are gathered anew each time. */
+/** Most bytes of input batches kept from trial to trial; further ones are loaded anew each time. */
 const KEPT_INPUT_BYTES = 256 * 1024 ** 2;
 
-/** What a session is fed for a batch, and what its outputs are compared with. */
+/** The inputs of a batch, and the labels that its outputs are compared with. */
 interface LoadedBatch {
   readonly inputs: InputBatch;
   readonly labels: LabelSlice | undefined;
@@ -32,7 +32,7 @@ interface LoadedBatch {
 export interface ScorerOptions {
   readonly dataset: Dataset;
   readonly metric: Metric;
-  /** Samples in one inference, unless the model fixes them or its outputs keep none apart. */
+  /** Samples per inference, unless the model fixes them or its outputs have no axis of samples. */
   readonly batchSize: number;
   /** The samples to score, in the order in which they are scored and their rows are kept. */
   readonly order: readonly number[];
@@ -41,7 +41,7 @@ export interface ScorerOptions {
   readonly gate?: ExclusiveGate;
 }
 
-/** What scoring gave, and the time that ONNX Runtime itself took of it. */
+/** The result of scoring, and the time that ONNX Runtime took. */
 export interface Scores {
   /** `samples x metric.rowWidth`, in scoring order. */
   readonly rows: Float32Array;
@@ -49,14 +49,14 @@ export interface Scores {
   readonly inferenceSeconds: number;
 }
 
-/** A batch as a metric saw it. */
+/** A batch with what the metric was given and returned. */
 export interface Scored {
   readonly outputs: ModelOutputs;
   readonly reference: Reference;
   readonly rows: Float32Array;
 }
 
-/** How samples are fed, and where their outputs are found: the same for every form of a model. */
+/** How samples are put into batches, and where outputs hold them: the same for the float and all quantized models. */
 interface Arrangement {
   readonly batches: readonly Batch[];
   readonly axes: SampleAxes;
@@ -78,8 +78,8 @@ export class Scorer {
   }
 
   /**
-   * @param enough asked after each batch with the rows so far; scoring stops early when it says so
-   * @param seen told of each batch as the metric saw it
+   * @param enough called after each batch with the rows so far; scoring stops when it returns true
+   * @param seen called with each scored batch
    */
   async score(
     session: InferenceSession,
@@ -115,9 +115,10 @@ export class Scorer {
   }
 
   /**
-   * Scores the samples, and runs the model on those of others that it is likeliest to be unable to take.
+   * Scores the samples, and runs the model on the extreme ones of `others`, such as the longest, which are the most
+   * likely to fail.
    *
-   * @returns each batch as the metric saw it
+   * @returns the scored batches
    * @throws DataError when outputs and metric do not go together, or the model cannot be run on a sample
    */
   async check(session: InferenceSession, others: readonly number[]): Promise<readonly Scored[]> {
@@ -135,7 +136,7 @@ export class Scorer {
     return this.#arrangement;
   }
 
-  /** Outputs without an axis of samples are told apart by running the samples one at a time. */
+  /** Where outputs have no axis of samples, samples are run one at a time. */
   async #arrange(session: InferenceSession): Promise<Arrangement> {
     const { dataset, batchSize, order, metric } = this.options;
     const { fixedBatch } = dataset;
@@ -160,7 +161,7 @@ export class Scorer {
     return { batches: makeBatches(order, 1, false), axes: axesOfOneSample(one) };
   }
 
-  /** A sample's outputs, in a batch that the model takes. */
+  /** The outputs of one sample, repeated where the model has a fixed batch. */
   #runSample(session: InferenceSession, sample: number): Promise<ModelOutputs> {
     return this.#run(
       session,
@@ -173,7 +174,7 @@ export class Scorer {
     return this.#gated(session, await dataset.batch(samples), samples);
   }
 
-  /** Of a batch that fails, the first sample that fails by itself is named. */
+  /** Where a batch fails, the error names the first of its samples that fails by itself. */
   async #runBatch(session: InferenceSession, inputs: InputBatch, { samples }: Batch): Promise<ModelOutputs> {
     try {
       return await this.#gated(session, inputs, samples);
@@ -205,7 +206,7 @@ export class Scorer {
     return outputs as unknown as ModelOutputs;
   }
 
-  /** A model that is compared with the float one may have been exported anew, with other names. */
+  /** Checks that the float model has the output of the scored model, which may have been exported with other names. */
   #requireOutput(given: ModelOutputs): void {
     const { output, name } = this.options.metric;
     if (output === undefined || given[output] !== undefined) return;
@@ -249,7 +250,7 @@ export class Scorer {
   }
 }
 
-/** Whatever a metric computes, its rows are the samples', each one's own. */
+/** Checks that the metric returned one row per sample. */
 function requireRows(metric: Metric, rows: Float32Array, samples: number, outputs: ModelOutputs): void {
   if (rows.length === samples * metric.rowWidth) return;
   const name = metric.output ?? Object.keys(outputs)[0] ?? "";

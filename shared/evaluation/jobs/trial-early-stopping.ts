@@ -1,5 +1,5 @@
 import { RecentlyUsed } from "../../basics/recently-used.js";
-import type { Race } from "../../run/protocol/messages.js";
+import type { EarlyStoppingReference } from "../../run/protocol/messages.js";
 import { unpackRows } from "../../run/protocol/rows.js";
 import { readRows } from "../../run/store/read-rows.js";
 import {
@@ -12,21 +12,24 @@ import {
 import type { ObjectStore } from "../../storage/object-store.js";
 import type { Workload } from "../workload/workload.js";
 
-/** A race that a trial takes part in while it is scored. */
+/** Early stopping of one trial while it is scored. */
 export interface RunningRace {
-  /** To be asked after each batch, with the rows so far; true once the trial has lost. */
+  /** Called after each batch with the rows so far; true once the trial has lost. */
   isDecided(rows: Float32Array, samples: number): boolean;
   /**
-   * What a trial that has lost is known by: the mean difference to the float model, in the metric's own direction, that
-   * it could still have ended with, by the chance below which a trial is stopped.
+   * Confidence bound of the mean difference to the float model, in the metric's direction, that the whole trial could
+   * have reached, at the error probability of stopping. A stopped trial is judged by it, as its raw mean is noise.
    */
   reachable(rows: Float32Array): number;
 }
 
-/** The float model's, the incumbent's and the peers', which one trial after the other is set against, and some to change to. */
+/** Enough for the rows of the float model, the incumbent and the peers, and for a few changes of incumbent or peers. */
 const ROWS_IN_MEMORY = 16;
 
-/** Rows of scored trials, read once, or not at all where they were scored here: what a key of rows names stays the same. */
+/**
+ * Rows of scored trials by their keys, read once, or never where this worker scored them: rows under a key never
+ * change.
+ */
 export class RowsInMemory {
   readonly #rows = new RecentlyUsed<string, Float32Array>(ROWS_IN_MEMORY);
 
@@ -48,14 +51,15 @@ export class RowsInMemory {
 }
 
 /**
- * Sets a trial against the float model's bound and the incumbent on the samples of its shard (search.md, "The race"), by
- * its differences to the mean of their rows and of some other trials'.
+ * Compares a trial with the accuracy bound and with the incumbent on the samples of its shard, by paired differences of
+ * its rows to the mean rows of the float model, the incumbent and some other trials (docs/design/search.md, "Early
+ * stopping").
  *
  * @param bytes of the trial's model
- * @returns `undefined` where the metric's rows have no bounds, without which there are no intervals
+ * @returns `undefined` where the metric's rows have no bounds, without which there are no confidence intervals
  */
 export async function openRace(
-  race: Race,
+  race: EarlyStoppingReference,
   scored: RowsInMemory,
   { metric, configuration }: Workload,
   bytes: number,
@@ -80,10 +84,10 @@ export async function openRace(
   const floatMean = meanOf(float);
   const { accuracy_loss, objective, minimize } = configuration.optimizer.params;
   const looks = lookSchedule(total);
-  // A latency is known only when the trial has been scored, so a race against it cannot be lost before.
+  // A latency is measured after scoring, so that no trial can be stopped for its latency.
   const incumbentBytes = minimize === "size" ? race.incumbent?.bytes : undefined;
   const betterElsewhere = incumbentBytes !== undefined && incumbentBytes <= bytes;
-  // Within the bound accuracy only decides between equal sizes: a larger trial cannot win however accurate it is.
+  // Within the bound accuracy decides only between equal sizes: a larger trial cannot win by accuracy.
   const accuracyCounts = objective !== "constrained" || incumbentBytes === bytes;
   const [low, high] = metric.range;
   const range = 2 * (high - low);

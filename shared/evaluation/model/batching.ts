@@ -1,10 +1,10 @@
-/** A batch to run, and how many of its samples count: a fixed batch is filled up with repetitions of the last. */
+/** The samples of one inference; those beyond `counted` only fill a fixed batch up, by repeating the last one. */
 export interface Batch {
   readonly samples: readonly number[];
   readonly counted: number;
 }
 
-/** Cuts samples into batches of `size`; all of them are full where the model's batch is `fixed`. */
+/** Splits samples into batches of `size`; the last is filled up where the model's batch is `fixed`. */
 export function makeBatches(samples: readonly number[], size: number, fixed: boolean): Batch[] {
   const batches: Batch[] = [];
   for (let from = 0; from < samples.length; from += size) {

@@ -5,19 +5,19 @@ import { constantSize, inferenceSize } from "../../onnx/model/declared-memory.js
 import { boundConstantBodies, boundConstantRegion, withConstants } from "./constant-region.js";
 import { inferTypes, leastBytes, type TensorTypes } from "./tensor-types.js";
 
-/** A constant is held as it was read, by ONNX Runtime, and in the model that is made of it. */
+/** Each constant is in memory three times: as it was read, in ONNX Runtime, and in the quantized model. */
 const COPIES_OF_CONSTANTS = 3;
 
-/** The float model, the one that gathers statistics and a quantized one each keep what an inference took. */
+/** Three sessions keep the memory of an inference: of the float, the statistics and a quantized model. */
 const SESSIONS = 3;
 
 /** The tensors of an inference take more than the memory limit. */
 export class MemoryLimitError extends ModelError {}
 
 /**
- * Checks what a model's constants are declared to take, before external data are read and sparse ones made dense.
- * @param origin how errors name the model
- * @throws {ModelError} when it is more than the memory limit
+ * Checks the declared size of a model's constants, before external data are read and sparse constants made dense.
+ * @param origin the model's name in errors
+ * @throws {ModelError} when they need more than the memory limit
  */
 export function requireBoundedConstants(model: Model, origin: string): void {
   const { bytes, largest } = constantSize(model.graph);
@@ -27,9 +27,9 @@ export function requireBoundedConstants(model: Model, origin: string): void {
 }
 
 /**
- * Checks what the tensors take that ONNX Runtime makes of a model, when it folds constants and when it infers.
+ * Checks the size of the tensors that ONNX Runtime computes when it folds a model's constants and when it infers.
  * @param model with its external data in the message
- * @throws {ModelError} when it is more than the memory limit
+ * @throws {ModelError} when they need more than the memory limit
  */
 export async function requireBoundedTensors(model: Model, origin: string): Promise<void> {
   const fits = (graph: Model["graph"], tensors: TensorTypes["tensors"]): void =>
@@ -45,7 +45,7 @@ export async function requireBoundedTensors(model: Model, origin: string): Promi
   }
 }
 
-/** The same where everything that is constant has been folded. */
+/** Checks the tensors of an inference alone, for models whose constants are folded. */
 export function requireFits(graph: Model["graph"], tensors: TensorTypes["tensors"], origin: string): void {
   const { bytes, largest } = inferenceSize(graph, (name) => {
     const info = tensors.get(name);

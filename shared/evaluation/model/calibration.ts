@@ -1,17 +1,11 @@
 import { DataError } from "../../basics/errors.js";
 import type { Dataset } from "../../data/dataset.js";
+import type { Sampling } from "../../quantization/algorithms/algorithm-parameters.js";
 import { createRandomStream } from "../../search/numerics/random.js";
 import { type CalibrationBatches, locateBatch } from "../../statistics/collect.js";
 
-/** Which calibration samples are used: the first, or as many at random (reference section 9, Sampler). */
-export function calibrationSamples(
-  available: number,
-  {
-    size,
-    shuffle,
-    seed,
-  }: { readonly size: number | undefined; readonly shuffle: boolean; readonly seed: number },
-): number[] {
+/** Indexes of the calibration samples that are used: the first `size`, or `size` drawn at random. */
+export function calibrationSamples(available: number, { size, shuffle, seed }: Sampling): number[] {
   const samples = Array.from({ length: available }, (_, i) => i);
   const count = Math.min(size ?? available, available);
   if (!shuffle) return samples.slice(0, count);
@@ -24,7 +18,7 @@ export function calibrationSamples(
 }
 
 /**
- * One sample a batch, or as many as the model's fixed batch takes; an incomplete last one is left out.
+ * Batches of one sample, or of the model's fixed batch size; an incomplete last batch is left out.
  * @throws {DataError} when there is no complete batch
  */
 export function calibrationBatches(dataset: Dataset, samples: readonly number[]): CalibrationBatches {
@@ -42,7 +36,7 @@ export function calibrationBatches(dataset: Dataset, samples: readonly number[])
   };
 }
 
-/** Some of the batches, so that shards of them are all batches in order. */
+/** The batches from `start` up to `end`. */
 export function sliceBatches(batches: CalibrationBatches, start: number, end: number): CalibrationBatches {
   return {
     count: end - start,

@@ -1,86 +1,56 @@
 import type { QuantizationSettings } from "../../configuration/quantization-settings.js";
+import type { ConfiguredAlgorithm } from "../../quantization/algorithms/algorithm.js";
 import {
+  algorithmChoice,
+  algorithmSpace,
   applyName,
-  type CompanionName,
-  chosenCompanion,
-  companionSpace,
-  type TunedCompanion,
+  type TunedAlgorithm,
 } from "../../quantization/space/algorithm-space.js";
 import type { Configuration } from "../../search/space/space.js";
 
-const SECTION = {
-  CrossLayerEqualization: "layerEqualization",
-  SmoothQuant: "smoothing",
-  ActivationChannelAlignment: "channelAlignment",
-  AdaptiveRounding: "adaptiveRounding",
-  WeightBiasCorrection: "weightBiasCorrection",
-  FastBiasCorrection: "biasCorrection",
-  BiasCorrection: "biasCorrection",
-} as const satisfies Record<CompanionName, keyof QuantizationSettings>;
-
 /**
- * The settings with some of the companions as a configuration chooses them: left out, or with the chosen value of their
- * own setting.
+ * The settings with the tuned algorithms as a configuration chooses them: left out, or with the chosen value of their
+ * tuned setting.
  */
-export function withChosenCompanions(
+export function withChosenAlgorithms(
   settings: QuantizationSettings,
-  companions: readonly TunedCompanion[],
+  tuned: readonly TunedAlgorithm[],
   configuration: Configuration,
 ): QuantizationSettings {
-  let chosen = settings;
-  for (const companion of companions) chosen = withChosen(chosen, companion, configuration);
-  return chosen;
-}
-
-function withChosen(
-  settings: QuantizationSettings,
-  companion: TunedCompanion,
-  configuration: Configuration,
-): QuantizationSettings {
-  const { applied, setting } = chosenCompanion(companion, configuration);
-  const { [SECTION[companion.name]]: _, ...without } = settings;
-  if (!applied) return without;
-  const { smoothing, biasCorrection } = settings;
-  if (setting === undefined) return settings;
-  switch (companion.setting?.key) {
-    case "alpha":
-      return smoothing === undefined
-        ? settings
-        : { ...settings, smoothing: { ...smoothing, alpha: setting } };
-    case "threshold":
-      return biasCorrection === undefined
-        ? settings
-        : { ...settings, biasCorrection: { ...biasCorrection, threshold: setting } };
-    case undefined:
-      return settings;
-  }
+  const algorithms = settings.algorithms.flatMap((each): ConfiguredAlgorithm[] => {
+    const found = tuned.find(({ name }) => name === each.algorithm.name);
+    if (found === undefined) return [each];
+    const { applied, setting } = algorithmChoice(found, configuration);
+    if (!applied) return [];
+    if (found.setting === undefined) return [each];
+    return [{ ...each, settings: { ...each.settings, [found.setting.key]: setting } }];
+  });
+  return { ...settings, algorithms };
 }
 
 /**
- * What settings that another configuration fixed come to as choices: where a run's trials have no parameter for a
- * companion that this one tunes, all of them had it as these say.
+ * The choices that another configuration, which does not tune these algorithms, stands for: all of its trials had the
+ * algorithms as its settings say.
  *
- * @param companions that are tuned here
+ * @param tuned the algorithms that this configuration tunes
  */
-export function companionChoices(
-  companions: readonly TunedCompanion[],
+export function fixedAlgorithmChoices(
+  tuned: readonly TunedAlgorithm[],
   fixed: QuantizationSettings,
 ): Configuration {
-  return Object.assign({}, ...companions.map((companion) => fixedChoices(companion, fixed)));
+  return Object.assign({}, ...tuned.map((algorithm) => fixedChoices(algorithm, fixed)));
 }
 
-function fixedChoices(companion: TunedCompanion, fixed: QuantizationSettings): Configuration {
-  const { name, optional, setting } = companion;
-  const isSequential = fixed.biasCorrection?.sequential === true;
-  const isOther = SECTION[name] === "biasCorrection" && isSequential !== (name === "BiasCorrection");
-  if (fixed[SECTION[name]] === undefined || isOther) return optional ? { [applyName(name)]: false } : {};
-  const value = setting?.key === "alpha" ? fixed.smoothing?.alpha : fixed.biasCorrection?.threshold;
-  if (setting === undefined || value === undefined) return companionSpace([companion]).base;
-  return companionSpace([{ ...companion, setting: { ...setting, base: value } }]).base;
+function fixedChoices(tuned: TunedAlgorithm, { algorithms }: QuantizationSettings): Configuration {
+  const { name, optional, setting } = tuned;
+  const fixed = algorithms.find(({ algorithm }) => algorithm.name === name);
+  if (fixed === undefined) return optional ? { [applyName(name)]: false } : {};
+  if (setting === undefined) return algorithmSpace([tuned]).base;
+  const { [setting.key]: base = setting.base } = fixed.settings as unknown as Record<string, number>;
+  return algorithmSpace([{ ...tuned, setting: { ...setting, base } }]).base;
 }
 
-/** Names how the companions are set: equal exactly where they do the same. */
-export function companionsKey(settings: QuantizationSettings): string {
-  const sections = [...new Set(Object.values(SECTION))];
-  return JSON.stringify(sections.map((section) => settings[section] ?? null));
+/** A text that is equal for settings whose algorithms do the same. */
+export function algorithmsKey({ algorithms }: QuantizationSettings): string {
+  return JSON.stringify(algorithms.map(({ algorithm, settings }) => [algorithm.name, settings]));
 }

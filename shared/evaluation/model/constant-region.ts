@@ -18,6 +18,7 @@ import { inferTypes } from "./tensor-types.js";
 
 type Tensors = ReadonlyMap<string, PortInfo>;
 
+/** Ops whose output can be larger than their inputs. */
 const GROWING: ReadonlySet<string> = new Set([
   "CenterCropPad",
   "ConstantOfShape",
@@ -30,17 +31,17 @@ const GROWING: ReadonlySet<string> = new Set([
   "Upsample",
 ]);
 
-/** ONNX Runtime does not fold what differs from run to run. */
+/** Ops that ONNX Runtime does not fold, as their outputs differ from run to run. */
 const RANDOM = /^(?:Random\w+|Multinomial|Bernoulli|Dropout)$/;
 
 /**
- * Finds how large the tensors become that follow from constants alone, which ONNX Runtime computes while it loads a
- * model. Where it cannot infer a size, as that is computed itself, the size is computed here, each time from tensors that
- * were found to be small enough.
+ * Checks the sizes of the tensors that depend on constants only, which ONNX Runtime computes while it loads a
+ * model. Sizes that it cannot infer, because the model computes them, are computed here step by step, from tensors
+ * already checked.
  *
  * @param tensors as inferred for the whole model
- * @param origin how errors name the model
- * @returns the tensors that were computed for it
+ * @param origin the model's name in errors
+ * @returns the tensors that were computed
  * @throws {ModelError} what `requireFits` throws, and when a size cannot be computed
  */
 export async function boundConstantRegion(
@@ -53,7 +54,7 @@ export async function boundConstantRegion(
 }
 
 /**
- * The same for the constants in bodies of control flow, which ONNX Runtime folds too, together with those outside.
+ * The same check for the bodies of control flow, whose constants ONNX Runtime folds together with those around them.
  * @param tensors as inferred for the top level
  */
 export async function boundConstantBodies(
@@ -78,7 +79,7 @@ export async function boundConstantBodies(
   await visit(model, model.graph.node);
 }
 
-/** What is around a body and what is in it, as one graph. */
+/** The nodes and constants around a body and in it, as one graph. */
 function withBody(scope: Model, body: GraphProto): Model {
   const { graph } = scope;
   return edited(scope, {
@@ -115,7 +116,7 @@ async function boundRegion(
   }
 }
 
-/** The model with constants in the place of the nodes that make them. */
+/** The model with constants in place of the nodes that compute them. */
 export function withConstants(model: Model, constants: readonly TensorProto[]): Model {
   const { graph } = model;
   const names = new Set(constants.map(({ name }) => name));
@@ -129,13 +130,13 @@ export function withConstants(model: Model, constants: readonly TensorProto[]): 
   });
 }
 
-/** What gives sizes to ops that make more of their input than it is, wherever these stand. */
+/** Names of the inputs that set the output sizes of {@link GROWING} ops, in the region or outside. */
 export function growingSizes({ graph }: Model): ReadonlySet<string> {
   const growing = graph.node.filter(({ opType }) => GROWING.has(opType));
   return new Set(growing.flatMap(({ opType, input }) => SIZE_INPUTS[opType]!.map((at) => input[at] ?? "")));
 }
 
-/** The nodes that read constants only, and the shapes of tensors whose sizes are fixed. */
+/** The nodes that depend on constants only, where the shape of a tensor with fixed dimensions counts as constant. */
 function constantRegion(model: Model, tensors: Tensors): Model {
   const constants = new Map(model.graph.initializer.map((tensor) => [tensor.name, tensor]));
   const known = new Set(constants.keys());
@@ -164,7 +165,7 @@ function constantRegion(model: Model, tensors: Tensors): Model {
   });
 }
 
-/** What a Shape or Size gives of a tensor whose dimensions are all fixed. */
+/** The output of a Shape or Size whose input has only fixed dimensions; `undefined` for other nodes. */
 function fixedShape(node: NodeProto, tensors: Tensors): TensorProto | undefined {
   if (node.opType !== "Shape" && node.opType !== "Size") return undefined;
   const shape = tensors.get(node.input[0] ?? "")?.shape ?? [];
@@ -181,8 +182,9 @@ function fixedShape(node: NodeProto, tensors: Tensors): TensorProto | undefined 
 }
 
 /**
- * The nodes that give sizes to others that are not inferred, or that are not inferred themselves.
- * @param sizes further tensors to know, where the region makes them
+ * The nodes to compute next: those that set sizes of nodes whose outputs are not inferred, and those that are not
+ * inferred although their sizes are known.
+ * @param sizes further tensors to compute, where the region computes them
  */
 function nodesToCompute(
   { node: nodes, initializer }: Model["graph"],
@@ -218,12 +220,12 @@ function nodesToCompute(
 
 function isInferred(node: NodeProto, info: PortInfo | undefined): boolean {
   if (info === undefined) return false;
-  // An empty shape is a scalar's or one of unknown rank.
+  // An empty shape means a scalar or an unknown rank.
   if (info.shape.length === 0) return SIZE_INPUTS[node.opType] === undefined;
   return info.shape.every((dimension) => typeof dimension === "number" && dimension >= 0);
 }
 
-/** The outputs of some nodes of the region. */
+/** Computes the outputs of some nodes of the region. */
 async function compute(
   region: Model,
   nodes: ReadonlySet<NodeProto>,
@@ -276,7 +278,7 @@ async function outputsOf(model: Model): Promise<TensorProto[]> {
   }
 }
 
-/** ONNX's number of each element type, by ONNX Runtime's name. */
+/** ONNX's element types by ONNX Runtime's names. */
 export const ELEMENT_TYPES: Readonly<Record<string, DataType>> = {
   float16: DataType.FLOAT16,
   float32: DataType.FLOAT,

@@ -5,21 +5,14 @@ import { nearest } from "../../validation/requirement.js";
 import type { Subject } from "./tunable-model.js";
 
 /**
- * @param path how errors name the model
- * @throws {ConfigurationError} when `ignored` names a node that the model does not have, or an op type that nobody has
+ * @param path the model's name in errors
+ * @throws {ConfigurationError} when `ignored` names a node that the model does not have, or an op type that neither
+ * ONNX, OpenVINO nor the model has
  */
 export function requireKnownScope({ prepared, settings }: Subject, path: string): void {
-  const { layerEqualization, smoothing, channelAlignment } = settings;
-  const { adaptiveRounding, weightBiasCorrection, biasCorrection } = settings;
-  const scopes = [
-    settings,
-    layerEqualization,
-    smoothing,
-    channelAlignment,
-    adaptiveRounding,
-    weightBiasCorrection,
-    biasCorrection,
-  ].flatMap((algorithm) => algorithm?.ignored ?? []);
+  const scopes = [settings, ...settings.algorithms.map((each) => each.settings)].map(
+    ({ ignored }) => ignored,
+  );
   const types = new Set([
     ...OPERATOR_TYPES,
     ...POT_OP_TYPES,

@@ -8,16 +8,16 @@ import { decodeModel, type Model } from "../../onnx/model/codec.js";
 import { loadExternalData } from "../../onnx/model/external-data.js";
 import { requireBoundedConstants, requireBoundedTensors } from "./bounded-model.js";
 
-/** A larger file cannot be one protobuf message. */
+/** Largest size of a protobuf message. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
 
-/** @throws {ModelError} when there is no such file, or none that one protobuf message can be */
+/** @throws {ModelError} when the file does not exist or is larger than a protobuf message can be */
 export async function readModelFile(path: string): Promise<Uint8Array> {
   const unreadable = (cause: NodeJS.ErrnoException): never => {
     throw new ModelError(`The model ${path} cannot be read (${cause.code}); check the path.`, { cause });
   };
   const found = await stat(path).catch(unreadable);
-  // Opening a pipe would wait for whoever writes into it.
+  // Opening a pipe would wait until something writes into it.
   if (!found.isFile())
     throw new ModelError(`The model ${path} is not a file; give the path of an .onnx file.`);
   if (found.size > MAX_FILE_BYTES) {
@@ -29,7 +29,7 @@ export async function readModelFile(path: string): Promise<Uint8Array> {
 }
 
 /**
- * Reads any model as a whole, float or quantized, and checks that nobody takes more memory for it than there is.
+ * Reads any model, float or quantized, with its external data, and checks it against the memory limit.
  * @returns the model with its external data in the message
  * @throws {ModelError}
  */
@@ -40,11 +40,11 @@ export async function readWholeModel(path: string): Promise<Model> {
   refuseWithoutOutputs(model, path);
   requireBoundedConstants(model, path);
   await loadExternalData(model, dirname(path));
-  await requireBoundedTensors(model, path);
+  await naming(path, requireBoundedTensors(model, path));
   return model;
 }
 
-/** The refusals of ONNX Runtime with the model's name, which they lack. */
+/** Adds the model's name to errors of ONNX Runtime, which lack it. */
 export async function naming<T>(origin: string, loading: Promise<T>): Promise<T> {
   try {
     return await loading;

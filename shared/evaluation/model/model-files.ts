@@ -5,7 +5,7 @@ import { edited } from "../../onnx/model/edited.js";
 import { encodedBytes } from "../../onnx/model/encoded-size.js";
 import { externalizeData } from "../../onnx/model/external-data.js";
 
-/** The model's files: tensors that came from external data go there again. */
+/** The model's files; tensors are written as external data where the float model had them there. */
 export function encodeFiles(
   model: Model,
   external: boolean,
@@ -15,7 +15,7 @@ export function encodeFiles(
   return { model: encodeModel(copy), data: Buffer.concat(pieces) };
 }
 
-/** How many bytes {@link encodeFiles} gives, without encoding the tensors' contents. */
+/** The total size in bytes of the files that {@link encodeFiles} returns, without encoding the tensors. */
 export function fileBytes(model: Model, external: boolean): number {
   if (!external) return encodedBytes(model);
   const { copy, pieces } = externalized(model);
@@ -28,10 +28,10 @@ function externalized(model: Model): { readonly copy: Model; readonly pieces: re
   return { copy, pieces: externalizeData(copy, EXTERNAL_DATA_FILE) };
 }
 
-/** Beside `model.onnx`. */
+/** Lies beside `model.onnx`. */
 const EXTERNAL_DATA_FILE = "model.onnx.data";
 
-/** The model with entries added to its metadata, over earlier ones of the same keys. */
+/** The model with entries added to its metadata; they replace entries of the same keys. */
 export function withProperties(model: Model, properties: Readonly<Record<string, string>>): Model {
   const kept = model.metadataProps.filter(({ key }) => !(key in properties));
   const added = Object.entries(properties).map(([key, value]) =>

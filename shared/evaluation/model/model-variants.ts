@@ -1,5 +1,7 @@
+import { keptIn } from "../../basics/kept-in.js";
 import { RecentlyUsed } from "../../basics/recently-used.js";
-import { companionSpace, rewritesFloatModel } from "../../quantization/space/algorithm-space.js";
+import { rewritesFloatModel } from "../../quantization/algorithms/algorithm-list.js";
+import { algorithmSpace } from "../../quantization/space/algorithm-space.js";
 import type { TuningSpace } from "../../quantization/space/space.js";
 import {
   countConfigurations,
@@ -8,12 +10,12 @@ import {
   enumerateConfigurations,
 } from "../../search/space/encoding.js";
 import type { Configuration } from "../../search/space/space.js";
-import { companionsKey, withChosenCompanions } from "./chosen-algorithms.js";
+import { algorithmsKey, withChosenAlgorithms } from "./chosen-algorithms.js";
 import type { Subject } from "./tunable-model.js";
 
-/** A model as one choice of companions makes it ready. */
+/** A model with its algorithms as one configuration chooses them. */
 export interface ModelVariant {
-  /** The float model rewritten, its settings those companions that the choice holds. */
+  /** The float model rewritten; its settings hold the chosen algorithms. */
   readonly subject: Subject;
   /** Names the rewritten model, the samples and what is gathered of them; variants that rewrite alike share it. */
   readonly statisticsKey: string;
@@ -21,26 +23,26 @@ export interface ModelVariant {
   readonly name: string;
 }
 
-/** What is made for some choice of companions is kept for later trials: so many of each, and fewer of large models. */
+/** Most variants that a worker keeps for later trials, and most bytes of all their constants together. */
 const MOST_KEPT = 8;
 const MOST_KEPT_BYTES = 512 * 2 ** 20;
 
-/** How many copies of a model's constants a worker keeps. */
+/** How many variants, each with its own copy of the model's constants, a worker keeps: one at least. */
 export function keptVariants({ prepared }: Pick<Subject, "prepared">): number {
   return Math.max(1, Math.min(MOST_KEPT, Math.floor(MOST_KEPT_BYTES / prepared.bytes)));
 }
 
 /**
- * The model as each choice of companions makes it ready. What rewrites the float model changes its statistics, so there
- * is one rewritten form for each choice of those, made when it is first asked for; the other companions work on what
- * such a form's statistics say, which are gathered for all of them.
+ * The model in one variant per choice of the tuned algorithms. Algorithms that rewrite the float model change its
+ * statistics, so that each choice of them has a rewritten form of its own, made when it is first asked for. All others
+ * work on the statistics of such a form, which are gathered for all of them.
  */
 export class ModelVariants {
   readonly #rewritten: RecentlyUsed<string, Promise<Pick<ModelVariant, "subject" | "statisticsKey">>>;
 
   /**
    * @param original before any rewriting
-   * @param rewrite as the subject's settings ask
+   * @param rewrite runs the algorithms of a subject's settings that rewrite the float model
    */
   constructor(
     private readonly original: Subject,
@@ -50,24 +52,24 @@ export class ModelVariants {
     this.#rewritten = new RecentlyUsed(keptVariants(original));
   }
 
-  /** @param configuration of the subject's space; what it leaves open is as in the base */
+  /** @param configuration of the subject's space; parameters that it lacks have the base's value */
   async of(configuration: Configuration): Promise<ModelVariant> {
-    const { settings, tunedCompanions } = this.original;
+    const { settings, tunedAlgorithms } = this.original;
     const { subject, statisticsKey } = await this.#rewrittenBy(configuration);
-    const chosen = withChosenCompanions(settings, tunedCompanions, configuration);
-    return { subject: { ...subject, settings: chosen }, statisticsKey, name: companionsKey(chosen) };
+    const chosen = withChosenAlgorithms(settings, tunedAlgorithms, configuration);
+    return { subject: { ...subject, settings: chosen }, statisticsKey, name: algorithmsKey(chosen) };
   }
 
-  /** How many forms of the float model there are: statistics are gathered for each. */
+  /** The number of rewritten forms of the float model; statistics are gathered for each. */
   get forms(): number {
     return countConfigurations(encodeSpace(this.#rewritingSpace().parameters));
   }
 
   #rewritingSpace(): TuningSpace {
-    return companionSpace(this.original.tunedCompanions.filter(rewritesFloatModel));
+    return algorithmSpace(this.original.tunedAlgorithms.filter(rewritesFloatModel));
   }
 
-  /** One variant of each form of the float model, with every other companion; the base's first. */
+  /** One variant per rewritten form of the float model, with all other algorithms; the base's first. */
   async rewritten(): Promise<readonly ModelVariant[]> {
     const { parameters, base } = this.#rewritingSpace();
     const space = encodeSpace(parameters);
@@ -83,18 +85,13 @@ export class ModelVariants {
   }
 
   #rewrittenBy(configuration: Configuration) {
-    const { settings, tunedCompanions, space } = this.original;
-    const chosen = withChosenCompanions(settings, tunedCompanions.filter(rewritesFloatModel), configuration);
-    const key = companionsKey(chosen);
-    let rewritten = this.#rewritten.get(key);
-    if (rewritten === undefined) {
-      rewritten = this.rewrite({ ...this.original, settings: chosen }).then((subject) => ({
-        // Rewriting changes constants alone, so that every form has the original's quantizers and choices.
-        subject: { ...subject, space, tunedCompanions },
-        statisticsKey: this.statisticsKeyOf(subject),
-      }));
-      this.#rewritten.set(key, rewritten);
-    }
-    return rewritten;
+    const { settings, tunedAlgorithms, space } = this.original;
+    const chosen = withChosenAlgorithms(settings, tunedAlgorithms.filter(rewritesFloatModel), configuration);
+    return keptIn(this.#rewritten, algorithmsKey(chosen), async () => {
+      const subject = await this.rewrite({ ...this.original, settings: chosen });
+      const statisticsKey = this.statisticsKeyOf(subject);
+      // Rewriting changes constants only, so that every form has the quantizers and parameters of the original.
+      return { subject: { ...subject, space, tunedAlgorithms }, statisticsKey };
+    });
   }
 }

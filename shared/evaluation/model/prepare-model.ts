@@ -27,35 +27,36 @@ import { requireBoundedConstants, requireBoundedTensors, requireFits } from "./b
 import { naming, readModelFile } from "./model-file.js";
 import { inferTypes } from "./tensor-types.js";
 
-/** A float model made ready for quantizing: constants and batch norms folded, tensor types known. */
+/** A float model ready to be quantized: constants and batch norms are folded, tensor types known. */
 export interface PreparedModel {
   readonly model: Model;
-  /** Of the model as it was given: folding leaves some out. */
+  /** All node names of the model file; folding removes some of the nodes. */
   readonly nodeNames: ReadonlySet<string>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly inputs: readonly PortInfo[];
   readonly outputs: readonly PortInfo[];
   /** SHA-256 of the model file, and of its external data where there are any. */
   readonly sha256: string;
-  /** The algorithms that have rewritten the float model since, each with what it followed from. */
+  /** Descriptions of the algorithms that have rewritten the model, in their order (`RewrittenModel.description`). */
   readonly rewritings: readonly string[];
   /** Size of the model file and its external data. */
   readonly bytes: number;
-  /** Whether the tensors came from external files; the quantized model's go there too. */
+  /** Whether tensors were read from external files; those of the quantized model are written to one too. */
   readonly external: boolean;
 }
 
 /**
- * Reads and prepares the model at `path` (system.md, "A run", step 1).
+ * Reads and prepares the model at `path`.
  *
- * @param opset that QuantizeLinear and DequantizeLinear need for the codes that may be chosen; 8-bit codes need 13
+ * @param opset the version that QuantizeLinear and DequantizeLinear need for the codes that may be chosen; 13 for 8
+ * bits
  * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads
  */
 export async function prepareModelFile(path: string, opset: LiftTarget = 13): Promise<PreparedModel> {
   return prepareModel(await readModelFile(path), path, opset);
 }
 
-/** Prepares a model of the bytes in the file at `path`; its external data lie beside it. */
+/** Prepares a model from the bytes of the file at `path`; external data lie beside the file. */
 export async function prepareModel(
   bytes: Uint8Array,
   path: string,
@@ -97,7 +98,7 @@ export async function prepareModel(
   };
 }
 
-/** Folds constants and batch norms by ONNX Runtime's own basic optimizations, which keep to standard operators. */
+/** Folds constants and batch norms by ONNX Runtime's basic optimizations, which use standard operators only. */
 async function foldConstants(model: Model, origin: string): Promise<Model> {
   return inTemporaryFolder("fold", async (folder) => {
     const path = join(folder, "folded.onnx");
@@ -114,7 +115,7 @@ async function loadOnce(model: Model, origin: string, optimizedModelPath: string
   await session.release();
 }
 
-/** ONNX Runtime writes every domain that it knows into the model's imports. */
+/** Removes the unused ones of all the domains that ONNX Runtime writes into a model's imports. */
 function dropUnusedDomains(model: Model): void {
   const used = new Set<string>([""]);
   const visit = (graph: Model["graph"]): void => {

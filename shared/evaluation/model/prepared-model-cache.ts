@@ -12,7 +12,7 @@ import { onnxruntimeVersion } from "../../runtime/session.js";
 import { readModelFile } from "./model-file.js";
 import { type PreparedModel, prepareModel } from "./prepare-model.js";
 
-/** Raised when a model is prepared differently, or is written differently here, so that what was kept is not taken. */
+/** Raised when models are prepared or stored differently than before, so that earlier content is not used. */
 const PREPARATION_VERSION = 2;
 
 const DIGEST_BYTES = 32;
@@ -34,8 +34,8 @@ const headerSchema = z.strictObject({
 type Preparation = Pick<PreparedModel, "model" | "nodeNames" | "tensors" | "inputs" | "outputs">;
 
 /**
- * Reads the model at `path` and prepares it, or takes what an earlier process in the same place has prepared of the
- * same file. Models with external data are prepared anew each time, as their file alone does not tell what they hold.
+ * Reads and prepares the model at `path`, or takes from `contents` what an earlier process prepared from the same file.
+ * Models with external data are always prepared anew, as the hash of the model file does not cover these data.
  *
  * @throws {ModelError} as `prepareModel`
  */
@@ -55,7 +55,7 @@ export async function openPreparedModel(
   return prepared;
 }
 
-/** Names everything that a preparation follows from. */
+/** Hash of everything that a preparation depends on. */
 function preparationName(modelSha256: string, opset: LiftTarget): string {
   const origin = ["prepared model", PREPARATION_VERSION, onnxruntimeVersion(), opset, modelSha256];
   return createHash("sha256").update(JSON.stringify(origin)).digest("hex");

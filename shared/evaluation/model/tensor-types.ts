@@ -5,14 +5,14 @@ import { edited } from "../../onnx/model/edited.js";
 import { bytesPerElement, isElementType } from "../../runtime/element-type.js";
 import { openSession, type PortInfo, portsOf } from "../../runtime/session.js";
 
-/** What ONNX Runtime infers of a model's tensors; the shape of one whose rank it does not know is empty. */
+/** The types and shapes that ONNX Runtime infers; the shape is empty where the rank is unknown. */
 export interface TensorTypes {
   readonly tensors: ReadonlyMap<string, PortInfo>;
   readonly inputs: readonly PortInfo[];
   readonly outputs: readonly PortInfo[];
 }
 
-/** Lets ONNX Runtime infer the type of every tensor of the top level, by asking for all of them as outputs. */
+/** Infers the type of every tensor of the top level, by opening a session that has all of them as outputs. */
 export async function inferTypes(model: Model): Promise<TensorTypes> {
   const { graph } = model;
   const outputs = new Set(graph.output.map(({ name }) => name));
@@ -38,7 +38,7 @@ export async function inferTypes(model: Model): Promise<TensorTypes> {
   }
 }
 
-/** The bytes that a tensor takes at least: dimensions that are not fixed count as one. */
+/** The smallest size of a tensor in bytes: dimensions that are not fixed count as 1. */
 export function leastBytes({ type, shape }: PortInfo): number {
   const elements = shape.reduce<number>(
     (product, dimension) => product * (typeof dimension === "number" && dimension >= 0 ? dimension : 1),

@@ -3,45 +3,46 @@ import type { QuantizationSettings } from "../../configuration/quantization-sett
 import { GraphIndex } from "../../onnx/graph/graph-index.js";
 import type { LiftTarget } from "../../onnx/lift/opset.js";
 import { opsetVersion } from "../../onnx/model/codec.js";
-import { biasStatistics } from "../../quantization/algorithms/fast-bias-correction.js";
-import { weightBiasStatistics } from "../../quantization/algorithms/weight-bias-correction.js";
+import {
+  adjustingAlgorithms,
+  type ConfiguredAlgorithm,
+  type LaidOutModel,
+} from "../../quantization/algorithms/algorithm.js";
 import { opsetOf } from "../../quantization/device/code-types.js";
 import { type Hardware, type PresetName, targetHardware } from "../../quantization/device/hardware.js";
 import { layOutQuantizers, type QuantizerLayout } from "../../quantization/graph/groups.js";
 import { findNodesInFloat } from "../../quantization/graph/ignored/nodes-in-float.js";
 import type { OperandView } from "../../quantization/graph/quantizable-ops.js";
 import { withSaturationFix } from "../../quantization/graph/saturation-fix.js";
-import { companionSpace, type TunedCompanion } from "../../quantization/space/algorithm-space.js";
+import { algorithmSpace, type TunedAlgorithm } from "../../quantization/space/algorithm-space.js";
 import { deriveSpace, reachableWidths, type TuningSpace } from "../../quantization/space/space.js";
 import { requiredStatistics } from "../../quantization/space/statistics-requirement.js";
 import type { ContentFolder } from "../../run/store/content-cache.js";
 import { mergeRequirements, type StatisticsRequirement } from "../../statistics/requirement.js";
 import { listed } from "../../validation/requirement.js";
-import { effectiveCompanions } from "./effective-algorithms.js";
 import { type PreparedModel, prepareModelFile } from "./prepare-model.js";
 import { openPreparedModel } from "./prepared-model-cache.js";
 
-/** A model with everything that follows from it and from the configuration, before any sample is seen. */
+/** A model with its quantizers, search space and required statistics, before any sample is seen. */
 export interface Subject {
   readonly prepared: PreparedModel;
   readonly settings: QuantizationSettings;
   readonly hardware: Hardware;
   readonly view: OperandView;
   readonly layout: QuantizerLayout;
-  /** What configurations choose: of companions first, as they are of the whole model, then of each quantizer group. */
+  /** The parameters that configurations choose: of algorithms first, then of each quantizer group. */
   readonly space: TuningSpace;
-  /** The companions in the space. */
-  readonly tunedCompanions: readonly TunedCompanion[];
+  /** The tuned algorithms that have an effect on the model: those with parameters in the space. */
+  readonly tunedAlgorithms: readonly TunedAlgorithm[];
   readonly statistics: StatisticsRequirement;
 }
 
 /**
- * Reads and prepares the model at `path`; where codes of other than 8 bits may be chosen for it, in an operator set that
- * has them.
+ * Reads and prepares the model at `path`, in operator set 21 where codes of other than 8 bits may be chosen.
  *
  * @param contents keeps prepared models for later processes
- * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads, cannot be lifted to that operator set, or
- * the target device cannot quantize it as asked
+ * @throws {ModelError} when it is no float ONNX model that ONNX Runtime loads, cannot be lifted to that operator
+ * set, or the target device cannot quantize it as asked
  */
 export async function openSubject(
   path: string,
@@ -57,7 +58,7 @@ export async function openSubject(
   return makeSubject(await prepare(opset), settings);
 }
 
-/** @throws {ConfigurationError} when the device cannot do the preset, which a hardware file says */
+/** @throws {ConfigurationError} when the target device, by its hardware file, does not support the preset */
 function requirePreset({ device, presets }: Hardware, preset: PresetName): void {
   if (presets.includes(preset)) return;
   throw new ConfigurationError(
@@ -66,11 +67,11 @@ function requirePreset({ device, presets }: Hardware, preset: PresetName): void 
   );
 }
 
-/** @param aligned keys of the ops that ActivationChannelAlignment rewrote as consumers */
+/** @param saturationFixed keys of ops to whose weights the saturation fix `first_layer` applies as well */
 export function makeSubject(
   prepared: PreparedModel,
   settings: QuantizationSettings,
-  aligned?: ReadonlySet<string>,
+  saturationFixed?: ReadonlySet<string>,
 ): Subject {
   const hardware = targetHardware(settings.targetDevice);
   requirePreset(hardware, settings.options.preset);
@@ -80,28 +81,44 @@ export function makeSubject(
     patterns: settings.ignoredPatterns,
   });
   const view: OperandView = { index, tensors: prepared.tensors, hardware, inFloat };
-  const layout = withSaturationFix(layOutQuantizers(view), view, settings.saturationFix, aligned);
-  const tunedCompanions = effectiveCompanions(view, layout, settings);
+  const layout = withSaturationFix(layOutQuantizers(view), view, settings.saturationFix, saturationFixed);
+  const model = { view, layout, settings };
+  const { algorithms, tunedAlgorithms } = settings;
+  const tuned = tunedAlgorithms.filter(({ name }) =>
+    algorithms.some((each) => each.algorithm.name === name && hasEffect(each, model)),
+  );
   return {
     prepared,
     settings,
     hardware,
     view,
     layout,
-    space: joinSpaces(companionSpace(tunedCompanions), deriveSpace(layout, hardware, settings.options)),
-    tunedCompanions,
+    space: joinSpaces(algorithmSpace(tuned), deriveSpace(layout, hardware, settings.options)),
+    tunedAlgorithms: tuned,
     statistics: mergeRequirements(
       requiredStatistics(layout, view, settings.options),
-      mergeRequirements(
-        settings.biasCorrection === undefined
-          ? new Map()
-          : biasStatistics(layout, view, settings.biasCorrection),
-        settings.weightBiasCorrection === undefined
-          ? new Map()
-          : weightBiasStatistics(layout, view, settings.weightBiasCorrection),
-      ),
+      algorithmStatistics(algorithms, model),
     ),
   };
+}
+
+/** Whether an algorithm changes anything in the model; the parameters of one without effect would double trials. */
+function hasEffect({ algorithm, settings }: ConfiguredAlgorithm, model: LaidOutModel): boolean {
+  return algorithm.stage === "rewrite"
+    ? algorithm.findRewriting(model, settings) !== undefined
+    : algorithm.hasEffect(model, settings);
+}
+
+/** The last algorithm's statistics first: their order is part of the statistics' key. */
+function algorithmStatistics(
+  algorithms: readonly ConfiguredAlgorithm[],
+  model: LaidOutModel,
+): StatisticsRequirement {
+  return adjustingAlgorithms(algorithms).reduceRight<StatisticsRequirement>(
+    (all, { algorithm, settings }) =>
+      mergeRequirements(all, algorithm.statistics?.(model, settings) ?? new Map()),
+    new Map(),
+  );
 }
 
 function joinSpaces(first: TuningSpace, second: TuningSpace): TuningSpace {
@@ -113,8 +130,8 @@ function joinSpaces(first: TuningSpace, second: TuningSpace): TuningSpace {
 }
 
 /**
- * @param path how errors name the model
- * @throws {ModelError} when there is nothing that any configuration could quantize
+ * @param path the model's name in errors
+ * @throws {ModelError} when no configuration can quantize any op
  */
 export function requireQuantizable({ layout }: Subject, path: string): void {
   if (layout.ops.size > 0) return;

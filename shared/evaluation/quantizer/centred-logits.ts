@@ -1,9 +1,9 @@
-/** What a probability of zero counts as: where float32 numbers end. */
+/** The smallest normal float32 number, which probabilities of zero are raised to. */
 const SMALLEST = 2 ** -126;
 
 /**
- * The logits that a Softmax made probabilities of, less their mean: a Softmax takes logits that differ by a constant for the
- * same.
+ * The logits of a Softmax's probabilities, less their mean, as a Softmax does not depend on a constant added to all
+ * logits.
  * @param dims of the probabilities
  * @param axis along which they add up to 1; counted from the end where negative
  */

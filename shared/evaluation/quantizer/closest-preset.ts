@@ -6,32 +6,32 @@ import type { Subject } from "../model/tunable-model.js";
 import { OutputNoise } from "./output-noise.js";
 import type { Quantizer } from "./quantizer.js";
 
-/** Among 32 batches, one that is far off can decide between presets. */
+/** Calibration batches that presets are compared on: with 32, a single outlier can decide between presets. */
 const COMPARED = { most: 128, fewest: 32, bytes: 64 * 2 ** 20 };
 
 /**
- * UINT8 codes take slower kernels than the forms of INT8 that are exact on x86 without VNNI, so their outputs must be
- * this much closer: by about a decibel.
+ * Smallest ratio of the noise of INT8 codes to that of UINT8 codes at which UINT8 codes are chosen, about a
+ * decibel: on x86 without VNNI they run in slower kernels than the forms of INT8 that do not saturate.
  */
 const WORTH_SLOWER_KERNELS = 1.2;
-/** Below this noise, 20 decibels under the outputs, no decibel is worth slower kernels. */
+/** Noise, 20 decibels below the outputs, under which no gain is worth slower kernels. */
 const NOTICEABLE_NOISE = 0.01;
 
-/** A preset's model, and how far its outputs are from the float model's. */
+/** A preset, and how far the outputs of its model are from those of the float model. */
 export interface TriedPreset {
   readonly preset: EstimatorPreset;
   readonly choices: Configuration;
-  /** Where weights are UINT8 although the base has faster codes. */
+  /** Set where weights are UINT8 although the base has faster codes. */
   readonly codes?: "uint8";
   /** Energy of the outputs' error over that of the float outputs, summed over the outputs. */
   readonly noise: number;
 }
 
 /**
- * Tries presets of estimators for all activations at once, and keeps the one whose quantized model's outputs are closest
- * to the float model's on the calibration samples; the first of those that are equally close. Where the base's codes are
- * coarser than 8 bits so that they do not saturate, the same with UINT8 codes, which are kept if they are closer by far.
- * @param presets that the subject's space offers for activations
+ * The preset of range estimators, the same for all activations, whose quantized model has outputs closest to the
+ * float model's on the calibration samples; the first where several are equally close. Where the base has codes of
+ * fewer than 8 bits to prevent saturation, UINT8 codes are tried too, and chosen if they are clearly closer.
+ * @param presets those in the subject's space
  */
 export async function closestPreset(
   subject: Subject,
@@ -58,7 +58,7 @@ export async function closestPreset(
   return isWorth ? { ...fine, codes: "uint8" } : fast;
 }
 
-/** UINT8 for every weight that may have them. */
+/** UINT8 codes for every weight that may have them. */
 function unsignedCodes({ space }: Subject): Configuration {
   const open = space.parameters.filter(
     ({ name, family, choices }) =>

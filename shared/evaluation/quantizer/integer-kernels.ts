@@ -11,7 +11,7 @@ import type { QuantizationPlan } from "../../quantization/space/plan.js";
 import { openSession, type SessionSettings } from "../../runtime/session.js";
 import { inTemporaryFolder } from "../../storage/temporary-folder.js";
 
-/** What ONNX Runtime's fusions leave of quantized Conv, MatMul and Gemm when they succeed. */
+/** The integer ops that ONNX Runtime fuses quantized Conv, MatMul and Gemm into. */
 const INTEGER_TYPES: ReadonlySet<string> = new Set([
   "QLinearConv",
   "ConvInteger",
@@ -22,10 +22,10 @@ const INTEGER_TYPES: ReadonlySet<string> = new Set([
   "MatMulNBits",
 ]);
 
-/** Layout transformations number the nodes that they make anew. */
+/** Suffix that ONNX Runtime's layout transformations add to names of nodes. */
 const TOKEN = /_token_\d+$/;
 
-/** Ops that fusions put behind a kernel, which only move its values. */
+/** Ops that only move values, which fusions put behind a kernel. */
 const MOVING_TYPES: ReadonlySet<string> = new Set([
   "Reshape",
   "Transpose",
@@ -35,12 +35,12 @@ const MOVING_TYPES: ReadonlySet<string> = new Set([
   "Identity",
 ]);
 
-/** Which of a model's quantized products really run on integers. */
+/** How many of a model's quantized products run as integer kernels, and why the others do not. */
 export interface IntegerKernels {
   /** Quantized Conv, ConvTranspose, MatMul and Gemm. */
   readonly quantized: number;
   readonly integer: number;
-  readonly unfused: readonly { readonly name: string; readonly type: string; readonly reason: string }[];
+  readonly unfused: { readonly name: string; readonly type: string; readonly reason: string }[];
 }
 
 /** A quantized Conv, ConvTranspose, MatMul or Gemm. */
@@ -48,18 +48,17 @@ interface Product {
   readonly name: string;
   readonly type: string;
   /**
-   * Its own output and the codes of the tensor behind it, and the same of an Add that alone reads it and may
-   * have become its bias: one of them is a fused kernel's output.
+   * The product's output and its codes, and those of an Add that is its only reader and may have become its bias. A
+   * fused kernel has one of them as its output.
    */
   readonly outputs: readonly string[];
-  /** Why it cannot run on integers; `undefined` where it can. */
+  /** Why the product cannot run as an integer kernel; `undefined` where it can. */
   readonly simulated: string | undefined;
 }
 
 /**
- * Has ONNX Runtime optimize a model that a plan was written into, and reads back which of the quantized
- * products became integer kernels (runtime-facts.md: a pattern that does not fuse runs in float without a
- * word).
+ * Counts the quantized products of a model that become integer kernels, in the graph that ONNX Runtime optimizes: a QDQ
+ * pattern that it does not fuse runs in float without a warning.
  */
 export function findIntegerKernels(
   model: Model,
@@ -79,10 +78,7 @@ export function findIntegerKernels(
   return countIntegerKernels(model, products, settings);
 }
 
-/**
- * The same for any QDQ model, whoever quantized it: its products are those whose two operands are
- * dequantized.
- */
+/** The same for any QDQ model, also of other tools: its products are those with two dequantized operands. */
 export function findIntegerKernelsOf(model: Model, settings: SessionSettings): Promise<IntegerKernels> {
   const index = new GraphIndex(model.graph);
   const products = index.nodes
@@ -100,7 +96,7 @@ export function findIntegerKernelsOf(model: Model, settings: SessionSettings): P
   return countIntegerKernels(model, products, settings);
 }
 
-/** A product's output, and what an Add that alone reads it makes of it, with the codes of both. */
+/** A product's output and that of an Add that is its only reader, with the codes of both. */
 function outputsBehind(output: string, index: GraphIndex): string[] {
   const [reader, ...others] = index.consumers(output);
   const isAdded = reader?.node.opType === "Add" && others.length === 0;
@@ -122,7 +118,7 @@ function codesOf(tensor: string, index: GraphIndex): string[] {
   ];
 }
 
-/** The same as `simulationReason`, read off the operands' codes. */
+/** As `simulationReason`, but from the element types and scales in the model. */
 function simulationReasonOf({ opType, input }: NodeProto, index: GraphIndex): string | undefined {
   if (opType === "ConvTranspose") return `ONNX Runtime has no integer ${opType}`;
   for (const operand of input.slice(0, 2)) {
@@ -142,8 +138,8 @@ function simulationReasonOf({ opType, input }: NodeProto, index: GraphIndex): st
 }
 
 /**
- * What makes an operand of codes, behind the Max of one operand that keeps scales a channel apart
- * (`activationPair`).
+ * The DequantizeLinear of an operand, also behind a Max with one input, which `activationPair` adds for scales per
+ * channel.
  */
 function dequantizer(tensor: string, index: GraphIndex): NodeProto | undefined {
   const producer = index.producer(tensor);
@@ -176,8 +172,7 @@ async function countIntegerKernels(
 }
 
 /**
- * The product that a kernel is named after: fusions append what they are to the name of the node that they
- * replace (`/MatMulAddFusion`).
+ * The product that a kernel replaces, by the kernel's name: fusions append a suffix such as `/MatMulAddFusion` to it.
  */
 function fusedName(kernel: string, products: ReadonlySet<string>): string | undefined {
   for (let name = kernel; name !== ""; name = name.slice(0, Math.max(0, name.lastIndexOf("/")))) {
@@ -186,7 +181,7 @@ function fusedName(kernel: string, products: ReadonlySet<string>): string | unde
   return undefined;
 }
 
-/** A tensor and what ops that only move values make of it. */
+/** A tensor and all tensors that result from it by ops that only move values. */
 function movedFrom(tensor: string, index: GraphIndex): string[] {
   const moved = index
     .consumers(tensor)

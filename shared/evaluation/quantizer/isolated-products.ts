@@ -14,20 +14,20 @@ import { edited } from "../../onnx/model/edited.js";
 import { NewNames } from "../../onnx/model/new-names.js";
 import { DataType } from "../../onnx/model/tensor.js";
 
-/** A quantized model's products, each standing alone. */
+/** The products of a quantized model, each isolated from the others. */
 export interface IsolatedProducts {
-  /** The model with the codes that products read as further outputs. */
+  /** The model with the codes that its products read as additional outputs. */
   readonly revealing: Model;
-  /** The products side by side, each between its own codes. */
+  /** A model of the unconnected products, each with codes as inputs and values as output. */
   readonly isolated: Model;
-  /** Which output of `revealing` is which input of `isolated`. */
+  /** The output of `revealing` that each input of `isolated` is fed with. */
   readonly inputs: readonly { readonly from: string; readonly to: string }[];
   readonly products: readonly { readonly name: string; readonly type: string; readonly output: string }[];
 }
 
 /**
  * Takes the quantized products out of a QDQ model: Conv, MatMul and Gemm with the DequantizeLinear before each operand
- * and, where there is one, the QuantizeLinear behind. Between them nothing is left that carries an error along.
+ * and, where there is one, the QuantizeLinear behind. No error passes from one product to another.
  */
 export function isolateProducts(model: Model): IsolatedProducts {
   const index = new GraphIndex(model.graph);
@@ -87,8 +87,8 @@ export function isolateProducts(model: Model): IsolatedProducts {
 }
 
 /**
- * The DequantizeLinear before each input of a product, none before a constant bias; `undefined` where the product is not
- * quantized.
+ * The DequantizeLinear before each input of a product, `undefined` for a constant bias; `undefined` as a whole
+ * where the product is not quantized.
  */
 function dequantizersOf(product: NodeProto, index: GraphIndex): (NodeProto | undefined)[] | undefined {
   if (!WEIGHTED_TYPES.has(product.opType) || product.opType === "ConvTranspose") return undefined;
@@ -102,7 +102,7 @@ function dequantizersOf(product: NodeProto, index: GraphIndex): (NodeProto | und
   return areOperands && isBias ? dequantizers : undefined;
 }
 
-/** The pair behind a product that nothing but its codes is read of. */
+/** The QuantizeLinear and DequantizeLinear behind a product; `undefined` where its output has other readers. */
 function roundedOutput(product: NodeProto, index: GraphIndex) {
   const readers = index.consumers(product.output[0]!);
   const quantize = readers[0]?.node;

@@ -1,6 +1,7 @@
 import type { InferenceSession } from "onnxruntime-node";
 import { Tensor } from "onnxruntime-node";
 import type { Model } from "../../onnx/model/codec.js";
+import type { FinishedCandidate } from "../../run/protocol/finish-summary.js";
 import { toFeeds } from "../../runtime/feeds.js";
 import { openSession, type SessionSettings } from "../../runtime/session.js";
 import type { CalibrationBatches } from "../../statistics/collect.js";
@@ -9,39 +10,29 @@ import { isolateProducts } from "./isolated-products.js";
 /** How many calibration batches are compared at most. */
 const COMPARED_BATCHES = 32;
 
-/** Of equal outputs. */
+/** Decibels of equal outputs. */
 const NO_DIFFERENCE = 200;
 
 /**
- * From here on two computations differ by rounding: where exact integers are rescaled, a code in a few thousand falls on
- * the other side of a tie.
+ * Decibels from which on two computations differ by rounding only: where exact integers are rescaled, one code in a few
+ * thousand falls on the other side of a tie.
  */
 const ROUNDING = 40;
 
-/** How far the integer kernels that run a model are from computing it exactly. */
-export interface KernelExactness {
-  /** Signal to noise of all float outputs in decibels, 200 where they are equal. */
-  readonly decibels: number;
-  readonly batches: number;
-  /** Products that differ by more than rounding, each fed with exact inputs; the furthest off first. */
-  readonly products: readonly ProductExactness[];
-}
-
-export interface ProductExactness {
-  readonly name: string;
-  readonly type: string;
-  readonly decibels: number;
-}
+type Exactness = NonNullable<FinishedCandidate["exactness"]>;
 
 /**
  * Compares a quantized model as its session runs it with the same model computed exactly, node by node at optimization
  * level `disabled`, on calibration samples.
+ *
+ * @returns the signal-to-noise ratio of all float outputs in decibels, 200 where they are equal, and of each product
+ * that, fed with exact inputs, differs by more than rounding; the furthest off first
  */
 export async function measureExactness(
   model: Model,
   batches: CalibrationBatches,
   settings: SessionSettings,
-): Promise<KernelExactness> {
+): Promise<Exactness> {
   const count = Math.min(batches.count, COMPARED_BATCHES);
   const feeds = await Promise.all(
     Array.from({ length: count }, async (_, i) => toFeeds(await batches.batch(i))),
@@ -52,12 +43,12 @@ export async function measureExactness(
   return { decibels, batches: count, products };
 }
 
-/** Every product apart, with what the exact model feeds it. */
+/** Compares each product alone, fed with the values that the exact model computes. */
 async function compareProducts(
   model: Model,
   feeds: readonly InferenceSession.OnnxValueMapType[],
   settings: SessionSettings,
-): Promise<ProductExactness[]> {
+): Promise<Exactness["products"]> {
   const { revealing, isolated, inputs, products } = isolateProducts(model);
   const session = await openSession(revealing, exactly(settings));
   const isolatedFeeds: InferenceSession.OnnxValueMapType[] = [];
@@ -81,7 +72,7 @@ interface Energies {
   noise: number;
 }
 
-/** Energies of each float output, and of its difference, over all feeds. */
+/** By float output, the energy of the exact values and of the differences to them, over all feeds. */
 async function compareSessions(
   model: Model,
   feeds: readonly InferenceSession.OnnxValueMapType[],
@@ -114,7 +105,7 @@ function exactly({ intraOpNumThreads }: SessionSettings): SessionSettings {
   return { graphOptimizationLevel: "disabled", intraOpNumThreads };
 }
 
-/** What is not finite in both, such as a mask, counts as equal. */
+/** Values whose difference is not finite, such as those of a mask, count as equal. */
 function addEnergies(sum: Energies, expected: Float32Array, given: Float32Array): void {
   expected.forEach((value, i) => {
     const difference = value - given[i]!;

@@ -1,24 +1,22 @@
-import { createHash } from "node:crypto";
-import { roundingSources } from "../../quantization/algorithms/adaptive-rounding.js";
+import { adjustingAlgorithms } from "../../quantization/algorithms/algorithm.js";
 import type { Configuration } from "../../search/space/space.js";
+import { derivedKey } from "../../statistics/cache-key.js";
 import type { CalibrationBatches } from "../../statistics/collect.js";
 import { collectSecondMoments } from "../../statistics/second-moments.js";
-import { readStatistics, writeStatisticsShard } from "../../statistics/shard-store.js";
+import { keptStatistics } from "../../statistics/shard-store.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 import type { Subject } from "../model/tunable-model.js";
 import { keptInputErrors } from "./propagated-input-errors.js";
 import { Quantizer } from "./quantizer.js";
 
-const WHOLE = { index: 0, count: 1 };
-
-/** What a quantizer follows from, beside the statistics themselves. */
+/** What a quantizer is made from besides the statistics themselves. */
 export interface Calibration {
   readonly subject: Subject;
   readonly batches: CalibrationBatches;
-  /** Names the model, the samples and what is gathered of them. */
+  /** Names the model, the samples and the statistics gathered of them. */
   readonly statisticsKey: string;
-  /** Statistics by content, which outlive the run. */
+  /** Keeps statistics by content, beyond the run. */
   readonly store: ObjectStore;
 }
 
@@ -26,37 +24,31 @@ export interface Calibration {
  * A quantizer with everything that its algorithms gather beside the statistics, which is kept by content, so that all
  * workers of a run quantize alike.
  *
- * @param propagated the configuration that BiasCorrection takes earlier ops from: for it alone the correction is exact;
- * the base when left out
+ * @param propagated the configuration that BiasCorrection measures input errors with, and that its correction is exact
+ * for; the base when left out
  */
 export async function openQuantizer(
   calibration: Calibration,
   statistics: StatisticsTable,
   propagated: Configuration = calibration.subject.space.base,
 ): Promise<Quantizer> {
-  const { subject } = calibration;
-  const moments = await roundingMoments(calibration);
-  const tables = moments === undefined ? {} : { roundingMoments: moments };
-  const errors =
-    subject.settings.biasCorrection?.sequential === true
-      ? { inputErrors: await keptInputErrors({ ...calibration, statistics, tables }, propagated) }
-      : {};
-  return new Quantizer(subject, statistics, { ...tables, ...errors });
+  const tables = { secondMoments: await keptSecondMoments(calibration) };
+  const inputErrors = await keptInputErrors({ ...calibration, statistics, tables }, propagated);
+  return new Quantizer(calibration.subject, statistics, { ...tables, inputErrors });
 }
 
-/** What AdaptiveRounding rounds by; gathered where it is not kept yet. */
-export async function roundingMoments(
+/** The second moments that the algorithms need, gathered where they are not kept yet; `undefined` if none need any. */
+export async function keptSecondMoments(
   { subject, batches, statisticsKey, store }: Calibration,
   signal?: AbortSignal,
 ): Promise<StatisticsTable | undefined> {
-  const { layout, view, prepared, settings } = subject;
-  if (settings.adaptiveRounding === undefined) return undefined;
-  const sources = roundingSources(layout, view, settings.adaptiveRounding);
-  const asked = createHash("sha256").update(JSON.stringify(sources)).digest("hex");
-  const key = `${statisticsKey}/second-moments/${asked}`;
-  const kept = await readStatistics(store, key, WHOLE.count);
-  if (kept !== undefined) return kept;
-  const gathered = await collectSecondMoments(prepared.model, sources, batches, signal);
-  await writeStatisticsShard(store, key, WHOLE, gathered);
-  return readStatistics(store, key, WHOLE.count);
+  const needed = adjustingAlgorithms(subject.settings.algorithms).flatMap(({ algorithm, settings }) => {
+    const sources = algorithm.secondMoments?.(subject, settings);
+    return sources === undefined ? [] : [sources];
+  });
+  if (needed.length === 0) return undefined;
+  const sources = [...new Map(needed.flat().map((source) => [source.key, source])).values()];
+  return keptStatistics(store, derivedKey(statisticsKey, "second-moments", sources), () =>
+    collectSecondMoments(subject.prepared.model, sources, batches, signal),
+  );
 }

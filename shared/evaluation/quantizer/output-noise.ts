@@ -15,15 +15,15 @@ type Comparable = (outputs: InferenceSession.OnnxValueMapType) => FloatOutputs;
 /** How many calibration batches outputs are compared on. */
 export interface ComparedBatches {
   readonly most: number;
-  /** So many whatever the size of their outputs; more only while the float model's outputs stay within `bytes`. */
+  /** Compared whatever the size of the outputs; more only while the float model's outputs take at most `bytes`. */
   readonly fewest: number;
   readonly bytes: number;
 }
 
 /**
- * How far a model's outputs are from the float model's on calibration samples; no labels are needed. What a Softmax makes
- * is compared as logits: probabilities are 0 or 1 for most samples whatever the errors before them, and the few that are
- * not would decide alone.
+ * Measures how far a model's outputs are from the float model's on calibration samples, without labels. Outputs of a
+ * Softmax are compared as logits: most probabilities are close to 0 or 1 whatever the errors before, so that the few
+ * others would decide alone.
  */
 export class OutputNoise {
   private constructor(
@@ -66,7 +66,7 @@ export class OutputNoise {
     return this.expected.some((outputs) => outputs.size > 0);
   }
 
-  /** Of each output the energy of all errors over that of what was expected; their sum. */
+  /** The energy of each output's errors divided by that of the float output, summed over the outputs. */
   async of(model: Model): Promise<number> {
     const sums = new Map<string, { signal: number; noise: number }>();
     const session = await openSession(model, this.session);
@@ -90,7 +90,7 @@ export class OutputNoise {
   }
 }
 
-/** The float outputs of a run, as they are compared. */
+/** Selects the float outputs of an inference, those of a Softmax as logits. */
 function comparableOutputs(index: GraphIndex): Comparable {
   return (outputs) =>
     new Map(

@@ -1,71 +1,63 @@
-import { createHash } from "node:crypto";
+import {
+  type AdjustmentTables,
+  adjustingAlgorithms,
+  settingsByKey,
+} from "../../quantization/algorithms/algorithm.js";
 import {
   type CorrectedProduct,
   correctedModel,
-  type InputErrors,
-  inputErrorKey,
   propagationSamples,
 } from "../../quantization/algorithms/bias-correction.js";
-import { correctableOps } from "../../quantization/algorithms/fast-bias-correction.js";
+import { type InputErrors, inputErrorKey } from "../../quantization/algorithms/carried-errors.js";
 import type { ConstantProduct } from "../../quantization/graph/constant-products.js";
 import { inputMeans } from "../../quantization/graph/input-means.js";
 import type { QuantizationPlan } from "../../quantization/space/plan.js";
 import type { Configuration } from "../../search/space/space.js";
+import { derivedKey } from "../../statistics/cache-key.js";
 import { type CalibrationBatches, collectStatistics } from "../../statistics/collect.js";
 import { statisticName } from "../../statistics/requirement.js";
-import { readStatistics, writeStatisticsShard } from "../../statistics/shard-store.js";
-import { StatisticsTable } from "../../statistics/table.js";
+import { keptStatistics } from "../../statistics/shard-store.js";
+import { type StatisticsColumn, StatisticsTable } from "../../statistics/table.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 import { sliceBatches } from "../model/calibration.js";
 import type { Subject } from "../model/tunable-model.js";
-import { type CompanionTables, Quantizer } from "./quantizer.js";
+import { Quantizer } from "./quantizer.js";
 
-const WHOLE = { index: 0, count: 1 };
-
-/** Raised when earlier ops are rounded or corrected otherwise than before: what is kept follows from how they are. */
+/** Raised when the kept errors would come out otherwise, as ops are rounded or corrected otherwise than before. */
 const REVISION = 2;
 
-/** What errors are carried along by. */
+/** What input errors are measured with. */
 export interface Propagation {
   readonly subject: Subject;
   readonly statistics: StatisticsTable;
-  readonly tables: CompanionTables;
+  readonly tables: AdjustmentTables;
   readonly batches: CalibrationBatches;
-  /** Names the model, the samples and what is gathered of them. */
+  /** Names the model, the samples and the statistics gathered of them. */
   readonly statisticsKey: string;
   readonly store: ObjectStore;
 }
 
 /**
- * What BiasCorrection corrects by beside FastBiasCorrection's means: op after op in topological order, with those
- * before it quantized as in `configuration` and corrected (reference section 6.3). Kept by content.
+ * The errors of the inputs of the products that BiasCorrection corrects, measured op after op in topological order with
+ * the ops before quantized as in `configuration` and corrected. Kept by content.
+ *
+ * @returns `undefined` where no algorithm needs input errors
  */
 export async function keptInputErrors(
   propagation: Propagation,
   configuration: Configuration,
-): Promise<InputErrors> {
+): Promise<InputErrors | undefined> {
   const { subject, statistics, tables, statisticsKey, store } = propagation;
-  const { layout, view, settings } = subject;
+  const algorithms = adjustingAlgorithms(subject.settings.algorithms);
+  if (algorithms.every(({ algorithm }) => algorithm.productsWithInputErrors === undefined)) return undefined;
   const { plan } = new Quantizer(subject, statistics, tables).plan(configuration);
-  const correctable = correctableOps(layout, view, settings.biasCorrection!);
-  const products = settings.biasCorrection?.everyNode
-    ? correctable
-    : correctable.filter(({ op }) => plan.ops.has(op.key));
-  const { adaptiveRounding, weightBiasCorrection, biasCorrection } = settings;
-  const asked = [
-    [...plan.ops],
-    [...plan.weights],
-    { adaptiveRounding, weightBiasCorrection, biasCorrection },
-    REVISION,
-  ];
-  const key = `${statisticsKey}/input-errors/${createHash("sha256").update(JSON.stringify(asked)).digest("hex")}`;
-  let kept = await readStatistics(store, key, WHOLE.count);
-  if (kept === undefined) {
-    const found = await propagate(propagation, plan, products);
-    await writeStatisticsShard(store, key, WHOLE, found);
-    kept = (await readStatistics(store, key, WHOLE.count))!;
-  }
-  const table = kept;
+  const products = algorithms.flatMap(
+    ({ algorithm, settings }) => algorithm.productsWithInputErrors?.(subject, settings, plan.ops) ?? [],
+  );
+  const asked = [[...plan.ops], [...plan.weights], settingsByKey(algorithms), REVISION];
+  const table = await keptStatistics(store, derivedKey(statisticsKey, "input-errors", asked), () =>
+    propagate(propagation, plan, products),
+  );
   return new Map(
     products.map((product) => {
       const errors = table.column(product.input, statisticName(inputMeans(product)));
@@ -74,7 +66,7 @@ export async function keptInputErrors(
   );
 }
 
-/** @returns a table of one row: the errors of the means of what each product reads */
+/** @returns a table of one row: the mean errors of the input terms of each product */
 async function propagate(
   { subject, statistics, tables, batches }: Propagation,
   plan: QuantizationPlan,
@@ -82,6 +74,7 @@ async function propagate(
 ): Promise<StatisticsTable> {
   const { prepared, view } = subject;
   const samples = sliceBatches(batches, 0, propagationSamples(batches.count));
+  const columns: StatisticsColumn[] = [];
   const errors = new Map<string, Float64Array>();
   const quantizer = new Quantizer(subject, statistics, { ...tables, inputErrors: errors });
   const corrected: CorrectedProduct[] = [];
@@ -91,34 +84,27 @@ async function propagate(
     if (!errors.has(key)) {
       const model = correctedModel(prepared.model, view, corrected);
       const found = await collectStatistics(model, new Map([[product.input, [statistic]]]), samples);
-      const float = firstSamples(statistics, product.input, statisticName(statistic), samples.count);
+      const column = { tensor: product.input, statistic: statisticName(statistic) };
+      const float = firstSamples(statistics, column, samples.count);
       const means = found.channels(product.input, statistic, "mean");
-      errors.set(
-        key,
-        means.map((mean, channel) => mean - float[channel]!),
-      );
+      columns.push({ ...column, width: means.length });
+      const difference = means.map((mean, channel) => mean - float[channel]!);
+      errors.set(key, difference);
     }
     corrected.push(quantizer.corrected(product, plan));
   }
-  const columns = [
-    ...new Map(
-      products.map((product) => [
-        inputErrorKey(product),
-        { tensor: product.input, statistic: statisticName(inputMeans(product)) },
-      ]),
-    ),
-  ];
-  return StatisticsTable.ofRows(
-    columns.map(([key, column]) => ({ ...column, width: errors.get(key)!.length })),
-    [Float32Array.from(columns.flatMap(([key]) => [...errors.get(key)!]))],
-  );
+  return StatisticsTable.ofRows(columns, [
+    Float32Array.from([...errors.values()].flatMap((each) => [...each])),
+  ]);
 }
 
-/** Means over the samples that errors are found with: those of others would pass for errors. */
+/**
+ * Means of a statistic over the first samples, those that errors are measured on: means over other samples would differ
+ * by more than the errors.
+ */
 function firstSamples(
   table: StatisticsTable,
-  tensor: string,
-  statistic: string,
+  { tensor, statistic }: StatisticsColumn,
   count: number,
 ): Float64Array {
   const values = table.column(tensor, statistic);

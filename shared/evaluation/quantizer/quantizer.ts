@@ -1,9 +1,11 @@
 import type { Model } from "../../onnx/model/codec.js";
 import { dimensions, elementCount } from "../../onnx/model/tensor.js";
-import { AdaptiveRounding } from "../../quantization/algorithms/adaptive-rounding.js";
-import type { CorrectedProduct, InputErrors } from "../../quantization/algorithms/bias-correction.js";
-import { FastBiasCorrection } from "../../quantization/algorithms/fast-bias-correction.js";
-import { WeightBiasCorrection } from "../../quantization/algorithms/weight-bias-correction.js";
+import {
+  type Adjustment,
+  type AdjustmentTables,
+  adjustingAlgorithms,
+} from "../../quantization/algorithms/algorithm.js";
+import type { CorrectedProduct } from "../../quantization/algorithms/bias-correction.js";
 import type { ConstantProduct } from "../../quantization/graph/constant-products.js";
 import { isIgnored } from "../../quantization/graph/ignored/ignored-scope.js";
 import { nestedOps } from "../../quantization/graph/nested-ops.js";
@@ -17,69 +19,56 @@ import {
 } from "../../quantization/rewrite/bounded-plan.js";
 import { simulationReason } from "../../quantization/rewrite/kernel-support.js";
 import { quantizeModel } from "../../quantization/rewrite/quantize-model.js";
-import { type Refinement, WeightCache } from "../../quantization/rewrite/weight-cache.js";
+import { WeightCache } from "../../quantization/rewrite/weight-cache.js";
 import type { QuantizationPlan, TensorPlan } from "../../quantization/space/plan.js";
+import type { MeasuredOutcome } from "../../run/protocol/measured-outcome.js";
 import type { Configuration } from "../../search/space/space.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import type { Subject } from "../model/tunable-model.js";
 
 /** A share of the model's weighted ops: by their number, and by the elements of their weights. */
-export interface QuantizedShare {
-  readonly byCount: number;
-  readonly byParameters: number;
-}
+export type QuantizedShare = MeasuredOutcome["quantizedShare"];
 
 export interface QuantizedModel {
   readonly model: Model;
   readonly plan: QuantizationPlan;
-  /** The groups that the calibration samples keep in float. */
+  /** The groups that stay in float because of their calibration samples, with reasons. */
   readonly unbounded: UnboundedGroups;
   readonly quantizedShare: QuantizedShare;
-  /** Of those ops, what ONNX Runtime has no integer kernel for: their codes save space, not time. */
+  /** The part of it without an integer kernel in ONNX Runtime: it saves space, not time. */
   readonly simulatedShare: QuantizedShare;
 }
 
-/** What algorithms follow from beside the statistics. */
-export interface CompanionTables {
-  /** Needed with AdaptiveRounding. */
-  readonly roundingMoments?: StatisticsTable;
-  /** Needed with BiasCorrection. */
-  readonly inputErrors?: InputErrors;
-}
-
-/** Makes quantized models of one float model, and keeps what configurations share. */
+/** Makes quantized models of one float model, and keeps what several configurations share. */
 export class Quantizer {
   readonly #weights: WeightCache;
-  readonly #biasCorrection: FastBiasCorrection | undefined;
-  readonly #weightBiasCorrection: WeightBiasCorrection | undefined;
+  readonly #biases: Adjustment | undefined;
 
-  /**
-   * @param statistics of the calibration samples
-   */
+  /** @param statistics of the calibration samples */
   constructor(
     private readonly subject: Subject,
     private readonly statistics: StatisticsTable,
-    tables: CompanionTables = {},
+    tables: AdjustmentTables = {},
   ) {
     const { layout, view, settings } = subject;
-    this.#weightBiasCorrection =
-      settings.weightBiasCorrection &&
-      new WeightBiasCorrection(layout, view, settings.weightBiasCorrection, statistics);
-    const refinements = [...roundingRefinements(subject, tables), ...this.#weightBiasRefinements()];
-    this.#weights = new WeightCache(view.index, refinements);
-    this.#biasCorrection =
-      settings.biasCorrection &&
-      new FastBiasCorrection(
-        layout,
-        view,
-        settings.biasCorrection,
-        statistics,
-        this.#weights,
-        tables.inputErrors,
+    const algorithms = adjustingAlgorithms(settings.algorithms);
+    const correctsMeanError = (op: string): boolean =>
+      algorithms.some(
+        ({ algorithm, settings: { ignored } }) =>
+          algorithm.correctsMeanError === true && !isIgnored(layout.ops.get(op)!.node, ignored),
       );
+    const model = { layout, view, settings, statistics, ...tables, correctsMeanError };
+    const adjustments = algorithms.map(({ algorithm, settings: own }) => algorithm.adjust(model, own));
+    this.#weights = new WeightCache(
+      view.index,
+      adjustments.flatMap(({ refine }) => refine ?? []),
+    );
+    // Each compares the weights after all refinements with the float weights, so that the last shift includes the
+    // others.
+    this.#biases = adjustments.findLast(({ shift }) => shift !== undefined);
   }
 
-  /** A configuration spelled out, without what the calibration samples keep in float. */
+  /** The plan of a configuration, without the groups that stay in float because of their calibration samples. */
   plan(configuration: Configuration): BoundedPlan {
     const { layout, hardware, settings } = this.subject;
     return planWithinBounds(layout, hardware, settings.options, configuration, this.statistics);
@@ -108,48 +97,33 @@ export class Quantizer {
     };
   }
 
-  /** A product as the plan quantizes and corrects it. */
+  /** The codes and the bias shift of a product under a plan. */
   corrected(product: ConstantProduct, plan: QuantizationPlan): CorrectedProduct {
     const isQuantized = plan.ops.has(product.op.key);
     const tensor = isQuantized ? plan.weights.get(product.weight)! : undefined;
     const codes = tensor && this.#weights.get(this.subject.layout.weights.get(product.weight)!, tensor);
-    return { product, codes, shift: this.#biasShift(product.op.key, tensor) };
+    return { product, codes, shift: this.#biases?.shift?.(product.op.key, tensor, this.#weights) };
   }
 
   #biasShifts(plan: QuantizationPlan): BiasShifts {
     const shifts = new Map<string, Float32Array>();
+    const add = (key: string, weight: TensorPlan | undefined): void => {
+      const shift = this.#biases?.shift?.(key, weight, this.#weights);
+      if (shift !== undefined) shifts.set(key, shift);
+    };
     for (const key of plan.ops) {
       const weight = this.subject.layout.ops.get(key)?.weight;
-      const shift = weight && this.#biasShift(key, plan.weights.get(weight.initializer)!);
-      if (shift !== undefined) shifts.set(key, shift);
+      if (weight !== undefined) add(key, plan.weights.get(weight.initializer)!);
     }
-    for (const key of this.#biasCorrection?.inFloat(plan.ops) ?? []) {
-      const shift = this.#biasShift(key, undefined);
-      if (shift !== undefined) shifts.set(key, shift);
-    }
+    for (const key of this.#biases?.shiftedInFloat?.(plan.ops) ?? []) add(key, undefined);
     return shifts;
-  }
-
-  /**
-   * A correction of the whole mean error holds that of the weights' mean.
-   * @param plan of the op's weights; `undefined` where they stay in float
-   */
-  #biasShift(key: string, plan: TensorPlan | undefined): Float32Array | undefined {
-    if (this.#biasCorrection !== undefined) return this.#biasCorrection.shift(key, plan);
-    return plan && this.#weightBiasCorrection?.shift(key, plan, this.#weights);
-  }
-
-  #weightBiasRefinements(): Refinement[] {
-    const correction = this.#weightBiasCorrection;
-    if (correction === undefined) return [];
-    return [(quantizer, _plan, codes, smallest) => correction.refine(quantizer, codes, smallest)];
   }
 
   #weightSize(id: string): number {
     return elementCount(dimensions(this.subject.view.index.initializers.get(id)!));
   }
 
-  /** Of all weighted ops with constant weights, those that cannot be quantized and those in bodies included. */
+  /** A share of all ops with constant weights, including those that cannot be quantized and those in bodies. */
   #share(counts: (op: QuantizableOp) => boolean): QuantizedShare {
     const { layout, view } = this.subject;
     let [count, parameters, countedCount, countedParameters] = [0, 0, 0, 0];
@@ -176,17 +150,4 @@ export class Quantizer {
       byParameters: parameters === 0 ? 0 : countedParameters / parameters,
     };
   }
-}
-
-function roundingRefinements(
-  { layout, view, settings }: Subject,
-  { roundingMoments }: CompanionTables,
-): Refinement[] {
-  const { adaptiveRounding, biasCorrection } = settings;
-  if (adaptiveRounding === undefined) return [];
-  if (roundingMoments === undefined) throw new Error("AdaptiveRounding needs second moments.");
-  const correctsMean = (key: string): boolean =>
-    biasCorrection !== undefined && !isIgnored(layout.ops.get(key)!.node, biasCorrection.ignored);
-  const rounding = new AdaptiveRounding(layout, view, adaptiveRounding, roundingMoments, correctsMean);
-  return [(quantizer, plan, codes, smallest) => rounding.round(quantizer, plan, codes, smallest)];
 }

@@ -5,27 +5,27 @@ import { ExclusiveGate } from "../../runtime/exclusive-gate.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 import { PortObjectStore } from "../../storage/port-store.js";
 
-/** What the pool starts each of its threads with. */
+/** What each thread of a pool is started with. */
 export interface ThreadSettings {
   readonly name: string;
-  /** What threads share so that one measures latency while the others hold still, and this thread's slot in it. */
+  /** Memory that the threads share, so that only one measures latency at a time, and this thread's slot in it. */
   readonly gate: { readonly buffer: SharedArrayBuffer; readonly slot: number };
-  /** Holds the number of the latest job that is not wanted any more. */
+  /** Holds the number of the latest cancelled job. */
   readonly cancelled: SharedArrayBuffer;
-  /** Where the pool serves the store that it was given, if it was given one. */
+  /** Port to the pool's object store, which serves it if the pool has one. */
   readonly store: MessagePort;
 }
 
-/** What the pool tells a thread: first, and once, what its jobs have in common. */
+/** A message from the pool to a thread: the settings that all jobs share come first, and once. */
 export type ThreadMessage<Settings> =
   | { readonly settings: Settings }
   | { readonly close: true }
   | { readonly number: number; readonly job: Job };
 
 export type ReportMessage =
-  /** The thread's module is there. */
+  /** The thread has loaded its module. */
   | { readonly loaded: true }
-  /** The thread has settings and is ready for a first job, or it will answer that one with what went wrong. */
+  /** The thread is ready for a first job; if opening failed, the answer to that job says so. */
   | { readonly prepared: true }
   | { readonly number: number; readonly report: JobReport }
   | { readonly number: number; readonly failure: Failure };
@@ -34,21 +34,21 @@ export function openGate({ gate }: Pick<ThreadSettings, "gate">): ExclusiveGate 
   return new ExclusiveGate(gate.buffer, gate.slot);
 }
 
-/** The store that the pool was given. */
+/** The pool's object store. */
 export function openThreadStore({ store }: Pick<ThreadSettings, "store">): ObjectStore {
   return new PortObjectStore(store);
 }
 
-/** A thread that knows what its jobs have in common. */
+/** A thread that has been opened with the settings of its jobs. */
 export interface OpenedThread {
-  /** Carries out one job; only an abort, or what no report can tell of, throws. */
+  /** Carries out one job; throws only on an abort, or where no report can be made. */
   readonly carryOut: (job: Job, signal: AbortSignal) => Promise<JobReport>;
 }
 
 /**
- * Makes this worker thread carry out the jobs that its pool posts; elsewhere it does nothing.
+ * Makes this worker thread carry out the jobs that its pool posts; does nothing on the main thread.
  *
- * @param open reads what jobs have in common, once
+ * @param open called once with the settings that all jobs share
  */
 export function serveJobs<Settings extends object>(
   open: (settings: Settings & ThreadSettings) => Promise<OpenedThread>,
@@ -60,7 +60,7 @@ export function serveJobs<Settings extends object>(
   port.postMessage({ loaded: true } satisfies ReportMessage);
   let opened: Promise<OpenedThread> | undefined;
   let working: Promise<void> = Promise.resolve();
-  const tellPrepared = (): void => port.postMessage({ prepared: true } satisfies ReportMessage);
+  const postPrepared = (): void => port.postMessage({ prepared: true } satisfies ReportMessage);
   port.on("message", async (message: ThreadMessage<Settings>) => {
     if ("close" in message) {
       await Promise.allSettled([working, opened]);
@@ -68,8 +68,8 @@ export function serveJobs<Settings extends object>(
     }
     if ("settings" in message) {
       opened = open({ ...message.settings, ...thread });
-      // The first job is answered with what went wrong.
-      opened.then(tellPrepared, tellPrepared);
+      // Where opening failed, the first job's answer says so.
+      opened.then(postPrepared, postPrepared);
       return;
     }
     working = answer(message.number, message.job);
@@ -88,7 +88,7 @@ export function serveJobs<Settings extends object>(
   }
 }
 
-/** An abort signal for a thread whose event loop stands still while ONNX Runtime works: it looks when it is asked. */
+/** An abort signal that reads shared memory when asked, as ONNX Runtime blocks the thread's event loop. */
 function cancellation(cancelled: Int32Array, number: number): AbortSignal {
   const { signal } = new AbortController();
   const isCancelled = (): boolean => Atomics.load(cancelled, 0) >= number;

@@ -10,7 +10,7 @@ import type { ReportMessage, ThreadMessage, ThreadSettings } from "./job-thread.
 
 const LOCAL_THREAD = new URL("./evaluator-thread.js", import.meta.url);
 
-/** So long a thread may take to end by itself. */
+/** How long a thread may take to end by itself before it is terminated. */
 const PATIENCE_MILLISECONDS = 5_000;
 /** Above every job's number. */
 const ALL_JOBS = 2 ** 31 - 1;
@@ -21,10 +21,8 @@ interface Waiting {
 }
 
 /**
- * Evaluators in worker threads, because ONNX Runtime blocks the thread that it runs on. `entry` is the threads'
- * module, which calls `serveJobs`; the one for this machine when left out. The threads load it while what they are to
- * work on is still being found out, and wait for `open`. A `store` is one that they use through this thread
- * (`openThreadStore`).
+ * Worker threads that carry out jobs, as ONNX Runtime blocks the thread that it runs on. They load their module at
+ * once, while the run is still being prepared, and wait for `open`.
  */
 export class ThreadPool<Settings extends object = LocalSettings> {
   readonly #gate: SharedArrayBuffer;
@@ -32,6 +30,10 @@ export class ThreadPool<Settings extends object = LocalSettings> {
   #settings: Settings | undefined;
   #closed = false;
 
+  /**
+   * @param entry the threads' module, which calls `serveJobs`; the one for runs on this machine when left out
+   * @param store an object store that the threads use through this thread (`openThreadStore`)
+   */
   constructor(
     readonly slots: number,
     private readonly entry: URL = LOCAL_THREAD,
@@ -41,25 +43,25 @@ export class ThreadPool<Settings extends object = LocalSettings> {
     this.#threads = Array.from({ length: slots }, (_, slot) => this.#start(slot));
   }
 
-  /** Tells the threads, and those that will take their places, what their jobs have in common; to be called once. */
+  /** Opens the threads, and those that replace dead ones, with the settings of their jobs; to be called once. */
   open(settings: Settings): this {
     this.#settings = settings;
     for (const thread of this.#threads) thread.open(settings);
     return this;
   }
 
-  /** The threads have loaded their module, or died of it. */
+  /** Resolves when the threads have loaded their module or died. */
   async loaded(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.loaded));
   }
 
-  /** The threads have got ready for their first jobs, or died of it; waits for `open`. */
+  /** Resolves when the threads are ready for their first jobs or have died; waits for `open`. */
   async prepared(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.prepared));
   }
 
   /**
-   * Carries out a job on a thread that has none; there are as many threads as slots.
+   * Carries out a job on an idle thread.
    * @throws {RunError} when the thread dies; a new one takes its place
    */
   async run(job: Job, signal: AbortSignal): Promise<JobReport> {
@@ -73,13 +75,13 @@ export class ThreadPool<Settings extends object = LocalSettings> {
     }
   }
 
-  /** Has the threads end with what they are doing, which is cancelled, or without it when patience is over. */
+  /** Cancels the threads' jobs and ends the threads; those that take longer than the patience are terminated. */
   async close(patienceMilliseconds = PATIENCE_MILLISECONDS): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#threads.map((thread) => thread.close(patienceMilliseconds)));
   }
 
-  /** The slot's thread, or a new one where it has died. */
+  /** The slot's thread; a dead one is replaced. */
   #alive(slot: number): Thread<Settings> {
     const thread = this.#threads[slot]!;
     if (!thread.dead || this.#closed) return thread;
@@ -155,7 +157,7 @@ class Thread<Settings> {
     });
   }
 
-  /** Terminated within ONNX Runtime, a thread takes the whole process with it (an uncaught Napi::Error). */
+  /** Lets the thread end by itself: terminating it within ONNX Runtime ends the process (an uncaught Napi::Error). */
   async close(patienceMilliseconds: number): Promise<void> {
     this.dead = true;
     Atomics.store(this.#cancelled, 0, ALL_JOBS);

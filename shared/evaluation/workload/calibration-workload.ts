@@ -14,22 +14,22 @@ import { ModelVariants } from "../model/model-variants.js";
 import { rewrittenSubject } from "../model/rewritten-model.js";
 import { openSubject, requireQuantizable, type Subject } from "../model/tunable-model.js";
 
-/** What statistics are gathered of: model and calibration samples, without what trials are scored on. */
+/** Model and calibration samples, which statistics are gathered of; without evaluation samples and metric. */
 export interface CalibrationWorkload {
   readonly modelPath: string;
-  /** The float model as it was given. */
+  /** The float model before any algorithm rewrites it. */
   readonly original: Subject;
   readonly calibration: Dataset;
-  /** Numbers of the calibration samples that are used. */
+  /** Indexes of the calibration samples that are used. */
   readonly calibrated: readonly number[];
   readonly fixedBatch: number | undefined;
   readonly variants: ModelVariants;
-  /** Shards of statistics are made of whole batches. */
+  /** The batches that statistics are gathered over; each shard is made of whole batches. */
   readonly calibrationBatches: CalibrationBatches;
 }
 
 /**
- * Reads what statistics are gathered of; nothing is gathered yet.
+ * Reads model and calibration samples; gathers no statistics.
  *
  * @param openStatistics opens the store where statistics are kept by content
  * @param contents keeps the prepared model for later processes

@@ -3,11 +3,14 @@ import { readFile } from "node:fs/promises";
 import type { MetricConfiguration } from "../../configuration/engine-schema.js";
 import { canonicalJson } from "../../configuration/hash.js";
 import { resolvePath } from "../../configuration/parse.js";
-import { quantizationSettings } from "../../configuration/quantization-settings.js";
+import { hashedSettings, quantizationSettings } from "../../configuration/quantization-settings.js";
 import type { RunConfiguration } from "../../configuration/schema.js";
 import type { LocateModule } from "../../metrics/module-location.js";
 
-/** A metric as it is configured, with the hash of a file's content in place of its path: what it computes follows from that. */
+/**
+ * The configured metric with hashes of files' contents in place of their paths, as contents decide what it
+ * computes.
+ */
 export async function metricContent(
   metric: MetricConfiguration,
   directory: string,
@@ -38,17 +41,16 @@ export interface MeasurementContent {
 }
 
 /**
- * Hash of everything that a trial's metric, size and latency ratio depend on beside how each tensor is quantized: what
- * runs must share for the trials of one to be evidence in the other.
+ * Hash of everything, apart from a trial's configuration, that its metric, size and latency ratio depend on. Trials of
+ * one run can be compared with those of another only if both runs have the same key.
  */
 export function measurementKey(configuration: RunConfiguration, content: MeasurementContent): string {
   const { engine, optimizer } = configuration;
   const { metric, ...others } = content;
-  // What the options come to is part of each trial's quantization, and what is chosen for companions of its configuration.
-  const { options: _, sampling: __, tunedCompanions: ___, ...settings } = quantizationSettings(configuration);
+  // How tensors are quantized and what is chosen for algorithms differs between the trials of one run.
   const document = {
     ...others,
-    settings,
+    settings: hashedSettings(quantizationSettings(configuration)),
     metric,
     session: engine.session,
     threads: optimizer.params.benchmark.nthreads,

@@ -10,7 +10,7 @@ import type { Workload } from "./workload.js";
 export interface RequestOptions {
   readonly runId: string;
   readonly requestedAt: number;
-  /** Trials side by side. */
+  /** Number of trials that run at the same time. */
   readonly parallel: number;
   readonly statistics: Omit<RunRequest["statistics"], "key">;
   readonly evaluationShards: number;
@@ -20,19 +20,19 @@ export interface RequestOptions {
   readonly start?: Pick<TuningSpace, "parameters" | "base">;
   /** Trials of an earlier run that this one begins with. */
   readonly restored?: RestoredReference;
-  /** Those of the configuration when left out. */
+  /** The configuration's when left out. */
   readonly maxTrials?: number;
   /** The only instruction set whose results count; the first result's where it is left out. */
   readonly isa?: string;
-  /** What objective `loss` is scaled by, where an earlier run measured it. */
+  /** The accuracy drop and latency that objective `loss` is scaled by, where an earlier run measured them. */
   readonly lossReference?: LossReference;
   readonly warnings?: readonly RunWarning[];
 }
 
-/** Trials that are validated at the end: the winner, and two to see how much choosing it flattered it. */
+/** Trials that are validated at the end: the best, and two more to show the selection bias of the best. */
 const FINALISTS = 3;
 
-/** A workload as the coordinator sees it: names, shapes and counts. */
+/** What the coordinator needs to know of a workload: names, shapes and counts. */
 export function makeRunRequest(workload: Workload, options: RequestOptions): RunRequest {
   const { subject, metric, configuration, order, statisticsKey } = workload;
   const params = configuration.optimizer.params;

@@ -4,8 +4,8 @@ import { asNumbers } from "../../runtime/element-type.js";
 import type { TensorValue } from "../../runtime/tensor.js";
 
 /**
- * Where the samples of a batch lie in an output: along an axis, or, of a batch of one sample only, the whole output
- * belongs to it. `undefined` where they cannot be told apart.
+ * The axis of an output that counts the samples of a batch; "whole" where the batch has one sample and the output
+ * no such axis. `undefined` where an output of several samples cannot be split into samples.
  */
 export type SampleAxis = number | "whole" | undefined;
 
@@ -73,14 +73,14 @@ export function axesOfOneSample(outputs: ModelOutputs): SampleAxes {
   return new Map(Object.entries(outputs).map(([name, { dims }]) => [name, wholeOrAxis(dims)]));
 }
 
-/** Of one sample any axis of length 1 may be the samples'; where there is just one, it is. */
+/** The first axis where its length is 1, else the only axis of length 1. */
 function wholeOrAxis(dims: readonly number[]): SampleAxis {
   if (dims[0] === 1) return 0;
   const candidates = dims.flatMap((length, axis) => (length === 1 ? [axis] : []));
   return candidates.length === 1 ? candidates[0] : "whole";
 }
 
-/** The outputs of the first `counted` samples, which the first axis counts; those without samples are left out. */
+/** The outputs of the first `counted` samples, with the sample axis first; outputs without samples are left out. */
 export function samplesFirst(outputs: ModelOutputs, axes: SampleAxes, counted: number): ModelOutputs {
   return Object.fromEntries(
     Object.entries(outputs).flatMap(([name, output]) => {

@@ -26,41 +26,44 @@ export interface Workload {
   readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;
   readonly modelPath: string;
-  /** As the base configuration has it. */
+  /** The model as the base configuration rewrites it. */
   readonly subject: Subject;
-  /** As other configurations have it, where the search decides on companions. */
+  /** The model as other configurations rewrite it, where the search decides on algorithms. */
   readonly variants: ModelVariants;
   readonly calibration: Dataset;
-  /** Numbers of the calibration samples that are used. */
+  /** Indexes of the calibration samples that are used. */
   readonly calibrated: readonly number[];
   readonly evaluation: Dataset;
   readonly validation: Dataset | undefined;
   readonly metric: Metric;
-  /** Samples in a calibration batch, where the model fixes them. */
+  /** Samples per calibration batch, where the model fixes them. */
   readonly fixedBatch: number | undefined;
-  /** Samples in one inference while scoring. */
+  /** Samples per inference while scoring. */
   readonly batchSize: number;
-  /** What statistics are gathered over; shards of them are made of whole batches. */
+  /** The batches that statistics are gathered over; each shard is made of whole batches. */
   readonly calibrationBatches: CalibrationBatches;
-  /** Numbers of the evaluation samples in scoring order. */
+  /** Indexes of the evaluation samples in scoring order. */
   readonly order: readonly number[];
-  /** Of the subject. */
+  /** Key of the subject's statistics. */
   readonly statisticsKey: string;
-  /** The sessions that models are scored in: those of `engine.session`, as `scoringSession` has them for the target. */
+  /**
+   * Settings of the sessions that models are scored in: `engine.session`, adapted to the target by
+   * `scoringSession`.
+   */
   readonly session: SessionSettings;
   /** What trials of two runs must share to be compared (`measurementKey`). */
   readonly measuredUnder: string;
 }
 
 export interface WorkloadOptions {
-  /** Finds a metric module's code; needed where the configuration is not the user's own file. */
+  /** Finds the code of a metric module; needed where the configuration does not lie beside it. */
   readonly locateModule?: LocateModule;
   /** Keeps the prepared model for later processes. */
   readonly contents?: ContentFolder;
 }
 
 /**
- * Reads everything that a tuning run works on. Whatever does not fit is refused here, before any work.
+ * Reads everything that a tuning run works on. What does not fit together is refused here, before any work.
  * @param openStatistics opens the store where statistics are kept by content
  * @throws {ConfigurationError | ModelError | DataError}
  */
@@ -121,7 +124,7 @@ export async function loadWorkload(
   };
 }
 
-/** Reads labels of every sample once, so that a label that the metric cannot compare with is found before any work. */
+/** Reads all labels once, so that one that the metric cannot use is found before any work. */
 export function checkLabels(metric: Metric, dataset: Dataset, name: string): void {
   if (metric.needs !== "labels") return;
   const labels = dataset.labels({ from: 0, to: dataset.samples });

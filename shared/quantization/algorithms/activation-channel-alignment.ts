@@ -1,15 +1,44 @@
 import type { NodeProto } from "onnx-buf";
+import { keptIn } from "../../basics/kept-in.js";
 import { convolutionWindow } from "../../onnx/graph/convolution-window.js";
 import type { GraphIndex } from "../../onnx/graph/graph-index.js";
 import { intAttribute } from "../../onnx/model/attributes.js";
 import type { Model } from "../../onnx/model/codec.js";
-import { edited } from "../../onnx/model/edited.js";
-import { DataType, dimensions, elementCount, floatValues, makeTensor } from "../../onnx/model/tensor.js";
+import { dimensions, elementCount, floatValues } from "../../onnx/model/tensor.js";
 import { quantileOfSorted } from "../../statistics/quantile.js";
 import type { ChannelStatistic, StatisticsRequirement } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
-import { ownsConstants } from "./owned-constants.js";
+import { type AlgorithmSettings, rewritingAlgorithm } from "./algorithm.js";
+import { ignored, ignoredScope, parameters, sampling, samplingOf, tune } from "./algorithm-parameters.js";
+import { ownsConstants, withConstants } from "./rewritable-constants.js";
+
+/**
+ * Centres and evens out the channels between two convolutions (docs/reference/algorithms.md, "Activation channel
+ * alignment").
+ */
+export const activationChannelAlignment = rewritingAlgorithm({
+  name: "ActivationChannelAlignment",
+  settingsKey: "channelAlignment",
+  stage: "rewrite",
+  parameters: parameters({ tune, ...sampling, ignored }).prefault({}),
+  settingsOf: ({ ignored, ...params }): AlgorithmSettings => ({
+    ignored: ignoredScope(ignored),
+    sampling: samplingOf(params),
+  }),
+  findRewriting({ view: { index } }, { ignored }) {
+    const pairs = findAlignablePairs(index, ignored);
+    if (pairs.length === 0) return undefined;
+    return {
+      statistics: alignmentStatistics(pairs),
+      apply: (model, statistics, key) => ({
+        model: alignChannels(model, index, pairs, statistics),
+        description: `ActivationChannelAlignment ${key}`,
+        saturationFixed: new Set(pairs.map(({ consumer }) => consumer.output[0]!)),
+      }),
+    };
+  },
+});
 
 const OUTLIER_PROBABILITY = 1e-4;
 const SMALLEST_FACTOR = 0.01;
@@ -24,17 +53,17 @@ const LOW: ChannelStatistic = {
 };
 const HIGH: ChannelStatistic = { ...LOW, side: "max" };
 
-/** Two convolutions behind each other with nothing between them. */
+/** Two convolutions, the second of which reads the first's output directly. */
 export interface AlignablePair {
   readonly producer: NodeProto;
   readonly consumer: NodeProto;
 }
 
 /**
- * Pairs whose channels can be shifted and scaled without changing the function (reference section 6.1): a Conv of one
- * group that neither pads, strides nor dilates, and that alone reads another Conv. A MatMul's channels lie on its last
- * axis and a Conv's on the second, so that no MatMul makes a pair; an Add between the two is in the producer's bias
- * since constants were folded.
+ * The pairs whose channels can be shifted and scaled without changing what the model computes: the second is a Conv of
+ * one group that neither pads, strides nor dilates, and the only reader of another Conv. No MatMul makes a pair, as its
+ * channels lie on the last axis and those of a Conv on the second; an Add between the two was folded into the first
+ * one's bias when the model was prepared.
  */
 export function findAlignablePairs(index: GraphIndex, ignored: IgnoredScope): AlignablePair[] {
   return index.nodes
@@ -63,14 +92,14 @@ function isPlainConvolution(node: NodeProto, index: GraphIndex): boolean {
   );
 }
 
-/** Quantiles of every channel that a producer makes. */
+/** Low and high quantiles per channel of the output of each pair's first convolution. */
 export function alignmentStatistics(pairs: readonly AlignablePair[]): StatisticsRequirement {
   return new Map(pairs.map(({ producer }) => [producer.output[0]!, [LOW, HIGH]]));
 }
 
 /**
- * Centres the channels between two convolutions and brings their ranges near their median, so that one scale serves
- * all of them; the function stays as it was.
+ * Centres the channels between two convolutions and brings their ranges near the median range, so that one scale suits
+ * all of them; the model computes the same.
  */
 export function alignChannels(
   model: Model,
@@ -79,14 +108,8 @@ export function alignChannels(
   statistics: StatisticsTable,
 ): Model {
   const values = new Map<string, Float32Array>();
-  const constant = (name: string): Float32Array => {
-    let own = values.get(name);
-    if (own === undefined) {
-      own = Float32Array.from(floatValues(index.initializers.get(name)!));
-      values.set(name, own);
-    }
-    return own;
-  };
+  const constant = (name: string): Float32Array =>
+    keptIn(values, name, () => Float32Array.from(floatValues(index.initializers.get(name)!)));
   for (const { producer, consumer } of pairs) {
     const made = producer.output[0]!;
     const alignment = channelAlignment(
@@ -101,13 +124,7 @@ export function alignChannels(
     const reads = { weight: constant(weightIn), bias: biasIn === "" ? undefined : constant(biasIn), taps };
     align(makes, reads, alignment);
   }
-  const initializer = model.graph.initializer.map((tensor) => {
-    const changed = values.get(tensor.name);
-    return changed === undefined
-      ? tensor
-      : makeTensor(tensor.name, DataType.FLOAT, dimensions(tensor), changed);
-  });
-  return edited(model, { graph: edited(model.graph, { initializer }) });
+  return withConstants(model, values);
 }
 
 interface Alignment {
@@ -116,7 +133,7 @@ interface Alignment {
 }
 
 /**
- * What is subtracted from each channel, and what it is divided by (reference section 6.1).
+ * Per channel, the mean of both quantiles, which is subtracted, and the factor that the channel is divided by.
  * @returns `undefined` where no channel varies, or one is not finite
  */
 export function channelAlignment(low: Float64Array, high: Float64Array): Alignment | undefined {
@@ -124,11 +141,11 @@ export function channelAlignment(low: Float64Array, high: Float64Array): Alignme
   if (!spans.every(Number.isFinite)) return undefined;
   const positive = spans.filter((span) => span > 0).sort();
   if (positive.length === 0) return undefined;
-  const usual = quantileOfSorted(positive, 0.5);
+  const median = quantileOfSorted(positive, 0.5);
   return {
     means: high.map((end, channel) => (low[channel]! + end) / 2),
     factors: spans.map((span) =>
-      span > 0 ? Math.min(LARGEST_FACTOR, Math.max(SMALLEST_FACTOR, span / usual)) : 1,
+      span > 0 ? Math.min(LARGEST_FACTOR, Math.max(SMALLEST_FACTOR, span / median)) : 1,
     ),
   };
 }
@@ -146,7 +163,7 @@ interface Consuming {
   readonly taps: number;
 }
 
-/** Means first, with the weights as they were before scaling; in place. */
+/** In place: subtracts the means, by the weights as they were, and scales then. */
 function align(producer: Producing, consumer: Consuming, { means, factors }: Alignment): void {
   const channels = factors.length;
   const each = producer.weight.length / channels;

@@ -1,96 +1,112 @@
+import * as z from "zod";
+import { keptIn } from "../../basics/kept-in.js";
 import { floatValues } from "../../onnx/model/tensor.js";
 import { type MomentSource, secondMoments } from "../../statistics/second-moments.js";
 import type { StatisticsTable } from "../../statistics/table.js";
+import { listed, mustBe } from "../../validation/requirement.js";
 import {
   type ConstantProduct,
   constantProduct,
   groupOfOutput,
   weightPosition,
 } from "../graph/constant-products.js";
-import type { QuantizerLayout, WeightQuantizer } from "../graph/groups.js";
-import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
-import type { OperandView } from "../graph/quantizable-ops.js";
+import { isIgnored } from "../graph/ignored/ignored-scope.js";
+import type { Refinement } from "../rewrite/weight-cache.js";
 import { type CodeLimits, codeLimits, type WeightCodes } from "../rewrite/weight-codes.js";
-import type { TensorPlan } from "../space/plan.js";
+import { reachableWidths } from "../space/space.js";
+import {
+  type Adjustment,
+  type AlgorithmSettings,
+  adjustingAlgorithm,
+  type CalibratedModel,
+  type LaidOutModel,
+} from "./algorithm.js";
+import { ignored, ignoredScope, parameters, tune } from "./algorithm-parameters.js";
 import { CodeSearch } from "./code-search.js";
 import { type QuadraticForm, quadraticForms } from "./quadratic-form.js";
 import { type OutputBlock, roundInScale, roundWithScale } from "./round-output.js";
 
-export interface AdaptiveRoundingSettings {
+const WIDTHS = [2, 4, 8] as const;
+
+export interface AdaptiveRoundingSettings extends AlgorithmSettings {
   /** Weights of more bits are rounded to the nearest code: they gain little. */
   readonly largestBits: number;
-  readonly ignored: IgnoredScope;
 }
 
 /**
- * Rounds weights not each to its nearest code, but so that the output changes least: the codes of an output minimize
+ * Rounds weights not each to its nearest code, but so that the output changes least (docs/reference/algorithms.md,
+ * "Adaptive rounding").
+ */
+export const adaptiveRounding = adjustingAlgorithm({
+  name: "AdaptiveRounding",
+  settingsKey: "adaptiveRounding",
+  stage: "round",
+  parameters: parameters({
+    tune,
+    largest_bits: z
+      .literal(WIDTHS, { error: (issue) => mustBe(issue.input, listed(WIDTHS)) })
+      .default(4)
+      .describe(
+        "Largest width, in bits, of weights that are rounded adaptively; wider ones are rounded to the nearest code.",
+      ),
+    ignored,
+  }).prefault({}),
+  settingsOf: ({ largest_bits, ignored }): AdaptiveRoundingSettings => ({
+    largestBits: largest_bits,
+    ignored: ignoredScope(ignored),
+  }),
+  hasEffect(model, settings) {
+    const widths = reachableWidths(model.layout, model.view.hardware, model.settings.options, "weights");
+    return Math.min(...widths) <= settings.largestBits && roundableProducts(model, settings).size > 0;
+  },
+  secondMoments: (model, settings) => [...roundableProducts(model, settings).values()].map(momentSource),
+  adjust: (model, settings) => new OutputRounding(model, settings),
+});
+
+/**
+ * Rounds the weights w of each output to codes wq of least mean squared error of the output,
  * E[((w - wq) x)²] = (w - wq) H (w - wq)ᵀ with H = E[x xᵀ], the quadratic form that AdaRound (Nagel et al. 2020,
  * "Up or Down? Adaptive Rounding for Post-Training Quantization", section 3.1) derives from the loss.
  *
- * Codes of least error shrink: what they leave out goes along with the output, so that wq x varies less than w x, and
- * layer after layer this adds up where random errors would not. So each channel's scale is widened until the output
- * goes along with the float one as it did, E[(wq x) (w x)] = E[(w x)²]; and of the scales that are tried, the one is
- * taken whose error is then least. With one scale for all channels, that stays as it was.
+ * Codes of least error shrink the output: the part of w x that they leave out is correlated with w x, and adds up over
+ * the layers as independent errors would not. So the scale of each channel is widened until the output is as correlated
+ * with the float output as that is with itself, E[(wq x) (w x)] = E[(w x)²]. Several scales are tried, and the one of
+ * least error after widening is taken. A scale that all channels share stays as it was.
  *
- * Where the mean error goes into a bias, H is the covariance: the bias then takes what is not minimized.
+ * Where the mean error goes into a bias, H is the covariance, as the bias takes the rest.
  */
-export class AdaptiveRounding {
+class OutputRounding implements Adjustment {
+  readonly #moments: StatisticsTable;
   readonly #products: ReadonlyMap<string, ConstantProduct>;
   readonly #forms = new Map<string, readonly QuadraticForm[]>();
 
-  /**
-   * @param moments of {@link roundingSources}
-   * @param correctsMean whether the mean error of an op, by its key, goes into a bias
-   */
   constructor(
-    layout: QuantizerLayout,
-    private readonly view: OperandView,
+    private readonly model: CalibratedModel,
     private readonly settings: AdaptiveRoundingSettings,
-    private readonly moments: StatisticsTable,
-    private readonly correctsMean: (key: string) => boolean,
   ) {
-    this.#products = roundableProducts(layout, view, settings);
+    if (model.secondMoments === undefined) throw new Error("AdaptiveRounding needs second moments.");
+    this.#moments = model.secondMoments;
+    this.#products = roundableProducts(model, settings);
   }
 
-  /**
-   * @param nearest the constant's nearest codes, which are returned where there is nothing to round by
-   * @param smallestScales scales may not be below these, one a channel
-   */
-  round(
-    { id }: WeightQuantizer,
-    plan: TensorPlan,
-    nearest: WeightCodes,
-    smallestScales?: readonly number[],
-  ): WeightCodes {
+  readonly refine: Refinement = ({ id }, plan, nearest, smallestScales) => {
     const product = this.#products.get(id);
     if (product === undefined || plan.bits > this.settings.largestBits) return nearest;
-    const weights = floatValues(this.view.index.initializers.get(id)!);
+    const weights = floatValues(this.model.view.index.initializers.get(id)!);
     return roundToForms(product, weights, nearest, codeLimits(plan), this.#formsOf(product), smallestScales);
-  }
+  };
 
   #formsOf(product: ConstantProduct): readonly QuadraticForm[] {
-    let forms = this.#forms.get(product.weight);
-    if (forms === undefined) {
-      const moments = secondMoments(this.moments, momentSource(product));
-      forms = quadraticForms(product, moments, this.correctsMean(product.op.key));
-      this.#forms.set(product.weight, forms);
-    }
-    return forms;
+    return keptIn(this.#forms, product.weight, () => {
+      const moments = secondMoments(this.#moments, momentSource(product));
+      return quadraticForms(product, moments, this.model.correctsMeanError(product.op.key));
+    });
   }
 }
 
-/** What second moments are needed of: what products read whose constant no other op reads. */
-export function roundingSources(
-  layout: QuantizerLayout,
-  view: OperandView,
-  settings: AdaptiveRoundingSettings,
-): MomentSource[] {
-  return [...roundableProducts(layout, view, settings).values()].map(momentSource);
-}
-
+/** By the name of its weights, each product that shares its weights with no other op. */
 function roundableProducts(
-  layout: QuantizerLayout,
-  view: OperandView,
+  { layout, view }: LaidOutModel,
   { ignored }: AdaptiveRoundingSettings,
 ): Map<string, ConstantProduct> {
   return new Map(
@@ -107,7 +123,7 @@ function momentSource({ op, input, inputAxis, window, groups, terms }: ConstantP
   return { key: op.key, tensor: input, axis: inputAxis, ...place, groups, terms };
 }
 
-/** Codes whose errors are small in the forms, and their scales. */
+/** Codes of small error in the quadratic forms, and their scales. */
 export function roundToForms(
   product: Pick<ConstantProduct, "outputs" | "terms" | "groups" | "outputsFirst">,
   weights: Float32Array,

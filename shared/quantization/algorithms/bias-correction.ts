@@ -4,34 +4,59 @@ import type { Model } from "../../onnx/model/codec.js";
 import { edited } from "../../onnx/model/edited.js";
 import { NewNames } from "../../onnx/model/new-names.js";
 import { DataType, dimensions, makeTensor } from "../../onnx/model/tensor.js";
-import { statisticName } from "../../statistics/requirement.js";
-import { dequantize } from "../arithmetic/affine.js";
-import { type ConstantProduct, groupOfOutput, weightPosition } from "../graph/constant-products.js";
-import { inputMeans } from "../graph/input-means.js";
+import type { ConstantProduct } from "../graph/constant-products.js";
 import type { OperandView } from "../graph/quantizable-ops.js";
 import type { WeightCodes } from "../rewrite/weight-codes.js";
+import { adjustingAlgorithm } from "./algorithm.js";
+import { correctionParameters, ignoredScope } from "./algorithm-parameters.js";
+import { dequantizedWeights } from "./carried-errors.js";
+import { correctableProducts } from "./correctable-products.js";
+import { type BiasCorrectionSettings, fastBiasCorrection } from "./fast-bias-correction.js";
 
-/** Share of the samples that errors are carried along with (reference section 6.3). */
+/** Default threshold, in standard deviations of an op's output. */
+const THRESHOLD = 1000;
+
+/**
+ * Corrects like FastBiasCorrection, op after op in topological order, and takes the errors that the quantized and
+ * corrected ops before leave in an op's input out of its bias too (docs/reference/algorithms.md, "Bias correction").
+ */
+export const biasCorrection = adjustingAlgorithm({
+  ...fastBiasCorrection,
+  name: "BiasCorrection",
+  parameters: correctionParameters(THRESHOLD),
+  settingsOf: ({ threshold, apply_for_all_nodes, ignored }): BiasCorrectionSettings => ({
+    sequential: true,
+    ...(apply_for_all_nodes ? { everyNode: true } : {}),
+    threshold,
+    ignored: ignoredScope(ignored),
+  }),
+  productsWithInputErrors: (model, settings, quantized) =>
+    correctableProducts(model, settings).filter(
+      ({ op }) => settings.everyNode === true || quantized.has(op.key),
+    ),
+});
+
+/** Share of the calibration samples that input errors are measured on, as in POT. */
 const SAMPLE_SHARE = 0.2;
 
-/** Reference section 6.3, `batch_stat_size`. */
+/** The number of calibration samples that input errors are measured on: the first fifth, one at least. */
 export function propagationSamples(available: number): number {
   return Math.max(Math.floor(SAMPLE_SHARE * available), 1);
 }
 
-/** A product as it is quantized and corrected. */
+/** A product whose weights are quantized and whose bias is corrected. */
 export interface CorrectedProduct {
   readonly product: ConstantProduct;
-  /** `undefined` where its weights stay in float. */
+  /** `undefined` where the weights stay in float. */
   readonly codes: WeightCodes | undefined;
-  /** What is added to its bias; `undefined` where that is left as it was. */
+  /** Added to the bias, one value per output channel; `undefined` where the bias is left alone. */
   readonly shift: Float32Array | undefined;
 }
 
 /**
- * The float model with some products' weights quantized and their biases corrected, and its activations in float: what
- * the next op reads when errors are carried along (reference section 6.3). A shift is added behind its op, which is
- * the same as in its bias.
+ * The float model with the weights of some products quantized and their biases corrected; activations stay in float.
+ * The input errors of the next product are measured in it. A shift is added by an Add behind its op, which gives the
+ * same outputs as a changed bias.
  */
 export function correctedModel(
   model: Model,
@@ -61,51 +86,4 @@ export function correctedModel(
     return makeTensor(tensor.name, DataType.FLOAT, dimensions(tensor), values);
   });
   return edited(model, { graph: edited(model.graph, { node, initializer: [...initializer, ...constants] }) });
-}
-
-/** What the codes of a product's constant stand for, in the constant's own layout. */
-export function dequantizedWeights(
-  product: Pick<ConstantProduct, "outputs" | "terms" | "outputsFirst">,
-  { codes, channels }: WeightCodes,
-): Float32Array {
-  const values = new Float32Array(codes.length);
-  for (let output = 0; output < product.outputs; output++) {
-    const affine = channels[channels.length === 1 ? 0 : output]!;
-    for (let term = 0; term < product.terms; term++) {
-      const at = weightPosition(product, output, term);
-      values[at] = dequantize(codes[at]!, affine);
-    }
-  }
-  return values;
-}
-
-/**
- * How much the means of what products read differ from the float model's, by {@link inputErrorKey}: the errors of the
- * ops before them, quantized as in some configuration and corrected.
- */
-export type InputErrors = ReadonlyMap<string, Float64Array>;
-
-/** The same for products that read the same. */
-export function inputErrorKey(product: ConstantProduct): string {
-  return `${statisticName(inputMeans(product))} ${product.input}`;
-}
-
-/**
- * What the errors of an op's input do to the mean of each output: E[Wq (xq - x)], in double precision.
- * @param weights as they are multiplied with: dequantized, or in float
- */
-export function carriedError(
-  product: Pick<ConstantProduct, "outputs" | "terms" | "groups" | "outputsFirst">,
-  weights: Float32Array,
-  inputErrors: Float64Array,
-): Float64Array {
-  const { outputs, terms } = product;
-  return Float64Array.from({ length: outputs }, (_, output) => {
-    const start = groupOfOutput(product, output) * terms;
-    let error = 0;
-    for (let term = 0; term < terms; term++) {
-      error += weights[weightPosition(product, output, term)]! * inputErrors[start + term]!;
-    }
-    return error;
-  });
 }

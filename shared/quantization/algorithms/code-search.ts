@@ -2,19 +2,19 @@ import { type Affine, dequantize } from "../arithmetic/affine.js";
 import type { CodeLimits } from "../rewrite/weight-codes.js";
 import { dot, formTimes, lowerFactor, type QuadraticForm } from "./quadratic-form.js";
 
-/** Sweeps end when nothing moves, after a dozen or so; errors only shrink, so that this bound is never a loss. */
+/** A safe upper limit: sweeps end when no code changes, usually after about a dozen. */
 const MOST_SWEEPS = 50;
 
-/** Codes of weights w with errors e, and what these are worth in a form H. */
+/** Codes of weights w, and the values of their errors e in a quadratic form H. */
 export interface ValuedCodes {
   readonly codes: Int32Array;
   /** e H eᵀ */
   readonly error: number;
-  /** w H eᵀ: what the product with the codes falls short of going along with the float one. */
+  /** w H eᵀ: by how much the codes' output is less correlated with the float output than that is with itself. */
   readonly shortfall: number;
 }
 
-/** Looks for codes of least error in one form. */
+/** Searches codes of least error in one quadratic form. */
 export class CodeSearch {
   readonly #lower: Float64Array;
 
@@ -22,7 +22,7 @@ export class CodeSearch {
     this.#lower = lowerFactor(form);
   }
 
-  /** What given codes are worth. */
+  /** The error and the shortfall of given codes. */
   value(weights: Float64Array, codes: Int32Array, affine: Affine): ValuedCodes {
     const errors = weights.map((weight, i) => weight - dequantize(codes[i]!, affine));
     const slope = formTimes(this.form, errors);
@@ -30,10 +30,10 @@ export class CodeSearch {
   }
 
   /**
-   * With H = L Lᵀ, the error is the sum of the squares of e L, of which the j-th depends on the terms from j on: from the
-   * last term to the first, each code takes up what those behind it have left in the j-th (the error feedback of
-   * GPTQ, Frantar et al. 2022). From there codes move one at a time to where the error is least with the others held, until
-   * none moves (cyclic coordinate descent, Behdin et al. 2023, "QuantEase").
+   * With H = L Lᵀ, the error is the sum of the squares of e L, whose j-th element depends on the terms from j on.
+   * From the last term to the first, each code compensates the error that the later codes leave in element j (the
+   * error feedback of GPTQ, Frantar et al. 2022). Then each code in turn moves to where the error is least with the
+   * others fixed, until none moves (cyclic coordinate descent, Behdin et al. 2023, "QuantEase").
    */
   search(weights: Float64Array, affine: Affine, limits: CodeLimits): ValuedCodes {
     return this.#descend(weights, this.#withErrorsFedBack(weights, affine, limits), affine, limits);
@@ -67,7 +67,7 @@ export class CodeSearch {
         if (curvature <= 0) continue;
         const code = within(limits, codes[i]! + Math.round(slope[i]! / (curvature * affine.scale)));
         const step = (code - codes[i]!) * affine.scale;
-        // Between two codes as good as each other it would go to and fro.
+        // Moves without gain are skipped, as two equally good codes would alternate forever.
         if (step * (2 * slope[i]! - step * curvature) <= 0) continue;
         moved = true;
         codes[i] = code;

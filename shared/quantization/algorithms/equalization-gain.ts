@@ -13,24 +13,25 @@ import { widthOf } from "../device/hardware.js";
 import { levelsOf } from "../device/width.js";
 import type { QuantizerLayout } from "../graph/groups.js";
 import type { QuantizationPlan, TensorPlan } from "../space/plan.js";
-import { type EqualizablePair, equalizationFactors } from "./cross-layer-equalization.js";
+import { type EqualizablePair, equalizationFactors } from "./equalization-factors.js";
 
 const LOWEST: ChannelStatistic = { type: "channel_min", axis: 1 };
 const HIGHEST: ChannelStatistic = { type: "channel_max", axis: 1 };
 const MEAN: ChannelStatistic = { type: "channel_mean", axis: 1 };
 const VARIANCE: ChannelStatistic = { type: "channel_variance", axis: 1 };
 
-/** What the gain is judged by: of each channel between two convolutions its range and its mean square. */
+/** Range, mean and variance per channel of the tensors between the convolutions of each pair. */
 export function equalizationStatistics(pairs: readonly EqualizablePair[]): StatisticsRequirement {
   return new Map(pairs.map(({ consumer }) => [consumer.input[0]!, [LOWEST, HIGHEST, MEAN, VARIANCE]]));
 }
 
 /**
- * The pairs that quantization gains by when all of them are equalized: those where the second convolution's outputs get
- * less noise from rounding the tensor between and its own weights. Equal weights are worth nothing by themselves where each
- * output channel has a scale of its own, and a tensor whose channels were even may become uneven for them.
+ * The pairs that quantization gains by when all of them are equalized: those where rounding the tensor between the
+ * convolutions and the second one's weights adds less noise to the second one's outputs. Even weights gain nothing by
+ * themselves where each output channel has a scale of its own, and equalizing them may make an even tensor uneven.
  *
- * As factors hang together along chains, pairs that lose are left out together and the others are judged anew.
+ * The factors of a chain depend on each other, so that all pairs that lose are left out together and the others are
+ * judged again.
  */
 export function gainingPairs(
   pairs: readonly EqualizablePair[],
@@ -41,7 +42,7 @@ export function gainingPairs(
 ): EqualizablePair[] {
   const factors = equalizationFactors(pairs, index);
   const gaining = pairs.filter(({ producer, consumer }, i) => {
-    // With one scale for the whole constant the first convolution's weights gain as well, which is not counted here.
+    // With one scale per tensor the first convolution's weights gain as well, which `noise` does not include.
     if (plan.weights.get(producer.input[1]!)?.granularity === "pertensor") return true;
     const channels = channelsOf(consumer.input[0]!, statistics);
     const roundings: Roundings = {
@@ -55,7 +56,7 @@ export function gainingPairs(
   return gaining.length === pairs.length ? gaining : gainingPairs(gaining, index, layout, plan, statistics);
 }
 
-/** Of each channel of a tensor [batch, channels, ...], over all samples. */
+/** Statistics per channel of a tensor [batch, channels, ...], over all samples. */
 interface Channels {
   readonly low: Float64Array;
   readonly high: Float64Array;
@@ -77,7 +78,7 @@ function channelsOf(tensor: string, statistics: StatisticsTable): Channels {
   };
 }
 
-/** How the tensor and the weights are quantized; `undefined` where they stay in float. */
+/** How the tensor between and the second convolution's weights are quantized; `undefined` where they stay in float. */
 interface Roundings {
   readonly activation: TensorPlan | undefined;
   readonly weights: TensorPlan | undefined;
@@ -99,11 +100,11 @@ function consumerWeights(node: NodeProto, index: GraphIndex): ConsumerWeights {
 }
 
 /**
- * What rounding errors, each even within a step and independent of the others, add to the mean square of each output channel,
- * as a share of that, summed over the channels: E[(w e)²] of the tensor's errors e and E[(f x)²] of the weights' errors f
- * over E[(w x)²], as if the tensor's channels were independent. Shares count rather than sums, since what comes behind may
- * listen to a faint channel as well as to a loud one (docs/quantization.md, "Companions").
- * @param factors that the tensor's channels are divided by and the weights that read them multiplied by
+ * The expected relative output noise, summed over the output channels, where rounding errors are independent and
+ * uniform within a step: E[(w e)²] of the tensor's errors e plus E[(f x)²] of the weights' errors f, divided by
+ * E[(w x)²] as if the tensor's channels were independent. Relative noise counts, as the ops that follow may depend on a
+ * channel of small values as much as on one of large values.
+ * @param factors per channel: the tensor's values are divided by them and the weights that read them multiplied
  */
 function noise(
   { values, outputs, groups, taps }: ConsumerWeights,
@@ -134,7 +135,7 @@ function noise(
   return sum;
 }
 
-/** The step of a tensor's codes over the range that its channels have. */
+/** The scale of a tensor whose range is that of all its channels. */
 function stepOf(low: Float64Array, high: Float64Array, factors: Float64Array, plan: TensorPlan): number {
   const lowest = low.reduce((least, value, c) => Math.min(least, value / factors[c]!), 0);
   const highest = high.reduce((most, value, c) => Math.max(most, value / factors[c]!), 0);

@@ -1,3 +1,4 @@
+import { keptIn } from "../../basics/kept-in.js";
 import { floatValues } from "../../onnx/model/tensor.js";
 import {
   type ChannelStatistic,
@@ -7,30 +8,67 @@ import {
 } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import { dequantize } from "../arithmetic/affine.js";
-import {
-  type ConstantProduct,
-  constantProduct,
-  groupOfOutput,
-  weightPosition,
-} from "../graph/constant-products.js";
-import type { QuantizerLayout } from "../graph/groups.js";
-import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
+import { type ConstantProduct, groupOfOutput, weightPosition } from "../graph/constant-products.js";
 import { inputMeans } from "../graph/input-means.js";
-import { findQuantizableOps, type OperandView, type QuantizableOp } from "../graph/quantizable-ops.js";
 import type { WeightCache } from "../rewrite/weight-cache.js";
 import type { WeightCodes } from "../rewrite/weight-codes.js";
 import type { TensorPlan } from "../space/plan.js";
-import { carriedError, dequantizedWeights, type InputErrors, inputErrorKey } from "./bias-correction.js";
+import {
+  type Adjustment,
+  type AlgorithmSettings,
+  adjustingAlgorithm,
+  type CalibratedModel,
+  type LaidOutModel,
+} from "./algorithm.js";
+import { correctionParameters, ignoredScope } from "./algorithm-parameters.js";
+import { carriedError, dequantizedWeights, inputErrorKey } from "./carried-errors.js";
+import { correctableProducts } from "./correctable-products.js";
 
-export interface BiasCorrectionSettings {
-  /** Whether errors of earlier ops are carried along: BiasCorrection instead of FastBiasCorrection. */
+/** Default threshold, in standard deviations of an op's output. */
+const THRESHOLD = 2;
+
+export interface BiasCorrectionSettings extends AlgorithmSettings {
+  /** Whether the errors of earlier ops are corrected too: BiasCorrection instead of FastBiasCorrection. */
   readonly sequential: boolean;
   /** Largest shift of a channel, in standard deviations of its float output; a larger one leaves the op alone. */
   readonly threshold: number;
-  /** Whether ops whose weights stay in float are corrected as well, of the errors that are carried along to them. */
+  /** BiasCorrection only: whether ops whose weights stay in float are corrected of the errors of their inputs. */
   readonly everyNode?: boolean;
-  readonly ignored: IgnoredScope;
 }
+
+/**
+ * Takes the mean error that quantized weights cause out of the output, per channel (docs/reference/algorithms.md,
+ * "Fast bias correction").
+ */
+export const fastBiasCorrection = adjustingAlgorithm({
+  name: "FastBiasCorrection",
+  settingsKey: "biasCorrection",
+  stage: "shift",
+  parameters: correctionParameters(THRESHOLD),
+  tunedSetting: "threshold",
+  settingsOf: ({ threshold, ignored }): BiasCorrectionSettings => ({
+    sequential: false,
+    threshold,
+    ignored: ignoredScope(ignored),
+  }),
+  correctsMeanError: true,
+  hasEffect: (model, settings) => correctableProducts(model, settings).length > 0,
+  statistics: biasStatistics,
+  adjust: (model, settings) => new MeanErrorCorrection(model, settings),
+});
+
+/** Means of the inputs, means and variances of the outputs of what may be corrected. */
+function biasStatistics(model: LaidOutModel, settings: BiasCorrectionSettings): StatisticsRequirement {
+  return correctableProducts(model, settings)
+    .flatMap((found) => [
+      new Map([[found.input, [inputMeans(found)]]]),
+      new Map([[found.op.key, [outputMeans(found.outputAxis), outputVariances(found.outputAxis)]]]),
+    ])
+    .reduce<StatisticsRequirement>(mergeRequirements, new Map());
+}
+
+const outputMeans = (axis: number): ChannelStatistic => ({ type: "channel_mean", axis });
+const outputVariances = (axis: number): ChannelStatistic => ({ type: "channel_variance", axis });
 
 /** Of an op in the float model, over all samples. */
 interface Moments {
@@ -39,57 +77,51 @@ interface Moments {
 }
 
 /**
- * Takes the mean error that quantized weights cause out of the output, channel by channel (reference section 6.2): the
- * bias is raised by E[(W - Wq) x], so that for inputs in float the mean of the output is what it was.
+ * Raises each bias by E[(W - Wq) x], and with input errors lowers it by E[Wq (xq - x)], so that the mean of the output
+ * is that of the float model.
  *
- * The reference feeds one op with a constant a channel, which forgets that the padding is zero. Here x is averaged for
- * each tap of the kernel over its positions, padding included: the op is linear, so that this is the exact mean, and
- * nothing needs to run. Inputs are the float model's: a correction depends on the op and how its weights are
- * quantized, and is kept from trial to trial.
+ * POT feeds each op with one constant per channel, which ignores that padding is zero. Here x is averaged per tap of
+ * the kernel over the tap's positions, padding included: as the op is linear, that is the exact mean, and no inference
+ * is needed. Without input errors a shift depends only on the op and on how its weights are quantized, so that it is
+ * kept from trial to trial.
  */
-export class FastBiasCorrection {
+class MeanErrorCorrection implements Adjustment {
   readonly #ops: ReadonlyMap<string, ConstantProduct>;
   readonly #shifts = new Map<string, Float32Array | undefined>();
   readonly #moments = new Map<string, Moments>();
 
-  /** @param inputErrors of BiasCorrection, where the errors of earlier ops are to be corrected as well */
   constructor(
-    private readonly layout: QuantizerLayout,
-    private readonly view: OperandView,
+    private readonly model: CalibratedModel,
     private readonly settings: BiasCorrectionSettings,
-    private readonly statistics: StatisticsTable,
-    private readonly weights: WeightCache,
-    private readonly inputErrors: InputErrors = new Map(),
   ) {
-    this.#ops = new Map(correctableOps(layout, view, settings).map((found) => [found.op.key, found]));
+    this.#ops = new Map(correctableProducts(model, settings).map((found) => [found.op.key, found]));
   }
 
-  /**
-   * What is added to the op's bias, a value an output channel; an op without a bias gets this one.
-   * @param plan of its weights; `undefined` where they stay in float
-   * @returns `undefined` where the op cannot be corrected, or would be by more than the threshold
-   */
-  shift(key: string, plan: TensorPlan | undefined): Float32Array | undefined {
-    const found = this.#ops.get(key);
+  /** @returns `undefined` where the op cannot be corrected, or the shift would exceed the threshold */
+  shift(op: string, plan: TensorPlan | undefined, weights: WeightCache): Float32Array | undefined {
+    const found = this.#ops.get(op);
     if (found === undefined) return undefined;
-    const choice = `${key} ${plan === undefined ? "float" : JSON.stringify(plan)}`;
-    if (!this.#shifts.has(choice)) this.#shifts.set(choice, this.#guarded(found, plan));
+    const choice = `${op} ${plan === undefined ? "float" : JSON.stringify(plan)}`;
+    if (!this.#shifts.has(choice)) this.#shifts.set(choice, this.#withinThreshold(found, plan, weights));
     return this.#shifts.get(choice);
   }
 
-  /** What can be corrected where its weights stay in float, too. */
-  inFloat(quantized: ReadonlySet<string>): string[] {
-    if (!this.settings.sequential || this.settings.everyNode !== true) return [];
-    return [...this.#ops.keys()].filter((key) => !quantized.has(key));
+  shiftedInFloat(quantized: ReadonlySet<string>): string[] {
+    return this.settings.everyNode === true ? [...this.#ops.keys()].filter((key) => !quantized.has(key)) : [];
   }
 
-  #guarded(found: ConstantProduct, plan: TensorPlan | undefined): Float32Array | undefined {
-    const float = floatValues(this.view.index.initializers.get(found.weight)!);
-    const codes = plan && this.weights.get(this.layout.weights.get(found.weight)!, plan);
+  #withinThreshold(
+    found: ConstantProduct,
+    plan: TensorPlan | undefined,
+    weights: WeightCache,
+  ): Float32Array | undefined {
+    const { view, layout, inputErrors } = this.model;
+    const float = floatValues(view.index.initializers.get(found.weight)!);
+    const codes = plan && weights.get(layout.weights.get(found.weight)!, plan);
     const { inputMeans, outputDeviations } = this.#momentsOf(found);
     const own =
       codes === undefined ? new Float32Array(found.outputs) : meanError(found, float, codes, inputMeans);
-    const errors = this.inputErrors.get(inputErrorKey(found));
+    const errors = inputErrors?.get(inputErrorKey(found));
     const carried =
       errors && carriedError(found, codes === undefined ? float : dequantizedWeights(found, codes), errors);
     const shift = carried === undefined ? own : own.map((value, output) => value - carried[output]!);
@@ -99,55 +131,14 @@ export class FastBiasCorrection {
 
   #momentsOf(found: ConstantProduct): Moments {
     const { op, input } = found;
-    let moments = this.#moments.get(op.key);
-    if (moments === undefined) {
-      moments = {
-        inputMeans: this.statistics.channels(input, inputMeans(found), "mean"),
-        outputDeviations: outputDeviations(found, this.statistics),
-      };
-      this.#moments.set(op.key, moments);
-    }
-    return moments;
+    return keptIn(this.#moments, op.key, () => ({
+      inputMeans: this.model.statistics.channels(input, inputMeans(found), "mean"),
+      outputDeviations: outputDeviations(found, this.model.statistics),
+    }));
   }
 }
 
-/** The means and variances that corrections follow from. */
-export function biasStatistics(
-  layout: QuantizerLayout,
-  view: OperandView,
-  settings: BiasCorrectionSettings,
-): StatisticsRequirement {
-  return correctableOps(layout, view, settings).reduce<StatisticsRequirement>(
-    (all, found) =>
-      [
-        new Map([[found.input, [inputMeans(found)]]]),
-        new Map([[found.op.key, [outputMeans(found.outputAxis), outputVariances(found.outputAxis)]]]),
-      ].reduce(mergeRequirements, all),
-    new Map(),
-  );
-}
-
-const outputMeans = (axis: number): ChannelStatistic => ({ type: "channel_mean", axis });
-const outputVariances = (axis: number): ChannelStatistic => ({ type: "channel_variance", axis });
-
-/** In topological order. */
-export function correctableOps(
-  layout: QuantizerLayout,
-  view: OperandView,
-  { ignored, sequential, everyNode }: BiasCorrectionSettings,
-): ConstantProduct[] {
-  const ops = sequential && everyNode === true ? weightedOps(layout, view) : [...layout.ops.values()];
-  return ops.filter(({ node }) => !isIgnored(node, ignored)).flatMap((op) => constantProduct(op, view) ?? []);
-}
-
-/** Those included that the ignored scope and patterns leave in float. */
-function weightedOps(layout: QuantizerLayout, view: OperandView): QuantizableOp[] {
-  return findQuantizableOps({ ...view, inFloat: new Map() })
-    .ops.filter(({ role }) => role === "weighted")
-    .map((op) => layout.ops.get(op.key) ?? op);
-}
-
-/** E[(W - Wq) x] of each output, in double precision. */
+/** The mean error E[(W - Wq) x] of each output channel, in double precision. */
 export function meanError(
   product: Pick<ConstantProduct, "outputs" | "terms" | "groups" | "outputsFirst">,
   weights: Float32Array,
@@ -181,7 +172,7 @@ function outputDeviations({ op, outputAxis }: ConstantProduct, statistics: Stati
   });
 }
 
-/** In deviations; a channel that never varies has no measure of its own and is not asked. */
+/** The largest shift of a channel, in standard deviations of its output; channels that never vary are left out. */
 function largestShift(shift: Float32Array, deviations: Float64Array): number {
   return shift.reduce(
     (largest, value, channel) =>

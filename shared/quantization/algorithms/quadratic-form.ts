@@ -1,18 +1,18 @@
 import { type MomentBlock, momentBlocks, type SecondMoments } from "../../statistics/second-moments.js";
 import type { ConstantProduct } from "../graph/constant-products.js";
 
-/** Share of the mean second moment that is added to each term's own, as calibration samples never span all terms. */
+/** Share of the mean second moment that is added to the diagonal, as few calibration samples give a singular matrix. */
 const DAMPING = 0.01;
 
-/** A symmetric positive matrix [size, size] over some of a group's terms. */
+/** A symmetric positive matrix [size, size] over a block of a group's input terms. */
 export interface QuadraticForm extends MomentBlock {
   readonly group: number;
   readonly matrix: Float64Array;
 }
 
 /**
- * The damped forms E[x xᵀ] of all groups and blocks of what a product reads; moments between blocks are taken for 0.
- * @param centred covariances instead
+ * The damped forms E[x xᵀ] per group and block of a product's input terms; moments between blocks count as 0.
+ * @param centred whether to return covariances instead
  */
 export function quadraticForms(
   { groups, terms }: Pick<ConstantProduct, "groups" | "terms">,
@@ -55,7 +55,7 @@ export function lowerFactor({ size, matrix }: QuadraticForm): Float64Array {
     for (let j = 0; j <= i; j++) {
       const [row, other] = [lower.subarray(i * size, i * size + j), lower.subarray(j * size, j * size + j)];
       const left = matrix[i * size + j]! - dot(row, other);
-      // A term that never varies has nothing but rounding errors left.
+      // Rounding errors can make the pivot of a term that never varies negative.
       lower[i * size + j] =
         i === j ? Math.sqrt(Math.max(left, Number.MIN_VALUE)) : left / lower[j * size + j]!;
     }

@@ -3,20 +3,17 @@ import type { CodeLimits } from "../rewrite/weight-codes.js";
 import type { CodeSearch, ValuedCodes } from "./code-search.js";
 import { dot, formTimes } from "./quadratic-form.js";
 
-/**
- * Shares of the estimator's scale that are tried. Finer ones (steps of .05 to .7) brought outputs at most .4 dB closer
- * and took twice as long.
- */
+/** Factors of the estimator's scale that are tried. Steps of .05 gain at most .4 dB and take twice as long. */
 const SCALE_SHARES = [1, 0.9, 0.8, 0.7];
 
-/** Scales are float32 values: one of them above the smallest that is allowed. */
+/** Factor that keeps a scale, rounded to float32, above the smallest allowed one. */
 const FLOAT32_SLACK = 1 + 1e-6;
 
-/** Some weights of one output, and the form that their errors are measured in. */
+/** The weights of one output in one block of terms, and the search in their quadratic form. */
 export interface OutputBlock {
   readonly search: CodeSearch;
   readonly weights: Float64Array;
-  /** Their nearest codes. */
+  /** The nearest codes of the weights. */
   readonly nearest: Int32Array;
 }
 
@@ -26,7 +23,7 @@ export interface RoundedOutput {
   readonly blocks: readonly ValuedCodes[];
 }
 
-/** Codes in a scale that is not the output's alone: those searched for, or the nearest where they are no worse. */
+/** Codes for a scale that all outputs share: those found by the search, or the nearest where these are no worse. */
 export function roundInScale(
   blocks: readonly OutputBlock[],
   affine: Affine,
@@ -40,13 +37,10 @@ export function roundInScale(
 }
 
 /**
- * Codes w' with a scale of their own. Codes of least error shrink the output: what they leave out of w x goes along with
- * it, and adds up layer after layer where random errors would not. So the scale is widened until the output goes along with
- * the float one as that does with itself, E[(w' x) (w x)] = E[(w x)²], which is w' H wᵀ = w H wᵀ. Of some scales to begin
- * with, the one is taken that leaves least error then: w' H w'ᵀ / (w' H wᵀ)², the inverse squared correlation of both but
- * for a constant.
- *
- * @param smallestScale that the scale may have
+ * Codes w' and a scale for one output. Codes of least error shrink the output, as the part of w x that they leave
+ * out is correlated with it. So the scale is widened until E[(w' x) (w x)] = E[(w x)²], which is w' H wᵀ = w H wᵀ.
+ * Several scales are tried, and the one is taken that then leaves least error: w' H w'ᵀ / (w' H wᵀ)², which is, but
+ * for a constant, the inverse squared correlation of both outputs.
  */
 export function roundWithScale(
   blocks: readonly OutputBlock[],
@@ -62,7 +56,7 @@ export function roundWithScale(
   for (const rounded of [unrounded, ...scales.map((affine) => searchedCodes(blocks, affine, limits))]) {
     const shortfall = total(rounded.blocks, (block) => block.shortfall);
     const overlap = energy - shortfall;
-    // Weights or inputs that are all but zero leave nothing to go along with.
+    // Outputs that are practically zero have no correlation.
     if (overlap <= 0 || energy <= 0) continue;
     const spread = (energy - 2 * shortfall + total(rounded.blocks, ({ error }) => error)) / overlap ** 2;
     if (spread >= least) continue;

@@ -2,39 +2,86 @@ import type { NodeProto } from "onnx-buf";
 import type { GraphIndex } from "../../onnx/graph/graph-index.js";
 import { intAttribute } from "../../onnx/model/attributes.js";
 import type { Model } from "../../onnx/model/codec.js";
-import { edited } from "../../onnx/model/edited.js";
-import { DataType, dimensions, floatValues, makeTensor } from "../../onnx/model/tensor.js";
+import { dimensions } from "../../onnx/model/tensor.js";
 import type { ChannelStatistic, StatisticsRequirement } from "../../statistics/requirement.js";
 import type { StatisticsTable } from "../../statistics/table.js";
+import { numberBetween } from "../../validation/requirement.js";
 import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
 import type { TensorInfo } from "../graph/quantizable-ops.js";
-import { ownsConstants } from "./owned-constants.js";
+import { type AlgorithmSettings, rewritingAlgorithm } from "./algorithm.js";
+import {
+  choicesOf,
+  ignored,
+  ignoredScope,
+  parameters,
+  sampling,
+  samplingOf,
+  tune,
+} from "./algorithm-parameters.js";
+import {
+  type ChannelledConstant,
+  ConstantScaling,
+  isRewritable,
+  largestMagnitudes,
+  ownsConstants,
+  withConstants,
+} from "./rewritable-constants.js";
 
-/** A constant whose values belong to the channels of a tensor. */
-interface ChannelledConstant {
-  readonly name: string;
-  /** The channel of the value at a place in row-major order. */
-  readonly channelOf: (at: number) => number;
+export interface SmoothQuantSettings extends AlgorithmSettings {
+  /** How much of an activation's unevenness goes into the weights: 0 none, 1 all. */
+  readonly alpha: number;
 }
 
-/** A tensor that products with constants alone read, and whose channels can be divided where it is made. */
+/** Moves large activations of single channels into the weights (docs/reference/algorithms.md, "SmoothQuant"). */
+export const smoothQuant = rewritingAlgorithm({
+  name: "SmoothQuant",
+  settingsKey: "smoothing",
+  stage: "rewrite",
+  parameters: parameters({
+    tune,
+    ...sampling,
+    alpha: numberBetween(0, 1, "alpha_choices")
+      .default(0.5)
+      .describe(
+        "Share of the activations' spread between channels that is moved into the weights: 0 none, 1 all.",
+      ),
+    alpha_choices: choicesOf(numberBetween(0, 1)).describe(
+      "Alphas that the search chooses from, besides alpha, which is that of the preset configuration.",
+    ),
+    ignored,
+  }).prefault({}),
+  tunedSetting: "alpha",
+  settingsOf: ({ alpha, ignored, ...params }): SmoothQuantSettings => ({
+    alpha,
+    ignored: ignoredScope(ignored),
+    sampling: samplingOf(params),
+  }),
+  findRewriting({ view: { index, tensors } }, { alpha, ignored }) {
+    const found = findSmoothableTensors(index, tensors, ignored);
+    if (found.length === 0) return undefined;
+    return {
+      statistics: smoothingStatistics(found),
+      apply: (model, statistics, key) => ({
+        model: smoothActivations(model, index, found, statistics, alpha),
+        description: `SmoothQuant ${alpha} ${key}`,
+      }),
+    };
+  },
+});
+
+/** A tensor that only products with constants read, and whose channels can be scaled by constants before it. */
 export interface SmoothableTensor {
   readonly tensor: string;
-  /** Its last one. */
+  /** The channel axis: the last one. */
   readonly axis: number;
   readonly channels: number;
-  /** Divided by the factors of their channels: gains and biases of a LayerNormalization, or a product's columns. */
+  /** Constants before the tensor, which are divided: a LayerNormalization's gain and bias, or a product's columns. */
   readonly made: readonly ChannelledConstant[];
-  /** Multiplied by them: the rows of the products' constants. */
+  /** Constants behind the tensor, which are multiplied: the rows of the weights of the products. */
   readonly read: readonly ChannelledConstant[];
 }
 
-export interface SmoothingSettings {
-  /** How much of an activation's unevenness goes into the weights: 0 none, 1 all. */
-  readonly alpha: number;
-  readonly ignored: IgnoredScope;
-}
-
+/** The tensors whose channels can be scaled, in the order of the products that read them. */
 export function findSmoothableTensors(
   index: GraphIndex,
   tensors: ReadonlyMap<string, TensorInfo>,
@@ -49,7 +96,7 @@ export function findSmoothableTensors(
         input === 0 && isProduct(node) && !isIgnored(node, ignored) && ownsMatrix(node, index),
     );
     if (rank < 2 || !alone || index.isVisibleOutside(tensor)) return [];
-    const read = readers.map(({ node }) => termsOf(node, index));
+    const read = readers.map(({ node }) => matrixOf(node, index, "terms"));
     const channels = read[0]!.channels;
     const made = makers(tensor, channels, index, ignored);
     return made === undefined ? [] : [{ tensor, axis: rank - 1, channels, made, read }];
@@ -60,25 +107,26 @@ function isProduct({ opType, domain }: NodeProto): boolean {
   return (opType === "MatMul" || opType === "Gemm") && domain === "";
 }
 
-/** Whether a product's second operand is a matrix of its own, and its first one is not transposed. */
+/** Whether a product's weights are a matrix that no other node reads, and its activations are not transposed. */
 function ownsMatrix(node: NodeProto, index: GraphIndex): boolean {
   const tensor = index.initializers.get(node.input[1] ?? "");
   return tensor?.dims.length === 2 && ownsConstants(node, index) && intAttribute(node, "transA", 0) === 0;
 }
 
-function termsOf(node: NodeProto, index: GraphIndex): ChannelledConstant & { readonly channels: number } {
-  const [rows = 1, columns = 1] = dimensions(index.initializers.get(node.input[1]!)!);
-  const transposed = intAttribute(node, "transB", 0) !== 0;
-  return {
-    name: node.input[1]!,
-    channels: transposed ? columns : rows,
-    channelOf: transposed ? (at) => at % columns : (at) => Math.floor(at / columns),
-  };
+/** A product's weights, with its input terms or its outputs as their channels. */
+function matrixOf(node: NodeProto, index: GraphIndex, channelsAre: "terms" | "outputs") {
+  const [name = ""] = node.input.slice(1);
+  const [rows = 1, columns = 1] = dimensions(index.initializers.get(name)!);
+  const areRows = (channelsAre === "terms") === (intAttribute(node, "transB", 0) === 0);
+  const channelOf = areRows
+    ? (at: number): number => Math.floor(at / columns)
+    : (at: number): number => at % columns;
+  return { name, channels: areRows ? rows : columns, channelOf };
 }
 
 /**
- * The constants by which the last axis of a tensor is scaled, from the tensor upwards through biases and Relu to a gain
- * or a product; `undefined` where something else stands there, or reads what lies between.
+ * The constants before a tensor that scale its channels: upwards from the tensor through biases and Relu to the gain of
+ * a normalization or the weights of a product. `undefined` where another op is met, or another node reads on the way.
  */
 function makers(
   tensor: string,
@@ -114,12 +162,7 @@ function makers(
     case "MatMul":
     case "Gemm": {
       if (!ownsMatrix(node, index)) return undefined;
-      const [, columns = 1] = dimensions(index.initializers.get(node.input[1]!)!);
-      const transposed = intAttribute(node, "transB", 0) !== 0;
-      const matrix: ChannelledConstant = {
-        name: node.input[1]!,
-        channelOf: transposed ? (at) => Math.floor(at / columns) : (at) => at % columns,
-      };
+      const matrix = matrixOf(node, index, "outputs");
       const bias = node.input[2] ?? "";
       if (bias === "") return [matrix];
       return isAlongLastAxis(bias, channels, index) ? [matrix, last(bias)] : undefined;
@@ -129,12 +172,10 @@ function makers(
   }
 }
 
-/** Whether a constant that nobody else reads has a value for each channel along the last axis, and no more. */
+/** Whether a constant can be rewritten and has exactly one value per channel, along the last axis. */
 function isAlongLastAxis(name: string, channels: number, index: GraphIndex): boolean {
-  const tensor = index.initializers.get(name);
-  if (tensor?.dataType !== DataType.FLOAT || index.consumers(name).length !== 1) return false;
-  if (index.isVisibleOutside(name)) return false;
-  const dims = dimensions(tensor);
+  if (!isRewritable(name, index)) return false;
+  const dims = dimensions(index.initializers.get(name)!);
   return dims.at(-1) === channels && dims.slice(0, -1).every((dim) => dim === 1);
 }
 
@@ -145,17 +186,17 @@ const end = (axis: number, side: "min" | "max"): ChannelStatistic => ({
   outlierProb: 0,
 });
 
-/** Both ends of every channel. */
+/** Minimum and maximum per channel. */
 export function smoothingStatistics(found: readonly SmoothableTensor[]): StatisticsRequirement {
   return new Map(found.map(({ tensor, axis }) => [tensor, [end(axis, "min"), end(axis, "max")]]));
 }
 
 /**
- * Moves the unevenness of activations' channels into the weights that read them (Xiao et al. 2023, "SmoothQuant:
- * Accurate and Efficient Post-Training Quantization for Large Language Models", equation 4): channel j is divided by
- * s = max|x_j|^alpha / max|w_j|^(1 - alpha) where it is made, and row j of the weights multiplied by it.
+ * Moves large activations of single channels into the weights (Xiao et al. 2023, "SmoothQuant: Accurate and Efficient
+ * Post-Training Quantization for Large Language Models", equation 4): channel j is divided by
+ * s = max|x_j|^alpha / max|w_j|^(1 - alpha) before the tensor, and row j of the weights behind it multiplied by s.
  *
- * The factors are then rounded to powers of two, so that the model computes the very same numbers.
+ * The factors are rounded to powers of two, so that the model computes exactly the same numbers.
  */
 export function smoothActivations(
   model: Model,
@@ -164,43 +205,25 @@ export function smoothActivations(
   statistics: StatisticsTable,
   alpha: number,
 ): Model {
-  const values = new Map<string, Float32Array>();
-  const constant = (name: string): Float32Array =>
-    values.get(name) ?? floatValues(index.initializers.get(name)!);
-  const scale = ({ name, channelOf }: ChannelledConstant, factor: (channel: number) => number): void => {
-    values.set(
-      name,
-      constant(name).map((value, at) => value * factor(channelOf(at))),
-    );
-  };
+  const scaling = new ConstantScaling(index);
   for (const { tensor, axis, channels, made, read } of found) {
     const low = statistics.channels(tensor, end(axis, "min"), "min");
     const high = statistics.channels(tensor, end(axis, "max"), "max");
     const weights = new Float64Array(channels);
-    for (const { name, channelOf } of read) {
-      constant(name).forEach((value, at) => {
-        const channel = channelOf(at);
-        weights[channel] = Math.max(weights[channel]!, Math.abs(value));
-      });
-    }
+    for (const { name, channelOf } of read) largestMagnitudes(scaling.of(name), channelOf, weights);
     const activations = low.map((least, channel) => Math.max(Math.abs(least), Math.abs(high[channel]!)));
     const factors = smoothingFactors(activations, weights, alpha);
-    for (const each of made) scale(each, (channel) => 1 / factors[channel]!);
-    for (const each of read) scale(each, (channel) => factors[channel]!);
+    for (const each of made) scaling.scale(each, (channel) => 1 / factors[channel]!);
+    for (const each of read) scaling.scale(each, (channel) => factors[channel]!);
   }
-  const initializer = model.graph.initializer.map((tensor) => {
-    const changed = values.get(tensor.name);
-    return changed === undefined
-      ? tensor
-      : makeTensor(tensor.name, DataType.FLOAT, dimensions(tensor), changed);
-  });
-  return edited(model, { graph: edited(model.graph, { initializer }) });
+  return withConstants(model, scaling.values);
 }
 
 /**
- * What each channel is divided by, as powers of two; 1 where a channel is always zero or not finite, or its weights are.
- * @param activations largest magnitudes, a channel each
- * @param weights largest magnitudes of what reads the channel
+ * Per channel, the power of two that activations are divided by; 1 where activations or weights are all zero or not
+ * finite.
+ * @param activations largest magnitude per channel
+ * @param weights largest magnitude per channel of the weights that read it
  */
 export function smoothingFactors(
   activations: Float64Array,

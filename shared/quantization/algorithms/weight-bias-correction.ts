@@ -1,64 +1,79 @@
+import { keptIn } from "../../basics/kept-in.js";
 import { floatValues } from "../../onnx/model/tensor.js";
 import { mergeRequirements, type StatisticsRequirement } from "../../statistics/requirement.js";
-import type { StatisticsTable } from "../../statistics/table.js";
 import { dequantize } from "../arithmetic/affine.js";
-import {
-  type ConstantProduct,
-  constantProduct,
-  groupOfOutput,
-  weightPosition,
-} from "../graph/constant-products.js";
-import type { QuantizerLayout, WeightQuantizer } from "../graph/groups.js";
-import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
+import { type ConstantProduct, groupOfOutput, weightPosition } from "../graph/constant-products.js";
 import { inputMeans } from "../graph/input-means.js";
-import type { OperandView } from "../graph/quantizable-ops.js";
-import type { WeightCache } from "../rewrite/weight-cache.js";
+import type { Refinement, WeightCache } from "../rewrite/weight-cache.js";
 import type { WeightCodes } from "../rewrite/weight-codes.js";
 import type { TensorPlan } from "../space/plan.js";
+import {
+  type Adjustment,
+  type AlgorithmSettings,
+  adjustingAlgorithm,
+  type CalibratedModel,
+  type LaidOutModel,
+} from "./algorithm.js";
+import { ignored, ignoredScope, parameters, tune } from "./algorithm-parameters.js";
+import { correctableProducts } from "./correctable-products.js";
 
-export interface WeightBiasCorrectionSettings {
-  readonly ignored: IgnoredScope;
+/**
+ * Gives quantized weights the mean and the standard deviation of the float weights (docs/reference/algorithms.md,
+ * "Weight bias correction").
+ */
+export const weightBiasCorrection = adjustingAlgorithm({
+  name: "WeightBiasCorrection",
+  settingsKey: "weightBiasCorrection",
+  stage: "shift",
+  parameters: parameters({ tune, ignored }).prefault({}),
+  settingsOf: ({ ignored }): AlgorithmSettings => ({ ignored: ignoredScope(ignored) }),
+  hasEffect: (model, settings) => correctableProducts(model, settings).length > 0,
+  statistics: weightBiasStatistics,
+  adjust: (model, settings) => new WeightMomentCorrection(model, settings),
+});
+
+/** Means of the inputs, by which the offsets of the weights are multiplied. */
+function weightBiasStatistics(model: LaidOutModel, settings: AlgorithmSettings): StatisticsRequirement {
+  return correctableProducts(model, settings)
+    .map((product) => new Map([[product.input, [inputMeans(product)]]]))
+    .reduce<StatisticsRequirement>(mergeRequirements, new Map());
 }
 
 /**
- * Gives quantized weights the mean and the deviation that they had (reference section 6.4): w' = v wq + mu for each
- * output channel, v = std(w) / std(wq), mu = mean(w) - mean(v wq). POT adds 1e-5 to std(wq), which shrinks small weights.
+ * w' = v wq + mu per output channel, v = std(w) / std(wq), mu = mean(w) - mean(v wq); per tensor where all channels
+ * share one scale. POT adds 1e-5 to std(wq), which shrinks small weights.
  *
- * In QDQ the factor goes into the scale. The offset cannot go into the codes: it is a small part of a step, and a zero
- * point is a whole one. But what it adds to an output is mu times the sum of the inputs, whose mean goes into the bias.
- * A bias correction beside this one takes that along, as it looks at the weights that come out here. Where one scale
- * serves all channels, so do v and mu.
+ * The factor v goes into the scale. The offset mu is a small part of a step, so that no zero point can express it; but
+ * it adds mu times the sum of the inputs to an output, and the mean of that goes into the bias. A bias correction that
+ * follows includes this shift, since it compares the weights after this correction with the float weights.
  */
-export class WeightBiasCorrection {
+class WeightMomentCorrection implements Adjustment {
   readonly #byWeight: ReadonlyMap<string, ConstantProduct>;
   readonly #byOp: ReadonlyMap<string, ConstantProduct>;
   readonly #inputSums = new Map<string, Float64Array>();
 
   constructor(
-    private readonly layout: QuantizerLayout,
-    private readonly view: OperandView,
-    settings: WeightBiasCorrectionSettings,
-    private readonly statistics: StatisticsTable,
+    private readonly model: CalibratedModel,
+    settings: AlgorithmSettings,
   ) {
-    const products = correctableProducts(layout, view, settings);
+    const products = correctableProducts(model, settings);
     this.#byWeight = new Map(products.map((product) => [product.weight, product]));
     this.#byOp = new Map(products.map((product) => [product.op.key, product]));
   }
 
-  /** @param smallestScales below which scales are not lowered, as the bias would not fit (`quantizeWeights`) */
-  refine({ id }: WeightQuantizer, codes: WeightCodes, smallestScales?: readonly number[]): WeightCodes {
+  readonly refine: Refinement = ({ id }, _plan, codes, smallestScales) => {
     const product = this.#byWeight.get(id);
     if (product === undefined) return codes;
-    const weights = floatValues(this.view.index.initializers.get(id)!);
+    const weights = floatValues(this.model.view.index.initializers.get(id)!);
     return withDeviation(product, weights, codes, smallestScales);
-  }
+  };
 
-  /** What mu adds to the op's bias on average, a value an output channel. */
-  shift(key: string, plan: TensorPlan, weights: WeightCache): Float32Array | undefined {
-    const product = this.#byOp.get(key);
-    if (product === undefined) return undefined;
-    const float = floatValues(this.view.index.initializers.get(product.weight)!);
-    const codes = weights.get(this.layout.weights.get(product.weight)!, plan);
+  shift(op: string, plan: TensorPlan | undefined, weights: WeightCache): Float32Array | undefined {
+    const product = this.#byOp.get(op);
+    if (product === undefined || plan === undefined) return undefined;
+    const { view, layout } = this.model;
+    const float = floatValues(view.index.initializers.get(product.weight)!);
+    const codes = weights.get(layout.weights.get(product.weight)!, plan);
     const offsets = meanOffsets(product, float, codes);
     const sums = this.#sumsOf(product);
     return Float32Array.from({ length: product.outputs }, (_, output) => {
@@ -67,46 +82,24 @@ export class WeightBiasCorrection {
     });
   }
 
-  /** E of the sum of what a group reads. */
+  /** Per group, the mean of the sum of its input terms. */
   #sumsOf(product: ConstantProduct): Float64Array {
     const { op, input, groups, terms } = product;
-    let sums = this.#inputSums.get(op.key);
-    if (sums === undefined) {
-      const means = this.statistics.channels(input, inputMeans(product), "mean");
-      sums = Float64Array.from({ length: groups }, (_, group) =>
+    return keptIn(this.#inputSums, op.key, () => {
+      const means = this.model.statistics.channels(input, inputMeans(product), "mean");
+      return Float64Array.from({ length: groups }, (_, group) =>
         means.subarray(group * terms, (group + 1) * terms).reduce((sum, mean) => sum + mean, 0),
       );
-      this.#inputSums.set(op.key, sums);
-    }
-    return sums;
+    });
   }
-}
-
-/** The means of the inputs, which the offsets are multiplied by. */
-export function weightBiasStatistics(
-  layout: QuantizerLayout,
-  view: OperandView,
-  settings: WeightBiasCorrectionSettings,
-): StatisticsRequirement {
-  return correctableProducts(layout, view, settings).reduce<StatisticsRequirement>(
-    (all, product) => mergeRequirements(all, new Map([[product.input, [inputMeans(product)]]])),
-    new Map(),
-  );
-}
-
-function correctableProducts(
-  layout: QuantizerLayout,
-  view: OperandView,
-  { ignored }: WeightBiasCorrectionSettings,
-): ConstantProduct[] {
-  return [...layout.ops.values()]
-    .filter(({ node }) => !isIgnored(node, ignored))
-    .flatMap((op) => constantProduct(op, view) ?? []);
 }
 
 type Matrix = Pick<ConstantProduct, "outputs" | "terms" | "outputsFirst">;
 
-/** The codes with every scale multiplied by v; a channel that does not vary before or after keeps its own. */
+/**
+ * The codes with every scale multiplied by v; a channel whose weights or codes do not vary keeps its scale.
+ * @param smallestScales lower limits of the scales, below which a bias would not fit
+ */
 export function withDeviation(
   matrix: Matrix,
   weights: Float32Array,
@@ -124,7 +117,7 @@ export function withDeviation(
   return { codes, channels: scaled };
 }
 
-/** mu of each scale: the mean of the weights less that of what their codes stand for. */
+/** mu per scale: the mean of the float weights less the mean of the dequantized ones. */
 export function meanOffsets(
   matrix: Matrix,
   weights: Float32Array,

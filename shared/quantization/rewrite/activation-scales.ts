@@ -1,5 +1,10 @@
 import type { Histogram } from "../../statistics/histogram.js";
-import { type ErrorType, isErrorType, type SideEstimator } from "../../statistics/statistic-type.js";
+import {
+  ERROR_HISTOGRAMS,
+  type ErrorType,
+  isErrorType,
+  type SideEstimator,
+} from "../../statistics/statistic-type.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import { type Affine, unsignedAffine } from "../arithmetic/affine.js";
 import { leastErrorRange } from "../arithmetic/least-error-range.js";
@@ -139,7 +144,7 @@ function leastErrorEnds(
 ): Range[] {
   const histograms =
     channels === undefined
-      ? [statistics.histogram(tensor, type === "output_mse" ? "output_histogram" : "histogram")]
+      ? [statistics.histogram(tensor, ERROR_HISTOGRAMS[type])]
       : statistics.channelHistograms(tensor, ACTIVATION_CHANNEL_AXIS, channels);
   return seen.map((ends, channel) => leastErrorEndsOf(histograms[channel]!, type, ends, plan));
 }

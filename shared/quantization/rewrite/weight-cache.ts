@@ -1,3 +1,4 @@
+import { keptIn } from "../../basics/kept-in.js";
 import type { GraphIndex } from "../../onnx/graph/graph-index.js";
 import { dimensions, floatValues } from "../../onnx/model/tensor.js";
 import { channelView } from "../arithmetic/channel-view.js";
@@ -26,12 +27,7 @@ export class WeightCache {
 
   get(quantizer: WeightQuantizer, plan: TensorPlan): WeightCodes {
     const key = `${quantizer.id} ${JSON.stringify(plan)}`;
-    let codes = this.#codes.get(key);
-    if (codes === undefined) {
-      codes = this.make(quantizer, plan);
-      this.#codes.set(key, codes);
-    }
-    return codes;
+    return keptIn(this.#codes, key, () => this.make(quantizer, plan));
   }
 
   /** Quantizes a constant without the cache, with scales that are at least `smallestScales`. */

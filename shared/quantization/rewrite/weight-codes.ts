@@ -190,6 +190,7 @@ function estimate(
   { type, outlierProb = 0 }: SideEstimator,
   side: "min" | "max",
 ): number[] {
+  if (isErrorType(type)) throw new Error(`${type} decides both ends together.`);
   switch (type) {
     case "min":
       return fold(view, Number.POSITIVE_INFINITY, Math.min);
@@ -203,10 +204,6 @@ function estimate(
       );
     case "abs_quantile":
       return sortedChannels(view, Math.abs).map((values) => quantileOfSorted(values, 1 - outlierProb));
-    case "mse":
-    case "entropy":
-    case "output_mse":
-      throw new Error(`${type} decides both ends together.`);
   }
 }
 

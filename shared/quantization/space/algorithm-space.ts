@@ -1,74 +1,50 @@
 import type { Choice, Configuration, Parameter } from "../../search/space/space.js";
 import type { TuningSpace } from "./space.js";
 
-/** The algorithms beside the quantization (docs/quantization.md, "Companions"). */
-export const COMPANION_NAMES = [
-  "CrossLayerEqualization",
-  "SmoothQuant",
-  "ActivationChannelAlignment",
-  "AdaptiveRounding",
-  "WeightBiasCorrection",
-  "FastBiasCorrection",
-  "BiasCorrection",
-] as const;
-
-export type CompanionName = (typeof COMPANION_NAMES)[number];
-
-/** What the search decides of a companion. */
-export interface TunedCompanion {
-  readonly name: CompanionName;
-  /** Whether trials may leave it out. */
+/** What the search decides of an algorithm beside the quantization. */
+export interface TunedAlgorithm {
+  readonly name: string;
+  /** Whether trials may leave the algorithm out. */
   readonly optional: boolean;
-  /** A setting of its own that trials choose: the base's value, which is one of the choices, and these in rising order. */
+  /** A number that trials choose: the base's value, which is one of the choices, and the choices in rising order. */
   readonly setting?: {
-    readonly key: "alpha" | "threshold";
+    readonly key: string;
     readonly base: number;
     readonly choices: readonly number[];
   };
 }
 
-/** What a configuration chooses for a companion. */
-export interface ChosenCompanion {
+/** What a configuration chooses for an algorithm. */
+export interface AlgorithmChoice {
   readonly applied: boolean;
   readonly setting: number | undefined;
 }
 
-/** Those that rewrite the float model, so that statistics differ with what is chosen for them. */
-const REWRITING: ReadonlySet<CompanionName> = new Set([
-  "CrossLayerEqualization",
-  "SmoothQuant",
-  "ActivationChannelAlignment",
-]);
-
-export function rewritesFloatModel({ name }: TunedCompanion): boolean {
-  return REWRITING.has(name);
+export function applyName(algorithm: string): string {
+  return `${algorithm}/apply`;
 }
 
-export function applyName(companion: CompanionName): string {
-  return `${companion}/apply`;
-}
-
-/** The name of the parameter of a companion's own setting. */
-function settingName({ name, setting }: TunedCompanion): string {
+/** The name of the parameter that chooses the algorithm's setting. */
+function settingName({ name, setting }: TunedAlgorithm): string {
   return `${name}/${setting?.key}`;
 }
 
 /**
- * The parameters of companions that the search decides on: a switch, and a setting that exists while it is on. They are
- * of the whole model, so each is a family of its own, and its group is the algorithm. All are done in the base.
+ * The parameters of algorithms: a switch, and a setting that exists while the switch is on. They apply to the whole
+ * model, so that each is a family of its own, in a group named after the algorithm. All algorithms are on in the base.
  */
-export function companionSpace(tuned: readonly TunedCompanion[]): TuningSpace {
+export function algorithmSpace(tuned: readonly TunedAlgorithm[]): TuningSpace {
   const parameters: Parameter[] = [];
   const base: Record<string, Choice> = {};
-  for (const companion of tuned) {
-    const { name: group, optional, setting } = companion;
+  for (const algorithm of tuned) {
+    const { name: group, optional, setting } = algorithm;
     const apply = applyName(group);
     if (optional) {
       parameters.push({ name: apply, group, family: apply, kind: "categorical", choices: [true, false] });
       base[apply] = true;
     }
     if (setting !== undefined && setting.choices.length > 1) {
-      const name = settingName(companion);
+      const name = settingName(algorithm);
       parameters.push({
         name,
         group,
@@ -83,10 +59,10 @@ export function companionSpace(tuned: readonly TunedCompanion[]): TuningSpace {
   return { parameters, base, defaults: base };
 }
 
-/** What a configuration chooses for a companion; where it says nothing, what the base has. */
-export function chosenCompanion(companion: TunedCompanion, configuration: Configuration): ChosenCompanion {
-  const { name, setting } = companion;
-  const chosen = configuration[settingName(companion)];
+/** What a configuration chooses for an algorithm; the base's choice where the configuration has none. */
+export function algorithmChoice(algorithm: TunedAlgorithm, configuration: Configuration): AlgorithmChoice {
+  const { name, setting } = algorithm;
+  const chosen = configuration[settingName(algorithm)];
   return {
     applied: configuration[applyName(name)] !== false,
     setting: typeof chosen === "number" ? chosen : setting?.base,

@@ -1,16 +1,10 @@
 import type { Choice, Configuration, Parameter } from "../../search/space/space.js";
-import { companionSpace, type TunedCompanion } from "./algorithm-space.js";
+import { algorithmSpace, type TunedAlgorithm } from "./algorithm-space.js";
 import type { TuningSpace } from "./space.js";
 import type { EstimatorScope, TuningOptions, TuningScope } from "./tuning-options.js";
 
-/**
- * The tuning scope of a parameter by the last part of its name (`parameterNames`, `switchName`,
- * `companionSpace`).
- */
-const SCOPE_OF: Readonly<Record<string, TuningScope | EstimatorScope | "companion">> = {
-  apply: "companion",
-  alpha: "companion",
-  threshold: "companion",
+/** The scope of a quantizer group's parameter, by the last word of its name; parameters of algorithms end otherwise. */
+const SCOPE_OF: Readonly<Record<string, TuningScope | EstimatorScope>> = {
   quantize: "layer",
   bits: "bits",
   mode: "mode",
@@ -30,35 +24,34 @@ const ESTIMATOR_SCOPES: ReadonlySet<string> = new Set<EstimatorScope>([
 ]);
 
 /**
- * Restricts a space to a narrower tuning scope around a configuration: parameters in the options' scopes and
- * of the tuned companions may vary, and every other parameter keeps the configuration's value as its only
- * choice. Unlike in POT, groups that the configuration leaves in float may be quantized again in any scope
- * (docs/reference/algorithms.md, "Differences from POT").
+ * The space around a configuration that an earlier run led to: parameters within the options' scopes and of the tuned
+ * algorithms may vary, and every other parameter keeps the configuration's value as its only choice. Unlike in POT, a
+ * group that the configuration leaves in float can be quantized again, whatever the scopes.
  *
- * @param space the space with all scopes in which `center` was found
+ * @param space of the scopes of both runs together
  * @param center a configuration of `space`, the new base
- * @param tuned the companions that the search decides about
+ * @param tuned the algorithms that this run tunes
  */
 export function narrowSpace(
   space: TuningSpace,
   center: Configuration,
   options: TuningOptions,
-  tuned: readonly TunedCompanion[] = [],
+  tuned: readonly TunedAlgorithm[] = [],
 ): TuningSpace {
-  const ofCompanions = new Map(
-    companionSpace(tuned).parameters.map((parameter) => [parameter.name, parameter.choices]),
+  const ofAlgorithms = new Map(
+    algorithmSpace(tuned).parameters.map((parameter) => [parameter.name, parameter.choices]),
   );
   const remaining = new Map<string, readonly Choice[]>();
   const parameters: Parameter[] = [];
   for (const parameter of space.parameters) {
     const when = narrowCondition(parameter.when, remaining);
-    // The parent can no longer take a value at which the parameter is active.
+    // The parameter that this one depends on can never take a value under which this one exists.
     if (parameter.when !== undefined && when === undefined) continue;
     const { name } = parameter;
     const value = center[name] ?? space.defaults[name]!;
     const choices =
-      scopeOf(name) === "companion"
-        ? parameter.choices.filter((choice) => choice === value || ofCompanions.get(name)?.includes(choice))
+      scopeOf(name) === undefined
+        ? parameter.choices.filter((choice) => choice === value || ofAlgorithms.get(name)?.includes(choice))
         : remainingChoices(parameter, value, options);
     remaining.set(name, choices);
     parameters.push({ ...parameter, choices, ...(when === undefined ? {} : { when }) });
@@ -83,7 +76,7 @@ function remainingChoices(
 ): readonly Choice[] {
   const scope = scopeOf(name);
   if (scope === "layer" && value === false) return choices;
-  if (scope !== undefined && scope !== "companion" && !isInScope(scope, options)) return [value];
+  if (scope !== undefined && !isInScope(scope, options)) return [value];
   if (scope !== "outlier_prob") return choices;
   return choices.filter(
     (choice) => choice === value || options.outlierProbChoices.includes(choice as number),

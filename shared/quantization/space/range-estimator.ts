@@ -25,15 +25,19 @@ export interface RangeEstimator {
 export const ESTIMATOR_PRESETS = ["default", "quantile", ...ERROR_TYPES] as const;
 export type EstimatorPreset = (typeof ESTIMATOR_PRESETS)[number];
 
-/** The statistic or error of each preset for lower ends, upper ends and symmetric magnitudes. */
-const TYPES: Readonly<Record<EstimatorPreset, Readonly<Record<"min" | "max" | "magnitude", EstimatorType>>>> =
-  {
-    default: { min: "min", max: "max", magnitude: "abs_max" },
-    quantile: { min: "quantile", max: "quantile", magnitude: "abs_quantile" },
-    mse: { min: "mse", max: "mse", magnitude: "mse" },
-    entropy: { min: "entropy", max: "entropy", magnitude: "entropy" },
-    output_mse: { min: "output_mse", max: "output_mse", magnitude: "output_mse" },
-  };
+type EndTypes = Readonly<Record<"min" | "max" | "magnitude", EstimatorType>>;
+
+/** The statistic or error of a preset for lower ends, upper ends and symmetric magnitudes. */
+function typesOf(preset: EstimatorPreset): EndTypes {
+  switch (preset) {
+    case "default":
+      return { min: "min", max: "max", magnitude: "abs_max" };
+    case "quantile":
+      return { min: "quantile", max: "quantile", magnitude: "abs_quantile" };
+    default:
+      return { min: preset, max: preset, magnitude: preset };
+  }
+}
 
 /** The share of values that the `quantile` preset cuts off at each end. */
 export const DEFAULT_OUTLIER_PROB = 1e-4;
@@ -44,7 +48,7 @@ export function activationEstimator(
   mode: Mode,
   granularity: Granularity,
 ): RangeEstimator {
-  const { min, max, magnitude } = TYPES[preset];
+  const { min, max, magnitude } = typesOf(preset);
   const perChannel = granularity === "perchannel";
   switch (mode) {
     case "symmetric":
@@ -62,7 +66,7 @@ export function activationEstimator(
 
 /** The estimator of a preset for weights. */
 export function weightEstimator(preset: EstimatorPreset, mode: Mode): RangeEstimator {
-  const { min, max, magnitude } = TYPES[preset];
+  const { min, max, magnitude } = typesOf(preset);
   switch (mode) {
     case "symmetric":
       return { max: side(magnitude) };

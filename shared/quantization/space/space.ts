@@ -137,11 +137,12 @@ export function reachableWidths(
   layout: QuantizerLayout,
   hardware: Hardware,
   options: TuningOptions,
+  kind?: TensorDerivation["tensor"],
 ): ReadonlySet<Scheme["bits"]> {
-  const groups = [...layout.groups.values()].map((group) => deriveGroup(group, layout, hardware, options));
-  return new Set(
-    groups.flatMap(({ tensors }) => tensors.flatMap(({ kept }) => kept.map(({ bits }) => bits))),
-  );
+  const tensors = [...layout.groups.values()]
+    .flatMap((group) => deriveGroup(group, layout, hardware, options).tensors)
+    .filter(({ tensor }) => kind === undefined || tensor === kind);
+  return new Set(tensors.flatMap(({ kept }) => kept.map(({ bits }) => bits)));
 }
 
 /** The part of {@link deriveSpace} of one group, with the steps of its derivation. */

@@ -1,27 +1,31 @@
+import { safeguard } from "../../basics/safeguard.js";
 import type { Failure } from "./failed-outcome.js";
 
-/** Failures that workers report for one job before it is given up (system.md, "The coordinator"). */
+/** Failures reported for one job after which the job is given up. */
 const MAX_FAILURES = 2;
 /**
- * How often one job is sent in all. Unanswered jobs and those answered by another instruction set are no
- * failures of the trial, but a job that no worker survives has to end too.
+ * Attempts of one job in all. An unanswered job, or one answered by another instruction set, does not count
+ * as a failure of the trial; this bound ends a job that kills every worker.
  */
 const MAX_ATTEMPTS = 6;
 
-/** A job that is with the workers and not answered yet. */
+/** A job that was given to the workers and has not been answered. */
 export interface Assignment {
-  /** What is sent again has the next number. */
+  /** 1 for the first sending; each resend has the next number. */
   readonly attempt: number;
-  /** 1, or more where an earlier round of the same job (a finish before the run was resumed) had attempts of its own. */
+  /**
+   * Number of this round's first attempt: above 1 where an earlier round of the same job had attempts of its
+   * own (a finish job before the run was resumed).
+   */
   readonly firstAttempt: number;
-  /** Whether the job is known to have been sent; if not, it may or may not have been. */
+  /** Whether the job is known to have been sent; `false` means unknown. */
   readonly sent: boolean;
-  /** After this the job is sent again, in milliseconds since the epoch. */
+  /** Time after which the job is sent again, in milliseconds since the epoch. */
   readonly deadline: number;
   readonly failedAttempts: readonly number[];
 }
 
-/** Either what the assignment is now, or why the job is given up. */
+/** The new assignment, or the reason why the job was given up. */
 export type AssignmentOutcome =
   | { readonly state: "waiting"; readonly assignment: Assignment }
   | ({ readonly state: "givenUp" } & Failure);
@@ -34,7 +38,10 @@ export function isOverdue(assignment: Assignment, at: number): boolean {
   return at >= assignment.deadline;
 }
 
-/** The deadline has passed without an answer, or the answer cannot be used; each further attempt has twice the time. */
+/**
+ * The assignment's next attempt, after a deadline passed or an answer was unusable. Each attempt has twice
+ * the time of the one before.
+ */
 export function sendAgain(
   assignment: Assignment,
   at: number,
@@ -48,8 +55,8 @@ export function sendAgain(
 }
 
 /**
- * A worker reported a failure; the same attempt's second report changes nothing. What fails by model or data fails on
- * every worker, so it is not tried again.
+ * The assignment after a worker reported a failure; a second report of the same attempt changes nothing. What fails
+ * because of model or data fails on every worker, so it is not tried again.
  */
 export function reportFailure(
   assignment: Assignment,
@@ -58,16 +65,21 @@ export function reportFailure(
   timeout: number,
   { reason, input }: Failure,
 ): AssignmentOutcome {
-  if (assignment.failedAttempts.includes(attempt)) return { state: "waiting", assignment };
+  if (assignment.failedAttempts.includes(attempt) && safeguard("repeated-failures-count-once"))
+    return { state: "waiting", assignment };
   const failed = { ...assignment, failedAttempts: [...assignment.failedAttempts, attempt] };
   if (input) return { state: "givenUp", reason, input };
-  if (failed.failedAttempts.length >= MAX_FAILURES) return { state: "givenUp", reason };
+  if (failed.failedAttempts.length >= MAX_FAILURES || !safeguard("second-attempts"))
+    return { state: "givenUp", reason };
   // A newer attempt is already under way and may succeed.
   if (attempt !== assignment.attempt) return { state: "waiting", assignment: failed };
   return sendAgain(failed, at, timeout, reason);
 }
 
-/** The queue that held the job is gone with its process: the same attempt is sent anew. */
+/**
+ * The same attempt with a new deadline, to be sent again because the queue that held it ended with its
+ * process.
+ */
 export function renew(assignment: Assignment, at: number, timeout: number): Assignment {
   const doublings = assignment.attempt - assignment.firstAttempt;
   return { ...assignment, sent: false, deadline: at + timeout * 2 ** doublings };

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { DataError, type ErrorCode, QuantfleetError, RunError } from "../../basics/errors.js";
 
-const MAX_REASON = 2_000;
+/** Maximum length of the reason of a failure, in characters. */
+export const MAX_REASON = 2_000;
 
 /** What the user has given is at fault, so that the same job fails again. */
 const INPUT_CODES: ReadonlySet<ErrorCode> = new Set(["USAGE", "CONFIGURATION", "MODEL", "DATA"]);

@@ -4,7 +4,7 @@ import { type Job, type JobReport, MESSAGE_VERSION } from "./messages.js";
 /** A failure has no numbers, whose instruction set would count. */
 const NO_INSTRUCTION_SET = "none";
 
-/** Who reports, and when. */
+/** The worker that reports, and the time of the report in milliseconds since the epoch. */
 export interface Reporter {
   readonly worker: string;
   readonly at: number;

@@ -13,7 +13,7 @@ const latencySchema = z.strictObject({
   candidateMs: z.number(),
 });
 
-/** What only the finish job knows of a model that it wrote or could write; what could not be found out is left out. */
+/** What the finish job measured of one model; fields that could not be measured are absent. */
 const candidateSchema = z.strictObject({
   trial: z.number(),
   validation: scoreSchema.optional(),
@@ -26,11 +26,17 @@ const candidateSchema = z.strictObject({
       unfused: z.array(z.strictObject({ name: z.string(), type: z.string(), reason: z.string() })),
     })
     .optional(),
-  /** Groups that the calibration samples keep in float, each with its reason as a clause. */
+  /**
+   * Groups left in float because the calibration samples give them no finite range, each with its reason as a
+   * clause.
+   */
   unbounded: z.record(z.string(), z.string()).default({}),
-  /** The classes of processors on which no product can saturate. */
+  /** Processor classes on which no integer product of the model can saturate. */
   exactOn: z.array(z.enum(PROCESSOR_CLASSES)).optional(),
-  /** Of the base and of the model that is written. */
+  /**
+   * Signal-to-noise ratio of ONNX Runtime's kernels against exact arithmetic; only for the base and the
+   * written model.
+   */
   exactness: z
     .strictObject({
       decibels: z.number(),
@@ -44,11 +50,11 @@ export type FinishedCandidate = z.infer<typeof candidateSchema>;
 
 export const finishSummarySchema = z.strictObject({
   floatValidation: scoreSchema.optional(),
-  /** The base configuration; where its model cannot be made, left out. */
+  /** The base configuration; absent where its model could not be made. */
   base: candidateSchema.optional(),
-  /** Those that could be made, best first; the first of them is what was written. */
+  /** The finalists whose models could be made, best first; the first one was written. */
   candidates: z.array(candidateSchema),
-  /** What could not be done, a sentence each. */
+  /** Problems that did not stop the finish, a sentence each. */
   problems: z.array(z.string()).default([]),
 });
 

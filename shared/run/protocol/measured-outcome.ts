@@ -16,24 +16,32 @@ const timingsSchema = z.strictObject({
 });
 
 export const measuredOutcomeSchema = z.strictObject({
-  /** `pruned`: stopped by the race after `samples` samples. */
+  /** `pruned`: stopped early after `samples` samples. */
   state: z.enum(["complete", "pruned"]),
   rows: packedRowsSchema,
-  /** Samples scored, the rows' count. */
+  /** Number of samples scored, equal to the number of rows. */
   samples: z.int().min(0),
   /**
-   * Of what the race stopped: the mean difference to the float model's rows that it could still have ended with, by the
-   * chance below which a trial is stopped.
+   * Of a pruned trial: upper confidence bound of the mean difference to the float model's rows over all
+   * samples, which fell short of what the trial had to reach.
    */
   reachable: z.number().exactOptional(),
-  /** Of the quantized tensors. */
+  /** Size of the quantized model in bytes. */
   bytes: z.number().min(0),
   quantizedShare: quantizedShareSchema,
-  /** The part of it that has no integer kernel, if there is one. */
+  /**
+   * Share without an integer kernel, simulated by QuantizeLinear and DequantizeLinear; absent where it is 0.
+   */
   simulatedShare: quantizedShareSchema.exactOptional(),
-  /** Where integer kernels of the worker can saturate: decibels between the model as it ran and exact arithmetic. */
+  /**
+   * Signal-to-noise ratio in decibels of the model as it ran against exact arithmetic; only where the
+   * worker's integer kernels can saturate.
+   */
   saturation: z.number().exactOptional(),
-  /** `ratio`: float latency over this model's, measured in turn; `noise`: its relative standard error. */
+  /**
+   * `ratio`: latency of the float model divided by this model's, measured alternately; `noise`: relative
+   * standard error of the ratio.
+   */
   latency: z.strictObject({ ratio: z.number().gt(0), noise: z.number().min(0) }).optional(),
   timings: timingsSchema,
 });

@@ -12,7 +12,7 @@ import { limitsSchema } from "./limits.js";
 import { measuredOutcomeSchema } from "./measured-outcome.js";
 import { configurationSchema, type RunRequest, runRequestSchema } from "./request.js";
 
-/** Raised when a message changes its meaning; a receiver refuses every version but its own. */
+/** Incremented when the meaning of a message changes; receivers refuse every other version. */
 export const MESSAGE_VERSION = 1;
 
 const MAX_ATTEMPTS = 1_000;
@@ -24,7 +24,7 @@ const attempt = z.int().min(1).max(MAX_ATTEMPTS);
 const seconds = z.number().min(0);
 const workerSchema = z.string().min(1).max(256);
 
-// Jobs: what workers carry out. Sending one twice is harmless: run, trial, shard and attempt identify it.
+// Jobs are the messages to workers. Sending one twice is harmless: run, trial, shard and attempt identify it.
 
 export const statisticsJobSchema = z.strictObject({
   version,
@@ -36,22 +36,22 @@ export const statisticsJobSchema = z.strictObject({
   deadline: timestampSchema,
 });
 
-/** Rows that are fetched for a race beyond the float model's and the incumbent's. */
+/** Trials beside the float model and the incumbent whose rows a worker fetches for early stopping. */
 const MAX_RACE_PEERS = 16;
 
 const raceSchema = z.strictObject({
-  /** Where the rows of the float model for this very shard lie. */
+  /** Key of the float model's rows for this shard. */
   referenceScores: storeKeySchema,
   incumbent: z
     .strictObject({
       trial: trialNumberSchema,
-      /** Where the incumbent's rows for this very shard lie. */
+      /** Key of the incumbent's rows for this shard. */
       scores: storeKeySchema,
       bytes: z.number().min(0),
       latencyRatio: z.number().gt(0).optional(),
     })
     .optional(),
-  /** Where further complete trials' rows for this very shard lie, which the trial is set against besides. */
+  /** Keys of other complete trials' rows for this shard, used as control variates. */
   peerScores: z.array(storeKeySchema).max(MAX_RACE_PEERS),
   /** This shard's part of the probability of stopping a trial wrongly. */
   delta: z.number().gt(0).lt(1),
@@ -67,13 +67,15 @@ export const trialJobSchema = z.strictObject({
   attempt,
   /** `null` is the float model. */
   configuration: configurationSchema.nullable(),
-  /** Of the configuration, where the sampler has proposed it; to be sent back with the report (configuration-digest.ts). */
+  /** Digest of a configuration that the sampler proposed; the report repeats it (configuration-digest.ts). */
   digest: digestSchema.exactOptional(),
   shard: shardSchema,
-  /** Absent: the trial is scored to its end. */
+  /** What early stopping compares the trial with; absent where the trial is scored to its end. */
   race: raceSchema.optional(),
   measureLatency: z.boolean(),
-  /** After this the job is taken for lost and sent again; a late answer still counts if it is the first. */
+  /**
+   * Time after which the job is taken for lost and sent again. A late answer still counts if it is the first.
+   */
   deadline: timestampSchema,
 });
 
@@ -87,9 +89,9 @@ export const finishJobSchema = z.strictObject({
   type: z.literal("finish"),
   runId: runIdSchema,
   attempt,
-  /** Trial 1, which the result compares the best with. */
+  /** Configuration of trial 1, which the result compares the best trial with. */
   base: configurationSchema,
-  /** Best first; empty where no quantized trial was completed. */
+  /** Best first; empty where no quantized trial is complete. */
   candidates: z.array(candidateSchema).max(100),
   deadline: timestampSchema,
 });
@@ -100,20 +102,20 @@ export type StatisticsJob = Readonly<z.infer<typeof statisticsJobSchema>>;
 export type TrialJob = Readonly<z.infer<typeof trialJobSchema>>;
 export type FinishJob = Readonly<z.infer<typeof finishJobSchema>>;
 export type Job = StatisticsJob | TrialJob | FinishJob;
-export type Race = z.infer<typeof raceSchema>;
+export type EarlyStoppingReference = z.infer<typeof raceSchema>;
 
-// Events: everything the reducer hears. `at` is the sender's time; the reducer knows no other.
+// Events are the messages to the reducer. `at` is the sender's clock; the reducer has no other clock.
 
 const eventBase = { version, runId: runIdSchema, at: timestampSchema };
 const billedSchema = z.strictObject({
   milliseconds: z.number().min(0),
-  /** Memory of the function, which decides the price of its time. */
+  /** Memory of the function, which determines the price per second. */
   megabytes: z.int().min(1).max(1_000_000),
   architecture: z.enum(["arm64", "x86_64"]),
 });
-/** What the job's work is billed for, where work is billed. */
+/** The billed time of the job; absent where work is not billed. */
 const billed = { billed: billedSchema.optional() };
-/** The instruction set of the processor. */
+/** Instruction set of the processor that computed the outcome. */
 const isa = z.string().min(1).max(64);
 
 export const runRequestedSchema = z
@@ -127,11 +129,13 @@ export const runRequestedSchema = z
     path: ["request", "runId"],
   });
 
-/** The process that held the jobs has ended: all that are unanswered are sent again, not counted as overdue. */
+/**
+ * The process that held the jobs has ended: all unanswered jobs are sent again and do not count as overdue.
+ */
 export const runResumedSchema = z.strictObject({
   ...eventBase,
   type: z.literal("RunResumed"),
-  /** Those that hold from now on; the run's as they are when left out. */
+  /** New limits; the run's limits stay as they are where this is absent. */
   limits: limitsSchema.exactOptional(),
 });
 
@@ -144,7 +148,7 @@ export const statisticsReportedSchema = z.strictObject({
   outcome: z.discriminatedUnion("state", [
     z.strictObject({
       state: z.literal("complete"),
-      /** Quantization error a group, the larger the more sensitive; over shards the largest counts. */
+      /** Quantization error per group; larger is more sensitive. Over shards the maximum is taken. */
       sensitivity: z
         .record(z.string().max(1_024), z.number())
         .refine((groups) => Object.keys(groups).length <= MAX_GROUPS)
@@ -160,12 +164,15 @@ export const trialReportedSchema = z.strictObject({
   ...billed,
   type: z.literal("TrialReported"),
   trial: trialNumberSchema,
-  /** The job's. */
+  /** The digest of the job. */
   digest: digestSchema.exactOptional(),
   attempt,
   shard: shardSchema,
   worker: workerSchema,
-  /** The instruction set that computed it: integer results differ between them (runtime-facts.md). */
+  /**
+   * Instruction set of the processor that computed the outcome: integer results differ between instruction
+   * sets.
+   */
   isa,
   outcome: z.discriminatedUnion("state", [measuredOutcomeSchema, failedOutcomeSchema]),
 });
@@ -185,12 +192,12 @@ export const finishReportedSchema = z.strictObject({
   ...billed,
   type: z.literal("FinishReported"),
   attempt,
-  /** What the validation was computed with. */
+  /** Instruction set that computed the validation scores. */
   isa,
   outcome: z.discriminatedUnion("state", [
     z.strictObject({
       state: z.literal("complete"),
-      /** The candidate whose model was written; `null` where there was none. */
+      /** The candidate whose model was written; `null` where there was no candidate. */
       best: trialNumberSchema.nullable(),
       validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })).max(101),
       objects: z.array(writtenObjectSchema).max(MAX_OBJECTS),
@@ -227,5 +234,5 @@ export type RunEvent =
   | Tick
   | CancelRequested
   | FinishReported;
-/** What carrying out a job answers. */
+/** The answer to a job. */
 export type JobReport = StatisticsReported | TrialReported | FinishReported;

@@ -3,30 +3,33 @@ import type { Shard } from "../../basics/identifiers.js";
 import type { PackedRows } from "./rows.js";
 import type { TrialOrigin } from "./state.js";
 
-/** Trial records a segment. */
+/** Trials per segment of records. */
 export const SEGMENT_SIZE = 16;
 
-/** Where a run's records lie in the object store (docs/run.md, "What is stored"). */
+/** Prefix of all keys of a run in the object store. */
 export const runPrefix = (runId: string): string => `runs/${runId}/`;
 export const requestKey = (runId: string): string => `${runPrefix(runId)}request.json`;
 export const spaceKey = (runId: string): string => `${runPrefix(runId)}space.json`;
 export const stateKey = (runId: string): string => `${runPrefix(runId)}state.json`;
 
-/** Trials that any number of runs begin with, by the hash of their record. */
+/**
+ * Key of trials that runs begin with, named by the hash of their record so that several runs can share it.
+ */
 export const restoredKey = (sha256: string): string => `restored/${sha256}.json`;
 
+/** Key of a segment of finished trials. */
 export function segmentKey(runId: string, segment: number): string {
   return `${runPrefix(runId)}trials/${String(segment).padStart(6, "0")}.json`;
 }
 
-/** What running trials with the numbers of a segment were asked with. */
-export function askedKey(runId: string, segment: number): string {
+/** Key of the configurations of running trials whose numbers lie in the segment. */
+export function runningTrialSegmentKey(runId: string, segment: number): string {
   return `${runPrefix(runId)}asked/${String(segment).padStart(6, "0")}.json`;
 }
 
 /**
- * The name of a shard's rows: their hash, so that two answers to one job that differ (the race may look at a
- * latency) never share a key, and the same answer written twice does.
+ * The name of a shard's rows: the first 12 hexadecimal digits of their hash. Two different answers to one job
+ * (early stopping may depend on a latency) never share a key, and the same answer written twice does.
  */
 export function scoresName(rows: PackedRows): string {
   const { encoding, width, data } = rows;
@@ -37,7 +40,7 @@ export function scoresKey(runId: string, trial: number, shard: number, name: str
   return `${runPrefix(runId)}scores/${trial}/${shard}-${name}.json`;
 }
 
-/** Where the rows of a trial's shard lie: with the run that scored it. */
+/** Key of the rows of a trial's shard, which lie with the run that scored the trial. */
 export function rowsKey(
   runId: string,
   { number, origin }: { readonly number: number; readonly origin?: TrialOrigin },
@@ -47,6 +50,7 @@ export function rowsKey(
   return scoresKey(origin?.run ?? runId, origin?.trial ?? number, shard, name);
 }
 
+/** Prefix of the claims of workers on a run's jobs. */
 export function claimsPrefix(runId: string): string {
   return `${runPrefix(runId)}claims/`;
 }

@@ -25,27 +25,27 @@ export const configurationSchema = z
     error: `a configuration has at most ${MAX_PARAMETERS} parameters`,
   });
 
-/** Trials that a run may have under way. */
-export const MOST_SIDE_BY_SIDE = 4_096;
+/** Maximum number of trials of a run that may be running at once. */
+export const MAX_PARALLEL_TRIALS = 4_096;
 
 const optimizerSchema = z.strictObject({
   /** Trials in all, the base configuration (trial 1) included and the float model (trial 0) not. */
   maxTrials: z.int().min(1).max(MAX_TRIALS),
-  /** Minutes that the run may spend working; 0 is unlimited. Tested before a trial, never during one. */
+  /** Minutes of work; 0 is unlimited. Checked before each trial, never during one. */
   maxMinutes: z.number().min(0),
   stopOnTarget: z.boolean(),
   objective: z.enum(["constrained", "loss", "pareto"]),
   minimize: z.enum(["latency", "size"]),
-  /** Percent, relative to the float model. */
+  /** Maximum loss of accuracy, in percent relative to the float model. */
   accuracyLoss: z.number().min(0),
-  /** Float latency over quantized latency that is asked for. */
+  /** Required speed-up: latency of the float model divided by the quantized model's. */
   latencyReduce: z.number().min(0),
   accuracyWeight: z.number().min(0),
   latencyWeight: z.number().min(0),
   expectedQuantizationRatio: z.number().gt(0).lt(1),
   quantizationRatioWeight: z.number().min(0),
   race: z.boolean(),
-  /** Probability that the race stops a trial wrongly, spent over looks and shards (search.md, "The race"). */
+  /** Probability of stopping a trial wrongly, divided among all looks and shards. */
   raceDelta: z.number().gt(0).lt(1),
   sensitivity: z.enum(["auto", "off"]),
   measureLatency: z.boolean(),
@@ -54,50 +54,62 @@ const optimizerSchema = z.strictObject({
 const metricSchema = z.strictObject({
   name: nameSchema,
   direction: z.enum(["higher", "lower"]),
-  /** Values a sample contributes. */
+  /** Values per sample. */
   rowWidth: z.int().min(1).max(65_536),
-  /** Whether the metric is the mean of rows of one value, so that the race can compare it in pairs. */
+  /**
+   * Whether the metric is the mean of rows of one value, so that early stopping can compare trials sample by
+   * sample.
+   */
   perSampleMean: z.boolean(),
-  /** Smallest and largest value of a row, where the metric has them; the race needs both. */
+  /** Smallest and largest value of a row, where the metric has bounds; early stopping needs both. */
   range: z.tuple([z.number(), z.number()]).optional(),
 });
 
-/** What work costs where it is billed, in US dollars, and how much of it there may be. */
+/** Prices of work in US dollars, and the budget. */
 const costSchema = z.strictObject({
   usdPerGigabyteSecond: z.strictObject({ arm64: z.number().min(0), x86_64: z.number().min(0) }),
-  /** The requests to function, queues and store that come with each job. */
+  /** Price of the requests to function, queues and store that come with each job. */
   usdPerJob: z.number().min(0),
-  /** No trial is asked for with which the run is expected to cost more. */
+  /** Budget: no trial is started if the run is then expected to cost more. */
   maxUsd: z.number().gt(0).optional(),
-  /** What whoever asked for the run expected. */
+  /** Cost that was estimated when the run was requested. */
   estimatedUsd: z.number().min(0).optional(),
 });
 
 const timeoutSchema = z.int().min(1_000).max(86_400_000);
 
-/** What a run is asked to do: all the reducer knows about model and data are names, shapes and counts. */
+/**
+ * The request of a run. Of model and data it has only names, shapes and counts, which is all that the reducer
+ * needs.
+ */
 export const runRequestSchema = z.strictObject({
   schemaVersion: z.literal(1),
   runId: runIdSchema,
   requestedAt: timestampSchema,
   seed: z.int().min(0).max(0xffff_ffff),
   space: spaceSchema,
-  /** Trial 1. */
+  /** The base configuration, trial 1. */
   base: configurationSchema,
-  /** What trial 0 (the float model) is called in the space, where the space contains it. */
+  /**
+   * Trial 0 (the float model) as a configuration, where the space contains one that leaves everything in
+   * float.
+   */
   float: configurationSchema.optional(),
   optimizer: optimizerSchema,
   evaluation: z.strictObject({ samples: z.int().min(1).max(MAX_SAMPLES), shards: shardCountSchema }),
   statistics: z.strictObject({
     key: storeKeySchema,
     shards: shardCountSchema,
-    /** In a fleet: whoever scores trials gathers little work itself, as it starts anyway. Collectors when left out. */
+    /**
+     * Which functions of a fleet gather the statistics; collectors when absent. Evaluators do it where there
+     * is little work, because they have to start anyway.
+     */
     by: z.enum(["collectors", "evaluators"]).optional(),
   }),
   metric: metricSchema,
-  /** Trials side by side. */
-  parallel: z.int().min(1).max(MOST_SIDE_BY_SIDE),
-  /** What the finish job has to do for each model: validation samples, and seconds that its latency is expected to take. */
+  /** Maximum number of trials running at once. */
+  parallel: z.int().min(1).max(MAX_PARALLEL_TRIALS),
+  /** Work of the finish job per model: validation samples, and expected seconds of latency measurement. */
   finish: z
     .strictObject({ samples: z.int().min(0).max(MAX_SAMPLES), latencySeconds: z.number().min(0) })
     .optional(),
@@ -105,22 +117,27 @@ export const runRequestSchema = z.strictObject({
   finalists: z.int().min(1).max(100),
   /** Milliseconds after which an unanswered job is sent again; doubled with every attempt. */
   timeouts: z.strictObject({ statistics: timeoutSchema, trial: timeoutSchema, finish: timeoutSchema }),
-  /** The only instruction set whose results count; the first result's where it is left out. */
+  /** Instruction set whose results are accepted; that of the first result when absent. */
   isa: z.string().min(1).max(64).optional(),
   cost: costSchema.optional(),
   /**
-   * What objective `loss` is scaled by, where it is not this run's own base: the fully quantized model that an earlier
-   * run measured.
+   * Reference that scales objective `loss`: the fully quantized model that an earlier run measured. This
+   * run's own base when absent.
    */
   lossReference: z.strictObject({ accuracyDrop: z.number(), latencyRatio: z.number().gt(0) }).optional(),
   /**
-   * Trials that an earlier run ended, which are this run's first ones: how many, and the hash of the record that holds
-   * them. Named by its content, it can be begun with by any number of runs.
+   * The run's first trials, taken from an earlier run: their number, and the hash of the record that holds
+   * them. The record is named by its content, so several runs can begin with it.
    */
   restored: z.strictObject({ trials: z.int().min(1).max(MAX_TRIALS), sha256: sha256Schema }).optional(),
-  /** Hash of all that a measurement depends on beside the choices: trials of runs that share it can be compared. */
+  /**
+   * Hash of everything except the configuration that determines a measurement: trials of runs with equal
+   * hashes are comparable.
+   */
   measuredUnder: sha256Schema.optional(),
-  /** What whoever asked for the run is to know of configuration, data and machine; the result repeats it. */
+  /**
+   * Warnings about configuration, data and machine from when the run was requested; the result repeats them.
+   */
   warnings: z.array(runWarningSchema).max(MAX_WARNINGS).optional(),
 });
 

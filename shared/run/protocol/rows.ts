@@ -1,14 +1,14 @@
 import * as z from "zod";
 
-/** 16 Mi characters of base64: 12 MiB of rows, more than a queue message may hold. */
+/** Maximum length of the base64 text: 12 MiB of rows, which is more than a queue message can hold. */
 export const MAX_ENCODED_ROWS = 16 * 1024 * 1024;
 const MAX_ROWS = 10_000_000;
 const MAX_ROW_WIDTH = 65_536;
 
 /**
- * Per-sample metric rows as they travel in an event and lie in the store: `rows` rows of `width` values, in
- * sample order. `bits` holds one bit a value (only zeros and ones), least significant bit first; `float32`
- * holds little-endian 32-bit floats. Both are base64.
+ * Per-sample metric rows as events and records hold them: `rows` rows of `width` values, in sample order.
+ * Encoding `bits` has one bit per value (zeros and ones only), least significant bit first; `float32` has
+ * little-endian 32-bit floats. Both are base64.
  */
 export const packedRowsSchema = z.strictObject({
   encoding: z.enum(["bits", "float32"]),
@@ -19,7 +19,7 @@ export const packedRowsSchema = z.strictObject({
 
 export type PackedRows = Readonly<z.infer<typeof packedRowsSchema>>;
 
-/** Packs rows of `width` values each, laid out row after row; lossless for 32-bit floats. */
+/** Packs rows of `width` values each, given row by row; lossless for 32-bit floats. */
 export function packRows(values: Float32Array, width: number): PackedRows {
   if (width < 1 || values.length % width !== 0)
     throw new RangeError(`${values.length} values do not make whole rows of ${width}`);
@@ -29,9 +29,9 @@ export function packRows(values: Float32Array, width: number): PackedRows {
 }
 
 /**
- * The rows as floats, row after row: `rows * width` values.
+ * The rows as floats, row by row: `rows * width` values.
  *
- * @throws RangeError where the data is not as long as the announced shape needs.
+ * @throws RangeError if the data is not as long as the shape requires.
  */
 export function unpackRows(packed: PackedRows): Float32Array {
   const count = packed.rows * packed.width;
@@ -52,7 +52,7 @@ export function unpackRows(packed: PackedRows): Float32Array {
   }
 }
 
-/** Whether the data is as long as the announced shape needs, so that the rows can be unpacked. */
+/** Whether the data is as long as the shape requires, so that the rows can be unpacked. */
 export function isWhole(packed: PackedRows): boolean {
   return Buffer.from(packed.data, "base64").length === bytesOf(packed);
 }
@@ -61,7 +61,7 @@ function bytesOf({ encoding, rows, width }: PackedRows): number {
   return encoding === "bits" ? Math.ceil((rows * width) / 8) : rows * width * 4;
 }
 
-/** The rows of all shards behind each other, in the order given. */
+/** The rows of all shards, concatenated in the order given. */
 export function concatenateRows(shards: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(shards.reduce((sum, shard) => sum + shard.length, 0));
   let offset = 0;

@@ -2,23 +2,23 @@ import * as z from "zod";
 import { runIdSchema, timestampSchema } from "../../basics/identifiers.js";
 import type { Queue } from "../../queues/queue.js";
 import { MESSAGE_VERSION } from "./messages.js";
-import { MOST_SIDE_BY_SIDE, type RunRequest } from "./request.js";
+import { MAX_PARALLEL_TRIALS, type RunRequest } from "./request.js";
 
 /**
- * Tells a fleet that a run will be asked for, so that its functions start while what it works on is uploaded. Nobody
- * answers it, and nothing depends on its being heard.
+ * Message that announces a run before it is requested, so that the fleet's functions start while model and
+ * data are still being uploaded. It is only an optimization: nothing answers it, and losing it is harmless.
  */
 export const runAnnouncedSchema = z.strictObject({
   version: z.literal(MESSAGE_VERSION),
   type: z.literal("RunAnnounced"),
   runId: runIdSchema,
   at: timestampSchema,
-  /** Trials side by side. */
-  parallel: z.int().min(1).max(MOST_SIDE_BY_SIDE),
+  /** Maximum number of trials running at once. */
+  parallel: z.int().min(1).max(MAX_PARALLEL_TRIALS),
 });
 export type RunAnnounced = Readonly<z.infer<typeof runAnnouncedSchema>>;
 
-/** Announces a run in its own group, so that one coordinator hears of it before it is asked for. */
+/** Announces a run in the run's message group, so that the queue delivers it before the request. */
 export async function announceRun(
   events: Queue,
   { runId, requestedAt: at, parallel }: Pick<RunRequest, "runId" | "requestedAt" | "parallel">,

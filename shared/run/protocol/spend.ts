@@ -1,23 +1,23 @@
-/** What jobs' reports said they cost. */
+/** Sums over the bills of jobs' reports. */
 export interface Tally {
   readonly reports: number;
   readonly milliseconds: number;
   readonly usd: number;
-  /** Sum of the squares of each job's dollars. */
+  /** Sum of squares of the cost of each job, for its standard deviation. */
   readonly usdSquared: number;
 }
 
 /**
- * What the run has cost. Each attempt of a job is charged exactly once: with what its first report says, or,
- * when it is given up unanswered, with the mean of those that answered; its late report is not charged again.
+ * Cost of a run so far. Each attempt of a job is charged once: by its first report, or, when it is given up
+ * unanswered, with the mean of the reported ones; a late report of such an attempt is not charged again.
  */
 export interface Spend {
-  /** Everything that was charged, the coordinator's own work included. */
+  /** Everything charged, the coordinator's own work included. */
   readonly usd: number;
-  /** The workers' time in it. */
+  /** Billed time of the workers. */
   readonly billedMilliseconds: number;
   readonly jobs: Tally;
-  /** The trial jobs among them. */
+  /** The part of `jobs` that are trial jobs. */
   readonly trialJobs: Tally;
 }
 

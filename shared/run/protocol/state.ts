@@ -7,7 +7,7 @@ import type { RunRequest } from "./request.js";
 import type { PackedRows } from "./rows.js";
 import type { Spend } from "./spend.js";
 
-/** `failed`: nothing more will happen, and there is no result. */
+/** `failed`: the run has ended without a result. */
 export type Phase = "statistics" | "search" | "finish" | "done" | "failed";
 
 export type StopReason =
@@ -23,27 +23,27 @@ export type ShardState<Result> =
   | { readonly state: "waiting"; readonly assignment: Assignment }
   | { readonly state: "done"; readonly attempt: number; readonly result: Result };
 
-/** The attempt that answered, or the latest that was sent. */
+/** The attempt that answered, or the latest one that was sent. */
 export function attemptOf(shard: ShardState<unknown>): number {
   return shard.state === "done" ? shard.attempt : shard.assignment.attempt;
 }
 
-/** What a shard's answer leaves behind: its rows, and the name they are stored under. */
+/** What is kept of a shard's answer: its rows, and the name that they are stored under. */
 export interface ScoredShard {
   readonly rows: PackedRows;
   readonly scores: string;
 }
 
-/** What the answers of a trial's shards so far say beyond their rows. */
+/** Measurements so far of a running trial, merged over its answered shards, beside the rows. */
 export interface TrialMeasures {
   readonly worker: string;
   readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
   readonly simulatedShare?: NonNullable<MeasuredOutcome["simulatedShare"]>;
   readonly saturation?: number;
-  /** Of the shard that the race stopped. */
+  /** Upper confidence bound, from the shard that was stopped early. */
   readonly reachable?: number;
-  /** Of shard 0 alone, which is the one asked to measure it. */
+  /** From shard 0, the only shard whose worker measures latency. */
   readonly latency?: MeasuredOutcome["latency"];
   /** Sums over the shards. */
   readonly timings: MeasuredOutcome["timings"];
@@ -52,28 +52,34 @@ export interface TrialMeasures {
 export interface RunningTrial {
   readonly number: number;
   /**
-   * `null` is the float model. Absent in a trial that is open: decided on, with all that decides what the sampler says to
-   * it, and the sampler has not been asked yet.
+   * `null` is the float model. Absent in an open trial: one whose number and start are decided while the
+   * sampler has not proposed its configuration yet.
    */
   readonly configuration?: Configuration | null;
-  /** How many trials had finished when this one was asked for: the first so many of `RunState.finished`. */
+  /**
+   * Number of trials that had ended when this one was opened: the sampler sees `RunState.finished.slice(0,
+   * seen)`.
+   */
   readonly seen: number;
   readonly askedAt: number;
-  /** Whether workers may stop it early; with the trial to race against, if there was one when it was asked for. */
+  /**
+   * Whether workers may stop the trial early, compared with the incumbent if there was one when the trial was
+   * opened.
+   */
   readonly racing: boolean;
   readonly incumbent?: number;
   readonly shards: readonly ShardState<ScoredShard>[];
   readonly measures?: TrialMeasures;
 }
 
-/** A running trial with what it tries. */
-export type AskedTrial = RunningTrial & Required<Pick<RunningTrial, "configuration">>;
+/** A running trial whose configuration has been proposed. */
+export type ProposedTrial = RunningTrial & Required<Pick<RunningTrial, "configuration">>;
 
-export function isAsked(trial: RunningTrial): trial is AskedTrial {
+export function isProposed(trial: RunningTrial): trial is ProposedTrial {
   return trial.configuration !== undefined;
 }
 
-/** What was measured of a trial, on `samples` samples. */
+/** Measurements of a trial on `samples` samples. */
 export interface Measurement {
   readonly metric: number;
   readonly samples: number;
@@ -82,14 +88,14 @@ export interface Measurement {
   readonly simulatedShare?: NonNullable<MeasuredOutcome["simulatedShare"]>;
   readonly saturation?: number;
   /**
-   * Of a pruned trial: by how much its metric could still have differed from the float model's. It is judged by this,
-   * because `metric` is that of the first samples alone, on which the float model's is another too.
+   * Of a pruned trial: upper confidence bound of its metric's difference to the float model's. A pruned trial
+   * is judged by this bound, because `metric` covers only the first samples.
    */
   readonly reachable?: number;
   readonly latency?: MeasuredOutcome["latency"];
 }
 
-/** A trial in the run that scored it. */
+/** The run that scored a trial, and the trial's number there. */
 export interface TrialOrigin {
   readonly run: string;
   readonly trial: number;
@@ -97,13 +103,16 @@ export interface TrialOrigin {
 
 interface EndedTrial {
   readonly number: number;
-  /** Present where an earlier run scored it, whose records hold its rows (`warm_start`, `eval`). */
+  /**
+   * The earlier run that scored the trial and holds its rows (`warm_start`, `eval`); absent where this run
+   * did.
+   */
   readonly origin?: TrialOrigin;
   readonly configuration: Configuration | null;
   readonly seen: number;
   readonly askedAt: number;
   readonly endedAt: number;
-  /** The highest number of attempts that a shard of it took. */
+  /** The largest number of attempts over the trial's shards. */
   readonly attempts: number;
 }
 
@@ -112,7 +121,10 @@ export interface MeasuredTrial extends EndedTrial {
   readonly measurement: Measurement;
   readonly worker: string;
   readonly timings: MeasuredOutcome["timings"];
-  /** The name of each shard's rows in the store; "" for a shard that had not answered when the trial was pruned. */
+  /**
+   * The name of each shard's rows in the store; "" for a shard that had not answered when the trial was
+   * pruned.
+   */
   readonly scores: readonly string[];
 }
 
@@ -120,7 +132,7 @@ export interface FailedTrial extends EndedTrial, Failure {
   readonly state: "failed";
 }
 
-/** A trial that has ended; nothing about it changes any more. */
+/** A trial that has ended; immutable. */
 export type TrialRecord = MeasuredTrial | FailedTrial;
 
 export interface FinishResult {
@@ -128,29 +140,30 @@ export interface FinishResult {
   readonly validation: readonly { readonly trial: number; readonly value: number }[];
 }
 
-export interface Finishing {
+/** The finish of a run: the finalists, and the job that validates them and writes the best model. */
+export interface FinishState {
   /** Trial numbers, best first. */
   readonly candidates: readonly number[];
   readonly job: ShardState<FinishResult>;
 }
 
 /**
- * Everything the coordinator knows of a run; never changed, only replaced. What is stored of it and how is
- * told in run-records.ts.
+ * The state of a run, immutable; every event makes a new one. records/state-document.ts defines how it is
+ * stored.
  */
 export interface RunState {
   readonly request: RunRequest;
   readonly phase: Phase;
   readonly startedAt: number;
-  /** The latest time that an event brought. */
+  /** The latest time of all events applied. */
   readonly lastAt: number;
-  /** Time that passed while no process carried the run; `maxMinutes` does not count it. */
+  /** Time during which no process worked on the run, excluded from `maxMinutes`. */
   readonly pausedMilliseconds: number;
-  /** When a process last resumed the run. */
+  /** When the run was last resumed. */
   readonly resumedAt?: number;
-  /** What it said anew of how far the search goes; the request's limits where it is absent. */
+  /** Limits that the run was last resumed with; the request's limits when absent. */
   readonly limits?: Limits;
-  /** The instruction set of every result that was merged. */
+  /** Instruction set of all results accepted so far. */
   readonly isa?: string;
   readonly statistics: readonly ShardState<{ readonly seconds: number }>[];
   readonly sensitivity?: Readonly<Record<string, number>>;
@@ -158,14 +171,14 @@ export interface RunState {
   readonly asked: number;
   /** By ascending number. */
   readonly running: readonly RunningTrial[];
-  /** In the order in which the trials ended; only ever added to. */
+  /** In the order in which the trials ended; append-only. */
   readonly finished: readonly TrialRecord[];
-  /** How many segments of `finished` are known to be written as records. */
+  /** Number of leading segments of `finished` that are known to be written as records. */
   readonly sealedSegments: number;
-  /** The best complete quantized trial. */
+  /** The best complete quantized trial so far. */
   readonly best?: MeasuredTrial;
   readonly stop?: StopReason;
-  readonly finishing?: Finishing;
+  readonly finishing?: FinishState;
   /** Why the run failed. */
   readonly failure?: string;
   /** Present where model or data are at fault. */
@@ -175,7 +188,7 @@ export interface RunState {
 
 /** The record of a trial that has ended. */
 export function findFinished({ finished }: RunState, number: number): TrialRecord | undefined {
-  // Trials end in about the order of their numbers, so the search goes outwards from there.
+  // Trials end roughly in the order of their numbers, so the search goes outwards from that position.
   const start = Math.min(number, finished.length - 1);
   for (let distance = 0; distance < finished.length; distance++) {
     const below = start - distance;
@@ -186,7 +199,7 @@ export function findFinished({ finished }: RunState, number: number): TrialRecor
   return undefined;
 }
 
-/** Whether nothing more will happen unless the run is resumed. */
+/** Whether the run is over unless it is resumed. */
 export function hasEnded(state: RunState): boolean {
   return state.phase === "done" || state.phase === "failed";
 }

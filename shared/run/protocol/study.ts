@@ -2,7 +2,7 @@ import type { FinishedTrial, Sampler } from "../../search/trials/sampler.js";
 import type { RunRequest } from "./request.js";
 import type { Measurement, RunState, TrialRecord } from "./state.js";
 
-/** What ratios and losses are taken against. */
+/** Measurements that ratios and losses of trials are relative to. */
 export interface References {
   readonly float: Measurement;
   /** Absent where the base configuration could not be scored. */
@@ -10,28 +10,28 @@ export interface References {
 }
 
 export interface Judgement {
-  /** What is minimized; one value unless the objective is `pareto`. */
+  /** The values to minimize; one unless the objective is `pareto`. */
   readonly values: readonly number[];
-  /** By how much the accuracy bound is missed; 0 within it. */
+  /** Percent of accuracy by which the bound is missed; 0 within the bound. */
   readonly violation: number;
-  /** Percent of accuracy lost against the float model; negative where the trial is better. */
+  /** Percent of accuracy lost relative to the float model; negative where the trial is better. */
   readonly accuracyLoss: number;
-  /** What the last of `values` is known up to; 0 where it is exact. */
+  /** Standard error of the last of `values`; 0 where it is exact. */
   readonly noise: number;
-  /** Whether the accuracy bound is met, which is no constraint under every objective. */
+  /** Whether the accuracy bound is met; not every objective treats the bound as a constraint. */
   readonly withinBound: boolean;
-  /** Whether the asked-for speed-up is met as well. */
+  /** Whether both the accuracy bound and the required speed-up are met. */
   readonly meetsTarget: boolean;
 }
 
-/** What the reducer needs to know about search and metrics; all of it pure. */
+/** Search and metric as the reducer uses them; all functions are pure. */
 export interface Study {
-  /** @param sensitivity quantization error a group, where the statistics brought it */
+  /** @param sensitivity quantization error per group, where the statistics include it */
   createSampler(request: RunRequest, sensitivity: Readonly<Record<string, number>> | undefined): Sampler;
-  /** The metric of rows of `request.metric.rowWidth` values, laid out row after row in sample order. */
+  /** The metric of rows of `request.metric.rowWidth` values each, given row by row in sample order. */
   aggregate(rows: Float32Array, request: RunRequest): number;
   judge(trial: Measurement, references: References, request: RunRequest): Judgement;
-  /** The best of complete trials, where values within each other's noise count as equal. */
+  /** The best of complete trials; values within each other's standard error count as equal. */
   pickBest<Trial extends Judgement & { readonly number: number }>(
     trials: readonly Trial[],
     request: RunRequest,
@@ -41,11 +41,11 @@ export interface Study {
 export const FLOAT_TRIAL = 0;
 export const BASE_TRIAL = 1;
 
-/** The references, once both reference trials have ended and the float model's was scored. */
+/** The references; `undefined` until both reference trials have ended, or if the float model's failed. */
 export function findReferences(state: RunState): References | undefined {
   let float: Measurement | undefined;
   let base: TrialRecord | undefined;
-  // The reference trials end before every other.
+  // The reference trials are the first two to end.
   for (const trial of state.finished.slice(0, 2)) {
     if (trial.number === FLOAT_TRIAL && trial.state !== "failed") float = trial.measurement;
     if (trial.number === BASE_TRIAL) base = trial;
@@ -54,7 +54,7 @@ export function findReferences(state: RunState): References | undefined {
   return base.state === "failed" ? { float } : { float, base: base.measurement };
 }
 
-/** The trial as the sampler sees it; nothing for a float model that the space has no name for. */
+/** The trial as the sampler sees it; `undefined` for the float model where the space cannot express it. */
 export function judgeTrial(
   study: Study,
   request: RunRequest,

@@ -10,7 +10,7 @@ import type { RunRequest } from "./request.js";
 import type { Measurement } from "./state.js";
 import type { Judgement, References, Study } from "./study.js";
 
-/** Search, objective and metric of a tuning run, as the reducer needs them. */
+/** Sampler, objective and metric of a tuning run. */
 export function tuningStudy(metric: Metric): Study {
   return {
     createSampler: ({ space, seed, base, optimizer }, sensitivity) =>

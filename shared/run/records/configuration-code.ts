@@ -9,21 +9,21 @@ import {
 import type { Configuration } from "../../search/space/space.js";
 
 /**
- * Writes a configuration as the codes of its active parameters, each in as many bits as it has choices to tell
- * apart, base64url. A configuration of 600 parameters takes some hundred characters instead of 20,000, which is
- * what lets hundreds of running trials be saved with every event.
+ * The configuration as base64url text: the codes of its active parameters, each in as many bits as its number
+ * of choices needs. A configuration of 600 parameters takes about a hundred characters instead of 20,000, so
+ * that hundreds of running trials can be saved with every event.
  */
 export function packConfiguration(space: EncodedSpace, configuration: Configuration): string {
-  let packed = alreadyPacked.get(configuration);
+  let packed = packedConfigurations.get(configuration);
   if (packed === undefined) {
     packed = packCodes(space, encodeConfiguration(space, configuration));
-    alreadyPacked.set(configuration, packed);
+    packedConfigurations.set(configuration, packed);
   }
   return packed;
 }
 
-/** A running trial's configuration is saved with every event, and never changes. */
-const alreadyPacked = new WeakMap<Configuration, string>();
+/** Cache: a running trial's configuration is saved with every event and never changes. */
+const packedConfigurations = new WeakMap<Configuration, string>();
 
 function packCodes(space: EncodedSpace, codes: Codes): string {
   const bytes: number[] = [];
@@ -43,7 +43,11 @@ function packCodes(space: EncodedSpace, codes: Codes): string {
   return Buffer.from(bytes).toString("base64url");
 }
 
-/** @throws RangeError where the text is too short for the space or names a choice that it does not have */
+/**
+ * The configuration that `packConfiguration` encoded.
+ *
+ * @throws RangeError if the text is too short for the space or names a choice that the space does not have
+ */
 export function unpackConfiguration(space: EncodedSpace, packed: string): Configuration {
   const bytes = Buffer.from(packed, "base64url");
   const codes = new Int16Array(space.size).fill(INACTIVE);

@@ -5,27 +5,33 @@ import type { RunRequest } from "../protocol/request.js";
 import type { TrialRecord } from "../protocol/state.js";
 import { toRecordDocument } from "./state-document.js";
 
-/** Trials that runs begin with, as a request names them: how many, and the hash of the record that holds them. */
+/**
+ * Reference to the trials that a run begins with: their number, and the hash of the record that holds them.
+ */
 export type RestoredReference = NonNullable<RunRequest["restored"]>;
 
-/** A record of trials: what is stored, and the reference by which any number of requests can name it. */
+/** A stored record of trials, with the reference by which any number of requests can name it. */
 export interface RestoredRecord {
   readonly reference: RestoredReference;
   readonly body: Uint8Array;
 }
 
-/** @param space of the run that begins with them, in which their configurations are written */
+/**
+ * The record of trials for runs that begin with them.
+ *
+ * @param space of the runs that begin with them, which encodes their configurations
+ */
 export function writeRestoredRecord(space: Space, trials: readonly TrialRecord[]): RestoredRecord {
   const body = packTrials(encodeSpace(space), trials);
   return { reference: { trials: trials.length, sha256: hashOf(body) }, body };
 }
 
-/** Whether a stored record is the one that a request names. */
+/** Whether a stored record has the hash of the reference. */
 export function isRestoredRecord(body: Uint8Array, { sha256 }: RestoredReference): boolean {
   return hashOf(body) === sha256;
 }
 
-/** A segment of trial records, as it is stored. */
+/** A segment of trial records in its stored form. */
 export function packTrials(space: EncodedSpace, trials: readonly TrialRecord[]): Uint8Array {
   const document = { version: 1, trials: trials.map((trial) => toRecordDocument(space, trial)) };
   return Buffer.from(JSON.stringify(document));

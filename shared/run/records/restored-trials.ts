@@ -2,21 +2,21 @@ import type { Configuration } from "../../search/space/space.js";
 import { findFinished, type RunState, type TrialRecord } from "../protocol/state.js";
 import { BASE_TRIAL, FLOAT_TRIAL } from "../protocol/study.js";
 
-/** What a new run takes over of an earlier one's trials. */
+/** The trials that a new run takes over from an earlier one. */
 export interface RestoredTrials {
   /** In the order in which they ended, numbered without gaps. */
   readonly trials: readonly TrialRecord[];
-  /** How many trials the new space cannot express. */
+  /** Number of trials dropped because the new space cannot express them. */
   readonly setAside: number;
 }
 
 /**
- * The trials of an earlier run as the first ones of a new run (`warm_start`): the same records with numbers of their
- * own, each naming the trial it was. The earlier run may have had any number of workers: what each trial had seen
- * when it was asked for stays on record.
+ * The trials of an earlier run as the first trials of a new run (`warm_start`): the same records, renumbered,
+ * each with its origin. `seen` is kept and renumbered too, so the earlier run may have had any number of
+ * workers.
  *
- * @param adopt a configuration in the new space; `undefined` where it cannot be expressed there
- * @returns nothing restored where the float model's scores or the base configuration are not among what is left
+ * @param adopt maps a configuration to the new space; `undefined` if it cannot be expressed there
+ * @returns no trials if the float model's scores or the base configuration are not among the remaining ones
  */
 export function restoreTrials(
   earlier: RunState,
@@ -32,7 +32,7 @@ export function restoreTrials(
   if (!isScored || !kept.has(BASE_TRIAL))
     return { trials: [], setAside: Math.max(0, earlier.finished.length - 1) };
   const numbers = new Map([...kept.keys()].sort((a, b) => a - b).map((number, index) => [number, index]));
-  // How many of the trials up to each one, in the order in which they ended, are kept.
+  // For each position in the order of ending: the number of kept trials before it.
   const keptBefore = [0];
   for (const { number } of earlier.finished) keptBefore.push(keptBefore.at(-1)! + (kept.has(number) ? 1 : 0));
   const trials = earlier.finished.flatMap((record): TrialRecord[] => {

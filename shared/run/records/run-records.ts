@@ -1,15 +1,16 @@
 import type * as z from "zod";
 import { ConfigurationError } from "../../basics/errors.js";
 import { mapConcurrently } from "../../basics/map-concurrently.js";
+import { safeguard } from "../../basics/safeguard.js";
 import { type EncodedSpace, encodeSpace } from "../../search/space/encoding.js";
 import { parseSpace, validateSpace } from "../../search/space/space-document.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 import { putImmutable } from "../../storage/retrying-store.js";
 import type { TrialReported } from "../protocol/messages.js";
 import {
-  askedKey,
   requestKey,
   restoredKey,
+  runningTrialSegmentKey,
   SEGMENT_SIZE,
   scoresKey,
   scoresName,
@@ -23,24 +24,24 @@ import { getBounded } from "../store/bounded-record.js";
 import { DamagedRecordError } from "../store/damaged-record.js";
 import { parseJson, parseRecord } from "../store/parse-record.js";
 import { readRows } from "../store/read-rows.js";
-import { AskedRecords } from "./open-trial-segments.js";
 import { isRestoredRecord, packTrials, type RestoredRecord } from "./restored-record.js";
+import { RunningTrialSegments } from "./running-trial-segments.js";
 import {
-  askedSegmentSchema,
+  expandRunning,
   fromRecordDocument,
   fromRunningDocument,
   fromShardDocument,
   type RunningDocument,
+  runningTrialSegmentSchema,
   type StateDocument,
   segmentSchema,
   stateDocumentSchema,
   toStateDocument,
-  unsealRunning,
 } from "./state-document.js";
 
-/** Reads under way at once when a state is read back. */
+/** Concurrent reads when a state is loaded. */
 const READS = 32;
-/** A hundred thousand trials of some hundred parameters. */
+/** Enough for 100,000 trials of about a hundred parameters. */
 const MAX_RESTORED_BYTES = 64 * 1_048_576;
 
 const requestDocumentSchema = runRequestSchema.omit({ space: true });
@@ -51,39 +52,42 @@ export interface SavedState {
 }
 
 /**
- * A run in the object store: the request and its space, written once; the state document, compared and swapped
- * with every event; segments of finished trials and the rows of scored shards, each written once. Layout and
- * crash protocol are told in docs/run.md.
+ * Reads and writes a run in the object store: the request and its space, written once; the state document,
+ * replaced by compare-and-swap with every event; segments of finished trials and rows of scored shards, each
+ * written once. docs/design/run-protocol.md, "State" and "What a crash does", describes layout and recovery.
  */
 export class RunRecords {
   readonly #store: ObjectStore;
   readonly #spaces = new WeakMap<RunRequest, EncodedSpace>();
 
-  readonly #asked: AskedRecords;
+  readonly #runningTrials: RunningTrialSegments;
 
-  /** @param manyRunning trials side by side from which on what they were asked with is not in the state document */
-  constructor(store: ObjectStore, manyRunning?: number) {
+  /**
+   * @param segmentThreshold running trials from which on their configurations are stored outside of the state
+   * document
+   */
+  constructor(store: ObjectStore, segmentThreshold?: number) {
     this.#store = store;
-    this.#asked = new AskedRecords(
+    this.#runningTrials = new RunningTrialSegments(
       {
         write: async ({ runId }, segment, content) => {
-          await putImmutable(store, askedKey(runId, segment), toBytes(content));
+          await putImmutable(store, runningTrialSegmentKey(runId, segment), toBytes(content));
         },
         read: async ({ runId }, segment) => {
-          const key = askedKey(runId, segment);
-          const content = await this.#read(key, askedSegmentSchema);
+          const key = runningTrialSegmentKey(runId, segment);
+          const content = await this.#read(key, runningTrialSegmentSchema);
           if (content === undefined) throw new DamagedRecordError(key, "is missing");
           return content;
         },
       },
-      manyRunning,
+      segmentThreshold,
     );
   }
 
-  /** Writes the request if the run has none yet, and returns the one that holds. */
+  /** Writes the request unless the run has one, and returns the stored one. */
   async create(request: RunRequest): Promise<RunRequest> {
     const { space, ...document } = request;
-    // The request last: once it is there, the run can be read.
+    // The request is written last: a run whose request exists can be read.
     const isOwnSpace = await putImmutable(this.#store, spaceKey(request.runId), toBytes(space));
     const isOwn = await putImmutable(this.#store, requestKey(request.runId), toBytes(document));
     if (!isOwnSpace || !isOwn) return (await this.readRequest(request.runId)) ?? request;
@@ -91,12 +95,12 @@ export class RunRecords {
     return request;
   }
 
-  /** Writes trials that runs begin with; do it before a run is requested that names them. */
+  /** Writes trials that runs begin with; call it before requesting a run that names them. */
   async writeRestored({ reference, body }: RestoredRecord): Promise<void> {
     await putImmutable(this.#store, restoredKey(reference.sha256), body);
   }
 
-  /** The trials that a run begins with, which `writeRestored` has written where there are any. */
+  /** The trials that the run begins with, which `writeRestored` wrote; empty if the request names none. */
   async readRestored({ space, restored }: RunRequest): Promise<readonly TrialRecord[]> {
     if (restored === undefined) return [];
     const key = restoredKey(restored.sha256);
@@ -114,7 +118,7 @@ export class RunRecords {
   async readRequest(runId: string): Promise<RunRequest | undefined> {
     const document = await this.readPlainRequest(runId);
     if (document === undefined) return undefined;
-    // After the request, before which it was written.
+    // Read after the request, because it was written before it.
     const stored = await this.#store.get(spaceKey(runId));
     if (stored === undefined) throw new DamagedRecordError(spaceKey(runId), "is missing");
     return {
@@ -123,14 +127,15 @@ export class RunRecords {
     };
   }
 
-  /** The request without its space, which can be large and which workers do not need. */
+  /** The request without its space, which can be large and is not needed by workers. */
   readPlainRequest(runId: string): Promise<Omit<RunRequest, "space"> | undefined> {
     return this.#read(requestKey(runId), requestDocumentSchema);
   }
 
   /**
-   * @param earlier a state of the same run; what was sealed in it is taken from there instead of being read
-   * @returns the state as it was saved last, without `best`, which is derived
+   * The state as last saved, without `best`, which is derived from it.
+   *
+   * @param earlier an earlier state of the run, whose stored segments need not be read again
    */
   async load(runId: string, earlier?: RunState): Promise<SavedState | undefined> {
     const key = stateKey(runId);
@@ -142,23 +147,29 @@ export class RunRecords {
     return { state: await this.#restore(request, document, earlier), etag: stored.etag };
   }
 
-  /** Whether nobody has saved another state since. */
+  /** Whether the stored state is still this one. */
   async isCurrent({ state, etag }: SavedState): Promise<boolean> {
     return (await this.#store.get(stateKey(state.request.runId)))?.etag === etag;
   }
 
   /**
-   * @param etag of the state that this one follows; `undefined` for a run's first
-   * @throws PreconditionFailedError if another coordinator saved in between
+   * Saves the state and returns its etag.
+   *
+   * @param etag of the state that this one replaces; `undefined` for a run's first state
+   * @throws PreconditionFailedError if another coordinator has saved in between
    */
   async save(state: RunState, etag: string | undefined): Promise<string> {
     const { request } = state;
-    const document = toStateDocument(this.#space(request), state, this.#asked.sealedBelow(request));
+    const document = toStateDocument(this.#space(request), state, this.#runningTrials.writtenBelow(request));
     const condition = etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: etag };
-    return this.#store.put(stateKey(state.request.runId), toBytes(document), condition);
+    const key = stateKey(state.request.runId);
+    return this.#store.put(key, toBytes(document), safeguard("compare-and-swap") ? condition : undefined);
   }
 
-  /** Writes a segment; as it consists of trials in a saved state, whoever writes it writes the same. */
+  /**
+   * Writes a segment of finished trials. Its trials are from a saved state, so every coordinator writes the
+   * same.
+   */
   async writeSegment(request: RunRequest, segment: number, trials: readonly TrialRecord[]): Promise<void> {
     await putImmutable(
       this.#store,
@@ -167,16 +178,16 @@ export class RunRecords {
     );
   }
 
-  /** Writes what running trials of a state that is known to be saved were asked with, where that is not known to be. */
-  sealAsked(state: RunState): Promise<void> {
-    return this.#asked.seal(this.#space(state.request), state);
+  /** Writes the segments of running trials of a saved state that are not known to be written. */
+  writeRunningTrialSegments(state: RunState): Promise<void> {
+    return this.#runningTrials.writeFull(this.#space(state.request), state);
   }
 
   async #restore(request: RunRequest, document: StateDocument, earlier?: RunState): Promise<RunState> {
     const space = this.#space(request);
     const { version: _, unsealed, statistics, running: _running, finishing, ...plain } = document;
     const running = await this.#runningIn(request, document);
-    // The earlier state may know of a segment that this one, another coordinator's, still holds itself.
+    // The earlier state may count a segment as written whose trials this document still contains.
     const first = Math.min(earlier?.sealedSegments ?? 0, document.sealedSegments);
     const known = earlier?.finished.slice(0, first * SEGMENT_SIZE) ?? [];
     const segments = Array.from({ length: document.sealedSegments - first }, (_, i) => first + i);
@@ -202,12 +213,12 @@ export class RunRecords {
   }
 
   async #runningIn(request: RunRequest, { running }: StateDocument): Promise<readonly RunningDocument[]> {
-    const sealed = running.flatMap((trial) => (Array.isArray(trial) ? [trial[0]] : []));
-    const asked = await this.#asked.read(request, sealed);
+    const inSegments = running.flatMap((trial) => (Array.isArray(trial) ? [trial[0]] : []));
+    const stored = await this.#runningTrials.read(request, inSegments);
     return running.map((trial) => {
       if (!Array.isArray(trial)) return trial;
-      const known = asked.get(trial[0]);
-      if (known !== undefined) return unsealRunning(trial, known);
+      const known = stored.get(trial[0]);
+      if (known !== undefined) return expandRunning(trial, known);
       throw new DamagedRecordError(stateKey(request.runId), `runs trial ${trial[0]}, which is in no segment`);
     });
   }
@@ -251,7 +262,7 @@ export class RunRecords {
   }
 }
 
-/** Does something with a space; one that contradicts itself is a damaged record, which nobody can carry a run with. */
+/** The result of `read`; a space that contradicts itself makes the record a damaged one. */
 function asRecord<T>(key: string, read: () => T): T {
   try {
     return read();
@@ -262,8 +273,8 @@ function asRecord<T>(key: string, read: () => T): T {
 }
 
 /**
- * Stores the rows of a scored shard. Workers do it before they report, so that no report is merged whose rows
- * are not there for a race or for a coordinator that reads the state back.
+ * Stores the rows of a scored shard. Workers call it before they report, so that rows exist for early
+ * stopping and for a coordinator that reads the state back when the report is applied.
  */
 export async function storeScores(store: ObjectStore, event: TrialReported): Promise<void> {
   const { runId, trial, shard, outcome } = event;

@@ -1,15 +1,16 @@
 import * as z from "zod";
 import { runIdSchema, timestampSchema, trialNumberSchema } from "../../basics/identifiers.js";
+import { safeguard } from "../../basics/safeguard.js";
 import type { EncodedSpace } from "../../search/space/encoding.js";
 import type { Configuration } from "../../search/space/space.js";
 import type { Assignment } from "../protocol/assignment.js";
 import { limitsSchema } from "../protocol/limits.js";
 import { measuredOutcomeSchema } from "../protocol/measured-outcome.js";
 import { SEGMENT_SIZE } from "../protocol/record-keys.js";
-import type { AskedTrial, RunningTrial, RunState, ShardState, TrialRecord } from "../protocol/state.js";
+import type { ProposedTrial, RunningTrial, RunState, ShardState, TrialRecord } from "../protocol/state.js";
 import { packConfiguration, unpackConfiguration } from "./configuration-code.js";
 
-/** A configuration packed for the run's space; `null` is the float model. */
+/** A packed configuration in the run's space; `null` is the float model. */
 const packedSchema = z.string().max(65_536).nullable();
 const counter = z.int().min(0);
 const measures = measuredOutcomeSchema.pick({
@@ -23,11 +24,12 @@ const measures = measuredOutcomeSchema.pick({
 });
 
 /**
- * Attempt, first attempt, whether sent (0 or 1), deadline, failed attempts. With a thousand shards under way, this
- * is what the document is made of, hence no names, and deadlines from when the trial was asked for.
+ * A waiting shard as a tuple: attempt, first attempt, whether sent (0 or 1), deadline in milliseconds since
+ * the trial was opened, failed attempts. Tuples instead of objects, because with a thousand shards they are
+ * most of the document.
  */
 const waitingSchema = z.tuple([counter, counter, z.int().min(0).max(1), counter], counter);
-/** Attempt and what is kept of the answer. */
+/** An answered shard: the attempt, and what is kept of the answer. */
 const doneSchema = <Kept extends z.ZodType>(kept: Kept) => z.strictObject({ attempt: counter, kept });
 const shardSchema = <Kept extends z.ZodType>(kept: Kept) => z.union([waitingSchema, doneSchema(kept)]);
 
@@ -35,7 +37,7 @@ const scoresNameSchema = z.string().regex(/^([0-9a-f]{12})?$/);
 
 const runningSchema = z.strictObject({
   number: trialNumberSchema,
-  /** Absent in a trial that is open. */
+  /** Absent in an open trial. */
   configuration: packedSchema.exactOptional(),
   seen: counter,
   askedAt: timestampSchema,
@@ -45,17 +47,22 @@ const runningSchema = z.strictObject({
   measures: measures.extend({ worker: z.string() }).exactOptional(),
 });
 
-/** Number, shards, what they measured so far: of a running trial whose other fields lie in a record of their own. */
-const sealedRunningSchema = z.tuple(
+/** A running trial whose other fields are in a segment: number, shards, measurements so far. */
+const compactRunningSchema = z.tuple(
   [trialNumberSchema, runningSchema.shape.shards],
   measures.extend({ worker: z.string() }),
 );
 
-const askedSchema = runningSchema.omit({ shards: true, measures: true }).required({ configuration: true });
-/** What running trials were asked with (asked-records.ts). */
-export const askedSegmentSchema = z.strictObject({ version: z.literal(1), trials: z.array(askedSchema) });
-export type AskedDocument = z.infer<typeof askedSchema>;
-export type AskedSegment = z.infer<typeof askedSegmentSchema>;
+const proposedTrialSchema = runningSchema
+  .omit({ shards: true, measures: true })
+  .required({ configuration: true });
+/** A segment of running trials (running-trial-segments.ts). */
+export const runningTrialSegmentSchema = z.strictObject({
+  version: z.literal(1),
+  trials: z.array(proposedTrialSchema),
+});
+export type ProposedTrialDocument = z.infer<typeof proposedTrialSchema>;
+export type RunningTrialSegment = z.infer<typeof runningTrialSegmentSchema>;
 
 const endedFields = {
   number: trialNumberSchema,
@@ -83,7 +90,7 @@ const recordSchema = z.discriminatedUnion("state", [
   }),
 ]);
 
-/** A sealed segment of trial records. */
+/** A segment of finished trials. */
 export const segmentSchema = z.strictObject({ version: z.literal(1), trials: z.array(recordSchema) });
 
 const finishResultSchema = z.strictObject({
@@ -98,7 +105,7 @@ const tallySchema = z.strictObject({
   usdSquared: z.number(),
 });
 
-/** `state.json`: all that changes from event to event, without what lies in records of its own. */
+/** `state.json`: everything that changes from event to event, without what other records hold. */
 export const stateDocumentSchema = z.strictObject({
   version: z.literal(1),
   phase: z.enum(["statistics", "search", "finish", "done", "failed"]),
@@ -111,8 +118,8 @@ export const stateDocumentSchema = z.strictObject({
   statistics: z.array(shardSchema(z.strictObject({ seconds: z.number() }))),
   sensitivity: z.record(z.string(), z.number()).exactOptional(),
   asked: counter,
-  running: z.array(z.union([runningSchema, sealedRunningSchema])),
-  /** Segments that are known to be written; `unsealed` holds the finished trials after them. */
+  running: z.array(z.union([runningSchema, compactRunningSchema])),
+  /** Number of segments known to be written; `unsealed` holds the finished trials after them. */
   sealedSegments: counter,
   unsealed: z.array(recordSchema),
   stop: z
@@ -134,11 +141,11 @@ export const stateDocumentSchema = z.strictObject({
 export type StateDocument = z.infer<typeof stateDocumentSchema>;
 type RecordDocument = z.infer<typeof recordSchema>;
 export type RunningDocument = z.infer<typeof runningSchema>;
-export type SealedRunningDocument = z.infer<typeof sealedRunningSchema>;
+export type CompactRunningDocument = z.infer<typeof compactRunningSchema>;
 type ShardDocument<Kept> = z.infer<typeof waitingSchema> | { attempt: number; kept: Kept };
 
-/** @param sealedBelow running trials with smaller numbers lie in asked segments */
-export function toStateDocument(space: EncodedSpace, state: RunState, sealedBelow = 0): StateDocument {
+/** @param writtenBelow running trials with smaller numbers are in segments */
+export function toStateDocument(space: EncodedSpace, state: RunState, writtenBelow = 0): StateDocument {
   const { request: _request, best: _best, finished, statistics, running, finishing, ...plain } = state;
   return {
     version: 1,
@@ -147,7 +154,7 @@ export function toStateDocument(space: EncodedSpace, state: RunState, sealedBelo
     running: running.map((trial) => {
       const document = toRunningDocument(space, trial);
       const { number, shards, measures: measured } = document;
-      return number < sealedBelow
+      return number < writtenBelow
         ? [number, shards, ...(measured === undefined ? [] : [measured])]
         : document;
     }),
@@ -179,7 +186,7 @@ export function fromRecordDocument(space: EncodedSpace, record: RecordDocument):
   return { ...record, configuration: unpack(space, record.configuration) };
 }
 
-/** @param since what the deadline counts from: when the trial was asked for, or the run began */
+/** @param since time that the deadline is relative to: when the trial was opened, or the run started */
 export function fromShardDocument<Kept, Result>(
   shard: ShardDocument<Kept>,
   since: number,
@@ -197,7 +204,7 @@ export function fromShardDocument<Kept, Result>(
   return { state: "waiting", assignment };
 }
 
-/** @param shards with their rows, which lie in records of their own */
+/** @param shards with their rows, which other records hold */
 export function fromRunningDocument(
   space: EncodedSpace,
   trial: RunningDocument,
@@ -211,15 +218,15 @@ export function fromRunningDocument(
   };
 }
 
-export function toAskedDocument(space: EncodedSpace, trial: AskedTrial): AskedDocument {
+export function toProposedTrialDocument(space: EncodedSpace, trial: ProposedTrial): ProposedTrialDocument {
   const { shards: _, measures: __, ...asked } = toRunningDocument(space, trial);
   return { ...asked, configuration: pack(space, trial.configuration) };
 }
 
-/** A running trial with what it was asked with. */
-export function unsealRunning(
-  [, shards, measured]: SealedRunningDocument,
-  asked: AskedDocument,
+/** A running trial, joined with its part from a segment. */
+export function expandRunning(
+  [, shards, measured]: CompactRunningDocument,
+  asked: ProposedTrialDocument,
 ): RunningDocument {
   return { ...asked, shards, ...(measured === undefined ? {} : { measures: measured }) };
 }
@@ -240,7 +247,8 @@ function toShardDocument<Result, Kept>(
 ): ShardDocument<Kept> {
   if (shard.state === "done") return { attempt: shard.attempt, kept: keep(shard.result) };
   const { attempt, firstAttempt, sent, deadline, failedAttempts } = shard.assignment;
-  return [attempt, firstAttempt, sent ? 1 : 0, deadline - since, ...failedAttempts];
+  const isSent = sent || !safeguard("jobs-are-marked-after-sending");
+  return [attempt, firstAttempt, isSent ? 1 : 0, deadline - since, ...failedAttempts];
 }
 
 function pack(space: EncodedSpace, configuration: Configuration | null): string | null {

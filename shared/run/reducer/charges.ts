@@ -1,30 +1,34 @@
+import { safeguard } from "../../basics/safeguard.js";
 import type { Billed } from "../protocol/messages.js";
 import type { RunRequest } from "../protocol/request.js";
 import type { Spend, Tally } from "../protocol/spend.js";
 import type { MeasuredTrial, RunState, ShardState } from "../protocol/state.js";
 import { finishSeconds, measureTrialWork } from "./finish-duration.js";
 
-/** Lambda counts a gigabyte as 1,024 megabytes. */
+/** Megabytes per gigabyte as Lambda bills them. */
 const MEGABYTES_A_GIGABYTE = 1_024;
-/** How many standard deviations what is under way may cost more than its mean. */
+/** Safety margin on the cost of running jobs, in standard deviations of their sum. */
 const MARGIN_DEVIATIONS = 2;
-/** The finish may take this much more than is expected of it (docs/measurements.md, "Time left"). */
+/** Safety factor on the expected cost of the finish. */
 const FINISH_MARGIN = 1.25;
-/** So many of the latest trials tell what the finish takes. */
+/** Number of latest trials from which the duration of the finish is estimated. */
 const LATEST = 64;
-/** Where nothing tells what the finish takes, each model is taken to cost a trial: beside the finalists these two. */
+/**
+ * Models that the finish scores beside the finalists: the float model and the base. Without other information
+ * each model of the finish is priced as one trial.
+ */
 const MODELS_BESIDE_FINALISTS = 2;
 
 export type BilledKind = "trial" | "other";
 type Charged = Pick<RunState, "request" | "spend">;
 
-/** The spend after a job's report; a worker whose work is not billed is charged nothing. */
+/** The spend after a job's report; unbilled work costs nothing. */
 export function chargeReport(
   { request, spend }: Charged,
   kind: BilledKind,
   billed: Billed | undefined,
 ): Spend {
-  if (billed === undefined) return spend;
+  if (billed === undefined || !safeguard("reports-are-charged")) return spend;
   const usd = computeUsd(request, billed) + (request.cost?.usdPerJob ?? 0);
   const { milliseconds } = billed;
   return {
@@ -35,13 +39,13 @@ export function chargeReport(
   };
 }
 
-/** The spend after jobs were given up that nobody has answered. */
+/** The spend after `attempts` jobs were given up without a report, each charged with the mean cost. */
 export function chargeUnanswered(
   { spend }: Pick<Charged, "spend">,
   kind: BilledKind,
   attempts: number,
 ): Spend {
-  if (attempts === 0) return spend;
+  if (attempts === 0 || !safeguard("unanswered-jobs-are-charged")) return spend;
   const { milliseconds, usd } = mean(spend, kind);
   return {
     ...spend,
@@ -50,18 +54,19 @@ export function chargeUnanswered(
   };
 }
 
-/** The spend after work of the coordinator itself; its requests are in the price of a job. */
+/** The spend after work of the coordinator itself; the price of a job includes the coordinator's requests. */
 export function chargeCoordinator({ request, spend }: Charged, billed: Billed): Spend {
   return { ...spend, usd: spend.usd + computeUsd(request, billed) };
 }
 
 /**
- * What will have been spent, in US dollars, when everything under way, one more trial and the finish have ended:
- * the mean of trial jobs for each, and for their sum two standard deviations more, as the bound is to hold.
+ * Expected total cost in US dollars after all running jobs, one more trial and the finish: the mean cost of
+ * trial jobs for each, plus two standard deviations of the sum, so that the budget is kept.
  */
 export function expectedUsd(state: RunState): number {
   const { evaluation, finalists } = state.request;
-  const underWay = state.running.reduce((sum, trial) => sum + countWaiting(trial.shards), 0);
+  const isCounted = safeguard("budget-counts-running-jobs");
+  const underWay = state.running.reduce((sum, { shards }) => sum + (isCounted ? countWaiting(shards) : 0), 0);
   const finish = finishUsd(state);
   const unknown = finish === undefined ? evaluation.shards * (finalists + MODELS_BESIDE_FINALISTS) : 0;
   const jobs = underWay + evaluation.shards + unknown;
@@ -71,8 +76,9 @@ export function expectedUsd(state: RunState): number {
 }
 
 /**
- * What the finish is expected to cost at the pace and the price of the trials so far: it validates other samples than they
- * see, and times its models where they may not. `undefined` where nothing tells.
+ * Expected cost of the finish in US dollars, from the speed and price of the trials so far; `undefined`
+ * without scored trials. Trials do not give it directly, because the finish scores validation samples and
+ * measures latency.
  */
 function finishUsd({ request, spend, finished }: RunState): number | undefined {
   const scored = finished
@@ -81,7 +87,7 @@ function finishUsd({ request, spend, finished }: RunState): number | undefined {
   const { milliseconds, usd } = mean(spend, "trial");
   if (request.finish === undefined || scored.length === 0 || milliseconds === 0) return undefined;
   const seconds = FINISH_MARGIN * finishSeconds(request, measureTrialWork(request, scored));
-  // What a job costs however long it takes is paid once.
+  // The fixed price of a job is paid once.
   const perJob = request.cost?.usdPerJob ?? 0;
   return perJob + (1_000 * seconds * (usd - perJob)) / milliseconds;
 }
@@ -99,7 +105,7 @@ function count(tally: Tally, milliseconds: number, usd: number): Tally {
   };
 }
 
-/** Of a kind's jobs; of all jobs where none of that kind has reported. */
+/** Mean over the jobs of a kind; over all jobs if none of that kind has reported. */
 function mean(spend: Spend, kind: BilledKind): { milliseconds: number; usd: number; deviation: number } {
   const tally = kind === "trial" && spend.trialJobs.reports > 0 ? spend.trialJobs : spend.jobs;
   const { reports } = tally;

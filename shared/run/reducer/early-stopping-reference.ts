@@ -1,4 +1,4 @@
-import type { Race } from "../protocol/messages.js";
+import type { EarlyStoppingReference } from "../protocol/messages.js";
 import { rowsKey } from "../protocol/record-keys.js";
 import {
   findFinished,
@@ -9,13 +9,25 @@ import {
 } from "../protocol/state.js";
 import { FLOAT_TRIAL } from "../protocol/study.js";
 
-/** More tell hardly more: of what is left, most is the trial's own (docs/search.md, "Race"). */
+/**
+ * Maximum number of other complete trials to compare with. More of them hardly reduce the variance: most of
+ * the remaining variance is the trial's own.
+ */
 const PEERS = 4;
-/** Where a search lies so far behind its last complete trials, these say little of what it tries now. */
+/**
+ * Complete trials that ended more trials ago than this are not used: they are too unlike the current ones.
+ */
 const LOOK_BACK = 128;
 
-/** What a trial's shard races against; `undefined` where the float model's rows are not at hand. */
-export function raceOf(state: RunState, trial: RunningTrial, shard: number): Race | undefined {
+/**
+ * What a trial's shard is compared with for early stopping; `undefined` if the float model's rows are not
+ * stored for this shard.
+ */
+export function earlyStoppingReference(
+  state: RunState,
+  trial: RunningTrial,
+  shard: number,
+): EarlyStoppingReference | undefined {
   const { optimizer, evaluation } = state.request;
   const float = findFinished(state, FLOAT_TRIAL);
   const referenceScores = float && rowsOf(state, float, shard);
@@ -37,19 +49,22 @@ export function raceOf(state: RunState, trial: RunningTrial, shard: number): Rac
         }
       : {}),
     peerScores: latestComplete(state, trial).flatMap((peer) => rowsOf(state, peer, shard) ?? []),
-    // Any shard can stop the trial, so they share the probability of doing so wrongly (union bound).
+    // Any shard can stop the trial, so the shards share the error probability (union bound).
     delta: optimizer.raceDelta / evaluation.shards,
   };
 }
 
-/** Where a trial's rows for a shard lie, if they were kept: a run on other shards than this one's may have scored it. */
+/** Key of a trial's rows for a shard; `undefined` where an earlier run scored the trial in other shards. */
 function rowsOf({ request }: RunState, record: TrialRecord, shard: number): string | undefined {
   if (record.state === "failed" || record.scores.length !== request.evaluation.shards) return undefined;
   const name = record.scores[shard];
   return name ? rowsKey(request.runId, record, shard, name) : undefined;
 }
 
-/** Of the trials that had ended when this one was asked for, so that a job that is sent again races the same. */
+/**
+ * The latest complete trials among those that had ended when this one was opened, so that a resent job is
+ * compared with the same trials.
+ */
 function latestComplete({ finished }: RunState, { seen, incumbent }: RunningTrial): readonly MeasuredTrial[] {
   const peers: MeasuredTrial[] = [];
   const oldest = Math.max(0, seen - LOOK_BACK);

@@ -2,21 +2,21 @@ import type { RunRequest } from "../protocol/request.js";
 import type { MeasuredTrial } from "../protocol/state.js";
 
 /**
- * What a finalist takes beside its validation and its latency, in times of a trial's quantizing and opening its session: it
- * is written and opened to be validated, timed and searched for integer kernels (5 to 10 times, docs/measurements.md, "Time
- * left").
+ * Time per finalist beside validation and latency measurement, as a multiple of a trial's time to quantize
+ * and to open a session: the finalist is written and opened to be validated, timed and inspected for integer
+ * kernels. Measured: 5 to 10.
  */
 const FINALIST_PREPARATIONS = 7;
 
-/** Seconds of a worker. */
+/** Durations in seconds of one worker. */
 export interface TrialWork {
-  /** That one sample takes. */
+  /** Inference per sample. */
   readonly sample: number;
-  /** In which a trial's model is quantized and opened. */
+  /** Quantizing a trial's model and opening its session. */
   readonly preparation: number;
 }
 
-/** Of trials of a run, whose times are those of their shards' workers together. */
+/** Mean durations of a run's trials, whose timings are sums over the workers of their shards. */
 export function measureTrialWork(
   { evaluation }: Pick<RunRequest, "evaluation">,
   trials: readonly MeasuredTrial[],
@@ -30,8 +30,8 @@ export function measureTrialWork(
 }
 
 /**
- * Seconds of the worker that finishes a run: the finalists, the base and the float model are validated one after the other,
- * and all but float timed.
+ * Expected seconds of the finish job: the finalists, the base and the float model are validated one after
+ * another, and all except the float model are timed.
  */
 export function finishSeconds({ finish, finalists }: RunRequest, { sample, preparation }: TrialWork): number {
   const { samples, latencySeconds } = finish ?? { samples: 0, latencySeconds: 0 };

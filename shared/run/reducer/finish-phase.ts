@@ -1,6 +1,6 @@
 import { firstAssignment, isOverdue, renew, reportFailure, sendAgain } from "../protocol/assignment.js";
 import type { FinishReported } from "../protocol/messages.js";
-import { attemptOf, type Finishing, type RunState } from "../protocol/state.js";
+import { attemptOf, type FinishState, type RunState } from "../protocol/state.js";
 import type { Study } from "../protocol/study.js";
 import { chargeReport, chargeUnanswered } from "./charges.js";
 import { failRun } from "./failed-run.js";
@@ -8,10 +8,11 @@ import { rankCandidates } from "./open-trials.js";
 import { finalistsInTime } from "./time-reserve.js";
 import { wrongIsa } from "./trial-reports.js";
 
-/** Hands the best trials to the finish job. */
-export function startFinishing(study: Study, state: RunState, at: number): RunState {
+/** The state with a finish job for the best trials. */
+export function startFinish(study: Study, state: RunState, at: number): RunState {
   const { timeouts } = state.request;
-  // A run that is finished again after it was resumed must not take the earlier finish's answer for its own.
+  // If a resumed run finishes again, late answers of the earlier finish must not match, so attempts continue
+  // to count.
   const attempt = state.finishing === undefined ? 1 : attemptOf(state.finishing.job) + 1;
   const candidates = rankCandidates(study, state, finalistsInTime(state, at)).map(({ number }) => number);
   const assignment = firstAssignment(at, timeouts.finish, attempt);
@@ -27,15 +28,19 @@ export function onFinishReported(state: RunState, event: FinishReported): RunSta
   // Earlier attempts were charged when they were given up.
   const isCurrent = attempt === assignment.attempt;
   const charged = isCurrent ? { ...state, spend: chargeReport(state, "other", event.billed) } : state;
-  // Where an earlier attempt ends the job, the present one is still under way and will be paid for.
+  // If an earlier attempt ends the job, the current one is still running and will be billed.
   const spend = chargeUnanswered(charged, "other", isCurrent ? 0 : 1);
   switch (outcome.state) {
     case "complete": {
-      // What it validated would stand beside what trials scored.
+      // Validation scores of another instruction set are not comparable with the scores of trials.
       if (state.isa !== undefined && event.isa !== state.isa) {
         if (!isCurrent) return state;
         const reason = wrongIsa(event.isa, state.isa);
-        return settle(charged, finishing, sendAgain(assignment, at, state.request.timeouts.finish, reason));
+        return applyOutcome(
+          charged,
+          finishing,
+          sendAgain(assignment, at, state.request.timeouts.finish, reason),
+        );
       }
       const { best, validation } = outcome;
       const job = { state: "done" as const, attempt, result: { best, validation } };
@@ -45,7 +50,7 @@ export function onFinishReported(state: RunState, event: FinishReported): RunSta
       if (assignment.failedAttempts.includes(attempt)) return state;
       const timeout = state.request.timeouts.finish;
       const next = reportFailure(assignment, attempt, at, timeout, outcome);
-      return settle(next.state === "givenUp" ? { ...charged, spend } : charged, finishing, next);
+      return applyOutcome(next.state === "givenUp" ? { ...charged, spend } : charged, finishing, next);
     }
   }
 }
@@ -55,7 +60,7 @@ export function onFinishOverdue(state: RunState, at: number): RunState {
   if (finishing?.job.state !== "waiting" || !isOverdue(finishing.job.assignment, at)) return state;
   const paid = { ...state, spend: chargeUnanswered(state, "other", 1) };
   const timeout = state.request.timeouts.finish;
-  return settle(
+  return applyOutcome(
     paid,
     finishing,
     sendAgain(finishing.job.assignment, at, timeout, "no worker answered in time"),
@@ -69,7 +74,11 @@ export function renewFinish(state: RunState, at: number): RunState {
   return { ...state, finishing: { ...finishing, job: { state: "waiting", assignment } } };
 }
 
-function settle(state: RunState, finishing: Finishing, outcome: ReturnType<typeof sendAgain>): RunState {
+function applyOutcome(
+  state: RunState,
+  finishing: FinishState,
+  outcome: ReturnType<typeof sendAgain>,
+): RunState {
   switch (outcome.state) {
     case "waiting":
       return { ...state, finishing: { ...finishing, job: outcome } };

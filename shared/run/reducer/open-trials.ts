@@ -14,14 +14,14 @@ import {
 import { findStopReason } from "./stopping.js";
 
 /**
- * Decides on trials until as many run as may run side by side: the float model and the base configuration first, and
- * once both have ended, open ones, whose configurations are proposed later (proposing.ts).
+ * Opens trials until the maximum number is running: first the float model and the base configuration, and
+ * after both have ended, open trials whose configurations are proposed later (propose-trial.ts).
  *
- * @param most how many trials to decide on at most; where that is too few, `canAskMore` says so of the result
+ * @param most maximum number of trials to open; if it does not suffice, `canOpenMore` is true of the result
  */
 export function openTrials(study: Study, state: RunState, at: number, most: number): RunState {
   let next = state;
-  while (next.asked < state.asked + most && canAskMore(next)) {
+  while (next.asked < state.asked + most && canOpenMore(next)) {
     const stop = findStopReason(study, next, at);
     if (stop !== undefined) return { ...next, stop };
     if (next.asked === FLOAT_TRIAL) next = start(study, next, null, at);
@@ -31,25 +31,33 @@ export function openTrials(study: Study, state: RunState, at: number, most: numb
   return next;
 }
 
-/** Whether fewer trials run than may, and nothing is known that speaks against asking for one. */
-export function canAskMore(state: RunState): boolean {
+/**
+ * Whether another trial may be opened: fewer than the maximum are running, and no reason to stop is known.
+ */
+export function canOpenMore(state: RunState): boolean {
   if (state.phase !== "search" || state.stop !== undefined) return false;
   if (state.running.length >= state.request.parallel) return false;
   return state.asked <= BASE_TRIAL || findReferences(state) !== undefined;
 }
 
-/** With the best complete quantized trial brought up to date with trials that ended since `known` of them had. */
+/**
+ * The state with `best` updated by the trials that ended after the first `known` ones. It ignores measurement
+ * noise.
+ */
 export function updateBest(study: Study, state: RunState, known: number): RunState {
   const references = findReferences(state);
   if (references === undefined || known === state.finished.length) return state;
-  // Before both references had ended, nothing could be judged.
+  // Until both references had ended, no trial could be judged.
   const from = known <= BASE_TRIAL ? 0 : known;
   const added = state.finished.slice(from).filter(isCandidate);
   const best = bestOf(study, state, references, state.best === undefined ? added : [state.best, ...added]);
   return best === undefined ? state : { ...state, best };
 }
 
-/** The best complete quantized trials, best first; unlike the best so far, with regard to what is known for sure. */
+/**
+ * The best complete quantized trials, best first. Unlike `updateBest`, it treats values within measurement
+ * noise as equal.
+ */
 export function rankCandidates(study: Study, state: RunState, count: number): readonly MeasuredTrial[] {
   const references = findReferences(state);
   if (references === undefined) return [];
@@ -79,7 +87,7 @@ function bestOf(
     const seen = judgeTrial(study, request, references, trial);
     return seen === undefined ? [] : [{ trial, seen }];
   });
-  // Of several objectives none decides alone; the best of a front is what the finish would pick.
+  // With several objectives, the best trial is the one that the finish would choose from the Pareto front.
   if (judged.some(({ seen }) => seen.values.length > 1)) {
     const points = trials.map((trial) => ({
       ...study.judge(trial.measurement, references, request),
@@ -120,7 +128,7 @@ function start(
   return { ...state, asked: number + 1, running: [...state.running, trial] };
 }
 
-/** What misses the accuracy bound is no measure for others. */
+/** The incumbent for early stopping: the best trial, if it meets the accuracy bound. */
 function feasibleBest(study: Study, state: RunState): number | undefined {
   const references = findReferences(state);
   if (references === undefined || state.best === undefined) return undefined;

@@ -3,26 +3,26 @@ import { digestOf } from "../protocol/configuration-digest.js";
 import { type FinishJob, MESSAGE_VERSION, type StatisticsJob, type TrialJob } from "../protocol/messages.js";
 import { SEGMENT_SIZE } from "../protocol/record-keys.js";
 import {
-  type AskedTrial,
   findFinished,
-  isAsked,
+  isProposed,
+  type ProposedTrial,
   type RunState,
   type ShardState,
   type TrialRecord,
 } from "../protocol/state.js";
-import { raceOf } from "./early-stopping-reference.js";
+import { earlyStoppingReference } from "./early-stopping-reference.js";
 
-/** What the reducer asks the engine to do. Each can be carried out twice without harm. */
+/** A command for the engine; carrying it out twice is harmless. */
 export type Command =
   | { readonly type: "SendStatisticsJob"; readonly job: StatisticsJob }
   | { readonly type: "SendTrialJob"; readonly job: TrialJob }
   | { readonly type: "SendFinishJob"; readonly job: FinishJob }
-  /** A segment of trial records that will never change. */
+  /** A full segment of finished trials, which is immutable. */
   | { readonly type: "WriteRecord"; readonly segment: number; readonly trials: readonly TrialRecord[] };
 
 /**
- * Everything that the state asks for and that is not known to have been carried out. As it is derived from the
- * state, what was saved before a crash is found again after it.
+ * All commands that the state implies and that are not known to have been carried out. They are derived from
+ * the state, so commands that were saved before a crash are found again after it.
  */
 export function pendingCommands(state: RunState): readonly Command[] {
   return [
@@ -33,7 +33,7 @@ export function pendingCommands(state: RunState): readonly Command[] {
   ];
 }
 
-/** The state in which these commands are known to have been carried out. */
+/** The state with these commands marked as carried out. */
 export function markCarriedOut(state: RunState, commands: readonly Command[]): RunState {
   return commands.reduce(markOne, state);
 }
@@ -81,7 +81,7 @@ function statisticsCommands(state: RunState): readonly Command[] {
 
 function trialCommands(state: RunState): readonly Command[] {
   if (state.phase !== "search") return [];
-  return state.running.filter(isAsked).flatMap((trial) =>
+  return state.running.filter(isProposed).flatMap((trial) =>
     unsent(trial.shards).map(({ index, assignment }) => ({
       type: "SendTrialJob" as const,
       job: trialJob(state, trial, index, assignment),
@@ -89,9 +89,9 @@ function trialCommands(state: RunState): readonly Command[] {
   );
 }
 
-function trialJob(state: RunState, trial: AskedTrial, index: number, assignment: Assignment): TrialJob {
+function trialJob(state: RunState, trial: ProposedTrial, index: number, assignment: Assignment): TrialJob {
   const { request } = state;
-  const race = trial.racing ? raceOf(state, trial, index) : undefined;
+  const race = trial.racing ? earlyStoppingReference(state, trial, index) : undefined;
   const digest = digestOf(trial);
   return {
     version: MESSAGE_VERSION,
@@ -103,7 +103,7 @@ function trialJob(state: RunState, trial: AskedTrial, index: number, assignment:
     ...(digest === undefined ? {} : { digest }),
     shard: { index, count: request.evaluation.shards },
     ...(race === undefined ? {} : { race }),
-    // Once a trial is enough, and every shard's worker would measure its own.
+    // One measurement per trial suffices; every shard's worker would otherwise measure.
     measureLatency: request.optimizer.measureLatency && index === 0,
     deadline: assignment.deadline,
   };

@@ -1,8 +1,8 @@
 import type { RunEvent, RunRequested } from "../protocol/messages.js";
 import type { TrialRecord } from "../protocol/state.js";
 
-/** A request together with the trials that it names by `request.restored`, which lie in a record and in no message. */
+/** A request together with its restored trials, which a record holds and the message does not. */
 export type RunStarted = RunRequested & { readonly restored?: readonly TrialRecord[] };
 
-/** What the reducer is told: the events of the queue, a request with its restored trials. */
+/** An input of the reducer: an event from the queue, or a request with its restored trials. */
 export type ReducerEvent = Exclude<RunEvent, RunRequested> | RunStarted;

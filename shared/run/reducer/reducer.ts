@@ -5,7 +5,7 @@ import { NOTHING_SPENT } from "../protocol/spend.js";
 import type { RunState, ShardState } from "../protocol/state.js";
 import { FLOAT_TRIAL, type Study } from "../protocol/study.js";
 import { failRun } from "./failed-run.js";
-import { onFinishOverdue, onFinishReported, renewFinish, startFinishing } from "./finish-phase.js";
+import { onFinishOverdue, onFinishReported, renewFinish, startFinish } from "./finish-phase.js";
 import { openTrials, updateBest } from "./open-trials.js";
 import { type Command, pendingCommands } from "./pending-commands.js";
 import { proposeFirst } from "./propose-trial.js";
@@ -17,52 +17,58 @@ import { findStopReason } from "./stopping.js";
 import { onTrialReported, onTrialsOverdue } from "./trial-reports.js";
 
 export interface Reduction {
-  /** The very same object where the event changed nothing. */
+  /** The same object if the event changed nothing. */
   readonly state: RunState | undefined;
-  /** Everything the state asks for that is not known to have been carried out, earlier events' included. */
+  /**
+   * All commands that the state implies and that are not known to have been carried out, including those of
+   * earlier events.
+   */
   readonly commands: readonly Command[];
 }
 
-/** What a coordinator tells itself where an event has not asked for all trials that may run; no message. */
-export interface AskingContinued {
-  readonly type: "AskingContinued";
+/** Input from the coordinator itself, never a message: opens trials that the limit per save had left out. */
+export interface ContinueOpeningTrials {
+  readonly type: "ContinueOpeningTrials";
   readonly runId: string;
   readonly at: number;
 }
 
 /**
- * Pure functions of their arguments: no clock, no randomness, no network (system.md, "The coordinator").
+ * Pure functions: no clock, randomness or network.
  *
- * `hear` decides how many trials there are, and leaves what they try open; `propose` has the sampler say it. That takes
- * most of the time, and needs nothing but the state: so it can be done while the state is saved, and again by whoever
- * reads that state, with the same outcome. Events may be heard with trials open that other events have just led to, but
- * not once jobs may be under way for them.
+ * `apply` determines how many trials are opened and leaves their configurations open; `propose` fills in a
+ * configuration from the sampler. Proposing takes most of the time and depends only on the state, so the
+ * coordinator does it while the state is being saved, and again after reading a saved state, with the same
+ * result. Further events may be applied while trials are open, but only before jobs of these trials can have
+ * been sent.
  */
 export interface Reducer {
-  /** The very same state where the event changes nothing. */
-  hear(state: RunState | undefined, event: ReducerEvent | AskingContinued): RunState | undefined;
-  /** Closes the first open trial; the very same state where none is open. */
+  /** Applies an event; returns the same object if it changes nothing. */
+  apply(state: RunState | undefined, event: ReducerEvent | ContinueOpeningTrials): RunState | undefined;
+  /** Proposes the configuration of the first open trial; returns the same object if no trial is open. */
   propose(state: RunState): RunState;
+  /** Proposes the configurations of all open trials. */
   proposeAll(state: RunState): RunState;
-  /** Hears an event and closes all open trials. */
-  reduce(state: RunState | undefined, event: ReducerEvent | AskingContinued): Reduction;
+  /** Applies an event and proposes the configurations of all open trials. */
+  reduce(state: RunState | undefined, event: ReducerEvent | ContinueOpeningTrials): Reduction;
 }
 
 export interface ReducerOptions {
   /**
-   * Trials that one event opens at most; all that may run when left out. A state that `canAskMore` after an event has to
-   * hear `AskingContinued`, and nothing else, until it cannot: so it asks what it would have asked at once.
+   * Maximum number of trials opened per event; unlimited when absent. While `canOpenMore` is true after an
+   * event, only `ContinueOpeningTrials` may be applied, so that the same trials are opened as without the
+   * limit.
    */
-  readonly mostAsked?: number;
+  readonly maxOpened?: number;
 }
 
 /**
- * The coordinator's reducer. Events may come twice, late or in any order; a state of `undefined` is a run that
- * has not been requested, and of the events only `RunRequested` makes one.
+ * Creates the reducer of a study. Events may arrive twice, late and in any order. The state `undefined` is a
+ * run that has not been requested; only `RunRequested` changes it.
  */
-export function createReducer(study: Study, { mostAsked = Infinity }: ReducerOptions = {}): Reducer {
+export function createReducer(study: Study, { maxOpened = Infinity }: ReducerOptions = {}): Reducer {
   const cache = new SamplerCache(study);
-  const hear: Reducer["hear"] = (state, event) => hearEvent(study, mostAsked, state, event);
+  const apply: Reducer["apply"] = (state, event) => applyAndAdvance(study, maxOpened, state, event);
   const propose: Reducer["propose"] = (state) => proposeFirst(study, cache, state);
   const proposeAll: Reducer["proposeAll"] = (state) => {
     for (let before = state; ; ) {
@@ -72,37 +78,37 @@ export function createReducer(study: Study, { mostAsked = Infinity }: ReducerOpt
     }
   };
   return {
-    hear,
+    apply,
     propose,
     proposeAll,
     reduce(state, event) {
-      const heard = hear(state, event);
-      if (heard === undefined) return { state: heard, commands: [] };
-      const proposed = proposeAll(heard);
+      const applied = apply(state, event);
+      if (applied === undefined) return { state: applied, commands: [] };
+      const proposed = proposeAll(applied);
       return { state: proposed, commands: pendingCommands(proposed) };
     },
   };
 }
 
-function hearEvent(
+function applyAndAdvance(
   study: Study,
-  mostAsked: number,
+  maxOpened: number,
   state: RunState | undefined,
-  event: ReducerEvent | AskingContinued,
+  event: ReducerEvent | ContinueOpeningTrials,
 ): RunState | undefined {
   if (state === undefined)
     return event.type === "RunRequested" ? updateBest(study, startRun(event), 0) : undefined;
   if (event.runId !== state.request.runId) return state;
   const changed = applyEvent(study, state, event);
-  const advanced = advance(study, mostAsked, state, changed, event.at);
+  const advanced = advance(study, maxOpened, state, changed, event.at);
   if (advanced === state) return state;
   return { ...advanced, lastAt: Math.max(state.lastAt, event.at) };
 }
 
-function applyEvent(study: Study, state: RunState, event: ReducerEvent | AskingContinued): RunState {
+function applyEvent(study: Study, state: RunState, event: ReducerEvent | ContinueOpeningTrials): RunState {
   switch (event.type) {
     case "RunRequested":
-    case "AskingContinued":
+    case "ContinueOpeningTrials":
       return state;
     case "RunResumed":
       return resume(study, state, event);
@@ -135,23 +141,23 @@ function onTick(state: RunState, at: number): RunState {
   }
 }
 
-/** What follows from a state whatever event led to it: asking, stopping, finishing. */
-function advance(study: Study, mostAsked: number, before: RunState, changed: RunState, at: number): RunState {
+/** Steps that depend on the state only, after any event: open trials, stop, start the finish. */
+function advance(study: Study, maxOpened: number, before: RunState, changed: RunState, at: number): RunState {
   let state = updateBest(study, changed, before.finished.length);
-  // Trials that were running when the run was cancelled are not waited for; they stay, for the run to be resumed.
+  // A cancelled run does not wait for its running trials; they stay in the state in case the run is resumed.
   if (state.stop === "cancelled" && (state.phase === "statistics" || state.phase === "search"))
-    return startFinishing(study, state, at);
+    return startFinish(study, state, at);
   if (state.phase === "statistics" && state.statistics.every((shard) => shard.state === "done"))
     state = { ...state, phase: "search" };
   if (state.phase !== "search") return state;
   const float = state.finished.slice(0, 2).find(({ number }) => number === FLOAT_TRIAL);
   if (float?.state === "failed") return failRun(state, "The float model could not be scored", float);
-  state = openTrials(study, state, at, mostAsked);
+  state = openTrials(study, state, at, maxOpened);
   if (state.stop === undefined) {
     const stop = findStopReason(study, state, at);
     if (stop !== undefined) state = { ...state, stop };
   }
-  return state.stop !== undefined && state.running.length === 0 ? startFinishing(study, state, at) : state;
+  return state.stop !== undefined && state.running.length === 0 ? startFinish(study, state, at) : state;
 }
 
 function startRun({ request, restored = [], at }: RunStarted): RunState {
@@ -161,7 +167,7 @@ function startRun({ request, restored = [], at }: RunStarted): RunState {
     startedAt: at,
     lastAt: at,
     pausedMilliseconds: 0,
-    // Restored trials are of the instruction set that the request names.
+    // Restored trials have the instruction set that the request names.
     ...(restored.length === 0 || request.isa === undefined ? {} : { isa: request.isa }),
     statistics: waitingShards(request.statistics.shards, at, request.timeouts.statistics),
     asked: restored.length,
@@ -180,9 +186,9 @@ function waitingShards(count: number, at: number, timeout: number): readonly Sha
 }
 
 /**
- * The run goes on after the process that held its jobs has ended: they are sent anew. A cancelled run searches
- * on, as does one whose limit is raised, and one that failed for want of statistics or of a written model tries that
- * again.
+ * The state of a run that continues after the process that held its jobs has ended: unanswered jobs are sent
+ * again. A cancelled run, and one whose limit was raised, continues its search; a run that failed in its
+ * statistics or its finish repeats that step.
  */
 function resume(study: Study, state: RunState, { at, limits }: RunResumed): RunState {
   const { request } = state;
@@ -215,10 +221,10 @@ function resume(study: Study, state: RunState, { at, limits }: RunResumed): RunS
       if (!searchesOn) return state;
       return { ...resumed, phase: gathered ? "search" : "statistics" };
     case "failed":
-      // Where the search is to go on, it does so also if the finish failed.
+      // A search that continues does so even if the finish had failed.
       if (state.finishing !== undefined && searchesOn)
         return { ...resumed, phase: gathered ? "search" : "statistics" };
-      if (state.finishing !== undefined) return startFinishing(study, resumed, at);
+      if (state.finishing !== undefined) return startFinish(study, resumed, at);
       if (gathered) return state;
       return {
         ...resumed,

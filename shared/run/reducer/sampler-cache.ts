@@ -1,25 +1,27 @@
 import { RecentlyUsed } from "../../basics/recently-used.js";
+import { safeguard } from "../../basics/safeguard.js";
 import type { Configuration } from "../../search/space/space.js";
 import type { Sampler } from "../../search/trials/sampler.js";
-import { isAsked, type RunningTrial, type RunState, type TrialRecord } from "../protocol/state.js";
+import { isProposed, type RunningTrial, type RunState, type TrialRecord } from "../protocol/state.js";
 import { findReferences, judgeTrial, type Study } from "../protocol/study.js";
 
-/** Samplers kept between events; a run beyond them has its sampler built again. */
+/** Runs whose sampler is cached between events; the sampler of other runs is rebuilt. */
 const RUNS_IN_MEMORY = 16;
 
 interface Cached {
   readonly sampler: Sampler;
-  told: number;
-  lastTold: TrialRecord | undefined;
+  reported: number;
+  lastReported: TrialRecord | undefined;
   readonly running: Map<number, Configuration>;
 }
 
 /**
- * Keeps the sampler from event to event, so that an ask need not tell it all finished trials again.
+ * Caches the sampler of each run between events, so that an ask need not report all finished trials to it
+ * again.
  *
- * A sampler is a function of the finished and the running trials, so this is a cache and no state: for a state
- * that does not continue the one it was last used with (a save that lost the race, a state read back
- * from the store), it is rebuilt and asks the same.
+ * A sampler is a function of the finished and the running trials, so this is only a cache: for a state that
+ * does not continue the one last used (after a lost compare-and-swap, or a state read from the store), the
+ * sampler is rebuilt and proposes the same.
  */
 export class SamplerCache {
   readonly #study: Study;
@@ -30,11 +32,13 @@ export class SamplerCache {
   }
 
   /**
-   * @param trial the first of the state that is open
-   * @returns what it is to try; `undefined` where the space is exhausted
+   * The configuration proposed for a trial; `undefined` if the space is exhausted.
+   *
+   * @param trial the state's first open trial
    */
   ask(state: RunState, { number, seen }: RunningTrial): Configuration | undefined {
-    const cached = this.#synchronize(state, seen);
+    const visible = safeguard("asks-see-earlier-trials-only") ? seen : state.finished.length;
+    const cached = this.#synchronize(state, visible);
     const configuration = cached.sampler.ask(number);
     if (configuration === undefined) return undefined;
     cached.sampler.started(number, configuration);
@@ -42,24 +46,24 @@ export class SamplerCache {
     return configuration;
   }
 
-  /** @param seen so many of the finished trials have ended for the sampler; the others are still running for it */
+  /** @param seen number of finished trials that the sampler sees as ended; it sees the others as running */
   #synchronize(state: RunState, seen: number): Cached {
     const { runId } = state.request;
     const present = this.#cached.get(runId);
     const cached =
-      present !== undefined && present.told <= seen && continues(present, state)
+      present !== undefined && present.reported <= seen && continues(present, state)
         ? present
         : this.#start(state, seen);
     this.#cached.set(runId, cached);
     const references = findReferences(state);
     if (references === undefined) throw new Error("the sampler was asked before the reference trials ended");
-    for (const record of state.finished.slice(cached.told, seen)) {
+    for (const record of state.finished.slice(cached.reported, seen)) {
       const trial = judgeTrial(this.#study, state.request, references, record);
       if (trial !== undefined) cached.sampler.tell(trial);
       cached.running.delete(record.number);
     }
-    cached.told = seen;
-    cached.lastTold = state.finished[seen - 1];
+    cached.reported = seen;
+    cached.lastReported = state.finished[seen - 1];
     return cached;
   }
 
@@ -67,26 +71,27 @@ export class SamplerCache {
     const sampler = this.#study.createSampler(state.request, state.sensitivity);
     const running = new Map<number, Configuration>();
     for (const { number, configuration } of [
-      ...state.running.filter(isAsked),
-      ...state.finished.slice(seen),
+      ...state.running.filter(isProposed),
+      ...(safeguard("asks-know-running-trials") ? state.finished.slice(seen) : []),
     ]) {
       if (configuration === null) continue;
       sampler.started(number, configuration);
       running.set(number, configuration);
     }
-    return { sampler, told: 0, lastTold: undefined, running };
+    return { sampler, reported: 0, lastReported: undefined, running };
   }
 }
 
 /**
- * Records and configurations are created once, so finding the very same objects again means that the state
- * descends from the one that the sampler was last used with.
+ * Whether the state descends from the one that the sampler was last used with: records and configurations are
+ * created once, so it then contains the very same objects.
  */
 function continues(cached: Cached, state: RunState): boolean {
-  if (cached.told > 0 && state.finished[cached.told - 1] !== cached.lastTold) return false;
+  if (cached.reported > 0 && state.finished[cached.reported - 1] !== cached.lastReported) return false;
   const known = new Map<number, Configuration | null>();
-  for (const { number, configuration } of state.running.filter(isAsked)) known.set(number, configuration);
-  for (const { number, configuration } of state.finished.slice(cached.told)) known.set(number, configuration);
+  for (const { number, configuration } of state.running.filter(isProposed)) known.set(number, configuration);
+  for (const { number, configuration } of state.finished.slice(cached.reported))
+    known.set(number, configuration);
   for (const [number, configuration] of cached.running) if (known.get(number) !== configuration) return false;
   for (const [number, configuration] of known)
     if (configuration !== null && cached.running.get(number) !== configuration) return false;

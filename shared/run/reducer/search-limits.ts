@@ -2,7 +2,7 @@ import type { Limits } from "../protocol/limits.js";
 import type { RunRequest } from "../protocol/request.js";
 import type { RunState, StopReason } from "../protocol/state.js";
 
-/** The limits that hold: what the run was last resumed with, or else the request's. */
+/** The limits in force: those that the run was last resumed with, or else the request's. */
 export function limitsOf({ request, limits }: Pick<RunState, "request" | "limits">): Limits {
   return limits ?? requestedLimits(request);
 }
@@ -11,7 +11,7 @@ function requestedLimits({ optimizer: { maxTrials, maxMinutes }, cost }: RunRequ
   return { maxTrials, maxMinutes, ...(cost?.maxUsd === undefined ? {} : { maxUsd: cost.maxUsd }) };
 }
 
-/** Whether what stopped a search lets it go on after its limits were changed. */
+/** Whether the new limits raise the one that stopped the search. */
 export function isRaised(stop: StopReason | undefined, before: Limits, now: Limits): boolean {
   switch (stop) {
     case "max_trials":

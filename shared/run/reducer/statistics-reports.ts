@@ -4,7 +4,7 @@ import type { RunState } from "../protocol/state.js";
 import { chargeReport, chargeUnanswered } from "./charges.js";
 import { failRun } from "./failed-run.js";
 
-/** The state after a collector's answer; the first answer of a shard counts. */
+/** The state after a report of statistics; the first answer of each shard counts. */
 export function onStatisticsReported(state: RunState, event: StatisticsReported): RunState {
   const shard = state.statistics[event.shard.index];
   if (state.phase !== "statistics" || shard?.state !== "waiting") return state;
@@ -14,14 +14,14 @@ export function onStatisticsReported(state: RunState, event: StatisticsReported)
   // Earlier attempts were charged when they were given up.
   const isCurrent = attempt === assignment.attempt;
   const charged = isCurrent ? { ...state, spend: chargeReport(state, "other", event.billed) } : state;
-  // Where an earlier attempt ends the job, the present one is still under way and will be paid for.
+  // If an earlier attempt ends the job, the current one is still running and will be billed.
   const spend = chargeUnanswered(charged, "other", isCurrent ? 0 : 1);
   const { index } = event.shard;
   switch (outcome.state) {
     case "failed": {
       const timeout = state.request.timeouts.statistics;
       const next = reportFailure(assignment, attempt, at, timeout, outcome);
-      return settle(next.state === "givenUp" ? { ...charged, spend } : charged, index, next);
+      return applyOutcome(next.state === "givenUp" ? { ...charged, spend } : charged, index, next);
     }
     case "complete": {
       const sensitivity = mergeSensitivity(state.sensitivity, outcome.sensitivity);
@@ -36,19 +36,19 @@ export function onStatisticsReported(state: RunState, event: StatisticsReported)
   }
 }
 
-/** Sends again what has not been answered in time. */
+/** The state with overdue statistics jobs to be sent again. */
 export function onStatisticsOverdue(state: RunState, at: number): RunState {
   let next = state;
   for (const [index, shard] of state.statistics.entries()) {
     if (shard.state !== "waiting" || !isOverdue(shard.assignment, at)) continue;
     const timeout = state.request.timeouts.statistics;
     const outcome = sendAgain(shard.assignment, at, timeout, "no worker answered in time");
-    next = settle({ ...next, spend: chargeUnanswered(next, "other", 1) }, index, outcome);
+    next = applyOutcome({ ...next, spend: chargeUnanswered(next, "other", 1) }, index, outcome);
   }
   return next;
 }
 
-function settle(state: RunState, index: number, outcome: AssignmentOutcome): RunState {
+function applyOutcome(state: RunState, index: number, outcome: AssignmentOutcome): RunState {
   switch (outcome.state) {
     case "waiting":
       return { ...state, statistics: state.statistics.with(index, outcome) };
@@ -61,10 +61,13 @@ function settle(state: RunState, index: number, outcome: AssignmentOutcome): Run
   }
 }
 
-/** Significant digits of a sensitivity: it only orders groups, and 200 of them are saved with every event. */
+/**
+ * Significant digits of a sensitivity: it only orders groups, and hundreds of them are saved with every
+ * event.
+ */
 const SENSITIVITY_DIGITS = 6;
 
-/** The largest over the shards, as it is the same in whatever order they answer. */
+/** The maximum over the shards, which does not depend on the order of their answers. */
 function mergeSensitivity(
   before: RunState["sensitivity"],
   added: Readonly<Record<string, number>> | undefined,

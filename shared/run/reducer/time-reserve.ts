@@ -3,28 +3,34 @@ import { BASE_TRIAL } from "../protocol/study.js";
 import { finishSeconds, measureTrialWork } from "./finish-duration.js";
 import { limitsOf } from "./search-limits.js";
 
-/** So many of the latest trials tell how long the next one and the finish take: as many as show the present load. */
+/**
+ * Number of latest trials from which durations are estimated; few enough to reflect the machine's present
+ * load.
+ */
 const LATEST = 16;
-/** How many standard deviations a trial may take longer than its mean. */
+/** Safety margin on the duration of a trial, in standard deviations. */
 const MARGIN_DEVIATIONS = 2;
-/** The finish may take this much more than is expected of it (docs/measurements.md, "Time left"). */
+/** Safety factor on the expected duration of the finish. */
 const FINISH_MARGIN = 1.25;
-/** Where nothing tells what the finish takes, each model is taken to take a trial's time: beside the finalists these two. */
+/**
+ * Models that the finish scores beside the finalists: the float model and the base. Without other information
+ * each model of the finish is expected to take a trial's time.
+ */
 const MODELS_BESIDE_FINALISTS = 2;
 
-/** Minutes since the request in which a process carried the run. */
+/** Minutes since the request, without the time during which no process worked on the run. */
 export function workedMinutes(state: RunState, at: number): number {
   return (Math.max(at, state.lastAt) - state.startedAt - state.pausedMilliseconds) / 60_000;
 }
 
 /**
- * Minutes that the run is expected to have worked when a trial that is asked for now has ended, and the finish after it.
- * Trials that are under way were asked for before, and so end before.
+ * Expected minutes of work until a trial that is started now and the finish after it have ended. Running
+ * trials were started before and are expected to end before it.
  */
 export function expectedMinutes(state: RunState, at: number): number {
   const scored = latestScored(state);
   const turnarounds = scored.map((trial) => turnaroundSeconds(state, trial));
-  // The float model and the base are first to read data and to compile: their times are too long already.
+  // The float model and the base include reading data and compiling, so their times already overestimate.
   const isCold = scored.every(({ number }) => number <= BASE_TRIAL);
   const trial = mean(turnarounds) + (isCold ? 0 : MARGIN_DEVIATIONS * deviation(turnarounds));
   const finalists = Math.min(state.request.finalists, 1 + countCandidates(state));
@@ -36,7 +42,7 @@ export function expectedMinutes(state: RunState, at: number): number {
   return workedMinutes(state, at) + (trial + reserve) / 60;
 }
 
-/** How many finalists there is time to validate and to measure: one at least, and the request's number at most. */
+/** Number of finalists that can be validated and timed within the limit, from 1 to the request's number. */
 export function finalistsInTime(state: RunState, at: number): number {
   const { finalists } = state.request;
   const { maxMinutes } = limitsOf(state);
@@ -47,7 +53,7 @@ export function finalistsInTime(state: RunState, at: number): number {
   return count;
 }
 
-/** How many models could be validated now; no more are counted than make a difference. */
+/** Number of models that could be validated now, at most the request's number of finalists. */
 function countCandidates({ request, finished }: RunState): number {
   let count = 0;
   for (const { state, configuration } of finished) {
@@ -57,7 +63,7 @@ function countCandidates({ request, finished }: RunState): number {
   return count;
 }
 
-/** At the pace of the latest trials; `undefined` where nothing tells. */
+/** Expected seconds of the finish, from the latest trials; `undefined` without any. */
 function expectedFinishSeconds(state: RunState, finalists: number): number | undefined {
   const { request } = state;
   const scored = latestScored(state);
@@ -66,7 +72,7 @@ function expectedFinishSeconds(state: RunState, finalists: number): number | und
 }
 
 function latestScored({ finished }: RunState): readonly MeasuredTrial[] {
-  // Failed ones are few, and a run may have ended a hundred thousand.
+  // Only the last ones are filtered, because a run may have 100,000 trials and few of them failed.
   return finished
     .slice(-2 * LATEST)
     .filter(isScoredHere)
@@ -77,12 +83,12 @@ function isScoredHere(trial: TrialRecord): trial is MeasuredTrial {
   return trial.state !== "failed" && trial.origin === undefined;
 }
 
-/** Seconds from asking for a trial to its end, waiting for a worker included. */
+/** Seconds from starting a trial to its end, waiting for a worker included. */
 function turnaroundSeconds(
   { request, resumedAt = 0 }: RunState,
   { askedAt, endedAt, timings }: MeasuredTrial,
 ): number {
-  // Between its asking and its end no process may have carried the run for days.
+  // The run was paused during this trial, possibly for days.
   if (askedAt < resumedAt) return timings.total / request.evaluation.shards;
   return Math.max(0, endedAt - askedAt) / 1_000;
 }

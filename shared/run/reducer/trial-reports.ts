@@ -8,9 +8,9 @@ import { scoresName } from "../protocol/record-keys.js";
 import type { RunRequest } from "../protocol/request.js";
 import { concatenateRows, unpackRows } from "../protocol/rows.js";
 import {
-  type AskedTrial,
   attemptOf,
-  isAsked,
+  isProposed,
+  type ProposedTrial,
   type RunningTrial,
   type RunState,
   type ScoredShard,
@@ -21,14 +21,15 @@ import type { Study } from "../protocol/study.js";
 import { chargeReport, chargeUnanswered, countWaiting } from "./charges.js";
 
 /**
- * The state after a worker's answer. Answers for trials that have ended, second answers of a shard, and a
- * failure reported twice change nothing; the first answer counts, whichever attempt it belongs to.
+ * The state after a report of a trial. Reports on trials that have ended, a shard's second answer and a
+ * repeated failure change nothing; a shard's first answer counts, whichever attempt it belongs to.
  */
 export function onTrialReported(study: Study, state: RunState, event: TrialReported): RunState {
   const trial = state.running.find(({ number }) => number === event.trial);
   const shard = trial?.shards[event.shard.index];
-  // Nobody can answer for a trial that is open: what is heard is heard again by who has saved a later state.
-  if (trial === undefined || !isAsked(trial) || shard?.state !== "waiting") return state;
+  // An open trial has no jobs, so the report belongs to a later state; its event is redelivered to a
+  // coordinator with that state.
+  if (trial === undefined || !isProposed(trial) || shard?.state !== "waiting") return state;
   if (event.shard.count !== trial.shards.length || event.attempt > shard.assignment.attempt) return state;
 
   const { request } = state;
@@ -38,19 +39,19 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   // Earlier attempts were charged when they were given up.
   const isNew = isCurrent && !shard.assignment.failedAttempts.includes(attempt);
   const charged = isNew ? { ...state, spend: chargeReport(state, "trial", event.billed) } : state;
-  // Where an earlier attempt answers, the present one is still under way and will be paid for.
+  // If an earlier attempt answers, the current one is still running and will be billed.
   const underWay = isCurrent ? 0 : 1;
   const { index } = event.shard;
 
   const fail = (failure: Failure): RunState => {
     const outcome = reportFailure(shard.assignment, attempt, at, timeout, failure);
-    return settle(charged, trial, index, outcome, at, underWay);
+    return applyOutcome(charged, trial, index, outcome, at, underWay);
   };
-  const isOther = event.digest !== undefined && event.digest !== digestOf(trial);
-  if (isOther) {
+  const hasOtherDigest = event.digest !== undefined && event.digest !== digestOf(trial);
+  if (hasOtherDigest) {
     if (!isCurrent) return state;
     const outcome = sendAgain(shard.assignment, at, timeout, "only other configurations were answered for");
-    return settle(charged, trial, index, outcome, at, underWay);
+    return applyOutcome(charged, trial, index, outcome, at, underWay);
   }
   if (event.outcome.state === "failed") return fail(event.outcome);
 
@@ -58,7 +59,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   if (event.isa !== isa) {
     if (!isCurrent) return state;
     const outcome = sendAgain(shard.assignment, at, timeout, wrongIsa(event.isa, isa));
-    return settle(charged, trial, index, outcome, at, underWay);
+    return applyOutcome(charged, trial, index, outcome, at, underWay);
   }
   const defect = findDefect(request, event.outcome, event.shard);
   if (defect !== undefined) return fail({ reason: defect });
@@ -72,31 +73,34 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   return replaceRunning(paid, scored);
 }
 
-/** Trials that one Tick gives up at most, the others being left to the next: their records go into one save. */
+/**
+ * Maximum number of trials given up per Tick, because their records go into one save; the next Tick gives up
+ * others.
+ */
 const MOST_GIVEN_UP = 32;
 
-/** Sends again what has not been answered in time. */
+/** The state with overdue jobs to be sent again. */
 export function onTrialsOverdue(state: RunState, at: number): RunState {
   let next = state;
   let givenUp = 0;
   for (const { number, shards } of state.running)
     for (const [index, shard] of shards.entries()) {
       if (shard.state !== "waiting" || !isOverdue(shard.assignment, at)) continue;
-      // Giving up on one shard ends the trial, and with it the others.
+      // Giving up one shard ends the whole trial.
       const trial = next.running.find((running) => running.number === number);
       if (trial === undefined) break;
       const reason = "no worker answered in time";
       const outcome = sendAgain(shard.assignment, at, state.request.timeouts.trial, reason);
-      // One that is open has had no chance yet.
-      if (outcome.state === "givenUp" && (!isAsked(trial) || ++givenUp > MOST_GIVEN_UP)) break;
+      // A trial without a configuration was never sent, so it is not given up.
+      if (outcome.state === "givenUp" && (!isProposed(trial) || ++givenUp > MOST_GIVEN_UP)) break;
       const paid = { ...next, spend: chargeUnanswered(next, "trial", 1) };
-      next = settle(paid, trial, index, outcome, at, 0);
+      next = applyOutcome(paid, trial, index, outcome, at, 0);
     }
   return next;
 }
 
 /** @param underWay attempts of this shard that are neither answered nor charged */
-function settle(
+function applyOutcome(
   state: RunState,
   trial: RunningTrial,
   index: number,
@@ -108,20 +112,20 @@ function settle(
     case "waiting":
       return replaceRunning(state, { ...trial, shards: trial.shards.with(index, outcome) });
     case "givenUp": {
-      if (!isAsked(trial)) throw new Error(`trial ${trial.number} was given up before it was asked for`);
+      if (!isProposed(trial)) throw new Error(`trial ${trial.number} was given up before it was asked for`);
       const others = trial.shards.toSpliced(index, 1);
       return end(state, endFailed(trial, outcome, at), countWaiting(others) + underWay);
     }
   }
 }
 
-/** @param underWay jobs that nobody waits for any more, but that will be paid for */
+/** @param underWay jobs that are no longer waited for but will be billed */
 function end(state: RunState, record: TrialRecord, underWay: number): RunState {
   return {
     ...state,
     spend: chargeUnanswered(state, "trial", underWay),
     running: state.running.filter(({ number }) => number !== record.number),
-    // A spread makes an array and then a larger one, which ten thousand trials feel.
+    // `concat` instead of a spread, which copies the array twice; this matters with 10,000 trials.
     finished: state.finished.concat([record]),
   };
 }
@@ -133,7 +137,7 @@ function replaceRunning(state: RunState, trial: RunningTrial): RunState {
   };
 }
 
-function addScores(trial: AskedTrial, event: TrialReported, outcome: MeasuredOutcome): AskedTrial {
+function addScores(trial: ProposedTrial, event: TrialReported, outcome: MeasuredOutcome): ProposedTrial {
   const result: ScoredShard = { rows: outcome.rows, scores: scoresName(outcome.rows) };
   return {
     ...trial,
@@ -173,7 +177,7 @@ function addMeasures(
 function endMeasured(
   study: Study,
   request: RunRequest,
-  trial: AskedTrial,
+  trial: ProposedTrial,
   state: "complete" | "pruned",
   at: number,
 ): TrialRecord {
@@ -188,7 +192,10 @@ function endMeasured(
   return { ...ended(trial, at), state, measurement: { metric, samples, ...rest }, worker, timings, scores };
 }
 
-/** The metric, or why there is none: a metric may be a module of the user's, and what it does fails a trial at most. */
+/**
+ * The metric, or the reason why it could not be computed: it may be a user's module, whose errors fail only
+ * the trial.
+ */
 function aggregate(study: Study, request: RunRequest, rows: Float32Array): number | string {
   try {
     const metric = study.aggregate(rows, request);
@@ -199,7 +206,7 @@ function aggregate(study: Study, request: RunRequest, rows: Float32Array): numbe
 }
 
 /** Where the float model itself gives no metric, samples or metric are at fault. */
-function metricFailure({ configuration }: AskedTrial, reason: string): Failure {
+function metricFailure({ configuration }: ProposedTrial, reason: string): Failure {
   if (configuration !== null) return { reason };
   return {
     reason: `${reason}; give samples of which the metric makes a number, or another engine.metric.`,
@@ -207,16 +214,16 @@ function metricFailure({ configuration }: AskedTrial, reason: string): Failure {
   };
 }
 
-function endFailed(trial: AskedTrial, { reason, input }: Failure, at: number): TrialRecord {
+function endFailed(trial: ProposedTrial, { reason, input }: Failure, at: number): TrialRecord {
   return { ...ended(trial, at), state: "failed", reason, ...(input ? { input } : {}) };
 }
 
-function ended({ number, configuration, seen, askedAt, shards }: AskedTrial, at: number) {
+function ended({ number, configuration, seen, askedAt, shards }: ProposedTrial, at: number) {
   const attempts = Math.max(...shards.map(attemptOf));
   return { number, configuration, seen, askedAt, endedAt: at, attempts };
 }
 
-/** What is wrong with an answer of the right shape. */
+/** What is inconsistent in a well-formed answer; `undefined` if nothing is. */
 function findDefect(
   request: RunRequest,
   { state, rows, samples }: MeasuredOutcome,
@@ -237,7 +244,7 @@ function findDefect(
   return undefined;
 }
 
-/** Why an answer is not merged. */
+/** The reason for rejecting a result of another instruction set. */
 export function wrongIsa(isa: string, wanted: string): string {
   return `only workers of ${isa} answered, and the run's results are of ${wanted}`;
 }

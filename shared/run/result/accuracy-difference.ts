@@ -1,20 +1,25 @@
 import type { Metric } from "../../metrics/metric.js";
 import { normalQuantile } from "../../search/numerics/normal.js";
 
-/** Parts of the samples that are left out in turn. */
+/** Maximum number of jackknife groups. */
 const MOST_PARTS = 20;
-/** How seldom accuracy may be said to have moved where it did not. */
+/** Significance level: probability of reporting a difference where there is none. */
 const ERROR_RATE = 0.05;
 
 /**
- * Whether two trials' metrics differ by more than chance over samples: a jackknife of the difference, as both scored the
- * same samples and most of what one sample adds they have in common.
+ * Whether the metrics of two trials differ significantly, by a delete-a-group jackknife of their difference
+ * (both trials scored the same samples).
  *
  * @param first rows of the most accurate of some trials
- * @param second rows of the least accurate
- * @param trials how many there were to pick these two from, which widens the gap that chance leaves between them
+ * @param second rows of the least accurate of these trials
+ * @param trials number of trials that these two are the extremes of, for the Bonferroni correction over pairs
  */
-export function hasMoved(metric: Metric, first: Float32Array, second: Float32Array, trials: number): boolean {
+export function differBeyondNoise(
+  metric: Metric,
+  first: Float32Array,
+  second: Float32Array,
+  trials: number,
+): boolean {
   const { rowWidth } = metric;
   const samples = Math.min(first.length, second.length) / rowWidth;
   const difference = (keeps: (sample: number) => boolean): number => {

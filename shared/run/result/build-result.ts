@@ -23,7 +23,7 @@ import {
 } from "../protocol/study.js";
 import { DamagedRecordError } from "../store/damaged-record.js";
 import { readRows } from "../store/read-rows.js";
-import { hasMoved } from "./accuracy-difference.js";
+import { differBeyondNoise } from "./accuracy-difference.js";
 import { explainFloatOps } from "./float-ops.js";
 import { outcomeWarnings } from "./outcome-warnings.js";
 import type { Explanation, IntegerKernelCount, MetricResult, ModelResult, RunResult } from "./result.js";
@@ -39,7 +39,7 @@ export interface ResultSources {
   readonly summary: FinishSummary;
   readonly layout: QuantizerLayout;
   readonly hardware: Pick<Hardware, "device" | "processor">;
-  /** How a configuration quantizes the model. */
+  /** The quantization plan of a configuration. */
   readonly plan: (configuration: Configuration) => QuantizationPlan;
   readonly model: RunResult["model"];
   readonly session: RunResult["session"];
@@ -49,7 +49,7 @@ export interface ResultSources {
   readonly workers: number;
 }
 
-/** Puts a run's result together from its records. */
+/** Builds a run's result from its records. */
 export async function buildResult(sources: ResultSources): Promise<RunResult> {
   const { state, summary } = sources;
   const { request } = state;
@@ -68,12 +68,12 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
   const isa = state.isa ?? request.isa ?? "unknown";
   const processor = processorClassOf(isa) ?? null;
   const base = state.finished.find(({ number }) => number === BASE_TRIAL);
-  // The metadata that the finish adds to every model.
+  // Size of the metadata that the finish adds to every model.
   const measuredBytes = first && trial(first.trial)?.measurement.bytes;
   const added = first === undefined || measuredBytes === undefined ? 0 : first.modelBytes - measuredBytes;
   const timed = [summary.base, ...summary.candidates].find((candidate) => candidate?.latency !== undefined);
   const complete = measured.filter(({ number, state: s }) => number !== FLOAT_TRIAL && s === "complete");
-  const moved = await accuracyMoved(sources, complete);
+  const accuracyDiffers = await testAccuracyDifference(sources, complete);
   const outcome: Omit<RunResult, "warnings"> = {
     schemaVersion: 1,
     runId: request.runId,
@@ -116,7 +116,7 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       summary,
       (number) => trial(number)?.measurement,
     ),
-    explanation: explain(sources, references, first, moved),
+    explanation: explain(sources, references, first, accuracyDiffers),
     problems: summary.problems,
     stop: state.stop ?? null,
     timing: {
@@ -132,31 +132,31 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       ? {}
       : { cost: { usd: state.spend.usd, estimatedBeforehand: request.cost.estimatedUsd ?? null } }),
   };
-  const saysNothing = complete.length < FEWEST_COMPARED;
+  const isTooFew = complete.length < MIN_COMPARED_TRIALS;
   return {
     ...outcome,
     warnings: [
       ...(request.warnings ?? []),
-      ...outcomeWarnings(outcome, request.optimizer, moved || saysNothing),
+      ...outcomeWarnings(outcome, request.optimizer, accuracyDiffers || isTooFew),
     ],
   };
 }
 
-/** Fewer trials say nothing of what moves accuracy. */
-const FEWEST_COMPARED = 4;
+/** Minimum number of complete trials for a warning that accuracy did not differ between trials. */
+const MIN_COMPARED_TRIALS = 4;
 
 function explain(
   sources: ResultSources,
   references: References,
   finished: FinishedCandidate | undefined,
-  moved: boolean,
+  accuracyDiffers: boolean,
 ): Explanation {
   const { state, study, layout, plan } = sources;
   const { request } = state;
   const trials = state.finished.flatMap((record) =>
     record.configuration === null ? [] : (judgeTrial(study, request, references, record) ?? []),
   );
-  const importance = rankParameters(request.space, trials, moved);
+  const importance = rankParameters(request.space, trials, accuracyDiffers);
   const unbounded = finished?.unbounded ?? {};
   const best = trials.find(({ number }) => number === finished?.trial);
   return {
@@ -219,16 +219,19 @@ async function metricResult(sources: ResultSources, trial: MeasuredTrial): Promi
   return { name: metric.name, value, samples, interval: [low, high] };
 }
 
-/** Whether the most and the least accurate of the complete trials differ by more than chance. */
-async function accuracyMoved(sources: ResultSources, trials: readonly MeasuredTrial[]): Promise<boolean> {
+/** Whether the most and the least accurate complete trial differ significantly. */
+async function testAccuracyDifference(
+  sources: ResultSources,
+  trials: readonly MeasuredTrial[],
+): Promise<boolean> {
   const sorted = trials.toSorted((a, b) => a.measurement.metric - b.measurement.metric);
   const [first, last] = [sorted[0], sorted.at(-1)];
   if (first === undefined || last === undefined) return false;
   const [low, high] = [await scoresOf(sources, first), await scoresOf(sources, last)];
-  return hasMoved(sources.metric, high, low, trials.length);
+  return differBeyondNoise(sources.metric, high, low, trials.length);
 }
 
-/** The rows of all of a trial's shards. */
+/** The rows of all shards of a trial. */
 async function scoresOf({ store, state }: ResultSources, trial: MeasuredTrial): Promise<Float32Array> {
   const shards: Float32Array[] = [];
   for (const [shard, name] of trial.scores.entries()) {
@@ -240,7 +243,7 @@ async function scoresOf({ store, state }: ResultSources, trial: MeasuredTrial): 
   return concatenateRows(shards);
 }
 
-/** Trials that no other beats in accuracy and at once in what is minimized: latency where it was measured, or size. */
+/** The Pareto front of trials in accuracy and in what is minimized: latency if measured, otherwise size. */
 function frontOf({ metric, state }: ResultSources, trials: readonly MeasuredTrial[]): MeasuredTrial[] {
   const bySize = state.request.optimizer.minimize === "size";
   const points = trials.map(({ measurement: { metric: value, latency, bytes } }) => [
@@ -252,7 +255,7 @@ function frontOf({ metric, state }: ResultSources, trials: readonly MeasuredTria
 
 function counts(state: RunState, measured: readonly MeasuredTrial[]): RunResult["trials"] {
   const searched = measured.filter(({ number }) => number > BASE_TRIAL);
-  // The float model is what trials are compared with, and none of them.
+  // The float model is the reference and not counted as a trial.
   const of = (s: string): number =>
     state.finished.filter((trial) => trial.number !== FLOAT_TRIAL && trial.state === s).length;
   return {

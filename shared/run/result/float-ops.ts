@@ -23,8 +23,8 @@ export type FloatOp = FloatOpBase &
   (
     | {
         /**
-         * No configuration could have quantized it: ignored, no fitting kernel or operand, or no finite range on the
-         * calibration samples; `reason` is a clause.
+         * No configuration could have quantized it: it is ignored, has no suitable kernel or operand, or has
+         * no finite range on the calibration samples. `reason` is a clause.
          */
         readonly cause: "not quantizable";
         readonly reason: string;
@@ -36,24 +36,28 @@ export type FloatOp = FloatOpBase &
         readonly evidence: SwitchEvidence;
       }
     | {
-        /** It reads or writes what a group that is switched off holds (reference section 4.9). */
+        /**
+         * It reads or writes a tensor of a group that is switched off: POT leaves such an op in float as a
+         * whole (docs/reference/algorithms.md, "Quantizer groups").
+         */
         readonly cause: "block rule";
         readonly group: string;
       }
   );
 
-/** What trials say about quantizing a group or leaving it in float. */
+/** Evidence from trials about quantizing a group or leaving it in float. */
 export interface SwitchEvidence {
   readonly quantized: TrialSummary;
   readonly float: TrialSummary;
   /**
-   * Percent of accuracy that quantizing the group costs, all else being equal, by the additive model of all trials, with
-   * its standard deviation; `null` where no trial quantized it, or none left it in float, or it is no more than noise.
+   * Percent of accuracy lost by quantizing the group with everything else equal, from the additive model of
+   * all trials, with its standard error; `null` if no trial quantized it, none left it in float, or the
+   * effect is within noise.
    */
   readonly accuracyCost: { readonly points: number; readonly deviation: number } | null;
   /**
-   * The trial that is the best one with the group quantized, where there was one: the least lossy of the complete ones,
-   * with the percent of accuracy that it lost, and by how much more that is than the best one lost.
+   * The trial that equals the best one except that the group is quantized, if there was one: the least lossy
+   * of the complete ones, with its percent of accuracy lost and its difference to the best trial's.
    */
   readonly neighbour: {
     readonly trial: number;
@@ -65,18 +69,18 @@ export interface SwitchEvidence {
 
 export interface FloatOpSources {
   readonly layout: QuantizerLayout;
-  /** Of the best configuration. */
+  /** The plan of the best configuration. */
   readonly plan: QuantizationPlan;
   readonly best: Configuration;
-  /** Percent of accuracy that it lost. */
+  /** Percent of accuracy that the best configuration lost. */
   readonly bestLoss: number;
-  /** The groups that the calibration samples keep in float, whatever it says. */
+  /** Groups left in float because of the calibration samples, whatever the configuration says. */
   readonly unbounded: UnboundedGroups;
   readonly trials: readonly FinishedTrial[];
   readonly importance: Importance;
 }
 
-/** Every weighted op that the best model leaves in float, and every other op that could have been quantized. */
+/** All weighted ops that the best model leaves in float, and all other ops that could have been quantized. */
 export function explainFloatOps(sources: FloatOpSources): FloatOp[] {
   const { layout, plan, unbounded } = sources;
   const explained: FloatOp[] = layout.unquantizable.map(({ name, type, reason }) => ({
@@ -104,7 +108,10 @@ export function explainFloatOps(sources: FloatOpSources): FloatOp[] {
   return explained;
 }
 
-/** The group whose switch keeps an op in float: one that it reads from, or else the one that it writes to. */
+/**
+ * The group whose switch keeps an op in float: one that it reads from, or otherwise the one that it writes
+ * to.
+ */
 function offGroupOf(key: string, { layout, best, unbounded }: FloatOpSources): string {
   const held = withoutUnbounded(best, unbounded);
   const op = layout.ops.get(key)!;
@@ -137,7 +144,7 @@ function switchEvidence(
     accuracyCost:
       on === undefined || off === undefined || quantized.length === 0 || float.length === 0
         ? null
-        : // Of two choices, the effects are opposite.
+        : // The effects of two choices have opposite signs.
           { points: on.effect - off.effect, deviation: on.deviation + off.deviation },
     neighbour:
       neighbour === undefined
@@ -156,7 +163,10 @@ function withoutGroup(configuration: Configuration, name: string): Configuration
   return others;
 }
 
-/** The values of what the best has, too: the group's own parameters exist only where it is quantized. */
+/**
+ * The configuration restricted to parameters of the best one: the group's own parameters exist only where it
+ * is quantized.
+ */
 function sharedParameters(configuration: Configuration, best: Configuration, name: string): Configuration {
   return Object.fromEntries(
     Object.entries(configuration).filter(([parameter]) => parameter !== name && parameter in best),

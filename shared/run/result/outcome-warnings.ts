@@ -3,14 +3,14 @@ import type { RunRequest } from "../protocol/request.js";
 import type { RunResult } from "./result.js";
 
 /**
- * What the outcome of a run itself gives reason to doubt.
+ * Warnings that follow from the outcome of a run.
  *
- * @param moved whether trials differ in accuracy by more than noise
+ * @param accuracyDiffers whether accuracy differs significantly between trials
  */
 export function outcomeWarnings(
   { best, selection, float }: Pick<RunResult, "best" | "selection" | "float">,
   { accuracyLoss: bound }: Pick<RunRequest["optimizer"], "accuracyLoss">,
-  moved: boolean,
+  accuracyDiffers: boolean,
 ): RunWarning[] {
   const [first] = selection?.finalists ?? [];
   const warnings: RunWarning[] = [];
@@ -22,7 +22,7 @@ export function outcomeWarnings(
       ),
     );
   }
-  if (!moved) {
+  if (!accuracyDiffers) {
     warnings.push(
       note(
         "nothing-moved",

@@ -4,24 +4,24 @@ import { limitsOf } from "../reducer/search-limits.js";
 import { workedMinutes } from "../reducer/time-reserve.js";
 import { estimateSecondsLeft } from "./time-left.js";
 
-/** How far a run has come. */
+/** Progress of a run. */
 export interface Progress {
   readonly phase: Phase;
-  /** Trials that have ended, and those handed out, the float model's included. */
+  /** Trials that have ended, and trials started, both including the float model. */
   readonly trialsDone: number;
   readonly trialsAsked: number;
-  /** How many there will be at most, the float model's included. */
+  /** Maximum number of trials, including the float model. */
   readonly trialsAtMost: number;
   readonly float?: Measurement;
   readonly best?: { readonly trial: number; readonly measurement: Measurement };
-  /** Until now, or until it ended. */
+  /** Seconds of work until now, or until the run ended. */
   readonly secondsElapsed: number;
-  /** Until the run is done, by the trials so far; absent before a few have ended. */
+  /** Estimated seconds until the run is done; absent until a few trials have ended. */
   readonly secondsLeft?: number;
   readonly stop?: StopReason;
   /** Why the run failed. */
   readonly failure?: string;
-  /** Where work is billed: US dollars spent, expected beforehand, and allowed. */
+  /** US dollars spent, estimated beforehand, and allowed; only where work is billed. */
   readonly cost?: { readonly usd: number; readonly estimatedUsd?: number; readonly maxUsd?: number };
 }
 

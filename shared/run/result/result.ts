@@ -6,7 +6,7 @@ import type { FloatOp } from "./float-ops.js";
 import type { Selection } from "./selection.js";
 import type { Importance, TriedGroup } from "./tried-choices.js";
 
-/** A metric's value with its 95 % interval. */
+/** A metric's value with its 95 % confidence interval. */
 export interface MetricResult {
   readonly name: string;
   readonly value: number;
@@ -23,64 +23,71 @@ export interface IntegerKernelCount {
 export interface ModelResult {
   readonly trial: number;
   readonly metric: MetricResult;
-  /** Percent, relative to the float model. */
+  /** Percent of accuracy lost relative to the float model. */
   readonly accuracyLoss: number;
   readonly latencyRatio: number | null;
   readonly latencyNoise: number | null;
   readonly latencyMs: number | null;
-  /** Of the model's files. */
+  /** Size of the model's files. */
   readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
-  /** The part of it that has no integer kernel: simulated in QDQ, it buys size, not speed. */
+  /**
+   * Share without an integer kernel: simulated by QuantizeLinear and DequantizeLinear, it reduces size but
+   * not latency.
+   */
   readonly simulatedShare: MeasuredOutcome["quantizedShare"];
   readonly integerKernels: IntegerKernelCount | null;
-  /** Whether it computes the same integers on every class of processors: on all of `exactOn`, where nothing saturates. */
+  /** Whether the model computes the same integers on all processor classes. */
   readonly portable: boolean | null;
+  /** Processor classes on which no integer product of the model can saturate. */
   readonly exactOn: readonly ProcessorClass[] | null;
-  /** How far ONNX Runtime's kernels are from computing it exactly, on calibration samples. */
+  /** Difference between ONNX Runtime's kernels and exact arithmetic, on calibration samples. */
   readonly exactness: KernelExactness | null;
   readonly loss: number;
-  /** Whether the accuracy bound is met, and whether the asked-for speed-up is as well. */
+  /** Whether the accuracy bound is met, and whether the required speed-up is met too. */
   readonly withinBound: boolean;
   readonly meetsTarget: boolean;
   readonly validation: MetricResult | null;
 }
 
-/** Decibels of the outputs, 200 where they are equal, and of the products that differ by more than rounding. */
+/**
+ * Signal-to-noise ratios in decibels of the outputs (200 where they are equal) and of the products that
+ * differ by more than rounding.
+ */
 export interface KernelExactness {
   readonly decibels: number;
   readonly batches: number;
   readonly products: readonly { readonly name: string; readonly type: string; readonly decibels: number }[];
 }
 
-/** A trial that has no model, and why. */
+/** A trial without a model, and the reason. */
 export interface MissingModel {
   readonly trial: number;
   readonly reason: string;
 }
 
-/** Why the result is what it is, by the trials of the run. */
+/** Explanation of the result from the run's trials. */
 export interface Explanation {
-  /** Which parameters mattered, the most important first. */
+  /** The parameters with an effect, most important first. */
   readonly importance: Importance;
-  /** What was tried for each quantizer group. */
+  /** Choices tried per quantizer group. */
   readonly groups: readonly TriedGroup[];
-  /** The ops that the best model leaves in float, and why. */
+  /** The ops that the best model leaves in float, with reasons. */
   readonly float: readonly FloatOp[];
 }
 
-/** `result.json` (interface.md, "Output folder"). */
+/** The content of `result.json`. */
 export interface RunResult {
   readonly schemaVersion: 1;
   readonly runId: string;
   readonly seed: number;
   readonly objective: RunRequest["optimizer"]["objective"];
-  /** The instruction set that computed the scores, and the class of processors that has it. */
+  /** Instruction set that computed the scores, and the processor class that has it. */
   readonly isa: string;
   readonly processor: ProcessorClass | null;
-  /** The device that the model is for: CPU by the class of the machine that scored. */
+  /** The target device; device CPU means the processor class of the machine that scored. */
   readonly target: string;
-  /** How the scores came about, where the target is another class than that of the machine. */
+  /** How scores were computed, if the target's processor class is not that of the scoring machine. */
   readonly scoring: string | null;
   readonly onnxruntime: string;
   readonly configurationHash: string;
@@ -111,17 +118,20 @@ export interface RunResult {
     readonly pruned: number;
     readonly failed: number;
     readonly duplicates: number;
-    /** Evaluation samples that trials scored, and those that scoring every trial to its end would have taken. */
+    /** Evaluation samples that trials scored, and the number without early stopping. */
     readonly samplesScored: number;
     readonly samplesWithoutRace: number;
   };
-  /** What choosing by the evaluation samples cost; `null` without validation samples. */
+  /** Effect of selecting the best trial by the evaluation samples; `null` without validation samples. */
   readonly selection: Selection | null;
   readonly explanation: Explanation;
-  /** What could not be done when the run was finished, a sentence each. */
+  /** Problems that did not stop the finish, a sentence each. */
   readonly problems: readonly string[];
   readonly stop: string | null;
-  /** What has no effect, may not be meant, or makes the result doubtful; each of them went to stderr once. */
+  /**
+   * Warnings: settings without effect, probable mistakes and doubts about the result; each went to stderr
+   * once.
+   */
   readonly warnings: readonly RunWarning[];
   readonly timing: {
     readonly wallSeconds: number;
@@ -132,6 +142,6 @@ export interface RunResult {
     readonly inferenceSeconds: number;
     readonly workers: number;
   };
-  /** US dollars; where work is billed. */
+  /** US dollars; absent where work is not billed. */
   readonly cost?: { readonly usd: number; readonly estimatedBeforehand: number | null };
 }

@@ -2,25 +2,34 @@ import type { Metric } from "../../metrics/metric.js";
 import type { FinishSummary } from "../protocol/finish-summary.js";
 import type { Measurement } from "../protocol/state.js";
 
-/** How a finalist fared on samples that no decision used; losses in percent, relative to float on the same samples. */
+/**
+ * A finalist's loss on the validation samples, which no decision used; losses are in percent relative to the
+ * float model on the same samples.
+ */
 export interface ValidatedFinalist {
   readonly trial: number;
   readonly accuracyLoss: number;
   readonly validationLoss: number;
-  /** By how much more it loses there than on the samples that it was chosen by, in points. */
+  /**
+   * `validationLoss` minus `accuracyLoss`, in percentage points: positive if the evaluation samples were too
+   * favourable.
+   */
   readonly flattered: number;
 }
 
 /**
- * What choosing by the evaluation samples cost (search.md, "The race": the winner's curse): the more trials a best one
- * is picked from, the more its own evaluation flatters it.
+ * Selection bias (winner's curse): the more trials the best one is chosen from, the more its own evaluation
+ * overestimates it.
  */
 export interface Selection {
   /** Best first. */
   readonly finalists: readonly ValidatedFinalist[];
-  /** Points by which the evaluation flattered the best; negative where the validation samples suit it better. */
+  /** `validationLoss` minus `accuracyLoss` of the best trial, in percentage points. */
   readonly flattered: number;
-  /** Points that the best loses beyond the finalist that is most accurate on the validation samples; 0 if it is that. */
+  /**
+   * `validationLoss` of the best trial minus the smallest one of all finalists, in percentage points; 0 or
+   * more.
+   */
   readonly lost: number;
 }
 

@@ -6,25 +6,26 @@ import { limitsOf } from "../reducer/search-limits.js";
 import { workedMinutes } from "../reducer/time-reserve.js";
 
 /**
- * Trials that an expectation of the race counts for beside those that have been seen: many, because the first trials of a
- * search try whole families of choices, and what they see says little of the rest.
+ * Weight of the expected share of samples seen, in trials. It is large because the first trials of a search
+ * try whole families of choices, so their early stopping says little about later trials.
  */
 const PRIOR_TRIALS = 80;
 /**
- * Share of the trials that are stopped at each look of the race, by what they race against (docs/measurements.md, "Time
- * left"): those as small as the incumbent must be more accurate, smaller ones need only meet the bound.
+ * Measured share of trials stopped at each look, by incumbent: trials that can only be as small as the
+ * incumbent must be more accurate; others only have to meet the accuracy bound.
  */
 const STOPPED_AGAINST_SMALLEST = 0.3;
 const STOPPED_OTHERWISE = 0.25;
-/** The first trials read data and compile; their times say nothing about the rest. */
+/** Trials left out of the estimate: the first ones read data and compile. */
 const COLD_TRIALS = 2;
-/** Trials that the estimate needs besides. */
+/** Minimum number of further trials for an estimate. */
 const FEWEST_TRIALS = 3;
 /**
- * Seconds until the run is done; `undefined` before a few trials have ended.
+ * Estimated seconds until the run is done; `undefined` until a few trials have ended.
  *
- * A trial takes a fixed time and one that grows with the samples that it sees. Both are taken from the trials that have
- * ended, as is how many run at once; the samples that are still to be seen follow from what trials race against.
+ * A trial takes a fixed time plus a time per sample. Both, and the number of trials running at once, are
+ * taken from ended trials; the number of samples that later trials will see is estimated from what early
+ * stopping compares them with.
  */
 export function estimateSecondsLeft(state: RunState, at: number): number | undefined {
   switch (state.phase) {
@@ -50,9 +51,9 @@ export function estimateSecondsLeft(state: RunState, at: number): number | undef
 }
 
 interface Pace extends TrialWork {
-  /** Seconds of a worker that a trial takes whatever it sees, its preparation in them. */
+  /** Seconds of a worker per trial independent of the samples, preparation included. */
   readonly fixed: number;
-  /** Seconds that pass for each second that trials are expected to take: workers side by side, and waiting. */
+  /** Elapsed seconds per expected second of a trial, which accounts for parallel workers and waiting. */
   readonly stretch: number;
   readonly trials: readonly MeasuredTrial[];
 }
@@ -83,7 +84,7 @@ function secondsEach(state: RunState, pace: Pace): number {
   return (pace.fixed + pace.sample * samples) * pace.stretch;
 }
 
-/** Share of the evaluation samples that a coming trial sees. */
+/** Expected share of the evaluation samples that a future trial scores. */
 function expectedShare({ request, best, finished }: RunState, { trials }: Pace): number {
   const { optimizer, evaluation, metric } = request;
   if (!optimizer.race || !metric.perSampleMean) return 1;
@@ -104,7 +105,10 @@ function expectedShare({ request, best, finished }: RunState, { trials }: Pace):
   return (sum + PRIOR_TRIALS * prior) / (raced.length + PRIOR_TRIALS);
 }
 
-/** Share of the samples that a trial sees on average, where such a share of trials is stopped at each look but the last. */
+/**
+ * Mean share of samples that a trial scores if the share `stopped` of trials is stopped at each look but the
+ * last.
+ */
 function shareSeen(stopped: number, samples: number): number {
   let share = 0;
   let going = 1;
@@ -115,7 +119,7 @@ function shareSeen(stopped: number, samples: number): number {
   return share + going;
 }
 
-/** The search stops in time for the finish to be within the limit as well. */
+/** The estimate, limited by the remaining minutes: search and finish both end within the limit. */
 function limited(state: RunState, at: number, seconds: number): number {
   const { maxMinutes } = limitsOf(state);
   if (maxMinutes === 0) return seconds;

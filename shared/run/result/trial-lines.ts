@@ -4,10 +4,10 @@ import type { MeasuredOutcome } from "../protocol/measured-outcome.js";
 import type { RunState, TrialOrigin, TrialRecord } from "../protocol/state.js";
 import { findReferences, judgeTrial, type Study } from "../protocol/study.js";
 
-/** A line of `trials.jsonl` (interface.md, "Output folder"). */
+/** A line of `trials.jsonl`. */
 export interface TrialLine {
   readonly number: number;
-  /** The run that scored it and its number there, where an earlier one did. */
+  /** The earlier run that scored the trial, and its number there; absent where this run scored it. */
   readonly origin?: TrialOrigin;
   readonly state: "complete" | "pruned" | "failed";
   /** `null` for trial 0, the float model. */
@@ -18,21 +18,24 @@ export interface TrialLine {
   readonly latencyNoise: number | null;
   readonly bytes: number | null;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"] | null;
-  /** The part of it that is simulated in QDQ, where there is one. */
+  /**
+   * Share simulated by QuantizeLinear and DequantizeLinear, without an integer kernel; absent where it is 0.
+   */
   readonly simulatedShare?: MeasuredOutcome["quantizedShare"];
   /**
-   * Where integer kernels can saturate (`saturation_fix` is not auto): decibels between the model as it was scored and
-   * exact arithmetic. Below 20 or so a loss is of the kernels, not of the quantization.
+   * Signal-to-noise ratio in decibels of the model as it was scored against exact arithmetic; only where
+   * integer kernels can saturate (`saturation_fix` is not auto). Below about 20, a loss of accuracy is due to
+   * the kernels, not to the quantization.
    */
   readonly saturation?: number;
-  /** What was minimized: the first of the objective's values. */
+  /** The first of `values`. */
   readonly loss: number | null;
   readonly values: readonly number[];
-  /** By how much the accuracy bound is missed; 0 within it. */
+  /** Percent of accuracy by which the bound is missed; 0 within it. */
   readonly violation: number;
   readonly timings: MeasuredOutcome["timings"] | null;
   readonly worker: string | null;
-  /** The trials that had ended when this one was asked for, as ranges such as `0-5,7`. */
+  /** Numbers of the trials that had ended when this one was started, as ranges such as `0-5,7`. */
   readonly seen: string;
   readonly askedAt: number;
   readonly endedAt: number;
@@ -41,11 +44,11 @@ export interface TrialLine {
   readonly reason?: string;
 }
 
-/** One line a trial, in the order in which they ended. */
+/** One line per trial, in the order in which they ended. */
 export function* trialLines(study: Study, state: RunState): Generator<TrialLine> {
   const ended = new NumberRanges();
   let counted = 0;
-  // Later trials have seen at least as much, so the ranges are grown once over the trials by number.
+  // Later trials have seen at least as many, so the ranges grow in one pass over the trials by number.
   const seenBy = new Map<number, string>();
   for (const { number, seen } of [...state.finished].sort((a, b) => a.number - b.number)) {
     for (; counted < seen; counted++) ended.add(state.finished[counted]!.number);
@@ -54,7 +57,7 @@ export function* trialLines(study: Study, state: RunState): Generator<TrialLine>
   for (const trial of state.finished) yield trialLine(study, state, trial, seenBy.get(trial.number) ?? "");
 }
 
-/** How many finished trials had a configuration that another one had before. */
+/** Number of finished trials whose configuration an earlier trial had already. */
 export function countDuplicates(state: RunState): number {
   const keys = state.finished.flatMap(({ configuration }) =>
     configuration === null ? [] : [configurationKey(configuration)],
@@ -93,7 +96,7 @@ function trialLine(study: Study, state: RunState, trial: TrialRecord, seen: stri
   };
 }
 
-/** A set of numbers that grows, kept as disjoint ranges in ascending order. */
+/** A growing set of numbers, kept as disjoint ranges in ascending order. */
 class NumberRanges {
   readonly #ranges: { first: number; last: number }[] = [];
 

@@ -2,22 +2,23 @@ import { type ParameterImportance, parameterImportance } from "../../search/effe
 import type { Choice, Space } from "../../search/space/space.js";
 import type { FinishedTrial } from "../../search/trials/sampler.js";
 
-/** What all trials with one choice came to, beside those without it. */
+/** Outcomes of the trials with one choice of a parameter, and of those with another. */
 export interface TriedChoice {
   readonly choice: Choice;
   readonly with: TrialSummary;
-  /** Trials in which the parameter had another value. */
+  /** Trials in which the parameter has another value. */
   readonly without: TrialSummary;
 }
 
 export interface TrialSummary {
-  /** Trials that were told of, those included that the race stopped. */
+  /** Number of trials, including those stopped early. */
   readonly trials: number;
   readonly pruned: number;
   readonly failed: number;
   /**
-   * The least over the complete ones: of what is minimized, and of the percent of accuracy lost against float; `null`
-   * without any. Means are not taken: trials with a choice and without it differ in everything else as well.
+   * Minimum over the complete trials of what is minimized, and of the percent of accuracy lost; `null`
+   * without any. Minima and not means, because trials with and without a choice differ in everything else as
+   * well.
    */
   readonly loss: BestLoss | null;
   readonly accuracyLoss: BestLoss | null;
@@ -27,7 +28,7 @@ export interface BestLoss {
   readonly best: number;
 }
 
-/** What was tried for a quantizer group. */
+/** Choices tried for a quantizer group. */
 export interface TriedGroup {
   readonly group: string;
   readonly parameters: readonly {
@@ -36,15 +37,15 @@ export interface TriedGroup {
   }[];
 }
 
-/** How much a parameter mattered to an outcome, with the mean effect of each choice on it. */
+/** Importance of a parameter for an outcome, with the mean effect of each choice. */
 export interface ImportantParameter {
   readonly parameter: string;
   readonly group: string;
-  /** Share of the variance that all parameters explain one by one. */
+  /** Share of the variance explained by all parameters individually. */
   readonly share: number;
-  /** In which the share lies with 90 % of the model's belief. */
+  /** 90 % credible interval of the share. */
   readonly interval: readonly [low: number, high: number];
-  /** With the standard deviation of each effect. */
+  /** The effect of each choice with its posterior standard deviation. */
   readonly effects: readonly {
     readonly choice: Choice;
     readonly effect: number;
@@ -53,21 +54,25 @@ export interface ImportantParameter {
 }
 
 export interface Importance {
-  /** To what is minimized. */
+  /** Importance for what is minimized. */
   readonly loss: readonly ImportantParameter[];
-  /** To the percent of accuracy lost against float. */
+  /** Importance for the percent of accuracy lost relative to the float model. */
   readonly accuracyLoss: readonly ImportantParameter[];
 }
 
-/** Parameters below this share are left out: there may be thousands. */
+/** Minimum share of listed parameters, of which there may be thousands. */
 const LEAST_SHARE = 0.001;
 
 /**
- * Which parameters mattered beyond the noise of the model of all trials, the most important first.
+ * The parameters whose effect exceeds the noise of the additive model, most important first.
  *
- * @param moved whether accuracy differs between trials by more than chance over the samples
+ * @param accuracyDiffers whether accuracy differs significantly between trials
  */
-export function rankParameters(space: Space, trials: readonly FinishedTrial[], moved = true): Importance {
+export function rankParameters(
+  space: Space,
+  trials: readonly FinishedTrial[],
+  accuracyDiffers = true,
+): Importance {
   const rank = (outcome: (trial: FinishedTrial) => number): ImportantParameter[] =>
     parameterImportance(space, trials, outcome)
       .flatMap((importance, d) => (importance.isCertain ? [withChoices(importance, space[d]!.choices)] : []))
@@ -75,7 +80,7 @@ export function rankParameters(space: Space, trials: readonly FinishedTrial[], m
       .sort((a, b) => b.share - a.share);
   return {
     loss: rank(({ values }) => values[0] ?? 0),
-    accuracyLoss: moved ? rank(({ accuracyLoss }) => accuracyLoss ?? 0) : [],
+    accuracyLoss: accuracyDiffers ? rank(({ accuracyLoss }) => accuracyLoss ?? 0) : [],
   };
 }
 
@@ -96,7 +101,7 @@ function withChoices(
   };
 }
 
-/** What was tried for each group: its parameters that can vary, and the choices of them that some trial had. */
+/** Per group: its parameters that can vary, with the choices that some trial had. */
 export function describeTried(space: Space, trials: readonly FinishedTrial[]): TriedGroup[] {
   const groups = new Map<string, TriedGroup["parameters"][number][]>();
   for (const { name, group, choices } of space) {
@@ -115,7 +120,7 @@ export function describeTried(space: Space, trials: readonly FinishedTrial[]): T
   return [...groups].map(([group, parameters]) => ({ group, parameters }));
 }
 
-/** The complete trials' values and accuracies: those of pruned ones are of fewer samples. */
+/** Summary of trials; the minima are of complete trials only, because pruned ones have fewer samples. */
 export function summarize(trials: readonly FinishedTrial[]): TrialSummary {
   const complete = trials.filter(({ state }) => state === "complete");
   const count = (state: FinishedTrial["state"]) => trials.filter((trial) => trial.state === state).length;

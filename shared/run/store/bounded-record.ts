@@ -1,11 +1,7 @@
 import type { ObjectStore, StoredObject } from "../../storage/object-store.js";
 import { DamagedRecordError } from "./damaged-record.js";
 
-/**
- * An object that somebody else has put into the store, read no further than it may be large.
- *
- * @throws DamagedRecordError when it is larger
- */
+/** An object that others may have written, read up to its maximum size only. */
 export async function getBounded(
   store: ObjectStore,
   key: string,

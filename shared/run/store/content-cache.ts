@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** A draft that is older was left by a process that ended while it wrote. */
+/** Age after which a draft is known to be left by a process that ended while writing. */
 const ABANDONED_MILLISECONDS = 3_600_000;
 
 interface Content {
@@ -11,13 +11,13 @@ interface Content {
   readonly usedAt: number;
 }
 
-/** A folder of contents named by their hash. */
+/** A folder of files named by the hash of their content. */
 export interface ContentFolder {
   readonly folder: string;
   readonly maxBytes: number;
 }
 
-/** A content of that name, which is used now; `undefined` where there is none. */
+/** The content of that name, marked as just used; `undefined` if there is none. */
 export async function readContent({ folder }: ContentFolder, name: string): Promise<Buffer | undefined> {
   const path = join(folder, name);
   try {
@@ -30,7 +30,7 @@ export async function readContent({ folder }: ContentFolder, name: string): Prom
   }
 }
 
-/** Keeps a content that can be made again, where there is room; it is seen whole or not at all. */
+/** Caches a content that can be recreated, if it fits. The write is atomic, and failures are ignored. */
 export async function writeContent(
   { folder, maxBytes }: ContentFolder,
   name: string,
@@ -43,7 +43,7 @@ export async function writeContent(
     await writeFile(draft, bytes);
     await rename(draft, join(folder, name));
   } catch {
-    // Work goes on without it; a full disk is told of where there is no doing without.
+    // The cache is optional; a full disk is reported where a write is required.
     await rm(draft, { force: true });
   }
 }
@@ -52,17 +52,17 @@ export async function discardContent({ folder }: ContentFolder, name: string): P
   await rm(join(folder, name), { force: true });
 }
 
-/** Marks a content as used now. */
+/** Marks a content as just used. */
 export async function touchContent(path: string): Promise<void> {
   const now = new Date();
   await utimes(path, now, now);
 }
 
 /**
- * Makes room in a folder of contents named by their hash: those that were used longest ago are removed until the rest,
- * with `wanted` more bytes, has at most `maxBytes`. Links to a removed content keep it for whoever works with it.
+ * Removes the least recently used contents of a folder until the rest plus `wanted` bytes has at most
+ * `maxBytes`. A hard link to a removed content keeps its data.
  *
- * @param keep names of contents that stay whatever they take
+ * @param keep names of contents that are never removed
  */
 export async function evictContents(
   folder: string,
@@ -75,7 +75,7 @@ export async function evictContents(
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
     const { size, mtimeMs } = await stat(path);
-    // Drafts have a name of their own behind the hash.
+    // Names of drafts have a suffix after the hash.
     if (name.includes(".") && Date.now() - mtimeMs > ABANDONED_MILLISECONDS) await rm(path, { force: true });
     else {
       bytes += size;

@@ -1,4 +1,4 @@
-/** A record of the run that should be there is not, or is not what was written. */
+/** A record of the run is missing or is not what was written. */
 export class DamagedRecordError extends Error {
   override readonly name = "DamagedRecordError";
   constructor(

@@ -1,7 +1,11 @@
 import type * as z from "zod";
 import { DamagedRecordError } from "./damaged-record.js";
 
-/** @throws DamagedRecordError when it is not JSON, or does not have the schema's shape */
+/**
+ * The record's content.
+ *
+ * @throws DamagedRecordError if it is not JSON or does not match the schema
+ */
 export function parseRecord<Schema extends z.ZodType>(
   key: string,
   schema: Schema,
@@ -15,7 +19,7 @@ export function parseRecord<Schema extends z.ZodType>(
   return parsed.data;
 }
 
-/** @throws DamagedRecordError when it is not JSON */
+/** @throws DamagedRecordError if it is not JSON */
 export function parseJson(key: string, body: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(body).toString("utf8"));

@@ -4,14 +4,15 @@ import { getBounded } from "./bounded-record.js";
 import { DamagedRecordError } from "./damaged-record.js";
 import { parseRecord } from "./parse-record.js";
 
-/** The longest rows, and what stands around them. */
+/** Maximum length of encoded rows, plus the JSON around them. */
 const MAX_BYTES = MAX_ENCODED_ROWS + 1_024;
 
 /**
- * Rows of a scored shard. Users may write some, those of trials that a run begins with.
+ * The rows of a scored shard. They are checked, because users may write those of trials that a run begins
+ * with.
  *
- * @returns `undefined` where there are none
- * @throws DamagedRecordError when they are larger than rows can be, or no rows
+ * @returns `undefined` if there are none
+ * @throws DamagedRecordError if they are larger than allowed or malformed
  */
 export async function readRows(store: ObjectStore, key: string): Promise<PackedRows | undefined> {
   const stored = await getBounded(store, key, MAX_BYTES);

@@ -6,25 +6,25 @@ import { getBounded } from "./bounded-record.js";
 import { DamagedRecordError } from "./damaged-record.js";
 import { type WorkloadDocument, workloadDocumentSchema } from "./workload-document.js";
 
-/** A workload's document and a request, which was small enough for a message. */
+/** Maximum size of a workload document plus a request, which is small enough for a message. */
 const MAX_DOCUMENT_BYTES = 16 * 2 ** 20;
-/** With the time behind it, it is still a run's name. */
+/** Maximum length of a schedule's name: with the time appended it must still be a valid run id. */
 const MAX_SCHEDULE_NAME = 47;
 export const scheduleNameSchema = z
   .string()
   .regex(new RegExp(`^[A-Za-z0-9][A-Za-z0-9_-]{0,${MAX_SCHEDULE_NAME - 1}}$`));
 
-/** What a schedule sends each time; in the group of its own name. */
+/** Message that a schedule sends each time it is due, in the message group of its own name. */
 export const runScheduledSchema = z.strictObject({
   version: z.literal(MESSAGE_VERSION),
   type: z.literal("RunScheduled"),
   schedule: scheduleNameSchema,
-  /** When it was due, which is the same however often it is delivered. */
+  /** The time at which it was due; equal in repeated deliveries. */
   scheduledTime: z.iso.datetime(),
 });
 export type RunScheduled = Readonly<z.infer<typeof runScheduledSchema>>;
 
-/** What each run of a schedule is asked to do, but for its name and time. */
+/** Request and workload of each run of a schedule; name and time of the request are replaced. */
 export interface ScheduledRun {
   readonly request: RunRequest;
   readonly workload: WorkloadDocument;
@@ -38,12 +38,14 @@ const scheduledRunSchema = z.strictObject({
 
 export const scheduledRunKey = (schedule: string): string => `schedules/${schedule}.json`;
 
-/** The run of a schedule that was due then: "nightly-20261123T030000Z". */
+/**
+ * The id of a schedule's run: its name and the time at which it was due, such as "nightly-20261123T030000Z".
+ */
 export function scheduledRunId({ schedule, scheduledTime }: RunScheduled): string {
   return `${schedule}-${new Date(scheduledTime).toISOString().replace(/[-:]|\.\d+/g, "")}`;
 }
 
-/** @throws PreconditionFailedError when there is a schedule of this name */
+/** @throws PreconditionFailedError if a schedule of this name exists */
 export async function writeScheduledRun(
   store: ObjectStore,
   schedule: string,
@@ -54,8 +56,8 @@ export async function writeScheduledRun(
 }
 
 /**
- * @returns `undefined` where there is no such schedule
- * @throws DamagedRecordError when it is not what this version writes
+ * @returns `undefined` if there is no such schedule
+ * @throws DamagedRecordError if it is not what this version writes
  */
 export async function readScheduledRun(
   store: ObjectStore,

@@ -8,15 +8,18 @@ import { runPrefix } from "../protocol/record-keys.js";
 import { getBounded } from "./bounded-record.js";
 import { DamagedRecordError } from "./damaged-record.js";
 
-/** Lambda's temporary storage holds 10 GiB; the rest is for what is made of the files. */
+/**
+ * Maximum size of a workload's files: Lambda's temporary storage has at most 10 GiB, and files derived from
+ * them need the rest.
+ */
 const MAX_WORKLOAD_BYTES = 8 * 2 ** 30;
-/** Of the document itself. */
+/** Maximum size of the document itself. */
 const MAX_DOCUMENT_BYTES = 8 * 2 ** 20;
 const MAX_FILES = 1_000;
 const MAX_DIMENSIONS = 64;
 const MAX_NAME = 1_024;
 
-/** A path that stays inside the folder it is put in, on every platform. */
+/** A relative path that cannot leave its folder on any platform. */
 const relativePathSchema = z
   .string()
   .min(1)
@@ -34,12 +37,12 @@ const fileSchema = z.strictObject({
   sha256: sha256Schema,
 });
 
-/** What a run works on, for workers that do not share a disk with whoever asked for it. */
+/** Model, data and configuration of a run, for workers without access to the submitter's disk. */
 export const workloadDocumentSchema = z.strictObject({
   version: z.literal(1),
-  /** The configuration with its paths made relative to the folder of `files`. */
+  /** The configuration, with its paths made relative to the folder of `files`. */
   configuration: z.record(z.string(), z.unknown()),
-  /** Of the configuration with its own paths, as on one machine. */
+  /** Hash of the configuration with its original paths, equal to that of a local run. */
   configurationHash: sha256Schema,
   files: z
     .array(fileSchema)
@@ -48,7 +51,7 @@ export const workloadDocumentSchema = z.strictObject({
     .refine((files) => files.reduce((sum, { bytes }) => sum + bytes, 0) <= MAX_WORKLOAD_BYTES, {
       error: `the files have more than ${MAX_WORKLOAD_BYTES} bytes together`,
     }),
-  /** The model's outputs, so that a metric can be made where there is no ONNX Runtime. */
+  /** The model's outputs, so that a metric can be created without ONNX Runtime. */
   outputs: z
     .array(
       z.strictObject({
@@ -66,8 +69,9 @@ export type WorkloadDocument = Readonly<z.infer<typeof workloadDocumentSchema>>;
 const workloadKey = (runId: string): string => `${runPrefix(runId)}workload.json`;
 
 /**
- * Writes the document, which never changes; do it before the run is requested.
- * @returns whether it is there; if not, the run's name was given to other work
+ * Writes the document, which is immutable; call it before requesting the run.
+ *
+ * @returns whether it is stored; if not, the run id belongs to other work
  */
 export async function writeWorkloadDocument(
   store: ObjectStore,
@@ -81,8 +85,8 @@ export async function writeWorkloadDocument(
 }
 
 /**
- * @returns `undefined` where there is no such run
- * @throws DamagedRecordError when it is not what this version writes
+ * @returns `undefined` if there is no such run
+ * @throws DamagedRecordError if it is not what this version writes
  */
 export async function readWorkloadDocument(
   store: ObjectStore,
@@ -98,12 +102,12 @@ export async function readWorkloadDocument(
   }
 }
 
-/** The document's configuration, for files that lie in `directory`. */
+/** The document's configuration, with paths resolved against `directory`. */
 export function workloadConfiguration(
   document: WorkloadDocument,
   directory: string,
 ): ConfigurationFor<"tune"> {
-  // What a configuration is made of is checked here, whatever the document says.
+  // The configuration is validated here, because the document may come from anywhere.
   const { configuration } = validateConfiguration(
     document.configuration as Parameters<typeof validateConfiguration>[0],
     { directory, file: "workload.json" },
@@ -112,7 +116,7 @@ export function workloadConfiguration(
   return configuration;
 }
 
-/** The files that statistics are gathered of: the model's and the calibration samples'. */
+/** The files that gathering statistics needs: those of the model and of the calibration samples. */
 export function calibrationFiles(
   { files }: WorkloadDocument,
   { engine }: Pick<ConfigurationFor<"tune">, "engine">,
@@ -120,7 +124,7 @@ export function calibrationFiles(
   const { inputs = {}, labels } = engine.calibration;
   const arrays = Object.values(inputs).flatMap((source) => ("data" in source ? [source] : []));
   const sources = [...arrays, ...(labels === undefined ? [] : [labels])];
-  // An archive's member stands behind the path.
+  // A path may name a member of an archive after "#".
   const named = new Set(sources.map(({ data }) => data.split("#")[0]));
   return files.filter(({ path }) => path.startsWith("model/") || named.has(path));
 }

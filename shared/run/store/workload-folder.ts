@@ -8,22 +8,24 @@ import { evictContents, touchContent } from "./content-cache.js";
 import { DamagedRecordError } from "./damaged-record.js";
 import type { WorkloadFile } from "./workload-document.js";
 
-/** Read at once, so that a file of any size takes this much memory. */
+/** Bytes read per request, which bounds the memory for a file of any size. */
 const CHUNK_BYTES = 32 * 1_048_576;
 
-/** Both lie in one file system. */
+/** Folders of a workload, both on one file system (contents are hard-linked). */
 export interface WorkloadFolders {
   readonly folder: string;
   readonly cache: string;
-  /** What the cache may hold, this workload's files included; those of others that were used longest ago make room. */
+  /**
+   * Maximum size of the cache, including this workload's files; the least recently used contents are removed.
+   */
   readonly cacheBytes?: number;
 }
 
 /**
- * Puts a workload's files into `folder`. Contents are kept in `cache` by their hash, so that runs on the same
+ * Puts a workload's files into `folder`. Contents are cached by their hash, so that several runs on the same
  * model and data fetch them once.
  *
- * @throws DamagedRecordError when an object is missing or is not what its hash says
+ * @throws DamagedRecordError if an object is missing or does not have its hash
  */
 export async function fetchWorkloadFiles(
   store: ObjectStore,
@@ -47,7 +49,10 @@ export async function fetchWorkloadFiles(
   }
 }
 
-/** A hard link, as external data must not be a link to a place outside the model's folder. */
+/**
+ * Hard-links the content, because external data of a model must not be a symbolic link out of the model's
+ * folder.
+ */
 async function linkContent(content: string, path: string): Promise<void> {
   await makeFolder(dirname(path));
   await link(content, path).catch((error: NodeJS.ErrnoException) => {
@@ -56,7 +61,7 @@ async function linkContent(content: string, path: string): Promise<void> {
 }
 
 async function fetchContent(store: ObjectStore, file: WorkloadFile, content: string): Promise<void> {
-  // Seen whole or not at all, also by a process that goes on after this one was killed.
+  // Atomic, even if this process is killed and another one continues.
   const draft = `${content}.${randomUUID()}`;
   try {
     await writeContent(store, file, draft);

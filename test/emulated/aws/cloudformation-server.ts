@@ -8,7 +8,7 @@ export interface CloudFormationServer {
   close(): Promise<void>;
 }
 
-/** CloudFormation's DescribeStacks on the loopback interface, over the wire. */
+/** An emulator of CloudFormation's DescribeStacks as an HTTP server on the loopback interface. */
 export async function startCloudFormationServer(
   stacks: ReadonlyMap<string, Readonly<Record<string, string>>>,
 ): Promise<CloudFormationServer> {

@@ -3,7 +3,7 @@ import { toEvent } from "../../functions/lambda-events.js";
 import type { PolledQueue } from "./fauxqs-poller.js";
 import type { LambdaFunction } from "./lambda-function.js";
 
-/** What the template says of an event source (AWS::Lambda::EventSourceMapping). */
+/** Properties of an event source mapping in the template (AWS::Lambda::EventSourceMapping). */
 const mappingSchema = z.looseObject({
   EventSourceArn: z.string(),
   FunctionName: z.string(),
@@ -18,13 +18,14 @@ export function parseMapping(properties: unknown): Mapping {
   return mappingSchema.parse(properties);
 }
 
-/** Lambda's pollers where nothing bounds them; it has five to begin with, and one is enough for one run at a time. */
+/** Pollers without a configured maximum. Lambda starts with five; one is enough for one run at a time. */
 const UNBOUND_POLLERS = 1;
 const WAIT_MILLISECONDS = 1_000;
 
 /**
- * Lambda's event source: polls a queue, hands batches to a function, and acknowledges what it does not report as
- * failed. A batch whose function failed as a whole is left to the queue's visibility.
+ * An emulator of Lambda's event source: polls a queue, invokes a function with batches, and acknowledges the
+ * messages that the function does not report as failed. After a failed invocation the whole batch is
+ * redelivered by the queue.
  */
 export class EventSource {
   readonly #stop = new AbortController();

@@ -2,9 +2,12 @@ import { randomUUID } from "node:crypto";
 import { pathToFileURL } from "node:url";
 import type { Context, SQSBatchResponse } from "aws-lambda";
 
-/** One of a function's execution environments: a process with the bundle, which is sent one event after the other. */
+/**
+ * An execution environment of a function: a process that loads the bundle and receives events one after
+ * another.
+ */
 
-/** Sent when the bundle can take events: how long its import took, and what of it on a processor. */
+/** Sent when the bundle is loaded: elapsed time and processor time of its import. */
 export interface Ready {
   readonly milliseconds: number;
   readonly processorMilliseconds: number;
@@ -13,7 +16,7 @@ export interface Ready {
 export interface Invocation {
   readonly event: unknown;
   readonly timeoutMilliseconds: number;
-  /** The trace header that the function's own calls are to carry on. */
+  /** The trace header that the function's own calls pass on. */
   readonly trace: string;
 }
 

@@ -4,11 +4,11 @@ import type { Queue, ReceivedMessage, ReceiveOptions } from "../../../shared/que
 import { TRACE_HEADER } from "./invocation-chain.js";
 
 export interface PolledMessage extends ReceivedMessage {
-  /** The trace header of the call that sent it. */
+  /** The trace header of the call that sent the message. */
   readonly trace?: string;
 }
 
-/** What Lambda's event source does with a queue. */
+/** The operations of Lambda's event source on a queue. */
 export interface PolledQueue extends Pick<Queue, "acknowledge"> {
   receive(options: ReceiveOptions): Promise<readonly PolledMessage[]>;
 }
@@ -34,8 +34,9 @@ const receivedSchema = z.object({
 });
 
 /**
- * A queue of fauxqs as its own process reaches it, by SQS's JSON protocol without a connection: Lambda's pollers take
- * no processor from the functions, and calls over HTTP with the SDK took a quarter of a short trial's time.
+ * A queue of fauxqs, accessed from its own process by SQS's JSON protocol without a connection. Pollers of
+ * Lambda use no processor time of the functions, while calls by HTTP with the SDK took a quarter of a short
+ * trial's time.
  */
 export class FauxqsPoller implements PolledQueue {
   constructor(
@@ -50,7 +51,7 @@ export class FauxqsPoller implements PolledQueue {
       MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp"],
       MessageAttributeNames: [TRACE_HEADER],
     });
-    // What comes after the abort is handed out again when its visibility ends.
+    // Messages received after the abort are redelivered when their visibility timeout ends.
     const received = await untilAborted(answer, signal);
     if (received === undefined) return [];
     const { statusCode, payload } = received;
@@ -73,7 +74,7 @@ export class FauxqsPoller implements PolledQueue {
 
   async acknowledge(receipt: string): Promise<void> {
     const { statusCode, payload } = await this.#call("DeleteMessage", { ReceiptHandle: receipt });
-    // A receipt that no longer holds means that the message is with somebody else, or done.
+    // An outdated receipt means that the message was delivered to another receiver or deleted.
     if (statusCode !== 200 && statusCode !== 400) throw new PollError("DeleteMessage", statusCode, payload);
   }
 

@@ -1,26 +1,26 @@
-/** What Lambda and the SDK pass on of where a call comes from, under the name that SQS gives it in a message. */
+/** The trace header that Lambda and the SDK pass on, under the name of its SQS message attribute. */
 export const TRACE_HEADER = "AWSTraceHeader";
 
-/** So many times a function is invoked in one chain of calls before Lambda stops it (docs/fleet.md, "Rules"). */
-export const MOST_INVOCATIONS = 16;
+/** Number of invocations of a function in one chain of calls after which Lambda stops the chain. */
+export const MAX_INVOCATIONS = 16;
 
-/** How often functions were invoked in a chain of calls, each of which the one before had caused. */
-export class Lineage {
+/** Numbers of invocations per function in a chain of calls, each caused by the one before. */
+export class InvocationChain {
   constructor(private readonly counts: ReadonlyMap<string, number> = new Map()) {}
 
-  /** @param header a trace header of Lambda's, of which only the lineage counts here */
-  static parse(header: string | undefined): Lineage {
+  /** @param header a trace header of Lambda, of which only the field `Lineage` is used */
+  static parse(header: string | undefined): InvocationChain {
     const text = /(?:^|;)Lineage=([^;]*)/.exec(header ?? "")?.[1] ?? "";
     const pairs = [...text.matchAll(/([^:|]+):(\d+)/g)];
-    return new Lineage(new Map(pairs.map(([, name = "", count]) => [name, Number(count)])));
+    return new InvocationChain(new Map(pairs.map(([, name = "", count]) => [name, Number(count)])));
   }
 
   invocationsOf(name: string): number {
     return this.counts.get(name) ?? 0;
   }
 
-  after(name: string): Lineage {
-    return new Lineage(new Map([...this.counts, [name, this.invocationsOf(name) + 1]]));
+  after(name: string): InvocationChain {
+    return new InvocationChain(new Map([...this.counts, [name, this.invocationsOf(name) + 1]]));
   }
 
   toHeader(): string {

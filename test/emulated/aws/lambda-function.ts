@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import type { SQSEvent } from "aws-lambda";
 import { processorSeconds } from "../process-times.js";
 import type { Answer, Invocation } from "./execution-environment.js";
-import { Lineage, MOST_INVOCATIONS, TRACE_HEADER } from "./invocation-chain.js";
+import { InvocationChain, MAX_INVOCATIONS, TRACE_HEADER } from "./invocation-chain.js";
 
 export interface LambdaFunctionOptions {
   /** The folder with the function's files. */
@@ -16,57 +16,60 @@ export interface LambdaFunctionOptions {
   /** Module and export, as "index.handler". */
   readonly handler: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** For the environments' temporary storage. */
+  /** Folder for the temporary storage of the environments. */
   readonly folder: string;
   readonly timeoutSeconds: number;
-  /** What becomes of a chain of calls that leads to the function again and again. */
+  /** Whether a recursive chain of calls is stopped. */
   readonly recursiveLoop: "Allow" | "Terminate";
-  /** Told each line that a function writes to its log. */
+  /** Called with each line of the function's log. */
   readonly onLog: (line: string) => void;
 }
 
 const ENVIRONMENT = fileURLToPath(new URL("./execution-environment.js", import.meta.url));
 
-/** A function with its execution environments, one process each: one that is free, the latest used first, or a new one. */
+/**
+ * An emulated function with its execution environments, one process each. An invocation uses the most
+ * recently used free one, or starts a new one.
+ */
 export class LambdaFunction {
   readonly #free: ChildProcess[] = [];
   readonly #all = new Set<ChildProcess>();
   #isClosed = false;
   #longestChain = 0;
   #stop: (why: string) => void = () => undefined;
-  /** Says why, once a chain of calls was stopped. */
+  /** Resolves with the reason when a chain of calls was stopped. */
   readonly stopped = new Promise<string>((resolve) => {
     this.#stop = resolve;
   });
 
   constructor(readonly options: LambdaFunctionOptions) {}
 
-  /** How often one chain of calls has led here. */
+  /** Maximum number of invocations of this function in one chain. */
   get longestChain(): number {
     return this.#longestChain;
   }
 
-  /** Kills one of the processes, as a machine's failure would; whether there was one. */
+  /** Kills one of the processes, like a failure of its machine; returns whether there was one. */
   kill(choose: (count: number) => number = () => 0): boolean {
     const environments = [...this.#all];
     return environments[choose(environments.length)]?.kill("SIGKILL") ?? false;
   }
 
-  /** What its environments have had of the processors, those that have ended left out. */
+  /** Processor time of the running environments, without those that have ended. */
   processorSeconds(): number {
     return [...this.#all].reduce((sum, { pid }) => sum + (pid === undefined ? 0 : processorSeconds(pid)), 0);
   }
 
-  /** @returns `undefined` when the process ended, the time was up, or the chain of calls that led here was stopped */
+  /** @returns `undefined` if the process ended, timed out, or the chain of calls was stopped */
   async invoke(event: unknown): Promise<Answer | undefined> {
     const { recursiveLoop, environment: own } = this.options;
     const name = own.AWS_LAMBDA_FUNCTION_NAME ?? "";
-    const lineage = lineageOf(event, name);
-    if (lineage.invocationsOf(name) >= MOST_INVOCATIONS && recursiveLoop === "Terminate") {
-      this.#stop(`${name} was invoked ${MOST_INVOCATIONS} times in a chain`);
+    const chain = longestChainOf(event, name);
+    if (chain.invocationsOf(name) >= MAX_INVOCATIONS && recursiveLoop === "Terminate") {
+      this.#stop(`${name} was invoked ${MAX_INVOCATIONS} times in a chain`);
       return undefined;
     }
-    const next = lineage.after(name);
+    const next = chain.after(name);
     this.#longestChain = Math.max(this.#longestChain, next.invocationsOf(name));
     const environment = this.#take() ?? (await this.#start());
     const answer = await this.#send(environment, event, next.toHeader());
@@ -96,7 +99,7 @@ export class LambdaFunction {
         NODE_V8_COVERAGE: "",
         ...environment,
         AWS_LAMBDA_LOG_STREAM_NAME: `2026/11/01/[$LATEST]${randomUUID().replaceAll("-", "")}`,
-        // Temporary storage is each environment's own.
+        // Each environment has its own temporary storage.
         TMPDIR: await mkdtemp(join(folder, "environment-")),
       },
       stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -113,14 +116,14 @@ export class LambdaFunction {
   #send(child: ChildProcess, event: unknown, trace: string): Promise<Answer | undefined> {
     const timeoutMilliseconds = this.options.timeoutSeconds * 1_000;
     return new Promise((resolve) => {
-      const settle = (answer: Answer | undefined): void => {
+      const end = (answer: Answer | undefined): void => {
         clearTimeout(timeout);
         child.off("message", answered);
         child.off("exit", ended);
         resolve(answer);
       };
-      const answered = (answer: unknown): void => settle(answer as Answer);
-      const ended = (): void => settle(undefined);
+      const answered = (answer: unknown): void => end(answer as Answer);
+      const ended = (): void => end(undefined);
       const timeout = setTimeout(() => child.kill("SIGKILL"), timeoutMilliseconds);
       child.on("message", answered);
       child.on("exit", ended);
@@ -131,12 +134,14 @@ export class LambdaFunction {
   }
 }
 
-/** Which of a batch's chains counts is not documented; here it is the one that has led to the function most often. */
-function lineageOf(event: unknown, name: string): Lineage {
+/**
+ * The chain of a batch with the most invocations of this function; which one Lambda uses is not documented.
+ */
+function longestChainOf(event: unknown, name: string): InvocationChain {
   const { Records = [] } = event as Partial<SQSEvent>;
-  const lineages = Records.map(({ attributes }) => Lineage.parse(attributes[TRACE_HEADER]));
-  return lineages.reduce(
-    (longest, lineage) => (lineage.invocationsOf(name) >= longest.invocationsOf(name) ? lineage : longest),
-    new Lineage(),
+  const chains = Records.map(({ attributes }) => InvocationChain.parse(attributes[TRACE_HEADER]));
+  return chains.reduce(
+    (longest, chain) => (chain.invocationsOf(name) >= longest.invocationsOf(name) ? chain : longest),
+    new InvocationChain(),
   );
 }

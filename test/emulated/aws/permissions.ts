@@ -18,7 +18,7 @@ interface Permission {
   readonly resource: RegExp;
 }
 
-/** What the roles of a stack may do to objects, by the policies of its template. */
+/** Permissions of the roles of a stack on objects, from the policies of its template. */
 export class ObjectPermissions {
   readonly #permissions: readonly Permission[];
 
@@ -44,7 +44,7 @@ export class ObjectPermissions {
   }
 }
 
-/** IAM's `*` is anything, slashes included. */
+/** IAM's `*` matches everything, slashes included. */
 function toPattern(arn: string): RegExp {
   const parts = arn.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`);

@@ -19,11 +19,11 @@ export interface S3Server {
   readonly endpoint: string;
   readonly client: S3Client;
   readonly objects: ReadonlyMap<string, StoredObject>;
-  /** Parts of uploads that were neither completed nor aborted. */
+  /** Number of uploads that were neither completed nor aborted. */
   readonly openUploads: number;
-  /** Has whoever calls do only what it may; `key` is left out where it is the bucket that is asked. */
+  /** Restricts callers to what `isAllowed` permits; `key` is absent for actions on the bucket. */
   restrict(isAllowed: IsAllowed): void;
-  /** What the next requests are answered with instead of being carried out, one after the other. */
+  /** Statuses that the next requests fail with, one each. */
   failNext(...statuses: number[]): void;
   close(): Promise<void>;
 }
@@ -33,7 +33,7 @@ export type IsAllowed = (accessKeyId: string, action: string, key: string | unde
 const PAGE = 1_000;
 const REGION = "us-east-1";
 
-/** What a request is answered with when it cannot be carried out; S3's own codes. */
+/** The error response to a request, with S3's codes. */
 class Refusal extends Error {
   constructor(
     readonly status: number,
@@ -44,9 +44,10 @@ class Refusal extends Error {
 }
 
 /**
- * One bucket of S3 in memory, on the loopback interface, that does what the code depends on and the emulators on
- * the registry leave out: conditional writes (412, and 409 while another conditional write of the key is under
- * way), ranges, pages, parts, and checksums that are refused when they are wrong. Any bucket name is the bucket.
+ * An S3 emulator with one bucket in memory, on the loopback interface. It has what the code depends on and
+ * the emulators in the npm registry lack: conditional writes (412, and 409 during another conditional write
+ * of the key), ranges, pages, multipart uploads, and verified checksums. Any bucket name refers to the
+ * bucket.
  */
 export async function startS3Server(): Promise<S3Server> {
   const bucket = new Bucket();
@@ -228,7 +229,7 @@ class Bucket {
   }
 }
 
-/** What IAM calls it. */
+/** The name of the action in IAM. */
 function actionOf({ method }: IncomingMessage, query: URLSearchParams): string {
   switch (method) {
     case "GET":
@@ -247,7 +248,10 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** S3 takes uploads without a checksum as well; here they would be a client that has begun to send another kind, or none. */
+/**
+ * Requires a CRC-32 checksum. S3 also accepts uploads without one; here that would mean that the client has
+ * changed its behaviour.
+ */
 function verifyChecksum(request: IncomingMessage, body: Buffer): void {
   const expected = request.headers["x-amz-checksum-crc32"];
   if (expected === undefined) throw new Refusal(400, "InvalidRequest");

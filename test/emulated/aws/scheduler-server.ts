@@ -11,7 +11,7 @@ const targetSchema = z.object({
   SqsParameters: z.object({ MessageGroupId: z.string().min(1).max(128) }).optional(),
 });
 
-/** What the service asks of a schedule (its API reference, CreateSchedule). */
+/** Constraints on a schedule (API reference of EventBridge Scheduler, CreateSchedule). */
 const scheduleSchema = z.looseObject({
   GroupName: z
     .string()
@@ -40,11 +40,11 @@ export interface SchedulerServer {
   readonly endpoint: string;
   readonly client: SchedulerClient;
   schedule(group: string, name: string): Schedule | undefined;
-  /** Makes a schedule as a stack does. */
+  /** Creates a schedule, as a stack does. */
   create(name: string, definition: unknown): void;
-  /** Has a schedule fire as if it were due then; one that is turned off does not. */
+  /** Fires a schedule as if it were due at that time; returns `false` if it is disabled. */
   fire(group: string, name: string, at: Date): Promise<boolean>;
-  /** Has every enabled schedule of every minute fire. */
+  /** Fires every enabled schedule with a rate of one minute. */
   passMinute(): Promise<void>;
   close(): Promise<void>;
 }
@@ -60,10 +60,10 @@ class Refusal extends Error {
 }
 
 /**
- * EventBridge Scheduler in memory, on the loopback interface: the calls that the code makes, over the wire. Time
- * passes when it is told to.
+ * An emulator of EventBridge Scheduler in memory, on the loopback interface, with the calls that the code
+ * makes. Time advances only on request.
  *
- * @param deliver hands a payload to a target
+ * @param deliver sends a payload to a target
  */
 export async function startSchedulerServer(
   deliver: (target: Target, payload: string) => Promise<void>,
@@ -170,7 +170,7 @@ class ScheduleGroups {
     }
   }
 
-  /** Two a page, so that pages are turned. */
+  /** Pages have two entries, so that tests cover paging. */
   #list(query: URLSearchParams): unknown {
     const pageSize = 2;
     const start = Number(query.get("NextToken") ?? 0);

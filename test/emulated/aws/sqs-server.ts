@@ -14,12 +14,15 @@ export interface SqsServer {
   readonly endpoint: string;
   readonly client: SQSClient;
   createQueue(name: string, attributes: Readonly<Record<string, string>>): Promise<CreatedQueue>;
-  /** A queue as an event source reaches it. */
+  /** A queue as an event source accesses it. */
   poll(url: string): PolledQueue;
   close(): Promise<void>;
 }
 
-/** SQS on the loopback interface: the emulator's own command would listen on all of them. */
+/**
+ * Starts an SQS emulator on the loopback interface; the emulator's own command would listen on all
+ * interfaces.
+ */
 export async function startSqsServer(): Promise<SqsServer> {
   const app = buildApp({ logger: false });
   app.addHook("preHandler", async ({ headers, body }) => keepTrace(headers["x-amzn-trace-id"], body));
@@ -38,7 +41,9 @@ export async function startSqsServer(): Promise<SqsServer> {
   };
 }
 
-/** SQS keeps the trace header of the call that sends a message as an attribute of its own; fauxqs knows only those of senders. */
+/**
+ * Stores the trace header of the sending call as a message attribute; SQS does this itself, fauxqs does not.
+ */
 function keepTrace(header: unknown, body: unknown): void {
   if (typeof header !== "string") return;
   const { Entries = [] } = body as { readonly Entries?: readonly { MessageAttributes?: object }[] };
@@ -46,12 +51,12 @@ function keepTrace(header: unknown, body: unknown): void {
     entry.MessageAttributes = { [TRACE_HEADER]: { DataType: "String", StringValue: header } };
 }
 
-/** SQS that somebody else started. */
+/** Connects to a running SQS server. */
 export function connectToSqs(endpoint: string): SqsServer {
   const client = new SQSClient({
     endpoint,
     region: "us-east-1",
-    // An emulator may name queues by a host name that only its own resolver knows.
+    // An emulator may use a host name in queue URLs that only its own resolver knows.
     useQueueUrlAsEndpoint: false,
     credentials: { accessKeyId: "emulated", secretAccessKey: "emulated" },
   });
@@ -61,7 +66,7 @@ export function connectToSqs(endpoint: string): SqsServer {
     async createQueue(name, attributes) {
       const creation = new CreateQueueCommand({ QueueName: name, Attributes: { ...attributes } });
       const { QueueUrl = "" } = await client.send(creation);
-      // Each emulator has an account of its own in its queues' ARNs.
+      // Each emulator uses another account id in the ARNs of queues.
       const question = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["QueueArn"] });
       const { Attributes } = await client.send(question);
       return { url: QueueUrl, arn: Attributes?.QueueArn ?? "" };

@@ -19,27 +19,27 @@ const templateSchema = z.looseObject({
 export interface Resource {
   readonly id: string;
   readonly properties: Readonly<Record<string, unknown>>;
-  /** Where the files of a function lie. */
+  /** Folder of a function's files. */
   readonly assetFolder: string | undefined;
 }
 
-/** What a resource is called once it is there. */
+/** Names of a deployed resource. */
 export interface Deployed {
   readonly ref: string;
   readonly arn: string;
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
-/** The role of whoever uses the commands. */
+/** Role of the user of the commands. */
 const USER = "User";
 
-/** A stack as CDK hands it to CloudFormation: its template, and its functions' files as they are packed. */
+/** A stack as CDK passes it to CloudFormation: its template and the files of its functions. */
 export class SynthesizedStack {
   readonly #template: z.infer<typeof templateSchema>;
   readonly #folder: string;
   readonly #deployed = new Map<string, Deployed>();
 
-  /** @param folder where CDK puts what it makes */
+  /** @param folder output folder of CDK */
   constructor(folder: string, fleet: QuantFleetProps) {
     const app = new App({ outdir: folder, context: { "aws:cdk:enable-asset-metadata": true } });
     const stack = new QuantFleetStack(app, "QuantFleet", { fleet });
@@ -57,12 +57,12 @@ export class SynthesizedStack {
       });
   }
 
-  /** Says what a resource is called, for others to refer to. */
+  /** Sets the names of a deployed resource, for references to it. */
   deployed(id: string, names: Deployed): void {
     this.#deployed.set(id, names);
   }
 
-  /** A value of the template with what it refers to put in, as CloudFormation does. */
+  /** A value of the template with its references resolved, as CloudFormation does. */
   resolve(value: unknown): unknown {
     if (Array.isArray(value)) return value.map((item) => this.resolve(item));
     if (typeof value !== "object" || value === null) return value;
@@ -78,7 +78,7 @@ export class SynthesizedStack {
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.resolve(item)]));
   }
 
-  /** The role that may use the fleet, and nothing else. */
+  /** The role with the permissions to use the fleet, and no others. */
   get user(): string {
     const [user] = this.resources("AWS::IAM::Role").filter(({ id }) => id.startsWith(USER));
     if (user === undefined) throw new Error(`The stack has no role ${USER}.`);

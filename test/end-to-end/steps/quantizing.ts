@@ -57,6 +57,8 @@ export async function readyFixture(
       ignored: {},
       saturationFix: "auto",
       sampling: { size: undefined, shuffle: false, seed: 0 },
+      algorithms: [],
+      tunedAlgorithms: [],
       ...settings,
     });
     const { prepared } = subject;

@@ -50,7 +50,7 @@ function unnormalized(name: Parameters<typeof section>[0], scale: number): Secti
 describe("A sound workload", () => {
   test("gives no warning", async () => {
     const distinct = await check({});
-    // Digits of different numbers may be the same picture, but for nothing else.
+    // The only note: different samples may be the same picture.
     assert.deepEqual(
       distinct.filter(({ code }) => code !== "shared-rows"),
       [],
@@ -58,7 +58,7 @@ describe("A sound workload", () => {
   });
 });
 
-describe("A float model that its labels do not fit", () => {
+describe("A float model whose labels do not fit is warned of", () => {
   const labelled = async (name: string, label: (digit: number) => number): Promise<Section> => {
     const { data } = await readArray({ file: join(DEMO, "y.npy"), rows: [0, SAMPLES], name: "labels" });
     const values = Int32Array.from(data as BigInt64Array, (digit) => label(Number(digit)));
@@ -66,27 +66,27 @@ describe("A float model that its labels do not fit", () => {
     return { ...section("evaluation"), labels: name };
   };
 
-  test("whose labels are shifted by one", async () => {
+  test("where labels are shifted by one", async () => {
     const evaluation = await labelled("shifted.npy", (digit) => (digit + CLASSES - 1) % CLASSES);
     const [found] = (await check({ evaluation })).filter(({ code }) => code === "float-accuracy");
     assert.match(found!.message, /if every label were one more; the labels seem to be shifted/);
   });
 
-  test("whose labels are of other classes altogether", async () => {
+  test("where labels are of other classes", async () => {
     const evaluation = await labelled("permuted.npy", (digit) => (digit * 3 + 1) % CLASSES);
     const [found] = (await check({ evaluation })).filter(({ code }) => code === "float-accuracy");
     assert.match(found!.message, /commonest class would be on .* check that labels are the model's classes/);
   });
 
-  test("that is not fed what it was trained with", async () => {
+  test("where inputs are preprocessed otherwise than in training", async () => {
     const spoilt = { data: input("evaluation").data, rows: input("evaluation").rows, scale: -1, mean: [40] };
     const evaluation = { ...section("evaluation"), inputs: { input: spoilt } };
     assert.ok((await codes({ evaluation })).includes("float-accuracy"));
   });
 });
 
-describe("Sections that are not alike", () => {
-  test("in scale, mean or std", async () => {
+describe("Sections of the data", () => {
+  test("are warned of where their scale, mean or std differ", async () => {
     for (const scale of [1, 1 / 255 / 10]) {
       const found = await codes({ calibration: unnormalized("calibration", scale) });
       assert.ok(found.includes("calibration-preprocessing"), String(scale));
@@ -123,7 +123,7 @@ describe("Sections that are not alike", () => {
     );
   });
 
-  test("and a validation that is the evaluation is refused", async () => {
+  test("are refused where validation has the samples of evaluation", async () => {
     await assert.rejects(check({ validation: section("evaluation") }), {
       code: "DATA",
       message: /^engine\.validation holds the samples of engine\.evaluation,.*leave validation out\.$/,
@@ -132,7 +132,7 @@ describe("Sections that are not alike", () => {
 });
 
 describe("Images without labels", () => {
-  test("are compared with the float model by metrics that can do either", async () => {
+  test("are compared with the float model by metrics that need no labels", async () => {
     await mkdir(join(folder.path, "pictures"));
     for (let i = 0; i < 8; i++) {
       const pixels = Uint8Array.from({ length: 8 * 8 * 3 }, (_, k) => (k * (i + 3) * 37) % 256);

@@ -11,7 +11,7 @@ import { DataType } from "../../../shared/onnx/model/tensor.js";
 import { buildModel, GraphBuilder } from "../../fixtures/models/model-builder.js";
 import { quantizationSettings } from "../../quantization/small-net.js";
 
-test("a model whose work is inside an If says so, with what its branches hold", async () => {
+test("a note names an If whose branches hold ops that stay in float", async () => {
   const branch = (seed: number) => {
     const body = new GraphBuilder(`branch${seed}`, seed);
     const hidden = body.matMul("x", 4, 4, { name: `first${seed}` });

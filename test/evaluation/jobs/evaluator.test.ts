@@ -9,8 +9,8 @@ import { Evaluator } from "../../../shared/evaluation/jobs/evaluator.js";
 import { runStatisticsJob } from "../../../shared/evaluation/jobs/gather-statistics.js";
 import { loadWorkload, type Workload } from "../../../shared/evaluation/workload/workload.js";
 import {
+  type EarlyStoppingReference,
   MESSAGE_VERSION,
-  type Race,
   type StatisticsJob,
   type TrialJob,
 } from "../../../shared/run/protocol/messages.js";
@@ -62,13 +62,13 @@ async function evaluatorWith(shards: number, of: Workload = workload): Promise<E
       now: () => 0,
     });
     assert.ok(outcome.state === "complete");
-    // Scales follow from all shards, so who finds them together brings what follows from scales.
+    // Sensitivity needs all shards, so that the job that finds them complete reports it.
     if (index === shards - 1) sensitivities.push(outcome.sensitivity!);
   }
   return evaluator;
 }
 
-function job(trialConfiguration: Configuration | null, race?: Race): TrialJob {
+function job(trialConfiguration: Configuration | null, race?: EarlyStoppingReference): TrialJob {
   return {
     version: MESSAGE_VERSION,
     type: "trial",
@@ -84,7 +84,7 @@ function job(trialConfiguration: Configuration | null, race?: Race): TrialJob {
 }
 
 describe("Statistics", () => {
-  test("gathered in shards are those of one pass, to the last bit", async () => {
+  test("gathered in shards are bit for bit those of one pass", async () => {
     await evaluatorWith(1);
     await evaluatorWith(3);
     const whole = (await readStatistics(store, statisticsKey, 1))!;
@@ -93,7 +93,7 @@ describe("Statistics", () => {
     assert.equal(whole.samples, SIZE.calibration);
   });
 
-  test("bring each group's sensitivity, the same from any number of shards", async () => {
+  test("come with the sensitivity of each group, the same from any number of shards", async () => {
     const first = sensitivities.length;
     await evaluatorWith(2);
     await evaluatorWith(4);
@@ -104,7 +104,7 @@ describe("Statistics", () => {
 });
 
 describe("With the algorithms beside the quantization", () => {
-  test("statistics in shards are those of one pass, and trials are corrected from them", async () => {
+  test("statistics in shards are those of one pass, and trials are corrected by them", async () => {
     const demo = await demoConfiguration(SIZE);
     const plain = demo.compression?.algorithms ?? [];
     const algorithms = [
@@ -138,20 +138,20 @@ describe("Trials", async () => {
   };
   const float = await score(job(null));
   await store.put(FLOAT_SCORES, Buffer.from(JSON.stringify(float.rows)));
-  const race: Race = { referenceScores: FLOAT_SCORES, peerScores: [], delta: 0.1 };
+  const race: EarlyStoppingReference = { referenceScores: FLOAT_SCORES, peerScores: [], delta: 0.1 };
   const space = subject.space.parameters;
   const configurations = [
     subject.space.base,
     ...[0.1, 0.35, 0.6, 0.9].map((draw) =>
       configurationAt(space, [draw, (draw * 7) % 1, (draw * 13) % 1, (draw * 29) % 1, (draw * 31) % 1]),
     ),
-    // Everything in float but the first group: as good as the float model, so that the race lets it through.
+    // Everything in float but the first group: as good as the float model, so that early stopping lets it finish.
     Object.fromEntries(
       space.filter(({ name }) => name.endsWith("/quantize")).map(({ name }, i) => [name, i === 0]),
     ),
   ];
 
-  test("that the race lets through have the very scores that they have without it, others their first ones", async () => {
+  test("that are not stopped early have the same scores as without early stopping, stopped ones the first of them", async () => {
     const states = new Set<string>();
     for (const trial of configurations) {
       const alone = await score(job(trial));
@@ -165,7 +165,7 @@ describe("Trials", async () => {
     assert.ok(states.has("complete"), "some trial is let through");
   });
 
-  test("that are wrong nearly everywhere are stopped at the first look, at 64 samples", async () => {
+  test("that are wrong on almost all samples are stopped at the first look, after 64 samples", async () => {
     const shifted = await demoConfiguration(SIZE);
     const labels = { data: join(DEMO, "y.npy"), rows: [1, SIZE.evaluation + 1] as [number, number] };
     const hopeless = new Evaluator({
@@ -197,7 +197,7 @@ describe("Trials", async () => {
     assert.ok(Math.abs(among.reachable! - (reachable(half) - meanOfHalf)) < 1e-12);
   });
 
-  test("race against what was scored here without a look into the store", async () => {
+  test("are compared with rows that this evaluator scored without reading the store", async () => {
     const trial = job(subject.space.base);
     const { rows } = await score(trial);
     const scoredHere = scoresKey(trial.runId, trial.trial, 0, scoresName(rows));
@@ -210,7 +210,7 @@ describe("Trials", async () => {
     assert.notDeepEqual(known.reachable, missing.reachable);
   });
 
-  test("scored by shards are, together, those scored at once", async () => {
+  test("scored in shards have the rows of one pass", async () => {
     const whole = await score(job(subject.space.base));
     const parts: number[] = [];
     for (let index = 0; index < 3; index++) {
@@ -220,7 +220,7 @@ describe("Trials", async () => {
     assert.deepEqual(Float32Array.from(parts), whole.values);
   });
 
-  test("are timed against the float model, in turn, with the threads that the benchmark asks for", async () => {
+  test("are timed in turn with the float model, with the benchmark's number of threads", async () => {
     const asked = await demoConfiguration(SIZE, { benchmark: { duration_seconds: 0.05, nthreads: 2 } });
     const timing = new Evaluator({
       workload: await workloadOf(asked),
@@ -234,7 +234,7 @@ describe("Trials", async () => {
     assert.ok(latency !== undefined && latency.ratio > 0 && Number.isFinite(latency.noise));
   });
 
-  test("of the float model have its file's size, and quantize nothing", async () => {
+  test("of the float model have the size of its file and a quantized share of zero", async () => {
     const base = await score(job(subject.space.base));
     assert.equal(float.bytes, (await stat(join(DEMO, "model.onnx"))).size);
     assert.ok(base.bytes < float.bytes);

@@ -34,7 +34,7 @@ const job: FinishJob = {
   deadline: 0,
 };
 
-/** What of a finish does not work: of one trial, or of all. */
+/** Steps of a finish that fail, for one trial or for all. */
 interface Broken {
   readonly models?: readonly number[];
   readonly validation?: boolean;
@@ -78,7 +78,7 @@ async function finish(
 }
 
 describe("A finish", () => {
-  test("examines the candidates and the base, and writes the first", async () => {
+  test("measures the candidates and the base, and writes the first candidate", async () => {
     const { best, summary, keys } = await finish({});
     assert.equal(best, 7);
     assert.deepEqual(
@@ -108,7 +108,7 @@ describe("A finish", () => {
     );
   });
 
-  test("writes the model without what could not be validated or timed", async () => {
+  test("writes the model where validation or timing fails, and reports the problems", async () => {
     const { best, summary, keys } = await finish({ validation: true, latency: true });
     assert.equal(best, 7);
     assert.ok(keys.includes(finishKeys("test").model));

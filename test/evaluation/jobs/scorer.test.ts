@@ -59,14 +59,14 @@ const accuracy = await createMetric(
 );
 const mse = await createMetric({ name: "mse" }, { directory: ".", outputs, labelled: false });
 
-const mapConcurrently = Array.from({ length: SAMPLES }, (_, i) => i);
+const inOrder = Array.from({ length: SAMPLES }, (_, i) => i);
 
 function scorer(options: Partial<ScorerOptions> = {}): Scorer {
   return new Scorer({
     dataset,
     metric: accuracy,
     batchSize: 8,
-    order: mapConcurrently,
+    order: inOrder,
     openFloat: () => openSession(encodeModel(smallNet()), DEFAULT_SESSION),
     ...options,
   });
@@ -89,7 +89,7 @@ const careful: Metric = {
 describe("Scores", () => {
   const expected = scorer().score(dynamic);
 
-  test("are one row a sample, some right and some wrong", async () => {
+  test("have one row per sample, some right and some wrong", async () => {
     const { rows, samples } = await expected;
     assert.equal(rows.length, SAMPLES);
     assert.equal(samples, SAMPLES);
@@ -102,18 +102,18 @@ describe("Scores", () => {
     });
   }
 
-  test("are the same from a model of a fixed batch, the last of which is filled up", async () => {
+  test("are the same from a model of a fixed batch, whose last batch is filled up", async () => {
     const padded = await scorer({ metric: careful, dataset: { ...dataset, fixedBatch: 4 } }).score(fixed);
     assert.deepEqual(padded.rows, (await expected).rows);
   });
 
-  test("come in the order asked for", async () => {
-    const order = mapConcurrently.toReversed();
+  test("come in the requested order", async () => {
+    const order = inOrder.toReversed();
     const { rows } = await scorer({ order }).score(dynamic);
     assert.deepEqual(rows, (await expected).rows.toReversed());
   });
 
-  test("of the first samples are the first of the scores", async () => {
+  test("of the first samples are the first of all scores", async () => {
     const looked: number[] = [];
     const few = await scorer().score(dynamic, undefined, (_, samples) => {
       looked.push(samples);
@@ -124,11 +124,11 @@ describe("Scores", () => {
     assert.equal(few.samples, 24);
   });
 
-  test("end with the signal", async () => {
+  test("stop on an abort", async () => {
     await assert.rejects(scorer().score(dynamic, AbortSignal.abort()), { name: "AbortError" });
   });
 
-  test("against the float model's outputs are perfect for the float model, padded batches included", async () => {
+  test("of the float model against its own outputs are perfect, also in filled-up batches", async () => {
     const comparing = scorer({ metric: mse });
     const twice = [await comparing.score(dynamic), await comparing.score(dynamic)];
     await comparing.release();

@@ -9,7 +9,7 @@ const samples = fc.uniqueArray(fc.nat(1000), { maxLength: 60 });
 const size = fc.integer({ min: 1, max: 16 });
 
 describe("Batches", () => {
-  test("hold every sample once, in order, whatever is filled up", () => {
+  test("count every sample once, in order, without those that fill a batch up", () => {
     fc.assert(
       fc.property(samples, size, fc.boolean(), (wanted, most, fixed) => {
         const batches = makeBatches(wanted, most, fixed);
@@ -21,7 +21,7 @@ describe("Batches", () => {
     );
   });
 
-  test("are full where the model's batch is fixed, filled up with their own last sample", () => {
+  test("of a fixed size are filled up with their last sample", () => {
     fc.assert(
       fc.property(samples, size, (wanted, most) => {
         for (const batch of makeBatches(wanted, most, true)) {

@@ -20,10 +20,10 @@ import { DataType, makeTensor } from "../../../shared/onnx/model/tensor.js";
 import { buildModel, GraphBuilder } from "../../fixtures/models/model-builder.js";
 
 const LIMIT = 50e6;
-/** Elements of a tensor that does not fit. */
+/** Number of elements of a tensor larger than the memory limit. */
 const MANY = 100_000_000;
 
-/** A product whose result the largest value of `made` is added to, so that nothing is unused. */
+/** A product plus the largest value of `made`, so that `made` is used. */
 function model(made: (graph: GraphBuilder) => string): Model {
   return buildModel((graph) => {
     const product = graph.matMul(graph.input("x", ["N", 4]), 4, 4);
@@ -32,7 +32,7 @@ function model(made: (graph: GraphBuilder) => string): Model {
   });
 }
 
-/** A number as ONNX Runtime does not see it before it computes. */
+/** A number that ONNX Runtime knows only after computing it. */
 function computed(graph: GraphBuilder, value: number, dims: readonly number[] = [1]): string {
   const root = graph.ints(`root${value}`, [Math.sqrt(value)], dims);
   return graph.node("Pow", [root, graph.ints(`two${value}`, [2], dims)]);
@@ -122,7 +122,7 @@ const TOO_LARGE: readonly (readonly [
   ],
 ];
 
-describe("what a model declares", () => {
+describe("a tensor larger than the memory limit", () => {
   let folder: string;
   let path: string;
 
@@ -162,7 +162,7 @@ describe("what a model declares", () => {
       "Conv_1_output",
     ));
 
-  test("is refused before it is allocated: what an inference makes by a constant that is computed", () =>
+  test("is refused before it is allocated: in an inference, with a size that is a computed constant", () =>
     requireRefused(
       buildModel((graph) => {
         const product = graph.matMul(graph.input("x", ["N", 1]), 1, 1);
@@ -172,7 +172,7 @@ describe("what a model declares", () => {
       "big",
     ));
 
-  test("is refused before it is allocated: what is constant in a body, at any depth", async () => {
+  test("is refused before it is allocated: a constant in a body, at any depth", async () => {
     const inIf = (graph: GraphBuilder, made: GraphProto): void => {
       const other = new GraphBuilder("other");
       other.output(other.floats("none", [], [0]), DataType.FLOAT, []);
@@ -199,7 +199,7 @@ describe("what a model declares", () => {
     }
   });
 
-  test("is taken where it fits, or where the limit is raised", async () => {
+  test("is accepted where the limit is higher", async () => {
     const fitting = model((g) => g.node("ConstantOfShape", [computed(g, 10_000)]));
     await writeFile(path, encodeModel(fitting));
     assert.equal((await prepareModelFile(path)).outputs.length, 1);

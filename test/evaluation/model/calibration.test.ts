@@ -12,14 +12,14 @@ import {
 fc.configureGlobal({ seed: 13, numRuns: 200 });
 
 describe("Calibration samples", () => {
-  test("are the first ones, as many as asked for and as there are", () => {
+  test("are the first ones, as many as requested and available", () => {
     const options = { shuffle: false, seed: 0 };
     assert.deepEqual(calibrationSamples(5, { ...options, size: 3 }), [0, 1, 2]);
     assert.deepEqual(calibrationSamples(5, { ...options, size: 9 }), [0, 1, 2, 3, 4]);
     assert.deepEqual(calibrationSamples(3, { ...options, size: undefined }), [0, 1, 2]);
   });
 
-  test("at random are distinct, follow from the seed, and differ between seeds", () => {
+  test("drawn at random are distinct, repeatable by the seed, and differ between seeds", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 200 }), fc.nat(250), fc.nat(1000), (available, size, seed) => {
         const drawn = calibrationSamples(available, { size, shuffle: true, seed });
@@ -34,7 +34,7 @@ describe("Calibration samples", () => {
 });
 
 describe("Calibration batches", () => {
-  /** A dataset whose batches hold the samples' own numbers. */
+  /** A dataset whose batches hold the indexes of their samples. */
   const dataset: Dataset = {
     samples: 1000,
     contentHash: "",
@@ -57,7 +57,7 @@ describe("Calibration batches", () => {
     return all;
   };
 
-  test("in shards are, together and in order, those of one pass, whatever the fixed batch", async () => {
+  test("in shards are, in order, those of one pass, for any fixed batch", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uniqueArray(fc.nat(999), { minLength: 8, maxLength: 40 }),
@@ -80,7 +80,7 @@ describe("Calibration batches", () => {
     );
   });
 
-  test("are refused where there are fewer samples than one fixed batch takes", () => {
+  test("are refused where there are fewer samples than one fixed batch", () => {
     assert.throws(() => calibrationBatches({ ...dataset, fixedBatch: 4 }, [1, 2, 3]), {
       code: "DATA",
       message: "engine.calibration has 3 samples, but the model takes batches of 4; give at least 4.",

@@ -14,7 +14,7 @@ describe("memory limit", () => {
     }
   });
 
-  test("is what was set, or three quarters of the function's or the machine's memory", () => {
+  test("is the set value, or three quarters of the function's or the machine's memory", () => {
     assert.equal(memoryLimit({ QUANTFLEET_MAX_MEMORY: "2GB", AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "1024" }), 2e9);
     assert.equal(memoryLimit({ AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "1024" }), 768 * 2 ** 20);
     assert.ok(memoryLimit({}) <= 0.75 * totalmem());
@@ -24,7 +24,7 @@ describe("memory limit", () => {
     });
   });
 
-  test("is told with what was needed and how to raise it", () => {
+  test("is named in errors, with what was needed and how to raise the limit", () => {
     assert.equal(memoryProblem(100, 100), undefined);
     assert.match(
       memoryProblem(40e9, 19.25e9)!,

@@ -2,52 +2,59 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { QuantizationSettings } from "../../../shared/configuration/quantization-settings.js";
-import { companionChoices } from "../../../shared/evaluation/model/chosen-algorithms.js";
+import { fixedAlgorithmChoices } from "../../../shared/evaluation/model/chosen-algorithms.js";
 import { ModelVariants } from "../../../shared/evaluation/model/model-variants.js";
 import { prepareModelFile } from "../../../shared/evaluation/model/prepare-model.js";
 import { makeSubject, type Subject } from "../../../shared/evaluation/model/tunable-model.js";
-import type { TunedCompanion } from "../../../shared/quantization/space/algorithm-space.js";
+import { configured, settingsByKey } from "../../../shared/quantization/algorithms/algorithm.js";
+import { biasCorrection } from "../../../shared/quantization/algorithms/bias-correction.js";
+import { crossLayerEqualization } from "../../../shared/quantization/algorithms/cross-layer-equalization.js";
+import { fastBiasCorrection } from "../../../shared/quantization/algorithms/fast-bias-correction.js";
+import type { TunedAlgorithm } from "../../../shared/quantization/space/algorithm-space.js";
 import { DEMO } from "../../end-to-end/steps/demo-configuration.js";
 import { quantizationSettings } from "../../quantization/small-net.js";
 
 const everywhere = {};
-const EQUALIZATION: TunedCompanion = { name: "CrossLayerEqualization", optional: true };
-const CORRECTION: TunedCompanion = {
+const EQUALIZATION: TunedAlgorithm = { name: "CrossLayerEqualization", optional: true };
+const CORRECTION: TunedAlgorithm = {
   name: "FastBiasCorrection",
   optional: true,
   setting: { key: "threshold", base: 2, choices: [1, 2] },
 };
 const corrected = { sequential: false, threshold: 2, ignored: everywhere } as const;
+const EQUALIZED = configured(crossLayerEqualization, { ignored: everywhere });
 const LISTED: QuantizationSettings = {
   ...quantizationSettings(),
-  layerEqualization: { ignored: everywhere },
-  biasCorrection: corrected,
+  algorithms: [EQUALIZED, configured(fastBiasCorrection, corrected)],
 };
 const original = makeSubject(await prepareModelFile(join(DEMO, "model.onnx")), {
   ...LISTED,
-  tunedCompanions: [EQUALIZATION, CORRECTION, { name: "ActivationChannelAlignment", optional: true }],
+  tunedAlgorithms: [EQUALIZATION, CORRECTION, { name: "ActivationChannelAlignment", optional: true }],
 });
 
-/** Variants whose rewriting is told, and carried out in name only. */
+/** Variants whose rewriting is recorded and changes only the rewritings' descriptions. */
 function variantsOf(rewritten: string[] = []) {
   const rewrite = async (subject: Subject): Promise<Subject> => {
-    const name = subject.settings.layerEqualization === undefined ? "as given" : "equalized";
+    const name = subject.settings.algorithms.includes(EQUALIZED) ? "equalized" : "as given";
     rewritten.push(name);
     return { ...subject, prepared: { ...subject.prepared, rewritings: [name] } };
   };
   return new ModelVariants(original, rewrite, ({ prepared }) => `statistics/${prepared.rewritings}`);
 }
 
+/** The settings of the bias correction of a variant. */
+const correctionOf = ({ settings }: Subject) => settingsByKey(settings.algorithms).biasCorrection;
+
 describe("Variants of a model", () => {
-  test("have only parameters that change something", () => {
-    assert.deepEqual(original.tunedCompanions, [EQUALIZATION, CORRECTION]);
+  test("have parameters only of algorithms that have an effect", () => {
+    assert.deepEqual(original.tunedAlgorithms, [EQUALIZATION, CORRECTION]);
     assert.deepEqual(
       original.space.parameters.map(({ name }) => name),
       ["CrossLayerEqualization/apply", "FastBiasCorrection/apply", "FastBiasCorrection/threshold"],
     );
   });
 
-  test("share a form of the float model, which is rewritten once", async () => {
+  test("share a rewritten form of the float model, which is made once", async () => {
     const rewritten: string[] = [];
     const variants = variantsOf(rewritten);
     const [plain, uncorrected, off] = await Promise.all([
@@ -59,12 +66,12 @@ describe("Variants of a model", () => {
     assert.equal(plain!.statisticsKey, uncorrected!.statisticsKey);
     assert.notEqual(plain!.statisticsKey, off!.statisticsKey);
     assert.equal(new Set([plain!.name, uncorrected!.name, off!.name]).size, 3);
-    assert.deepEqual(plain!.subject.settings.biasCorrection, corrected);
-    assert.equal(uncorrected!.subject.settings.biasCorrection, undefined);
-    assert.deepEqual(off!.subject.settings.biasCorrection, { ...corrected, threshold: 1 });
+    assert.deepEqual(correctionOf(plain!.subject), corrected);
+    assert.equal(correctionOf(uncorrected!.subject), undefined);
+    assert.deepEqual(correctionOf(off!.subject), { ...corrected, threshold: 1 });
   });
 
-  test("are gathered statistics for once a form, for every other companion", async () => {
+  test("have one key of statistics per form, with the statistics of all other algorithms", async () => {
     const variants = variantsOf();
     const forms = await variants.rewritten();
     assert.equal(variants.forms, 2);
@@ -73,35 +80,40 @@ describe("Variants of a model", () => {
       ["statistics/equalized", "statistics/as given"],
     );
     for (const { subject } of forms) {
-      assert.deepEqual(subject.settings.biasCorrection, corrected);
+      assert.deepEqual(correctionOf(subject), corrected);
       assert.deepEqual(subject.statistics, original.statistics);
       assert.deepEqual(subject.space, original.space);
     }
   });
 });
 
-describe("What an earlier run had fixed", () => {
+describe("An algorithm that an earlier run did not tune", () => {
   const choices = (fixed: Partial<QuantizationSettings>) =>
-    companionChoices(original.tunedCompanions, { ...quantizationSettings(), ...fixed });
+    fixedAlgorithmChoices(original.tunedAlgorithms, { ...quantizationSettings(), ...fixed });
 
-  test("is left out where it was not listed", () => {
+  test("counts as left out if that run did not list it", () => {
     assert.deepEqual(choices({}), {
       "CrossLayerEqualization/apply": false,
       "FastBiasCorrection/apply": false,
     });
   });
 
-  test("has its own settings where it was", () => {
-    assert.deepEqual(choices({ ...LISTED, biasCorrection: { ...corrected, threshold: 5 } }), {
-      "CrossLayerEqualization/apply": true,
-      "FastBiasCorrection/apply": true,
-      "FastBiasCorrection/threshold": 5,
-    });
+  test("counts as applied with that run's settings if it was listed", () => {
+    assert.deepEqual(
+      choices({
+        algorithms: [EQUALIZED, configured(fastBiasCorrection, { ...corrected, threshold: 5 })],
+      }),
+      {
+        "CrossLayerEqualization/apply": true,
+        "FastBiasCorrection/apply": true,
+        "FastBiasCorrection/threshold": 5,
+      },
+    );
   });
 
-  test("is left out where another correction took its place", () => {
+  test("counts as left out if that run had the other bias correction", () => {
     const { "FastBiasCorrection/apply": applied } = choices({
-      biasCorrection: { ...corrected, sequential: true },
+      algorithms: [configured(biasCorrection, { ...corrected, sequential: true })],
     });
     assert.equal(applied, false);
   });

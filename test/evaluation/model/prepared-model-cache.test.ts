@@ -33,7 +33,7 @@ function assertAlike({ model: left, ...a }: PreparedModel, { model: right, ...b 
 }
 
 describe("A prepared model that is kept", () => {
-  test("is what preparing gives, and is not prepared again", async () => {
+  test("equals a freshly prepared one, and is not prepared again", async () => {
     const contents = await openFolder();
     const prepared = await prepareModelFile(model.model);
     assertAlike(await openPreparedModel(model.model, 13, contents), prepared);
@@ -46,7 +46,7 @@ describe("A prepared model that is kept", () => {
     assert.ok(used.mtime > LONG_AGO);
   });
 
-  test("is another one for another operator set", async () => {
+  test("is prepared anew for another operator set", async () => {
     const contents = await openFolder();
     await openPreparedModel(model.model, 13, contents);
     assertAlike(await openPreparedModel(model.model, 21, contents), await prepareModelFile(model.model, 21));
@@ -69,7 +69,7 @@ describe("A prepared model that is kept", () => {
     });
   }
 
-  test("is not kept where there is no room", async () => {
+  test("is not kept where there is no space left", async () => {
     const contents = await openFolder(1_000);
     assertAlike(await openPreparedModel(model.model, 13, contents), await prepareModelFile(model.model));
     assert.deepEqual(await readdir(contents.folder), []);

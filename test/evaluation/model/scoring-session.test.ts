@@ -8,7 +8,7 @@ import { DEFAULT_SESSION } from "../../../shared/runtime/session.js";
 const EXACT = { ...DEFAULT_SESSION, extra: { "session.x64quantprecision": "1" } };
 
 describe("The session that models are scored in", () => {
-  test("is the user's where this machine computes as the target does", () => {
+  test("has the user's settings where this machine computes as the target does", () => {
     for (const machine of PROCESSOR_CLASSES) {
       for (const device of [machine, "ANY"] as const) {
         assert.equal(scoringSession(DEFAULT_SESSION, targetHardware(device), machine), DEFAULT_SESSION);
@@ -25,24 +25,24 @@ describe("The session that models are scored in", () => {
     }
   });
 
-  test("keeps the user's own entries, over that one too", () => {
+  test("keeps the user's own entries, that one included", () => {
     const extra = { "session.x64quantprecision": "0", "session.dynamic_block_base": "4" };
     const session = { ...DEFAULT_SESSION, extra };
     assert.deepEqual(scoringSession(session, targetHardware("GPU"), "CPU_AVX2").extra, extra);
   });
 });
 
-describe("How scores come about", () => {
+describe("The note on how models are scored", () => {
   const note = (device: Parameters<typeof targetHardware>[0], machine: (typeof PROCESSOR_CLASSES)[number]) =>
     scoringNote(targetHardware(device), machine, ["CPU_VNNI", "CPU_ARM64"]);
 
-  test("is not told where the machine is the target, or every machine is", () => {
+  test("is left out where the machine is the target, or the target is any machine", () => {
     assert.equal(note("CPU_AVX2", "CPU_AVX2"), undefined);
     assert.equal(note("ANY", "CPU_AVX2"), undefined);
     assert.equal(note("GPU", "CPU_VNNI"), undefined);
   });
 
-  test("is told of other classes: the same integers, exact by another session, or saturating elsewhere", () => {
+  test("says for other classes whether integers are the same, exact by a session entry, or saturate on the target", () => {
     assert.match(note("CPU_ARM64", "CPU_VNNI")!, /whose kernels give the same integers/);
     assert.match(note("CPU_VNNI", "CPU_AVX2")!, /session\.x64quantprecision/);
     assert.match(note("CPU_AVX2", "CPU_VNNI")!, /on CPU_AVX2 the model can saturate/);

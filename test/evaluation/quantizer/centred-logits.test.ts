@@ -24,7 +24,7 @@ function eachVector(
 }
 
 describe("Centred logits", () => {
-  test("are what a Softmax along any axis was made of, less their mean", () => {
+  test("are the logits of a Softmax along any axis, less their mean", () => {
     fc.assert(
       fc.property(dims, fc.array(fc.integer({ min: -40, max: 40 }), { minLength: 36 }), (shape, drawn) => {
         const logits = drawn.slice(0, shape[0] * shape[1] * shape[2]);

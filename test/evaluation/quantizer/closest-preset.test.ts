@@ -26,7 +26,7 @@ const SAMPLES = 6;
 
 const random = createRandomStream(5, 0, "sample-order");
 const size = SMALL_NET_INPUT.reduce((product, dim) => product * dim, 1);
-// Cubes: most values are small, some are far out.
+// Cubes of normal values: most are small, a few are outliers.
 const samples = Array.from({ length: SAMPLES }, () =>
   Float32Array.from({ length: size }, () => (4 * (random.uniform() - 0.5)) ** 3),
 );
@@ -45,7 +45,7 @@ function closest(presets: Parameters<typeof closestPreset>[3]) {
 }
 
 describe("The closest preset", () => {
-  test("is the one of least noise, whatever the order, and sets every activation", async () => {
+  test("is the one of least noise, in any order, and applies to every activation", async () => {
     const each = await Promise.all(TRIED_PRESETS.map((preset) => closest([preset])));
     assert.ok(each.every(({ noise }) => noise > 0 && noise < 1));
     assert.ok(new Set(each.map(({ noise }) => noise)).size > 1, "the presets differ");
@@ -57,7 +57,7 @@ describe("The closest preset", () => {
     assert.deepEqual(types, new Set([least.preset === "default" ? "abs_max" : least.preset]));
   });
 
-  test("has UINT8 codes where they are closer by far, and a device has them", async () => {
+  test("has UINT8 codes where they are clearly closer and the device has them", async () => {
     const settings = quantizationSettings(presetOptions(tuningOptions()));
     const portable = makeSubject(await prepareSmallNet(), { ...settings, targetDevice: "ANY" });
     const table = await collectStatistics(portable.prepared.model, portable.statistics, batches);
@@ -85,7 +85,7 @@ describe("The closest preset", () => {
     assert.equal((await closest(["mse", "mse"])).preset, "mse");
   });
 
-  test("compares what a Softmax makes as logits", async () => {
+  test("compares the outputs of a Softmax as logits", async () => {
     const [probabilities, logits] = [
       await noiseBehind("Softmax", (graph, made) => graph.node("Softmax", [made])),
       await noiseBehind("centred", (graph, made) =>
@@ -96,7 +96,7 @@ describe("The closest preset", () => {
     assert.ok(Math.abs(probabilities / logits - 1) < 1e-3);
   });
 
-  test("changes activations alone", async () => {
+  test("changes activations only", async () => {
     const { choices } = await closest(["entropy"]);
     for (const [name, choice] of Object.entries(choices)) {
       assert.equal(choice, name.includes("/activations/") ? "entropy" : "default");
@@ -104,7 +104,7 @@ describe("The closest preset", () => {
   });
 });
 
-/** The noise of a small classifier whose outputs saturate, by what it makes of its logits. */
+/** The noise of a small classifier with large logits, with a Softmax behind them or without. */
 async function noiseBehind(
   name: string,
   end: (graph: GraphBuilder, logits: string) => string,

@@ -21,7 +21,7 @@ const SAMPLES = 4;
 
 const random = createRandomStream(3, 0, "sample-order");
 const size = SMALL_NET_INPUT.reduce((product, dim) => product * dim, 1);
-// One value far out costs the input, which only the first group reads, most of its codes.
+// An outlier in the input, which only the first group reads, widens the range so that most codes are unused.
 const samples = Array.from({ length: SAMPLES }, () =>
   Float32Array.from({ length: size }, (_, i) => (i === 0 ? 100 : random.uniform() - 0.5)),
 );
@@ -40,14 +40,14 @@ const quantizer = new Quantizer(subject, statistics);
 const measured = (await measureSensitivity(subject, quantizer, batches))!;
 
 describe("The sensitivity of groups", () => {
-  test("is largest where a value far out takes the codes", () => {
+  test("is largest where an outlier widens the range", () => {
     const [first, ...others] = Object.keys(measured).sort((a, b) => measured[b]! - measured[a]!);
     assert.equal(first, subject.layout.groupOf.get("x"));
     assert.deepEqual(new Set([first, ...others]), new Set(subject.layout.groups.keys()));
     assert.ok(measured[first!]! > 2 + measured[others[0]!]!, JSON.stringify(measured));
   });
 
-  test("is the rise of the outputs' signal-to-noise ratio without the group, in decibels", async () => {
+  test("is by how many decibels the outputs' signal-to-noise ratio rises with the group in float", async () => {
     const noise = await OutputNoise.against(
       subject,
       batches,
@@ -84,7 +84,7 @@ describe("The sensitivity of groups", () => {
     assert.notDeepEqual(other, first, "another base has another key");
   });
 
-  test("stops with the signal, and is left out where a sample does not fit the model", async () => {
+  test("stops on an abort, and is left out where a sample does not fit the model", async () => {
     const store = new MemoryObjectStore();
     const calibration = { subject, batches, statisticsKey: "statistics/test", store };
     await assert.rejects(keptSensitivity(calibration, statistics, AbortSignal.abort()), {

@@ -39,14 +39,14 @@ function kernels(configuration: Record<string, boolean>, settings: SessionSettin
 const ALL: SessionSettings = { graphOptimizationLevel: "all", intraOpNumThreads: 1 };
 
 describe("Integer kernels of a quantized model", () => {
-  test("are found for every product at the levels that fuse", async () => {
+  test("are found for every product at the optimization levels that fuse", async () => {
     for (const graphOptimizationLevel of ["extended", "all"] as const) {
       const found = await kernels({}, { ...ALL, graphOptimizationLevel });
       assert.deepEqual(found, { quantized: 5, integer: 5, unfused: [] }, graphOptimizationLevel);
     }
   });
 
-  test("are none at a level that does not fuse, and each product is named with the level", async () => {
+  test("are not found at a level that does not fuse, and the reason of each product names the level", async () => {
     const found = await kernels({}, { ...ALL, graphOptimizationLevel: "basic" });
     assert.equal(found.integer, 0);
     assert.equal(found.unfused.length, 5);
@@ -57,7 +57,7 @@ describe("Integer kernels of a quantized model", () => {
     });
   });
 
-  test("are not asked of what the configuration leaves in float", async () => {
+  test("are not counted for products that the configuration leaves in float", async () => {
     const off = Object.fromEntries(subject.space.parameters.map(({ name }) => [name, false]));
     assert.deepEqual(await kernels(off, ALL), { quantized: 0, integer: 0, unfused: [] });
   });

@@ -12,7 +12,7 @@ import { RandomValues } from "../../fixtures/models/random-values.js";
 
 type Shape = Omit<QuantizedProduct, "codes"> & { readonly title: string; readonly layout: InputLayout };
 
-/** Every kernel that adds up products of codes, with even and odd numbers of inputs. */
+/** Every kernel that accumulates products of codes, with even and odd numbers of inputs. */
 const PRODUCTS: readonly Shape[] = [
   { title: "Conv 3x3", op: "Conv", weightDims: [8, 6, 3, 3], inputDims: [1, 6, 7, 7], layout: "filters" },
   {
@@ -66,10 +66,10 @@ const DEPTHWISE = [
   { weightDims: [3, 1, 3], inputDims: [1, 3, 12], group: 3 },
 ] as const;
 
-/** Fused and exact differ by a code where a sum lies on a tie. */
+/** Decibels of fused against exact arithmetic that differ by one code only where a sum lies on a tie. */
 const ROUNDING = 30;
 
-/** Decibels of the fused product to the exact one, for the largest activations and random ones. */
+/** Decibels of the fused product against the exact one, for largest and for random activations. */
 async function exactness(product: QuantizedProduct): Promise<number> {
   const model = quantizedProduct(product);
   const { integer } = await findIntegerKernelsOf(model, DEFAULT_SESSION);
@@ -86,7 +86,7 @@ async function exactness(product: QuantizedProduct): Promise<number> {
   return Math.min(...decibels);
 }
 
-/** Codes that are as large as their form lets them be, most of one sign. */
+/** The largest codes that the form allows, most of one sign. */
 function largeCodes(count: number, largest: number, seed: number): Int8Array {
   const random = new RandomValues(seed);
   return Int8Array.from({ length: count }, () => (random.below(8) === 0 ? -random.below(5) : largest));
@@ -116,7 +116,7 @@ describe("Integer kernels on this processor", () => {
       const codes = new Int8Array(count);
       const pairs = codePairs(shape.weightDims, layout);
       for (let p = 0; p < pairs.length; p += 2) {
-        // In another order, large codes would meet.
+        // In another order, large codes would be paired.
         const first = random.below(2) === 0 ? 127 : 1;
         codes[pairs[p]!] = first;
         codes[pairs[p + 1]!] = 128 - first;
@@ -163,13 +163,13 @@ describe("The exactness of a model", () => {
     return measureExactness(model, batches, DEFAULT_SESSION);
   };
 
-  test("is that of its rounding where nothing saturates", async () => {
+  test("is limited by rounding only where nothing saturates", async () => {
     const { decibels, products, batches: compared } = await measure(64);
     assert.ok(decibels >= ROUNDING, `${decibels} dB`);
     assert.deepEqual([products, compared], [[], 2]);
   });
 
-  test("names the product that saturates, where this processor's do", async () => {
+  test("names the product that saturates, on processors where it does", async () => {
     const { decibels, products } = await measure(127);
     assert.equal(decibels < ROUNDING, saturates, `${decibels} dB`);
     assert.deepEqual(

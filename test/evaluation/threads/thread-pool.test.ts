@@ -53,7 +53,7 @@ const JOB: TrialJob = { ...BASE, type: "trial", trial: 0, configuration: null, m
 const never = new AbortController().signal;
 
 describe("A pool of worker threads", () => {
-  test("tells when its threads have their settings, and when those cannot be opened", async () => {
+  test("resolves prepared() when its threads are open, and also when opening fails", async () => {
     await (await openPool(2)).prepared();
     const pool = new ThreadPool<object>(1).open({});
     after(() => pool.close());
@@ -61,13 +61,13 @@ describe("A pool of worker threads", () => {
     await assert.rejects(pool.run(JOB, never), { code: "RUN_FAILED" });
   });
 
-  test("tells when its threads have loaded their module, before they are told what to work on", async () => {
+  test("resolves loaded() when its threads have loaded their module, before they are opened", async () => {
     const pool = new ThreadPool<object>(2);
     after(() => pool.close());
     await pool.loaded();
   });
 
-  test("carries out as many jobs side by side as it has slots, and refuses one more", async () => {
+  test("carries out as many jobs at a time as it has slots, and refuses one more", async () => {
     const pool = await openPool(2);
     const both = [pool.run(JOB, never), pool.run(JOB, never)];
     await assert.rejects(pool.run(JOB, never), {
@@ -81,12 +81,12 @@ describe("A pool of worker threads", () => {
     assert.notEqual(second.worker, first.worker);
   });
 
-  test("drops a job that is not wanted any more", async () => {
+  test("cancels a job on an abort", async () => {
     const pool = await openPool(1);
     await assert.rejects(pool.run(JOB, AbortSignal.abort()), { code: "RUN_FAILED" });
   });
 
-  test("replaces a thread that dies, and tells which and how", async () => {
+  test("replaces a thread that dies, and names it and the reason", async () => {
     await writeFile(join(folder, "dies.mjs"), "export const score = () => process.exit(7);\n");
     const pool = await openPool(1, "./dies.mjs");
     for (let i = 0; i < 2; i++) {
@@ -97,7 +97,7 @@ describe("A pool of worker threads", () => {
     }
   });
 
-  test("closes while its threads are at work, without taking the process with it", async () => {
+  test("closes while its threads are at work, without ending the process", async () => {
     // Terminated within ONNX Runtime, a thread ends the process, and this test with it.
     for (let i = 0; i < 4; i++) {
       const pool = await openPool(2);

@@ -22,7 +22,7 @@ after(() => rm(folder, { recursive: true, force: true }));
 
 const demo = await demoConfiguration({ trials: 2, calibration: 5, evaluation: 20 });
 
-/** The demo with each section's samples in files of its own, as `submit` names them. */
+/** The demo with the samples of each section in separate files, named as by `submit`. */
 function asSubmitted(): RunConfigurationInput {
   const { calibration, evaluation, validation, ...engine } = demo.engine ?? {};
   const moved = (section: typeof calibration, name: string): typeof calibration => ({
@@ -63,7 +63,7 @@ const document: WorkloadDocument = {
   outputs: [],
 };
 
-test("Statistics need the model and the calibration samples alone, and are those that the whole workload gives", async () => {
+test("Statistics need only model and calibration samples, and equal those of the whole workload", async () => {
   const configuration = workloadConfiguration(document, folder);
   const needed = calibrationFiles(document, configuration).map(({ path }) => path);
   assert.deepEqual(needed, ["model/model.onnx", "data/0/x.npy"]);
@@ -84,7 +84,7 @@ test("Statistics need the model and the calibration samples alone, and are those
   const gathered = await readStatistics(alone, whole.statisticsKey, 1);
   assert.ok(gathered !== undefined);
   assert.deepEqual(gathered, await readStatistics(beside, whole.statisticsKey, 1));
-  // What trials are scored on is not there.
+  // The evaluation samples are not there.
   await assert.rejects(
     loadWorkload(configuration, folder, async () => alone),
     /data\/1\/x\.npy/,

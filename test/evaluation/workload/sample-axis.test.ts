@@ -22,7 +22,7 @@ await folder.write(
   npyBytes({ descr: "<i8", shape: [4, 1], data: BigInt64Array.of(0n, 2n, 5n, 1n) }),
 );
 
-/** A model of one input `x`, whose output is made by `make`; `gain` is what one model has over another. */
+/** A model of one input `x`, whose output `make` builds; `gain` distinguishes one model from another. */
 function model(
   batch: number | string,
   gain: number,
@@ -79,7 +79,7 @@ function assertClose(rows: Float32Array, expected: readonly number[]): void {
 
 const sum = (values: readonly number[]) => [values.reduce((total, value) => total + value, 0)];
 const same = (sample: readonly number[]) => sample;
-/** Over everything, so that a batch of several samples gives one number. */
+/** Reduces over all axes, so that a batch of several samples gives one number. */
 const scalar = (graph: GraphBuilder, x: string) => graph.node("ReduceSum", [x], { keepdims: 0 });
 const timeFirst = (graph: GraphBuilder, x: string) => graph.node("Transpose", [x], { perm: [1, 0] });
 const flat = (graph: GraphBuilder, x: string) => graph.node("Reshape", [x, graph.ints("flat", [-1])]);
@@ -94,7 +94,7 @@ const CASES = [
 describe("An output whose first axis does not count samples", () => {
   for (const [what, make, of] of CASES) {
     for (const batch of ["N", 1]) {
-      test(`is scored a sample at a time or along its own axis: ${what}, batch ${batch}`, async () => {
+      test(`is scored one sample at a time or along its own axis: ${what}, batch ${batch}`, async () => {
         const { rows, samples } = await score(model(batch, 1, make), model(batch, GAIN, make));
         assert.equal(samples, SAMPLES);
         assertClose(rows, expectedRows(of, GAIN));
@@ -131,7 +131,7 @@ describe("An output whose first axis does not count samples", () => {
     assertClose(rows, expectedRows(same, GAIN));
   });
 
-  test("is no matter where the model takes one sample at a time, whatever its input says", async () => {
+  test("is accepted where the model takes one sample at a time, whatever its input declares", async () => {
     const baked = (graph: GraphBuilder, x: string) =>
       graph.node("Reshape", [x, graph.ints("baked", [1, WIDTH])]);
     const { rows } = await score(model("N", 1, baked), model("N", GAIN, baked));
@@ -140,7 +140,7 @@ describe("An output whose first axis does not count samples", () => {
 });
 
 describe("A model whose outputs have other names than the float model's", () => {
-  test("is refused with the names of both", async () => {
+  test("is refused with the names of both models' outputs", async () => {
     const named = (output: string) =>
       buildModel((graph) => {
         const x = graph.input("x", ["N", WIDTH]);
@@ -155,8 +155,8 @@ describe("A model whose outputs have other names than the float model's", () => 
   });
 });
 
-describe("Pictures of the other layout in a model of free axes", () => {
-  test("are to be transposed", async () => {
+describe("Pictures in the other layout, for a model with free axes", () => {
+  test("are refused with the advice to transpose them", async () => {
     const conv = buildModel((graph) => {
       const x = graph.input("x", ["N", "C", "H", "W"]);
       const weights = graph.random("w", [2, 3, 1, 1], 1);

@@ -14,14 +14,14 @@ import { buildModel } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 
 describe("Alignment of channels", () => {
-  test("follows test vector 20", () => {
+  test("has the means and factors of a worked example", () => {
     const found = channelAlignment(Float64Array.of(-1, 0, 0), Float64Array.of(1, 8, 0));
     assert.deepEqual(found, { means: Float64Array.of(0, 4, 0), factors: Float64Array.of(0.4, 1.6, 1) });
   });
-  test("needs a channel that varies", () => {
+  test("is left out where no channel varies", () => {
     assert.equal(channelAlignment(Float64Array.of(1, 0), Float64Array.of(1, 0)), undefined);
   });
-  test("scales by no more than a hundred", () => {
+  test("scales by at most a hundred", () => {
     const ends = Float64Array.of(1, 1, 1, 1e9, 1e-9);
     assert.deepEqual(
       channelAlignment(new Float64Array(5), ends)!.factors,
@@ -30,7 +30,7 @@ describe("Alignment of channels", () => {
   });
 });
 
-/** A depthwise convolution whose channels differ by powers of ten, and what reads it. */
+/** A depthwise convolution whose channels differ by powers of ten, and the convolution that reads it. */
 function chain(readerAttributes = {}, { bias = true, relu = false, twice = false } = {}) {
   return buildModel((graph) => {
     const x = graph.input("x", [1, 4, 6, 6]);
@@ -64,7 +64,7 @@ const batches = Array.from(
 
 describe("Aligned convolutions", () => {
   for (const bias of [true, false]) {
-    test(`compute what they did, with even channels between them, ${bias ? "with" : "without"} bias`, async () => {
+    test(`compute the same as before, with even channels between them, ${bias ? "with" : "without"} bias`, async () => {
       const model = chain({}, { bias });
       const index = new GraphIndex(model.graph);
       const pairs = findAlignablePairs(index, {});
@@ -107,7 +107,7 @@ describe("Aligned convolutions", () => {
       assert.deepEqual(findAlignablePairs(new GraphIndex(model.graph), {}), []);
     });
   }
-  test("leave alone what is ignored", () => {
+  test("do not include ignored nodes", () => {
     assert.deepEqual(findAlignablePairs(new GraphIndex(chain().graph), { scope: ["reader"] }), []);
   });
 });

@@ -58,7 +58,7 @@ const rounded = (asked: Problem, smallestScales?: readonly number[]): WeightCode
     smallestScales,
   );
 
-/** What each output's codes are worth: (w - wq) H (w - wq)ᵀ, w H wqᵀ, wq H wqᵀ and w H wᵀ. */
+/** Per output (w - wq) H (w - wq)ᵀ, w H wqᵀ, wq H wqᵀ and w H wᵀ. */
 function worthOf({ product, weights, forms }: Problem, { codes, channels }: WeightCodes) {
   const { matrix } = forms[0]!;
   const { outputs, terms } = product;
@@ -74,7 +74,7 @@ function worthOf({ product, weights, forms }: Problem, { codes, channels }: Weig
 }
 
 describe("Adaptive rounding", () => {
-  test("keeps limits and zero points, and goes along with the float output as that does with itself", () => {
+  test("keeps limits and zero points, and is as correlated with the float output as that is with itself", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 24 }), (seed, terms) => {
         const asked = problem(seed, 3, terms);
@@ -84,7 +84,7 @@ describe("Adaptive rounding", () => {
         const before = worthOf(asked, asked.nearest);
         worthOf(asked, given).forEach(({ overlap, spread, energy }, output) => {
           assert.ok(Math.abs(overlap / energy - 1) < 1e-5);
-          // No less correlated with it than the nearest codes are.
+          // At least as correlated with the float output as the nearest codes.
           const nearest = before[output]!;
           assert.ok(spread / overlap ** 2 <= (nearest.spread / nearest.overlap ** 2) * (1 + 1e-5));
         });
@@ -92,7 +92,7 @@ describe("Adaptive rounding", () => {
     );
   });
 
-  test("with one scale for all outputs it keeps it, and no error is larger than of nearest codes", () => {
+  test("keeps a scale that all outputs share, with errors at most those of nearest codes", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 24 }), (seed, terms) => {
         const { weights, ...others } = problem(seed, 3, terms);
@@ -108,7 +108,7 @@ describe("Adaptive rounding", () => {
     );
   });
 
-  test("finds a row of codes that no single step betters", () => {
+  test("finds codes that no single step improves", () => {
     const { weights, ...others } = problem(7, 4, 16);
     const nearest = quantizeWeights({ values: weights, channels: 1, inner: 1 }, FOUR_BIT_PLAN);
     const asked = { ...others, weights, nearest };
@@ -125,7 +125,7 @@ describe("Adaptive rounding", () => {
     }
   });
 
-  test("has a third of nearest codes' error where inputs go together", () => {
+  test("has less than a third of the error of nearest codes where inputs are correlated", () => {
     const asked = problem(11, 16, 32);
     const total = (codes: WeightCodes) => worthOf(asked, codes).reduce((sum, { error }) => sum + error, 0);
     assert.ok(total(rounded(asked)) < total(asked.nearest) / 3);
@@ -141,20 +141,20 @@ describe("Adaptive rounding", () => {
     });
   });
 
-  test("leaves nearest codes and scales where nothing is read but zeros", () => {
+  test("leaves nearest codes and scales where all inputs are zero", () => {
     const asked = problem(17, 2, 5);
     const forms = asked.forms.map((form) => ({ ...form, matrix: form.matrix.map(() => 0) }));
     assert.deepEqual(rounded({ ...asked, forms }), asked.nearest);
   });
 
-  test("centred, it does not count the mean error, which a bias takes", () => {
+  test("ignores the mean error where the form is centred, as a bias takes it", () => {
     const product = { groups: 1, terms: 2 };
     const moments = { means: Float32Array.of(1, 2), matrices: [Float32Array.of(1, 2, 2, 4)] };
     const [form] = quadraticForms(product, moments, true);
     assert.deepEqual([...form!.matrix], [0, 0, 0, 0]);
   });
 
-  test("of a transposed constant it chooses the same codes", () => {
+  test("chooses the same codes for a transposed constant", () => {
     const asked = problem(5, 4, 6);
     const turn = <T extends Float32Array | Int8Array>(values: T): T =>
       values.map((_, at) => values[(at % 4) * 6 + Math.floor(at / 4)]!) as T;

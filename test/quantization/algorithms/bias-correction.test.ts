@@ -3,20 +3,21 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import type { QuantizationSettings } from "../../../shared/configuration/quantization-settings.js";
 import { prepareModelFile } from "../../../shared/evaluation/model/prepare-model.js";
 import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
 import { openQuantizer } from "../../../shared/evaluation/quantizer/open-quantizer.js";
 import { encodeModel, type Model } from "../../../shared/onnx/model/codec.js";
+import { configured } from "../../../shared/quantization/algorithms/algorithm.js";
 import {
-  carriedError,
+  biasCorrection,
   correctedModel,
-  dequantizedWeights,
   propagationSamples,
 } from "../../../shared/quantization/algorithms/bias-correction.js";
+import { carriedError, dequantizedWeights } from "../../../shared/quantization/algorithms/carried-errors.js";
+import { correctableProducts } from "../../../shared/quantization/algorithms/correctable-products.js";
 import {
   type BiasCorrectionSettings,
-  correctableOps,
+  fastBiasCorrection,
 } from "../../../shared/quantization/algorithms/fast-bias-correction.js";
 import { targetHardware } from "../../../shared/quantization/device/hardware.js";
 import type { IgnoredScope } from "../../../shared/quantization/graph/ignored/ignored-scope.js";
@@ -30,7 +31,7 @@ import { buildModel } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 import { quantizationSettings } from "../small-net.js";
 
-/** The largest weights are cut off, so that their error stands out of the activations'. */
+/** Clips the largest weights, so that their error exceeds that of the activations. */
 const CLIPPED = {
   weights: { rangeEstimator: { preset: "quantile", max: { type: "abs_quantile", outlierProb: 0.3 } } },
 } as const;
@@ -38,7 +39,7 @@ const CLIPPED = {
 const SAMPLES = 20;
 const OUTPUTS = 5;
 
-/** Convolutions with Relu between, a residual and a product at the end. */
+/** Convolutions with Relus between, a residual addition and a product at the end. */
 const MODEL = buildModel((graph) => {
   const padded = { pads: [1, 1, 1, 1] };
   const x = graph.input("x", [1, 4, 8, 8]);
@@ -71,6 +72,9 @@ async function means(model: Model): Promise<number[]> {
   return sums;
 }
 
+const corrected = (settings: BiasCorrectionSettings) =>
+  configured(settings.sequential ? biasCorrection : fastBiasCorrection, settings);
+
 async function quantized(
   correction: Omit<BiasCorrectionSettings, "ignored"> | undefined,
   store = new MemoryObjectStore(),
@@ -83,7 +87,7 @@ async function quantized(
     const subject = makeSubject(prepared, {
       ...quantizationSettings(CLIPPED),
       ignored,
-      ...(correction === undefined ? {} : { biasCorrection: { ...correction, ignored: {} } }),
+      algorithms: correction === undefined ? [] : [corrected({ ...correction, ignored: {} })],
     });
     const batches = { count: SAMPLES, batch: (i: number) => BATCHES[i]! };
     const statistics = await collectStatistics(prepared.model, subject.statistics, batches);
@@ -96,7 +100,7 @@ async function quantized(
 }
 
 describe("Bias correction in sequence", () => {
-  test("brings the mean of the outputs nearer to float's than corrections that forget what came before", async () => {
+  test("brings the mean of the outputs nearer to float than corrections that ignore the errors of earlier ops", async () => {
     const float = await means(MODEL);
     const error = async (model: Model): Promise<number> =>
       (await means(model)).reduce((sum, mean, output) => sum + (mean - float[output]!) ** 2, 0);
@@ -107,14 +111,14 @@ describe("Bias correction in sequence", () => {
     assert.ok(sequential < plain / 10, `sequential ${sequential}, uncorrected ${plain}`);
   });
 
-  test("is the same out of what is kept", async () => {
+  test("is the same from kept input errors", async () => {
     const store = new MemoryObjectStore();
     const correction = { sequential: true, threshold: 1000 };
     const first = encodeModel(await quantized(correction, store));
     assert.deepEqual(encodeModel(await quantized(correction, store)), first);
   });
 
-  test("counts what the errors of the inputs do through the quantized weights", () => {
+  test("includes the input errors multiplied by the quantized weights", () => {
     const codes = { codes: Int8Array.of(2, -1, 3, 4), channels: [{ scale: 0.5, zeroPoint: 0 }] };
     const product = { outputs: 2, terms: 2, groups: 1, outputsFirst: true };
     const weights = dequantizedWeights(product, codes);
@@ -122,30 +126,38 @@ describe("Bias correction in sequence", () => {
     assert.deepEqual([...carriedError(product, weights, Float64Array.of(1, 2))], [0, 5.5]);
   });
 
-  test("takes a fifth of the samples, and one at least", () => {
+  test("uses a fifth of the samples, one at least", () => {
     assert.deepEqual([1, 4, 9, 10, 300].map(propagationSamples), [1, 1, 1, 2, 60]);
   });
 });
 
-/** A fifth of them have the means of all, so that what is corrected on a fifth holds for all. */
+/** The first fifth has the means of all samples, so that corrections found on it hold for all. */
 const CYCLE = { count: 5 * 4, batch: (i: number) => BATCHES[i % 4]! };
 
+/** Layers may have 8 or 4 bits, or stay in float. */
+const TUNED = { ...CLIPPED, tuningScope: new Set(["bits", "layer"] as const) };
+const EXACT: BiasCorrectionSettings = { sequential: true, threshold: 1000, ignored: {} };
+
 /**
- * How far the mean of each product's output is from float's when every product is quantized and corrected as in
- * `configuration`, activations in float, in the most deviating channel: as the reference's algorithm leaves none.
- * @param propagated the configuration that errors are carried along as in
+ * The largest difference, over all products and channels, between the mean output of the float model and that of the
+ * model whose products are quantized and corrected as in `configuration`, with activations in float. The algorithm
+ * leaves none.
+ * @param propagated the configuration that input errors are measured with
  */
 async function worstMean(
-  settings: Partial<QuantizationSettings>,
   pick: (base: Configuration) => { configuration: Configuration; propagated: Configuration },
+  correction = EXACT,
+  ignored: IgnoredScope = {},
 ): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "quantfleet-sequential-"));
   try {
     await writeFile(join(folder, "model.onnx"), encodeModel(MODEL));
     const prepared = await prepareModelFile(join(folder, "model.onnx"));
-    const biasCorrection = { sequential: true, threshold: 1000, ignored: {} };
-    const options = { ...CLIPPED, tuningScope: new Set(["bits", "layer"] as const) };
-    const subject = makeSubject(prepared, { ...quantizationSettings(options), biasCorrection, ...settings });
+    const subject = makeSubject(prepared, {
+      ...quantizationSettings(TUNED),
+      ignored,
+      algorithms: [corrected(correction)],
+    });
     const { layout, view, hardware, space } = subject;
     const { configuration, propagated } = pick(space.base);
     const statistics = await collectStatistics(prepared.model, subject.statistics, CYCLE);
@@ -157,12 +169,16 @@ async function worstMean(
     };
     const quantizer = await openQuantizer(calibration, statistics, propagated);
     const plan = planQuantization(layout, hardware, subject.settings.options, configuration);
-    const products = correctableOps(layout, view, subject.settings.biasCorrection!);
-    const corrected = products.map((product) => quantizer.corrected(product, plan));
+    const products = correctableProducts(subject, correction);
+    const quantizedProducts = products.map((product) => quantizer.corrected(product, plan));
     const asked = new Map(
       products.map(({ op, outputAxis: axis }) => [op.key, [{ type: "channel_mean", axis } as const]]),
     );
-    const found = await collectStatistics(correctedModel(prepared.model, view, corrected), asked, CYCLE);
+    const found = await collectStatistics(
+      correctedModel(prepared.model, view, quantizedProducts),
+      asked,
+      CYCLE,
+    );
     const float = await collectStatistics(prepared.model, asked, CYCLE);
     const differences = products.flatMap(({ op, outputAxis: axis }) => {
       const expected = float.channels(op.key, { type: "channel_mean", axis }, "mean");
@@ -175,8 +191,8 @@ async function worstMean(
   }
 }
 
-describe("Of the configuration that errors are carried along as in, the correction is exact", () => {
-  /** 4-bit weights of the first product, whose errors all others read. */
+describe("The correction is exact for the configuration that input errors are measured with", () => {
+  /** 4-bit weights of the first product, whose errors reach all others. */
   const coarse = (base: Configuration): Configuration => {
     const name = Object.keys(base).find((parameter) => /weights.*bits$/.test(parameter))!;
     return { ...base, [name]: 4 };
@@ -184,30 +200,27 @@ describe("Of the configuration that errors are carried along as in, the correcti
   const ROUNDING = 1e-6;
 
   test("the base", async () => {
-    assert.ok((await worstMean({}, (base) => ({ configuration: base, propagated: base }))) < ROUNDING);
+    assert.ok((await worstMean((base) => ({ configuration: base, propagated: base }))) < ROUNDING);
   });
 
-  test("another, of which the base is an approximation", async () => {
-    const exact = await worstMean({}, (base) => ({ configuration: coarse(base), propagated: coarse(base) }));
-    const carried = await worstMean({}, (base) => ({ configuration: coarse(base), propagated: base }));
+  test("another one, which errors measured with the base fit only approximately", async () => {
+    const exact = await worstMean((base) => ({ configuration: coarse(base), propagated: coarse(base) }));
+    const carried = await worstMean((base) => ({ configuration: coarse(base), propagated: base }));
     assert.ok(exact < ROUNDING, `exact ${exact}`);
     assert.ok(carried > 100 * ROUNDING, `as in the base ${carried}`);
   });
 
-  test("with products that stay in float, where those are corrected, too", async () => {
-    const inFloat = (everyNode: boolean) =>
-      worstMean(
-        {
-          ignored: { operations: [{ type: "MatMul" }] },
-          biasCorrection: { sequential: true, everyNode, threshold: 1000, ignored: {} },
-        },
-        (base) => {
-          const second = Object.keys(base).filter((parameter) => parameter.endsWith("/quantize"))[1]!;
-          const configuration = { ...base, [second]: false };
-          return { configuration, propagated: configuration };
-        },
-      );
-    assert.ok((await inFloat(true)) < ROUNDING);
+  test("with products in float that are corrected too", async () => {
+    const error = await worstMean(
+      (base) => {
+        const second = Object.keys(base).filter((parameter) => parameter.endsWith("/quantize"))[1]!;
+        const configuration = { ...base, [second]: false };
+        return { configuration, propagated: configuration };
+      },
+      { ...EXACT, everyNode: true },
+      { operations: [{ type: "MatMul" }] },
+    );
+    assert.ok(error < ROUNDING);
   });
 
   test("also in the model that is written", async () => {

@@ -3,17 +3,15 @@ import { describe, test } from "node:test";
 import { GraphIndex } from "../../../shared/onnx/graph/graph-index.js";
 import type { Model } from "../../../shared/onnx/model/codec.js";
 import { floatValues } from "../../../shared/onnx/model/tensor.js";
-import {
-  equalizeLayers,
-  findEqualizablePairs,
-} from "../../../shared/quantization/algorithms/cross-layer-equalization.js";
+import { equalizeLayers } from "../../../shared/quantization/algorithms/cross-layer-equalization.js";
+import { findEqualizablePairs } from "../../../shared/quantization/algorithms/equalization-factors.js";
 import { runModel } from "../../end-to-end/steps/quantizing.js";
 import { buildModel, type GraphBuilder } from "../../fixtures/models/model-builder.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 
 const CHANNELS = 6;
 
-/** Weights [outputs, ...] whose outputs differ by up to a thousand. */
+/** Weights [outputs, ...] whose outputs differ in size by a factor of up to a thousand. */
 function uneven(graph: GraphBuilder, name: string, dims: readonly number[]): string[] {
   const random = new RandomValues(name.length);
   const each = dims.slice(1).reduce((product, dim) => product * dim, 1);
@@ -22,7 +20,7 @@ function uneven(graph: GraphBuilder, name: string, dims: readonly number[]): str
   return [graph.floats(name, dims, values), graph.floats(`${name}.bias`, [dims[0]!], scales)];
 }
 
-/** Expansion, depthwise, projection, as in MobileNet, and a grouped convolution behind a pool. */
+/** Expansion, depthwise convolution and projection as in MobileNet, and a grouped convolution behind a pool. */
 function chain(between = "Relu", seenOutside = false): Model {
   return buildModel((graph) => {
     const x = graph.input("x", [1, 3, 8, 8]);
@@ -44,7 +42,7 @@ function pairsOf(model: Model, ignored = {}): string[] {
   );
 }
 
-/** The largest over the smallest of the largest weights of an output channel. */
+/** The ratio of the largest to the smallest of the output channels' largest weights. */
 function spread(model: Model, name: string, outputs: number): number {
   const values = floatValues(model.graph.initializer.find((tensor) => tensor.name === name)!);
   const each = values.length / outputs;
@@ -55,16 +53,16 @@ function spread(model: Model, name: string, outputs: number): number {
 }
 
 describe("Equalized layers", () => {
-  test("are those with nothing but homogeneous ops between them, in groups or not", () => {
+  test("are those with only homogeneous ops between them, in groups or not", () => {
     assert.deepEqual(pairsOf(chain()), ["expand depthwise", "depthwise project", "project grouped"]);
   });
-  test("leave out what saturates, what others read and what is ignored", () => {
+  test("do not include pairs with a saturating op or another reader between, and ignored nodes", () => {
     const later = ["depthwise project", "project grouped"];
     assert.deepEqual(pairsOf(chain("Sigmoid")), later);
     assert.deepEqual(pairsOf(chain("Relu", true)), later);
     assert.deepEqual(pairsOf(chain(), { scope: ["depthwise"] }), ["project grouped"]);
   });
-  test("compute the very same numbers, with channels that are even up to a power of two", async () => {
+  test("compute exactly the same numbers, with channels that are even up to a power of two", async () => {
     const model = chain();
     const index = new GraphIndex(model.graph);
     const equalized = equalizeLayers(model, index, findEqualizablePairs(index, {}));
@@ -77,7 +75,7 @@ describe("Equalized layers", () => {
         await runModel(model, "disabled", batch),
       );
     }
-    // Between two layers a channel's largest weights agree up to the rounding of the factor on either side.
+    // The largest weights of a channel in both layers agree up to the rounding of the factor.
     assert.ok(spread(model, "depthwise", CHANNELS) > 500);
     assert.ok(spread(equalized, "depthwise", CHANNELS) < spread(model, "depthwise", CHANNELS) / 20);
     assert.ok(spread(equalized, "expand", CHANNELS) < spread(model, "expand", CHANNELS) / 20);

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { prepareModel } from "../../../shared/evaluation/model/prepare-model.js";
 import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
 import { encodeModel, type Model } from "../../../shared/onnx/model/codec.js";
-import { findEqualizablePairs } from "../../../shared/quantization/algorithms/cross-layer-equalization.js";
+import { findEqualizablePairs } from "../../../shared/quantization/algorithms/equalization-factors.js";
 import {
   equalizationStatistics,
   gainingPairs,
@@ -18,9 +18,9 @@ import { quantizationSettings } from "../small-net.js";
 const CHANNELS = 8;
 
 /**
- * Three pointwise convolutions with Relus between. The channels that the first makes are of very different sizes, which the
- * second makes up for; those that the second makes are even.
- * @param made how large the first convolution makes a channel
+ * Three pointwise convolutions with Relus between. The first one's output channels differ in size, which the second
+ * compensates; the second one's output channels are even.
+ * @param made the size of an output channel of the first convolution
  */
 function threeLayers(made: (channel: number) => number): Model {
   const random = new RandomValues(3);
@@ -71,7 +71,7 @@ describe("The pairs that gain by being equalized", () => {
   test("are none where all channels are even", async () => {
     assert.deepEqual(await gaining(threeLayers(() => 1)), []);
   });
-  test("are not judged where all of a constant has one scale", async () => {
+  test("are all pairs where weights have one scale per tensor", async () => {
     const weights = { granularity: "pertensor" } as const;
     assert.deepEqual(
       await gaining(

@@ -8,7 +8,11 @@ import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
 import { findIntegerKernels } from "../../../shared/evaluation/quantizer/integer-kernels.js";
 import { Quantizer } from "../../../shared/evaluation/quantizer/quantizer.js";
 import { encodeModel, type Model } from "../../../shared/onnx/model/codec.js";
-import { meanError } from "../../../shared/quantization/algorithms/fast-bias-correction.js";
+import { configured } from "../../../shared/quantization/algorithms/algorithm.js";
+import {
+  fastBiasCorrection,
+  meanError,
+} from "../../../shared/quantization/algorithms/fast-bias-correction.js";
 import { targetHardware } from "../../../shared/quantization/device/hardware.js";
 import { quantizeWeights } from "../../../shared/quantization/rewrite/weight-codes.js";
 import { weightEstimator } from "../../../shared/quantization/space/range-estimator.js";
@@ -20,7 +24,7 @@ import { buildModel, type GraphBuilder } from "../../fixtures/models/model-build
 import { RandomValues } from "../../fixtures/models/random-values.js";
 import { quantizationSettings } from "../small-net.js";
 
-test("The mean error follows test vector 19", () => {
+test("The mean error of a worked example", () => {
   const weights = Float32Array.of(0.3, -0.71);
   const plan = {
     bits: 8,
@@ -32,12 +36,12 @@ test("The mean error follows test vector 19", () => {
   assert.deepEqual(codes.codes, Int8Array.of(54, -127));
   const layout = { outputs: 1, terms: 2, groups: 1, outputsFirst: true };
   const [shift] = meanError(layout, weights, codes, Float64Array.of(1, 2));
-  // The reference's new bias replaces the old one, 0.1; the guard that skips a bias of 0 is not ours.
+  // In POT's formula the new bias replaces the old one, which is 0.1.
   assert.ok(Math.abs(0.1 + shift! - 0.0981102362) < 1e-7, `the bias becomes ${0.1 + shift!}`);
 });
 
 const SAMPLES = 12;
-/** The largest weights are cut off, so that their error stands out of the activations'. */
+/** Clips the largest weights, so that their error exceeds that of the activations. */
 const CLIPPED = {
   weights: { rangeEstimator: { preset: "quantile", max: { type: "abs_quantile", outlierProb: 0.3 } } },
 } as const;
@@ -95,7 +99,7 @@ const FIXTURES: Readonly<Record<string, Fixture>> = {
   },
 };
 
-/** Inputs that lie off zero, as they do behind a Relu, and differently at the border. */
+/** Inputs with means other than zero, as behind a Relu, and other means at the border. */
 function batchesOf(shape: readonly number[]): InputBatch[] {
   const random = new RandomValues(5);
   const size = shape.reduce((product, dim) => product * dim, 1);
@@ -141,8 +145,10 @@ async function errors(fixture: Fixture, threshold: number | undefined) {
   });
   const prepared = await prepare(model);
   const correction =
-    threshold === undefined ? {} : { biasCorrection: { sequential: false, threshold, ignored: {} } };
-  const subject = makeSubject(prepared, { ...quantizationSettings(CLIPPED), ...correction });
+    threshold === undefined
+      ? []
+      : [configured(fastBiasCorrection, { sequential: false, threshold, ignored: {} })];
+  const subject = makeSubject(prepared, { ...quantizationSettings(CLIPPED), algorithms: correction });
   const batches = batchesOf(fixture.shape);
   const statistics = await collectStatistics(prepared.model, subject.statistics, {
     count: batches.length,
@@ -161,7 +167,7 @@ async function errors(fixture: Fixture, threshold: number | undefined) {
   return { error, kernels };
 }
 
-describe("Corrected, the mean of every channel is that of the float model", () => {
+describe("After correction, the mean of every channel is that of the float model", () => {
   for (const [title, fixture] of Object.entries(FIXTURES)) {
     test(title, async () => {
       const plain = await errors(fixture, undefined);

@@ -33,7 +33,7 @@ const spelledOut: Normalization = (graph, x, gain, bias) => {
   return graph.node("Add", [bias, graph.node("Mul", [scaled, gain])]);
 };
 
-/** Two products read what is normalized, one channel of which is large; a Relu stands between two more. */
+/** Two products read a normalized tensor with one large channel; two more products have a Relu between them. */
 function transformer(normalize: Normalization, { seenOutside = false, largest = 100 } = {}): Model {
   return buildModel((graph) => {
     const gains = Array.from({ length: WIDTH }, (_, i) => (i === 2 ? largest : 1 + 0.1 * i));
@@ -89,7 +89,7 @@ describe("SmoothQuant", () => {
     ["LayerNormalization", oneNode],
     ["a normalization spelled out", spelledOut],
   ] as const) {
-    test(`finds what products alone read behind ${title}, and between products`, () => {
+    test(`finds tensors that only products read, behind ${title}, and between products`, () => {
       const constants = title === "LayerNormalization" ? ["gain", "bias"] : ["bias", "gain"];
       assert.deepEqual(names(transformer(normalize)), [
         [...constants, "query", "key"],
@@ -97,7 +97,7 @@ describe("SmoothQuant", () => {
       ]);
     });
 
-    test(`computes the very same numbers behind ${title}`, async () => {
+    test(`computes exactly the same numbers behind ${title}`, async () => {
       const model = transformer(normalize);
       await fc.assert(
         fc.asyncProperty(

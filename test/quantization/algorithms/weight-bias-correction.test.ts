@@ -3,10 +3,10 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { makeSubject } from "../../../shared/evaluation/model/tunable-model.js";
 import { floatValues } from "../../../shared/onnx/model/tensor.js";
+import { configured } from "../../../shared/quantization/algorithms/algorithm.js";
 import {
   meanOffsets,
-  WeightBiasCorrection,
-  weightBiasStatistics,
+  weightBiasCorrection,
   withDeviation,
 } from "../../../shared/quantization/algorithms/weight-bias-correction.js";
 import { dequantize } from "../../../shared/quantization/arithmetic/affine.js";
@@ -28,7 +28,7 @@ function moments(values: readonly number[]) {
 }
 
 describe("Weight bias correction", () => {
-  test("follows test vector 21", () => {
+  test("scales and shifts the weights of a worked example", () => {
     const weights = Float32Array.of(0.1, -0.2, 0.33, 0.9);
     const matrix = { outputs: 1, terms: 4, outputsFirst: true };
     const codes = quantizeWeights({ values: weights, channels: 1, inner: 4 }, FOUR_BIT_PLAN);
@@ -45,7 +45,7 @@ describe("Weight bias correction", () => {
     near(meanOffsets(matrix, weights, corrected)[0]!, 0.0051281);
   });
 
-  test("corrects weights of any size alike", () => {
+  test("corrects small and large weights by the same factor", () => {
     const matrix = { outputs: 1, terms: 4, outputsFirst: true };
     const ratios = [1, 1e-7].map((unit) => {
       const weights = Float32Array.of(0.1 * unit, -0.2 * unit, 0.33 * unit, 0.9 * unit);
@@ -55,7 +55,7 @@ describe("Weight bias correction", () => {
     assert.ok(Math.abs(ratios[0]! / ratios[1]! - 1) < 1e-6);
   });
 
-  test("gives each output the deviation that it had, and keeps its codes", () => {
+  test("restores the standard deviation of each output's weights, and keeps the codes", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 3, max: 30 }), (seed, terms) => {
         const random = new RandomValues(seed);
@@ -74,7 +74,7 @@ describe("Weight bias correction", () => {
     );
   });
 
-  test("leaves channels that do not vary alone, and scales that a bias needs", () => {
+  test("keeps scales of channels that do not vary, and scales that a bias needs", () => {
     const weights = Float32Array.of(0.5, 0.5, 0.1, 0.33);
     const matrix = { outputs: 2, terms: 2, outputsFirst: true };
     const codes = quantizeWeights({ values: weights, channels: 2, inner: 2 }, FOUR_BIT_PLAN);
@@ -82,22 +82,24 @@ describe("Weight bias correction", () => {
     assert.equal(withDeviation(matrix, weights, codes, [0, 1]).channels[1]!.scale, 1);
   });
 
-  test("puts into the bias what the offset adds on average", async () => {
-    const settings = { ...quantizationSettings(), weightBiasCorrection: { ignored: {} } };
-    const subject = makeSubject(await prepareSmallNet(), settings);
+  test("shifts the bias by what the offset adds on average", async () => {
+    const settings = { ignored: {} };
+    const algorithms = [configured(weightBiasCorrection, settings)];
+    const subject = makeSubject(await prepareSmallNet(), { ...quantizationSettings(), algorithms });
     const { layout, view } = subject;
     const random = new RandomValues(4);
     const x = Float32Array.from({ length: 4 * 8 * 8 }, () => 1 + random.normal());
     const statistics = await collectStatistics(
       subject.prepared.model,
-      weightBiasStatistics(layout, view, settings.weightBiasCorrection),
+      weightBiasCorrection.statistics!(subject, settings),
       { count: 1, batch: () => ({ x: { type: "float32", dims: [1, ...SMALL_NET_INPUT], data: x } }) },
     );
-    const correction = new WeightBiasCorrection(layout, view, settings.weightBiasCorrection, statistics);
-    const weights = new WeightCache(view.index, [
-      (quantizer, _, codes) => correction.refine(quantizer, codes),
-    ]);
-    const shift = correction.shift("stem", FOUR_BIT_PLAN, weights)!;
+    const correction = weightBiasCorrection.adjust(
+      { ...subject, statistics, correctsMeanError: () => false },
+      settings,
+    );
+    const weights = new WeightCache(view.index, [correction.refine!]);
+    const shift = correction.shift!("stem", FOUR_BIT_PLAN, weights)!;
     // The mean input of each tap, padding included, by the definition of a convolution that pads 1.
     let sum = 0;
     for (let channel = 0; channel < 4; channel++) {

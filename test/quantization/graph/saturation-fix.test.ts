@@ -4,6 +4,8 @@ import type { Dataset } from "../../../shared/data/dataset.js";
 import { rewrittenSubject } from "../../../shared/evaluation/model/rewritten-model.js";
 import { findIntegerKernels } from "../../../shared/evaluation/quantizer/integer-kernels.js";
 import { DataType } from "../../../shared/onnx/model/tensor.js";
+import { activationChannelAlignment } from "../../../shared/quantization/algorithms/activation-channel-alignment.js";
+import { configured } from "../../../shared/quantization/algorithms/algorithm.js";
 import { dequantize } from "../../../shared/quantization/arithmetic/affine.js";
 import { channelView } from "../../../shared/quantization/arithmetic/channel-view.js";
 import type { Scheme } from "../../../shared/quantization/device/hardware.js";
@@ -176,7 +178,8 @@ describe("The saturation fix gives 7 bits to the weights of", () => {
   test("no later convolution, except the one that ActivationChannelAlignment has rewritten", async () => {
     const { subject } = await ready(CHAINED, "first_layer");
     assert.deepEqual(marked(subject.layout.weights), ["first.weight"]);
-    const aligned = { ...subject.settings, channelAlignment: { ignored: {}, sampling: EVERY_SAMPLE } };
+    const alignment = configured(activationChannelAlignment, { ignored: {}, sampling: EVERY_SAMPLE });
+    const aligned = { ...subject.settings, algorithms: [alignment] };
     const store = async () => new MemoryObjectStore();
     const rewritten = await rewrittenSubject({ ...subject, settings: aligned }, SAMPLES, store);
     assert.equal(rewritten.prepared.rewritings.length, 1);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  chosenCompanion,
-  companionSpace,
-  type TunedCompanion,
+  algorithmChoice,
+  algorithmSpace,
+  type TunedAlgorithm,
 } from "../../../shared/quantization/space/algorithm-space.js";
 import {
   decodeConfiguration,
@@ -11,22 +11,22 @@ import {
   enumerateConfigurations,
 } from "../../../shared/search/space/encoding.js";
 
-const equalization: TunedCompanion = { name: "CrossLayerEqualization", optional: true };
-const smoothing: TunedCompanion = {
+const equalization: TunedAlgorithm = { name: "CrossLayerEqualization", optional: true };
+const smoothing: TunedAlgorithm = {
   name: "SmoothQuant",
   optional: true,
   setting: { key: "alpha", base: 0.5, choices: [0.3, 0.5, 0.7] },
 };
-const correction: TunedCompanion = {
+const correction: TunedAlgorithm = {
   name: "FastBiasCorrection",
   optional: false,
   setting: { key: "threshold", base: 2, choices: [0.5, 2] },
 };
 
-describe("The space of companions", () => {
-  const { parameters, base, defaults } = companionSpace([equalization, smoothing, correction]);
+describe("The space of algorithms", () => {
+  const { parameters, base, defaults } = algorithmSpace([equalization, smoothing, correction]);
 
-  test("has a switch for what may be left out, and a setting that exists with it", () => {
+  test("has a switch for each optional algorithm, and a setting that exists while the switch is on", () => {
     assert.deepEqual(
       parameters.map(({ name, kind, choices, when }) => [name, kind, choices, when?.parameter]),
       [
@@ -38,7 +38,7 @@ describe("The space of companions", () => {
     );
   });
 
-  test("starts from everything that is listed, as it is listed", () => {
+  test("has a base with all algorithms on, with the configured settings", () => {
     assert.deepEqual(base, {
       "CrossLayerEqualization/apply": true,
       "SmoothQuant/apply": true,
@@ -48,17 +48,17 @@ describe("The space of companions", () => {
     assert.deepEqual(defaults, base);
   });
 
-  test("is of groups named by the algorithms, each parameter a family of its own", () => {
+  test("has groups named after the algorithms, and a family per parameter", () => {
     for (const { name, group, family } of parameters) {
       assert.equal(name.slice(0, name.indexOf("/")), group);
       assert.equal(family, name);
     }
   });
 
-  test("is what choices are read by", () => {
-    const space = encodeSpace(companionSpace([smoothing]).parameters);
+  test("is read back from configurations", () => {
+    const space = encodeSpace(algorithmSpace([smoothing]).parameters);
     const chosen = [...enumerateConfigurations(space)].map((codes) =>
-      chosenCompanion(smoothing, decodeConfiguration(space, codes)),
+      algorithmChoice(smoothing, decodeConfiguration(space, codes)),
     );
     assert.deepEqual(chosen, [
       { applied: true, setting: 0.3 },
@@ -69,7 +69,7 @@ describe("The space of companions", () => {
   });
 });
 
-test("A configuration that says nothing of a companion has it as in the base", () => {
-  assert.deepEqual(chosenCompanion(smoothing, { "conv/quantize": false }), { applied: true, setting: 0.5 });
-  assert.deepEqual(chosenCompanion(equalization, {}), { applied: true, setting: undefined });
+test("A configuration without choices for an algorithm has those of the base", () => {
+  assert.deepEqual(algorithmChoice(smoothing, { "conv/quantize": false }), { applied: true, setting: 0.5 });
+  assert.deepEqual(algorithmChoice(equalization, {}), { applied: true, setting: undefined });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { companionSpace, type TunedCompanion } from "../../../shared/quantization/space/algorithm-space.js";
+import { algorithmSpace, type TunedAlgorithm } from "../../../shared/quantization/space/algorithm-space.js";
 import { narrowSpace } from "../../../shared/quantization/space/narrowed-space.js";
 import type { TuningSpace } from "../../../shared/quantization/space/space.js";
 import type {
@@ -77,14 +77,14 @@ function narrow(tuning: TuningScope[], estimators: EstimatorScope[] = [], probab
   return { space, choices: new Map(space.parameters.map(({ name, choices }) => [name, choices])) };
 }
 
-describe("what is tuned of companions", () => {
-  const smoothing: TunedCompanion = {
+describe("what is tuned of algorithms", () => {
+  const smoothing: TunedAlgorithm = {
     name: "SmoothQuant",
     optional: true,
     setting: { key: "alpha", base: 0.5, choices: [0.3, 0.5, 0.7] },
   };
-  const around = (center: Configuration, tuned: readonly TunedCompanion[]) => {
-    const { parameters, base } = narrowSpace(companionSpace([smoothing]), center, tuningOptions(), tuned);
+  const around = (center: Configuration, tuned: readonly TunedAlgorithm[]) => {
+    const { parameters, base } = narrowSpace(algorithmSpace([smoothing]), center, tuningOptions(), tuned);
     return { base, choices: Object.fromEntries(parameters.map(({ name, choices }) => [name, choices])) };
   };
   const on = { "SmoothQuant/apply": true, "SmoothQuant/alpha": 0.3 };

@@ -11,27 +11,27 @@ const [command] = createReducer(toyStudy).reduce(undefined, requested).commands;
 assert.ok(command !== undefined && command.type !== "WriteRecord");
 const { job } = command;
 const report = answerToyJob(request, job, { worker: "w", isa: "i", at: 1 });
-const overTheWire = (message: unknown): unknown => JSON.parse(JSON.stringify(message));
+const throughJson = (message: unknown): unknown => JSON.parse(JSON.stringify(message));
 
 describe("messages", () => {
-  test("are the same after they have travelled as JSON", () => {
-    assert.deepEqual(eventSchema.parse(overTheWire(requested)), requested);
-    assert.deepEqual(jobSchema.parse(overTheWire(job)), job);
-    assert.deepEqual(eventSchema.parse(overTheWire(report)), report);
+  test("are unchanged by JSON", () => {
+    assert.deepEqual(eventSchema.parse(throughJson(requested)), requested);
+    assert.deepEqual(jobSchema.parse(throughJson(job)), job);
+    assert.deepEqual(eventSchema.parse(throughJson(report)), report);
   });
 
   for (const [problem, change] of [
     ["another version", { version: MESSAGE_VERSION + 1 }],
     ["no version", { version: undefined }],
     ["an unknown type", { type: "Restarted" }],
-    ["a key nobody knows", { priority: 1 }],
+    ["an unknown key", { priority: 1 }],
     ["a run id that is a path", { runId: "../other" }],
     ["a run id that is too long", { runId: "x".repeat(65) }],
-    ["a time that is none", { at: -1 }],
-    ["a time that is no integer", { at: 0.5 }],
+    ["a negative time", { at: -1 }],
+    ["a fractional time", { at: 0.5 }],
   ] as const)
     test(`with ${problem} are refused`, () => {
-      assert.equal(eventSchema.safeParse(overTheWire({ ...report, ...change })).success, false);
+      assert.equal(eventSchema.safeParse(throughJson({ ...report, ...change })).success, false);
     });
 
   test("with oversized parts are refused", () => {

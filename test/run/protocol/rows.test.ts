@@ -6,17 +6,17 @@ import { concatenateRows, packRows, unpackRows } from "../../../shared/run/proto
 fc.configureGlobal({ seed: 38 });
 
 describe("packed rows", () => {
-  test("give back every 32-bit float", () => {
+  test("preserve every 32-bit float", () => {
     fc.assert(
       fc.property(fc.float32Array({ maxLength: 50 }), (values) => {
         const back = unpackRows(packRows(values, 1));
-        // By their bits, as NaN and -0 must survive too.
+        // Compared by bits, because NaN and -0 must be preserved too.
         assert.deepEqual(new Uint32Array(back.buffer), new Uint32Array(values.slice().buffer));
       }),
     );
   });
 
-  test("take one bit for zeros and ones", () => {
+  test("use one bit for zeros and ones", () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(0, 1), { maxLength: 100 }), (values) => {
         const packed = packRows(Float32Array.from(values), 1);
@@ -41,7 +41,7 @@ describe("packed rows", () => {
       assert.throws(() => unpackRows({ encoding: "float32", rows: 1, width: 1, data }), RangeError);
     });
 
-  test("of shards stand behind each other", () => {
+  test("of shards are concatenated", () => {
     assert.deepEqual(
       [...concatenateRows([Float32Array.of(1, 2), Float32Array.of(), Float32Array.of(3)])],
       [1, 2, 3],

@@ -14,7 +14,7 @@ const study = tuningStudy(metric);
 
 const FLOAT = 0.8;
 
-/** A model that lost this share of float's accuracy and runs so many times as fast. */
+/** Measurement of a model that lost this share of float's accuracy, with this speed-up. */
 function measured(drop: number, ratio: number, quantized = 1, noise = 0): Measurement {
   return {
     metric: FLOAT * (1 - drop),
@@ -42,7 +42,7 @@ function near(actual: number, expected: number): void {
 }
 
 describe("objective loss", () => {
-  test("is POT's, scaled by trial 1 (test vector 22)", () => {
+  test("is POT's, scaled by trial 1", () => {
     near(loss(references.base), 90);
     near(loss(measured(0.02, 1.6)), 87.15938);
     near(loss(measured(0.005, 1.6)), 3.21928);
@@ -50,31 +50,31 @@ describe("objective loss", () => {
     near(loss(float), 50);
   });
 
-  test("takes latency_weight (test vector 23)", () => {
+  test("uses latency_weight", () => {
     near(loss(measured(0.005, 1.4), { latencyWeight: 0 }), 40.97765);
     near(loss(measured(-0.01, 1.6), { latencyWeight: 0 }), -1.9407);
   });
 
-  test("takes quantization_ratio_weight and expected_quantization_ratio (test vector 24)", () => {
+  test("uses quantization_ratio_weight and expected_quantization_ratio", () => {
     near(loss(measured(0.005, 1.6, 0.75), { quantizationRatioWeight: 1 }), -1.30646);
     const asExpected = { quantizationRatioWeight: 1, expectedQuantizationRatio: 0.75 };
     near(loss(measured(0.005, 1.6, 0.75), asExpected), 3.21928);
   });
 
-  test("takes accuracy_weight, accuracy_loss and latency_reduce", () => {
+  test("uses accuracy_weight, accuracy_loss and latency_reduce", () => {
     near(loss(references.base, { accuracyWeight: 2 }), 100);
     near(loss(measured(0.02, 1.6), { accuracyLoss: 2.5 }), 3.21928);
     near(loss(measured(0.005, 1.4), { latencyReduce: 1.2 }), 5.14573);
   });
 
-  test("is scaled by what an earlier run measured, where this run's base is a best configuration", () => {
+  test("is scaled by an earlier run's measurement where this run's base is a best configuration", () => {
     const { accuracyDrop, latencyRatio } = { accuracyDrop: 0.05, latencyRatio: 2 };
     const around = request({}, { lossReference: { accuracyDrop, latencyRatio } });
     const later = { float, base: measured(0.005, 1.6) };
     near(study.judge(measured(0.02, 1.6), later, around).values[0]!, 87.15938);
   });
 
-  test("counts losses as equal that lie within each other's latency noise: the more accurate wins", () => {
+  test("treats losses within each other's latency noise as equal, so the more accurate trial wins", () => {
     const rules = request({});
     const judged = [
       measured(0.005, 1.61, 1, 0.02),
@@ -85,7 +85,7 @@ describe("objective loss", () => {
   });
 });
 
-test("a stopped trial is judged by what it could still have reached, not by its first samples", () => {
+test("a pruned trial is judged by its upper confidence bound, not by its first samples", () => {
   const stopped: Measurement = { ...measured(0.2, 1.6), samples: 64, reachable: -0.02 };
   const { accuracyLoss, violation } = study.judge(stopped, references, request({ objective: "constrained" }));
   near(accuracyLoss, 100 * (0.02 / FLOAT));

@@ -9,7 +9,7 @@ import { MemoryObjectStore } from "../../../shared/storage/memory-store.js";
 import type { ByteRange, StoredObject } from "../../../shared/storage/object-store.js";
 import { toyRequest } from "../toy-study.js";
 
-/** Objects without an end, of which as much is read as is asked for. */
+/** A store with endless objects, which must be read by ranges. */
 class EndlessStore extends MemoryObjectStore {
   override async get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
     if (range === undefined) throw new Error(`${key} was read to its end`);
@@ -20,7 +20,7 @@ class EndlessStore extends MemoryObjectStore {
 const damaged = (problem: RegExp) => (error: unknown) =>
   error instanceof DamagedRecordError && problem.test(error.message);
 
-describe("what others may write is read no further than it may be large", () => {
+describe("records that others may write are read up to their maximum size only", () => {
   test("rows", async () => {
     const store = new EndlessStore();
     await assert.rejects(
@@ -29,7 +29,7 @@ describe("what others may write is read no further than it may be large", () => 
     );
   });
 
-  test("trials that a run begins with", async () => {
+  test("restored trials", async () => {
     const store = new EndlessStore();
     const request = { ...toyRequest(), restored: { trials: 1, sha256: "0".repeat(64) } };
     await assert.rejects(
@@ -47,7 +47,7 @@ describe("what others may write is read no further than it may be large", () => 
   });
 });
 
-test("rows that are none are a damaged record", async () => {
+test("malformed rows are a damaged record", async () => {
   const store = new MemoryObjectStore();
   const key = "runs/r/scores/0/0-a.json";
   assert.equal(await readRows(store, key), undefined);

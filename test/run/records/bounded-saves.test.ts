@@ -15,13 +15,13 @@ import { writeRestoredRecord } from "../../../shared/run/records/restored-record
 import { RunRecords, storeScores } from "../../../shared/run/records/run-records.js";
 import { MemoryObjectStore } from "../../../shared/storage/memory-store.js";
 import type { PutCondition } from "../../../shared/storage/object-store.js";
-import { Desk, requested, tick } from "../reducer/reducer-desk.js";
+import { ReducerHarness, requested, tick } from "../reducer/reducer-harness.js";
 import { answerToyJob } from "../toy-model.js";
 import { independentToyStudy, toyRequest, toyStudy } from "../toy-study.js";
 
 const LARGEST_BYTES = 64_000;
 
-/** A store that fails from some effect on, and says how large the largest state was. */
+/** A store that can fail before a write, and records the size of the largest state. */
 class ObservedStore extends MemoryObjectStore {
   largestState = 0;
 
@@ -36,8 +36,8 @@ class ObservedStore extends MemoryObjectStore {
   }
 }
 
-/** A run whose trials are answered one after the other, in the order of their numbers. */
-class Course {
+/** A coordinator with a run whose trials are answered one after another in the order of their numbers. */
+class RunHarness {
   readonly jobs = new InProcessQueue({ kind: "standard", visibilityMilliseconds: 1_000_000 });
   readonly open = new Map<string, Job>();
   #at = 0;
@@ -62,13 +62,13 @@ class Course {
     return new Coordinator({ store: this.store, jobs: this.jobs, study: toyStudy, ...this.options });
   }
 
-  async hear(events: readonly RunEvent[]): Promise<RunState> {
+  async apply(events: readonly RunEvent[]): Promise<RunState> {
     const state = await this.coordinator.handle("toy", events);
     assert.ok(state);
     return state;
   }
 
-  /** Takes what was sent; what was sent twice is one job. */
+  /** Receives the jobs that were sent; a job sent twice is one job. */
   async takeJobs(): Promise<void> {
     const messages = await this.jobs.receive({ max: 5_000, waitMilliseconds: 0 });
     for (const { receipt, body } of messages) {
@@ -88,36 +88,38 @@ class Course {
     return report;
   }
 
-  /** To where both reference trials have been answered, and the second answer is to be heard. */
-  async toFirstAsk(): Promise<RunEvent> {
-    await this.hear([requested(this.request)]);
-    for (let i = 0; i < 2; i++) await this.hear([await this.answerNext()]);
+  /**
+   * Runs until both reference trials have been answered; returns the second answer, which is not applied yet.
+   */
+  async toFirstProposal(): Promise<RunEvent> {
+    await this.apply([requested(this.request)]);
+    for (let i = 0; i < 2; i++) await this.apply([await this.answerNext()]);
     return this.answerNext();
   }
 }
 
-describe("what one save holds", () => {
+describe("the size of a save", () => {
   for (const parallel of [64, 256, 1_000])
     test(`stays under 64 KB while ${parallel} trials of 200 groups are asked for, and after`, async () => {
       const store = new ObservedStore();
       const request = toyRequest({ groups: 200, parallel, maxTrials: 5_000 });
-      const course = new Course(request, store, { study: independentToyStudy });
-      const state = await course.hear([await course.toFirstAsk()]);
+      const harness = new RunHarness(request, store, { study: independentToyStudy });
+      const state = await harness.apply([await harness.toFirstProposal()]);
       assert.equal(state.running.length, parallel);
-      await course.takeJobs();
-      assert.equal(course.open.size, parallel);
+      await harness.takeJobs();
+      assert.equal(harness.open.size, parallel);
       for (let batch = 0; batch < 5; batch++) {
         const reports: RunEvent[] = [];
-        for (let i = 0; i < 10; i++) reports.push(await course.answerNext());
-        await course.hear(reports);
+        for (let i = 0; i < 10; i++) reports.push(await harness.answerNext());
+        await harness.apply(reports);
       }
       assert.ok(store.largestState < LARGEST_BYTES, `${store.largestState} bytes`);
       assert.deepEqual(
-        (await course.newCoordinator().read("toy"))?.running.map(({ number, configuration }) => [
+        (await harness.newCoordinator().read("toy"))?.running.map(({ number, configuration }) => [
           number,
           configuration,
         ]),
-        (await course.coordinator.read("toy"))?.running.map(({ number, configuration }) => [
+        (await harness.coordinator.read("toy"))?.running.map(({ number, configuration }) => [
           number,
           configuration,
         ]),
@@ -138,27 +140,28 @@ describe("what one save holds", () => {
         endedAt: 2,
         attempts: 1,
         state: "failed",
-        reason: "for the sake of its size",
+        reason: "a reason of some length",
       }),
     );
     const record = writeRestoredRecord(unrestored.space, restored);
     const request = { ...unrestored, restored: record.reference };
     await new RunRecords(store).writeRestored(record);
-    const course = new Course(request, store, { study: independentToyStudy });
-    const state = await course.hear([requested(request)]);
+    const harness = new RunHarness(request, store, { study: independentToyStudy });
+    const state = await harness.apply([requested(request)]);
     assert.deepEqual(state.finished, restored);
     assert.ok(store.largestState < LARGEST_BYTES, `${store.largestState} bytes`);
-    assert.deepEqual((await course.newCoordinator().read("toy"))?.finished, restored);
+    assert.deepEqual((await harness.newCoordinator().read("toy"))?.finished, restored);
   });
 
-  test("has the records of few trials where no worker answers any more", () => {
-    const desk = new Desk(toyRequest({ groups: 8, parallel: 100, maxTrials: 500 }));
-    for (let at = 1; desk.state.running.length < 100; at++) desk.hear(desk.answer(desk.sent[at - 1]!, at));
+  test("is bounded where no worker answers and many trials are given up", () => {
+    const harness = new ReducerHarness(toyRequest({ groups: 8, parallel: 100, maxTrials: 500 }));
+    for (let at = 1; harness.state.running.length < 100; at++)
+      harness.apply(harness.answer(harness.sent[at - 1]!, at));
     const ended = [];
-    for (let at = 1e9; desk.state.finished.length < 102; at += 1e9) {
-      const before = desk.state.finished.length;
-      desk.hear(tick(at));
-      ended.push(desk.state.finished.length - before);
+    for (let at = 1e9; harness.state.finished.length < 102; at += 1e9) {
+      const before = harness.state.finished.length;
+      harness.apply(tick(at));
+      ended.push(harness.state.finished.length - before);
     }
     assert.deepEqual(
       ended.filter((count) => count > 0),
@@ -167,21 +170,21 @@ describe("what one save holds", () => {
   });
 });
 
-describe("trials asked for with more than one save", () => {
-  test("are asked on for when the run is resumed, and the time in between is left out", async () => {
+describe("trials opened with more than one save", () => {
+  test("are opened when the run is resumed, and the pause does not count", async () => {
     let left = Infinity;
     const beforeEffect = (): void => {
       if (left-- <= 0) throw new Error("the process has ended");
     };
     const limited = toyRequest({ parallel: 9, maxTrials: 40, optimizer: { maxMinutes: 60 } });
-    const course = new Course(limited, new MemoryObjectStore(), { mostAsked: 2 }, beforeEffect);
-    const base = await course.toFirstAsk();
+    const harness = new RunHarness(limited, new MemoryObjectStore(), { maxOpened: 2 }, beforeEffect);
+    const base = await harness.toFirstProposal();
     left = 2;
-    await assert.rejects(course.hear([base]), /the process has ended/);
+    await assert.rejects(harness.apply([base]), /the process has ended/);
     left = Infinity;
-    course.coordinator = course.newCoordinator();
+    harness.coordinator = harness.newCoordinator();
     const at = 24 * 3_600_000;
-    const state = await course.hear([{ version: MESSAGE_VERSION, runId: "toy", type: "RunResumed", at }]);
+    const state = await harness.apply([{ version: MESSAGE_VERSION, runId: "toy", type: "RunResumed", at }]);
     assert.equal(state.stop, undefined);
     assert.equal(state.running.length, 9);
     assert.ok(at - state.pausedMilliseconds < 60_000);
@@ -193,16 +196,16 @@ describe("trials asked for with more than one save", () => {
   const outcomes = ({ finished }: RunState) =>
     finished.map(({ number, seen, configuration, state }) => ({ number, seen, configuration, state }));
 
-  async function runToEnd(course: Course, first: readonly RunEvent[]): Promise<RunState> {
-    let state = await course.hear(first);
-    await course.takeJobs();
-    while (state.phase !== "done") state = await course.hear([await course.answerNext()]);
+  async function runToEnd(harness: RunHarness, first: readonly RunEvent[]): Promise<RunState> {
+    let state = await harness.apply(first);
+    await harness.takeJobs();
+    while (state.phase !== "done") state = await harness.apply([await harness.answerNext()]);
     return state;
   }
 
-  test("are the ones asked for with one, whichever effect a coordinator ends before", async () => {
-    const whole = new Course(request, new MemoryObjectStore(), { mostAsked: Infinity });
-    const expected = outcomes(await runToEnd(whole, [await whole.toFirstAsk()]));
+  test("are those opened with one save, whichever effect a coordinator ends before", async () => {
+    const whole = new RunHarness(request, new MemoryObjectStore(), { maxOpened: Infinity });
+    const expected = outcomes(await runToEnd(whole, [await whole.toFirstProposal()]));
     let effects = 0;
     for (let last = 0; ; last++) {
       let left = Infinity;
@@ -210,16 +213,16 @@ describe("trials asked for with more than one save", () => {
       const beforeEffect = (): void => {
         if (effects++ >= left) throw new Error("the coordinator has ended");
       };
-      const course = new Course(
+      const harness = new RunHarness(
         request,
         new ObservedStore(beforeEffect),
-        { mostAsked: 2, manyRunning: 4 },
+        { maxOpened: 2, segmentThreshold: 4 },
         beforeEffect,
       );
-      const base = await course.toFirstAsk();
+      const base = await harness.toFirstProposal();
       effects = 0;
       left = last;
-      const died = await course.hear([base]).then(
+      const died = await harness.apply([base]).then(
         () => false,
         () => true,
       );
@@ -228,11 +231,11 @@ describe("trials asked for with more than one save", () => {
         assert.ok(last >= 10, `${last} effects`);
         break;
       }
-      course.coordinator = course.newCoordinator();
-      // What was asked for already may be answered when the next coordinator is handed the event again.
-      await course.takeJobs();
-      const events = course.open.size > 0 ? [base, await course.answerNext()] : [base];
-      assert.deepEqual(outcomes(await runToEnd(course, events)), expected, `ended before effect ${last}`);
+      harness.coordinator = harness.newCoordinator();
+      // Trials opened before may be answered when the next coordinator receives the event again.
+      await harness.takeJobs();
+      const events = harness.open.size > 0 ? [base, await harness.answerNext()] : [base];
+      assert.deepEqual(outcomes(await runToEnd(harness, events)), expected, `ended before effect ${last}`);
     }
   });
 });

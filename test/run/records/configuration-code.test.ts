@@ -13,7 +13,7 @@ import { toyBase, toyFloat, toySpace } from "../toy-model.js";
 fc.configureGlobal({ seed: 40 });
 
 describe("packed configurations", () => {
-  test("tell every configuration of a conditional space apart and give it back", () => {
+  test("are unique and reversible for every configuration of a conditional space", () => {
     const space = encodeSpace(toySpace(3));
     const packed = new Set<string>();
     let count = 0;
@@ -24,12 +24,12 @@ describe("packed configurations", () => {
       packed.add(text);
       count++;
     }
-    // Of different lengths, so texts may agree only where their bits do.
+    // Texts have different lengths, so they are equal only if their bits are.
     assert.equal(count, 7 ** 3);
     assert.equal(packed.size, count);
   });
 
-  test("hold any number of choices, one included", () => {
+  test("support any number of choices, including one", () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -56,18 +56,18 @@ describe("packed configurations", () => {
     );
   });
 
-  test("take a fraction of what the names take", () => {
+  test("need a fraction of the length of the names", () => {
     const space = toySpace(200);
     const packed = packConfiguration(encodeSpace(space), toyBase(space));
     assert.equal(packed.length, Math.ceil((Math.ceil((200 * 4) / 8) * 4) / 3));
   });
 
-  test("refuse what does not fit the space", () => {
+  test("refuse texts that do not fit the space", () => {
     const space = encodeSpace(toySpace(4));
     const packed = packConfiguration(space, toyFloat(space.space));
     assert.throws(() => unpackConfiguration(space, ""), RangeError);
     assert.throws(() => unpackConfiguration(space, `${packed}AAAA`), RangeError);
-    // Quantized, symmetric and the fourth of three outlier choices.
+    // Quantized, symmetric, and the fourth of three outlier choices.
     assert.throws(
       () => unpackConfiguration(encodeSpace(toySpace(1)), Buffer.of(0b1100).toString("base64url")),
       RangeError,

@@ -6,10 +6,10 @@ import { writeRestoredRecord } from "../../../shared/run/records/restored-record
 import { restoreTrials } from "../../../shared/run/records/restored-trials.js";
 import { replayAsks } from "../../../shared/run/result/replay.js";
 import { configurationKey } from "../../../shared/search/space/configuration-key.js";
-import { runToy } from "../toy-desk.js";
+import { runToy } from "../run-toy.js";
 import { toyRequest, toyTpeStudy } from "../toy-study.js";
 
-/** Carries on after an earlier run's trials, in a run of its own. */
+/** A new run that begins with an earlier run's trials. */
 function continued(earlier: RunState, restored: readonly TrialRecord[], maxTrials: number, parallel = 1) {
   const { seed } = earlier.request;
   const request = toyRequest({ runId: "later", seed, maxTrials, parallel });
@@ -41,17 +41,17 @@ describe("a run that begins with an earlier one's trials", () => {
     assert.equal(new Set(keys).size, keys.length);
   });
 
-  test("has them as evidence: what it asks depends on them", () => {
-    const twisted = trials.map((trial) =>
+  test("has them as evidence: its proposals depend on them", () => {
+    const changed = trials.map((trial) =>
       trial.state === "complete" && trial.number > 1
         ? { ...trial, measurement: { ...trial.measurement, bytes: 10_000 - trial.measurement.bytes } }
         : trial,
     );
-    const other = continued(before, twisted, 25).state;
+    const other = continued(before, changed, 25).state;
     assert.notDeepEqual(keysOf(other.finished), keysOf(state.finished));
   });
 
-  test("races against the rows that lie with the earlier run", () => {
+  test("compares trials with the rows of the earlier run", () => {
     const races = sent.flatMap((job) => (job.type === "trial" && job.race !== undefined ? [job.race] : []));
     assert.ok(races.length > 0);
     for (const { referenceScores } of races) assert.match(referenceScores, /^runs\/earlier\/scores\/0\//);
@@ -61,12 +61,12 @@ describe("a run that begins with an earlier one's trials", () => {
     assert.deepEqual(replayAsks(toyTpeStudy, state), { asks: 11, divergences: [] });
   });
 
-  test("never ends worse", () => {
+  test("never ends with a worse best trial", () => {
     const bytes = ({ best }: RunState) => best?.measurement.bytes ?? Number.NaN;
     assert.ok(bytes(state) <= bytes(before));
   });
 
-  test("finishes with their best where max_trials is reached already", () => {
+  test("finishes with their best if max_trials is already reached", () => {
     const { state: over, sent: jobs } = continued(before, trials, 5);
     assert.deepEqual(
       jobs.map(({ type }) => type),
@@ -77,7 +77,7 @@ describe("a run that begins with an earlier one's trials", () => {
   });
 });
 
-test("trials of any number of workers are taken over, with what each had seen", () => {
+test("trials of any number of workers are restored with their seen counts", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 4 }), (workers, later) => {
       const before = earlier(workers);
@@ -99,7 +99,7 @@ describe("trials that the new space cannot express", () => {
     configuration["g0.layer"] === "float" ? undefined : configuration,
   );
 
-  test("are set aside, and the others closed up", () => {
+  test("are dropped, and the others renumbered", () => {
     const left = before.finished.filter(({ configuration }) => configuration?.["g0.layer"] !== "float");
     assert.ok(odd.setAside > 0);
     assert.equal(odd.trials.length, left.length);
@@ -114,7 +114,7 @@ describe("trials that the new space cannot express", () => {
     for (const { seen, number } of odd.trials) assert.ok(seen <= number);
   });
 
-  test("take all others along where the base is one of them, or the float model has no scores", () => {
+  test("cause all to be dropped if the base is among them, or if the float model has no scores", () => {
     const none = restoreTrials(before, () => undefined);
     assert.deepEqual(none.trials, []);
     const unscored = { ...before, finished: before.finished.filter(({ number }) => number !== 0) };

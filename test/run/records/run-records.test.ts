@@ -15,7 +15,7 @@ class ReadCountingStore extends MemoryObjectStore {
 }
 
 describe("The request of a run", () => {
-  test("holds as it was first made, and is read back only where it was made before", async () => {
+  test("is the first one written, and is read back only if it existed before", async () => {
     const store = new ReadCountingStore();
     const records = new RunRecords(store);
     const first = toyRequest({ seed: 1 });
@@ -35,7 +35,7 @@ describe("The request of a run", () => {
     assert.equal(store.reads, 2);
   });
 
-  test("is refused with a space that no schema can refuse, whether it was read back or not", async () => {
+  test("is refused with a contradictory space that passes the schema, whether it was read back or not", async () => {
     const records = new RunRecords(new MemoryObjectStore());
     const { space, ...plain } = toyRequest();
     const twice = { ...plain, space: [...space, ...space] };

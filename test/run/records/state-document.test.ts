@@ -11,7 +11,7 @@ import type { Configuration } from "../../../shared/search/space/space.js";
 import { toyBase } from "../toy-model.js";
 import { type ToyRequestOptions, toyRequest, toyStudy } from "../toy-study.js";
 
-/** A run of 200 groups in its 10,000th trial, with everything under way that can be. */
+/** A run of 200 groups in its 10,000th trial, with everything in progress that can be. */
 function largeState(options: ToyRequestOptions): RunState {
   const request = toyRequest({ groups: 200, maxTrials: 20_000, ...options });
   const base = toyBase(request.space);
@@ -76,8 +76,8 @@ function largeState(options: ToyRequestOptions): RunState {
   };
 }
 
-/** Trials of two batches of events. */
-const UNSEALED = 20;
+/** Finished trials since the last segments: those of two batches of events. */
+const SINCE_SEGMENT = 20;
 
 describe("state document", () => {
   for (const [parallel, shards] of [
@@ -90,9 +90,9 @@ describe("state document", () => {
     test(`stays under 64 KB at 10,000 trials of 200 groups, with ${parallel} trials in ${shards} shard(s)`, () => {
       const state = largeState({ parallel, shards });
       const many = parallel > 64;
-      // What was asked in the last batches is not sealed yet.
-      const sealedBelow = many ? Math.floor((state.asked - UNSEALED) / SEGMENT_SIZE) * SEGMENT_SIZE : 0;
-      const document = toStateDocument(encodeSpace(state.request.space), state, sealedBelow);
+      // The configurations of the last batches are not in segments yet.
+      const writtenBelow = many ? Math.floor((state.asked - SINCE_SEGMENT) / SEGMENT_SIZE) * SEGMENT_SIZE : 0;
+      const document = toStateDocument(encodeSpace(state.request.space), state, writtenBelow);
       const text = JSON.stringify(document);
       assert.ok(text.length < 64_000, `${text.length} bytes`);
       assert.deepEqual(stateDocumentSchema.parse(JSON.parse(text)), document);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Race } from "../../../shared/run/protocol/messages.js";
+import type { EarlyStoppingReference } from "../../../shared/run/protocol/messages.js";
 import type { MeasuredTrial, RunningTrial, RunState } from "../../../shared/run/protocol/state.js";
-import { raceOf } from "../../../shared/run/reducer/early-stopping-reference.js";
-import { runToy } from "../toy-desk.js";
+import { earlyStoppingReference } from "../../../shared/run/reducer/early-stopping-reference.js";
+import { runToy } from "../run-toy.js";
 import { toyRequest, toyStudy } from "../toy-study.js";
 
 const request = toyRequest({ maxTrials: 1 });
@@ -35,14 +35,17 @@ const trial: RunningTrial = {
   shards: [],
 };
 
-function race(finished: readonly MeasuredTrial[], asked: Partial<RunningTrial> = {}): Race | undefined {
+function race(
+  finished: readonly MeasuredTrial[],
+  asked: Partial<RunningTrial> = {},
+): EarlyStoppingReference | undefined {
   const state: RunState = { ...ended, finished };
-  return raceOf(state, { ...trial, ...asked }, 0);
+  return earlyStoppingReference(state, { ...trial, ...asked }, 0);
 }
 
 const named = (key: string): number => Number(/trial(\d+)/.exec(key)?.[1]);
 
-describe("a trial races", () => {
+describe("a trial is compared", () => {
   const finished = [
     ...[0, 1, 2, 3, 4].map((number) => record(number)),
     record(5, "pruned"),
@@ -50,19 +53,19 @@ describe("a trial races", () => {
     record(7),
   ];
 
-  test("against the float model, the incumbent, and the complete trials that ended last before it was asked for", () => {
+  test("with the float model, the incumbent, and the latest complete trials before it was opened", () => {
     const against = race(finished)!;
     assert.equal(named(against.referenceScores), 0);
     assert.equal(against.incumbent?.trial, 4);
     assert.deepEqual(against.peerScores.map(named), [7, 6, 3, 2]);
   });
 
-  test("against the same ones when its job is sent again", () => {
+  test("with the same ones when its job is sent again", () => {
     assert.deepEqual(race([...finished, record(8)]), race(finished));
     assert.deepEqual(race(finished, { seen: 4 })!.peerScores.map(named), [3, 2, 1]);
   });
 
-  test("against none that were scored by other shards", () => {
+  test("with none that were scored in other shards", () => {
     const other = { ...record(7), scores: ["trial7", "trial7", "trial7"] };
     assert.deepEqual(race([...finished.slice(0, 7), other])!.peerScores.map(named), [6, 3, 2]);
     assert.equal(race([{ ...record(0), scores: [] }, ...finished.slice(1)]), undefined);

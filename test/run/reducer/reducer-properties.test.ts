@@ -5,7 +5,7 @@ import type { RunState } from "../../../shared/run/protocol/state.js";
 import { markCarriedOut, pendingCommands } from "../../../shared/run/reducer/pending-commands.js";
 import { createReducer } from "../../../shared/run/reducer/reducer.js";
 import { type ToyRequestOptions, toyRequest, toyStudy } from "../toy-study.js";
-import { Desk, picker, requested, runToEnd, tick } from "./reducer-desk.js";
+import { picker, ReducerHarness, requested, runToEnd, tick } from "./reducer-harness.js";
 
 fc.configureGlobal({ seed: 41 });
 
@@ -28,15 +28,15 @@ const optionsArbitrary: fc.Arbitrary<ToyRequestOptions> = fc.record({
 const picksArbitrary = fc.array(fc.nat(20), { maxLength: 200 });
 
 describe("properties", () => {
-  test("every trial ends exactly once, in whatever order answers come", () => {
+  test("every trial ends exactly once, whatever the order of answers", () => {
     fc.assert(
       fc.property(optionsArbitrary, picksArbitrary, (options, picks) => {
-        const desk = new Desk(toyRequest(options));
-        runToEnd(desk, picker(picks));
-        const numbers = desk.state.finished.map(({ number }) => number).sort((a, b) => a - b);
-        assert.deepEqual(numbers, [...Array(desk.state.asked).keys()]);
-        assert.equal(desk.state.phase, "done");
-        assert.equal(desk.state.running.length, 0);
+        const harness = new ReducerHarness(toyRequest(options));
+        runToEnd(harness, picker(picks));
+        const numbers = harness.state.finished.map(({ number }) => number).sort((a, b) => a - b);
+        assert.deepEqual(numbers, [...Array(harness.state.asked).keys()]);
+        assert.equal(harness.state.phase, "done");
+        assert.equal(harness.state.running.length, 0);
       }),
       { numRuns: 60 },
     );
@@ -45,9 +45,9 @@ describe("properties", () => {
   test("no configuration is tried twice", () => {
     fc.assert(
       fc.property(optionsArbitrary, picksArbitrary, (options, picks) => {
-        const desk = new Desk(toyRequest(options));
-        runToEnd(desk, picker(picks));
-        const tried = desk.state.finished.map(({ configuration }) =>
+        const harness = new ReducerHarness(toyRequest(options));
+        runToEnd(harness, picker(picks));
+        const tried = harness.state.finished.map(({ configuration }) =>
           JSON.stringify(configuration ?? "float"),
         );
         assert.equal(new Set(tried).size, tried.length);
@@ -56,52 +56,52 @@ describe("properties", () => {
     );
   });
 
-  test("events that come twice, late or again change nothing", () => {
+  test("repeated and late events change nothing", () => {
     fc.assert(
       fc.property(
         optionsArbitrary,
         picksArbitrary,
         fc.array(fc.tuple(fc.nat(200), fc.nat(200)), { maxLength: 60 }),
         (options, picks, repeats) => {
-          const undisturbed = new Desk(toyRequest(options));
-          const reports = runToEnd(undisturbed, picker(picks));
-          const disturbed = new Desk(toyRequest(options));
+          const original = new ReducerHarness(toyRequest(options));
+          const reports = runToEnd(original, picker(picks));
+          const repeated = new ReducerHarness(toyRequest(options));
           for (const [i, report] of reports.entries()) {
-            disturbed.hear(report);
-            const before = disturbed.state;
+            repeated.apply(report);
+            const before = repeated.state;
             for (const [after, which] of repeats)
-              if (after % reports.length === i) disturbed.hear(reports[which % (i + 1)]!);
-            disturbed.hear(requested(disturbed.request, i));
-            disturbed.hear(tick(i));
-            assert.equal(disturbed.state.finished, before.finished);
+              if (after % reports.length === i) repeated.apply(reports[which % (i + 1)]!);
+            repeated.apply(requested(repeated.request, i));
+            repeated.apply(tick(i));
+            assert.equal(repeated.state.finished, before.finished);
           }
-          assert.deepEqual(summary(disturbed.state), summary(undisturbed.state));
-          assert.deepEqual(disturbed.sent, undisturbed.sent);
+          assert.deepEqual(summary(repeated.state), summary(original.state));
+          assert.deepEqual(repeated.sent, original.sent);
         },
       ),
       { numRuns: 40 },
     );
   });
 
-  test("a reducer that has forgotten its sampler asks the same", () => {
+  test("a reducer without a cached sampler proposes the same", () => {
     fc.assert(
       fc.property(optionsArbitrary, picksArbitrary, (options, picks) => {
-        const desk = new Desk(toyRequest(options));
-        const reports = runToEnd(desk, picker(picks));
+        const harness = new ReducerHarness(toyRequest(options));
+        const reports = runToEnd(harness, picker(picks));
         let state: RunState | undefined;
-        for (const event of [requested(desk.request), ...reports]) {
+        for (const event of [requested(harness.request), ...reports]) {
           const reduction = createReducer(toyStudy).reduce(state, event);
           assert.ok(reduction.state);
           state = markCarriedOut(reduction.state, reduction.commands);
         }
         assert.ok(state);
-        assert.deepEqual(summary(state), summary(desk.state));
+        assert.deepEqual(summary(state), summary(harness.state));
       }),
       { numRuns: 30 },
     );
   });
 
-  test("events heard together, and the sampler asked after all of them, come to the same", () => {
+  test("applying several events before proposing gives the same state", () => {
     const batches = fc.array(fc.integer({ min: 1, max: 10 }), { minLength: 1, maxLength: 30 });
     fc.assert(
       fc.property(
@@ -109,11 +109,11 @@ describe("properties", () => {
         picksArbitrary,
         batches,
         fc.boolean(),
-        (options, picks, sizes, forgets) => {
-          // Spaces of one and two groups are exhausted on the way.
-          const desk = new Desk(toyRequest({ ...options, maxTrials: 40 }));
-          const open = [...desk.sent];
-          let together: RunState | undefined = desk.state;
+        (options, picks, sizes, dropsCache) => {
+          // Spaces of one and two groups are exhausted during the run.
+          const harness = new ReducerHarness(toyRequest({ ...options, maxTrials: 40 }));
+          const open = [...harness.sent];
+          let together: RunState | undefined = harness.state;
           let reducer = createReducer(toyStudy);
           for (let at = 1, batch = 0; open.length > 0; batch++) {
             const size = sizes[batch % sizes.length]!;
@@ -122,36 +122,36 @@ describe("properties", () => {
               return job!;
             });
             for (const job of jobs) {
-              const report = desk.answer(job, at++);
-              open.push(...desk.hear(report));
-              together = reducer.hear(together, report);
+              const report = harness.answer(job, at++);
+              open.push(...harness.apply(report));
+              together = reducer.apply(together, report);
             }
-            if (forgets) reducer = createReducer(toyStudy);
+            if (dropsCache) reducer = createReducer(toyStudy);
             assert.ok(together);
             const proposed: RunState = reducer.proposeAll(together);
             together = markCarriedOut(proposed, pendingCommands(proposed));
-            assert.deepEqual(together, desk.state);
+            assert.deepEqual(together, harness.state);
           }
-          assert.equal(desk.state.phase, "done");
+          assert.equal(harness.state.phase, "done");
         },
       ),
       { numRuns: 60 },
     );
   });
 
-  test("a state that was left and taken up again asks the same", () => {
-    const desk = new Desk(toyRequest({ maxTrials: 15, parallel: 3 }));
-    const reports = runToEnd(desk);
+  test("an event applied a second time to an earlier state gives the same proposals", () => {
+    const harness = new ReducerHarness(toyRequest({ maxTrials: 15, parallel: 3 }));
+    const reports = runToEnd(harness);
     const { reduce } = createReducer(toyStudy);
     let state: RunState | undefined;
-    for (const event of [requested(desk.request), ...reports]) {
-      // The result of the first is dropped, as by a save that another coordinator's came before.
+    for (const event of [requested(harness.request), ...reports]) {
+      // The first result is dropped, as after a lost compare-and-swap.
       reduce(state, event);
       const reduction = reduce(state, event);
       assert.ok(reduction.state);
       state = markCarriedOut(reduction.state, reduction.commands);
     }
     assert.ok(state);
-    assert.deepEqual(summary(state), summary(desk.state));
+    assert.deepEqual(summary(state), summary(harness.state));
   });
 });

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Metric } from "../../../shared/metrics/metric.js";
-import { hasMoved } from "../../../shared/run/result/accuracy-difference.js";
+import { differBeyondNoise } from "../../../shared/run/result/accuracy-difference.js";
 import { RandomValues } from "../../fixtures/models/random-values.js";
 
 const mean = (rows: Float32Array): number => rows.reduce((sum, row) => sum + row, 0) / rows.length;
 const metric = { rowWidth: 1, aggregate: mean } as unknown as Metric;
-/** A row of 1 for each right sample; a share of them are wrong, and of the others as many more as are given. */
+/** Rows of 1 for right and 0 for wrong samples: a share of them is wrong, and `more` further samples. */
 function scores(share: number, more = 0, seed = 1): Float32Array {
   const random = new RandomValues(seed);
   const rows = Float32Array.from({ length: 400 }, () => (random.below(1000) < 1000 * share ? 0 : 1));
@@ -20,16 +20,16 @@ function scores(share: number, more = 0, seed = 1): Float32Array {
 
 const usual = scores(0.1);
 
-test("accuracy has not moved where two of many trials differ in a few samples", () => {
-  assert.equal(hasMoved(metric, usual, scores(0.1, 3), 40), false);
-  assert.equal(hasMoved(metric, usual, usual, 40), false);
+test("accuracy does not differ if two of many trials differ in a few samples", () => {
+  assert.equal(differBeyondNoise(metric, usual, scores(0.1, 3), 40), false);
+  assert.equal(differBeyondNoise(metric, usual, usual, 40), false);
 });
 
-test("accuracy has moved where they differ in many", () => {
-  assert.equal(hasMoved(metric, usual, scores(0.1, 60), 40), true);
+test("accuracy differs if they differ in many", () => {
+  assert.equal(differBeyondNoise(metric, usual, scores(0.1, 60), 40), true);
 });
 
-test("what moves between two trials is chance among many", () => {
-  assert.equal(hasMoved(metric, usual, scores(0.1, 8), 2), true);
-  assert.equal(hasMoved(metric, usual, scores(0.1, 8), 1000), false);
+test("a difference that is significant between two trials is not among many", () => {
+  assert.equal(differBeyondNoise(metric, usual, scores(0.1, 8), 2), true);
+  assert.equal(differBeyondNoise(metric, usual, scores(0.1, 8), 1000), false);
 });

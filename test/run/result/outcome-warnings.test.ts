@@ -24,7 +24,7 @@ function outcome(evaluationLoss: number, validationLoss: number): Outcome {
 }
 
 describe("The outcome of a run", () => {
-  test("is doubtful where the best keeps the bound on the evaluation samples alone", () => {
+  test("has a warning if the best keeps the bound on the evaluation samples only", () => {
     const [found, ...others] = outcomeWarnings(outcome(0.5, 2), BOUND, true);
     assert.equal(found?.code, "validation-loss");
     assert.match(
@@ -34,13 +34,13 @@ describe("The outcome of a run", () => {
     assert.deepEqual(others, []);
   });
 
-  test("is not, where both keep it, or neither does, or there is no validation", () => {
+  test("has none if both keep it, or neither does, or there is no validation", () => {
     assert.deepEqual(outcomeWarnings(outcome(0.5, 1), BOUND, true), []);
     assert.deepEqual(outcomeWarnings(outcome(3, 4), BOUND, true), []);
     assert.deepEqual(outcomeWarnings({ ...outcome(0.5, 2), selection: null }, BOUND, true), []);
   });
 
-  test("says so where no trial differs", () => {
+  test("has a note if no trial differs in accuracy", () => {
     assert.deepEqual(
       outcomeWarnings(outcome(0, 0), BOUND, false).map(({ code, level }) => [code, level]),
       [["nothing-moved", "note"]],

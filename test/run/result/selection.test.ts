@@ -44,7 +44,7 @@ const measurementOf = (trial: number) => {
 const near = (actual: number | undefined, expected: number) =>
   assert.ok(Math.abs((actual ?? Number.NaN) - expected) < 1e-9, `${actual} instead of ${expected}`);
 
-test("what the best lost beyond what it was chosen by, and beyond the best of the finalists there", () => {
+test("the loss on validation samples is compared with the evaluation samples and with the other finalists", () => {
   const selection = describeSelection(metric, measured(0.8), summary(0.5), measurementOf);
   const [best, second] = selection!.finalists;
   near(best?.accuracyLoss, 0);
@@ -56,6 +56,6 @@ test("what the best lost beyond what it was chosen by, and beyond the best of th
   near(selection?.lost, 8);
 });
 
-test("nothing is told without validation samples", () => {
+test("there is no selection without validation samples", () => {
   assert.equal(describeSelection(metric, measured(0.8), summary(), measurementOf), null);
 });

@@ -8,14 +8,14 @@ import type { MeasuredTrial, RunState } from "../../../shared/run/protocol/state
 import { updateBest } from "../../../shared/run/reducer/open-trials.js";
 import { describeProgress } from "../../../shared/run/result/progress.js";
 import { estimateSecondsLeft } from "../../../shared/run/result/time-left.js";
-import { runToy } from "../toy-desk.js";
+import { runToy } from "../run-toy.js";
 import { toyRequest, toyStudy } from "../toy-study.js";
 
 const TRACES = join(packageRoot(), "test", "fixtures", "traces");
 
 /**
- * A run of `tune` with two workers on a real model, on a machine that did nothing else; of all but the first only the
- * beginning is kept. Times of day are in milliseconds from the first ask.
+ * A recorded run of `tune` with two workers on a real model and an idle machine; of most, only the beginning
+ * is kept. Times are in milliseconds since the first ask.
  */
 interface Trace {
   readonly maxTrials: number;
@@ -59,7 +59,7 @@ function readTrace(file: string): {
 
 const template = runToy(toyRequest({ maxTrials: 1 }), toyStudy).state;
 
-/** The run when so many of its trials had ended. */
+/** The run after these trials had ended. */
 function stateAfter(
   request: RunRequest,
   trials: readonly MeasuredTrial[],
@@ -80,7 +80,7 @@ function stateAfter(
 }
 
 describe("the time left", () => {
-  test("is right within a quarter after ten trials of most recorded runs, and never twice or half", () => {
+  test("is right within 25 % after ten trials for most recorded runs, and within a factor of two for all", () => {
     const ratios = readdirSync(TRACES).map((file) => {
       const { trace, request, trials } = readTrace(file);
       const begun = trials.slice(0, 10);
@@ -88,11 +88,11 @@ describe("the time left", () => {
       const left = (trace.doneAt - at) / 1_000;
       return { file, ratio: estimateSecondsLeft(stateAfter(request, begun), at)! / left };
     });
-    const told = ratios.map(({ file, ratio }) => `${file} ${ratio.toFixed(2)}`).join(", ");
+    const described = ratios.map(({ file, ratio }) => `${file} ${ratio.toFixed(2)}`).join(", ");
     assert.equal(ratios.length, 15);
-    for (const { ratio } of ratios) assert.ok(ratio > 0.5 && ratio < 2, told);
+    for (const { ratio } of ratios) assert.ok(ratio > 0.5 && ratio < 2, described);
     const right = ratios.filter(({ ratio }) => Math.abs(ratio - 1) <= 0.25);
-    assert.ok(right.length >= 14, told);
+    assert.ok(right.length >= 14, described);
   });
 
   const { request, trials } = readTrace("demo-mnist-dscnn-1.jsonl");
@@ -108,18 +108,18 @@ describe("the time left", () => {
     assert.equal(estimateSecondsLeft(stateAfter(request, trials.slice(0, 5)), at), undefined);
   });
 
-  test("grows with the trials that are left, and is longer where no trial is stopped early", () => {
+  test("grows with the remaining trials, and is longer if no trial is stopped early", () => {
     const usual = estimateFor({});
     assert.ok(estimateFor({ maxTrials: 300 }) > 1.5 * usual);
     assert.ok(estimateFor({ race: false }) > usual);
   });
 
-  test("is bounded by max_minutes, within which the finish is to end", () => {
+  test("is bounded by max_minutes, which includes the finish", () => {
     const seconds = estimateFor({ maxTrials: 100_000, maxMinutes: at / 60_000 + 1 });
     assert.ok(Math.abs(seconds - 60) < 1e-6, `${seconds}`);
   });
 
-  test("in the finish goes down with the clock, and is none when the run is done", () => {
+  test("decreases with time during the finish, and is 0 when the run is done", () => {
     const state = stateAfter(request, trials, "finish");
     const end = trials.at(-1)!.endedAt;
     const first = estimateSecondsLeft(state, end)!;

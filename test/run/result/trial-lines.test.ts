@@ -9,24 +9,24 @@ import { countDuplicates, trialLines } from "../../../shared/run/result/trial-li
 import { answerToyJob } from "../toy-model.js";
 import { toyRequest, toyStudy } from "../toy-study.js";
 
-/** A run with three trials side by side whose jobs are answered last in, first out; trial 5 fails. */
+/** A run with three concurrent trials whose jobs are answered last in, first out; trial 5 fails. */
 function exampleRun(steps = Number.POSITIVE_INFINITY): RunState {
   const request = toyRequest({ maxTrials: 9, parallel: 3 });
   const { reduce } = createReducer(toyStudy);
   const open: Job[] = [];
   let state: RunState | undefined;
-  const hear = (event: Parameters<typeof reduce>[1]): void => {
+  const apply = (event: Parameters<typeof reduce>[1]): void => {
     const { state: next, commands } = reduce(state, event);
     assert.ok(next);
     state = markCarriedOut(next, commands);
     open.push(...commands.flatMap((command) => (command.type === "WriteRecord" ? [] : [command.job])));
   };
-  hear({ version: MESSAGE_VERSION, runId: "toy", type: "RunRequested", at: 0, request });
+  apply({ version: MESSAGE_VERSION, runId: "toy", type: "RunRequested", at: 0, request });
   for (let at = 1_000, step = 0; open.length > 0 && step < steps; at += 1_000, step++) {
     const job = open.pop()!;
     const report = answerToyJob(request, job, { worker: "w", isa: "i", at });
     const fails = report.type === "TrialReported" && report.trial === 5;
-    hear(fails ? { ...report, outcome: { state: "failed", reason: "no memory" } } : report);
+    apply(fails ? { ...report, outcome: { state: "failed", reason: "no memory" } } : report);
   }
   assert.ok(state);
   return state;
@@ -44,7 +44,7 @@ describe("trials.jsonl", () => {
     assert.equal(new Set(lines.map(({ number }) => number)).size, 10);
   });
 
-  test("says which trials each had seen, as ranges", () => {
+  test("lists which trials each had seen, as ranges", () => {
     for (const line of lines) {
       const record = state.finished.find(({ number }) => number === line.number)!;
       const seen = state.finished.slice(0, record.seen).map(({ number }) => number);
@@ -64,7 +64,7 @@ describe("trials.jsonl", () => {
     );
   });
 
-  test("holds figures that JSON can hold", () => {
+  test("has only values that JSON can represent", () => {
     for (const line of lines) assert.deepEqual(JSON.parse(JSON.stringify(line)), line);
   });
 
@@ -82,7 +82,7 @@ describe("trials.jsonl", () => {
 });
 
 describe("progress", () => {
-  test("tells how far the run is", () => {
+  test("describes how far the run is", () => {
     const { trialsDone, trialsAtMost, secondsElapsed } = describeProgress(exampleRun(8), 8_000);
     assert.equal(secondsElapsed, 8);
     assert.equal(trialsAtMost, 10);

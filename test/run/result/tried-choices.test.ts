@@ -18,7 +18,7 @@ const space: Space = [
   { name: "b/bits", group: "b", kind: "categorical", choices: [8] },
 ];
 
-/** Quantizing group a costs 2 percent, or 1 in the other mode; b costs nothing. */
+/** A trial where quantizing group a costs 2 percent, or 1 in the other mode, and b costs nothing. */
 function trial(
   number: number,
   a: boolean,
@@ -44,7 +44,7 @@ const trials = [
 describe("what was tried for each group", () => {
   const [a, b] = describeTried(space, trials);
 
-  test("lists the parameters that vary, and of them the choices that some trial had", () => {
+  test("lists the parameters that vary, with the choices that some trial had", () => {
     assert.deepEqual(
       a?.parameters.map(({ parameter }) => parameter),
       ["a/quantize", "a/mode"],
@@ -69,7 +69,7 @@ describe("what was tried for each group", () => {
     assert.deepEqual([float?.with.trials, float?.with.failed], [2, 1]);
   });
 
-  test("leaves trials out in which the parameter did not exist", () => {
+  test("leaves out trials in which the parameter did not exist", () => {
     const [symmetric] = a!.parameters[1]!.choices;
     assert.deepEqual([symmetric?.with.trials, symmetric?.without.trials], [2, 2]);
   });
@@ -81,7 +81,7 @@ describe("which parameters mattered", () => {
   );
   const { loss, accuracyLoss } = rankParameters(space, many);
 
-  test("to accuracy: the group that costs some, first of all", () => {
+  test("to accuracy: first the group that costs accuracy", () => {
     assert.equal(accuracyLoss[0]?.parameter, "a/quantize");
     assert.ok(accuracyLoss.every(({ group }) => group === "a"));
     const [on, off] = accuracyLoss[0]!.effects;
@@ -103,7 +103,7 @@ describe("which parameters mattered", () => {
     for (const { deviation } of first!.effects) assert.ok(deviation > 0 && deviation < 1);
   });
 
-  test("hardly ever where outcomes follow no choice", () => {
+  test("hardly ever if outcomes do not depend on choices", () => {
     const mistaken = Array.from({ length: 40 }, (_, seed) => {
       const random = new RandomValues(seed);
       const noisy = many.map((each) => ({ ...each, accuracyLoss: random.normal() }));
@@ -112,7 +112,7 @@ describe("which parameters mattered", () => {
     assert.ok(mistaken.filter(Boolean).length <= 4);
   });
 
-  test("not where trials differ in accuracy by no more than chance over the samples", () => {
+  test("not if accuracy does not differ significantly between trials", () => {
     assert.deepEqual(rankParameters(space, many, false).accuracyLoss, []);
     assert.ok(rankParameters(space, many, false).loss.length > 0);
   });

@@ -18,7 +18,7 @@ function granted(outcome: ClaimOutcome) {
 }
 
 describe("claims of jobs", () => {
-  test("of workers that race, one gets the job", async () => {
+  test("of several concurrent workers, one gets the job", async () => {
     const store = new MemoryObjectStore();
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => claimJob(store, job, 0, 100)));
     assert.equal(outcomes.filter(({ state }) => state === "granted").length, 1);
@@ -32,7 +32,7 @@ describe("claims of jobs", () => {
     granted(await claimJob(store, { ...job, shard: { index: 1, count: 2 } }, 0, 100));
   });
 
-  test("a lease that has ended goes to one other, and is lost for the first", async () => {
+  test("an expired lease passes to exactly one other worker, and the first has lost it", async () => {
     const store = new MemoryObjectStore();
     const first = granted(await claimJob(store, job, 0, 100));
     assert.deepEqual(await claimJob(store, job, 99, 200), { state: "taken", until: 100 });
@@ -49,13 +49,13 @@ describe("claims of jobs", () => {
     assert.deepEqual(await claimJob(store, job, 400, 900), { state: "taken", until: 500 });
   });
 
-  test("whoever is handed the job after it was answered finds the report", async () => {
+  test("a worker that receives an answered job finds the report", async () => {
     const store = new MemoryObjectStore();
     assert.equal(await granted(await claimJob(store, job, 0, 100)).answer(report), true);
     assert.deepEqual(await claimJob(store, job, 50, 150), { state: "answered", report });
   });
 
-  test("a claim whose answer from the store was lost is still one's own", async () => {
+  test("a claim whose answer from the store was lost is still the worker's own", async () => {
     class LosingStore extends MemoryObjectStore {
       #puts = 0;
       override async put(key: string, body: Uint8Array, condition?: PutCondition): Promise<string> {

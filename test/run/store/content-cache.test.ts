@@ -23,7 +23,7 @@ async function stored(fill: string): Promise<WorkloadFile> {
 const files = { a: await stored("a"), b: await stored("b"), c: await stored("c"), d: await stored("d") };
 type Name = keyof typeof files;
 
-/** A cache in a folder of its own, and what it holds after runs on some files. */
+/** A cache in its own folder. */
 async function openCache(name: string, cacheBytes: number) {
   const cache = join(base, name, "contents");
   let run = 0;
@@ -35,7 +35,7 @@ async function openCache(name: string, cacheBytes: number) {
       await fetchWorkloadFiles(store, wanted, { folder, cache, cacheBytes });
       return folder;
     },
-    /** Contents used so long ago; fetching one makes it the newest. */
+    /** Marks a content as used that many seconds ago; fetching one makes it the newest. */
     async age(file: Name, seconds: number): Promise<void> {
       const at = Date.now() / 1_000 - seconds;
       await utimes(join(cache, files[file].sha256), at, at);
@@ -48,20 +48,20 @@ async function openCache(name: string, cacheBytes: number) {
 }
 
 describe("The cache of contents", () => {
-  test("makes room by what was used longest ago, using counts", async () => {
+  test("removes the least recently used contents, where fetching counts as use", async () => {
     const { fetch, age, held } = await openCache("least-recent", 3 * BYTES);
     await fetch("a", "b");
     await fetch("c");
     await age("a", 30);
     await age("b", 20);
     await age("c", 10);
-    // Used again, so b is the oldest.
+    // Used again, so b is the least recently used.
     await fetch("a");
     await fetch("d");
     assert.equal(await held(), "acd");
   });
 
-  test("never removes what the run itself needs, even beyond its bound", async () => {
+  test("never removes contents that the run needs, even beyond its bound", async () => {
     const { fetch, held } = await openCache("own", 2 * BYTES);
     await fetch("a");
     const folder = await fetch("b", "c", "d");
@@ -70,7 +70,7 @@ describe("The cache of contents", () => {
       assert.equal((await readFile(join(folder, `${file}.bin`))).toString(), file.repeat(BYTES));
   });
 
-  test("leaves a removed content to the folder that links to it", async () => {
+  test("keeps a removed content in the folder that links to it", async () => {
     const { fetch, held } = await openCache("linked", BYTES);
     const earlier = await fetch("a");
     await fetch("b");
@@ -78,7 +78,7 @@ describe("The cache of contents", () => {
     assert.equal((await readFile(join(earlier, "a.bin"))).toString(), "a".repeat(BYTES));
   });
 
-  test("removes drafts that nobody writes any more", async () => {
+  test("removes abandoned drafts", async () => {
     const { cache, fetch } = await openCache("drafts", 3 * BYTES);
     await fetch("a");
     const [old, young] = ["old", "young"].map((name) => join(cache, `${files.b.sha256}.${name}`));

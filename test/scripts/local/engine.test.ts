@@ -35,7 +35,7 @@ async function readState(folder: string): Promise<RunState | undefined> {
   return new Coordinator({ store, jobs, study: toyStudy }).read("toy");
 }
 
-/** What a trial is apart from when it happened. */
+/** A trial's record without its times. */
 function outcome(trial: TrialRecord) {
   const { number, configuration, state, seen } = trial;
   const measurement = trial.state === "failed" ? undefined : trial.measurement;
@@ -114,7 +114,7 @@ describe("local engine", () => {
     assert.deepEqual(state.finished.map(outcome), undisturbed.finished.map(outcome));
   });
 
-  test("fails with what a broken runner answered, and can be resumed", async () => {
+  test("fails with an invalid answer of a broken runner, and can be resumed", async () => {
     const folder = await newFolder();
     const request = toyRequest({ maxTrials: 5, parallel: 2 });
     class BrokenRunner extends ToyRunner {
@@ -130,7 +130,7 @@ describe("local engine", () => {
     assert.equal(state.finished.length, 6);
   });
 
-  test("refuses a folder in which another process carries a run", async () => {
+  test("refuses a folder in which another process works on a run", async () => {
     const folder = await newFolder();
     const request = toyRequest();
     const runner = new ToyRunner(request, 1, 200);

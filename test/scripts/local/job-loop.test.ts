@@ -34,7 +34,7 @@ class CountingRunner implements JobRunner {
   async close(): Promise<void> {}
 }
 
-/** A loop over these trials' jobs, with a store whose writes are held until told otherwise. */
+/** A loop over the jobs of these trials, with a store whose writes wait for `put`. */
 async function loopOver(trials: readonly number[], put: () => Promise<void>) {
   const queue = (kind: "standard" | "fifo") =>
     new InProcessQueue({ kind, visibilityMilliseconds: 1_000_000, clock: systemClock });
@@ -58,7 +58,7 @@ async function loopOver(trials: readonly number[], put: () => Promise<void>) {
 }
 
 describe("the job loop", () => {
-  test("carries out the next job while a report is on its way, and reports in the order of the jobs", async () => {
+  test("runs the next job while a report is being sent, and reports in the order of the jobs", async () => {
     let release = (): void => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -67,19 +67,19 @@ describe("the job loop", () => {
     while (runner.begun.length < 2) await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(await events.receive({ max: 10, waitMilliseconds: 0 }), []);
     release();
-    const heard: number[] = [];
-    while (heard.length < 3) {
+    const reported: number[] = [];
+    while (reported.length < 3) {
       for (const { body, receipt } of await events.receive({ max: 1, waitMilliseconds: 1_000 })) {
-        heard.push((JSON.parse(body) as { trial: number }).trial);
+        reported.push((JSON.parse(body) as { trial: number }).trial);
         await events.acknowledge(receipt);
       }
     }
-    assert.deepEqual(heard, [2, 3, 4]);
+    assert.deepEqual(reported, [2, 3, 4]);
     stop.abort();
     await loop;
   });
 
-  test("ends with what went wrong when a report cannot be stored, though no further job comes", async () => {
+  test("ends with the error of a report that cannot be stored, even if no further job comes", async () => {
     const { loop } = await loopOver([2], () => Promise.reject(new Error("the disk is full")));
     await assert.rejects(loop, /the disk is full/);
   });

@@ -17,11 +17,11 @@ describe("replay", async () => {
   const runner = new ToyRunner(request, 8);
   const state = await startEngine({ folder, study: toyTpeStudy, runner, run: { request } }).ended;
 
-  test("a run with eight workers asks the same again", () => {
+  test("a replay of a run with eight workers proposes the same configurations", () => {
     assert.deepEqual(replayAsks(toyTpeStudy, state), { asks: 39, divergences: [] });
   });
 
-  test("a result that was changed afterwards shows", () => {
+  test("a result that was changed afterwards is detected", () => {
     const finished = state.finished.map((trial) =>
       trial.number > 1 && trial.number < 12 && trial.state !== "failed"
         ? { ...trial, measurement: { ...trial.measurement, metric: 0, bytes: 1 } }
@@ -31,7 +31,7 @@ describe("replay", async () => {
     assert.ok(replayAsks(toyTpeStudy, changed).divergences.length > 0);
   });
 
-  test("another seed shows", () => {
+  test("another seed is detected", () => {
     const changed: RunState = { ...state, request: { ...request, seed: request.seed + 1 } };
     assert.ok(replayAsks(toyTpeStudy, changed).divergences.length > 0);
   });

@@ -2,7 +2,7 @@ import { startEngine } from "../../../scripts/local/engine.js";
 import { toyRequest, toyStudy } from "../../run/toy-study.js";
 import { ToyRunner } from "./toy-runner.js";
 
-/** Carries the toy run in the given folder, telling the parent how many trials have ended. */
+/** Runs the toy run in the given folder, and sends the parent the number of ended trials. */
 const [folder = "", maxTrials = "0", slots = "1", resume = ""] = process.argv.slice(2);
 const request = toyRequest({ maxTrials: Number(maxTrials), parallel: Number(slots), groups: 8 });
 const engine = startEngine({

@@ -4,7 +4,7 @@ import type { Job, JobReport } from "../../../shared/run/protocol/messages.js";
 import type { RunRequest } from "../../../shared/run/protocol/request.js";
 import { answerToyJob } from "../../run/toy-model.js";
 
-/** Scores the toy model, in a few milliseconds a job. */
+/** Runs jobs on the toy model, in a few milliseconds per job. */
 export class ToyRunner implements JobRunner {
   closed = false;
   readonly carriedOut: Job[] = [];

@@ -23,26 +23,32 @@ export interface CoordinatorWorld {
   readonly tick: InProcessTickSwitch;
   readonly study: Study;
   readonly observer: Observer;
-  readonly manyRunning: number;
-  readonly mostAsked: number;
+  readonly segmentThreshold: number;
+  readonly maxOpened: number;
 }
 
 const BATCH = 10;
 const TICK_MILLISECONDS = 10_000;
-/** Little beside a worker's, as its price would be. */
+/** Small compared with a worker's, as is its price. */
 const MEGABYTES = 64;
 const INIT_MILLISECONDS = 200;
-/** So that others go on, and the process may end, between two things that the sampler says. */
+/** Pause between two proposals, in which other processes run and this one may end. */
 const PROPOSE_MILLISECONDS = 2;
 
-/** An environment of the coordinator's function behind an event source that hands it events in batches. */
+/**
+ * An execution environment of the coordinator function, behind an event source that passes it events in
+ * batches.
+ */
 export async function runCoordinator(world: CoordinatorWorld, self: SimulatedProcess): Promise<void> {
-  const events = self.reachQueue(world.events);
+  const events = self.wrapQueue(world.events);
   const handler = createHandler(world, self);
   await pollQueue(events, BATCH, handler);
 }
 
-/** An environment of the coordinator's function that is told, as long as the Tick is on, that time has passed. */
+/**
+ * An execution environment of the coordinator function that is invoked by the Tick's schedule while this is
+ * on.
+ */
 export async function runTicks(world: CoordinatorWorld, self: SimulatedProcess): Promise<void> {
   const handler = createHandler(world, self);
   for (;;) {
@@ -51,40 +57,40 @@ export async function runTicks(world: CoordinatorWorld, self: SimulatedProcess):
     try {
       await handler(TICK_INPUT);
     } catch {
-      // Store or queue did not answer; the next Tick does the same.
+      // Store or queue did not answer; the next Tick tries again.
     }
   }
 }
 
 function createHandler(world: CoordinatorWorld, self: SimulatedProcess): CoordinatorHandler {
-  const { runId, tick, study, observer, manyRunning, mostAsked } = world;
+  const { runId, tick, study, observer, segmentThreshold, maxOpened } = world;
   const policy = { attempts: 5, pauseMilliseconds: 50, sleep: (ms: number) => self.sleep(ms) };
   let save: Save = { events: [], own: undefined };
   const watched: ObjectStore = {
     get: (key, range) => world.store.get(key, range),
     put(key, body, condition) {
-      observer.writes(key, body, save);
+      observer.writeStarted(key, body, save);
       return world.store.put(key, body, condition);
     },
     list: (prefix) => world.store.list(prefix),
     delete: (key) => world.store.delete(key),
   };
-  const reachedTick: TickSwitch = {
+  const wrappedTick: TickSwitch = {
     turnOn: () => self.effect(() => tick.turnOn()),
     turnOff: () => self.effect(() => tick.turnOff()),
   };
-  const jobs = self.reachQueue(world.jobs);
+  const jobs = self.wrapQueue(world.jobs);
   const now = () => self.now();
   return createCoordinatorHandler({
-    store: new RetryingObjectStore(self.reachStore(watched), policy),
+    store: new RetryingObjectStore(self.wrapStore(watched), policy),
     jobs,
     statisticsJobs: jobs,
-    events: self.reachQueue(world.events),
-    deadLetters: self.reachQueue(world.deadLetters),
+    events: self.wrapQueue(world.events),
+    deadLetters: self.wrapQueue(world.deadLetters),
     log: keepLog(),
     metrics: keepMetrics(),
     now,
-    tick: reachedTick,
+    tick: wrappedTick,
     openStudy: async (id) => (id === runId ? study : undefined),
     billedTime: new BilledTime({
       megabytes: MEGABYTES,
@@ -95,16 +101,16 @@ function createHandler(world: CoordinatorWorld, self: SimulatedProcess): Coordin
     createCoordinator(options) {
       const coordinator = new Coordinator({
         ...options,
-        manyRunning,
-        mostAsked,
+        segmentThreshold,
+        maxOpened,
         pause: () => self.sleep(PROPOSE_MILLISECONDS),
       });
       return {
         async handle(id, events, own) {
           save = { events, own };
-          observer.hands(events);
+          observer.eventsReceived(events);
           const state = await coordinator.handle(id, events, own);
-          if (state !== undefined) observer.handled(state, events);
+          if (state !== undefined) observer.eventsHandled(state, events);
           return state;
         },
       };

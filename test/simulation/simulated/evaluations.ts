@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { JobReport, TrialJob, TrialReported } from "../../../shared/run/protocol/messages.js";
 import { finishClaimKey, scoresName, trialClaimKey } from "../../../shared/run/protocol/record-keys.js";
 import type { ClaimedReport } from "../../../shared/run/store/claim.js";
-import { insist } from "../invariant.js";
+import { assertInvariant } from "../invariant.js";
 import { attemptOfReport, nameWork } from "./work.js";
 
 type Claim = { readonly nonce: string } & (
@@ -10,29 +10,31 @@ type Claim = { readonly nonce: string } & (
   | { readonly state: "answered"; readonly report: ClaimedReport }
 );
 
-/** A worker's work on a job, as the world sees it. */
+/** A worker's execution of a trial job. */
 export interface Evaluation {
   readonly job: TrialJob;
-  /** What the worker's claim is known by. */
+  /** Identifies the worker's claim. */
   readonly nonce: string;
-  /** It was reported as failed, or by a worker of another instruction set: it has to be done again. */
+  /**
+   * Whether it was reported as failed, or by a worker of another instruction set, and so has to be repeated.
+   */
   void: boolean;
 }
 
-/** What workers do with the jobs of trials, and who has claimed them, as it lies in the store. */
+/** Executions of trial jobs, and the claims on them as they are stored. */
 export class Evaluations {
-  /** How many times work was begun. */
+  /** Number of executions started. */
   begun = 0;
   readonly #byWork = new Map<string, Evaluation[]>();
   readonly #claims = new Map<string, Claim>();
-  /** Until when claims hold, by nonce. */
+  /** End of each claim's lease, by nonce. */
   readonly #leases = new Map<string, number>();
-  /** When claims were taken over by others, by nonce. */
+  /** When claims were taken over by other workers, by nonce. */
   readonly #overtaken = new Map<string, number>();
   readonly #answers = new Map<string, TrialReported>();
 
-  /** A claim lies in the store. */
-  written(key: string, body: Uint8Array, now: number): void {
+  /** Called when a claim has been stored. */
+  claimWritten(key: string, body: Uint8Array, now: number): void {
     const claim: Claim = JSON.parse(Buffer.from(body).toString("utf8"));
     const earlier = this.#claims.get(key);
     if (earlier !== undefined && earlier.nonce !== claim.nonce) this.#overtaken.set(earlier.nonce, now);
@@ -40,19 +42,26 @@ export class Evaluations {
     this.#claims.set(key, claim);
   }
 
-  /** @param taken when the worker was handed the job */
-  begins(job: TrialJob, nonce: string, taken: number, now: number): Evaluation {
+  /**
+   * Called when a worker starts an execution.
+   *
+   * @param taken when the worker received the job
+   */
+  executionStarted(job: TrialJob, nonce: string, taken: number, now: number): Evaluation {
     this.begun++;
     const work = nameWork(job.trial, job.shard.index);
     const earlier = this.#byWork.get(work) ?? [];
     const evaluation: Evaluation = { job, nonce, void: false };
     this.#byWork.set(work, [...earlier, evaluation]);
-    insist(taken <= job.deadline, `a worker took attempt ${job.attempt} of ${work}, which was overdue`);
-    // A worker that stood still since it claimed the job learns of it with its first extension.
+    assertInvariant(
+      taken <= job.deadline,
+      `a worker took attempt ${job.attempt} of ${work}, which was overdue`,
+    );
+    // A worker that was suspended since it claimed the job learns of it with its first extension.
     if (now >= job.deadline || this.#overtaken.has(nonce)) return evaluation;
     for (const { job: first, nonce: other, void: isVoid } of earlier) {
       const until = this.#leases.get(other) ?? 0;
-      insist(
+      assertInvariant(
         isVoid || now >= until || now >= first.deadline,
         `${work} is evaluated again (attempt ${job.attempt}) at ${now} although attempt ${first.attempt} has its lease until ${until} and is not overdue before ${first.deadline}`,
       );
@@ -60,8 +69,12 @@ export class Evaluations {
     return evaluation;
   }
 
-  /** @param notice for how long a worker may be at work on what another one has claimed, before it stops */
-  ends(
+  /**
+   * Called when a worker ends an execution.
+   *
+   * @param notice maximum time that a worker may work on a job after another one has claimed it
+   */
+  executionEnded(
     evaluation: Evaluation,
     answer: TrialReported,
     ownTimeSince: (time: number) => number,
@@ -70,7 +83,7 @@ export class Evaluations {
     const { job, nonce } = evaluation;
     const overtaken = this.#overtaken.get(nonce);
     const wasted = overtaken === undefined ? 0 : ownTimeSince(overtaken);
-    insist(
+    assertInvariant(
       wasted <= notice,
       `attempt ${job.attempt} of trial ${job.trial} was worked on for ${wasted} ms after another worker had claimed it`,
     );
@@ -79,11 +92,11 @@ export class Evaluations {
     this.#answers.set(`${nameWork(trial, shard.index)}/${scoresName(outcome.rows)}`, answer);
   }
 
-  /** A worker sends a report. */
-  reports(report: JobReport): void {
+  /** Called when a worker sends a report. */
+  reportSent(report: JobReport): void {
     if (report.type === "StatisticsReported") return;
     const claim = this.#claims.get(claimKeyOf(report));
-    insist(
+    assertInvariant(
       claim?.state === "answered" && isDeepStrictEqual(claim.report, report),
       `attempt ${attemptOfReport(report)} was reported by a worker whose answer does not lie in the claim`,
     );
@@ -93,7 +106,7 @@ export class Evaluations {
       if (evaluation.job.attempt === attempt) evaluation.void = true;
   }
 
-  /** What was answered, to be played again undisturbed. */
+  /** A stored answer, for the faultless run. */
   answerOf(trial: number, shard: number, scores: string): TrialReported | undefined {
     return this.#answers.get(`${nameWork(trial, shard)}/${scores}`);
   }

@@ -4,7 +4,10 @@ import { toEvent } from "../../functions/lambda-events.js";
 
 const IDLE_MILLISECONDS = 600_000;
 
-/** Hands a function what comes on its queue, and acknowledges what it is done with, until its process ends. */
+/**
+ * Invokes a function with the messages of its queue, and acknowledges those that it has processed, until its
+ * process ends.
+ */
 export async function pollQueue(
   queue: Queue,
   batch: number,
@@ -13,11 +16,11 @@ export async function pollQueue(
   for (;;) {
     const messages = await queue.receive({ max: batch, waitMilliseconds: IDLE_MILLISECONDS });
     if (messages.length === 0) continue;
-    for (const { receipt } of await findDone(messages, invoke)) await queue.acknowledge(receipt);
+    for (const { receipt } of await invokeAndFindDone(messages, invoke)) await queue.acknowledge(receipt);
   }
 }
 
-async function findDone(
+async function invokeAndFindDone(
   messages: readonly ReceivedMessage[],
   invoke: (event: SQSEvent) => Promise<SQSBatchResponse>,
 ): Promise<readonly ReceivedMessage[]> {
@@ -26,7 +29,7 @@ async function findDone(
     const failed = new Set(batchItemFailures.map(({ itemIdentifier }) => itemIdentifier));
     return messages.filter(({ id }) => !failed.has(id));
   } catch {
-    // As after an invocation that failed: the batch comes back when its visibility ends.
+    // As after a failed invocation, the batch is redelivered when its visibility timeout ends.
     return [];
   }
 }

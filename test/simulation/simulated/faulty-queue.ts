@@ -11,7 +11,7 @@ import type { VirtualClock } from "./virtual-clock.js";
 
 const MOST_DELAY_MILLISECONDS = 45_000;
 
-/** A queue that loses, doubles and delays messages on their way, and so reorders them. */
+/** A queue that loses, duplicates and delays messages, and so reorders them. */
 export class FaultyQueue implements Queue {
   readonly #queue: InProcessQueue;
   readonly #clock: VirtualClock;
@@ -19,7 +19,7 @@ export class FaultyQueue implements Queue {
   readonly #faults: Faults;
   #copies = 0;
 
-  /** @param onSent told of each message that reaches the queue, whatever becomes of it there */
+  /** @param onSent called for each message that reaches the queue, whatever happens to it there */
   constructor(
     options: InProcessQueueOptions,
     clock: VirtualClock,
@@ -46,7 +46,7 @@ export class FaultyQueue implements Queue {
     if (this.#happens(this.#faults.sendFails / 2)) throw new Error("the queue did not answer");
   }
 
-  /** Past all faults, for what the simulation itself has to say. */
+  /** Sends without faults, for messages of the simulation itself. */
   sendSafely(message: OutgoingMessage): Promise<void> {
     return this.#queue.send([message]);
   }

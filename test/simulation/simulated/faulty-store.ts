@@ -13,7 +13,7 @@ import type { VirtualClock } from "./virtual-clock.js";
 const ANSWER_MILLISECONDS = 20;
 const MOST_SLOW_MILLISECONDS = 60_000;
 
-/** The connection ended in the middle of an object; nobody repeats the call by itself. */
+/** The connection broke off in the middle of an object; no layer retries this error. */
 class CutError extends Error {
   override readonly name = "CutError";
   constructor(key: string) {
@@ -21,15 +21,15 @@ class CutError extends Error {
   }
 }
 
-/** An object store that answers late, or not, or refuses a conditional write that met another. */
+/** An object store that answers late or not at all, or refuses a conditional write because of another one. */
 export class FaultyStore implements ObjectStore {
-  /** What was really written. */
+  /** What was actually written. */
   readonly contents = new MemoryObjectStore();
   readonly #clock: VirtualClock;
   readonly #random: RandomStream;
   readonly #faults: Faults;
 
-  /** @param onWritten told of what lies in the store, when it does */
+  /** @param onWritten called when an object has been stored */
   constructor(
     clock: VirtualClock,
     random: RandomStream,
@@ -44,7 +44,7 @@ export class FaultyStore implements ObjectStore {
   async get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
     await this.#travel();
     if (this.#happens(this.#faults.storeUnavailable)) throw new StoreUnavailableError(key);
-    // No adapter hands out half an object: what it cannot read to the end it does not return.
+    // No adapter returns a partial object: if it cannot read to the end, it fails.
     if (this.#happens(this.#faults.storeCut)) throw new CutError(key);
     const stored = await this.contents.get(key, range);
     await this.#travel();

@@ -12,13 +12,13 @@ export interface Mortality {
 const MOST_HANG_MILLISECONDS = 240_000;
 
 /**
- * A process that can end or stand still at each of its effects, before or after the effect takes place. What it
- * does after its end never happens: its promises stay open.
+ * A process that can end or be suspended at each of its effects, before or after the effect takes place.
+ * Nothing happens in it after its end: its promises stay pending.
  */
 export class SimulatedProcess implements Clock {
   #ended = false;
-  #standsUntil = 0;
-  readonly #standstills: { readonly from: number; readonly until: number }[] = [];
+  #suspendedUntil = 0;
+  readonly #suspensions: { readonly from: number; readonly until: number }[] = [];
   readonly #clock: VirtualClock;
   readonly #random: RandomStream;
   readonly #mortality: Mortality;
@@ -31,14 +31,13 @@ export class SimulatedProcess implements Clock {
     this.#onEnd = onEnd;
   }
 
-  async effect<Result>(takePlace: () => Promise<Result>): Promise<Result> {
-    if (this.#happens(this.#mortality.hangs))
-      this.#standStill(MOST_HANG_MILLISECONDS * this.#random.uniform());
+  async effect<Result>(carryOut: () => Promise<Result>): Promise<Result> {
+    if (this.#happens(this.#mortality.hangs)) this.#suspend(MOST_HANG_MILLISECONDS * this.#random.uniform());
     if (this.#happens(this.#mortality.dies / 2)) this.end();
-    await this.#goOn();
-    const result = await takePlace();
+    await this.#continue();
+    const result = await carryOut();
     if (this.#happens(this.#mortality.dies / 2)) this.end();
-    await this.#goOn();
+    await this.#continue();
     return result;
   }
 
@@ -48,20 +47,20 @@ export class SimulatedProcess implements Clock {
 
   async sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
     await this.#clock.sleep(milliseconds, signal);
-    await this.#goOn();
+    await this.#continue();
   }
 
-  /** Ends it at that time, whatever it is at, unless the signal is given before. */
+  /** Ends the process at that time, unless the signal is aborted before. */
   endAt(time: number, signal: AbortSignal): void {
     void this.#clock.sleep(time - this.now(), signal).then(() => {
       if (!signal.aborted) this.end();
     });
   }
 
-  /** How much time it has had since then, its standstills left out. */
+  /** Time since then without suspensions. */
   ownTimeSince(time: number): number {
     const now = this.now();
-    const stood = this.#standstills.reduce(
+    const stood = this.#suspensions.reduce(
       (sum, { from, until }) => sum + Math.max(0, Math.min(now, until) - Math.max(time, from)),
       0,
     );
@@ -74,18 +73,18 @@ export class SimulatedProcess implements Clock {
     this.#onEnd();
   }
 
-  /** The store as this process reaches it. */
-  reachStore(store: ObjectStore): ObjectStore {
+  /** The store as seen by this process. */
+  wrapStore(store: ObjectStore): ObjectStore {
     return {
       get: (key, range) => this.effect(() => store.get(key, range)),
       put: (key, body, condition) => this.effect(() => store.put(key, body, condition)),
-      list: (prefix) => this.#reachList(store, prefix),
+      list: (prefix) => this.#wrapList(store, prefix),
       delete: (key) => this.effect(() => store.delete(key)),
     };
   }
 
-  /** The queue as this process reaches it. */
-  reachQueue(queue: Queue): Queue {
+  /** The queue as seen by this process. */
+  wrapQueue(queue: Queue): Queue {
     return {
       send: (messages) => this.effect(() => queue.send(messages)),
       receive: (options) => this.effect(() => queue.receive(options)),
@@ -95,7 +94,7 @@ export class SimulatedProcess implements Clock {
     };
   }
 
-  async *#reachList(store: ObjectStore, prefix: string): AsyncIterable<string> {
+  async *#wrapList(store: ObjectStore, prefix: string): AsyncIterable<string> {
     const keys = store.list(prefix)[Symbol.asyncIterator]();
     for (;;) {
       const { done, value } = await this.effect(() => keys.next());
@@ -108,15 +107,15 @@ export class SimulatedProcess implements Clock {
     return this.#random.uniform() < probability;
   }
 
-  /** The whole process, its timers included. */
-  #standStill(milliseconds: number): void {
-    const from = Math.max(this.now(), this.#standsUntil);
-    this.#standsUntil = Math.round(from + milliseconds);
-    this.#standstills.push({ from, until: this.#standsUntil });
+  /** Suspends the whole process, including its timers. */
+  #suspend(milliseconds: number): void {
+    const from = Math.max(this.now(), this.#suspendedUntil);
+    this.#suspendedUntil = Math.round(from + milliseconds);
+    this.#suspensions.push({ from, until: this.#suspendedUntil });
   }
 
-  async #goOn(): Promise<void> {
-    while (this.#standsUntil > this.now()) await this.#clock.sleep(this.#standsUntil - this.now());
+  async #continue(): Promise<void> {
+    while (this.#suspendedUntil > this.now()) await this.#clock.sleep(this.#suspendedUntil - this.now());
     if (this.#ended) await new Promise<never>(() => {});
   }
 }

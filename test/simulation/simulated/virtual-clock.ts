@@ -2,13 +2,13 @@ import type { Clock } from "../../../shared/queues/clock.js";
 
 interface Timer {
   readonly at: number;
-  /** Timers of one time go off in the order in which they were set. */
+  /** Timers of the same time fire in the order in which they were set. */
   readonly order: number;
   readonly wake: () => void;
   cancelled: boolean;
 }
 
-/** Time that passes only when everybody waits for it, so that hours of a run take milliseconds. */
+/** A clock that advances only when everything waits for it, so that hours of a run take milliseconds. */
 export class VirtualClock implements Clock {
   #now: number;
   #set = 0;
@@ -41,10 +41,14 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** Lets time pass until the condition holds. @returns whether it came to hold, rather than nobody waiting any more */
+  /**
+   * Advances time until the condition holds.
+   *
+   * @returns whether the condition holds; `false` if nothing waits for the clock any more
+   */
   async runUntil(condition: () => boolean): Promise<boolean> {
     for (;;) {
-      // After an immediate, every promise that could go on without time passing has done so.
+      // After an immediate, all promises that can continue without advancing time have done so.
       await new Promise((resolve) => setImmediate(resolve));
       if (condition()) return true;
       let timer = this.#pop();

@@ -1,6 +1,6 @@
 import type { Job, JobReport } from "../../../shared/run/protocol/messages.js";
 
-/** A part of a job that one worker does, over all of its attempts. */
+/** The name of a job's shard, common to all its attempts. */
 export function nameWork(work: number | string, shard: number): string {
   return `${work}/${shard}`;
 }

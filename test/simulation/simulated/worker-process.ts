@@ -10,15 +10,18 @@ import { RetryingObjectStore } from "../../../shared/storage/retrying-store.js";
 import { keepLog, keepMetrics } from "../../functions/lambda-events.js";
 import { answerToyJob, type ToyWorker } from "../../run/toy-model.js";
 import { toyBill } from "../../run/toy-study.js";
-import type { Weather } from "../fault-plan.js";
-import { insist } from "../invariant.js";
+import type { FaultPlan } from "../fault-plan.js";
+import { assertInvariant } from "../invariant.js";
 import type { Observer } from "../observer.js";
 import type { Evaluation } from "./evaluations.js";
 import { pollQueue } from "./event-source.js";
 import type { SimulatedProcess } from "./simulated-process.js";
 
 const LEASE_MILLISECONDS = 6_000;
-/** Of its lease, and what it takes to ask for it: by then a worker that lost it has heard so. */
+/**
+ * Time by which a worker that lost its lease must have noticed: an extension interval and the time to request
+ * it.
+ */
 const NOTICE_MILLISECONDS = LEASE_MILLISECONDS / 3 + 2_000;
 const INIT_MILLISECONDS = 200;
 
@@ -27,24 +30,27 @@ export interface WorkerWorld {
   readonly jobs: Queue;
   readonly events: Queue;
   readonly deadLetters: Queue;
-  readonly weather: Weather;
+  readonly plan: FaultPlan;
   readonly observer: Observer;
   readonly random: RandomStream;
 }
 
-/** An environment of the evaluator's function behind an event source that hands it one job at a time. */
+/**
+ * An execution environment of the evaluator function, behind an event source that passes it one job at a
+ * time.
+ */
 export async function runWorker(
   world: WorkerWorld,
   name: string,
   isa: string,
   self: SimulatedProcess,
 ): Promise<void> {
-  const { observer, weather } = world;
+  const { observer, plan } = world;
   const { evaluations } = observer;
-  const jobs = self.reachQueue(world.jobs);
-  const events = self.reachQueue(world.events);
+  const jobs = self.wrapQueue(world.jobs);
+  const events = self.wrapQueue(world.events);
   const policy = { attempts: 5, pauseMilliseconds: 50, sleep: (ms: number) => self.sleep(ms) };
-  const store = new RetryingObjectStore(self.reachStore(world.store), policy);
+  const store = new RetryingObjectStore(self.wrapStore(world.store), policy);
   const worker = new Worker(world, name, isa, self);
   const { megabytes, architecture } = toyBill(0);
   const now = () => self.now();
@@ -52,7 +58,7 @@ export async function runWorker(
     store: {
       get: (key, range) => store.get(key, range),
       put(key, body, condition) {
-        worker.claims(key, body);
+        worker.objectWritten(key, body);
         return store.put(key, body, condition);
       },
       list: (prefix) => store.list(prefix),
@@ -62,11 +68,11 @@ export async function runWorker(
     events: {
       ...events,
       send(messages) {
-        for (const { body } of messages) observer.check(() => evaluations.reports(JSON.parse(body)));
+        for (const { body } of messages) observer.check(() => evaluations.reportSent(JSON.parse(body)));
         return events.send(messages);
       },
     },
-    deadLetters: self.reachQueue(world.deadLetters),
+    deadLetters: self.wrapQueue(world.deadLetters),
     log: keepLog(),
     metrics: keepMetrics(),
     now,
@@ -77,9 +83,9 @@ export async function runWorker(
   });
   await pollQueue(jobs, 1, async (event) => {
     worker.taken = self.now();
-    const until = worker.taken + weather.invocationMilliseconds;
+    const until = worker.taken + plan.invocationMilliseconds;
     const over = new AbortController();
-    // Lambda ends the environment with an invocation that takes too long.
+    // Lambda ends the environment when an invocation exceeds its time limit.
     self.endAt(until, over.signal);
     try {
       return await handler(event, { getRemainingTimeInMillis: () => until - self.now() });
@@ -89,9 +95,9 @@ export async function runWorker(
   });
 }
 
-/** The thread that works, as the function sees it. */
+/** The worker thread, as the function sees it. */
 class Worker {
-  /** When the environment was handed its job. */
+  /** When the environment received its job. */
   taken = 0;
   #nonce = "";
 
@@ -102,9 +108,9 @@ class Worker {
     private readonly self: SimulatedProcess,
   ) {}
 
-  /** The environment writes an object, which may be its claim on a job. */
-  claims(key: string, body: Uint8Array): void {
-    if (key.startsWith(claimsPrefix(this.world.weather.request.runId)))
+  /** Called when the environment writes an object, which may be its claim on a job. */
+  objectWritten(key: string, body: Uint8Array): void {
+    if (key.startsWith(claimsPrefix(this.world.plan.request.runId)))
       this.#nonce = JSON.parse(Buffer.from(body).toString("utf8")).nonce;
   }
 
@@ -114,13 +120,13 @@ class Worker {
 
   async prepare(runId: string): Promise<boolean> {
     await this.self.sleep(INIT_MILLISECONDS);
-    return runId === this.world.weather.request.runId;
+    return runId === this.world.plan.request.runId;
   }
 
   async close(): Promise<void> {}
 
   async run(job: Job, signal: AbortSignal): Promise<JobReport | undefined> {
-    const { request } = this.world.weather;
+    const { request } = this.world.plan;
     if (job.runId !== request.runId) return undefined;
     if (job.type === "trial") return this.#evaluate(job, signal);
     await this.#work(signal);
@@ -128,42 +134,45 @@ class Worker {
   }
 
   async #evaluate(job: TrialJob, signal: AbortSignal): Promise<JobReport> {
-    const { observer, weather } = this.world;
+    const { observer, plan } = this.world;
     const { evaluations } = observer;
-    const { poison, request, faults } = weather;
+    const { poison, request, faults } = plan;
     let evaluation: Evaluation | undefined;
     observer.check(() => {
-      evaluation = evaluations.begins(job, this.#nonce, this.taken, this.self.now());
+      evaluation = evaluations.executionStarted(job, this.#nonce, this.taken, this.self.now());
     });
     if (poison?.trial === job.trial && poison.kills) this.self.end();
     await this.#work(signal);
     const report = this.#fail(job) ?? answerToyJob(request, job, this.#reporter());
     observer.check(() => {
-      insist(evaluation !== undefined && report.type === "TrialReported", "a trial was answered by no trial");
+      assertInvariant(
+        evaluation !== undefined && report.type === "TrialReported",
+        "a trial was answered by no trial",
+      );
       if (this.isa !== "isa-a") evaluation.void = true;
-      // Whoever waits for a slow store learns late that it lost its lease.
+      // A worker that waits for a slow store notices late that it lost its lease.
       const notice = faults.storeSlow > 0 ? Infinity : NOTICE_MILLISECONDS;
-      evaluations.ends(evaluation, report, (time) => this.self.ownTimeSince(time), notice);
+      evaluations.executionEnded(evaluation, report, (time) => this.self.ownTimeSince(time), notice);
     });
     return report;
   }
 
-  /** Takes its time, of which none passes while the process stands still. */
+  /** Waits for the duration of the job, not counting time in which the process is suspended. */
   async #work(signal: AbortSignal): Promise<void> {
-    const { weather, random } = this.world;
+    const { plan, random } = this.world;
     const begun = this.self.now();
-    const milliseconds = Math.round(weather.trialMilliseconds * (0.5 + random.uniform()));
+    const milliseconds = Math.round(plan.trialMilliseconds * (0.5 + random.uniform()));
     for (let left = milliseconds; left > 0; left = milliseconds - this.self.ownTimeSince(begun)) {
       await this.self.sleep(left, signal);
       signal.throwIfAborted();
     }
   }
 
-  /** The report of a failure, if this job is to fail. */
+  /** The report of a failure, if the plan makes this job fail. */
   #fail(job: Job): JobReport | undefined {
-    const { random, weather } = this.world;
-    const isPoisoned = job.type === "trial" && weather.poison?.trial === job.trial;
-    if (!isPoisoned && random.uniform() >= weather.faults.jobFails) return undefined;
+    const { random, plan } = this.world;
+    const isPoisoned = job.type === "trial" && plan.poison?.trial === job.trial;
+    if (!isPoisoned && random.uniform() >= plan.faults.jobFails) return undefined;
     return failureReport(job, isPoisoned ? "poisoned" : "bad luck", this.#reporter());
   }
 

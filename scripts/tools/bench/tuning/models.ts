@@ -44,14 +44,14 @@ export function loadBenchModels(
       name,
       directory,
       whole: configuration,
-      configuration: withoutCompanions(configuration),
+      configuration: withoutAlgorithms(configuration),
       trials: TRIALS[name] ?? 60,
     };
   });
 }
 
 /** Removes all algorithms but TunableQuantization from a configuration. */
-function withoutCompanions(configuration: RunConfigurationInput): RunConfigurationInput {
+function withoutAlgorithms(configuration: RunConfigurationInput): RunConfigurationInput {
   const { compression = {} } = configuration;
   const algorithms = compression.algorithms?.filter(({ name }) => name === "TunableQuantization") ?? [];
   return { ...configuration, compression: { ...compression, algorithms } };

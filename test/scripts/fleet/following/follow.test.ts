@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { nextInterval, type PolledRun, pollUntilEnded } from "../../../../scripts/fleet/following/follow.js";
 import { type RunView, viewRun } from "../../../../scripts/fleet/following/run-view.js";
 import { StoreUnavailableError } from "../../../../shared/storage/errors.js";
-import { runToy } from "../../../run/toy-desk.js";
+import { runToy } from "../../../run/run-toy.js";
 import { toyRequest, toyStudy } from "../../../run/toy-study.js";
 
 const { state: ended } = runToy(toyRequest({ maxTrials: 10 }), toyStudy);

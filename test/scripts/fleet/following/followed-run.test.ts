@@ -7,7 +7,7 @@ import type { RunState } from "../../../../shared/run/protocol/state.js";
 import { RunRecords } from "../../../../shared/run/records/run-records.js";
 import { MemoryObjectStore } from "../../../../shared/storage/memory-store.js";
 import type { ByteRange, StoredObject } from "../../../../shared/storage/object-store.js";
-import { runToy } from "../../../run/toy-desk.js";
+import { runToy } from "../../../run/run-toy.js";
 import { toyRequest, toyStudy } from "../../../run/toy-study.js";
 
 class CountingStore extends MemoryObjectStore {

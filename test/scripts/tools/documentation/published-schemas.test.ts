@@ -11,9 +11,9 @@ import { runRequestedSchema } from "../../../../shared/run/protocol/messages.js"
 import { toyCost, toyRequest } from "../../../run/toy-study.js";
 
 for (const name of PUBLISHED_SCHEMAS) {
-  test(`docs/schemas/${name} is generated from the schema that the program checks with`, async () => {
+  test(`docs/reference/schemas/${name} is generated from the schema that the program checks with`, async () => {
     assert.equal(
-      await readFile(join(packageRoot(), "docs", "schemas", name), "utf8"),
+      await readFile(join(packageRoot(), "docs/reference/schemas", name), "utf8"),
       publishedSchemaText(name),
       "run `node dist/scripts/tools/documentation/write-published-schemas.js`",
     );

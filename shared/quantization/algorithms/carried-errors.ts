@@ -1,0 +1,52 @@
+import { statisticName } from "../../statistics/requirement.js";
+import { dequantize } from "../arithmetic/affine.js";
+import { type ConstantProduct, groupOfOutput, weightPosition } from "../graph/constant-products.js";
+import { inputMeans } from "../graph/input-means.js";
+import type { WeightCodes } from "../rewrite/weight-codes.js";
+
+/**
+ * By {@link inputErrorKey}, the means of a product's input terms less those of the float model: the mean errors that
+ * the ops before the product, quantized as in some configuration and corrected, leave in its input.
+ */
+export type InputErrors = ReadonlyMap<string, Float64Array>;
+
+/** A name of the values that a product multiplies with its weights: equal for products with the same input terms. */
+export function inputErrorKey(product: ConstantProduct): string {
+  return `${statisticName(inputMeans(product))} ${product.input}`;
+}
+
+/** The values that the codes of a product's weights stand for, in the layout of the weights. */
+export function dequantizedWeights(
+  product: Pick<ConstantProduct, "outputs" | "terms" | "outputsFirst">,
+  { codes, channels }: WeightCodes,
+): Float32Array {
+  const values = new Float32Array(codes.length);
+  for (let output = 0; output < product.outputs; output++) {
+    const affine = channels[channels.length === 1 ? 0 : output]!;
+    for (let term = 0; term < product.terms; term++) {
+      const at = weightPosition(product, output, term);
+      values[at] = dequantize(codes[at]!, affine);
+    }
+  }
+  return values;
+}
+
+/**
+ * The mean error E[W (xq - x)] of each output channel that a product's input errors cause, in double precision.
+ * @param weights dequantized, or in float where they stay in float
+ */
+export function carriedError(
+  product: Pick<ConstantProduct, "outputs" | "terms" | "groups" | "outputsFirst">,
+  weights: Float32Array,
+  inputErrors: Float64Array,
+): Float64Array {
+  const { outputs, terms } = product;
+  return Float64Array.from({ length: outputs }, (_, output) => {
+    const start = groupOfOutput(product, output) * terms;
+    let error = 0;
+    for (let term = 0; term < terms; term++) {
+      error += weights[weightPosition(product, output, term)]! * inputErrors[start + term]!;
+    }
+    return error;
+  });
+}
