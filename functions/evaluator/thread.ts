@@ -8,6 +8,7 @@ import {
   serveJobs,
   type ThreadSettings,
 } from "../../shared/evaluation/threads/job-thread.js";
+import { requireBoundedWorkload } from "../../shared/evaluation/workload/bounded-samples.js";
 import { loadWorkload } from "../../shared/evaluation/workload/workload.js";
 import { deployedModules } from "../../shared/metrics/module-location.js";
 import { workloadConfiguration } from "../../shared/run/store/workload-document.js";
@@ -22,6 +23,8 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
     locateModule: deployedModules(fileURLToPath(new URL(".", import.meta.url))),
     contents,
   });
+  // Whoever asked for the run had another machine's memory.
+  await requireBoundedWorkload(workload);
   const statistics = { store, shards: statisticsShards };
   const gate = openGate(settings);
   return {

@@ -6,7 +6,12 @@ import type { RunConfigurationInput } from "../../shared/configuration/schema.js
 /** The path of a configuration file, or a configuration and the folder that its relative paths start from. */
 export type ConfigurationSource =
   | string
-  | { readonly configuration: RunConfigurationInput; readonly directory?: string };
+  | {
+      readonly configuration: RunConfigurationInput;
+      readonly directory?: string;
+      /** Names the configuration in messages, where it lies in a record. */
+      readonly file?: string;
+    };
 
 /** Options of the command line that override values of the configuration. */
 export interface OptimizerOverrides {
@@ -28,7 +33,10 @@ export async function loadConfiguration(
   const loaded = await withHardwareFile(
     typeof source === "string"
       ? await readConfiguration(source)
-      : validateConfiguration(source.configuration, { directory: source.directory ?? process.cwd() }),
+      : validateConfiguration(source.configuration, {
+          directory: source.directory ?? process.cwd(),
+          ...(source.file === undefined ? {} : { file: source.file }),
+        }),
   );
   const { configuration, directory, notes } = loaded;
   const { maxTrials, maxMinutes, seed, race, maxCostUsd } = overrides;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { QuantfleetError, UsageError } from "../../shared/basics/errors.js";
 import { canonicalJson } from "../../shared/configuration/hash.js";
-import type { RunConfiguration } from "../../shared/configuration/schema.js";
+import type { RunConfiguration, RunConfigurationInput } from "../../shared/configuration/schema.js";
 import { runPrefix } from "../../shared/run/protocol/record-keys.js";
 import type { RunRequest } from "../../shared/run/protocol/request.js";
 import type { RunState } from "../../shared/run/protocol/state.js";
@@ -14,6 +14,7 @@ import { parseJson } from "../../shared/run/store/parse-record.js";
 import { FileObjectStore } from "../../shared/storage/file-store.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import { listRuns } from "../local/engine.js";
+import type { ConfigurationSource } from "./configuration.js";
 import { runFolder } from "./output-folder.js";
 
 /** Characters of the configuration's hash in a run's name; the run's number within its folder follows. */
@@ -39,6 +40,20 @@ export interface EarlierRun {
    * scopes than the one that was run.
    */
   readonly remembered: StartDocument | undefined;
+}
+
+/** What an earlier run of an output folder was started with, as the record of it holds it. */
+export function rememberedSource(
+  out: string,
+  { state, remembered }: EarlierRun,
+): ConfigurationSource | undefined {
+  if (remembered === undefined) return undefined;
+  return {
+    // Checked again by the schema that it was written by.
+    configuration: remembered.configuration as RunConfigurationInput,
+    directory: remembered.directory,
+    file: join(runFolder(out), configurationKey(state.request.runId)),
+  };
 }
 
 /** Stores what a run is started with, before it starts. */

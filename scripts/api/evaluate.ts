@@ -1,12 +1,17 @@
 import type { InferenceSession } from "onnxruntime-node";
-import { DataError, RunError } from "../../shared/basics/errors.js";
 import { resolvePath } from "../../shared/configuration/parse.js";
 import { requireSupported } from "../../shared/configuration/supported.js";
 import { loadDataset } from "../../shared/data/load-dataset.js";
-import { Scorer } from "../../shared/evaluation/jobs/scorer.js";
+import { MOST_LOOKED_AT } from "../../shared/evaluation/checks/check-workload.js";
+import { otherSectionWarnings } from "../../shared/evaluation/checks/data-warnings.js";
+import { floatWarnings } from "../../shared/evaluation/checks/float-warnings.js";
+import { type Scored, Scorer } from "../../shared/evaluation/jobs/scorer.js";
 import { readWholeModel } from "../../shared/evaluation/model/model-file.js";
+import { requireBoundedSamples } from "../../shared/evaluation/workload/bounded-samples.js";
 import { checkLabels, SCORING_ORDER_SEED } from "../../shared/evaluation/workload/workload.js";
 import { createMetric } from "../../shared/metrics/create-metric.js";
+import { asInputError } from "../../shared/metrics/unscorable.js";
+import type { Model } from "../../shared/onnx/model/codec.js";
 import type { MetricResult } from "../../shared/run/result/result.js";
 import { openModelFile, portsOf, type SessionSettings } from "../../shared/runtime/session.js";
 import { sampleOrder } from "../../shared/search/trials/early-stopping.js";
@@ -16,7 +21,7 @@ import { type ConfigurationSource, loadConfiguration } from "./configuration.js"
 export interface EvaluateResult {
   readonly metric: MetricResult;
   readonly secondsPerSample: number;
-  /** Notes on keys of the configuration that have no effect. */
+  /** What is likely not meant, or has no effect. */
   readonly warnings: readonly RunWarning[];
 }
 
@@ -32,7 +37,7 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
   const { configuration, directory, notes } = await loadConfiguration(source);
   requireSupported(configuration, "evaluate");
   const { engine, optimizer } = configuration;
-  const session = await openModel(model, engine.session);
+  const { whole, session } = await openModel(model, engine.session);
   try {
     const { inputs, outputs } = portsOf(session);
     const dataset = await loadDataset(engine.evaluation, { directory, inputs, path: "engine.evaluation" });
@@ -43,17 +48,23 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
     });
     checkLabels(metric, dataset, "engine.evaluation.labels");
     const samples = Math.min(optimizer.params.eval_subset_size ?? dataset.samples, dataset.samples);
+    const order = Array.from(sampleOrder(SCORING_ORDER_SEED, samples));
+    await requireBoundedSamples(whole, { dataset, used: order, batchSize: engine.batch_size }, model);
     const scorer = new Scorer({
       dataset,
       metric,
       batchSize: engine.batch_size,
-      order: Array.from(sampleOrder(SCORING_ORDER_SEED, samples)),
-      openFloat: () => openModel(resolvePath(directory, configuration.model.model), engine.session),
+      order,
+      openFloat: () => openFloatModel(resolvePath(directory, configuration.model.model), engine.session),
     });
+    const looks: Scored[] = [];
+    const look = (batch: Scored): void => {
+      if (looks.length * engine.batch_size < MOST_LOOKED_AT) looks.push(batch);
+    };
     const scores = await scorer
-      .score(session)
+      .score(session, undefined, undefined, look)
       .catch((cause: unknown) => {
-        throw cause instanceof RunError ? cannotBeScored(model, cause) : cause;
+        throw asInputError(cause);
       })
       .finally(() => scorer.release());
     const [low, high] = metric.interval(scores.rows);
@@ -65,24 +76,26 @@ export async function evaluate(model: string, source: ConfigurationSource): Prom
         interval: [low, high],
       },
       secondsPerSample: scores.inferenceSeconds / scores.samples,
-      warnings: notes,
+      warnings: [
+        ...notes,
+        ...(await otherSectionWarnings({ evaluation: dataset }, engine, { directory, inputs })),
+        ...floatWarnings(metric, looks, "the model"),
+      ],
     };
   } finally {
     await session.release();
   }
 }
 
-/** What fails a trial of a run is here a fault of the model or the data. */
-function cannotBeScored(model: string, cause: RunError): DataError {
-  const problem = cause.message.replace(/\.$/, "");
-  return new DataError(
-    `engine.evaluation: ${problem} (${model}); give samples of which it makes numbers, or another model.`,
-    { cause },
-  );
+/** Opens a float or quantized model without changing it. */
+async function openModel(
+  model: string,
+  settings: SessionSettings,
+): Promise<{ readonly whole: Model; readonly session: InferenceSession }> {
+  const whole = await readWholeModel(model);
+  return { whole, session: await openModelFile(model, settings) };
 }
 
-/** Opens a float or quantized model without changing it. */
-async function openModel(model: string, settings: SessionSettings): Promise<InferenceSession> {
-  await readWholeModel(model);
-  return openModelFile(model, settings);
+async function openFloatModel(model: string, settings: SessionSettings): Promise<InferenceSession> {
+  return (await openModel(model, settings)).session;
 }

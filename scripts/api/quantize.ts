@@ -7,6 +7,8 @@ import { resolvePath } from "../../shared/configuration/parse.js";
 import { quantizationSettings } from "../../shared/configuration/quantization-settings.js";
 import { requireSupported } from "../../shared/configuration/supported.js";
 import { loadDataset } from "../../shared/data/load-dataset.js";
+import { controlFlowNotes } from "../../shared/evaluation/checks/control-flow-notes.js";
+import { otherSectionWarnings } from "../../shared/evaluation/checks/data-warnings.js";
 import { calibrationBatches, calibrationSamples } from "../../shared/evaluation/model/calibration.js";
 import { requireKnownScope } from "../../shared/evaluation/model/ignored-scope-check.js";
 import { encodeFiles, withProperties } from "../../shared/evaluation/model/model-files.js";
@@ -21,6 +23,7 @@ import {
 import { measureExactness } from "../../shared/evaluation/quantizer/kernel-exactness.js";
 import { openQuantizer } from "../../shared/evaluation/quantizer/open-quantizer.js";
 import type { QuantizedShare } from "../../shared/evaluation/quantizer/quantizer.js";
+import { requireBoundedSamples } from "../../shared/evaluation/workload/bounded-samples.js";
 import { scoringNote, scoringSession } from "../../shared/quantization/device/scoring-session.js";
 import { unboundedOps } from "../../shared/quantization/rewrite/bounded-plan.js";
 import {
@@ -110,7 +113,7 @@ export interface QuantizeResult {
     readonly type: string;
     readonly reason: string;
   }[];
-  /** Notes on keys of the configuration that have no effect. */
+  /** What is likely not meant, or has no effect. */
   readonly warnings: readonly RunWarning[];
 }
 
@@ -159,13 +162,14 @@ export async function quantize(
     inputs: prepared.inputs,
     path: "engine.calibration",
   });
-  await dataset.verify();
   const earlier =
     options.configuration === undefined
       ? chosen?.choices
       : await readConfigurationDocument(options.configuration, original);
   if (chosen !== undefined) requireKnownChoices(chosen.choices, original, chosen.origin);
   const samples = calibrationSamples(dataset.samples, settings.sampling);
+  await dataset.verify(samples);
+  await requireBoundedSamples(prepared.model, { dataset, used: samples, batchSize: 1 }, modelPath);
   const batches = calibrationBatches(dataset, samples);
   const variants = new ModelVariants(
     original,
@@ -229,7 +233,14 @@ export async function quantize(
     exactOn,
     exactness: await measureExactness(quantized.model, batches, session),
     unquantizable: [...subject.layout.unquantizable, ...unboundedOps(subject.layout, quantized.unbounded)],
-    warnings: notes,
+    warnings: [
+      ...notes,
+      ...controlFlowNotes(subject.layout),
+      ...(await otherSectionWarnings({ calibration: dataset }, configuration.engine, {
+        directory,
+        inputs: prepared.inputs,
+      })),
+    ],
   };
 }
 

@@ -1,11 +1,10 @@
 import { QuantfleetError } from "../../shared/basics/errors.js";
-import type { RunConfigurationInput } from "../../shared/configuration/schema.js";
 import { requireSupported } from "../../shared/configuration/supported.js";
 import { loadWorkload } from "../../shared/evaluation/workload/workload.js";
 import { tuningStudy } from "../../shared/run/protocol/tuning-study.js";
 import { type Replay, replayAsks } from "../../shared/run/result/replay.js";
 import { loadConfiguration } from "./configuration.js";
-import { readRuns } from "./earlier-runs.js";
+import { readRuns, rememberedSource } from "./earlier-runs.js";
 import { openStatistics } from "./statistics-folder.js";
 
 /**
@@ -17,17 +16,14 @@ import { openStatistics } from "./statistics-folder.js";
  */
 export async function replay(out: string): Promise<Replay & { readonly runId: string }> {
   const run = (await readRuns(out)).at(-1);
-  if (run?.remembered === undefined) {
+  const source = run && rememberedSource(out, run);
+  if (run === undefined || source === undefined) {
     throw new QuantfleetError(
       "NOTHING_TO_RESUME",
       `${out} holds no run to replay; give the output folder of tune.`,
     );
   }
-  const { configuration, directory } = await loadConfiguration({
-    // Checked by `loadConfiguration`, as the stored document may be of another version.
-    configuration: run.remembered.configuration as RunConfigurationInput,
-    directory: run.remembered.directory,
-  });
+  const { configuration, directory } = await loadConfiguration(source);
   requireSupported(configuration, "tune");
   const { metric } = await loadWorkload(configuration, directory, openStatistics);
   return { runId: run.state.request.runId, ...replayAsks(tuningStudy(metric), run.state) };

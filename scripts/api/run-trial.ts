@@ -1,11 +1,10 @@
 import { stat } from "node:fs/promises";
 import { UsageError } from "../../shared/basics/errors.js";
-import type { RunConfigurationInput } from "../../shared/configuration/schema.js";
 import { findFinished } from "../../shared/run/protocol/state.js";
 import { FLOAT_TRIAL } from "../../shared/run/protocol/study.js";
 import type { Configuration } from "../../shared/search/space/space.js";
 import type { ConfigurationSource } from "./configuration.js";
-import { type EarlierRun, readRuns } from "./earlier-runs.js";
+import { type EarlierRun, readRuns, rememberedSource } from "./earlier-runs.js";
 
 /** A trial of a run in an output folder of `tune`. */
 export interface RunTrial {
@@ -26,17 +25,14 @@ export async function isFolder(path: string): Promise<boolean> {
  * @throws {UsageError} when the folder holds no run, or the run's configuration is not on record
  */
 export async function runConfiguration(folder: string): Promise<ConfigurationSource> {
-  const { state, remembered } = await latestRun(folder);
-  if (remembered === undefined) {
+  const run = await latestRun(folder);
+  const source = rememberedSource(folder, run);
+  if (source === undefined) {
     throw new UsageError(
-      `The configuration of run ${state.request.runId} in ${folder} is not on record; give the configuration, and the folder by --run.`,
+      `The configuration of run ${run.state.request.runId} in ${folder} is not on record; give the configuration, and the folder by --run.`,
     );
   }
-  return {
-    // Checked by `loadConfiguration`, as the stored document may be of another version.
-    configuration: remembered.configuration as RunConfigurationInput,
-    directory: remembered.directory,
-  };
+  return source;
 }
 
 /**

@@ -6,7 +6,6 @@ import { configurationHash } from "../../shared/configuration/hash.js";
 import { resolvePath } from "../../shared/configuration/parse.js";
 import { type ConfigurationFor, requireSupported } from "../../shared/configuration/supported.js";
 import { checkWorkload } from "../../shared/evaluation/checks/check-workload.js";
-import { controlFlowNotes } from "../../shared/evaluation/checks/control-flow-notes.js";
 import { ThreadPool } from "../../shared/evaluation/threads/thread-pool.js";
 import { makeRunRequest, type RequestOptions } from "../../shared/evaluation/workload/run-request.js";
 import type { Workload } from "../../shared/evaluation/workload/workload.js";
@@ -137,7 +136,7 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
     runId,
     out,
     workload,
-    notices: [...notices, ...controlFlowNotes(workload.subject.layout)],
+    notices,
     warnings,
     progress: engine.progress,
     result,

@@ -1,8 +1,9 @@
 import { join } from "node:path";
-import { RunError } from "../../shared/basics/errors.js";
+import { type DataError, RunError } from "../../shared/basics/errors.js";
 import { finishKeys } from "../../shared/evaluation/jobs/finish.js";
 import type { Workload } from "../../shared/evaluation/workload/workload.js";
 import { planQuantization } from "../../shared/quantization/space/plan.js";
+import { toError } from "../../shared/run/protocol/failed-outcome.js";
 import { finishSummarySchema } from "../../shared/run/protocol/finish-summary.js";
 import type { RunState } from "../../shared/run/protocol/state.js";
 import { BASE_TRIAL, FLOAT_TRIAL, findReferences, type Study } from "../../shared/run/protocol/study.js";
@@ -51,11 +52,11 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
   if (state.phase === "failed") {
     // The best choices are written even without a model, so that `quantize --configuration` can make it.
     await writeChoices(state.best?.number);
-    throw new RunError(failure(state, again));
+    throw failure(state, again);
   }
   const keys = finishKeys(runId);
   const stored = await store.get(keys.summary);
-  if (stored === undefined || findReferences(state) === undefined) throw new RunError(failure(state, again));
+  if (stored === undefined || findReferences(state) === undefined) throw failure(state, again);
   const summary = parseRecord(keys.summary, finishSummarySchema, stored.body);
   const { prepared, layout, hardware, settings } = workload.subject;
   const result = await buildResult({
@@ -89,14 +90,18 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
 }
 
 /** @param again how to resume or repeat the run */
-function failure(state: RunState, again: string): string {
-  if (state.failure !== undefined) return `The run failed: ${state.failure.replace(/\.$/, "")}.`;
-  const reason = (wanted: number): string | undefined => {
+function failure(state: RunState, again: string): DataError | RunError {
+  const error = (reason: string, input: true | undefined): DataError | RunError =>
+    toError({ reason: `${reason.replace(/\.$/, "")}.`, ...(input ? { input } : {}) });
+  if (state.failure !== undefined) return error(`The run failed: ${state.failure}`, state.failedByInput);
+  for (const [wanted, what] of [
+    [FLOAT_TRIAL, "The float model"],
+    [BASE_TRIAL, "The preset configuration"],
+  ] as const) {
     const trial = state.finished.find(({ number }) => number === wanted);
-    return trial?.state === "failed" ? trial.reason : undefined;
-  };
-  const [float, base] = [reason(FLOAT_TRIAL), reason(BASE_TRIAL)];
-  if (float !== undefined) return `The float model could not be scored: ${float}`;
-  if (base !== undefined) return `The preset configuration could not be scored: ${base}`;
-  return `The run was stopped before the float model and the preset configuration had been scored; ${again}.`;
+    if (trial?.state === "failed") return error(`${what} could not be scored: ${trial.reason}`, trial.input);
+  }
+  return new RunError(
+    `The run was stopped before the float model and the preset configuration had been scored; ${again}.`,
+  );
 }

@@ -75,13 +75,14 @@ export function parseConfiguration(text: string, { file }: { readonly file: stri
  * Checks a configuration that a program made.
  *
  * @param options.directory folder that relative paths start from
+ * @param options.file names the configuration in messages, where it lies in a record
  * @throws {ConfigurationError} as `readConfiguration`
  */
 export function validateConfiguration(
   value: RunConfigurationInput,
-  { directory }: { readonly directory: string },
+  { directory, file }: { readonly directory: string; readonly file?: string },
 ): LoadedConfiguration {
-  return { ...check(value, undefined), directory: resolve(directory) };
+  return { ...check(value, file), directory: resolve(directory) };
 }
 
 /** Refuses YAML, which is recognized by its beginning, because JSON is valid YAML too. */

@@ -26,11 +26,11 @@ export interface Dataset {
   /** A key per sample made from its content, to detect the same sample in two sections. */
   sampleKeys(): Promise<readonly string[]>;
   /**
-   * Checks every sample that is not in memory yet.
+   * Reads those of the given samples that are not in memory yet.
    *
    * @throws {DataError} when one cannot be read
    */
-  verify(): Promise<void>;
+  verify(samples: readonly number[]): Promise<void>;
 }
 
 export interface DatasetOptions {

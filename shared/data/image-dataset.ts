@@ -8,7 +8,7 @@ import { allocateElements, type ElementType } from "../runtime/element-type.js";
 import type { InputBatch } from "../runtime/input-batch.js";
 import { type ModelPort, type Samples, sampleNumbers } from "../runtime/tensor.js";
 import { type Dataset, type DatasetOptions, LARGEST_CACHE_BYTES } from "./dataset.js";
-import { channelCount, decodeImage, type ImageGeometry, requireImage } from "./image-decoding.js";
+import { channelCount, decodeImage, type ImageGeometry } from "./image-decoding.js";
 import { type ImageList, listImages } from "./image-files.js";
 import { requireElementType, requireLabelCount, requireShape } from "./input-checks.js";
 import { labelRows } from "./labels.js";
@@ -17,8 +17,6 @@ import { type ChannelGeometry, preprocess } from "./preprocessing.js";
 /** First bytes of each image file that enter the content hash: enough to detect re-encoded images. */
 const HASHED_BYTES = 65_536;
 
-/** Most images that are decoded before a run to check them, which takes about ten seconds. */
-const MAX_DECODED = 2_000;
 const VERIFIED_AT_ONCE = 8;
 
 /**
@@ -63,7 +61,7 @@ export async function loadImages(
         .join(", ")}`,
     extremes: () => [],
     sampleKeys: async () => files,
-    verify: () => crops.verify(),
+    verify: (used) => crops.verify(used),
   };
 }
 
@@ -188,14 +186,15 @@ class CropCache {
     return decoded;
   }
 
-  /** Decodes the first `MAX_DECODED` images and reads the headers of the others. */
-  async verify(): Promise<void> {
-    for (let from = 0; from < this.files.length; from += VERIFIED_AT_ONCE) {
-      const files = this.files.slice(from, from + VERIFIED_AT_ONCE);
-      const isDecoded = from < MAX_DECODED;
-      await Promise.all(
-        files.map((file) => (isDecoded ? decodeImage(file, this.geometry) : requireImage(file))),
-      );
+  /**
+   * Decodes all samples: nothing less finds what is cut short or damaged in every format. That takes 0.8 ms for a PNG of
+   * 32 by 32, 2.1 ms for a JPEG of 224 by 224 and 5 ms for one of 500 by 375 (8 to 50 s for 10,000), less than one scoring
+   * of the float model on the same images, which decodes them as well. Headers take 0.2 ms, but show none of it.
+   */
+  async verify(samples: readonly number[]): Promise<void> {
+    for (let from = 0; from < samples.length; from += VERIFIED_AT_ONCE) {
+      const some = samples.slice(from, from + VERIFIED_AT_ONCE);
+      await Promise.all(some.map((sample) => decodeImage(this.files[sample] ?? "", this.geometry)));
     }
   }
 }

@@ -54,20 +54,6 @@ export async function decodeImage(file: string, geometry: ImageGeometry): Promis
   }
 }
 
-/**
- * Reads an image's header.
- *
- * @throws {DataError} when the file is not an image
- */
-export async function requireImage(file: string): Promise<void> {
-  const { default: sharp } = await import("sharp");
-  try {
-    await sharp(file, { limitInputPixels: MAX_PIXELS }).metadata();
-  } catch (error) {
-    throw undecodable(file, error);
-  }
-}
-
 function undecodable(file: string, error: unknown): DataError {
   const reason = (error instanceof Error ? error.message : String(error)).split("\n", 1)[0];
   return new DataError(

@@ -1,4 +1,4 @@
-import { DataError, RunError } from "../basics/errors.js";
+import { DataError } from "../basics/errors.js";
 import type { LabelSlice } from "../data/labels.js";
 import { asNumbers } from "../runtime/element-type.js";
 import type { ModelPort } from "../runtime/tensor.js";
@@ -6,6 +6,7 @@ import { bootstrapInterval } from "./interval.js";
 import { meanMetric } from "./mean-metric.js";
 import type { Metric, ModelOutputs, Reference } from "./metric.js";
 import { outputNamed, shapeOf } from "./output.js";
+import { UnscorableSampleError } from "./unscorable.js";
 
 /**
  * Metrics that compare outputs with expected ones: the labels where there are any, otherwise the float
@@ -146,8 +147,9 @@ function eachSample(
       const values = seen.every(Number.isFinite)
         ? "values whose squares 32 bits cannot hold"
         : "values that are not finite";
-      throw new RunError(
+      throw new UnscorableSampleError(
         `the model's output ${JSON.stringify(name)} holds ${values}, so it cannot be scored.`,
+        sample,
       );
     }
     rows.set(row, sample * width);

@@ -12,7 +12,10 @@ export function chooseOutput(configured: string | undefined, outputs: readonly M
   const chosen = configured === undefined ? outputs[0] : outputs.find(({ name }) => name === configured);
   if (chosen !== undefined) return chosen;
   if (configured === undefined) {
-    throw new DataError("the model has no outputs, so nothing can be scored; export it with its result.");
+    // Models are refused by their file when they are read; this is left for a record of outputs.
+    throw new DataError(
+      "the model (model.model) has no outputs, so that nothing of it can be scored; export it with some.",
+    );
   }
   const names = outputs.map(({ name }) => name);
   const meant = nearest(configured ?? "", names);

@@ -18,6 +18,7 @@ export const runWarningSchema = z.strictObject({
   /** The kind, for programs. */
   code: z.enum([
     "no-effect",
+    "control-flow",
     "calibration-preprocessing",
     "shared-rows",
     "more-workers-than-cores",

@@ -240,22 +240,57 @@ describe("Images are refused", () => {
   });
 });
 
+const inOrder = (samples: number) => Array.from({ length: samples }, (_, sample) => sample);
+const small = await sharp({ create: { width: 4, height: 4, channels: 3, background: "red" } })
+  .png()
+  .toBuffer();
+
+/** An image whose file ends before its pixels do. */
+async function cutShort(format: "jpeg" | "png" | "webp" | "tiff" | "gif" | "avif"): Promise<Uint8Array> {
+  const noise = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * 7919) % 251);
+  const whole = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
+    .toFormat(format)
+    .toBuffer();
+  return whole.subarray(0, Math.floor(0.6 * whole.length));
+}
+
 describe("Images before a run", () => {
   test("are all checked, and a corrupt one is named", async () => {
     await mkdir(join(folder.path, "corrupt"));
     for (let i = 0; i < 20; i++) await png(`corrupt/${i}.png`, 4, 4, new Uint8Array(48).fill(i));
     const valid = await load({ images: "corrupt" });
-    await valid.verify();
-    const noise = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * 7919) % 251);
-    const whole = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
-      .jpeg()
-      .toBuffer();
-    await folder.write("corrupt/cut.jpg", whole.subarray(0, whole.length / 2));
-    await assert.rejects((await load({ images: "corrupt" })).verify(), {
+    await valid.verify(inOrder(20));
+    await folder.write("corrupt/cut.jpg", await cutShort("jpeg"));
+    const damaged = await load({ images: "corrupt" });
+    await assert.rejects(damaged.verify(inOrder(21)), {
       code: "DATA",
       message: /cut\.jpg cannot be decoded as an image/,
     });
+    // What the run does not read is no matter.
+    await damaged.verify(inOrder(20));
   });
+
+  test("are decoded to the last, however many there are", async () => {
+    const many = 2_100;
+    await mkdir(join(folder.path, "many"));
+    for (let i = 0; i < many; i++) await folder.write(`many/${String(i).padStart(4, "0")}.png`, small);
+    await folder.write("many/last.jpg", await cutShort("jpeg"));
+    await assert.rejects((await load({ images: "many" })).verify(inOrder(many + 1)), {
+      code: "DATA",
+      message: /last\.jpg cannot be decoded as an image/,
+    });
+  });
+
+  for (const format of ["jpeg", "png", "webp", "tiff", "gif", "avif"] as const) {
+    test(`that are cut short are found: ${format}`, async () => {
+      await mkdir(join(folder.path, format));
+      await folder.write(`${format}/1.${format}`, await cutShort(format));
+      await assert.rejects((await load({ images: format })).verify([0]), {
+        code: "DATA",
+        message: /1\.\w+ cannot be decoded as an image/,
+      });
+    });
+  }
 
   test("are selected by rows, with their labels", async () => {
     const dataset = await load({ images: "pets", labels: { data: "folders" }, rows: [1, 3] });

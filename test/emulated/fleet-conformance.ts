@@ -11,9 +11,12 @@ import { cancel, fetchResult, status } from "../../scripts/fleet/following/runs.
 import { readPriceList } from "../../scripts/fleet/submission/price-list.js";
 import { submit, writeRunDocuments } from "../../scripts/fleet/submission/submit.js";
 import type { RunConfigurationInput } from "../../shared/configuration/schema.js";
+import { encodeModel } from "../../shared/onnx/model/codec.js";
+import { npyBytes } from "../data/write-npy.js";
 import { runCommand } from "../end-to-end/steps/command.js";
 import { demoConfiguration } from "../end-to-end/steps/demo-configuration.js";
 import { decidedTrials } from "../end-to-end/steps/run-folder.js";
+import { lookupIds, lookupModel } from "../fixtures/models/lookup.js";
 import type { FleetServers } from "./aws/fleet-servers.js";
 import { assertSameAsLocally } from "./compare-with-local.js";
 import { type EmulatedFleet, startEmulatedFleet } from "./emulated-fleet.js";
@@ -235,6 +238,34 @@ export function describeFleet(servers: string, startServers: () => Promise<Fleet
         JSON.parse(Buffer.from(state?.body ?? []).toString()).failure,
         /could not be gathered: The run's record models\/0+ is missing; start a new run\./,
       );
+    });
+
+    test("fails as an input error that names file and row where a row breaks the model while it runs", async () => {
+      const [rows, bad] = [40, 23];
+      await writeFile(join(folder, "lookup.onnx"), encodeModel(lookupModel()));
+      const ids = npyBytes({ descr: "<i8", shape: [rows, 1], data: lookupIds(rows, bad) });
+      await writeFile(join(folder, "ids.npy"), ids);
+      const section = (end: number) => ({
+        inputs: { ids: { data: "ids.npy", rows: [0, end] as [number, number] } },
+      });
+      const runId = await submit(
+        fleet,
+        {
+          configuration: {
+            model: { model: "lookup.onnx" },
+            engine: { calibration: section(bad), evaluation: section(rows), metric: { name: "sqnr" } },
+            optimizer: { params: { max_trials: 2, benchmark: { duration_seconds: 0.05 } } },
+          },
+          directory: folder,
+        },
+        { runId: "unfit", parallel: 1 },
+      );
+      await runEnded(fleet, runId);
+      await assert.rejects(fetchResult(fleet, runId, join(folder, "unfit")), {
+        code: "DATA",
+        message:
+          /^The run failed: The float model could not be scored: engine\.evaluation\.inputs\.ids \(.*\), row 23: the model cannot be run on this, .*; correct the data .*with rows\.$/,
+      });
     });
 
     test("is cancelled with the best so far", async () => {

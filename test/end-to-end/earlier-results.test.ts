@@ -125,11 +125,33 @@ const overDamage = {
 const repaired = await tune("--force");
 const replayedAgain = await thread.run(["replay", out]);
 
+const [lastRun = ""] = (await readdir(join(out, "run", "runs"))).sort().slice(-1);
+const configurationFile = join(out, "run", "runs", lastRun, "configuration.json");
+const remembered = await readFile(configurationFile, "utf8");
+const other = JSON.parse(remembered);
+other.configuration.zzz = 1;
+await writeFile(configurationFile, JSON.stringify(other));
+const overOther = {
+  replay: await thread.run(["replay", out]),
+  trial: await quantize(out, "--trial", "1", "--force"),
+};
+await writeFile(configurationFile, remembered);
+
 describe("A damaged record", () => {
   test("is reported with its file and a remedy by every command that reads it", () => {
     const says = `quantfleet: ${stateFile} is not JSON; start a new run in another folder by --out, or replace this one by --force.\n`;
     for (const outcome of Object.values(overDamage)) {
       assert.equal(outcome.stderr.split("\n").at(-2), says.trimEnd());
+      assert.equal(outcome.code, 2);
+    }
+  });
+
+  test("of a configuration is named by its file as well", () => {
+    for (const outcome of Object.values(overOther)) {
+      assert.equal(
+        outcome.stderr,
+        `quantfleet: zzz in ${configurationFile} is not a known key; known here: $schema, model, engine, optimizer, compression.\n`,
+      );
       assert.equal(outcome.code, 2);
     }
   });

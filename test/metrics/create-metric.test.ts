@@ -57,6 +57,14 @@ describe("The configured metric", () => {
     });
   });
 
+  test("of a model that has no outputs is refused", async () => {
+    await assert.rejects(createMetric({ name: "mse" }, { directory: ".", outputs: [], labelled: false }), {
+      code: "DATA",
+      message:
+        "the model (model.model) has no outputs, so that nothing of it can be scored; export it with some.",
+    });
+  });
+
   test("is refused for an output that the model does not have", async () => {
     await assert.rejects(create({ name: "f1", output: "ou" }), {
       message: 'engine.metric.output is "ou", which is no output of the model; did you mean "out"?',

@@ -1,3 +1,4 @@
+import { isControlFlow } from "../../../shared/evaluation/checks/control-flow-notes.js";
 import { type QuantizeOptions, type QuantizeResult, quantize } from "../../api/index.js";
 import { exactnessNotes } from "../display/exactness-text.js";
 import { bytesCell, simulationNote } from "../display/result-table.js";
@@ -52,7 +53,10 @@ function describe({
     ...unfused.map(
       ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,
     ),
-    ...unquantizable.map(({ name, type, reason }) => `Left in float: ${type} ${name} (${reason}).`),
+    // Of control flow the warnings tell.
+    ...unquantizable
+      .filter((op) => !isControlFlow(op))
+      .map(({ name, type, reason }) => `Left in float: ${type} ${name} (${reason}).`),
     `Written to ${model}.`,
   ];
   return `${lines.join("\n")}\n`;

@@ -1,4 +1,4 @@
-import { open, writeFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { ArraySource, DataSection } from "../../../shared/configuration/engine-schema.js";
 import type { ConfigurationFor } from "../../../shared/configuration/supported.js";
@@ -7,6 +7,8 @@ import type { LabelSlice } from "../../../shared/data/labels.js";
 import { loadDataset } from "../../../shared/data/load-dataset.js";
 import type { ElementType } from "../../../shared/runtime/element-type.js";
 import type { ModelPort } from "../../../shared/runtime/tensor.js";
+import { writing } from "../../../shared/storage/write-error.js";
+import { writeWhole } from "../../api/output-folder.js";
 
 /** Images that are decoded and written at a time. */
 const BATCH = 64;
@@ -32,6 +34,7 @@ const UNSCALED = { scale: 1, mean: undefined, std: undefined } as const;
  *
  * @param folder where the arrays are written
  * @throws {DataError} as `loadDataset`
+ * @throws {RunError} when an array cannot be written, such as on a full disk
  */
 export async function packImages(
   configuration: ConfigurationFor<"tune">,
@@ -84,7 +87,7 @@ async function packSection(section: DataSection, name: string, options: PackOpti
     scaling = { scale, mean, std };
   }
   const data = join(folder, `${name}.npy`);
-  await writeSamples(dataset, bytes, data);
+  await writing(data, () => writeSamples(dataset, bytes, data));
   const labels = dataset.labels({ from: 0, to: dataset.samples });
   return {
     inputs: { [input?.name ?? ""]: { data, ...scaling } satisfies ArraySource },
@@ -99,15 +102,16 @@ function isPerPlane(preprocess: DataSection["preprocess"]): boolean {
 }
 
 async function writeSamples(dataset: Dataset, asBytes: boolean, file: string): Promise<void> {
-  const handle = await open(file, "wx");
+  const handle = await open(file, "w");
   try {
     for (let from = 0; from < dataset.samples; from += BATCH) {
       const batch = await dataset.batch({ from, to: Math.min(from + BATCH, dataset.samples) });
       for (const { type, dims, data } of Object.values(batch)) {
         const values = asBytes ? Uint8Array.from(data as Float32Array) : data;
         const shape = [dataset.samples, ...dims.slice(1)];
-        if (from === 0) await handle.write(npyHeader(asBytes ? "uint8" : (type as ElementType), shape));
-        await handle.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+        // Unlike `write`, it never stops half-way without an error.
+        if (from === 0) await handle.writeFile(npyHeader(asBytes ? "uint8" : (type as ElementType), shape));
+        await handle.writeFile(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
       }
     }
   } finally {
@@ -117,15 +121,13 @@ async function writeSamples(dataset: Dataset, asBytes: boolean, file: string): P
 
 async function writeLabels(labels: LabelSlice, path: string): Promise<string> {
   if (labels.kind === "lines") {
-    await writeFile(`${path}.txt`, labels.lines.map((line) => `${line}\n`).join(""), { flag: "wx" });
+    await writeWhole(`${path}.txt`, labels.lines.map((line) => `${line}\n`).join(""));
     return `${path}.txt`;
   }
   // Labels from folders are class indices.
   const values = Int32Array.from(labels.data, Number);
   const body = new Uint8Array(values.buffer);
-  await writeFile(`${path}-labels.npy`, Buffer.concat([npyHeader("int32", labels.shape), body]), {
-    flag: "wx",
-  });
+  await writeWhole(`${path}-labels.npy`, Buffer.concat([npyHeader("int32", labels.shape), body]));
   return `${path}-labels.npy`;
 }
 

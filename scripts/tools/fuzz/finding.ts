@@ -12,6 +12,8 @@ const OWN_ERRORS = new Set([
   "CommanderError",
   "InvalidArgumentError",
   "LockedError",
+  "MemoryLimitError",
+  "UnscorableSampleError",
   "DamagedRecordError",
   "UnreadableMessageError",
 ]);

@@ -1,15 +1,17 @@
-import { DataError, RunError } from "../../basics/errors.js";
 import type { Dataset } from "../../data/dataset.js";
+import { asInputError, BY_FLOAT } from "../../metrics/unscorable.js";
 import { runSamples } from "../../runtime/run-samples.js";
 import { openModelFile } from "../../runtime/session.js";
 import type { RunWarning } from "../../validation/warnings.js";
 import { type Scored, Scorer } from "../jobs/scorer.js";
+import { requireBoundedWorkload } from "../workload/bounded-samples.js";
 import type { Workload } from "../workload/workload.js";
+import { controlFlowNotes } from "./control-flow-notes.js";
 import { dataWarnings } from "./data-warnings.js";
 import { floatWarnings } from "./float-warnings.js";
 
-/** Evaluation samples that show whether the labels fit the float model; few enough to take little time. */
-const MOST_LOOKED_AT = 96;
+/** Evaluation samples that show whether the labels fit a model; few enough to take little time. */
+export const MOST_LOOKED_AT = 96;
 
 /**
  * Runs and scores the float model on a few samples of every section, among them extreme ones such as the longest,
@@ -21,6 +23,7 @@ const MOST_LOOKED_AT = 96;
 export async function checkWorkload(workload: Workload): Promise<readonly RunWarning[]> {
   const {
     configuration,
+    subject,
     modelPath,
     calibration,
     calibrated,
@@ -30,7 +33,11 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
     batchSize,
     order,
   } = workload;
-  for (const dataset of [calibration, evaluation, validation]) await dataset?.verify();
+  const validated = Array.from({ length: validation?.samples ?? 0 }, (_, sample) => sample);
+  await calibration.verify(calibrated);
+  await evaluation.verify(order);
+  await validation?.verify(validated);
+  await requireBoundedWorkload(workload);
   const warnings = await dataWarnings({ calibration, evaluation, validation, engine: configuration.engine });
   const openFloat = () => openModelFile(modelPath, configuration.engine.session);
   const session = await openFloat();
@@ -38,18 +45,12 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
     dataset: Dataset,
     samples: readonly number[],
     used: readonly number[],
-    path: string,
   ): Promise<readonly Scored[]> => {
     const scorer = new Scorer({ dataset, metric, batchSize, order: samples, openFloat });
     try {
       return await scorer.check(session, used);
     } catch (cause) {
-      // A RunError of a trial is a failed trial; of the float model it means that model or data are wrong.
-      if (!(cause instanceof RunError)) throw cause;
-      throw new DataError(
-        `${path}: ${cause.message.replace(/\.$/, "")}, by the float model itself; give samples of which it makes numbers, or another model.`,
-        { cause },
-      );
+      throw asInputError(cause, BY_FLOAT);
     } finally {
       await scorer.release();
     }
@@ -62,12 +63,12 @@ export async function checkWorkload(workload: Workload): Promise<readonly RunWar
       await runSamples(session, batch, () => calibration.locate([sample]));
     }
     const looked = order.slice(0, metric.needs === "labels" ? MOST_LOOKED_AT : 2);
-    const looks = await check(evaluation, looked, order, "engine.evaluation");
+    const looks = await check(evaluation, looked, order);
     if (validation !== undefined) {
-      const all = Array.from({ length: validation.samples }, (_, sample) => sample);
-      await check(validation, all.slice(0, 2), all, "engine.validation");
+      await check(validation, validated.slice(0, 2), validated);
     }
-    return [...warnings, ...floatWarnings(metric, looks)];
+    const held = controlFlowNotes(subject.layout);
+    return [...held, ...warnings, ...floatWarnings(metric, looks, "the float model")];
   } finally {
     await session.release();
   }

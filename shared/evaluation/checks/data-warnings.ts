@@ -1,7 +1,8 @@
 import { DataError } from "../../basics/errors.js";
-import type { ImagePreprocessing } from "../../configuration/engine-schema.js";
+import type { DataSection, ImagePreprocessing } from "../../configuration/engine-schema.js";
 import type { RunConfiguration } from "../../configuration/schema.js";
-import type { Dataset } from "../../data/dataset.js";
+import type { Dataset, DatasetOptions } from "../../data/dataset.js";
+import { firstSamples } from "../../data/first-samples.js";
 import { asNumbers, isFloating } from "../../runtime/element-type.js";
 import { note, type RunWarning, warning } from "../../validation/warnings.js";
 
@@ -65,6 +66,28 @@ function sharedWarning(
       `${shared} of the ${keys.length} samples of ${section} are samples of engine.evaluation as well, which flatters what is found; choose others with rows.`,
     ),
   ];
+}
+
+/**
+ * Of calibration and evaluation where a command uses only one of them; nothing where the other cannot be read.
+ *
+ * @param used the section that the command has read
+ * @param options of both but for their paths
+ */
+export async function otherSectionWarnings(
+  used: { readonly calibration: Dataset } | { readonly evaluation: Dataset },
+  engine: Sections["engine"],
+  options: Omit<DatasetOptions, "path">,
+): Promise<RunWarning[]> {
+  const first = (section: DataSection | undefined, path: string): Promise<Dataset | undefined> =>
+    firstSamples(section, COMPARED_SAMPLES, { ...options, path });
+  const [calibration, evaluation] =
+    "calibration" in used
+      ? [used.calibration, await first(engine.evaluation, "engine.evaluation")]
+      : [await first(engine.calibration, "engine.calibration"), used.evaluation];
+  if (calibration === undefined || evaluation === undefined) return [];
+  const seen = await preprocessingWarnings(calibration, evaluation, engine).catch(() => []);
+  return [...seen, ...imageWarnings(engine)];
 }
 
 /** By the values that the model is fed: a scale, mean or std that one section lacks shows in them. */

@@ -3,7 +3,7 @@ import type { Metric } from "../../metrics/metric.js";
 import { type RunWarning, warning } from "../../validation/warnings.js";
 import type { Scored } from "../jobs/scorer.js";
 
-/** The scored batches of the float model on a few samples. */
+/** The scored batches of a model on a few samples. */
 type Looks = readonly Scored[];
 
 /** Fewer samples do not tell a model that guesses from one that does not. */
@@ -16,37 +16,39 @@ const BEYOND_DOUBT = 0.8;
 const SHIFT_GAIN = 0.3;
 
 /**
- * Warns where labels do not fit the float model. Labels off by one, or other preprocessing than in training, cost more
+ * Warns where labels do not fit a model. Labels off by one, or other preprocessing than in training, cost more
  * accuracy than any quantization, so that the result would be meaningless.
+ *
+ * @param who names the model in a sentence, such as `the float model`
  */
-export function floatWarnings(metric: Metric, looks: Looks): RunWarning[] {
+export function floatWarnings(metric: Metric, looks: Looks, who: string): RunWarning[] {
   if (metric.needs !== "labels") return [];
   switch (metric.name) {
     case "accuracy":
     case "f1":
-      return classificationWarnings(metric, looks);
+      return classificationWarnings(metric, looks, who);
     case "miou":
     case "text_accuracy":
     case "character_accuracy":
-      return lowWarning(metric, looks);
+      return lowWarning(metric, looks, who);
     default:
       return [];
   }
 }
 
-function lowWarning(metric: Metric, looks: Looks): RunWarning[] {
+function lowWarning(metric: Metric, looks: Looks, who: string): RunWarning[] {
   const samples = looks.reduce((sum, { rows }) => sum + rows.length / metric.rowWidth, 0);
   const value = metric.aggregate(Float32Array.from(looks.flatMap(({ rows }) => [...rows])));
   if (samples < FEWEST_SAMPLES || value >= LOW_ACCURACY / 2) return [];
   return [
     warning(
       "float-accuracy",
-      `the float model reaches ${metric.name} ${value.toFixed(3)} on ${samples} samples, far below what a trained model does; check labels, scale, mean and std before trusting the result.`,
+      `${who} reaches ${metric.name} ${value.toFixed(3)} on ${samples} samples, far below what a trained model does; check labels, scale, mean and std before trusting the result.`,
     ),
   ];
 }
 
-function classificationWarnings(metric: Metric, looks: Looks): RunWarning[] {
+function classificationWarnings(metric: Metric, looks: Looks, who: string): RunWarning[] {
   const output = metric.output ?? "";
   const predicted: number[] = [];
   const labels: number[] = [];
@@ -64,7 +66,7 @@ function classificationWarnings(metric: Metric, looks: Looks): RunWarning[] {
   const counts = new Map<number, number>();
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
   const chance = Math.max(...counts.values()) / samples;
-  const found = `the float model is right on ${(100 * accuracy).toFixed(1)} % of ${samples} evaluation samples`;
+  const found = `${who} is right on ${(100 * accuracy).toFixed(1)} % of ${samples} evaluation samples`;
   const shift = [-1, 1].find((by) => shareRight(by) > accuracy + SHIFT_GAIN);
   if (shift !== undefined) {
     return [

@@ -5,6 +5,7 @@ import { RunError } from "../../basics/errors.js";
 import { shardRange } from "../../basics/identifiers.js";
 import { keptIn } from "../../basics/kept-in.js";
 import { RecentlyUsed } from "../../basics/recently-used.js";
+import { asInputError, BY_FLOAT } from "../../metrics/unscorable.js";
 import { saturatingProducts } from "../../quantization/rewrite/portability.js";
 import type { MeasuredOutcome } from "../../run/protocol/measured-outcome.js";
 import type { TrialJob } from "../../run/protocol/messages.js";
@@ -67,7 +68,11 @@ export class Evaluator {
     try {
       const bytes = this.#bytesOf(candidate);
       const race = job.race && (await openRace(job.race, this.#scoredRows, workload, bytes));
-      const scores = await this.#scorer(job.shard).score(session, signal, race?.isDecided);
+      const scores = await this.#scorer(job.shard)
+        .score(session, signal, race?.isDecided)
+        .catch((cause: unknown) => {
+          throw candidate === undefined ? asInputError(cause, BY_FLOAT) : cause;
+        });
       const pruned = scores.samples < this.#scorer(job.shard).samples;
       const latency =
         job.measureLatency && !pruned && candidate !== undefined

@@ -59,21 +59,33 @@ export async function finishRun(
     objects.push({ key, bytes: body.byteLength, sha256: contentHash(body) });
   };
   const problems = new Set<string>();
-  const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
+  /** Trials whose models could not be made, by reason. */
+  const failures = new Map<string, readonly number[]>();
+  const attempt = async <T>(
+    what: string,
+    work: () => Promise<T>,
+    onFailure: (reason: string) => unknown = () => undefined,
+  ): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
-      problems.add(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      const reason = error instanceof Error ? error.message : String(error);
+      problems.add(`${what}: ${reason}`);
+      onFailure(reason);
       return undefined;
     }
   };
   const make = (trial: number, configuration: Configuration): Promise<MadeModel | undefined> =>
-    attempt(`The model of trial ${trial} could not be made`, async () => {
-      const candidate = await evaluator.quantize(configuration);
-      const exactOn = exactClasses(subject.layout, candidate.plan);
-      const model = withProperties(candidate.model, { ...properties, ...portabilityProperties(exactOn) });
-      return { trial, candidate, exactOn, model, bytes: fileBytes(model, prepared.external) };
-    });
+    attempt(
+      `The model of trial ${trial} could not be made`,
+      async () => {
+        const candidate = await evaluator.quantize(configuration);
+        const exactOn = exactClasses(subject.layout, candidate.plan);
+        const model = withProperties(candidate.model, { ...properties, ...portabilityProperties(exactOn) });
+        return { trial, candidate, exactOn, model, bytes: fileBytes(model, prepared.external) };
+      },
+      (reason) => failures.set(reason, [...(failures.get(reason) ?? []), trial]),
+    );
   const examine = async (
     { trial, candidate, exactOn, bytes }: MadeModel,
     latency: LatencyRatio | undefined,
@@ -113,7 +125,7 @@ export async function finishRun(
     finalists.push(made);
     if (rank < (job.withinBound ?? job.candidates.length)) withinBound = finalists.length;
   }
-  if (finalists.length === 0) throw new RunError([...problems].join(" "));
+  if (finalists.length === 0) throw new RunError(noneMade(failures));
   const base = finalists.find(({ trial }) => trial === BASE_TRIAL) ?? (await make(BASE_TRIAL, job.base));
   const models = base === undefined || finalists.includes(base) ? finalists : [...finalists, base];
   const latencies = await attempt("The latencies could not be measured", () =>
@@ -161,6 +173,15 @@ export async function finishRun(
     ),
     objects,
   };
+}
+
+/** One sentence, with each reason once and the trials that it holds for. */
+function noneMade(failures: ReadonlyMap<string, readonly number[]>): string {
+  const reasons = [...failures].map(
+    ([reason, trials]) =>
+      `the model of trial ${trials.join(", ")} could not be made: ${reason.replace(/\.$/, "")}`,
+  );
+  return `${reasons.join("; and ")}.`;
 }
 
 async function validation(

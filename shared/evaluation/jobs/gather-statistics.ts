@@ -1,5 +1,5 @@
 import { shardRange } from "../../basics/identifiers.js";
-import { failedOutcome } from "../../run/protocol/failure-report.js";
+import { failedOutcome } from "../../run/protocol/failed-outcome.js";
 import { MESSAGE_VERSION, type StatisticsJob, type StatisticsReported } from "../../run/protocol/messages.js";
 import { collectStatistics } from "../../statistics/collect.js";
 import { hasStatisticsShard, readStatistics, writeStatisticsShard } from "../../statistics/shard-store.js";

@@ -1,4 +1,4 @@
-import { failedOutcome } from "../../run/protocol/failure-report.js";
+import { failedOutcome } from "../../run/protocol/failed-outcome.js";
 import { type Job, type JobReport, MESSAGE_VERSION } from "../../run/protocol/messages.js";
 import { instructionSetOf } from "../../runtime/processor-class.js";
 import { processorClass } from "../../runtime/processor-probe.js";

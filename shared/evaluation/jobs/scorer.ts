@@ -4,6 +4,7 @@ import type { Dataset } from "../../data/dataset.js";
 import type { LabelSlice } from "../../data/labels.js";
 import type { Metric, ModelOutputs, Reference } from "../../metrics/metric.js";
 import { shapeOf } from "../../metrics/output.js";
+import { UnscorableSampleError } from "../../metrics/unscorable.js";
 import type { ExclusiveGate } from "../../runtime/exclusive-gate.js";
 import type { InputBatch } from "../../runtime/input-batch.js";
 import { runSamples } from "../../runtime/run-samples.js";
@@ -99,7 +100,7 @@ export class Scorer {
       inferenceSeconds += (performance.now() - start) / 1000;
       const reference = await this.#reference(index, batch, loaded, axes);
       const counted = samplesFirst(outputs, axes, batch.counted);
-      const scored = metric.score(counted, reference);
+      const scored = this.#scoreBatch(counted, reference, batch);
       requireRows(metric, scored, batch.counted, outputs);
       rows.set(scored, samples * metric.rowWidth);
       seen({ outputs: counted, reference, rows: scored });
@@ -180,6 +181,17 @@ export class Scorer {
     } catch (error) {
       if (samples.length > 1) for (const sample of samples) await this.#runSample(session, sample);
       throw error;
+    }
+  }
+
+  /** Of a sample that cannot be scored, file and row are named. */
+  #scoreBatch(outputs: ModelOutputs, reference: Reference, { samples }: Batch): Float32Array {
+    try {
+      return this.options.metric.score(outputs, reference);
+    } catch (cause) {
+      if (!(cause instanceof UnscorableSampleError)) throw cause;
+      const place = this.options.dataset.locate([samples[cause.sample]!]);
+      throw new UnscorableSampleError(`${place}: ${cause.message}`, cause.sample);
     }
   }
 

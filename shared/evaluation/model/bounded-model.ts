@@ -11,6 +11,9 @@ const COPIES_OF_CONSTANTS = 3;
 /** Three sessions keep the memory of an inference: of the float, the statistics and a quantized model. */
 const SESSIONS = 3;
 
+/** The tensors of an inference take more than the memory limit. */
+export class MemoryLimitError extends ModelError {}
+
 /**
  * Checks the declared size of a model's constants, before external data are read and sparse constants made dense.
  * @param origin the model's name in errors
@@ -50,7 +53,7 @@ export function requireFits(graph: Model["graph"], tensors: TensorTypes["tensors
   });
   const problem = memoryProblem(SESSIONS * bytes);
   if (problem === undefined) return;
-  throw new ModelError(
+  throw new MemoryLimitError(
     `${origin}: the tensors of an inference, "${largest}" the largest of them, need in ${SESSIONS} sessions ${problem}.`,
   );
 }

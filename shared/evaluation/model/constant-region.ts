@@ -131,7 +131,7 @@ export function withConstants(model: Model, constants: readonly TensorProto[]): 
 }
 
 /** Names of the inputs that set the output sizes of {@link GROWING} ops, in the region or outside. */
-function growingSizes({ graph }: Model): ReadonlySet<string> {
+export function growingSizes({ graph }: Model): ReadonlySet<string> {
   const growing = graph.node.filter(({ opType }) => GROWING.has(opType));
   return new Set(growing.flatMap(({ opType, input }) => SIZE_INPUTS[opType]!.map((at) => input[at] ?? "")));
 }
@@ -279,7 +279,7 @@ async function outputsOf(model: Model): Promise<TensorProto[]> {
 }
 
 /** ONNX's element types by ONNX Runtime's names. */
-const ELEMENT_TYPES: Readonly<Record<string, DataType>> = {
+export const ELEMENT_TYPES: Readonly<Record<string, DataType>> = {
   float16: DataType.FLOAT16,
   float32: DataType.FLOAT,
   float64: DataType.DOUBLE,

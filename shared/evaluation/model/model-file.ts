@@ -40,7 +40,7 @@ export async function readWholeModel(path: string): Promise<Model> {
   refuseWithoutOutputs(model, path);
   requireBoundedConstants(model, path);
   await loadExternalData(model, dirname(path));
-  await requireBoundedTensors(model, path);
+  await naming(path, requireBoundedTensors(model, path));
   return model;
 }
 

@@ -1,4 +1,5 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { type Failure, failureOf } from "../../run/protocol/failed-outcome.js";
 import type { Job, JobReport } from "../../run/protocol/messages.js";
 import { ExclusiveGate } from "../../runtime/exclusive-gate.js";
 import type { ObjectStore } from "../../storage/object-store.js";
@@ -27,7 +28,7 @@ export type ReportMessage =
   /** The thread is ready for a first job; if opening failed, the answer to that job says so. */
   | { readonly prepared: true }
   | { readonly number: number; readonly report: JobReport }
-  | { readonly number: number; readonly error: string };
+  | { readonly number: number; readonly failure: Failure };
 
 export function openGate({ gate }: Pick<ThreadSettings, "gate">): ExclusiveGate {
   return new ExclusiveGate(gate.buffer, gate.slot);
@@ -81,7 +82,7 @@ export function serveJobs<Settings extends object>(
       const { carryOut } = await opened;
       report = { number, report: await carryOut(job, cancellation(cancelled, number)) };
     } catch (error) {
-      report = { number, error: error instanceof Error ? error.message : String(error) };
+      report = { number, failure: failureOf(error) };
     }
     port.postMessage(report);
   }

@@ -1,5 +1,6 @@
 import { MessageChannel, Worker } from "node:worker_threads";
 import { RunError } from "../../basics/errors.js";
+import { toError } from "../../run/protocol/failed-outcome.js";
 import type { Job, JobReport } from "../../run/protocol/messages.js";
 import { ExclusiveGate } from "../../runtime/exclusive-gate.js";
 import type { ObjectStore } from "../../storage/object-store.js";
@@ -180,7 +181,7 @@ class Thread<Settings> {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if ("report" in message) waiting?.resolve(message.report);
-    else waiting?.reject(new RunError(message.error));
+    else waiting?.reject(toError(message.failure));
   }
 
   #die(reason: string): void {

@@ -83,7 +83,7 @@ function importDomains(model: Model, imports: readonly OperatorSetIdProto[]): vo
     }
     const isStandard = isStandardDomain(wanted.domain);
     const version = isStandard && wanted.version < ASSUMED_VERSION ? ASSUMED_VERSION : wanted.version;
-    const known = model.opsetImport.find(({ domain }) => domain === wanted.domain);
+    const known = model.opsetImport.findLast(({ domain }) => domain === wanted.domain);
     if (known === undefined) model.opsetImport.push(edited(wanted, { version }));
     else if (known.version < version) known.version = version;
   }

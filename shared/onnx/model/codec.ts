@@ -55,8 +55,11 @@ export function isStandardDomain(domain: string): boolean {
   return domain === "" || domain === "ai.onnx";
 }
 
-/** The version of the default operator set (domain `ai.onnx`), or 0 when the model does not import it. */
+/**
+ * The version of the default operator set (domain `ai.onnx`), or 0 when the model does not import it. Of several imports
+ * the last counts, as for ONNX Runtime.
+ */
 export function opsetVersion(model: Model): number {
-  const entry = model.opsetImport.find(({ domain }) => isStandardDomain(domain));
+  const entry = model.opsetImport.findLast(({ domain }) => isStandardDomain(domain));
   return entry === undefined ? 0 : Number(entry.version);
 }

@@ -2,6 +2,7 @@ import type { InputLayout } from "../arithmetic/paired-codes.js";
 import { activationChannels } from "./activation-channels.js";
 import { DisjointSets } from "./disjoint-sets.js";
 import { withFusedSums } from "./fused-sums.js";
+import { maskValues } from "./mask-values.js";
 import { picksByOrder } from "./order-readers.js";
 import { keepUsefulFollowers, passThroughInput } from "./placement.js";
 import {
@@ -24,6 +25,8 @@ export interface ActivationQuantizer {
    */
   readonly sources: readonly string[];
   readonly tensors: readonly string[];
+  /** The constants that its sources may be masked with. */
+  readonly masks?: readonly number[];
   /**
    * Number of scales with granularity per channel; `undefined` where only one scale per tensor is possible.
    */
@@ -116,7 +119,17 @@ function activationQuantizers(
         .flatMap((tensor) => pickedFrom(tensor, members, ops, view) ?? [tensor]);
       const id = sources[0]!;
       const channels = activationChannels(tensors, made, readersOf(members, ops.values()), view);
-      return [id, { id, sources, tensors, ...(channels === undefined ? {} : { channels }) }];
+      const masks = sources.flatMap((tensor) => maskValues(tensor, view));
+      return [
+        id,
+        {
+          id,
+          sources,
+          tensors,
+          ...(masks.length === 0 ? {} : { masks }),
+          ...(channels === undefined ? {} : { channels }),
+        },
+      ];
     }),
   );
 }

@@ -53,9 +53,12 @@ export function activationAffines(
   });
 }
 
+/** Of a range's codes; where a mask decides its end, all other values fall on a few of them. */
+const CODES = 256;
+
 /**
- * The reason, as a clause, why a quantizer cannot have a scale: an end of a source's range is infinite or NaN, or the
- * values are so small that the smallest scale leaves fewer levels than the width asks for.
+ * The reason, as a clause, why a quantizer cannot have a scale: an end of a source's range is infinite or NaN, a
+ * mask decides it, or the values are so small that the smallest scale leaves fewer levels than the width asks for.
  * @returns `undefined` where all ends are finite and one is far enough from zero, or all are zero
  */
 export function unboundedReason(
@@ -69,6 +72,9 @@ export function unboundedReason(
     const ends = seenEnds({ tensor, channels }, plan, statistics).flatMap(({ low, high }) => [low, high]);
     largest = ends.reduce((most, end) => Math.max(most, Math.abs(end)), largest);
     const unbounded = ends.find((end) => !Number.isFinite(end));
+    const mask = quantizer.masks?.find((value) => ends.some((end) => isDecidedBy(value, end)));
+    if (unbounded === undefined && mask !== undefined)
+      return `tensor "${tensor}" holds the mask ${Number(mask.toPrecision(6))} on the calibration samples, beside which its other values have no codes`;
     if (unbounded === undefined) continue;
     // An aggregate of infinite values of both signs is NaN.
     const value = statistics.notFinite(tensor) ?? unbounded;
@@ -77,6 +83,11 @@ export function unboundedReason(
   return isTooSmall(largest, widthOf(plan))
     ? `no value of tensor "${quantizer.sources[0]}" is larger than ${largest.toPrecision(2)} on the calibration samples, which is too small for a scale`
     : undefined;
+}
+
+/** Also where only some samples are masked, and the end is the mean of theirs. */
+function isDecidedBy(mask: number, end: number): boolean {
+  return Math.sign(end) === Math.sign(mask) && Math.abs(end) >= Math.abs(mask) / CODES;
 }
 
 /** The estimated ends of a source's range, before zero is included and moved onto a code. */

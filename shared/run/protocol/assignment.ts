@@ -1,4 +1,5 @@
 import { safeguard } from "../../basics/safeguard.js";
+import type { Failure } from "./failed-outcome.js";
 
 /** Failures reported for one job after which the job is given up. */
 const MAX_FAILURES = 2;
@@ -27,7 +28,7 @@ export interface Assignment {
 /** The new assignment, or the reason why the job was given up. */
 export type AssignmentOutcome =
   | { readonly state: "waiting"; readonly assignment: Assignment }
-  | { readonly state: "givenUp"; readonly reason: string };
+  | ({ readonly state: "givenUp" } & Failure);
 
 export function firstAssignment(at: number, timeout: number, firstAttempt = 1): Assignment {
   return { attempt: firstAttempt, firstAttempt, sent: false, deadline: at + timeout, failedAttempts: [] };
@@ -53,17 +54,21 @@ export function sendAgain(
   return { state: "waiting", assignment: renew(again, at, timeout) };
 }
 
-/** The assignment after a worker reported a failure; a second report of the same attempt changes nothing. */
+/**
+ * The assignment after a worker reported a failure; a second report of the same attempt changes nothing. What fails
+ * because of model or data fails on every worker, so it is not tried again.
+ */
 export function reportFailure(
   assignment: Assignment,
   attempt: number,
   at: number,
   timeout: number,
-  reason: string,
+  { reason, input }: Failure,
 ): AssignmentOutcome {
   if (assignment.failedAttempts.includes(attempt) && safeguard("repeated-failures-count-once"))
     return { state: "waiting", assignment };
   const failed = { ...assignment, failedAttempts: [...assignment.failedAttempts, attempt] };
+  if (input) return { state: "givenUp", reason, input };
   if (failed.failedAttempts.length >= MAX_FAILURES || !safeguard("second-attempts"))
     return { state: "givenUp", reason };
   // A newer attempt is already under way and may succeed.

@@ -1,4 +1,5 @@
-import { type Job, type JobReport, MAX_REASON, MESSAGE_VERSION } from "./messages.js";
+import { failedOutcome } from "./failed-outcome.js";
+import { type Job, type JobReport, MESSAGE_VERSION } from "./messages.js";
 
 /** A failure has no numbers, whose instruction set would count. */
 const NO_INSTRUCTION_SET = "none";
@@ -7,12 +8,6 @@ const NO_INSTRUCTION_SET = "none";
 export interface Reporter {
   readonly worker: string;
   readonly at: number;
-}
-
-/** The outcome of a job that an error ended. */
-export function failedOutcome(error: unknown): { readonly state: "failed"; readonly reason: string } {
-  const reason = error instanceof Error ? error.message : String(error);
-  return { state: "failed", reason: reason.slice(0, MAX_REASON) };
 }
 
 /** What a job's failure is reported as when there is no worker left to report it. */

@@ -7,6 +7,7 @@ import {
   timestampSchema,
   trialNumberSchema,
 } from "../../basics/identifiers.js";
+import { failedOutcomeSchema } from "./failed-outcome.js";
 import { limitsSchema } from "./limits.js";
 import { measuredOutcomeSchema } from "./measured-outcome.js";
 import { configurationSchema, type RunRequest, runRequestSchema } from "./request.js";
@@ -14,8 +15,6 @@ import { configurationSchema, type RunRequest, runRequestSchema } from "./reques
 /** Incremented when the meaning of a message changes; receivers refuse every other version. */
 export const MESSAGE_VERSION = 1;
 
-/** Maximum length of the reason of a failure, in characters. */
-export const MAX_REASON = 2_000;
 const MAX_ATTEMPTS = 1_000;
 const MAX_GROUPS = 16_384;
 const MAX_OBJECTS = 1_000;
@@ -120,7 +119,6 @@ const billedSchema = z.strictObject({
 const billed = { billed: billedSchema.optional() };
 /** Instruction set of the processor that computed the outcome. */
 const isa = z.string().min(1).max(64);
-const failure = z.strictObject({ state: z.literal("failed"), reason: z.string().max(MAX_REASON) });
 
 export const runRequestedSchema = z
   .strictObject({
@@ -159,7 +157,7 @@ export const statisticsReportedSchema = z.strictObject({
         .optional(),
       seconds,
     }),
-    failure,
+    failedOutcomeSchema,
   ]),
 });
 
@@ -178,7 +176,7 @@ export const trialReportedSchema = z.strictObject({
    * sets.
    */
   isa,
-  outcome: z.discriminatedUnion("state", [measuredOutcomeSchema, failure]),
+  outcome: z.discriminatedUnion("state", [measuredOutcomeSchema, failedOutcomeSchema]),
 });
 
 export const tickSchema = z.strictObject({ ...eventBase, type: z.literal("Tick") });
@@ -206,7 +204,7 @@ export const finishReportedSchema = z.strictObject({
       validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })).max(101),
       objects: z.array(writtenObjectSchema).max(MAX_OBJECTS),
     }),
-    failure,
+    failedOutcomeSchema,
   ]),
 });
 

@@ -1,5 +1,6 @@
 import type { Configuration } from "../../search/space/space.js";
 import type { Assignment } from "./assignment.js";
+import type { Failure } from "./failed-outcome.js";
 import type { Limits } from "./limits.js";
 import type { MeasuredOutcome } from "./measured-outcome.js";
 import type { RunRequest } from "./request.js";
@@ -127,9 +128,8 @@ export interface MeasuredTrial extends EndedTrial {
   readonly scores: readonly string[];
 }
 
-export interface FailedTrial extends EndedTrial {
+export interface FailedTrial extends EndedTrial, Failure {
   readonly state: "failed";
-  readonly reason: string;
 }
 
 /** A trial that has ended; immutable. */
@@ -183,6 +183,8 @@ export interface RunState {
   readonly finishing?: FinishState;
   /** Why the run failed. */
   readonly failure?: string;
+  /** Present where model or data are at fault. */
+  readonly failedByInput?: true;
   readonly spend: Spend;
 }
 

@@ -74,7 +74,12 @@ const endedFields = {
   attempts: counter,
 };
 const recordSchema = z.discriminatedUnion("state", [
-  z.strictObject({ ...endedFields, state: z.literal("failed"), reason: z.string() }),
+  z.strictObject({
+    ...endedFields,
+    state: z.literal("failed"),
+    reason: z.string(),
+    input: z.literal(true).exactOptional(),
+  }),
   z.strictObject({
     ...endedFields,
     state: z.enum(["complete", "pruned"]),
@@ -128,6 +133,7 @@ export const stateDocumentSchema = z.strictObject({
     })
     .exactOptional(),
   failure: z.string().exactOptional(),
+  failedByInput: z.literal(true).exactOptional(),
   spend: z.strictObject({
     usd: z.number(),
     billedMilliseconds: z.number(),

@@ -3,6 +3,7 @@ import type { FinishReported } from "../protocol/messages.js";
 import { attemptOf, type FinishState, type MeasuredTrial, type RunState } from "../protocol/state.js";
 import { findReferences, type Study } from "../protocol/study.js";
 import { chargeReport, chargeUnanswered } from "./charges.js";
+import { failRun } from "./failed-run.js";
 import { rankCandidates } from "./open-trials.js";
 import { finalistsInTime } from "./time-reserve.js";
 import { wrongIsa } from "./trial-reports.js";
@@ -55,7 +56,7 @@ export function onFinishReported(state: RunState, event: FinishReported): RunSta
     case "failed": {
       if (assignment.failedAttempts.includes(attempt)) return state;
       const timeout = state.request.timeouts.finish;
-      const next = reportFailure(assignment, attempt, at, timeout, outcome.reason);
+      const next = reportFailure(assignment, attempt, at, timeout, outcome);
       return applyOutcome(next.state === "givenUp" ? { ...charged, spend } : charged, finishing, next);
     }
   }
@@ -89,6 +90,6 @@ function applyOutcome(
     case "waiting":
       return { ...state, finishing: { ...finishing, job: outcome } };
     case "givenUp":
-      return { ...state, phase: "failed", failure: `The best model could not be written: ${outcome.reason}` };
+      return failRun(state, "The best model could not be written", outcome);
   }
 }

@@ -4,6 +4,7 @@ import type { RunResumed } from "../protocol/messages.js";
 import { NOTHING_SPENT } from "../protocol/spend.js";
 import type { RunState, ShardState } from "../protocol/state.js";
 import { FLOAT_TRIAL, type Study } from "../protocol/study.js";
+import { failRun } from "./failed-run.js";
 import { onFinishOverdue, onFinishReported, renewFinish, startFinish } from "./finish-phase.js";
 import { openTrials, updateBest } from "./open-trials.js";
 import { type Command, pendingCommands } from "./pending-commands.js";
@@ -150,8 +151,7 @@ function advance(study: Study, maxOpened: number, before: RunState, changed: Run
     state = { ...state, phase: "search" };
   if (state.phase !== "search") return state;
   const float = state.finished.slice(0, 2).find(({ number }) => number === FLOAT_TRIAL);
-  if (float?.state === "failed")
-    return { ...state, phase: "failed", failure: `The float model could not be scored: ${float.reason}` };
+  if (float?.state === "failed") return failRun(state, "The float model could not be scored", float);
   state = openTrials(study, state, at, maxOpened);
   if (state.stop === undefined) {
     const stop = findStopReason(study, state, at);
@@ -194,7 +194,7 @@ function resume(study: Study, state: RunState, { at, limits }: RunResumed): RunS
   const { request } = state;
   const pausedMilliseconds = state.pausedMilliseconds + Math.max(0, at - state.lastAt);
   const { statistics: timeout, trial: trialTimeout } = request.timeouts;
-  const { stop, failure: _, ...rest } = state;
+  const { stop, failure: _, failedByInput: __, ...rest } = state;
   const searchesOn = stop === "cancelled" || searchesFurther(state, limits);
   const resumed: RunState = {
     ...rest,

@@ -2,6 +2,7 @@ import { type AssignmentOutcome, isOverdue, reportFailure, sendAgain } from "../
 import type { StatisticsReported } from "../protocol/messages.js";
 import type { RunState } from "../protocol/state.js";
 import { chargeReport, chargeUnanswered } from "./charges.js";
+import { failRun } from "./failed-run.js";
 
 /** The state after a report of statistics; the first answer of each shard counts. */
 export function onStatisticsReported(state: RunState, event: StatisticsReported): RunState {
@@ -19,7 +20,7 @@ export function onStatisticsReported(state: RunState, event: StatisticsReported)
   switch (outcome.state) {
     case "failed": {
       const timeout = state.request.timeouts.statistics;
-      const next = reportFailure(assignment, attempt, at, timeout, outcome.reason);
+      const next = reportFailure(assignment, attempt, at, timeout, outcome);
       return applyOutcome(next.state === "givenUp" ? { ...charged, spend } : charged, index, next);
     }
     case "complete": {
@@ -52,11 +53,11 @@ function applyOutcome(state: RunState, index: number, outcome: AssignmentOutcome
     case "waiting":
       return { ...state, statistics: state.statistics.with(index, outcome) };
     case "givenUp":
-      return {
-        ...state,
-        phase: "failed",
-        failure: `The statistics of shard ${index + 1} of ${state.statistics.length} could not be gathered: ${outcome.reason}`,
-      };
+      return failRun(
+        state,
+        `The statistics of shard ${index + 1} of ${state.statistics.length} could not be gathered`,
+        outcome,
+      );
   }
 }
 

@@ -1,6 +1,7 @@
 import { shardRange } from "../../basics/identifiers.js";
 import { type AssignmentOutcome, isOverdue, reportFailure, sendAgain } from "../protocol/assignment.js";
 import { digestOf } from "../protocol/configuration-digest.js";
+import type { Failure } from "../protocol/failed-outcome.js";
 import type { MeasuredOutcome } from "../protocol/measured-outcome.js";
 import type { TrialReported } from "../protocol/messages.js";
 import { scoresName } from "../protocol/record-keys.js";
@@ -42,8 +43,8 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   const underWay = isCurrent ? 0 : 1;
   const { index } = event.shard;
 
-  const fail = (reason: string): RunState => {
-    const outcome = reportFailure(shard.assignment, attempt, at, timeout, reason);
+  const fail = (failure: Failure): RunState => {
+    const outcome = reportFailure(shard.assignment, attempt, at, timeout, failure);
     return applyOutcome(charged, trial, index, outcome, at, underWay);
   };
   const hasOtherDigest = event.digest !== undefined && event.digest !== digestOf(trial);
@@ -52,7 +53,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
     const outcome = sendAgain(shard.assignment, at, timeout, "only other configurations were answered for");
     return applyOutcome(charged, trial, index, outcome, at, underWay);
   }
-  if (event.outcome.state === "failed") return fail(event.outcome.reason);
+  if (event.outcome.state === "failed") return fail(event.outcome);
 
   const isa = state.isa ?? request.isa ?? event.isa;
   if (event.isa !== isa) {
@@ -61,7 +62,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
     return applyOutcome(charged, trial, index, outcome, at, underWay);
   }
   const defect = findDefect(request, event.outcome, event.shard);
-  if (defect !== undefined) return fail(defect);
+  if (defect !== undefined) return fail({ reason: defect });
 
   const paid = { ...charged, isa, spend: chargeUnanswered(charged, "trial", underWay) };
   const scored = addScores(trial, event, event.outcome);
@@ -113,7 +114,7 @@ function applyOutcome(
     case "givenUp": {
       if (!isProposed(trial)) throw new Error(`trial ${trial.number} was given up before it was asked for`);
       const others = trial.shards.toSpliced(index, 1);
-      return end(state, endFailed(trial, outcome.reason, at), countWaiting(others) + underWay);
+      return end(state, endFailed(trial, outcome, at), countWaiting(others) + underWay);
     }
   }
 }
@@ -184,7 +185,7 @@ function endMeasured(
   if (measures === undefined) throw new Error(`trial ${trial.number} ended without an answer`);
   const answered = trial.shards.flatMap((shard) => (shard.state === "done" ? [shard.result] : []));
   const metric = aggregate(study, request, concatenateRows(answered.map(({ rows }) => unpackRows(rows))));
-  if (typeof metric === "string") return endFailed(trial, metric, at);
+  if (typeof metric === "string") return endFailed(trial, metricFailure(trial, metric), at);
   const { worker, timings, ...rest } = measures;
   const samples = answered.reduce((sum, { rows }) => sum + rows.rows, 0);
   const scores = trial.shards.map((shard) => (shard.state === "done" ? shard.result.scores : ""));
@@ -204,8 +205,17 @@ function aggregate(study: Study, request: RunRequest, rows: Float32Array): numbe
   }
 }
 
-function endFailed(trial: ProposedTrial, reason: string, at: number): TrialRecord {
-  return { ...ended(trial, at), state: "failed", reason };
+/** Where the float model itself gives no metric, samples or metric are at fault. */
+function metricFailure({ configuration }: ProposedTrial, reason: string): Failure {
+  if (configuration !== null) return { reason };
+  return {
+    reason: `${reason}; give samples of which the metric makes a number, or another engine.metric.`,
+    input: true,
+  };
+}
+
+function endFailed(trial: ProposedTrial, { reason, input }: Failure, at: number): TrialRecord {
+  return { ...ended(trial, at), state: "failed", reason, ...(input ? { input } : {}) };
 }
 
 function ended({ number, configuration, seen, askedAt, shards }: ProposedTrial, at: number) {

@@ -110,7 +110,7 @@ export function workloadConfiguration(
   // The configuration is validated here, because the document may come from anywhere.
   const { configuration } = validateConfiguration(
     document.configuration as Parameters<typeof validateConfiguration>[0],
-    { directory },
+    { directory, file: "workload.json" },
   );
   requireSupported(configuration, "tune");
   return configuration;

@@ -32,7 +32,13 @@ test("a note names an If whose branches hold ops that stay in float", async () =
     await writeFile(path, encodeModel(model));
     const subject = await openSubject(path, quantizationSettings());
     const reason = "its bodies hold 4 MatMul, and nothing in bodies of control flow is quantized";
-    assert.deepEqual(controlFlowNotes(subject.layout), [`If "choose" stays in float: ${reason}.`]);
+    assert.deepEqual(controlFlowNotes(subject.layout), [
+      { level: "note", code: "control-flow", message: `If "choose" stays in float: ${reason}.` },
+    ]);
+    const many = Array.from({ length: 120 }, (_, i) => ({ name: `${i}`, type: "If", reason }));
+    const notes = controlFlowNotes({ unquantizable: many });
+    assert.equal(notes.length, 9);
+    assert.match(notes[8]!.message, /^112 more nodes of control flow stay in float/);
     assert.throws(
       () => requireQuantizable(subject, path),
       new ModelError(

@@ -151,7 +151,10 @@ describe("A finish", () => {
     assert.deepEqual(model, await readFile(workload.modelPath));
   });
 
-  test("fails with every reason where no candidate's model can be made", async () => {
-    await assert.rejects(finish({ models: [7, 9] }), /no model of 7.*no model of 9/);
+  test("fails with every reason, in one sentence, where no candidate's model can be made", async () => {
+    await assert.rejects(finish({ models: [7, 9] }), {
+      message:
+        "the model of trial 7 could not be made: no model of 7; and the model of trial 9 could not be made: no model of 9.",
+    });
   });
 });

@@ -161,3 +161,48 @@ describe("lifting an operator set", () => {
     });
   }
 });
+
+describe("several imports of the default operator set", () => {
+  for (const [domains, versions] of [
+    [
+      ["", "ai.onnx"],
+      [17, 8],
+    ],
+    [
+      ["ai.onnx", ""],
+      [8, 17],
+    ],
+    [
+      ["", ""],
+      [8, 17],
+    ],
+    [
+      ["", ""],
+      [17, 8],
+    ],
+  ] as const) {
+    test(`count by the last, as for ONNX Runtime: ${JSON.stringify([domains, versions])}`, async () => {
+      // The axes of a Squeeze are an attribute below set 13, an input from there on.
+      const isOld = versions[1] < TARGET;
+      const model = buildModel((graph) => {
+        const x = graph.input("x", [2, 1, 4]);
+        const squeezed = isOld
+          ? graph.node("Squeeze", [x], { axes: [1] })
+          : graph.node("Squeeze", [x, graph.ints("axes", [1])]);
+        graph.output(squeezed);
+      });
+      const [{ $typeName }] = model.opsetImport as [(typeof model.opsetImport)[number]];
+      model.opsetImport = domains.map((domain, position) => ({
+        $typeName,
+        domain,
+        version: BigInt(versions[position]!),
+      }));
+      const values = Float32Array.from({ length: 8 }, (_, index) => index);
+      const feed = { x: { type: "float32", dims: [2, 1, 4], data: values } } as const;
+      const before = await runModel(model, "disabled", feed);
+      assert.equal(opsetVersion(model), versions[1]);
+      liftOpset(model, TARGET, "m.onnx");
+      assert.deepEqual(await runModel(model, "disabled", feed), before);
+    });
+  }
+});

@@ -6,6 +6,7 @@ import { after, describe, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { TensorProtoSchema } from "onnx-buf";
 import { ModelError } from "../../../shared/basics/errors.js";
+import { readWholeModel } from "../../../shared/evaluation/model/model-file.js";
 import { prepareModelFile } from "../../../shared/evaluation/model/prepare-model.js";
 import { encodeModel, type Model } from "../../../shared/onnx/model/codec.js";
 import { DataType, makeTensor } from "../../../shared/onnx/model/tensor.js";
@@ -202,6 +203,12 @@ describe("models that cannot be quantized are refused", () => {
       await messageOf(silent),
       `${path} has no outputs, so that nothing of it can be scored; export it with some.`,
     );
+    // The same where a model is read as it is, to be evaluated.
+    await writeFile(path, encodeModel(silent));
+    await assert.rejects(readWholeModel(path), {
+      code: "MODEL",
+      message: `${path} has no outputs, so that nothing of it can be scored; export it with some.`,
+    });
   });
 
   test("names that are too long for run records", async () => {

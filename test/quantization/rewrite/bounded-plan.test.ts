@@ -105,6 +105,81 @@ test("a mask with an infinite value that became a bias leaves its product in flo
   assert.equal(ops.size, 1);
 });
 
+describe("A mask beside activations", () => {
+  /** A mask of the first column, which is computed as exporters write it. */
+  const added =
+    (value: number) =>
+    (graph: GraphBuilder, hidden: string): string => {
+      const kept = graph.floats("kept", [8], [0, 1, 1, 1, 1, 1, 1, 1]);
+      // Of the batch's size, so that it is no constant.
+      const zeros = graph.node("Mul", [hidden, graph.floats("zero", [], [0])]);
+      const seen = graph.node("Add", [zeros, kept]);
+      const inverted = graph.node("Sub", [graph.floats("one", [], [1]), seen]);
+      const mask = graph.node("Mul", [inverted, graph.floats("mask", [], [value])]);
+      return graph.node("Add", [hidden, mask], {}, { name: "column", outputs: ["column"] });
+    };
+
+  for (const value of [-1e4, -65504, -1e9, Math.fround(-3.4028234663852886e38)]) {
+    for (const [how, between] of [
+      ["put in by Where", withColumn(value)],
+      ["added", added(value)],
+    ] as const) {
+      test(`that a product reads keeps its group in float, so that the others lose nothing: ${value}, ${how}`, async () => {
+        const { subject, quantizer, float, batch } = await twoLayers((graph, hidden) => {
+          const column = between(graph, hidden);
+          // The product of the mask itself is worth nothing, and is not looked at.
+          const unmasked = graph.node("Slice", [
+            column,
+            graph.ints("from", [1]),
+            graph.ints("to", [8]),
+            graph.ints("axis", [1]),
+          ]);
+          graph.output(
+            graph.node(
+              "MatMul",
+              [unmasked, graph.random("w3", [7, 4], 0.35)],
+              {},
+              { name: "third", outputs: ["rest"] },
+            ),
+          );
+          return column;
+        });
+        const { model, plan, unbounded } = quantizer.quantize(widestConfiguration(subject));
+        assert.deepEqual([...plan.ops], ["first"]);
+        assert.match(
+          unbounded[Object.keys(unbounded)[0]!]!,
+          /^tensor "column" holds the mask -\S+ on the calibration samples, beside which its other values have no codes$/,
+        );
+        const [expected, found] = [await runModel(float, "all", batch), await runModel(model, "all", batch)];
+        const rest = (outputs: typeof expected) => new Map([["rest", outputs.get("rest")!]]);
+        assert.ok(worstSqnr(rest(expected), rest(found)) > 25);
+      });
+    }
+  }
+
+  test("that only Softmax reads keeps nothing in float", async () => {
+    const { subject, quantizer } = await twoLayers((graph, hidden) =>
+      graph.node("Softmax", [added(-1e9)(graph, hidden)], { axis: -1 }),
+    );
+    const { plan, unbounded } = quantizer.quantize(subject.space.base);
+    assert.deepEqual([...plan.ops], ["first", "y"]);
+    assert.deepEqual(unbounded, {});
+  });
+
+  test("is none where the calibration samples do not come near it, or it is a scale", async () => {
+    for (const between of [
+      (graph: GraphBuilder, hidden: string) =>
+        graph.node("Max", [hidden, graph.floats("lowest", [], [-1e9])]),
+      (graph: GraphBuilder, hidden: string) => graph.node("Mul", [hidden, graph.floats("scale", [], [1e5])]),
+    ]) {
+      const { subject, quantizer } = await twoLayers(between);
+      const { plan, unbounded } = quantizer.quantize(subject.space.base);
+      assert.deepEqual([...plan.ops], ["first", "y"]);
+      assert.deepEqual(unbounded, {});
+    }
+  });
+});
+
 test("Weights that are too small for a scale keep their op in float, and so does an input", async () => {
   const { subject, quantizer } = await readyFixture({
     name: "small weights",

@@ -13,6 +13,28 @@ describe("failed jobs", () => {
     assert.deepEqual([again.trial, again.attempt, again.configuration], [3, 2, job.configuration]);
   });
 
+  test("a trial that model or data fail is not sent again, and of the float model it ends the run as such", () => {
+    const reason = "ids.npy, row 7: the model cannot be run on this";
+    const byInput = (trial: number): RunEvent => {
+      const report = failure(trial, 1, reason);
+      assert.ok(report.type === "TrialReported" && report.outcome.state === "failed");
+      return { ...report, outcome: { ...report.outcome, input: true } };
+    };
+    const { harness } = atTrial(3);
+    const [next] = harness.apply(byInput(3));
+    assert.ok(next?.type === "trial" && next.trial === 4);
+    const last = harness.state.finished.at(-1);
+    assert.ok(last?.state === "failed" && last.input);
+    assert.equal(harness.state.phase, "search");
+
+    const float = atTrial(0).harness;
+    assert.deepEqual(float.apply(byInput(0)), []);
+    assert.deepEqual(
+      [float.state.phase, float.state.failure, float.state.failedByInput],
+      ["failed", `The float model could not be scored: ${reason}`, true],
+    );
+  });
+
   test("a failure reported twice counts once", () => {
     const { harness } = atTrial(3);
     harness.apply(failure(3, 1, "out of memory"));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -49,24 +49,44 @@ const cases: readonly [string, DataSection, ModelPort][] = [
   ],
 ];
 
+async function pack(section: DataSection, input: ModelPort, out: string) {
+  const { configuration } = validateConfiguration(
+    {
+      model: { model_name: "m", model: "model.onnx" },
+      engine: { calibration: section, evaluation: section, metric: { name: "mse" } },
+      compression: { algorithms: [{ name: "TunableQuantization", params: { tuning_scope: ["layer"] } }] },
+    },
+    { directory: folder },
+  );
+  requireSupported(configuration, "tune");
+  assert.ok(hasImages(configuration));
+  await mkdir(out);
+  return { out, packed: () => packImages(configuration, folder, [input], out) };
+}
+
+describe("Images that do not fit on the disk", { skip: process.platform !== "linux" }, () => {
+  const draft = `.${process.pid}.draft`;
+  for (const [index, labels, link, file] of [
+    [0, undefined, "calibration.npy", "calibration.npy"],
+    [1, "folders", `calibration-labels.npy${draft}`, "calibration-labels.npy"],
+    [2, "labels.txt", `evaluation.txt${draft}`, "evaluation.txt"],
+  ] as const)
+    test(`are told with file and remedy: ${file}`, async () => {
+      const section = { images: "pets", ...(labels === undefined ? {} : { labels: { data: labels } }) };
+      const { out, packed } = await pack(section, PLANES, join(folder, `full-${index}`));
+      await symlink("/dev/full", join(out, link));
+      await assert.rejects(packed(), {
+        code: "RUN_FAILED",
+        message: `${join(out, file)} cannot be written (ENOSPC); the disk is full: make room on it, or use a folder on another disk.`,
+      });
+    });
+});
+
 describe("Images packed for a fleet", () => {
   for (const [index, [name, section, input]] of cases.entries())
     test(`are the same samples and labels to the last bit: ${name}`, async () => {
-      const { configuration } = validateConfiguration(
-        {
-          model: { model_name: "m", model: "model.onnx" },
-          engine: { calibration: section, evaluation: section, metric: { name: "mse" } },
-          compression: {
-            algorithms: [{ name: "TunableQuantization", params: { tuning_scope: ["layer"] } }],
-          },
-        },
-        { directory: folder },
-      );
-      requireSupported(configuration, "tune");
-      assert.ok(hasImages(configuration));
-      const out = join(folder, `packed-${index}`);
-      await mkdir(out);
-      const packed = await packImages(configuration, folder, [input], out);
+      const { packed: packing } = await pack(section, input, join(folder, `packed-${index}`));
+      const packed = await packing();
       assert.ok(!hasImages(packed));
       const load = (what: DataSection) =>
         loadDataset(what, { directory: folder, inputs: [input], path: "engine.evaluation" });

@@ -1,0 +1,71 @@
+import type { NodeProto } from "onnx-buf";
+import { DataType, floatValues } from "../../onnx/model/tensor.js";
+import type { OperandView } from "./quantizable-ops.js";
+
+/** Masks are -1e4, the lowest half (-65504), -1e9, the lowest float; activations hardly come near. */
+const LEAST_MASK = 1e4;
+
+/** Ops that put a constant in the place of values or add it to them, and the inputs that may hold it. */
+const MASKING: Readonly<Record<string, readonly number[]>> = {
+  Add: [0, 1],
+  Max: [0, 1],
+  Min: [0, 1],
+  Mul: [0, 1],
+  Pad: [2],
+  Sub: [0, 1],
+  Where: [1, 2],
+};
+
+/** Ops that hand values on as they are. */
+const MOVING: ReadonlySet<string> = new Set([
+  "Concat",
+  "Expand",
+  "Flatten",
+  "Gather",
+  "Identity",
+  "Neg",
+  "Reshape",
+  "Slice",
+  "Split",
+  "Squeeze",
+  "Tile",
+  "Transpose",
+  "Unsqueeze",
+]);
+
+/**
+ * The constants that a tensor's values may have been masked with: those of a mask's size that were put in or added since
+ * the last op that computes something else. An end of each sign at most, as far out as there are.
+ */
+export function maskValues(tensor: string, { index }: OperandView): readonly number[] {
+  let [lowest, highest] = [-LEAST_MASK, LEAST_MASK];
+  const found = new Set<number>();
+  const seen = new Set<string>();
+  const look = (constant: string, opType: string): void => {
+    const values = index.initializers.get(constant);
+    if (values?.dataType !== DataType.FLOAT) return;
+    for (const value of floatValues(values)) {
+      if (value <= lowest) lowest = value;
+      // A large factor above zero is a scale.
+      else if (value >= highest && opType !== "Mul") highest = value;
+      else continue;
+      found.add(Math.sign(value));
+    }
+  };
+  const visit = (name: string): void => {
+    if (name === "" || seen.has(name)) return;
+    seen.add(name);
+    const producer = index.producer(name);
+    if (producer === undefined || !isStandard(producer)) return;
+    const masking = MASKING[producer.opType];
+    if (masking === undefined && !MOVING.has(producer.opType)) return;
+    for (const input of masking ?? []) look(producer.input[input] ?? "", producer.opType);
+    for (const input of producer.input) visit(input);
+  };
+  visit(tensor);
+  return [...(found.has(-1) ? [lowest] : []), ...(found.has(1) ? [highest] : [])];
+}
+
+function isStandard({ domain }: NodeProto): boolean {
+  return domain === "" || domain === "ai.onnx";
+}

@@ -1,0 +1,47 @@
+import * as z from "zod";
+import { DataError, type ErrorCode, QuantfleetError, RunError } from "../../basics/errors.js";
+
+/** Maximum length of the reason of a failure, in characters. */
+export const MAX_REASON = 2_000;
+
+/** What the user has given is at fault, so that the same job fails again. */
+const INPUT_CODES: ReadonlySet<ErrorCode> = new Set(["USAGE", "CONFIGURATION", "MODEL", "DATA"]);
+
+/** Why something failed. */
+export interface Failure {
+  readonly reason: string;
+  /** Present where model, data or configuration are at fault; whatever fails then is an input error. */
+  readonly input?: true;
+}
+
+/** The answer to a job that failed. */
+export const failedOutcomeSchema = z.strictObject({
+  state: z.literal("failed"),
+  reason: z.string().max(MAX_REASON),
+  input: z.literal(true).exactOptional(),
+});
+export type FailedOutcome = Readonly<z.infer<typeof failedOutcomeSchema>>;
+
+export function failedOutcome(error: unknown): FailedOutcome {
+  const { reason, ...fault } = failureOf(error);
+  return { state: "failed", reason: withinMessage(reason), ...fault };
+}
+
+export function failureOf(error: unknown): Failure {
+  const reason = error instanceof Error ? error.message : String(error);
+  return error instanceof QuantfleetError && INPUT_CODES.has(error.code)
+    ? { reason, input: true }
+    : { reason };
+}
+
+/** The error that a failure was, as far as its class tells who is at fault. */
+export function toError({ reason, input }: Failure): DataError | RunError {
+  return input ? new DataError(reason) : new RunError(reason);
+}
+
+/** Shortened in its middle: an error begins with the place and ends with the remedy. */
+function withinMessage(reason: string): string {
+  if (reason.length <= MAX_REASON) return reason;
+  const half = MAX_REASON / 2;
+  return `${reason.slice(0, half)}…${reason.slice(1 - half)}`;
+}
