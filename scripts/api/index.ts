@@ -1,6 +1,7 @@
 export type { ConfigurationSource } from "./configuration.js";
 export { readRuns } from "./earlier-runs.js";
 export { type EvaluateResult, evaluate } from "./evaluate.js";
+export { type InitOptions, type InitResult, init } from "./init.js";
 export {
   type InspectedGroup,
   type InspectedTensor,

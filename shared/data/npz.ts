@@ -12,8 +12,33 @@ const MAX_ENTRIES = 65_535;
 const LARGEST_RATIO = 1032;
 
 /**
- * Extracts the `.npy` file of `key` from an `.npz` archive. Sizes in the archive's directory are checked
- * before anything is unpacked, only the wanted entry is unpacked, and its name is never used as a path.
+ * The keys of the arrays in an `.npz` archive, in its order.
+ * @throws DataError when the archive is damaged
+ */
+export function npzKeys(archive: Uint8Array, name: string): readonly string[] {
+  const keys: string[] = [];
+  try {
+    unzipSync(archive, {
+      filter: (entry) => {
+        if (entry.name.endsWith(".npy") && keys.length < MAX_ENTRIES)
+          keys.push(entry.name.slice(0, -".npy".length));
+        return false;
+      },
+    });
+  } catch (cause) {
+    throw new DataError(
+      `${name} is not a readable .npz archive (${String(cause)}); write it anew with numpy.savez.`,
+      {
+        cause,
+      },
+    );
+  }
+  return keys;
+}
+
+/**
+ * The `.npy` file that an `.npz` archive holds under `key`. Sizes are checked in the archive's directory before
+ * anything is unpacked, only the wanted entry is unpacked, and its name is never used as a path.
  *
  * @throws {DataError} when the archive is damaged, lacks the key, or would unpack to more than
  * `LARGEST_ARCHIVE_BYTES`

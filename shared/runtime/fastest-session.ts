@@ -1,27 +1,34 @@
 import type { InferenceSession } from "onnxruntime-node";
-import { measureLatencyRatio } from "./latency.js";
+import { compareLatencies, ratioInterval, timeInTurn } from "./latency.js";
 import { type OptimizationLevel, openSession, type SessionSettings } from "./session.js";
 
-/** Optimization levels compared with "all", whose data layouts make some networks slower. */
-const OTHER_LEVELS: readonly OptimizationLevel[] = ["extended", "basic"];
-const SECONDS = 0.1;
-
 /**
- * Opens a session at the optimization level that runs fastest on this machine, with the other settings as
- * given.
+ * Optimization levels worth comparing: the layouts of the highest do not pay for every network. Of levels that are equally
+ * fast the first is taken.
  */
+const CONTENDERS: readonly OptimizationLevel[] = ["all", "extended", "basic"];
+
+export interface FastestSession {
+  readonly session: InferenceSession;
+  readonly graphOptimizationLevel: OptimizationLevel;
+}
+
+/** A session of a model at the optimization level at which it runs fastest on this machine, its other settings given. */
 export async function openFastestSession(
   model: string,
   settings: Omit<SessionSettings, "graphOptimizationLevel">,
   feeds: InferenceSession.OnnxValueMapType,
-): Promise<InferenceSession> {
-  let fastest = await openSession(model, { ...settings, graphOptimizationLevel: "all" });
-  for (const graphOptimizationLevel of OTHER_LEVELS) {
-    const contender = await openSession(model, { ...settings, graphOptimizationLevel });
-    const { ratio, noise } = await measureLatencyRatio(fastest, contender, feeds, SECONDS);
-    const better = ratio > 1 + 2 * noise;
-    await (better ? fastest : contender).release();
-    if (better) fastest = contender;
+): Promise<FastestSession> {
+  const sessions: InferenceSession[] = [];
+  for (const graphOptimizationLevel of CONTENDERS) {
+    sessions.push(await openSession(model, { ...settings, graphOptimizationLevel }));
   }
-  return fastest;
+  const samples = await timeInTurn(sessions, feeds);
+  let fastest = 0;
+  for (let contender = 1; contender < samples.length; contender++) {
+    const latency = compareLatencies(samples[fastest]!, samples[contender]!);
+    if (ratioInterval(latency)[0] > 1) fastest = contender;
+  }
+  for (const [index, session] of sessions.entries()) if (index !== fastest) await session.release();
+  return { session: sessions[fastest]!, graphOptimizationLevel: CONTENDERS[fastest]! };
 }

@@ -1,28 +1,46 @@
 import type { InferenceSession } from "onnxruntime-node";
 
-/** Untimed inferences of each model at the start, which fill caches and trigger lazy allocations. */
-const WARM_UP_RUNS = 3;
-/** Fewest turns; in each turn both models are timed, and the spread between turns gives the noise. */
-const MIN_TURNS = 5;
-const MAX_TURNS = 200;
-/** Milliseconds per model and turn, long enough that clock resolution and switching are negligible. */
-const TURN_MILLISECONDS = 4;
-/** Upper bound of inferences per turn, for clocks too coarse to time a single one. */
-const MAX_RUNS = 10_000;
-/** Relative standard error of the ratio at which measuring ends, when no duration is given … */
+/** Inferences of each model before anything is timed: caches, branch predictors, lazy allocations. */
+const WARM_UP_INFERENCES = 3;
+/**
+ * The latency of a model is the 20th percentile of its timed samples. Interruptions only lengthen a sample, so a low
+ * quantile holds while four of five samples are interrupted; the median moves as soon as half of them are.
+ */
+const LATENCY_QUANTILE = 0.2;
+/** A timed sample lasts at least this long, so that the clock's resolution does not count. */
+const MIN_SAMPLE_MILLISECONDS = 0.05;
+/** A clock too coarse to see one inference would ask for endless ones. */
+const MAX_INFERENCES_PER_SAMPLE = 1_000;
+/** The samples are cut into this many blocks of time, whose ratios give the standard error. */
+const BLOCKS = 10;
+/** The fewest samples of each model: five per block. */
+const MIN_SAMPLES = 5 * BLOCKS;
+const MAX_SAMPLES = 20_000;
+/** Timing ends when the standard error of every ratio is below this … */
 const ENOUGH_NOISE = 0.01;
-/** … and the seconds after which it ends at the latest. */
-const DEFAULT_SECONDS = 1;
-/** Typical seconds of a measurement on an idle machine, where a few turns reach `ENOUGH_NOISE`. */
+/** … but lasts at least this long, as the clock frequency of a processor wanders for some milliseconds … */
+const MIN_SECONDS = 0.05;
+/** … and at most this long. */
+const MAX_SECONDS = 1;
+/** How long measuring takes on a quiet machine. */
 export const QUIET_SECONDS = 0.06;
-/** Factor from the median absolute deviation to the standard deviation of normal noise. */
+/**
+ * Relative standard error between two sessions of one model, whose buffers have other places in memory: part of every
+ * ratio's noise, because no number of samples of the same two sessions shows it.
+ */
+const SESSION_NOISE = 0.015;
+/** Makes the median absolute deviation an estimate of the standard deviation of normal noise. */
 const MAD_TO_SIGMA = 1.4826;
-/** Factor from the standard error of a mean to that of a median, for normal noise. */
+/** The standard error of a median over that of a mean, for normal noise. */
 const MEDIAN_EFFICIENCY = 1.2533;
+/** A relative standard error above this says that the machine is too busy to compare two models. */
+export const TOO_NOISY = 0.05;
+/** Half the width of a 95 % interval, in standard errors. */
+const INTERVAL_WIDTH = 1.96;
 
-/** Relative speed of a candidate model over a reference model. */
+/** How much faster one model is than another. */
 export interface LatencyRatio {
-  /** Latency of the reference divided by that of the candidate: above 1 the candidate is faster. */
+  /** Latency of the reference over that of the candidate: above 1 the candidate is faster. */
   readonly ratio: number;
   /** Relative standard error of `ratio`. */
   readonly noise: number;
@@ -30,66 +48,123 @@ export interface LatencyRatio {
   readonly candidateMs: number;
 }
 
-/** A model to time; each `run` is one inference. */
+/** What is timed: one inference per run. */
 export type TimedModel = Pick<InferenceSession, "run">;
 
+/** Milliseconds per inference of one model, a value per sample, in the order in which they were taken. */
+export type LatencySamples = readonly number[];
+
+export interface TimingOptions {
+  /** How long to measure; when left out, until the ratios are known well, at most {@link MAX_SECONDS} seconds. */
+  readonly seconds?: number | undefined;
+  /** Milliseconds from a fixed point in time. */
+  readonly now?: () => number;
+}
+
 /**
- * Times two models alternately on this thread and compares them turn by turn, so that a temporary slowdown of
- * the machine affects both. Medians are used because interruptions only ever lengthen a turn.
+ * Times models on this thread in turn, one short sample each, so that whatever slows the machine slows all of them.
  *
- * @param seconds upper limit; when omitted, measuring ends once the noise is low enough
- * @param now milliseconds since a fixed point in time
+ * @param models the first is the reference that the ratios are taken against, to know when to end
+ * @returns as many samples of each model, in the order of `models`
  */
+export async function timeInTurn(
+  models: readonly TimedModel[],
+  feeds: InferenceSession.OnnxValueMapType,
+  { seconds, now = () => performance.now() }: TimingOptions = {},
+): Promise<readonly LatencySamples[]> {
+  const time = async (model: TimedModel, inferences: number): Promise<number> => {
+    const start = now();
+    for (let i = 0; i < inferences; i++) await model.run(feeds);
+    return (now() - start) / inferences;
+  };
+  const timed: { readonly model: TimedModel; readonly inferences: number; readonly samples: number[] }[] = [];
+  for (const model of models) {
+    await time(model, WARM_UP_INFERENCES);
+    const once = Math.min(await time(model, 1), await time(model, 1));
+    const inferences = Math.min(
+      MAX_INFERENCES_PER_SAMPLE,
+      Math.max(1, Math.ceil(MIN_SAMPLE_MILLISECONDS / once)),
+    );
+    timed.push({ model, inferences, samples: [] });
+  }
+  const start = now();
+  const end = start + 1000 * (seconds ?? MAX_SECONDS);
+  const earliest = start + 1000 * MIN_SECONDS;
+  let checkAt = MIN_SAMPLES;
+  for (let count = 1; count <= MAX_SAMPLES; count++) {
+    for (const { model, inferences, samples } of timed) samples.push(await time(model, inferences));
+    if (count < MIN_SAMPLES) continue;
+    if (now() >= end) break;
+    if (seconds !== undefined || now() < earliest || count < checkAt) continue;
+    // Sorting for the standard error takes time, so it is looked at only after a quarter more samples.
+    checkAt = Math.ceil(1.25 * count);
+    const [reference, ...others] = timed.map(({ samples }) => samples);
+    if (others.every((candidate) => blockNoise(reference!, candidate) <= ENOUGH_NOISE)) break;
+  }
+  return timed.map(({ samples }) => samples);
+}
+
+/** How much faster the candidate is, from samples that {@link timeInTurn} took of both. */
+export function compareLatencies(reference: LatencySamples, candidate: LatencySamples): LatencyRatio {
+  const [referenceMs, candidateMs] = [latencyOf(reference), latencyOf(candidate)];
+  return {
+    ratio: referenceMs / candidateMs,
+    noise: Math.hypot(blockNoise(reference, candidate), SESSION_NOISE),
+    referenceMs,
+    candidateMs,
+  };
+}
+
+/** Times two models in turn and compares them. */
 export async function measureLatencyRatio(
   reference: TimedModel,
   candidate: TimedModel,
   feeds: InferenceSession.OnnxValueMapType,
-  seconds?: number,
-  now: () => number = () => performance.now(),
+  options: TimingOptions = {},
 ): Promise<LatencyRatio> {
-  const time = async (model: TimedModel, runs: number): Promise<number> => {
-    const start = now();
-    for (let i = 0; i < runs; i++) await model.run(feeds);
-    return (now() - start) / runs;
-  };
-  /** Warms a model up and returns the number of inferences per turn. */
-  const calibrate = async (model: TimedModel): Promise<number> => {
-    await time(model, WARM_UP_RUNS);
-    const once = await time(model, WARM_UP_RUNS);
-    return Math.min(MAX_RUNS, Math.max(1, Math.round(TURN_MILLISECONDS / once)));
-  };
-  const referenceRuns = await calibrate(reference);
-  const candidateRuns = await calibrate(candidate);
-  const end = now() + 1000 * (seconds ?? DEFAULT_SECONDS);
-  const ratios: number[] = [];
-  const times: { reference: number; candidate: number }[] = [];
-  while (ratios.length < MAX_TURNS) {
-    const turn = {
-      reference: await time(reference, referenceRuns),
-      candidate: await time(candidate, candidateRuns),
-    };
-    times.push(turn);
-    ratios.push(turn.reference / turn.candidate);
-    if (ratios.length < MIN_TURNS) continue;
-    if (now() >= end) break;
-    if (seconds === undefined && relativeNoise(ratios) <= ENOUGH_NOISE) break;
-  }
-  return {
-    ratio: median(ratios),
-    noise: relativeNoise(ratios),
-    referenceMs: median(times.map((turn) => turn.reference)),
-    candidateMs: median(times.map((turn) => turn.candidate)),
-  };
+  const [samples, others] = await timeInTurn([reference, candidate], feeds, options);
+  return compareLatencies(samples!, others!);
 }
 
-function relativeNoise(ratios: readonly number[]): number {
-  const middle = median(ratios);
-  const deviation = MAD_TO_SIGMA * median(ratios.map((ratio) => Math.abs(ratio - middle)));
-  return (MEDIAN_EFFICIENCY * deviation) / Math.sqrt(ratios.length) / middle;
+/** The 95 % interval of a ratio. */
+export function ratioInterval({ ratio, noise }: Pick<LatencyRatio, "ratio" | "noise">): [number, number] {
+  return [ratio / (1 + INTERVAL_WIDTH * noise), ratio * (1 + INTERVAL_WIDTH * noise)];
 }
 
-function median(values: readonly number[]): number {
+/** Whether the candidate is faster than the reference by more than chance. */
+export function isFaster(latency: Pick<LatencyRatio, "ratio" | "noise">): boolean {
+  return ratioInterval(latency)[0] > 1;
+}
+
+/** Milliseconds per inference. */
+function latencyOf(samples: LatencySamples): number {
+  return quantile(samples, LATENCY_QUANTILE);
+}
+
+/** Relative standard error of the ratio of two latencies, from the ratios of blocks of consecutive samples. */
+function blockNoise(reference: LatencySamples, candidate: LatencySamples): number {
+  const length = reference.length / BLOCKS;
+  const ratios = Array.from({ length: BLOCKS }, (_, block) => {
+    const [from, to] = [Math.round(block * length), Math.round((block + 1) * length)];
+    return latencyOf(reference.slice(from, to)) / latencyOf(candidate.slice(from, to));
+  });
+  const middle = quantile(ratios, 0.5);
+  const deviation =
+    MAD_TO_SIGMA *
+    quantile(
+      ratios.map((ratio) => Math.abs(ratio - middle)),
+      0.5,
+    );
+  const noise = (MEDIAN_EFFICIENCY * deviation) / Math.sqrt(BLOCKS) / middle;
+  // Nothing can be said of samples that the clock does not see.
+  return Number.isFinite(noise) ? noise : 0;
+}
+
+/** The quantile of unsorted values, between neighbours linearly. */
+function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  const position = share * (sorted.length - 1);
+  const low = Math.floor(position);
+  const high = Math.ceil(position);
+  return sorted[low]! + (position - low) * (sorted[high]! - sorted[low]!);
 }

@@ -207,7 +207,7 @@ describe("The fleet's template", () => {
   });
 
   test("has the outputs that the shell example reads", () => {
-    const documentation = readFileSync(join(packageRoot(), "docs", "guide", "fleet.md"), "utf8");
+    const documentation = readFileSync(join(packageRoot(), "docs/guide/fleet.md"), "utf8");
     const asked = [...documentation.matchAll(/=\$\(output (\w+)\)/g)].map(([, name = ""]) => name);
     assert.equal(asked.length, 2);
     for (const name of asked) template.hasOutput(name, {});

@@ -39,6 +39,23 @@ export function createProgram(exit: (code: number) => void): Command {
     });
 
   program
+    .command("init")
+    .description("write a configuration for a model and its samples, which the other commands run as it is")
+    .argument("<model>", "float ONNX model")
+    .argument(
+      "[data...]",
+      "folder of images (a folder per class), or .npy and .npz files, or a folder of them",
+    )
+    .option("--out <file>", "the configuration to write", "config.json")
+    .option("--force", "replace files that are there")
+    .addOption(maxMemory())
+    .addHelpText("after", "\nExample:\n  quantfleet init model.onnx photos")
+    .action(async (model, data, options) => {
+      const { runInit } = await import("./init.js");
+      exit(await runInit(model, data, options));
+    });
+
+  program
     .command("tune")
     .description("search the best quantization of a model")
     .argument("<config>", "configuration file")

@@ -44,7 +44,7 @@ function resultTable(result: RunResult): string {
   if (base !== null && "reason" in base) {
     table.push(["preset (trial 1)", { colSpan: 7, content: MISSING, hAlign: "left" }]);
   } else if (base !== null) table.push(modelRow("preset (trial 1)", base, float.latencyMs));
-  if (best !== null && best.trial !== base?.trial) {
+  if (best !== null && best.trial !== base?.trial && result.keepFloat === null) {
     table.push(modelRow(`best (trial ${best.trial})`, best, float.latencyMs));
   }
   return table.toString();
@@ -98,6 +98,13 @@ function resultNotes(result: RunResult): string[] {
     notes.push(`The preset configuration could not be scored: ${base.reason}`);
   }
   if (best === null) return [...notes, "No quantized trial could be scored."];
+  if (result.keepFloat !== null) {
+    notes.push(
+      `The float model is the result, written as it was: ${result.keepFloat}.`,
+      `${trials.complete} trials complete, ${trials.pruned} stopped early, ${trials.failed} failed, in ${timing.wallSeconds.toFixed(1)} s with ${timing.workers} workers.`,
+    );
+    return notes;
+  }
   const loss =
     best.accuracyLoss <= 0 ? "no accuracy lost" : `${best.accuracyLoss.toFixed(2)} % accuracy lost`;
   notes.push(

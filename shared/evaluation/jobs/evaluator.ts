@@ -12,9 +12,9 @@ import type { TrialJob } from "../../run/protocol/messages.js";
 import { scoresKey, scoresName } from "../../run/protocol/record-keys.js";
 import { packRows } from "../../run/protocol/rows.js";
 import type { ExclusiveGate } from "../../runtime/exclusive-gate.js";
-import { openFastestSession } from "../../runtime/fastest-session.js";
+import { type FastestSession, openFastestSession } from "../../runtime/fastest-session.js";
 import { toFeeds } from "../../runtime/feeds.js";
-import { type LatencyRatio, measureLatencyRatio } from "../../runtime/latency.js";
+import { compareLatencies, type LatencyRatio, timeInTurn } from "../../runtime/latency.js";
 import { processorClass } from "../../runtime/processor-probe.js";
 import { openSession } from "../../runtime/session.js";
 import type { Configuration } from "../../search/space/space.js";
@@ -48,7 +48,7 @@ export class Evaluator {
   /** By variant; each quantizer keeps the constants that it has quantized. */
   readonly #quantizers: RecentlyUsed<string, Promise<Quantizer>>;
   readonly #statistics = new Map<string, Promise<StatisticsTable>>();
-  #fastestFloat: Promise<InferenceSession> | undefined;
+  #fastestFloat: Promise<FastestSession> | undefined;
   readonly #scorers = new Map<string, Scorer>();
   readonly #scoredRows: RowsInMemory;
 
@@ -76,7 +76,7 @@ export class Evaluator {
       const pruned = scores.samples < this.#scorer(job.shard).samples;
       const latency =
         job.measureLatency && !pruned && candidate !== undefined
-          ? await this.latency(candidate, session)
+          ? await this.#latency(candidate, session)
           : undefined;
       const saturation = job.shard.index === 0 && candidate ? await this.#saturation(candidate) : undefined;
       const rows = packRows(scores.rows, workload.metric.rowWidth);
@@ -111,6 +111,26 @@ export class Evaluator {
   }
 
   /**
+   * The float model's latency, at its best level, divided by each candidate's. All are timed in turn while the other
+   * evaluators pause.
+   */
+  async latencies(candidates: readonly QuantizedModel[]): Promise<readonly LatencyRatio[]> {
+    const { nthreads } = this.options.workload.configuration.optimizer.params.benchmark;
+    const sessions: InferenceSession[] = [];
+    try {
+      for (const candidate of candidates) sessions.push(await this.#openCandidate(candidate, nthreads));
+      return await this.#compareWithFloat(sessions);
+    } finally {
+      for (const session of sessions) await session.release();
+    }
+  }
+
+  /** The optimization level at which the float model is fastest here, once a latency has been measured. */
+  async floatLevel(): Promise<FastestSession["graphOptimizationLevel"] | undefined> {
+    return (await this.#fastestFloat)?.graphOptimizationLevel;
+  }
+
+  /**
    * Scores a model on the validation samples, which no decision of the search uses; `undefined` where there are
    * none.
    */
@@ -133,7 +153,7 @@ export class Evaluator {
 
   async release(): Promise<void> {
     for (const scorer of this.#scorers.values()) await scorer.release();
-    await (await this.#fastestFloat)?.release();
+    await (await this.#fastestFloat)?.session.release();
   }
 
   async #quantizer(configuration: Configuration): Promise<Quantizer> {
@@ -192,40 +212,37 @@ export class Evaluator {
   }
 
   /**
-   * The float model's latency divided by the candidate's, measured while the other evaluators pause.
+   * The float model's latency divided by the candidate's.
    * @param scored the session that the candidate was scored in, used unless the benchmark has another number of threads
    */
-  async latency(candidate: QuantizedModel, scored?: InferenceSession): Promise<LatencyRatio> {
+  async #latency(candidate: QuantizedModel, scored: InferenceSession): Promise<LatencyRatio> {
     const { engine, optimizer } = this.options.workload.configuration;
     const { nthreads } = optimizer.params.benchmark;
-    if (
-      scored !== undefined &&
-      (nthreads ?? engine.session.intraOpNumThreads) === engine.session.intraOpNumThreads
-    ) {
-      return this.#compareWithFloat(scored);
-    }
-    const session = await this.#openCandidate(candidate, nthreads);
-    try {
-      return await this.#compareWithFloat(session);
-    } finally {
-      await session.release();
-    }
+    const isScoredAlike = (nthreads ?? engine.session.intraOpNumThreads) === engine.session.intraOpNumThreads;
+    const [latency] = isScoredAlike
+      ? await this.#compareWithFloat([scored])
+      : await this.latencies([candidate]);
+    return latency!;
   }
 
-  /** While the other evaluators pause, finds the float model's fastest session, once, and measures both. */
-  async #compareWithFloat(candidate: InferenceSession): Promise<LatencyRatio> {
+  /** While the other evaluators pause, finds the float model's fastest session, once, and times all of them in turn. */
+  async #compareWithFloat(candidates: readonly InferenceSession[]): Promise<readonly LatencyRatio[]> {
     const { workload, gate } = this.options;
     const { engine, optimizer } = workload.configuration;
     const { session } = engine;
     const { nthreads, duration_seconds } = optimizer.params.benchmark;
     const feeds = toFeeds(await this.#firstBatch());
-    const measure = async (): Promise<LatencyRatio> => {
+    const measure = async (): Promise<readonly LatencyRatio[]> => {
       this.#fastestFloat ??= openFastestSession(
         workload.modelPath,
         { ...session, intraOpNumThreads: nthreads ?? session.intraOpNumThreads },
         feeds,
       );
-      return measureLatencyRatio(await this.#fastestFloat, candidate, feeds, duration_seconds);
+      const { session: float } = await this.#fastestFloat;
+      const [reference, ...others] = await timeInTurn([float, ...candidates], feeds, {
+        seconds: duration_seconds === undefined ? undefined : duration_seconds * candidates.length,
+      });
+      return others.map((samples) => compareLatencies(reference!, samples));
     };
     return gate === undefined ? measure() : gate.exclusively(measure);
   }

@@ -1,16 +1,20 @@
 import { RunError } from "../../basics/errors.js";
+import type { Model } from "../../onnx/model/codec.js";
 import { exactClasses, portabilityProperties } from "../../quantization/rewrite/portability.js";
 import type { FinishedCandidate, FinishSummary } from "../../run/protocol/finish-summary.js";
 import type { FinishJob, FinishReported } from "../../run/protocol/messages.js";
 import { runPrefix } from "../../run/protocol/record-keys.js";
-import { BASE_TRIAL } from "../../run/protocol/study.js";
+import { BASE_TRIAL, FLOAT_TRIAL } from "../../run/protocol/study.js";
+import type { LatencyRatio } from "../../runtime/latency.js";
+import type { ProcessorClass } from "../../runtime/processor-class.js";
 import type { Configuration } from "../../search/space/space.js";
 import type { ObjectStore } from "../../storage/object-store.js";
-import { encodeFiles, withProperties } from "../model/model-files.js";
+import { encodeFiles, fileBytes, readFloatFiles, withProperties } from "../model/model-files.js";
 import { findIntegerKernels } from "../quantizer/integer-kernels.js";
 import { measureExactness } from "../quantizer/kernel-exactness.js";
 import type { QuantizedModel } from "../quantizer/quantizer.js";
 import type { Workload } from "../workload/workload.js";
+import { chooseFinalist } from "./choose-finalist.js";
 import { contentHash, type Evaluator } from "./evaluator.js";
 
 /** Keys of the objects that the finish job writes. */
@@ -22,10 +26,20 @@ export const finishKeys = (runId: string) => ({
 
 type Finished = Extract<FinishReported["outcome"], { state: "complete" }>;
 
+/** A model that the finish made, with what is known of it so far. */
+interface MadeModel {
+  readonly trial: number;
+  readonly candidate: QuantizedModel;
+  readonly exactOn: readonly ProcessorClass[];
+  readonly model: Model;
+  /** Of its files. */
+  readonly bytes: number;
+}
+
 /**
- * Ends a run: scores the best few candidates on the validation samples, measures their latency, and writes the first
- * of them, which the objective chose, as the model. A measurement that fails is left out and reported as a problem; a
- * candidate whose model cannot be made is replaced by the next.
+ * Ends a run: scores the finalists on the validation samples, times all of them and the float model in turn, chooses the
+ * result ({@link chooseFinalist}) and writes it. A measurement that fails is left out and reported as a
+ * problem; a finalist whose model cannot be made is replaced by the next.
  */
 export async function finishRun(
   job: FinishJob,
@@ -38,6 +52,7 @@ export async function finishRun(
   if (job.candidates.length === 0) return { state: "complete", best: null, validation: [], objects: [] };
   const keys = finishKeys(job.runId);
   const { subject, session, calibrationBatches } = workload;
+  const { prepared } = subject;
   const objects: Finished["objects"] = [];
   const put = async (key: string, body: Uint8Array): Promise<void> => {
     await store.put(key, body);
@@ -60,34 +75,29 @@ export async function finishRun(
       return undefined;
     }
   };
-  const examine = async (
-    trial: number,
-    configuration: Configuration,
-    write: boolean,
-  ): Promise<FinishedCandidate | undefined> => {
-    const make = async () => {
-      const candidate = await evaluator.quantize(configuration);
-      const exactOn = exactClasses(subject.layout, candidate.plan);
-      const model = withProperties(candidate.model, { ...properties, ...portabilityProperties(exactOn) });
-      return { candidate, exactOn, files: encodeFiles(model, subject.prepared.external) };
-    };
-    const made = await attempt(`The model of trial ${trial} could not be made`, make, (reason) =>
-      failures.set(reason, [...(failures.get(reason) ?? []), trial]),
+  const make = (trial: number, configuration: Configuration): Promise<MadeModel | undefined> =>
+    attempt(
+      `The model of trial ${trial} could not be made`,
+      async () => {
+        const candidate = await evaluator.quantize(configuration);
+        const exactOn = exactClasses(subject.layout, candidate.plan);
+        const model = withProperties(candidate.model, { ...properties, ...portabilityProperties(exactOn) });
+        return { trial, candidate, exactOn, model, bytes: fileBytes(model, prepared.external) };
+      },
+      (reason) => failures.set(reason, [...(failures.get(reason) ?? []), trial]),
     );
-    if (made === undefined) return undefined;
-    const { candidate, exactOn, files } = made;
-    if (write && files.data !== undefined) await put(keys.externalData, files.data);
-    if (write) await put(keys.model, files.model);
+  const examine = async (
+    { trial, candidate, exactOn, bytes }: MadeModel,
+    latency: LatencyRatio | undefined,
+    isWritten: boolean,
+  ): Promise<FinishedCandidate> => {
     const scored = await attempt(`Trial ${trial} could not be validated`, () =>
       validation(evaluator, workload, candidate),
-    );
-    const latency = await attempt(`The latency of trial ${trial} could not be measured`, () =>
-      evaluator.latency(candidate),
     );
     const kernels = await attempt(`The integer kernels of trial ${trial} could not be counted`, () =>
       findIntegerKernels(candidate.model, subject.layout, candidate.plan, session),
     );
-    const isCompared = write || trial === BASE_TRIAL;
+    const isCompared = isWritten || trial === BASE_TRIAL;
     const exact = isCompared
       ? await attempt(`Trial ${trial} could not be compared with exact arithmetic`, () =>
           measureExactness(candidate.model, calibrationBatches, session),
@@ -97,34 +107,67 @@ export async function finishRun(
       trial,
       ...(scored === undefined ? {} : { validation: scored }),
       ...(latency === undefined ? {} : { latency }),
-      modelBytes: files.model.byteLength + (files.data?.byteLength ?? 0),
+      modelBytes: bytes,
       ...(kernels === undefined ? {} : { integerKernels: kernels }),
       unbounded: { ...candidate.unbounded },
-      exactOn,
+      exactOn: [...exactOn],
       ...(exact === undefined ? {} : { exactness: exact }),
     };
   };
   const floatValidation = await attempt("The float model could not be validated", () =>
     validation(evaluator, workload, undefined),
   );
-  const candidates: FinishedCandidate[] = [];
-  for (const { trial, configuration } of job.candidates) {
-    const candidate = await examine(trial, configuration, candidates.length === 0);
-    if (candidate !== undefined) candidates.push(candidate);
+  const finalists: MadeModel[] = [];
+  let withinBound = 0;
+  for (const [rank, { trial, configuration }] of job.candidates.entries()) {
+    const made = await make(trial, configuration);
+    if (made === undefined) continue;
+    finalists.push(made);
+    if (rank < (job.withinBound ?? job.candidates.length)) withinBound = finalists.length;
   }
-  if (candidates.length === 0) throw new RunError(noneMade(failures));
-  const base =
-    candidates.find(({ trial }) => trial === BASE_TRIAL) ?? (await examine(BASE_TRIAL, job.base, false));
+  if (finalists.length === 0) throw new RunError(noneMade(failures));
+  const base = finalists.find(({ trial }) => trial === BASE_TRIAL) ?? (await make(BASE_TRIAL, job.base));
+  const models = base === undefined || finalists.includes(base) ? finalists : [...finalists, base];
+  const latencies = await attempt("The latencies could not be measured", () =>
+    evaluator.latencies(models.map(({ candidate }) => candidate)),
+  );
+  const latencyOf = (made: MadeModel): LatencyRatio | undefined => latencies?.[models.indexOf(made)];
+  const { objective, minimize, accuracy_loss: accuracyLoss } = workload.configuration.optimizer.params;
+  const choice = chooseFinalist(
+    finalists.map((made) => {
+      const latency = latencyOf(made);
+      return { trial: made.trial, bytes: made.bytes, ...(latency === undefined ? {} : { latency }) };
+    }),
+    {
+      minimize: objective === "loss" ? undefined : minimize,
+      accuracyLoss,
+      withinBound,
+      floatBytes: prepared.bytes,
+    },
+  );
+  const written = "trial" in choice ? finalists.find(({ trial }) => trial === choice.trial) : undefined;
+  const files =
+    written === undefined
+      ? await readFloatFiles(workload.modelPath, prepared.external)
+      : encodeFiles(written.model, prepared.external);
+  if (files.data !== undefined) await put(keys.externalData, files.data);
+  await put(keys.model, files.model);
+  const examined = new Map<MadeModel, FinishedCandidate>();
+  for (const made of models) examined.set(made, await examine(made, latencyOf(made), made === written));
+  const ordered = written === undefined ? finalists : [written, ...finalists.filter((f) => f !== written)];
+  const floatLevel = await evaluator.floatLevel();
   const summary: FinishSummary = {
     ...(floatValidation === undefined ? {} : { floatValidation }),
-    ...(base === undefined ? {} : { base }),
-    candidates,
+    ...(floatLevel === undefined ? {} : { floatLevel }),
+    ...("keepFloat" in choice ? { keepFloat: choice.keepFloat } : {}),
+    ...(base === undefined ? {} : { base: examined.get(base)! }),
+    candidates: ordered.map((made) => examined.get(made)!),
     problems: [...problems],
   };
   await put(keys.summary, Buffer.from(JSON.stringify(summary)));
   return {
     state: "complete",
-    best: candidates[0]!.trial,
+    best: written?.trial ?? FLOAT_TRIAL,
     validation: summary.candidates.flatMap(({ trial, validation: scored }) =>
       scored === undefined ? [] : [{ trial, value: scored.value }],
     ),

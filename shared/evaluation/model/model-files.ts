@@ -1,9 +1,11 @@
+import { dirname } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { StringStringEntryProtoSchema } from "onnx-buf";
-import { encodeModel, type Model } from "../../onnx/model/codec.js";
+import { decodeModel, encodeModel, type Model } from "../../onnx/model/codec.js";
 import { edited } from "../../onnx/model/edited.js";
 import { encodedBytes } from "../../onnx/model/encoded-size.js";
-import { externalizeData } from "../../onnx/model/external-data.js";
+import { externalizeData, loadExternalData } from "../../onnx/model/external-data.js";
+import { readModelFile } from "./model-file.js";
 
 /** The model's files; tensors are written as external data where the float model had them there. */
 export function encodeFiles(
@@ -13,6 +15,18 @@ export function encodeFiles(
   if (!external) return { model: encodeModel(model), data: undefined };
   const { copy, pieces } = externalized(model);
   return { model: encodeModel(copy), data: Buffer.concat(pieces) };
+}
+
+/** The float model's files as they were given; external data in one file, as a quantized model's are. */
+export async function readFloatFiles(
+  path: string,
+  external: boolean,
+): Promise<ReturnType<typeof encodeFiles>> {
+  const bytes = await readModelFile(path);
+  if (!external) return { model: bytes, data: undefined };
+  const model = decodeModel(bytes, path);
+  await loadExternalData(model, dirname(path));
+  return encodeFiles(model, external);
 }
 
 /** The total size in bytes of the files that {@link encodeFiles} returns, without encoding the tensors. */

@@ -50,9 +50,13 @@ export type FinishedCandidate = z.infer<typeof candidateSchema>;
 
 export const finishSummarySchema = z.strictObject({
   floatValidation: scoreSchema.optional(),
+  /** The optimization level at which the float model is fastest. */
+  floatLevel: z.string().exactOptional(),
+  /** Why the float model is the result, as a clause; absent where a candidate is. */
+  keepFloat: z.string().exactOptional(),
   /** The base configuration; absent where its model could not be made. */
   base: candidateSchema.optional(),
-  /** The finalists whose models could be made, best first; the first one was written. */
+  /** The finalists whose models could be made, best first; the first one was written, unless the float model was. */
   candidates: z.array(candidateSchema),
   /** Problems that did not stop the finish, a sentence each. */
   problems: z.array(z.string()).default([]),

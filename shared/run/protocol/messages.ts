@@ -93,6 +93,8 @@ export const finishJobSchema = z.strictObject({
   base: configurationSchema,
   /** Best first; empty where no quantized trial is complete. */
   candidates: z.array(candidateSchema).max(100),
+  /** How many of the candidates, from the first on, meet the accuracy bound; all of them when left out. */
+  withinBound: z.int().min(0).max(100).exactOptional(),
   deadline: timestampSchema,
 });
 

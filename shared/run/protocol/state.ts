@@ -144,6 +144,8 @@ export interface FinishResult {
 export interface FinishState {
   /** Trial numbers, best first. */
   readonly candidates: readonly number[];
+  /** How many of them, from the first on, meet the accuracy bound; absent in runs that earlier versions finished. */
+  readonly withinBound?: number;
   readonly job: ShardState<FinishResult>;
 }
 

@@ -126,7 +126,11 @@ export const stateDocumentSchema = z.strictObject({
     .enum(["max_trials", "max_minutes", "stop_on_target", "max_cost_usd", "space_exhausted", "cancelled"])
     .exactOptional(),
   finishing: z
-    .strictObject({ candidates: z.array(trialNumberSchema), job: shardSchema(finishResultSchema) })
+    .strictObject({
+      candidates: z.array(trialNumberSchema),
+      withinBound: counter.exactOptional(),
+      job: shardSchema(finishResultSchema),
+    })
     .exactOptional(),
   failure: z.string().exactOptional(),
   failedByInput: z.literal(true).exactOptional(),
@@ -166,6 +170,7 @@ export function toStateDocument(space: EncodedSpace, state: RunState, writtenBel
       : {
           finishing: {
             candidates: [...finishing.candidates],
+            ...(finishing.withinBound === undefined ? {} : { withinBound: finishing.withinBound }),
             job: toShardDocument(finishing.job, state.startedAt, ({ best, validation }) => ({
               best,
               validation: [...validation],

@@ -1,7 +1,7 @@
 import { firstAssignment, isOverdue, renew, reportFailure, sendAgain } from "../protocol/assignment.js";
 import type { FinishReported } from "../protocol/messages.js";
-import { attemptOf, type FinishState, type RunState } from "../protocol/state.js";
-import type { Study } from "../protocol/study.js";
+import { attemptOf, type FinishState, type MeasuredTrial, type RunState } from "../protocol/state.js";
+import { findReferences, type Study } from "../protocol/study.js";
 import { chargeReport, chargeUnanswered } from "./charges.js";
 import { failRun } from "./failed-run.js";
 import { rankCandidates } from "./open-trials.js";
@@ -14,9 +14,16 @@ export function startFinish(study: Study, state: RunState, at: number): RunState
   // If a resumed run finishes again, late answers of the earlier finish must not match, so attempts continue
   // to count.
   const attempt = state.finishing === undefined ? 1 : attemptOf(state.finishing.job) + 1;
-  const candidates = rankCandidates(study, state, finalistsInTime(state, at)).map(({ number }) => number);
+  const ranked = rankCandidates(study, state, finalistsInTime(state, at));
+  const references = findReferences(state);
+  const isWithin = ({ measurement }: MeasuredTrial): boolean =>
+    references !== undefined && study.judge(measurement, references, state.request).withinBound;
+  const firstOutside = ranked.findIndex((trial) => !isWithin(trial));
+  const candidates = ranked.map(({ number }) => number);
+  const withinBound = firstOutside < 0 ? candidates.length : firstOutside;
   const assignment = firstAssignment(at, timeouts.finish, attempt);
-  return { ...state, phase: "finish", finishing: { candidates, job: { state: "waiting", assignment } } };
+  const finishing = { candidates, withinBound, job: { state: "waiting" as const, assignment } };
+  return { ...state, phase: "finish", finishing };
 }
 
 export function onFinishReported(state: RunState, event: FinishReported): RunState {

@@ -125,6 +125,7 @@ function finishCommands(state: RunState): readonly Command[] {
       attempt,
       base: request.base,
       candidates,
+      ...(finishing.withinBound === undefined ? {} : { withinBound: finishing.withinBound }),
       deadline,
     },
   }));

@@ -93,6 +93,7 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
     float: {
       metric: await metricResult(sources, float),
       latencyMs: timed?.latency?.referenceMs ?? null,
+      graphOptimizationLevel: summary.floatLevel ?? null,
       bytes: float.measurement.bytes,
       validation: scored(sources.metric.name, summary.floatValidation),
     },
@@ -100,7 +101,9 @@ export async function buildResult(sources: ResultSources): Promise<RunResult> {
       base?.state === "failed"
         ? { trial: BASE_TRIAL, reason: base.reason }
         : await result(BASE_TRIAL, summary.base),
-    best: await result(first?.trial, first),
+    best:
+      summary.keepFloat === undefined ? await result(first?.trial, first) : await floatResult(sources, float),
+    keepFloat: summary.keepFloat ?? null,
     pareto: await Promise.all(
       frontOf(sources, complete).map(async (point) => ({
         trial: point.number,
@@ -191,8 +194,9 @@ async function modelResult(
     trial: trial.number,
     metric: await metricResult(sources, trial),
     accuracyLoss: 100 * metric.loss(references.float.metric, measurement.metric),
-    latencyRatio: measurement.latency?.ratio ?? finished?.latency?.ratio ?? null,
-    latencyNoise: measurement.latency?.noise ?? finished?.latency?.noise ?? null,
+    // The finish times all finalists in turn and decides by that.
+    latencyRatio: finished?.latency?.ratio ?? measurement.latency?.ratio ?? null,
+    latencyNoise: finished?.latency?.noise ?? measurement.latency?.noise ?? null,
     latencyMs: finished?.latency?.candidateMs ?? null,
     bytes: finished?.modelBytes ?? measurement.bytes,
     quantizedShare: measurement.quantizedShare,
@@ -205,6 +209,32 @@ async function modelResult(
     withinBound,
     meetsTarget,
     validation: scored(metric.name, finished?.validation),
+  };
+}
+
+/** The float model as the result. */
+async function floatResult(sources: ResultSources, float: MeasuredTrial): Promise<ModelResult> {
+  const { metric, summary, state } = sources;
+  const none = { byCount: 0, byParameters: 0 };
+  const { latencyReduce, measureLatency } = state.request.optimizer;
+  return {
+    trial: FLOAT_TRIAL,
+    metric: await metricResult(sources, float),
+    accuracyLoss: 0,
+    latencyRatio: 1,
+    latencyNoise: 0,
+    latencyMs: null,
+    bytes: float.measurement.bytes,
+    quantizedShare: none,
+    simulatedShare: none,
+    integerKernels: null,
+    portable: null,
+    exactOn: null,
+    exactness: null,
+    loss: 1,
+    withinBound: true,
+    meetsTarget: !measureLatency || latencyReduce <= 1,
+    validation: scored(metric.name, summary.floatValidation),
   };
 }
 

@@ -101,11 +101,16 @@ export interface RunResult {
   readonly float: {
     readonly metric: MetricResult;
     readonly latencyMs: number | null;
+    /** The optimization level at which it is fastest, which latencies are compared at. */
+    readonly graphOptimizationLevel: string | null;
     readonly bytes: number;
     readonly validation: MetricResult | null;
   };
   readonly base: ModelResult | MissingModel | null;
+  /** What was written: a quantized trial, or trial 0, the float model, where none within the accuracy bound beats it. */
   readonly best: ModelResult | null;
+  /** Why the float model is the result, as a clause; `null` where a quantized model is. */
+  readonly keepFloat: string | null;
   readonly pareto: readonly {
     readonly trial: number;
     readonly metric: MetricResult;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -19,7 +19,12 @@ process.env.QUANTFLEET_CACHE = join(folder, "statistics");
 after(() => rm(folder, { recursive: true, force: true }));
 
 const demo = await demoConfiguration({ trials: 1, calibration: 8, evaluation: 16 });
-const { configuration, directory } = await loadConfiguration({ configuration: demo });
+const { configuration, directory } = await loadConfiguration({
+  configuration: {
+    ...demo,
+    optimizer: { ...demo.optimizer, params: { ...demo.optimizer?.params, minimize: "latency" } },
+  },
+});
 requireSupported(configuration, "tune");
 const workload = await loadWorkload(configuration, directory, async () => new MemoryObjectStore());
 
@@ -34,15 +39,17 @@ const job: FinishJob = {
   deadline: 0,
 };
 
-/** Steps of a finish that fail, for one trial or for all. */
-interface Broken {
+/** Steps of a finish that fail, for one trial or for all, and what the others measure. */
+interface Course {
   readonly models?: readonly number[];
   readonly validation?: boolean;
   readonly latency?: boolean;
+  /** Speed-ups over float, in the order of the models; 2 when left out. */
+  readonly ratios?: readonly number[];
 }
 
 /** An evaluator whose models are the float model. */
-function evaluatorWith({ models = [], validation = false, latency = false }: Broken): Evaluator {
+function evaluatorWith({ models = [], validation = false, latency = false, ratios = [] }: Course): Evaluator {
   const quantized: QuantizedModel = {
     model: workload.subject.prepared.model,
     plan: { ops: new Set(), activations: new Map(), weights: new Map() },
@@ -50,7 +57,7 @@ function evaluatorWith({ models = [], validation = false, latency = false }: Bro
     quantizedShare: { byCount: 0, byParameters: 0 },
     simulatedShare: { byCount: 0, byParameters: 0 },
   };
-  const evaluator: Pick<Evaluator, "quantize" | "validate" | "latency"> = {
+  const evaluator: Pick<Evaluator, "quantize" | "validate" | "latencies" | "floatLevel"> = {
     quantize: async ({ trial }) => {
       if (models.includes(Number(trial))) throw new Error(`no model of ${trial}`);
       return quantized;
@@ -59,22 +66,29 @@ function evaluatorWith({ models = [], validation = false, latency = false }: Bro
       if (validation) throw new Error("the metric fails");
       return { rows: Float32Array.of(1, 0), samples: 2, inferenceSeconds: 0 };
     },
-    latency: async () => {
+    latencies: async (candidates) => {
       if (latency) throw new Error("the session cannot be opened");
-      return { ratio: 2, noise: 0.1, referenceMs: 2, candidateMs: 1 };
+      return candidates.map((_, rank) => ({
+        ratio: ratios[rank] ?? 2,
+        noise: 0.01,
+        referenceMs: 2,
+        candidateMs: 1,
+      }));
     },
+    floatLevel: async () => "extended",
   };
   return evaluator as Evaluator;
 }
 
 async function finish(
-  broken: Broken,
-): Promise<{ best: number | null; summary: FinishSummary; keys: string[] }> {
+  broken: Course,
+): Promise<{ best: number | null; summary: FinishSummary; keys: string[]; model: Uint8Array | undefined }> {
   const store = new MemoryObjectStore();
   const { best, objects } = await finishRun(job, evaluatorWith(broken), workload, store, {});
   const stored = await store.get(finishKeys("test").summary);
   const summary = finishSummarySchema.parse(JSON.parse(Buffer.from(stored!.body).toString("utf8")));
-  return { best, summary, keys: objects.map(({ key }) => key) };
+  const model = (await store.get(finishKeys("test").model))?.body;
+  return { best, summary, keys: objects.map(({ key }) => key), model: model && Buffer.from(model) };
 }
 
 describe("A finish", () => {
@@ -117,6 +131,24 @@ describe("A finish", () => {
     assert.equal(summary.candidates[0]?.latency, undefined);
     assert.ok(summary.candidates[0]?.integerKernels !== undefined);
     assert.ok(summary.problems.includes("The float model could not be validated: the metric fails"));
+  });
+
+  test("writes the fastest candidate, whatever its rank", async () => {
+    const { best, summary } = await finish({ ratios: [1.5, 2.5, 3] });
+    assert.equal(best, 9);
+    assert.deepEqual(
+      summary.candidates.map(({ trial }) => trial),
+      [9, 7],
+    );
+    assert.equal(summary.keepFloat, undefined);
+    assert.equal(summary.floatLevel, "extended");
+  });
+
+  test("writes the float model's own file where no candidate is faster", async () => {
+    const { best, summary, model } = await finish({ ratios: [0.8, 0.7, 0.9] });
+    assert.equal(best, 0);
+    assert.match(summary.keepFloat ?? "", /trial 7, has 0\.80 times the float model's speed/);
+    assert.deepEqual(model, await readFile(workload.modelPath));
   });
 
   test("fails with every reason, in one sentence, where no candidate's model can be made", async () => {

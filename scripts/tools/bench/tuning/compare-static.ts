@@ -89,7 +89,7 @@ export async function compareLatency({ configuration, directory }: BenchModel, t
   const { inputs } = portsOf(candidate);
   const samples = await loadDataset(engine.calibration!, { directory, inputs, path: "engine.calibration" });
   const feeds = toFeeds(await samples.batch([0]));
-  const ratio = await measureLatencyRatio(reference, candidate, feeds, LATENCY_SECONDS);
+  const ratio = await measureLatencyRatio(reference, candidate, feeds, { seconds: LATENCY_SECONDS });
   await reference.release();
   await candidate.release();
   return ratio;

@@ -1,0 +1,161 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { basename, extname, join } from "node:path";
+import { DataError } from "../../shared/basics/errors.js";
+import { readArray, type SourceArray } from "../../shared/data/array-file.js";
+import { listImages } from "../../shared/data/image-files.js";
+import { IMAGE_FILE } from "../../shared/data/image-name.js";
+import { npzKeys } from "../../shared/data/npz.js";
+import { isFloating } from "../../shared/runtime/element-type.js";
+import type { PortInfo } from "../../shared/runtime/session.js";
+
+/** An array that a user has, by the path that a configuration names it by (`file.npz#key` within an archive). */
+export interface NamedArray {
+  readonly path: string;
+  /** File name without its ending, or the key within an archive. */
+  readonly name: string;
+  readonly array: SourceArray;
+}
+
+/** Where a model's samples come from. */
+export type SampleSource =
+  | {
+      readonly kind: "arrays";
+      readonly samples: number;
+      /** The array of each of the model's inputs. */
+      readonly inputs: ReadonlyMap<string, NamedArray>;
+      readonly labels: NamedArray | undefined;
+      /** Arrays that belong to no input. */
+      readonly unused: readonly string[];
+    }
+  | {
+      readonly kind: "images";
+      readonly folder: string;
+      readonly samples: number;
+      /** Paths below the folder, in their order. */
+      readonly files: readonly string[];
+      /** The class of each file, and the classes' names; absent where the folder has no folders for classes. */
+      readonly classes: { readonly of: readonly number[]; readonly names: readonly string[] } | undefined;
+    };
+
+const ARRAY_FILE = /\.(npy|npz)$/i;
+/** What arrays of labels are usually called. */
+const LABEL_NAME = /^(y|labels?|targets?|classes|y_(true|test|val|train))$/i;
+
+/**
+ * Finds out what the given paths hold for a model: a folder of images, or arrays (.npy and .npz files, or a folder of
+ * them), each for the input of its name or the only one of its shape.
+ *
+ * @throws {DataError} where nothing is found, or an input of the model has no array
+ */
+export async function findSamples(
+  paths: readonly string[],
+  inputs: readonly PortInfo[],
+): Promise<SampleSource> {
+  const [first] = paths;
+  if (paths.length === 1 && first !== undefined && (await isFolder(first))) {
+    const entries = await readdir(first);
+    const arrays = entries.filter((name) => ARRAY_FILE.test(name)).sort();
+    if (arrays.length === 0) return findImages(first);
+    return matchArrays(await readArrays(arrays.map((name) => join(first, name))), inputs);
+  }
+  const strange = paths.find((path) => !ARRAY_FILE.test(path));
+  if (strange !== undefined) {
+    throw new DataError(
+      `${strange} is neither a folder nor a .npy or .npz file; give a folder of images, or arrays that NumPy saved.`,
+    );
+  }
+  return matchArrays(await readArrays(paths), inputs);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (cause) {
+    throw new DataError(
+      `${path} cannot be read (${(cause as NodeJS.ErrnoException).code}); check the path.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+async function findImages(folder: string): Promise<SampleSource> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const classes = entries
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort();
+  const isLabelled = classes.length >= 2 && !entries.some(({ name }) => IMAGE_FILE.test(name));
+  const listed = await listImages(".", isLabelled ? { data: "folders" } : undefined, folder, "data");
+  const files = listed.files.map((file) => file.slice(join(folder, "/").length));
+  const of = files.map((file) => classes.indexOf(file.split(/[\\/]/)[0]!));
+  return {
+    kind: "images",
+    folder,
+    samples: files.length,
+    files,
+    classes: isLabelled ? { of, names: classes } : undefined,
+  };
+}
+
+async function readArrays(paths: readonly string[]): Promise<readonly NamedArray[]> {
+  const arrays: NamedArray[] = [];
+  for (const path of paths) {
+    if (extname(path).toLowerCase() === ".npy") {
+      const array = await readArray({ file: path, rows: undefined, name: path });
+      arrays.push({ path, name: basename(path, extname(path)), array });
+      continue;
+    }
+    for (const key of npzKeys(await readFile(path), path)) {
+      const keyed = `${path}#${key}`;
+      arrays.push({
+        path: keyed,
+        name: key,
+        array: await readArray({ file: keyed, rows: undefined, name: keyed }),
+      });
+    }
+  }
+  return arrays;
+}
+
+function matchArrays(arrays: readonly NamedArray[], inputs: readonly PortInfo[]): SampleSource {
+  const left = new Set(arrays);
+  const matched = new Map<string, NamedArray>();
+  const take = (input: PortInfo, fits: (array: NamedArray) => boolean): void => {
+    const found = [...left].filter(fits);
+    if (found.length !== 1) return;
+    matched.set(input.name, found[0]!);
+    left.delete(found[0]!);
+  };
+  for (const input of inputs) take(input, ({ name }) => name === input.name);
+  const unmatched = (): readonly PortInfo[] => inputs.filter(({ name }) => !matched.has(name));
+  for (const input of unmatched()) {
+    take(input, ({ name, array }) => !LABEL_NAME.test(name) && fitsShape(array.shape, input.shape));
+  }
+  const [missing] = unmatched();
+  if (missing !== undefined) {
+    const shapes = arrays.map(({ path, array }) => `${path} [${array.shape.join(", ")}]`).join(", ");
+    throw new DataError(
+      `The model's input ${JSON.stringify(missing.name)} takes [${missing.shape.map((axis) => axis || "any").join(", ")}], and no array given has its name or alone has its shape (${shapes}); name the file ${missing.name}.npy, or save the array in that shape.`,
+    );
+  }
+  const samples = [...matched.values()][0]?.array.shape[0] ?? 0;
+  const labels =
+    [...left].find(({ name, array }) => LABEL_NAME.test(name) && array.shape[0] === samples) ??
+    [...left].find(
+      ({ array }) => array.shape[0] === samples && array.shape.length === 1 && !isFloating(array.type),
+    );
+  const unused = [...left].filter((array) => array !== labels).map(({ path }) => path);
+  return { kind: "arrays", samples, inputs: matched, labels, unused };
+}
+
+/** Whether an array has the axes of an input, but for the first, which counts samples. */
+function fitsShape(shape: readonly number[], expected: PortInfo["shape"]): boolean {
+  return (
+    shape.length === expected.length &&
+    expected.every(
+      (axis, position) => position === 0 || typeof axis === "string" || axis <= 0 || axis === shape[position],
+    )
+  );
+}
