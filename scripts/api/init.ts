@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
-import { DataError, UsageError } from "../../shared/basics/errors.js";
+import { DataError, ModelError, UsageError } from "../../shared/basics/errors.js";
 import type { RunConfigurationInput } from "../../shared/configuration/schema.js";
 import { readWholeModel } from "../../shared/evaluation/model/model-file.js";
 import { isFloating } from "../../shared/runtime/element-type.js";
@@ -38,9 +39,18 @@ type Preprocessing = NonNullable<DataSection["preprocess"]>;
 const PARTS = ["calibration", "evaluation", "validation"] as const;
 type Part = (typeof PARTS)[number];
 
+/** Ops that only quantized models have. */
+const QUANTIZERS: ReadonlySet<string> = new Set([
+  "QuantizeLinear",
+  "DequantizeLinear",
+  "DynamicQuantizeLinear",
+]);
+
 /** Samples on which ways to preprocess are compared. */
 const TRIED_SAMPLES = 100;
 const BYTE_SCALE = 1 / 255;
+/** Percent by which the noise of the outputs may grow, relative to the signal's amplitude, where nothing else is known. */
+const SQNR_LOSS = 20;
 /** Mean and standard deviation of ImageNet's pixels, red, green, blue, as torchvision's models take them. */
 const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
@@ -69,6 +79,9 @@ export async function init(
   { data, out = "config.json", force = false }: InitOptions,
 ): Promise<InitResult> {
   const parsed = await readWholeModel(model);
+  if (parsed.graph.node.some(({ opType }) => QUANTIZERS.has(opType))) {
+    throw new ModelError(`${model} is quantized already; give the float model.`);
+  }
   const session = await openSession(model, DEFAULT_SESSION);
   const { inputs, outputs } = portsOf(session);
   await session.release();
@@ -86,7 +99,9 @@ export async function init(
   }
   const notes: string[] = [];
   const lists = new Map<Part, string>();
-  const base = describeSamples(source, inputs, directory, lists, notes);
+  // Named after the configuration, so that one folder can hold several.
+  const listName = (part: Part): string => `${basename(out, extname(out))}.${part}.txt`;
+  const base = describeSamples(source, inputs, directory, listName, lists, notes);
   const metric = chooseMetric(source, outputs, notes);
   const document = (sections: ReadonlyMap<Part, DataSection>): RunConfigurationInput => ({
     model: { model_name: basename(model, extname(model)), model: pathFrom(directory, model) },
@@ -96,7 +111,10 @@ export async function init(
       ...(sections.has("validation") ? { validation: sections.get("validation")! } : {}),
       metric,
     },
-    optimizer: { name: "Tpe", params: { max_trials: 100, accuracy_loss: 1, seed: 1 } },
+    optimizer: {
+      name: "Tpe",
+      params: { max_trials: 100, accuracy_loss: metric?.name === "sqnr" ? SQNR_LOSS : 1, seed: 1 },
+    },
     compression: {
       target_device: "CPU",
       ...(isTransformer(parsed.graph.node.map(({ opType }) => opType))
@@ -104,18 +122,21 @@ export async function init(
         : {}),
     },
   });
-  const written = [out, ...[...lists.keys()].map((part) => join(directory, `${part}.txt`))];
+  const written = [out, ...[...lists.keys()].map((part) => join(dirname(out), listName(part)))];
   const taken = force ? undefined : written.find((file) => existsSync(file));
   if (taken !== undefined) {
     throw new UsageError(`${taken} is there already; give another path by --out, or --force to replace it.`);
   }
-  for (const [part, text] of lists) await writeWhole(join(directory, `${part}.txt`), text);
-  const sections = await preprocessed(
-    base,
-    { source, inputs, document, directory, model, metric: metric?.name },
-    notes,
-  );
-  await writeWhole(out, commentedJson(describeDocument(document(sections), directory)));
+  const trying = { source, inputs, document, directory, model, metric: metric?.name };
+  try {
+    for (const [part, text] of lists) await writeWhole(join(directory, listName(part)), text);
+    const sections = await preprocessed(base, trying, notes);
+    await writeWhole(out, commentedJson(describeDocument(document(sections), directory)));
+  } catch (error) {
+    // A list without its configuration would be in the way of the next try.
+    if (!force) for (const file of written) await rm(file, { force: true });
+    throw error;
+  }
   return { config: out, files: written, notes };
 }
 
@@ -140,6 +161,7 @@ function describeSamples(
   source: SampleSource,
   inputs: readonly PortInfo[],
   directory: string,
+  listName: (part: Part) => string,
   lists: Map<Part, string>,
   notes: string[],
 ): ReadonlyMap<Part, DataSection> {
@@ -148,7 +170,7 @@ function describeSamples(
     const { folder, files, classes, samples } = source;
     notes.push(
       classes === undefined
-        ? `${samples} images without labels.`
+        ? `${samples} images without labels, as ${source.unlabelled}.`
         : `${samples} images of ${classes.names.length} classes, by folder: ${classes.names.map((name, index) => `${name} is ${index}`).join(", ")}.`,
     );
     const images = pathFrom(directory, folder) || ".";
@@ -165,7 +187,7 @@ function describeSamples(
     for (const part of PARTS) {
       if (split[part].length === 0) continue;
       lists.set(part, split[part].map((sample) => `${files[sample]}\t${classes.of[sample]}\n`).join(""));
-      sections.set(part, { images, labels: `${part}.txt` });
+      sections.set(part, { images, labels: listName(part) });
     }
     return sections;
   }
@@ -197,6 +219,12 @@ function chooseMetric(source: SampleSource, outputs: readonly PortInfo[], notes:
     source.kind === "images" ||
     (source.labels?.array.shape.length === 1 && !isFloating(source.labels.array.type));
   if (labelled && isClassifier && areClasses) return { name: "accuracy" };
+  if (!labelled && isClassifier) {
+    notes.push(
+      "Without labels, trials are judged by how often they choose the float model's class (agreement).",
+    );
+    return { name: "agreement" };
+  }
   notes.push(
     labelled
       ? "The labels are no classes of the model's first output, so trials are compared with the float model (sqnr); see engine.metric for others."
@@ -233,16 +261,18 @@ async function preprocessed(
   }
   let best = first;
   let highest = -1;
+  let tried = 0;
   for (const variant of variants) {
-    const tried = document(withVariant(variant));
-    const params = { ...tried.optimizer?.params, eval_subset_size: TRIED_SAMPLES };
-    const configuration = { ...tried, optimizer: { ...tried.optimizer, params } };
+    const whole = document(withVariant(variant));
+    const params = { ...whole.optimizer?.params, eval_subset_size: TRIED_SAMPLES };
+    const configuration = { ...whole, optimizer: { ...whole.optimizer, params } };
     const { metric: scored } = await evaluate(model, { configuration, directory });
+    tried = scored.samples;
     if (scored.value <= highest) continue;
     [best, highest] = [variant, scored.value];
   }
   notes.push(
-    `Pixels as ${best.label}: of ${variants.length} usual ways to preprocess the one with which the float model is most accurate, ${highest.toFixed(2)} on at most ${TRIED_SAMPLES} samples.`,
+    `Pixels as ${best.label}: of ${variants.length} preprocessings tried, the float model is most accurate with this one (${highest.toFixed(2)} on ${tried} samples).`,
   );
   return withVariant(best);
 }

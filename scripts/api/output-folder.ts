@@ -14,7 +14,10 @@ export const OUTPUT_FILES = {
   run: "run",
 } as const;
 
-/** Metadata key, in models written by `quantize`, of the hash of the choices. */
+/**
+ * Key of the model metadata in which `quantize` stores the SHA-256 of the parameter choices it used. A model with
+ * this key was written by `quantize`, which may replace it.
+ */
 export const CHOICES_PROPERTY = "quantfleet.choices";
 const PROPERTIES_WITHIN_BYTES = 65_536;
 

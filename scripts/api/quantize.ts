@@ -234,7 +234,8 @@ export async function quantize(
     exactness: await measureExactness(quantized.model, batches, session),
     unquantizable: [...subject.layout.unquantizable, ...unboundedOps(subject.layout, quantized.unbounded)],
     warnings: [
-      ...notes,
+      // The configuration of a run holds every default, of which the user wrote none.
+      ...(request.isRecorded === true ? [] : notes),
       ...controlFlowNotes(subject.layout),
       ...(await otherSectionWarnings({ calibration: dataset }, configuration.engine, {
         directory,
@@ -250,6 +251,8 @@ export async function quantize(
  */
 interface QuantizeRequest {
   readonly source: ConfigurationSource;
+  /** Present where the configuration is the one on record of the run. */
+  readonly isRecorded?: true;
   readonly trial?: number;
   readonly run?: string;
 }
@@ -274,7 +277,7 @@ async function resolveRequest(
     throw new UsageError(
       `${source} and --run (${run}) are both folders of runs; give the one that has the trial, or a configuration in place of the first.`,
     );
-  return { source: await runConfiguration(source), trial, run: source };
+  return { source: await runConfiguration(source), isRecorded: true, trial, run: source };
 }
 
 /** The choices of a trial, and the default folder for its model. */

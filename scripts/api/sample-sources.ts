@@ -1,5 +1,5 @@
 import { readdir, readFile, stat } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { basename, extname, join, relative, resolve } from "node:path";
 import { DataError } from "../../shared/basics/errors.js";
 import { readArray, type SourceArray } from "../../shared/data/array-file.js";
 import { listImages } from "../../shared/data/image-files.js";
@@ -35,6 +35,8 @@ export type SampleSource =
       readonly files: readonly string[];
       /** The class of each file, and the classes' names; absent where the folder has no folders for classes. */
       readonly classes: { readonly of: readonly number[]; readonly names: readonly string[] } | undefined;
+      /** Why the images have no classes, as a clause. */
+      readonly unlabelled: string | undefined;
     };
 
 const ARRAY_FILE = /\.(npy|npz)$/i;
@@ -58,11 +60,17 @@ export async function findSamples(
     if (arrays.length === 0) return findImages(first);
     return matchArrays(await readArrays(arrays.map((name) => join(first, name))), inputs);
   }
-  const strange = paths.find((path) => !ARRAY_FILE.test(path));
-  if (strange !== undefined) {
-    throw new DataError(
-      `${strange} is neither a folder nor a .npy or .npz file; give a folder of images, or arrays that NumPy saved.`,
-    );
+  for (const path of paths) {
+    if (await isFolder(path)) {
+      throw new DataError(
+        `${path} is a folder, and ${paths.length} paths are given; give one folder, or .npy and .npz files.`,
+      );
+    }
+    if (!ARRAY_FILE.test(path)) {
+      throw new DataError(
+        `${path} is not a .npy or .npz file; give a folder of images, or arrays that NumPy saved.`,
+      );
+    }
   }
   return matchArrays(await readArrays(paths), inputs);
 }
@@ -86,9 +94,10 @@ async function findImages(folder: string): Promise<SampleSource> {
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name)
     .sort();
-  const isLabelled = classes.length >= 2 && !entries.some(({ name }) => IMAGE_FILE.test(name));
+  const beside = entries.find(({ name }) => IMAGE_FILE.test(name))?.name;
+  const isLabelled = classes.length >= 2 && beside === undefined;
   const listed = await listImages(".", isLabelled ? { data: "folders" } : undefined, folder, "data");
-  const files = listed.files.map((file) => file.slice(join(folder, "/").length));
+  const files = listed.files.map((file) => relative(resolve(folder), file));
   const of = files.map((file) => classes.indexOf(file.split(/[\\/]/)[0]!));
   return {
     kind: "images",
@@ -96,6 +105,11 @@ async function findImages(folder: string): Promise<SampleSource> {
     samples: files.length,
     files,
     classes: isLabelled ? { of, names: classes } : undefined,
+    unlabelled: isLabelled
+      ? undefined
+      : beside !== undefined && classes.length > 0
+        ? `${beside} lies beside the folders`
+        : `there are not two folders or more, one per class`,
   };
 }
 
@@ -142,10 +156,11 @@ function matchArrays(arrays: readonly NamedArray[], inputs: readonly PortInfo[])
   }
   const samples = [...matched.values()][0]?.array.shape[0] ?? 0;
   const labels =
-    [...left].find(({ name, array }) => LABEL_NAME.test(name) && array.shape[0] === samples) ??
+    [...left].find(({ name }) => LABEL_NAME.test(name)) ??
     [...left].find(
       ({ array }) => array.shape[0] === samples && array.shape.length === 1 && !isFloating(array.type),
     );
+  if (labels !== undefined) requireLabels(labels, samples);
   const unused = [...left].filter((array) => array !== labels).map(({ path }) => path);
   return { kind: "arrays", samples, inputs: matched, labels, unused };
 }
@@ -158,4 +173,18 @@ function fitsShape(shape: readonly number[], expected: PortInfo["shape"]): boole
       (axis, position) => position === 0 || typeof axis === "string" || axis <= 0 || axis === shape[position],
     )
   );
+}
+
+/** @throws {DataError} where labels are fewer or more than samples, or name classes otherwise than by integers */
+function requireLabels({ path, array: { shape, type } }: NamedArray, samples: number): void {
+  if (shape[0] !== samples) {
+    throw new DataError(
+      `${path} has ${shape[0]} labels for ${samples} samples; give as many, in the same order.`,
+    );
+  }
+  if (shape.length === 1 && isFloating(type)) {
+    throw new DataError(
+      `${path} holds labels as ${type}; save them as integers from 0, array.astype("int64").`,
+    );
+  }
 }

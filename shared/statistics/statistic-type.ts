@@ -13,14 +13,14 @@ export const ERROR_TYPES = Object.keys(ERROR_HISTOGRAMS) as readonly ErrorType[]
 export type EstimatorType = StatisticType | ErrorType;
 
 export const AGGREGATORS = [
+  "batch_mean",
   "mean",
-  "min",
   "max",
+  "min",
   "median",
   "mean_no_outliers",
   "median_no_outliers",
   "hl_estimator",
-  "batch_mean",
   "power_of_2",
 ] as const;
 export type Aggregator = (typeof AGGREGATORS)[number];

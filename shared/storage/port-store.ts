@@ -135,7 +135,10 @@ export class PortObjectStore implements ObjectStore {
   }
 }
 
-/** Errors that callers distinguish, by their `name`: bundling changes the names of classes. */
+/**
+ * Classes of the errors that callers tell apart, by the `name` that a message carries. The names are written out
+ * because bundling renames classes.
+ */
 const ERRORS = new Map(
   Object.entries({ PreconditionFailedError, WriteConflictError, StoreUnavailableError, InvalidKeyError }),
 );

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { ESTIMATOR_PRESETS } from "../../shared/quantization/space/range-estimator.js";
-import { AGGREGATORS, SIDE_TYPES, type Side } from "../../shared/quantization/space/space.js";
+import { SEARCHED_AGGREGATORS, SIDE_TYPES, type Side } from "../../shared/quantization/space/space.js";
 import type { EstimatorOverrides, TuningOptions } from "../../shared/quantization/space/tuning-options.js";
 import type { Choice, Configuration, Space } from "../../shared/search/space/space.js";
 import { ERROR_TYPES, type EstimatorType } from "../../shared/statistics/statistic-type.js";
@@ -12,7 +12,7 @@ function pinnedSide(types: readonly EstimatorType[]): fc.Arbitrary<NonNullable<E
   return fc.record(
     {
       type: fc.constantFrom(...types),
-      aggregator: fc.constantFrom(...AGGREGATORS),
+      aggregator: fc.constantFrom(...SEARCHED_AGGREGATORS),
       outlierProb: fc.constantFrom(0.01, 1e-3),
     },
     { requiredKeys: [] },

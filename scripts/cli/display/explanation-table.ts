@@ -77,16 +77,19 @@ export function algorithmTable({ explanation }: RunResult): string | undefined {
 }
 
 /** Sentences that explain the best configuration. */
-export function explanationNotes(result: Pick<RunResult, "explanation" | "selection">): string[] {
+export function explanationNotes(
+  result: Pick<RunResult, "explanation" | "selection" | "keepFloat">,
+): string[] {
   const { explanation } = result;
   const hidden = explanation.groups.length - MAX_GROUPS;
-  const ops = explanation.float;
+  // Where the float model is the result, these would describe a model that was not written.
+  const ops = result.keepFloat === null ? explanation.float : [];
   return [
     ...(hidden > 0 ? [`${hidden} more groups are in result.json.`] : []),
     ...importanceNotes(result),
     ...ops.slice(0, MAX_OPS).map(floatNote),
     ...(ops.length > MAX_OPS ? [`${ops.length - MAX_OPS} more ops in float are in result.json.`] : []),
-    ...selectionNotes(result),
+    ...(result.keepFloat === null ? selectionNotes(result) : []),
   ];
 }
 

@@ -153,8 +153,8 @@ function trialJob({ runId }: RunRequest, trial: number, configuration: Configura
 }
 
 /**
- * Invokes the evaluator with a job, as the event source does, and reads the report from the claim in the
- * store.
+ * Sends the evaluator a job in the form in which SQS delivers it, and reads the answer from the job's claim: the
+ * stored object that holds a worker's lease and later its answer.
  */
 async function invoke(child: ChildProcess, job: TrialJob): Promise<TrialReported> {
   const body = JSON.stringify(job);

@@ -8,9 +8,9 @@ import { loadBenchModels } from "./tuning/models.js";
 
 /**
  * `npm run bench:low-bit -- [--bits 4] [--models a,b] [--rows "AdaptiveRounding;plain min-max"]`: what
- * `quantize` reaches with weights of few bits and activations of 8, by plain min-max a channel and with the
- * algorithms and the estimators that it picks by itself: accuracy on the evaluation and validation samples,
- * and the outputs' signal to noise against the float model.
+ * `quantize` reaches with per-channel weights of few bits and 8-bit activations, for each row's list of
+ * algorithms and for plain min-max ranges: accuracy on the evaluation and validation samples, and the outputs'
+ * signal-to-noise ratio against the float model, in dB.
  */
 const { values } = parseArgs({
   options: {

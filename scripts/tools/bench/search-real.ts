@@ -145,7 +145,10 @@ function report(
 function samplerNames(text: string): SamplerName[] {
   return text.split(",").map((name) => {
     const known = SAMPLERS.find((sampler) => sampler === name);
-    if (known === undefined) throw new Error(`--samplers ${name}: give some of ${SAMPLERS.join(", ")}.`);
+    if (known === undefined)
+      throw new Error(
+        `--samplers names ${name}, which is no sampler; give one or more of ${SAMPLERS.join(", ")}, separated by commas.`,
+      );
     return known;
   });
 }

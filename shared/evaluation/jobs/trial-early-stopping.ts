@@ -23,7 +23,10 @@ export interface RunningRace {
   reachable(rows: Float32Array): number;
 }
 
-/** Enough for the rows of the float model, the incumbent and the peers, and for a few changes of incumbent or peers. */
+/**
+ * Number of models whose per-sample scores stay in memory, the least recently used dropped first: the float model, the
+ * best trial so far, the other trials that a trial is compared with, and a few replacements of these.
+ */
 const ROWS_IN_MEMORY = 16;
 
 /**

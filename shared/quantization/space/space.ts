@@ -1,5 +1,6 @@
 import type { Choice, Configuration, Parameter } from "../../search/space/space.js";
 import {
+  AGGREGATORS,
   type Aggregator,
   type EstimatorType,
   isErrorType,
@@ -44,16 +45,9 @@ export const SIDE_TYPES: Readonly<Record<Side, readonly StatisticType[]>> = {
  * The aggregators among which a search chooses. `power_of_2`, which widens a range up to twofold, is a choice
  * only where the configuration's own estimator has it.
  */
-export const AGGREGATORS: readonly Aggregator[] = [
-  "batch_mean",
-  "mean",
-  "max",
-  "min",
-  "median",
-  "mean_no_outliers",
-  "median_no_outliers",
-  "hl_estimator",
-];
+export const SEARCHED_AGGREGATORS: readonly Aggregator[] = AGGREGATORS.filter(
+  (name) => name !== "power_of_2",
+);
 
 /** Names of the parameters of one tensor, as written to `trials.jsonl`. */
 export function parameterNames(tensor: "activations" | "weights", id: string) {
@@ -295,7 +289,11 @@ function addEstimator(
   };
   const chooseAggregator = (side: Side, condition: Condition | undefined): void => {
     if (!scope.has("aggregator") || tensor === "weights") return;
-    choose(names.aggregator(mode, side), [...new Set([base[side]!.aggregator!, ...AGGREGATORS])], condition);
+    choose(
+      names.aggregator(mode, side),
+      [...new Set([base[side]!.aggregator!, ...SEARCHED_AGGREGATORS])],
+      condition,
+    );
   };
   const choosePreset = !scope.has("type") && presets.length > 1;
   if (choosePreset) choose(names.preset(mode), presets, when);

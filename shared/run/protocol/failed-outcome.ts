@@ -10,7 +10,7 @@ const INPUT_CODES: ReadonlySet<ErrorCode> = new Set(["USAGE", "CONFIGURATION", "
 /** Why something failed. */
 export interface Failure {
   readonly reason: string;
-  /** Present where model, data or configuration are at fault; whatever fails then is an input error. */
+  /** Present if the user's model, data or configuration is at fault, so that the same job would fail again. */
   readonly input?: true;
 }
 

@@ -16,7 +16,10 @@ export interface TrialWork {
   readonly preparation: number;
 }
 
-/** Mean durations of a run's trials, whose timings are sums over the workers of their shards. */
+/**
+ * Seconds that one worker needs: the mean inference time per sample, and the median preparation time per trial. A trial's
+ * timings are sums over its shards, so the preparation is divided by their number.
+ */
 export function measureTrialWork(
   { evaluation }: Pick<RunRequest, "evaluation">,
   trials: readonly MeasuredTrial[],

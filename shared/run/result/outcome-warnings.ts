@@ -14,7 +14,8 @@ export function outcomeWarnings(
 ): RunWarning[] {
   const [first] = selection?.finalists ?? [];
   const warnings: RunWarning[] = [];
-  if (best?.withinBound === true && first !== undefined && first.validationLoss > bound) {
+  // Where the float model is the result, no finalist is.
+  if (best?.withinBound === true && first?.trial === best.trial && first.validationLoss > bound) {
     warnings.push(
       warning(
         "validation-loss",

@@ -137,7 +137,10 @@ export interface InterimLook {
   readonly delta?: number;
   /** Trial minus reference, over the samples scored so far. */
   readonly differences: SampleMean;
-  /** The smallest mean that meets the accuracy bound. */
+  /**
+   * The smallest mean of the samples' scores, minus the reference's, with which a trial still meets the accuracy
+   * bound.
+   */
   readonly least?: number;
   /** The best trial so far. */
   readonly incumbent?: {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse } from "jsonc-parser";
 import sharp from "sharp";
@@ -11,6 +11,7 @@ import { quantize } from "../../../scripts/api/quantize.js";
 import { splitByClass } from "../../../scripts/api/sample-split.js";
 import type { RunConfigurationInput } from "../../../shared/configuration/schema.js";
 import { readArray } from "../../../shared/data/array-file.js";
+import { npyBytes } from "../../data/write-npy.js";
 import { DEMO } from "../../end-to-end/steps/demo-configuration.js";
 
 const MODEL = join(DEMO, "model.onnx");
@@ -66,7 +67,7 @@ describe("A new configuration", () => {
   test("names no image in two parts, and every class in each", async () => {
     const lists = await Promise.all(
       ["calibration", "evaluation", "validation"].map((part) =>
-        readFile(join(folder, `${part}.txt`), "utf8"),
+        readFile(join(folder, `images.${part}.txt`), "utf8"),
       ),
     );
     const lines = lists.map((list) => list.trim().split("\n"));
@@ -92,8 +93,34 @@ describe("A new configuration", () => {
   test("without labels compares with the float model, and says so", async () => {
     const out = join(folder, "unlabelled.json");
     const { notes } = await init(MODEL, { data: [join(DEMO, "x.npy")], out });
-    assert.deepEqual((await read(out)).engine?.metric, { name: "sqnr" });
+    assert.deepEqual((await read(out)).engine?.metric, { name: "agreement" });
     assert.match(notes.join("\n"), /Without labels/);
+  });
+
+  test("takes a folder by a relative path", async () => {
+    const data = [relative(process.cwd(), join(folder, "photos"))];
+    const { notes } = await init(MODEL, { data, out: join(folder, "relative.json") });
+    assert.match(notes.join("\n"), /of 10 classes/);
+  });
+
+  test("says where labels do not fit", async () => {
+    const wrong = join(folder, "wrong");
+    await mkdir(wrong);
+    await copyFile(join(DEMO, "x.npy"), join(wrong, "x.npy"));
+    const labels = npyBytes({ descr: "|u1", shape: [10], data: new Uint8Array(10) });
+    await writeFile(join(wrong, "labels.npy"), labels);
+    await assert.rejects(init(MODEL, { data: [wrong] }), /labels\.npy has 10 labels for 2500 samples/);
+  });
+
+  test("leaves nothing behind where the model cannot be scored", async () => {
+    const images = join(folder, "broken");
+    for (const name of ["a", "b"]) {
+      await mkdir(join(images, name), { recursive: true });
+      for (let image = 0; image < 4; image++) await writeFile(join(images, name, `${image}.png`), "no image");
+    }
+    const before = await readdir(folder);
+    await assert.rejects(init(MODEL, { data: [images], out: join(folder, "broken.json") }), /broken.*\.png/);
+    assert.deepEqual(await readdir(folder), before);
   });
 
   test("does not replace a file that is there, unless forced to", async () => {
@@ -116,7 +143,10 @@ describe("A new configuration", () => {
       /input "input" takes .*y\.npy \[2500\]/,
     );
     await assert.rejects(init(MODEL, { data: [join(folder, "none")] }), /none cannot be read \(ENOENT\)/);
-    await assert.rejects(init(MODEL, { data: [join(DEMO, "config.json")] }), /neither a folder nor a \.npy/);
+    await assert.rejects(
+      init(MODEL, { data: [join(DEMO, "config.json")] }),
+      /config\.json is not a \.npy or \.npz file/,
+    );
   });
 });
 

@@ -5,7 +5,7 @@ import { fitEffects, initialRelevance, reestimate } from "../../../shared/search
 import { createKernels, drawProductKernel } from "../../../shared/search/kernels/kernels.js";
 import { complete, IncrementalWork } from "../../../shared/search/numerics/incremental-work.js";
 import { createRandomStream } from "../../../shared/search/numerics/random.js";
-import { type Codes, encodeSpace, INACTIVE } from "../../../shared/search/space/encoding.js";
+import { type Codes, encodeSpace, repairActivity } from "../../../shared/search/space/encoding.js";
 import { choiceCovariance, densePosterior, product, pseudoInverse, sum } from "../dense-effects.js";
 import { layeredSpace, mixedSpace } from "../spaces.js";
 
@@ -76,7 +76,11 @@ describe("the relevance of parameters", () => {
   test("gives the parameters of a group whose switch matters a larger variance", () => {
     // Only layer 0's switch influences the outcome; its mode and layer 1's have never been varied.
     const off = encoded.codeOf[0]!.get(false)!;
-    const varied = (codes: Codes) => codes.map((code, d) => (d === 0 || code === INACTIVE ? code : 0));
+    const switchOn = encoded.indexOf.get("layer1.mode")! - 1;
+    const varied = (codes: Codes) => {
+      const same = codes.map((code, d) => (d === 0 ? code : d === switchOn ? 1 - off : 0));
+      return repairActivity(encoded, same, Array.from(same.keys()));
+    };
     const observed = rows.map(varied);
     const outcomes = observed.map((codes) => (codes[0] === off ? 1 : -1));
     const { variance } = complete(reestimate(modelOf(observed, initialRelevance(encoded)), outcomes));

@@ -73,7 +73,7 @@ export function arraysFor(model: Model, { sizes = {}, vocabulary = VOCABULARY }:
   return arrays;
 }
 
-/** Labels of the network's samples. */
+/** Class labels of the samples of `NETWORK` (0, 1, … in turn), as the bytes of a .npy file. */
 function networkLabels(): Uint8Array {
   const labels = BigInt64Array.from({ length: SAMPLES }, (_, i) => BigInt(i % CLASSES));
   return npyBytes({ descr: "<i8", shape: [SAMPLES], data: labels });

@@ -47,8 +47,10 @@ export function findNodesInFloat(
 
 const SIMULATED_DEVICES: ReadonlySet<string> = new Set(["GPU", "VPU", "NPU", "GNA", "GNA3"]);
 
-/** Devices to which POT's CPU patterns apply. */
-const CPU_DEVICES: ReadonlySet<string> = new Set(["ANY", "CPU", "CPU_SPR"]);
+/** Whether POT's CPU patterns apply to a device: ANY, CPU and every kind of CPU, such as CPU_VNNI. */
+function isCpu(device: string): boolean {
+  return device === "ANY" || /^CPU(_|$)/.test(device);
+}
 
 function applies(
   { devices, integerInRuntime }: IgnoredPattern,
@@ -60,8 +62,8 @@ function applies(
     case undefined:
       return true;
     case "CPU and GPU":
-      return CPU_DEVICES.has(device) || device === "GPU";
+      return isCpu(device) || device === "GPU";
     case "CPU":
-      return CPU_DEVICES.has(device);
+      return isCpu(device);
   }
 }

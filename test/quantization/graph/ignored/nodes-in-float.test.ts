@@ -142,3 +142,16 @@ describe("Sets of ignored patterns", () => {
     );
   });
 });
+
+test("Patterns of the CPU hold for every class of processors, and for ANY", () => {
+  const graph = new GraphBuilder();
+  const x = graph.input("x", ["N", 4, 8, 8]);
+  const bounds = [graph.floats("low", [], [0]), graph.floats("high", [], [6])];
+  const clipped = graph.node("Clip", [x, ...bounds], {}, { name: "clip" });
+  graph.output(graph.node("Div", [clipped, graph.floats("three", [], [3])], {}, { name: "scaled" }));
+  const index = new GraphIndex(graph.graph);
+  for (const device of ["CPU_VNNI", "CPU_AVX2", "CPU_ARM64", "CPU_SPR", "ANY"] as const) {
+    assert.deepEqual(inFloat(index, {}, undefined, device), ["clip", "scaled"], device);
+  }
+  assert.deepEqual(inFloat(index, {}, undefined, "NPU"), []);
+});

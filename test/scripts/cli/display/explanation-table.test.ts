@@ -18,6 +18,7 @@ function noteOn(
   evidence: Partial<Pick<SwitchEvidence, "accuracyCost" | "neighbour">> = {},
 ): string {
   const [note] = explanationNotes({
+    keepFloat: null,
     explanation: {
       importance: { loss: [], accuracyLoss: [] },
       groups: [],
@@ -74,6 +75,7 @@ test("importances are shown with their interval; without any, no choice had an e
   const groups = [{ group: "a", parameters: [] }];
   const notes = (accuracyLoss: readonly (typeof parameter)[]) =>
     explanationNotes({
+      keepFloat: null,
       explanation: { importance: { loss: [], accuracyLoss }, groups, float: [] },
       selection: null,
     });
