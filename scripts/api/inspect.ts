@@ -48,8 +48,8 @@ export interface InspectOptions {
    */
   readonly configuration?: ConfigurationSource | undefined;
   /**
-   * The only group to list, with the derivation of its choices: a group's name, or that of an op or tensor in
-   * it. An algorithm that the search switches on and off is a group too.
+   * The only group (tensors that share a quantizer choice) to list, with the derivation of its choices: a group's
+   * name, or that of an op or tensor in it. An algorithm that the search switches on and off is a group too.
    */
   readonly group?: string | undefined;
 }
@@ -57,7 +57,10 @@ export interface InspectOptions {
 export interface InspectedTensor {
   readonly tensor: string;
   readonly kind: "activations" | "weights";
-  /** Schemes that the search may choose, that of the preset configuration first. */
+  /**
+   * Quantization schemes (width, mode, granularity) that the search may choose for the tensor, that of the preset
+   * configuration first.
+   */
   readonly choices: readonly Scheme[];
 }
 
@@ -77,20 +80,20 @@ export interface InspectResult {
   readonly quantized: boolean;
   readonly groups: readonly InspectedGroup[];
   readonly unquantizable: QuantizerLayout["unquantizable"];
-  /** Parameters of algorithms that the search decides on. */
+  /** Search parameters of the algorithms other than the quantization, such as whether to apply a bias correction. */
   readonly companions: readonly Parameter[];
   /**
-   * Integer kernels of the quantized model, or of the float model when all groups are quantized as in the
-   * preset.
+   * Which products run in integer kernels: in the model itself when it is quantized, otherwise in a model with all
+   * groups quantized as in the preset configuration.
    */
   readonly integerKernels: IntegerKernels;
   /** How the choices of the requested group are derived. */
   readonly derivation?: GroupDerivation;
   /** The target device; CPU is replaced by the processor class of this machine. */
   readonly target: string;
-  /** Properties of the target device that cannot be expressed. */
+  /** Notes on properties of the target device that quantfleet cannot express. */
   readonly notes: readonly string[];
-  /** Choices of the model that are not listed, with the reason. */
+  /** Notes on choices that this model cannot have and that are therefore not listed, with the reason. */
   readonly modelNotes: readonly string[];
 }
 
@@ -243,9 +246,9 @@ function findGroup(name: string, { layout, tunedAlgorithms }: Subject): Quantize
 }
 
 /**
- * Integer kernels of the preset configuration, found without data: ONNX Runtime's fusions depend on zero
- * points but not on scales, so ranges are made up, from zero on after a Relu and symmetric around zero
- * elsewhere.
+ * Which products of the preset configuration run in integer kernels, found without data: ONNX Runtime's fusions
+ * depend on zero points but not on scales, so ranges are made up, from zero on after a Relu and symmetric around
+ * zero elsewhere.
  */
 function trialFusion({
   prepared,

@@ -13,7 +13,7 @@ import { IMAGE_FILE } from "./image-name.js";
 import { LONGEST_NPY_HEADER, type NpyHeader, parseNpyHeader } from "./npy.js";
 import { extractFromNpz, LARGEST_ARCHIVE_BYTES } from "./npz.js";
 
-/** Limit in bytes on the rows of one array in memory. */
+/** Limit in bytes on the rows (samples) of one array that are read into memory. */
 const LARGEST_ARRAY_BYTES = 4 * 1024 ** 3;
 /** Bytes per read call; Node allows at most 2^31-1. */
 const BYTES_PER_READ = 1024 ** 3;

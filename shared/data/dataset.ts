@@ -5,7 +5,7 @@ import type { LabelSlice } from "./labels.js";
 /** Default limit in bytes on cached preprocessed inputs, for all inputs of a dataset together. */
 export const LARGEST_CACHE_BYTES = 1024 ** 3;
 
-/** Samples that fit the model's inputs. */
+/** A set of samples that fit the model's inputs, with their labels. */
 export interface Dataset {
   readonly samples: number;
   /** SHA-256 of the samples, their preprocessing and the labels, in hexadecimal. */

@@ -14,7 +14,7 @@ import { requireElementType, requireLabelCount, requireShape } from "./input-che
 import { labelRows } from "./labels.js";
 import { type ChannelGeometry, preprocess } from "./preprocessing.js";
 
-/** First bytes of each image file that enter the content hash: enough to detect re-encoded images. */
+/** Number of bytes at the start of each image file that enter the content hash: enough to detect re-encoded images. */
 const HASHED_BYTES = 65_536;
 
 const VERIFIED_AT_ONCE = 8;
@@ -164,7 +164,8 @@ async function imageBatch(
 }
 
 /**
- * Cache of decoded crops, filled until its memory is used up: a search reads the same images in every trial.
+ * Cache of decoded and cropped images, filled until its memory is used up: a search reads the same images in every
+ * trial.
  */
 class CropCache {
   private readonly kept = new Map<number, Uint8Array>();

@@ -12,7 +12,7 @@ const MAX_AXES = 32;
 /** Layout of a `.npy` file in C order. */
 export interface NpyHeader {
   readonly type: ElementType;
-  /** The first axis is the row. */
+  /** Length of each axis; the first axis counts the rows (samples). */
   readonly shape: readonly number[];
   /** Offset of the data in bytes. */
   readonly offset: number;

@@ -6,7 +6,7 @@ import { DataError } from "../basics/errors.js";
  * files are read by rows.
  */
 export const LARGEST_ARCHIVE_BYTES = 1024 ** 3;
-/** Most entries of a ZIP directory without the 64-bit extension. */
+/** Largest number of entries in a ZIP directory without the 64-bit extension. */
 const MAX_ENTRIES = 65_535;
 /** Highest compression ratio of DEFLATE; an entry that claims more is forged. */
 const LARGEST_RATIO = 1032;

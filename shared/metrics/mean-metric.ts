@@ -13,7 +13,7 @@ export interface MeanMetricParts {
   score(outputs: ModelOutputs, reference: Reference): Float32Array;
 }
 
-/** Creates a metric whose value is the mean of one number per sample. */
+/** Creates a metric whose value is the mean over samples of one number per sample. */
 export function meanMetric(parts: MeanMetricParts): Metric {
   return {
     ...parts,

@@ -24,9 +24,12 @@ export function referencedHash(module: string): string | undefined {
   return REFERENCE.exec(module)?.[1];
 }
 
-/** Digits of each hash in the stack's output, whose length is limited; functions compare whole hashes. */
+/**
+ * Hexadecimal digits of each module's hash in the stack's output, whose length is limited; functions compare whole
+ * hashes.
+ */
 const LISTED_DIGITS = 12;
-/** A stack output must not be empty. */
+/** Value of the stack output when no metric modules are deployed, as a stack output must not be empty. */
 const NO_MODULES = "none";
 
 /** Value of the stack output that lists a fleet's deployed modules. */
@@ -34,7 +37,11 @@ export function listOfModules(hashes: readonly string[]): string {
   return hashes.map((hash) => hash.slice(0, LISTED_DIGITS)).join(",") || NO_MODULES;
 }
 
-/** @throws {ConfigurationError} when a reference is to a module that the fleet was not deployed with */
+/**
+ * Checks that a metric module is among those that a fleet was deployed with.
+ *
+ * @throws {ConfigurationError} when it is not
+ */
 export function requireListed(reference: string, list: string): void {
   const [, hash = "", name = reference] = REFERENCE.exec(reference) ?? [];
   if (!list.split(",").includes(hash.slice(0, LISTED_DIGITS))) throw notDeployed(name);

@@ -1,6 +1,9 @@
-/** Index of the holder word: 0, or the slot of the measuring thread plus one. */
+/**
+ * Index of the word that says which thread holds the lock: its value is 0, or the slot of the measuring thread
+ * plus one.
+ */
 const HOLDER = 0;
-/** Index of the first thread's word; each counts how many pieces of shared work the thread is inside of. */
+/** Index of the first thread's word; each thread's word counts how many pieces of shared work it is inside of. */
 const FIRST_SLOT = 1;
 
 /**

@@ -24,7 +24,7 @@ export async function runSamples(
   }
 }
 
-/** Most channels of an axis that is taken for an image's channels. */
+/** An axis of at most this length can be the channels of an image. */
 const MAX_CHANNELS = 4;
 
 /**

@@ -14,7 +14,7 @@ import { edited } from "../onnx/model/edited.js";
 import { writeError } from "../storage/write-error.js";
 
 /**
- * Tensors of at least this size are passed to ONNX Runtime beside the encoded model, so that they are not
+ * Size in bytes from which tensors are passed to ONNX Runtime beside the encoded model, so that they are not
  * encoded again.
  */
 const EXTERNAL_TENSOR_BYTES = 4096;

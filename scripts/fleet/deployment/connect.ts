@@ -25,7 +25,7 @@ export function connectFleet({ bucket, eventsUrl }: FleetOutputs): Fleet {
 /**
  * Connects to a deployed stack by name, including what estimates need to know about it.
  *
- * @param instead outputs that replace the stack's own
+ * @param instead outputs that are used in place of the stack's own
  * @throws {UsageError} when there is no such stack, or it is not a quantfleet stack
  */
 export async function connectStack(stack: string, instead: Partial<FleetOutputs> = {}): Promise<Fleet> {

@@ -3,7 +3,7 @@ import type { Workload } from "../../../shared/evaluation/workload/workload.js";
 import { toFeeds } from "../../../shared/runtime/feeds.js";
 import { openModelFile } from "../../../shared/runtime/session.js";
 
-/** Duration of a measurement: long enough for several runs of a small model. */
+/** Duration of the measurement of the float model's speed: long enough for several runs of a small model. */
 const MEASURE_MILLISECONDS = 100;
 const MAX_RUNS = 20;
 
@@ -43,6 +43,6 @@ async function secondsPerSample(
     fastest = Math.min(fastest, performance.now() - begun);
     runs++;
   } while (runs < MAX_RUNS && performance.now() - started < MEASURE_MILLISECONDS);
-  // Other processes only lengthen a run.
+  // The fastest run counts, as other processes only lengthen a run.
   return fastest / 1_000 / batchSize;
 }

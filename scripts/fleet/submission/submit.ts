@@ -59,7 +59,7 @@ export async function submitRun(
     if (await store.has(requestKey(options.runId))) throw usedName(options.runId);
   }
   const { workload, document, message } = await uploadRun(fleet, source, options, {
-    // The announcement only warms the fleet's functions up, so its failure is ignored.
+    // Announcing the run only warms the fleet's functions up, so a failure to announce is ignored.
     onAccepted: (request) => announceRun(events, request).catch(() => undefined),
   });
   const { runId } = message;

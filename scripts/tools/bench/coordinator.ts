@@ -26,7 +26,10 @@ import {
  */
 const GROUPS = 200;
 const FINISHED = 10_000;
-/** Low enough that the search is past its first trials (one per group), whose asks cost nothing. */
+/**
+ * Limit on trials, low enough that the search is past its first trials (one per group), whose asks (proposals)
+ * cost nothing.
+ */
 const MAX_TRIALS = 2 * FINISHED;
 const DEFAULT_PARALLEL = 64;
 const PARALLEL = Number(process.argv[2] ?? DEFAULT_PARALLEL);

@@ -17,7 +17,7 @@ Every seed is another problem. --large takes spaces of 300 to 600 parameters.`;
 
 interface Shape {
   readonly layers: number;
-  /** Number of range estimator choices of each quantized layer; with 1 there is no such parameter. */
+  /** Number of range estimators to choose from for each quantized layer; with 1 there is no such parameter. */
   readonly estimators: number;
   /** Median loss of a quantized layer, in percent; the generator's default when left out. */
   readonly layerLoss?: number;

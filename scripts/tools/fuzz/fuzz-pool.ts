@@ -10,7 +10,7 @@ import { LIMITS, type Limits } from "./watchdog.js";
 export interface Finding {
   readonly input: FuzzInput;
   readonly defect: string;
-  /** Undefined where the process crashed. */
+  /** What the input led to; undefined where the process crashed. */
   readonly outcome?: Outcome;
 }
 
@@ -57,7 +57,7 @@ export async function* runInputs(
   }
 }
 
-/** A slot of the pool: one process at a time. */
+/** A slot of the pool: it has one process at a time. */
 class PoolProcess {
   #child: ChildProcess | undefined;
   #inputs = 0;

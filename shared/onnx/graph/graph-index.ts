@@ -3,7 +3,7 @@ import { nestedGraphs } from "../model/attributes.js";
 
 export interface Consumer {
   readonly node: NodeProto;
-  /** Index among the node's inputs. */
+  /** Index of the tensor among the node's inputs. */
   readonly input: number;
 }
 

@@ -30,10 +30,10 @@ export function refuseQuantized(model: Model, origin: string): void {
   }
 }
 
-/** Longest name of a node or tensor; run records bound names that are made of two such names. */
+/** Longest name of a node or tensor, in characters; run records bound names that are made of two such names. */
 const LONGEST_NAME = 480;
 
-/** Characters of an overlong name that an error shows. */
+/** Number of characters of an overlong name that an error shows. */
 const SHOWN_CHARACTERS = 40;
 
 /** @throws {ModelError} when the name of a node or tensor at the top level is too long for run records */

@@ -5,12 +5,15 @@ import { geometricMean, median } from "./study.js";
  */
 export type Curves = readonly (readonly number[])[];
 
-/** Results of both samplers after the same number of trials. */
+/** True values that our sampler and Optuna's reach after the same number of trials, medians over seeds. */
 export interface Comparison {
   readonly trials: number;
   readonly ours: number;
   readonly optuna: number;
-  /** Our regret divided by Optuna's: 1 where both are 0, infinite where only Optuna's is 0. */
+  /**
+   * Our regret (distance from the best known value) divided by Optuna's: 1 where both are 0, infinite where only
+   * Optuna's is 0.
+   */
   readonly ratio: number;
   /** The first trial at which our median was as good as Optuna's after all of them. */
   readonly reachedAt: number | undefined;
@@ -20,7 +23,12 @@ export function medianAfter(curves: Curves, trials: number): number {
   return median(curves.map((curve) => curve[Math.min(trials, curve.length) - 1]!));
 }
 
-/** @param best the value from which regret is computed */
+/**
+ * Compares our sampler's regret (median true value minus the best value) with Optuna's after a number of trials.
+ *
+ * @param optuna Optuna's median true value
+ * @param best the value from which regret is computed
+ */
 export function compare(curves: Curves, trials: number, optuna: number, best: number): Comparison {
   const ours = medianAfter(curves, trials);
   // The same value summed in another order differs in the last digits.

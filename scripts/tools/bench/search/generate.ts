@@ -15,7 +15,7 @@ export interface ProblemShape {
   readonly structure: "flat" | "conditional";
   /** For flat problems: number of choices per layer. */
   readonly choices: number;
-  /** Standard deviation of the logarithm of a layer's sensitivity. */
+  /** Standard deviation of the logarithm of the layers' sensitivities (effects on the value). */
   readonly tail: number;
   /** Number of interacting pairs per layer, and their strength relative to the two layers' sensitivities. */
   readonly pairsPerLayer: number;

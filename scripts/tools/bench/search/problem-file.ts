@@ -13,7 +13,11 @@ export interface ProblemFile {
   readonly problem: Problem;
 }
 
-/** @throws DataError with one sentence */
+/**
+ * Reads and checks a file that holds a search problem.
+ *
+ * @throws DataError with one sentence
+ */
 export function readProblemFile(path: string): ProblemFile {
   const bytes = readBenchFile(path, "a problem file");
   return {

@@ -35,7 +35,7 @@ export function generateTradeOff(name: string, seed: number, shape: Partial<Prob
 }
 
 /**
- * Hypervolume as a share of the box between two corners.
+ * Hypervolume that points dominate, as a share of the box between two corners.
  *
  * @param ideal the smallest value of each objective
  * @param worst the reference point; points beyond it do not count

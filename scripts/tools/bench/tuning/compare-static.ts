@@ -13,7 +13,7 @@ import type { BenchModel } from "./models.js";
 
 const LATENCY_SECONDS = 3;
 
-/** Metric on the evaluation samples, the validation samples, and both together. */
+/** The metric's value on the evaluation samples, on the validation samples, and on both together. */
 interface Score {
   readonly evaluation: number;
   readonly validation: number;

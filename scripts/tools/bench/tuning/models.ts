@@ -4,13 +4,13 @@ import { parseConfiguration } from "../../../../shared/configuration/parse.js";
 import type { RunConfigurationInput } from "../../../../shared/configuration/schema.js";
 import { packageRoot } from "../../../package/package-root.js";
 
-/** A model to measure on. */
+/** A model that the benches measure on. */
 export interface BenchModel {
   readonly name: string;
   readonly directory: string;
   /** The configuration in the model's folder. */
   readonly whole: RunConfigurationInput;
-  /** The same configuration without further algorithms. */
+  /** The same configuration without algorithms other than the quantization. */
   readonly configuration: RunConfigurationInput;
   /** Number of trials of the bench. */
   readonly trials: number;

@@ -5,7 +5,7 @@ const WARM_UP_TRIALS = 10;
 
 export interface Overhead {
   readonly trials: number;
-  /** Medians over the trials, milliseconds. */
+  /** Median over the trials of the time of inference, in milliseconds; `quantize` likewise. */
   readonly inference: number;
   readonly quantize: number;
   readonly session: number;
