@@ -49,7 +49,7 @@ export function rememberedSource(
 ): ConfigurationSource | undefined {
   if (remembered === undefined) return undefined;
   return {
-    // Of this type only once the loader has checked it against the schema.
+    // The type is only assumed here: the loader checks the configuration against the schema again.
     configuration: remembered.configuration as RunConfigurationInput,
     directory: remembered.directory,
     file: join(runFolder(out), configurationKey(state.request.runId)),

@@ -39,7 +39,7 @@ type Preprocessing = NonNullable<DataSection["preprocess"]>;
 const PARTS = ["calibration", "evaluation", "validation"] as const;
 type Part = (typeof PARTS)[number];
 
-/** Ops that only quantized models have. */
+/** Op types that only quantized models have. */
 const QUANTIZERS: ReadonlySet<string> = new Set([
   "QuantizeLinear",
   "DequantizeLinear",
@@ -136,7 +136,7 @@ export async function init(
     const sections = await preprocessed(base, trying, notes);
     await writeWhole(out, commentedJson(describeDocument(document(sections), directory)));
   } catch (error) {
-    // A list without its configuration would be in the way of the next try.
+    // A list of images left without its configuration would make the next `init` refuse to overwrite it.
     if (!force) for (const file of written) await rm(file, { force: true });
     throw error;
   }
@@ -147,7 +147,7 @@ function describePort({ name, type, shape }: PortInfo): string {
   return `${JSON.stringify(name)} (${type} [${shape.map((axis) => axis || "any").join(", ")}])`;
 }
 
-/** A path as the configuration names it, with forward slashes. */
+/** A path as the configuration names it: relative to the configuration's folder, with forward slashes. */
 function pathFrom(directory: string, path: string): string {
   const [file, key] = path.split("#") as [string, string | undefined];
   const found = relative(directory, resolve(file)).replaceAll("\\", "/");

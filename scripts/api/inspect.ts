@@ -87,7 +87,7 @@ export interface InspectResult {
    * groups quantized as in the preset configuration.
    */
   readonly integerKernels: IntegerKernels;
-  /** How the choices of the requested group are derived. */
+  /** How the choices of the group given as `group` are derived. */
   readonly derivation?: GroupDerivation;
   /** The target device; CPU is replaced by the processor class of this machine. */
   readonly target: string;
@@ -215,7 +215,7 @@ async function settingsOf({
     : { ...settings, targetDevice: await deviceNamed(targetDevice) };
 }
 
-/** The target device as it applies on this machine. */
+/** The target device as it applies on this machine: CPU becomes the machine's processor class. */
 async function deviceNamed(device: string): Promise<TargetDevice> {
   return forProcessor(await readTargetDevice(device), await processorClass());
 }

@@ -281,7 +281,7 @@ async function resolveRequest(
   return { source: await runConfiguration(source), isRecorded: true, trial, run: source };
 }
 
-/** The choices of a trial, and the default folder for its model. */
+/** The choices of a trial of an earlier run, and the default folder for the model quantized with them. */
 async function chosenTrial(
   trial: number,
   run: string,

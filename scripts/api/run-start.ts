@@ -27,14 +27,14 @@ import type { LossReference } from "../../shared/search/trials/objective.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { EarlierRun } from "./earlier-runs.js";
 
-/** The starting point of a run. */
+/** The starting point of a run: its workload, search space and the trials that it takes over from an earlier run. */
 export interface RunStart {
   readonly workload: Workload;
   /** The search space and its base configuration, which is trial 1. */
   readonly space: TuningSpace;
   /** Trials of an earlier run that become this run's first trials. */
   readonly restored: readonly TrialRecord[];
-  /** Processor class on which the restored trials were scored. */
+  /** Processor class on which the trials taken over (`restored`) were scored. */
   readonly isa?: string;
   /** Limit on the number of trials; the configuration's when omitted. */
   readonly maxTrials?: number;
@@ -57,7 +57,7 @@ export interface StartOptions {
   readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;
   readonly earlier: EarlierRuns;
-  /** Opens the store of statistics, which are keyed by content. */
+  /** Opens the store of calibration statistics, which are keyed by content. */
   readonly openStatistics: () => Promise<ObjectStore>;
   /** Makes the run request for a workload; the earlier run's trials are judged by the rules in it. */
   readonly draft: (workload: Workload, earlier: RunState) => RunRequest;

@@ -131,7 +131,7 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   const result = withReadableRecords(out, async () =>
     writeOutputs(await engine.ended, { out, study, workload, hash, workers, timers }),
   );
-  // A consumer of only `progress` must not crash from an unhandled rejection.
+  // The process of a consumer that reads only `progress` must not crash from an unhandled rejection.
   result.catch(() => undefined);
   return {
     runId,
@@ -258,7 +258,7 @@ async function resumeRun(
   const run = await earlierRun(out, hash);
   const { request } = run.state;
   const { max_trials, max_minutes: maxMinutes, trials_load_method: method } = optimizer.params;
-  // `eval` needs a fixed number of trials, regardless of the configuration.
+  // A resumed run of method `eval` keeps its own number of trials, whatever the configuration says.
   const maxTrials = method === "eval" ? request.optimizer.maxTrials : max_trials;
   const workload = await resumedWorkload(run, openStatistics);
   return { request, workload, notices: [], warnings: [], limits: { maxTrials, maxMinutes } };

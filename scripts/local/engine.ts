@@ -23,7 +23,7 @@ const MAX_MESSAGE_BYTES = 64 * 1_048_576;
 const NEVER_VISIBLE_AGAIN = 2 ** 31 - 1;
 
 export interface EngineOptions {
-  /** Folder of the run's records, `DIR/run`. */
+  /** Folder of the run's records: the folder `run` in the output folder. */
   readonly folder: string;
   readonly study: Study;
   readonly runner: JobRunner;
@@ -32,7 +32,7 @@ export interface EngineOptions {
     | { readonly request: RunRequest }
     | {
         readonly resume: string;
-        /** New limits; the run's limits stay as they are when absent. */
+        /** New limits of the resumed run; when absent, its limits stay as they are. */
         readonly limits?: Limits;
       };
   /** When the run counts as started, in milliseconds of the clock; now when absent. */

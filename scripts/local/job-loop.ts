@@ -17,7 +17,7 @@ export interface JobLoopOptions {
   readonly clock: Clock;
   /** Ends the loop that runs jobs. */
   readonly stop: AbortSignal;
-  /** Cancels statistics and trials; the finish job still runs. */
+  /** Cancels jobs that gather statistics or score trials; the finish job (validates and writes the best) still runs. */
   readonly cancel: AbortSignal;
 }
 

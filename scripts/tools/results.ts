@@ -28,7 +28,7 @@ const chosen = MEASUREMENTS.filter(({ name, mode }) =>
 );
 if (chosen.length === 0) throw new Error(`--only names none of ${MEASUREMENTS.map(({ name }) => name)}.`);
 
-/** What a command prints on stdout; progress goes to this terminal. */
+/** Runs a measurement's command and returns what it prints on stdout; progress goes to this terminal. */
 async function outputOf({ command }: Measurement, folder: string): Promise<string> {
   const [program = "", ...parameters] = command.map((part) => (part === "OUT" ? folder : part));
   const child = spawn(program, parameters, { cwd: packageRoot(), stdio: ["ignore", "pipe", "inherit"] });

@@ -44,7 +44,7 @@ export class ConfigurationError extends QuantfleetError {
   }
 }
 
-/** A model that cannot be loaded, or that does not support what was asked of it. */
+/** A model that cannot be loaded, or with which the requested operation is not possible. */
 export class ModelError extends QuantfleetError {
   override readonly name = "ModelError";
   constructor(message: string, options?: ErrorOptions) {
@@ -60,7 +60,7 @@ export class DataError extends QuantfleetError {
   }
 }
 
-/** A run, or another command, that had started and could not be finished, such as on a full disk. */
+/** A run, or another command, that started and could not be finished, such as on a full disk. */
 export class RunError extends QuantfleetError {
   override readonly name = "RunError";
   constructor(message: string, options?: ErrorOptions) {

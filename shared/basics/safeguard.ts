@@ -6,7 +6,7 @@
 export const SAFEGUARDS = [
   /** A trial is started only if the run's expected cost stays within its budget. */
   "budget",
-  /** The expected cost of a run includes its running jobs. */
+  /** The expected cost of a run includes the cost of its running jobs. */
   "budget-counts-running-jobs",
   /** The cost of a job that has reported is computed from its report. */
   "reports-are-charged",
@@ -27,7 +27,7 @@ export const SAFEGUARDS = [
   "loaded-trials-are-proposed",
   /** A job that failed is attempted a second time. */
   "second-attempts",
-  /** The same failure reported twice counts once. */
+  /** A failure of a job that is reported twice is counted once. */
   "repeated-failures-count-once",
   /** A run's stored state is replaced only if it is still the one that was read. */
   "compare-and-swap",

@@ -49,8 +49,8 @@ function* contradictions(configuration: RunConfiguration): Generator<Problem> {
 const MAY_SATURATE: ReadonlySet<string> = new Set(["ANY", "CPU", ...PROCESSOR_CLASSES]);
 
 /**
- * Finds a saturation fix (codes of weights that x86 kernels cannot saturate with) on a named target device that
- * needs none; a hardware file may describe an x86 processor, so it passes.
+ * Finds a saturation fix (weight codes with which x86 kernels cannot saturate) on a named target device that needs
+ * none; a hardware file may describe an x86 processor, so it passes.
  */
 function* saturationFixElsewhere({
   target_device,

@@ -164,7 +164,7 @@ const preprocess = section({
   std,
 });
 
-/** Preprocessing of an image into a sample. */
+/** Settings of how an image is preprocessed into a sample. */
 export type ImagePreprocessing = z.output<typeof preprocess>;
 
 const inputName = text(LONGEST_NAME, `the name of a model input, 1 to ${LONGEST_NAME} characters`);
@@ -187,7 +187,7 @@ const dataSection = section({
   labels,
 });
 
-/** One of the sections `calibration`, `evaluation` and `validation`. */
+/** The content of one of the sections `calibration`, `evaluation` and `validation`: samples and labels. */
 export type DataSection = z.output<typeof dataSection>;
 
 const output = text(LONGEST_NAME, "the name of one of the model's outputs")
@@ -286,7 +286,7 @@ const metric = z
   )
   .describe("The metric of a model's quality.");
 
-/** The configured metric. */
+/** The metric as configured: its name and parameters. */
 export type MetricConfiguration = z.output<typeof metric>;
 
 /** ONNX Runtime's limits on the key and the value of a session configuration entry, in characters. */

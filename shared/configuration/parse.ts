@@ -18,7 +18,7 @@ export interface LoadedConfiguration {
   readonly notes: readonly RunWarning[];
 }
 
-/** The absolute form of a path in the configuration; `s3://…` is unchanged. */
+/** The absolute form of a path in the configuration, which is relative to `directory`; `s3://…` is unchanged. */
 export function resolvePath(directory: string, path: string): string {
   return path.startsWith("s3://") || isAbsolute(path) ? path : resolve(directory, path);
 }

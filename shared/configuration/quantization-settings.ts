@@ -37,7 +37,7 @@ export interface QuantizationSettings {
   /** Patterns of neighbouring ops that are left in float; those of the target device when omitted. */
   readonly ignoredPatterns?: PatternSet;
   readonly saturationFix: SaturationFix;
-  /** Which calibration samples are used. */
+  /** Which of the calibration samples are used: how many, whether drawn at random, and with which seed. */
   readonly sampling: Sampling;
   /**
    * The algorithms other than the quantization, such as bias corrections, in the order in which they run, with

@@ -250,7 +250,7 @@ function requireFixedBatch(columns: readonly Column[]): number | undefined {
   for (const { column, length } of free === undefined ? [] : fixed) {
     const { input, batchAxis } = column;
     const other = input.shape.findIndex((axis, position) => position !== batchAxis && !isFixed(axis));
-    // A fixed batch of one does not contradict inputs of any batch size.
+    // A batch size fixed at 1 does not contradict inputs of any batch size.
     if (length === 1 || other < 0 || column.request.batch_axis !== undefined) continue;
     throw new DataError(
       `${column.place} is stacked along axis ${batchAxis}, which the model fixes at ${length}, while ${free!.column.place} takes any number of samples; name the axis that counts samples, such as "batch_axis": ${other}.`,

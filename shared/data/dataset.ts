@@ -34,7 +34,7 @@ export interface Dataset {
 }
 
 export interface DatasetOptions {
-  /** Folder that relative paths start from. */
+  /** Folder that relative paths in the section start from. */
   readonly directory: string;
   /** The model's inputs, as in `InferenceSession.inputMetadata`. */
   readonly inputs: readonly ModelPort[];

@@ -6,7 +6,7 @@ import { bytesPerElement, type ElementType } from "../runtime/element-type.js";
  * which are refused.
  */
 export const LONGEST_NPY_HEADER = 65_536;
-/** numpy's limit of axes. */
+/** Largest number of axes of an array, as in numpy. */
 const MAX_AXES = 32;
 
 /** Layout of a `.npy` file in C order. */
@@ -14,7 +14,7 @@ export interface NpyHeader {
   readonly type: ElementType;
   /** Length of each axis; the first axis counts the rows (samples). */
   readonly shape: readonly number[];
-  /** Offset of the data in bytes. */
+  /** Offset of the data in the file, in bytes. */
   readonly offset: number;
   /** Length of the data, in bytes. */
   readonly bytes: number;

@@ -1,6 +1,6 @@
 import { createRandomStream } from "../search/numerics/random.js";
 
-/** The 97.5 % quantile of the standard normal distribution. */
+/** The 97.5 % quantile of the standard normal distribution: half the width of a 95 % interval, in standard errors. */
 const Z = 1.959963984540054;
 const RESAMPLES = 400;
 /** Seed of the bootstrap; fixed, so that the same rows (scores of samples) give the same interval on every machine. */

@@ -15,7 +15,7 @@ export type Reference =
  */
 export interface Metric {
   readonly name: string;
-  /** The output that is scored; when omitted, the metric reads all outputs. */
+  /** Name of the model's output that is scored; when omitted, the metric reads all outputs. */
   readonly output?: string | undefined;
   readonly direction: "maximize" | "minimize";
   readonly needs: Reference["kind"];
@@ -56,7 +56,10 @@ export interface Metric {
   loss(floatValue: number, value: number): number;
 }
 
-/** `Metric.loss` of a metric on a ratio scale. */
+/**
+ * Loss of `value` relative to the float model's value (0.01 is one percent), positive when worse, for metrics on a
+ * ratio scale.
+ */
 export function relativeLoss(direction: Metric["direction"], floatValue: number, value: number): number {
   const difference = direction === "maximize" ? floatValue - value : value - floatValue;
   return floatValue === 0 ? difference : difference / Math.abs(floatValue);

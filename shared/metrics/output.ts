@@ -47,13 +47,13 @@ export function shapeOf(dims: readonly (number | string)[]): string {
   return `[${dims.map((axis) => (typeof axis === "number" ? axis : axis || "any")).join(", ")}]`;
 }
 
-/** The labels of a reference. Metrics that need labels always get them. */
+/** The labels that outputs are compared with. Metrics that need labels always get them. */
 export function labelsOf(reference: Reference) {
   if (reference.kind === "labels") return reference.labels;
   throw new TypeError("This metric compares with labels.");
 }
 
-/** The float model's outputs of a reference. Metrics that need them always get them. */
+/** The float model's outputs that outputs are compared with. Metrics that need them always get them. */
 export function floatOutputsOf(reference: Reference): ModelOutputs {
   if (reference.kind === "float outputs") return reference.outputs;
   throw new TypeError("This metric compares with the float model's outputs.");

@@ -41,11 +41,11 @@ export const TOO_NOISY = 0.05;
 /** Half the width of a 95 % confidence interval, in standard errors. */
 const INTERVAL_WIDTH = 1.96;
 
-/** How much faster one model is than another. */
+/** How much faster one model, the candidate, is than another, the reference. */
 export interface LatencyRatio {
   /** Latency of the reference over that of the candidate: above 1 the candidate is faster. */
   readonly ratio: number;
-  /** Relative standard error of `ratio`. */
+  /** Standard error of `ratio`, relative to it (0.01 is one percent). */
   readonly noise: number;
   readonly referenceMs: number;
   readonly candidateMs: number;
@@ -58,10 +58,7 @@ export type TimedModel = Pick<InferenceSession, "run">;
 export type LatencySamples = readonly number[];
 
 export interface TimingOptions {
-  /**
-   * How long to measure, in seconds; when left out, until the latency ratios are known well, at most {@link
-   * MAX_SECONDS}.
-   */
+  /** How long to measure, in seconds; when left out, until the latency ratios are known well, at most `MAX_SECONDS`. */
   readonly seconds?: number | undefined;
   /** The clock: milliseconds from a fixed point in time. */
   readonly now?: () => number;
@@ -138,7 +135,10 @@ export function ratioInterval({ ratio, noise }: Pick<LatencyRatio, "ratio" | "no
   return [ratio / (1 + INTERVAL_WIDTH * noise), ratio * (1 + INTERVAL_WIDTH * noise)];
 }
 
-/** Whether the candidate is faster than the reference by more than chance. */
+/**
+ * Whether the candidate is faster than the reference by more than chance: the 95 % interval of the ratio is above
+ * 1.
+ */
 export function isFaster(latency: Pick<LatencyRatio, "ratio" | "noise">): boolean {
   return ratioInterval(latency)[0] > 1;
 }

@@ -43,7 +43,10 @@ export function onnxruntimeVersion(): string {
   return env.versions.node ?? env.versions.common;
 }
 
-/** Settings of the sessions that gather statistics and score trials, unless the configuration has others. */
+/**
+ * Settings of the ONNX Runtime sessions that gather statistics and score trials, unless the configuration has
+ * others.
+ */
 export const DEFAULT_SESSION: SessionSettings = { graphOptimizationLevel: "all", intraOpNumThreads: 1 };
 
 /**

@@ -46,7 +46,7 @@ export function warning(code: RunWarning["code"], message: string): RunWarning {
   return { level: "warning", code, message: message.slice(0, MAX_MESSAGE) };
 }
 
-/** The warning as shown to a person. */
+/** The text of a note or warning as shown to a person. */
 export function warningText({ level, message }: RunWarning): string {
   return `${level === "note" ? "Note" : "Warning"}: ${message}`;
 }

@@ -87,7 +87,7 @@ export function percent(share: number): string {
   return `${Math.round(100 * share)} %`;
 }
 
-/** A duration in hours, minutes and seconds, with two units at most. */
+/** A duration given in seconds as text in hours, minutes and seconds, with two units at most. */
 function duration(seconds: number): string {
   const whole = Math.ceil(seconds);
   if (whole < 60) return `${whole} s`;

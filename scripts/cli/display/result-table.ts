@@ -55,7 +55,7 @@ function resultTable(result: RunResult): string {
 function frontTable({ float, pareto }: RunResult): string {
   const points = new Map<number, RunResult["pareto"][number]>();
   for (const point of pareto.toSorted((a, b) => a.trial - b.trial)) {
-    // Points of equal size or latency on a front also have equal accuracy.
+    // Points of equal size or latency on a Pareto front also have equal accuracy.
     const cost = point.latencyRatio === null ? point.bytes : 1 / point.latencyRatio;
     if (!points.has(cost)) points.set(cost, point);
   }
@@ -144,7 +144,7 @@ function speedUpCell({ latencyRatio: ratio, latencyNoise: noise }: ModelResult):
   return `${ratio.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
 }
 
-/** An amount in US dollars, with more digits for small amounts. */
+/** Table cell of an amount in US dollars, with more digits for small amounts. */
 export function usdCell(usd: number): string {
   return usd < 1 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(2)}`;
 }

@@ -7,7 +7,7 @@ import { CLIENT_OPTIONS } from "./client-options.js";
 import type { Deployed, Fleet, ScheduleTarget } from "./fleet.js";
 import { evaluatorsOf, readStackOutputs, type StackOutputs } from "./stack-outputs.js";
 
-/** Outputs of a deployed stack. */
+/** Outputs of a deployed stack that name its bucket and its events queue. */
 export interface FleetOutputs {
   readonly bucket: string;
   readonly eventsUrl: string;

@@ -10,7 +10,7 @@ export interface EvaluatorSize extends Pick<Billed, "megabytes" | "architecture"
    * it.
    */
   readonly concurrency?: number;
-  /** AWS region, which determines prices. */
+  /** AWS region of the functions, which determines prices. */
   readonly region?: string;
 }
 
@@ -31,7 +31,7 @@ export interface Fleet extends Deployed {
   readonly events: Queue;
 }
 
-/** The part of a fleet that preparing a run needs. */
+/** The part of a fleet that preparing a run needs: all but the events queue. */
 export type UploadTarget = Omit<Fleet, "events">;
 
 /** The schedules of a fleet, and the ARNs of the queue and role that they use. */

@@ -88,7 +88,7 @@ async function readFleetRun(fleet: ObjectStore, runId: string): Promise<EarlierR
     throw new UsageError(
       `Run ${runId} has not ended (${state.phase}), so no run can start from it yet; wait for it, or cancel it first.`,
     );
-  // The directory does not matter, as the earlier run's files are not read again.
+  // The configuration's directory does not matter, as the earlier run's files are not read again.
   const { configuration, configurationHash: hash } = document!;
   return { state, remembered: { hash, directory: ".", configuration } };
 }

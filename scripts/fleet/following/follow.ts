@@ -30,7 +30,7 @@ export interface FollowOptions extends ReadOptions {
    * 0.
    */
   readonly patienceSeconds?: number;
-  /** Most trials in a view's `latest`; 8 when omitted. */
+  /** Largest number of trials in a view's `latest`; 8 when omitted. */
   readonly latest?: number;
   /** Stops following; the run continues. */
   readonly signal?: AbortSignal;
@@ -64,7 +64,7 @@ export async function* followRun(
   yield* pollUntilEnded({ runId, read, isRequested: () => run.isRequested }, options);
 }
 
-/** How to poll a run. */
+/** A run that is polled until it has ended, and how to read it. */
 export interface PolledRun {
   readonly runId: string;
   /** The run's view; `undefined` until the fleet has taken the run up. */

@@ -6,7 +6,7 @@ import { describeProgress } from "../../../shared/run/result/progress.js";
 /** A finished trial, for display. */
 export interface TrialView {
   readonly number: number;
-  /** "float" is the float model, the baseline. */
+  /** State of the trial; "float" is the trial of the float model, the baseline. */
   readonly outcome: "float" | TrialRecord["state"];
   /** Number of samples on which the trial was scored; less than the run's when the trial was stopped early. */
   readonly samples: number;

@@ -63,7 +63,7 @@ export function estimateCost(
   const gathering = statisticsSeconds(workload, secondsPerSample) * slowness;
   const validated = (validation?.samples ?? 0) * secondsPerSample * slowness + latency;
   const finishing = (finalists + REFERENCE_MODELS) * validated;
-  // The float model is one more trial; restored trials are not scored again.
+  // The float model is one more trial; trials taken over from an earlier run are not scored again.
   const trials = Math.max(0, optimizer.maxTrials + 1 - (request.restored?.trials ?? 0));
   const jobs = trials * evaluation.shards + statistics.shards + 1;
   const evaluatorSeconds =

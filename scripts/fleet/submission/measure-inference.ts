@@ -32,7 +32,7 @@ async function secondsPerSample(
 ): Promise<number> {
   const numbers = Array.from({ length: batchSize }, (_, i) => order[i % order.length]!);
   const feeds = toFeeds(await evaluation.batch(numbers));
-  // The first run allocates memory, so it is not timed.
+  // The first run of the session allocates memory, so it is not timed.
   await session.run(feeds);
   const started = performance.now();
   let fastest = Number.POSITIVE_INFINITY;

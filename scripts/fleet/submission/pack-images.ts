@@ -75,7 +75,7 @@ async function packSection(section: DataSection, name: string, options: PackOpti
   const [input] = inputs;
   const load = (what: DataSection): Promise<Dataset> =>
     loadDataset(what, { directory, inputs, path: `engine.${name}`, cacheBytes: 0 });
-  // Loaded unchanged first, so that errors refer to the section as the user wrote it.
+  // The section is loaded unchanged first, so that errors refer to it as the user wrote it.
   let dataset = await load(section);
   let scaling: Omit<ArraySource, "data"> = { scale: 1 };
   const { preprocess } = section;
@@ -95,7 +95,10 @@ async function packSection(section: DataSection, name: string, options: PackOpti
   };
 }
 
-/** Whether an array can replace the images: its axis 1 is the channel, or scaling is the same for all channels. */
+/**
+ * Whether 8-bit pixels can be stored and scaled later as an array, whose channels are on axis 1: the images'
+ * layout is NCHW, or scaling is the same for all channels.
+ */
 function isPerPlane(preprocess: DataSection["preprocess"]): boolean {
   if (preprocess === undefined || preprocess.layout === "NCHW") return true;
   return (preprocess.mean?.length ?? 1) === 1 && (preprocess.std?.length ?? 1) === 1;

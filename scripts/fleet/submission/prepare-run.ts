@@ -62,9 +62,9 @@ export interface PrepareOptions extends OptimizerOverrides {
   readonly from?: EarlierRunName;
 }
 
-/** The fleet that a run is prepared for. */
+/** What is needed of the fleet that a run is prepared for. */
 export interface PreparedFor extends Deployed {
-  /** The fleet's records, to start from one of its earlier runs. */
+  /** The store of the fleet's run records, to start from one of its earlier runs. */
   readonly records?: ObjectStore;
   readonly statistics: ObjectStore;
   /** Called once all checks have passed, before the model is timed. */

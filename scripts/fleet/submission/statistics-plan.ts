@@ -13,7 +13,7 @@ const STATISTICS_FACTOR = 2;
  */
 const COLLECTOR_START_SECONDS = 2;
 
-/** The parts of a workload that determine how long gathering takes. */
+/** The parts of a workload that determine how long gathering calibration statistics takes. */
 interface StatisticsWork {
   readonly calibrationBatches: Pick<CalibrationBatches, "count">;
   /** Number of samples per batch, when the model fixes it. */
@@ -22,7 +22,7 @@ interface StatisticsWork {
 }
 
 /**
- * Seconds of gathering the statistics on one full processor.
+ * Seconds that gathering the calibration statistics takes on one full processor.
  * @param secondsPerSample seconds of one inference of the float model
  */
 export function statisticsSeconds(

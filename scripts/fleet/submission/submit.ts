@@ -89,7 +89,7 @@ export async function writeRunDocuments(
 
 interface UploadedRun {
   readonly workload: Workload;
-  /** The workload with the paths of the uploaded files. */
+  /** The description of the workload, with the paths of the uploaded files. */
   readonly document: WorkloadDocument;
   readonly message: RunRequested;
 }

@@ -6,7 +6,7 @@ import { findDefect } from "./finding.js";
 import type { FuzzInput, Outcome } from "./inputs/fuzz-input.js";
 import { LIMITS, type Limits } from "./watchdog.js";
 
-/** An input that shows a defect. */
+/** A fuzz input that shows a defect, and the defect. */
 export interface Finding {
   readonly input: FuzzInput;
   readonly defect: string;
@@ -14,7 +14,7 @@ export interface Finding {
   readonly outcome?: Outcome;
 }
 
-/** The outcome of an input: its exit code, or a defect. */
+/** What became of a fuzz input: its exit code, or a defect. */
 export interface InputResult {
   readonly input: FuzzInput;
   readonly code?: number;

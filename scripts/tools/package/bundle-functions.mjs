@@ -15,7 +15,7 @@ const FUNCTIONS = {
   evaluator: ["index", "thread"],
 };
 
-/** Version of Node that the bundles are made for: Lambda's, or the oldest one that the tests run them with. */
+/** Oldest version of Node that the bundles run on: the tests' oldest; Lambda's is newer. */
 const TARGET = "node20";
 
 /** Start of each bundle: some of the bundled packages are CommonJS, and ES modules have no `require`. */

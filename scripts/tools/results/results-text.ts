@@ -43,7 +43,7 @@ function section({ measurement, output, date, load }: Measured, { processor, ver
   ].join("\n\n");
 }
 
-/** Box-drawn tables become Markdown tables, other lines paragraphs. */
+/** The output of a command as Markdown: box-drawn tables become Markdown tables, other lines paragraphs. */
 export function markdownOf(lines: readonly string[]): string {
   const blocks: string[] = [];
   let rows: string[][] = [];

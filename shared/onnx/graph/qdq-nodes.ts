@@ -21,7 +21,7 @@ export interface QuantizedConstant {
 export interface Insertion {
   readonly nodes: NodeProto[];
   readonly initializers: TensorProto[];
-  /** Name of the tensor of dequantized values. */
+  /** Name of the tensor that holds the dequantized values. */
   readonly output: string;
 }
 

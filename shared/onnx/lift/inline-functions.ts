@@ -191,7 +191,7 @@ class Inliner {
     ];
   }
 
-  /** An unused name; long names of nested calls lose their middle part. */
+  /** Makes an unused name from a wanted one; long names of nested calls lose their middle part. */
   #name(wanted: string): string {
     const isLong = wanted.length > MAX_INLINED_NAME;
     const half = MAX_INLINED_NAME / 2;

@@ -85,7 +85,7 @@ export function refuseNonFiniteWeights(model: Model, origin: string): void {
   for (const tensor of model.graph.initializer) {
     if (tensor.dataType !== DataType.FLOAT || isExternal(tensor)) continue;
     const values = floatValues(tensor);
-    // Infinity in other constants is a mask, as in attention, or a bias.
+    // Infinity is allowed in constants that are not weights: a mask, as in attention, or a bias.
     const isUnfit = weights.has(tensor.name)
       ? (value: number) => !Number.isFinite(value)
       : (value: number) => Number.isNaN(value);

@@ -127,7 +127,7 @@ export function isExternal(tensor: TensorProto): boolean {
   return tensor.dataLocation === DataLocation.EXTERNAL;
 }
 
-/** A tensor that shares the memory of `data`. */
+/** Makes an ONNX tensor that shares the memory of `data`. */
 export function makeTensor(
   name: string,
   dataType: DataType,

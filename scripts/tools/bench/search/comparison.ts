@@ -31,7 +31,7 @@ export function medianAfter(curves: Curves, trials: number): number {
  */
 export function compare(curves: Curves, trials: number, optuna: number, best: number): Comparison {
   const ours = medianAfter(curves, trials);
-  // The same value summed in another order differs in the last digits.
+  // A value summed in another order differs in the last digits, so a regret below this is 0.
   const nothing = 1e-9 * Math.max(Math.abs(best), Math.abs(ours), Math.abs(optuna));
   const [ourRegret, theirRegret] = [ours - best, optuna - best].map((regret) =>
     regret <= nothing ? 0 : regret,

@@ -49,7 +49,11 @@ export function readBenchFile(path: string, what: string): Buffer {
   }
 }
 
-/** @param place names the text in messages */
+/**
+ * Parses a text as JSON.
+ *
+ * @param place names the text in messages
+ */
 export function parseJson(text: string, place: string): unknown {
   try {
     return JSON.parse(text);

@@ -3,7 +3,7 @@ import { createRandomStream } from "../../../../shared/search/numerics/random.js
 import { generateProblem, type ProblemShape } from "./generate.js";
 import type { Problem } from "./problem.js";
 
-/** Two objectives of the same parameters, both minimized. */
+/** A search problem with two objectives of the same parameters, both minimized. */
 export interface TradeOff {
   readonly name: string;
   readonly loss: Problem;
