@@ -66,7 +66,10 @@ export interface InspectedTensor {
 
 export interface InspectedGroup {
   readonly group: string;
-  /** The group's ops in the preset configuration; "simulated" ops have no integer kernel in ONNX Runtime. */
+  /**
+   * The ops of the group (tensors that share a quantizer choice) in the preset configuration; "simulated" ops have
+   * no integer kernel in ONNX Runtime.
+   */
   readonly ops: readonly {
     readonly name: string;
     readonly type: string;
@@ -75,7 +78,10 @@ export interface InspectedGroup {
   readonly tensors: readonly InspectedTensor[];
 }
 
-/** Result of `inspect`. For a model that is already quantized, it has no groups, only the integer kernels. */
+/**
+ * Result of `inspect`. For a model that is already quantized, it lists no groups (tensors that share a quantizer
+ * choice), only the integer kernels.
+ */
 export interface InspectResult {
   readonly quantized: boolean;
   readonly groups: readonly InspectedGroup[];
@@ -107,12 +113,11 @@ const EVERYTHING: TuningOptions = {
 };
 
 /**
- * Lists a model's quantizer groups, their ops, the choices of each tensor, and which products ONNX Runtime
- * would run as integer kernels; needs no data. For a quantized model, lists which of its products run as
- * integer kernels.
+ * Lists a model's quantizer groups (tensors that share a quantizer choice), their ops, the choices of each tensor,
+ * and which products ONNX Runtime would run as integer kernels; needs no data. For a quantized model, lists which
+ * of its products run as integer kernels.
  *
- * @example
- * const { derivation } = await inspect("model.onnx", { configuration: "config.json", group: "conv1" });
+ * @example const { derivation } = await inspect("model.onnx", { configuration: "config.json", group: "conv1" });
  *
  * @throws {ConfigurationError | ModelError | UsageError}
  */
@@ -221,7 +226,7 @@ async function deviceNamed(device: string): Promise<TargetDevice> {
 }
 
 /**
- * The group of this name, or the group with an op or tensor of this name.
+ * The group (tensors that share a quantizer choice) of this name, or the one with an op or tensor of this name.
  * @throws {UsageError} when there is none
  */
 function findGroup(name: string, { layout, tunedAlgorithms }: Subject): QuantizerGroup {

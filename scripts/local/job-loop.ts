@@ -22,8 +22,8 @@ export interface JobLoopOptions {
 }
 
 /**
- * Receives jobs one by one, runs them and reports; one loop per slot of the runner. A report is written and
- * sent while the next job is running.
+ * Receives jobs one by one, runs them and reports; one loop for each job that the runner can run concurrently. A
+ * report is written and sent while the next job is running.
  */
 export async function runJobLoop(options: JobLoopOptions): Promise<void> {
   const { jobs, stop } = options;

@@ -23,10 +23,10 @@ export interface Dataset {
    * if its inputs (such as tokens) are limited.
    */
   extremes(among: readonly number[]): readonly number[];
-  /** A key per sample made from its content, to detect the same sample in two sections. */
+  /** A key per sample made from its content, to detect that the same sample is in two data sections. */
   sampleKeys(): Promise<readonly string[]>;
   /**
-   * Reads those of the given samples that are not in memory yet.
+   * Checks that the given samples are readable, by reading those that are not in memory yet.
    *
    * @throws {DataError} when one cannot be read
    */

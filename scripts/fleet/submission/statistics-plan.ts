@@ -34,8 +34,9 @@ export function statisticsSeconds(
 }
 
 /**
- * Plans who gathers the statistics: parallel collectors when there is enough work, otherwise the first
- * evaluator, which opens the same model anyway and would finish before a collector has started.
+ * Plans who gathers the calibration statistics: parallel collectors (functions for this) when there is enough
+ * work, otherwise the first evaluator, which opens the same model anyway and would finish before a collector has
+ * started.
  *
  * @param collectors upper bound of collectors
  */

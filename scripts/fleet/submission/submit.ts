@@ -95,8 +95,8 @@ interface UploadedRun {
 }
 
 /**
- * Uploads a run's workload and restored trials, and creates the message that requests the run. Nothing
- * uploaded depends on the run's name, so it can be requested under several names.
+ * Uploads a run's workload and the trials that it takes over from an earlier run, and creates the message that
+ * requests the run. Nothing uploaded depends on the run's name, so it can be requested under several names.
  */
 export async function uploadRun(
   fleet: UploadTarget,

@@ -25,7 +25,10 @@ export interface InputResult {
 const INPUTS_A_PROCESS = 200;
 const STDERR_LENGTH = 500;
 
-/** Runs inputs in parallel processes; a process is reused for further inputs unless it crashes. */
+/**
+ * Runs inputs in parallel processes; a process is reused for further inputs until it shows a defect or has run
+ * `INPUTS_A_PROCESS` of them.
+ */
 export async function* runInputs(
   inputs: Iterable<FuzzInput>,
   processes: number,

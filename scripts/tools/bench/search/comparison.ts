@@ -15,7 +15,7 @@ export interface Comparison {
    * Optuna's is 0.
    */
   readonly ratio: number;
-  /** The first trial at which our median was as good as Optuna's after all of them. */
+  /** The first trial at which our median value was as good as Optuna's after all trials; `undefined` if none was. */
   readonly reachedAt: number | undefined;
 }
 
@@ -44,7 +44,7 @@ export function compare(curves: Curves, trials: number, optuna: number, best: nu
   return { trials, ours, optuna, ratio, reachedAt };
 }
 
-/** Lower limit of ratios in geometric means, as a single 0 would make the mean 0. */
+/** Lower limit of regret ratios in geometric means, as a single 0 would make the mean 0. */
 const LEAST_RATIO = 0.01;
 
 export function meanRatio(ratios: readonly number[]): number {

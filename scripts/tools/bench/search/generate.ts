@@ -111,7 +111,7 @@ function orderedEffects(random: RandomStream, choices: number, sensitivity: numb
   );
 }
 
-/** A problem like real runs: a good base, an accuracy bound, and a switch for each layer. */
+/** A problem like real runs: a good base (all layers quantized), an accuracy bound, and a switch for each layer. */
 export interface ConstrainedProblem {
   readonly name: string;
   readonly base: Configuration;
@@ -134,8 +134,8 @@ const LAYER_LOSS = 0.05;
 const MEASUREMENT_DEVIATION = 1;
 
 /**
- * Generates a problem in which a few layers cause most of the base's accuracy loss; leaving a layer in float
- * costs its share of the speed-up.
+ * Generates a problem in which a few layers cause most of the accuracy loss of the base (all layers quantized);
+ * leaving a layer in float costs its share of the speed-up.
  *
  * @param estimators number of range estimator choices per quantized layer; with 1 there are switches only
  * @param layerLoss median loss of a quantized layer, in percent; the mean is three times as much

@@ -16,7 +16,7 @@ const PEER_SECONDS = 300;
 const STATIC = ["MinMax", "Entropy", "Percentile", "Distribution"] as const;
 const NNCF = ["performance", "mixed"] as const;
 
-/** Peers (other tools) that quantize the same model on the same calibration rows (samples). */
+/** Peers (other tools) that quantize the same model on the same calibration samples. */
 const PEERS: readonly { readonly name: string; readonly script: string; readonly argument: string }[] = [
   ...STATIC.map((argument) => ({
     name: `quantize_static ${argument}`,
@@ -49,7 +49,7 @@ export interface ModelComparison {
 
 /**
  * `quantize` under the model's own configuration against onnxruntime's quantize_static with each of its
- * calibrators and NNCF's quantize with each of its presets: same calibration rows, same scored samples, timed
+ * calibrators and NNCF's quantize with each of its presets: same calibration samples, same scored samples, timed
  * in one process.
  *
  * @param isAsked whether to compare with a peer, by its name

@@ -95,7 +95,10 @@ export async function compareLatency({ configuration, directory }: BenchModel, t
   return ratio;
 }
 
-/** The configuration with absolute paths, since the peer reads it from another folder. */
+/**
+ * The model's configuration with absolute paths, as the peer (other quantization tool) reads it from another
+ * folder.
+ */
 export function absolute({ configuration, directory }: BenchModel) {
   const inputs = Object.fromEntries(
     Object.entries(configuration.engine.calibration?.inputs ?? {}).map(([name, source]) => [
