@@ -70,9 +70,9 @@ const SCALINGS: readonly {
 ];
 
 /**
- * Writes a configuration for a model and its samples that `quantize` and `tune` run as it is: inputs matched to arrays or
- * images, samples split for calibration, evaluation and validation without overlap, and, where there are labels, the
- * preprocessing of pixels with which the float model is most accurate.
+ * Writes a configuration for a model and its samples that `quantize` and `tune` run as it is: inputs matched to
+ * arrays or images, samples split for calibration, evaluation and validation without overlap, and, where there are
+ * labels, the preprocessing of pixels with which the float model is most accurate.
  *
  * @throws {ModelError | DataError} when the model cannot be read, or the data do not fit it
  * @throws {UsageError} when a file is there already

@@ -1,7 +1,8 @@
 /**
- * Names of the safeguards of the run protocol: steps without which a run would still work most of the time, and go wrong
- * when a process, a queue or the store fails. A test switches each of them off and checks that the simulation of faults
- * notices (test/simulation/safeguards.test.ts), so a simulation that detects nothing any more fails too.
+ * Names of the safeguards of the run protocol: steps without which a run would still work most of the time, and go
+ * wrong when a process, a queue or the store fails. A test switches each of them off and checks that the
+ * simulation of faults notices (test/simulation/safeguards.test.ts), so a simulation that no longer detects
+ * anything fails too.
  */
 export const SAFEGUARDS = [
   /** A trial is started only if the run's expected cost stays within its budget. */

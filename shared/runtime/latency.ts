@@ -34,7 +34,7 @@ export const QUIET_SECONDS = 0.06;
 const SESSION_NOISE = 0.015;
 /** Factor that makes the median absolute deviation an estimate of the standard deviation of normal noise. */
 const MAD_TO_SIGMA = 1.4826;
-/** The standard error of a median over that of a mean, for normal noise. */
+/** Standard error of a median divided by that of a mean, for normal noise. */
 const MEDIAN_EFFICIENCY = 1.2533;
 /** A relative standard error of a latency ratio above this says that the machine is too busy to compare two models. */
 export const TOO_NOISY = 0.05;

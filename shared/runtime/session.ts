@@ -130,7 +130,7 @@ function knownDimension(dimension: number | string): number | string {
   return typeof dimension === "string" && isUnknownDimension(dimension) ? "" : dimension;
 }
 
-/** ONNX Runtime's reason as a part of a sentence, without the locations in its source code. */
+/** ONNX Runtime's reason for a failure as a part of a sentence, without the locations in its source code. */
 function reasonOf(error: unknown): string {
   const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n", 1);
   const future = /Opset (\d+) is under development.* is till opset (\d+)/.exec(line);

@@ -17,7 +17,10 @@ const ENTRIES = [
 
 const KINDS = { function: "Functions", class: "Classes", type: "Types" } as const;
 
-/** The exported names of the package with their docstrings and declarations, as Markdown; made from compiled declarations. */
+/**
+ * The exported names of the package with their docstrings and declarations, as Markdown; made from compiled
+ * declarations.
+ */
 export function apiReference(): string {
   return ENTRIES.map(({ title, module }) => {
     const exported = exportedNames(join(packageRoot(), module)).map(({ name, file }) => describe(name, file));

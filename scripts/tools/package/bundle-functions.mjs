@@ -1,7 +1,7 @@
 /**
- * Bundles the functions for Lambda (part of `npm run build`): `node scripts/tools/package/bundle-functions.mjs [folder]`,
- * where the folder holds the compiled sources, `dist` when left out. They go to `bundles/` in it, without what is
- * native, which the construct adds for the architecture that is wanted.
+ * Bundles the functions for Lambda (part of `npm run build`): `node scripts/tools/package/bundle-functions.mjs
+ * [folder]`, where the folder holds the compiled sources, `dist` when left out. They go to `bundles/` in it,
+ * without what is native, which the construct adds for the architecture that is wanted.
  */
 import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";

@@ -60,8 +60,8 @@ export function isStandardDomain(domain: string): boolean {
 }
 
 /**
- * The version of the default operator set (domain `ai.onnx`), or 0 when the model does not import it. Of several imports
- * the last counts, as for ONNX Runtime.
+ * The version of the default operator set (domain `ai.onnx`), or 0 when the model does not import it. Of several
+ * imports the last counts, as for ONNX Runtime.
  */
 export function opsetVersion(model: Model): number {
   const entry = model.opsetImport.findLast(({ domain }) => isStandardDomain(domain));

@@ -2,7 +2,7 @@ import { createRandomStream, type RandomStream } from "../../../../shared/search
 import { type Problem, parentsFirst } from "./problem.js";
 
 const RESTARTS = 12;
-/** Number of annealing steps: a few seconds per problem. */
+/** Number of annealing steps, which take a few seconds per problem. */
 const STEPS = 500_000;
 /**
  * First and last temperature of annealing, as shares of the standard deviation over random configurations.
