@@ -90,7 +90,7 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** The numbers of seeds on which the first sampler was better than the other, equal, and worse. */
+/** The numbers of seeds on which the first sampler's best trial was better than the other's, equal, and worse. */
 function wins(lines: readonly SearchLine[], ours: SamplerName, other: SamplerName, mark: number): string {
   const counts = [0, 0, 0];
   for (const line of lines.filter(({ sampler }) => sampler === ours)) {

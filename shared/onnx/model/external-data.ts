@@ -141,8 +141,10 @@ function isWithin(file: string, directory: string): boolean {
 }
 
 /**
- * @throws {ModelError} when the file is outside the model's folder once symbolic links are followed. A
- * missing file passes; reading it fails later.
+ * Refuses an external data file outside the model's folder.
+ *
+ * @throws {ModelError} when the file is outside the model's folder once symbolic links are followed. A missing
+ * file passes; reading it fails later.
  */
 async function requireRealPlace(tensor: TensorProto, location: Location, directory: string): Promise<void> {
   const [file, folder] = await Promise.all([realpath(location.file), realpath(directory)]).catch(() => []);

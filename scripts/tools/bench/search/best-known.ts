@@ -9,7 +9,7 @@ const STEPS = 500_000;
  */
 const HOT = 0.5;
 const COLD = 5e-5;
-/** Share of steps that change a parameter together with one that it interacts with. */
+/** Share of annealing steps that change a parameter together with one that it interacts with. */
 const JOINT_STEPS = 0.3;
 
 /**

@@ -10,7 +10,7 @@ export interface TradeOff {
   readonly cost: Problem;
 }
 
-/** Cost of a conditional parameter, as a share of a layer's cost. */
+/** Cost of a parameter that depends on another, as a share of its layer's cost. */
 const DEPENDENT_SHARE = 0.2;
 
 /**

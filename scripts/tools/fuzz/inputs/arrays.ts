@@ -128,7 +128,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
   },
 };
 
-/** Mutated arrays, archives or labels, for a valid model and configuration. */
+/** A fuzz input of mutated arrays, archives or labels, for a valid model and configuration. */
 export function changedArray(random: RandomStream): Omit<FuzzInput, "number"> {
   const name = oneOf(random, Object.keys(CHANGES));
   const files = networkFiles();

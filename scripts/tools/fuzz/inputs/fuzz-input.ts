@@ -24,7 +24,7 @@ export interface MessageInput {
   readonly bodies: readonly string[];
 }
 
-/** A mutated input with the names of its mutations. */
+/** A fuzz input: mutated files or messages, with the names of the mutations. */
 export interface FuzzInput {
   readonly number: number;
   readonly kind: Kind;

@@ -18,7 +18,7 @@ const ARGUMENTS = {
   tune: ["tune", "config.json", "--out", "out", "--workers", "1"],
 } as const;
 
-/** A mutated small model with samples that fit the original model. */
+/** A fuzz input of a mutated small model and samples that fit the original model. */
 export function changedModel(random: RandomStream): Omit<FuzzInput, "number"> {
   const fixture = oneOf(random, MODELS);
   const sound = soundModel(fixture);
