@@ -1,4 +1,4 @@
-/** A top-level key of a JSON document, with a comment before it. */
+/** A top-level key of a JSON document, with its value and a comment to write before it. */
 export interface CommentedSection {
   readonly comment?: string;
   readonly key: string;

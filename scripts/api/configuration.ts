@@ -9,7 +9,7 @@ export type ConfigurationSource =
   | {
       readonly configuration: RunConfigurationInput;
       readonly directory?: string;
-      /** Names the configuration in messages, where it lies in a record. */
+      /** Path that names the configuration in messages, when it was read from a run's record. */
       readonly file?: string;
     };
 

@@ -17,10 +17,10 @@ import { listRuns } from "../local/engine.js";
 import type { ConfigurationSource } from "./configuration.js";
 import { runFolder } from "./output-folder.js";
 
-/** Characters of the configuration's hash in a run's name; the run's number within its folder follows. */
+/** Number of characters of the configuration's hash in a run's name; the run's number within its folder follows. */
 const RUN_ID_HASH_LENGTH = 12;
 
-/** Key of the document, among a run's records, that holds the configuration of its start. */
+/** Key, among a run's records, of the document that holds the configuration that the run was started with. */
 const configurationKey = (runId: string): string => `${runPrefix(runId)}configuration.json`;
 
 const startSchema = z.strictObject({
@@ -36,27 +36,30 @@ type StartDocument = z.infer<typeof startSchema>;
 export interface EarlierRun {
   readonly state: RunState;
   /**
-   * What the run was started with. `hash` is of the configuration as given, which may have narrower tuning
-   * scopes than the one that was run.
+   * The configuration that the run was started with, where it is on record. `hash` is of the configuration as
+   * given, which may have narrower tuning scopes than the one that was run.
    */
   readonly remembered: StartDocument | undefined;
 }
 
-/** What an earlier run of an output folder was started with, as the record of it holds it. */
+/** The configuration that an earlier run of an output folder was started with, from the run's records. */
 export function rememberedSource(
   out: string,
   { state, remembered }: EarlierRun,
 ): ConfigurationSource | undefined {
   if (remembered === undefined) return undefined;
   return {
-    // Checked again by the schema that it was written by.
+    // The type is only assumed here: the loader checks the configuration against the schema again.
     configuration: remembered.configuration as RunConfigurationInput,
     directory: remembered.directory,
     file: join(runFolder(out), configurationKey(state.request.runId)),
   };
 }
 
-/** Stores what a run is started with, before it starts. */
+/**
+ * Stores the configuration that a run is started with and the trials that it takes over from an earlier run,
+ * before it starts.
+ */
 export async function recordRunStart(
   out: string,
   request: RunRequest,

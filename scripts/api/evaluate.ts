@@ -21,7 +21,7 @@ import { type ConfigurationSource, loadConfiguration } from "./configuration.js"
 export interface EvaluateResult {
   readonly metric: MetricResult;
   readonly secondsPerSample: number;
-  /** What is likely not meant, or has no effect. */
+  /** Notes on keys of the configuration without effect, and warnings of likely mistakes. */
   readonly warnings: readonly RunWarning[];
 }
 

@@ -14,20 +14,20 @@ import { splitByClass, splitSizes } from "./sample-split.js";
 import { schemaPath } from "./schema-path.js";
 
 export interface InitOptions {
-  /** A folder of images, or arrays: `.npy` and `.npz` files, or a folder of them. */
+  /** Paths of the samples: a folder of images, or arrays (`.npy` and `.npz` files, or a folder of them). */
   readonly data: readonly string[];
-  /** The configuration to write; `config.json` when left out. */
+  /** Path of the configuration to write; `config.json` when left out. */
   readonly out?: string;
-  /** Replaces files that are there. */
+  /** Whether existing files may be replaced. */
   readonly force?: boolean;
 }
 
 export interface InitResult {
-  /** Path of the configuration. */
+  /** Path of the configuration that was written. */
   readonly config: string;
-  /** Everything that was written. */
+  /** Paths of all files that were written: the configuration and its lists of images. */
   readonly files: readonly string[];
-  /** What was found out or assumed, a sentence each. */
+  /** What was found out or assumed about the model and the samples, a sentence each. */
   readonly notes: readonly string[];
 }
 
@@ -35,26 +35,29 @@ type Engine = NonNullable<RunConfigurationInput["engine"]>;
 type DataSection = NonNullable<Engine["evaluation"]>;
 type Preprocessing = NonNullable<DataSection["preprocess"]>;
 
-/** What the three parts of the samples are called in a configuration. */
+/** Names of a configuration's data sections, one for each of the three parts of the samples. */
 const PARTS = ["calibration", "evaluation", "validation"] as const;
 type Part = (typeof PARTS)[number];
 
-/** Ops that only quantized models have. */
+/** Op types that only quantized models have. */
 const QUANTIZERS: ReadonlySet<string> = new Set([
   "QuantizeLinear",
   "DequantizeLinear",
   "DynamicQuantizeLinear",
 ]);
 
-/** Samples on which ways to preprocess are compared. */
+/** Number of samples on which ways to preprocess pixels are compared. */
 const TRIED_SAMPLES = 100;
 const BYTE_SCALE = 1 / 255;
-/** Percent by which the noise of the outputs may grow, relative to the signal's amplitude, where nothing else is known. */
+/**
+ * Accuracy bound written for metric `sqnr`: percent by which the noise of the outputs may grow, relative to the
+ * signal's amplitude.
+ */
 const SQNR_LOSS = 20;
-/** Mean and standard deviation of ImageNet's pixels, red, green, blue, as torchvision's models take them. */
+/** Mean and standard deviation of ImageNet's pixels (0 to 1; red, green, blue), as torchvision's models take them. */
 const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
-/** How pixels from 0 to 255 are brought to a model, the most usual way first. */
+/** Ways to scale pixels from 0 to 255 to a model's input values, the most usual way first. */
 const SCALINGS: readonly {
   readonly label: string;
   readonly settings: Preprocessing;
@@ -67,9 +70,9 @@ const SCALINGS: readonly {
 ];
 
 /**
- * Writes a configuration for a model and its samples that `quantize` and `tune` run as it is: inputs matched to arrays or
- * images, samples split for calibration, evaluation and validation without overlap, and, where there are labels, the
- * preprocessing of pixels with which the float model is most accurate.
+ * Writes a configuration for a model and its samples that `quantize` and `tune` run as it is: inputs matched to
+ * arrays or images, samples split for calibration, evaluation and validation without overlap, and, where there are
+ * labels, the preprocessing of pixels with which the float model is most accurate.
  *
  * @throws {ModelError | DataError} when the model cannot be read, or the data do not fit it
  * @throws {UsageError} when a file is there already
@@ -99,7 +102,7 @@ export async function init(
   }
   const notes: string[] = [];
   const lists = new Map<Part, string>();
-  // Named after the configuration, so that one folder can hold several.
+  // Lists of images are named after the configuration, so that one folder can hold several.
   const listName = (part: Part): string => `${basename(out, extname(out))}.${part}.txt`;
   const base = describeSamples(source, inputs, directory, listName, lists, notes);
   const metric = chooseMetric(source, outputs, notes);
@@ -133,7 +136,7 @@ export async function init(
     const sections = await preprocessed(base, trying, notes);
     await writeWhole(out, commentedJson(describeDocument(document(sections), directory)));
   } catch (error) {
-    // A list without its configuration would be in the way of the next try.
+    // A list of images left without its configuration would make the next `init` refuse to overwrite it.
     if (!force) for (const file of written) await rm(file, { force: true });
     throw error;
   }
@@ -144,7 +147,7 @@ function describePort({ name, type, shape }: PortInfo): string {
   return `${JSON.stringify(name)} (${type} [${shape.map((axis) => axis || "any").join(", ")}])`;
 }
 
-/** A path as the configuration names it, with forward slashes. */
+/** A path as the configuration names it: relative to the configuration's folder, with forward slashes. */
 function pathFrom(directory: string, path: string): string {
   const [file, key] = path.split("#") as [string, string | undefined];
   const found = relative(directory, resolve(file)).replaceAll("\\", "/");
@@ -152,11 +155,14 @@ function pathFrom(directory: string, path: string): string {
 }
 
 function withoutLabels({ labels: _, ...section }: DataSection): DataSection {
-  // The list of images names their labels as well.
+  // With images, the labels file is also the list of the images, so it stays.
   return section.images === undefined ? section : { ...section, ...(_ === undefined ? {} : { labels: _ }) };
 }
 
-/** The sections before pixels are scaled. */
+/**
+ * The configuration's data sections, still without the preprocessing of pixels. Adds to `lists` the files that
+ * name images, and to `notes` sentences for the user.
+ */
 function describeSamples(
   source: SampleSource,
   inputs: readonly PortInfo[],
@@ -210,7 +216,11 @@ function describeSamples(
   return sections;
 }
 
-/** Accuracy where a label names a class of the first output, else the closeness to the float model. */
+/**
+ * The metric for the configuration: accuracy where labels are classes of the first output; agreement of classes
+ * with the float model where a classifier's samples have no labels; otherwise the signal-to-noise ratio against
+ * the float model.
+ */
 function chooseMetric(source: SampleSource, outputs: readonly PortInfo[], notes: string[]): Engine["metric"] {
   const labelled = source.kind === "images" ? source.classes !== undefined : source.labels !== undefined;
   const [output] = outputs;
@@ -242,7 +252,10 @@ interface Trying {
   readonly metric: string | undefined;
 }
 
-/** The sections with the preprocessing of pixels, where there are any, that suits the model best. */
+/**
+ * The data sections with the preprocessing of pixels, where there are any: the one with which the float model is
+ * most accurate, or the most usual one where accuracy is not the metric.
+ */
 async function preprocessed(
   sections: ReadonlyMap<Part, DataSection>,
   { source, inputs, document, directory, model, metric }: Trying,
@@ -292,7 +305,7 @@ function imageVariants({ shape, name }: PortInfo): readonly Variant[] {
     shape[1] === 1 || shape[1] === 3 ? "NCHW" : shape[3] === 1 || shape[3] === 3 ? "NHWC" : "NCHW";
   const channels = shape[layout === "NCHW" ? 1 : 3];
   const side = layout === "NCHW" ? shape[2] : shape[1];
-  // A model of free sizes has no cut of its own.
+  // A model that takes images of any size says nothing of the crop, so the usual 224 pixels are taken.
   const cut = typeof side === "number" && side > 0 ? {} : { crop: 224 };
   const orders = channels === 1 ? (["GRAY"] as const) : (["RGB", "BGR"] as const);
   return orders.flatMap((order) =>
@@ -305,7 +318,7 @@ function imageVariants({ shape, name }: PortInfo): readonly Variant[] {
   );
 }
 
-/** Arrays of bytes for inputs of floats. */
+/** Ways to scale arrays, to be compared, where bytes (pixels) are given for a float input; otherwise none. */
 function arrayVariants(source: SampleSource, inputs: readonly PortInfo[]): readonly Variant[] {
   if (source.kind !== "arrays") return [];
   const isPixels = inputs.some(
@@ -328,7 +341,7 @@ function withPreprocessing(section: DataSection, settings: Preprocessing): DataS
   };
 }
 
-/** A Softmax between products of activations is an attention. */
+/** Whether the ops are those of a transformer: a Softmax and at least four MatMuls, as in attention. */
 function isTransformer(opTypes: readonly string[]): boolean {
   return opTypes.includes("Softmax") && opTypes.filter((type) => type === "MatMul").length >= 4;
 }

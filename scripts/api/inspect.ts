@@ -48,8 +48,8 @@ export interface InspectOptions {
    */
   readonly configuration?: ConfigurationSource | undefined;
   /**
-   * The only group to list, with the derivation of its choices: a group's name, or that of an op or tensor in
-   * it. An algorithm that the search switches on and off is a group too.
+   * The only group (tensors that share a quantizer choice) to list, with the derivation of its choices: a group's
+   * name, or that of an op or tensor in it. An algorithm that the search switches on and off is a group too.
    */
   readonly group?: string | undefined;
 }
@@ -57,13 +57,19 @@ export interface InspectOptions {
 export interface InspectedTensor {
   readonly tensor: string;
   readonly kind: "activations" | "weights";
-  /** Schemes that the search may choose, that of the preset configuration first. */
+  /**
+   * Quantization schemes (width, mode, granularity) that the search may choose for the tensor, that of the preset
+   * configuration first.
+   */
   readonly choices: readonly Scheme[];
 }
 
 export interface InspectedGroup {
   readonly group: string;
-  /** The group's ops in the preset configuration; "simulated" ops have no integer kernel in ONNX Runtime. */
+  /**
+   * The ops of the group (tensors that share a quantizer choice) in the preset configuration; "simulated" ops have
+   * no integer kernel in ONNX Runtime.
+   */
   readonly ops: readonly {
     readonly name: string;
     readonly type: string;
@@ -72,25 +78,28 @@ export interface InspectedGroup {
   readonly tensors: readonly InspectedTensor[];
 }
 
-/** Result of `inspect`. For a model that is already quantized, it has no groups, only the integer kernels. */
+/**
+ * Result of `inspect`. For a model that is already quantized, it lists no groups (tensors that share a quantizer
+ * choice), only the integer kernels.
+ */
 export interface InspectResult {
   readonly quantized: boolean;
   readonly groups: readonly InspectedGroup[];
   readonly unquantizable: QuantizerLayout["unquantizable"];
-  /** Parameters of algorithms that the search decides on. */
+  /** Search parameters of the algorithms other than the quantization, such as whether to apply a bias correction. */
   readonly companions: readonly Parameter[];
   /**
-   * Integer kernels of the quantized model, or of the float model when all groups are quantized as in the
-   * preset.
+   * Which products run in integer kernels: in the model itself when it is quantized, otherwise in a model with all
+   * groups quantized as in the preset configuration.
    */
   readonly integerKernels: IntegerKernels;
-  /** How the choices of the requested group are derived. */
+  /** How the choices of the group given as `group` are derived. */
   readonly derivation?: GroupDerivation;
   /** The target device; CPU is replaced by the processor class of this machine. */
   readonly target: string;
-  /** Properties of the target device that cannot be expressed. */
+  /** Notes on properties of the target device that quantfleet cannot express. */
   readonly notes: readonly string[];
-  /** Choices of the model that are not listed, with the reason. */
+  /** Notes on choices that this model cannot have and that are therefore not listed, with the reason. */
   readonly modelNotes: readonly string[];
 }
 
@@ -104,12 +113,11 @@ const EVERYTHING: TuningOptions = {
 };
 
 /**
- * Lists a model's quantizer groups, their ops, the choices of each tensor, and which products ONNX Runtime
- * would run as integer kernels; needs no data. For a quantized model, lists which of its products run as
- * integer kernels.
+ * Lists a model's quantizer groups (tensors that share a quantizer choice), their ops, the choices of each tensor,
+ * and which products ONNX Runtime would run as integer kernels; needs no data. For a quantized model, lists which
+ * of its products run as integer kernels.
  *
- * @example
- * const { derivation } = await inspect("model.onnx", { configuration: "config.json", group: "conv1" });
+ * @example const { derivation } = await inspect("model.onnx", { configuration: "config.json", group: "conv1" });
  *
  * @throws {ConfigurationError | ModelError | UsageError}
  */
@@ -212,13 +220,13 @@ async function settingsOf({
     : { ...settings, targetDevice: await deviceNamed(targetDevice) };
 }
 
-/** The target device as it applies on this machine. */
+/** The target device as it applies on this machine: CPU becomes the machine's processor class. */
 async function deviceNamed(device: string): Promise<TargetDevice> {
   return forProcessor(await readTargetDevice(device), await processorClass());
 }
 
 /**
- * The group of this name, or the group with an op or tensor of this name.
+ * The group (tensors that share a quantizer choice) of this name, or the one with an op or tensor of this name.
  * @throws {UsageError} when there is none
  */
 function findGroup(name: string, { layout, tunedAlgorithms }: Subject): QuantizerGroup {
@@ -243,9 +251,9 @@ function findGroup(name: string, { layout, tunedAlgorithms }: Subject): Quantize
 }
 
 /**
- * Integer kernels of the preset configuration, found without data: ONNX Runtime's fusions depend on zero
- * points but not on scales, so ranges are made up, from zero on after a Relu and symmetric around zero
- * elsewhere.
+ * Which products of the preset configuration run in integer kernels, found without data: ONNX Runtime's fusions
+ * depend on zero points but not on scales, so ranges are made up, from zero on after a Relu and symmetric around
+ * zero elsewhere.
  */
 function trialFusion({
   prepared,

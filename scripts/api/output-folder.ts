@@ -30,7 +30,7 @@ const RESULT_FILES = [
 ] as const;
 
 /**
- * Checks that files can be written into a folder, which need not exist yet, and leaves nothing there.
+ * Checks that files can be written into a folder, which need not exist yet, and leaves nothing in it.
  *
  * @param remedy how to choose another folder, for the message
  * @throws {UsageError}
@@ -46,7 +46,7 @@ export async function requireWritable(wanted: string, remedy = "give another by 
   if (!(await stat(folder)).isDirectory()) {
     throw new UsageError(`${folder} is a file, but a folder is needed; ${remedy}.`);
   }
-  // Tried out, because permission bits do not tell: root cannot write into /proc or onto a full disk either.
+  // Writing is tried out, because permission bits do not tell: root cannot write into /proc or onto a full disk either.
   const probe = await mkdtemp(join(folder, ".quantfleet-")).catch(refuse("cannot be written to"));
   await rmdir(probe);
 }
@@ -76,7 +76,7 @@ export async function requireVacantForQuantize(out: string): Promise<void> {
   if (!isOwn || !(await isQuantizedAlone(join(out, OUTPUT_FILES.model)))) await requireVacant(out);
 }
 
-/** Whether a model has the metadata of `quantize`, which are among the last bytes of the file. */
+/** Whether a model file has the metadata that `quantize` writes, which are among the last bytes of the file. */
 async function isQuantizedAlone(path: string): Promise<boolean> {
   const file = await open(path).catch(() => undefined);
   if (file === undefined) return false;
@@ -162,7 +162,7 @@ export async function writeWhole(path: string, content: string | Uint8Array): Pr
   });
 }
 
-/** Removes result files of an earlier command that were not overwritten. */
+/** Removes the result files of an earlier command that the current one has not overwritten. */
 export async function removeOtherResults(out: string, written: readonly string[]): Promise<void> {
   for (const file of RESULT_FILES) {
     const path = join(out, file);

@@ -62,13 +62,13 @@ import { openStatistics, requireStatisticsFolder } from "./statistics-folder.js"
 
 export interface QuantizeOptions {
   readonly out?: string;
-  /** A `configuration.json` that tune wrote; the preset configuration when omitted. */
+  /** Path of a `configuration.json` that tune wrote, whose choices are used; the preset configuration when omitted. */
   readonly configuration?: string;
   /** Number of a trial of an earlier run, whose choices are used. */
   readonly trial?: number;
-  /** Output folder of that run; tune's default folder for the model when omitted. */
+  /** Output folder of the run that has the trial; tune's default folder for the model when omitted. */
   readonly run?: string;
-  /** Replace the result of an earlier command in the output folder. */
+  /** Whether the result of an earlier command in the output folder may be replaced. */
   readonly force?: boolean;
 }
 
@@ -79,25 +79,25 @@ export interface QuantizeResult {
   readonly floatModelBytes: number;
   readonly quantizedShare: QuantizedShare;
   /**
-   * The estimator preset of activations whose outputs are closest to the float model's; absent when the
-   * estimator was fixed.
+   * The preset of the activations' range estimators that was chosen because the outputs are closest to the float
+   * model's; absent when the estimator was fixed.
    */
   readonly estimatorPreset?: EstimatorPreset;
   /**
-   * Set when weights are UINT8: their kernels are slower, but outputs with faster codes are much further from
-   * the float model's.
+   * Form of the weights' codes, set when it is UINT8: their kernels are slower, but outputs with faster codes are
+   * much further from the float model's.
    */
   readonly codes?: "uint8";
   /**
-   * Quantized ops without an integer kernel. Simulated with QuantizeLinear and DequantizeLinear, they reduce
-   * size, not latency.
+   * Share of the ops with weights that are quantized but have no integer kernel. Simulated with QuantizeLinear and
+   * DequantizeLinear, they reduce size, not latency.
    */
   readonly simulatedShare: QuantizedShare;
   readonly integerKernels: IntegerKernels;
   /** The target device; CPU is replaced by the processor class of this machine, which is `processor`. */
   readonly target: string;
   readonly processor: ProcessorClass;
-  /** How this machine computes the model, when the target device is of another class. */
+  /** A sentence on how this machine computes the model, when the target device is of another processor class. */
   readonly scoring?: string;
   /**
    * Whether the model computes the same integers on every processor class; `exactOn` lists those on which it
@@ -105,7 +105,7 @@ export interface QuantizeResult {
    */
   readonly portable: boolean;
   readonly exactOn: readonly ProcessorClass[];
-  /** Difference between the kernels and exact arithmetic on calibration samples. */
+  /** Difference between this machine's kernels and exact arithmetic, measured on calibration samples. */
   readonly exactness: KernelExactness;
   /** Ops that cannot be quantized with these calibration samples, and why. */
   readonly unquantizable: readonly {
@@ -113,7 +113,7 @@ export interface QuantizeResult {
     readonly type: string;
     readonly reason: string;
   }[];
-  /** What is likely not meant, or has no effect. */
+  /** Notes on keys of the configuration without effect, and warnings of likely mistakes. */
   readonly warnings: readonly RunWarning[];
 }
 
@@ -234,7 +234,8 @@ export async function quantize(
     exactness: await measureExactness(quantized.model, batches, session),
     unquantizable: [...subject.layout.unquantizable, ...unboundedOps(subject.layout, quantized.unbounded)],
     warnings: [
-      // The configuration of a run holds every default, of which the user wrote none.
+      // A configuration from a run's records holds every default, of which the user wrote none, so its notes are left
+      // out.
       ...(request.isRecorded === true ? [] : notes),
       ...controlFlowNotes(subject.layout),
       ...(await otherSectionWarnings({ calibration: dataset }, configuration.engine, {
@@ -251,7 +252,7 @@ export async function quantize(
  */
 interface QuantizeRequest {
   readonly source: ConfigurationSource;
-  /** Present where the configuration is the one on record of the run. */
+  /** Present when `source` is the configuration in a run's records. */
   readonly isRecorded?: true;
   readonly trial?: number;
   readonly run?: string;
@@ -280,7 +281,7 @@ async function resolveRequest(
   return { source: await runConfiguration(source), isRecorded: true, trial, run: source };
 }
 
-/** The choices of a trial, and the default folder for its model. */
+/** The choices of a trial of an earlier run, and the default folder for the model quantized with them. */
 async function chosenTrial(
   trial: number,
   run: string,

@@ -8,8 +8,8 @@ import { readRuns, rememberedSource } from "./earlier-runs.js";
 import { openStatistics } from "./statistics-folder.js";
 
 /**
- * Replays the latest run in an output folder: repeats its asks from its seed and from the trials that each
- * ask had seen.
+ * Replays the latest run in an output folder: repeats its asks (the sampler's proposals of trials) from its seed
+ * and from the trials that each ask had seen.
  *
  * @throws {QuantfleetError} when the folder holds no run
  * @throws {ConfigurationError | ModelError | DataError} when its model or data have moved or changed

@@ -27,29 +27,29 @@ import type { LossReference } from "../../shared/search/trials/objective.js";
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 import type { EarlierRun } from "./earlier-runs.js";
 
-/** The starting point of a run. */
+/** The starting point of a run: its workload, search space and the trials that it takes over from an earlier run. */
 export interface RunStart {
   readonly workload: Workload;
   /** The search space and its base configuration, which is trial 1. */
   readonly space: TuningSpace;
   /** Trials of an earlier run that become this run's first trials. */
   readonly restored: readonly TrialRecord[];
-  /** Processor class on which the restored trials were scored. */
+  /** Processor class on which the trials taken over (`restored`) were scored. */
   readonly isa?: string;
-  /** Limit on trials; the configuration's when omitted. */
+  /** Limit on the number of trials; the configuration's when omitted. */
   readonly maxTrials?: number;
   readonly lossReference?: LossReference;
   /** Sentences for the user: what the run starts from, and which request could not be followed. */
   readonly notices: readonly string[];
 }
 
-/** Earlier runs to choose from. */
+/** Earlier runs, one of which a new run may start from, and the texts for when none can be used. */
 export interface EarlierRuns {
-  /** Oldest first. */
+  /** The earlier runs, oldest first. */
   readonly runs: readonly EarlierRun[];
-  /** Clause of a message when none of them can be used. */
+  /** Clause of a message that says why none of the runs can be used. */
   readonly nothing: string;
-  /** Remedy for the user when a run is required. */
+  /** Remedy in the error message when an earlier run is required and none can be used. */
   readonly remedy: string;
 }
 
@@ -57,9 +57,9 @@ export interface StartOptions {
   readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;
   readonly earlier: EarlierRuns;
-  /** Opens the store of statistics, which are keyed by content. */
+  /** Opens the store of calibration statistics, which are keyed by content. */
   readonly openStatistics: () => Promise<ObjectStore>;
-  /** Makes the request for a workload, whose rules the earlier run's trials are judged by. */
+  /** Makes the run request for a workload; the earlier run's trials are judged by the rules in it. */
   readonly draft: (workload: Workload, earlier: RunState) => RunRequest;
 }
 
@@ -114,8 +114,8 @@ export async function planStart(options: StartOptions): Promise<RunStart> {
 }
 
 /**
- * Starting point of `eval`: the best configuration, without a new trial when its measurements are still
- * valid.
+ * Starting point of a run with `trials_load_method: "eval"`: the best earlier configuration, without a new trial
+ * when its measurements are still valid.
  */
 function rebuild(source: Source): Pick<RunStart, "space" | "restored" | "maxTrials" | "notices"> {
   const { best, center, runId } = source;
@@ -139,17 +139,24 @@ interface Source {
   readonly runId: string;
   readonly workload: Workload;
   readonly best: TrialRecord;
-  /** Choices of the best trial, in the space of both runs' scopes. */
+  /** Choices of the earlier run's best trial, in the space of both runs' scopes. */
   readonly center: Configuration;
-  /** Why its trials are not comparable with this run's; `undefined` when they are. */
+  /** Why the earlier run's trials are not comparable with this run's; `undefined` when they are. */
   readonly difference: string | undefined;
-  /** The space of this run's scopes around a configuration. */
+  /** The search space of this run's scopes with a given configuration as its base. */
   around(configuration: Configuration): TuningSpace;
-  /** The earlier run's trials, in the space around its base configuration. */
+  /**
+   * The earlier run's trials that this run can take over, in the search space around the earlier run's base
+   * configuration.
+   */
   restore(): RestoredTrials & { readonly space: TuningSpace | undefined };
 }
 
-/** @returns `undefined` when the earlier best configuration cannot be expressed in this run */
+/**
+ * Translates an earlier run to this run's configuration and workload.
+ *
+ * @returns `undefined` when the earlier best configuration cannot be expressed in this run
+ */
 async function openSource(
   options: StartOptions,
   { state, configuration: theirs }: Found,
@@ -178,8 +185,8 @@ async function openSource(
 }
 
 /**
- * Measurements that scale objective `loss`: those of the fully quantized model, which is not the base when a
- * run starts around an earlier best.
+ * Measurements that objective `loss` is scaled by: those of the fully quantized model, which is not the base
+ * (trial 1) when a run starts around an earlier best.
  */
 function lossReferenceOf({ state, workload, difference }: Source): Pick<RunStart, "lossReference"> {
   if (difference !== undefined) return {};
@@ -243,7 +250,7 @@ function findSource(runs: readonly EarlierRun[]): Found | undefined {
   return undefined;
 }
 
-/** The stored configuration; `undefined` when another version, with other keys, wrote it. */
+/** The configuration in a run's records; `undefined` when another version of quantfleet, with other keys, wrote it. */
 function parseStoredConfiguration({ configuration, directory }: NonNullable<EarlierRun["remembered"]>) {
   try {
     return validateConfiguration(configuration as RunConfigurationInput, { directory });
@@ -268,8 +275,9 @@ class EarlierChoices {
   readonly #earlierNames: readonly string[];
 
   /**
-   * @returns the translated configuration; `undefined` unless it quantizes every tensor as before and is in
-   * `space`
+   * Translates a configuration of the earlier run.
+   *
+   * @returns `undefined` unless the translation quantizes every tensor as before and is in `space`
    */
   adopt(configuration: Configuration, space = this.workload.subject.space): Configuration | undefined {
     const { layout, hardware, settings, space: whole, tunedAlgorithms } = this.workload.subject;

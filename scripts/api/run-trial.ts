@@ -6,7 +6,7 @@ import type { Configuration } from "../../shared/search/space/space.js";
 import type { ConfigurationSource } from "./configuration.js";
 import { type EarlierRun, readRuns, rememberedSource } from "./earlier-runs.js";
 
-/** A trial of a run in an output folder of `tune`. */
+/** A trial of a run of `tune`, as read from the run's output folder. */
 export interface RunTrial {
   readonly runId: string;
   readonly choices: Configuration;

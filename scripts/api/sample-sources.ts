@@ -8,7 +8,7 @@ import { npzKeys } from "../../shared/data/npz.js";
 import { isFloating } from "../../shared/runtime/element-type.js";
 import type { PortInfo } from "../../shared/runtime/session.js";
 
-/** An array that a user has, by the path that a configuration names it by (`file.npz#key` within an archive). */
+/** An array of the user's and the path by which a configuration names it (`file.npz#key` within an archive). */
 export interface NamedArray {
   readonly path: string;
   /** File name without its ending, or the key within an archive. */
@@ -16,31 +16,34 @@ export interface NamedArray {
   readonly array: SourceArray;
 }
 
-/** Where a model's samples come from. */
+/** The samples found for a model: an array per input, or a folder of images. */
 export type SampleSource =
   | {
       readonly kind: "arrays";
       readonly samples: number;
-      /** The array of each of the model's inputs. */
+      /** The array of each of the model's inputs, by input name. */
       readonly inputs: ReadonlyMap<string, NamedArray>;
       readonly labels: NamedArray | undefined;
-      /** Arrays that belong to no input. */
+      /** Paths of the arrays that are neither an input nor labels. */
       readonly unused: readonly string[];
     }
   | {
       readonly kind: "images";
       readonly folder: string;
       readonly samples: number;
-      /** Paths below the folder, in their order. */
+      /** Paths of the images relative to the folder, in the order of the samples. */
       readonly files: readonly string[];
-      /** The class of each file, and the classes' names; absent where the folder has no folders for classes. */
+      /**
+       * The class index of each file, and the classes' names; absent where the images are not in one sub-folder
+       * per class.
+       */
       readonly classes: { readonly of: readonly number[]; readonly names: readonly string[] } | undefined;
-      /** Why the images have no classes, as a clause. */
+      /** Clause of a note that says why the images have no classes. */
       readonly unlabelled: string | undefined;
     };
 
 const ARRAY_FILE = /\.(npy|npz)$/i;
-/** What arrays of labels are usually called. */
+/** Matches the usual names of arrays of labels. */
 const LABEL_NAME = /^(y|labels?|targets?|classes|y_(true|test|val|train))$/i;
 
 /**
@@ -165,7 +168,7 @@ function matchArrays(arrays: readonly NamedArray[], inputs: readonly PortInfo[])
   return { kind: "arrays", samples, inputs: matched, labels, unused };
 }
 
-/** Whether an array has the axes of an input, but for the first, which counts samples. */
+/** Whether an array has the shape of a model's input, except the first axis, which counts samples. */
 function fitsShape(shape: readonly number[], expected: PortInfo["shape"]): boolean {
   return (
     shape.length === expected.length &&
@@ -175,7 +178,11 @@ function fitsShape(shape: readonly number[], expected: PortInfo["shape"]): boole
   );
 }
 
-/** @throws {DataError} where labels are fewer or more than samples, or name classes otherwise than by integers */
+/**
+ * Checks that an array can hold the labels of the samples.
+ *
+ * @throws {DataError} where labels are fewer or more than samples, or name classes otherwise than by integers
+ */
 function requireLabels({ path, array: { shape, type } }: NamedArray, samples: number): void {
   if (shape[0] !== samples) {
     throw new DataError(

@@ -1,30 +1,30 @@
 import { createRandomStream } from "../../shared/search/numerics/random.js";
 
-/** More calibration samples tell hardly more of the ranges. */
+/** Largest number of calibration samples: more hardly change the ranges. */
 const MAX_CALIBRATION = 300;
-/** Of the samples; the same again is kept for validation. */
+/** Fraction of the samples used for calibration; the same fraction again is kept for validation. */
 const CALIBRATION_SHARE = 0.25;
-/** With fewer samples than this no part is kept for validation. */
+/** Smallest number of samples at which a part is kept for validation. */
 const MIN_WITH_VALIDATION = 40;
-/** The split is the same whenever it is made again. */
+/** Seed of the random split; fixed, so that the split is the same whenever it is made again. */
 const SEED = 1;
 
-/** Samples by their numbers, none of them in two parts. */
+/** Indices of the samples of each part; no sample is in two parts. */
 export interface SampleSplit {
   readonly calibration: readonly number[];
   readonly evaluation: readonly number[];
-  /** Empty where there are few samples. */
+  /** Empty where there are too few samples for a validation part. */
   readonly validation: readonly number[];
 }
 
-/** How many of so many samples each part gets. */
+/** The number of samples in each part when there are `samples` in all. */
 export function splitSizes(samples: number): { calibration: number; evaluation: number; validation: number } {
   const calibration = Math.max(1, Math.min(MAX_CALIBRATION, Math.floor(CALIBRATION_SHARE * samples)));
   const validation = samples < MIN_WITH_VALIDATION ? 0 : Math.floor(CALIBRATION_SHARE * samples);
   return { calibration, evaluation: samples - calibration - validation, validation };
 }
 
-/** Splits samples at random, each class in the same shares. */
+/** Splits samples at random into three parts with about the same shares of classes. */
 export function splitByClass(classes: readonly number[]): SampleSplit {
   const random = createRandomStream(SEED, 0, "sampler");
   const members = new Map<number, number[]>();
@@ -33,7 +33,7 @@ export function splitByClass(classes: readonly number[]): SampleSplit {
     if (known === undefined) members.set(label, [sample]);
     else known.push(sample);
   }
-  // In turn over the classes, so that every stretch of the order holds all of them.
+  // Samples are taken from the classes in turn, so that every stretch of the order holds all classes.
   const shuffled = [...members.values()].map((samples) => shuffle(samples, () => random.uniform()));
   const order: number[] = [];
   for (let turn = 0; order.length < classes.length; turn++) {

@@ -37,7 +37,7 @@ import { planStart, resumedWorkload } from "./run-start.js";
 import { openStatistics, requireStatisticsFolder, statisticsFolder } from "./statistics-folder.js";
 import { writeOutputs } from "./write-outputs.js";
 
-/** Job timeout within one machine: only a bound for hangs, as a thread that dies is detected at once. */
+/** Job timeout in a run on one machine: only a bound for hangs, as a thread that dies is detected at once. */
 const DAY_MILLISECONDS = 86_400_000;
 
 export interface TuneOptions extends OptimizerOverrides {
@@ -46,12 +46,13 @@ export interface TuneOptions extends OptimizerOverrides {
   /** Number of worker threads; that of physical cores when omitted. */
   readonly workers?: number;
   /**
-   * Resume the run in the output folder. A run that has ended is extended when `maxTrials` or `maxMinutes` is
-   * higher than before.
+   * Whether to resume the run in the output folder. A run that has ended is extended when `maxTrials` or
+   * `maxMinutes` is higher than before.
    */
   readonly resume?: boolean;
   /**
-   * Replace the result of an earlier run in the output folder, or start a new run beside an unfinished one.
+   * Whether the result of an earlier run in the output folder may be replaced, or a new run started beside an
+   * unfinished one.
    */
   readonly force?: boolean;
   /** Stops the search; finished trials are kept, and the best so far is written. */
@@ -66,7 +67,7 @@ export interface TuneRun {
   readonly notices: readonly string[];
   /** Notes and warnings that are known before the run starts; the result repeats them. */
   readonly warnings: readonly RunWarning[];
-  /** The latest progress each time the consumer asks for it. */
+  /** The run's progress: each time the consumer asks, the latest. */
   readonly progress: AsyncIterable<Progress>;
   /** Resolves when the output folder is written. Rejects with {@link RunError} when the run failed. */
   readonly result: Promise<RunResult>;
@@ -130,7 +131,7 @@ export async function tune(source: ConfigurationSource, options: TuneOptions = {
   const result = withReadableRecords(out, async () =>
     writeOutputs(await engine.ended, { out, study, workload, hash, workers, timers }),
   );
-  // A consumer of only `progress` must not crash from an unhandled rejection.
+  // The process of a consumer that reads only `progress` must not crash from an unhandled rejection.
   result.catch(() => undefined);
   return {
     runId,
@@ -148,7 +149,7 @@ interface PreparedRun {
   readonly workload: Workload;
   readonly notices: readonly string[];
   readonly warnings: readonly RunWarning[];
-  /** New limits of a resumed run. */
+  /** New limits of a resumed run on trials and minutes. */
   readonly limits?: Limits;
 }
 
@@ -164,8 +165,9 @@ interface NewRunOptions {
 }
 
 /**
- * Trials in progress. Several workers get one trial more than there are workers, so that none waits for the
- * search. A single worker waits, so that each ask learns from all earlier trials.
+ * Number of trials in progress at a time. Several workers get one trial more than there are workers, so that none
+ * waits for the search. A single worker waits, so that each ask (proposal of a trial) learns from all earlier
+ * trials.
  */
 function parallelTrials(workers: number): number {
   return workers === 1 ? 1 : workers + 1;
@@ -256,13 +258,13 @@ async function resumeRun(
   const run = await earlierRun(out, hash);
   const { request } = run.state;
   const { max_trials, max_minutes: maxMinutes, trials_load_method: method } = optimizer.params;
-  // `eval` needs a fixed number of trials, regardless of the configuration.
+  // A resumed run of method `eval` keeps its own number of trials, whatever the configuration says.
   const maxTrials = method === "eval" ? request.optimizer.maxTrials : max_trials;
   const workload = await resumedWorkload(run, openStatistics);
   return { request, workload, notices: [], warnings: [], limits: { maxTrials, maxMinutes } };
 }
 
-/** A study that measures the total time of asks. */
+/** The same study with its asks (the sampler's proposals of trials) timed: their seconds are added to `timers`. */
 function timed(study: Study, timers: { askSeconds: number }): Study {
   return {
     ...study,

@@ -89,7 +89,11 @@ export async function writeOutputs(state: RunState, context: OutputContext): Pro
   return result;
 }
 
-/** @param again how to resume or repeat the run */
+/**
+ * The error of a run without a result.
+ *
+ * @param again clause that says how to resume or repeat the run
+ */
 function failure(state: RunState, again: string): DataError | RunError {
   const error = (reason: string, input: true | undefined): DataError | RunError =>
     toError({ reason: `${reason.replace(/\.$/, "")}.`, ...(input ? { input } : {}) });

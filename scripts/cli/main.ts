@@ -2,7 +2,7 @@ import { type Command, CommanderError } from "commander";
 import { EXIT, exitCodeOf } from "./commands/exit-code.js";
 import { commandsWithin, createProgram } from "./commands/program.js";
 
-/** Outcome of a command. */
+/** Outcome of a command: its exit code, and its error if it failed. */
 export interface Ended {
   readonly code: number;
   /** The exception that the command threw. */
@@ -17,7 +17,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.exitCode = code;
 }
 
-/** @param onError called with the command's exception */
+/**
+ * Runs the command line and returns the exit code.
+ *
+ * @param onError called with the exception that a command threw
+ */
 export async function runCommandLine(
   argv: readonly string[],
   onError: (error: unknown, program: Command) => void = () => undefined,

@@ -88,9 +88,9 @@ export async function listSchedules({
   const pages = paginateListSchedules({ client }, { GroupName: group, NamePrefix: RUN_SCHEDULE_PREFIX });
   for await (const { Schedules = [] } of pages) {
     for (const { Name = "" } of Schedules) {
-      // The list does not include the expressions.
+      // The list of schedules does not include their expressions, so each schedule is read.
       const known = await getSchedule(client, group, Name);
-      // Removed by someone else in the meantime.
+      // The schedule was removed by someone else since it was listed.
       if (known === undefined) continue;
       const { ScheduleExpression: expression = "", ScheduleExpressionTimezone: timeZone = "UTC" } = known;
       listed.push({ name: Name.slice(RUN_SCHEDULE_PREFIX.length), expression, timeZone });

@@ -15,27 +15,27 @@ import type { JobRunner } from "./job-runner.js";
 import { LatestValue } from "./latest-value.js";
 
 const TICK_MILLISECONDS = 1_000;
-/** Maximum number of events per save. */
+/** Maximum number of events that are handled between two saves of the run's state. */
 const EVENT_BATCH = 10;
 /** Maximum message size, bounded only by memory because messages stay in this process. */
 const MAX_MESSAGE_BYTES = 64 * 1_048_576;
-/** Jobs are delivered once, because none can be lost inside the process. */
+/** Milliseconds until a job is delivered again: never, because none can be lost inside the process. */
 const NEVER_VISIBLE_AGAIN = 2 ** 31 - 1;
 
 export interface EngineOptions {
-  /** Folder of the run's records, `DIR/run`. */
+  /** Folder of the run's records: the folder `run` in the output folder. */
   readonly folder: string;
   readonly study: Study;
   readonly runner: JobRunner;
-  /** A new run, or one to resume. */
+  /** The request of a new run, or the id of a run to resume. */
   readonly run:
     | { readonly request: RunRequest }
     | {
         readonly resume: string;
-        /** New limits; the run's limits stay as they are when absent. */
+        /** New limits of the resumed run; when absent, its limits stay as they are. */
         readonly limits?: Limits;
       };
-  /** Start of the run's time in milliseconds of the clock; now when absent. */
+  /** When the run counts as started, in milliseconds of the clock; now when absent. */
   readonly startedAt?: number;
   /** Cancels the search; the best of the finished trials is still written. */
   readonly signal?: AbortSignal;
@@ -43,9 +43,9 @@ export interface EngineOptions {
 }
 
 export interface Engine {
-  /** The latest progress each time the consumer asks. */
+  /** The run's progress: each time the consumer asks, the latest. */
   readonly progress: AsyncIterable<Progress>;
-  /** The final state, in phase `done` or `failed`. */
+  /** The run's final state, in phase `done` or `failed`. */
   readonly ended: Promise<RunState>;
 }
 
@@ -139,7 +139,7 @@ async function coordinateRun(
   };
   const failure = new AbortController();
   const loops = Array.from({ length: runner.slots }, () =>
-    // A failing loop ends the run, and thereby the other loops.
+    // A job loop that fails ends the run, and thereby the other loops.
     runJobLoop({ jobs, events, store, runner, clock, stop: stop.signal, cancel }).catch((error: unknown) =>
       failure.abort(error),
     ),

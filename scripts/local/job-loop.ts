@@ -15,15 +15,15 @@ export interface JobLoopOptions {
   readonly store: ObjectStore;
   readonly runner: JobRunner;
   readonly clock: Clock;
-  /** Ends the loop. */
+  /** Ends the loop that runs jobs. */
   readonly stop: AbortSignal;
-  /** Cancels statistics and trials; the finish job still runs. */
+  /** Cancels jobs that gather statistics or score trials; the finish job (validates and writes the best) still runs. */
   readonly cancel: AbortSignal;
 }
 
 /**
- * Receives jobs one by one, runs them and reports; one loop per slot of the runner. A report is written and
- * sent while the next job is running.
+ * Receives jobs one by one, runs them and reports; one loop for each job that the runner can run concurrently. A
+ * report is written and sent while the next job is running.
  */
 export async function runJobLoop(options: JobLoopOptions): Promise<void> {
   const { jobs, stop } = options;
@@ -38,7 +38,7 @@ export async function runJobLoop(options: JobLoopOptions): Promise<void> {
     const unwanted = job.type === "finish" ? stop : stopOrCancel;
     // Without a report the job remains unanswered in the run's state, and a resumed run sends it again.
     const report = unwanted.aborted ? undefined : await answer(options.runner, job, unwanted, options.clock);
-    // Sequentially, so that reports arrive in the order of the slot's jobs.
+    // Reports are delivered one after the other, so that they arrive in the order of the slot's jobs.
     await reporting;
     reporting = deliver(options, message, job, report);
     // A report that cannot be sent ends the loop; otherwise the loop would wait for a job that never comes.
@@ -47,7 +47,10 @@ export async function runJobLoop(options: JobLoopOptions): Promise<void> {
   await reporting;
 }
 
-/** Rows first: as soon as the report is applied, early stopping or another coordinator may read them. */
+/**
+ * Writes a trial's rows (per-sample scores), then sends its report: as soon as the report is applied, early
+ * stopping or another coordinator may read the rows.
+ */
 async function deliver(
   { jobs, events, store }: JobLoopOptions,
   message: ReceivedMessage,

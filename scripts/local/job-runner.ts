@@ -2,12 +2,13 @@ import type { Job, JobReport } from "../../shared/run/protocol/messages.js";
 
 /** Runs jobs on this machine. */
 export interface JobRunner {
-  /** Maximum number of concurrent jobs. */
+  /** Maximum number of jobs that run concurrently. */
   readonly slots: number;
   /**
-   * The answer to a job. A failure of the job is an answer too, and a thrown error counts as one.
+   * Runs a job and returns its report. A failure of the job is reported too, and a thrown error counts as a
+   * failure.
    *
-   * @param signal aborted when the answer is no longer needed; the runner may then throw soon
+   * @param signal aborted when the report is no longer needed; the runner may then throw soon
    */
   run(job: Job, signal: AbortSignal): Promise<JobReport>;
   close(): Promise<void>;

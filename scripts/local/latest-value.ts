@@ -1,4 +1,7 @@
-/** Gives each consumer the latest value; values that arrive while a consumer is busy replace each other. */
+/**
+ * A value that changes, as an iteration: each consumer gets the latest value; values that arrive while it is busy
+ * replace each other.
+ */
 export class LatestValue<Value> implements AsyncIterable<Value> {
   #latest: { readonly value: Value; readonly version: number } | undefined;
   #closed = false;

@@ -12,9 +12,9 @@ import { MEASUREMENTS, type Measurement } from "./results/measurements.js";
 import { RESULTS_MARKERS, RESULTS_PAGE, resultsText } from "./results/results-text.js";
 
 /**
- * `npm run results -- [--mode quick|full] [--only demo,scale]`: runs the benches and rewrites docs/results/results.md with
- * what they print. Quick takes some ten minutes on an idle machine of two cores, full some hours. With `--only` the
- * page has those alone: what was not measured again is not on it.
+ * `npm run results -- [--mode quick|full] [--only demo,scale]`: runs the benches and rewrites
+ * docs/results/results.md with what they print. Quick takes some ten minutes on an idle machine of two cores, full
+ * some hours. With `--only` the page has those alone: what was not measured again is not on it.
  */
 const { values } = parseArgs({
   options: { mode: { type: "string", default: "quick" }, only: { type: "string" } },
@@ -28,7 +28,7 @@ const chosen = MEASUREMENTS.filter(({ name, mode }) =>
 );
 if (chosen.length === 0) throw new Error(`--only names none of ${MEASUREMENTS.map(({ name }) => name)}.`);
 
-/** What a command prints on stdout; progress goes to this terminal. */
+/** Runs a measurement's command and returns what it prints on stdout; progress goes to this terminal. */
 async function outputOf({ command }: Measurement, folder: string): Promise<string> {
   const [program = "", ...parameters] = command.map((part) => (part === "OUT" ? folder : part));
   const child = spawn(program, parameters, { cwd: packageRoot(), stdio: ["ignore", "pipe", "inherit"] });

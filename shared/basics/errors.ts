@@ -1,6 +1,6 @@
 /**
- * The errors that a user can act on. Each message is one sentence: what is wrong, with the value and its
- * place, and the remedy. Any other exception is a defect of the program.
+ * Codes of the errors that a user can act on, for programs. Each error's message is one sentence: what is wrong,
+ * with the value and its place, and the remedy. Any other exception is a defect of the program.
  */
 export type ErrorCode =
   | "USAGE"
@@ -44,7 +44,7 @@ export class ConfigurationError extends QuantfleetError {
   }
 }
 
-/** A model that cannot be loaded, or that does not support what was asked of it. */
+/** A model that cannot be loaded, or with which the requested operation is not possible. */
 export class ModelError extends QuantfleetError {
   override readonly name = "ModelError";
   constructor(message: string, options?: ErrorOptions) {
@@ -60,7 +60,7 @@ export class DataError extends QuantfleetError {
   }
 }
 
-/** A run that started and could not be finished. */
+/** A run, or another command, that started and could not be finished, such as on a full disk. */
 export class RunError extends QuantfleetError {
   override readonly name = "RunError";
   constructor(message: string, options?: ErrorOptions) {

@@ -3,7 +3,10 @@ import * as z from "zod";
 /** Run name that is safe as a file name, as a part of an S3 key and as an SQS message group. */
 export const runIdSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/);
 
-/** Milliseconds since the epoch. Every event carries its own time, because the reducer reads no clock. */
+/**
+ * A time in milliseconds since 1970. Every event carries its own time, because the reducer (the function that
+ * applies events to a run's state) reads no clock.
+ */
 export const timestampSchema = z.int().min(0).max(8.64e15);
 
 /** SHA-256 digest in hexadecimal. */
@@ -14,14 +17,17 @@ export const trialNumberSchema = z.int().min(0).max(MAX_TRIAL_NUMBER);
 
 const MAX_SHARDS = 1_024;
 export const shardCountSchema = z.int().min(1).max(MAX_SHARDS);
-/** One of `count` nearly equal, consecutive parts of the samples. */
+/**
+ * A shard (a worker's part of the samples): part `index`, counted from 0, of `count` consecutive, nearly equal
+ * parts.
+ */
 export const shardSchema = z
   .strictObject({ index: z.int().min(0), count: shardCountSchema })
   .refine((shard) => shard.index < shard.count, { error: "the shard's index is not below its count" });
 export type Shard = Readonly<z.infer<typeof shardSchema>>;
 
 const MAX_KEY_LENGTH = 512;
-/** A key of the object store. */
+/** The key of an object in the object store: an S3 bucket, or a folder on one machine. */
 export const storeKeySchema = z
   .string()
   .max(MAX_KEY_LENGTH)

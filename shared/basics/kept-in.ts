@@ -1,4 +1,4 @@
-/** The value of a key in a map, made and kept there if the map has none. */
+/** Returns the value of a key in a map; when the map has none, makes the value and stores it there. */
 export function keptIn<Key, Value>(
   map: { get(key: Key): Value | undefined; set(key: Key, value: Value): unknown },
   key: Key,

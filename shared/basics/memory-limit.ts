@@ -2,8 +2,8 @@ import { totalmem } from "node:os";
 import { UsageError } from "./errors.js";
 
 /**
- * The limit is kept in an environment variable, because worker threads get a copy of the environment when
- * they start.
+ * Name of the environment variable that holds the memory limit: an environment variable, because worker threads
+ * get a copy of the environment when they start.
  */
 const VARIABLE = "QUANTFLEET_MAX_MEMORY";
 
@@ -37,12 +37,12 @@ export function memoryLimit(environment: NodeJS.ProcessEnv = process.env): numbe
   throw new UsageError(`${VARIABLE} is "${set}", which is no size; give one such as 4GB.`);
 }
 
-/** Sets the limit of this process and of all threads that it starts from now on. */
+/** Sets the memory limit (see `memoryLimit`) of this process and of all threads that it starts from now on. */
 export function setMemoryLimit(bytes: number): void {
   process.env[VARIABLE] = String(bytes);
 }
 
-/** Parses a number of bytes, or a size with a unit such as `4GB`; `undefined` when the text is neither. */
+/** The number of bytes that a text states, with or without a unit, such as `4GB`; `undefined` when it states none. */
 export function parseBytes(text: string): number | undefined {
   const [, digits, unit = "B"] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? [];
   const factor = UNITS[unit === "" ? "B" : unit.toUpperCase()];

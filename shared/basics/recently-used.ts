@@ -3,7 +3,7 @@
  * does not keep data of all of them.
  */
 export class RecentlyUsed<Key, Value> {
-  /** In order of use, the least recently used entry first. */
+  /** The entries in the order of their last use, the least recently used one first. */
   readonly #entries = new Map<Key, Value>();
   readonly #limit: number;
 

@@ -32,8 +32,8 @@ const HALF = 0.5;
 const LONGEST_PATH = 4096;
 
 /**
- * Smallest clipping value of the upper side: ranges of at least this width keep scales of up to 16 bits above
- * the smallest one that is allowed (`narrowestRange`).
+ * Smallest `clipping_value` of a range's upper end: with codes of up to 16 bits, the scale of a range at least
+ * this wide exceeds the smallest allowed one (`narrowestRange`).
  */
 const SMALLEST_CLIPPING = 1e-12;
 const LARGEST_CLIPPING = 1e12;
@@ -70,7 +70,7 @@ const rangeEstimator = section({
   }).optional(),
 }).describe("How a range is estimated from the observed values.");
 
-/** A range estimator as the user wrote it; omitted fields come from the preset. */
+/** A range estimator as the user wrote it; omitted fields come from its `preset`. */
 export type RangeEstimatorConfiguration = z.output<typeof rangeEstimator>;
 
 const WIDTHS = [2, 4, 8, 16] as const;
@@ -103,14 +103,17 @@ const pinnedWeights = section({
     ),
 }).optional();
 
-/** Fields that the user fixes for weights or activations; others follow from the hardware and the preset. */
+/**
+ * Properties of quantizers that the user fixes for all weights or all activations; omitted ones follow from the
+ * target device and the preset.
+ */
 export type PinnedQuantization = NonNullable<z.output<typeof pinnedActivations>>;
 export type PinnedWeights = NonNullable<z.output<typeof pinnedWeights>>;
 
 const PRESETS = ["performance", "mixed", "accuracy", "symmetric", "asymmetric"] as const;
 export type Preset = "performance" | "mixed" | "accuracy";
 
-/** POT's other names of presets. */
+/** Quantization presets by their other names in POT (OpenVINO's Post-training Optimization Tool). */
 const PRESET_OF = { symmetric: "performance", asymmetric: "accuracy" } as const;
 
 function presetOf(name: (typeof PRESETS)[number]): Preset {
@@ -173,8 +176,8 @@ const ofCorrection = { use_fast_bias: CORRECTS, threshold: CORRECTS, apply_for_a
 const tunableQuantization = parameters({ ...quantization, ...tuning }, ofCorrection).transform(
   ({ estimator_tuning_scope, ...others }) => ({
     ...others,
-    // Read only with range_estimator in tuning_scope; otherwise its value must not affect the search or the
-    // hash.
+    // `estimator_tuning_scope` is read only with range_estimator in tuning_scope; otherwise its value must not affect
+    // the search or the hash.
     estimator_tuning_scope: others.tuning_scope.includes("range_estimator")
       ? (estimator_tuning_scope ?? (["preset"] as const))
       : [],
@@ -189,7 +192,7 @@ const defaultQuantization = parameters({
   use_layerwise_tuning: fixed([false], "it needs PyTorch and is not offered here; remove it"),
 });
 
-/** The schema of an algorithm's entry in `compression.algorithms`. */
+/** The type of the schema of an algorithm's entry in `compression.algorithms`. */
 type EntryOf<Listed> = Listed extends {
   readonly name: infer Name extends string;
   readonly parameters: infer Parameters extends z.ZodType;
@@ -232,7 +235,10 @@ const algorithms = z
 /** One element of `compression.algorithms`, discriminated by `name`. */
 export type AlgorithmConfiguration = z.output<typeof algorithms>[number];
 
-/** An algorithm that lays quantizers over the model: each configuration has exactly one. */
+/**
+ * An algorithm that inserts quantizers into the model, such as TunableQuantization: each configuration has exactly
+ * one.
+ */
 export type QuantizingAlgorithm = Extract<
   AlgorithmConfiguration,
   { name: "TunableQuantization" | "MinMaxQuantization" | "DefaultQuantization" }
@@ -242,7 +248,7 @@ export function isQuantizing(algorithm: AlgorithmConfiguration): algorithm is Qu
   return findAlgorithm(algorithm.name) === undefined;
 }
 
-/** How a hardware file is told from the name of a device. */
+/** Matches the path of a hardware file (JSON that describes a target device), as opposed to the name of a device. */
 export const HARDWARE_FILE = /\.jsonc?$/;
 
 export function notADevice(given: unknown): string {
@@ -252,8 +258,8 @@ export function notADevice(given: unknown): string {
 const error = (issue: { readonly input?: unknown }): string => notADevice(issue.input);
 
 /**
- * The hardware schema comes first, so that an object is refused for what is wrong in it, and not because it
- * is not a name.
+ * Schema of the target device: a hardware description, the name of a device or the path of a hardware file. The
+ * description comes first, so that an object is refused for what is wrong in it, and not because it is not a name.
  */
 const targetDevice = z.union([
   hardwareSchema,

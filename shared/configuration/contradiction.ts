@@ -48,7 +48,10 @@ function* contradictions(configuration: RunConfiguration): Generator<Problem> {
 /** Target devices whose models may be run by kernels that saturate, on this machine or another. */
 const MAY_SATURATE: ReadonlySet<string> = new Set(["ANY", "CPU", ...PROCESSOR_CLASSES]);
 
-/** The saturation fix is for the kernels of x86 processors; a hardware file may describe one. */
+/**
+ * Finds a saturation fix (weight codes with which x86 kernels cannot saturate) on a named target device that needs
+ * none; a hardware file may describe an x86 processor, so it passes.
+ */
 function* saturationFixElsewhere({
   target_device,
   algorithms,
@@ -128,8 +131,8 @@ function* unevenChannels(
 }
 
 /**
- * Whether the metric requires labels; `mse`, `sqnr` and `cosine` work with or without, and a module declares
- * it.
+ * Whether the metric requires labels. `mse`, `sqnr` and `cosine` work with or without; a metric module declares
+ * whether it does.
  */
 function needsLabels(metric: MetricConfiguration): boolean {
   switch (metric.name) {
@@ -212,7 +215,11 @@ const INCLUDED_IN_DEFAULT_QUANTIZATION: ReadonlySet<AlgorithmConfiguration["name
   "BiasCorrection",
 ]);
 
-/** @param at the index of the quantization */
+/**
+ * What is wrong with an algorithm's place in the list relative to the quantization; `undefined` when it is right.
+ *
+ * @param at the index of the quantization in the list of algorithms
+ */
 function misplacement({ name }: AlgorithmConfiguration, index: number, at: number): string | undefined {
   const stage = findAlgorithm(name)?.stage;
   if (stage === "rewrite" && index > at)
@@ -230,7 +237,10 @@ function isBiasCorrection(algorithm: AlgorithmConfiguration): algorithm is BiasC
   return algorithm.name === "FastBiasCorrection" || algorithm.name === "BiasCorrection";
 }
 
-/** Statistics of the quantization and of a bias correction are gathered in one pass. */
+/**
+ * Finds settings by which a bias correction would use other samples than the quantization: the statistics of both
+ * are gathered in one pass.
+ */
 function* otherSamples(
   path: string,
   { name, params: correction }: BiasCorrection,
@@ -274,7 +284,10 @@ interface Pins {
   readonly range_estimator?: RangeEstimatorConfiguration | undefined;
 }
 
-/** Ends of a range that minimize an error are searched together, so both must minimize the same one. */
+/**
+ * Finds a range whose two ends are to minimize different errors: such ends are searched together, so both must
+ * minimize the same one.
+ */
 function* twoErrors(path: string, estimator: RangeEstimatorConfiguration | undefined): Generator<Problem> {
   const [min, max] = [estimator?.min?.type, estimator?.max?.type];
   const isError = (type: string | undefined) => ERROR_TYPES.some((error) => error === type);

@@ -50,11 +50,11 @@ const rows = z
   .optional()
   .describe("Half-open range [first, end) of the file's rows; all when omitted.");
 
-/** Most elements of a constant input. */
+/** Largest number of elements in the value of a constant input. */
 const MAX_ELEMENTS = 65_536;
 const MAX_AXES = 32;
 
-/** An input from an array. `data` is relative to the configuration file. */
+/** A model input whose samples come from an array. `data` is the array's path, relative to the configuration file. */
 export interface ArraySource {
   readonly data: string;
   readonly rows?: [first: number, end: number] | undefined;
@@ -65,14 +65,14 @@ export interface ArraySource {
   readonly batch_axis?: number | undefined;
 }
 
-/** An input with the same value for all samples. */
+/** A model input with the same value for all samples. */
 export interface ValueSource {
   readonly value: number | boolean | number[];
-  /** The dynamic axis that is the sample, along which the value is repeated; the first when omitted. */
+  /** The dynamic axis that counts samples, along which the value is repeated; the first when omitted. */
   readonly batch_axis?: number | undefined;
 }
 
-/** The source of an input's samples. */
+/** The source of the samples of one model input. */
 export type InputSource = ArraySource | ValueSource;
 
 const element = numberFrom(-Number.MAX_VALUE, Number.MAX_VALUE);
@@ -133,7 +133,10 @@ const labelSection = section({
   rows,
 });
 
-/** The source of labels. `data` is relative to the configuration file, or the word `folders` with images. */
+/**
+ * The source of the samples' labels. `data` is a path relative to the configuration file, or the word `folders`
+ * with images.
+ */
 export type LabelSource = z.output<typeof labelSection>;
 
 const labels = z
@@ -161,7 +164,7 @@ const preprocess = section({
   std,
 });
 
-/** Preprocessing of an image into a sample. */
+/** Settings of how an image is preprocessed into a sample. */
 export type ImagePreprocessing = z.output<typeof preprocess>;
 
 const inputName = text(LONGEST_NAME, `the name of a model input, 1 to ${LONGEST_NAME} characters`);
@@ -184,7 +187,7 @@ const dataSection = section({
   labels,
 });
 
-/** One of the sections `calibration`, `evaluation` and `validation`. */
+/** The content of one of the sections `calibration`, `evaluation` and `validation`: samples and labels. */
 export type DataSection = z.output<typeof dataSection>;
 
 const output = text(LONGEST_NAME, "the name of one of the model's outputs")
@@ -204,7 +207,7 @@ const ACCURACY = 'is "accuracy" here; use that name';
 const OWN_METRIC =
   'is not offered here; write it as a module of your own (engine.metric.module), or compare with the float model by "sqnr", "cosine" or "agreement"';
 
-/** Names of metrics in other tools, with the remedy. */
+/** Names that other tools give to metrics, each with the end of an error message that says what to use here. */
 const USUAL_METRIC_NAMES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ["top1", "top-1", "top_1", "top1_accuracy", "accuracy@top1", "acc", "acc1", "acc@1"].map((name) => [
@@ -283,10 +286,10 @@ const metric = z
   )
   .describe("The metric of a model's quality.");
 
-/** The configured metric. */
+/** The metric as configured: its name and parameters. */
 export type MetricConfiguration = z.output<typeof metric>;
 
-/** ONNX Runtime's limits on the length of keys and values. */
+/** ONNX Runtime's limits on the key and the value of a session configuration entry, in characters. */
 const LONGEST_ENTRY_KEY = 1_024;
 const LONGEST_ENTRY_VALUE = 2_048;
 const MAX_ENTRIES = 64;
@@ -295,7 +298,10 @@ const entryValue = z.union([z.string(), z.number(), z.boolean()], {
   error: (issue) => mustBe(issue.input, "a text, a number, true or false"),
 });
 
-/** Values are strings in ONNX Runtime, which writes booleans as 1 and 0. */
+/**
+ * Schema of ONNX Runtime's session configuration entries by key. Values become strings, booleans 1 and 0, as ONNX
+ * Runtime takes them.
+ */
 const sessionEntries = z
   .record(text(LONGEST_ENTRY_KEY, "the key of a session entry"), entryValue, {
     error: (issue) => mustBe(issue.input, "an object of session entries"),
@@ -333,7 +339,10 @@ const session = section({
 const ELSEWHERE =
   "describe the data in engine.calibration and engine.evaluation instead, as arrays or images";
 
-/** Keys of POT's engine that do not affect the result. */
+/**
+ * Keys of the section `engine` in POT (OpenVINO's quantization tool) that are accepted without effect, each with
+ * the reason.
+ */
 export const ENGINE_WITHOUT_EFFECT = {
   stat_requests_number: "the number of workers decides, given with --workers",
   eval_requests_number: "the number of workers decides, given with --workers",

@@ -6,7 +6,7 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
   readonly oneOf?: readonly Schema[];
   readonly additionalProperties?: Schema | boolean;
-  /** `false` after the elements of a tuple. */
+  /** Schema of a list's elements; `false` when none may follow the elements of a tuple. */
   readonly items?: Schema | readonly Schema[] | boolean;
 }
 

@@ -19,7 +19,7 @@ const MAX_THREADS = 1024;
 const ONE_AT_A_TIME =
   "latency is measured one inference at a time, alternating with the float model; remove it";
 
-/** Keys of POT's `benchmark` that do not affect the result. */
+/** Keys of `benchmark` in POT (OpenVINO's quantization tool) that are accepted without effect, each with the reason. */
 export const BENCHMARK_WITHOUT_EFFECT = {
   niter: "it is not used, as in POT itself; duration_seconds says how long latency is measured",
   cpu_bind_thread: "ONNX Runtime places its own threads",
@@ -27,7 +27,10 @@ export const BENCHMARK_WITHOUT_EFFECT = {
   performance_count: "inspect shows what each kernel costs",
 } as const;
 
-/** Keys of POT's optimizer that do not affect the result. */
+/**
+ * Keys of the optimizer in POT (OpenVINO's quantization tool) that are accepted without effect, each with the
+ * reason.
+ */
 export const OPTIMIZER_WITHOUT_EFFECT = {
   metrics:
     "the float model is always measured, so that a baseline_value would be overwritten; the metric is named in engine.metric",

@@ -14,11 +14,11 @@ import { notesOf } from "./without-effect.js";
 export interface LoadedConfiguration {
   readonly configuration: RunConfiguration;
   readonly directory: string;
-  /** Notes on the keys in it that have no effect. */
+  /** Notes for the user on keys of the configuration that have no effect. */
   readonly notes: readonly RunWarning[];
 }
 
-/** The absolute form of a path in the configuration; `s3://…` is unchanged. */
+/** The absolute form of a path in the configuration, which is relative to `directory`; `s3://…` is unchanged. */
 export function resolvePath(directory: string, path: string): string {
   return path.startsWith("s3://") || isAbsolute(path) ? path : resolve(directory, path);
 }
@@ -74,8 +74,8 @@ export function parseConfiguration(text: string, { file }: { readonly file: stri
 /**
  * Checks a configuration that a program made.
  *
- * @param options.directory folder that relative paths start from
- * @param options.file names the configuration in messages, where it lies in a record
+ * @param options.directory folder that the configuration's relative paths start from
+ * @param options.file path that names the configuration in messages, when it was read from a run's record
  * @throws {ConfigurationError} as `readConfiguration`
  */
 export function validateConfiguration(
@@ -104,7 +104,7 @@ function check(
   return { configuration: parsed.data, notes: notesOf(value, parsed.data, file) };
 }
 
-/** Most places that one message names. */
+/** Largest number of places (JSON paths) that one message about an unknown key names. */
 const MAX_PLACES = 3;
 
 /** Adds to the problem of an unknown key which other objects of the configuration have that key. */

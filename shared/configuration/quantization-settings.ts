@@ -34,18 +34,27 @@ export interface QuantizationSettings {
   readonly targetDevice: TargetDevice;
   readonly options: TuningOptions;
   readonly ignored: IgnoredScope;
-  /** Patterns of ops that are left in float; those of the target device when omitted. */
+  /** Patterns of neighbouring ops that are left in float; those of the target device when omitted. */
   readonly ignoredPatterns?: PatternSet;
   readonly saturationFix: SaturationFix;
-  /** Which calibration samples are used. */
+  /** Which of the calibration samples are used: how many, whether drawn at random, and with which seed. */
   readonly sampling: Sampling;
-  /** The algorithms beside the quantization, in the order in which they run, with the base's settings. */
+  /**
+   * The algorithms other than the quantization, such as bias corrections, in the order in which they run, with
+   * their settings in the base configuration (trial 1).
+   */
   readonly algorithms: readonly ConfiguredAlgorithm[];
-  /** What the search decides of the algorithms, in the order of the configuration. */
+  /**
+   * The algorithms that the search decides on (whether to apply one, or its setting), in the order of the
+   * configuration.
+   */
   readonly tunedAlgorithms: readonly TunedAlgorithm[];
 }
 
-/** How models are quantized apart from tensors and samples, as hashes hold it: keys and their order must not change. */
+/**
+ * The settings that are hashed to detect results of another quantization: all but the options of tensors, the
+ * sampling and the search's choices. Keys and their order must not change, as the hashes would.
+ */
 export function hashedSettings(settings: QuantizationSettings): Readonly<Record<string, unknown>> {
   const { options: _, sampling: __, tunedAlgorithms: ___, algorithms, ...others } = settings;
   return { ...others, ...settingsByKey(algorithms) };
@@ -55,8 +64,8 @@ export function hashedSettings(settings: QuantizationSettings): Readonly<Record<
 const TRANSFORMER_FLOAT_TYPES = ["Add", "Pow", "Squeeze", "Mul", "Sub", "ReduceMean"];
 
 /**
- * The settings of a configuration that `requireSupported` has accepted. Quantizing algorithms without scopes leave
- * nothing to tune.
+ * The settings of a configuration that `requireSupported` has accepted. An algorithm without tuning scopes, such
+ * as MinMaxQuantization, leaves nothing to tune.
  */
 export function quantizationSettings({ compression }: RunConfiguration): QuantizationSettings {
   const algorithm = compression.algorithms.find(isQuantizing);
@@ -90,7 +99,12 @@ export function quantizationSettings({ compression }: RunConfiguration): Quantiz
   };
 }
 
-/** @throws {ConfigurationError} when it is still a path: whoever reads configurations puts the file in its place */
+/**
+ * The target device of a configuration.
+ *
+ * @throws {ConfigurationError} when it is the path of a hardware file, which `withHardwareFile` should have
+ * replaced by the file's content
+ */
 function targetDevice(device: RunConfiguration["compression"]["target_device"]): TargetDevice {
   if (typeof device !== "string" || isDeviceName(device)) return device;
   throw new ConfigurationError(
@@ -99,7 +113,10 @@ function targetDevice(device: RunConfiguration["compression"]["target_device"]):
   );
 }
 
-/** The algorithms that are listed or that DefaultQuantization includes, in the order in which they run. */
+/**
+ * The algorithms other than the quantization that are listed or that DefaultQuantization includes, in the order in
+ * which they run.
+ */
 function configuredAlgorithms(listed: readonly AlgorithmConfiguration[]): ConfiguredAlgorithm[] {
   const all = listed.flatMap((algorithm) => [
     algorithm,
@@ -114,7 +131,7 @@ function configuredAlgorithms(listed: readonly AlgorithmConfiguration[]): Config
 
 type ParametersOf<Name> = Extract<AlgorithmConfiguration, { name: Name }>["params"];
 
-/** The algorithms that DefaultQuantization includes, with its parameters. */
+/** The algorithms that DefaultQuantization includes, with their parameters taken from its own. */
 function included(
   params: ParametersOf<"DefaultQuantization">,
 ): { readonly name: string; readonly params: unknown }[] {

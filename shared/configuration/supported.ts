@@ -26,7 +26,7 @@ interface SectionsOf {
   readonly inspect: unknown;
 }
 
-/** A configuration that has the sections which the command reads. */
+/** A configuration that has the sections which the command `C` reads. */
 export type ConfigurationFor<C extends Command> = RunConfiguration & { readonly engine: SectionsOf[C] };
 
 /**

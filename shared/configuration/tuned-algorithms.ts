@@ -3,10 +3,16 @@ import type { TunedAlgorithm } from "../quantization/space/algorithm-space.js";
 import type { Problem } from "../validation/problem.js";
 import type { AlgorithmConfiguration } from "./compression-schema.js";
 
-/** Most rewritten forms of the float model that one run may choose among: statistics are gathered for each. */
+/**
+ * Largest number of variants (rewritten forms of the float model) that one run may choose among: statistics are
+ * gathered for each.
+ */
 const MAX_REWRITINGS = 8;
 
-/** What the configuration lets the search decide of the algorithms beside the quantization. */
+/**
+ * The algorithms other than the quantization that the search decides on: whether to apply each, and which of its
+ * choices.
+ */
 export function tunedAlgorithms(algorithms: readonly AlgorithmConfiguration[]): TunedAlgorithm[] {
   return algorithms.flatMap(({ name, params }): TunedAlgorithm[] => {
     const optional = "tune" in params && params.tune === true;
@@ -17,7 +23,10 @@ export function tunedAlgorithms(algorithms: readonly AlgorithmConfiguration[]): 
   });
 }
 
-/** @returns `undefined` where the parameters list no choices */
+/**
+ * The choices that the search has for the parameter `key` of an algorithm, its own value included; `undefined`
+ * where the parameters list none.
+ */
 function tunedSetting(key: string, params: object): TunedAlgorithm["setting"] {
   const { [key]: base, [`${key}_choices`]: listed } = params as Readonly<Record<string, unknown>>;
   if (typeof base !== "number" || !Array.isArray(listed)) return undefined;
@@ -25,8 +34,8 @@ function tunedSetting(key: string, params: object): TunedAlgorithm["setting"] {
 }
 
 /**
- * The problem that the search could choose among more forms of the float model than allowed; `undefined`
- * otherwise.
+ * The problem of a configuration that lets the search choose among more than the allowed number of variants
+ * (rewritten forms of the float model); `undefined` when it does not.
  */
 export function tooManyRewritings(algorithms: readonly AlgorithmConfiguration[]): Problem | undefined {
   const rewriting = tunedAlgorithms(algorithms).filter(rewritesFloatModel);

@@ -4,7 +4,7 @@ import { ENGINE_WITHOUT_EFFECT } from "./engine-schema.js";
 import { BENCHMARK_WITHOUT_EFFECT, OPTIMIZER_WITHOUT_EFFECT } from "./optimizer-schema.js";
 import type { RunConfiguration } from "./schema.js";
 
-/** Keys that are read only with objective `loss`. */
+/** Keys of `optimizer.params` that are read only with objective `loss`. */
 const OF_LOSS = [
   "accuracy_weight",
   "latency_weight",
@@ -12,7 +12,7 @@ const OF_LOSS = [
   "quantization_ratio_weight",
 ];
 
-/** Values that describe what quantfleet does anyway, so no note is needed. */
+/** Keys without effect, each with the value that describes what quantfleet does anyway, for which no note is needed. */
 const DEFAULT_BEHAVIOUR: Readonly<Record<string, unknown>> = {
   performance_count: false,
   debug: false,
@@ -68,7 +68,10 @@ function reasons(key: string, reason: string | undefined): Readonly<Record<strin
   return reason === undefined ? {} : { [key]: reason };
 }
 
-/** The given keys of the object at `path` that have a reason in `known`. */
+/**
+ * Yields the path and the reason of each key given in the object at `path` that `known` has a reason for (why it
+ * has no effect).
+ */
 function* listed(
   given: unknown,
   path: string,

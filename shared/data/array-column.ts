@@ -19,7 +19,7 @@ export class ArrayColumn {
 
   /**
    * @param shape of all samples; the first axis is the sample
-   * @param cacheBytes 0 when the conversion is a view of the source
+   * @param cacheBytes limit in bytes on converted samples in memory; 0 when the conversion only views the source
    */
   constructor(
     private readonly type: ElementType,

@@ -27,7 +27,7 @@ interface Column {
   readonly batchAxis: number;
 }
 
-/** An input with the same value for all samples. */
+/** A model input with the same value for all samples. */
 interface Constant {
   readonly name: string;
   readonly value: InputSource;
@@ -102,7 +102,10 @@ function requireBatchAxis(
   );
 }
 
-/** The array's shape without the batch axis of length 1 that each sample keeps, where it has one. */
+/**
+ * The array's shape without the axis of length 1 that stands for the model's batch axis within each sample, where
+ * the array has one besides the axis of samples.
+ */
 function withoutBatchAxis(
   shape: readonly number[],
   { batch_axis: axis }: ArraySource,
@@ -113,7 +116,7 @@ function withoutBatchAxis(
   return hasOwn ? shape.filter((_, position) => position !== axis + 1) : shape;
 }
 
-/** The input with the sample axis moved to the front, as arrays have it. */
+/** The model's input with the sample axis moved to the front, where arrays have it. */
 function sampleFirst(input: ModelPort, batchAxis: number): ModelPort {
   const { shape } = input;
   if (batchAxis === 0 || shape.length === 0) return input;
@@ -181,7 +184,7 @@ export function arrayDataset(
     locate: (wanted) => locate(columns, sampleNumbers(wanted)),
     extremes: (among) => extremesOf(columns, among),
     sampleKeys: async () => sampleKeys(columns, samples),
-    // Arrays were read completely when they were opened.
+    // Nothing to do: arrays were read completely when they were opened.
     verify: async () => undefined,
   };
 }
@@ -230,7 +233,8 @@ function extremesOf(columns: readonly Column[], among: readonly number[]): reado
 }
 
 /**
- * The batch size that the inputs fix, which must be the same for all of them; `undefined` when none fixes it.
+ * The batch size that the model's inputs fix, checked to be the same for all of them; `undefined` when none fixes
+ * it.
  */
 function requireFixedBatch(columns: readonly Column[]): number | undefined {
   const lengths = columns.map((column) => ({ column, length: column.input.shape[column.batchAxis] }));
@@ -246,7 +250,7 @@ function requireFixedBatch(columns: readonly Column[]): number | undefined {
   for (const { column, length } of free === undefined ? [] : fixed) {
     const { input, batchAxis } = column;
     const other = input.shape.findIndex((axis, position) => position !== batchAxis && !isFixed(axis));
-    // A fixed batch of one does not contradict inputs of any batch size.
+    // A batch size fixed at 1 does not contradict inputs of any batch size.
     if (length === 1 || other < 0 || column.request.batch_axis !== undefined) continue;
     throw new DataError(
       `${column.place} is stacked along axis ${batchAxis}, which the model fixes at ${length}, while ${free!.column.place} takes any number of samples; name the axis that counts samples, such as "batch_axis": ${other}.`,

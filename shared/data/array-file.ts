@@ -13,7 +13,7 @@ import { IMAGE_FILE } from "./image-name.js";
 import { LONGEST_NPY_HEADER, type NpyHeader, parseNpyHeader } from "./npy.js";
 import { extractFromNpz, LARGEST_ARCHIVE_BYTES } from "./npz.js";
 
-/** Limit in bytes on the rows of one array in memory. */
+/** Limit in bytes on the rows (samples) of one array that are read into memory. */
 const LARGEST_ARRAY_BYTES = 4 * 1024 ** 3;
 /** Bytes per read call; Node allows at most 2^31-1. */
 const BYTES_PER_READ = 1024 ** 3;
@@ -21,20 +21,20 @@ const BYTES_PER_READ = 1024 ** 3;
 const IMAGES_REMEDY =
   'give a .npy file or file.npz#key, or name a folder of images as "images" of the section, instead of inputs';
 
-/** Unconverted rows of an array file. */
+/** Rows (samples) of an array file, as stored and not yet converted to the model's type. */
 export interface SourceArray {
   readonly type: ElementType;
-  /** `shape[0]` is the number of rows that were read. */
+  /** Length of each axis; `shape[0]` is the number of rows (samples) that were read. */
   readonly shape: readonly number[];
   readonly data: Elements;
-  /** SHA-256 of type, shape and bytes, in hexadecimal. */
+  /** SHA-256 of the array's type, shape and bytes, in hexadecimal. */
   readonly sha256: string;
 }
 
 export interface ArrayRequest {
   /** Absolute path of a `.npy` file, or `path.npz#key`. */
   readonly file: string;
-  /** Half-open range of rows; the whole array when omitted. */
+  /** Half-open range of rows (samples) to read; the whole array when omitted. */
   readonly rows?: readonly [first: number, end: number] | undefined;
   /** Name of the array in messages, such as `engine.evaluation.inputs.x (x.npy)`. */
   readonly name: string;

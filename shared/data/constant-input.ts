@@ -27,7 +27,7 @@ export function constantInput(
   const repeated = counted !== undefined && !isFixed(counted);
   const sampleShape = fixedAxes(shape, repeated ? batchAxis : undefined, name);
   const size = sampleShape.reduce((product, axis) => product * axis, 1);
-  // The metadata have an empty shape both for a scalar and for an unknown shape.
+  // The model's metadata have an empty shape both for a scalar and for an unknown shape.
   const dims = shape.length === 0 && Array.isArray(value) ? [numbers.length] : sampleShape;
   if (shape.length > 0 && numbers.length > 1 && numbers.length !== size) {
     throw new DataError(
@@ -46,7 +46,7 @@ export function constantInput(
     moveAxis({ type, dims: [samples, ...dims], data: repeat(data, samples, type) }, 0, batchAxis);
 }
 
-/** The lengths of all axes except the sample axis. */
+/** The lengths of all axes of a model's input except the sample axis. */
 function fixedAxes(shape: ModelPort["shape"], counted: number | undefined, name: string): readonly number[] {
   const others = shape.filter((_, axis) => axis !== counted);
   const fixed = others.filter(isFixed);

@@ -5,7 +5,7 @@ import type { LabelSlice } from "./labels.js";
 /** Default limit in bytes on cached preprocessed inputs, for all inputs of a dataset together. */
 export const LARGEST_CACHE_BYTES = 1024 ** 3;
 
-/** Samples that fit the model's inputs. */
+/** A set of samples that fit the model's inputs, with their labels. */
 export interface Dataset {
   readonly samples: number;
   /** SHA-256 of the samples, their preprocessing and the labels, in hexadecimal. */
@@ -23,10 +23,10 @@ export interface Dataset {
    * if its inputs (such as tokens) are limited.
    */
   extremes(among: readonly number[]): readonly number[];
-  /** A key per sample made from its content, to detect the same sample in two sections. */
+  /** A key per sample made from its content, to detect that the same sample is in two data sections. */
   sampleKeys(): Promise<readonly string[]>;
   /**
-   * Reads those of the given samples that are not in memory yet.
+   * Checks that the given samples are readable, by reading those that are not in memory yet.
    *
    * @throws {DataError} when one cannot be read
    */
@@ -34,7 +34,7 @@ export interface Dataset {
 }
 
 export interface DatasetOptions {
-  /** Folder that relative paths start from. */
+  /** Folder that relative paths in the section start from. */
   readonly directory: string;
   /** The model's inputs, as in `InferenceSession.inputMetadata`. */
   readonly inputs: readonly ModelPort[];

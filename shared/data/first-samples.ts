@@ -3,9 +3,10 @@ import type { Dataset, DatasetOptions } from "./dataset.js";
 import { loadDataset } from "./load-dataset.js";
 
 /**
- * The first samples of a section that a command does not use itself, without labels; all of them where there are fewer.
+ * Loads the first `count` samples, or all where there are fewer, of a data section that a command does not use
+ * itself; without labels.
  *
- * @returns `undefined` where it cannot be read: the commands that use it say why
+ * @returns `undefined` where the section is missing or cannot be read: the commands that use it report why
  */
 export async function firstSamples(
   section: DataSection | undefined,

@@ -14,7 +14,7 @@ import { requireElementType, requireLabelCount, requireShape } from "./input-che
 import { labelRows } from "./labels.js";
 import { type ChannelGeometry, preprocess } from "./preprocessing.js";
 
-/** First bytes of each image file that enter the content hash: enough to detect re-encoded images. */
+/** Number of bytes at the start of each image file that enter the content hash: enough to detect re-encoded images. */
 const HASHED_BYTES = 65_536;
 
 const VERIFIED_AT_ONCE = 8;
@@ -164,7 +164,8 @@ async function imageBatch(
 }
 
 /**
- * Cache of decoded crops, filled until its memory is used up: a search reads the same images in every trial.
+ * Cache of decoded and cropped images, filled until its memory is used up: a search reads the same images in every
+ * trial.
  */
 class CropCache {
   private readonly kept = new Map<number, Uint8Array>();
@@ -187,9 +188,10 @@ class CropCache {
   }
 
   /**
-   * Decodes all samples: nothing less finds what is cut short or damaged in every format. That takes 0.8 ms for a PNG of
-   * 32 by 32, 2.1 ms for a JPEG of 224 by 224 and 5 ms for one of 500 by 375 (8 to 50 s for 10,000), less than one scoring
-   * of the float model on the same images, which decodes them as well. Headers take 0.2 ms, but show none of it.
+   * Decodes all samples: nothing less finds what is cut short or damaged in every format. That takes 0.8 ms for a
+   * PNG of 32 by 32, 2.1 ms for a JPEG of 224 by 224 and 5 ms for one of 500 by 375 (8 to 50 s for 10,000), less
+   * than one scoring of the float model on the same images, which decodes them as well. Headers take 0.2 ms, but
+   * show none of it.
    */
   async verify(samples: readonly number[]): Promise<void> {
     for (let from = 0; from < samples.length; from += VERIFIED_AT_ONCE) {

@@ -6,9 +6,9 @@ const MAX_PIXELS = 100_000_000;
 
 /** The size and layout that images are brought to. */
 export interface ImageGeometry {
-  /** Pixels of the shorter side after resizing. */
+  /** Length of the image's shorter side after resizing, in pixels. */
   readonly resize: number;
-  /** Pixels of the centre crop. */
+  /** Height of the centre crop in pixels; `width` likewise. */
   readonly height: number;
   readonly width: number;
   readonly layout: ImagePreprocessing["layout"];

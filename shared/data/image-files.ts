@@ -11,7 +11,7 @@ const MAX_IMAGES = 1_000_000;
 
 /** The images of a dataset in order, with their labels. */
 export interface ImageList {
-  /** Absolute paths. */
+  /** Absolute paths of the image files. */
   readonly files: readonly string[];
   readonly labels: Labels | undefined;
 }

@@ -4,7 +4,7 @@ import type { ModelPort } from "../runtime/tensor.js";
 import type { Labels } from "./labels.js";
 
 /**
- * The element type of an input.
+ * The element type that arrays for a model's input are converted to.
  * @throws {DataError} when no array can hold it
  */
 export function requireElementType(input: ModelPort, name: string): ElementType {
@@ -41,7 +41,7 @@ function fits(shape: readonly number[], expected: ModelPort["shape"]): boolean {
   );
 }
 
-/** Axis orders in which exporters and datasets commonly differ. */
+/** Transpositions between the axis orders in which exporters and datasets commonly differ. */
 const ORDERS = [
   [0, 3, 1, 2],
   [0, 2, 3, 1],

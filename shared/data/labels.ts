@@ -134,7 +134,7 @@ export function lineLabels(lines: readonly string[], name: string): Labels {
   };
 }
 
-/** The labels of samples [first, end). */
+/** The part of some labels that belongs to samples [first, end). */
 export function labelRows(labels: Labels, first: number, end: number): Labels {
   const sha256 = createHash("sha256")
     .update(JSON.stringify([labels.sha256, first, end]))

@@ -6,15 +6,15 @@ import { bytesPerElement, type ElementType } from "../runtime/element-type.js";
  * which are refused.
  */
 export const LONGEST_NPY_HEADER = 65_536;
-/** numpy's limit of axes. */
+/** Largest number of axes of an array, as in numpy. */
 const MAX_AXES = 32;
 
 /** Layout of a `.npy` file in C order. */
 export interface NpyHeader {
   readonly type: ElementType;
-  /** The first axis is the row. */
+  /** Length of each axis; the first axis counts the rows (samples). */
   readonly shape: readonly number[];
-  /** Offset of the data in bytes. */
+  /** Offset of the data in the file, in bytes. */
   readonly offset: number;
   /** Length of the data, in bytes. */
   readonly bytes: number;

@@ -2,11 +2,11 @@ import { unzipSync } from "fflate";
 import { DataError } from "../basics/errors.js";
 
 /**
- * Limit in bytes on an archive and on the unpacked array, both of which are in memory as a whole; `.npy`
- * files are read by rows.
+ * Limit in bytes on an archive and on the unpacked array, both of which are in memory as a whole; of `.npy` files
+ * only the wanted rows (samples) are read.
  */
 export const LARGEST_ARCHIVE_BYTES = 1024 ** 3;
-/** Most entries of a ZIP directory without the 64-bit extension. */
+/** Largest number of entries in a ZIP directory without the 64-bit extension. */
 const MAX_ENTRIES = 65_535;
 /** Highest compression ratio of DEFLATE; an entry that claims more is forged. */
 const LARGEST_RATIO = 1032;

@@ -37,7 +37,7 @@ export function channelsFirst(shape: readonly number[]): ChannelGeometry {
 }
 
 /**
- * Normalizes in double precision and rounds once, to the model's input type.
+ * Normalizes an array's elements in double precision and rounds them once, to the model's input type.
  *
  * @param name of the array in messages
  * @throws {DataError} when a value does not fit the type

@@ -49,7 +49,7 @@ export function bestClasses(output: TensorValue, name: string): Int32Array {
   );
 }
 
-/** Index of the first largest value from `start` on; -1 when a value is NaN. */
+/** Index, counted from `start` in steps of `stride`, of the first of the largest values; -1 when a value is NaN. */
 export function argmax(
   values: ReturnType<typeof asNumbers>,
   start: number,

@@ -55,7 +55,7 @@ export function f1(output: ModelPort): Metric {
     name: "f1",
     direction: "maximize",
     needs: "labels",
-    /** Columns of a row: label, prediction. */
+    /** Numbers in the row that is kept of each sample: its label and its predicted class. */
     rowWidth: 2,
     perSampleMean: false,
     range: undefined,

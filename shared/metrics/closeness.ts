@@ -63,7 +63,10 @@ export function signalToQuantizationNoise(output: ModelPort, needs: Reference["k
     name: "sqnr",
     direction: "maximize",
     needs,
-    /** Columns of a row: the roots of the energies of signal and noise, as squares of float32 outputs may overflow or vanish. */
+    /**
+     * Numbers in the row that is kept of each sample: the roots of the energies of signal and noise, as the
+     * squares of float32 outputs may overflow or vanish.
+     */
     rowWidth: 2,
     perSampleMean: false,
     range: undefined,

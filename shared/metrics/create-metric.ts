@@ -14,7 +14,7 @@ import { meanIntersectionOverUnion } from "./segmentation.js";
 import { type CharacterList, characterAccuracy, textAccuracy } from "./text.js";
 
 export interface MetricOptions {
-  /** Folder that relative paths start from. */
+  /** Folder that relative paths in the configuration start from. */
   readonly directory: string;
   /** The model's outputs, as in `InferenceSession.outputMetadata`. */
   readonly outputs: readonly ModelPort[];

@@ -1,14 +1,14 @@
 import { createRandomStream } from "../search/numerics/random.js";
 
-/** The 97.5 % quantile of the standard normal distribution. */
+/** The 97.5 % quantile of the standard normal distribution: half the width of a 95 % interval, in standard errors. */
 const Z = 1.959963984540054;
 const RESAMPLES = 400;
-/** Fixed, so that the same rows give the same interval on every machine. */
+/** Seed of the bootstrap; fixed, so that the same rows (scores of samples) give the same interval on every machine. */
 const BOOTSTRAP_SEED = 20_240_101;
 
 export type Interval = readonly [low: number, high: number];
 
-/** Mean of the rows, summed in sample order. */
+/** Mean of the rows (one score per sample), summed in sample order. */
 export function mean(rows: Float32Array): number {
   let sum = 0;
   for (let index = 0; index < rows.length; index++) sum += rows[index]!;
@@ -16,7 +16,8 @@ export function mean(rows: Float32Array): number {
 }
 
 /**
- * 95 % confidence interval of a mean: Wilson's where all rows are 0 or 1, otherwise the normal one.
+ * 95 % confidence interval of the mean of rows (one score per sample): Wilson's where all rows are 0 or 1,
+ * otherwise the normal one.
  *
  * @param range smallest and largest value of a row, to which the interval is clipped
  */
@@ -26,7 +27,7 @@ export function meanInterval(rows: Float32Array, range?: Interval): Interval {
   return range === undefined ? [low, high] : [Math.max(low, range[0]), Math.min(high, range[1])];
 }
 
-/** Wilson's score interval of a proportion (E. B. Wilson, JASA 22, 1927). */
+/** Wilson's score interval of a proportion, with 95 % confidence (E. B. Wilson, JASA 22, 1927). */
 function wilson(share: number, samples: number): Interval {
   const spread = (Z * Z) / samples;
   const centre = (share + spread / 2) / (1 + spread);
@@ -45,8 +46,8 @@ function normal(rows: Float32Array): Interval {
 }
 
 /**
- * 95 % percentile bootstrap interval, by resampling rows with replacement, for values that are not means. The
- * seed is fixed, so that the same rows give the same interval.
+ * 95 % percentile bootstrap interval, by resampling rows (scores of samples) with replacement, for values that are
+ * not means. The seed is fixed, so that the same rows give the same interval.
  *
  * @param aggregate returns the value of `samples x rowWidth` numbers
  */

@@ -15,17 +15,21 @@ export type Reference =
  */
 export interface Metric {
   readonly name: string;
-  /** The output that is scored; when omitted, the metric reads all outputs. */
+  /** Name of the model's output that is scored; when omitted, the metric reads all outputs. */
   readonly output?: string | undefined;
   readonly direction: "maximize" | "minimize";
   readonly needs: Reference["kind"];
-  /** Numbers per row. */
+  /** How many numbers the row (score) of one sample has. */
   readonly rowWidth: number;
   /**
-   * Whether the value is the mean of rows of one number, so that early stopping can compare samples in pairs.
+   * Whether the metric's value is the mean of rows (scores of samples) of one number, so that early stopping can
+   * compare two models sample by sample.
    */
   readonly perSampleMean: boolean;
-  /** Smallest and largest value of a row, where known; early stopping of trials needs them. */
+  /**
+   * Smallest and largest number that a row (a sample's score) can hold, where known; early stopping of trials
+   * needs them.
+   */
   readonly range: readonly [low: number, high: number] | undefined;
   /**
    * Checks the labels before a run starts.
@@ -35,15 +39,15 @@ export interface Metric {
    */
   checkLabels(labels: LabelSlice, name: string): void;
   /**
-   * Scores samples.
+   * Scores samples by the model's outputs for them.
    *
    * @returns `samples x rowWidth` numbers in 32 bits, the precision in which rows are sent between machines
    * @throws {DataError} when the metric cannot read the outputs
    */
   score(outputs: ModelOutputs, reference: Reference): Float32Array;
-  /** The metric's value for all rows. */
+  /** The metric's value for the rows (scores) of all samples. */
   aggregate(rows: Float32Array): number;
-  /** 95 % confidence interval of the value. */
+  /** 95 % confidence interval of the metric's value for the rows (scores) of all samples. */
   interval(rows: Float32Array): readonly [low: number, high: number];
   /**
    * Loss relative to the float model's value (0.01 is one percent); negative when `value` is better. When the
@@ -52,7 +56,10 @@ export interface Metric {
   loss(floatValue: number, value: number): number;
 }
 
-/** `Metric.loss` of a metric on a ratio scale. */
+/**
+ * Loss of `value` relative to the float model's value (0.01 is one percent), positive when worse, for metrics on a
+ * ratio scale.
+ */
 export function relativeLoss(direction: Metric["direction"], floatValue: number, value: number): number {
   const difference = direction === "maximize" ? floatValue - value : value - floatValue;
   return floatValue === 0 ? difference : difference / Math.abs(floatValue);

@@ -58,7 +58,7 @@ export function bundleModule(file: string): BundledModule {
   }
 }
 
-/** The reference to a module in the configuration of a run on a fleet. */
+/** The text that names a metric module in the configuration of a run on a fleet: its bundle's hash and file name. */
 export function moduleReferenceOf(file: string): string {
   return moduleReference(bundleModule(file).hash, basename(file));
 }

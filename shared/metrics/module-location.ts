@@ -19,22 +19,29 @@ export function moduleReference(hash: string, name: string): string {
   return `metrics/${hash}/${name}`;
 }
 
-/** The hash in a module reference; `undefined` when the text is not a reference. */
+/** The bundle's hash in the reference to a metric module; `undefined` when the text is not a reference. */
 export function referencedHash(module: string): string | undefined {
   return REFERENCE.exec(module)?.[1];
 }
 
-/** Digits of each hash in the stack's output, whose length is limited; functions compare whole hashes. */
+/**
+ * Hexadecimal digits of each module's hash in the stack's output, whose length is limited; functions compare whole
+ * hashes.
+ */
 const LISTED_DIGITS = 12;
-/** A stack output must not be empty. */
+/** Value of the stack output when no metric modules are deployed, as a stack output must not be empty. */
 const NO_MODULES = "none";
 
-/** Value of the stack output that lists a fleet's deployed modules. */
+/** Value of the stack output that lists the metric modules deployed with a fleet. */
 export function listOfModules(hashes: readonly string[]): string {
   return hashes.map((hash) => hash.slice(0, LISTED_DIGITS)).join(",") || NO_MODULES;
 }
 
-/** @throws {ConfigurationError} when a reference is to a module that the fleet was not deployed with */
+/**
+ * Checks that a metric module is among those that a fleet was deployed with.
+ *
+ * @throws {ConfigurationError} when it is not
+ */
 export function requireListed(reference: string, list: string): void {
   const [, hash = "", name = reference] = REFERENCE.exec(reference) ?? [];
   if (!list.split(",").includes(hash.slice(0, LISTED_DIGITS))) throw notDeployed(name);
@@ -45,7 +52,7 @@ export function deployedPath(hash: string): string {
   return join("metrics", hash, "module.mjs");
 }
 
-/** Locates modules that were bundled with the function in `folder`. */
+/** Locates metric modules that were bundled with the function in `folder`. */
 export function deployedModules(folder: string): LocateModule {
   return (module) => {
     const [, hash, name] = REFERENCE.exec(module) ?? [];

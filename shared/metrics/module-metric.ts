@@ -32,7 +32,7 @@ export interface ModuleMetricInput {
 export interface MetricModule {
   score(input: ModuleMetricInput): ArrayLike<number>;
   aggregate?(rows: Float32Array): number;
-  /** Name in results; the module's file name when omitted. */
+  /** Name of the metric in results; the module's file name when omitted. */
   readonly name?: string;
   readonly direction?: Metric["direction"];
   readonly needs?: Reference["kind"];

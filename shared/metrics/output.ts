@@ -12,7 +12,7 @@ export function chooseOutput(configured: string | undefined, outputs: readonly M
   const chosen = configured === undefined ? outputs[0] : outputs.find(({ name }) => name === configured);
   if (chosen !== undefined) return chosen;
   if (configured === undefined) {
-    // Models are refused by their file when they are read; this is left for a record of outputs.
+    // A model file without outputs is refused when it is read; this refuses a list of outputs from elsewhere.
     throw new DataError(
       "the model (model.model) has no outputs, so that nothing of it can be scored; export it with some.",
     );
@@ -27,7 +27,11 @@ export function chooseOutput(configured: string | undefined, outputs: readonly M
   );
 }
 
-/** @throws {DataError} when the session returned no such output */
+/**
+ * The output tensor of this name.
+ *
+ * @throws {DataError} when the session returned no such output
+ */
 export function outputNamed(outputs: ModelOutputs, name: string): TensorValue {
   const output = outputs[name];
   if (output === undefined) {
@@ -38,18 +42,18 @@ export function outputNamed(outputs: ModelOutputs, name: string): TensorValue {
   return output;
 }
 
-/** A shape as messages show it. */
+/** A tensor's shape as messages show it, such as `[any, 3, 224]`. */
 export function shapeOf(dims: readonly (number | string)[]): string {
   return `[${dims.map((axis) => (typeof axis === "number" ? axis : axis || "any")).join(", ")}]`;
 }
 
-/** The labels of a reference. Metrics that need labels always get them. */
+/** The labels that outputs are compared with. Metrics that need labels always get them. */
 export function labelsOf(reference: Reference) {
   if (reference.kind === "labels") return reference.labels;
   throw new TypeError("This metric compares with labels.");
 }
 
-/** The float model's outputs of a reference. Metrics that need them always get them. */
+/** The float model's outputs that outputs are compared with. Metrics that need them always get them. */
 export function floatOutputsOf(reference: Reference): ModelOutputs {
   if (reference.kind === "float outputs") return reference.outputs;
   throw new TypeError("This metric compares with the float model's outputs.");

@@ -25,7 +25,10 @@ export function meanIntersectionOverUnion(
     name: "miou",
     direction: "maximize",
     needs: "labels",
-    /** Columns of a row: for each class, pixels in the intersection, pixels in the union. */
+    /**
+     * Numbers in the row that is kept of each sample: for each class, the pixels in the intersection and in the
+     * union.
+     */
     rowWidth: 2 * classes,
     perSampleMean: false,
     range: undefined,

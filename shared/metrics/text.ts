@@ -7,13 +7,13 @@ import { meanMetric } from "./mean-metric.js";
 import type { Metric } from "./metric.js";
 import { labelsOf, outputNamed, requireSameSamples, shapeOf } from "./output.js";
 
-/** The characters of a text model, and the name of their file in messages. */
+/** The characters that a text recognition model knows, and the name of their file in messages. */
 export interface CharacterList {
   readonly characters: readonly string[];
   readonly name: string;
 }
 
-/** Fraction of samples whose text is exactly right, ignoring spaces. */
+/** Metric: fraction of samples whose recognized text is exactly right, ignoring spaces. */
 export function textAccuracy(output: ModelPort, list: CharacterList): Metric {
   return textMetric("text_accuracy", output, list, (found, expected) => (found === expected ? 1 : 0));
 }

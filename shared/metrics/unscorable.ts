@@ -1,8 +1,8 @@
 import { DataError, RunError } from "../basics/errors.js";
 
-/** The model's output for a sample is nothing that the metric could score. */
+/** Error that a model's output for a sample, such as NaN, cannot be scored by the metric. */
 export class UnscorableSampleError extends RunError {
-  /** @param sample its position in the batch that was scored */
+  /** @param sample the sample's position in the batch that was scored */
   constructor(
     message: string,
     readonly sample: number,
@@ -14,8 +14,8 @@ export class UnscorableSampleError extends RunError {
 export const BY_FLOAT = "by the float model itself";
 
 /**
- * The same of a model that is the user's own: of a trial's it is a failure of the trial, of theirs a fault of model or
- * data. Other errors are given back as they are.
+ * Turns a run error that the user's own model caused (the float model, not a trial's) into a data error, because
+ * its cause is the model or the data. Other errors are returned unchanged.
  *
  * @param who clause that says whose the model is, such as `by the float model itself`
  */

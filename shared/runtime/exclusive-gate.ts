@@ -1,6 +1,9 @@
-/** Index of the holder word: 0, or the slot of the measuring thread plus one. */
+/**
+ * Index of the word that says which thread holds the lock: its value is 0, or the slot of the measuring thread
+ * plus one.
+ */
 const HOLDER = 0;
-/** Index of the first thread's word; each counts how many pieces of shared work the thread is inside of. */
+/** Index of the first thread's word; each thread's word counts how many pieces of shared work it is inside of. */
 const FIRST_SLOT = 1;
 
 /**
@@ -12,7 +15,7 @@ const FIRST_SLOT = 1;
 export class ExclusiveGate {
   readonly #words: Int32Array;
 
-  /** @param slot of the thread that uses this gate; no other thread has it */
+  /** @param slot index of the thread that uses this gate; no other thread has it */
   constructor(
     buffer: SharedArrayBuffer,
     private readonly slot: number,
@@ -25,7 +28,7 @@ export class ExclusiveGate {
     return new SharedArrayBuffer((FIRST_SLOT + slots) * Int32Array.BYTES_PER_ELEMENT);
   }
 
-  /** Releases whatever a dead thread held; called from another thread. */
+  /** Releases what a dead thread held of the lock; called from another thread. */
   static abandon(buffer: SharedArrayBuffer, slot: number): void {
     const words = new Int32Array(buffer);
     Atomics.store(words, FIRST_SLOT + slot, 0);

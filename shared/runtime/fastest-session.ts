@@ -3,8 +3,8 @@ import { compareLatencies, ratioInterval, timeInTurn } from "./latency.js";
 import { type OptimizationLevel, openSession, type SessionSettings } from "./session.js";
 
 /**
- * Optimization levels worth comparing: the layouts of the highest do not pay for every network. Of levels that are equally
- * fast the first is taken.
+ * ONNX Runtime's graph optimization levels worth comparing: the layouts of the highest do not pay for every
+ * network. Of levels that are equally fast the first is taken.
  */
 const CONTENDERS: readonly OptimizationLevel[] = ["all", "extended", "basic"];
 
@@ -13,7 +13,10 @@ export interface FastestSession {
   readonly graphOptimizationLevel: OptimizationLevel;
 }
 
-/** A session of a model at the optimization level at which it runs fastest on this machine, its other settings given. */
+/**
+ * Opens a session of a model at the optimization level at which it runs fastest on this machine; its other
+ * settings are given.
+ */
 export async function openFastestSession(
   model: string,
   settings: Omit<SessionSettings, "graphOptimizationLevel">,

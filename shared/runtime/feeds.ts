@@ -1,7 +1,7 @@
 import { type InferenceSession, Tensor } from "onnxruntime-node";
 import type { InputBatch } from "./input-batch.js";
 
-/** Wraps a batch of inputs for a session, without copying. */
+/** Wraps a batch of inputs as a session takes them, without copying. */
 export function toFeeds(batch: InputBatch): InferenceSession.OnnxValueMapType {
   return Object.fromEntries(
     Object.entries(batch).map(([name, { type, data, dims }]) => [

@@ -12,7 +12,10 @@ import { DataType, makeTensor } from "../onnx/model/tensor.js";
 import type { ProcessorClass } from "./processor-class.js";
 import { openSession } from "./session.js";
 
-/** Rows and columns of the probe, too many for special kernels for single rows or small products. */
+/**
+ * Rows and columns of the matrices that the probe multiplies, too many for special kernels for single rows or
+ * small products.
+ */
 const SIZE = 16;
 const LARGEST_ACTIVATION = 255;
 const LARGEST_WEIGHT = 127;

@@ -24,7 +24,7 @@ export async function runSamples(
   }
 }
 
-/** Most channels of an axis that is taken for an image's channels. */
+/** An axis of at most this length can be the channels of an image. */
 const MAX_CHANNELS = 4;
 
 /**
@@ -46,7 +46,7 @@ function layoutHint(batch: InputBatch): string {
   return "";
 }
 
-/** ONNX Runtime's reason and the node that it names, without the locations in its source code. */
+/** ONNX Runtime's reason for a failure and the node that it names, without the locations in its source code. */
 function reasonOf(error: unknown): string {
   const text = (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ").trim();
   const failed = /running (\S+) node\. Name:'([^']*)' Status Message: (.*)$/.exec(text);

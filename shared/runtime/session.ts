@@ -14,7 +14,7 @@ import { edited } from "../onnx/model/edited.js";
 import { writeError } from "../storage/write-error.js";
 
 /**
- * Tensors of at least this size are passed to ONNX Runtime beside the encoded model, so that they are not
+ * Size in bytes from which tensors are passed to ONNX Runtime beside the encoded model, so that they are not
  * encoded again.
  */
 const EXTERNAL_TENSOR_BYTES = 4096;
@@ -43,7 +43,10 @@ export function onnxruntimeVersion(): string {
   return env.versions.node ?? env.versions.common;
 }
 
-/** Settings of the sessions that gather statistics and score trials, unless the configuration has others. */
+/**
+ * Settings of the ONNX Runtime sessions that gather statistics and score trials, unless the configuration has
+ * others.
+ */
 export const DEFAULT_SESSION: SessionSettings = { graphOptimizationLevel: "all", intraOpNumThreads: 1 };
 
 /**
@@ -127,7 +130,7 @@ function knownDimension(dimension: number | string): number | string {
   return typeof dimension === "string" && isUnknownDimension(dimension) ? "" : dimension;
 }
 
-/** ONNX Runtime's reason as a part of a sentence, without the locations in its source code. */
+/** ONNX Runtime's reason for a failure as a part of a sentence, without the locations in its source code. */
 function reasonOf(error: unknown): string {
   const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n", 1);
   const future = /Opset (\d+) is under development.* is till opset (\d+)/.exec(line);

@@ -12,7 +12,8 @@ const TOKEN = { openBrace: 1, closeBrace: 2, openBracket: 3, closeBracket: 4, en
 const VALUE_EXPECTED = 4;
 
 /**
- * Far deeper than any real configuration. jsonc-parser is recursive, so deeper text could overflow the stack.
+ * Deepest nesting that is accepted, far deeper than any real configuration. jsonc-parser is recursive, so deeper
+ * text could overflow the stack.
  */
 const MAX_NESTING = 64;
 export const LARGEST_CONFIGURATION_BYTES = 1024 * 1024;

@@ -12,7 +12,7 @@ export interface Problem {
 const PLAIN_KEY = /^[A-Za-z_$][\w$]*$/;
 
 /**
- * A path in the notation `optimizer.params.max_trials`, `compression.algorithms[1].params` or
+ * A JSON path as text: `optimizer.params.max_trials`, `compression.algorithms[1].params` or
  * `engine.calibration.inputs["a.b"]`.
  */
 export function jsonPath(keys: readonly PropertyKey[]): string {
@@ -26,8 +26,8 @@ export function jsonPath(keys: readonly PropertyKey[]): string {
 }
 
 /**
- * The one problem to report among zod's issues. Unknown keys come first, as a misspelt key often explains why
- * another is missing.
+ * The one problem to report among the issues that zod found. Unknown keys come first, as a misspelt key often
+ * explains why another is missing.
  */
 export function firstProblem(issues: readonly z.core.$ZodIssue[]): Problem {
   const leaves = issues.map((issue) => leaf(issue));
@@ -38,7 +38,8 @@ export function firstProblem(issues: readonly z.core.$ZodIssue[]): Problem {
 }
 
 /**
- * The innermost issue. For a union it is that of the first variant whose outermost type matches the value.
+ * The innermost of the issues that a zod issue contains. For a union it is that of the first variant whose
+ * outermost type matches the value.
  */
 function leaf(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   if (issue.code === "invalid_key") {

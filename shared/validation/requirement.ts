@@ -32,7 +32,7 @@ function mustBeOne(value: unknown, requirement: string, several: string | undefi
   return `${mustBe(value, requirement)}${hint}`;
 }
 
-/** `"a"`, `"a" or "b"`, `"a", "b" or "c"`. */
+/** Values as a list in words: `"a"`, `"a" or "b"`, `"a", "b" or "c"`. */
 export function listed(values: readonly (string | number | boolean | null)[]): string {
   const quoted = values.map((value) => JSON.stringify(value));
   const last = quoted.pop() ?? "";
@@ -122,8 +122,8 @@ export function oneOf<const Values extends readonly [string, ...string[]]>(value
 }
 
 /**
- * Makes the error message of a discriminated union. `refused` maps names that POT has and quantfleet does not
- * support to the reason and the remedy.
+ * Makes the error message of a union whose variants differ by `name`. `refused` maps names that POT has and
+ * quantfleet does not support to the reason and the remedy.
  */
 export function nameRequired(requirement: string, refused: Readonly<Record<string, string>>) {
   return (issue: z.core.$ZodRawIssue): string => {
@@ -141,7 +141,11 @@ function namesOf(options: unknown): readonly string[] {
   return Array.isArray(options) ? options.filter((name) => typeof name === "string") : [];
 }
 
-/** @param more what else is allowed, appended to the list of known words */
+/**
+ * The message that a value is none of the known words, with the word that was probably meant.
+ *
+ * @param more what else is allowed, appended to the list of known words
+ */
 export function oneOfMessage(given: unknown, known: readonly string[], more = ""): string {
   const meant = typeof given === "string" ? nearest(given, known) : undefined;
   const hint = meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`;

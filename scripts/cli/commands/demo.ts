@@ -6,7 +6,7 @@ import { resultText } from "../display/result-table.js";
 import { resultExitCode } from "./exit-code.js";
 import { tuneWithProgress } from "./tune.js";
 
-/** Plain 8-bit quantization: min-max ranges and one scale per tensor. */
+/** The quantization that the demo compares tuning with: plain 8-bit, min-max ranges, one scale per tensor. */
 const PLAIN = {
   name: "MinMaxQuantization",
   params: {

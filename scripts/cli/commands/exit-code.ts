@@ -9,7 +9,7 @@ import { LockedError } from "../../../shared/storage/file-lock.js";
  */
 export const EXIT = { done: 0, failed: 1, badInput: 2, boundMissed: 3, interrupted: 130 } as const;
 
-/** The exit code of a run with a result. */
+/** The exit code of a run that ended with a result. */
 export function resultExitCode({ best, keepFloat, trials }: RunResult): number {
   const isMet = keepFloat === null ? best?.withinBound === true : trials.withinBound > 0;
   return isMet ? EXIT.done : EXIT.boundMissed;

@@ -6,7 +6,7 @@ const MAX_PARALLEL = 4_096;
 const MAX_SHARDS = 1_024;
 const LONGEST_JOB_SECONDS = 86_400;
 
-/** Adds the commands for runs on AWS. */
+/** Adds the commands for runs on AWS to the command line. */
 export function addFleetCommands(program: Command, exit: (code: number) => void): void {
   const add = (name: string, description: string): Command =>
     program
@@ -144,7 +144,7 @@ function addScheduleCommands(program: Command, exit: (code: number) => void): vo
     });
 }
 
-/** Adds the options of a run, which `submit` and `schedule add` share. */
+/** Adds the options of a run to a command; `submit` and `schedule add` share them. */
 function addRunOptions(command: Command): Command {
   return command
     .addOption(maxMemory())

@@ -92,7 +92,7 @@ export async function runSubmit(
   const name = { stack, bucket, eventsUrl };
   const options = { ...rest, ...earlierRun({ fromRun, fromFolder }) };
   if (dryRun) {
-    // Without a fleet, the estimate is for the construct's defaults.
+    // Without a fleet, the cost is estimated for the deployment construct's defaults.
     const fleet = stack === undefined && bucket === undefined ? {} : await open(name);
     const expected = await estimate(config, { ...options, onNotice: reportSubmission.onNotice }, fleet);
     process.stdout.write(`${JSON.stringify(expected, null, 2)}\n`);
@@ -100,7 +100,7 @@ export async function runSubmit(
   }
   if (out !== undefined) {
     await requireWritable(out);
-    // Checked before the run, which may take hours.
+    // The folder is checked before the run, which may take hours.
     if (force !== true) await requireVacant(out);
   }
   const fleet = await open(name);
@@ -129,7 +129,7 @@ async function submitAndFetch(
   );
   await showRun(run.follow());
   const result = await run.fetchResult(out, { force: true });
-  // The other warnings were reported before the run.
+  // Warnings of other kinds were reported before the run.
   reportWarnings(result.warnings.filter(({ code }) => OUTCOME_WARNINGS.has(code)));
   return reportResult(result, out);
 }

@@ -16,7 +16,10 @@ export function number(low: number): (text: string) => number {
   };
 }
 
-/** The path of a file or folder: a variable of the shell that is not set would mean the current folder. */
+/**
+ * Checks the path of a file or folder given as an option: an empty text, from a shell variable that is not set,
+ * would mean the current folder.
+ */
 export function path(text: string): string {
   if (text.trim() !== "") return text;
   throw new InvalidArgumentError("must be a path.");

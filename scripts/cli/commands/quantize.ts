@@ -53,7 +53,7 @@ function describe({
     ...unfused.map(
       ({ name, type, reason }) => `Runs in float although quantized: ${type} ${name} (${reason}).`,
     ),
-    // Of control flow the warnings tell.
+    // Ops of control flow are left out here, because a warning tells of them.
     ...unquantizable
       .filter((op) => !isControlFlow(op))
       .map(({ name, type, reason }) => `Left in float: ${type} ${name} (${reason}).`),

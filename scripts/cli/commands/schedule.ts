@@ -10,9 +10,9 @@ export interface ScheduleArguments
   extends Omit<ScheduleOptions, "onEstimate" | "onUpload" | "onNotice" | "from">,
     FromArguments {
   readonly stack: string;
-  /** Six cron fields of EventBridge Scheduler, without the parentheses. */
+  /** Times of runs: six cron fields of EventBridge Scheduler, without the parentheses. */
   readonly cron?: string;
-  /** A number and a unit, such as "12 hours". */
+  /** Interval between runs: a number and a unit, such as "12 hours". */
   readonly rate?: string;
   readonly timeZone?: string;
 }

@@ -9,7 +9,7 @@ import type { InspectedGroup } from "../../api/index.js";
 const INDENT = "  ";
 const LABEL_WIDTH = 14;
 
-/** Text that explains step by step how the choices of one group are derived. */
+/** Text that explains step by step how the choices of one group (tensors that share a quantizer choice) are derived. */
 export function describeDerivation(
   { group, ops }: InspectedGroup,
   { tensors, parameters }: GroupDerivation,
@@ -77,7 +77,7 @@ function describeTensor({
   ];
 }
 
-/** A label followed by its values, one per line; no lines when there are no values. */
+/** Text lines: a label followed by its values, one per line; no lines when there are no values. */
 function entry(label: string, [first, ...others]: readonly string[]): string[] {
   if (first === undefined) return [];
   const continued = INDENT + " ".repeat(LABEL_WIDTH);

@@ -2,10 +2,10 @@ import type { KernelExactness } from "../../../shared/run/result/result.js";
 import type { ProcessorClass } from "../../../shared/runtime/processor-class.js";
 import { PROCESSOR_CLASSES } from "../../../shared/runtime/processor-class.js";
 
-/** Most products that are named one by one. */
+/** Largest number of inexactly computed products that are named one by one. */
 const MAX_NAMED = 5;
 
-/** Decibels that `KernelExactness` has for equal outputs. */
+/** Signal-to-noise ratio, in decibels, that `KernelExactness` holds when kernels and exact arithmetic agree. */
 const NO_DIFFERENCE = 200;
 
 /**

@@ -4,16 +4,22 @@ import type { FloatOp, SwitchEvidence } from "../../../shared/run/result/float-o
 import type { RunResult } from "../../../shared/run/result/result.js";
 import type { TrialSummary } from "../../../shared/run/result/tried-choices.js";
 
-/** Most groups and ops that are shown; `result.json` has all of them. */
+/**
+ * Largest number of groups (tensors that share a quantizer choice) in the table, and of ops in the notes below;
+ * `result.json` has all of them.
+ */
 const MAX_GROUPS = 15;
 const MAX_OPS = 10;
 const MAX_PARAMETERS = 3;
-/** Smallest share of the variance for which a parameter is named in a sentence. */
+/**
+ * Smallest share, from 0 to 1, of the variance of accuracy loss over the trials for which a parameter is named in
+ * a sentence.
+ */
 const MIN_SHARE = 0.05;
 
 /**
- * Table of the groups with the largest effect on accuracy, and of the trials with each quantized or in float;
- * `undefined` when no group could be switched.
+ * Table of the groups (tensors that share a quantizer choice) with the largest effect on accuracy, and of the
+ * trials with each quantized or in float; `undefined` when no group could be switched.
  */
 export function explanationTable({ explanation }: RunResult): string | undefined {
   const shares = new Map<string, number>();
@@ -47,7 +53,8 @@ export function explanationTable({ explanation }: RunResult): string | undefined
 }
 
 /**
- * Table of the trials per choice of the algorithms' parameters; `undefined` when the search decided on none.
+ * Table of the trials per choice of the parameters of algorithms such as bias corrections; `undefined` when the
+ * search decided on none.
  */
 export function algorithmTable({ explanation }: RunResult): string | undefined {
   const shares = new Map(
@@ -120,8 +127,8 @@ function floatNote(op: FloatOp): string {
 }
 
 /**
- * The accuracy cost of quantizing a group: measured by the trial that differs only in the group, otherwise
- * estimated by a model of all trials.
+ * A clause on the accuracy that quantizing a group costs: measured by the trial that differs only in the group,
+ * otherwise estimated by a model of all trials.
  */
 function costNote({ neighbour, accuracyCost }: SwitchEvidence): string {
   if (neighbour?.state === "complete") {

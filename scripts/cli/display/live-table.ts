@@ -10,7 +10,7 @@ export interface Frame {
   readonly rows: number;
 }
 
-/** Longest shown name of a worker, and longest shown reason of a failure. */
+/** Longest shown name of a worker and longest shown reason of a failure, in characters. */
 const WORKER_CHARACTERS = 12;
 const REASON_CHARACTERS = 60;
 
@@ -26,7 +26,7 @@ export function liveTable(view: RunView, { columns, rows }: Frame): readonly str
 
 function barLine({ progress }: RunView): string {
   const { done, most } = countTrials(progress);
-  // The best is in the table; without it, time left and cost are not cut off on a narrow terminal.
+  // The best trial is in the table; without it in this line, time left and cost are not cut off on a narrow terminal.
   const { best: _, ...rest } = progress;
   return `${bar(done, most)} ${done}/${most} ${progressText(rest)}`;
 }

@@ -2,7 +2,7 @@ import cliProgress from "cli-progress";
 import type { Progress } from "../../../shared/run/result/progress.js";
 import { usdCell } from "./result-table.js";
 
-/** Seconds between lines, where stderr is not a terminal. */
+/** Seconds between lines of progress, where stderr is not a terminal. */
 const LINE_SECONDS = 5;
 
 /** Shows a run's progress on stderr: a live line on a terminal, otherwise plain lines. */
@@ -42,7 +42,7 @@ async function printLines(progress: AsyncIterable<Progress>): Promise<void> {
   }
 }
 
-/** Counts of trials without the float model, which is the baseline. */
+/** Numbers of trials done and at most to be done, without the float model, which is the baseline. */
 export function countTrials({ trialsDone, trialsAtMost }: Progress): {
   readonly done: number;
   readonly most: number;
@@ -72,7 +72,7 @@ export function progressText(progress: Progress): string {
     case "finish":
       return ["validating and writing the best", ...left].join(" · ");
     case "done":
-      // `max_trials` is visible in the count.
+      // `max_trials` as the reason is not named, as the count shows it.
       return stop === undefined || stop === "max_trials" ? "done" : `done · stopped by ${stop}`;
     case "failed":
       return failure === undefined ? "failed" : `failed: ${failure}`;
@@ -87,7 +87,7 @@ export function percent(share: number): string {
   return `${Math.round(100 * share)} %`;
 }
 
-/** A duration in hours, minutes and seconds, with two units at most. */
+/** A duration given in seconds as text in hours, minutes and seconds, with two units at most. */
 function duration(seconds: number): string {
   const whole = Math.ceil(seconds);
   if (whole < 60) return `${whole} s`;

@@ -6,7 +6,11 @@ export class RedrawnLines {
 
   constructor(private readonly stream: NodeJS.WritableStream) {}
 
-  /** @param lines no longer than the terminal's width, and fewer than its height */
+  /**
+   * Draws lines in place of those drawn last.
+   *
+   * @param lines no longer than the terminal's width, and fewer than its height
+   */
   draw(lines: readonly string[]): void {
     if (this.#drawn > 0) {
       moveCursor(this.stream, 0, -this.#drawn);

@@ -51,11 +51,11 @@ function resultTable(result: RunResult): string {
   return table.toString();
 }
 
-/** The Pareto front, smallest or fastest first; among trials with equal measurements only the first. */
+/** Table of the Pareto front, smallest or fastest trial first; among trials with equal measurements only the first. */
 function frontTable({ float, pareto }: RunResult): string {
   const points = new Map<number, RunResult["pareto"][number]>();
   for (const point of pareto.toSorted((a, b) => a.trial - b.trial)) {
-    // Points of equal size or latency on a front also have equal accuracy.
+    // Points of equal size or latency on a Pareto front also have equal accuracy.
     const cost = point.latencyRatio === null ? point.bytes : 1 / point.latencyRatio;
     if (!points.has(cost)) points.set(cost, point);
   }
@@ -88,10 +88,10 @@ function modelRow(name: string, model: ModelResult, floatMs: number | null): str
   ];
 }
 
-/** Text of a row without measurements; the reason is printed below the table. */
+/** Text in the table row of a model that has no measurements; the reason is printed below the table. */
 const MISSING = "could not be scored";
 
-/** Sentences on what the table does not show. */
+/** Sentences on what the table of the result does not show. */
 function resultNotes(result: RunResult): string[] {
   const { base, best, trials, timing } = result;
   const notes: string[] = [...result.problems];
@@ -137,14 +137,14 @@ function resultNotes(result: RunResult): string[] {
   return notes;
 }
 
-/** An amount in US dollars, with more digits for small amounts. */
-/** The speed-up with its 95 % interval. */
+/** Table cell of a model's speed-up against the float model, with its 95 % interval. */
 function speedUpCell({ latencyRatio: ratio, latencyNoise: noise }: ModelResult): string {
   if (ratio === null) return "–";
   const [low, high] = ratioInterval({ ratio, noise: noise ?? 0 });
   return `${ratio.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
 }
 
+/** Table cell of an amount in US dollars, with more digits for small amounts. */
 export function usdCell(usd: number): string {
   return usd < 1 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(2)}`;
 }

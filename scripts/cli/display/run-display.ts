@@ -11,9 +11,9 @@ export async function showRun(views: AsyncIterable<RunView>): Promise<void> {
   const { stderr } = process;
   if (!stderr.isTTY) return showProgress(progressOf(views));
   const lines = new RedrawnLines(stderr);
-  // The last frame stays on screen.
+  // The last frame stays on the screen after the run.
   for await (const view of views) {
-    // Read for each frame, as windows are resized; some terminals report no size.
+    // The terminal's size is read for each frame, as windows are resized; some terminals report no size.
     const frame = {
       columns: stderr.columns || DEFAULT_FRAME.columns,
       rows: stderr.rows || DEFAULT_FRAME.rows,

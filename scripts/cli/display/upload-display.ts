@@ -3,7 +3,7 @@ import { bar } from "./bar.js";
 import { RedrawnLines } from "./redrawn-lines.js";
 import { bytesCell } from "./result-table.js";
 
-/** Share of a file per line, where the stream is not a terminal. */
+/** A line is printed each time that this share of a file has been sent, where the stream is not a terminal. */
 const LINE_SHARE = 0.1;
 const DEFAULT_COLUMNS = 80;
 

@@ -7,7 +7,7 @@ import { CLIENT_OPTIONS } from "./client-options.js";
 import type { Deployed, Fleet, ScheduleTarget } from "./fleet.js";
 import { evaluatorsOf, readStackOutputs, type StackOutputs } from "./stack-outputs.js";
 
-/** Outputs of a deployed stack. */
+/** Outputs of a deployed stack that name its bucket and its events queue. */
 export interface FleetOutputs {
   readonly bucket: string;
   readonly eventsUrl: string;
@@ -25,7 +25,7 @@ export function connectFleet({ bucket, eventsUrl }: FleetOutputs): Fleet {
 /**
  * Connects to a deployed stack by name, including what estimates need to know about it.
  *
- * @param instead outputs that replace the stack's own
+ * @param instead outputs that are used in place of the stack's own
  * @throws {UsageError} when there is no such stack, or it is not a quantfleet stack
  */
 export async function connectStack(stack: string, instead: Partial<FleetOutputs> = {}): Promise<Fleet> {

@@ -3,21 +3,25 @@ import type { Queue } from "../../../shared/queues/queue.js";
 import type { Billed } from "../../../shared/run/protocol/messages.js";
 import type { S3ObjectStore } from "../../../shared/storage/s3-store.js";
 
-/** Size of the deployed functions that score trials. */
+/** Size of a fleet's evaluators, the deployed functions that score trials. */
 export interface EvaluatorSize extends Pick<Billed, "megabytes" | "architecture"> {
   /**
-   * Functions that run concurrently, which determines the number of parallel trials unless the run sets it.
+   * Number of evaluators that run concurrently, which determines the number of parallel trials unless the run sets
+   * it.
    */
   readonly concurrency?: number;
-  /** AWS region, which determines prices. */
+  /** AWS region of the functions, which determines prices. */
   readonly region?: string;
 }
 
 /** What is known about a deployed stack; where it is unknown, the construct's defaults are assumed. */
 export interface Deployed {
-  /** Its evaluators: for cost estimates, and to decide whether trials of another processor are comparable. */
+  /**
+   * The stack's evaluators (functions that score trials): for cost estimates, and to decide whether trials of
+   * another processor are comparable.
+   */
   readonly evaluator?: EvaluatorSize;
-  /** The stack's output `MetricModules`. */
+  /** The stack's output `MetricModules`, which lists the metric modules that it was deployed with. */
   readonly metricModules?: string;
 }
 
@@ -27,7 +31,7 @@ export interface Fleet extends Deployed {
   readonly events: Queue;
 }
 
-/** The part of a fleet that preparing a run needs. */
+/** The part of a fleet that preparing a run needs: all but the events queue. */
 export type UploadTarget = Omit<Fleet, "events">;
 
 /** The schedules of a fleet, and the ARNs of the queue and role that they use. */

@@ -20,7 +20,7 @@ export const stackOutputsSchema = z.object({
 
 export type StackOutputs = Readonly<z.infer<typeof stackOutputsSchema>>;
 
-/** The size of a stack's evaluators. */
+/** The size of a stack's evaluators (functions that score trials), from the stack's outputs. */
 export function evaluatorsOf(outputs: StackOutputs): EvaluatorSize {
   const { EvaluatorMegabytes: megabytes, Architecture: architecture, EvaluatorConcurrency } = outputs;
   const region = outputs.EventsArn.split(":")[3] ?? "";

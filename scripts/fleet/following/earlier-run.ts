@@ -21,7 +21,10 @@ import { requireRunName } from "./run-name.js";
  */
 export type EarlierRunName = { readonly run: string } | { readonly folder: string };
 
-/** Restored trials: the record that requests refer to, and the store that holds the trials' rows. */
+/**
+ * Trials taken over from an earlier run: the record that a run's request refers to, and the store that holds the
+ * trials' rows (per-sample scores).
+ */
 export interface RestoredTrials {
   readonly trials: readonly TrialRecord[];
   readonly record: RestoredRecord;
@@ -30,7 +33,7 @@ export interface RestoredTrials {
 
 type LoadMethod = RunConfiguration["optimizer"]["params"]["trials_load_method"];
 
-/** Concurrent uploads of rows. */
+/** Largest number of concurrent uploads of rows (per-sample scores). */
 const UPLOADS = 32;
 
 /**
@@ -85,7 +88,7 @@ async function readFleetRun(fleet: ObjectStore, runId: string): Promise<EarlierR
     throw new UsageError(
       `Run ${runId} has not ended (${state.phase}), so no run can start from it yet; wait for it, or cancel it first.`,
     );
-  // The directory does not matter, as the earlier run's files are not read again.
+  // The configuration's directory does not matter, as the earlier run's files are not read again.
   const { configuration, configurationHash: hash } = document!;
   return { state, remembered: { hash, directory: ".", configuration } };
 }
@@ -122,8 +125,8 @@ export function expectedIsa(
 }
 
 /**
- * Uploads restored trials and their rows to where coordinators and evaluators read them; must precede the
- * request of a run that refers to them.
+ * Uploads restored trials and their rows (per-sample scores) to where coordinators and evaluators read them; must
+ * precede the request of a run that refers to them.
  *
  * @throws {DataError} when rows of a trial are missing from the earlier run's records
  */
@@ -145,11 +148,11 @@ export async function uploadRestored(
   await new RunRecords(store).writeRestored(record);
 }
 
-/** Keys of the rows of an earlier run's trial. */
+/** Store keys of the rows (per-sample scores) of an earlier run's trial, one per shard (part of the samples). */
 function rowsKeysOf(trial: TrialRecord): readonly string[] {
   const { origin } = trial;
   if (trial.state === "failed" || origin === undefined) return [];
-  // A shard without an answer when the trial was stopped has no rows.
+  // A shard (part of the samples) that had no answer when the trial was stopped has no rows.
   return trial.scores.flatMap((name, shard) =>
     name === "" ? [] : [scoresKey(origin.run, origin.trial, shard, name)],
   );

@@ -32,7 +32,7 @@ export function writeEndedResult(
     ...context,
     study,
     workers: state.request.parallel,
-    // Unknown, as the coordinator does not record the time of its asks.
+    // The time of asks (the sampler's proposals) is unknown, as the coordinator does not record it.
     timers: { askSeconds: 0 },
   });
 }

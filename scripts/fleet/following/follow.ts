@@ -7,14 +7,12 @@ import type { FollowedRun } from "./followed-run.js";
 import { openRun, type ReadOptions } from "./open-run.js";
 import { type RunView, viewRun } from "./run-view.js";
 
-/**
- * Longest wait for a requested run to be taken up: seconds on an idle fleet, some minutes on a throttled one.
- */
+/** Longest wait until the fleet takes up a requested run: seconds on an idle fleet, some minutes on a throttled one. */
 const PATIENCE_SECONDS = 600;
-/** Longest time without an answer from the bucket. */
+/** Longest tolerated time without an answer from the bucket. */
 const OUTAGE_SECONDS = 60;
 
-/** Interval between reads as a share of the time followed so far, so that short runs are followed closely. */
+/** Interval between reads of a run as a share of the time followed so far, so that short runs are followed closely. */
 const INTERVAL_SHARE = 0.05;
 const SHORTEST_INTERVAL_SECONDS = 0.2;
 const LONGEST_INTERVAL_SECONDS = 2;
@@ -23,8 +21,8 @@ const LATEST_TRIALS = 8;
 
 export interface FollowOptions extends ReadOptions {
   /**
-   * Seconds between reads; when omitted, a twentieth of the time followed so far, at least 0.2 and at most 2.
-   * A read costs one or two GET requests.
+   * Seconds between reads of the run; when omitted, a twentieth of the time followed so far, at least 0.2 and at
+   * most 2. A read costs one or two GET requests.
    */
   readonly intervalSeconds?: number;
   /**
@@ -32,7 +30,7 @@ export interface FollowOptions extends ReadOptions {
    * 0.
    */
   readonly patienceSeconds?: number;
-  /** Most trials in a view's `latest`; 8 when omitted. */
+  /** Largest number of trials in a view's `latest`; 8 when omitted. */
   readonly latest?: number;
   /** Stops following; the run continues. */
   readonly signal?: AbortSignal;
@@ -66,7 +64,7 @@ export async function* followRun(
   yield* pollUntilEnded({ runId, read, isRequested: () => run.isRequested }, options);
 }
 
-/** How to poll a run. */
+/** A run that is polled until it has ended, and how to read it. */
 export interface PolledRun {
   readonly runId: string;
   /** The run's view; `undefined` until the fleet has taken the run up. */
@@ -124,7 +122,11 @@ function neverStarted(runId: string, seconds: number): RunError {
   );
 }
 
-/** @param followedSeconds time that the run has been followed so far */
+/**
+ * Seconds to wait before the next read of a run.
+ *
+ * @param followedSeconds time that the run has been followed so far
+ */
 export function nextInterval(followedSeconds: number): number {
   const wanted = INTERVAL_SHARE * followedSeconds;
   return Math.min(Math.max(wanted, SHORTEST_INTERVAL_SECONDS), LONGEST_INTERVAL_SECONDS);

@@ -10,16 +10,16 @@ export interface FollowedState {
 }
 
 /**
- * A run of the fleet that is read repeatedly. Each read loads the state document, the trial segments
- * completed since the last read, and the rows of partly answered trials. Earlier trials are kept in memory,
- * and the best is updated from the new ones only.
+ * A run of the fleet that is read repeatedly. Each read loads the state document, the segments (groups of finished
+ * trials) completed since the last read, and the rows (per-sample scores) of partly answered trials. Earlier
+ * trials are kept in memory, and the best is updated from the new ones only.
  */
 export class FollowedRun {
   readonly #records: RunRecords;
   #study: Study | undefined;
   #latest: RunState | undefined;
 
-  /** @param openStudy called again until it returns a study */
+  /** @param openStudy opens the run's study (metric and objective); called again until it returns one */
   constructor(
     store: ObjectStore,
     private readonly runId: string,

@@ -6,9 +6,9 @@ import { describeProgress } from "../../../shared/run/result/progress.js";
 /** A finished trial, for display. */
 export interface TrialView {
   readonly number: number;
-  /** "float" is the float model, the baseline. */
+  /** State of the trial; "float" is the trial of the float model, the baseline. */
   readonly outcome: "float" | TrialRecord["state"];
-  /** Number of scored samples; less than the run's when the trial was stopped early. */
+  /** Number of samples on which the trial was scored; less than the run's when the trial was stopped early. */
   readonly samples: number;
   readonly metric?: number;
   /** Model size divided by the float model's. */
@@ -18,7 +18,7 @@ export interface TrialView {
   /** Accuracy loss in percent; for a trial that was stopped early, its lower bound. */
   readonly accuracyLoss?: number;
   readonly withinBound?: boolean;
-  /** Reason of a failure. */
+  /** Reason for which the trial failed. */
   readonly reason?: string;
   readonly worker?: string;
 }
@@ -27,18 +27,22 @@ export interface TrialView {
 export interface RunView {
   readonly progress: Progress;
   readonly metric: string;
-  /** Evaluation samples of a complete trial. */
+  /** Number of evaluation samples on which a complete trial is scored. */
   readonly samples: number;
-  /** Trials in progress. */
+  /** Number of trials in progress. */
   readonly running: number;
-  /** Processor class of all results so far. */
+  /** Processor class on which all results so far were computed. */
   readonly isa?: string;
   readonly best?: TrialView;
-  /** Latest trial first. */
+  /** The latest finished trials, latest first. */
   readonly latest: readonly TrialView[];
 }
 
-/** @param most upper bound of trials in `latest` */
+/**
+ * The view of a run's state at a time, for display.
+ *
+ * @param most upper bound of trials in `latest`
+ */
 export function viewRun(study: Study, state: RunState, at: number, most: number): RunView {
   const { request, running, isa, best, finished } = state;
   const references = findReferences(state);

@@ -44,7 +44,7 @@ export async function cancel(
 }
 
 export interface FetchOptions extends ReadOptions {
-  /** Replace the result of another run in the folder. */
+  /** Whether the result of another run in the folder may be replaced. */
   readonly force?: boolean | undefined;
 }
 

@@ -8,13 +8,16 @@ import { statisticsSeconds } from "./statistics-plan.js";
 const MEGABYTES_PER_PROCESSOR = 1_769;
 const MEGABYTES_PER_GIGABYTE = 1_024;
 /**
- * Overhead of a job in seconds: claim, answer and rows in the store, messages, quantizing and opening a
- * session.
+ * Overhead of a job in seconds: claim (lease on the job), answer and rows (per-sample scores) in the store,
+ * messages, quantizing and opening a session.
  */
 const OVERHEAD_SECONDS_PER_JOB = 0.3;
-/** Seconds of a trial's latency measurement, unless the configuration sets them. */
+/** Seconds that measuring a trial's latency takes, unless the configuration sets them. */
 const LATENCY_SECONDS = 1;
-/** Models that are validated besides the finalists: the float model and the preset configuration. */
+/**
+ * Number of models that are validated besides the finalists (best trials): the float model and the preset
+ * configuration.
+ */
 const REFERENCE_MODELS = 2;
 
 /** Expected cost of a run in which no trial is stopped early. */
@@ -22,9 +25,9 @@ export interface CostEstimate {
   readonly usd: number;
   readonly trials: number;
   readonly jobs: number;
-  /** Seconds of evaluators' work per trial, summed over its shards. */
+  /** Seconds of evaluators' work per trial, summed over its shards (parts of the samples). */
   readonly secondsPerTrial: number;
-  /** Seconds of all evaluators' work. */
+  /** Seconds of work of all evaluators together in the whole run. */
   readonly evaluatorSeconds: number;
   readonly evaluator: EvaluatorSize;
   readonly prices: Pick<PriceList, "date" | "region">;
@@ -33,9 +36,9 @@ export interface CostEstimate {
 export interface EstimateOptions {
   readonly prices: PriceList;
   readonly evaluator: EvaluatorSize;
-  /** Seconds of the float model per sample on one full processor. */
+  /** Seconds that the float model takes per sample on one full processor. */
   readonly secondsPerSample: number;
-  /** Known from an earlier run; when omitted, computed from `secondsPerSample`. */
+  /** Seconds per trial, known from an earlier run; when omitted, computed from `secondsPerSample`. */
   readonly secondsPerTrial?: number | undefined;
 }
 
@@ -60,7 +63,7 @@ export function estimateCost(
   const gathering = statisticsSeconds(workload, secondsPerSample) * slowness;
   const validated = (validation?.samples ?? 0) * secondsPerSample * slowness + latency;
   const finishing = (finalists + REFERENCE_MODELS) * validated;
-  // The float model is one more trial; restored trials are not scored again.
+  // The float model is one more trial; trials taken over from an earlier run are not scored again.
   const trials = Math.max(0, optimizer.maxTrials + 1 - (request.restored?.trials ?? 0));
   const jobs = trials * evaluation.shards + statistics.shards + 1;
   const evaluatorSeconds =

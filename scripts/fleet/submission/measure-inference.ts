@@ -3,7 +3,7 @@ import type { Workload } from "../../../shared/evaluation/workload/workload.js";
 import { toFeeds } from "../../../shared/runtime/feeds.js";
 import { openModelFile } from "../../../shared/runtime/session.js";
 
-/** Duration of a measurement: long enough for several runs of a small model. */
+/** Duration of the measurement of the float model's speed: long enough for several runs of a small model. */
 const MEASURE_MILLISECONDS = 100;
 const MAX_RUNS = 20;
 
@@ -32,7 +32,7 @@ async function secondsPerSample(
 ): Promise<number> {
   const numbers = Array.from({ length: batchSize }, (_, i) => order[i % order.length]!);
   const feeds = toFeeds(await evaluation.batch(numbers));
-  // The first run allocates memory, so it is not timed.
+  // The first run of the session allocates memory, so it is not timed.
   await session.run(feeds);
   const started = performance.now();
   let fastest = Number.POSITIVE_INFINITY;
@@ -43,6 +43,6 @@ async function secondsPerSample(
     fastest = Math.min(fastest, performance.now() - begun);
     runs++;
   } while (runs < MAX_RUNS && performance.now() - started < MEASURE_MILLISECONDS);
-  // Other processes only lengthen a run.
+  // The fastest run counts, as other processes only lengthen a run.
   return fastest / 1_000 / batchSize;
 }

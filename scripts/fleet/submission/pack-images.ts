@@ -10,7 +10,7 @@ import type { ModelPort } from "../../../shared/runtime/tensor.js";
 import { writing } from "../../../shared/storage/write-error.js";
 import { writeWhole } from "../../api/output-folder.js";
 
-/** Images that are decoded and written at a time. */
+/** Number of images that are decoded and written at a time. */
 const BATCH = 64;
 
 /** numpy's names of the element types that images are converted to. */
@@ -75,7 +75,7 @@ async function packSection(section: DataSection, name: string, options: PackOpti
   const [input] = inputs;
   const load = (what: DataSection): Promise<Dataset> =>
     loadDataset(what, { directory, inputs, path: `engine.${name}`, cacheBytes: 0 });
-  // Loaded unchanged first, so that errors refer to the section as the user wrote it.
+  // The section is loaded unchanged first, so that errors refer to it as the user wrote it.
   let dataset = await load(section);
   let scaling: Omit<ArraySource, "data"> = { scale: 1 };
   const { preprocess } = section;
@@ -95,7 +95,10 @@ async function packSection(section: DataSection, name: string, options: PackOpti
   };
 }
 
-/** Whether the array's axis 1 is the channel, or scaling is the same for all channels. */
+/**
+ * Whether 8-bit pixels can be stored and scaled later as an array, whose channels are on axis 1: the images'
+ * layout is NCHW, or scaling is the same for all channels.
+ */
 function isPerPlane(preprocess: DataSection["preprocess"]): boolean {
   if (preprocess === undefined || preprocess.layout === "NCHW") return true;
   return (preprocess.mean?.length ?? 1) === 1 && (preprocess.std?.length ?? 1) === 1;
@@ -109,7 +112,7 @@ async function writeSamples(dataset: Dataset, asBytes: boolean, file: string): P
       for (const { type, dims, data } of Object.values(batch)) {
         const values = asBytes ? Uint8Array.from(data as Float32Array) : data;
         const shape = [dataset.samples, ...dims.slice(1)];
-        // Unlike `write`, it never stops half-way without an error.
+        // `writeFile`, unlike `write`, never stops half-way without an error.
         if (from === 0) await handle.writeFile(npyHeader(asBytes ? "uint8" : (type as ElementType), shape));
         await handle.writeFile(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
       }

@@ -1,18 +1,18 @@
 /**
- * Default upper bound of evaluators of one run: with more parallel trials, each proposal learns from fewer
- * results.
+ * Default upper bound of the evaluators (functions that score trials) of one run: with more parallel trials, each
+ * proposal learns from fewer results.
  */
 const MAX_EVALUATORS = 8;
 const MIN_AHEAD = 2;
 /**
- * Trials queued ahead, as a share of the evaluators: results arrive in batches, so some of the next trials
- * must already wait in the queue.
+ * Number of trials queued ahead, as a share of the evaluators: results arrive in batches, so some of the next
+ * trials must already wait in the queue.
  */
 const SHARE_AHEAD = 1 / 4;
 
 export interface ParallelTrials {
   readonly evaluators: number;
-  /** Trials that were asked for and have not ended. */
+  /** Number of trials that are in progress at a time: proposed and not ended. */
   readonly parallel: number;
 }
 

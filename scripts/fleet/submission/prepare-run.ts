@@ -37,13 +37,16 @@ import { planStatistics } from "./statistics-plan.js";
 export interface PrepareOptions extends OptimizerOverrides {
   /** Name of the run; made from the configuration's hash and the time when omitted. */
   readonly runId?: string;
-  /** Trials in parallel; when omitted, somewhat more than concurrent evaluators (`defaultParallelTrials`). */
+  /**
+   * Number of trials in progress at a time; when omitted, somewhat more than concurrent evaluators
+   * (`defaultParallelTrials`).
+   */
   readonly parallel?: number;
-  /** Jobs over which a trial's evaluation samples are spread; 1 when omitted. */
+  /** Number of jobs over which a trial's evaluation samples are spread; 1 when omitted. */
   readonly evaluationShards?: number;
   /**
-   * Collectors that gather statistics; when omitted, one evaluator if gathering is faster than starting
-   * collectors, otherwise as many collectors as concurrent evaluators.
+   * Number of collectors, functions that gather statistics; when omitted, one evaluator if gathering is faster
+   * than starting collectors, otherwise as many collectors as concurrent evaluators.
    */
   readonly statisticsShards?: number;
   /**
@@ -59,9 +62,9 @@ export interface PrepareOptions extends OptimizerOverrides {
   readonly from?: EarlierRunName;
 }
 
-/** The fleet that a run is prepared for. */
+/** What is needed of the fleet that a run is prepared for. */
 export interface PreparedFor extends Deployed {
-  /** The fleet's records, to start from one of its earlier runs. */
+  /** The store of the fleet's run records, to start from one of its earlier runs. */
   readonly records?: ObjectStore;
   readonly statistics: ObjectStore;
   /** Called once all checks have passed, before the model is timed. */
@@ -74,13 +77,13 @@ export interface PreparedRun {
   readonly configurationHash: string;
   readonly request: RunRequest;
   readonly estimate: CostEstimate;
-  /** Restored trials that the run starts from. */
+  /** Trials of an earlier run that the run starts from. */
   readonly restored?: RestoredTrials;
   /** Sentences for the user: what the run starts from, and which request could not be followed. */
   readonly notices: readonly string[];
 }
 
-/** Default evaluators of the construct (infra/quant-fleet-props.ts). */
+/** Size of the evaluators that the construct deploys by default (infra/quant-fleet-props.ts). */
 const DEFAULT_EVALUATOR: EvaluatorSize = { megabytes: 3_008, architecture: "arm64" };
 const RUN_ID_HASH_LENGTH = 12;
 const BASE_36 = 36;
@@ -146,7 +149,7 @@ export async function prepareRun(
     estimatedUsd: estimate.usd,
     ...(maxUsd === undefined ? {} : { maxUsd }),
   };
-  // The processor class is that of the restored trials; otherwise the first result determines it.
+  // The request names the processor class only with restored trials; otherwise the first result determines it.
   const request = { ...unpriced, cost, ...(record === undefined || isa === undefined ? {} : { isa }) };
   return {
     workload,
@@ -192,7 +195,7 @@ function fleetRequest(
     parallel,
     evaluationShards: options.evaluationShards ?? 1,
     timeouts: { statistics: timeout, trial: timeout, finish: timeout },
-    // Replaced once the model was timed, as gathering is planned from its speed.
+    // The number of shards is replaced once the model was timed, as gathering is planned from its speed.
     statistics: { shards: 1 },
     ...start,
   });

@@ -11,7 +11,7 @@ const priceSchema = z.number().min(0).max(1);
 const priceListSchema = z.strictObject({
   date: z.iso.date(),
   region: z.string().min(1).max(64),
-  /** Title and address of each source. */
+  /** Title and address of each source of the prices. */
   sources: z.array(z.string().min(1).max(1_024)).min(1).max(16),
   lambda: z.strictObject({
     usdPerGigabyteSecond: z.strictObject({ arm64: priceSchema, x86_64: priceSchema }),
@@ -27,14 +27,18 @@ export type PriceList = Readonly<z.infer<typeof priceListSchema>>;
 const DEFAULT_LIST = join("scripts", "fleet", "prices", "us-east-1.json");
 
 /**
- * Upper bound of the requests per job without failures. The job's message is sent, received, extended and
- * deleted; its report (in the FIFO queue) is sent, received and deleted; claim, answer, rows and the
- * coordinator's state are written; the claim and the rows of two other trials are read; evaluator and
- * coordinator are invoked.
+ * Upper bound of the AWS requests per job without failures. The job's message is sent, received, extended and
+ * deleted; its report (in the FIFO queue) is sent, received and deleted; claim (lease on the job), answer, rows
+ * (per-sample scores) and the coordinator's state are written; the claim and the rows of two other trials are
+ * read; evaluator and coordinator are invoked.
  */
 const REQUESTS_PER_JOB = { standard: 4, fifo: 3, writes: 4, reads: 3, invocations: 2 };
 
-/** @throws {UsageError} when the file is not a price list */
+/**
+ * Reads a list of AWS prices; the one in the package when no file is given.
+ *
+ * @throws {UsageError} when the file is not a price list
+ */
 export async function readPriceList(file = join(packageRoot(), DEFAULT_LIST)): Promise<PriceList> {
   try {
     return priceListSchema.parse(JSON.parse(await readFile(file, "utf8")));
@@ -50,7 +54,7 @@ export async function readPriceList(file = join(packageRoot(), DEFAULT_LIST)): P
   }
 }
 
-/** A notice when the prices are of another region than the fleet; otherwise none. */
+/** A notice for the user when the prices are of another region than the fleet; otherwise none. */
 export function noticesOfRegion({ region }: Pick<PriceList, "region">, fleet: string | undefined): string[] {
   if (fleet === undefined || fleet === region) return [];
   return [
@@ -58,7 +62,7 @@ export function noticesOfRegion({ region }: Pick<PriceList, "region">, fleet: st
   ];
 }
 
-/** Prices in the form that a run's request holds. */
+/** The prices of a list in the form that a run's request holds. */
 export function runPrices({
   lambda,
   sqs,

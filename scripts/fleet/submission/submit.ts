@@ -59,7 +59,7 @@ export async function submitRun(
     if (await store.has(requestKey(options.runId))) throw usedName(options.runId);
   }
   const { workload, document, message } = await uploadRun(fleet, source, options, {
-    // The announcement only warms the fleet's functions up, so its failure is ignored.
+    // Announcing the run only warms the fleet's functions up, so a failure to announce is ignored.
     onAccepted: (request) => announceRun(events, request).catch(() => undefined),
   });
   const { runId } = message;
@@ -89,14 +89,14 @@ export async function writeRunDocuments(
 
 interface UploadedRun {
   readonly workload: Workload;
-  /** The workload with the paths of the uploaded files. */
+  /** The description of the workload, with the paths of the uploaded files. */
   readonly document: WorkloadDocument;
   readonly message: RunRequested;
 }
 
 /**
- * Uploads a run's workload and restored trials, and creates the message that requests the run. Nothing
- * uploaded depends on the run's name, so it can be requested under several names.
+ * Uploads a run's workload and the trials that it takes over from an earlier run, and creates the message that
+ * requests the run. Nothing uploaded depends on the run's name, so it can be requested under several names.
  */
 export async function uploadRun(
   fleet: UploadTarget,

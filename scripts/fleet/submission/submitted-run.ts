@@ -17,7 +17,7 @@ import type { FetchOptions } from "../following/runs.js";
 export class SubmittedRun {
   readonly #followed: FollowedRun;
 
-  /** @param hash of the configuration */
+  /** @param hash hash of the run's configuration */
   constructor(
     private readonly store: ObjectStore,
     readonly runId: string,
@@ -27,13 +27,13 @@ export class SubmittedRun {
     this.#followed = new FollowedRun(store, runId, async () => tuningStudy(workload.metric));
   }
 
-  /** As the function `follow`. */
+  /** Yields the run's progress and latest trials until it has ended, as the function `follow`. */
   follow(options: Omit<FollowOptions, keyof ReadOptions> = {}): AsyncGenerator<RunView, void, undefined> {
     return followRun(this.#followed, this.runId, options);
   }
 
   /**
-   * As the function `fetchResult`.
+   * Writes the run's result into a folder, as the function `fetchResult`.
    * @throws {UsageError} when the folder holds the result of another run
    * @throws {QuantfleetError} when the run has not ended, or failed
    */

@@ -42,7 +42,7 @@ export async function uploadWorkload(
   };
 }
 
-/** Assigns the paths that files have in the uploaded workload. */
+/** Assigns to the user's files the paths that they have in the uploaded workload. */
 class FileNames {
   readonly #names = new Map<string, string>();
 
@@ -93,7 +93,7 @@ function moveConfiguration(configuration: RunConfiguration, names: FileNames): R
 function moveSection(section: DataSection, names: FileNames): DataSection {
   const { inputs, labels } = section;
   const move = <Source extends { readonly data: string }>(source: Source): Source => {
-    // The member of an archive follows the path.
+    // The key of an array in an archive follows the archive's path after a `#`.
     const [path = "", ...member] = source.data.split("#");
     return { ...source, data: [names.data(path), ...member].join("#") };
   };
@@ -112,6 +112,6 @@ function moveSection(section: DataSection, names: FileNames): DataSection {
 
 function moveMetric(metric: MetricConfiguration, names: FileNames): MetricConfiguration {
   if ("characters" in metric) return { ...metric, characters: names.data(metric.characters) };
-  // Code is never uploaded: the fleet has it from its deployment.
+  // A metric module is only named: code is never uploaded, the fleet has it from its deployment.
   return "module" in metric ? { ...metric, module: moduleReferenceOf(names.resolve(metric.module)) } : metric;
 }

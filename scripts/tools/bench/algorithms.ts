@@ -7,9 +7,9 @@ import { metricOf, printModelTable } from "./tuning/model-table.js";
 import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:companions -- [--models a,b] [--companions a,b] [--saturation-fix no]`: what `quantize` reaches with and
- * without the algorithms beside the quantization, on the evaluation samples: the metric, and the outputs' signal to noise
- * against the float model.
+ * `npm run bench:companions -- [--models a,b] [--companions a,b] [--saturation-fix no]`: what `quantize` reaches
+ * with and without the algorithms other than the quantization (such as bias corrections), on the evaluation
+ * samples: the metric, and the outputs' signal-to-noise ratio against the float model.
  */
 const { values } = parseArgs({
   options: {
@@ -78,7 +78,8 @@ function withAlgorithms(
   const { compression = {} } = configuration;
   const algorithms = (compression.algorithms ?? []).flatMap((algorithm) => {
     if (algorithm.name !== "TunableQuantization") return [];
-    // POT's own estimators: what the algorithms beside them gain is not to be had from better ranges alone.
+    // Range estimators of POT (OpenVINO's quantization tool): what the algorithms gain cannot be had from better ranges
+    // alone.
     const range_estimator = { preset: "default" } as const;
     const saturation_fix = values["saturation-fix"] as "first_layer" | "all" | "no";
     return [{ ...algorithm, params: { ...algorithm.params, preset, range_estimator, saturation_fix } }];

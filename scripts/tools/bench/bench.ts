@@ -83,7 +83,7 @@ async function benchTuning(models: readonly BenchModel[], scratch: string, worke
       timing.wallSeconds.toFixed(1),
     ]);
     const overhead = readOverhead(join(out, OUTPUT_FILES.trials));
-    // With early stopping there may be no complete trial after the first ten.
+    // With early stopping there may be no complete trial after the first ten, which are left out.
     overheads.push(
       overhead.trials === 0
         ? [name, "–", "–", "–", "–", "–"]

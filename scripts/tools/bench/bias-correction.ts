@@ -20,10 +20,11 @@ import { metricOf, printModelTable } from "./tuning/model-table.js";
 import { loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:bias-correction -- [--models a,b]`: the loss of BiasCorrection in trials, where earlier ops
- * are quantized as in the base configuration instead of as in the trial. Prints the outputs' signal-to-noise
- * ratio against the float model on the evaluation samples, averaged over random configurations (weights of 4
- * and 8 bits, layers in float), and the processor time for computing the errors of one configuration.
+ * `npm run bench:bias-correction -- [--models a,b]`: what BiasCorrection loses in trials because, when it measures
+ * an op's error, earlier ops are quantized as in the base configuration instead of as in the trial. Prints the
+ * outputs' signal-to-noise ratio against the float model on the evaluation samples, averaged over random
+ * configurations (weights of 4 and 8 bits, layers in float), and the processor time for computing the errors of
+ * one configuration.
  */
 const { values } = parseArgs({ options: { models: { type: "string" } } });
 

@@ -26,7 +26,10 @@ import {
  */
 const GROUPS = 200;
 const FINISHED = 10_000;
-/** Low enough that the search is past its first trials (one per group), whose asks cost nothing. */
+/**
+ * Limit on trials, low enough that the search is past its first trials (one per group), whose asks (proposals)
+ * cost nothing.
+ */
 const MAX_TRIALS = 2 * FINISHED;
 const DEFAULT_PARALLEL = 64;
 const PARALLEL = Number(process.argv[2] ?? DEFAULT_PARALLEL);
@@ -95,7 +98,7 @@ async function measure(name: string, study: Study): Promise<void> {
   );
 }
 
-/** A run in which all but the last trials are done. */
+/** Writes the records of a run in which all but the last trials are done. */
 async function writeLargeRun(store: ObjectStore, request: RunState["request"]): Promise<void> {
   const records = new RunRecords(store);
   await records.create(request);
@@ -143,7 +146,7 @@ function finishedTrial(request: RunState["request"], number: number): TrialRecor
   const report = answerToyJob(request, job, { worker: "worker", isa: "isa", at: number });
   if (report.type !== "TrialReported" || report.outcome.state === "failed") throw new Error("the toy failed");
   const { rows, samples, bytes, quantizedShare, latency, timings } = report.outcome;
-  // Spread below the float model's 0.95, like the trials of a real run.
+  // The metric's values are spread below the float model's 0.95, like the trials of a real run.
   const metric = 0.95 - 0.1 * createRandomStream(2, number, "noise").uniform();
   const measurement = {
     metric,

@@ -91,7 +91,7 @@ async function benchEvaluator(configuration: RunConfigurationInput, directory: s
     const at = performance.now();
     const { child } = await start("evaluator");
     await invoke(child, trialJob(single, 1_000 + i, single.base));
-    // The first start fills the temporary storage.
+    // The first start is not counted, as it fills the temporary storage.
     if (i > 0) times.push(performance.now() - at);
     await stop(child);
   }
@@ -105,7 +105,7 @@ async function benchEvaluator(configuration: RunConfigurationInput, directory: s
     const { outcome } = await invoke(child, trialJob(whole, 1_000 + i, drawConfiguration(whole.space, i)));
     const seconds = (performance.now() - at) / 1_000;
     if (outcome.state === "failed") throw new Error(outcome.reason);
-    // The first trials fill the evaluator's caches.
+    // The first trials are not counted, as they fill the evaluator's caches.
     if (i >= WARM_TRIALS / 3) shares.push(100 * (seconds / outcome.timings.inference - 1));
   }
   await stop(child);
@@ -118,7 +118,7 @@ function withSamples(configuration: RunConfigurationInput, samples: number): Run
   return { ...configuration, optimizer: { ...optimizer, params } };
 }
 
-/** A run whose statistics, model and data are in the store. */
+/** Prepares a run whose statistics, model and data are in the store. */
 async function finishedRun(
   runId: string,
   configuration: RunConfigurationInput,

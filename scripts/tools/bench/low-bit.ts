@@ -30,7 +30,10 @@ type Algorithm =
 interface Row {
   readonly algorithms: readonly Algorithm[];
   readonly mode: "symmetric" | "asymmetric";
-  /** Whether POT's default range estimators are used: means of the samples' smallest and largest values. */
+  /**
+   * Whether the default range estimators of POT (OpenVINO's quantization tool) are used: means of the samples'
+   * smallest and largest values.
+   */
   readonly plainRanges?: true;
 }
 

@@ -20,10 +20,10 @@ const { values } = parseArgs({ options: { models: { type: "string" } } });
 
 const PRESETS = ["performance", "mixed"] as const;
 
-/** POT's default range estimators, so that only the placement differs. */
+/** Default range estimators of POT (OpenVINO's quantization tool), so that only the placement of quantizers differs. */
 const REFERENCE_RANGES = { range_estimator: { preset: "default" as const } };
 
-/** Changes to the model's own configuration. */
+/** A variant to measure: changes to the model's own configuration. */
 interface Variant {
   readonly title: string;
   readonly compression?: Partial<RunConfigurationInput["compression"] & object>;
@@ -57,7 +57,10 @@ await printModelTable(HEAD, async function* (folder, scratch) {
   }
 });
 
-/** Patterns that contain quantizable nodes are enabled one by one, by ignoring these nodes by name. */
+/**
+ * The variants of a model: POT's ignored patterns that contain quantizable nodes are enabled one by one, by
+ * ignoring these nodes by name.
+ */
 async function variants(model: BenchModel): Promise<(Variant & { readonly nodes: number })[]> {
   const { configuration } = validateConfiguration(model.configuration, model);
   const path = join(model.directory, configuration.model.model);

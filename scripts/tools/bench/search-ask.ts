@@ -12,12 +12,12 @@ Processor time of one ask after a tell, and of a batch of asks, all on one threa
 interface Timing {
   readonly trials: number;
   readonly parameters: number;
-  /** Number of trials told before the first ask. */
+  /** Time to tell the sampler the results of all `trials`, before the first ask (proposal of a trial). */
   readonly tellMilliseconds: number;
   readonly firstAskMilliseconds: number;
   readonly medianMilliseconds: number;
   readonly meanMilliseconds: number;
-  /** 99th percentile. */
+  /** 99th percentile of the time of an ask (proposal of a trial). */
   readonly p99Milliseconds: number;
   readonly largestMilliseconds: number;
   readonly batchMilliseconds: number;

@@ -17,7 +17,7 @@ Every seed is another problem. --large takes spaces of 300 to 600 parameters.`;
 
 interface Shape {
   readonly layers: number;
-  /** Number of range estimator choices of each quantized layer; with 1 there is no such parameter. */
+  /** Number of range estimators to choose from for each quantized layer; with 1 there is no such parameter. */
   readonly estimators: number;
   /** Median loss of a quantized layer, in percent; the generator's default when left out. */
   readonly layerLoss?: number;
@@ -33,8 +33,8 @@ const SHAPES: readonly Shape[] = [
 ];
 
 /**
- * Large problems, with a median loss per layer at which the base misses the bound by as much as with 25
- * layers.
+ * Large problems, with a median loss per layer at which the base (all layers quantized) misses the accuracy bound
+ * by as much as with 25 layers.
  */
 const LARGE_SHAPES: readonly Shape[] = [
   { layers: 300, estimators: 1, layerLoss: 0.05 / 12 },

@@ -5,7 +5,7 @@ import { generateProblem, type ProblemShape } from "./search/generate.js";
 /**
  * usage: node dist/scripts/tools/bench/search-generate.js FOLDER
  *
- * Writes ten generated search problems, with which settings can be checked on problems that they were not
+ * Writes ten generated search problems, to check the search's settings on problems other than those that they were
  * chosen on.
  */
 const PROBLEMS: readonly (readonly [string, number, Partial<ProblemShape>])[] = [

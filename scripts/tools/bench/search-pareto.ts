@@ -27,7 +27,7 @@ const PROBLEMS: readonly TradeOff[] = [
   generateTradeOff("25 conditional", 203, { layers: 25, structure: "conditional" }),
 ];
 
-/** Objective values in the order of the trials. */
+/** Objective values of a search's trials, in the order of the trials. */
 type Course = readonly ObjectivePoint[];
 
 const coursesSchema = z.object({

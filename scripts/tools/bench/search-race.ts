@@ -33,7 +33,7 @@ interface RaceLine {
   readonly asGood: boolean;
 }
 
-/** The trial that a run would choose, among the complete trials. */
+/** The trial that a run would choose as its best, among the complete trials. */
 function winnerOf(searches: ModelSearches, trials: readonly SearchedTrial[]): Winner {
   const { accuracy_loss: accuracyLoss } = searches.workload.configuration.optimizer.params;
   const candidates = trials.flatMap(({ record, judgement }) =>

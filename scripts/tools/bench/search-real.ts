@@ -27,7 +27,7 @@ interface Incumbent {
   readonly accuracyLoss: number;
 }
 
-/** Results of one search, after the samples of each number of complete trials. */
+/** Results of one search, each read when it had scored the samples of a given number of complete trials. */
 interface SearchLine {
   readonly model: string;
   readonly sampler: SamplerName;
@@ -40,7 +40,8 @@ interface SearchLine {
 }
 
 /**
- * Comparison function, best first: feasible trials by size, then accuracy; then infeasible ones by violation.
+ * Comparison function that sorts the best trial first: feasible trials by size, then accuracy; after them
+ * infeasible ones by accuracy loss, then size.
  */
 function compare(a: Incumbent, b: Incumbent): number {
   if (a.feasible !== b.feasible) return a.feasible ? -1 : 1;
@@ -49,7 +50,10 @@ function compare(a: Incumbent, b: Incumbent): number {
   return a.feasible ? bySize || byLoss : byLoss || bySize;
 }
 
-/** The trials from the base on, as far as the samples of a number of complete trials suffice. */
+/**
+ * The trials, from the base (trial 1) on, that together scored at most as many samples as `wholeTrials` complete
+ * trials.
+ */
 function within(trials: readonly SearchedTrial[], wholeTrials: number): readonly SearchedTrial[] {
   const most = wholeTrials * Math.max(...trials.map(samplesOf));
   let samples = 0;
@@ -65,7 +69,7 @@ function samplesOf({ record }: SearchedTrial): number {
   return record.state === "failed" ? 0 : record.measurement.samples;
 }
 
-/** The best of the complete trials. */
+/** The best complete trial of a search. */
 function incumbentOf(trials: readonly SearchedTrial[]): Incumbent {
   const incumbents = trials.flatMap(({ record, judgement }): Incumbent[] =>
     judgement === undefined || record.state !== "complete"
@@ -86,7 +90,7 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** The numbers of seeds on which the first sampler was better than the other, equal, and worse. */
+/** The numbers of seeds on which the first sampler's best trial was better than the other's, equal, and worse. */
 function wins(lines: readonly SearchLine[], ours: SamplerName, other: SamplerName, mark: number): string {
   const counts = [0, 0, 0];
   for (const line of lines.filter(({ sampler }) => sampler === ours)) {

@@ -37,7 +37,7 @@ const MEBIBYTE = 2 ** 20;
  */
 const COLLECTED_EVERY = 10;
 
-/** The report of a process that collects statistics. */
+/** What a process that collected statistics reports of its pass over the samples. */
 interface Pass {
   readonly peakBytes: number;
   readonly millisecondsPerSample: number;
@@ -86,7 +86,7 @@ async function compare(names: readonly string[]): Promise<void> {
   console.log(table.toString());
 }
 
-/** The pass with the median peak memory of several. */
+/** Runs several passes over the samples and returns the one with the median peak memory. */
 async function median(name: string, samples: number, histograms: "yes" | "no"): Promise<Pass> {
   const passes: Pass[] = [];
   for (let i = 0; i < REPEATS; i++) {

@@ -47,7 +47,10 @@ function start({ whole, directory, trials }: BenchModel, seed: number, out: stri
   );
 }
 
-/** Seconds. */
+/**
+ * Follows a run and returns the seconds left that it predicted after ten trials (`told`) and those that it took
+ * (`was`).
+ */
 async function follow({ progress, result }: TuneRun): Promise<{ told: number; was: number }> {
   let first: { readonly told: number; readonly at: number } | undefined;
   for await (const { trialsDone, secondsLeft } of progress)

@@ -8,9 +8,10 @@ import { printModelTable } from "./tuning/model-table.js";
 import { type BenchModel, loadBenchModels } from "./tuning/models.js";
 
 /**
- * `npm run bench:tuned-companions -- [--cases a,b] [--trials 30] [--seed 1] [--out DIR]`: what searches reach without
- * algorithms beside the quantization, with all of them always done, and where the search decides on them: the size of the best model within the
- * bound, its metric on the evaluation and validation samples, and what it holds. `--out` keeps the runs' records.
+ * `npm run bench:tuned-companions -- [--cases a,b] [--trials 30] [--seed 1] [--out DIR]`: what searches reach
+ * without algorithms other than the quantization, with all of them always applied, and where the search decides on
+ * them: the size of the best model within the bound, its metric on the evaluation and validation samples, and the
+ * algorithms applied to it. `--out` keeps the runs' records.
  */
 const { values } = parseArgs({
   options: {
@@ -28,7 +29,7 @@ interface Case {
   readonly model: string;
   readonly file: string;
   readonly accuracyLoss: number;
-  /** Compared with the float model's outputs instead of labels. */
+  /** Whether the model's outputs are compared with the float model's instead of labels. */
   readonly againstFloat: boolean;
   readonly quantization: Algorithm;
   readonly beside: { readonly before: readonly Algorithm[]; readonly behind: readonly Algorithm[] };
@@ -76,7 +77,7 @@ const CASES: Readonly<Record<string, Case>> = {
   "text-trec-outlier": {
     model: "text-trec",
     file: "model-outlier.onnx",
-    // 46 dB
+    // Percent: a noise amplitude of 0.5 % of the signal's is 46 dB.
     accuracyLoss: 0.5,
     againstFloat: true,
     quantization: {
@@ -129,13 +130,16 @@ await printModelTable(HEAD, async function* (folder, scratch) {
   }
 });
 
-/** Without the keys that let a search decide. */
+/** The algorithm without the keys that let a search decide on it, so that it is always applied. */
 function alwaysDone({ name, params }: Algorithm): Algorithm {
   const { tune: _, alpha_choices: __, ...fixed } = { ...params } as Readonly<Record<string, unknown>>;
   return { name, params: fixed } as Algorithm;
 }
 
-/** Without labels the outputs are compared with the float model's, in decibel. */
+/**
+ * The engine section without labels: the outputs are compared with the float model's, by signal-to-noise ratio in
+ * decibels.
+ */
 function unlabelled({ evaluation, validation, ...engine }: Engine): Engine {
   const { labels: _, ...samples } = evaluation ?? {};
   const { labels: __, ...others } = validation ?? {};

@@ -19,7 +19,7 @@ const MODELS = ["kws-dscnn-mlperf", "resnet20-cifar10", "dscnn-cifar10"];
 
 type Bits = 2 | 4 | 8 | 16;
 
-/** Changes to the configuration; the preset is `performance` when left out. */
+/** A case to measure: changes to the configuration; the preset is `performance` when left out. */
 interface Case {
   readonly device: DeviceName;
   readonly preset?: "performance" | "mixed" | "accuracy";
@@ -91,7 +91,7 @@ async function measure(
   ];
 }
 
-/** Ranges from the smallest to the largest value, and no further algorithms. */
+/** A configuration with ranges from the smallest to the largest value, and no further algorithms. */
 function plain(
   configuration: RunConfigurationInput,
   file: string,

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { packageRoot } from "../../package/package-root.js";
 
-/** What an entry of the package exports: its declaration as the compiler writes it, with its docstring. */
+/** A name that an entry of the package exports: its declaration as the compiler writes it, with its docstring. */
 interface Exported {
   readonly name: string;
   readonly kind: "function" | "class" | "type";
@@ -17,7 +17,10 @@ const ENTRIES = [
 
 const KINDS = { function: "Functions", class: "Classes", type: "Types" } as const;
 
-/** The exported names of the package with their docstrings and declarations, as Markdown; made from compiled declarations. */
+/**
+ * The exported names of the package with their docstrings and declarations, as Markdown; made from compiled
+ * declarations.
+ */
 export function apiReference(): string {
   return ENTRIES.map(({ title, module }) => {
     const exported = exportedNames(join(packageRoot(), module)).map(({ name, file }) => describe(name, file));
@@ -90,7 +93,7 @@ function documentationBefore(text: string): string {
   return [sentences.trim(), ...examples, list.join("\n")].filter((part) => part !== "").join("\n\n");
 }
 
-/** A declaration to the line that closes it. */
+/** The declaration at the start of a text, to the line that closes it. */
 function declarationAt(text: string): string {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -105,7 +108,7 @@ function declarationAt(text: string): string {
   return cleaned(text);
 }
 
-/** Private members say nothing to a reader. */
+/** The declaration without the word `export` and without private members, which say nothing to a reader. */
 function cleaned(declaration: string): string {
   return declaration.replace(/^export (declare )?/, "").replaceAll(/^ +(#private|private [^\n]*);\n/gm, "");
 }

@@ -1,4 +1,8 @@
-/** The text with what stands between two marker lines replaced. @throws {Error} if a marker is missing */
+/**
+ * The text with the part between two marker lines replaced.
+ *
+ * @throws {Error} if a marker is missing
+ */
 export function replaceBetween(
   text: string,
   [first, last]: readonly [string, string],

@@ -6,13 +6,16 @@ const ROOT = packageRoot();
 
 export const ROOMS_PAGE = "docs/design/architecture.md";
 
-/** The lines around the drawing in that page. */
+/** The marker lines around the drawing of the rooms in the architecture page. */
 export const DRAWING_MARKERS = ["<!-- drawing of the rooms -->", "<!-- end of the drawing -->"] as const;
 
-/** Folders whose sources must lie in a room. */
+/** Folders whose source files must each lie in a room (group of folders that the architecture page lists). */
 export const SOURCE_FOLDERS = ["shared", "functions", "infra", "scripts"] as const;
 
-/** Rooms in their order, each with its folders, as the page lists them; a folder with `/**` includes all below it. */
+/**
+ * The rooms in their order, each a list of folders, as the architecture page has them; a folder with `/**`
+ * includes all below it.
+ */
 export function documentedRooms(): string[][] {
   const text = readFileSync(join(ROOT, ROOMS_PAGE), "utf8");
   const section = text.split("## Rooms\n")[1]?.split("\n## ")[0] ?? "";
@@ -58,12 +61,15 @@ export function roomsDrawing(): string {
   return ["```mermaid", "flowchart TD", ...nodes.reverse(), ...arrows.reverse(), "```"].join("\n");
 }
 
-/** Tests and tools use whatever they need, so they are left out. */
+/** Whether a folder is drawn: tests and tools use whatever they need, so they are left out. */
 function isDrawn(path: string): boolean {
   return !/^(test|scripts\/tools|docs)\b/.test(path);
 }
 
-/** `shared/onnx` for `shared/onnx/model`, as one drawing of all rooms would be unreadable. */
+/**
+ * The folder that stands for another in the drawing, `shared/onnx` for `shared/onnx/model`, as one drawing of all
+ * folders would be unreadable.
+ */
 function drawnFolder(folder: string): string {
   const [top, second] = folder.split("/");
   return second === undefined || top === "functions" ? top! : `${top}/${second}`;

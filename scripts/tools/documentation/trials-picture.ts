@@ -1,4 +1,4 @@
-/** What the picture reads of a line of `trials.jsonl`. */
+/** The part of a line of `trials.jsonl` that the picture needs. */
 export interface PicturedTrial {
   readonly number: number;
   readonly state: string;
@@ -6,7 +6,7 @@ export interface PicturedTrial {
   readonly bytes: number | null;
 }
 
-/** What the picture reads of `result.json`. */
+/** The part of `result.json` that the picture needs. */
 export interface PicturedResult {
   readonly processor: string | null;
   readonly base: { readonly bytes?: number } | null;
@@ -34,7 +34,7 @@ const COLOURS = {
 
 /** An SVG of accuracy against size: the trials of a run, with float, preset and best marked. */
 export function trialsPicture(trials: readonly PicturedTrial[], result: PicturedResult): string {
-  // The finish adds metadata to the models that it writes.
+  // The models that the run wrote at its end are larger than as trials, by their metadata.
   const written = new Map([
     [1, result.base?.bytes],
     [result.best?.trial, result.best?.bytes],
@@ -89,7 +89,7 @@ export function trialsPicture(trials: readonly PicturedTrial[], result: Pictured
   ].join("\n");
 }
 
-/** Round steps that hold all values with some space around them. */
+/** The ends and the step of an axis: round numbers, with all values between the ends. */
 function axisOf(values: readonly number[]): Axis {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const raw = Math.max(most - least, 1e-6) / 5;

@@ -1,7 +1,7 @@
 import { EXIT } from "../../cli/commands/exit-code.js";
 import type { Outcome, Problem } from "./inputs/fuzz-input.js";
 
-/** Error classes meant for users; any other class is a defect. */
+/** Names of the error classes meant for users; an error of any other class is a defect. */
 const OWN_ERRORS = new Set([
   "QuantfleetError",
   "UsageError",
@@ -18,7 +18,7 @@ const OWN_ERRORS = new Set([
   "UnreadableMessageError",
 ]);
 
-/** Words of JavaScript and of libraries, which must not occur in messages for users. */
+/** Matches words of JavaScript and of libraries, which must not occur in messages for users. */
 const INTERNAL =
   /Cannot (?:read|set|convert|mix|destructure|access)|is not (?:a function|iterable|defined|valid JSON)|Invalid (?:array|string|typed array) length|call stack|" is out of range|outside the bounds|undefined \(|\[object |ZodError|TypeError|RangeError|SyntaxError|ERR_|\bat .*\.js:\d+/;
 /** Matches a location: a path, an option, a JSON path, a name in quotes, or a record's key. */
@@ -28,7 +28,7 @@ const PLACE = /[\w@]\/|\bout\b|\.(?:json|onnx|np[yz]|txt)|--\w|\w\.\w|["[`']|run
  * error.
  */
 const REMEDY = /; |\?|must \w|:\d+:\d+ is not JSON: /;
-/** Longest message; a path in it may have 4,096 characters. */
+/** Longest allowed message, in characters; a path in it may have 4,096. */
 const LONGEST = 5_000;
 /**
  * Matches the end of a sentence within the text, after quotations and parentheses, which contain foreign

@@ -6,15 +6,15 @@ import { findDefect } from "./finding.js";
 import type { FuzzInput, Outcome } from "./inputs/fuzz-input.js";
 import { LIMITS, type Limits } from "./watchdog.js";
 
-/** An input that shows a defect. */
+/** A fuzz input that shows a defect, and the defect. */
 export interface Finding {
   readonly input: FuzzInput;
   readonly defect: string;
-  /** Undefined where the process crashed. */
+  /** What the input led to; undefined where the process crashed. */
   readonly outcome?: Outcome;
 }
 
-/** The outcome of an input: its exit code, or a defect. */
+/** What became of a fuzz input: its exit code, or a defect. */
 export interface InputResult {
   readonly input: FuzzInput;
   readonly code?: number;
@@ -25,7 +25,10 @@ export interface InputResult {
 const INPUTS_A_PROCESS = 200;
 const STDERR_LENGTH = 500;
 
-/** Runs inputs in parallel processes; a process is reused for further inputs unless it crashes. */
+/**
+ * Runs inputs in parallel processes; a process is reused for further inputs until it shows a defect or has run
+ * `INPUTS_A_PROCESS` of them.
+ */
 export async function* runInputs(
   inputs: Iterable<FuzzInput>,
   processes: number,
@@ -57,7 +60,7 @@ export async function* runInputs(
   }
 }
 
-/** A slot of the pool: one process at a time. */
+/** A slot of the pool: it has one process at a time. */
 class PoolProcess {
   #child: ChildProcess | undefined;
   #inputs = 0;

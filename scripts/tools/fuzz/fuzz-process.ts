@@ -22,7 +22,7 @@ process.on("message", async (input: FuzzInput) => {
   const { code, problems } = await runInput(input, join(root, `${input.number}`)).catch(
     (error: unknown): Outcome => ({ code: 1, problems: [problemOf(error, "thrown")] }),
   );
-  // Unhandled rejections are reported one turn of the event loop later.
+  // Node reports unhandled rejections one turn of the event loop later, so that turn is awaited.
   await new Promise((resolve) => setImmediate(resolve));
   watchdog.end();
   const most = 1_024 * process.resourceUsage().maxRSS;

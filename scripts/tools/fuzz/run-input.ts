@@ -44,7 +44,7 @@ async function failedTrials(folder: string): Promise<readonly Problem[]> {
   return text.split("\n").flatMap((line): Problem[] => {
     if (!line.includes('"reason"')) return [];
     const { reason } = JSON.parse(line) as { readonly reason: string };
-    // The class of the error is not recorded.
+    // The class of the error that failed the trial is not recorded, so it is taken to be a RunError.
     return [{ name: "RunError", message: reason, how: "reported" }];
   });
 }

@@ -53,7 +53,7 @@ interface Watched {
 
 function excess({ began, limits }: Watched): string | undefined {
   const [cpu = 0, wall = 0] = began;
-  // Read once, as the input may end between two reads.
+  // The start time is read once, as the input may end between two reads.
   if (wall === 0) return undefined;
   if (process.memoryUsage.rss() > limits.bytes) return `more than ${limits.bytes} bytes of memory`;
   if (cpuSeconds() - cpu > limits.cpuSeconds) return `more than ${limits.cpuSeconds} s of processor time`;

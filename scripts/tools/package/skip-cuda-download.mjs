@@ -1,15 +1,15 @@
 /**
- * Keeps onnxruntime-node's postinstall script from downloading CUDA, which quantfleet never uses, from a
- * host outside the package registry, so that an installation does not fail where only the registry is reached.
+ * Keeps onnxruntime-node's postinstall script from downloading CUDA, which quantfleet never uses, from a host
+ * outside the package registry, so that an installation does not fail where only the registry is reached.
  *
- * The protocol: that script exits early if every file that it would fetch exists. npm runs the preinstall
- * scripts of all packages, after unpacking them all, before the first postinstall script, so placeholders
- * written by quantfleet's own preinstall script are there in time. (A setting in the environment or in
- * .npmrc would do as well, but a package cannot set either for its users. In a checkout, where npm runs the
- * project's preinstall script last, the lock file does it: see portable-lock.mjs.)
+ * The protocol: that script exits early if every file that it would fetch exists. npm runs the preinstall scripts
+ * of all packages, after unpacking them all, before the first postinstall script, so placeholders written by
+ * quantfleet's own preinstall script are there in time. (A setting in the environment or in .npmrc would do as
+ * well, but a package cannot set either for its users. In a checkout, where npm runs the project's preinstall
+ * script last, the lock file does it: see portable-lock.mjs.)
  *
- * Whoever says what that script shall do (ONNXRUNTIME_NODE_INSTALL=cuda12, say) is left alone: it goes by
- * existing files even then (onnxruntime-node 1.30.0), so a placeholder would keep CUDA out.
+ * Where the user has set what that script shall do (ONNXRUNTIME_NODE_INSTALL=cuda12, say), nothing is written: the
+ * script exits early for existing files even then (onnxruntime-node 1.30.0), so a placeholder would keep CUDA out.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -17,7 +17,7 @@ import path from "node:path";
 
 const require = createRequire(import.meta.url);
 
-/** Where onnxruntime-node's install script reads what the user wants of it. */
+/** Names of the settings in which onnxruntime-node's install script reads what the user wants of it. */
 const USER_SETTINGS = [
   "ONNXRUNTIME_NODE_INSTALL",
   "ONNXRUNTIME_NODE_INSTALL_CUDA",

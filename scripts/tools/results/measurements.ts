@@ -1,15 +1,15 @@
-/** A figure of the results page: what it shows and the command that prints it. */
+/** A measurement on the results page: what it shows and the command that prints it. */
 export interface Measurement {
   readonly name: string;
   readonly title: string;
-  /** What the table shows, and how it is to be read. */
+  /** What the measurement's table shows, and how it is to be read. */
   readonly about: string;
-  /** `OUT` stands for a temporary folder. */
+  /** The command and its arguments; `OUT` stands for a temporary folder. */
   readonly command: readonly string[];
   readonly mode: "quick" | "full";
-  /** Lines of the output that are left out, such as the course of a run. */
+  /** Matches lines of the command's output that are left out, such as the course of a run. */
   readonly leaveOut?: RegExp;
-  /** Whether a busy machine changes the figures. */
+  /** Whether the figures are times, which a busy machine changes. */
   readonly isTimed: boolean;
 }
 

@@ -2,17 +2,17 @@ import { stripVTControlCharacters } from "node:util";
 import type { Measurement } from "./measurements.js";
 
 export const RESULTS_PAGE = "docs/results/results.md";
-/** The lines around what is written into that page. */
+/** The marker lines around the measured part of the results page. */
 export const RESULTS_MARKERS = ["<!-- measured -->", "<!-- end of what was measured -->"] as const;
 
-/** A load above this makes times say little. */
+/** Load average of the machine above which measured times say little. */
 const BUSY = 1;
 
 export interface Measured {
   readonly measurement: Measurement;
   readonly output: string;
   readonly date: string;
-  /** The load average of the last minute when it began. */
+  /** The machine's load average of the last minute when the measurement began. */
   readonly load: number;
 }
 
@@ -43,7 +43,7 @@ function section({ measurement, output, date, load }: Measured, { processor, ver
   ].join("\n\n");
 }
 
-/** Box-drawn tables become Markdown tables, other lines paragraphs. */
+/** The output of a command as Markdown: box-drawn tables become Markdown tables, other lines paragraphs. */
 export function markdownOf(lines: readonly string[]): string {
   const blocks: string[] = [];
   let rows: string[][] = [];

@@ -2,7 +2,7 @@ import type { TensorProto } from "onnx-buf";
 import { isPacked, packCodes } from "../model/packed-codes.js";
 import { DataType, makeTensor } from "../model/tensor.js";
 
-/** Element types of codes. */
+/** Element types of codes, the integers that stand for quantized values. */
 export type CodeType =
   | DataType.INT4
   | DataType.UINT4
@@ -12,7 +12,7 @@ export type CodeType =
   | DataType.UINT16
   | DataType.INT32;
 
-/** A tensor of codes; 4-bit codes are packed two per byte. */
+/** A tensor of codes (the integers that stand for quantized values); 4-bit codes are packed two per byte. */
 export function codeTensor(
   name: string,
   dataType: CodeType,

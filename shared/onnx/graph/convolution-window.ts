@@ -11,7 +11,11 @@ export interface ConvolutionWindow {
   readonly autoPad: string;
 }
 
-/** @param kernel the spatial dimensions of the Conv's weights */
+/**
+ * The window of a Conv, from its attributes.
+ *
+ * @param kernel the spatial dimensions of the Conv's weights
+ */
 export function convolutionWindow(node: NodeProto, kernel: readonly number[]): ConvolutionWindow {
   const ones = kernel.map(() => 1);
   return {
@@ -23,7 +27,10 @@ export function convolutionWindow(node: NodeProto, kernel: readonly number[]): C
   };
 }
 
-/** Whether each position reads one element of each channel, and each element is read once. */
+/**
+ * Whether the Conv is pointwise: each output position reads one element of each channel, and each element is read
+ * once.
+ */
 export function isPointwise({ kernel, strides, pads }: ConvolutionWindow): boolean {
   return [...kernel, ...strides].every((size) => size === 1) && pads.every((pad) => pad === 0);
 }

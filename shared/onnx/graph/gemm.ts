@@ -21,7 +21,7 @@ export function normalizeGemms(model: Model): void {
   });
 }
 
-/** The node, followed by an Add of its third input where that is not a bias. */
+/** The Gemm, followed by an Add of its third input where that is not a bias. */
 function separateSum(node: NodeProto, constants: Constants): NodeProto[] {
   const [, second = "", third = ""] = node.input;
   const weight = constants.get(second);
@@ -61,7 +61,7 @@ function normalize(node: NodeProto, constants: Constants): void {
   dropAttribute(node, "beta");
 }
 
-/** The bias as one value per column; `undefined` when rows differ. */
+/** A Gemm's bias as one value per column; `undefined` when its rows differ. */
 function biasRow(bias: TensorProto, columns: number): Float32Array | undefined {
   const dims = dimensions(bias);
   const values = floatValues(bias);

@@ -3,7 +3,7 @@ import { nestedGraphs } from "../model/attributes.js";
 
 export interface Consumer {
   readonly node: NodeProto;
-  /** Index among the node's inputs. */
+  /** Index of the tensor among the node's inputs. */
   readonly input: number;
 }
 
@@ -69,7 +69,7 @@ export function collectNames(graph: GraphProto, names: Set<string> = new Set()):
   return names;
 }
 
-/** The outer tensors that the bodies of a node read. */
+/** Names of the outer tensors that the bodies of a node (`If`, `Loop`, `Scan`) read. */
 export function capturedTensors(node: NodeProto): ReadonlySet<string> {
   const captured = new Set<string>();
   for (const body of nestedGraphs(node)) collectCaptured(body, captured);

@@ -12,7 +12,7 @@ export interface QuantizedConstant {
   readonly dims: readonly number[];
   readonly codes: ArrayLike<number>;
   readonly scales: Float32Array;
-  /** `undefined` when all are 0, which is the default of DequantizeLinear. */
+  /** Zero points, one per scale; `undefined` when all are 0, which is the default of DequantizeLinear. */
   readonly zeroPoints: ArrayLike<number> | undefined;
   readonly axis: number | undefined;
 }
@@ -21,14 +21,14 @@ export interface QuantizedConstant {
 export interface Insertion {
   readonly nodes: NodeProto[];
   readonly initializers: TensorProto[];
-  /** Name of the tensor of dequantized values. */
+  /** Name of the tensor that holds the dequantized values. */
   readonly output: string;
 }
 
 /** Suffixes of the names of inserted tensors, short because every consumer of a tensor repeats its name. */
 const ENDINGS = { codes: "_q", dequantized: "_dq", before: "_max", inner: "_apart" } as const;
 
-/** All suffixes of inserted names. */
+/** All suffixes that inserted tensors have in their names. */
 export const INSERTED_NAMES: readonly string[] = Object.values(ENDINGS);
 
 /** The default axis of QuantizeLinear and DequantizeLinear. */

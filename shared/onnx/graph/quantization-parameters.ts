@@ -3,11 +3,11 @@ import type { NewNames } from "../model/new-names.js";
 import { DataType, makeTensor } from "../model/tensor.js";
 import { type CodeType, codeTensor } from "./code-tensor.js";
 
-/** Scales and zero points: one of each per tensor, or per channel along `axis`. */
+/** Scales and zero points of a quantizer: one of each per tensor, or per channel along `axis`. */
 interface Parameters {
   readonly dataType: CodeType;
   readonly scales: Float32Array;
-  /** `undefined` when all are 0 and need not be written. */
+  /** Zero points, one per scale; `undefined` when all are 0 and need not be written. */
   readonly zeroPoints: ArrayLike<number> | undefined;
   readonly axis: number | undefined;
 }
@@ -36,8 +36,8 @@ export class QuantizationParameters {
   constructor(private readonly names: NewNames) {}
 
   /**
-   * @returns the inputs of QuantizeLinear and DequantizeLinear after the first, and those of their
-   * initializers that no earlier call returned
+   * The names of initializers that hold the given scales and zero points, which are the second and third input of
+   * QuantizeLinear and DequantizeLinear, and those of the initializers that the model does not have yet.
    */
   of({ dataType, scales, zeroPoints, axis }: Parameters): {
     readonly names: readonly string[];

@@ -26,7 +26,7 @@ const RUNTIME_DOMAINS: ReadonlySet<string> = new Set(["ai.onnx.ml", "com.microso
  */
 const ASSUMED_VERSION = 21n;
 
-/** Upper bound of inlined nodes: functions that each call another twice grow exponentially. */
+/** Largest number of nodes after inlining: functions that each call another twice grow exponentially. */
 const MAX_NODES = 1_000_000;
 
 /**
@@ -50,7 +50,7 @@ export function inlineFunctions(model: Model, origin: string): void {
   model.functions = kept;
 }
 
-/** Longest name that is made of nested calls; run records bound the length of names. */
+/** Longest name, in characters, that is made of nested calls; run records bound the length of names. */
 const MAX_INLINED_NAME = 240;
 
 /**
@@ -75,7 +75,10 @@ function calledBy({ domain, opType, overload }: NodeProto, functions: Functions)
   return functions.get(functionKey({ domain, name: opType, overload }));
 }
 
-/** Adds the domains that the functions import, each in the newest version that one asks for. */
+/**
+ * Adds the domains that the local functions import to those of the model, each in the newest version that a
+ * function asks for.
+ */
 function importDomains(model: Model, imports: readonly OperatorSetIdProto[]): void {
   for (const wanted of imports) {
     if (isStandardDomain(wanted.domain) && model.opsetImport.some(({ domain }) => isStandardDomain(domain))) {
@@ -188,7 +191,7 @@ class Inliner {
     ];
   }
 
-  /** An unused name; long names of nested calls lose their middle part. */
+  /** Makes an unused name from a wanted one; long names of nested calls lose their middle part. */
   #name(wanted: string): string {
     const isLong = wanted.length > MAX_INLINED_NAME;
     const half = MAX_INLINED_NAME / 2;
@@ -213,7 +216,8 @@ class Inliner {
   }
 
   /**
-   * A reference to an attribute of the function is replaced by its value, or removed when the call has none.
+   * An attribute of a node in a function's body: where it refers to an attribute of the function, the call's
+   * value, or nothing when the call has none.
    */
   #attribute(attribute: AttributeProto, call: Call): AttributeProto[] {
     if (attribute.refAttrName !== "") {

@@ -39,13 +39,13 @@ export function liftNodeTo21(
       break;
     }
     case "Split":
-      // Before set 18, omitted sizes meant equal parts.
+      // Before operator set 18, omitted sizes of a Split meant equal parts.
       if (version < 18 && (node.input[1] ?? "") === "") {
         node.attribute = [...node.attribute, makeIntAttribute("num_outputs", node.output.length)];
       }
       break;
     case "BatchNormalization":
-      // Before set 14, further outputs were for training.
+      // Before operator set 14, further outputs of BatchNormalization were for training only.
       if (version < 14) node.output.length = 1;
       break;
     case "RoiAlign":

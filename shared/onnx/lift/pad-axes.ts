@@ -59,7 +59,10 @@ function widenedPads(
   return { pads: name, nodes: [], initializers: [makeTensor(name, DataType.INT64, [wide.length], wide)] };
 }
 
-/** Nodes that scatter the pads into zeros, where pads or axes are computed in the graph. */
+/**
+ * The pads of all axes of a Pad whose pads or axes are computed in the graph: nodes that scatter the listed pads
+ * into zeros.
+ */
 function computedPads(
   { pads, axes, rank }: ListedPads,
   type: number | undefined,

@@ -10,7 +10,7 @@ const QUANTIZED_TYPES =
 
 const HALF_TYPES: readonly number[] = [DataType.FLOAT16, DataType.BFLOAT16];
 
-/** Whether the model holds quantized ops. */
+/** Whether the model holds quantized ops, such as QuantizeLinear. */
 export function isQuantized(model: Model): boolean {
   return findQuantizedNode(model) !== undefined;
 }
@@ -20,7 +20,11 @@ function findQuantizedNode(model: Model): NodeProto | undefined {
   return nodes.find(({ opType }) => QUANTIZED_TYPES.test(opType));
 }
 
-/** @throws {ModelError} when the model holds quantized ops, because its float values are lost */
+/**
+ * Refuses a model that is quantized already.
+ *
+ * @throws {ModelError} when the model holds quantized ops, because its float values are lost
+ */
 export function refuseQuantized(model: Model, origin: string): void {
   const quantized = findQuantizedNode(model);
   if (quantized !== undefined) {
@@ -30,13 +34,17 @@ export function refuseQuantized(model: Model, origin: string): void {
   }
 }
 
-/** Longest name of a node or tensor; run records bound names that are made of two such names. */
+/** Longest name of a node or tensor, in characters; run records bound names that are made of two such names. */
 const LONGEST_NAME = 480;
 
-/** Characters of an overlong name that an error shows. */
+/** Number of characters of an overlong name that an error shows. */
 const SHOWN_CHARACTERS = 40;
 
-/** @throws {ModelError} when the name of a node or tensor at the top level is too long for run records */
+/**
+ * Refuses a model with overlong names.
+ *
+ * @throws {ModelError} when the name of a node or tensor at the top level is too long for run records
+ */
 export function refuseLongNames({ graph }: Model, origin: string): void {
   const refuse = (what: string, name: string): void => {
     if (name.length <= LONGEST_NAME) return;
@@ -51,13 +59,19 @@ export function refuseLongNames({ graph }: Model, origin: string): void {
   }
 }
 
-/** @throws {ModelError} when the model has no outputs, so that nothing can be scored */
+/**
+ * Refuses a model without outputs.
+ *
+ * @throws {ModelError} when the model has no outputs, so that nothing can be scored
+ */
 export function refuseWithoutOutputs({ graph }: Model, origin: string): void {
   if (graph.output.length > 0) return;
   throw new ModelError(`${origin} has no outputs, so that nothing of it can be scored; export it with some.`);
 }
 
 /**
+ * Refuses a model with half-precision weights.
+ *
  * @throws {ModelError} when weights are 16-bit floats, because ONNX Runtime's CPU kernels compute in float32
  */
 export function refuseHalfPrecision(model: Model, origin: string): void {
@@ -74,6 +88,8 @@ export function refuseHalfPrecision(model: Model, origin: string): void {
 }
 
 /**
+ * Refuses a model with weights that are not finite.
+ *
  * @throws {ModelError} when a float constant holds NaN, or a weight infinity, which no scale can represent
  */
 export function refuseNonFiniteWeights(model: Model, origin: string): void {
@@ -85,7 +101,7 @@ export function refuseNonFiniteWeights(model: Model, origin: string): void {
   for (const tensor of model.graph.initializer) {
     if (tensor.dataType !== DataType.FLOAT || isExternal(tensor)) continue;
     const values = floatValues(tensor);
-    // Infinity in other constants is a mask, as in attention, or a bias.
+    // Infinity is allowed in constants that are not weights: a mask, as in attention, or a bias.
     const isUnfit = weights.has(tensor.name)
       ? (value: number) => !Number.isFinite(value)
       : (value: number) => Number.isNaN(value);

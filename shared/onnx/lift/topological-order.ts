@@ -23,14 +23,20 @@ export function sortNodes(graph: GraphProto, origin: string): void {
   graph.node = [...sorted];
 }
 
-/** A node on the search stack, its inputs, and the index of the next input to follow. */
+/**
+ * A node on the stack of the depth-first search, the tensors that it reads, and the index of the next one to
+ * follow.
+ */
 interface Visit {
   readonly node: NodeProto;
   readonly sources: readonly string[];
   next: number;
 }
 
-/** Depth-first search with an explicit stack, because chains of nodes can exceed JavaScript's call stack. */
+/**
+ * Adds a node to the sorted ones after the nodes that make its inputs: a depth-first search with an explicit
+ * stack, because chains of nodes can exceed JavaScript's call stack.
+ */
 function addAfterSources(
   start: NodeProto,
   producers: ReadonlyMap<string, NodeProto>,

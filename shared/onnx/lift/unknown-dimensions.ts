@@ -1,7 +1,7 @@
 import type { GraphProto, TypeProto, ValueInfoProto } from "onnx-buf";
 import { nestedGraphs } from "../model/attributes.js";
 
-/** Names that exporters give to dimensions of unknown size, some with a number. */
+/** Matches names that exporters give to dimensions of unknown size, some with a number. */
 const UNKNOWN =
   /^$|^(?:\?+|\*+|n\/?a|nan|nil|none|null|unk|unknown|undef|undefined|any|dyn|dynamic|(?:p2o\.)?(?:free|dynamic|unknown)_?dim(?:ension)?)[_.-]*\d*$|^-\d+$/i;
 
@@ -33,7 +33,7 @@ function forgetIn({ type }: ValueInfoProto): void {
   }
 }
 
-/** The tensor type itself, or that of the elements of a sequence or optional. */
+/** The tensor type of a value: its own, or that of the elements of a sequence or optional. */
 function tensorTypeOf(type: TypeProto | undefined) {
   switch (type?.value.case) {
     case "tensorType":

@@ -3,7 +3,7 @@ import { type GraphProto, type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { ModelError } from "../../basics/errors.js";
 import { requireTensorSizes } from "./tensor-sizes.js";
 
-/** Upper limit of a protobuf message; larger models keep their tensors in external files. */
+/** Upper limit in bytes of a protobuf message; larger models keep their tensors in external files. */
 const MAX_MESSAGE_BYTES = 2 ** 31 - 1;
 
 /** A decoded model with a graph; in protobuf's own type the graph is optional. */
@@ -39,7 +39,11 @@ export function decodeModel(bytes: Uint8Array, origin: string): Model {
   return model as Model;
 }
 
-/** @throws {ModelError} when the message would pass protobuf's 2 GiB */
+/**
+ * The model as the bytes of an ONNX file.
+ *
+ * @throws {ModelError} when the message would pass protobuf's 2 GiB
+ */
 export function encodeModel(model: Model): Uint8Array {
   const bytes = toBinary(ModelProtoSchema, model);
   if (bytes.byteLength > MAX_MESSAGE_BYTES) {
@@ -56,8 +60,8 @@ export function isStandardDomain(domain: string): boolean {
 }
 
 /**
- * The version of the default operator set (domain `ai.onnx`), or 0 when the model does not import it. Of several imports
- * the last counts, as for ONNX Runtime.
+ * The version of the default operator set (domain `ai.onnx`), or 0 when the model does not import it. Of several
+ * imports the last counts, as for ONNX Runtime.
  */
 export function opsetVersion(model: Model): number {
   const entry = model.opsetImport.findLast(({ domain }) => isStandardDomain(domain));

@@ -9,7 +9,7 @@ export interface DeclaredSize {
   readonly largest: string;
 }
 
-/** Memory of a graph's constants, sparse ones counted as dense, because ONNX Runtime densifies them. */
+/** Memory of a graph's constants in bytes, sparse ones counted as dense, because ONNX Runtime densifies them. */
 export function constantSize(graph: GraphProto): DeclaredSize {
   const { dense, sparse } = modelTensors(graph);
   return total([
@@ -32,8 +32,8 @@ function total(sizes: readonly { readonly name: string; readonly bytes: number }
 }
 
 /**
- * Peak memory of the tensors alive during one inference, when each is freed after its last reader. A lower
- * bound: bodies of control flow are not counted, and dynamic dimensions count as one.
+ * Peak memory, in bytes, of the tensors alive during one inference, when each is freed after its last reader. A
+ * lower bound: bodies of control flow are not counted, and dynamic dimensions count as one.
  *
  * @param bytesOf bytes of each tensor that is an input of the graph or made in it
  */

@@ -11,20 +11,23 @@ import type { Model } from "./codec.js";
 import { modelTensors } from "./model-tensors.js";
 import { isExternal, tensorBytes } from "./tensor.js";
 
-/** ONNX Runtime serializes the whole folded model as one protobuf message, which cannot be longer. */
+/**
+ * Limit in bytes on a model with its external tensors: ONNX Runtime serializes the whole folded model as one
+ * protobuf message, which cannot be longer.
+ */
 const MAX_TOTAL_BYTES = 2 ** 31 - 1;
 
-/** Smaller tensors stay in the message, as in ONNX's own tools. */
+/** Size from which a tensor is moved to the external file; smaller ones stay in the message, as in ONNX's own tools. */
 const EXTERNAL_THRESHOLD_BYTES = 1024;
 
 /**
- * Alignment of tensors in the file, which ONNX Runtime maps into memory: elements and vector loads need
- * aligned addresses.
+ * Alignment in bytes of tensors in the external file, which ONNX Runtime maps into memory: elements and vector
+ * loads need aligned addresses.
  */
 const ALIGNMENT_BYTES = 64;
 
 interface Location {
-  /** The path as written in the model. */
+  /** The path of the external file as written in the model. */
   readonly path: string;
   readonly file: string;
   readonly offset: number;
@@ -138,8 +141,10 @@ function isWithin(file: string, directory: string): boolean {
 }
 
 /**
- * @throws {ModelError} when the file is outside the model's folder once symbolic links are followed. A
- * missing file passes; reading it fails later.
+ * Refuses an external data file outside the model's folder.
+ *
+ * @throws {ModelError} when the file is outside the model's folder once symbolic links are followed. A missing
+ * file passes; reading it fails later.
  */
 async function requireRealPlace(tensor: TensorProto, location: Location, directory: string): Promise<void> {
   const [file, folder] = await Promise.all([realpath(location.file), realpath(directory)]).catch(() => []);

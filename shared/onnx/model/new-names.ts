@@ -15,7 +15,7 @@ export class NewNames {
     return name;
   }
 
-  /** A prefix with which none of the names `prefix` + `ending` is in use. */
+  /** A prefix, made from `wanted`, with which none of the names `prefix` + `ending` is in use. */
   prefix(wanted: string, endings: readonly string[]): string {
     let prefix = wanted;
     const isTaken = (ending: string): boolean => this.#isTaken(`${prefix}${ending}`);

@@ -17,7 +17,7 @@ export function packCodes(codes: ArrayLike<number>): Uint8Array {
 
 /**
  * Unpacks the codes of {@link packCodes}.
- * @param length number of codes, as the last byte may hold one only
+ * @param length number of codes, needed because the last byte may hold only one
  */
 export function unpackCodes(packed: Uint8Array, length: number, signed: boolean): Int8Array {
   return Int8Array.from({ length }, (_, i) => {

@@ -73,7 +73,7 @@ function requireContents(tensor: TensorProto, origin: string): void {
   };
   if (rawData.byteLength > 0) {
     const bytes = tensorBytes(tensor);
-    // Types of unknown width are left for ONNX Runtime to check.
+    // Tensors of element types of unknown width are left for ONNX Runtime to check.
     if (bytes !== rawData.byteLength && (bytes > 0 || elementCount(dims) === 0)) {
       refuse(`${rawData.byteLength} bytes where ${declared} ${bytes}`);
     }

@@ -9,7 +9,7 @@ import { ModelError } from "../../basics/errors.js";
 
 export { DataType };
 
-/** Types of the tensor contents that quantfleet creates. */
+/** Types of the tensor data that quantfleet writes into models. */
 export type TensorData =
   | Float32Array
   | Int8Array
@@ -39,7 +39,7 @@ const BYTES_PER_ELEMENT: Partial<Record<DataType, number>> = {
   [DataType.FLOAT8E4M3FNUZ]: 1,
   [DataType.FLOAT8E5M2]: 1,
   [DataType.FLOAT8E5M2FNUZ]: 1,
-  // Two per byte.
+  // Two elements per byte.
   [DataType.INT4]: 1 / 2,
   [DataType.UINT4]: 1 / 2,
 };
@@ -127,7 +127,7 @@ export function isExternal(tensor: TensorProto): boolean {
   return tensor.dataLocation === DataLocation.EXTERNAL;
 }
 
-/** A tensor that shares the memory of `data`. */
+/** Makes an ONNX tensor that shares the memory of `data`. */
 export function makeTensor(
   name: string,
   dataType: DataType,

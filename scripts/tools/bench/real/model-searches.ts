@@ -65,7 +65,10 @@ export class ModelSearches {
     return new ModelSearches(workload, folder, evaluations);
   }
 
-  /** The finished trials by number; trial 0 is the float model, trial 1 the base. */
+  /**
+   * Runs a search and returns its finished trials by number; trial 0 is the float model, trial 1 the base (preset
+   * configuration).
+   */
   async search(options: SearchOptions): Promise<SearchedTrial[]> {
     const study = studyOf(this.workload, options);
     const request = this.#request(options);

@@ -127,7 +127,7 @@ function keyOf(configuration: TrialJob["configuration"]): string {
   return configuration === null ? "float" : configurationKey(configuration);
 }
 
-/** The result of finishing a run in a bench: no model is validated or written. */
+/** The report of a run's finish in a bench: no model is validated or written. */
 function unwritten({ candidates }: FinishJob) {
   const best = candidates[0]?.trial ?? null;
   return { state: "complete" as const, best, validation: [], objects: [] };

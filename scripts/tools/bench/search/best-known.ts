@@ -2,17 +2,20 @@ import { createRandomStream, type RandomStream } from "../../../../shared/search
 import { type Problem, parentsFirst } from "./problem.js";
 
 const RESTARTS = 12;
-/** Number of annealing steps: a few seconds per problem. */
+/** Number of annealing steps, which take a few seconds per problem. */
 const STEPS = 500_000;
 /**
  * First and last temperature of annealing, as shares of the standard deviation over random configurations.
  */
 const HOT = 0.5;
 const COLD = 5e-5;
-/** Share of steps that change a parameter together with one that it interacts with. */
+/** Share of annealing steps that change a parameter together with one that it interacts with. */
 const JOINT_STEPS = 0.3;
 
-/** The smallest true value found by annealing and descent with restarts; not proven to be the minimum. */
+/**
+ * The smallest value (without noise) of a problem found by annealing and descent with restarts; not proven to be
+ * the minimum.
+ */
 export function bestKnownValue(problem: Problem): number {
   let best = Number.POSITIVE_INFINITY;
   for (let restart = 0; restart < RESTARTS; restart++) {
@@ -31,10 +34,10 @@ interface State {
   readonly random: RandomStream;
   readonly choices: readonly number[];
   readonly codes: Int32Array;
-  /** For each parameter, those with which it interacts or is conditional. */
+  /** For each parameter, the indices of those with which it interacts or is conditional. */
   readonly partners: readonly (readonly number[])[];
   value(): number;
-  /** The part of the value that depends on one or two parameters. */
+  /** The part of the problem's value that depends on the one or two given parameters. */
   part(first: number, second: number): number;
 }
 

@@ -39,7 +39,7 @@ export interface StudyOptions {
   readonly batch: number;
 }
 
-/** The output of a script in scripts/tools/bench/peers for a problem file. */
+/** Runs a Python script of scripts/tools/bench/peers on a problem file and returns what it prints. */
 export function runPeer(python: string, script: string, path: string, options: StudyOptions): string {
   const file = join(packageRoot(), "scripts", "tools", "bench", "peers", script);
   const { seeds, trials, batch } = options;

@@ -15,13 +15,13 @@ export interface ProblemShape {
   readonly structure: "flat" | "conditional";
   /** For flat problems: number of choices per layer. */
   readonly choices: number;
-  /** Standard deviation of the logarithm of a layer's sensitivity. */
+  /** Standard deviation of the logarithm of the layers' sensitivities (effects on the value). */
   readonly tail: number;
   /** Number of interacting pairs per layer, and their strength relative to the two layers' sensitivities. */
   readonly pairsPerLayer: number;
   readonly pairStrength: number;
   readonly noise: number;
-  /** Whether a flat problem's choices are ordered. */
+  /** For flat problems: whether the choices of a layer are ordered. */
   readonly ordered: boolean;
 }
 
@@ -39,7 +39,8 @@ const DEFAULT_SHAPE: ProblemShape = {
 const TYPICAL_SENSITIVITY = 0.02;
 
 /**
- * Generates a problem in which choice 0 of a switch, and the last choice of a flat parameter, means float.
+ * Generates a search problem in which choice 0 of a switch, and the last choice of a flat parameter, leaves the
+ * layer in float.
  */
 export function generateProblem(name: string, seed: number, shape: Partial<ProblemShape>): Problem {
   const { layers, structure, choices, tail, pairsPerLayer, pairStrength, noise, ordered } = {
@@ -102,7 +103,7 @@ export function generateProblem(name: string, seed: number, shape: Partial<Probl
   return { name, parameters, main, pairs, noise };
 }
 
-/** Effects that rise with the distance from a random best choice. */
+/** Effects of a layer's ordered choices on the value, which rise with the distance from a random best choice. */
 function orderedEffects(random: RandomStream, choices: number, sensitivity: number): number[] {
   const best = random.uniform() * (choices - 1);
   return Array.from(
@@ -111,21 +112,21 @@ function orderedEffects(random: RandomStream, choices: number, sensitivity: numb
   );
 }
 
-/** A problem like real runs: a good base, an accuracy bound, and a switch for each layer. */
+/** A problem like real runs: a good base (all layers quantized), an accuracy bound, and a switch for each layer. */
 export interface ConstrainedProblem {
   readonly name: string;
   readonly base: Configuration;
   readonly float: Configuration;
   /** The latency, which is minimized; that of the float model is 1. */
   readonly latency: Problem;
-  /** Accuracy loss in percent; configurations are feasible up to the bound. */
+  /** The accuracy loss in percent; configurations are feasible up to `bound`. */
   readonly accuracyLoss: Problem;
   readonly bound: number;
-  /** Noisy estimate of each layer's own loss when quantized, by group. */
+  /** Noisy estimate, by layer, of the loss that quantizing this layer alone causes. */
   readonly sensitivity: Readonly<Record<string, number>>;
 }
 
-/** Median loss of a quantized layer, in percent. */
+/** Median, over layers, of the accuracy loss that quantizing a layer causes, in percent. */
 const LAYER_LOSS = 0.05;
 /**
  * Standard deviation of the logarithm of a measured sensitivity; a rank correlation with the true one of
@@ -134,8 +135,8 @@ const LAYER_LOSS = 0.05;
 const MEASUREMENT_DEVIATION = 1;
 
 /**
- * Generates a problem in which a few layers cause most of the base's accuracy loss; leaving a layer in float
- * costs its share of the speed-up.
+ * Generates a problem in which a few layers cause most of the accuracy loss of the base (all layers quantized);
+ * leaving a layer in float costs its share of the speed-up.
  *
  * @param estimators number of range estimator choices per quantized layer; with 1 there are switches only
  * @param layerLoss median loss of a quantized layer, in percent; the mean is three times as much

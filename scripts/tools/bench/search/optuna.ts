@@ -21,7 +21,11 @@ export type OptunaLine = z.infer<typeof lineSchema>;
 /** Optuna's results on the given problems, as printed by the script (see the README in the same folder). */
 export const KEPT_LINES = join(packageRoot(), "scripts/tools/bench/search/given/optuna.jsonl");
 
-/** @throws DataError naming the first invalid line */
+/**
+ * Reads a file of results that optuna_search.py printed.
+ *
+ * @throws DataError naming the first invalid line
+ */
 export function readOptunaLines(path: string): OptunaLine[] {
   return readBenchFile(path, "a file of lines that scripts/tools/bench/peers/optuna_search.py printed")
     .toString("utf8")
@@ -56,7 +60,7 @@ export function findLine(
   );
 }
 
-/** Runs Optuna's TPE on the same file. */
+/** Runs Optuna's TPE sampler on the problem in a file. */
 export function runOptuna(python: string, path: string, options: StudyOptions): OptunaLine {
   const script = "optuna_search.py";
   return parseLine(runPeer(python, script, path, options), script);

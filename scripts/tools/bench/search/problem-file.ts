@@ -13,7 +13,11 @@ export interface ProblemFile {
   readonly problem: Problem;
 }
 
-/** @throws DataError with one sentence */
+/**
+ * Reads and checks a file that holds a search problem.
+ *
+ * @throws DataError with one sentence
+ */
 export function readProblemFile(path: string): ProblemFile {
   const bytes = readBenchFile(path, "a problem file");
   return {
@@ -45,7 +49,11 @@ export function readBenchFile(path: string, what: string): Buffer {
   }
 }
 
-/** @param place names the text in messages */
+/**
+ * Parses a text as JSON.
+ *
+ * @param place names the text in messages
+ */
 export function parseJson(text: string, place: string): unknown {
   try {
     return JSON.parse(text);

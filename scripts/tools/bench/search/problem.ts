@@ -21,6 +21,8 @@ const problemSchema = z.object({
 export type Problem = z.infer<typeof problemSchema>;
 
 /**
+ * Checks a document that holds a search problem.
+ *
  * @param file names the document in messages
  * @throws DataError naming the first invalid value
  */
@@ -102,7 +104,7 @@ export function parentsFirst({ parameters }: Problem): number[] {
   return [...order];
 }
 
-/** The part of a parameter's name before the first dot is its group. */
+/** The search space of a problem. The part of a parameter's name before the first dot is its group. */
 export function problemSpace(problem: Problem): Space {
   return parentsFirst(problem).map((d): Parameter => {
     const { name, choices, ordered, when } = problem.parameters[d]!;
@@ -116,7 +118,7 @@ export function problemSpace(problem: Problem): Space {
   });
 }
 
-/** The value without noise. */
+/** The problem's value for a configuration, without measurement noise. */
 export function trueValue(problem: Problem, configuration: Configuration): number {
   const codes = problem.parameters.map(({ name }): Choice | undefined => configuration[name]);
   let value = 0;

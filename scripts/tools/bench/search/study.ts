@@ -11,7 +11,7 @@ export interface StudyCurve {
 }
 
 /**
- * Runs a study in synchronous batches: `batch` asks, then their results.
+ * Runs a sampler on a problem in synchronous batches: `batch` asks (proposals of trials), then their results.
  *
  * @param seed of the measurement noise; the sampler has its own seed
  */

@@ -3,14 +3,14 @@ import { createRandomStream } from "../../../../shared/search/numerics/random.js
 import { generateProblem, type ProblemShape } from "./generate.js";
 import type { Problem } from "./problem.js";
 
-/** Two objectives of the same parameters, both minimized. */
+/** A search problem with two objectives of the same parameters, both minimized. */
 export interface TradeOff {
   readonly name: string;
   readonly loss: Problem;
   readonly cost: Problem;
 }
 
-/** Cost of a conditional parameter, as a share of a layer's cost. */
+/** Cost of a parameter that depends on another, as a share of its layer's cost. */
 const DEPENDENT_SHARE = 0.2;
 
 /**
@@ -35,7 +35,7 @@ export function generateTradeOff(name: string, seed: number, shape: Partial<Prob
 }
 
 /**
- * Hypervolume as a share of the box between two corners.
+ * Hypervolume that points dominate, as a share of the box between two corners.
  *
  * @param ideal the smallest value of each objective
  * @param worst the reference point; points beyond it do not count

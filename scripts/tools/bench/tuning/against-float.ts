@@ -1,8 +1,8 @@
 import type { RunConfigurationInput } from "../../../../shared/configuration/schema.js";
 
 /**
- * The same data without labels: the metric is the signal-to-noise ratio against the float model's outputs, in
- * decibels.
+ * A configuration with the same data without labels: the metric is the signal-to-noise ratio against the float
+ * model's outputs, in decibels.
  */
 export function scoredAgainstFloat(configuration: RunConfigurationInput): RunConfigurationInput {
   const { labels: _labels, ...evaluation } = configuration.engine.evaluation ?? {};

@@ -8,15 +8,15 @@ import type { BenchModel } from "./models.js";
 import { scoreSamples } from "./sample-scores.js";
 
 /**
- * Time limit of a peer: its entropy calibration keeps every activation of every sample and is too slow on
- * larger models.
+ * Time limit of a peer (other tool): its entropy calibration keeps every activation of every sample and is too
+ * slow on larger models.
  */
 const PEER_SECONDS = 300;
 
 const STATIC = ["MinMax", "Entropy", "Percentile", "Distribution"] as const;
 const NNCF = ["performance", "mixed"] as const;
 
-/** Tools that quantize the same model on the same calibration rows. */
+/** Peers (other tools) that quantize the same model on the same calibration samples. */
 const PEERS: readonly { readonly name: string; readonly script: string; readonly argument: string }[] = [
   ...STATIC.map((argument) => ({
     name: `quantize_static ${argument}`,
@@ -26,14 +26,14 @@ const PEERS: readonly { readonly name: string; readonly script: string; readonly
   ...NNCF.map((argument) => ({ name: `nncf ${argument}`, script: "nncf_quantize.py", argument })),
 ];
 
-/** A peer's model compared with ours, over evaluation and validation samples together. */
+/** A peer's (other tool's) quantized model compared with ours, over evaluation and validation samples together. */
 export interface PeerComparison {
   readonly peer: string;
   readonly theirs: number;
-  /** Mean of our score minus the peer's per sample, with its standard error. */
+  /** Mean over samples of our model's score minus the peer's, with its standard error. */
   readonly difference: number;
   readonly standardError: number;
-  /** The peer's latency divided by ours, measured alternately; above 1 ours is faster. */
+  /** The peer's latency divided by ours, measured in turn; above 1 ours is faster. */
   readonly speed: number;
   readonly speedNoise: number;
 }
@@ -43,13 +43,13 @@ export interface ModelComparison {
   readonly ours: number;
   readonly integer: string;
   readonly peers: readonly PeerComparison[];
-  /** Peers that did not produce a working model, with their error. */
+  /** Peers (other tools) that did not produce a working model, with their error. */
   readonly failures: readonly { readonly peer: string; readonly reason: string }[];
 }
 
 /**
  * `quantize` under the model's own configuration against onnxruntime's quantize_static with each of its
- * calibrators and NNCF's quantize with each of its presets: same calibration rows, same scored samples, timed
+ * calibrators and NNCF's quantize with each of its presets: same calibration samples, same scored samples, timed
  * in one process.
  *
  * @param isAsked whether to compare with a peer, by its name

@@ -13,7 +13,7 @@ import type { BenchModel } from "./models.js";
 
 const LATENCY_SECONDS = 3;
 
-/** Metric on the evaluation samples, the validation samples, and both together. */
+/** The metric's value on the evaluation samples, on the validation samples, and on both together. */
 interface Score {
   readonly evaluation: number;
   readonly validation: number;
@@ -95,7 +95,10 @@ export async function compareLatency({ configuration, directory }: BenchModel, t
   return ratio;
 }
 
-/** The configuration with absolute paths, since the peer reads it from another folder. */
+/**
+ * The model's configuration with absolute paths, as the peer (other quantization tool) reads it from another
+ * folder.
+ */
 export function absolute({ configuration, directory }: BenchModel) {
   const inputs = Object.fromEntries(
     Object.entries(configuration.engine.calibration?.inputs ?? {}).map(([name, source]) => [

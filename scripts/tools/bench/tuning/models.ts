@@ -4,15 +4,15 @@ import { parseConfiguration } from "../../../../shared/configuration/parse.js";
 import type { RunConfigurationInput } from "../../../../shared/configuration/schema.js";
 import { packageRoot } from "../../../package/package-root.js";
 
-/** A model to measure on. */
+/** A model that the benches measure on. */
 export interface BenchModel {
   readonly name: string;
   readonly directory: string;
-  /** The configuration in the model's folder. */
+  /** The configuration in the model's folder, with all its algorithms. */
   readonly whole: RunConfigurationInput;
-  /** The same configuration without further algorithms. */
+  /** The same configuration without algorithms other than the quantization. */
   readonly configuration: RunConfigurationInput;
-  /** Number of trials of the bench. */
+  /** Number of trials of a search of this model in the bench. */
   readonly trials: number;
 }
 
@@ -26,7 +26,7 @@ const TRIALS: Readonly<Record<string, number>> = {
   "ppocr-rec": 60,
 };
 
-/** The folder `../shared/models`; `undefined` where it does not exist. */
+/** Path of the folder with the benches' models, `../shared/models`; `undefined` where it does not exist. */
 export function modelsFolder(): string | undefined {
   const folder = resolve(packageRoot(), "..", "shared", "models");
   return existsSync(folder) ? folder : undefined;

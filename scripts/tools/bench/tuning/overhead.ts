@@ -5,14 +5,17 @@ const WARM_UP_TRIALS = 10;
 
 export interface Overhead {
   readonly trials: number;
-  /** Medians over the trials, milliseconds. */
+  /** Median over the trials of the time of inference, in milliseconds; the following times likewise. */
   readonly inference: number;
   readonly quantize: number;
   readonly session: number;
   readonly total: number;
-  /** Median overhead of a trial on its worker, as a share of inference time. */
+  /** Median, over the trials, of a worker's time for a trial besides inference, as a share of inference time. */
   readonly beyondInference: number;
-  /** Median overhead between two reports of a worker, which includes queues, records and the sampler. */
+  /**
+   * Median, over the trials, of the time between two reports of a worker besides inference, as a share of
+   * inference time; it includes queues, records and the sampler.
+   */
   readonly beyondInferenceBetween: number;
 }
 

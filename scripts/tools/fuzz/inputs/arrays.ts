@@ -66,7 +66,7 @@ interface Changed {
 type Change = (files: ReadonlyMap<string, Uint8Array>, random: RandomStream) => Changed;
 
 const floats = (bytes: Uint8Array): Float32Array =>
-  // The header is padded to a multiple of 64 bytes and shorter than 128.
+  // The header of the .npy file is padded to 128 bytes: a multiple of 64, and it is shorter than that.
   new Float32Array(new Uint8Array(bytes.subarray(128)).buffer);
 
 const CHANGES: Readonly<Record<string, Change>> = {
@@ -128,7 +128,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
   },
 };
 
-/** Mutated arrays, archives or labels, for a valid model and configuration. */
+/** A fuzz input of mutated arrays, archives or labels, for a valid model and configuration. */
 export function changedArray(random: RandomStream): Omit<FuzzInput, "number"> {
   const name = oneOf(random, Object.keys(CHANGES));
   const files = networkFiles();

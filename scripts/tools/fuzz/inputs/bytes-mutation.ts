@@ -2,10 +2,11 @@ import type { RandomStream } from "../../../../shared/search/numerics/random.js"
 import { oneOf } from "./choose.js";
 
 /**
- * Bytes at which decoders often fail: 0, 255, the largest byte of a varint, and the limits of signed numbers.
+ * Values at which decoders often fail, written by mutations: 0, 255, the largest byte of a varint, and the limits
+ * of signed numbers.
  */
 const INTERESTING = [0x00, 0xff, 0x7f, 0x80, 0x01, 0xfe];
-/** Limits of 32-bit and 64-bit numbers. */
+/** Values that mutations write into a file: limits of 32-bit and 64-bit numbers. */
 const WORDS = [0, 1, 0xffffffff, 0x7fffffff, 0x80000000, 0x7f800000, 0xff7fffff, 0x7fc00000];
 const LONGEST_PIECE = 64;
 
@@ -58,7 +59,7 @@ export function mutateBytes(bytes: Uint8Array, random: RandomStream, mutation: s
   return Buffer.from(MUTATIONS[mutation]!(Buffer.from(bytes), random));
 }
 
-/** Applies one to four mutations, mostly small ones; `empty` is drawn rarely. */
+/** A copy of some bytes with one to four mutations, mostly small ones; the mutation `empty` is drawn rarely. */
 export function mutateBytesSomehow(
   bytes: Uint8Array,
   random: RandomStream,

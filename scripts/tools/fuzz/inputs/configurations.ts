@@ -17,7 +17,7 @@ const ARGUMENTS = {
   tune: ["tune", "config.json", "--out", "out", "--workers", "1", "--max-trials", "2"],
 } as const;
 
-/** A configuration with mutated values or mutated text. */
+/** A fuzz input of a configuration with mutated values or mutated text. */
 export function changedConfiguration(random: RandomStream): Omit<FuzzInput, "number"> {
   const sound = soundConfiguration(oneOf(random, ALGORITHMS), oneOf(random, DEVICES));
   const { text, mutations } =

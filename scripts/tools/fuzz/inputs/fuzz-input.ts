@@ -10,7 +10,7 @@ export const FOLDER = "@FOLDER@";
 
 export interface CommandInput {
   readonly type: "command";
-  /** Files by their paths in the input's folder. */
+  /** The input's files by their paths in the input's folder. */
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** Arguments after `quantfleet`; relative paths are relative to the folder. */
   readonly argv: readonly string[];
@@ -19,12 +19,12 @@ export interface CommandInput {
 export interface MessageInput {
   readonly type: "message";
   readonly to: "coordinator" | "evaluator" | "collector";
-  /** Objects of the store by their keys. */
+  /** Objects in the functions' store by their keys. */
   readonly stored: ReadonlyMap<string, Uint8Array>;
   readonly bodies: readonly string[];
 }
 
-/** A mutated input with the names of its mutations. */
+/** A fuzz input: mutated files or messages, with the names of the mutations. */
 export interface FuzzInput {
   readonly number: number;
   readonly kind: Kind;
@@ -32,7 +32,7 @@ export interface FuzzInput {
   readonly run: CommandInput | MessageInput;
 }
 
-/** The outcome of an input. */
+/** What an input led to: an exit code, and the errors that occurred. */
 export interface Outcome {
   /** The command's exit code, or 0 where messages were handled. */
   readonly code: number;

@@ -3,7 +3,7 @@ import { oneOf } from "./choose.js";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** The path of a value: keys and indices. */
+/** The path of a value in a JSON document: keys and indices. */
 export type JsonPath = readonly (string | number)[];
 
 const STRINGS = [
@@ -44,7 +44,7 @@ const NUMBERS = [
   1e21,
 ];
 const OTHERS: readonly Json[] = [null, true, false, [], {}, [[]], [null], [{}]];
-/** Mutations that make a document much larger. */
+/** Names of the mutations that make a document much larger. */
 const GROWING: ReadonlySet<string> = new Set(["grow", "nest"]);
 const DEPTH = 500;
 const MANY = 2_000;
@@ -107,12 +107,10 @@ const REPLACEMENTS: Readonly<Record<string, Mutation>> = {
   },
 };
 
-/**
- * Names of the mutations of a value; `remove` deletes it, `swap` replaces it by the value at another path.
- */
+/** Names of the mutations of a JSON value; `remove` deletes it, `swap` replaces it by the value at another path. */
 export const JSON_MUTATIONS = [...Object.keys(REPLACEMENTS), "remove", "swap"];
 
-/** The paths of a value and of all values within it. */
+/** The paths of a JSON value and of all values within it. */
 export function pathsOf(value: Json, path: JsonPath = []): JsonPath[] {
   const inner: [string | number, Json][] = Array.isArray(value)
     ? [...value.entries()]
@@ -128,7 +126,7 @@ export function valueAt(value: Json, path: JsonPath): Json {
   return found;
 }
 
-/** A copy with another value at a path; `undefined` deletes the value there. */
+/** A copy of a JSON value with another value at a path; `undefined` deletes the value there. */
 export function withValueAt(value: Json, path: JsonPath, replacement: Json | undefined): Json {
   const [key, ...rest] = path;
   if (key === undefined) return replacement ?? null;

@@ -9,7 +9,7 @@ import { type Moment, recordMessages } from "./recorded-messages.js";
 import { recordRun } from "./recorded-run.js";
 import { changedRecord } from "./records.js";
 
-/** Percentage of inputs of each kind. */
+/** Percentage of the inputs that each kind has. */
 const SHARES: Readonly<Record<Kind, number>> = {
   model: 40,
   configuration: 20,
@@ -28,7 +28,7 @@ export async function record(): Promise<Recorded> {
   return { run: await recordRun(), moments: await recordMessages() };
 }
 
-/** The input of a number, a function of seed and number alone. */
+/** The fuzz input with the given number, a function of seed and number alone. */
 export function makeInput(seed: number, number: number, { run, moments }: Recorded): FuzzInput {
   const random = createRandomStream(seed, number, "problem");
   const kinds: Readonly<Record<Kind, () => Omit<FuzzInput, "number">>> = {

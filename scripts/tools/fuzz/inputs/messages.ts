@@ -10,7 +10,7 @@ const WARM_UP = { version: 1, type: "warm-up", runId: "toy", deadline: 8.64e15 }
 const MESSAGE_SHARE = 0.75;
 const STORED_SHARE = 0.4;
 
-/** Messages of the functions and objects in their store, either or both mutated. */
+/** A fuzz input of messages to the deployed functions and of objects in their store, either or both mutated. */
 export function changedMessages(random: RandomStream, moments: readonly Moment[]): Omit<FuzzInput, "number"> {
   const moment = oneOf(random, moments);
   const to = weighted<MessageInput["to"]>(random, { coordinator: 6, evaluator: 3, collector: 1 });

@@ -7,7 +7,7 @@ import { mutateModelSomehow } from "./model-mutation.js";
 import { ALGORITHMS, unlabelledConfiguration } from "./sound-configurations.js";
 import { arraysFor, MODELS, soundModel } from "./sound-models.js";
 
-/** Share of inputs with mutated bytes instead of a mutated graph; most of these files do not parse. */
+/** Share of the model inputs that have mutated bytes instead of a mutated graph; most of these files do not parse. */
 const BYTES_SHARE = 0.25;
 
 const COMMANDS = { inspect: 8, quantize: 9, evaluate: 3, tune: 2 };
@@ -18,7 +18,7 @@ const ARGUMENTS = {
   tune: ["tune", "config.json", "--out", "out", "--workers", "1"],
 } as const;
 
-/** A mutated small model with samples that fit the original model. */
+/** A fuzz input of a mutated small model and samples that fit the original model. */
 export function changedModel(random: RandomStream): Omit<FuzzInput, "number"> {
   const fixture = oneOf(random, MODELS);
   const sound = soundModel(fixture);

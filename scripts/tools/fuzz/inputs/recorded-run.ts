@@ -57,7 +57,7 @@ export async function recordRun(): Promise<ReadonlyMap<string, Uint8Array>> {
   }
 }
 
-/** Replaces values that differ from run to run. */
+/** Replaces values in a record that differ from run to run, such as times. */
 function steady(name: string, bytes: Buffer, folder: string): Uint8Array {
   if (!/\.jsonl?$/.test(name)) return bytes;
   const lines = bytes.toString("utf8").replaceAll(folder, FOLDER).split("\n");

@@ -16,7 +16,7 @@ const ARGUMENTS = {
 /** Matches the files of an output folder that later commands read. */
 const READ = /^out\/(run\/|configuration\.json$)/;
 
-/** A run's output folder with one record mutated, removed or replaced by another record. */
+/** A fuzz input: a run's output folder with one record mutated, removed or replaced by another record. */
 export function changedRecord(
   random: RandomStream,
   recorded: ReadonlyMap<string, Uint8Array>,
