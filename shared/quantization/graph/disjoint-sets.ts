@@ -1,4 +1,4 @@
-/** Union-find over names. */
+/** Disjoint sets of names (union-find), which can be joined and listed. */
 export class DisjointSets {
   readonly #parents = new Map<string, string>();
 

@@ -37,7 +37,7 @@ export function paddingValue(node: NodeProto, { index }: OperandView): number | 
   return value === undefined || Number.isNaN(value) ? undefined : value;
 }
 
-/** Whether only ops of these types read a tensor, directly or through agnostic ops. */
+/** Whether only ops of these types read a tensor, directly or through agnostic ops (which pass values on). */
 function isReadBy(types: ReadonlySet<string>, tensor: string, view: OperandView): boolean {
   const { index, hardware } = view;
   if (index.isVisibleOutside(tensor)) return false;

@@ -1,7 +1,7 @@
 import type { Work } from "./incremental-work.js";
 import { dot } from "./vectors.js";
 
-/** Lower limit of a squared pivot; smaller values are rounding errors. */
+/** Lower limit of a squared pivot (diagonal element of the factor); smaller values are rounding errors. */
 const LEAST_PIVOT = 1e-10;
 
 /**
@@ -42,7 +42,7 @@ export class GrowingCholesky {
     this.#size = Math.min(this.#size, size);
   }
 
-  /** The diagonal element of L in a row. */
+  /** The diagonal element of the factor L in this row. */
   pivot(row: number): number {
     return this.#rows[rowStart(row) + row]!;
   }
@@ -53,7 +53,7 @@ export class GrowingCholesky {
     return this.#rows.slice(start + column, start + row + 1);
   }
 
-  /** The solution x of A x = b. */
+  /** The solution x of A x = b, where A = L L' is the factorized matrix. */
   solve(b: ArrayLike<number>): Float64Array {
     const rows = this.#rows;
     const n = this.#size;
@@ -66,7 +66,7 @@ export class GrowingCholesky {
     return x;
   }
 
-  /** Weights of the earlier rows in the best linear prediction of the last row. */
+  /** Weights of the earlier rows (variables with covariance A) in the best linear prediction of the last one. */
   lastRowWeights(): Float64Array {
     const n = this.#size - 1;
     const start = rowStart(n);
@@ -75,7 +75,7 @@ export class GrowingCholesky {
     return x;
   }
 
-  /** The lower triangle of the inverse of A, packed like the rows of L. */
+  /** The lower triangle of the inverse of the factorized matrix A = L L', packed like the rows of L. */
   *invert(): Work<Float64Array> {
     const rows = this.#rows.slice(0, rowStart(this.#size));
     const n = this.#size;

@@ -5,8 +5,9 @@ import { createRandomStream } from "../numerics/random.js";
 const FIRST_LOOK_SAMPLES = 64;
 
 /**
- * A trial is stopped when its probability to reach the threshold falls below this. Far above the error rate
- * of a statistical test: stopping a trial wrongly costs the search one of many that are nearly as good.
+ * A trial is stopped when its probability to reach the accuracy threshold falls below this. It is far above the
+ * error rate of a statistical test: stopping a trial wrongly costs the search one of many that are nearly as
+ * good.
  */
 export const STOPPING_PROBABILITY = 0.1;
 
@@ -39,9 +40,9 @@ export function lookSchedule(total: number, first = FIRST_LOOK_SAMPLES): number[
 }
 
 /**
- * Mean score of several models for each sample, with which trials are compared. A trial's scores differ less
- * from this mean than from any single model's, so fewer samples suffice (a control variate: Cochran,
- * "Sampling Techniques", section 7.9).
+ * Mean score of several models for each evaluation sample: the reference that trials are compared with. A
+ * trial's scores differ less from this mean than from any single model's, so fewer samples suffice (a control
+ * variate: Cochran, "Sampling Techniques", section 7.9).
  *
  * @param scores per model, one score per sample, the samples in the same order; at least one model
  */
@@ -56,7 +57,7 @@ export function meanScores(scores: readonly Float32Array[]): Float64Array {
 /** Mean of a per-sample quantity over the samples scored so far. */
 export interface SampleMean {
   readonly mean: number;
-  /** Sample standard deviation. */
+  /** Standard deviation of the quantity between samples (not of its mean). */
   readonly deviation: number;
   readonly count: number;
 }
@@ -101,15 +102,18 @@ export function logChanceToReach(
   return logNormalCdf((sample.mean - threshold) / deviationOfMean(sample, total, range));
 }
 
-/** Standard error of the mean over all `total` samples, given at least one scored sample. */
+/**
+ * Standard error of the mean over all `total` samples as predicted from those scored, of which there is at
+ * least one.
+ */
 function deviationOfMean({ deviation, count }: SampleMean, total: number, range: number): number {
   const variance = ((count - 1) * deviation ** 2 + range ** 2 / 2) / (count + 1);
   return Math.sqrt(variance * (1 / count - 1 / total));
 }
 
 /**
- * Upper confidence bound of the mean over all samples: the value that it reaches with probability `delta`,
- * the inverse of {@link logChanceToReach}. A stopped trial is judged by it, as its raw mean over a few
+ * Upper confidence bound of the mean over all samples: the value that the mean reaches with probability
+ * `delta`, the inverse of {@link logChanceToReach}. A stopped trial is judged by it, as its raw mean over a few
  * samples is mostly noise and would let a near miss look like a clear failure.
  *
  * @param sample at least one sample
@@ -124,9 +128,9 @@ export function upperConfidenceBound(
 }
 
 /**
- * A trial at one interim look. Scores are per sample, higher is better. All means are over all samples and
- * relative to the reference (trial minus reference), also those of the bound and the incumbent: the reference
- * only removes the variance that models have in common.
+ * A trial at one interim look (check for early stopping). Scores are per sample, higher is better. All means
+ * are over all samples and relative to the reference (trial minus reference), also those of the bound and the
+ * incumbent: the reference only removes the variance that models have in common.
  */
 export interface InterimLook {
   /** Number of samples that a complete trial scores. */
@@ -135,20 +139,20 @@ export interface InterimLook {
   readonly range: number;
   /** Probability to reach the threshold below which the trial is stopped. */
   readonly delta?: number;
-  /** Trial minus reference, over the samples scored so far. */
+  /** Score differences, trial minus reference, over the samples scored so far. */
   readonly differences: SampleMean;
   /**
    * The smallest mean of the samples' scores, minus the reference's, with which a trial still meets the accuracy
    * bound.
    */
   readonly least?: number;
-  /** The best trial so far. */
+  /** The best trial so far, which the trial has to beat. */
   readonly incumbent?: {
-    /** Whether the incumbent is better in every objective but accuracy. */
+    /** Whether the incumbent is better than the trial in every objective but accuracy. */
     readonly betterElsewhere: boolean;
     /**
-     * The incumbent's mean. Leave it out where accuracy is a constraint and not an objective (the objective
-     * `constrained`), and give a feasible incumbent only.
+     * The incumbent's mean score difference to the reference. Leave it out where accuracy is a constraint and
+     * not an objective (the objective `constrained`), and give a feasible incumbent only.
      */
     readonly mean?: number;
     /** Whether accuracy only breaks a tie between trial and incumbent. */
