@@ -4,7 +4,7 @@ import type { Model } from "../../onnx/model/codec.js";
 import { edited } from "../../onnx/model/edited.js";
 import { DataType, dimensions, floatValues, makeTensor } from "../../onnx/model/tensor.js";
 
-/** Whether a constant is of floats and read by one node alone, so that it can be rewritten. */
+/** Whether a constant is float32 and read by one node alone, so that it can be rewritten. */
 export function isRewritable(name: string, index: GraphIndex): boolean {
   return (
     index.initializers.get(name)?.dataType === DataType.FLOAT &&
@@ -45,7 +45,7 @@ export class ConstantScaling {
 
   constructor(private readonly index: GraphIndex) {}
 
-  /** The constant's values as scaled so far. */
+  /** The constant's values with all scaling so far applied. */
   of(name: string): Float32Array {
     return this.values.get(name) ?? floatValues(this.index.initializers.get(name)!);
   }
@@ -58,7 +58,10 @@ export class ConstantScaling {
   }
 }
 
-/** Per channel, the largest magnitude of a constant's values, or of `found` where that is larger. */
+/**
+ * The largest magnitude per channel of a constant's values, or the value of `found` where that is larger;
+ * writes to and returns `found`.
+ */
 export function largestMagnitudes(
   values: Float32Array | Float64Array,
   channelOf: ChannelledConstant["channelOf"],
