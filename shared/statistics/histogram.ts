@@ -9,9 +9,12 @@ const SMALLEST_EXPONENT = -149;
 
 /** A histogram in its stored form, without empty bins at both ends. */
 export interface HistogramContent {
-  /** Bins are 2^exponent wide. */
+  /** Exponent of two of the bin width: bins are 2^exponent wide, in the unit of the values. */
   readonly exponent: number;
-  /** Entry i of `counts` is of the bin that begins at (first + i) 2^exponent. */
+  /**
+   * Position of the first bin, in bins from zero: entry i of `counts` is of the bin that begins at (first + i)
+   * 2^exponent.
+   */
   readonly first: number;
   readonly counts: Float64Array;
 }

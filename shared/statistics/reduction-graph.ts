@@ -62,7 +62,7 @@ export class ReductionGraph {
     this.row = `${prefix}/row`;
   }
 
-  /** A new unique tensor name. */
+  /** Returns a new unique name for an added tensor. */
   name(ending: string): string {
     return `${this.prefix}/${this.#names++}/${ending}`;
   }

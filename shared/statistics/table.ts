@@ -154,7 +154,7 @@ export class StatisticsTable {
     return this.#aggregateChannels(this.column(tensor, statisticName(statistic)), aggregator);
   }
 
-  /** @param values [samples, channels] */
+  /** @param values a statistic's values, of shape [samples, channels] */
   #aggregateChannels(values: Float32Array, aggregator: Aggregator): Float64Array {
     const width = this.samples === 0 ? 0 : values.length / this.samples;
     const samples = new Float32Array(this.samples);

@@ -18,7 +18,10 @@ const MOST_ROUNDS = 100;
 /** The rounds of equalization have converged when no step (factor of a round) differs from 1 by more than this. */
 const CONVERGED = 1e-3;
 
-/** Two convolutions, with only homogeneous ops between them; the second is the only reader of the first's output. */
+/**
+ * Two convolutions, with only homogeneous ops (such as Relu) between them; the second is the only reader of the
+ * first's output.
+ */
 export interface EqualizablePair {
   readonly producer: NodeProto;
   readonly consumer: NodeProto;

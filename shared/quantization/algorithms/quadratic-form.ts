@@ -45,7 +45,7 @@ export function quadraticForms(
   ).flat();
 }
 
-/** The form's matrix times a vector. */
+/** The product of the quadratic form's matrix and a vector. */
 export function formTimes({ size, matrix }: QuadraticForm, vector: Float64Array): Float64Array {
   return vector.map((_, i) => dot(matrix.subarray(i * size, (i + 1) * size), vector));
 }
@@ -56,7 +56,10 @@ export function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-/** The lower triangular L [size, size] with L Lᵀ the form's matrix (Cholesky). */
+/**
+ * The Cholesky factor of the quadratic form's matrix: the lower triangular L [size, size] with L Lᵀ equal to
+ * it.
+ */
 export function lowerFactor({ size, matrix }: QuadraticForm): Float64Array {
   const lower = new Float64Array(size * size);
   for (let i = 0; i < size; i++) {

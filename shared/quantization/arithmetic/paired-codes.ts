@@ -86,7 +86,7 @@ function describeInputs(
   }
 }
 
-/** Parameters of {@link pairedCodes}. */
+/** What {@link pairedCodes} needs: weights, which of them are paired, and how they are quantized. */
 export interface PairedQuantization {
   readonly view: ChannelView;
   /** Indices of paired weights, from {@link codePairs}. */

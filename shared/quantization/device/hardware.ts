@@ -58,7 +58,10 @@ export class Hardware {
   readonly device: string;
   readonly primaryBitwidth: Scheme["bits"];
   readonly presets: readonly PresetName[];
-  /** The class of processor whose kernels the device has; `undefined` where no kernel can saturate. */
+  /**
+   * The class of processor whose integer kernels the device has; `undefined` where the description names none:
+   * no kernel is then taken to saturate.
+   */
   readonly processor: ProcessorClass | undefined;
   /** Properties of the device that the description cannot express, as sentences. */
   readonly notes: readonly string[];

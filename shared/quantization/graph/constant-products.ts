@@ -19,9 +19,9 @@ export interface ConstantProduct {
   readonly input: string;
   /** The window of a Conv that is not pointwise (kernel 1, stride 1, no padding). */
   readonly window?: ConvolutionWindow;
-  /** Channel axis of the input. */
+  /** Channel axis of the input tensor, along which the terms x lie. */
   readonly inputAxis: number;
-  /** Channel axis of the output. */
+  /** Channel axis of the output tensor. */
   readonly outputAxis: number;
   readonly outputs: number;
   /**

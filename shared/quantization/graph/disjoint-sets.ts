@@ -31,7 +31,7 @@ export class DisjointSets {
     this.#parents.set(this.find(second), root);
   }
 
-  /** The sets in the order in which their first members were added. */
+  /** The members of each set, by the set's representative, in the order in which first members were added. */
   sets(): Map<string, string[]> {
     const sets = new Map<string, string[]>();
     for (const name of this.#parents.keys()) {

@@ -76,9 +76,9 @@ export interface QuantizerLayout {
   readonly activations: ReadonlyMap<string, ActivationQuantizer>;
   readonly weights: ReadonlyMap<string, WeightQuantizer>;
   readonly groups: ReadonlyMap<string, QuantizerGroup>;
-  /** Id of the activation quantizer of a tensor. */
+  /** Ids of activation quantizers, by the name of each of their tensors. */
   readonly quantizerOf: ReadonlyMap<string, string>;
-  /** Id of the group of an activation quantizer. */
+  /** Ids of groups, by the id of each of their activation quantizers. */
   readonly groupOf: ReadonlyMap<string, string>;
   readonly unquantizable: readonly UnquantizableOp[];
 }

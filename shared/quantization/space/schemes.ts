@@ -27,7 +27,7 @@ export interface SchemeDerivation {
   }[];
   /** The schemes that all candidate ops support, in the order of the first op. */
   readonly common: readonly Scheme[];
-  /** Whether the ops had no common scheme until weaker variants were added. */
+  /** Whether the ops had no common scheme until weaker variants (one scale per tensor, symmetric) were added. */
   readonly weakened: boolean;
   /** Common schemes that are left out, with the reason. */
   readonly removed: readonly { readonly scheme: Scheme; readonly because: RemovalReason }[];

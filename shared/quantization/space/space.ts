@@ -42,8 +42,9 @@ export const SIDE_TYPES: Readonly<Record<Side, readonly StatisticType[]>> = {
 };
 
 /**
- * The aggregators among which a search chooses. `power_of_2`, which widens a range up to twofold, is a choice
- * only where the configuration's own estimator has it.
+ * The aggregators (ways to combine a statistic's values of all samples) among which a search chooses.
+ * `power_of_2`, which widens a range up to twofold, is a choice only where the configuration's own estimator
+ * has it.
  */
 export const SEARCHED_AGGREGATORS: readonly Aggregator[] = AGGREGATORS.filter(
   (name) => name !== "power_of_2",
@@ -101,7 +102,7 @@ export interface TensorDerivation {
    * from the base.
    */
   readonly dropped: readonly { readonly scheme: Scheme; readonly outOfScope: readonly SchemeField[] }[];
-  /** The base's range estimator for each mode; alternatives are in `parameters`. */
+  /** For each mode (symmetric, asymmetric) the range estimator of the base; alternatives are in `parameters`. */
   readonly estimators: readonly { readonly mode: Mode; readonly base: RangeEstimator }[];
   readonly parameters: readonly Parameter[];
 }

@@ -62,12 +62,13 @@ interface Preparation {
 }
 
 /**
- * The posterior of an additive model of one outcome, given the finished trials. Running trials are imputed
- * with the predicted mean: the mean is unchanged, the variance shrinks.
+ * The posterior of an additive model of one outcome, given the finished trials. Running trials are imputed with
+ * the predicted mean: the mean is unchanged, the variance shrinks.
  *
  * The posterior is a function of the ledger alone. The relevance of parameters and the scale of outcomes are
- * estimated at refits, from the first trials by number; later trials only add observations. The next refit is
- * prepared in slices during the asks before its use, which spreads its time and does not change its result.
+ * estimated at refits (new fits of the model), from the first trials by number; later trials only add
+ * observations. The next refit is prepared in slices during the asks before its use, which spreads its time and
+ * does not change its result.
  */
 export class AdditiveEvidence {
   readonly #rows: EvidenceRows;
@@ -84,7 +85,8 @@ export class AdditiveEvidence {
   }
 
   /**
-   * Conditions the posterior on the ledger's current trials; call it once per ask, before the other methods.
+   * Conditions the posterior of the effects on the ledger's current trials; call it once per ask (proposal of a
+   * trial), before the other methods.
    */
   update(): void {
     const rows = this.#rows;
@@ -141,7 +143,8 @@ export class AdditiveEvidence {
     const operations = operationsAnAsk(this.#rows.ledger.encoded, base.length);
     if (this.#next === undefined || !isFor(this.#next, next, base)) {
       this.#next = { refit: next, base, work: new IncrementalWork(this.#fitTo(next, base)) };
-      // When a study is loaded from a file, catches up on the slices of earlier asks.
+      // When a study is loaded from a file, runs the slices of work that earlier asks (proposals) would have
+      // run.
       this.#next.work.advance(operations * (this.#rows.ledger.finished.length - next));
     }
     const { work } = this.#next;
@@ -234,7 +237,8 @@ function pendingOutcomes(
   for (const [i, row] of pending.entries()) {
     const trial = finishedTrial(row);
     const value = trial === undefined ? undefined : outcome.of(trial);
-    // An outcome below the floor carries information only where the prediction is above the floor.
+    // An outcome at or below the floor (the limit of censoring) carries information only where the prediction
+    // is above the floor.
     if (value !== undefined && value <= floor) {
       censored.push(i);
     } else if (value !== undefined && value >= ceiling) {

@@ -63,7 +63,7 @@ export class EffectsModel {
     return this.#indices;
   }
 
-  /** Cholesky factor of the covariance of the observed outcomes, noise included. */
+  /** Cholesky factor of the prior covariance of the observations' outcomes, noise included. */
   get factor(): GrowingCholesky {
     return this.#factor;
   }

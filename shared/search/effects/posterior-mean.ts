@@ -52,7 +52,7 @@ export class PosteriorMean {
   readonly #observedRows: number[] = [];
   #cached: { readonly outcomes: Float64Array; readonly mean: Float64Array } | undefined;
 
-  /** @param base posterior mean of the effects given the base alone */
+  /** @param base posterior mean of the effects given the base alone (the trials that the model was fitted to) */
   constructor(base: Float64Array) {
     this.#base = base;
     this.#foldedMean = base.slice();
@@ -66,7 +66,7 @@ export class PosteriorMean {
     this.#rows.push(row);
   }
 
-  /** Removes all rows from index `size` on. */
+  /** Removes all rows (later trials) from index `size` on. */
   truncate(size: number): void {
     this.#rows.length = size;
     // Rows appended later at the same indices are different observations.
@@ -108,7 +108,10 @@ export class PosteriorMean {
     );
   }
 
-  /** Expected innovation, given the known outcomes, of each row up to the last known one. */
+  /**
+   * Expected innovation (outcome minus prediction, in standard deviations), given the known outcomes, of each
+   * row up to the last known one.
+   */
   #expectedInnovations(outcomes: Float64Array): Float64Array {
     this.#fold(outcomes);
     const folded = this.#folded;

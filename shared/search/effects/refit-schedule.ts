@@ -33,15 +33,16 @@ const PATIENCE: readonly { readonly from: number; readonly trials: number }[] = 
  * the first finished ones by trial number.
  */
 export interface Refits {
-  /** The refit in use. */
+  /** The refit in use, as its number of trials. */
   readonly current: number;
-  /** The refit to prepare; equal to `current` where there is none to prepare yet. */
+  /** The refit to prepare, as its number of trials; equal to `current` where there is none to prepare yet. */
   readonly next: number;
 }
 
 /**
- * Returns the current and the next refit. A refit uses only trials before which no running trial is expected
- * to finish any more, since a late result would change its trials and force it to be repeated.
+ * Returns the current and the next refit (fit of the models). A refit uses only trials before which no running
+ * trial is expected to finish any more, since a late result would change its trials and force it to be
+ * repeated.
  *
  * @param finished number of finished trials
  * @param finishedBeforeRunning number of finished trials before the first running one

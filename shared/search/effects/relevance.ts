@@ -24,7 +24,10 @@ const LEAST_NOISE = 1e-4;
 const GROUP_PRIOR_WEIGHT = 3;
 const NOISE_PRIOR_SQUARES = 0.02;
 
-/** Relevance before any observation: equal variances for all parameters. */
+/**
+ * Relevance (prior variance of each parameter's effects, and noise) before any observation: equal variances for
+ * all parameters.
+ */
 export function initialRelevance(encoded: EncodedSpace): Relevance {
   return {
     variance: new Float64Array(encoded.size).fill(INITIAL_EXPLAINED_SHARE / Math.max(1, encoded.size)),
@@ -152,7 +155,7 @@ interface PairSums {
   readonly matching: Float64Array;
   /** Sum over the pairs of observations in which the parameter is active in both. */
   readonly shared: Float64Array;
-  /** Trace of the matrix. */
+  /** Trace of the symmetric matrix over the observations. */
   readonly trace: number;
 }
 

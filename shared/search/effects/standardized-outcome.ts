@@ -23,7 +23,7 @@ const NORMAL_CONSISTENCY = 1.4826;
 /** A modelled quantity of a trial; smaller is better. */
 export interface Outcome {
   readonly of: (trial: FinishedTrial) => number | undefined;
-  /** Outcomes at or below this are left-censored: known only to be at most this. */
+  /** Limit at or below which outcomes are left-censored: known only to be at most this. */
   readonly censoredAt?: number;
   /** Whether a trial's outcome is only a rough estimate; the model imputes its own prediction instead. */
   readonly estimated?: (trial: FinishedTrial) => boolean;
@@ -38,9 +38,9 @@ export class StandardizedOutcome {
   readonly scale: number;
   /** Median outcome of the base trials (those that the model is fitted to), standardized. */
   readonly median: number;
-  /** Standardized outcomes at or below this are left-censored: known only to be at most this. */
+  /** Limit at or below which standardized outcomes are left-censored: known only to be at most this. */
   readonly floor: number;
-  /** Standardized outcomes at or above this are right-censored: known only to be at least this. */
+  /** Limit at or above which standardized outcomes are right-censored: known only to be at least this. */
   readonly ceiling: number;
   readonly #outcome: Outcome;
   readonly #ceiling: number;

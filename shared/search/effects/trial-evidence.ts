@@ -61,7 +61,10 @@ export class TrialEvidence {
   readonly #violation: AdditiveEvidence;
   #objectives = 1;
   #lossesKnown = true;
-  /** The infeasible trial of the lowest number, from which the bound on the accuracy loss is computed. */
+  /**
+   * The trial of the lowest number that misses the accuracy bound; the bound is computed from its loss and
+   * violation.
+   */
   #infeasible: FinishedTrial | undefined;
 
   readonly #seed: number;

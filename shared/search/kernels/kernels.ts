@@ -2,7 +2,10 @@ import type { RandomStream } from "../numerics/random.js";
 import { sumAt } from "../numerics/vectors.js";
 import { type Codes, type EncodedSpace, INACTIVE, isActive } from "../space/encoding.js";
 
-/** Relative probabilities of the choices that a kernel moves to, given that it leaves its centre's choice. */
+/**
+ * Relative probabilities of the choices that a kernel (a distribution around a configuration, its centre) moves
+ * to, given that it leaves its centre's choice.
+ */
 export interface KernelMoves {
   readonly encoded: EncodedSpace;
   /**
@@ -29,7 +32,7 @@ export interface DrawableKernels {
  */
 export interface CoordinateKernels extends DrawableKernels {
   readonly encoded: EncodedSpace;
-  /** Log probabilities, laid out as {@link KernelMoves.share}. */
+  /** Log probabilities of the choices under the kernels, laid out as {@link KernelMoves.share}. */
   readonly logProbability: Float64Array;
   readonly start: Int32Array;
 }

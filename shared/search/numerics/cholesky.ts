@@ -16,7 +16,7 @@ export class GrowingCholesky {
     return this.#size;
   }
 
-  /** @param row the new row of A up to and including its diagonal element */
+  /** @param row the new row of the factorized matrix A up to and including its diagonal element */
   append(row: ArrayLike<number>): void {
     const n = this.#size;
     const start = rowStart(n);
@@ -37,7 +37,7 @@ export class GrowingCholesky {
     this.#size = n + 1;
   }
 
-  /** Removes all rows from index `size` on. */
+  /** Removes all rows of the factor from index `size` on. */
   truncate(size: number): void {
     this.#size = Math.min(this.#size, size);
   }
@@ -47,7 +47,7 @@ export class GrowingCholesky {
     return this.#rows[rowStart(row) + row]!;
   }
 
-  /** A copy of the elements of a row of L from `column` up to and including the diagonal. */
+  /** A copy of the elements of a row of the factor L from `column` up to and including the diagonal. */
   row(row: number, column = 0): Float64Array {
     const start = rowStart(row);
     return this.#rows.slice(start + column, start + row + 1);

@@ -2,7 +2,7 @@ import { type Codes, codesKey, type EncodedSpace, INACTIVE, repairActivity } fro
 import { compareTrials } from "../trials/ranking.js";
 import type { LedgerEntry, TrialLedger } from "../trials/trial-ledger.js";
 
-/** An encoded configuration with its {@link codesKey}. */
+/** An encoded configuration with its key ({@link codesKey}), by which trials are looked up. */
 export interface Keyed {
   readonly codes: Codes;
   readonly key: string;

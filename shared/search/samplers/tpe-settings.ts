@@ -11,7 +11,7 @@ export interface TpeSettings {
   readonly goodLimit: number;
   /** Number of parameters that a draw from a kernel changes, on average, of the configuration at its centre. */
   readonly changesPerDraw: number;
-  /** Upper limit of a kernel's probability of leaving its centre's choice. */
+  /** Upper limit of the probability that a draw from a kernel changes the centre's choice of a parameter. */
   readonly mismatchLimit: number;
   /** Number of candidates drawn from the good density times exp(evidence), besides the modes of its components. */
   readonly candidates: number;

@@ -14,7 +14,7 @@ export type Codes = Int16Array;
  */
 export interface EncodedSpace {
   readonly space: Space;
-  /** Number of parameters. */
+  /** Number of parameters of the space. */
   readonly size: number;
   /** Number of choices of each parameter. */
   readonly cardinality: Int32Array;
@@ -31,7 +31,7 @@ export interface EncodedSpace {
   readonly children: readonly Int32Array[];
   /** For each parameter and each choice of its parent, 1 where the parameter is active; empty without a parent. */
   readonly existsFor: readonly Uint8Array[];
-  /** Groups in the order in which the space first names them. */
+  /** Groups of parameters (those of the same ops), in the order in which the space first names them. */
   readonly groups: readonly EncodedGroup[];
   readonly indexOf: ReadonlyMap<string, number>;
   readonly codeOf: readonly ReadonlyMap<Choice, number>[];

@@ -1,7 +1,7 @@
 import { logNormalCdf, normalQuantile } from "../numerics/normal.js";
 import { createRandomStream } from "../numerics/random.js";
 
-/** Samples scored before the first interim look at a trial; every further look doubles them. */
+/** Number of samples scored before the first interim look (check) at a trial; every further look doubles it. */
 const FIRST_LOOK_SAMPLES = 64;
 
 /**

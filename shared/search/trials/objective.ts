@@ -26,7 +26,7 @@ const SIZE_STEP = 1e-3;
  */
 const TIE_SHARE = 0.5;
 
-/** What the search optimizes. */
+/** What the search optimizes, and the accuracy loss that it allows. */
 export type Objective =
   | {
       readonly kind: "constrained";
@@ -107,7 +107,7 @@ function costOf(
 ): { value: number; noise: number } {
   switch (minimize) {
     case "latency":
-      // d(1/r) = dr / r²
+      // Error propagation, to first order: d(1/r) = dr / r²
       return { value: 1 / latencyRatio, noise: latencyRatioNoise / latencyRatio ** 2 };
     case "size":
       return { value: sizeShare(bytes / floatBytes, quantizedRatio), noise: 0 };

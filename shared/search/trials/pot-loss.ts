@@ -7,16 +7,16 @@ import { ConfigurationError } from "../../basics/errors.js";
 export interface PotLossParameters {
   /** Relative accuracy drop allowed, as a share: 0.01 is one percent. */
   readonly accuracyLoss: number;
-  /** Required speed-up over float. */
+  /** Required speed-up: float latency divided by the trial's latency. */
   readonly latencyReduce: number;
   readonly accuracyWeight: number;
   readonly latencyWeight: number;
   readonly quantizationRatioWeight: number;
-  /** Quantized ratio at which the loss term of the ratio is 0, strictly between 0 and 1. */
+  /** Share of quantized ops at which the loss term of that share is 0, strictly between 0 and 1. */
   readonly expectedQuantizationRatio: number;
 }
 
-/** The measurements that enter the loss. */
+/** The measurements of a trial that enter POT's loss. */
 export interface PotLossInputs {
   /** Relative accuracy drop against float, as a share; negative where the trial is better. */
   readonly accuracyDrop: number;

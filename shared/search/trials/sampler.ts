@@ -26,9 +26,9 @@ export interface FinishedTrial {
  * the new trial; the order in which results were told does not matter.
  */
 export interface Sampler {
-  /** A configuration that is neither finished nor running, or `undefined` when the space is exhausted. */
+  /** Returns a configuration that no finished or running trial has, or `undefined` when the space is exhausted. */
   ask(trial: number): Configuration | undefined;
-  /** Marks the trial as running. */
+  /** Marks a trial as running, with its configuration. */
   started(trial: number, configuration: Configuration): void;
   /** Adds a trial's result and ends its running state. Telling the same trial again changes nothing. */
   tell(trial: FinishedTrial): void;
