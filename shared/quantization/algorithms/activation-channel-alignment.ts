@@ -53,7 +53,10 @@ const LOW: ChannelStatistic = {
 };
 const HIGH: ChannelStatistic = { ...LOW, side: "max" };
 
-/** Two convolutions, the second of which reads the first's output directly. */
+/**
+ * Two convolutions, the second of which reads the first's output directly, so that the channels between them
+ * can be aligned.
+ */
 export interface AlignablePair {
   readonly producer: NodeProto;
   readonly consumer: NodeProto;

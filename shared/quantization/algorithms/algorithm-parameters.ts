@@ -146,7 +146,7 @@ export const apply_for_all_nodes = yesOrNo()
   );
 
 /**
- * Schema of the parameters that both bias corrections have.
+ * Schema of the parameters that both algorithms FastBiasCorrection and BiasCorrection have.
  *
  * @param threshold the default of the parameter `threshold`
  */

@@ -170,12 +170,12 @@ export function settingsByKey(
   return Object.fromEntries(algorithms.map(({ algorithm, settings }) => [algorithm.settingsKey, settings]));
 }
 
-/** Returns its argument, with the types of its name, parameters and settings inferred. */
+/** Returns its argument; it serves to infer the types of an algorithm's name, parameters and settings. */
 export function rewritingAlgorithm<const N, P extends ZodType, S>(algorithm: RewritingAlgorithm<N, P, S>) {
   return algorithm;
 }
 
-/** Returns its argument, with the types of its name, parameters and settings inferred. */
+/** Returns its argument; it serves to infer the types of an algorithm's name, parameters and settings. */
 export function adjustingAlgorithm<const N, P extends ZodType, S>(algorithm: AdjustingAlgorithm<N, P, S>) {
   return algorithm;
 }

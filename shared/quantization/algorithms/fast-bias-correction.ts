@@ -76,7 +76,10 @@ function biasStatistics(model: LaidOutModel, settings: BiasCorrectionSettings): 
 const outputMeans = (axis: number): ChannelStatistic => ({ type: "channel_mean", axis });
 const outputVariances = (axis: number): ChannelStatistic => ({ type: "channel_variance", axis });
 
-/** Means and deviations of an op's inputs and outputs in the float model, over all samples. */
+/**
+ * Means of an op's input terms and standard deviations of its output channels, in the float model over all
+ * samples.
+ */
 interface Moments {
   readonly inputMeans: Float64Array;
   readonly outputDeviations: Float64Array;

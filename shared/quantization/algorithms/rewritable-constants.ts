@@ -21,7 +21,7 @@ export function ownsConstants(node: NodeProto, index: GraphIndex): boolean {
     .every((name) => isRewritable(name, index));
 }
 
-/** The model with new values of some float constants. */
+/** The model with new values of some float constants, given by the constants' names. */
 export function withConstants(model: Model, values: ReadonlyMap<string, Float32Array>): Model {
   const initializer = model.graph.initializer.map((tensor) => {
     const changed = values.get(tensor.name);
@@ -32,7 +32,7 @@ export function withConstants(model: Model, values: ReadonlyMap<string, Float32A
   return edited(model, { graph: edited(model.graph, { initializer }) });
 }
 
-/** A constant each of whose values belongs to one channel of a tensor. */
+/** A constant of a model, each of whose values belongs to one channel of a tensor. */
 export interface ChannelledConstant {
   readonly name: string;
   /** The channel of a value, by its position in row-major order. */

@@ -179,7 +179,7 @@ export const hardwareSchema = section({
 /** The description of a target device, checked by the schema. */
 export type HardwareDocument = z.output<typeof hardwareSchema>;
 
-/** JSON Schema (draft 2020-12) of a hardware file, for editors and other tools. */
+/** JSON Schema (draft 2020-12) of the JSON description of a target device, for editors and other tools. */
 export function hardwareJsonSchema(): Record<string, unknown> {
   return z.toJSONSchema(hardwareSchema, { io: "input" }) as Record<string, unknown>;
 }

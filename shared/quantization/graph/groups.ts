@@ -61,7 +61,7 @@ export interface WeightQuantizer {
 export interface QuantizerGroup {
   /** The group's id: the name of its first weighted op, or of its first op where none has weights. */
   readonly id: string;
-  /** Keys of the ops that read the group's activations. */
+  /** Keys (names of the first outputs) of the ops that read the group's activations. */
   readonly ops: readonly string[];
   readonly activations: readonly string[];
   readonly weights: readonly string[];

@@ -15,7 +15,7 @@ export interface TensorInfo {
   readonly shape: readonly (number | string)[];
 }
 
-/** A constant operand of an op, quantized ahead of time. */
+/** A constant operand (weight) of an op, which is quantized ahead of time. */
 export interface WeightUse {
   readonly input: number;
   readonly initializer: string;
@@ -82,7 +82,8 @@ export { WEIGHTED_TYPES };
 const DEPTHWISE_TYPE = "DepthwiseConv";
 
 /**
- * The graph's quantizable ops, weighted ones and followers, and the weighted ops that cannot be quantized.
+ * The graph's quantizable ops: weighted ones (such as Conv) and followers (ops without weights, such as Add);
+ * and the weighted ops that cannot be quantized.
  */
 export function findQuantizableOps(view: OperandView): {
   ops: QuantizableOp[];

@@ -7,7 +7,7 @@ import { DataType, dimensions, floatValues, makeTensor } from "../../onnx/model/
 /** Values to add to the biases of ops, one per output channel, by the op's key. */
 export type BiasShifts = ReadonlyMap<string, Float32Array>;
 
-/** The bias of a MatMul, in an Add that is the product's only reader. */
+/** The bias of a MatMul, which is a constant input of an Add that is the product's only reader. */
 export interface AddedBias {
   readonly add: NodeProto;
   /** Index of the Add's input that is the constant bias. */

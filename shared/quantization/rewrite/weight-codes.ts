@@ -98,7 +98,10 @@ export interface CodeLimits {
   readonly highest: number;
 }
 
-/** The limits of a plan's codes; in symmetric mode narrow, so that they are symmetric around zero. */
+/**
+ * The smallest and largest code by the plan of a weight; in symmetric mode narrow, so that they are symmetric
+ * around zero.
+ */
 export function codeLimits(plan: TensorPlan): CodeLimits {
   if (plan.mode === "symmetric") {
     const highest = (plan.codes === "int7" ? largestHalvedCode : largestNarrowCode)(widthOf(plan));

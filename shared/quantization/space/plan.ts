@@ -27,7 +27,7 @@ export interface TensorPlan extends Scheme {
 
 /** What a configuration means for a model: which ops are quantized, and how each of their tensors is. */
 export interface QuantizationPlan {
-  /** Keys of the ops that are quantized. */
+  /** Keys (names of the first outputs) of the ops that are quantized. */
   readonly ops: ReadonlySet<string>;
   /** Plans of the activation quantizers that quantized ops need, by the quantizer's id. */
   readonly activations: ReadonlyMap<string, TensorPlan>;

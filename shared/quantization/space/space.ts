@@ -136,7 +136,10 @@ export function deriveSpace(
   };
 }
 
-/** All bit widths that tensors of this kind have in any configuration of the search space. */
+/**
+ * All bit widths that activations or weights (`kind`; both when left out) have in any configuration of the
+ * search space.
+ */
 export function reachableWidths(
   layout: QuantizerLayout,
   hardware: Hardware,

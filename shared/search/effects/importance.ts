@@ -13,7 +13,7 @@ export interface ParameterImportance {
   readonly group: string;
   /** The parameter's share of the variance that main effects explain; shares sum to 1, or are all 0. */
   readonly share: number;
-  /** 90 % credible interval of the share. */
+  /** 90 % credible interval of the parameter's share. */
   readonly interval: readonly [low: number, high: number];
   /**
    * Posterior mean effect of each choice, in the outcome's units and relative to the mean over the choices.
@@ -22,8 +22,8 @@ export interface ParameterImportance {
   /** Posterior standard deviation of each effect, in the outcome's units. */
   readonly deviations: readonly number[];
   /**
-   * Whether the best and worst choice differ significantly, corrected for the number of comparisons
-   * (Bonferroni).
+   * Whether the effects of the parameter's best and worst choice differ significantly, corrected for the number
+   * of comparisons (Bonferroni).
    */
   readonly isCertain: boolean;
 }

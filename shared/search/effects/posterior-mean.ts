@@ -20,7 +20,7 @@ export interface PosteriorRow {
    * row).
    */
   readonly coefficients: Float64Array;
-  /** Standardized outcome of the row that is predicted from the base alone. */
+  /** Standardized outcome that is predicted for the row from the base alone. */
   readonly predicted: number;
 }
 
@@ -42,11 +42,11 @@ export class PosteriorMean {
   #folded = 0;
   #foldedOutcomes: Float64Array = new Float64Array(FOLD_STEP);
   #foldedInnovations: Float64Array = new Float64Array(FOLD_STEP);
-  /** Posterior mean of the effects given the base and the folded rows. */
+  /** Posterior mean of the effects given the base and the folded rows (those summed into it). */
   #foldedMean: Float64Array;
   /**
-   * Cholesky factor of the covariance of the known outcomes of the rows after the folded ones, given the folded
-   * ones.
+   * Cholesky factor of the covariance of the known outcomes of the rows after the folded ones (which are summed
+   * into the stored mean), given those.
    */
   readonly #observed = new GrowingCholesky();
   readonly #observedRows: number[] = [];
@@ -185,7 +185,10 @@ export class PosteriorMean {
     this.#keepObserved(0);
   }
 
-  /** Makes `#observed` the Cholesky factor of these rows' outcomes, reusing the unchanged beginning. */
+  /**
+   * Makes `#observed` the Cholesky factor of these rows' outcomes (given the folded rows), reusing its
+   * unchanged leading rows.
+   */
   #observe(rows: readonly number[]): void {
     let kept = 0;
     while (kept < this.#observedRows.length && this.#observedRows[kept] === rows[kept]) {

@@ -16,7 +16,10 @@ const STEPS: readonly { readonly below: number; readonly step: number }[] = [
  * be spread over several asks (proposals of a trial).
  */
 const SPREAD_FROM = 256;
-/** Delay of a spread refit's use, in finished trials since the last one that it is fitted to. */
+/**
+ * Delay of the use of such a refit (fit of the models), in finished trials since the last one that it is fitted
+ * to.
+ */
 export const SPREAD = 64;
 
 /**

@@ -20,7 +20,7 @@ const SEPARATE_SHARE = 0.5;
 /** Factor from the median absolute deviation to the standard deviation of a normal distribution. */
 const NORMAL_CONSISTENCY = 1.4826;
 
-/** A modelled quantity of a trial; smaller is better. */
+/** A quantity of a trial that a model predicts, such as a cost or the accuracy loss; smaller is better. */
 export interface Outcome {
   readonly of: (trial: FinishedTrial) => number | undefined;
   /** Limit at or below which outcomes are left-censored: known only to be at most this. */

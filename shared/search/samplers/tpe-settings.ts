@@ -7,7 +7,7 @@ export interface TpeSettings {
   readonly startupTrials: number;
   /** Share of the finished trials that count as good (the good density is estimated from them). */
   readonly goodShare: number;
-  /** Largest number of good trials, whatever their share. */
+  /** Largest number of good trials, however many finished trials there are. */
   readonly goodLimit: number;
   /** Number of parameters that a draw from a kernel changes, on average, of the configuration at its centre. */
   readonly changesPerDraw: number;

@@ -148,14 +148,15 @@ export interface InterimLook {
   readonly least?: number;
   /** The best trial so far, which the trial has to beat. */
   readonly incumbent?: {
-    /** Whether the incumbent is better than the trial in every objective but accuracy. */
+    /** Whether the incumbent is at least as good as the trial in every objective but accuracy. */
     readonly betterElsewhere: boolean;
     /**
-     * The incumbent's mean score difference to the reference. Leave it out where accuracy is a constraint and
-     * not an objective (the objective `constrained`), and give a feasible incumbent only.
+     * The incumbent's mean score difference to the reference. Leave it out where the trial's accuracy cannot
+     * matter (with the objective `constrained`, where the trial costs more than the incumbent), and give a
+     * feasible incumbent only.
      */
     readonly mean?: number;
-    /** Whether accuracy only breaks a tie between trial and incumbent. */
+    /** Whether accuracy is no objective, so that at most it breaks a tie of cost between trial and incumbent. */
     readonly tie?: boolean;
   };
 }
@@ -163,13 +164,13 @@ export interface InterimLook {
 export type StoppingDecision = "continue" | "infeasible" | "dominated";
 
 /**
- * Whether a trial goes on. It is stopped as infeasible when it is unlikely to meet the accuracy bound, and as
- * dominated when it is unlikely to reach the incumbent's accuracy and every other objective is worse too.
- * Where accuracy is no objective, the other objectives decide at the first look. A trial that has scored all
- * samples always goes on, so that its state is `complete`.
+ * Decides whether a trial goes on. It is stopped as infeasible when it is unlikely to meet the accuracy bound,
+ * and as dominated when it is unlikely to reach the incumbent's accuracy and is better in no other objective.
+ * Without the incumbent's mean, the other objectives decide at the first look (interim check). A trial that has
+ * scored all samples always goes on, so that its state is `complete`.
  *
- * Normal intervals are used because distribution-free ones (Bernstein-Serfling) are too wide to separate
- * trials that differ in a few samples of a hundred.
+ * Normal intervals are used because distribution-free ones (Bernstein-Serfling) are too wide to separate trials
+ * that differ in a few samples of a hundred.
  */
 export function decideStopping({
   total,

@@ -57,7 +57,7 @@ export interface JudgedMeasurement {
   readonly noise: number;
 }
 
-/** Measurements of the fully quantized model, by which POT's loss is scaled. */
+/** Measurements of the fully quantized model (the base), by which POT's loss is scaled. */
 export type LossReference = Pick<ObjectiveMeasurement, "accuracyDrop" | "latencyRatio">;
 
 /**
@@ -100,7 +100,7 @@ export function judgeMeasurement(
   }
 }
 
-/** Latency or size as a share of the float model's, with the uncertainty of that share. */
+/** The minimized cost: latency or size as a share of the float model's, with the uncertainty of that share. */
 function costOf(
   minimize: "latency" | "size",
   { latencyRatio, latencyRatioNoise = 0, bytes, floatBytes, quantizedRatio }: ObjectiveMeasurement,

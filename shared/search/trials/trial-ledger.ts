@@ -90,7 +90,7 @@ export class TrialLedger {
     this.#use(codes, 1);
   }
 
-  /** @returns the new entry of the finished trial, or `undefined` when the trial was already finished */
+  /** @returns the new entry of the finished trial, or `undefined` when its result was already known */
   tell(trial: FinishedTrial): LedgerEntry | undefined {
     if (this.#finishedNumbers.has(trial.number)) {
       return undefined;
