@@ -1,11 +1,16 @@
 import { quantileOfSorted } from "./quantile.js";
 import type { Aggregator } from "./statistic-type.js";
 
-/** Values below this quantile over the samples, or above 1 minus it, are outliers. */
+/**
+ * Per-sample values below this quantile over the samples, or above 1 minus it, are outliers that the
+ * `no_outliers` aggregators leave out.
+ */
 const OUTLIER_QUANTILE = 0.01;
 
 /**
- * Combines a statistic's values of all samples into one number (docs/reference/algorithms.md, "Aggregators").
+ * Combines a statistic's values of all calibration samples into one number (docs/reference/algorithms.md,
+ * "Aggregators").
+ *
  * @param values one per sample, at least one
  */
 export function aggregate(aggregator: Aggregator, values: ArrayLike<number>): number {
@@ -48,8 +53,8 @@ function withoutOutliers(values: ArrayLike<number>): number[] {
 }
 
 /**
- * Hodges-Lehmann estimator: half the median of the sums of all pairs i > j; the value itself for a single
- * sample.
+ * Hodges-Lehmann estimator of the values' centre: half the median of the sums of all pairs i > j; the value
+ * itself for a single sample.
  */
 function hodgesLehmann(values: ArrayLike<number>): number {
   if (values.length === 1) return values[0]!;

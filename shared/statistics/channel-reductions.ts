@@ -10,7 +10,8 @@ import { addTail } from "./tail.js";
 const AXES_AS_INPUT_OPSET = 18;
 
 /**
- * Adds nodes that compute a tensor's statistics per channel.
+ * Adds nodes to the model that compute a tensor's statistics per channel.
+ *
  * @param shape of the tensor for one batch
  */
 export function addChannelReductions(
@@ -63,7 +64,7 @@ export function addChannelReductions(
   }
 }
 
-/** Reshapes the tensor to [channels, all other axes]. */
+/** Adds nodes that reshape the tensor to [channels, product of the other axes]; returns the result's name. */
 function byChannel(graph: ReductionGraph, tensor: string, shape: readonly number[], axis: number): string {
   const others = shape.map((_, i) => i).filter((i) => i !== axis);
   const first = graph.node("Transpose", [tensor], [makeIntsAttribute("perm", [axis, ...others])]);
@@ -100,10 +101,10 @@ function emit(
 }
 
 /**
- * Adds the mean input of each kernel tap over all output positions, computed as a convolution in which kernel
- * and output exchange roles: with y[p] = sum over t of w[t] x[p s + t d], the sum of x[p s + t d] over all
- * positions p is a convolution of x with a kernel of ones in the shape of the output, with dilation s and
- * stride d. Padding is counted as zeros, which a mean per channel would miss.
+ * Adds nodes for the mean input of each kernel tap over all output positions of a convolution, computed as a
+ * convolution in which kernel and output exchange roles: with y[p] = sum over t of w[t] x[p s + t d], the sum
+ * of x[p s + t d] over all positions p is a convolution of x with a kernel of ones in the shape of the output,
+ * with dilation s and stride d. Padding is counted as zeros, which a mean per channel would miss.
  */
 function addTapMeans(
   graph: ReductionGraph,

@@ -11,7 +11,7 @@ import type { HistogramSource } from "./reduction-graph.js";
 import { type HistogramStatistic, type StatisticsRequirement, statisticName } from "./requirement.js";
 import { channelHistogramName, StatisticsTable, type TableHistogram } from "./table.js";
 
-/** Batches of calibration samples; each gives one row of statistics. */
+/** Batches of calibration samples; each gives one row of the statistics table. */
 export interface CalibrationBatches {
   readonly count: number;
   batch(index: number): InputBatch | Promise<InputBatch>;
@@ -19,15 +19,15 @@ export interface CalibrationBatches {
   locate?(index: number): string;
 }
 
-/** Names a batch's samples in messages. */
+/** Returns the name of a batch's samples in error messages. */
 export function locateBatch(batches: CalibrationBatches, index: number): string {
   return batches.locate?.(index) ?? `calibration batch ${index}`;
 }
 
 /**
- * Collects statistics of activations in one pass over the samples, for all range estimators at once. One
- * batch is in memory at a time; one row of reduced values is kept per batch, and histograms of fixed size
- * over all batches.
+ * Collects statistics of activations in one pass over the calibration samples, for all range estimators at
+ * once. One batch is in memory at a time; one row of reduced values is kept per batch, and histograms of fixed
+ * size over all batches.
  */
 export async function collectStatistics(
   model: Model,
@@ -90,7 +90,7 @@ function row(
   );
 }
 
-/** Adds a tensor's values to histograms, batch by batch. */
+/** Adds a tensor's values, which the model returns as `output`, to histograms, batch by batch. */
 interface Counter {
   readonly output: string;
   readonly histograms: readonly TableHistogram[];
@@ -123,8 +123,8 @@ function counterOf({ tensor, statistic, output }: HistogramSource, shape: readon
 }
 
 /**
- * The weights of values by channel; `undefined` where every value counts once, also when the channel axis
- * does not match.
+ * The weights with which a histogram counts a tensor's values, by channel; `undefined` where every value counts
+ * once, also when the channel axis does not match.
  *
  * @param shape of the tensor for one batch
  */

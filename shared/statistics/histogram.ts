@@ -1,26 +1,35 @@
-/** Bins on each side of zero: 8 to 16 bins per step of signed 8-bit codes over the range of all values. */
+/**
+ * Number of bins on each side of zero: 8 to 16 bins per step of signed 8-bit codes over the range of all
+ * values.
+ */
 const SIDE_BINS = 2048;
 
-/** Exponent of the narrowest bins: 2^-149 is the smallest positive float32. */
+/** Exponent of two of the width of the narrowest bins: 2^-149 is the smallest positive float32. */
 const SMALLEST_EXPONENT = -149;
 
 /** A histogram in its stored form, without empty bins at both ends. */
 export interface HistogramContent {
-  /** Bins are 2^exponent wide. */
+  /** Exponent of two of the bin width: bins are 2^exponent wide, in the unit of the values. */
   readonly exponent: number;
-  /** Entry i of `counts` is of the bin that begins at (first + i) 2^exponent. */
+  /**
+   * Position of the first bin, in bins from zero: entry i of `counts` is of the bin that begins at (first + i)
+   * 2^exponent.
+   */
   readonly first: number;
   readonly counts: Float64Array;
 }
 
-/** The non-empty bins, ascending. `lows` are the bins' lower ends. */
+/** The non-empty bins of a histogram, ascending: their common `width`, lower ends (`lows`) and counts. */
 export interface OccupiedBins {
   readonly width: number;
   readonly lows: Float64Array;
   readonly counts: Float64Array;
 }
 
-/** Weights of values by channel: whole numbers, so that counts are exact in any order of addition. */
+/**
+ * Weights with which a histogram counts values, by channel: whole numbers, so that counts are exact in any
+ * order of addition.
+ */
 export interface ChannelCounts {
   readonly weights: readonly number[];
   /** Number of consecutive elements of one channel: the product of the dimensions after the channel axis. */
@@ -51,7 +60,7 @@ export class Histogram {
     return histogram;
   }
 
-  /** The histogram of the values of all parts. */
+  /** Merges histograms: returns the one of the values of all parts. */
   static merged(parts: readonly Histogram[]): Histogram {
     const merged = new Histogram();
     merged.#exponent = parts.reduce((widest, part) => Math.max(widest, part.#exponent), SMALLEST_EXPONENT);
@@ -83,7 +92,7 @@ export class Histogram {
     };
   }
 
-  /** Without the empty bins at both ends. */
+  /** The histogram in its stored form, without the empty bins at both ends. */
   content(): HistogramContent {
     const first = this.#counts.findIndex((count) => count > 0);
     const last = this.#counts.findLastIndex((count) => count > 0);
@@ -135,13 +144,13 @@ export class Histogram {
   }
 }
 
-/** Counts of bins; the first `below` bins are below zero. */
+/** Counts of a histogram's bins; the first `below` bins are below zero. */
 interface Sides {
   readonly counts: Float64Array;
   readonly below: number;
 }
 
-/** Adds counts of narrow bins to bins that are 2^doublings times as wide. */
+/** Adds the counts of narrow bins to a histogram whose bins are 2^doublings times as wide. */
 function addWidened(wide: Sides, narrow: Sides, doublings: number): void {
   const scale = 2 ** -doublings;
   narrow.counts.forEach((count, bin) => {

@@ -21,15 +21,16 @@ import type { StatisticsColumn } from "./table.js";
 import { addTail } from "./tail.js";
 
 /**
- * A model that outputs reduced values, with a description of how a sample's statistics follow from them: a
- * quantile is interpolated between two neighbours in sorted order, outside the model and in double precision.
+ * A model that outputs reduced values (statistics of its tensors), with a description of how a sample's
+ * statistics follow from them: a quantile is interpolated between two neighbours in sorted order, outside the
+ * model and in double precision.
  */
 export interface InstrumentedModel {
   readonly model: Model;
-  /** Name of the output with all reduced values of a batch. */
+  /** Name of the model output that holds all reduced values of a batch. */
   readonly row: string;
   readonly columns: readonly StatisticsColumn[];
-  /** One per value of the columns, the columns concatenated. */
+  /** How each value of the statistics table's columns (concatenated) follows from the reduced values. */
   readonly interpolations: readonly Interpolation[];
   readonly histograms: readonly HistogramSource[];
 }
@@ -46,9 +47,9 @@ export function shapeProbe(model: Model, tensors: readonly string[]): { model: M
 }
 
 /**
- * Adds reductions to the model as nodes, so that only reduced values are copied out of ONNX Runtime:
- * ReduceMin, ReduceMax, TopK for quantiles (only the values next to each quantile are kept) and reductions
- * per channel. Tensors that need histograms are output as a whole.
+ * Adds nodes to the model that reduce tensors to statistics, so that only reduced values are copied out of ONNX
+ * Runtime: ReduceMin, ReduceMax, TopK for quantiles (only the values next to each quantile are kept) and
+ * reductions per channel. Tensors that need histograms are output as a whole.
  *
  * @param shapes of each tensor for one batch
  */
@@ -96,7 +97,7 @@ function withOutputs(
   });
 }
 
-/** Adds reductions over the whole tensor, one value per statistic. */
+/** Adds nodes that reduce a whole tensor to one value per statistic. */
 function addTensorReductions(
   graph: ReductionGraph,
   tensor: string,

@@ -15,7 +15,10 @@ export function quantileOfSorted(sorted: ArrayLike<number>, q: number): number {
   return fraction === 0 ? low : interpolated(low, sorted[below + 1]!, fraction);
 }
 
-/** Linear interpolation from `low` to `high`; infinite where an end that it depends on is infinite. */
+/**
+ * The value that is `fraction` of the way from `low` to `high`; infinite where an end that it depends on is
+ * infinite.
+ */
 export function interpolated(low: number, high: number, fraction: number): number {
   if (fraction === 0 || low === high || !Number.isFinite(low)) return low;
   return Number.isFinite(high) ? low + fraction * (high - low) : high;

@@ -20,17 +20,20 @@ export function statisticsPrefix({ graph }: Model): string {
   return prefix;
 }
 
-/** A statistic's value as an interpolation between two elements of the row of reduced values. */
+/**
+ * A statistic's value as an interpolation between two elements of the row (the model output of all reduced
+ * values).
+ */
 export interface Interpolation {
-  /** Index of the lower element. */
+  /** Index in the row of the lower element. */
   readonly low: number;
-  /** Index of the upper element. */
+  /** Index in the row of the upper element. */
   readonly high: number;
   /** Share of the way from the lower to the upper element. */
   readonly fraction: number;
 }
 
-/** A histogram that is to be counted, and the model output with the tensor's values. */
+/** A histogram to count, and the name of the model output with the tensor's values. */
 export interface HistogramSource {
   readonly tensor: string;
   readonly statistic: HistogramStatistic;
@@ -38,27 +41,28 @@ export interface HistogramSource {
 }
 
 /**
- * Builds the nodes that reduce a model's tensors to one row of values, with a description of these values.
+ * Builds nodes that reduce a model's tensors to one row of values (its output of statistics), with a
+ * description of these values.
  */
 export class ReductionGraph {
   readonly nodes: NodeProto[] = [];
   readonly initializers: TensorProto[] = [];
   readonly columns: StatisticsColumn[] = [];
-  /** One per value of the columns, the columns concatenated. */
+  /** How each value of the columns (concatenated) follows from the row's elements. */
   readonly interpolations: Interpolation[] = [];
   readonly histograms: HistogramSource[] = [];
-  /** Name of the output with all reduced values of a batch, concatenated. */
+  /** Name of the model output with all reduced values of a batch, concatenated. */
   readonly row: string;
   readonly #pieces: string[] = [];
   #width = 0;
   #names = 0;
 
-  /** @param prefix of all names, from {@link statisticsPrefix} */
+  /** @param prefix of the names of all added nodes and tensors, from {@link statisticsPrefix} */
   constructor(private readonly prefix: string) {
     this.row = `${prefix}/row`;
   }
 
-  /** A new unique tensor name. */
+  /** Returns a new unique name for an added tensor. */
   name(ending: string): string {
     return `${this.prefix}/${this.#names++}/${ending}`;
   }
@@ -89,7 +93,8 @@ export class ReductionGraph {
   }
 
   /**
-   * Appends a 1-D tensor of `width` values to the row and returns the index of its first value in the row.
+   * Appends a 1-D tensor of `width` values to the row (the output of all reduced values) and returns the index
+   * of its first value in it.
    */
   piece(tensor: string, width: number): number {
     this.#pieces.push(tensor);
@@ -97,21 +102,24 @@ export class ReductionGraph {
     return this.#width - width;
   }
 
-  /** Declares a column of the table and how its values follow from the row. */
+  /** Declares a column of the statistics table and how its values follow from the row of reduced values. */
   column(tensor: string, statistic: Statistic, values: readonly Interpolation[]): void {
     const width = values.length === 1 ? {} : { width: values.length };
     this.columns.push({ tensor, statistic: statisticName(statistic), ...width });
     this.interpolations.push(...values);
   }
 
-  /** Declares histograms of a tensor and makes its values an output, as ONNX has no op that counts them. */
+  /**
+   * Declares histograms of a tensor and makes the tensor's values a model output, as ONNX has no op that counts
+   * them.
+   */
   addHistograms(tensor: string, statistics: readonly HistogramStatistic[]): void {
     if (statistics.length === 0) return;
     const output = this.node("Identity", [tensor]);
     for (const statistic of statistics) this.histograms.push({ tensor, statistic, output });
   }
 
-  /** Returns all nodes, the last of which concatenates the row. */
+  /** Returns all added nodes, the last of which concatenates the row of reduced values. */
   finish(): NodeProto[] {
     const row = create(NodeProtoSchema, {
       opType: "Concat",
@@ -124,7 +132,7 @@ export class ReductionGraph {
   }
 }
 
-/** An element of the row, without interpolation. */
+/** An element of the row of reduced values, without interpolation. */
 export function exactly(at: number): Interpolation {
   return { low: at, high: at, fraction: 0 };
 }

@@ -21,19 +21,20 @@ export type ChannelStatistic =
     }
   | { readonly type: "channel_abs_quantile"; readonly axis: number; readonly outlierProb: number }
   /**
-   * [channels, taps]: mean input of each tap of a convolution's kernel over all positions, padding included.
+   * Values [channels, taps]: mean input of each tap of a convolution's kernel over all positions, padding
+   * included.
    */
   | { readonly type: "tap_mean"; readonly window: ConvolutionWindow };
 
-/** Weights of a tensor's channels, whole numbers. */
+/** Weights with which a histogram counts the values of a tensor's channels; whole numbers. */
 export interface ChannelWeights {
-  /** The channel axis: 1 or the last one. */
+  /** The tensor's channel axis: 1 or the last one (-1). */
   readonly axis: 1 | -1;
   readonly weights: readonly number[];
 }
 
 /**
- * Counts of values over all samples: of the whole tensor (`histogram`), weighted by channel
+ * A histogram of values over all samples: of the whole tensor (`histogram`), weighted by channel
  * (`output_histogram`), or separately per channel (`channel_histogram`).
  */
 export type HistogramStatistic =
@@ -75,7 +76,7 @@ export function isChannelStatistic(statistic: Statistic): statistic is ChannelSt
   }
 }
 
-/** The name of a statistic's column: `min`, `quantile.max.0.001`, … */
+/** The name of a statistic's column in the statistics table: `min`, `quantile.max.0.001`, … */
 export function statisticName(statistic: Statistic): string {
   switch (statistic.type) {
     case "min":
@@ -103,7 +104,8 @@ export function statisticName(statistic: Statistic): string {
 }
 
 /**
- * The statistics from which one end of a range is estimated, per tensor; `abs_max` follows from both ends.
+ * The statistics of a whole tensor from which one end of its quantization range is estimated; for `abs_max`,
+ * those of both ends.
  */
 export function statisticsOf(type: EstimatorType, side: "min" | "max", outlierProb: number): Statistic[] {
   if (isErrorType(type)) return [{ type: "min" }, { type: "max" }, { type: ERROR_HISTOGRAMS[type] }];
@@ -121,8 +123,8 @@ export function statisticsOf(type: EstimatorType, side: "min" | "max", outlierPr
 }
 
 /**
- * The statistics from which one end of a range is estimated, per channel along `axis`. `output_mse` equals
- * `mse` here, as the weight of a channel in the following products is a constant factor of its error.
+ * The statistics per channel along `axis` from which one end of each channel's range is estimated. `output_mse`
+ * equals `mse` here, as the weight of a channel in the following products is a constant factor of its error.
  */
 export function channelStatisticsOf(
   type: EstimatorType,

@@ -12,14 +12,14 @@ import { ReductionGraph, statisticsPrefix } from "./reduction-graph.js";
 import { StatisticsTable } from "./table.js";
 
 /**
- * The inputs of a product (Conv, MatMul, Gemm) with constant weights: at each position, one vector of terms
- * per group.
+ * The inputs of a product (Conv, MatMul, Gemm) with constant weights, whose second moments are collected: at
+ * each position, one vector of terms (the values that one output sums up) per convolution group.
  */
 export interface MomentSource {
-  /** Identifies the product. */
+  /** Name of the product in the table of moments. */
   readonly key: string;
   readonly tensor: string;
-  /** The axis of the terms, where there is no window. */
+  /** The tensor's axis along which the terms lie, where there is no window. */
   readonly axis: number;
   readonly window?: ConvolutionWindow;
   readonly groups: number;
@@ -28,11 +28,11 @@ export interface MomentSource {
 
 /** E[x] and E[x xᵀ] of a product's input vectors x, over all positions and samples. */
 export interface SecondMoments {
-  /** [groups, terms] */
+  /** E[x], of shape [groups, terms]. */
   readonly means: Float32Array;
   /**
-   * For each block of {@link momentBlocks} a tensor [groups, size, size]; moments between blocks are left
-   * out.
+   * E[x xᵀ]: for each block of terms ({@link momentBlocks}) a tensor [groups, size, size]; moments between
+   * blocks are left out.
    */
   readonly matrices: readonly Float32Array[];
 }
@@ -46,7 +46,10 @@ export interface MomentBlock {
 /** Largest number of terms in a block: the matrix grows with the square of the terms. */
 const LARGEST_BLOCK = 1024;
 
-/** Splits a product's terms into the smallest number of blocks, of about the same size. */
+/**
+ * Splits a product's terms (the inputs that one output sums up) into the smallest number of blocks, of about
+ * the same size.
+ */
 export function momentBlocks(terms: number, largest = LARGEST_BLOCK): MomentBlock[] {
   const count = Math.ceil(terms / largest);
   return Array.from({ length: count }, (_, i) => {
@@ -59,8 +62,9 @@ const MEANS = "term_means";
 const momentsColumn = (block: number): string => `second_moments.${block}`;
 
 /**
- * Collects second moments in one pass over the samples. The products x xᵀ are computed inside ONNX Runtime
- * and summed here in double precision, so that memory does not grow with the number of samples.
+ * Collects the second moments of products' inputs in one pass over the samples. The products x xᵀ are computed
+ * inside ONNX Runtime and summed here in double precision, so that memory does not grow with the number of
+ * samples.
  *
  * @returns a table of one row: means over all samples
  */
@@ -103,7 +107,7 @@ export async function collectSecondMoments(
   );
 }
 
-/** The moments of one product, from a table of {@link collectSecondMoments}. */
+/** The second moments of one product's inputs, from a table of {@link collectSecondMoments}. */
 export function secondMoments(table: StatisticsTable, { key, terms }: MomentSource): SecondMoments {
   return {
     means: table.column(key, MEANS),
@@ -156,7 +160,10 @@ function instrument(
   };
 }
 
-/** A product's inputs as [groups, terms, positions], the positions of all samples of a batch concatenated. */
+/**
+ * Adds nodes that bring a product's inputs to [groups, terms, positions], the positions of all samples of a
+ * batch concatenated.
+ */
 function readVectors(
   graph: ReductionGraph,
   { tensor, axis, window, groups, terms }: MomentSource,
@@ -172,8 +179,8 @@ function readVectors(
 }
 
 /**
- * Turns every kernel tap into a channel (im2col), by a depthwise convolution with kernels that are 1 at one
- * tap.
+ * Adds a node that turns every kernel tap of a convolution's input into a channel (im2col): a depthwise
+ * convolution with kernels that are 1 at one tap.
  */
 function unfold(
   graph: ReductionGraph,

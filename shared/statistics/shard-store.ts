@@ -4,12 +4,12 @@ import { putImmutable } from "../storage/retrying-store.js";
 import { StatisticsTable } from "./table.js";
 
 /**
- * Upper limit of a stored shard: far above real sizes and below a function's memory. Anyone who may submit
- * runs can write statistics, so their size is not trusted.
+ * Upper limit in bytes of a stored shard (the statistics of a part of the samples): far above real sizes and
+ * below a function's memory. Anyone who may submit runs can write statistics, so their size is not trusted.
  */
 const MAX_SHARD_BYTES = 512 * 1_048_576;
 
-/** Key of one of `count` shards of the statistics with a content key. */
+/** Store key of one of `count` shards (parts of the samples) of the statistics with a content key. */
 function shardKey(key: string, { index, count }: { index: number; count: number }): string {
   return `${key}/${count}/${index}`;
 }
@@ -31,7 +31,7 @@ export async function writeStatisticsShard(
   await putImmutable(store, shardKey(key, shard), table.encode());
 }
 
-/** Statistics that are kept as one shard: read where the store has them, else gathered and kept. */
+/** Returns statistics that are stored as one shard: read where the store has them, else gathered and stored. */
 export async function keptStatistics<Gathered extends StatisticsTable | undefined>(
   store: ObjectStore,
   key: string,
@@ -46,7 +46,9 @@ export async function keptStatistics<Gathered extends StatisticsTable | undefine
 }
 
 /**
- * Reads all shards of a key and joins them in sample order; `undefined` while one is missing.
+ * Reads all shards (parts of the samples) of the statistics with a key and joins them in sample order;
+ * `undefined` while one is missing.
+ *
  * @throws {RunError} naming the record that is damaged
  */
 export async function readStatistics(

@@ -1,7 +1,7 @@
 export type StatisticType = "min" | "max" | "abs_max" | "quantile" | "abs_quantile";
 /**
- * Estimators that choose both ends of the range by minimizing an error over all values, each with the histogram that the
- * error is computed from (docs/reference/algorithms.md, "Range estimators").
+ * Range estimators that choose both ends of the range by minimizing an error over all values, each with the
+ * histogram that the error is computed from (docs/reference/algorithms.md, "Range estimators").
  */
 export const ERROR_HISTOGRAMS = {
   mse: "histogram",
@@ -29,21 +29,21 @@ export function isQuantile(type: EstimatorType): boolean {
   return type === "quantile" || type === "abs_quantile";
 }
 
-/** Whether the estimator minimizes the error over all values, so that no aggregator applies. */
+/** Whether the range estimator minimizes an error over all values, so that no aggregator applies. */
 export function isErrorType(type: EstimatorType): type is ErrorType {
   return Object.hasOwn(ERROR_HISTOGRAMS, type);
 }
 
-/** How one end of a range is estimated: a statistic of each sample, aggregated over the samples. */
+/** How one end of a quantization range is estimated: a statistic of each sample, aggregated over the samples. */
 export interface SideEstimator {
   readonly type: EstimatorType;
-  /** For activations only: weights have a single value per statistic. */
+  /** How the samples' values are combined. For activations only: weights have a single value per statistic. */
   readonly aggregator?: Aggregator;
   /** For the quantile types: the share of values cut off at this end. */
   readonly outlierProb?: number;
-  /** Limit of this end of the range. */
+  /** Limit (in the tensor's unit) beyond which this end of the range never lies. */
   readonly clippingValue?: number;
 }
 
-/** An estimator of one end from a statistic per sample, as opposed to an {@link ErrorType}. */
+/** An estimator of one end of a range from a statistic per sample, as opposed to an {@link ErrorType}. */
 export type StatisticEstimator = SideEstimator & { readonly type: StatisticType };

@@ -13,7 +13,8 @@ import {
 import type { Aggregator, StatisticEstimator, StatisticType } from "./statistic-type.js";
 
 /**
- * A record ends with the SHA-256 of all bytes before it, as damaged values could not be detected otherwise.
+ * Length of the SHA-256 of all bytes before it with which a stored table ends; damaged values could not be
+ * detected otherwise.
  */
 const DIGEST_BYTES = 32;
 const HEADER_LENGTH_BYTES = 4;
@@ -40,15 +41,15 @@ const headerSchema = z.strictObject({
   ),
 });
 
-/** Describes a column: one statistic of one tensor. */
+/** Describes a column of the statistics table: one statistic of one tensor. */
 export interface StatisticsColumn {
   readonly tensor: string;
   readonly statistic: string;
-  /** Values per sample: 1 when left out, more for statistics per channel. */
+  /** Number of values per sample: 1 when left out, more for statistics per channel. */
   readonly width?: number | undefined;
 }
 
-/** A histogram over all samples. */
+/** A histogram of a tensor's values over all samples. */
 export interface TableHistogram {
   readonly tensor: string;
   readonly statistic: string;
@@ -61,9 +62,9 @@ export function channelHistogramName(name: string, channel: number): string {
 }
 
 /**
- * Statistics of activations: one column per tensor and statistic and one row per sample, in sample order,
- * plus histograms over all samples. Shards are joined by concatenating rows and merging histograms, and any
- * aggregator can be applied later.
+ * Statistics of activations: one column per tensor and statistic and one row per sample (or batch), in sample
+ * order, plus histograms over all samples. Shards (parts of the samples) are joined by concatenating rows and
+ * merging histograms, and any aggregator can be applied later.
  */
 export class StatisticsTable {
   readonly #columns = new Map<string, Float32Array>();
@@ -115,7 +116,7 @@ export class StatisticsTable {
     return table;
   }
 
-  /** The values of a statistic: one per sample, or [samples, channels]. */
+  /** The values of a tensor's statistic: one per sample, or [samples, channels]. */
   column(tensor: string, statistic: string): Float32Array {
     const column = this.#columns.get(columnKey(tensor, statistic));
     if (column === undefined)
@@ -142,18 +143,18 @@ export class StatisticsTable {
     return found.histogram;
   }
 
-  /** The histograms per channel along an axis. */
+  /** The histograms of a tensor's channels along an axis, one per channel. */
   channelHistograms(tensor: string, axis: number, channels: number): Histogram[] {
     const name = statisticName({ type: "channel_histogram", axis });
     return Array.from({ length: channels }, (_, c) => this.histogram(tensor, channelHistogramName(name, c)));
   }
 
-  /** A statistic per channel, aggregated over the samples. */
+  /** A tensor's statistic per channel, each channel's values aggregated over the samples. */
   channels(tensor: string, statistic: ChannelStatistic, aggregator: Aggregator): Float64Array {
     return this.#aggregateChannels(this.column(tensor, statisticName(statistic)), aggregator);
   }
 
-  /** @param values [samples, channels] */
+  /** @param values a statistic's values, of shape [samples, channels] */
   #aggregateChannels(values: Float32Array, aggregator: Aggregator): Float64Array {
     const width = this.samples === 0 ? 0 : values.length / this.samples;
     const samples = new Float32Array(this.samples);
@@ -165,8 +166,8 @@ export class StatisticsTable {
   }
 
   /**
-   * One end of a tensor's range: a statistic aggregated over the samples. Cached, as trials request the same
-   * ones.
+   * One end of a tensor's quantization range: a statistic aggregated over the samples. Cached, as trials
+   * request the same ones.
    */
   estimate(
     tensor: string,
@@ -182,7 +183,7 @@ export class StatisticsTable {
     return estimate;
   }
 
-  /** One end of the range per channel along an axis; cached as {@link estimate}. */
+  /** One end of the quantization range of each channel along an axis; cached as {@link estimate}. */
   estimateChannels(
     tensor: string,
     side: "min" | "max",
@@ -284,7 +285,8 @@ export class StatisticsTable {
   }
 
   /**
-   * Joins shards: concatenates their rows and merges their histograms.
+   * Joins shards (tables of parts of the samples): concatenates their rows and merges their histograms.
+   *
    * @throws {RunError} when the shards' columns differ
    */
   static concatenate(shards: readonly StatisticsTable[]): StatisticsTable {
@@ -326,7 +328,10 @@ export class StatisticsTable {
   }
 }
 
-/** The values of a single column; of two columns (smallest and largest values) the larger magnitudes. */
+/**
+ * The values of a single column; of two columns (smallest and largest values) the larger magnitude for each
+ * sample.
+ */
 function furthestOf([first, second]: readonly Float32Array[]): Float32Array {
   if (second === undefined) return first!;
   return first!.map((low, i) => Math.max(Math.abs(low), Math.abs(second[i]!)));

@@ -3,7 +3,7 @@ import { quantilePosition } from "./quantile.js";
 import type { ReductionGraph } from "./reduction-graph.js";
 import type { Statistic } from "./requirement.js";
 
-/** A tensor of values of which quantiles near one end are computed. */
+/** A tensor whose quantiles near one end (its tail) are computed. */
 export interface TailSource {
   /** Name of a tensor of shape [channels, size]. */
   readonly values: string;
@@ -13,8 +13,9 @@ export interface TailSource {
 }
 
 /**
- * Adds quantiles near one end of each channel's values, all from one TopK that is as deep as the innermost of
- * them needs.
+ * Adds nodes that compute quantiles near one end of each channel's values, all from one TopK that is as deep as
+ * the innermost of them needs.
+ *
  * @param wanted the quantiles, each with the share of values beyond it
  */
 export function addTail(

@@ -14,8 +14,8 @@ import { ignored, ignoredScope, parameters, sampling, samplingOf, tune } from ".
 import { ownsConstants, withConstants } from "./rewritable-constants.js";
 
 /**
- * Centres and evens out the channels between two convolutions (docs/reference/algorithms.md, "Activation channel
- * alignment").
+ * The algorithm that centres and evens out the channels of the tensor between two convolutions
+ * (docs/reference/algorithms.md, "Activation channel alignment").
  */
 export const activationChannelAlignment = rewritingAlgorithm({
   name: "ActivationChannelAlignment",
@@ -53,17 +53,20 @@ const LOW: ChannelStatistic = {
 };
 const HIGH: ChannelStatistic = { ...LOW, side: "max" };
 
-/** Two convolutions, the second of which reads the first's output directly. */
+/**
+ * Two convolutions, the second of which reads the first's output directly, so that the channels between them
+ * can be aligned.
+ */
 export interface AlignablePair {
   readonly producer: NodeProto;
   readonly consumer: NodeProto;
 }
 
 /**
- * The pairs whose channels can be shifted and scaled without changing what the model computes: the second is a Conv of
- * one group that neither pads, strides nor dilates, and the only reader of another Conv. No MatMul makes a pair, as its
- * channels lie on the last axis and those of a Conv on the second; an Add between the two was folded into the first
- * one's bias when the model was prepared.
+ * The pairs of convolutions between which channels can be shifted and scaled without changing what the model
+ * computes: the second is a Conv of one group that neither pads, strides nor dilates, and the only reader of
+ * another Conv. No MatMul makes a pair, as its channels lie on the last axis and those of a Conv on the second;
+ * an Add between the two was folded into the first one's bias when the model was prepared.
  */
 export function findAlignablePairs(index: GraphIndex, ignored: IgnoredScope): AlignablePair[] {
   return index.nodes
@@ -92,14 +95,17 @@ function isPlainConvolution(node: NodeProto, index: GraphIndex): boolean {
   );
 }
 
-/** Low and high quantiles per channel of the output of each pair's first convolution. */
+/**
+ * The statistics that alignment needs: low and high quantiles per channel of the output of each pair's first
+ * convolution.
+ */
 export function alignmentStatistics(pairs: readonly AlignablePair[]): StatisticsRequirement {
   return new Map(pairs.map(({ producer }) => [producer.output[0]!, [LOW, HIGH]]));
 }
 
 /**
- * Centres the channels between two convolutions and brings their ranges near the median range, so that one scale suits
- * all of them; the model computes the same.
+ * Centres the channels between the two convolutions of each pair and brings their ranges near the median range,
+ * so that one scale suits all of them; the model computes the same.
  */
 export function alignChannels(
   model: Model,
@@ -133,7 +139,9 @@ interface Alignment {
 }
 
 /**
- * Per channel, the mean of both quantiles, which is subtracted, and the factor that the channel is divided by.
+ * How each channel is aligned: the mean of its low and high quantiles, which is subtracted, and the factor that
+ * the channel is divided by.
+ *
  * @returns `undefined` where no channel varies, or one is not finite
  */
 export function channelAlignment(low: Float64Array, high: Float64Array): Alignment | undefined {
@@ -151,19 +159,22 @@ export function channelAlignment(low: Float64Array, high: Float64Array): Alignme
 }
 
 interface Producing {
-  /** [channels, ...] */
+  /** Weights of the first convolution, of shape [channels, ...]. */
   readonly weight: Float32Array;
   readonly bias: Float32Array | undefined;
 }
 
 interface Consuming {
-  /** [outputs, channels, taps] */
+  /** Weights of the second convolution, of shape [outputs, channels, taps]. */
   readonly weight: Float32Array;
   readonly bias: Float32Array | undefined;
   readonly taps: number;
 }
 
-/** In place: subtracts the means, by the weights as they were, and scales then. */
+/**
+ * Changes the weights and biases of both convolutions in place: subtracts the channels' means, computed with
+ * the unscaled weights, and then scales the channels.
+ */
 function align(producer: Producing, consumer: Consuming, { means, factors }: Alignment): void {
   const channels = factors.length;
   const each = producer.weight.length / channels;

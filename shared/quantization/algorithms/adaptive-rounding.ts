@@ -29,13 +29,16 @@ import { type OutputBlock, roundInScale, roundWithScale } from "./round-output.j
 const WIDTHS = [2, 4, 8] as const;
 
 export interface AdaptiveRoundingSettings extends AlgorithmSettings {
-  /** Weights of more bits are rounded to the nearest code: they gain little. */
+  /**
+   * Largest bit width of weights that are rounded adaptively; wider ones are rounded to the nearest code, as
+   * they gain little.
+   */
   readonly largestBits: number;
 }
 
 /**
- * Rounds weights not each to its nearest code, but so that the output changes least (docs/reference/algorithms.md,
- * "Adaptive rounding").
+ * The algorithm that rounds weights not each to its nearest code, but so that the op's output changes least
+ * (docs/reference/algorithms.md, "Adaptive rounding").
  */
 export const adaptiveRounding = adjustingAlgorithm({
   name: "AdaptiveRounding",
@@ -64,16 +67,18 @@ export const adaptiveRounding = adjustingAlgorithm({
 });
 
 /**
- * Rounds the weights w of each output to codes wq of least mean squared error of the output,
- * E[((w - wq) x)²] = (w - wq) H (w - wq)ᵀ with H = E[x xᵀ], the quadratic form that AdaRound (Nagel et al. 2020,
- * "Up or Down? Adaptive Rounding for Post-Training Quantization", section 3.1) derives from the loss.
+ * Rounds the weights w of each output to codes wq of least mean squared error of the output, E[((w - wq) x)²] =
+ * (w - wq) H (w - wq)ᵀ with H = E[x xᵀ], the quadratic form that AdaRound (Nagel et al. 2020, "Up or Down?
+ * Adaptive Rounding for Post-Training Quantization", section 3.1) derives from the loss.
  *
- * Codes of least error shrink the output: the part of w x that they leave out is correlated with w x, and adds up over
- * the layers as independent errors would not. So the scale of each channel is widened until the output is as correlated
- * with the float output as that is with itself, E[(wq x) (w x)] = E[(w x)²]. Several scales are tried, and the one of
- * least error after widening is taken. A scale that all channels share stays as it was.
+ * Codes of least error shrink the output: the part of w x that they leave out is correlated with w x, and adds
+ * up over the layers as independent errors would not. So the scale of each channel is widened until the
+ * correlation of the output with the float output equals that of the float output with itself, E[(wq x) (w x)]
+ * = E[(w x)²]. Several scales are tried, and the one of least error after widening is taken. A scale that all
+ * channels share stays unchanged.
  *
- * Where the mean error goes into a bias, H is the covariance, as the bias takes the rest.
+ * Where a bias correction takes the mean error out of the bias, H is the covariance of x, as only the rest of
+ * the error counts.
  */
 class OutputRounding implements Adjustment {
   readonly #moments: StatisticsTable;
@@ -104,7 +109,7 @@ class OutputRounding implements Adjustment {
   }
 }
 
-/** By the name of its weights, each product that shares its weights with no other op. */
+/** The products whose weights can be rounded adaptively (no other op shares them), by the name of the weights. */
 function roundableProducts(
   { layout, view }: LaidOutModel,
   { ignored }: AdaptiveRoundingSettings,
@@ -123,7 +128,10 @@ function momentSource({ op, input, inputAxis, window, groups, terms }: ConstantP
   return { key: op.key, tensor: input, axis: inputAxis, ...place, groups, terms };
 }
 
-/** Codes of small error in the quadratic forms, and their scales. */
+/**
+ * Rounds a product's weights to codes of small output error, as measured by the quadratic forms E[x xᵀ];
+ * returns codes and scales.
+ */
 export function roundToForms(
   product: Pick<ConstantProduct, "outputs" | "terms" | "groups" | "outputsFirst">,
   weights: Float32Array,

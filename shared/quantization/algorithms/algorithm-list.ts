@@ -7,7 +7,7 @@ import { fastBiasCorrection } from "./fast-bias-correction.js";
 import { smoothQuant } from "./smooth-quant.js";
 import { weightBiasCorrection } from "./weight-bias-correction.js";
 
-/** All algorithms beside the quantization, in the order in which they run. */
+/** All algorithms besides the quantization itself, in the order in which they run. */
 export const ALGORITHMS = [
   crossLayerEqualization,
   smoothQuant,
@@ -18,12 +18,15 @@ export const ALGORITHMS = [
   biasCorrection,
 ] as const satisfies readonly Algorithm[];
 
-/** @returns `undefined` for the name of a quantization or of anything else */
+/** @returns the algorithm of this name; `undefined` for the name of a quantization or of anything else */
 export function findAlgorithm(name: string): Algorithm | undefined {
   return ALGORITHMS.find((algorithm) => algorithm.name === name);
 }
 
-/** Whether the algorithm changes the float model, so that statistics are gathered for each of its settings. */
+/**
+ * Whether the algorithm changes the float model, so that statistics are gathered again for each of its
+ * settings.
+ */
 export function rewritesFloatModel({ name }: { readonly name: string }): boolean {
   return findAlgorithm(name)?.stage === "rewrite";
 }

@@ -16,22 +16,29 @@ const MAX_SAMPLES = 1_000_000_000;
 const LARGEST_SEED = 2 ** 32 - 1;
 const MAX_IGNORED = 100_000;
 const LARGEST_THRESHOLD = 1e12;
-/** Values of one setting of an algorithm that a search chooses from. */
+/** Largest number of values of an algorithm's setting that a search chooses from. */
 const MAX_CHOICES = 16;
 
-/** Keys of POT's `compression` that do not affect the result, in it and in an algorithm. */
+/**
+ * Keys of POT's `compression` that do not affect the result, there and in an algorithm's `params`, each with
+ * the reason.
+ */
 export const COMPRESSION_WITHOUT_EFFECT = {
   dump_intermediate_model:
     "models between algorithms are not written; to get one, run quantize with the algorithms up to that point",
   inplace_statistics: "statistics are always gathered inside the model",
 } as const;
 
-/** POT copies these keys from `compression` into every algorithm, so files that POT wrote have them there too. */
+/**
+ * The reason for refusing these keys in an algorithm: POT copies them from `compression` into every algorithm,
+ * so files that POT wrote have them there too.
+ */
 const COPIED = "belongs to compression, not to an algorithm; move it there";
 const REFUSED_EVERYWHERE = { target_device: COPIED, model_type: COPIED };
 
 /**
- * Schema of an algorithm's `params`.
+ * Schema of an algorithm's `params` in the configuration.
+ *
  * @param refused keys of POT that this algorithm does not have: why, and the remedy
  */
 export function parameters<Shape extends z.ZodRawShape>(
@@ -50,7 +57,7 @@ export const tune = yesOrNo()
     "Let the search switch this algorithm on and off; it is on in the preset configuration. When omitted or false, the algorithm is always on.",
   );
 
-/** A list of values, all different, that a search chooses a setting from. */
+/** Schema of a list of values, all different, that a search chooses a setting from. */
 export function choicesOf(value: z.ZodNumber) {
   return distinct(value, 1, MAX_CHOICES).optional();
 }
@@ -68,9 +75,9 @@ export const sampling = {
   seed: wholeNumber(0, LARGEST_SEED).default(0).describe("Seed of shuffle_data."),
 };
 
-/** Which calibration samples are used. */
+/** Which calibration samples an algorithm uses. */
 export interface Sampling {
-  /** All when left open. */
+  /** Number of samples; all when `undefined`. */
   readonly size: number | undefined;
   readonly shuffle: boolean;
   readonly seed: number;
@@ -125,7 +132,7 @@ export function ignoredScope(
   };
 }
 
-/** @param several the key that lists values to choose from */
+/** @param several the configuration key that lists values to choose from, for messages */
 export function thresholdOf(several?: string) {
   return numberFrom(0, LARGEST_THRESHOLD, several).describe(
     "Largest change of a bias, in standard deviations of the op's output; ops that need a larger change are not corrected.",
@@ -139,8 +146,9 @@ export const apply_for_all_nodes = yesOrNo()
   );
 
 /**
- * Parameters that both bias corrections have.
- * @param threshold the default
+ * Schema of the parameters that both algorithms FastBiasCorrection and BiasCorrection have.
+ *
+ * @param threshold the default of the parameter `threshold`
  */
 export function correctionParameters(threshold: number) {
   return parameters({

@@ -13,63 +13,69 @@ import type { TuningOptions } from "../space/tuning-options.js";
 import type { Sampling } from "./algorithm-parameters.js";
 import type { InputErrors } from "./carried-errors.js";
 
-/** What every algorithm is set to. */
+/** Settings that every algorithm has. */
 export interface AlgorithmSettings {
-  /** The nodes that the algorithm leaves alone. */
+  /** The nodes that the algorithm leaves unchanged. */
   readonly ignored: IgnoredScope;
   /** The calibration samples of an algorithm that rewrites the float model; those of the quantization when left out. */
   readonly sampling?: Sampling;
 }
 
-/** A float model with its quantizers, before any sample is seen. */
+/** A float model and the layout of its quantizers, before any calibration sample is seen. */
 export interface LaidOutModel {
   readonly view: OperandView;
   readonly layout: QuantizerLayout;
   readonly settings: { readonly options: TuningOptions };
 }
 
-/** What algorithms that adjust weights and biases gather beside the statistics. */
+/** What algorithms that adjust weights and biases gather on the calibration samples besides the statistics. */
 export interface AdjustmentTables {
-  /** Second moments E[x xᵀ] of the algorithms' `secondMoments`. */
+  /** Second moments E[x xᵀ] of the product inputs that algorithms list in `secondMoments`. */
   readonly secondMoments?: StatisticsTable | undefined;
-  /** Errors of the inputs of the algorithms' `productsWithInputErrors`. */
+  /** Mean input errors of the products that algorithms list in `productsWithInputErrors`. */
   readonly inputErrors?: InputErrors | undefined;
 }
 
-/** A float model, its quantizers and what was gathered on the calibration samples. */
+/** A float model, the layout of its quantizers and what was gathered on the calibration samples. */
 export interface CalibratedModel extends LaidOutModel, AdjustmentTables {
   readonly statistics: StatisticsTable;
-  /** Whether an algorithm takes the whole mean error of an op, given by its key, out of the op's bias. */
+  /**
+   * Whether an algorithm removes the whole mean error of the output of an op, given by its key, by correcting
+   * the op's bias.
+   */
   readonly correctsMeanError: (op: string) => boolean;
 }
 
 interface CommonAlgorithm<Name, Parameters extends ZodType, Settings> {
   readonly name: Name;
-  /** Key of the settings in hashes, which must not change. Algorithms with the same key exclude each other. */
+  /**
+   * Key of the algorithm's settings in hashes that identify a run's setup; it must not change. Algorithms with
+   * the same key exclude each other.
+   */
   readonly settingsKey: string;
   /** Schema of `params` in `compression.algorithms`; `tune` there lets the search leave the algorithm out. */
   readonly parameters: Parameters;
   /**
-   * Key of the number, both in `params` and in the settings, that a search may choose from `<tunedSetting>_choices`; not
-   * the last word of a quantizer's parameter, such as mode.
+   * Key of the numeric setting, both in `params` and in the settings, whose value a search may choose from
+   * `<tunedSetting>_choices`; it must not be the last word of a quantizer's parameter, such as mode.
    */
   readonly tunedSetting?: string;
   settingsOf(params: output<Parameters>): Settings;
 }
 
-/** Rewrites the float model before it is quantized, without changing what the model computes. */
+/** An algorithm that rewrites the float model before it is quantized, without changing what the model computes. */
 export interface RewritingAlgorithm<N = string, P extends ZodType = ZodType, S = AlgorithmSettings>
   extends CommonAlgorithm<N, P, S> {
   readonly stage: "rewrite";
-  /** @returns `undefined` where the algorithm has no effect on the model */
+  /** @returns the rewriting to apply; `undefined` where the algorithm has no effect on the model */
   findRewriting(model: LaidOutModel, settings: S): Rewriting | undefined;
 }
 
 export interface Rewriting {
-  /** What `apply` needs to know of the float model's activations. */
+  /** The statistics of the float model's activations that `apply` needs. */
   readonly statistics: StatisticsRequirement;
   /**
-   * @param statisticsKey names model, samples and `statistics`
+   * @param statisticsKey identifies the model, the samples and `statistics`
    * @returns `undefined` where the statistics show nothing to gain
    */
   apply(model: Model, statistics: StatisticsTable, statisticsKey: string): RewrittenModel | undefined;
@@ -77,26 +83,33 @@ export interface Rewriting {
 
 export interface RewrittenModel {
   readonly model: Model;
-  /** Enters the keys of all statistics of the rewritten model: equal texts mean equal models. */
+  /** A text that enters the cache keys of all statistics of the rewritten model: equal texts mean equal models. */
   readonly description: string;
-  /** Keys of ops to whose weights the saturation fix `first_layer` applies as well. */
+  /**
+   * Keys of ops to whose weights the saturation fix `first_layer` (7-bit codes, which cannot overflow) applies
+   * as well.
+   */
   readonly saturationFixed?: ReadonlySet<string>;
 }
 
-/** Rounds quantized weights otherwise (`round`), or corrects errors by scales and biases (`shift`). */
+/**
+ * An algorithm that changes how weights are rounded (`round`), or corrects errors by scales and biases
+ * (`shift`).
+ */
 export interface AdjustingAlgorithm<N = string, P extends ZodType = ZodType, S = AlgorithmSettings>
   extends CommonAlgorithm<N, P, S> {
   readonly stage: "round" | "shift";
-  /** Whether the algorithm takes the whole mean error of an op out of the op's bias. */
+  /** Whether the algorithm removes the whole mean error of an op's output by correcting the op's bias. */
   readonly correctsMeanError?: boolean;
   hasEffect(model: LaidOutModel, settings: S): boolean;
-  /** Statistics that are gathered together with those of the ranges. */
+  /** Statistics that the algorithm needs; they are gathered together with those of the ranges. */
   statistics?(model: LaidOutModel, settings: S): StatisticsRequirement;
-  /** Inputs whose second moments are gathered. */
+  /** The product inputs x whose second moments E[x xᵀ] the algorithm needs. */
   secondMoments?(model: LaidOutModel, settings: S): readonly MomentSource[];
   /**
-   * The products, in topological order, of whose inputs the errors are measured with all earlier ops quantized and
+   * The products, in topological order, whose input errors are measured with all earlier ops quantized and
    * corrected.
+   *
    * @param quantized keys of the ops that are quantized
    */
   productsWithInputErrors?(
@@ -111,9 +124,10 @@ export interface AdjustingAlgorithm<N = string, P extends ZodType = ZodType, S =
 export interface Adjustment {
   readonly refine?: Refinement;
   /**
-   * @param op the op's key
-   * @param plan of the op's weights; `undefined` where they stay in float
-   * @returns what is added to the op's bias, one value per output channel; `undefined` where the bias is left alone
+   * @param op key of the op whose bias is shifted
+   * @param plan quantization plan of the op's weights; `undefined` where they stay in float
+   * @returns what is added to the op's bias, one value per output channel; `undefined` where the bias is left
+   *   alone
    */
   shift?(op: string, plan: TensorPlan | undefined, weights: WeightCache): Float32Array | undefined;
   /**
@@ -127,7 +141,7 @@ export type Algorithm<N = string, P extends ZodType = ZodType, S = AlgorithmSett
   | RewritingAlgorithm<N, P, S>
   | AdjustingAlgorithm<N, P, S>;
 
-/** An algorithm of the configuration and its settings; {@link configured} checks that they fit. */
+/** An algorithm of the configuration with its settings; {@link configured} checks that the two fit. */
 export interface ConfiguredAlgorithm {
   readonly algorithm: Algorithm;
   readonly settings: AlgorithmSettings;
@@ -140,7 +154,7 @@ export function configured<P extends ZodType, S extends AlgorithmSettings>(
   return { algorithm, settings };
 }
 
-/** Those of the algorithms that adjust weights and biases, in their order. */
+/** The algorithms that adjust weights and biases, in the order given. */
 export function adjustingAlgorithms(
   algorithms: readonly ConfiguredAlgorithm[],
 ): { readonly algorithm: AdjustingAlgorithm; readonly settings: AlgorithmSettings }[] {
@@ -149,19 +163,19 @@ export function adjustingAlgorithms(
   );
 }
 
-/** The settings of algorithms by their `settingsKey`, for hashes. */
+/** The settings of algorithms by their `settingsKey`, as they enter hashes. */
 export function settingsByKey(
   algorithms: readonly ConfiguredAlgorithm[],
 ): Readonly<Record<string, AlgorithmSettings>> {
   return Object.fromEntries(algorithms.map(({ algorithm, settings }) => [algorithm.settingsKey, settings]));
 }
 
-/** Returns its argument, with the types of its name, parameters and settings inferred. */
+/** Returns its argument; it serves to infer the types of an algorithm's name, parameters and settings. */
 export function rewritingAlgorithm<const N, P extends ZodType, S>(algorithm: RewritingAlgorithm<N, P, S>) {
   return algorithm;
 }
 
-/** Returns its argument, with the types of its name, parameters and settings inferred. */
+/** Returns its argument; it serves to infer the types of an algorithm's name, parameters and settings. */
 export function adjustingAlgorithm<const N, P extends ZodType, S>(algorithm: AdjustingAlgorithm<N, P, S>) {
   return algorithm;
 }

@@ -13,12 +13,13 @@ import { dequantizedWeights } from "./carried-errors.js";
 import { correctableProducts } from "./correctable-products.js";
 import { type BiasCorrectionSettings, fastBiasCorrection } from "./fast-bias-correction.js";
 
-/** Default threshold, in standard deviations of an op's output. */
+/** Default of the largest bias shift that is applied, in standard deviations of an op's output. */
 const THRESHOLD = 1000;
 
 /**
- * Corrects like FastBiasCorrection, op after op in topological order, and takes the errors that the quantized and
- * corrected ops before leave in an op's input out of its bias too (docs/reference/algorithms.md, "Bias correction").
+ * The algorithm that corrects biases like FastBiasCorrection, but op after op in topological order: it also
+ * removes the output error of an op that the quantized and corrected ops before it cause through its input
+ * (docs/reference/algorithms.md, "Bias correction").
  */
 export const biasCorrection = adjustingAlgorithm({
   ...fastBiasCorrection,
@@ -36,27 +37,30 @@ export const biasCorrection = adjustingAlgorithm({
     ),
 });
 
-/** Share of the calibration samples that input errors are measured on, as in POT. */
+/** Share of the calibration samples on which the input errors of ops are measured, as in POT. */
 const SAMPLE_SHARE = 0.2;
 
-/** The number of calibration samples that input errors are measured on: the first fifth, one at least. */
+/**
+ * The number of calibration samples on which the input errors of ops are measured: the first fifth, one at
+ * least.
+ */
 export function propagationSamples(available: number): number {
   return Math.max(Math.floor(SAMPLE_SHARE * available), 1);
 }
 
-/** A product whose weights are quantized and whose bias is corrected. */
+/** A product (Conv, MatMul, Gemm) whose weights are quantized or whose bias is corrected. */
 export interface CorrectedProduct {
   readonly product: ConstantProduct;
-  /** `undefined` where the weights stay in float. */
+  /** The quantized weights; `undefined` where the weights stay in float. */
   readonly codes: WeightCodes | undefined;
-  /** Added to the bias, one value per output channel; `undefined` where the bias is left alone. */
+  /** Values added to the bias, one per output channel; `undefined` where the bias is left unchanged. */
   readonly shift: Float32Array | undefined;
 }
 
 /**
- * The float model with the weights of some products quantized and their biases corrected; activations stay in float.
- * The input errors of the next product are measured in it. A shift is added by an Add behind its op, which gives the
- * same outputs as a changed bias.
+ * The float model with the weights of some products quantized and their biases corrected; activations stay in
+ * float. It serves to measure the input errors of the next product. A shift is added by an Add behind its op,
+ * which gives the same outputs as a changed bias.
  */
 export function correctedModel(
   model: Model,

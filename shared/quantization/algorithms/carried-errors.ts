@@ -5,17 +5,20 @@ import { inputMeans } from "../graph/input-means.js";
 import type { WeightCodes } from "../rewrite/weight-codes.js";
 
 /**
- * By {@link inputErrorKey}, the means of a product's input terms less those of the float model: the mean errors that
- * the ops before the product, quantized as in some configuration and corrected, leave in its input.
+ * Mean errors of products' input terms by {@link inputErrorKey}: the terms' means minus those of the float
+ * model. The ops before the product cause them, quantized as in some configuration and corrected.
  */
 export type InputErrors = ReadonlyMap<string, Float64Array>;
 
-/** A name of the values that a product multiplies with its weights: equal for products with the same input terms. */
+/**
+ * A key of the input terms that a product multiplies with its weights: equal for products with the same input
+ * terms.
+ */
 export function inputErrorKey(product: ConstantProduct): string {
   return `${statisticName(inputMeans(product))} ${product.input}`;
 }
 
-/** The values that the codes of a product's weights stand for, in the layout of the weights. */
+/** The real values that the codes of a product's weights represent, in the layout of the weights. */
 export function dequantizedWeights(
   product: Pick<ConstantProduct, "outputs" | "terms" | "outputsFirst">,
   { codes, channels }: WeightCodes,
@@ -32,8 +35,10 @@ export function dequantizedWeights(
 }
 
 /**
- * The mean error E[W (xq - x)] of each output channel that a product's input errors cause, in double precision.
- * @param weights dequantized, or in float where they stay in float
+ * The mean output error E[W (xq - x)] of each output channel that a product's input errors cause, in double
+ * precision.
+ *
+ * @param weights the product's weights W: dequantized, or in float where they stay in float
  */
 export function carriedError(
   product: Pick<ConstantProduct, "outputs" | "terms" | "groups" | "outputsFirst">,

@@ -2,19 +2,25 @@ import { type Affine, dequantize } from "../arithmetic/affine.js";
 import type { CodeLimits } from "../rewrite/weight-codes.js";
 import { dot, formTimes, lowerFactor, type QuadraticForm } from "./quadratic-form.js";
 
-/** A safe upper limit: sweeps end when no code changes, usually after about a dozen. */
+/**
+ * Upper limit of the sweeps of coordinate descent over the codes: they end when no code changes, usually after
+ * about a dozen.
+ */
 const MOST_SWEEPS = 50;
 
-/** Codes of weights w, and the values of their errors e in a quadratic form H. */
+/** Codes of weights w, and the output error that their rounding errors e cause, by a quadratic form H = E[x xᵀ]. */
 export interface ValuedCodes {
   readonly codes: Int32Array;
-  /** e H eᵀ */
+  /** e H eᵀ: the mean squared error of the output. */
   readonly error: number;
-  /** w H eᵀ: by how much the codes' output is less correlated with the float output than that is with itself. */
+  /**
+   * w H eᵀ: by how much less the codes' output is correlated with the float output than the float output with
+   * itself.
+   */
   readonly shortfall: number;
 }
 
-/** Searches codes of least error in one quadratic form. */
+/** Searches codes of least output error e H eᵀ, for one quadratic form H. */
 export class CodeSearch {
   readonly #lower: Float64Array;
 
@@ -22,7 +28,7 @@ export class CodeSearch {
     this.#lower = lowerFactor(form);
   }
 
-  /** The error and the shortfall of given codes. */
+  /** Evaluates given codes: their output error and the shortfall of their correlation with the float output. */
   value(weights: Float64Array, codes: Int32Array, affine: Affine): ValuedCodes {
     const errors = weights.map((weight, i) => weight - dequantize(codes[i]!, affine));
     const slope = formTimes(this.form, errors);
@@ -30,10 +36,11 @@ export class CodeSearch {
   }
 
   /**
-   * With H = L Lᵀ, the error is the sum of the squares of e L, whose j-th element depends on the terms from j on.
-   * From the last term to the first, each code compensates the error that the later codes leave in element j (the
-   * error feedback of GPTQ, Frantar et al. 2022). Then each code in turn moves to where the error is least with the
-   * others fixed, until none moves (cyclic coordinate descent, Behdin et al. 2023, "QuantEase").
+   * Searches codes of least error. With H = L Lᵀ, the error is the sum of the squares of e L, whose j-th
+   * element depends on the terms from j on. From the last term to the first, each code compensates the error
+   * that the later codes leave in element j (the error feedback of GPTQ, Frantar et al. 2022). Then each code
+   * in turn moves to where the error is least with the others fixed, until none moves (cyclic coordinate
+   * descent, Behdin et al. 2023, "QuantEase").
    */
   search(weights: Float64Array, affine: Affine, limits: CodeLimits): ValuedCodes {
     return this.#descend(weights, this.#withErrorsFedBack(weights, affine, limits), affine, limits);

@@ -9,7 +9,7 @@ interface CorrectableScope {
   readonly everyNode?: boolean;
 }
 
-/** The products with constant weights whose bias may be corrected, in topological order. */
+/** The products (Conv, MatMul, Gemm) with constant weights whose bias may be corrected, in topological order. */
 export function correctableProducts(
   { layout, view }: Pick<LaidOutModel, "layout" | "view">,
   { ignored, everyNode }: CorrectableScope,

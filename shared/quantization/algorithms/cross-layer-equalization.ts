@@ -15,8 +15,8 @@ import { equalizationStatistics, gainingPairs } from "./equalization-gain.js";
 import { ConstantScaling, withConstants } from "./rewritable-constants.js";
 
 /**
- * Evens out the channels between convolutions (docs/reference/algorithms.md, "Cross-layer equalization"), where the
- * base configuration gains by it.
+ * The algorithm that evens out the channels between convolutions (docs/reference/algorithms.md, "Cross-layer
+ * equalization"), where the base (preset) configuration gains by it.
  */
 export const crossLayerEqualization = rewritingAlgorithm({
   name: "CrossLayerEqualization",
@@ -45,10 +45,10 @@ export const crossLayerEqualization = rewritingAlgorithm({
 });
 
 /**
- * Evens out the channels between convolutions (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization
- * and Bias Correction", section 4.1): two convolutions compute the same when the first one's weights of a channel are
- * divided by s > 0 and the second one's multiplied by s. With s = sqrt(r1 / r2) of the largest weights r1 and r2 of the
- * channel, both largest weights become equal.
+ * Evens out the channels between the convolutions of each pair (Nagel et al. 2019, "Data-Free Quantization
+ * Through Weight Equalization and Bias Correction", section 4.1): two convolutions compute the same when the
+ * first one's weights of a channel are divided by s > 0 and the second one's multiplied by s. With s = sqrt(r1
+ * / r2) of the largest weights r1 and r2 of the channel, both largest weights become equal.
  *
  * The factors are rounded to powers of two, so that the model computes exactly the same numbers.
  */

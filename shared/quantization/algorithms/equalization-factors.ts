@@ -5,7 +5,7 @@ import { dimensions, elementCount, floatValues } from "../../onnx/model/tensor.j
 import { type IgnoredScope, isIgnored } from "../graph/ignored/ignored-scope.js";
 import { largestMagnitudes, ownsConstants } from "./rewritable-constants.js";
 
-/** Ops f that treat each channel alone, with f(s x) = s f(x) for s > 0. */
+/** Homogeneous op types: ops f that treat each channel separately, with f(s x) = s f(x) for s > 0. */
 const HOMOGENEOUS: ReadonlySet<string> = new Set([
   "Relu",
   "LeakyRelu",
@@ -15,10 +15,13 @@ const HOMOGENEOUS: ReadonlySet<string> = new Set([
 ]);
 
 const MOST_ROUNDS = 100;
-/** The rounds have converged when no step differs from 1 by more. */
+/** The rounds of equalization have converged when no step (factor of a round) differs from 1 by more than this. */
 const CONVERGED = 1e-3;
 
-/** Two convolutions, with only homogeneous ops between them; the second is the only reader of the first's output. */
+/**
+ * Two convolutions, with only homogeneous ops (such as Relu) between them; the second is the only reader of the
+ * first's output.
+ */
 export interface EqualizablePair {
   readonly producer: NodeProto;
   readonly consumer: NodeProto;
@@ -33,7 +36,10 @@ export function findEqualizablePairs(index: GraphIndex, ignored: IgnoredScope): 
   });
 }
 
-/** The first inhomogeneous node that reads a node's output; `undefined` where there is another reader on the way. */
+/**
+ * The node that reads a node's output, beyond any homogeneous ops (such as Relu); `undefined` where there is
+ * another reader on the way.
+ */
 function reader(node: NodeProto, index: GraphIndex): NodeProto | undefined {
   const output = node.output[0]!;
   const [only, ...others] = index.consumers(output);
@@ -52,8 +58,8 @@ export function equalizationFactors(pairs: readonly EqualizablePair[], index: Gr
 }
 
 /**
- * The factors before they are rounded: along chains of convolutions pairs are equalized in rounds until they
- * converge.
+ * The equalization factors before they are rounded to powers of two: along chains of convolutions pairs are
+ * equalized in rounds until they converge.
  */
 function exactFactors(pairs: readonly EqualizablePair[], index: GraphIndex): Float64Array[] {
   const weights = new Map<string, Float64Array>();
@@ -89,13 +95,19 @@ function exactFactors(pairs: readonly EqualizablePair[], index: GraphIndex): Flo
   return sides.map(({ factors }) => factors);
 }
 
-/** The output channel of each of a Conv's weights [outputs, ...]. */
+/**
+ * A function that gives the output channel of each of a Conv's weights [outputs, ...], by the weight's
+ * position.
+ */
 export function outputChannelOf({ input }: NodeProto, index: GraphIndex): (at: number) => number {
   const each = elementCount(dimensions(index.initializers.get(input[1]!)!).slice(1));
   return (at) => Math.floor(at / each);
 }
 
-/** The input channel of each of a Conv's weights [outputs, channels / groups, ...taps]. */
+/**
+ * A function that gives the input channel of each of a Conv's weights [outputs, channels / groups, ...taps], by
+ * the weight's position.
+ */
 export function inputChannelOf(node: NodeProto, index: GraphIndex): (at: number) => number {
   const [outputs = 1, own = 1, ...kernel] = dimensions(index.initializers.get(node.input[1]!)!);
   const taps = elementCount(kernel);

@@ -20,18 +20,22 @@ const HIGHEST: ChannelStatistic = { type: "channel_max", axis: 1 };
 const MEAN: ChannelStatistic = { type: "channel_mean", axis: 1 };
 const VARIANCE: ChannelStatistic = { type: "channel_variance", axis: 1 };
 
-/** Range, mean and variance per channel of the tensors between the convolutions of each pair. */
+/**
+ * The statistics that judging equalization needs: range, mean and variance per channel of the tensors between
+ * the convolutions of each pair.
+ */
 export function equalizationStatistics(pairs: readonly EqualizablePair[]): StatisticsRequirement {
   return new Map(pairs.map(({ consumer }) => [consumer.input[0]!, [LOWEST, HIGHEST, MEAN, VARIANCE]]));
 }
 
 /**
- * The pairs that quantization gains by when all of them are equalized: those where rounding the tensor between the
- * convolutions and the second one's weights adds less noise to the second one's outputs. Even weights gain nothing by
- * themselves where each output channel has a scale of its own, and equalizing them may make an even tensor uneven.
+ * The pairs of convolutions by whose equalization quantization gains, when all of them are equalized: those
+ * where rounding the tensor between the convolutions and the second one's weights adds less noise to the second
+ * one's outputs. Even weights gain nothing by themselves where each output channel has a scale of its own, and
+ * equalizing them may make an even tensor uneven.
  *
- * The factors of a chain depend on each other, so that all pairs that lose are left out together and the others are
- * judged again.
+ * The factors of a chain of convolutions depend on each other, so that all pairs that lose are left out
+ * together and the others are judged again.
  */
 export function gainingPairs(
   pairs: readonly EqualizablePair[],
@@ -78,14 +82,17 @@ function channelsOf(tensor: string, statistics: StatisticsTable): Channels {
   };
 }
 
-/** How the tensor between and the second convolution's weights are quantized; `undefined` where they stay in float. */
+/**
+ * How the tensor between two convolutions and the second one's weights are quantized; `undefined` where they
+ * stay in float.
+ */
 interface Roundings {
   readonly activation: TensorPlan | undefined;
   readonly weights: TensorPlan | undefined;
 }
 
 interface ConsumerWeights {
-  /** [outputs, channels of a group, taps] */
+  /** Weights of the second convolution, of shape [outputs, channels of a group, taps]. */
   readonly values: Float32Array;
   readonly outputs: number;
   readonly groups: number;
@@ -135,7 +142,7 @@ function noise(
   return sum;
 }
 
-/** The scale of a tensor whose range is that of all its channels. */
+/** The scale of a tensor whose range covers all its channels, each divided by its factor. */
 function stepOf(low: Float64Array, high: Float64Array, factors: Float64Array, plan: TensorPlan): number {
   const lowest = low.reduce((least, value, c) => Math.min(least, value / factors[c]!), 0);
   const highest = high.reduce((most, value, c) => Math.max(most, value / factors[c]!), 0);

@@ -24,21 +24,24 @@ import { correctionParameters, ignoredScope } from "./algorithm-parameters.js";
 import { carriedError, dequantizedWeights, inputErrorKey } from "./carried-errors.js";
 import { correctableProducts } from "./correctable-products.js";
 
-/** Default threshold, in standard deviations of an op's output. */
+/** Default of the largest bias shift that is applied, in standard deviations of an op's output. */
 const THRESHOLD = 2;
 
 export interface BiasCorrectionSettings extends AlgorithmSettings {
   /** Whether the errors of earlier ops are corrected too: BiasCorrection instead of FastBiasCorrection. */
   readonly sequential: boolean;
-  /** Largest shift of a channel, in standard deviations of its float output; a larger one leaves the op alone. */
+  /**
+   * Largest bias shift of a channel, in standard deviations of its float output; if a channel needs a larger
+   * one, the op is not corrected.
+   */
   readonly threshold: number;
-  /** BiasCorrection only: whether ops whose weights stay in float are corrected of the errors of their inputs. */
+  /** BiasCorrection only: whether ops whose weights stay in float are corrected for the errors of their inputs. */
   readonly everyNode?: boolean;
 }
 
 /**
- * Takes the mean error that quantized weights cause out of the output, per channel (docs/reference/algorithms.md,
- * "Fast bias correction").
+ * The algorithm that removes, through the bias, the mean output error per channel that quantized weights cause
+ * (docs/reference/algorithms.md, "Fast bias correction").
  */
 export const fastBiasCorrection = adjustingAlgorithm({
   name: "FastBiasCorrection",
@@ -57,7 +60,10 @@ export const fastBiasCorrection = adjustingAlgorithm({
   adjust: (model, settings) => new MeanErrorCorrection(model, settings),
 });
 
-/** Means of the inputs, means and variances of the outputs of what may be corrected. */
+/**
+ * The statistics that bias correction needs: means of the inputs, means and variances of the outputs of the
+ * products that may be corrected.
+ */
 function biasStatistics(model: LaidOutModel, settings: BiasCorrectionSettings): StatisticsRequirement {
   return correctableProducts(model, settings)
     .flatMap((found) => [
@@ -70,20 +76,23 @@ function biasStatistics(model: LaidOutModel, settings: BiasCorrectionSettings): 
 const outputMeans = (axis: number): ChannelStatistic => ({ type: "channel_mean", axis });
 const outputVariances = (axis: number): ChannelStatistic => ({ type: "channel_variance", axis });
 
-/** Of an op in the float model, over all samples. */
+/**
+ * Means of an op's input terms and standard deviations of its output channels, in the float model over all
+ * samples.
+ */
 interface Moments {
   readonly inputMeans: Float64Array;
   readonly outputDeviations: Float64Array;
 }
 
 /**
- * Raises each bias by E[(W - Wq) x], and with input errors lowers it by E[Wq (xq - x)], so that the mean of the output
- * is that of the float model.
+ * Corrects biases: raises each by E[(W - Wq) x], and with input errors lowers it by E[Wq (xq - x)], so that the
+ * mean of the output is that of the float model (W weights, x inputs, q quantized).
  *
- * POT feeds each op with one constant per channel, which ignores that padding is zero. Here x is averaged per tap of
- * the kernel over the tap's positions, padding included: as the op is linear, that is the exact mean, and no inference
- * is needed. Without input errors a shift depends only on the op and on how its weights are quantized, so that it is
- * kept from trial to trial.
+ * POT feeds each op with one constant per channel, which ignores that padding is zero. Here x is averaged per
+ * tap of the kernel over the tap's positions, padding included: as the op is linear, that is the exact mean,
+ * and no inference is needed. Without input errors a shift depends only on the op and on how its weights are
+ * quantized, so that it is kept from trial to trial.
  */
 class MeanErrorCorrection implements Adjustment {
   readonly #ops: ReadonlyMap<string, ConstantProduct>;
@@ -97,7 +106,10 @@ class MeanErrorCorrection implements Adjustment {
     this.#ops = new Map(correctableProducts(model, settings).map((found) => [found.op.key, found]));
   }
 
-  /** @returns `undefined` where the op cannot be corrected, or the shift would exceed the threshold */
+  /**
+   * @returns the values to add to the op's bias; `undefined` where the op cannot be corrected, or the shift
+   *   would exceed the threshold
+   */
   shift(op: string, plan: TensorPlan | undefined, weights: WeightCache): Float32Array | undefined {
     const found = this.#ops.get(op);
     if (found === undefined) return undefined;
@@ -138,7 +150,10 @@ class MeanErrorCorrection implements Adjustment {
   }
 }
 
-/** The mean error E[(W - Wq) x] of each output channel, in double precision. */
+/**
+ * The mean output error E[(W - Wq) x] of each output channel that quantizing the weights W causes, summed in
+ * double precision.
+ */
 export function meanError(
   product: Pick<ConstantProduct, "outputs" | "terms" | "groups" | "outputsFirst">,
   weights: Float32Array,
@@ -172,7 +187,10 @@ function outputDeviations({ op, outputAxis }: ConstantProduct, statistics: Stati
   });
 }
 
-/** The largest shift of a channel, in standard deviations of its output; channels that never vary are left out. */
+/**
+ * The largest bias shift of a channel, in standard deviations of its output; channels that never vary are left
+ * out.
+ */
 function largestShift(shift: Float32Array, deviations: Float64Array): number {
   return shift.reduce(
     (largest, value, channel) =>

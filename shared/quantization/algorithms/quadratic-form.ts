@@ -1,18 +1,26 @@
 import { type MomentBlock, momentBlocks, type SecondMoments } from "../../statistics/second-moments.js";
 import type { ConstantProduct } from "../graph/constant-products.js";
 
-/** Share of the mean second moment that is added to the diagonal, as few calibration samples give a singular matrix. */
+/**
+ * Share of the mean second moment E[x²] that is added to the diagonal of E[x xᵀ], as few calibration samples
+ * give a singular matrix.
+ */
 const DAMPING = 0.01;
 
-/** A symmetric positive matrix [size, size] over a block of a group's input terms. */
+/**
+ * A quadratic form: a symmetric positive definite matrix [size, size] over a block of a convolution group's
+ * input terms (the values that one output sums up).
+ */
 export interface QuadraticForm extends MomentBlock {
   readonly group: number;
   readonly matrix: Float64Array;
 }
 
 /**
- * The damped forms E[x xᵀ] per group and block of a product's input terms; moments between blocks count as 0.
- * @param centred whether to return covariances instead
+ * The damped quadratic forms E[x xᵀ] per group and block of a product's input terms; moments between blocks
+ * count as 0.
+ *
+ * @param centred whether to return covariances of x instead of E[x xᵀ]
  */
 export function quadraticForms(
   { groups, terms }: Pick<ConstantProduct, "groups" | "terms">,
@@ -37,7 +45,7 @@ export function quadraticForms(
   ).flat();
 }
 
-/** The form's matrix times a vector. */
+/** The product of the quadratic form's matrix and a vector. */
 export function formTimes({ size, matrix }: QuadraticForm, vector: Float64Array): Float64Array {
   return vector.map((_, i) => dot(matrix.subarray(i * size, (i + 1) * size), vector));
 }
@@ -48,7 +56,10 @@ export function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-/** The lower triangular L [size, size] with L Lᵀ the form's matrix (Cholesky). */
+/**
+ * The Cholesky factor of the quadratic form's matrix: the lower triangular L [size, size] with L Lᵀ equal to
+ * it.
+ */
 export function lowerFactor({ size, matrix }: QuadraticForm): Float64Array {
   const lower = new Float64Array(size * size);
   for (let i = 0; i < size; i++) {

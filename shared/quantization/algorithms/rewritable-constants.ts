@@ -4,7 +4,7 @@ import type { Model } from "../../onnx/model/codec.js";
 import { edited } from "../../onnx/model/edited.js";
 import { DataType, dimensions, floatValues, makeTensor } from "../../onnx/model/tensor.js";
 
-/** Whether a constant is of floats and read by one node alone, so that it can be rewritten. */
+/** Whether a constant is float32 and read by one node alone, so that it can be rewritten. */
 export function isRewritable(name: string, index: GraphIndex): boolean {
   return (
     index.initializers.get(name)?.dataType === DataType.FLOAT &&
@@ -21,7 +21,7 @@ export function ownsConstants(node: NodeProto, index: GraphIndex): boolean {
     .every((name) => isRewritable(name, index));
 }
 
-/** The model with new values of some float constants. */
+/** The model with new values of some float constants, given by the constants' names. */
 export function withConstants(model: Model, values: ReadonlyMap<string, Float32Array>): Model {
   const initializer = model.graph.initializer.map((tensor) => {
     const changed = values.get(tensor.name);
@@ -32,7 +32,7 @@ export function withConstants(model: Model, values: ReadonlyMap<string, Float32A
   return edited(model, { graph: edited(model.graph, { initializer }) });
 }
 
-/** A constant each of whose values belongs to one channel of a tensor. */
+/** A constant of a model, each of whose values belongs to one channel of a tensor. */
 export interface ChannelledConstant {
   readonly name: string;
   /** The channel of a value, by its position in row-major order. */
@@ -45,7 +45,7 @@ export class ConstantScaling {
 
   constructor(private readonly index: GraphIndex) {}
 
-  /** The constant's values as scaled so far. */
+  /** The constant's values with all scaling so far applied. */
   of(name: string): Float32Array {
     return this.values.get(name) ?? floatValues(this.index.initializers.get(name)!);
   }
@@ -58,7 +58,10 @@ export class ConstantScaling {
   }
 }
 
-/** Per channel, the largest magnitude of a constant's values, or of `found` where that is larger. */
+/**
+ * The largest magnitude per channel of a constant's values, or the value of `found` where that is larger;
+ * writes to and returns `found`.
+ */
 export function largestMagnitudes(
   values: Float32Array | Float64Array,
   channelOf: ChannelledConstant["channelOf"],

@@ -3,27 +3,36 @@ import type { CodeLimits } from "../rewrite/weight-codes.js";
 import type { CodeSearch, ValuedCodes } from "./code-search.js";
 import { dot, formTimes } from "./quadratic-form.js";
 
-/** Factors of the estimator's scale that are tried. Steps of .05 gain at most .4 dB and take twice as long. */
+/**
+ * Factors by which the range estimator's scale is multiplied, all of which are tried. Steps of .05 gain at most
+ * .4 dB and take twice as long.
+ */
 const SCALE_SHARES = [1, 0.9, 0.8, 0.7];
 
-/** Factor that keeps a scale, rounded to float32, above the smallest allowed one. */
+/** Factor by which the smallest allowed scale is raised, so that a scale rounded to float32 is not below it. */
 const FLOAT32_SLACK = 1 + 1e-6;
 
-/** The weights of one output in one block of terms, and the search in their quadratic form. */
+/**
+ * The weights of one output in one block of its input terms, and the search of their codes by the block's
+ * quadratic form.
+ */
 export interface OutputBlock {
   readonly search: CodeSearch;
   readonly weights: Float64Array;
-  /** The nearest codes of the weights. */
+  /** The codes of the weights when each is rounded to nearest. */
   readonly nearest: Int32Array;
 }
 
 export interface RoundedOutput {
   readonly affine: Affine;
-  /** In the order of the blocks. */
+  /** The chosen codes and their output errors, in the order of the output's blocks of terms. */
   readonly blocks: readonly ValuedCodes[];
 }
 
-/** Codes for a scale that all outputs share: those found by the search, or the nearest where these are no worse. */
+/**
+ * Codes of one output for a scale that all outputs share: those found by the search, or the nearest where these
+ * are no worse.
+ */
 export function roundInScale(
   blocks: readonly OutputBlock[],
   affine: Affine,

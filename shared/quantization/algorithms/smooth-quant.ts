@@ -28,11 +28,14 @@ import {
 } from "./rewritable-constants.js";
 
 export interface SmoothQuantSettings extends AlgorithmSettings {
-  /** How much of an activation's unevenness goes into the weights: 0 none, 1 all. */
+  /** Share of the activations' unevenness between channels that is moved into the weights: 0 none, 1 all. */
   readonly alpha: number;
 }
 
-/** Moves large activations of single channels into the weights (docs/reference/algorithms.md, "SmoothQuant"). */
+/**
+ * The algorithm that moves large activations of single channels into the weights (docs/reference/algorithms.md,
+ * "SmoothQuant").
+ */
 export const smoothQuant = rewritingAlgorithm({
   name: "SmoothQuant",
   settingsKey: "smoothing",
@@ -72,12 +75,18 @@ export const smoothQuant = rewritingAlgorithm({
 /** A tensor that only products with constants read, and whose channels can be scaled by constants before it. */
 export interface SmoothableTensor {
   readonly tensor: string;
-  /** The channel axis: the last one. */
+  /** The tensor's channel axis: the last one. */
   readonly axis: number;
   readonly channels: number;
-  /** Constants before the tensor, which are divided: a LayerNormalization's gain and bias, or a product's columns. */
+  /**
+   * Constants before the tensor, which are divided by the channels' factors: a LayerNormalization's gain and
+   * bias, or a product's columns.
+   */
   readonly made: readonly ChannelledConstant[];
-  /** Constants behind the tensor, which are multiplied: the rows of the weights of the products. */
+  /**
+   * Constants behind the tensor, which are multiplied by the channels' factors: the rows of the weights of the
+   * products.
+   */
   readonly read: readonly ChannelledConstant[];
 }
 
@@ -186,7 +195,7 @@ const end = (axis: number, side: "min" | "max"): ChannelStatistic => ({
   outlierProb: 0,
 });
 
-/** Minimum and maximum per channel. */
+/** The statistics that smoothing needs: minimum and maximum per channel of each tensor. */
 export function smoothingStatistics(found: readonly SmoothableTensor[]): StatisticsRequirement {
   return new Map(found.map(({ tensor, axis }) => [tensor, [end(axis, "min"), end(axis, "max")]]));
 }
@@ -220,8 +229,9 @@ export function smoothActivations(
 }
 
 /**
- * Per channel, the power of two that activations are divided by; 1 where activations or weights are all zero or not
- * finite.
+ * For each channel, the power of two that its activations are divided by; 1 where activations or weights are
+ * all zero or not finite.
+ *
  * @param activations largest magnitude per channel
  * @param weights largest magnitude per channel of the weights that read it
  */

@@ -18,8 +18,8 @@ import { ignored, ignoredScope, parameters, tune } from "./algorithm-parameters.
 import { correctableProducts } from "./correctable-products.js";
 
 /**
- * Gives quantized weights the mean and the standard deviation of the float weights (docs/reference/algorithms.md,
- * "Weight bias correction").
+ * The algorithm that gives quantized weights the mean and the standard deviation of the float weights
+ * (docs/reference/algorithms.md, "Weight bias correction").
  */
 export const weightBiasCorrection = adjustingAlgorithm({
   name: "WeightBiasCorrection",
@@ -32,7 +32,10 @@ export const weightBiasCorrection = adjustingAlgorithm({
   adjust: (model, settings) => new WeightMomentCorrection(model, settings),
 });
 
-/** Means of the inputs, by which the offsets of the weights are multiplied. */
+/**
+ * The statistics that the correction needs: means of the products' inputs, by which the offsets of the weights
+ * are multiplied.
+ */
 function weightBiasStatistics(model: LaidOutModel, settings: AlgorithmSettings): StatisticsRequirement {
   return correctableProducts(model, settings)
     .map((product) => new Map([[product.input, [inputMeans(product)]]]))
@@ -40,12 +43,14 @@ function weightBiasStatistics(model: LaidOutModel, settings: AlgorithmSettings):
 }
 
 /**
- * w' = v wq + mu per output channel, v = std(w) / std(wq), mu = mean(w) - mean(v wq); per tensor where all channels
- * share one scale. POT adds 1e-5 to std(wq), which shrinks small weights.
+ * Corrects quantized weights wq to w' = v wq + mu per output channel, with v = std(w) / std(wq) and mu =
+ * mean(w) - mean(v wq) of the float weights w; per tensor where all channels share one scale. POT adds 1e-5 to
+ * std(wq), which shrinks small weights.
  *
- * The factor v goes into the scale. The offset mu is a small part of a step, so that no zero point can express it; but
- * it adds mu times the sum of the inputs to an output, and the mean of that goes into the bias. A bias correction that
- * follows includes this shift, since it compares the weights after this correction with the float weights.
+ * The factor v goes into the scale. The offset mu is a small part of a step, so that no zero point can express
+ * it; but it adds mu times the sum of the inputs to an output, and the mean of that goes into the bias. A bias
+ * correction that follows includes this shift, since it compares the weights after this correction with the
+ * float weights.
  */
 class WeightMomentCorrection implements Adjustment {
   readonly #byWeight: ReadonlyMap<string, ConstantProduct>;
@@ -82,7 +87,7 @@ class WeightMomentCorrection implements Adjustment {
     });
   }
 
-  /** Per group, the mean of the sum of its input terms. */
+  /** For each convolution group of a product, the mean of the sum of its input terms. */
   #sumsOf(product: ConstantProduct): Float64Array {
     const { op, input, groups, terms } = product;
     return keptIn(this.#inputSums, op.key, () => {
@@ -97,7 +102,9 @@ class WeightMomentCorrection implements Adjustment {
 type Matrix = Pick<ConstantProduct, "outputs" | "terms" | "outputsFirst">;
 
 /**
- * The codes with every scale multiplied by v; a channel whose weights or codes do not vary keeps its scale.
+ * The quantized weights with every scale multiplied by v = std(w) / std(wq), float over quantized weights; a
+ * channel whose weights or codes do not vary keeps its scale.
+ *
  * @param smallestScales lower limits of the scales, below which a bias would not fit
  */
 export function withDeviation(
@@ -117,7 +124,7 @@ export function withDeviation(
   return { codes, channels: scaled };
 }
 
-/** mu per scale: the mean of the float weights less the mean of the dequantized ones. */
+/** The offset mu for each scale: the mean of the float weights minus the mean of the dequantized ones. */
 export function meanOffsets(
   matrix: Matrix,
   weights: Float32Array,

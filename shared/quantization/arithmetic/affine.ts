@@ -6,7 +6,7 @@ import { type Range, roundHalfEven } from "./range.js";
  * zeroPoint).
  */
 export interface Affine {
-  /** Rounded to float32, as the model stores it. */
+  /** The step between codes in real values, rounded to float32, as the model stores it. */
   readonly scale: number;
   readonly zeroPoint: number;
 }
@@ -29,24 +29,24 @@ export function signedAffine(range: Range, width: Width): Affine {
   return { scale, zeroPoint: zeroPoint + lowestSignedCode(width) };
 }
 
-/** Smallest signed code: -2^(bits-1) for a full width. */
+/** Smallest signed code of a width: -2^(bits-1) where all codes of the bits are used. */
 export function lowestSignedCode(width: Width): number {
   return -Math.floor(levelsOf(width) / 2);
 }
 
-/** Scale that maps the narrow signed codes -N … N (zero point 0) onto a range [-M, M]. */
+/** Scale and zero point (0) that map the narrow signed codes -N … N onto a range [-M, M]. */
 export function narrowSignedAffine(range: Range, width: Width): Affine {
   return { scale: Math.fround(range.high / largestNarrowCode(width)), zeroPoint: 0 };
 }
 
-/** Largest narrow signed code N: 2^(bits-1) - 1 for a full width. */
+/** Largest code N of the narrow signed codes -N … N: 2^(bits-1) - 1 where all codes of the bits are used. */
 export function largestNarrowCode(width: Width): number {
   return Math.floor((levelsOf(width) - 1) / 2);
 }
 
 /**
- * Largest signed code of half the range: 64 for 8 bits. The sum of two products with activations, 2 · 64 ·
- * 255, then fits into the 16-bit intermediate of x86 processors without VNNI.
+ * Largest signed code when only half the code range is used: 64 for 8 bits. The sum of two products with
+ * activations, 2 · 64 · 255, then fits into the 16-bit intermediate of x86 processors without VNNI.
  */
 export function largestHalvedCode(width: Width): number {
   return Math.ceil(largestNarrowCode(width) / 2);
@@ -57,7 +57,7 @@ export function representableRange({ scale, zeroPoint }: Affine, width: Width): 
   return { low: -zeroPoint * scale, high: (levelsOf(width) - 1 - zeroPoint) * scale };
 }
 
-/** The same parameters with the scale raised to at least `smallest`. */
+/** The same scale and zero point with the scale raised to at least `smallest`. */
 export function withSmallestScale(affine: Affine, smallest = 0): Affine {
   return affine.scale >= smallest ? affine : { ...affine, scale: Math.fround(smallest * (1 + 1e-6)) };
 }

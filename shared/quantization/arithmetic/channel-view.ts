@@ -8,7 +8,8 @@ export interface ChannelView {
 
 /**
  * Views a tensor along its channel axis.
- * @param axis `undefined` makes the whole tensor one channel
+ *
+ * @param axis the channel axis; `undefined` makes the whole tensor one channel
  */
 export function channelView(
   values: Float32Array,

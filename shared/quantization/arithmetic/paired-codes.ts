@@ -12,8 +12,8 @@ import { type ChannelView, forEachRun } from "./channel-view.js";
 import type { Range } from "./range.js";
 
 /**
- * Layout of a product's weights: `filters` is [filters, channels, ...kernel] of a Conv, `rows` [..., inputs,
- * outputs] of a MatMul, `columns` [outputs, inputs] of a transposed Gemm.
+ * Where a product's inputs lie in its weights: `filters` is [filters, channels, ...kernel] of a Conv, `rows`
+ * [..., inputs, outputs] of a MatMul, `columns` [outputs, inputs] of a transposed Gemm.
  */
 export type InputLayout = "filters" | "rows" | "columns";
 
@@ -22,7 +22,10 @@ export type InputLayout = "filters" | "rows" | "columns";
  */
 const LARGEST_PAIR = 128;
 
-/** Number of steps in which fewer levels than 8 bits are tried, down to 7 bits, at which any pair fits. */
+/**
+ * Number of steps from all 256 levels (codes) of 8 bits down to the 128 of 7 bits, at which any pair fits; each
+ * step is tried.
+ */
 const WIDTH_STEPS = 8;
 const SEVEN_BIT_LEVELS = 128;
 
@@ -47,8 +50,8 @@ export function codePairs(dims: readonly number[], layout: InputLayout): Int32Ar
 }
 
 /**
- * Number of outputs, number of inputs per output, and the index in the tensor of the weight of an output and
- * input.
+ * Describes a product's weights: number of outputs, number of inputs per output, and a function for the index
+ * in the tensor of the weight of an output and input.
  */
 function describeInputs(
   dims: readonly number[],
@@ -83,17 +86,17 @@ function describeInputs(
   }
 }
 
-/** Parameters of {@link pairedCodes}. */
+/** What {@link pairedCodes} needs: weights, which of them are paired, and how they are quantized. */
 export interface PairedQuantization {
   readonly view: ChannelView;
   /** Indices of paired weights, from {@link codePairs}. */
   readonly pairs: Int32Array;
   readonly mode: "symmetric" | "asymmetric";
-  /** All channels must have the same zero point, and hence the same number of levels. */
+  /** Whether all channels must have the same zero point, and hence the same number of levels. */
   readonly unifiedZeroPoint: boolean;
-  /** Largest number of levels. */
+  /** Largest number of levels (codes) to try. */
   readonly width: Width;
-  /** Returns the ranges per channel for a number of levels. */
+  /** Returns the range of each channel for a number of levels (codes). */
   readonly ranges: (width: Width) => readonly Range[];
   readonly smallestScales: readonly number[] | undefined;
 }
@@ -156,8 +159,8 @@ function codesOfWidth(
 }
 
 /**
- * Reduces the codes of pairs whose sum is too large, in place, each by half of the excess where both are
- * large enough.
+ * Reduces the codes of pairs whose sum is too large for 16-bit kernels, in place, each by half of the excess
+ * where both are large enough.
  */
 export function cutPairs(codes: Int8Array, pairs: Int32Array): void {
   for (let p = 0; p < pairs.length; p += 2) {

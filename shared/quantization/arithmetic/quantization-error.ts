@@ -1,7 +1,7 @@
 import type { OccupiedBins } from "../../statistics/histogram.js";
 import type { ErrorType } from "../../statistics/statistic-type.js";
 
-/** The grid of codes 0 … `top`, which represent evenly spaced values from `low` to `high`. */
+/** A quantizer's grid of codes 0 … `top`, which represent evenly spaced real values from `low` to `high`. */
 export interface CodeGrid {
   readonly low: number;
   readonly high: number;
@@ -9,8 +9,8 @@ export interface CodeGrid {
 }
 
 /**
- * The error of quantizing values to a grid: the sum of squared errors, or for `entropy` the relative entropy.
- * Lower is better; errors are comparable only for the same type and values.
+ * The error of quantizing a histogram's values to a grid of codes: the sum of squared errors, or for `entropy`
+ * the relative entropy. Lower is better; errors are comparable only for the same type and values.
  */
 export function quantizationError(type: ErrorType, bins: OccupiedBins, grid: CodeGrid): number {
   switch (type) {

@@ -8,20 +8,27 @@ export interface Range {
 }
 
 /**
- * The smallest scale. It leaves the scale of a bias, a product of two scales, well above the smallest normal
- * float32 (2^-126), and the reciprocal of a scale far from overflow. POT's floors are larger and would round
- * tensors to zero whose values are all below 0.001 (docs/reference/algorithms.md, "Differences from POT").
+ * The smallest scale of a quantizer. It leaves the scale of a bias, a product of two scales, well above the
+ * smallest normal float32 (2^-126), and the reciprocal of a scale far from overflow. POT's floors are larger
+ * and would round tensors to zero whose values are all below 0.001 (docs/reference/algorithms.md, "Differences
+ * from POT").
  */
 const SMALLEST_SCALE = 2 ** -60;
 /** Smallest width of a channel's range, as a share of the widest channel's. */
 const CHANNEL_FLOOR = 0.01;
 
-/** The smallest width of a range; narrower ones (a tensor of zeros has width 0) are widened to it. */
+/**
+ * The smallest difference of a range's ends, for a number of codes; narrower ranges (a tensor of zeros has
+ * width 0) are widened to it.
+ */
 export function narrowestRange(width: Width): number {
   return SMALLEST_SCALE * levelsOf(width);
 }
 
-/** Whether values up to this magnitude would lose digits to the smallest scale; there are none to lose where all are zero. */
+/**
+ * Whether values up to this magnitude would lose digits because scales have a lower limit; false where all are
+ * zero, as there are none to lose.
+ */
 export function isTooSmall(magnitude: number, width: Width): boolean {
   return magnitude > 0 && magnitude < narrowestRange(width);
 }
@@ -36,7 +43,8 @@ export function roundHalfEven(x: number): number {
 }
 
 /**
- * Largest magnitudes per channel, raised to at least a share of the widest channel's and the narrowest range.
+ * Raises the largest magnitudes of channels to at least a share of the widest channel's and the narrowest
+ * range.
  */
 export function floorMagnitudes(magnitudes: readonly number[], width: Width): number[] {
   const widest = magnitudes.reduce((a, b) => Math.max(a, b), 0);
@@ -68,7 +76,7 @@ export function symmetricActivationRange(
   return symmetricActivationRanges(min, [magnitude], width, signed)[0]!;
 }
 
-/** {@link symmetricActivationRange} per channel; the ranges of all channels are signed or none. */
+/** {@link symmetricActivationRange} per channel; the ranges of either all channels are signed or of none. */
 function symmetricActivationRanges(
   min: number,
   magnitudes: readonly number[],
@@ -100,7 +108,7 @@ function aroundZero(min: number, max: number, width: Width): Range {
   return { low: low * widening, high: high * widening };
 }
 
-/** The zero point among the unsigned codes, before rounding. */
+/** The range's zero point among the unsigned codes 0 … levels - 1, before rounding. */
 function zeroPosition({ low, high }: Range, width: Width): number {
   return (-low * (levelsOf(width) - 1)) / (high - low);
 }

@@ -14,7 +14,7 @@ const MOST_SCHEMES = 256;
 const MOST_OPERATIONS = 256;
 const LONGEST_NAME = 256;
 
-/** The largest codes that a 16-bit tensor holds, signed or not. */
+/** The lowest and highest codes that a 16-bit tensor holds, signed or not. */
 const LOWEST_LEVEL = -(2 ** 15);
 const HIGHEST_LEVEL = 2 ** 16 - 1;
 
@@ -176,10 +176,10 @@ export const hardwareSchema = section({
   });
 });
 
-/** The description of a target device, checked. */
+/** The description of a target device, checked by the schema. */
 export type HardwareDocument = z.output<typeof hardwareSchema>;
 
-/** JSON Schema (draft 2020-12) of a hardware file, for editors and other tools. */
+/** JSON Schema (draft 2020-12) of the JSON description of a target device, for editors and other tools. */
 export function hardwareJsonSchema(): Record<string, unknown> {
   return z.toJSONSchema(hardwareSchema, { io: "input" }) as Record<string, unknown>;
 }

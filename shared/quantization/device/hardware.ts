@@ -16,49 +16,52 @@ export type Operation = HardwareDocument["operations"][number];
 export type Kernel = NonNullable<Operation["kernel"]>;
 export type Mode = SchemeLists["mode"][number];
 export type Granularity = SchemeLists["granularity"][number];
-/** The form of 8-bit weight codes. */
+/** The form of 8-bit weight codes, such as signed or unsigned. */
 export type CodeForm = (typeof CODE_FORMS)[number];
 export type PresetName = "performance" | "mixed" | "accuracy";
 
 type SchemeLists = HardwareDocument["schemes"][string];
 
-/** One way to quantize a tensor. */
+/** A scheme: one way to quantize a tensor, without its range. */
 export interface Scheme {
   readonly bits: 2 | 4 | 8 | 16;
   readonly mode: Mode;
   readonly granularity: Granularity;
   /** Smallest and largest code, where they differ from those of the bit width. */
   readonly levels?: { readonly low: number; readonly high: number };
-  /** All channels share one zero point. */
+  /** Whether all channels share one zero point. */
   readonly unifiedZeroPoint?: true;
   /** For 8-bit weights: the form of their codes where it is not plain INT8. */
   readonly codes?: Exclude<CodeForm, "int8">;
 }
 
-/** The form of a scheme's codes. */
+/** The form of the 8-bit weight codes of a scheme; plain INT8 when left out. */
 export function codeFormOf({ codes }: Pick<Scheme, "codes">): CodeForm {
   return codes ?? "int8";
 }
 
-/** The scheme with another form of codes. */
+/** The same scheme with another form of its 8-bit weight codes. */
 export function withCodeForm({ codes: _, ...scheme }: Scheme, form: CodeForm): Scheme {
   return form === "int8" ? scheme : { ...scheme, codes: form };
 }
 
-/** The number of codes of a scheme. */
+/** The width of a scheme: its bits, or its number of levels where that differs from all codes of the bits. */
 export function widthOf({ bits, levels }: Pick<Scheme, "bits" | "levels">): Width {
   return levels === undefined ? bits : { levels: levels.high - levels.low + 1 };
 }
 
 /**
- * A target device's description (docs/reference/algorithms.md, "Hardware description"). Lists of schemes are
- * ordered: the first is the fastest, the last the most accurate.
+ * A target device's description, with look-ups (docs/reference/algorithms.md, "Hardware description"). Lists of
+ * schemes (ways to quantize a tensor) are ordered: the first is the fastest, the last the most accurate.
  */
 export class Hardware {
   readonly device: string;
   readonly primaryBitwidth: Scheme["bits"];
   readonly presets: readonly PresetName[];
-  /** The class of processor whose kernels the device has; `undefined` where no kernel can saturate. */
+  /**
+   * The class of processor whose integer kernels the device has; `undefined` where the description names none:
+   * no kernel is then taken to saturate.
+   */
   readonly processor: ProcessorClass | undefined;
   /** Properties of the device that the description cannot express, as sentences. */
   readonly notes: readonly string[];
@@ -82,7 +85,8 @@ export class Hardware {
   }
 
   /**
-   * All schemes for an op's activations or weights: the Cartesian products of the schemes' lists, in order.
+   * All schemes (ways to quantize a tensor) for the activations or weights of an op type: the Cartesian
+   * products of the schemes' lists, in order.
    */
   schemes(type: string, tensor: "activations" | "weights"): Scheme[] {
     const names = this.#operations.get(type)?.[tensor] ?? [];
@@ -137,7 +141,7 @@ export function isDeviceName(name: string): name is DeviceName {
   return Object.hasOwn(FILES, name);
 }
 
-/** A device's name or its description. */
+/** A target device: the name of one whose description is built in, or a description. */
 export type TargetDevice = DeviceName | HardwareDocument;
 
 const known = new Map<DeviceName, Hardware>();
@@ -158,10 +162,7 @@ export function targetHardware(device: TargetDevice): Hardware {
   return hardware;
 }
 
-/**
- * The device with its processor class filled in: that of the machine, for CPU and for descriptions that name
- * none.
- */
+/** The device with the machine's processor class filled in, for CPU and for descriptions that name no class. */
 export function forProcessor(device: TargetDevice, processor: ProcessorClass): TargetDevice {
   if (typeof device !== "string") return { ...device, processor: device.processor ?? processor };
   return device === "CPU" ? processor : device;

@@ -3,15 +3,15 @@ import type { SessionSettings } from "../../runtime/session.js";
 import type { Hardware } from "./hardware.js";
 
 /**
- * Session option with which ONNX Runtime converts INT8 weights to UINT8, whose kernels are exact on every
+ * Session option of ONNX Runtime with which it converts INT8 weights to UINT8, whose kernels are exact on every
  * x86.
  */
 const EXACT_ON_X86 = "session.x64quantprecision";
 
 /**
- * Session settings under which this machine computes the same numbers as the target's processor. Where this
- * machine's kernels can saturate and the target's cannot, INT8 weights are converted to UINT8: the numbers
- * are exact, the latencies are those of other kernels.
+ * Session settings of ONNX Runtime under which this machine computes the same numbers as the target's
+ * processor. Where this machine's kernels can saturate and the target's cannot, INT8 weights are converted to
+ * UINT8: the numbers are exact, the latencies are those of other kernels.
  */
 export function scoringSession(
   session: SessionSettings,

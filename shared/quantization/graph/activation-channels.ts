@@ -5,7 +5,8 @@ import { intValues } from "../../onnx/model/tensor.js";
 import type { OperandView, QuantizableOp } from "./quantizable-ops.js";
 
 /**
- * The channel axis of activation scales per channel (docs/reference/algorithms.md, "Shapes and granularity").
+ * The tensor axis along which activations can have one scale per channel (docs/reference/algorithms.md, "Shapes
+ * and granularity").
  */
 export const ACTIVATION_CHANNEL_AXIS = 1;
 
@@ -15,7 +16,8 @@ export const ACTIVATION_CHANNEL_AXIS = 1;
  * readers, whose axis 1 is not a channel axis. Tensors that decide the range must have equal shapes, so that
  * none is broadcast.
  *
- * @param made those of the tensors that an agnostic op computes from another of them
+ * @param made those of the tensors that an agnostic op (one that passes codes on, such as MaxPool) computes
+ *   from another of them
  * @param readers the quantized ops that read one of the tensors
  * @returns `undefined` where all channels must share one scale
  */
@@ -44,7 +46,10 @@ function channelsAndShape(tensor: string, { tensors }: OperandView): [number, st
   return shape === undefined || typeof channels !== "number" ? undefined : [channels, shape.join("x")];
 }
 
-/** Whether each channel of an agnostic op's output comes from the same channel of its input. */
+/**
+ * Whether each channel of the output of an agnostic op (one that passes codes on) comes from the same channel
+ * of its input.
+ */
 function keepsChannels(node: NodeProto, { index }: OperandView): boolean {
   switch (node.opType) {
     case "MaxPool":

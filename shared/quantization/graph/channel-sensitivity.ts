@@ -24,7 +24,8 @@ const CHANNELWISE_TYPES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The weight of the most sensitive channel; sums of up to 2^33 such weights are exact in double precision.
+ * The whole-number weight that the most sensitive channel gets; sums of up to 2^33 such weights are exact in
+ * double precision.
  */
 const LARGEST_WEIGHT = 2 ** 20;
 

@@ -13,21 +13,24 @@ import type { OperandView, QuantizableOp } from "./quantizable-ops.js";
  */
 export interface ConstantProduct {
   readonly op: QuantizableOp;
-  /** The constant's name. */
+  /** Name of the constant operand W. */
   readonly weight: string;
-  /** The tensor of activations. */
+  /** Name of the tensor of activations, the input x. */
   readonly input: string;
   /** The window of a Conv that is not pointwise (kernel 1, stride 1, no padding). */
   readonly window?: ConvolutionWindow;
-  /** Channel axis of the input. */
+  /** Channel axis of the input tensor, along which the terms x lie. */
   readonly inputAxis: number;
-  /** Channel axis of the output. */
+  /** Channel axis of the output tensor. */
   readonly outputAxis: number;
   readonly outputs: number;
-  /** Number of terms per group; for a Conv, all taps of the first channel, then those of the next. */
+  /**
+   * Number of terms (input values that one output sums up) per convolution group; for a Conv, all taps of the
+   * first channel, then those of the next.
+   */
   readonly terms: number;
   readonly groups: number;
-  /** Whether the constant is [outputs, terms] rather than [terms, outputs]. */
+  /** Whether the shape of W is [outputs, terms] rather than [terms, outputs]. */
   readonly outputsFirst: boolean;
 }
 
@@ -69,7 +72,7 @@ export function constantProduct(op: QuantizableOp, view: OperandView): ConstantP
   }
 }
 
-/** Index in the constant of the weight of an output and a term of its group. */
+/** Index, in a product's constant, of the weight of an output and a term (input value) of its group. */
 export function weightPosition(
   { outputs, terms, outputsFirst }: Pick<ConstantProduct, "outputs" | "terms" | "outputsFirst">,
   output: number,
@@ -78,7 +81,7 @@ export function weightPosition(
   return outputsFirst ? output * terms + term : term * outputs + output;
 }
 
-/** The group that an output belongs to. */
+/** Index of the convolution group that an output of a product belongs to. */
 export function groupOfOutput(
   { outputs, groups }: Pick<ConstantProduct, "outputs" | "groups">,
   output: number,

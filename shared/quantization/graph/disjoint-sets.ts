@@ -1,4 +1,4 @@
-/** Union-find over names. */
+/** Disjoint sets of names (union-find), which can be joined and listed. */
 export class DisjointSets {
   readonly #parents = new Map<string, string>();
 
@@ -31,7 +31,7 @@ export class DisjointSets {
     this.#parents.set(this.find(second), root);
   }
 
-  /** The sets in the order in which their first members were added. */
+  /** The members of each set, by the set's representative, in the order in which first members were added. */
   sets(): Map<string, string[]> {
     const sets = new Map<string, string[]>();
     for (const name of this.#parents.keys()) {

@@ -22,7 +22,7 @@ export function withFusedSums(ops: readonly QuantizableOp[], view: OperandView):
   return summing.map((op) => (unrounded.has(op.output) ? { ...op, kernel: "any output" as const } : op));
 }
 
-/** Index of the input of a sum that stays in the accumulator, if any. */
+/** Index of the input of a sum that stays unrounded in the product's accumulator; `undefined` if there is none. */
 function fusedInput(
   { node, activations }: QuantizableOp,
   makers: ReadonlyMap<string, QuantizableOp>,

@@ -13,38 +13,43 @@ import {
 } from "./quantizable-ops.js";
 
 /**
- * A set of tensors that share scale and zero point: those joined by agnostic ops, or by ops such as Concat.
+ * An activation quantizer: a set of tensors that share scale and zero point, as agnostic ops (which pass codes
+ * on) or ops such as Concat join them.
  */
 export interface ActivationQuantizer {
-  /** The name of the first source. */
+  /** The quantizer's id: the name of its first source tensor. */
   readonly id: string;
   /**
-   * The tensors whose values determine the range: those not computed from another member. A tensor that a
-   * float op produces and that only maxima and minima read is replaced by their outputs: clipping commutes
-   * with them, and masks or padding values that they never select are no activations.
+   * The tensors whose values determine the quantizer's range: those not computed from another of its tensors. A
+   * tensor that a float op produces and that only maxima and minima read is replaced by their outputs: clipping
+   * commutes with them, and masks or padding values that they never select are no activations.
    */
   readonly sources: readonly string[];
   readonly tensors: readonly string[];
-  /** The constants that its sources may be masked with. */
+  /** The constants (such as -1e4) with which values of the source tensors may be masked. */
   readonly masks?: readonly number[];
   /**
-   * Number of scales with granularity per channel; `undefined` where only one scale per tensor is possible.
+   * Number of channels, and so of scales with granularity per channel; `undefined` where only one scale per
+   * tensor is possible.
    */
   readonly channels?: number;
 }
 
 /** The quantizer of a constant operand, which several ops may share. */
 export interface WeightQuantizer {
-  /** The initializer's name. */
+  /** The quantizer's id: the name of the constant (initializer). */
   readonly id: string;
   readonly ops: readonly string[];
   readonly channelAxis: number | undefined;
   readonly unifiedZeroPoint: boolean;
-  /** Layout of the products' inputs in the constant; `undefined` where its ops differ in that. */
+  /**
+   * Where the inputs of the products lie in the constant; `undefined` where its ops differ in that or no kernel
+   * takes it as INT8.
+   */
   readonly inputLayout: InputLayout | undefined;
   /**
-   * Requirement of the saturation fix: codes that are exact on the target processor, or 7 bits wherever 8
-   * bits can saturate on any processor.
+   * What the saturation fix (against overflow of 16-bit sums in integer kernels) requires: codes that are exact
+   * on the target processor, or 7 bits wherever 8 bits can saturate on any processor.
    */
   readonly saturationFix?: "exact" | "seven bits";
 }
@@ -54,23 +59,26 @@ export interface WeightQuantizer {
  * these quantizers and their weights (docs/reference/algorithms.md, "Quantizer groups").
  */
 export interface QuantizerGroup {
-  /** The name of its first op. */
+  /** The group's id: the name of its first weighted op, or of its first op where none has weights. */
   readonly id: string;
-  /** Keys of the ops that read the group's activations. */
+  /** Keys (names of the first outputs) of the ops that read the group's activations. */
   readonly ops: readonly string[];
   readonly activations: readonly string[];
   readonly weights: readonly string[];
 }
 
-/** Everything of a model that can be quantized. */
+/**
+ * Everything of a model that can be quantized: its ops, the quantizers of their tensors, and the groups of ops
+ * that are switched together.
+ */
 export interface QuantizerLayout {
   readonly ops: ReadonlyMap<string, QuantizableOp>;
   readonly activations: ReadonlyMap<string, ActivationQuantizer>;
   readonly weights: ReadonlyMap<string, WeightQuantizer>;
   readonly groups: ReadonlyMap<string, QuantizerGroup>;
-  /** Id of the activation quantizer of a tensor. */
+  /** Ids of activation quantizers, by the name of each of their tensors. */
   readonly quantizerOf: ReadonlyMap<string, string>;
-  /** Id of the group of an activation quantizer. */
+  /** Ids of groups, by the id of each of their activation quantizers. */
   readonly groupOf: ReadonlyMap<string, string>;
   readonly unquantizable: readonly UnquantizableOp[];
 }
@@ -140,8 +148,8 @@ export function readersOf(tensors: ReadonlySet<string>, ops: Iterable<Quantizabl
 }
 
 /**
- * Joins the input of each agnostic op to the set of its output, from the outputs upwards through chains of
- * such ops.
+ * Joins the input of each agnostic op (one that passes codes on) to the set of its output, from the outputs
+ * upwards through chains of such ops.
  */
 function joinAcrossAgnosticOps(
   sets: DisjointSets,
@@ -180,7 +188,8 @@ function isMadeFromMember(
 }
 
 /**
- * The outputs of the maxima and minima that read a tensor produced by a float op.
+ * The outputs of the maxima and minima (such as MaxPool) that read a tensor, if a float op produces it.
+ *
  * @returns `undefined` where another quantized op reads the tensor's own values
  */
 function pickedFrom(

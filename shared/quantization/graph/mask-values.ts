@@ -2,10 +2,16 @@ import type { NodeProto } from "onnx-buf";
 import { DataType, floatValues } from "../../onnx/model/tensor.js";
 import type { OperandView } from "./quantizable-ops.js";
 
-/** Masks are -1e4, the lowest half (-65504), -1e9, the lowest float; activations hardly come near. */
+/**
+ * Smallest magnitude of a constant that counts as a mask: masks are -1e4, the lowest half (-65504), -1e9 or the
+ * lowest float; activations hardly come near.
+ */
 const LEAST_MASK = 1e4;
 
-/** Ops that put a constant in the place of values or add it to them, and the inputs that may hold it. */
+/**
+ * Ops that can mask, that is, replace values by a constant or add it to them, each with the indices of the
+ * inputs that may hold the constant.
+ */
 const MASKING: Readonly<Record<string, readonly number[]>> = {
   Add: [0, 1],
   Max: [0, 1],
@@ -16,7 +22,7 @@ const MASKING: Readonly<Record<string, readonly number[]>> = {
   Where: [1, 2],
 };
 
-/** Ops that hand values on as they are. */
+/** Ops that pass values on unchanged (or negated), so that masks are searched beyond them. */
 const MOVING: ReadonlySet<string> = new Set([
   "Concat",
   "Expand",
@@ -34,8 +40,9 @@ const MOVING: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The constants that a tensor's values may have been masked with: those of a mask's size that were put in or added since
- * the last op that computes something else. An end of each sign at most, as far out as there are.
+ * The constants that a tensor's values may have been masked with: those of a mask's size that were put in or
+ * added since the last op that computes something else. Returns at most one of each sign, the largest in
+ * magnitude.
  */
 export function maskValues(tensor: string, { index }: OperandView): readonly number[] {
   let [lowest, highest] = [-LEAST_MASK, LEAST_MASK];
@@ -46,7 +53,7 @@ export function maskValues(tensor: string, { index }: OperandView): readonly num
     if (values?.dataType !== DataType.FLOAT) return;
     for (const value of floatValues(values)) {
       if (value <= lowest) lowest = value;
-      // A large factor above zero is a scale.
+      // A large positive factor is a scale, not a mask.
       else if (value >= highest && opType !== "Mul") highest = value;
       else continue;
       found.add(Math.sign(value));

@@ -3,7 +3,7 @@ import { RECURRENT_TYPES, WEIGHTED_TYPES } from "../../onnx/graph/weighted-ops.j
 import { nestedGraphs } from "../../onnx/model/attributes.js";
 import { dimensions, elementCount } from "../../onnx/model/tensor.js";
 
-/** A weighted or recurrent op in a body of `If`, `Loop` or `Scan`, in which nothing is quantized. */
+/** A weighted or recurrent op in a body (sub-graph) of `If`, `Loop` or `Scan`, in which nothing is quantized. */
 export interface NestedOp {
   readonly type: string;
   /** Number of elements of a weighted op's constant weights; `undefined` where it has none. */
@@ -11,7 +11,8 @@ export interface NestedOp {
 }
 
 /**
- * The weighted and recurrent ops in the bodies of a node, at any depth.
+ * The weighted and recurrent ops in the bodies (sub-graphs) of a control-flow node, at any depth.
+ *
  * @param outer constants of the enclosing graphs, which bodies can read
  */
 export function nestedOps(node: NodeProto, outer: ReadonlyMap<string, TensorProto>): readonly NestedOp[] {

@@ -28,7 +28,10 @@ export function padsWithinRange(node: NodeProto, view: OperandView): boolean {
   return node.output.every((output) => isReadBy(value < 0 ? MAXIMA : MINIMA, output, view));
 }
 
-/** The constant value of a Pad; `undefined` where it is computed, not a float, or NaN. */
+/**
+ * The constant padding value of a Pad, 0 where it is left out; `undefined` where it is computed, not a float,
+ * or NaN.
+ */
 export function paddingValue(node: NodeProto, { index }: OperandView): number | undefined {
   const name = node.input[2] ?? "";
   if (name === "") return 0;
@@ -37,7 +40,7 @@ export function paddingValue(node: NodeProto, { index }: OperandView): number | 
   return value === undefined || Number.isNaN(value) ? undefined : value;
 }
 
-/** Whether only ops of these types read a tensor, directly or through agnostic ops. */
+/** Whether only ops of these types read a tensor, directly or through agnostic ops (which pass values on). */
 function isReadBy(types: ReadonlySet<string>, tensor: string, view: OperandView): boolean {
   const { index, hardware } = view;
   if (index.isVisibleOutside(tensor)) return false;

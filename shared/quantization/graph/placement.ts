@@ -23,8 +23,8 @@ export function keepUsefulFollowers(ops: readonly QuantizableOp[], view: Operand
 }
 
 /**
- * The first input of an agnostic or saturating (Relu, Clip) node, whose codes the output shares; `undefined`
- * for other nodes and where the node cannot operate on codes.
+ * The first input of a node that is agnostic (passes codes on) or saturating (Relu, Clip), whose codes the
+ * output shares; `undefined` for other nodes and where the node cannot operate on codes.
  */
 export function passThroughInput(node: NodeProto, view: OperandView): string | undefined {
   const role = view.hardware.operation(node.opType)?.role;
@@ -38,8 +38,8 @@ export function passThroughInput(node: NodeProto, view: OperandView): string | u
 }
 
 /**
- * Whether a Resize stays within the range of its input: cubic interpolation overshoots, and a crop
- * extrapolates.
+ * Whether the outputs of a Resize stay within the range of its input: cubic interpolation overshoots, and a
+ * crop extrapolates.
  */
 function interpolatesWithin(node: NodeProto): boolean {
   return (
@@ -62,7 +62,7 @@ class Reach {
     this.#byKey = new Map(ops.map((op) => [op.key, op]));
   }
 
-  /** Whether an integer kernel makes the tensor, directly or through agnostic ops. */
+  /** Whether an integer kernel produces the tensor, directly or through agnostic ops (which pass codes on). */
   isAvailable(tensor: string): boolean {
     const known = this.#available.get(tensor);
     if (known !== undefined) return known;
@@ -75,7 +75,7 @@ class Reach {
     return result;
   }
 
-  /** Whether an integer kernel reads the tensor, directly or through agnostic ops. */
+  /** Whether an integer kernel reads the tensor, directly or through agnostic ops (which pass codes on). */
   isWanted(tensor: string): boolean {
     const known = this.#wanted.get(tensor);
     if (known !== undefined) return known;

@@ -15,43 +15,46 @@ export interface TensorInfo {
   readonly shape: readonly (number | string)[];
 }
 
-/** A constant operand of an op, quantized ahead of time. */
+/** A constant operand (weight) of an op, which is quantized ahead of time. */
 export interface WeightUse {
   readonly input: number;
   readonly initializer: string;
-  /** The axis of output channels, or `undefined` where the kernels support one scale per tensor only. */
+  /** The constant's axis of output channels, or `undefined` where the kernels support one scale per tensor only. */
   readonly channelAxis: number | undefined;
   /**
-   * All channels must share one zero point in asymmetric mode: with different ones, ONNX Runtime does not use
-   * its fast kernels for grouped convolutions (measured: 14 times slower).
+   * Whether all channels must share one zero point in asymmetric mode: with different ones, ONNX Runtime does
+   * not use its fast kernels for grouped convolutions (measured: 14 times slower).
    */
   readonly unifiedZeroPoint: boolean;
-  /** Layout of the product's inputs in the constant; `undefined` where no kernel takes it as INT8. */
+  /** Where the product's inputs lie in the constant; `undefined` where no kernel takes it as INT8. */
   readonly inputLayout: InputLayout | undefined;
 }
 
 /** An op that can run on quantized operands. */
 export interface QuantizableOp {
-  /** The name of its first output: unique in a graph, which node names need not be. */
+  /** The op's key: the name of its first output, which is unique in a graph; node names need not be. */
   readonly key: string;
   readonly name: string;
   readonly node: NodeProto;
-  /** The op type under which the device description lists it: the node's own, or DepthwiseConv. */
+  /** The op type under which the device description lists the op: the node's own, or DepthwiseConv. */
   readonly deviceType: string;
-  /** The op type of its integer kernel: every processor has a separate kernel for depthwise convolutions. */
+  /**
+   * The op type of the op's integer kernel, which is DepthwiseConv for a depthwise Conv: every processor has a
+   * separate kernel for it.
+   */
   readonly kernelType: string;
   readonly role: "weighted" | "follower";
   readonly kernel: Kernel;
-  /** Indices of the inputs that are activations. */
+  /** Indices of the node's inputs that are quantized activations. */
   readonly activations: readonly number[];
   /**
    * For a sum, the index of the input that stays in the product's accumulator (`fused_sum` of the device).
    */
   readonly unrounded?: number;
   readonly weight?: WeightUse;
-  /** The name of a constant bias. */
+  /** Name of the op's constant bias. */
   readonly bias?: string;
-  /** A Relu or Clip that is the only reader of the op's output. */
+  /** The Relu or Clip that is the only reader of the op's output, which the output's quantizer can replace. */
   readonly clip?: NodeProto;
   /** The tensor that the op's output quantizer quantizes: the op's output, or that of `clip`. */
   readonly output: string;
@@ -75,11 +78,12 @@ export interface OperandView {
 
 export { WEIGHTED_TYPES };
 
-/** Name of the op type in device descriptions. */
+/** Name in device descriptions of the op type of depthwise convolutions. */
 const DEPTHWISE_TYPE = "DepthwiseConv";
 
 /**
- * The graph's quantizable ops, weighted ones and followers, and the weighted ops that cannot be quantized.
+ * The graph's quantizable ops: weighted ones (such as Conv) and followers (ops without weights, such as Add);
+ * and the weighted ops that cannot be quantized.
  */
 export function findQuantizableOps(view: OperandView): {
   ops: QuantizableOp[];
@@ -122,7 +126,7 @@ function nestedReason(node: NodeProto, index: GraphIndex): string | undefined {
   return `its bodies hold ${listed}, and nothing in bodies of control flow is quantized`;
 }
 
-/** The node as a quantizable op, or the reason why it cannot be quantized. */
+/** The node as a quantizable op, or the reason, as a clause, why it cannot be quantized. */
 function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
   const found = describeFinite(node, view);
   if (typeof found === "string") return found;
@@ -140,7 +144,10 @@ function describe(node: NodeProto, view: OperandView): QuantizableOp | string {
     : found;
 }
 
-/** The width of weights that is taken to be asked for; fewer bits need less. */
+/**
+ * Bit width of weight codes that is assumed when checking whether weights are too small for a scale; fewer bits
+ * need less.
+ */
 const WEIGHT_BITS = 8;
 
 function largestMagnitude(values: Float32Array): number {
@@ -152,7 +159,7 @@ function notFinite(tensor: TensorProto): number | undefined {
   return floatValues(tensor).find((value) => !Number.isFinite(value));
 }
 
-/** As {@link describe}, without the check that constants are finite. */
+/** As {@link describe}, without the checks of the constants' values (finite, large enough for a scale). */
 function describeFinite(node: NodeProto, view: OperandView): QuantizableOp | string {
   const operation = view.hardware.operation(node.opType);
   if (operation === undefined || (operation.role !== "weighted" && operation.role !== "follower")) {
@@ -181,7 +188,10 @@ function describeFinite(node: NodeProto, view: OperandView): QuantizableOp | str
   return typeof operands === "string" ? operands : { ...common, role: "weighted", ...operands };
 }
 
-/** Op types of the device description and the kernel: a depthwise Conv may be listed as a separate type. */
+/**
+ * A node's op types in the device description and of its kernel: a depthwise Conv may be listed as a separate
+ * type.
+ */
 function typesOf(
   node: NodeProto,
   { index, hardware }: OperandView,
@@ -321,7 +331,8 @@ function constantWeight(name: string, { index }: OperandView): TensorProto | und
 }
 
 /**
- * Conv weights are [M, C/g, ...]; ConvTranspose weights [C, M/g, ...], where groups share the second axis.
+ * The axis of output channels in convolution weights: Conv weights are [M, C/g, ...]; ConvTranspose weights [C,
+ * M/g, ...], where groups share the second axis, so that there is none.
  */
 function convAxis(node: NodeProto): number | undefined {
   if (node.opType === "Conv") return 0;

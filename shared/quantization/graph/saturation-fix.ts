@@ -3,9 +3,10 @@ import type { QuantizerLayout, WeightQuantizer } from "./groups.js";
 import type { OperandView } from "./quantizable-ops.js";
 
 /**
- * Which weights get codes with which integer kernels cannot saturate. `auto`: all that would saturate on the
- * target processor. `first_layer` and `all`: 7-bit codes for the first convolutions after the model's inputs,
- * or for all weights, on every processor (docs/reference/algorithms.md, "Saturation fix").
+ * Which weights get codes with which integer kernels cannot saturate (overflow their 16-bit sums). `auto`: all
+ * that would saturate on the target processor. `first_layer` and `all`: 7-bit codes for the first convolutions
+ * after the model's inputs, or for all weights, on every processor (docs/reference/algorithms.md, "Saturation
+ * fix").
  */
 export type SaturationFix = "auto" | "no" | "first_layer" | "all";
 
@@ -48,7 +49,7 @@ function withFix(
   };
 }
 
-/** First outputs of the Convs that are the first Conv on some path from the inputs. */
+/** Keys (names of the first outputs) of the Convs that are the first Conv on some path from the model's inputs. */
 function firstConvolutions(index: GraphIndex): Set<string> {
   const first = new Set<string>();
   const seen = new Set(index.inputs);

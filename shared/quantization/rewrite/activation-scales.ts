@@ -23,15 +23,16 @@ import type { ActivationQuantizer } from "../graph/groups.js";
 import type { TensorPlan } from "../space/plan.js";
 import { leastError } from "../space/range-estimator.js";
 
-/** A tensor whose values decide ranges: one in all, or one for each of its channels. */
+/** A tensor whose values decide the range of a quantizer: one range in all, or one for each of its channels. */
 interface Source {
   readonly tensor: string;
   readonly channels: number | undefined;
 }
 
 /**
- * The scale and zero point of a quantizer, per tensor (one) or per channel: the ranges of its sources are
- * estimated by the plan's estimator, clipped to the configured limits, and united.
+ * The scale and zero point of an activation quantizer, per tensor (one) or per channel: the ranges of its
+ * source tensors are estimated by the plan's range estimator, clipped to the configured limits, and united.
+ *
  * @throws {Error} when a statistic is infinite or NaN ({@link unboundedReason})
  */
 export function activationAffines(
@@ -53,12 +54,17 @@ export function activationAffines(
   });
 }
 
-/** Of a range's codes; where a mask decides its end, all other values fall on a few of them. */
+/**
+ * Number of codes of a range that is assumed in judging masks: where a mask constant decides the range's end,
+ * all other values fall on a few codes.
+ */
 const CODES = 256;
 
 /**
- * The reason, as a clause, why a quantizer cannot have a scale: an end of a source's range is infinite or NaN, a
- * mask decides it, or the values are so small that the smallest scale leaves fewer levels than the width asks for.
+ * The reason, as a clause, why an activation quantizer cannot have a scale: an end of a source tensor's range
+ * is infinite or NaN, a mask constant (such as -1e4) decides it, or the values are so small that the smallest
+ * scale leaves fewer levels than the width asks for.
+ *
  * @returns `undefined` where all ends are finite and one is far enough from zero, or all are zero
  */
 export function unboundedReason(
@@ -85,12 +91,18 @@ export function unboundedReason(
     : undefined;
 }
 
-/** Also where only some samples are masked, and the end is the mean of theirs. */
+/**
+ * Whether a mask constant (such as -1e4) decides this end of a range, also where only some samples are masked
+ * and the end is the mean over the samples.
+ */
 function isDecidedBy(mask: number, end: number): boolean {
   return Math.sign(end) === Math.sign(mask) && Math.abs(end) >= Math.abs(mask) / CODES;
 }
 
-/** The estimated ends of a source's range, before zero is included and moved onto a code. */
+/**
+ * The estimated ends of a source tensor's range, per tensor or per channel, before zero is included and moved
+ * onto a code.
+ */
 function seenEnds(source: Source, plan: TensorPlan, statistics: StatisticsTable): Range[] {
   const { estimator, mode } = plan;
   // In symmetric mode all channels are signed or none, so the lower end is estimated for the whole tensor.
@@ -117,8 +129,8 @@ function rangesAround(ends: readonly Range[], plan: TensorPlan): Range[] {
 }
 
 /**
- * Ends estimated by statistics; for estimators that minimize an error, the extreme values, where their search
- * starts.
+ * Lower or upper ends of a tensor's ranges, estimated from statistics; for estimators that minimize an error,
+ * the extreme values, where their search starts.
  */
 function estimateEnds(
   { tensor, channels }: Source,
@@ -134,7 +146,10 @@ function estimateEnds(
     : statistics.estimateChannels(tensor, side, asked, ACTIVATION_CHANNEL_AXIS);
 }
 
-/** Per channel `output_mse` equals `mse`: the weight of a channel is a constant factor of its error. */
+/**
+ * The ends of a tensor's ranges that minimize the estimator's error. Per channel `output_mse` equals `mse`: the
+ * weight of a channel is a constant factor of its error.
+ */
 function leastErrorEnds(
   { tensor, channels }: Source,
   type: ErrorType,
@@ -149,7 +164,7 @@ function leastErrorEnds(
   return seen.map((ends, channel) => leastErrorEndsOf(histograms[channel]!, type, ends, plan));
 }
 
-/** Cached ranges by histogram, as trials request the same ones. */
+/** Cache of the ranges of least error by histogram, as trials request the same ones. */
 const known = new WeakMap<Histogram, Map<string, Range>>();
 
 function leastErrorEndsOf(histogram: Histogram, type: ErrorType, seen: Range, plan: TensorPlan): Range {

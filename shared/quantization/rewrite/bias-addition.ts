@@ -4,13 +4,13 @@ import type { GraphIndex } from "../../onnx/graph/graph-index.js";
 import type { NewNames } from "../../onnx/model/new-names.js";
 import { DataType, dimensions, floatValues, makeTensor } from "../../onnx/model/tensor.js";
 
-/** Values to be added to biases, one per output channel, by the op's key. */
+/** Values to add to the biases of ops, one per output channel, by the op's key. */
 export type BiasShifts = ReadonlyMap<string, Float32Array>;
 
-/** The bias of a MatMul, in an Add that is the product's only reader. */
+/** The bias of a MatMul, which is a constant input of an Add that is the product's only reader. */
 export interface AddedBias {
   readonly add: NodeProto;
-  /** Index of the Add's constant input. */
+  /** Index of the Add's input that is the constant bias. */
   readonly input: number;
 }
 
@@ -27,15 +27,15 @@ export function findAddedBias(output: string, channels: number, index: GraphInde
     : undefined;
 }
 
-/** A float constant plus a shift, value by value. */
+/** A new float constant: the tensor plus a shift, value by value. */
 export function shifted(tensor: TensorProto, shift: Float32Array, name: string): TensorProto {
   const values = floatValues(tensor).map((value, channel) => value + shift[channel]!);
   return makeTensor(name, DataType.FLOAT, dimensions(tensor), values);
 }
 
 /**
- * Adds a constant to a product, as a Sub of its negative: ONNX Runtime would fuse MatMul and Add to a Gemm,
- * which with a float bias runs in float (docs/reference/onnx-runtime.md, "Fusions").
+ * Nodes that add a shift per channel to a product, as a Sub of its negative: ONNX Runtime would fuse MatMul and
+ * Add to a Gemm, which with a float bias runs in float (docs/reference/onnx-runtime.md, "Fusions").
  */
 export function addAfter(
   product: string,

@@ -16,7 +16,7 @@ export function smallestWeightScales(bias: Float32Array, inputScale: number): nu
   return Array.from(bias, (value) => Math.abs(value) / (LARGEST_ADDED_CODE * inputScale));
 }
 
-/** A bias as INT32 codes with zero point 0. */
+/** A bias as INT32 codes with zero point 0 and, per channel or once, the scale inputScale * weightScale. */
 export function quantizeBias(
   bias: Float32Array,
   inputScale: number,
@@ -34,15 +34,15 @@ export function quantizeBias(
   return { codes, scales };
 }
 
-/** Bits of a code without the sign. */
+/** Number of bits of an INT32 bias code without the sign. */
 const BIAS_BITS = 31;
-/** The smallest normal float32. */
+/** The smallest scale of a bias: the smallest normal float32. */
 const SMALLEST_SCALE = 2 ** -126;
 
 /**
- * A bias as INT32 codes that represent it exactly: the scale is the smallest power of two at which the
- * largest value fits, so that values down to 1/128 of the largest are exact and smaller ones have an error of
- * at most 2^-32 of it. For simulated ops: ONNX Runtime 1.30 would quantize a float bias next to dequantized
+ * A bias as INT32 codes that represent it practically exactly: the scale is the smallest power of two at which
+ * the largest value fits, so that values down to 1/128 of the largest are exact and smaller ones have an error
+ * of at most 2^-32 of it. For simulated ops: ONNX Runtime 1.30 would quantize a float bias next to dequantized
  * operands with the product of their scales, which with 16-bit codes is so small that the bias does not fit.
  */
 export function exactBias(bias: Float32Array): { codes: Int32Array; scale: number } {

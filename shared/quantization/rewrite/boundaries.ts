@@ -7,21 +7,22 @@ import type { QuantizationPlan } from "../space/plan.js";
 
 /** The tensors at which a plan's activation quantizers are inserted. */
 export interface Boundaries {
-  /** The tensors that get a QuantizeLinear and DequantizeLinear. */
+  /** Names of the tensors that get a QuantizeLinear and DequantizeLinear. */
   readonly quantized: ReadonlySet<string>;
   /**
-   * Those of them that exist only in quantized form, because an integer kernel produces them: all readers,
-   * float ops and model outputs included, get the dequantized values.
+   * Names of those quantized tensors that exist only in quantized form, because an integer kernel produces
+   * them: all readers, float ops and model outputs included, get the dequantized values.
    */
   readonly integerOnly: ReadonlySet<string>;
-  /** Whether an input of a node reads dequantized values. */
+  /** Whether an input of a node reads the dequantized values of its tensor instead of the float ones. */
   readsDequantized(node: NodeProto, input: number): boolean;
 }
 
 /**
- * Finds the tensors that quantized ops read and that integer kernels write. Quantizers are moved upwards
- * through agnostic ops, so that these operate on codes instead of floats, unless a float op would then read
- * rounded values (docs/reference/algorithms.md, "Placement").
+ * Finds the tensors where quantizers are inserted: those that quantized ops read and that integer kernels
+ * write. Quantizers are moved upwards through agnostic ops (which pass values on), so that these operate on
+ * codes instead of floats, unless a float op would then read rounded values (docs/reference/algorithms.md,
+ * "Placement").
  */
 export function findBoundaries(
   layout: QuantizerLayout,
@@ -79,7 +80,10 @@ export function findBoundaries(
   };
 }
 
-/** The input of an agnostic node that shares its quantizer with the node's output. */
+/**
+ * The input of an agnostic node (one that passes values on) that shares its quantizer with the node's output;
+ * `undefined` for other nodes.
+ */
 function agnosticInput(node: NodeProto, layout: QuantizerLayout, view: OperandView): string | undefined {
   if (view.hardware.operation(node.opType)?.role !== "agnostic") return undefined;
   const input = passThroughInput(node, view);
@@ -89,7 +93,7 @@ function agnosticInput(node: NodeProto, layout: QuantizerLayout, view: OperandVi
   return quantizer !== undefined && shared ? input : undefined;
 }
 
-/** Whether every reader of an op's output reads the dequantized values. */
+/** Whether every reader of an op's output reads the dequantized values instead of the float ones. */
 export function onlyDequantizedReaders(
   op: QuantizableOp,
   boundaries: Boundaries,

@@ -9,7 +9,8 @@ import type { TuningOptions } from "../space/tuning-options.js";
 import { unboundedReason } from "./activation-scales.js";
 
 /**
- * Groups that are left in float because one of their ranges is not finite, each with the reason as a clause.
+ * Groups (ops that are switched together) that are left in float because one of their ranges is not finite or
+ * not usable, each with the reason as a clause.
  */
 export type UnboundedGroups = Readonly<Record<string, string>>;
 
@@ -19,8 +20,8 @@ export interface BoundedPlan {
 }
 
 /**
- * The plan of a configuration, with groups left in float that have no finite range on the calibration
- * samples.
+ * The quantization plan of a configuration, with those groups (ops switched together) left in float that have
+ * no usable range on the calibration samples.
  */
 export function planWithinBounds(
   layout: QuantizerLayout,
@@ -43,18 +44,24 @@ export function planWithinBounds(
   }
 }
 
-/** A configuration with the unbounded groups switched off. */
+/** A configuration with the unbounded groups (those without a usable range) switched off. */
 export function withoutUnbounded(configuration: Configuration, unbounded: UnboundedGroups): Configuration {
   const off = Object.keys(unbounded).map((group) => [switchName(group), false] as const);
   return { ...configuration, ...Object.fromEntries(off) };
 }
 
-/** Why a group is unbounded, `undefined` where it is not; groups have names of any kind, such as "constructor". */
+/**
+ * The reason why a group has no usable range; `undefined` where its ranges are usable. Groups have names of any
+ * kind, such as "constructor", which a plain look-up would find in every object.
+ */
 export function unboundedGroup(unbounded: UnboundedGroups, group: string): string | undefined {
   return Object.hasOwn(unbounded, group) ? unbounded[group] : undefined;
 }
 
-/** The ops that unbounded groups leave in float: those that read or write one of their tensors. */
+/**
+ * The ops that unbounded groups (those without a usable range) leave in float: those that read or write one of
+ * their tensors.
+ */
 export function unboundedOps(layout: QuantizerLayout, unbounded: UnboundedGroups): UnquantizableOp[] {
   return [...layout.ops.values()].flatMap(({ name, node, activations, output }) => {
     const tensors = [...activations.map((i) => node.input[i]!), output];

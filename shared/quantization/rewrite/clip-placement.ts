@@ -50,9 +50,9 @@ export function clipAsMinMax(
 }
 
 /**
- * Moves a Relu or Clip between QuantizeLinear and DequantizeLinear, as a Clip of codes with the same name.
- * Rounding is monotonic, so clipping before or after it gives the same codes. A Relu or Clip left in float
- * would leave the op before it in float too.
+ * Moves a Relu or Clip from before an inserted QuantizeLinear to between it and DequantizeLinear, as a Clip of
+ * codes with the same name. Rounding is monotonic, so clipping before or after it gives the same codes. A Relu
+ * or Clip left in float would leave the op before it in float too.
  *
  * @param affine scale and zero point of the pair; unused where the bounds are infinite
  * @param levels number of codes, where the largest code is to be below that of UINT8

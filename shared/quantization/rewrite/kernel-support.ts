@@ -4,8 +4,8 @@ import type { QuantizableOp } from "../graph/quantizable-ops.js";
 import type { QuantizationPlan } from "../space/plan.js";
 
 /**
- * ONNX Runtime's integer kernels on the CPU support this width only; narrower activation codes are stored in
- * it.
+ * Width in bits of the codes that ONNX Runtime's integer kernels on the CPU support, the only one; narrower
+ * activation codes are stored in it.
  */
 const KERNEL_BITS = 8;
 

@@ -2,7 +2,7 @@ import type { NodeProto } from "onnx-buf";
 import { edited } from "../../onnx/model/edited.js";
 import type { OperandView, TensorInfo } from "../graph/quantizable-ops.js";
 
-/** An Add that is the only reader of a product, and the index of its input that is the product. */
+/** An Add that is the only reader of a product, and the index of the Add's input that is the product. */
 export interface AddedProduct {
   readonly add: NodeProto;
   readonly input: number;
@@ -34,7 +34,7 @@ export function addsBias({ add, input }: AddedProduct, { index }: OperandView): 
   return index.initializers.get(add.input[1 - input] ?? "")?.dims.length === 1;
 }
 
-/** The Add as a Sum, which ONNX Runtime does not fuse with a MatMul. */
+/** The Add node as a Sum, which ONNX Runtime does not fuse with a MatMul. */
 export function asSum(add: NodeProto): NodeProto {
   return edited(add, { opType: "Sum" });
 }

@@ -5,7 +5,10 @@ import type { QuantizableOp } from "../graph/quantizable-ops.js";
 import type { QuantizationPlan } from "../space/plan.js";
 import { simulationReason } from "./kernel-support.js";
 
-/** The products of a plan whose integer kernels can saturate on a class of processor. */
+/**
+ * The products (Conv, MatMul, Gemm) that a plan quantizes and whose integer kernels can saturate on a class of
+ * processor.
+ */
 export function saturatingProducts(
   layout: QuantizerLayout,
   plan: QuantizationPlan,
@@ -18,17 +21,20 @@ export function saturatingProducts(
   });
 }
 
-/** The processor classes on which no product of a plan can saturate. */
+/** The processor classes on which no product of a plan can saturate, so that results are exact. */
 export function exactClasses(layout: QuantizerLayout, plan: QuantizationPlan): ProcessorClass[] {
   return PROCESSOR_CLASSES.filter((processor) => saturatingProducts(layout, plan, processor).length === 0);
 }
 
-/** Whether the model computes the same integers on every processor class. */
+/**
+ * Whether the model computes the same integers on every processor class, given the classes on which it is
+ * exact.
+ */
 export function isPortable(exactOn: readonly ProcessorClass[]): boolean {
   return exactOn.length === PROCESSOR_CLASSES.length;
 }
 
-/** Model metadata that name the processor classes on which no product can saturate. */
+/** Entries of model metadata that name the processor classes on which no product can saturate. */
 export function portabilityProperties(exactOn: readonly ProcessorClass[]): Record<string, string> {
   return {
     "quantfleet.portable": String(isPortable(exactOn)),

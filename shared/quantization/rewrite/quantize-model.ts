@@ -31,7 +31,10 @@ import { addsBias, asSum, fusibleAdd } from "./matmul-add-fusion.js";
 import type { WeightCache } from "./weight-cache.js";
 import type { WeightCodes } from "./weight-codes.js";
 
-/** Relative slack within which a range's end counts as a Clip's bound: float32 rounding of the scale. */
+/**
+ * Slack, as a share of the range's width, within which a range's end counts as a Clip's bound: float32 rounding
+ * of the scale.
+ */
 const BOUND_SLACK = 1e-6;
 
 const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
@@ -40,21 +43,20 @@ const UNBOUNDED = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINIT
 const PADDING_VALUE = 2;
 
 /**
- * Ops whose weights need no zero points where all are 0. Without them ONNX Runtime 1.30 has no integer kernel
- * for a Gemm, nor for a MatMul that it fuses to a Gemm.
+ * Op types whose weights are written without zero points where all of these are 0. Without zero points ONNX
+ * Runtime 1.30 has no integer kernel for a Gemm, nor for a MatMul that it fuses to a Gemm, so those keep them.
  */
 const READ_WITHOUT_ZERO_POINT: ReadonlySet<string> = new Set(["Conv", "ConvTranspose"]);
 
-/** Difference between unsigned and signed 8-bit codes of the same value. */
+/** Difference between the unsigned and the signed 8-bit code of the same value. */
 const UNSIGNED_OFFSET = 128;
 
 /**
- * Returns the model with a plan's QuantizeLinear and DequantizeLinear nodes, in the form that ONNX Runtime
- * fuses to integer kernels (docs/reference/onnx-runtime.md, "Fusions"). The given model is not changed;
+ * Returns the float model with a plan's QuantizeLinear and DequantizeLinear nodes, in the form that ONNX
+ * Runtime fuses to integer kernels (docs/reference/onnx-runtime.md, "Fusions"). The given model is not changed;
  * unchanged tensors are shared with it.
  *
- * @param scales scale and zero point of every activation quantizer of the plan, by id: one, or one per
- *   channel
+ * @param scales scale and zero point of every activation quantizer of the plan, by id: one, or one per channel
  * @param shifts values to be added to biases, by the ops' keys
  */
 export function quantizeModel(
@@ -73,17 +75,20 @@ class Rewriter {
   readonly #boundaries: Boundaries;
   readonly #nodes: NodeProto[] = [];
   readonly #initializers: TensorProto[] = [];
-  /** For each quantized tensor, the name of its dequantized values. */
+  /** For each quantized tensor, the name of the tensor of its dequantized values. */
   readonly #dequantized = new Map<string, string>();
-  /** New names of tensors whose original name is used for their dequantized values. */
+  /** New names of float tensors whose original name is used for their dequantized values. */
   readonly #renamed = new Map<string, string>();
   readonly #dropped = new Set<NodeProto>();
   /** Relu and Clip nodes that are written as Max and Min. */
   readonly #minMaxClips = new Set<NodeProto>();
-  /** Adds that are written as Sums. */
+  /** Add nodes that are written as Sums, which ONNX Runtime does not fuse with the product before them. */
   readonly #sums = new Set<NodeProto>();
   readonly #constants = new Map<string, string>();
-  /** Corrected biases in the Add after a product. */
+  /**
+   * For each Add after a product, the name of the corrected bias constant that it adds, and the index of that
+   * input.
+   */
   readonly #addedBiases = new Map<NodeProto, { readonly input: number; readonly name: string }>();
   readonly #names: NewNames;
   readonly #parameters: QuantizationParameters;
@@ -160,8 +165,8 @@ class Rewriter {
   }
 
   /**
-   * Name of a new constant with a Pad's value clipped to the range of the codes; `undefined` if it is within
-   * the range.
+   * Name of a new constant with a Pad's padding value clipped to the range of the codes; `undefined` if it is
+   * within the range.
    */
   #paddingWithinRange(node: NodeProto): string | undefined {
     if (node.opType !== "Pad" || !this.#boundaries.readsDequantized(node, 0)) return undefined;
@@ -179,7 +184,7 @@ class Rewriter {
     return name;
   }
 
-  /** Prevents the fusion of an integer product and the Add after it to a Gemm in float. */
+  /** Prevents that ONNX Runtime fuses an integer product and the Add after it to a Gemm in float. */
   #separateSum(product: NodeProto): void {
     const added = fusibleAdd(product, this.view);
     if (added === undefined || this.#boundaries.quantized.has(product.output[0]!)) return;
@@ -204,7 +209,10 @@ class Rewriter {
     return simulationReason(op, this.layout, this.plan) !== undefined;
   }
 
-  /** Adds a shift to a MatMul, which has no bias input: in the Add after it, or as a new node. */
+  /**
+   * Adds the bias correction's shift to a MatMul, which has no bias input: in the Add after it, or as a new
+   * node.
+   */
   #withAddedShift(product: NodeProto, { opType, output: [key = ""] }: NodeProto): NodeProto[] {
     const shift = opType === "MatMul" ? this.shifts.get(key) : undefined;
     if (shift === undefined) return [product];
@@ -238,8 +246,8 @@ class Rewriter {
   }
 
   /**
-   * The name of a node's output; a new one where the dequantized values take the name because it is visible
-   * outside.
+   * The name of a node's output in the rewritten model; a new one where the dequantized values take the name
+   * because it is visible outside.
    */
   #outputName(tensor: string): string {
     if (!this.#boundaries.integerOnly.has(tensor) || !this.view.index.isVisibleOutside(tensor)) return tensor;
@@ -279,7 +287,10 @@ class Rewriter {
     this.#dequantized.set(tensor, pair.output);
   }
 
-  /** Clips a tensor to its quantizer's range in float, since ONNX Runtime cannot clip 16-bit codes. */
+  /**
+   * Clips a tensor to its quantizer's range in float, since ONNX Runtime cannot clip 16-bit codes; returns the
+   * name of the result.
+   */
   #clipped(tensor: string, source: string): string {
     const name = this.#names.name(`${tensor}/Clip`);
     const clip = create(NodeProtoSchema, { name, output: [name] });
@@ -398,7 +409,10 @@ class Rewriter {
     return fits ? cached : this.weights.make(quantizer, plan, needed);
   }
 
-  /** Inserts the DequantizeLinear of a constant; one for all its ops, unless they need different scales. */
+  /**
+   * Inserts the DequantizeLinear of a weight constant and returns the name of its output; one for all its ops,
+   * unless they need different scales.
+   */
   #weight(initializer: string, { codes, channels }: WeightCodes, withoutZeroPoint: boolean): string {
     const scales = Float32Array.from(channels, ({ scale }) => scale);
     const { bits, granularity } = this.plan.weights.get(initializer)!;
@@ -440,7 +454,7 @@ function biasName({ key, bias = `${key}_bias` }: QuantizableOp): string {
   return bias;
 }
 
-/** The same values as unsigned codes. */
+/** The same quantized weights with unsigned 8-bit codes and zero points. */
 function withUnsignedCodes({ codes, channels }: WeightCodes): WeightCodes {
   if (codes instanceof Uint8Array) return { codes, channels };
   return {

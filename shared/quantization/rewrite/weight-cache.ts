@@ -7,7 +7,10 @@ import type { WeightQuantizer } from "../graph/groups.js";
 import type { TensorPlan } from "../space/plan.js";
 import { quantizeWeights, type WeightCodes } from "./weight-codes.js";
 
-/** Replaces codes rounded to nearest by better codes or scales (as adaptive rounding does). */
+/**
+ * A function that replaces weight codes rounded to nearest by better codes or scales (as adaptive rounding
+ * does).
+ */
 export type Refinement = (
   quantizer: WeightQuantizer,
   plan: TensorPlan,
@@ -19,7 +22,7 @@ export type Refinement = (
 export class WeightCache {
   readonly #codes = new Map<string, WeightCodes>();
 
-  /** @param refinements applied to the nearest codes, in order */
+  /** @param refinements replace the codes rounded to nearest, one after the other */
   constructor(
     private readonly index: GraphIndex,
     private readonly refinements: readonly Refinement[] = [],
@@ -45,7 +48,7 @@ export class WeightCache {
       nearest,
     );
     if (pairs === undefined || refined === nearest) return refined;
-    // A refinement may have made a pair too large again.
+    // A refinement may have made the sum of a pair of codes too large for 16-bit kernels again.
     const codes = Int8Array.from(refined.codes);
     cutPairs(codes, pairs);
     return { ...refined, codes };

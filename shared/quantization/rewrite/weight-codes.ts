@@ -77,25 +77,31 @@ export function quantizeWeights(
   return { codes, channels };
 }
 
-/** Scale in symmetric mode; 7-bit codes have twice the scale of 8-bit ones, so the largest code is half. */
+/**
+ * Scale and zero point of weights in symmetric mode; 7-bit codes have twice the scale of 8-bit ones, so the
+ * largest code is half.
+ */
 function symmetricAffine(range: Range, plan: TensorPlan): Affine {
   const affine = narrowSignedAffine(range, widthOf(plan));
   return plan.codes === "int7" ? { ...affine, scale: 2 * affine.scale } : affine;
 }
 
-/** Number of codes of a plan in asymmetric mode. */
+/** Number of weight codes of a plan in asymmetric mode; 7-bit codes have half as many. */
 function asymmetricWidth(plan: TensorPlan): Width {
   const width = widthOf(plan);
   return plan.codes === "int7" ? { levels: Math.ceil(levelsOf(width) / 2) } : width;
 }
 
-/** Smallest and largest code of a constant. */
+/** Smallest and largest code that a constant's values can get. */
 export interface CodeLimits {
   readonly lowest: number;
   readonly highest: number;
 }
 
-/** The limits of a plan's codes; in symmetric mode narrow, so that they are symmetric around zero. */
+/**
+ * The smallest and largest code by the plan of a weight; in symmetric mode narrow, so that they are symmetric
+ * around zero.
+ */
 export function codeLimits(plan: TensorPlan): CodeLimits {
   if (plan.mode === "symmetric") {
     const highest = (plan.codes === "int7" ? largestHalvedCode : largestNarrowCode)(widthOf(plan));
@@ -106,12 +112,12 @@ export function codeLimits(plan: TensorPlan): CodeLimits {
   return { lowest, highest: lowest + levelsOf(width) - 1 };
 }
 
-/** The range per channel by a plan's estimator. */
+/** The quantization range of each channel of a weight, by the plan's range estimator. */
 export function weightRanges(view: ChannelView, plan: TensorPlan, unifiedZeroPoint = false): Range[] {
   return rangesWithin(seenEnds(view, plan), plan, asymmetricWidth(plan), unifiedZeroPoint);
 }
 
-/** The quantizer ranges that contain the estimated ends, for a number of codes. */
+/** The quantization ranges of a weight's channels that contain the estimated ends, for a number of codes. */
 function rangesWithin(
   seen: readonly Range[],
   plan: TensorPlan,
@@ -130,7 +136,10 @@ function rangesWithin(
   return ranges.map((range) => clip(range, plan));
 }
 
-/** The estimated ends per channel by a plan's estimator; in symmetric mode `high` is the magnitude. */
+/**
+ * The ends of each channel's range that the plan's range estimator gives; in symmetric mode `high` is the
+ * magnitude.
+ */
 function seenEnds(view: ChannelView, plan: TensorPlan): Range[] {
   const { min, max } = plan.estimator;
   const highs = estimate(view, furthest(max, plan.mode === "symmetric" ? "abs_max" : "max"), "max");
@@ -140,7 +149,10 @@ function seenEnds(view: ChannelView, plan: TensorPlan): Range[] {
   return error === undefined ? seen : leastErrorEnds(view, error, seen, plan);
 }
 
-/** For an estimator that minimizes an error, the extreme value, from which its search starts. */
+/**
+ * The estimator of a range's end; for one that minimizes an error, that of the extreme value, from which its
+ * search starts.
+ */
 function furthest(estimator: SideEstimator, type: "min" | "max" | "abs_max"): SideEstimator {
   return isErrorType(estimator.type) ? { type } : estimator;
 }

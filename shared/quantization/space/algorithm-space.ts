@@ -1,12 +1,15 @@
 import type { Choice, Configuration, Parameter } from "../../search/space/space.js";
 import type { TuningSpace } from "./space.js";
 
-/** What the search decides of an algorithm beside the quantization. */
+/** What the search decides about an algorithm (such as bias correction) beside the quantization. */
 export interface TunedAlgorithm {
   readonly name: string;
   /** Whether trials may leave the algorithm out. */
   readonly optional: boolean;
-  /** A number that trials choose: the base's value, which is one of the choices, and the choices in rising order. */
+  /**
+   * A numeric setting that trials choose: its value in the base (preset) configuration, which is one of the
+   * choices, and the choices in rising order.
+   */
   readonly setting?: {
     readonly key: string;
     readonly base: number;
@@ -14,7 +17,7 @@ export interface TunedAlgorithm {
   };
 }
 
-/** What a configuration chooses for an algorithm. */
+/** What a trial's configuration chooses for an algorithm: whether it is applied, and its setting. */
 export interface AlgorithmChoice {
   readonly applied: boolean;
   readonly setting: number | undefined;
@@ -24,14 +27,15 @@ export function applyName(algorithm: string): string {
   return `${algorithm}/apply`;
 }
 
-/** The name of the parameter that chooses the algorithm's setting. */
+/** The name of the search parameter that chooses the algorithm's setting. */
 function settingName({ name, setting }: TunedAlgorithm): string {
   return `${name}/${setting?.key}`;
 }
 
 /**
- * The parameters of algorithms: a switch, and a setting that exists while the switch is on. They apply to the whole
- * model, so that each is a family of its own, in a group named after the algorithm. All algorithms are on in the base.
+ * The search parameters of algorithms: each has a switch, and a setting that exists while the switch is on.
+ * They apply to the whole model, so that each is a family of its own, in a group named after the algorithm. All
+ * algorithms are on in the base (preset) configuration.
  */
 export function algorithmSpace(tuned: readonly TunedAlgorithm[]): TuningSpace {
   const parameters: Parameter[] = [];
@@ -59,7 +63,7 @@ export function algorithmSpace(tuned: readonly TunedAlgorithm[]): TuningSpace {
   return { parameters, base, defaults: base };
 }
 
-/** What a configuration chooses for an algorithm; the base's choice where the configuration has none. */
+/** Returns what a configuration chooses for an algorithm; the base's choice where the configuration has none. */
 export function algorithmChoice(algorithm: TunedAlgorithm, configuration: Configuration): AlgorithmChoice {
   const { name, setting } = algorithm;
   const chosen = configuration[settingName(algorithm)];

@@ -3,7 +3,10 @@ import { algorithmSpace, type TunedAlgorithm } from "./algorithm-space.js";
 import type { TuningSpace } from "./space.js";
 import type { EstimatorScope, TuningOptions, TuningScope } from "./tuning-options.js";
 
-/** The scope of a quantizer group's parameter, by the last word of its name; parameters of algorithms end otherwise. */
+/**
+ * The tuning scope (kind of choice that the options allow to vary) of a quantizer group's parameter, by the
+ * last word of its name; parameters of algorithms end otherwise.
+ */
 const SCOPE_OF: Readonly<Record<string, TuningScope | EstimatorScope>> = {
   quantize: "layer",
   bits: "bits",
@@ -45,7 +48,7 @@ export function narrowSpace(
   const parameters: Parameter[] = [];
   for (const parameter of space.parameters) {
     const when = narrowCondition(parameter.when, remaining);
-    // The parameter that this one depends on can never take a value under which this one exists.
+    // This parameter is dropped: the one it depends on can never take a value under which it exists.
     if (parameter.when !== undefined && when === undefined) continue;
     const { name } = parameter;
     const value = center[name] ?? space.defaults[name]!;

@@ -20,23 +20,24 @@ import { activationSchemes, baseScheme, weightSchemes } from "./schemes.js";
 import { parameterNames, type Side, switchName, withinScope } from "./space.js";
 import { overrideEstimator, pinnedEstimator, type TuningOptions } from "./tuning-options.js";
 
-/** The scheme and range estimator of one tensor. */
+/** How one tensor is quantized: its scheme (codes, mode, granularity) and range estimator. */
 export interface TensorPlan extends Scheme {
   readonly estimator: RangeEstimator;
 }
 
 /** What a configuration means for a model: which ops are quantized, and how each of their tensors is. */
 export interface QuantizationPlan {
-  /** Keys of the ops that are quantized. */
+  /** Keys (names of the first outputs) of the ops that are quantized. */
   readonly ops: ReadonlySet<string>;
-  /** Plans of the activation quantizers that quantized ops need, by id. */
+  /** Plans of the activation quantizers that quantized ops need, by the quantizer's id. */
   readonly activations: ReadonlyMap<string, TensorPlan>;
   readonly weights: ReadonlyMap<string, TensorPlan>;
 }
 
 /**
- * Derives the plan of a configuration. An op is quantized if the groups of all its inputs are switched on
- * and, where its kernel needs a quantized output, the group of its output as well.
+ * Derives the quantization plan that a configuration means. An op is quantized if the groups (ops switched
+ * together) of all its inputs are switched on and, where its kernel needs a quantized output, the group of its
+ * output as well.
  */
 export function planQuantization(
   layout: QuantizerLayout,

@@ -10,8 +10,8 @@ import {
 import type { Granularity, Mode } from "../device/hardware.js";
 
 /**
- * How both ends of a range are estimated; symmetric weights have no `min`, as only the largest magnitude
- * matters.
+ * How both ends of a quantization range are estimated; symmetric weights have no `min`, as only the largest
+ * magnitude matters.
  */
 export interface RangeEstimator {
   readonly min?: SideEstimator;
@@ -27,7 +27,7 @@ export type EstimatorPreset = (typeof ESTIMATOR_PRESETS)[number];
 
 type EndTypes = Readonly<Record<"min" | "max" | "magnitude", EstimatorType>>;
 
-/** The statistic or error of a preset for lower ends, upper ends and symmetric magnitudes. */
+/** The statistic or error by which a preset estimates lower ends, upper ends and symmetric magnitudes of ranges. */
 function typesOf(preset: EstimatorPreset): EndTypes {
   switch (preset) {
     case "default":
@@ -42,7 +42,7 @@ function typesOf(preset: EstimatorPreset): EndTypes {
 /** The share of values that the `quantile` preset cuts off at each end. */
 export const DEFAULT_OUTLIER_PROB = 1e-4;
 
-/** The estimator of a preset for activations. */
+/** The range estimator of a preset for activations. */
 export function activationEstimator(
   preset: EstimatorPreset,
   mode: Mode,
@@ -64,7 +64,7 @@ export function activationEstimator(
   }
 }
 
-/** The estimator of a preset for weights. */
+/** The range estimator of a preset for weights. */
 export function weightEstimator(preset: EstimatorPreset, mode: Mode): RangeEstimator {
   const { min, max, magnitude } = typesOf(preset);
   switch (mode) {
@@ -75,7 +75,7 @@ export function weightEstimator(preset: EstimatorPreset, mode: Mode): RangeEstim
   }
 }
 
-/** The error that an estimator minimizes; `undefined` where both ends come from statistics. */
+/** The type of error that a range estimator minimizes; `undefined` where both ends come from statistics. */
 export function leastError({ min, max }: RangeEstimator): ErrorType | undefined {
   return [max.type, min?.type ?? max.type].find(isErrorType);
 }

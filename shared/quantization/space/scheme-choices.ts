@@ -2,8 +2,8 @@ import type { Choice, Configuration, Parameter } from "../../search/space/space.
 import { codeFormOf, type Scheme } from "../device/hardware.js";
 
 /**
- * The fields of a scheme in the order of their parameters. The mode comes first, as the parameters of the
- * range estimator are conditional on it alone.
+ * The fields of a scheme (way to quantize a tensor) in the order of their search parameters. The mode comes
+ * first, as the parameters of the range estimator are conditional on it alone.
  */
 const FIELDS = ["mode", "bits", "granularity", "codes"] as const;
 
@@ -12,13 +12,14 @@ type Field = (typeof FIELDS)[number];
 type SchemeParameter = Pick<Parameter, "name" | "choices" | "when">;
 
 /**
- * Parameters that choose one of several schemes, one per field in which the schemes differ. Where the choices
- * of a later field depend on an earlier one (say, 8 bits if asymmetric and 4 if symmetric), the field has a
- * parameter per choice of the earlier one, such as `…/symmetric/bits`, which is conditional on that choice.
+ * Search parameters that choose one of several schemes (ways to quantize a tensor), one per field in which the
+ * schemes differ. Where the choices of a later field depend on an earlier one (say, 8 bits if asymmetric and 4
+ * if symmetric), the field has a parameter per choice of the earlier one, such as `…/symmetric/bits`, which is
+ * conditional on that choice.
  *
  * @param prefix of the parameters' names
  * @param schemes the base scheme first
- * @param when the condition of all parameters
+ * @param when the condition under which the parameters are active
  */
 export function schemeParameters(
   prefix: string,
@@ -77,7 +78,10 @@ export function fieldOf(scheme: Scheme, field: Field): Choice {
   return field === "codes" ? codeFormOf(scheme) : scheme[field];
 }
 
-/** The choices of a field, and whether the later fields have the same choices for each of them (`alike`). */
+/**
+ * The choices of a scheme's field, the schemes with each (`of`), and whether the later fields have the same
+ * choices for each of them (`alike`).
+ */
 function branchesOf(field: Field, others: readonly Field[], schemes: readonly Scheme[]) {
   const of = (choice: Choice): Scheme[] => schemes.filter((scheme) => fieldOf(scheme, field) === choice);
   const choices = [...new Set(schemes.map((scheme) => fieldOf(scheme, field)))];

@@ -12,8 +12,8 @@ import type { QuantizableOp } from "../graph/quantizable-ops.js";
 import type { TensorOverrides, TuningOptions } from "./tuning-options.js";
 
 /**
- * How the schemes of one tensor were derived, step by step (docs/reference/algorithms.md, "Presets and
- * schemes").
+ * How the schemes (ways to quantize) of one tensor were derived, step by step (docs/reference/algorithms.md,
+ * "Presets and schemes").
  */
 export interface SchemeDerivation {
   /**
@@ -25,13 +25,13 @@ export interface SchemeDerivation {
     readonly type: string;
     readonly schemes: readonly Scheme[];
   }[];
-  /** The schemes that all ops support, in the order of the first op. */
+  /** The schemes that all candidate ops support, in the order of the first op. */
   readonly common: readonly Scheme[];
-  /** Whether the ops had no common scheme until weaker variants were added. */
+  /** Whether the ops had no common scheme until weaker variants (one scale per tensor, symmetric) were added. */
   readonly weakened: boolean;
   /** Common schemes that are left out, with the reason. */
   readonly removed: readonly { readonly scheme: Scheme; readonly because: RemovalReason }[];
-  /** The schemes to choose from. */
+  /** The schemes that remain for the tensor, to choose from. */
   readonly schemes: readonly Scheme[];
 }
 
@@ -89,13 +89,14 @@ function candidate(
   return { op: name, type: node.opType, schemes: hardware.schemes(deviceType, tensor) };
 }
 
-/** A product of two activations, as in attention. */
+/** Whether an op is a product of two activations, as in attention. */
 function isFreeProduct({ node, weight }: QuantizableOp): boolean {
   return node.opType === "MatMul" && weight === undefined;
 }
 
 /**
- * The schemes of a weight quantizer; without a channel axis only those with one scale per tensor.
+ * The schemes (ways to quantize) of a weight quantizer, with each step of their derivation; without a channel
+ * axis only those with one scale per tensor.
  *
  * @throws {ModelError} when nothing is left
  */
@@ -130,8 +131,8 @@ export function deriveWeightSchemes(
 }
 
 /**
- * Removes the schemes that the saturation fix does not allow. They are replaced by the same scheme with exact
- * codes where the device offers that, and otherwise with 7-bit codes.
+ * Removes the schemes that the saturation fix does not allow (their codes can overflow 16-bit sums). They are
+ * replaced by the same scheme with exact codes where the device offers that, and otherwise with 7-bit codes.
  */
 function withSaturationFix(
   derivation: SchemeDerivation,
@@ -197,10 +198,10 @@ function derive(
 }
 
 /**
- * The scheme of a preset: `performance` takes the first, `accuracy` the last, `mixed` the first for weights
- * and the last for activations (docs/reference/algorithms.md, "Presets and schemes"). From the last scheme
- * only mode and width are taken, with the first granularity that goes with them. Fewer bits than the device's
- * primary width are used only where they are pinned or nothing else is left.
+ * The scheme of one tensor that a preset chooses: `performance` takes the first, `accuracy` the last, `mixed`
+ * the first for weights and the last for activations (docs/reference/algorithms.md, "Presets and schemes").
+ * From the last scheme only mode and width are taken, with the first granularity that goes with them. Fewer
+ * bits than the device's primary width are used only where they are pinned or nothing else is left.
  */
 export function baseScheme(
   schemes: readonly Scheme[],
@@ -275,7 +276,7 @@ function withWeakerVariants(schemes: readonly Scheme[]): Scheme[] {
   return distinct([...schemes, ...variants]);
 }
 
-/** Removes duplicates, keeping first occurrences. */
+/** Removes duplicate schemes, keeping first occurrences. */
 export function distinct(schemes: readonly Scheme[]): Scheme[] {
   return schemes.filter((scheme, i) => schemes.findIndex((other) => isSame(other, scheme)) === i);
 }
@@ -293,7 +294,10 @@ function pinnedLevels({ levels }: TensorOverrides): Pick<Scheme, "levels"> {
   return levels === undefined ? {} : { levels };
 }
 
-/** The schemes with the pinned form of codes; all where no scheme has it, as for depthwise convolutions. */
+/**
+ * The 8-bit schemes with the form of codes that the configuration pins, and all others; all where no scheme has
+ * it, as for depthwise convolutions.
+ */
 function withPinnedCodes(schemes: Scheme[], { codes }: TensorOverrides): Scheme[] {
   if (codes === undefined || !schemes.some((scheme) => codeFormOf(scheme) === codes)) return schemes;
   return schemes.filter((scheme) => scheme.bits !== 8 || codeFormOf(scheme) === codes);

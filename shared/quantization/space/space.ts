@@ -42,14 +42,15 @@ export const SIDE_TYPES: Readonly<Record<Side, readonly StatisticType[]>> = {
 };
 
 /**
- * The aggregators among which a search chooses. `power_of_2`, which widens a range up to twofold, is a choice
- * only where the configuration's own estimator has it.
+ * The aggregators (ways to combine a statistic's values of all samples) among which a search chooses.
+ * `power_of_2`, which widens a range up to twofold, is a choice only where the configuration's own estimator
+ * has it.
  */
 export const SEARCHED_AGGREGATORS: readonly Aggregator[] = AGGREGATORS.filter(
   (name) => name !== "power_of_2",
 );
 
-/** Names of the parameters of one tensor, as written to `trials.jsonl`. */
+/** Names of the search parameters of one tensor, as written to `trials.jsonl`. */
 export function parameterNames(tensor: "activations" | "weights", id: string) {
   const prefix = `${id}/${tensor}`;
   const estimator = (mode: Mode, field: string) => `${prefix}/${mode}/${field}`;
@@ -63,10 +64,10 @@ export function parameterNames(tensor: "activations" | "weights", id: string) {
   };
 }
 
-/** An end of a range. */
+/** An end of a quantization range, lower or upper. */
 export type Side = "min" | "max";
 
-/** Name of the parameter that decides whether a group is quantized. */
+/** Name of the search parameter that decides whether a group (ops that are switched together) is quantized. */
 export function switchName(group: string): string {
   return `${group}/quantize`;
 }
@@ -75,15 +76,15 @@ export function switchName(group: string): string {
 export interface TuningSpace {
   readonly parameters: readonly Parameter[];
   readonly base: Configuration;
-  /** Start values of all parameters, including those that are inactive in the base. */
+  /** Default values of all parameters, including those that are inactive in the base. */
   readonly defaults: Configuration;
 }
 
-/** A field of a scheme that is also a tuning scope. */
+/** A field of a scheme that is also a tuning scope (a kind of choice that the options allow to vary). */
 type SchemeField = keyof Scheme & TuningScope;
 
 /**
- * How the parameters of one tensor were derived, step by step (docs/reference/algorithms.md, "Tunable
+ * How the search parameters of one tensor were derived, step by step (docs/reference/algorithms.md, "Tunable
  * parameters").
  */
 export interface TensorDerivation {
@@ -91,16 +92,25 @@ export interface TensorDerivation {
   readonly id: string;
   readonly schemes: SchemeDerivation;
   readonly base: Scheme;
-  /** Schemes within the tuning scope, the base first. */
+  /**
+   * Schemes that the search may choose, as they differ from the base only within the tuning scope; the base
+   * first.
+   */
   readonly kept: readonly Scheme[];
-  /** Schemes outside the tuning scope, with the fields outside it in which they differ from the base. */
+  /**
+   * Schemes that the search may not choose, each with the fields outside the tuning scope in which it differs
+   * from the base.
+   */
   readonly dropped: readonly { readonly scheme: Scheme; readonly outOfScope: readonly SchemeField[] }[];
-  /** The base's range estimator for each mode; alternatives are in `parameters`. */
+  /** For each mode (symmetric, asymmetric) the range estimator of the base; alternatives are in `parameters`. */
   readonly estimators: readonly { readonly mode: Mode; readonly base: RangeEstimator }[];
   readonly parameters: readonly Parameter[];
 }
 
-/** The part of the space that belongs to one quantizer group, with its derivation. */
+/**
+ * The part of the search space that belongs to one quantizer group (ops switched together), with its
+ * derivation.
+ */
 export interface GroupDerivation extends TuningSpace {
   readonly group: string;
   readonly tensors: readonly TensorDerivation[];
@@ -126,7 +136,10 @@ export function deriveSpace(
   };
 }
 
-/** All bit widths that a tensor has in any configuration. */
+/**
+ * All bit widths that activations or weights (`kind`; both when left out) have in any configuration of the
+ * search space.
+ */
 export function reachableWidths(
   layout: QuantizerLayout,
   hardware: Hardware,
@@ -139,7 +152,7 @@ export function reachableWidths(
   return new Set(tensors.flatMap(({ kept }) => kept.map(({ bits }) => bits)));
 }
 
-/** The part of {@link deriveSpace} of one group, with the steps of its derivation. */
+/** The part of the search space ({@link deriveSpace}) of one group, with the steps of its derivation. */
 export function deriveGroup(
   group: QuantizerGroup,
   layout: QuantizerLayout,
@@ -173,14 +186,15 @@ export function deriveGroup(
   return { group: group.id, tensors, parameters, base, defaults };
 }
 
-/** Collects parameters in order, and their start values. */
+/** Collects search parameters in order, and their start values. */
 class SpaceBuilder implements TuningSpace {
   readonly parameters: Parameter[] = [];
   readonly base: Record<string, Choice> = {};
   readonly defaults: Record<string, Choice> = {};
 
   /**
-   * @param start the base's value where the parameter is active in the base; the first choice when left out
+   * @param start the parameter's default, which the base takes where the parameter is active in it; the first
+   *   choice when left out
    */
   add(parameter: Parameter, start: Choice = parameter.choices[0]!): void {
     this.parameters.push(parameter);
@@ -190,7 +204,7 @@ class SpaceBuilder implements TuningSpace {
   }
 }
 
-/** The tensor whose parameters are derived. */
+/** The tensor whose search parameters are derived. */
 interface TunedTensor {
   readonly tensor: "activations" | "weights";
   readonly id: string;
@@ -224,8 +238,8 @@ function addTensor(
 }
 
 /**
- * Divides schemes by the tuning scope: a scheme is kept if it differs from the base only in fields of the
- * scope.
+ * Divides schemes by the tuning scope (the kinds of choices that may vary): a scheme is kept if it differs from
+ * the base only in fields of the scope.
  */
 export function withinScope(
   schemes: readonly Scheme[],
@@ -246,8 +260,8 @@ export function withinScope(
 }
 
 /**
- * Adds the parameters of a range estimator in one mode; min and max vary independently. Values that the
- * configuration pins are the base's values; they are fixed where the tuning scope does not contain
+ * Adds the search parameters of a tensor's range estimator in one mode; min and max vary independently. Values
+ * that the configuration pins are the base's values; they are fixed where the tuning scope does not contain
  * `range_estimator`.
  */
 function addEstimator(

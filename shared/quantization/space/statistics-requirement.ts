@@ -22,7 +22,7 @@ import {
   tunedPresets,
 } from "./tuning-options.js";
 
-/** All statistics that any configuration within the options needs, by tensor. */
+/** All statistics of activations that any configuration within the options needs, by tensor. */
 export function requiredStatistics(
   layout: QuantizerLayout,
   view: OperandView,
@@ -55,7 +55,7 @@ export function requiredStatistics(
   );
 }
 
-/** The statistics that estimators of one granularity need, in both modes. */
+/** The statistics that range estimators of one granularity (per tensor or per channel) need, in both modes. */
 function estimatorStatistics(options: TuningOptions, granularity: Granularity): Statistic[] {
   const statistics = new Map<string, Statistic>();
   const pinned = pinnedEstimator(options, "activations");

@@ -17,7 +17,7 @@ export interface TensorOverrides {
   readonly bits?: Scheme["bits"];
   readonly mode?: Mode;
   readonly granularity?: Granularity;
-  /** For weights only. */
+  /** The form of 8-bit codes, for weights only. */
   readonly codes?: CodeForm;
   readonly levels?: NonNullable<Scheme["levels"]>;
   readonly rangeEstimator?: EstimatorOverrides;
@@ -32,7 +32,10 @@ export interface TuningOptions {
   readonly tuningScope: ReadonlySet<TuningScope>;
   readonly estimatorScope: ReadonlySet<EstimatorScope>;
   readonly outlierProbChoices: readonly number[];
-  /** The presets that scope `preset` chooses from besides the base's own; POT's two when left out. */
+  /**
+   * The presets of range estimators that the scope `preset` chooses from besides the base's own; POT's two when
+   * left out.
+   */
   readonly presetChoices?: readonly EstimatorPreset[];
   readonly weights: TensorOverrides;
   readonly activations: TensorOverrides;
@@ -47,8 +50,8 @@ export interface TuningOptions {
 const POT_PRESETS: readonly EstimatorPreset[] = ["default", "quantile"];
 
 /**
- * The pinned range estimator of weights or activations: from their own section, otherwise from the common
- * one.
+ * The range estimator that the configuration pins for weights or activations: from their own section, otherwise
+ * from the common one.
  */
 export function pinnedEstimator(
   options: TuningOptions,
@@ -57,7 +60,7 @@ export function pinnedEstimator(
   return options[tensor].rangeEstimator ?? options.rangeEstimator;
 }
 
-/** A preset's estimator with the pinned fields replaced. */
+/** A preset's range estimator with the fields replaced that the configuration pins. */
 export function overrideEstimator(
   estimator: RangeEstimator,
   overrides: EstimatorOverrides | undefined,
@@ -69,7 +72,7 @@ export function overrideEstimator(
   };
 }
 
-/** The presets to choose from within the scope, the base's own first. */
+/** The presets of range estimators that the search may choose from, the base's own first. */
 export function tunedPresets(options: TuningOptions, tensor: "activations" | "weights"): EstimatorPreset[] {
   const base = pinnedEstimator(options, tensor)?.preset ?? "default";
   const isTuned = options.tuningScope.has("range_estimator") && options.estimatorScope.has("preset");

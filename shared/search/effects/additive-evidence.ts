@@ -11,25 +11,34 @@ import { type Outcome, StandardizedOutcome } from "./standardized-outcome.js";
 
 const IMPUTATION_ROUNDS = 3;
 /**
- * Share of the asks between a refit and its use in which its model is fitted; in the rest later trials are
- * added.
+ * Of the asks (proposals of a trial) over which a refit (a new fit of the model) is prepared, the share that is
+ * spent on fitting; the other asks add later trials to the fitted model.
  */
 const MODELLING_SHARE = 0.75;
-/** Operations per ask for adding later trials to a prepared refit: about a millisecond. */
+/**
+ * Limit of the arithmetic operations that one ask (proposal of a trial) spends on adding later trials to a
+ * prepared refit (new fit of the model): about a millisecond.
+ */
 const ROW_OPERATIONS_AN_ASK = 1e6;
 
 /**
- * Number of posterior draws that are kept up to date; every ask uses a new random combination of them. With
- * more draws the asks between two refits resemble each other less; in large spaces each draw costs more, so
- * fewer are kept.
+ * Number of draws from the posterior of the effects that are kept up to date; every ask (proposal of a trial)
+ * uses a new random combination of them. With more draws the asks between two refits resemble each other less;
+ * in large spaces each draw costs more, so fewer are kept.
  */
 function keptDraws({ offset, size }: EncodedSpace): number {
   return Math.min(128, Math.max(16, Math.floor(32_000 / offset[size]!)));
 }
 
-/** Effects of every choice on an outcome: outcome = location + scale * (intercept + sum of effects). */
+/**
+ * Effects of every choice of the search parameters on an outcome: outcome = location + scale * (intercept + sum
+ * of the effects of a configuration's choices).
+ */
 export interface DrawnEffects {
-  /** One per choice, all choices of all parameters in one row, and last the intercept. */
+  /**
+   * One effect per choice, in units of `scale`: the choices of all search parameters concatenated, and last the
+   * intercept.
+   */
   readonly effects: Float64Array;
   readonly location: number;
   readonly scale: number;
@@ -37,7 +46,7 @@ export interface DrawnEffects {
   readonly noise: number;
 }
 
-/** A model fitted to the trials up to a refit, conditioned on the trials since. */
+/** An additive model fitted to the first trials (those up to a refit) and conditioned on the later ones. */
 interface Fit {
   readonly refit: number;
   readonly base: readonly LedgerEntry[];
@@ -45,7 +54,7 @@ interface Fit {
   readonly posterior: EffectsPosterior;
 }
 
-/** A fit in progress. */
+/** A fit for the next refit, in progress: it is computed in slices over several asks (proposals of a trial). */
 interface Preparation {
   readonly refit: number;
   readonly base: readonly LedgerEntry[];
@@ -53,12 +62,13 @@ interface Preparation {
 }
 
 /**
- * The posterior of an additive model of one outcome, given the finished trials. Running trials are imputed
- * with the predicted mean: the mean is unchanged, the variance shrinks.
+ * The posterior of an additive model of one outcome, given the finished trials. Running trials are imputed with
+ * the predicted mean: the mean is unchanged, the variance shrinks.
  *
  * The posterior is a function of the ledger alone. The relevance of parameters and the scale of outcomes are
- * estimated at refits, from the first trials by number; later trials only add observations. The next refit is
- * prepared in slices during the asks before its use, which spreads its time and does not change its result.
+ * estimated at refits (new fits of the model), from the first trials by number; later trials only add
+ * observations. The next refit is prepared in slices during the asks before its use, which spreads its time and
+ * does not change its result.
  */
 export class AdditiveEvidence {
   readonly #rows: EvidenceRows;
@@ -75,7 +85,8 @@ export class AdditiveEvidence {
   }
 
   /**
-   * Conditions the posterior on the ledger's current trials; call it once per ask, before the other methods.
+   * Conditions the posterior of the effects on the ledger's current trials; call it once per ask (proposal of a
+   * trial), before the other methods.
    */
   update(): void {
     const rows = this.#rows;
@@ -91,7 +102,7 @@ export class AdditiveEvidence {
     this.#prepare(current, next);
   }
 
-  /** Posterior mean of the effects. */
+  /** Posterior mean of the effects of all choices on the outcome, given the current trials. */
   mean(): DrawnEffects {
     const { posterior, outcome, refit } = this.#updated();
     const { location, scale } = outcome;
@@ -99,12 +110,15 @@ export class AdditiveEvidence {
     return { effects: posterior.mean(outcomes), location, scale, noise: posterior.noise };
   }
 
-  /** The deviation of a posterior draw from the mean, times `temperature`. */
+  /** A random posterior draw of the effects, as its deviation from the posterior mean, times `temperature`. */
   deviation(random: RandomStream, temperature: number): Float64Array {
     return this.#updated().posterior.deviation(random, temperature);
   }
 
-  /** Deviations of posterior draws from the mean; valid until the next update. */
+  /**
+   * Up to `count` posterior draws of the effects, as deviations from the posterior mean; valid until the next
+   * update.
+   */
   sample(random: RandomStream, count: number): readonly SignedDraw[] {
     return this.#updated().posterior.sample(random, count);
   }
@@ -116,7 +130,10 @@ export class AdditiveEvidence {
     return this.#fit!;
   }
 
-  /** Runs a slice of the next refit; once it is fitted, adds the trials since to it. */
+  /**
+   * Prepares the next refit (new fit of the model): runs a slice of its fit or, once it is fitted, adds later
+   * trials to it.
+   */
   #prepare(current: number, next: number): void {
     if (next === current) {
       this.#next = undefined;
@@ -126,7 +143,8 @@ export class AdditiveEvidence {
     const operations = operationsAnAsk(this.#rows.ledger.encoded, base.length);
     if (this.#next === undefined || !isFor(this.#next, next, base)) {
       this.#next = { refit: next, base, work: new IncrementalWork(this.#fitTo(next, base)) };
-      // When a study is loaded from a file, catches up on the slices of earlier asks.
+      // When a study is loaded from a file, runs the slices of work that earlier asks (proposals) would have
+      // run.
       this.#next.work.advance(operations * (this.#rows.ledger.finished.length - next));
     }
     const { work } = this.#next;
@@ -161,7 +179,8 @@ export class AdditiveEvidence {
 }
 
 /**
- * The interval in which a missing or censored outcome lies; `undefined` where the outcome is known exactly.
+ * The interval in which a missing or censored outcome (known only to be beyond a limit) lies; `undefined` where
+ * the outcome is known exactly.
  */
 function censoredRange(
   value: number | undefined,
@@ -177,8 +196,8 @@ function censoredRange(
 }
 
 /**
- * Standardized outcomes of the base trials. Missing and censored ones are imputed with the model's
- * prediction, clipped to the interval in which they lie.
+ * Standardized outcomes of the base trials (those that the model is fitted to). Missing and censored outcomes
+ * are imputed with the model's prediction, clipped to the interval in which they lie.
  */
 function baseOutcomes(
   base: readonly LedgerEntry[],
@@ -203,7 +222,10 @@ function baseOutcomes(
   return outcomes;
 }
 
-/** Standardized outcomes of the trials since the refit; NaN where the outcome is unknown. */
+/**
+ * Standardized outcomes of the pending trials (those after the base that the model is fitted to); NaN where the
+ * outcome is unknown.
+ */
 function pendingOutcomes(
   pending: readonly PendingTrial[],
   outcome: StandardizedOutcome,
@@ -215,11 +237,13 @@ function pendingOutcomes(
   for (const [i, row] of pending.entries()) {
     const trial = finishedTrial(row);
     const value = trial === undefined ? undefined : outcome.of(trial);
-    // An outcome below the floor carries information only where the prediction is above the floor.
+    // An outcome at or below the floor (the limit of censoring) carries information only where the prediction
+    // is above the floor.
     if (value !== undefined && value <= floor) {
       censored.push(i);
     } else if (value !== undefined && value >= ceiling) {
-      // Imputed from the base model only, so the value is constant and cached means stay valid.
+      // An outlier is imputed from the model of the base alone, without later trials: its value is constant,
+      // and cached means stay valid.
       outcomes[i] = Math.max(ceiling, posterior.predictedByBase(i));
     } else {
       outcomes[i] = value ?? Number.NaN;
@@ -236,7 +260,10 @@ function pendingOutcomes(
   return outcomes;
 }
 
-/** Operations per ask that spread a fit to this many observations over the asks before its use. */
+/**
+ * Arithmetic operations to run per ask (proposal of a trial) so that a fit to this many observations is ready
+ * before its use.
+ */
 function operationsAnAsk(encoded: EncodedSpace, observations: number): number {
   const drawing = keptDraws(encoded) * 2 * observations * (encoded.size + observations);
   return (fitOperations(encoded, observations) + drawing) / (MODELLING_SHARE * SPREAD);

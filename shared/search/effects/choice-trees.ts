@@ -1,39 +1,43 @@
 import { type Codes, type EncodedSpace, INACTIVE } from "../space/encoding.js";
 
 /**
- * Upper limit of a tree's leaves, unless a single parameter has more choices. Measured: half or twice is
- * slower.
+ * Upper limit of the number of leaves of a tree, exceeded only where a single parameter has more choices.
+ * Measured: half or twice as many is slower.
  */
 const MAX_LEAVES = 64;
 
 const NONE = -1;
 
 /**
- * Consecutive parameters combined into trees, with one level per parameter and one leaf per possible
- * combination of choices. A configuration is one leaf of each tree, so a sum over its choices becomes a sum
- * over its leaves, which are several times fewer. The hottest loops of the additive model, over all
- * parameters of all observations, need that.
+ * Trees over the parameters of a search space, for fast sums over a configuration's choices. Each tree combines
+ * consecutive parameters, with one level per parameter and one leaf per possible combination of their choices.
+ * A configuration is one leaf of each tree, so a sum over its choices becomes a sum over its leaves, which are
+ * several times fewer. That speeds up the hottest loops of the additive model, which run over all parameters of
+ * all observations.
  */
 export class ChoiceTrees {
-  /** First parameter of each tree and, last, the number of parameters. */
+  /** Index of each tree's first parameter and, last, the number of parameters. */
   readonly #firstParameter: readonly number[];
   readonly #roots: readonly number[];
-  /** Parent of each node; for a root the slot after all nodes. Parents come before their children. */
+  /**
+   * Index of each node's parent; for a root, the extra slot after all nodes. Parents come before their
+   * children.
+   */
   readonly #parent: Int32Array;
   /**
-   * Index of each node's choice in the row of all choices; the index after all choices for an inactive
-   * parameter.
+   * Index of the choice that each node stands for, in an array with one value per choice of all parameters; for
+   * an inactive parameter, the extra index after them.
    */
   readonly #choice: Int32Array;
-  /** 1 where the node or one of its ancestors holds an active parameter. */
+  /** 1 for each node that, itself or by an ancestor, stands for a choice of an active parameter. */
   readonly #holdsAny: Uint8Array;
   /**
-   * Children of each node by code, the one for {@link INACTIVE} first; `#nextStart` is the index of a node's
-   * first.
+   * Children of each node in order of their choice's code, the child for {@link INACTIVE} first; `#nextStart`
+   * is the index of a node's first child.
    */
   readonly #next: Int32Array;
   readonly #nextStart: Int32Array;
-  /** Leaves by codes; codes of trials never change. */
+  /** Cache of a configuration's leaves by its codes array; the codes of a trial never change. */
   readonly #leavesByCodes = new WeakMap<Codes, Int32Array>();
 
   constructor(encoded: EncodedSpace, maxLeaves = MAX_LEAVES) {
@@ -54,14 +58,17 @@ export class ChoiceTrees {
     this.#nextStart = Int32Array.from(grown.nextStart);
   }
 
-  /** Length of an array of sums: one per node, and a slot that stands for the parent of the roots. */
+  /**
+   * Length of an array with one sum per node: the number of nodes and a slot that stands for the parent of the
+   * roots.
+   */
   get slots(): number {
     return this.#parent.length + 1;
   }
 
   /**
-   * The leaves of a configuration, without those where no parameter is active. Cached: `codes` must not
-   * change.
+   * The leaves (node indices, one per tree) of a configuration, without those where no parameter is active.
+   * Cached: `codes` must not change.
    */
   leavesOf(codes: Codes): Int32Array {
     let leaves = this.#leavesByCodes.get(codes);
@@ -73,9 +80,9 @@ export class ChoiceTrees {
   }
 
   /**
-   * Computes for each node the sum of a table along the path from the root.
+   * Computes for each node the sum of the table's values for the choices on the path from the root to the node.
    *
-   * @param table one value per choice, all choices in one row, and a zero after them
+   * @param table one value per choice, the choices of all parameters concatenated, and a zero after them
    * @param sums receives one sum per node
    */
   sumDown(table: Float64Array, sums: Float64Array): void {
@@ -91,7 +98,8 @@ export class ChoiceTrees {
    * The transpose of {@link sumDown}: adds the value of each leaf to all choices on its path.
    *
    * @param sums values of the leaves, zero elsewhere; overwritten
-   * @param table one value per choice, added to; the element after all choices is undefined afterwards
+   * @param table one value per choice of all parameters, added to; the element after them is undefined
+   *   afterwards
    */
   sumUp(sums: Float64Array, table: Float64Array): void {
     const parents = this.#parent;
@@ -121,7 +129,7 @@ export class ChoiceTrees {
 
 const treesOfSpaces = new WeakMap<EncodedSpace, ChoiceTrees>();
 
-/** The trees of a space, cached, so that all its models share them. */
+/** The choice trees of a search space, cached, so that all models of the space share them. */
 export function choiceTrees(encoded: EncodedSpace): ChoiceTrees {
   let trees = treesOfSpaces.get(encoded);
   if (trees === undefined) {
@@ -131,7 +139,7 @@ export function choiceTrees(encoded: EncodedSpace): ChoiceTrees {
   return trees;
 }
 
-/** Trees under construction; nodes in order of creation, level by level in each tree. */
+/** Choice trees under construction: arrays over the nodes in order of creation, level by level in each tree. */
 interface Growth {
   readonly firstParameter: number[];
   readonly roots: number[];
@@ -142,7 +150,10 @@ interface Growth {
   readonly nextStart: number[];
 }
 
-/** Builds the trees: each takes in parameters until its leaves would exceed the limit. */
+/**
+ * Builds the choice trees: parameters are added to a tree until its leaves would exceed the limit; then a new
+ * tree begins.
+ */
 function growTrees(encoded: EncodedSpace, maxLeaves: number): Growth {
   const growth: Growth = {
     firstParameter: [],
@@ -187,8 +198,8 @@ function addNode(growth: Growth, parent: number, parameter: number, code: number
 }
 
 /**
- * Codes that a parameter can have below a node, {@link INACTIVE} among them where its parent is in an earlier
- * tree.
+ * Codes (choice indices) that parameter `d` can have below a tree node. {@link INACTIVE} is one of them where
+ * the parameter that `d` depends on belongs to an earlier tree, so that its choice is unknown here.
  */
 function possibleCodes(encoded: EncodedSpace, growth: Growth, node: number, d: number): number[] {
   const condition = encoded.parent[d]!;

@@ -5,40 +5,40 @@ import { type ChoiceTrees, choiceTrees } from "./choice-trees.js";
 import { multiplyChoices, type OrdinalCovariance, ordinalCovariances } from "./ordinal-covariance.js";
 
 /**
- * Prior variance of each parameter's effects on an outcome, and the residual variance. The outcome is
- * standardized, so all variances are relative to its own variance.
+ * Prior variance of the effects of each parameter's choices on an outcome, and the residual variance. The
+ * outcome is standardized, so all variances are relative to its own variance.
  */
 export interface Relevance {
-  /** Variance of each parameter's effects. */
+  /** Prior variance of each parameter's effects. */
   readonly variance: Float64Array;
-  /** Residual variance: measurement noise and interactions. */
+  /** Residual variance of the outcome: measurement noise and interactions. */
   readonly noise: number;
 }
 
 /**
- * A Bayesian additive model of an outcome: intercept plus one effect per chosen value plus normal noise,
- * where each parameter has its own prior variance (automatic relevance determination: MacKay 1992; Tipping,
- * "Sparse Bayesian learning", 2001). Kept in the dual form, over observations, with the kernel k(x, x') = 1 +
- * sum over parameters of variance_d * psi_d: psi_d is 1 where both configurations have the same choice, -1 /
- * (K - 1) where they have different ones (so that effects sum to zero over the K choices), and 0 where the
- * parameter is inactive in either. For ordinal parameters {@link OrdinalCovariance} takes the index of psi_d.
+ * A Bayesian additive model of an outcome: intercept plus one effect per chosen value plus normal noise, where
+ * each parameter has its own prior variance (automatic relevance determination: MacKay 1992; Tipping, "Sparse
+ * Bayesian learning", 2001). Kept in the dual form, over observations, with the kernel k(x, x') = 1 + sum over
+ * parameters of variance_d * psi_d: psi_d is 1 where both configurations have the same choice, -1 / (K - 1)
+ * where they have different ones (so that effects sum to zero over the K choices), and 0 where the parameter is
+ * inactive in either. For ordinal parameters {@link OrdinalCovariance} takes the place of psi_d.
  *
- * Effects are one row: all choices of all parameters and, last, the intercept.
+ * Effects are one array: those of all choices of all parameters, concatenated, and last the intercept.
  */
 export class EffectsModel {
-  /** Indices of each observation's choices in the row of all choices. */
+  /** For each observation (trial) the indices of its choices in the array of all parameters' choices. */
   readonly #indices: Int32Array[] = [];
-  /** Leaves of each observation in the choice trees. */
+  /** Leaves of each observation's configuration in the choice trees, which stand for its choices in sums. */
   readonly #leaves: Int32Array[] = [];
   readonly #trees: ChoiceTrees;
-  /** Work array: one sum per node of the trees. */
+  /** Work array: one sum per node of the choice trees. */
   readonly #sums: Float64Array;
   readonly #factor = new GrowingCholesky();
   readonly #mismatch: Float64Array;
   readonly #ordinal: readonly (OrdinalCovariance | undefined)[];
   /**
-   * Prior covariance of each choice's effect with the outcome of the latest observation, and a zero after
-   * them.
+   * Prior covariance of each choice's effect with the outcome of the observation added last, and a zero at the
+   * end.
    */
   readonly #latest: Float64Array;
 
@@ -63,12 +63,12 @@ export class EffectsModel {
     return this.#indices;
   }
 
-  /** Cholesky factor of the covariance of the observed outcomes, noise included. */
+  /** Cholesky factor of the prior covariance of the observations' outcomes, noise included. */
   get factor(): GrowingCholesky {
     return this.#factor;
   }
 
-  /** Adds an observation's configuration; outcomes are given later. */
+  /** Adds an observation, given by its configuration; the outcomes are passed to {@link effects} later. */
   append(codes: Codes): void {
     const n = this.size;
     const row = new Float64Array(n + 1);
@@ -93,7 +93,7 @@ export class EffectsModel {
   }
 
   /**
-   * Posterior mean effects.
+   * Posterior mean of the effects of all choices and, last, of the intercept.
    *
    * @param outcomes standardized, one per observation
    */
@@ -120,9 +120,9 @@ export class EffectsModel {
   }
 
   /**
-   * Prior covariance of the effects with a weighted sum of outcomes.
+   * Prior covariance of the effects with a weighted sum of the observations' outcomes.
    *
-   * @param weights of the observations in the sum, from the first on
+   * @param weights one per observation, from the first on; observations beyond them have weight 0
    */
   project(weights: Float64Array): Float64Array {
     const { offset, cardinality, size } = this.encoded;
@@ -156,7 +156,7 @@ export class EffectsModel {
   }
 
   /**
-   * Writes the prior covariance of each choice's effect with a configuration's outcome; 0 for inactive
+   * Writes to `row` the prior covariance of each choice's effect with a configuration's outcome; 0 for inactive
    * parameters.
    */
   #covariance(codes: Codes, row: Float64Array): void {
@@ -186,7 +186,7 @@ export class EffectsModel {
 }
 
 /**
- * Indices of a configuration's choices in the row of all choices, without inactive parameters.
+ * Indices of a configuration's choices in the array of all parameters' choices, without inactive parameters.
  *
  * @param indices receives the indices; the result is a view of its beginning
  */
@@ -205,7 +205,7 @@ export function choiceIndices(
   return indices.subarray(0, active);
 }
 
-/** Cache of {@link cachedChoiceIndices}, shared by the models of all outcomes and refits. */
+/** Cache of {@link cachedChoiceIndices} by a trial's codes, shared by the models of all outcomes and refits. */
 const indicesOfTrials = new WeakMap<Codes, Int32Array>();
 
 /** {@link choiceIndices}, cached: `codes` must not change afterwards. */
@@ -218,7 +218,7 @@ export function cachedChoiceIndices(encoded: EncodedSpace, codes: Codes): Int32A
   return indices;
 }
 
-/** Predicted outcome of a configuration with these choices: intercept plus effects. */
+/** Predicted standardized outcome of a configuration with these choices: intercept plus the choices' effects. */
 export function sumEffects(effects: Float64Array, indices: Int32Array): number {
   return effects[effects.length - 1]! + sumAt(effects, indices);
 }

@@ -6,13 +6,16 @@ import { type EffectsModel, sumEffects } from "./effects-model.js";
 import { multiplyChoices, ordinalCovariances } from "./ordinal-covariance.js";
 import { PosteriorMean } from "./posterior-mean.js";
 
-/** A trial that was added after the base of a model, finished or running. */
+/** A trial, finished or running, that was added after the base (the trials that the model was fitted to). */
 export interface PendingRow {
   readonly number: number;
   readonly codes: Codes;
 }
 
-/** A draw and a random sign; the caller multiplies (deviations are symmetric, so each draw serves twice). */
+/**
+ * A posterior draw of the effects, as a deviation from their mean, and a random sign; the caller multiplies
+ * (deviations are symmetric, so each draw serves twice).
+ */
 export interface SignedDraw {
   readonly effects: Float64Array;
   readonly sign: 1 | -1;
@@ -88,14 +91,14 @@ export class EffectsPosterior {
   #draws: readonly Float64Array[];
   readonly #rows: PendingRow[] = [];
   readonly #mean: PosteriorMean;
-  /** For each row its correction of each draw, as a multiple of the row's gain. */
+  /** For each row (later trial) its correction of each kept draw, as a multiple of the row's gain. */
   readonly #corrections: Float64Array[] = [];
 
   /**
-   * @param model model with the base's observations; the posterior appends its rows to it
+   * @param model model with the base's observations; the posterior appends its rows (later trials) to it
    * @param baseMean posterior mean of the effects given the base alone
    * @param deviations draws given the base alone, as deviations from `baseMean`
-   * @param noiseOf random stream of a row, by its trial number
+   * @param noiseOf random stream of a row (later trial), by its trial number
    */
   constructor(
     model: EffectsModel,
@@ -116,16 +119,17 @@ export class EffectsPosterior {
     return this.#model.relevance.noise;
   }
 
-  /** Approximate number of operations for adding a row. */
+  /** Approximate number of arithmetic operations for adding a row (later trial). */
   get operationsPerRow(): number {
     const { encoded, size } = this.#model;
     return size * (2 * encoded.size + size) + 2 * this.#draws.length * encoded.offset[encoded.size]!;
   }
 
   /**
-   * Sets the rows after the base; work for the leading rows that are unchanged is kept.
+   * Sets the rows (trials after the base) that the posterior is conditioned on; work for the leading rows that
+   * are unchanged is kept.
    *
-   * @param most limit of the rows added in this call; the rest is left for another call
+   * @param most largest number of rows to add in this call; the rest is left for another call
    */
   condition(rows: readonly PendingRow[], most = Number.POSITIVE_INFINITY): void {
     let kept = 0;
@@ -141,7 +145,7 @@ export class EffectsPosterior {
   }
 
   /**
-   * Posterior mean of the effects given the base and the rows with known outcomes.
+   * Posterior mean of the effects, given the base and those rows (later trials) whose outcomes are known.
    *
    * @param outcomes standardized, one per row; NaN where unknown
    */
@@ -149,19 +153,22 @@ export class EffectsPosterior {
     return this.#mean.given(outcomes);
   }
 
-  /** Predicted outcome of each row given the known outcomes; `outcomes` as in {@link mean}. */
+  /**
+   * Predicted standardized outcome of each row (later trial) given the known outcomes; `outcomes` as in {@link
+   * mean}.
+   */
   predict(outcomes: Float64Array): Float64Array {
     return this.#mean.predict(outcomes);
   }
 
-  /** Predicted outcome of a row given the base alone. */
+  /** Predicted standardized outcome of a row (later trial), given the base observations alone. */
   predictedByBase(row: number): number {
     return this.#mean.rows[row]!.predicted;
   }
 
   /**
-   * The deviation of a new posterior draw from the mean, times `temperature`: a random combination of the
-   * kept draws.
+   * A new posterior draw of the effects, as its deviation from the mean, times `temperature`: a random
+   * combination of the kept draws.
    */
   deviation(random: RandomStream, temperature: number): Float64Array {
     const weights = Float64Array.from(this.#draws, () => random.normal());
@@ -173,7 +180,7 @@ export class EffectsPosterior {
     );
   }
 
-  /** A random selection of the kept draws (deviations from the mean), each with a random sign. */
+  /** At most `count` of the kept posterior draws (deviations from the mean) at random, each with a random sign. */
   sample(random: RandomStream, count: number): readonly SignedDraw[] {
     const left = [...this.#draws];
     return Array.from({ length: Math.min(count, left.length) }, () => {

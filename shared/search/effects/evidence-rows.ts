@@ -3,31 +3,31 @@ import type { FinishedTrial } from "../trials/sampler.js";
 import type { LedgerEntry, RunningEntry, TrialLedger } from "../trials/trial-ledger.js";
 
 /**
- * With more running trials than this, models use only the trials with the highest numbers after their base.
- * Results of earlier trials wait for the next refit, since each would invalidate the rows of all running
- * trials after it.
+ * Number of running trials beyond which models use, after their base (the trials they were fitted to), only the
+ * trials with the highest numbers. Results of the others wait for the next refit (new fit), since each would
+ * invalidate the model rows of all running trials after it.
  */
 const RUNNING_LIMIT = 256;
 /**
- * Beyond the limit, between this many and twice as many of the latest trials are used; the start moves in
- * such steps.
+ * With more running trials than `RUNNING_LIMIT`, between this many and twice as many of the latest trials are
+ * used; the first one moves in steps of this many.
  */
 const LATEST = 128;
 
-/** A trial after the base of a model, running or finished. */
+/** A trial, running or finished, that comes after the base (the trials that a model is fitted to). */
 export type PendingTrial = RunningEntry | LedgerEntry;
 
 /**
- * Largest number of observations in the base of a model: smaller in large spaces, to limit the cost of a
- * refit.
+ * Largest number of trials in the base (those that a model is fitted to): smaller in large spaces, to limit the
+ * cost of a refit.
  */
 function capacity(encoded: EncodedSpace): number {
   return Math.min(400, Math.max(128, Math.floor(Math.sqrt(6e6 / Math.max(1, encoded.size)))));
 }
 
 /**
- * Selects the trials that models use: a base, fixed at a refit, and the trials after it. Until the ledger
- * changes, the same arrays are returned, so that the models of all outcomes share them.
+ * Selects the trials that the models of all outcomes use: a base, fixed at a refit (new fit of the models), and
+ * the trials after it. Until the ledger changes, the same arrays are returned, so that the models share them.
  */
 export class EvidenceRows {
   readonly #bases = new Map<number, readonly LedgerEntry[]>();
@@ -38,8 +38,8 @@ export class EvidenceRows {
   constructor(readonly ledger: TrialLedger) {}
 
   /**
-   * The base at a refit: of the first `refit` finished trials the best ones, up to the capacity, by trial
-   * number.
+   * The base at a refit (the trials that are fitted to): of the first `refit` finished trials the best ones, up
+   * to the capacity, in order of trial number.
    */
   base(refit: number): readonly LedgerEntry[] {
     this.#forgetOutdated();
@@ -49,8 +49,8 @@ export class EvidenceRows {
   }
 
   /**
-   * The trials after the first `refit` finished ones: the later finished and the running trials, by trial
-   * number.
+   * The trials after the first `refit` finished ones: the later finished and the running trials, in order of
+   * trial number.
    */
   pending(refit: number): readonly PendingTrial[] {
     this.#forgetOutdated();
@@ -90,9 +90,9 @@ export function finishedTrial(pending: PendingTrial): FinishedTrial | undefined 
 }
 
 /**
- * Lowest trial number that is used after a base. It changes only when the highest running number passes a
- * multiple of {@link LATEST}, so it is stable while results arrive and new trials start, also with just over
- * the limit running.
+ * Lowest number of the trials that are used after a base. It changes only when the highest running number
+ * passes a multiple of {@link LATEST}, so it is stable while results arrive and new trials start, also with
+ * just over the limit running.
  */
 function firstPending(running: readonly RunningEntry[]): number {
   const asked = (running.at(-1)?.number ?? -1) + 1;

@@ -13,24 +13,24 @@ export interface ParameterImportance {
   readonly group: string;
   /** The parameter's share of the variance that main effects explain; shares sum to 1, or are all 0. */
   readonly share: number;
-  /** 90 % credible interval of the share. */
+  /** 90 % credible interval of the parameter's share. */
   readonly interval: readonly [low: number, high: number];
   /**
    * Posterior mean effect of each choice, in the outcome's units and relative to the mean over the choices.
    */
   readonly effects: readonly number[];
-  /** Posterior standard deviation of each effect. */
+  /** Posterior standard deviation of each effect, in the outcome's units. */
   readonly deviations: readonly number[];
   /**
-   * Whether the best and worst choice differ significantly, corrected for the number of comparisons
-   * (Bonferroni).
+   * Whether the effects of the parameter's best and worst choice differ significantly, corrected for the number
+   * of comparisons (Bonferroni).
    */
   readonly isCertain: boolean;
 }
 
 /** Number of posterior draws from which uncertainties are estimated. */
 const DRAWS = 128;
-/** Probability of calling any parameter certain that has no influence (familywise error rate). */
+/** Probability that any parameter without influence is called certain (familywise error rate). */
 const ERROR_RATE = 0.01;
 
 /**
@@ -82,8 +82,8 @@ export function parameterImportance(
       name,
       group,
       share: shares[d]!,
-      // With much uncertainty the mean's share can lie outside the quantiles of the draws; the interval
-      // includes it.
+      // With much uncertainty, the share computed from the mean effects can lie outside the quantiles of the
+      // draws; the interval includes it.
       interval: [
         Math.min(shares[d]!, drawn[Math.floor(0.05 * drawn.length)] ?? 0),
         Math.max(shares[d]!, drawn[Math.floor(0.95 * drawn.length)] ?? 0),
@@ -95,7 +95,7 @@ export function parameterImportance(
   });
 }
 
-/** Each parameter's share of the variance, over the trials, that the effects explain. */
+/** Each parameter's share of the variance over the finished trials that the effects explain. */
 function sharesOf(effects: Float64Array, encoded: EncodedSpace, { finished }: TrialLedger): number[] {
   const variances = Array.from({ length: encoded.size }, (_, d) => {
     const chosen = finished.map(({ codes }) => {

@@ -3,11 +3,14 @@ import { dot } from "../numerics/vectors.js";
 import type { EncodedSpace } from "../space/encoding.js";
 
 /**
- * Share of an effect's prior variance that is a smooth function of the choice. The rest is independent per
- * choice; without it, an effect that jumps between neighbours would be smoothed away.
+ * Share of the prior variance of an ordinal parameter's effects that is a smooth function of the choice. The
+ * rest is independent per choice; without it, an effect that jumps between neighbours would be smoothed away.
  */
 const SMOOTH_SHARE = 0.65;
-/** Length scale of the smooth part, as a share of the range of choices. */
+/**
+ * Length scale of the smooth part of an ordinal parameter's effects, as a share of the distance from the first
+ * to the last choice.
+ */
 const LENGTH_SCALE = 0.3;
 
 /**
@@ -18,11 +21,11 @@ const LENGTH_SCALE = 0.3;
  */
 export interface OrdinalCovariance {
   readonly choices: number;
-  /** Of rank K - 1: its rows sum to zero. */
+  /** Covariance of the effects of the K choices; of rank K - 1, as its rows sum to zero. */
   readonly covariance: Float64Array;
   /** A matrix R with covariance = R R'. */
   readonly root: Float64Array;
-  /** The pseudo-inverse of the covariance. */
+  /** The pseudo-inverse of `covariance`. */
   readonly precision: Float64Array;
 }
 
@@ -86,7 +89,7 @@ function createOrdinalCovariance(choices: number): OrdinalCovariance {
   return { choices, covariance, root, precision: centredPrecision(factor, choices, meanVariance) };
 }
 
-/** Pseudo-inverse of the centred covariance, from the factor of the uncentred one. */
+/** Pseudo-inverse of the centred covariance, from the Cholesky factor of the uncentred one. */
 function centredPrecision(factor: GrowingCholesky, choices: number, meanVariance: number): Float64Array {
   const unit = (at: number) => Float64Array.from({ length: choices }, (_, i) => (i === at ? 1 : 0));
   const columns = Array.from({ length: choices }, (_, i) => factor.solve(unit(i)));
@@ -102,7 +105,7 @@ function centredPrecision(factor: GrowingCholesky, choices: number, meanVariance
 /**
  * Replaces the values of one parameter's choices by `scale` times their product with a K x K matrix.
  *
- * @param start index of the parameter's first choice in the row of all choices
+ * @param start index of the parameter's first choice in the array of all parameters' choices
  */
 export function multiplyChoices(
   matrix: Float64Array,

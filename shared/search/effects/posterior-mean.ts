@@ -2,50 +2,57 @@ import { GrowingCholesky } from "../numerics/cholesky.js";
 import { addScaled, combine, dot } from "../numerics/vectors.js";
 
 /**
- * Number of rows folded into the mean at once. Each step rebuilds the factor of the later known rows; without
- * folding, every mean would be a sum over all rows.
+ * Number of rows (later trials) whose outcomes are folded into the stored mean at once. Each step rebuilds the
+ * Cholesky factor of the later known rows; without folding, every mean would be a sum over all rows.
  */
 const FOLD_STEP = 32;
 
 /**
- * A row added after the base of a model. The innovation of a row is its outcome minus the prediction from the
- * base and all earlier rows; here innovations are in units of their standard deviations.
+ * A trial added after the base (the trials that a model is fitted to), as a row of the model. The innovation of
+ * a row is its outcome minus the prediction from the base and all earlier rows; here innovations are in units
+ * of their standard deviations.
  */
 export interface PosteriorRow {
-  /** Change of the effects per unit of the row's innovation. */
+  /** Change of the posterior mean effects per unit of the row's innovation. */
   readonly gain: Float64Array;
   /**
    * Coefficients of the row's outcome on the innovations of the rows up to and including this one (a Cholesky
    * row).
    */
   readonly coefficients: Float64Array;
-  /** Outcome predicted by the base alone. */
+  /** Standardized outcome that is predicted for the row from the base alone. */
   readonly predicted: number;
 }
 
 /**
- * Posterior mean of the effects given a base of observations and later rows, some of whose outcomes are
- * known.
+ * Posterior mean of the effects given a base of observations and later rows (trials), some of whose outcomes
+ * are known.
  *
  * Innovations of the leading known rows never change, so they are folded into the mean once, 32 at a time.
- * After them come known rows between running ones; their innovations are replaced by expected values, from
- * the covariance of the known outcomes given the folded rows.
+ * After them come known rows between running ones; their innovations are replaced by expected values, from the
+ * covariance of the known outcomes given the folded rows.
  */
 export class PosteriorMean {
   readonly #base: Float64Array;
   readonly #rows: PosteriorRow[] = [];
-  /** Number of folded rows, with their outcomes and innovations; the arrays have spare capacity. */
+  /**
+   * Number of leading rows that are folded into `#foldedMean`; the two arrays below hold their outcomes and
+   * innovations, with spare capacity.
+   */
   #folded = 0;
   #foldedOutcomes: Float64Array = new Float64Array(FOLD_STEP);
   #foldedInnovations: Float64Array = new Float64Array(FOLD_STEP);
-  /** Posterior mean given the base and the folded rows. */
+  /** Posterior mean of the effects given the base and the folded rows (those summed into it). */
   #foldedMean: Float64Array;
-  /** Cholesky factor of the covariance of the known outcomes after the folded rows, given the folded ones. */
+  /**
+   * Cholesky factor of the covariance of the known outcomes of the rows after the folded ones (which are summed
+   * into the stored mean), given those.
+   */
   readonly #observed = new GrowingCholesky();
   readonly #observedRows: number[] = [];
   #cached: { readonly outcomes: Float64Array; readonly mean: Float64Array } | undefined;
 
-  /** @param base posterior mean of the effects given the base alone */
+  /** @param base posterior mean of the effects given the base alone (the trials that the model was fitted to) */
   constructor(base: Float64Array) {
     this.#base = base;
     this.#foldedMean = base.slice();
@@ -59,7 +66,7 @@ export class PosteriorMean {
     this.#rows.push(row);
   }
 
-  /** Removes all rows from index `size` on. */
+  /** Removes all rows (later trials) from index `size` on. */
   truncate(size: number): void {
     this.#rows.length = size;
     // Rows appended later at the same indices are different observations.
@@ -69,7 +76,7 @@ export class PosteriorMean {
   }
 
   /**
-   * Posterior mean of the effects.
+   * Posterior mean of the effects given the base and the known outcomes of later rows (trials).
    *
    * @param outcomes standardized, one per row; NaN where unknown
    */
@@ -88,7 +95,10 @@ export class PosteriorMean {
     return mean;
   }
 
-  /** Predicted outcome of each row given the known outcomes; `outcomes` as in {@link given}. */
+  /**
+   * Predicted standardized outcome of each row (later trial) given the known outcomes; `outcomes` as in {@link
+   * given}.
+   */
   predict(outcomes: Float64Array): Float64Array {
     const expected = this.#expectedInnovations(outcomes);
     return Float64Array.from(
@@ -98,7 +108,10 @@ export class PosteriorMean {
     );
   }
 
-  /** Expected innovation, given the known outcomes, of each row up to the last known one. */
+  /**
+   * Expected innovation (outcome minus prediction, in standard deviations), given the known outcomes, of each
+   * row up to the last known one.
+   */
   #expectedInnovations(outcomes: Float64Array): Float64Array {
     this.#fold(outcomes);
     const folded = this.#folded;
@@ -121,7 +134,7 @@ export class PosteriorMean {
     return expected;
   }
 
-  /** Outcome minus the prediction from the base and the folded rows before it. */
+  /** A row's outcome minus its prediction from the base and the folded rows before it. */
   #residual(row: number, outcome: number): number {
     const { coefficients, predicted } = this.#rows[row]!;
     return (
@@ -129,7 +142,10 @@ export class PosteriorMean {
     );
   }
 
-  /** Folds the leading known rows, in steps, after dropping folded rows whose outcomes changed. */
+  /**
+   * Folds the leading rows with known outcomes into the mean, in steps, after undoing folded rows whose
+   * outcomes changed.
+   */
   #fold(outcomes: Float64Array): void {
     let known = 0;
     while (known < this.#rows.length && !Number.isNaN(outcomes[known]!)) {
@@ -156,7 +172,7 @@ export class PosteriorMean {
     }
   }
 
-  /** Keeps only the first `size` folded rows. */
+  /** Resets the folded mean to that of the first `size` folded rows. */
   #unfold(size: number): void {
     if (size === this.#folded) {
       return;
@@ -169,7 +185,10 @@ export class PosteriorMean {
     this.#keepObserved(0);
   }
 
-  /** Makes the factor that of these rows, reusing the unchanged beginning. */
+  /**
+   * Makes `#observed` the Cholesky factor of these rows' outcomes (given the folded rows), reusing its
+   * unchanged leading rows.
+   */
   #observe(rows: readonly number[]): void {
     let kept = 0;
     while (kept < this.#observedRows.length && this.#observedRows[kept] === rows[kept]) {
@@ -201,7 +220,7 @@ function withRoom(values: Float64Array, index: number): Float64Array {
   return grown;
 }
 
-/** Whether the same outcomes are known; trailing unknown rows are ignored. */
+/** Whether two arrays hold the same known outcomes (NaN: unknown); trailing unknown ones are ignored. */
 function sameKnown(a: Float64Array, b: Float64Array): boolean {
   for (let i = 0; i < Math.max(a.length, b.length); i++) {
     const [left, right] = [a[i] ?? Number.NaN, b[i] ?? Number.NaN];

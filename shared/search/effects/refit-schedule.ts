@@ -1,4 +1,7 @@
-/** Number of trials between refits, as long as there are fewer than `below` trials. */
+/**
+ * Number of finished trials between refits (new fits of the additive models) while there are fewer than `below`
+ * finished trials.
+ */
 const STEPS: readonly { readonly below: number; readonly step: number }[] = [
   { below: 8, step: 1 },
   { below: 64, step: 8 },
@@ -9,32 +12,40 @@ const STEPS: readonly { readonly below: number; readonly step: number }[] = [
 ];
 
 /**
- * From this many trials on, a refit is used with a delay, so that its work can be spread over several asks.
+ * From this many finished trials on, a refit (new fit of the models) is used with a delay, so that its work can
+ * be spread over several asks (proposals of a trial).
  */
 const SPREAD_FROM = 256;
-/** The delay, in trials. */
+/**
+ * Delay of the use of such a refit (fit of the models), in finished trials since the last one that it is fitted
+ * to.
+ */
 export const SPREAD = 64;
 
 /**
- * How many later trials may finish before a running trial no longer delays refits; the limit depends on the
- * number of finished trials.
+ * Number of later trials that may finish before a running trial no longer delays refits (new fits of the
+ * models); it applies from `from` finished trials on.
  */
 const PATIENCE: readonly { readonly from: number; readonly trials: number }[] = [
   { from: SPREAD_FROM + SPREAD, trials: 192 },
   { from: 64, trials: 16 },
 ];
 
-/** Refits, each identified by the number of trials it uses: the first finished ones by trial number. */
+/**
+ * The refits (fits of the models) in use and in preparation, each identified by the number of trials it uses:
+ * the first finished ones by trial number.
+ */
 export interface Refits {
-  /** The refit in use. */
+  /** The refit in use, as its number of trials. */
   readonly current: number;
-  /** The refit to prepare; equal to `current` where there is none yet. */
+  /** The refit to prepare, as its number of trials; equal to `current` where there is none to prepare yet. */
   readonly next: number;
 }
 
 /**
- * Returns the current and the next refit. A refit uses only trials before which no running trial is expected
- * to finish any more, since a late result would change its trials and force it to be repeated.
+ * Returns the current and the next refit (fit of the models). A refit uses only trials before which no running
+ * trial is expected to finish any more, since a late result would change its trials and force it to be
+ * repeated.
  *
  * @param finished number of finished trials
  * @param finishedBeforeRunning number of finished trials before the first running one

@@ -4,21 +4,30 @@ import type { Codes, EncodedSpace } from "../space/encoding.js";
 import { EffectsModel, type Relevance } from "./effects-model.js";
 import { ordinalCovariances, quadraticForm } from "./ordinal-covariance.js";
 
-/** Steps of the fixed-point iteration. */
+/** Steps of the fixed-point iteration that estimates each parameter's variance. */
 const STEPS = 4;
 /** Weight, in pseudo-observations, of the prior expectation of a parameter's variance. */
 const PRIOR_WEIGHT = 0.5;
-/** Prior expectation of the variance that all parameters explain; low, since few effects are strong. */
+/**
+ * Prior expectation of the share of an outcome's variance that all parameters explain; low, since few effects
+ * are strong.
+ */
 const PRIOR_SHARE = 0.5;
 const INITIAL_EXPLAINED_SHARE = 0.7;
 const INITIAL_NOISE = 0.3;
 const LEAST_VARIANCE = 1e-7;
 const LEAST_NOISE = 1e-4;
-/** Weight, in pseudo-observations, of an equal share per parameter in the variance expected of a group. */
+/**
+ * Weight, in pseudo-observations, of the prior (an equal variance for every parameter) in the average variance
+ * of a group's parameters.
+ */
 const GROUP_PRIOR_WEIGHT = 3;
 const NOISE_PRIOR_SQUARES = 0.02;
 
-/** Relevance before any observation: equal variances for all parameters. */
+/**
+ * Relevance (prior variance of each parameter's effects, and noise) before any observation: equal variances for
+ * all parameters.
+ */
 export function initialRelevance(encoded: EncodedSpace): Relevance {
   return {
     variance: new Float64Array(encoded.size).fill(INITIAL_EXPLAINED_SHARE / Math.max(1, encoded.size)),
@@ -27,7 +36,8 @@ export function initialRelevance(encoded: EncodedSpace): Relevance {
 }
 
 /**
- * Fits a model whose relevance of each parameter is estimated from the observations.
+ * Fits an additive model to the observations, whose relevance (prior variance) of each parameter is estimated
+ * from them.
  *
  * @param outcomesOf returns the standardized outcomes, one per observation; may impute unknown ones from the
  *   given model
@@ -51,7 +61,7 @@ export function* fitEffects(
   }
 }
 
-/** Approximate sum of the operations that {@link fitEffects} yields for this many observations. */
+/** Approximate number of arithmetic operations that {@link fitEffects} takes for this many observations. */
 export function fitOperations({ size }: EncodedSpace, observations: number): number {
   const pairs = (observations * observations) / 2;
   const factor = pairs * (size + observations / 3);
@@ -110,8 +120,9 @@ export function* reestimate(model: EffectsModel, outcomes: ArrayLike<number>): W
 }
 
 /**
- * Prior expectation of each parameter's variance: the average over its group where the group has other
- * parameters. If switching a layer to float matters, its estimators and modes probably matter too.
+ * Prior expectation of each parameter's variance: the average over the parameters of its group (those of the
+ * same ops) where the group has others. If switching a layer to float matters, its estimators and modes
+ * probably matter too.
  */
 function groupVariances(
   { space }: EncodedSpace,
@@ -135,21 +146,21 @@ function groupVariances(
   });
 }
 
-/** Sums of a symmetric matrix's elements over pairs of observations, per parameter. */
+/** Sums, per parameter, of a symmetric matrix's elements over pairs of observations. */
 interface PairSums {
   /**
-   * Over pairs with the same choice of the parameter. For an ordinal parameter over all pairs, weighted by
-   * the prior covariance of their choices.
+   * Sum over the pairs of observations with the same choice of the parameter. For an ordinal parameter the sum
+   * over all pairs, weighted by the prior covariance of their choices.
    */
   readonly matching: Float64Array;
-  /** Over pairs in which the parameter is active in both. */
+  /** Sum over the pairs of observations in which the parameter is active in both. */
   readonly shared: Float64Array;
-  /** Trace of the matrix. */
+  /** Trace of the symmetric matrix over the observations. */
   readonly trace: number;
 }
 
 /**
- * @param indices indices of each observation's choices in the row of all choices
+ * @param indices indices of each observation's choices in the array of all parameters' choices
  * @param packed lower triangle of a symmetric matrix over the observations
  */
 function* sumOverPairs(

@@ -8,33 +8,39 @@ import type { LedgerEntry } from "../trials/trial-ledger.js";
  */
 const OUTLIER_DEVIATIONS = 10;
 /**
- * Outcomes this many deviations above the median are also outliers if the gap below them exceeds the range of
- * the rest.
+ * Outcomes this many scaled median absolute deviations above the median are also outliers if the gap below them
+ * exceeds the range of the outcomes below the gap.
  */
 const SEPARATE_DEVIATIONS = 5;
-/** Such outliers are censored at the largest other outcome plus this share of the range of the others. */
+/**
+ * Outliers that such a gap separates are censored at the largest outcome below the gap plus this share of the
+ * range of the outcomes below it.
+ */
 const SEPARATE_SHARE = 0.5;
 /** Factor from the median absolute deviation to the standard deviation of a normal distribution. */
 const NORMAL_CONSISTENCY = 1.4826;
 
-/** A modelled quantity of a trial; smaller is better. */
+/** A quantity of a trial that a model predicts, such as a cost or the accuracy loss; smaller is better. */
 export interface Outcome {
   readonly of: (trial: FinishedTrial) => number | undefined;
-  /** Outcomes at or below this are left-censored: known only to be at most this. */
+  /** Limit at or below which outcomes are left-censored: known only to be at most this. */
   readonly censoredAt?: number;
   /** Whether a trial's outcome is only a rough estimate; the model imputes its own prediction instead. */
   readonly estimated?: (trial: FinishedTrial) => boolean;
 }
 
-/** An outcome with outliers censored, centred and scaled by the base trials of a model. */
+/**
+ * An outcome of trials with outliers censored (limited), centred and scaled by a model's base trials (those it
+ * is fitted to).
+ */
 export class StandardizedOutcome {
   readonly location: number;
   readonly scale: number;
-  /** Median of the base trials, standardized. */
+  /** Median outcome of the base trials (those that the model is fitted to), standardized. */
   readonly median: number;
-  /** Standardized outcomes at or below this are left-censored. */
+  /** Limit at or below which standardized outcomes are left-censored: known only to be at most this. */
   readonly floor: number;
-  /** Standardized outcomes at or above this are right-censored. */
+  /** Limit at or above which standardized outcomes are right-censored: known only to be at least this. */
   readonly ceiling: number;
   readonly #outcome: Outcome;
   readonly #ceiling: number;
@@ -50,7 +56,7 @@ export class StandardizedOutcome {
     const spread = NORMAL_CONSISTENCY * (deviations[deviations.length >> 1] ?? 0);
     this.#ceiling = spread > 0 ? outlierCeiling(sorted, median, spread) : Number.POSITIVE_INFINITY;
     this.#worst = Math.min(this.#ceiling, sorted.at(-1) ?? 0);
-    // Trials whose outcome is only estimated are set to the median.
+    // Base trials whose outcome is only estimated count as the median.
     const values = new Float64Array(base.length).fill(median);
     for (const [i, value] of raw.entries()) {
       values[i] = Math.min(value ?? this.#worst, this.#ceiling);

@@ -11,42 +11,46 @@ import { cachedChoiceIndices, choiceIndices, sumEffects } from "./effects-model.
 import { EvidenceRows } from "./evidence-rows.js";
 
 /**
- * Number of posterior draws over which the probability of feasibility is averaged. With the mean alone, a
- * candidate with many untried choices could pass as feasible.
+ * Number of posterior draws over which the probability that a candidate meets the accuracy bound is averaged.
+ * With the mean effects alone, a candidate with many untried choices could pass as feasible.
  */
 const FEASIBILITY_DRAWS = 8;
-/** The incumbent is searched among this many of the best trials. */
+/** Number of best trials among which the incumbents (feasible complete trials to improve on) are searched. */
 const INCUMBENTS = 25;
 
 /**
- * Exchange rates between constraint and value for which candidates are generated. Like Lagrange multipliers,
- * each gives a different trade-off of cost against feasibility.
+ * Weights of the accuracy constraint relative to the value (cost), for each of which candidates are generated.
+ * Like Lagrange multipliers, each gives a different trade-off of cost against feasibility.
  */
 const EXCHANGE_RATES: readonly number[] = [0, 0.1, 0.3, 1, 3, 10];
 
-/** A weighted sum of the objectives, each in units of its standard deviation, as additive effects. */
+/** Additive effects of the choices on a weighted sum of the objectives, each in units of its standard deviation. */
 interface DrawnValue {
   readonly effects: Float64Array;
   readonly noise: number;
-  /** The weighted sum as measured by a trial. */
+  /** The weighted sum of the objective values that a trial measured. */
   of(trial: FinishedTrial): number;
 }
 
-/** One draw of the additive evidence on values and constraint, in nats; larger is better. */
+/**
+ * One draw of the evidence for configurations, from additive models of their values and accuracy constraint; in
+ * nats, larger is better.
+ */
 export interface DrawnEvidence {
   /**
-   * For each exchange rate the evidence as a sum over choices: one number per choice, all choices in one row.
+   * For each exchange rate (weight of the constraint) the evidence of each choice, the choices of all
+   * parameters concatenated; a configuration's evidence is the sum over its choices.
    */
   readonly choiceEvidence: readonly Float64Array[];
-  /** The evidence on a whole configuration. */
+  /** The evidence, in nats, for a whole configuration; `near` relates it to the trial from which it was derived. */
   score(codes: Codes, near?: Nearness): number;
   /** Whether the score includes accuracy besides the values. */
   readonly isConstrained: boolean;
 }
 
 /**
- * Additive models of all that trials are compared by: their values and, once a trial missed the accuracy
- * bound, the constraint. The constraint model is of the accuracy loss where trials report it; otherwise of
+ * Additive models of everything that trials are compared by: their values and, once a trial missed the accuracy
+ * bound, the constraint. The constraint's model predicts the accuracy loss where trials report it; otherwise
  * the violation, which is censored at 0 for feasible trials.
  */
 export class TrialEvidence {
@@ -57,7 +61,10 @@ export class TrialEvidence {
   readonly #violation: AdditiveEvidence;
   #objectives = 1;
   #lossesKnown = true;
-  /** The infeasible trial of the lowest number, from which the bound on the accuracy loss is computed. */
+  /**
+   * The trial of the lowest number that misses the accuracy bound; the bound is computed from its loss and
+   * violation.
+   */
   #infeasible: FinishedTrial | undefined;
 
   readonly #seed: number;
@@ -70,7 +77,8 @@ export class TrialEvidence {
       this.#rows,
       {
         of: ({ accuracyLoss }) => accuracyLoss,
-        // Mostly stopped at the first look because of its size, so its loss rests on a few samples.
+        // Such a trial was mostly stopped at the first look (interim check) for its cost, so its loss rests on
+        // a few samples.
         estimated: ({ state, violation }) => state === "pruned" && violation === 0,
       },
       seed - 1,
@@ -82,7 +90,7 @@ export class TrialEvidence {
     );
   }
 
-  /** Updates objectives and bound from a finished trial; call it once per trial. */
+  /** Updates the number of objectives and the accuracy bound from a finished trial; call it once per trial. */
   add(trial: FinishedTrial): void {
     if (trial.state === "failed") {
       return;
@@ -96,7 +104,7 @@ export class TrialEvidence {
   }
 
   /**
-   * Draws the evidence for one ask.
+   * Draws the evidence for one ask (proposal of a trial).
    *
    * @param weight nats per standard deviation of a value
    * @param temperature 0 for the mean, 1 for a draw from the posterior
@@ -160,7 +168,7 @@ export class TrialEvidence {
           ? least - value.of(near.entry.trial)
           : leastPredicted - sumEffects(value.effects, chosen);
         const deviations = improvement / valueDeviation;
-        // A candidate whose value only equals the best must be more accurate.
+        // A candidate whose value only equals the leader's must be more accurate than the leader.
         const isEqual = leader !== undefined && deviations < 1;
         const limit = isEqual ? Math.min(bound, leader.accuracyLoss!) : bound;
         return weight * (logExpectedImprovement(deviations) + logWithin(limit, chosen, near));
@@ -169,7 +177,7 @@ export class TrialEvidence {
     };
   }
 
-  /** The best feasible complete trials; while there are none, only feasibility is scored. */
+  /** The best complete trials that meet the accuracy bound; while there are none, only feasibility is scored. */
   #incumbents(): readonly LedgerEntry[] {
     return this.#ledger.ranked
       .slice(0, INCUMBENTS)
@@ -177,7 +185,8 @@ export class TrialEvidence {
   }
 
   /**
-   * The constraint's model and bound; `undefined` where neither the bound nor a tie makes accuracy matter.
+   * The model of the accuracy constraint and its bound; `undefined` where neither the bound nor a tie makes
+   * accuracy matter.
    */
   #constraint(leader: FinishedTrial | undefined): { evidence: AdditiveEvidence; bound: number } | undefined {
     if (this.#infeasible === undefined) {
@@ -230,7 +239,7 @@ export class TrialEvidence {
     return { effects: mixed, noise, of };
   }
 
-  /** Random weights of the objectives, uniform on the simplex, so that asks spread along the Pareto front. */
+  /** Random weights of the objectives, uniform on the simplex, so that proposals spread along the Pareto front. */
   #drawShares(random: RandomStream): number[] {
     if (this.#values.length === 1) {
       return [1];

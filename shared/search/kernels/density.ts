@@ -4,17 +4,17 @@ import type { Codes } from "../space/encoding.js";
 import { type CoordinateKernels, centreIndices, ProductKernelTable } from "./kernels.js";
 
 /**
- * A Parzen estimate over whole configurations (Watanabe, arXiv 2304.11127): a weighted sum of components, one
- * per member (the product of its coordinate kernels) and the prior. A kernel whose member lacks a parameter
- * uses the prior for that parameter, so each component is a proper distribution over the conditional space
- * and parameters need no partition into groups.
+ * A Parzen estimate (kernel density) over whole configurations (Watanabe, arXiv 2304.11127): a weighted sum of
+ * one component per member (a trial's configuration; the product of the kernels around its choices) and one for
+ * the prior. A kernel whose member lacks a parameter uses the prior for that parameter, so each component is a
+ * proper distribution over the conditional space and parameters need no partition into groups.
  */
 export interface JointDensity {
   readonly kernels: CoordinateKernels;
   readonly members: readonly Codes[];
   /**
-   * Indices into a {@link ProductKernelTable} for each member and, last, for the prior ({@link
-   * centreIndices}).
+   * For each member and, last, for the prior the indices into a {@link ProductKernelTable}, whose entries are
+   * summed to a log probability ({@link centreIndices}).
    */
   readonly indices: readonly Int32Array[];
   /** Weights of the members; together with `priorWeight` they sum to one. */
@@ -25,7 +25,7 @@ export interface JointDensity {
 }
 
 /**
- * Builds the density and normalizes its weights.
+ * Builds the density around members (configurations of trials) and normalizes their weights.
  *
  * @param weights positive, one per member; `priorWeight` is on the same scale
  * @param indicesOf {@link centreIndices} of a member or a cached equivalent
@@ -73,7 +73,10 @@ export function logJointDensity(density: JointDensity, codes: Codes): number {
   return logDensityOf(density, table);
 }
 
-/** Draws a component at random by weight: a member, or `undefined` for the prior. */
+/**
+ * Draws a component of the density at random, by weight: returns its member (the configuration at its centre),
+ * or `undefined` for the prior.
+ */
 export function drawMember(density: JointDensity, random: RandomStream): Codes | undefined {
   let remaining = random.uniform() - density.priorWeight;
   if (remaining < 0) {

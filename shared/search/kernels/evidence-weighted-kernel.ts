@@ -19,14 +19,14 @@ export class EvidenceWeightedKernel {
   readonly #evidence: Float64Array;
   readonly #logits: Float64Array;
   readonly #promise: Float64Array;
-  /** The most probable choice of each parameter, given that it is active. */
+  /** Code (index) of the most probable choice of each parameter, given that the parameter is active. */
   readonly #best: Int16Array;
   /** For each parameter the sum over its choices of exp(logit - largest logit). */
   readonly #total: Float64Array;
 
   /**
-   * @param evidence in nats, added to the log probability of each choice; all choices of all parameters in
-   *   one row
+   * @param evidence in nats, added to the log probability of each choice; the choices of all parameters
+   *   concatenated
    */
   constructor(kernels: CoordinateKernels, evidence: Float64Array) {
     this.#kernels = kernels;
@@ -70,10 +70,11 @@ export class EvidenceWeightedKernel {
   }
 
   /**
-   * Computes the logits of all choices and the most probable choice of each parameter.
+   * Computes the logits of all parameters' choices around `centre` and the most probable choice of each
+   * parameter.
    *
-   * @param summed whether children contribute the log of the sum over their choices (for draws) or their best
-   *   logit (for the mode)
+   * @param summed whether conditional parameters contribute the log of the sum over their choices (for draws)
+   *   or their best logit (for the mode)
    */
   #weigh(centre: Codes | undefined, summed: boolean): void {
     const { size, cardinality, offset, children, existsFor } = this.#encoded;

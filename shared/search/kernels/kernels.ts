@@ -2,7 +2,10 @@ import type { RandomStream } from "../numerics/random.js";
 import { sumAt } from "../numerics/vectors.js";
 import { type Codes, type EncodedSpace, INACTIVE, isActive } from "../space/encoding.js";
 
-/** Relative probabilities of the choices that a kernel moves to, given that it leaves its centre's choice. */
+/**
+ * Relative probabilities of the choices that a kernel (a distribution around a configuration, its centre) moves
+ * to, given that it leaves its centre's choice.
+ */
 export interface KernelMoves {
   readonly encoded: EncodedSpace;
   /**
@@ -11,11 +14,11 @@ export interface KernelMoves {
    * itself has 0.
    */
   readonly share: Float64Array;
-  /** Index of each parameter's first share. */
+  /** Index in `share` of each parameter's first value. */
   readonly start: Int32Array;
 }
 
-/** Kernels as far as drawing from them needs. */
+/** The part of the kernels that is needed to draw configurations from them. */
 export interface DrawableKernels {
   readonly moves: KernelMoves;
   /** Probability of leaving the centre's choice, the same for every parameter with at least two choices. */
@@ -29,20 +32,24 @@ export interface DrawableKernels {
  */
 export interface CoordinateKernels extends DrawableKernels {
   readonly encoded: EncodedSpace;
-  /** Log probabilities, laid out as {@link KernelMoves.share}. */
+  /** Log probabilities of the choices under the kernels, laid out as {@link KernelMoves.share}. */
   readonly logProbability: Float64Array;
   readonly start: Int32Array;
 }
 
-/** Length scale of moves of an ordinal parameter, as a share of its range; at least one step. */
+/**
+ * Length scale of a kernel's moves between choices of an ordinal parameter, as a share of the distance from its
+ * first to its last choice; at least one step.
+ */
 const ORDINAL_REACH = 0.25;
 
-/** Cached: the kernels of one space differ in mismatch only. */
+/** Cache of the moves of each space: its kernels differ in `mismatch` only, which the moves do not depend on. */
 const movesOfSpaces = new WeakMap<EncodedSpace, KernelMoves>();
 
 /**
- * Categorical parameters move to all other choices with equal probability; ordinal ones by a truncated
- * discrete normal distribution, so that near choices are more probable. The prior is uniform.
+ * The moves of all kernels of a space, cached. Categorical parameters move to all other choices with equal
+ * probability; ordinal ones by a truncated discrete normal distribution, so that near choices are more
+ * probable. The prior is uniform.
  */
 export function kernelMoves(encoded: EncodedSpace): KernelMoves {
   const known = movesOfSpaces.get(encoded);
@@ -95,8 +102,8 @@ export function createKernels(encoded: EncodedSpace, mismatch: number): Coordina
 }
 
 /**
- * Unnormalized probabilities of the choices that a move from the centre's choice goes to; 0 for the centre's
- * choice.
+ * Unnormalized probabilities of parameter `d`'s choices after a move away from the centre's choice, which
+ * itself has 0.
  */
 function moveShares({ cardinality, ordinal }: EncodedSpace, d: number, centre: number): Float64Array {
   const choices = cardinality[d]!;
@@ -125,7 +132,8 @@ export function logKernel(kernels: CoordinateKernels, d: number, centre: number,
 }
 
 /**
- * Indices of a centre's choices in a {@link ProductKernelTable}; without a centre, of the prior's entries.
+ * Indices of the choices of a centre (the configuration that a kernel surrounds) in a {@link
+ * ProductKernelTable}; without a centre, of the prior's entries.
  */
 export function centreIndices({ offset, size }: EncodedSpace, centre: Codes | undefined): Int32Array {
   const indices = new Int32Array(size);
@@ -136,15 +144,15 @@ export function centreIndices({ offset, size }: EncodedSpace, centre: Codes | un
 }
 
 /**
- * Log probabilities of one configuration under the product kernels around many centres. A table with one
- * entry per possible choice of a centre makes each of them a plain sum, without a branch in the hottest loop
- * of an ask.
+ * Table of one configuration's log probabilities, from which its log probability under the product kernel
+ * around any centre is a plain sum. It has one entry per possible choice of a centre, which keeps branches out
+ * of the hottest loop of a proposal.
  */
 export class ProductKernelTable {
   readonly #kernels: CoordinateKernels;
   /**
-   * For each parameter the log probability for a centre without the parameter, then for a centre with each
-   * choice.
+   * For each parameter the log probability of the tabulated configuration's choice: first under a centre
+   * without the parameter, then under a centre with each choice.
    */
   readonly #table: Float64Array;
 
@@ -193,7 +201,10 @@ export function logProductKernel(
   return table.around(centreIndices(kernels.encoded, centre));
 }
 
-/** Draws a choice at random by its share; shares begin at `start`. */
+/**
+ * Draws a choice at random, with probabilities proportional to `choices` values of `share` from `start` on;
+ * returns its index.
+ */
 function drawShare(random: RandomStream, share: Float64Array, start: number, choices: number): number {
   let remaining = random.uniform() * sumOf(share, start, start + choices);
   let last = 0;
@@ -243,7 +254,10 @@ export function drawProductKernel(
   return codes;
 }
 
-/** Number of parameters that stay before the next one moves: geometrically distributed. */
+/**
+ * Random number of parameters that keep the centre's choice before the next one moves: geometrically
+ * distributed.
+ */
 function drawStaying(probability: number, random: RandomStream): number {
   return Math.floor(Math.log1p(-random.uniform()) / Math.log1p(-probability));
 }

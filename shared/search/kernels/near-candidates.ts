@@ -5,18 +5,22 @@ import type { FinishedTrial } from "../trials/sampler.js";
 import type { LedgerEntry, TrialLedger } from "../trials/trial-ledger.js";
 import { drawProductKernel, kernelMoves } from "./kernels.js";
 
-/** Number of parameters that a candidate changes on average. */
+/** Number of parameters that a candidate changes, on average, of the trial it is derived from (its parent). */
 const CHANGES = 1.5;
 const DRAWS_PER_PARENT = 8;
-/** Parents are searched among this many ranked trials, as there may be ten thousand. */
+/**
+ * Parents (trials that candidates are derived from) are searched among this many ranked trials, as there may be
+ * ten thousand.
+ */
 const PARENT_SEARCH_LIMIT = 256;
 /**
- * Upper limit of the candidates per ask that reset one group to the base; beyond it a random subset is taken.
+ * Upper limit of the candidates per ask (proposal of a trial) that reset one group (parameters of the same ops)
+ * to the base (preset) configuration; of more, a random subset is taken.
  */
 const RESET_GROUPS = 32;
 /**
- * Number of parents among the best trials, and again among trials that would be better but for the accuracy
- * bound.
+ * Number of parents (trials that candidates are derived from) among the best trials, and as many again among
+ * trials that would be better but for the accuracy bound.
  */
 const PARENTS = 2;
 /**
@@ -29,9 +33,15 @@ const KEPT_PER_CHANGE = 0.8;
 /** How a candidate relates to the finished trial from which it was derived. */
 export interface Nearness {
   readonly entry: LedgerEntry;
-  /** Correlation of the two accuracy losses in the part that additive effects do not explain. */
+  /**
+   * Correlation of the candidate's and the trial's accuracy losses in the part that additive effects do not
+   * explain.
+   */
   readonly correlation: number;
-  /** Whether both have the same groups in float, so that they differ in accuracy rather than in cost. */
+  /**
+   * Whether candidate and trial have the same groups in float, so that they differ in accuracy rather than in
+   * cost.
+   */
   readonly sameSwitches: boolean;
 }
 
@@ -41,9 +51,9 @@ export interface NearCandidate {
 }
 
 /**
- * Yields configurations one or two changes away from promising trials: from the best ones, and from those
- * that would be better but for the accuracy bound. Also yields the best trial with one group reset to the
- * base, which quantizes the group again and so makes the model smaller.
+ * Yields candidates one or two changes away from promising trials: from the best ones, and from those that
+ * would be better but for the accuracy bound. Also yields the best trial with one group reset to the base
+ * (preset) configuration, which quantizes the group again and so makes the model smaller.
  *
  * @param share fraction of the usual number of candidates, up to 1
  */
@@ -78,8 +88,8 @@ export function* nearCandidates(
 }
 
 /**
- * Parents, the best first. Trials that were stopped early are left out, as their accuracy is only an
- * estimate.
+ * Parents (the trials that candidates are derived from), best first. Trials that were stopped early are left
+ * out, as their accuracy is only an estimate.
  */
 function promisingTrials({ ranked }: TrialLedger): readonly LedgerEntry[] {
   const best = takeComplete(ranked, 0, PARENTS, () => true);
@@ -110,7 +120,7 @@ function takeComplete(
   return taken;
 }
 
-/** Number of trials ranked before the first one that misses the bound. */
+/** Number of trials ranked before the first one that failed or misses the accuracy bound. */
 function countFeasible(ranked: readonly LedgerEntry[]): number {
   let low = 0;
   let high = ranked.length;
@@ -126,10 +136,7 @@ function countFeasible(ranked: readonly LedgerEntry[]): number {
   return low;
 }
 
-/**
- * All items in order where there are at most `most`, else `most` of them at random. Reorders `items` in
- * index.
- */
+/** All items in order where there are at most `most`, else `most` of them at random. Reorders `items` in place. */
 function drawSome<T>(items: T[], most: number, random: RandomStream): T[] {
   if (items.length <= most) {
     return items;
@@ -141,7 +148,10 @@ function drawSome<T>(items: T[], most: number, random: RandomStream): T[] {
   return items.slice(0, most);
 }
 
-/** Number of parameters that differ, not counting those that became active or inactive with their parent. */
+/**
+ * Number of parameters that differ between two configurations, not counting those that became active or
+ * inactive with their parent.
+ */
 function changes({ size, parent }: EncodedSpace, a: Codes, b: Codes): number {
   let count = 0;
   for (let d = 0; d < size; d++) {

@@ -1,13 +1,16 @@
 import type { FinishedTrial } from "../trials/sampler.js";
 import type { LedgerEntry } from "../trials/trial-ledger.js";
 
-/** Smallest weight of a good trial as a share of the largest, so that no weight is 0. */
+/**
+ * Smallest weight of a good trial (one of which TPE builds its good density) as a share of the largest, so that
+ * no weight is 0.
+ */
 const LEAST_SHARE = 1e-12;
 
 /**
- * Weights of the good trials: how much each improves on the best of the other trials (the
- * expected-improvement weights of Watanabe, arXiv 2304.11127). The loss of an infeasible trial is that of the
- * worst feasible one plus its violation.
+ * Weights of the good trials (those of which TPE builds its good density): by how much each improves on the
+ * best of the other trials (the expected-improvement weights of Watanabe, arXiv 2304.11127). The loss of an
+ * infeasible trial is that of the worst feasible one plus its violation of the accuracy bound.
  *
  * @param good the good trials, best first
  * @param rival the best of the other trials
@@ -26,7 +29,7 @@ export function improvementWeights(
   return positiveWeights(losses.map((value) => reference - value));
 }
 
-/** Gains as positive weights; all 1 where no gain is positive. */
+/** Turns the gains of trials (larger is better) into positive weights; all are 1 where no gain is positive. */
 export function positiveWeights(gains: readonly number[]): Float64Array {
   const most = Math.max(...gains);
   return Float64Array.from(gains, (gain) => (most > 0 ? Math.max(LEAST_SHARE * most, gain) : 1));

@@ -1,7 +1,7 @@
 import type { Work } from "./incremental-work.js";
 import { dot } from "./vectors.js";
 
-/** Lower limit of a squared pivot; smaller values are rounding errors. */
+/** Lower limit of a squared pivot (diagonal element of the factor); smaller values are rounding errors. */
 const LEAST_PIVOT = 1e-10;
 
 /**
@@ -16,7 +16,7 @@ export class GrowingCholesky {
     return this.#size;
   }
 
-  /** @param row the new row of A up to and including its diagonal element */
+  /** @param row the new row of the factorized matrix A up to and including its diagonal element */
   append(row: ArrayLike<number>): void {
     const n = this.#size;
     const start = rowStart(n);
@@ -37,23 +37,23 @@ export class GrowingCholesky {
     this.#size = n + 1;
   }
 
-  /** Removes all rows from index `size` on. */
+  /** Removes all rows of the factor from index `size` on. */
   truncate(size: number): void {
     this.#size = Math.min(this.#size, size);
   }
 
-  /** The diagonal element of L in a row. */
+  /** The diagonal element of the factor L in this row. */
   pivot(row: number): number {
     return this.#rows[rowStart(row) + row]!;
   }
 
-  /** A copy of the elements of a row of L from `column` up to and including the diagonal. */
+  /** A copy of the elements of a row of the factor L from `column` up to and including the diagonal. */
   row(row: number, column = 0): Float64Array {
     const start = rowStart(row);
     return this.#rows.slice(start + column, start + row + 1);
   }
 
-  /** The solution x of A x = b. */
+  /** The solution x of A x = b, where A = L L' is the factorized matrix. */
   solve(b: ArrayLike<number>): Float64Array {
     const rows = this.#rows;
     const n = this.#size;
@@ -66,7 +66,7 @@ export class GrowingCholesky {
     return x;
   }
 
-  /** Weights of the earlier rows in the best linear prediction of the last row. */
+  /** Weights of the earlier rows (variables with covariance A) in the best linear prediction of the last one. */
   lastRowWeights(): Float64Array {
     const n = this.#size - 1;
     const start = rowStart(n);
@@ -75,7 +75,7 @@ export class GrowingCholesky {
     return x;
   }
 
-  /** The lower triangle of the inverse of A, packed like the rows of L. */
+  /** The lower triangle of the inverse of the factorized matrix A = L L', packed like the rows of L. */
   *invert(): Work<Float64Array> {
     const rows = this.#rows.slice(0, rowStart(this.#size));
     const n = this.#size;

@@ -1,7 +1,7 @@
 const HALF_LOG_TWO_PI = 0.5 * Math.log(2 * Math.PI);
 /**
- * Below this u the asymptote of the expected improvement is used; above it, cancellation leaves at least four
- * digits.
+ * Argument u below which the log expected improvement is computed by its asymptote; above it, cancellation
+ * leaves at least four digits.
  */
 const ASYMPTOTE = -25;
 

@@ -19,7 +19,8 @@ export function paretoFront(points: readonly ObjectivePoint[]): number[] {
 }
 
 /**
- * The non-dominated rank of each point: 0 on the front, 1 on the front of the remaining points, and so on.
+ * The non-dominated rank of each point: 0 on the Pareto front, 1 on the front of the remaining points, and so
+ * on.
  */
 export function nonDominatedRanks(points: readonly ObjectivePoint[]): Int32Array {
   const ranks = new Int32Array(points.length).fill(-1);
@@ -95,8 +96,8 @@ export function hypervolumeContributions(
 }
 
 /**
- * The worst value of each objective plus a tenth of its range, so that the ends of a front have hypervolume
- * too.
+ * The reference point for hypervolumes: the worst value of each objective plus a tenth of its range, so that
+ * the ends of a front have hypervolume too.
  */
 export function referencePoint(points: readonly ObjectivePoint[]): number[] {
   return Array.from(points[0] ?? [], (_, m) => {

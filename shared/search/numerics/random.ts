@@ -67,11 +67,11 @@ function writePhilox(
 }
 
 export interface RandomStream {
-  /** Uniform in [0, 1), with 32 random bits. */
+  /** A random number, uniform in [0, 1), with 32 random bits. */
   uniform(): number;
-  /** Uniform integer in 0 … count - 1. */
+  /** A random integer, uniform in 0 … count - 1. */
   below(count: number): number;
-  /** Standard normal. */
+  /** A random number with the standard normal distribution. */
   normal(): number;
 }
 

@@ -28,7 +28,7 @@ export function dot(
   return s0 + s1 + (s2 + s3);
 }
 
-/** Adds `factor` times `vector` to `target`, in index. */
+/** Adds `factor` times `vector` to `target`, in place. */
 export function addScaled(target: Float64Array, factor: number, vector: Float64Array): void {
   let k = 0;
   for (; k + 3 < target.length; k += 4) {

@@ -2,15 +2,15 @@ import { type Codes, codesKey, type EncodedSpace, INACTIVE, repairActivity } fro
 import { compareTrials } from "../trials/ranking.js";
 import type { LedgerEntry, TrialLedger } from "../trials/trial-ledger.js";
 
-/** An encoded configuration with its {@link codesKey}. */
+/** An encoded configuration with its key ({@link codesKey}), by which trials are looked up. */
 export interface Keyed {
   readonly codes: Codes;
   readonly key: string;
 }
 
 /**
- * Families with at least two parameters (which decide the same thing for different groups), and parameters of
- * the whole model, each as a family of its own; in the space's order.
+ * Indices of each family's parameters, in the space's order. A family is at least two parameters that decide
+ * the same thing for different groups, or one parameter that decides something for the whole model.
  */
 function families(encoded: EncodedSpace): readonly (readonly number[])[] {
   const members = new Map<string, number[]>();
@@ -31,8 +31,8 @@ function families(encoded: EncodedSpace): readonly (readonly number[])[] {
 }
 
 /**
- * Configurations in which all active parameters of one family are set to the same choice, other than `center`
- * itself.
+ * Neighbours of `center` in the descent: configurations in which all active parameters of one family (those
+ * that decide the same thing for different groups) are set to the same choice, other than `center` itself.
  */
 function neighbours(encoded: EncodedSpace, center: Keyed, all: ReturnType<typeof families>): Keyed[] {
   return all.flatMap((parameters) => {
@@ -73,7 +73,10 @@ export class FamilyDescent {
   readonly #ledger: TrialLedger;
   readonly #base: Keyed;
   readonly #families: ReturnType<typeof families>;
-  /** Neighbours by the key of their centre, cached, as every ask repeats the descent from the base. */
+  /**
+   * Cache of a configuration's neighbours by its key, as every ask (proposal) repeats the descent from the
+   * base.
+   */
   readonly #neighbours = new Map<string, readonly Keyed[]>();
 
   constructor(ledger: TrialLedger, base: Codes) {
@@ -82,7 +85,7 @@ export class FamilyDescent {
     this.#families = families(ledger.encoded);
   }
 
-  /** The best configuration that the descent has reached so far, and its untried neighbours. */
+  /** The best configuration that the descent has reached so far, and its neighbours that no trial has tried. */
   state(): { readonly center: Keyed; readonly untried: readonly Keyed[] } {
     const ledger = this.#ledger;
     const coarse = new Map([[this.#base.key, this.#base]]);

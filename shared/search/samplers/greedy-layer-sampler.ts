@@ -16,19 +16,20 @@ import { findUntried } from "./untried-configuration.js";
 
 export interface GreedyLayerOptions {
   readonly seed: number;
-  /** The fully quantized configuration. */
+  /** The fully quantized configuration, where the search starts. */
   readonly base: Configuration;
   /**
-   * A score per group, larger for groups that lose more accuracy by quantization; orders the first trials.
+   * A score per group name (ops quantized together), larger for groups that lose more accuracy by quantization;
+   * orders the first trials.
    */
   readonly sensitivity?: Readonly<Record<string, number>>;
 }
 
 /**
- * Greedy layer removal as in the accuracy-aware quantization of POT and NNCF, as a baseline
+ * Greedy layer removal as in the accuracy-aware quantization of POT and NNCF, as a baseline for other samplers
  * (docs/reference/algorithms.md, "Greedy layer removal"). Returns each group to float alone and ranks the
- * groups by the result; returns them to float cumulatively in that order until the bound is met; then tries
- * to quantize single groups again; finally tries random neighbours of the best configuration.
+ * groups by the result; returns them to float cumulatively in that order until the accuracy bound is met; then
+ * tries to quantize single groups again; finally tries random neighbours of the best configuration.
  */
 export function createGreedyLayerSampler(space: Space, options: GreedyLayerOptions): Sampler {
   const encoded = encodeSpace(space);
@@ -48,8 +49,8 @@ export function createGreedyLayerSampler(space: Space, options: GreedyLayerOptio
   }
 
   /**
-   * The base with the first one, two, … groups toggled, in the order of their results alone, until the bound
-   * is met.
+   * The base configuration with the first one, two, … groups toggled to float, the group with the best result
+   * alone first, until the accuracy bound is met.
    */
   function* cumulativeToggles(): Generator<Codes> {
     const results = new Map<string, FinishedTrial>(
@@ -70,7 +71,7 @@ export function createGreedyLayerSampler(space: Space, options: GreedyLayerOptio
     }
   }
 
-  /** The best configuration so far with each toggled group set back to the base, one at a time. */
+  /** The best configuration so far with each group that differs from the base set back to it, one at a time. */
   function* restored(): Generator<Codes> {
     const best = ledger.ranked[0]?.codes;
     if (best !== undefined) {

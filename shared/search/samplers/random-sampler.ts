@@ -6,7 +6,7 @@ import type { Sampler } from "../trials/sampler.js";
 import { TrialLedger } from "../trials/trial-ledger.js";
 import { findUntried } from "./untried-configuration.js";
 
-/** Random search: uniform choices for every active parameter. The baseline for the other samplers. */
+/** Creates random search: uniform choices for every active parameter. It is the baseline for the other samplers. */
 export function createRandomSampler(space: Space, { seed }: { readonly seed: number }): Sampler {
   const encoded = encodeSpace(space);
   const total = countConfigurations(encoded);

@@ -11,15 +11,18 @@ import type { TrialLedger } from "../trials/trial-ledger.js";
  */
 export class SensitivityBisection {
   readonly #encoded: EncodedSpace;
-  /** Groups with a known sensitivity, the most sensitive first. */
+  /** Groups with a known sensitivity to quantization, the most sensitive first. */
   readonly #groups: readonly EncodedGroup[];
-  /** Entry i has the first i groups toggled. */
+  /**
+   * Configurations of the bisection: entry i is the centre with its i most sensitive groups toggled (left in
+   * float).
+   */
   readonly #configurations: readonly Codes[];
   readonly #keys: readonly string[];
 
   /**
    * @param center configuration that misses the accuracy bound
-   * @param sensitivity a score per group, larger for groups that lose more accuracy by quantization
+   * @param sensitivity a score per group name, larger for groups that lose more accuracy by quantization
    */
   constructor(encoded: EncodedSpace, center: Codes, sensitivity: Readonly<Record<string, number>>) {
     const ranked = groupToggles(encoded, center, sensitivity).filter(
@@ -56,7 +59,7 @@ export class SensitivityBisection {
         ? this.#unused(ledger, (infeasible + feasible) >> 1)
         : this.#pruned(ledger, feasible);
     }
-    // The count of all groups is left out: it would be the float model.
+    // Toggling all groups is left out: it would be the float model.
     for (let count = 1; count < most; count *= 2) {
       const codes = this.#unused(ledger, count);
       if (codes !== undefined) {
@@ -67,11 +70,12 @@ export class SensitivityBisection {
   }
 
   /**
-   * Sets toggled groups back to the base one by one, the least sensitive first, while the bound is still met.
+   * Sets toggled groups back to the centre (quantized) one by one, the least sensitive first, while the
+   * accuracy bound is still met; returns the next configuration to try.
    */
   #pruned(ledger: TrialLedger, count: number): Codes | undefined {
     let kept = this.#configurations[count]!;
-    // The last toggled group is needed: with one group less the bound was missed.
+    // The last toggled group is not set back: with one group less the accuracy bound was missed.
     for (const group of this.#groups.slice(0, count - 1).reverse()) {
       const codes = restoreGroup(this.#encoded, kept, group, this.#configurations[0]!);
       const key = codesKey(codes);

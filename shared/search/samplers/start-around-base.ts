@@ -4,24 +4,27 @@ import type { TrialLedger } from "../trials/trial-ledger.js";
 import { FamilyDescent, type Keyed } from "./family-moves.js";
 import { SensitivityBisection } from "./sensitivity-bisection.js";
 
-/** Largest share of the trials for the descent by families. */
+/**
+ * Largest share of a search's trials that the descent by families (parameters that decide the same thing for
+ * different groups) may use.
+ */
 const DESCENT_SHARE = 1 / 6;
 
-/** Largest share of the trials for the following search over groups. */
+/** Largest share of a search's trials that the search over groups, which follows the descent, may use. */
 const GROUPS_SHARE = 0.2;
 
 export interface StartOptions {
-  /** A score per group, larger for groups that lose more accuracy by quantization. */
+  /** A score per group name (ops quantized together), larger for groups that lose more accuracy by quantization. */
   readonly sensitivity?: Readonly<Record<string, number>>;
   /** Largest number of trials of the whole search. */
   readonly maxTrials: number;
 }
 
 /**
- * First trials of a search that has a base configuration, coarse before fine: a descent by families, then a
- * search over groups from its best configuration. If that misses the accuracy bound and sensitivities are
- * known, groups are left in float by descending sensitivity; if they are not known, each group is toggled
- * alone.
+ * First trials of a search that has a base (preset) configuration, coarse before fine: a descent by families
+ * (parameters that decide the same thing for different groups), then a search over groups from its best
+ * configuration. If that misses the accuracy bound and sensitivities are known, groups are left in float by
+ * descending sensitivity; if they are not known, each group is toggled alone.
  */
 export class StartAroundBase {
   readonly #ledger: TrialLedger;
@@ -42,7 +45,7 @@ export class StartAroundBase {
     this.#descent = new FamilyDescent(ledger, base);
   }
 
-  /** The next configuration to try; `undefined` when the start is over, or waits for running trials. */
+  /** The next configuration to try; `undefined` when the start phase is over, or waits for running trials. */
   next(): Codes | undefined {
     const ledger = this.#ledger;
     const { maxTrials, sensitivity } = this.#options;

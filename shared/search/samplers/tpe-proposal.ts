@@ -17,23 +17,23 @@ import type { LedgerEntry, TrialLedger } from "../trials/trial-ledger.js";
 import type { TpeSettings } from "./tpe-settings.js";
 
 /**
- * Densities, the most expensive part of the score, are computed for this many candidates with the most
- * evidence.
+ * Number of candidates, those with the most evidence, for which densities are computed: the most expensive part
+ * of the TPE score.
  */
 const SHORTLIST = 16;
 
-/** In spaces with more parameters than this, fewer candidates are drawn, as each takes longer. */
+/** Number of parameters of a space above which fewer candidates are drawn, as each takes longer. */
 const FULL_SIZE = 200;
-/** Lower limit of the share of candidates in large spaces. */
+/** Lower limit, in large spaces, of the number of candidates as a share of the usual number. */
 const LEAST_SHARE = 0.25;
 
 interface Candidate {
   readonly codes: Codes;
-  /** In nats. */
+  /** The score's part from the additive models, in nats; larger is better. */
   readonly evidence: number;
 }
 
-/** Finished trials split into good ones and the next in rank. */
+/** Finished trials split into good ones (the source of the good density) and the next in rank (of the bad one). */
 interface Split {
   readonly good: readonly LedgerEntry[];
   readonly weights: Float64Array;
@@ -42,15 +42,15 @@ interface Split {
 }
 
 /**
- * Proposes configurations by the TPE score. Arrays are reused between asks, which keeps garbage collection
- * low.
+ * Proposes configurations by the score of the tree-structured Parzen estimator (TPE). Arrays are reused between
+ * asks (proposals), which keeps garbage collection low.
  */
 export class Proposer {
   readonly #ledger: TrialLedger;
   readonly #evidence: TrialEvidence;
   readonly #settings: TpeSettings;
   readonly #base: Codes | undefined;
-  /** Reused arrays of candidates. */
+  /** Arrays for the codes of candidates, reused from ask to ask. */
   readonly #arrays: Codes[] = [];
   /** Cached {@link centreIndices} of trials; densities mostly have the same members from ask to ask. */
   readonly #indices = new WeakMap<Codes, Int32Array>();
@@ -58,7 +58,7 @@ export class Proposer {
   readonly #share: number;
   #kernels: CoordinateKernels | undefined;
 
-  /** @param base the base configuration, if the run has one */
+  /** @param base the base (preset) configuration, if the run has one */
   constructor(ledger: TrialLedger, evidence: TrialEvidence, settings: TpeSettings, base?: Codes) {
     this.#ledger = ledger;
     this.#base = base;
@@ -133,7 +133,7 @@ export class Proposer {
     return best?.slice();
   }
 
-  /** Modes of the good density's components times exp(evidence), then draws from them. */
+  /** Candidates: modes of the good density's components times exp(evidence), then random draws from them. */
   *#candidates(l: JointDensity, evidence: DrawnEvidence, random: RandomStream): Generator<Codes> {
     const { goodLimit, candidates, neighbours } = this.#settings;
     const share = this.#share;
@@ -153,9 +153,9 @@ export class Proposer {
     for (let i = 0; i < share * candidates; i++) {
       yield weighted[i % weighted.length]!.draw(drawMember(l, random), random, this.#array(at++));
     }
-    // Candidates above differ from good trials in every parameter with any evidence. Under a constraint,
-    // effects of good trials that the additive model does not explain are worth keeping, so near neighbours
-    // are candidates too.
+    // The candidates above differ from good trials in every parameter with any evidence. Under a constraint,
+    // effects of good trials that the additive model does not explain are worth keeping, so near neighbours are
+    // candidates too.
     for (let i = 0; evidence.isConstrained && i < share * neighbours; i++) {
       yield drawProductKernel(l.kernels, drawMember(l, random), random, this.#array(at++));
     }

@@ -19,15 +19,19 @@ import { findUntried } from "./untried-configuration.js";
 
 export interface TpeOptions {
   readonly seed: number;
-  /** The base configuration, which is trial 1 of a run; without one the search starts with random draws. */
+  /**
+   * The base (preset) configuration, which is trial 1 of a run; without one the search starts with random
+   * draws.
+   */
   readonly base?: Configuration;
   /**
-   * A score per group, larger for groups that lose more accuracy by quantization; those are left in float
-   * first.
+   * A score per group name (ops quantized together), larger for groups that lose more accuracy by quantization;
+   * those are left in float first.
    */
   readonly sensitivity?: Readonly<Record<string, number>>;
   /**
-   * `auto`, the default, starts with {@link StartAroundBase}; `off` with random draws around the base.
+   * How a search with a base begins: `auto`, the default, with {@link StartAroundBase}; `off` with random draws
+   * around the best trial so far.
    */
   readonly startAroundBase?: "auto" | "off";
   /** Largest number of trials of the whole search, which limits the trials of the start. */
@@ -57,7 +61,7 @@ export function createTpeSampler(space: Space, options: TpeOptions): Sampler {
           ...(options.sensitivity === undefined ? {} : { sensitivity: options.sensitivity }),
         });
 
-  /** A draw around the best trial where there is a base, otherwise from the prior. */
+  /** A random configuration near the best trial so far where there is a base, otherwise from the prior. */
   function drawAtStart(random: RandomStream): Codes {
     const mismatch = Math.min(settings.mismatchLimit, settings.changesPerDraw / Math.max(1, encoded.size));
     const centre = base && (ledger.ranked[0]?.codes ?? base);

@@ -1,29 +1,38 @@
 /** Settings of the TPE sampler. The defaults were chosen by measurement (`scripts/tools/bench/search.ts`). */
 export interface TpeSettings {
-  /** Trials drawn from the prior before any density is estimated. */
+  /**
+   * Number of finished trials before any density is estimated; until then trials are random draws, around the
+   * best trial where there is a base, otherwise from the prior.
+   */
   readonly startupTrials: number;
-  /** Share of the finished trials that count as good. */
+  /** Share of the finished trials that count as good (the good density is estimated from them). */
   readonly goodShare: number;
-  /** Largest number of good trials. */
+  /** Largest number of good trials, however many finished trials there are. */
   readonly goodLimit: number;
-  /** Number of parameters that a draw from a kernel changes on average. */
+  /** Number of parameters that a draw from a kernel changes, on average, of the configuration at its centre. */
   readonly changesPerDraw: number;
-  /** Upper limit of a kernel's probability of leaving its centre's choice. */
+  /** Upper limit of the probability that a draw from a kernel changes the centre's choice of a parameter. */
   readonly mismatchLimit: number;
-  /** Number of draws from the good density times exp(evidence), besides the modes of its components. */
+  /** Number of candidates drawn from the good density times exp(evidence), besides the modes of its components. */
   readonly candidates: number;
-  /** Under a constraint, number of further draws from the good density alone. */
+  /** Under an accuracy constraint, number of further candidates drawn from the good density alone. */
   readonly neighbours: number;
-  /** Under a constraint, share of the asks that only consider configurations near promising trials. */
+  /**
+   * Under an accuracy constraint, share of the asks (proposals) that only consider configurations near
+   * promising trials.
+   */
   readonly nearShare: number;
   /**
-   * Number of trials ranked right after the good ones, and again of the latest running ones (constant liar),
-   * from which the bad density is estimated.
+   * Number of trials ranked right after the good ones from which the bad density is estimated, and as many of
+   * the latest running ones (constant liar).
    */
   readonly rivals: number;
   /** Weight of the additive evidence: nats per standard deviation of the predicted outcome. */
   readonly evidenceWeight: number;
-  /** Factor on the deviation of a posterior draw from the mean: 0 uses the mean, 1 is Thompson sampling. */
+  /**
+   * Factor on the deviation of a posterior draw of the effects from their mean: 0 uses the mean, 1 is Thompson
+   * sampling.
+   */
   readonly temperature: number;
 }
 

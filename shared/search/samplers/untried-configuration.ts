@@ -3,7 +3,7 @@ import type { RandomStream } from "../numerics/random.js";
 import { type Codes, codesKey, enumerateConfigurations } from "../space/encoding.js";
 import type { TrialLedger } from "../trials/trial-ledger.js";
 
-/** A space smaller than this multiple of its tried configurations is enumerated instead of sampled. */
+/** A space with at most this many times as many configurations as were tried is enumerated instead of sampled. */
 const LISTABLE_RATIO = 4;
 const ATTEMPTS = 16;
 const WIDENING = 1.5;

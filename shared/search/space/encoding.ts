@@ -14,32 +14,35 @@ export type Codes = Int16Array;
  */
 export interface EncodedSpace {
   readonly space: Space;
-  /** Number of parameters. */
+  /** Number of parameters of the space. */
   readonly size: number;
   /** Number of choices of each parameter. */
   readonly cardinality: Int32Array;
-  /** Index of a parameter's first choice in a row of all choices of all parameters; length `size + 1`. */
+  /**
+   * Index of each parameter's first choice in an array of the choices of all parameters, concatenated; length
+   * `size + 1`.
+   */
   readonly offset: Int32Array;
-  /** 1 where the choices are ordered. */
+  /** 1 for parameters whose choices are ordered. */
   readonly ordinal: Uint8Array;
-  /** Index of the parameter on which this one is conditional, or -1. */
+  /** For each parameter the index of the one on which it is conditional, or -1. */
   readonly parent: Int32Array;
-  /** Indices of the parameters that are conditional on this one. */
+  /** For each parameter the indices of those that are conditional on it. */
   readonly children: readonly Int32Array[];
-  /** For each choice of the parent, 1 where this parameter is active; empty without a parent. */
+  /** For each parameter and each choice of its parent, 1 where the parameter is active; empty without a parent. */
   readonly existsFor: readonly Uint8Array[];
-  /** Groups in the order in which the space first names them. */
+  /** Groups of parameters (those of the same ops), in the order in which the space first names them. */
   readonly groups: readonly EncodedGroup[];
   readonly indexOf: ReadonlyMap<string, number>;
   readonly codeOf: readonly ReadonlyMap<Choice, number>[];
 }
 
-/** The parameters of one group, by index. */
+/** One group of parameters (those of the same ops or tensors), each as its index in the space. */
 export interface EncodedGroup {
   readonly name: string;
   /**
-   * The group's first unconditional parameter (whether its ops are quantized); its first one where it has
-   * none.
+   * Index of the group's first unconditional parameter, which decides whether its ops are quantized; of its
+   * first parameter where it has no unconditional one.
    */
   readonly switch: number;
   readonly members: readonly number[];
@@ -110,12 +113,12 @@ export function isActive(encoded: EncodedSpace, codes: Codes, d: number): boolea
 }
 
 /**
- * Makes codes valid again after some were changed: parameters that become active take their first choice,
- * which is the default, and those that become inactive take {@link INACTIVE}.
+ * Makes an encoded configuration valid again after some codes were changed: parameters that become active take
+ * their first choice, which is the default, and those that become inactive take {@link INACTIVE}.
  *
  * @param codes changed in place
- * @param changed the parameters whose codes were changed, in the space's order; only they and what depends on
- *   them are checked then, which saves a pass over a large space
+ * @param changed the parameters whose codes were changed, in the space's order; if given, only they and what
+ *   depends on them are checked, which saves a pass over a large space
  */
 export function repairActivity(
   encoded: EncodedSpace,

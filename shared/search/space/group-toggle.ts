@@ -10,18 +10,21 @@ export function toggleParameter(encoded: EncodedSpace, codes: Codes, parameter: 
   return repairActivity(encoded, toggled, [parameter]);
 }
 
-/** A base configuration with one group's switch toggled. */
+/**
+ * A base configuration with the switch of one group toggled (the parameter that decides whether its ops are
+ * quantized).
+ */
 export interface GroupToggle {
   readonly group: EncodedGroup;
   readonly codes: Codes;
 }
 
 /**
- * Returns, for each group whose switch is active in the base and has a second choice, the base with that
- * group alone toggled.
+ * Returns, for each group whose switch (quantized or float) is active in the base configuration and has a
+ * second choice, the base with that group alone toggled.
  *
- * @param sensitivity a score per group, by which the result is sorted in descending order; groups without a
- *   score come last, in the space's order
+ * @param sensitivity a score per group name, by which the result is sorted in descending order; groups without
+ *   a score come last, in the space's order
  */
 export function groupToggles(
   encoded: EncodedSpace,

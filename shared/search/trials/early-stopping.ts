@@ -1,12 +1,13 @@
 import { logNormalCdf, normalQuantile } from "../numerics/normal.js";
 import { createRandomStream } from "../numerics/random.js";
 
-/** Samples scored before the first interim look at a trial; every further look doubles them. */
+/** Number of samples scored before the first interim look (check) at a trial; every further look doubles it. */
 const FIRST_LOOK_SAMPLES = 64;
 
 /**
- * A trial is stopped when its probability to reach the threshold falls below this. Far above the error rate
- * of a statistical test: stopping a trial wrongly costs the search one of many that are nearly as good.
+ * A trial is stopped when its probability to reach the accuracy threshold falls below this. It is far above the
+ * error rate of a statistical test: stopping a trial wrongly costs the search one of many that are nearly as
+ * good.
  */
 export const STOPPING_PROBABILITY = 0.1;
 
@@ -39,9 +40,9 @@ export function lookSchedule(total: number, first = FIRST_LOOK_SAMPLES): number[
 }
 
 /**
- * Mean score of several models for each sample, with which trials are compared. A trial's scores differ less
- * from this mean than from any single model's, so fewer samples suffice (a control variate: Cochran,
- * "Sampling Techniques", section 7.9).
+ * Mean score of several models for each evaluation sample: the reference that trials are compared with. A
+ * trial's scores differ less from this mean than from any single model's, so fewer samples suffice (a control
+ * variate: Cochran, "Sampling Techniques", section 7.9).
  *
  * @param scores per model, one score per sample, the samples in the same order; at least one model
  */
@@ -56,7 +57,7 @@ export function meanScores(scores: readonly Float32Array[]): Float64Array {
 /** Mean of a per-sample quantity over the samples scored so far. */
 export interface SampleMean {
   readonly mean: number;
-  /** Sample standard deviation. */
+  /** Standard deviation of the quantity between samples (not of its mean). */
   readonly deviation: number;
   readonly count: number;
 }
@@ -101,15 +102,18 @@ export function logChanceToReach(
   return logNormalCdf((sample.mean - threshold) / deviationOfMean(sample, total, range));
 }
 
-/** Standard error of the mean over all `total` samples, given at least one scored sample. */
+/**
+ * Standard error of the mean over all `total` samples as predicted from those scored, of which there is at
+ * least one.
+ */
 function deviationOfMean({ deviation, count }: SampleMean, total: number, range: number): number {
   const variance = ((count - 1) * deviation ** 2 + range ** 2 / 2) / (count + 1);
   return Math.sqrt(variance * (1 / count - 1 / total));
 }
 
 /**
- * Upper confidence bound of the mean over all samples: the value that it reaches with probability `delta`,
- * the inverse of {@link logChanceToReach}. A stopped trial is judged by it, as its raw mean over a few
+ * Upper confidence bound of the mean over all samples: the value that the mean reaches with probability
+ * `delta`, the inverse of {@link logChanceToReach}. A stopped trial is judged by it, as its raw mean over a few
  * samples is mostly noise and would let a near miss look like a clear failure.
  *
  * @param sample at least one sample
@@ -124,9 +128,9 @@ export function upperConfidenceBound(
 }
 
 /**
- * A trial at one interim look. Scores are per sample, higher is better. All means are over all samples and
- * relative to the reference (trial minus reference), also those of the bound and the incumbent: the reference
- * only removes the variance that models have in common.
+ * A trial at one interim look (check for early stopping). Scores are per sample, higher is better. All means
+ * are over all samples and relative to the reference (trial minus reference), also those of the bound and the
+ * incumbent: the reference only removes the variance that models have in common.
  */
 export interface InterimLook {
   /** Number of samples that a complete trial scores. */
@@ -135,23 +139,24 @@ export interface InterimLook {
   readonly range: number;
   /** Probability to reach the threshold below which the trial is stopped. */
   readonly delta?: number;
-  /** Trial minus reference, over the samples scored so far. */
+  /** Score differences, trial minus reference, over the samples scored so far. */
   readonly differences: SampleMean;
   /**
    * The smallest mean of the samples' scores, minus the reference's, with which a trial still meets the accuracy
    * bound.
    */
   readonly least?: number;
-  /** The best trial so far. */
+  /** The best trial so far, which the trial has to beat. */
   readonly incumbent?: {
-    /** Whether the incumbent is better in every objective but accuracy. */
+    /** Whether the incumbent is at least as good as the trial in every objective but accuracy. */
     readonly betterElsewhere: boolean;
     /**
-     * The incumbent's mean. Leave it out where accuracy is a constraint and not an objective (the objective
-     * `constrained`), and give a feasible incumbent only.
+     * The incumbent's mean score difference to the reference. Leave it out where the trial's accuracy cannot
+     * matter (with the objective `constrained`, where the trial costs more than the incumbent), and give a
+     * feasible incumbent only.
      */
     readonly mean?: number;
-    /** Whether accuracy only breaks a tie between trial and incumbent. */
+    /** Whether accuracy is no objective, so that at most it breaks a tie of cost between trial and incumbent. */
     readonly tie?: boolean;
   };
 }
@@ -159,13 +164,13 @@ export interface InterimLook {
 export type StoppingDecision = "continue" | "infeasible" | "dominated";
 
 /**
- * Whether a trial goes on. It is stopped as infeasible when it is unlikely to meet the accuracy bound, and as
- * dominated when it is unlikely to reach the incumbent's accuracy and every other objective is worse too.
- * Where accuracy is no objective, the other objectives decide at the first look. A trial that has scored all
- * samples always goes on, so that its state is `complete`.
+ * Decides whether a trial goes on. It is stopped as infeasible when it is unlikely to meet the accuracy bound,
+ * and as dominated when it is unlikely to reach the incumbent's accuracy and is better in no other objective.
+ * Without the incumbent's mean, the other objectives decide at the first look (interim check). A trial that has
+ * scored all samples always goes on, so that its state is `complete`.
  *
- * Normal intervals are used because distribution-free ones (Bernstein-Serfling) are too wide to separate
- * trials that differ in a few samples of a hundred.
+ * Normal intervals are used because distribution-free ones (Bernstein-Serfling) are too wide to separate trials
+ * that differ in a few samples of a hundred.
  */
 export function decideStopping({
   total,

@@ -9,9 +9,9 @@ export interface ObjectiveMeasurement {
   readonly accuracyDrop: number;
   /** Speed-up: float latency divided by the trial's latency. */
   readonly latencyRatio: number;
-  /** Half the width of the confidence interval of `latencyRatio`. */
+  /** Uncertainty of `latencyRatio`: half the width of its confidence interval. */
   readonly latencyRatioNoise?: number;
-  /** Size of the model file. */
+  /** Size of the trial's model file in bytes. */
   readonly bytes: number;
   readonly floatBytes: number;
   /** Share of the quantizable ops that are quantized. */
@@ -21,12 +21,12 @@ export interface ObjectiveMeasurement {
 /** Model sizes are rounded to multiples of this share of the float model's size. */
 const SIZE_STEP = 1e-3;
 /**
- * Share of a size step by which a model with all ops quantized counts as smaller; below 1, so that it only
- * breaks ties.
+ * Share of a size step (`SIZE_STEP`) by which a fully quantized model counts as smaller than one with no op
+ * quantized; below 1, so that it only breaks ties.
  */
 const TIE_SHARE = 0.5;
 
-/** What the search optimizes. */
+/** What the search optimizes, and the accuracy loss that it allows. */
 export type Objective =
   | {
       readonly kind: "constrained";
@@ -37,24 +37,27 @@ export type Objective =
   | {
       readonly kind: "pareto";
       readonly minimize: "latency" | "size";
-      /** In percent; only used to pick the best trial from the front, not by the search. */
+      /**
+       * Allowed accuracy loss in percent, relative to float; only used to pick the best trial from the front,
+       * not by the search.
+       */
       readonly accuracyLoss: number;
     }
   | { readonly kind: "loss"; readonly parameters: PotLossParameters };
 
 /** A trial's measurements as values of an objective. */
 export interface JudgedMeasurement {
-  /** The minimized values, one per objective. */
+  /** The values that the search minimizes, one per objective. */
   readonly values: readonly number[];
   /** Percentage points by which the accuracy bound is missed; 0 within the bound. */
   readonly violation: number;
-  /** In percent, relative to float; negative where the trial is better. */
+  /** Accuracy lost against float, in percent; negative where the trial is better. */
   readonly accuracyLoss: number;
-  /** Uncertainty (half-width) of the last of `values`. */
+  /** Uncertainty of the last of `values`: half the width of its confidence interval, in the same unit. */
   readonly noise: number;
 }
 
-/** Measurements of the fully quantized model, by which POT's loss is scaled. */
+/** Measurements of the fully quantized model (the base), by which POT's loss is scaled. */
 export type LossReference = Pick<ObjectiveMeasurement, "accuracyDrop" | "latencyRatio">;
 
 /**
@@ -97,14 +100,14 @@ export function judgeMeasurement(
   }
 }
 
-/** Latency or size as a share of the float model's, with the uncertainty of that share. */
+/** The minimized cost: latency or size as a share of the float model's, with the uncertainty of that share. */
 function costOf(
   minimize: "latency" | "size",
   { latencyRatio, latencyRatioNoise = 0, bytes, floatBytes, quantizedRatio }: ObjectiveMeasurement,
 ): { value: number; noise: number } {
   switch (minimize) {
     case "latency":
-      // d(1/r) = dr / r²
+      // Error propagation, to first order: d(1/r) = dr / r²
       return { value: 1 / latencyRatio, noise: latencyRatioNoise / latencyRatio ** 2 };
     case "size":
       return { value: sizeShare(bytes / floatBytes, quantizedRatio), noise: 0 };
@@ -120,8 +123,8 @@ function sizeShare(share: number, quantizedRatio: number): number {
 }
 
 /**
- * The best of the complete trials: of those within the accuracy bound the one of least cost, or the most
- * accurate of those whose costs do not differ from it by more than their noise; where none is within the
+ * Returns the best of the complete trials: of those within the accuracy bound the one of least cost, or the
+ * most accurate of those whose costs do not differ from it by more than their noise; where none is within the
  * bound, the most accurate. `undefined` without trials.
  */
 export function pickBest<T extends JudgedMeasurement & { readonly number: number }>(

@@ -7,16 +7,16 @@ import { ConfigurationError } from "../../basics/errors.js";
 export interface PotLossParameters {
   /** Relative accuracy drop allowed, as a share: 0.01 is one percent. */
   readonly accuracyLoss: number;
-  /** Required speed-up over float. */
+  /** Required speed-up: float latency divided by the trial's latency. */
   readonly latencyReduce: number;
   readonly accuracyWeight: number;
   readonly latencyWeight: number;
   readonly quantizationRatioWeight: number;
-  /** Quantized ratio at which the loss term of the ratio is 0, strictly between 0 and 1. */
+  /** Share of quantized ops at which the loss term of that share is 0, strictly between 0 and 1. */
   readonly expectedQuantizationRatio: number;
 }
 
-/** The measurements that enter the loss. */
+/** The measurements of a trial that enter POT's loss. */
 export interface PotLossInputs {
   /** Relative accuracy drop against float, as a share; negative where the trial is better. */
   readonly accuracyDrop: number;
@@ -26,7 +26,7 @@ export interface PotLossInputs {
   readonly quantizedRatio: number;
 }
 
-/** Scale and offset that bring the accuracy and latency terms of the loss to comparable ranges. */
+/** Scales and offset that bring the accuracy and latency terms of POT's loss to comparable ranges. */
 export interface PotLossScaling {
   readonly accuracyScale: number;
   readonly latencyLeast: number;
@@ -38,7 +38,8 @@ const LATENCY_EXPONENT = 8;
 const ACCURACY_MISSED = 80;
 const LATENCY_MISSED = 40;
 /**
- * Used where both the fully quantized model and the targets equal float, for which POT would divide by zero.
+ * Accuracy drop (share) and speed-up that scale the loss where both the fully quantized model and the targets
+ * equal float, for which POT would divide by zero.
  */
 const FALLBACK_ACCURACY_DROP = 0.01;
 const FALLBACK_SPEEDUP = 2;
@@ -47,7 +48,7 @@ function latencyTerm(latencyRatio: number): number {
   return -LATENCY_EXPONENT * Math.log(1000 * latencyRatio);
 }
 
-/** Error of the loss that follows from a relative error of the latency ratio, to first order. */
+/** Error of POT's loss that follows from a relative error of the latency ratio (speed-up), to first order. */
 export function latencyNoise(
   relativeError: number,
   { latencyWeight }: PotLossParameters,
@@ -57,8 +58,8 @@ export function latencyNoise(
 }
 
 /**
- * Returns the scaling under which the fully quantized model has an accuracy term of 10 and a latency term of
- * 0, and the float model 0 and 10.
+ * Returns the scaling of POT's loss under which the fully quantized model has an accuracy term of 10 and a
+ * latency term of 0, and the float model 0 and 10.
  *
  * @param base the fully quantized model
  */

@@ -2,8 +2,8 @@ import { hypervolumeContributions, nonDominatedRanks, referencePoint } from "../
 import type { FinishedTrial } from "./sampler.js";
 
 /**
- * Rank of a trial's class, compared before any value: feasible before infeasible, complete before pruned,
- * failed last.
+ * Rank of a trial's class (0 is best), compared before any value: feasible before infeasible, complete before
+ * pruned, failed last.
  */
 function rankClass(trial: FinishedTrial): number {
   if (trial.state === "failed") {
@@ -27,10 +27,10 @@ export function compareTrials(a: FinishedTrial, b: FinishedTrial): number {
   );
 }
 
-/** A trial in the order of {@link rankPareto}. */
+/** A trial as ranked by {@link rankPareto}. */
 export interface ParetoRank<T> {
   readonly entry: T;
-  /** By how much the hypervolume of the trial's non-dominated rank shrinks without the trial. */
+  /** By how much the hypervolume of the trials of the same non-dominated rank shrinks without this trial. */
   readonly contribution: number;
 }
 

@@ -8,10 +8,11 @@ export interface FinishedTrial {
   readonly state: "complete" | "pruned" | "failed";
   /** The minimized values; one unless the objective is `pareto`. Empty for a failed trial. */
   readonly values: readonly number[];
-  /** By how much the accuracy bound is missed; 0 for a feasible trial. */
+  /** Percentage points by which the accuracy bound is missed; 0 for a feasible trial. */
   readonly violation: number;
   /**
-   * Accuracy lost against float; of trials of equal value the one with less loss is better. 0 when left out.
+   * Accuracy lost against float, in percent; of trials of equal value the one with less loss is better. 0 when
+   * left out.
    */
   readonly accuracyLoss?: number;
   /** Number of evaluation samples that were scored. */
@@ -19,15 +20,15 @@ export interface FinishedTrial {
 }
 
 /**
- * Proposes configurations.
+ * Proposes the configurations that a search tries.
  *
- * A proposal is a deterministic function of the seed, the finished trials, the running trials and the number
- * of the new trial; the order in which results were told does not matter.
+ * A proposal is a deterministic function of the seed, the finished trials, the running trials and the number of
+ * the new trial; the order in which results were told does not matter.
  */
 export interface Sampler {
-  /** A configuration that is neither finished nor running, or `undefined` when the space is exhausted. */
+  /** Returns a configuration that no finished or running trial has, or `undefined` when the space is exhausted. */
   ask(trial: number): Configuration | undefined;
-  /** Marks the trial as running. */
+  /** Marks a trial as running, with its configuration. */
   started(trial: number, configuration: Configuration): void;
   /** Adds a trial's result and ends its running state. Telling the same trial again changes nothing. */
   tell(trial: FinishedTrial): void;

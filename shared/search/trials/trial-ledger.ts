@@ -31,7 +31,7 @@ export class TrialLedger {
   readonly #finishedByKey = new Map<string, LedgerEntry>();
   #runningByNumber: readonly RunningEntry[] | undefined;
   #objectives = 0;
-  /** The latest proposal with its codes; the next `started` is expected to be for it. */
+  /** The latest proposed configuration with its codes; the next `started` is expected to be for it. */
   #asked: { readonly configuration: Configuration; readonly codes: Codes } | undefined;
 
   constructor(readonly encoded: EncodedSpace) {}
@@ -56,22 +56,22 @@ export class TrialLedger {
     return this.#objectives;
   }
 
-  /** Number of different configurations that are finished or running. */
+  /** Number of different configurations of the finished and running trials. */
   get distinct(): number {
     return this.#uses.size;
   }
 
-  /** Whether the configuration with this key is finished or running. */
+  /** Whether a finished or running trial has the configuration with this key (`codesKey`). */
   has(key: string): boolean {
     return this.#uses.has(key);
   }
 
-  /** The best finished trial of a configuration. */
+  /** The best finished trial of the configuration with this key (`codesKey`). */
   find(key: string): LedgerEntry | undefined {
     return this.#finishedByKey.get(key);
   }
 
-  /** Keeps the codes of a proposal, so that `started` need not encode it again. */
+  /** Keeps the codes of a proposed configuration, so that `started` need not encode it again. */
   remember(configuration: Configuration, codes: Codes): void {
     this.#asked = { configuration, codes };
   }
@@ -90,13 +90,14 @@ export class TrialLedger {
     this.#use(codes, 1);
   }
 
-  /** @returns the new entry, or `undefined` when the trial was already finished */
+  /** @returns the new entry of the finished trial, or `undefined` when its result was already known */
   tell(trial: FinishedTrial): LedgerEntry | undefined {
     if (this.#finishedNumbers.has(trial.number)) {
       return undefined;
     }
     const running = this.#running.get(trial.number);
-    // Reuses the array of the running trial: caches of the models compare rows by identity.
+    // Reuses the codes array of the running trial: caches of the models compare trials by that array's
+    // identity.
     const codes =
       running?.configuration === trial.configuration
         ? running.codes
@@ -131,7 +132,7 @@ export class TrialLedger {
   }
 }
 
-/** Inserts into a sorted array by binary search. */
+/** Inserts a trial into an array sorted by `compare`, by binary search. */
 function insert(
   sorted: LedgerEntry[],
   entry: LedgerEntry,

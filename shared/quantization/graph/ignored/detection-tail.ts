@@ -8,8 +8,8 @@ import { WEIGHTED_TYPES } from "../../../onnx/graph/weighted-ops.js";
 const CHOOSERS: ReadonlySet<string> = new Set(["NonMaxSuppression", "TopK"]);
 
 /**
- * All nodes from the last weighted ops to a NonMaxSuppression or TopK (docs/reference/algorithms.md, "Ignored
- * nodes").
+ * The detection tail of a model: all nodes between the last weighted ops and a NonMaxSuppression or TopK, which
+ * are left in float (docs/reference/algorithms.md, "Ignored nodes").
  */
 export function findDetectionTail(index: GraphIndex): ReadonlySet<NodeProto> {
   const tail = new Set<NodeProto>();

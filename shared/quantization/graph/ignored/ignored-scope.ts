@@ -6,9 +6,9 @@ import { potMeaning } from "./pot-op-types.js";
 /** What the configuration excludes from quantization (docs/reference/algorithms.md, "Ignored nodes"). */
 export interface IgnoredScope {
   readonly skipModel?: boolean;
-  /** Node names. */
+  /** Names of the excluded nodes. */
   readonly scope?: readonly string[];
-  /** Op types, by ONNX's name or POT's; with attributes, only nodes that have all these values. */
+  /** Excluded op types, by ONNX's name or POT's; with attributes, only nodes that have all these values. */
   readonly operations?: readonly {
     readonly type: string;
     readonly attributes?: Readonly<Record<string, AttributeValue>> | undefined;
@@ -30,8 +30,9 @@ export function isIgnored(node: NodeProto, ignored: IgnoredScope): boolean {
 }
 
 /**
- * The nodes that the configuration excludes, and the direct readers of those among them that are agnostic: a
- * quantizer after an agnostic op would have to move above it, and so quantize it too.
+ * The nodes that the configuration excludes (`named`), and the direct readers of those among them that are
+ * agnostic (pass values on): a quantizer after an agnostic op would have to move above it, and so quantize it
+ * too.
  */
 export function findIgnored(
   index: GraphIndex,

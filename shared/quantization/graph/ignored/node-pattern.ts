@@ -12,7 +12,7 @@ export type NodePattern =
       readonly types: readonly string[];
       /** Patterns of the node's first inputs; further inputs may be anything. */
       readonly operands: readonly NodePattern[];
-      /** Whether the node is part of the result, or only context. */
+      /** Whether a matched node is part of the result, or only context. */
       readonly found: boolean;
     }
   | { readonly kind: "either"; readonly patterns: readonly NodePattern[] }
@@ -23,10 +23,10 @@ export type NodePattern =
   | { readonly kind: "tensor"; readonly name: string; readonly pattern: NodePattern }
   | { readonly kind: "constant" | "graph input" | "anything" };
 
-/** A partial match of a pattern. */
+/** A partial match of a pattern: the nodes and tensors matched so far. */
 interface Match {
   readonly found: readonly NodeProto[];
-  /** Inner tensors: produced and read by nodes of the pattern. */
+  /** Names of inner tensors, which nodes of the pattern both produce and read. */
   readonly inner: readonly string[];
   readonly tensors: ReadonlyMap<string, string>;
 }
@@ -35,12 +35,12 @@ const NOTHING: Match = { found: [], inner: [], tensors: new Map() };
 
 const COMMUTATIVE: ReadonlySet<string> = new Set(["Add", "Mul", "Max", "Min"]);
 
-/** A node that is part of the result. */
+/** Pattern of a node that is part of the match's result. */
 export function op(types: string | readonly string[], ...operands: readonly NodePattern[]): NodePattern {
   return { kind: "op", types: [types].flat(), operands, found: true };
 }
 
-/** A node that must be present but is not part of the result. */
+/** Pattern of a node that must be present but is not part of the match's result. */
 export function context(types: string | readonly string[], ...operands: readonly NodePattern[]): NodePattern {
   return { kind: "op", types: [types].flat(), operands, found: false };
 }
@@ -49,12 +49,12 @@ export function either(...patterns: readonly NodePattern[]): NodePattern {
   return { kind: "either", patterns };
 }
 
-/** A node that reads the operand, or the operand itself. */
+/** Pattern of an optional node: a node that reads the operand, or the operand itself. */
 export function maybe(types: string | readonly string[], operand: NodePattern): NodePattern {
   return either(op(types, operand), operand);
 }
 
-/** The same tensor wherever the name occurs in a pattern. */
+/** Pattern of a named tensor: the same tensor wherever the name occurs in a pattern. */
 export function tensor(name: string, pattern: NodePattern = anything): NodePattern {
   return { kind: "tensor", name, pattern };
 }
@@ -66,9 +66,9 @@ export const anything: NodePattern = { kind: "anything" };
 /** A pattern with conditions on its surroundings. */
 export interface PlacedPattern {
   readonly pattern: NodePattern;
-  /** Matches only where the last node produces an output of the model. */
+  /** Whether the pattern matches only where its last node produces an output of the model. */
   readonly atOutput?: true;
-  /** Matches only where no node outside the pattern reads an inner tensor. */
+  /** Whether the pattern matches only where no node outside it reads an inner tensor. */
   readonly unbranched?: true;
 }
 
@@ -93,7 +93,7 @@ function matchAt(
   return [];
 }
 
-/** Yields every match of a pattern with a tensor and its producers. */
+/** Yields every extension of the partial match `so` in which the pattern matches a tensor and its producers. */
 function* matchTensor(
   pattern: NodePattern,
   name: string,

@@ -16,7 +16,10 @@ export type PatternSet = "runtime" | "pot" | "none";
 
 export interface FloatRequest {
   readonly ignored: IgnoredScope;
-  /** When left out: `pot` for simulated devices (GPU, VPU, NPU, GNA), otherwise `runtime`. */
+  /**
+   * Which of POT's patterns apply; when left out, `pot` for simulated devices (GPU, VPU, NPU, GNA), otherwise
+   * `runtime`.
+   */
   readonly patterns?: PatternSet | undefined;
 }
 

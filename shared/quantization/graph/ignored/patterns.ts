@@ -18,8 +18,8 @@ export interface IgnoredPattern extends PlacedPattern {
   /** The devices to which the pattern applies; all when left out. */
   readonly devices?: "CPU and GPU" | "CPU";
   /**
-   * Not part of the set `runtime`: ONNX Runtime has integer kernels for these ops, and leaving them in float
-   * was measured not to improve accuracy.
+   * Whether the pattern is not part of the set `runtime`: ONNX Runtime has integer kernels for these ops, and
+   * leaving them in float was measured not to improve accuracy.
    */
   readonly integerInRuntime?: true;
 }
@@ -32,18 +32,18 @@ const RESHAPING = ["Flatten", "Reshape", "Squeeze", "Unsqueeze"];
 const NORMALIZATIONS = ["MeanVarianceNormalization", "InstanceNormalization", "LayerNormalization"];
 
 /**
- * A product with or without a bias in an Add: POT always has the Add, a Conv or Gemm of ONNX has the bias as
- * an input.
+ * Pattern of a product with or without a bias in an Add: POT always has the Add, a Conv or Gemm of ONNX has the
+ * bias as an input.
  */
 const biased = (product: NodePattern): NodePattern => either(product, op("Add", product, constant));
 
-/** A multiplication by a constant, or a division. */
+/** Pattern of a multiplication by a constant, or of a division. */
 const scaled = (operand: NodePattern): NodePattern => op(["Mul", "Div"], operand, constant);
 
 const product = biased(context(PRODUCTS));
 const activated = either(context(ACTIVATIONS, product), product);
 
-/** min(max(x + 3, 0), 6), which divided by 6 is HardSigmoid. */
+/** Pattern of min(max(x + 3, 0), 6), which divided by 6 is HardSigmoid. */
 const hardGate = (operand: NodePattern): NodePattern => op("Clip", op("Add", operand, constant));
 const hardSigmoid = (operand: NodePattern): NodePattern =>
   either(op("HardSigmoid", operand), scaled(hardGate(operand)));

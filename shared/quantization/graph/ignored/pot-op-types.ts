@@ -13,7 +13,10 @@ const grouped =
   (node) =>
     node.opType === type && intAttribute(node, "group", 1) > 1;
 
-/** OpenVINO's names of op types that have another name in ONNX, or several. */
+/**
+ * OpenVINO's names of op types that have another name in ONNX, or several, each with a predicate for the ONNX
+ * nodes that it means.
+ */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   AvgPool: anyOf("AveragePool", "GlobalAveragePool"),
   Broadcast: anyOf("Expand"),

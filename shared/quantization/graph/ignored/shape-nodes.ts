@@ -6,9 +6,9 @@ import { WEIGHTED_TYPES } from "../../../onnx/graph/weighted-ops.js";
 const SHAPE_READERS: ReadonlySet<string> = new Set(["Shape", "Size"]);
 
 /**
- * The nodes that compute shapes, which must not be rounded: Shape, Size, and nodes computed only from their
- * outputs and constants that lead to an input that is a size. A weighted op counts only if all its results
- * are sizes, since products normally compute data.
+ * The nodes that compute shapes, which must not be rounded and so stay in float: Shape, Size, and nodes
+ * computed only from their outputs and constants that lead to an input that is a size. A weighted op counts
+ * only if all its results are sizes, since products normally compute data.
  */
 export function findShapeNodes(index: GraphIndex): ReadonlySet<NodeProto> {
   const made = madeOfShapes(index);
@@ -32,12 +32,12 @@ export function findShapeNodes(index: GraphIndex): ReadonlySet<NodeProto> {
   );
 }
 
-/** Whether a node's input is a size, position or condition and not data. */
+/** Whether this input of a node is a size, position or condition and not data. */
 function isSize({ node, input }: Consumer): boolean {
   return SIZE_INPUTS[node.opType]?.includes(input) ?? false;
 }
 
-/** Shape, Size and all nodes computed only from their outputs and constants, in topological order. */
+/** Shape and Size nodes and all nodes computed only from their outputs and constants, in topological order. */
 function madeOfShapes(index: GraphIndex): ReadonlySet<NodeProto> {
   const made = new Set<NodeProto>();
   for (const node of index.nodes) {
