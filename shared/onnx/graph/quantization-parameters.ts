@@ -24,8 +24,8 @@ const TYPE_NAMES: Readonly<Record<CodeType, string>> = {
 };
 
 /**
- * The initializers of a model's scales and zero points. Equal ones are one initializer that all consumers
- * share. Names are short, because in a small model they take as many bytes as the codes: scales and
+ * The initializers of a model's scales and zero points. Equal ones, but for INT8 zero points, are one initializer that
+ * all consumers share. Names are short, because in a small model they take as many bytes as the codes: scales and
  * per-channel zero points are numbered, a zero point per tensor is named by its type and value (`u8_128`).
  */
 export class QuantizationParameters {
@@ -46,13 +46,20 @@ export class QuantizationParameters {
     const shape = axis === undefined ? [] : [scales.length];
     const scale = this.#shared(makeTensor("", DataType.FLOAT, shape, scales), () => `s${++this.#scales}`);
     if (zeroPoints === undefined) return { names: [scale.name], initializers: scale.added };
-    const zeroPoint = this.#shared(codeTensor("", dataType, shape, zeroPoints), () =>
-      axis === undefined ? `${TYPE_NAMES[dataType]}_${zeroPoints[0]}` : `z${++this.#zeroPoints}`,
-    );
+    const tensor = codeTensor("", dataType, shape, zeroPoints);
+    const wanted = (): string =>
+      axis === undefined ? `${TYPE_NAMES[dataType]}_${zeroPoints[0]}` : `z${++this.#zeroPoints}`;
+    // With `session.x64quantprecision` ONNX Runtime replaces INT8 zero points, once per reader, and fails on a shared one.
+    const zeroPoint = dataType === DataType.INT8 ? this.#own(tensor, wanted) : this.#shared(tensor, wanted);
     return {
       names: [scale.name, zeroPoint.name],
       initializers: [...scale.added, ...zeroPoint.added],
     };
+  }
+
+  #own(tensor: TensorProto, wanted: () => string): { name: string; added: TensorProto[] } {
+    tensor.name = this.names.name(wanted());
+    return { name: tensor.name, added: [tensor] };
   }
 
   #shared(tensor: TensorProto, wanted: () => string): { name: string; added: TensorProto[] } {

@@ -7,7 +7,7 @@ import type { QuantizationPlan } from "../space/plan.js";
  * Width in bits of the codes that ONNX Runtime's integer kernels on the CPU support, the only one; narrower
  * activation codes are stored in it.
  */
-const KERNEL_BITS = 8;
+export const KERNEL_BITS = 8;
 
 /**
  * The reason why ONNX Runtime has no integer kernel on the CPU for an op as planned; `undefined` where it has

@@ -26,7 +26,7 @@ import { addAfter, type BiasShifts, findAddedBias, shifted } from "./bias-additi
 import { exactBias, quantizeBias, smallestWeightScales } from "./bias-codes.js";
 import { type Boundaries, findBoundaries, onlyDequantizedReaders } from "./boundaries.js";
 import { clipAsMinMax, clipCodes } from "./clip-placement.js";
-import { simulationReason } from "./kernel-support.js";
+import { KERNEL_BITS, simulationReason } from "./kernel-support.js";
 import { addsBias, asSum, fusibleAdd } from "./matmul-add-fusion.js";
 import type { WeightCache } from "./weight-cache.js";
 import type { WeightCodes } from "./weight-codes.js";
@@ -417,7 +417,10 @@ class Rewriter {
     const scales = Float32Array.from(channels, ({ scale }) => scale);
     const { bits, granularity } = this.plan.weights.get(initializer)!;
     const signed = !(codes instanceof Uint8Array);
-    const isCentred = withoutZeroPoint && channels.every(({ zeroPoint }) => zeroPoint === 0);
+    // With `session.x64quantprecision` ONNX Runtime gives 8-bit codes a scalar zero point where they have none, which a
+    // DequantizeLinear with scales per channel refuses.
+    const mayLackZeroPoint = withoutZeroPoint && (channels.length === 1 || bits !== KERNEL_BITS);
+    const isCentred = mayLackZeroPoint && channels.every(({ zeroPoint }) => zeroPoint === 0);
     const signature = `${initializer} ${signed} ${isCentred} ${scales.join(" ")}`;
     const known = this.#constants.get(signature);
     if (known !== undefined) return known;
