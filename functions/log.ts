@@ -8,7 +8,7 @@ export interface Log {
   error(message: string, details: Readonly<Record<string, unknown>>): void;
 }
 
-/** An error in one line. */
+/** Returns the name and message of an error as one text. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

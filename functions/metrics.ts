@@ -1,7 +1,7 @@
 import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
 import { METRIC_NAMESPACE, type MetricName } from "./metric-names.js";
 
-/** Metrics of a function. */
+/** CloudWatch metrics of a function. */
 export interface FleetMetrics {
   /** Adds to a metric that is published at the end of the invocation. */
   add(name: MetricName, value: number): void;

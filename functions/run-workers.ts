@@ -20,14 +20,16 @@ import type { ObjectStore } from "../shared/storage/object-store.js";
 /** Share of the temporary storage for cached models and data; the rest is for files derived from them. */
 const CACHE_SHARE = 0.75;
 
-/** Time to wait for a thread that is opening a large model when another run's job arrives. */
+/**
+ * Time that a thread opening a large model may take before it is terminated when another run's job arrives.
+ */
 const READY_PATIENCE_MILLISECONDS = 60_000;
 
 /** Settings of the worker thread of a run. */
 export interface RunSettings {
   /** Folder of the run's files. */
   readonly directory: string;
-  /** Cache of contents, kept after the run. */
+  /** Cache of files by the hash of their content, kept for later runs. */
   readonly contents: ContentFolder;
   readonly document: WorkloadDocument;
   readonly statisticsShards: number;
@@ -38,9 +40,9 @@ export interface RunWorkersOptions {
   readonly store: ObjectStore;
   /** Folder for models and data, kept between invocations. */
   readonly folder: string;
-  /** Module of the thread. */
+  /** URL of the module that the worker thread runs. */
   readonly entry: URL;
-  /** The files that the thread needs, of those of a run in `directory`. */
+  /** Selects the files that the thread needs from those of a run whose folder is `directory`. */
   readonly filesOf: (document: WorkloadDocument, directory: string) => readonly WorkloadFile[];
 }
 
@@ -58,7 +60,7 @@ export function openRunWorkers(options: Omit<RunWorkersOptions, "folder">): RunW
  */
 class RunWorkers {
   #current: { readonly runId: string; readonly pool: ThreadPool<RunSettings> } | undefined;
-  /** A started thread without a run. */
+  /** A thread that has been started and has not been given a run yet. */
   #idle: ThreadPool<RunSettings> | undefined;
 
   constructor(private readonly options: RunWorkersOptions) {
@@ -66,7 +68,7 @@ class RunWorkers {
   }
 
   /**
-   * Runs a job; if the thread dies, the answer is a failure.
+   * Runs a job in the thread of its run; if the thread dies, the report is a failure.
    *
    * @returns `undefined` if the job's run was never requested
    */
@@ -92,7 +94,7 @@ class RunWorkers {
     }
   }
 
-  /** Waits until the thread has loaded its module and ONNX Runtime. */
+  /** Waits until the worker thread has loaded its module and ONNX Runtime. */
   async started(): Promise<void> {
     await (this.#idle ?? this.#current?.pool)?.loaded();
   }
@@ -108,7 +110,10 @@ class RunWorkers {
     return pool !== undefined;
   }
 
-  /** Ends the thread, whatever it is doing. */
+  /**
+   * Ends the thread of the current run, even during a job; it is terminated if it does not end by itself in
+   * time.
+   */
   async close(patienceMilliseconds?: number): Promise<void> {
     const { pool } = this.#current ?? {};
     this.#current = undefined;
@@ -127,7 +132,7 @@ class RunWorkers {
       new RunRecords(store).readPlainRequest(runId),
     ]);
     if (document === undefined || request === undefined) return undefined;
-    // The thread has no job, but may be preparing a run.
+    // The thread of the previous run has no job, but may still be opening its model.
     await this.close(READY_PATIENCE_MILLISECONDS);
     this.#idle ??= this.#startThread();
     // Temporary storage suffices for one run; contents shared with the next run stay in the cache.
@@ -153,7 +158,7 @@ class RunWorkers {
   }
 }
 
-/** Files of a run are missing from the bucket or have changed. */
+/** Thrown if files of a run are missing from the bucket or have changed. */
 class UnusableFilesError extends Error {
   override readonly name = "UnusableFilesError";
 }

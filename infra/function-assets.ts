@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export type FunctionName = "coordinator" | "collector" | "evaluator";
-/** The architecture's name in Node.js and in the files of ONNX Runtime. */
+/** A processor architecture as named by Node.js and in the files of ONNX Runtime. */
 export type NodeArchitecture = "arm64" | "x64";
 
 const RUNTIME = "onnxruntime-node";

@@ -23,13 +23,13 @@ import { RunSchedules } from "./run-schedules.js";
 import { TickSchedule } from "./tick-schedule.js";
 
 const COORDINATOR_TIMEOUT = Duration.minutes(1);
-/** The maximum timeout of Lambda. */
+/** Time-out of the worker functions: the maximum of Lambda. */
 const WORKER_TIMEOUT = Duration.minutes(15);
 /** Visibility timeout as a multiple of the function's timeout, as AWS recommends. */
 const VISIBILITY_TIMEOUTS = 6;
 /**
- * Age of the oldest message that raises an alarm, as a multiple of the function's timeout: waiting for one
- * job of maximum duration and being processed as long.
+ * Age of the oldest message at which an alarm is raised, as a multiple of the function's time-out: a message
+ * may wait for one job of maximum duration and then be processed for as long.
  */
 const TOO_OLD_TIMEOUTS = 2;
 const LEAST_TOO_OLD = Duration.minutes(10);
@@ -38,9 +38,12 @@ const DEFAULT_EVALUATORS = 100;
 const DEFAULT_COLLECTORS = 20;
 /** Concurrent invocations per provisioned poller (Lambda's developer guide, "Provisioned mode"). */
 const INVOCATIONS_A_POLLER = 10;
-/** Lambda's maximum for new accounts: a processor for ONNX Runtime's one thread, and most of another. */
+/**
+ * Default memory of a worker function, the maximum for new accounts. It comes with 1.7 processors: one for
+ * ONNX Runtime's single thread, the rest for everything else.
+ */
 const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_008);
-/** Stands for any run in key patterns. */
+/** Stands for any run's id in patterns of object keys. */
 const ANY_RUN = "*";
 const MAX_FLEET_NAME = 64;
 
@@ -72,9 +75,9 @@ export class QuantFleet extends Construct {
   readonly evaluator: FleetFunction;
   readonly schedules: RunSchedules;
   readonly dashboard: FleetDashboard;
-  /** What the commands need to know about the fleet; your own stack must have these as outputs. */
+  /** Values by which the commands find and use the fleet; a stack of your own must have them as outputs. */
   readonly outputs: Readonly<Record<string, string>>;
-  /** Value of the dimension `fleet` of this fleet's metrics. */
+  /** Value of the dimension `fleet` of this fleet's CloudWatch metrics. */
   readonly #name: string;
   readonly #props: QuantFleetProps;
   readonly #removalPolicy: RemovalPolicy;
@@ -272,7 +275,7 @@ export class QuantFleet extends Construct {
     const worker = new FleetFunction(this, id, {
       ...own,
       architecture: this.#architecture,
-      // Collectors compute no metrics.
+      // Collectors score no samples, so they need no metric modules.
       metricModules: own.name === "evaluator" ? this.#metricModules : [],
       timeout: WORKER_TIMEOUT,
       storage: this.#props.evaluatorStorage ?? Size.gibibytes(2),
@@ -290,7 +293,11 @@ export class QuantFleet extends Construct {
     return worker;
   }
 
-  /** @param own the queue that the function receives its messages from */
+  /**
+   * The environment variables of a function.
+   *
+   * @param own the queue that the function receives its messages from
+   */
   #environment(own: FleetQueue): Record<string, string> {
     const { lease } = this.#props;
     return {

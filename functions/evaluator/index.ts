@@ -10,7 +10,7 @@ export const handler = environment.logged(
   createEvaluatorHandler({
     ...environment,
     now: Date.now,
-    // The file has the same name in the sources and in the bundle.
+    // The thread's file, thread.js, has the same name in the compiled sources and in the bundle.
     workers: openRunWorkers({
       store: environment.store,
       entry: new URL("./thread.js", import.meta.url),

@@ -8,7 +8,9 @@ import {
   type ReceiveOptions,
 } from "./queue.js";
 
-/** Deduplication interval, as long as that of SQS. */
+/**
+ * Time during which a FIFO queue drops a message with an equal deduplication text; as long as that of SQS.
+ */
 const DEDUPLICATION_MILLISECONDS = 300_000;
 
 export interface InProcessQueueOptions {
@@ -167,8 +169,8 @@ export class InProcessQueue implements Queue {
 
   async #change(atMost: number, signal: AbortSignal | undefined): Promise<void> {
     const over = new AbortController();
-    // An explicit reason, because creating the default one (an exception with a stack trace) is the most
-    // expensive part.
+    // An explicit reason for the abort, because creating the default one (an exception with a stack trace) is
+    // the most expensive part.
     const end = (): void => over.abort("over");
     this.#waiting.add(end);
     signal?.addEventListener("abort", end, { once: true });

@@ -25,7 +25,7 @@ const MAX_BATCH_BYTES = DEFAULT_MAX_MESSAGE_BYTES;
 const MAX_WAIT_SECONDS = 20;
 const MAX_DELAY_SECONDS = 900;
 const MAX_VISIBILITY_SECONDS = 43_200;
-/** Attempts to send messages of a batch that SQS refused through a fault of its own. */
+/** Maximum number of attempts to send the messages of a batch that SQS refused through a fault of its own. */
 const SEND_ATTEMPTS = 5;
 
 export interface SqsQueueOptions {

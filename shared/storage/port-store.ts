@@ -17,7 +17,7 @@ interface Calls {
     readonly parameters: { readonly body: Uint8Array; readonly condition?: PutCondition };
     readonly result: string;
   };
-  /** All keys at once. */
+  /** Returns all keys at once, not page by page. */
   readonly list: { readonly parameters: object; readonly result: readonly string[] };
   readonly delete: { readonly parameters: object; readonly result: undefined };
 }
