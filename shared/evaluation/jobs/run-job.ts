@@ -15,7 +15,7 @@ export interface JobContext extends StatisticsContext {
   readonly store: ObjectStore;
   /** This worker's name in records. */
   readonly worker: string;
-  /** Written into the final model's metadata. */
+  /** Entries that the finish writes into the metadata of the final model. */
   readonly properties: Readonly<Record<string, string>>;
 }
 

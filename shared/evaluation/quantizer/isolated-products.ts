@@ -14,11 +14,14 @@ import { edited } from "../../onnx/model/edited.js";
 import { NewNames } from "../../onnx/model/new-names.js";
 import { DataType } from "../../onnx/model/tensor.js";
 
-/** The products of a quantized model, each isolated from the others. */
+/** The products (Conv, MatMul, Gemm) of a quantized model, each isolated from the others. */
 export interface IsolatedProducts {
-  /** The model with the codes that its products read as additional outputs. */
+  /** The quantized model with the codes (integer tensors) that its products read as additional outputs. */
   readonly revealing: Model;
-  /** A model of the unconnected products, each with codes as inputs and values as output. */
+  /**
+   * A model of the unconnected products, each with codes (integer tensors) as inputs and float values as
+   * output.
+   */
   readonly isolated: Model;
   /** The output of `revealing` that each input of `isolated` is fed with. */
   readonly inputs: readonly { readonly from: string; readonly to: string }[];

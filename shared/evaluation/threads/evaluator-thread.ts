@@ -9,7 +9,7 @@ import { openGate, serveJobs, type ThreadSettings } from "./job-thread.js";
 export interface LocalSettings {
   readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;
-  /** Folders of the run's records and of the statistics. */
+  /** Folder of the run's records; `statistics` has the folder and the number of shards of the statistics. */
   readonly records: string;
   readonly statistics: { readonly folder: string; readonly shards: number };
   readonly properties: Readonly<Record<string, string>>;

@@ -12,7 +12,7 @@ export interface ThreadSettings {
   readonly gate: { readonly buffer: SharedArrayBuffer; readonly slot: number };
   /** Holds the number of the latest cancelled job. */
   readonly cancelled: SharedArrayBuffer;
-  /** Port to the pool's object store, which serves it if the pool has one. */
+  /** Port through which the thread uses the pool's object store, if the pool has one. */
   readonly store: MessagePort;
 }
 
@@ -34,7 +34,7 @@ export function openGate({ gate }: Pick<ThreadSettings, "gate">): ExclusiveGate 
   return new ExclusiveGate(gate.buffer, gate.slot);
 }
 
-/** The pool's object store. */
+/** The object store of the thread's pool, used through a message port. */
 export function openThreadStore({ store }: Pick<ThreadSettings, "store">): ObjectStore {
   return new PortObjectStore(store);
 }

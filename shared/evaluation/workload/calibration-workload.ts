@@ -31,8 +31,8 @@ export interface CalibrationWorkload {
 /**
  * Reads model and calibration samples; gathers no statistics.
  *
- * @param openStatistics opens the store where statistics are kept by content
- * @param contents keeps the prepared model for later processes
+ * @param openStatistics opens the store of statistics, which are stored under hashes of what they depend on
+ * @param contents cache folder that keeps the prepared model for later processes
  * @throws {ConfigurationError | ModelError | DataError}
  */
 export async function loadCalibration(
