@@ -36,24 +36,32 @@ export const statisticsJobSchema = z.strictObject({
   deadline: timestampSchema,
 });
 
-/** Trials beside the float model and the incumbent whose rows a worker fetches for early stopping. */
+/**
+ * Maximum number of peers (other complete trials that a trial is compared with) whose rows (per-sample
+ * scores) a worker fetches for early stopping.
+ */
 const MAX_RACE_PEERS = 16;
 
 const raceSchema = z.strictObject({
-  /** Key of the float model's rows for this shard. */
+  /**
+   * Store key of the float model's rows (per-sample scores) of this shard (a worker's part of the samples).
+   */
   referenceScores: storeKeySchema,
   incumbent: z
     .strictObject({
       trial: trialNumberSchema,
-      /** Key of the incumbent's rows for this shard. */
+      /** Store key of the rows (per-sample scores) of this shard of the incumbent (the best trial so far). */
       scores: storeKeySchema,
       bytes: z.number().min(0),
       latencyRatio: z.number().gt(0).optional(),
     })
     .optional(),
-  /** Keys of other complete trials' rows for this shard, used as control variates. */
+  /**
+   * Store keys of peers' rows (per-sample scores of other complete trials) of this shard, used as control
+   * variates.
+   */
   peerScores: z.array(storeKeySchema).max(MAX_RACE_PEERS),
-  /** This shard's part of the probability of stopping a trial wrongly. */
+  /** This shard's part of the probability of stopping a trial wrongly, between 0 and 1. */
   delta: z.number().gt(0).lt(1),
 });
 
@@ -65,7 +73,7 @@ export const trialJobSchema = z.strictObject({
   runId: runIdSchema,
   trial: trialNumberSchema,
   attempt,
-  /** `null` is the float model. */
+  /** The configuration to score; `null` is the float model. */
   configuration: configurationSchema.nullable(),
   /** Digest of a configuration that the sampler proposed; the report repeats it (configuration-digest.ts). */
   digest: digestSchema.exactOptional(),
@@ -74,7 +82,8 @@ export const trialJobSchema = z.strictObject({
   race: raceSchema.optional(),
   measureLatency: z.boolean(),
   /**
-   * Time after which the job is taken for lost and sent again. A late answer still counts if it is the first.
+   * Time in milliseconds since the epoch after which the job is taken for lost and sent again. A late answer
+   * still counts if it is the first.
    */
   deadline: timestampSchema,
 });
@@ -91,7 +100,9 @@ export const finishJobSchema = z.strictObject({
   attempt,
   /** Configuration of trial 1, which the result compares the best trial with. */
   base: configurationSchema,
-  /** Best first; empty where no quantized trial is complete. */
+  /**
+   * The finalists (trials that the finish validates), best first; empty where no quantized trial is complete.
+   */
   candidates: z.array(candidateSchema).max(100),
   /** How many of the candidates, from the first on, meet the accuracy bound; all of them when left out. */
   withinBound: z.int().min(0).max(100).exactOptional(),
@@ -132,7 +143,8 @@ export const runRequestedSchema = z
   });
 
 /**
- * The process that held the jobs has ended: all unanswered jobs are sent again and do not count as overdue.
+ * Event that a run continues after the process that held its jobs has ended: all unanswered jobs are sent
+ * again and do not count as overdue.
  */
 export const runResumedSchema = z.strictObject({
   ...eventBase,
@@ -150,7 +162,11 @@ export const statisticsReportedSchema = z.strictObject({
   outcome: z.discriminatedUnion("state", [
     z.strictObject({
       state: z.literal("complete"),
-      /** Quantization error per group; larger is more sensitive. Over shards the maximum is taken. */
+      /**
+       * Sensitivity per group (tensors that share a quantizer choice): by how many decibels the outputs'
+       * signal-to-noise ratio rises when the group alone is switched to float, or to quantized. Over shards
+       * the maximum is taken.
+       */
       sensitivity: z
         .record(z.string().max(1_024), z.number())
         .refine((groups) => Object.keys(groups).length <= MAX_GROUPS)
@@ -166,7 +182,7 @@ export const trialReportedSchema = z.strictObject({
   ...billed,
   type: z.literal("TrialReported"),
   trial: trialNumberSchema,
-  /** The digest of the job. */
+  /** The digest (hash) of the configuration, repeated from the job. */
   digest: digestSchema.exactOptional(),
   attempt,
   shard: shardSchema,
@@ -199,7 +215,7 @@ export const finishReportedSchema = z.strictObject({
   outcome: z.discriminatedUnion("state", [
     z.strictObject({
       state: z.literal("complete"),
-      /** The candidate whose model was written; `null` where there was no candidate. */
+      /** The trial whose model was written, 0 for the float model; `null` where there was no candidate. */
       best: trialNumberSchema.nullable(),
       validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })).max(101),
       objects: z.array(writtenObjectSchema).max(MAX_OBJECTS),

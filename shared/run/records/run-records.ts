@@ -39,9 +39,9 @@ import {
   toStateDocument,
 } from "./state-document.js";
 
-/** Concurrent reads when a state is loaded. */
+/** Maximum number of concurrent reads when a state is loaded. */
 const READS = 32;
-/** Enough for 100,000 trials of about a hundred parameters. */
+/** Maximum size of a record of restored trials: enough for 100,000 trials of about a hundred parameters. */
 const MAX_RESTORED_BYTES = 64 * 1_048_576;
 
 const requestDocumentSchema = runRequestSchema.omit({ space: true });
@@ -95,7 +95,10 @@ export class RunRecords {
     return request;
   }
 
-  /** Writes trials that runs begin with; call it before requesting a run that names them. */
+  /**
+   * Writes the record of an earlier run's trials that runs begin with; call it before requesting a run that
+   * names it.
+   */
   async writeRestored({ reference, body }: RestoredRecord): Promise<void> {
     await putImmutable(this.#store, restoredKey(reference.sha256), body);
   }
@@ -133,7 +136,7 @@ export class RunRecords {
   }
 
   /**
-   * The state as last saved, without `best`, which is derived from it.
+   * The state of a run as last saved, without `best` (the best trial so far), which is derived from it.
    *
    * @param earlier an earlier state of the run, whose stored segments need not be read again
    */
@@ -147,7 +150,7 @@ export class RunRecords {
     return { state: await this.#restore(request, document, earlier), etag: stored.etag };
   }
 
-  /** Whether the stored state is still this one. */
+  /** Whether the stored state is still this one, so that no other coordinator has saved since. */
   async isCurrent({ state, etag }: SavedState): Promise<boolean> {
     return (await this.#store.get(stateKey(state.request.runId)))?.etag === etag;
   }
@@ -167,8 +170,8 @@ export class RunRecords {
   }
 
   /**
-   * Writes a segment of finished trials. Its trials are from a saved state, so every coordinator writes the
-   * same.
+   * Writes a segment (a group of records) of finished trials. Its trials are from a saved state, so every
+   * coordinator writes the same.
    */
   async writeSegment(request: RunRequest, segment: number, trials: readonly TrialRecord[]): Promise<void> {
     await putImmutable(
@@ -178,7 +181,7 @@ export class RunRecords {
     );
   }
 
-  /** Writes the segments of running trials of a saved state that are not known to be written. */
+  /** Writes those segments (groups) of running trials of a saved state that are not known to be written. */
   writeRunningTrialSegments(state: RunState): Promise<void> {
     return this.#runningTrials.writeFull(this.#space(state.request), state);
   }
@@ -262,7 +265,10 @@ export class RunRecords {
   }
 }
 
-/** The result of `read`; a space that contradicts itself makes the record a damaged one. */
+/**
+ * Returns the result of `read`, which checks a stored search space; an error of the space becomes one of a
+ * damaged record.
+ */
 function asRecord<T>(key: string, read: () => T): T {
   try {
     return read();
@@ -273,8 +279,8 @@ function asRecord<T>(key: string, read: () => T): T {
 }
 
 /**
- * Stores the rows of a scored shard. Workers call it before they report, so that rows exist for early
- * stopping and for a coordinator that reads the state back when the report is applied.
+ * Stores the rows (per-sample scores) of a scored shard. Workers call it before they report, so that rows
+ * exist for early stopping and for a coordinator that reads the state back when the report is applied.
  */
 export async function storeScores(store: ObjectStore, event: TrialReported): Promise<void> {
   const { runId, trial, shard, outcome } = event;

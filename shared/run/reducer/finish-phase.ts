@@ -8,7 +8,7 @@ import { rankCandidates } from "./open-trials.js";
 import { finalistsInTime } from "./time-reserve.js";
 import { wrongIsa } from "./trial-reports.js";
 
-/** The state with a finish job for the best trials. */
+/** The state with a finish job, which validates the best trials (the finalists) and writes the result. */
 export function startFinish(study: Study, state: RunState, at: number): RunState {
   const { timeouts } = state.request;
   // If a resumed run finishes again, late answers of the earlier finish must not match, so attempts continue

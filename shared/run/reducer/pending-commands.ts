@@ -12,17 +12,18 @@ import {
 } from "../protocol/state.js";
 import { earlyStoppingReference } from "./early-stopping-reference.js";
 
-/** A command for the engine; carrying it out twice is harmless. */
+/** Something that the coordinator has to do for a saved state; doing it twice is harmless. */
 export type Command =
   | { readonly type: "SendStatisticsJob"; readonly job: StatisticsJob }
   | { readonly type: "SendTrialJob"; readonly job: TrialJob }
   | { readonly type: "SendFinishJob"; readonly job: FinishJob }
-  /** A full segment of finished trials, which is immutable. */
+  /** Write a full segment (a group of 16 records) of finished trials, which is immutable. */
   | { readonly type: "WriteRecord"; readonly segment: number; readonly trials: readonly TrialRecord[] };
 
 /**
- * All commands that the state implies and that are not known to have been carried out. They are derived from
- * the state, so commands that were saved before a crash are found again after it.
+ * All commands (jobs to send, records to write) that the state implies and that are not known to have been
+ * carried out. They are derived from the state, so commands that were saved before a crash are found again
+ * after it.
  */
 export function pendingCommands(state: RunState): readonly Command[] {
   return [

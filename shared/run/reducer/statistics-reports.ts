@@ -4,7 +4,9 @@ import type { RunState } from "../protocol/state.js";
 import { chargeReport, chargeUnanswered } from "./charges.js";
 import { failRun } from "./failed-run.js";
 
-/** The state after a report of statistics; the first answer of each shard counts. */
+/**
+ * The state after a report of a statistics job; the first answer of each shard (part of the samples) counts.
+ */
 export function onStatisticsReported(state: RunState, event: StatisticsReported): RunState {
   const shard = state.statistics[event.shard.index];
   if (state.phase !== "statistics" || shard?.state !== "waiting") return state;
@@ -67,7 +69,10 @@ function applyOutcome(state: RunState, index: number, outcome: AssignmentOutcome
  */
 const SENSITIVITY_DIGITS = 6;
 
-/** The maximum over the shards, which does not depend on the order of their answers. */
+/**
+ * The sensitivity per group, merged over the shards' reports: the maximum, which does not depend on the order
+ * of the reports.
+ */
 function mergeSensitivity(
   before: RunState["sensitivity"],
   added: Readonly<Record<string, number>> | undefined,

@@ -39,7 +39,7 @@ export interface ResultSources {
   readonly summary: FinishSummary;
   readonly layout: QuantizerLayout;
   readonly hardware: Pick<Hardware, "device" | "processor">;
-  /** The quantization plan of a configuration. */
+  /** The quantization plan of a configuration: which tensors and ops are quantized, and how. */
   readonly plan: (configuration: Configuration) => QuantizationPlan;
   readonly model: RunResult["model"];
   readonly session: RunResult["session"];
@@ -261,7 +261,7 @@ async function testAccuracyDifference(
   return differBeyondNoise(sources.metric, high, low, trials.length);
 }
 
-/** The rows of all shards of a trial. */
+/** The rows (per-sample scores) of all shards of a trial. */
 async function scoresOf({ store, state }: ResultSources, trial: MeasuredTrial): Promise<Float32Array> {
   const shards: Float32Array[] = [];
   for (const [shard, name] of trial.scores.entries()) {

@@ -22,7 +22,7 @@ export interface ValidatedFinalist {
  * overestimates it.
  */
 export interface Selection {
-  /** Best first. */
+  /** The validated finalists (the best trials by evaluation samples), best first. */
   readonly finalists: readonly ValidatedFinalist[];
   /** `validationLoss` minus `accuracyLoss` of the best trial, in percentage points. */
   readonly flattered: number;

@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { DamagedRecordError } from "./damaged-record.js";
 
 /**
- * The record's content.
+ * Parses a stored record.
  *
  * @throws DamagedRecordError if it is not JSON or does not match the schema
  */

@@ -8,10 +8,13 @@ import { evictContents, touchContent } from "./content-cache.js";
 import { DamagedRecordError } from "./damaged-record.js";
 import type { WorkloadFile } from "./workload-document.js";
 
-/** Bytes read per request, which bounds the memory for a file of any size. */
+/** Bytes of a file read per request to the store, which bounds the memory for a file of any size. */
 const CHUNK_BYTES = 32 * 1_048_576;
 
-/** Folders of a workload, both on one file system (contents are hard-linked). */
+/**
+ * Folders for a workload's files and for the cache of contents, both on one file system (contents are
+ * hard-linked).
+ */
 export interface WorkloadFolders {
   readonly folder: string;
   readonly cache: string;
@@ -50,8 +53,8 @@ export async function fetchWorkloadFiles(
 }
 
 /**
- * Hard-links the content, because external data of a model must not be a symbolic link out of the model's
- * folder.
+ * Hard-links a file of the cache to its place in the workload's folder: external data of a model must not be
+ * a symbolic link out of the model's folder.
  */
 async function linkContent(content: string, path: string): Promise<void> {
   await makeFolder(dirname(path));
