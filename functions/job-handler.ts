@@ -18,7 +18,7 @@ import { answerBatch } from "./partial-batch.js";
 import { redeliverWithBackoff } from "./redelivery.js";
 import type { WarmUp } from "./warm-up.js";
 
-/** Time reserved for returning the job to the queue before Lambda ends the invocation. */
+/** Time at the end of an invocation that is reserved for returning an unfinished job to its queue. */
 const HAND_BACK_MILLISECONDS = 15_000;
 /**
  * Number of workers that ran out of time after which a job is reported as failed: each worker starts from the

@@ -1,6 +1,6 @@
 /**
- * Structured logging, as by the logger of Powertools, which writes an `error` among the details with its
- * stack trace.
+ * A structured log, such as the logger of Powertools (AWS's library for Lambda), which writes an `error`
+ * among the details with its stack trace.
  */
 export interface Log {
   info(message: string, details: Readonly<Record<string, unknown>>): void;

@@ -59,8 +59,8 @@ export function openMessageLease(options: MessageLeaseOptions): MessageLease {
       await jobs.changeVisibility(receipt, leaseMilliseconds);
       heldUntil = until;
     } catch {
-      // The store or the queue did not answer: the lease is valid for some more time, and the next extension
-      // may succeed.
+      // The store or the queue did not answer: the lease remains valid until `heldUntil`, and the next
+      // extension may succeed.
       if (now() >= heldUntil) end("lost");
     }
   };
@@ -75,14 +75,15 @@ export function openMessageLease(options: MessageLeaseOptions): MessageLease {
   void sleep(Math.max(0, atMostMilliseconds), released.signal).then(() => {
     if (!released.signal.aborted) end("handed back");
   });
-  // Initially the message is hidden for the queue's visibility timeout, which is long enough for the longest
-  // jobs.
+  // At first a delivered message is hidden for the queue's visibility timeout, which is long enough for the
+  // longest jobs; now it is hidden for the lease only.
   last = jobs.changeVisibility(receipt, leaseMilliseconds).catch(() => undefined);
   return {
     signal: over.signal,
     ended,
     async release() {
-      // An explicit reason: the default one, an exception with a stack trace, would be created for every job.
+      // An explicit reason for the abort: the default one, an exception with a stack trace, would be created
+      // for every job.
       released.abort("released");
       await last;
     },

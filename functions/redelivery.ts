@@ -22,6 +22,6 @@ export async function redeliverWithBackoff(
   try {
     await queue.changeVisibility(receiptHandle, pause);
   } catch {
-    // The message is redelivered anyway, only later.
+    // If this call fails, the message is redelivered anyway, only later.
   }
 }

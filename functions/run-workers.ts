@@ -17,7 +17,10 @@ import { workerHost } from "../shared/runtime/worker-host.js";
 import { makeFolder } from "../shared/storage/make-folder.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
 
-/** Share of the temporary storage for cached models and data; the rest is for files derived from them. */
+/**
+ * Share of the function's temporary storage that cached models and data may take; the rest is for files
+ * derived from them.
+ */
 const CACHE_SHARE = 0.75;
 
 /**
@@ -79,7 +82,8 @@ class RunWorkers {
     try {
       pool = await this.#open(job.runId);
     } catch (error) {
-      // Reported as a failure, because retrying is useless and the run would end only after days.
+      // Missing files are reported as a failure of the job: retrying is useless, and the run would end only
+      // after days.
       if (error instanceof UnusableFilesError) return fail(error);
       throw error;
     }
@@ -135,7 +139,8 @@ class RunWorkers {
     // The thread of the previous run has no job, but may still be opening its model.
     await this.close(READY_PATIENCE_MILLISECONDS);
     this.#idle ??= this.#startThread();
-    // Temporary storage suffices for one run; contents shared with the next run stay in the cache.
+    // Temporary storage suffices for one run, so the previous run's folder is removed; contents shared with
+    // the next run stay in the cache.
     await rm(join(folder, "runs"), { recursive: true, force: true });
     const directory = join(folder, "runs", runId);
     await makeFolder(directory);
@@ -163,7 +168,11 @@ class UnusableFilesError extends Error {
   override readonly name = "UnusableFilesError";
 }
 
-/** @throws UnusableFilesError */
+/**
+ * Fetches a run's files from the store into its folder.
+ *
+ * @throws UnusableFilesError if files are missing or have changed
+ */
 async function fetchFiles(
   store: ObjectStore,
   files: readonly WorkloadFile[],

@@ -55,7 +55,8 @@ export class FleetQueue extends Construct {
     suppressDeadLetterRules(this.deadLetters);
     this.queue = new Queue(this, "Queue", {
       ...common,
-      // Throughput limit and deduplication per message group; otherwise all runs share one FIFO limit.
+      // FIFO limits of throughput and deduplication hold per message group (run); otherwise all runs would
+      // share one throughput limit.
       ...(isFifo
         ? {
             deduplicationScope: DeduplicationScope.MESSAGE_GROUP,

@@ -12,7 +12,7 @@ export interface FleetInUse {
   readonly schedules: RunSchedules;
 }
 
-/** Grants the permissions to use a fleet by the commands or from programs. */
+/** Grants the permissions that the commands, and programs that use the API, need to use a fleet. */
 export function grantFleetUse(grantee: IGrantable, { bucket, events, schedules }: FleetInUse): void {
   const stack = Stack.of(schedules);
   const allow = (actions: readonly string[], resourceArns: readonly string[], conditions = {}): void =>

@@ -10,7 +10,7 @@ export type NodeArchitecture = "arm64" | "x64";
 const RUNTIME = "onnxruntime-node";
 const RUNTIME_COMMON = "onnxruntime-common";
 
-/** Folder of a function's bundle from the build, beside this module's folder. */
+/** Returns the folder of a function's bundle, which the build puts beside this module's folder. */
 export function bundleFolder(name: FunctionName): string {
   const folder = fileURLToPath(new URL(`../bundles/${name}`, import.meta.url));
   if (!existsSync(folder)) {

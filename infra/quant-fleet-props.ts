@@ -85,7 +85,7 @@ export interface QuantFleetProps {
    * @default no such alarm
    */
   readonly budgetUsdPerDay?: number;
-  /** Retention of the functions' logs. @default RetentionDays.ONE_MONTH */
+  /** How long the functions' logs are kept. @default RetentionDays.ONE_MONTH */
   readonly logRetention?: RetentionDays;
   /**
    * Removal policy of bucket, queues and log groups. With RETAIN they stay; with DESTROY they are deleted

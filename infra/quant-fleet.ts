@@ -25,7 +25,7 @@ import { TickSchedule } from "./tick-schedule.js";
 const COORDINATOR_TIMEOUT = Duration.minutes(1);
 /** Time-out of the worker functions: the maximum of Lambda. */
 const WORKER_TIMEOUT = Duration.minutes(15);
-/** Visibility timeout as a multiple of the function's timeout, as AWS recommends. */
+/** Visibility timeout of a queue's messages as a multiple of the function's time-out, as AWS recommends. */
 const VISIBILITY_TIMEOUTS = 6;
 /**
  * Age of the oldest message at which an alarm is raised, as a multiple of the function's time-out: a message
@@ -36,7 +36,7 @@ const LEAST_TOO_OLD = Duration.minutes(10);
 const EVENTS_A_BATCH = 10;
 const DEFAULT_EVALUATORS = 100;
 const DEFAULT_COLLECTORS = 20;
-/** Concurrent invocations per provisioned poller (Lambda's developer guide, "Provisioned mode"). */
+/** Number of concurrent invocations per provisioned poller (Lambda's developer guide, "Provisioned mode"). */
 const INVOCATIONS_A_POLLER = 10;
 /**
  * Default memory of a worker function, the maximum for new accounts. It comes with 1.7 processors: one for
@@ -199,7 +199,8 @@ export class QuantFleet extends Construct {
         ...(reservedCoordinators === undefined ? {} : { maxConcurrency: reservedCoordinators - 1 }),
       }),
     );
-    // It sends itself Ticks and the requests of scheduled runs.
+    // The coordinator sends jobs, and to itself Ticks (events to check deadlines) and the requests of
+    // scheduled runs.
     for (const queue of [
       this.jobs.queue,
       this.statisticsJobs.queue,
@@ -213,7 +214,7 @@ export class QuantFleet extends Construct {
         ...[requestKey, spaceKey, stateKey].map((key) => key(ANY_RUN)),
         `${runPrefix(ANY_RUN)}trials/*`,
         `${runPrefix(ANY_RUN)}asked/*`,
-        // For runs of schedules, which the coordinator requests.
+        // The coordinator requests the runs of schedules, so it writes their workload documents.
         `${runPrefix(ANY_RUN)}workload.json`,
         "active/*",
       ],

@@ -9,7 +9,10 @@ import { suppressKeyWildcards } from "./nag-suppressions.js";
 import { createSchedulerRole, SCHEDULER_SERVICE } from "./scheduler-role.js";
 
 const EVERY_MINUTE = "rate(1 minute)";
-/** Seconds after which an undelivered Tick is dropped; the next one comes in a minute. */
+/**
+ * Seconds after which an undelivered Tick (event to check deadlines) is dropped; the next one comes in a
+ * minute.
+ */
 const MAX_AGE_SECONDS = 60;
 const RETRIES = 2;
 

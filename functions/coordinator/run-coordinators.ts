@@ -41,7 +41,7 @@ const defaultCoordinator = (options: CoordinatorOptions): RunCoordinator => new 
 
 type Handled = "handled" | { readonly refused: string };
 
-/** The coordinators of the runs that this environment handled most recently. */
+/** The coordinators (event loops) of the runs that this Lambda environment handled most recently. */
 export class RunCoordinators {
   readonly #coordinators = new RecentlyUsed<string, RunCoordinator>(RUNS_IN_MEMORY);
 

@@ -103,7 +103,7 @@ async function storeRows(store: ObjectStore, report: ClaimedReport): Promise<voi
 async function prepareRun(job: WarmUp, { workers, log }: EvaluatorHandlerOptions): Promise<boolean> {
   const { runId } = job;
   try {
-    // Awaited here, because Lambda freezes the environment between invocations.
+    // The start of the thread is awaited, because Lambda freezes the environment between invocations.
     if (runId === undefined) await workers.started();
     if (runId === undefined || (await workers.prepare(runId))) return true;
   } catch (error) {

@@ -5,7 +5,7 @@ import { createEvaluatorHandler } from "./handler.js";
 
 const environment = openFunctionEnvironment("evaluator");
 
-/** The entry point for Lambda. */
+/** The evaluator function's entry point, which Lambda calls for each invocation. */
 export const handler = environment.logged(
   createEvaluatorHandler({
     ...environment,

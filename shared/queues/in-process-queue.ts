@@ -15,10 +15,11 @@ const DEDUPLICATION_MILLISECONDS = 300_000;
 
 export interface InProcessQueueOptions {
   readonly kind: "standard" | "fifo";
-  /** How long a delivered message stays hidden. */
+  /** How long a delivered message stays hidden from other receivers. */
   readonly visibilityMilliseconds: number;
   /**
-   * Deliveries without acknowledgement after which a message moves to `deadLetter`; unlimited when absent.
+   * Number of deliveries without acknowledgement after which a message moves to `deadLetter`; unlimited when
+   * absent.
    */
   readonly maxDeliveries?: number;
   readonly deadLetter?: Queue;

@@ -46,17 +46,17 @@ export interface CoordinatorOptions {
   readonly statisticsJobs?: Queue;
   readonly study: Study;
   /**
-   * Number of running trials from which on their configurations are stored in segments, apart from the state
-   * document.
+   * Number of running trials from which on their configurations are stored in segments (groups of trials),
+   * apart from the state document.
    */
   readonly segmentThreshold?: number;
-  /** Maximum number of trials opened per save; 64 when absent. */
+  /** Maximum number of trials opened (numbered and started) per save of the state; 64 when absent. */
   readonly maxOpened?: number;
   /**
    * Yields to I/O between calls of the sampler, so that a save makes progress; `setImmediate` when absent.
    */
   readonly pause?: () => Promise<void>;
-  /** Called after each save with the states before and after it. */
+  /** Called after each save of a run's state with the states before and after it. */
   readonly onSaved?: (before: RunState | undefined, after: RunState) => void;
 }
 
@@ -109,7 +109,10 @@ export class Coordinator {
     this.#pause = () => pause();
   }
 
-  /** The run as last saved, with the sampler's proposals; `undefined` if there is no such run. */
+  /**
+   * The state of a run as last saved, with the configurations that the sampler proposes for it; `undefined`
+   * if there is no such run.
+   */
   async read(runId: string): Promise<RunState | undefined> {
     return (await this.#load(runId))?.state;
   }
@@ -175,7 +178,12 @@ export class Coordinator {
     }
   }
 
-  /** @returns the etag under which the state is stored; `undefined` if another coordinator has saved in between */
+  /**
+   * Saves the state if it has changed.
+   *
+   * @returns the etag under which the state is stored; `undefined` if another coordinator has saved in
+   * between
+   */
   async #saveChange(before: SavedState | undefined, state: RunState): Promise<string | undefined> {
     // An event may change nothing in an outdated state and still change the state that another coordinator
     // has saved.
@@ -273,7 +281,7 @@ export class Coordinator {
    * ends before that, the job is sent twice.
    */
   async #carryOut(state: RunState, etag: string): Promise<RunState> {
-    // Segments are written with the next event, except after the last event.
+    // Segments (groups of finished trials) are written with the next event, except after the last event.
     const commands = pendingCommands(state).filter((command) => hasEnded(state) || !isSegment(command));
     if (commands.length === 0) return state;
     const jobs = commands.flatMap(jobOf);

@@ -127,7 +127,7 @@ export class FileObjectStore implements ObjectStore {
   }
 
   async #locked(key: string, action: () => Promise<void>): Promise<void> {
-    // Hashed, because a key may be longer than a file name.
+    // The lock is named by a hash of the key, because a key may be longer than a file name.
     const path = join(this.#folder, LOCKS, contentEtag(Buffer.from(key)));
     const lock = await acquireFileLock(path, { wait: true, drafts: join(this.#folder, DRAFTS) });
     try {

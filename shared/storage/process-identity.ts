@@ -25,8 +25,8 @@ function identify(): ProcessIdentity {
 }
 
 /**
- * Whether the process may still be running. A process of another host is assumed to be alive, because it
- * cannot be checked.
+ * Whether a process may still be running. A process of another host is assumed to be alive, because it cannot
+ * be checked.
  */
 export function mayBeAlive(owner: ProcessIdentity): boolean {
   if (owner.host !== hostname()) return true;

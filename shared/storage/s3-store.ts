@@ -21,7 +21,7 @@ const MOST_PARTS = 10_000;
 /** Number of parts uploaded concurrently, which bounds the memory for a source outside of memory. */
 const PARTS_AT_ONCE = 4;
 
-/** Content that is read sequentially, each byte once. */
+/** Content to upload that is read sequentially, each byte once. */
 export interface ByteSource {
   readonly bytes: number;
   /** Reads the bytes from `start` up to `end`; if it throws, nothing is stored. */

@@ -3,7 +3,7 @@ import type { Metric } from "../../metrics/metric.js";
 import { type RunWarning, warning } from "../../validation/warnings.js";
 import type { Scored } from "../jobs/scorer.js";
 
-/** The scored batches of a model on a few samples. */
+/** Scored batches of a model on a few samples: outputs, labels and scores. */
 type Looks = readonly Scored[];
 
 /** Minimum number of samples for a warning: fewer do not tell a model that guesses from one that does not. */

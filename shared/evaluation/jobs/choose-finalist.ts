@@ -56,7 +56,7 @@ function chooseSmallest(within: readonly Finalist[], { floatBytes }: ChoiceGoal)
 
 function chooseFastest(within: readonly Finalist[]): Choice {
   const timed = within.filter((finalist) => finalist.latency !== undefined);
-  // Without a latency nothing speaks for the float model.
+  // If no latency could be measured, nothing speaks for keeping the float model.
   if (timed.length === 0) return { trial: within[0]!.trial };
   const fastest = timed.reduce((best, next) => (next.latency!.ratio > best.latency!.ratio ? next : best));
   const [low] = ratioInterval(fastest.latency!);

@@ -17,7 +17,7 @@ import type { Workload } from "../workload/workload.js";
 import { chooseFinalist } from "./choose-finalist.js";
 import { contentHash, type Evaluator } from "./evaluator.js";
 
-/** Keys of the objects that the finish job writes. */
+/** Store keys of the objects that the finish job writes. */
 export const finishKeys = (runId: string) => ({
   model: `${runPrefix(runId)}model.onnx`,
   externalData: `${runPrefix(runId)}model.onnx.data`,
@@ -62,7 +62,7 @@ export async function finishRun(
     objects.push({ key, bytes: body.byteLength, sha256: contentHash(body) });
   };
   const problems = new Set<string>();
-  /** Trials whose models could not be made, by reason. */
+  /** Trials whose models could not be made, by the reason. */
   const failures = new Map<string, readonly number[]>();
   const attempt = async <T>(
     what: string,

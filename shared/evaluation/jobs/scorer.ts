@@ -50,7 +50,7 @@ export interface ScorerOptions {
   readonly gate?: ExclusiveGate;
 }
 
-/** The result of scoring, and the time that ONNX Runtime took. */
+/** The result of scoring a model, and the time that ONNX Runtime took for it. */
 export interface Scores {
   /** Rows (per-sample scores) in scoring order: `samples x metric.rowWidth` values. */
   readonly rows: Float32Array;

@@ -12,7 +12,7 @@ import {
 import type { ObjectStore } from "../../storage/object-store.js";
 import type { Workload } from "../workload/workload.js";
 
-/** Early stopping of one trial while it is scored. */
+/** Decides on early stopping of one trial while it is scored. */
 export interface RunningRace {
   /**
    * Called after each batch with the rows (per-sample scores) so far; true once the trial has lost and can be
@@ -95,7 +95,8 @@ export async function openRace(
   // A latency is measured after scoring, so that no trial can be stopped for its latency.
   const incumbentBytes = minimize === "size" ? race.incumbent?.bytes : undefined;
   const betterElsewhere = incumbentBytes !== undefined && incumbentBytes <= bytes;
-  // Within the bound accuracy decides only between equal sizes: a larger trial cannot win by accuracy.
+  // Objective `constrained` compares the accuracy of trials within the bound only where their sizes are
+  // equal: a larger trial cannot win by accuracy.
   const accuracyCounts = objective !== "constrained" || incumbentBytes === bytes;
   const [low, high] = metric.range;
   const range = 2 * (high - low);

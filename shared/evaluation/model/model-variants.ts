@@ -33,7 +33,7 @@ export interface ModelVariant {
 const MOST_KEPT = 8;
 const MOST_KEPT_BYTES = 512 * 2 ** 20;
 
-/** How many variants, each with its own copy of the model's constants, a worker keeps: one at least. */
+/** Number of variants, each with its own copy of the model's constants, that a worker keeps; at least one. */
 export function keptVariants({ prepared }: Pick<Subject, "prepared">): number {
   return Math.max(1, Math.min(MOST_KEPT, Math.floor(MOST_KEPT_BYTES / prepared.bytes)));
 }
@@ -48,7 +48,9 @@ export class ModelVariants {
   readonly #rewritten: RecentlyUsed<string, Promise<Pick<ModelVariant, "subject" | "statisticsKey">>>;
 
   /**
-   * @param original before any rewriting
+   * Makes variants when they are asked for.
+   *
+   * @param original the subject before any algorithm rewrites the float model
    * @param rewrite runs the algorithms of a subject's settings that rewrite the float model
    */
   constructor(

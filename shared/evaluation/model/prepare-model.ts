@@ -85,7 +85,7 @@ export async function prepareModel(
   refuseNonFiniteWeights(prepared, path);
   const types = await inferTypes(prepared);
   requireFits(prepared.graph, types.tensors, path);
-  // ONNX Runtime gives tensors of unknown rank no axes.
+  // ONNX Runtime reports a rank of 0 for tensors of unknown rank, which cannot be padded.
   padAllAxes(prepared, (tensor) => types.tensors.get(tensor)?.shape.length || undefined);
   return {
     model: prepared,

@@ -23,7 +23,9 @@ import { listed } from "../../validation/requirement.js";
 import { type PreparedModel, prepareModelFile } from "./prepare-model.js";
 import { openPreparedModel } from "./prepared-model-cache.js";
 
-/** A model with its quantizers, search space and required statistics, before any sample is seen. */
+/**
+ * A model with its quantizers, search space and required calibration statistics, before any sample is seen.
+ */
 export interface Subject {
   readonly prepared: PreparedModel;
   readonly settings: QuantizationSettings;
@@ -58,7 +60,11 @@ export async function openSubject(
   return makeSubject(await prepare(opset), settings);
 }
 
-/** @throws {ConfigurationError} when the target device, by its hardware file, does not support the preset */
+/**
+ * Checks that the target device supports the configured preset.
+ *
+ * @throws {ConfigurationError} when the target device, by its hardware file, does not support the preset
+ */
 function requirePreset({ device, presets }: Hardware, preset: PresetName): void {
   if (presets.includes(preset)) return;
   throw new ConfigurationError(

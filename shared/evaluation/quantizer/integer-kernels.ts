@@ -11,7 +11,7 @@ import type { QuantizationPlan } from "../../quantization/space/plan.js";
 import { openSession, type SessionSettings } from "../../runtime/session.js";
 import { inTemporaryFolder } from "../../storage/temporary-folder.js";
 
-/** The integer ops that ONNX Runtime fuses quantized Conv, MatMul and Gemm into. */
+/** Types of the integer ops that ONNX Runtime fuses quantized Conv, MatMul and Gemm into. */
 const INTEGER_TYPES: ReadonlySet<string> = new Set([
   "QLinearConv",
   "ConvInteger",
@@ -184,7 +184,8 @@ async function countIntegerKernels(
 }
 
 /**
- * The product that a kernel replaces, by the kernel's name: fusions append a suffix such as `/MatMulAddFusion` to it.
+ * Name of the product (Conv, MatMul, Gemm) that a kernel replaces, found by the kernel's name: fusions append
+ * a suffix such as `/MatMulAddFusion` to it.
  */
 function fusedName(kernel: string, products: ReadonlySet<string>): string | undefined {
   for (let name = kernel; name !== ""; name = name.slice(0, Math.max(0, name.lastIndexOf("/")))) {
@@ -193,7 +194,7 @@ function fusedName(kernel: string, products: ReadonlySet<string>): string | unde
   return undefined;
 }
 
-/** A tensor and all tensors that result from it by ops that only move values. */
+/** Names of a tensor and of all tensors that result from it by ops that only move values. */
 function movedFrom(tensor: string, index: GraphIndex): string[] {
   const moved = index
     .consumers(tensor)
@@ -202,7 +203,7 @@ function movedFrom(tensor: string, index: GraphIndex): string[] {
   return [tensor, ...moved.flatMap((output) => movedFrom(output, index))];
 }
 
-/** The graph that ONNX Runtime executes. */
+/** The model as ONNX Runtime optimizes it before it executes it. */
 async function optimizedGraph(model: Model, settings: SessionSettings): Promise<Model> {
   return inTemporaryFolder("optimized", async (folder) => {
     const path = join(folder, "optimized.onnx");

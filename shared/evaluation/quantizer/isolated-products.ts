@@ -23,7 +23,9 @@ export interface IsolatedProducts {
    * output.
    */
   readonly isolated: Model;
-  /** The output of `revealing` that each input of `isolated` is fed with. */
+  /**
+   * For each input of the model `isolated` (`to`), the output of `revealing` that it is fed with (`from`).
+   */
   readonly inputs: readonly { readonly from: string; readonly to: string }[];
   readonly products: readonly { readonly name: string; readonly type: string; readonly output: string }[];
 }
@@ -105,7 +107,10 @@ function dequantizersOf(product: NodeProto, index: GraphIndex): (NodeProto | und
   return areOperands && isBias ? dequantizers : undefined;
 }
 
-/** The QuantizeLinear and DequantizeLinear behind a product; `undefined` where its output has other readers. */
+/**
+ * The QuantizeLinear and DequantizeLinear behind a product (Conv, MatMul, Gemm); `undefined` if there are
+ * none or its output has other readers.
+ */
 function roundedOutput(product: NodeProto, index: GraphIndex) {
   const readers = index.consumers(product.output[0]!);
   const quantize = readers[0]?.node;

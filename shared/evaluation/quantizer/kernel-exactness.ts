@@ -7,7 +7,7 @@ import { openSession, type SessionSettings } from "../../runtime/session.js";
 import type { CalibrationBatches } from "../../statistics/collect.js";
 import { isolateProducts } from "./isolated-products.js";
 
-/** How many calibration batches are compared at most. */
+/** Maximum number of calibration batches on which a model is compared with exact arithmetic. */
 const COMPARED_BATCHES = 32;
 
 /** Signal-to-noise ratio in decibels that is stated for equal outputs. */

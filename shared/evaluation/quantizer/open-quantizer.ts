@@ -10,7 +10,7 @@ import type { Subject } from "../model/tunable-model.js";
 import { keptInputErrors } from "./propagated-input-errors.js";
 import { Quantizer } from "./quantizer.js";
 
-/** What a quantizer is made from besides the statistics themselves. */
+/** What a quantizer is made from, apart from the calibration statistics themselves. */
 export interface Calibration {
   readonly subject: Subject;
   readonly batches: CalibrationBatches;

@@ -12,7 +12,7 @@ import { centredLogits } from "./centred-logits.js";
 type FloatOutputs = ReadonlyMap<string, Float32Array>;
 type Comparable = (outputs: InferenceSession.OnnxValueMapType) => FloatOutputs;
 
-/** How many calibration batches outputs are compared on. */
+/** Limits on the number of calibration batches that models' outputs are compared on. */
 export interface ComparedBatches {
   readonly most: number;
   /**

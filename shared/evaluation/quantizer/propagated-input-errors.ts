@@ -29,7 +29,7 @@ import { Quantizer } from "./quantizer.js";
  */
 const REVISION = 2;
 
-/** What input errors are measured with. */
+/** What the input errors of products are measured with. */
 export interface Propagation {
   readonly subject: Subject;
   readonly statistics: StatisticsTable;

@@ -52,7 +52,11 @@ export class Quantizer {
   readonly #weights: WeightCache;
   readonly #biases: Adjustment | undefined;
 
-  /** @param statistics of the calibration samples */
+  /**
+   * Prepares the algorithms that adjust weights and biases.
+   *
+   * @param statistics of the calibration samples
+   */
   constructor(
     private readonly subject: Subject,
     private readonly statistics: StatisticsTable,

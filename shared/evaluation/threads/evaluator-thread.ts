@@ -5,7 +5,7 @@ import { type JobContext, runJob } from "../jobs/run-job.js";
 import { loadWorkload } from "../workload/workload.js";
 import { openGate, serveJobs, type ThreadSettings } from "./job-thread.js";
 
-/** What worker threads of a run on this machine are opened with. */
+/** Settings that the worker threads of a run on this machine are opened with. */
 export interface LocalSettings {
   readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;

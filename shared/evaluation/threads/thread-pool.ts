@@ -55,7 +55,9 @@ export class ThreadPool<Settings extends object = LocalSettings> {
     await Promise.all(this.#threads.map((thread) => thread.loaded));
   }
 
-  /** Resolves when the threads are ready for their first jobs or have died; waits for `open`. */
+  /**
+   * Resolves when all threads are ready for their first jobs or have died; it waits for `open` to be called.
+   */
   async prepared(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.prepared));
   }

@@ -14,7 +14,9 @@ import { ModelVariants } from "../model/model-variants.js";
 import { rewrittenSubject } from "../model/rewritten-model.js";
 import { openSubject, requireQuantizable, type Subject } from "../model/tunable-model.js";
 
-/** Model and calibration samples, which statistics are gathered of; without evaluation samples and metric. */
+/**
+ * Model and calibration samples, from which statistics are gathered; without evaluation samples and metric.
+ */
 export interface CalibrationWorkload {
   readonly modelPath: string;
   /** The float model before any algorithm rewrites it. */

@@ -25,7 +25,7 @@ export interface RequestOptions {
   readonly restored?: RestoredReference;
   /** Maximum number of trials; that of the configuration file when left out. */
   readonly maxTrials?: number;
-  /** The only instruction set whose results count; the first result's where it is left out. */
+  /** The only instruction set of processors whose results count; that of the first result when left out. */
   readonly isa?: string;
   /** The accuracy drop and latency that objective `loss` is scaled by, where an earlier run measured them. */
   readonly lossReference?: LossReference;

@@ -90,7 +90,10 @@ function wholeOrAxis(dims: readonly number[]): SampleAxis {
   return candidates.length === 1 ? candidates[0] : "whole";
 }
 
-/** The outputs of the first `counted` samples, with the sample axis first; outputs without samples are left out. */
+/**
+ * The outputs of the first `counted` samples of a batch, with the sample axis moved first; outputs without a
+ * sample axis are left out.
+ */
 export function samplesFirst(outputs: ModelOutputs, axes: SampleAxes, counted: number): ModelOutputs {
   return Object.fromEntries(
     Object.entries(outputs).flatMap(([name, output]) => {

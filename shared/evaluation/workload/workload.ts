@@ -61,9 +61,12 @@ export interface Workload {
 }
 
 export interface WorkloadOptions {
-  /** Finds the code of a metric module; needed where the configuration does not lie beside it. */
+  /**
+   * Finds the code of a metric module (a user's metric); needed where the configuration does not lie beside
+   * it.
+   */
   readonly locateModule?: LocateModule;
-  /** Keeps the prepared model for later processes. */
+  /** Cache folder that keeps the prepared model for later processes. */
   readonly contents?: ContentFolder;
 }
 

@@ -11,7 +11,7 @@ const MAX_ATTEMPTS = 6;
 
 /** A job that was given to the workers and has not been answered. */
 export interface Assignment {
-  /** 1 for the first sending; each resend has the next number. */
+  /** Number of the attempt: 1 for the first sending of the job; each resend has the next number. */
   readonly attempt: number;
   /**
    * Number of the first attempt of this assignment: above 1 where an earlier assignment of the same job had
@@ -71,7 +71,7 @@ export function reportFailure(
   if (input) return { state: "givenUp", reason, input };
   if (failed.failedAttempts.length >= MAX_FAILURES || !safeguard("second-attempts"))
     return { state: "givenUp", reason };
-  // A newer attempt is already under way and may succeed.
+  // A newer attempt of the job is already under way and may succeed.
   if (attempt !== assignment.attempt) return { state: "waiting", assignment: failed };
   return sendAgain(failed, at, timeout, reason);
 }

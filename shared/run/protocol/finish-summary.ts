@@ -13,7 +13,7 @@ const latencySchema = z.strictObject({
   candidateMs: z.number(),
 });
 
-/** What the finish job measured of one model; fields that could not be measured are absent. */
+/** What the finish job measured of one quantized model; fields that could not be measured are absent. */
 const candidateSchema = z.strictObject({
   trial: z.number(),
   validation: scoreSchema.optional(),
@@ -54,11 +54,11 @@ export const finishSummarySchema = z.strictObject({
   floatLevel: z.string().exactOptional(),
   /** Why the float model is the result, as a clause; absent where a quantized model is. */
   keepFloat: z.string().exactOptional(),
-  /** The base configuration; absent where its model could not be made. */
+  /** Measurements of the base configuration (trial 1); absent where its model could not be made. */
   base: candidateSchema.optional(),
   /** The finalists whose models could be made, best first; the first one was written, unless the float model was. */
   candidates: z.array(candidateSchema),
-  /** Problems that did not stop the finish, a sentence each. */
+  /** Problems of the finish that did not stop it, a sentence each. */
   problems: z.array(z.string()).default([]),
 });
 

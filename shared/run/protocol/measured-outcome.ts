@@ -16,7 +16,10 @@ const timingsSchema = z.strictObject({
 });
 
 export const measuredOutcomeSchema = z.strictObject({
-  /** `pruned`: stopped early after `samples` samples. */
+  /**
+   * `complete`: the shard was scored to its end; `pruned`: scoring was stopped early, after `samples`
+   * samples.
+   */
   state: z.enum(["complete", "pruned"]),
   rows: packedRowsSchema,
   /** Number of samples scored, equal to the number of rows (per-sample scores). */

@@ -24,7 +24,8 @@ const attempt = z.int().min(1).max(MAX_ATTEMPTS);
 const seconds = z.number().min(0);
 const workerSchema = z.string().min(1).max(256);
 
-// Jobs are the messages to workers. Sending one twice is harmless: run, trial, shard and attempt identify it.
+// Jobs are the coordinator's messages to workers. Sending one twice is harmless: run, trial, shard and
+// attempt identify it.
 
 export const statisticsJobSchema = z.strictObject({
   version,
@@ -75,7 +76,10 @@ export const trialJobSchema = z.strictObject({
   attempt,
   /** The configuration to score; `null` is the float model. */
   configuration: configurationSchema.nullable(),
-  /** Digest of a configuration that the sampler proposed; the report repeats it (configuration-digest.ts). */
+  /**
+   * Digest (hash) of a configuration that the sampler proposed; the report repeats it
+   * (configuration-digest.ts).
+   */
   digest: digestSchema.exactOptional(),
   shard: shardSchema,
   /** What early stopping compares the trial with; absent where the trial is scored to its end. */
@@ -98,7 +102,7 @@ export const finishJobSchema = z.strictObject({
   type: z.literal("finish"),
   runId: runIdSchema,
   attempt,
-  /** Configuration of trial 1, which the result compares the best trial with. */
+  /** The base configuration, trial 1, which the result compares the best trial with. */
   base: configurationSchema,
   /**
    * The finalists (trials that the finish validates), best first; empty where no quantized trial is complete.
@@ -117,12 +121,13 @@ export type FinishJob = Readonly<z.infer<typeof finishJobSchema>>;
 export type Job = StatisticsJob | TrialJob | FinishJob;
 export type EarlyStoppingReference = z.infer<typeof raceSchema>;
 
-// Events are the messages to the reducer. `at` is the sender's clock; the reducer has no other clock.
+// Events are the messages that the coordinator's reducer applies to a run's state. `at` is the sender's
+// clock; the reducer has no other clock.
 
 const eventBase = { version, runId: runIdSchema, at: timestampSchema };
 const billedSchema = z.strictObject({
   milliseconds: z.number().min(0),
-  /** Memory of the function, which determines the price per second. */
+  /** Memory of the Lambda function, which determines the price per second. */
   megabytes: z.int().min(1).max(1_000_000),
   architecture: z.enum(["arm64", "x86_64"]),
 });
@@ -149,7 +154,7 @@ export const runRequestedSchema = z
 export const runResumedSchema = z.strictObject({
   ...eventBase,
   type: z.literal("RunResumed"),
-  /** New limits; the run's limits stay as they are where this is absent. */
+  /** New limits of the search; the run's limits stay as they are where this is absent. */
   limits: limitsSchema.exactOptional(),
 });
 
@@ -252,5 +257,5 @@ export type RunEvent =
   | Tick
   | CancelRequested
   | FinishReported;
-/** The answer to a job. */
+/** A worker's answer to a job. */
 export type JobReport = StatisticsReported | TrialReported | FinishReported;

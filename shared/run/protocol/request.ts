@@ -70,7 +70,7 @@ const metricSchema = z.strictObject({
   range: z.tuple([z.number(), z.number()]).optional(),
 });
 
-/** Prices of work in US dollars, and the budget. */
+/** Prices of a run's work in US dollars, and its budget. */
 const costSchema = z.strictObject({
   usdPerGigabyteSecond: z.strictObject({ arm64: z.number().min(0), x86_64: z.number().min(0) }),
   /** Price in US dollars of the requests to function, queues and store that come with each job. */
@@ -114,7 +114,10 @@ export const runRequestSchema = z.strictObject({
   metric: metricSchema,
   /** Maximum number of trials running at once. */
   parallel: z.int().min(1).max(MAX_PARALLEL_TRIALS),
-  /** Work of the finish job per model: validation samples, and expected seconds of latency measurement. */
+  /**
+   * Work of the finish job per model: number of validation samples, and expected seconds of latency
+   * measurement.
+   */
   finish: z
     .strictObject({ samples: z.int().min(0).max(MAX_SAMPLES), latencySeconds: z.number().min(0) })
     .optional(),
@@ -122,7 +125,7 @@ export const runRequestSchema = z.strictObject({
   finalists: z.int().min(1).max(100),
   /** Milliseconds after which an unanswered job is sent again; doubled with every attempt. */
   timeouts: z.strictObject({ statistics: timeoutSchema, trial: timeoutSchema, finish: timeoutSchema }),
-  /** Instruction set whose results are accepted; that of the first result when absent. */
+  /** Instruction set of the processors whose results are accepted; that of the first result when absent. */
   isa: z.string().min(1).max(64).optional(),
   cost: costSchema.optional(),
   /**

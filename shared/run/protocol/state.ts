@@ -54,7 +54,7 @@ export interface TrialMeasures {
    * shard that stopped it.
    */
   readonly reachable?: number;
-  /** From shard 0, the only shard whose worker measures latency. */
+  /** The latency ratio from shard 0, the only shard whose worker measures latency. */
   readonly latency?: MeasuredOutcome["latency"];
   /** Durations in seconds, summed over the shards. */
   readonly timings: MeasuredOutcome["timings"];
@@ -90,7 +90,7 @@ export function isProposed(trial: RunningTrial): trial is ProposedTrial {
   return trial.configuration !== undefined;
 }
 
-/** Measurements of a trial on `samples` samples. */
+/** Measurements of a trial over all its `samples` scored samples. */
 export interface Measurement {
   readonly metric: number;
   readonly samples: number;
@@ -124,7 +124,7 @@ interface EndedTrial {
   readonly seen: number;
   readonly askedAt: number;
   readonly endedAt: number;
-  /** The largest number of attempts over the trial's shards. */
+  /** Number of attempts of the trial's jobs: the largest over its shards. */
   readonly attempts: number;
 }
 
@@ -184,7 +184,7 @@ export interface RunState {
   readonly isa?: string;
   readonly statistics: readonly ShardState<{ readonly seconds: number }>[];
   readonly sensitivity?: Readonly<Record<string, number>>;
-  /** The number of the next trial. */
+  /** Number of the next trial to start, which equals the number of trials started so far. */
   readonly asked: number;
   /** Trials that have been started and have not ended, by ascending number. */
   readonly running: readonly RunningTrial[];
@@ -218,7 +218,7 @@ export function findFinished({ finished }: RunState, number: number): TrialRecor
   return undefined;
 }
 
-/** Whether the run is over unless it is resumed. */
+/** Whether the run is over (done or failed) unless it is resumed. */
 export function hasEnded(state: RunState): boolean {
   return state.phase === "done" || state.phase === "failed";
 }

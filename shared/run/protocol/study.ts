@@ -8,7 +8,7 @@ import type { Measurement, RunState, TrialRecord } from "./state.js";
  */
 export interface References {
   readonly float: Measurement;
-  /** Absent where the base configuration could not be scored. */
+  /** Measurement of the base configuration; absent where it could not be scored. */
   readonly base?: Measurement;
 }
 

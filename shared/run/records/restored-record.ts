@@ -11,7 +11,7 @@ import { toRecordDocument } from "./state-document.js";
  */
 export type RestoredReference = NonNullable<RunRequest["restored"]>;
 
-/** A stored record of trials, with the reference by which any number of requests can name it. */
+/** A record of an earlier run's trials, with the reference by which any number of requests can name it. */
 export interface RestoredRecord {
   readonly reference: RestoredReference;
   readonly body: Uint8Array;

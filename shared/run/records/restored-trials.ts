@@ -4,7 +4,7 @@ import { BASE_TRIAL, FLOAT_TRIAL } from "../protocol/study.js";
 
 /** The trials that a new run takes over from an earlier one. */
 export interface RestoredTrials {
-  /** In the order in which they ended, numbered without gaps. */
+  /** The restored trials in the order in which they ended, numbered without gaps. */
   readonly trials: readonly TrialRecord[];
   /**
    * Number of trials left out, because the new space cannot express them or the float model or the base is

@@ -63,6 +63,8 @@ export class RunRecords {
   readonly #runningTrials: RunningTrialSegments;
 
   /**
+   * Opens the records in an object store.
+   *
    * @param segmentThreshold running trials from which on their configurations are stored outside of the state
    * document
    */
@@ -84,7 +86,7 @@ export class RunRecords {
     );
   }
 
-  /** Writes the request unless the run has one, and returns the stored one. */
+  /** Writes the request of a new run unless the run has one, and returns the stored one. */
   async create(request: RunRequest): Promise<RunRequest> {
     const { space, ...document } = request;
     // The request is written last: a run whose request exists can be read.
@@ -103,7 +105,10 @@ export class RunRecords {
     await putImmutable(this.#store, restoredKey(reference.sha256), body);
   }
 
-  /** The trials that the run begins with, which `writeRestored` wrote; empty if the request names none. */
+  /**
+   * The earlier run's trials that the run begins with, which `writeRestored` wrote; empty if the request
+   * names none.
+   */
   async readRestored({ space, restored }: RunRequest): Promise<readonly TrialRecord[]> {
     if (restored === undefined) return [];
     const key = restoredKey(restored.sha256);
@@ -121,7 +126,7 @@ export class RunRecords {
   async readRequest(runId: string): Promise<RunRequest | undefined> {
     const document = await this.readPlainRequest(runId);
     if (document === undefined) return undefined;
-    // Read after the request, because it was written before it.
+    // The space is read after the request, because it was written before it.
     const stored = await this.#store.get(spaceKey(runId));
     if (stored === undefined) throw new DamagedRecordError(spaceKey(runId), "is missing");
     return {
@@ -130,7 +135,7 @@ export class RunRecords {
     };
   }
 
-  /** The request without its space, which can be large and is not needed by workers. */
+  /** The request of a run without its search space, which can be large and is not needed by workers. */
   readPlainRequest(runId: string): Promise<Omit<RunRequest, "space"> | undefined> {
     return this.#read(requestKey(runId), requestDocumentSchema);
   }

@@ -18,7 +18,11 @@ const CONCURRENCY = 32;
 export interface RunningTrialSegmentStore {
   /** Writes a segment unless it exists. */
   write(request: RunRequest, segment: number, content: RunningTrialSegment): Promise<void>;
-  /** @throws DamagedRecordError when there is none */
+  /**
+   * Reads a segment.
+   *
+   * @throws DamagedRecordError when there is none
+   */
   read(request: RunRequest, segment: number): Promise<RunningTrialSegment>;
 }
 
@@ -35,7 +39,11 @@ export class RunningTrialSegments {
   /** By run, a trial number: running trials with smaller numbers are known to be in stored segments. */
   readonly #belowByRun = new WeakMap<RunRequest, number>();
 
-  /** @param threshold number of running trials from which on segments are written */
+  /**
+   * Stores segments in `segments`.
+   *
+   * @param threshold number of running trials from which on segments are written
+   */
   constructor(
     private readonly segments: RunningTrialSegmentStore,
     private readonly threshold = SEGMENT_THRESHOLD,

@@ -107,7 +107,10 @@ const tallySchema = z.strictObject({
   usdSquared: z.number(),
 });
 
-/** `state.json`: everything that changes from event to event, without what other records hold. */
+/**
+ * The content of `state.json`, a run's state: everything that changes from event to event, without what other
+ * records hold.
+ */
 export const stateDocumentSchema = z.strictObject({
   version: z.literal(1),
   phase: z.enum(["statistics", "search", "finish", "done", "failed"]),
@@ -246,7 +249,10 @@ export function toProposedTrialDocument(space: EncodedSpace, trial: ProposedTria
   return { ...asked, configuration: pack(space, trial.configuration) };
 }
 
-/** A running trial, joined with its part from a segment. */
+/**
+ * Joins what the state document holds of a running trial with its part from a segment (stored group of
+ * trials).
+ */
 export function expandRunning(
   [, shards, measured]: CompactRunningDocument,
   asked: ProposedTrialDocument,

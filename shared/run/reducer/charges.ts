@@ -11,7 +11,7 @@ const MEGABYTES_A_GIGABYTE = 1_024;
 const MARGIN_DEVIATIONS = 2;
 /** Safety factor on the expected cost of the finish. */
 const FINISH_MARGIN = 1.25;
-/** Number of latest trials from which the duration of the finish is estimated. */
+/** Number of latest trials from which the duration and cost of the finish are estimated. */
 const LATEST = 64;
 /**
  * Number of models that the finish scores beside the finalists: the float model and the base configuration.

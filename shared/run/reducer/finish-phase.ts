@@ -32,7 +32,7 @@ export function onFinishReported(state: RunState, event: FinishReported): RunSta
   const { assignment } = finishing.job;
   if (event.attempt < assignment.firstAttempt || event.attempt > assignment.attempt) return state;
   const { at, attempt, outcome } = event;
-  // Earlier attempts were charged when they were given up.
+  // Earlier attempts of the job were charged when they were given up.
   const isCurrent = attempt === assignment.attempt;
   const charged = isCurrent ? { ...state, spend: chargeReport(state, "other", event.billed) } : state;
   // If an earlier attempt ends the job, the current one is still running and will be billed.

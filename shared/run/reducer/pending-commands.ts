@@ -34,7 +34,7 @@ export function pendingCommands(state: RunState): readonly Command[] {
   ];
 }
 
-/** The state with these commands marked as carried out. */
+/** The state with these commands (jobs to send, records to write) marked as carried out. */
 export function markCarriedOut(state: RunState, commands: readonly Command[]): RunState {
   return commands.reduce(markOne, state);
 }
@@ -104,7 +104,7 @@ function trialJob(state: RunState, trial: ProposedTrial, index: number, assignme
     ...(digest === undefined ? {} : { digest }),
     shard: { index, count: request.evaluation.shards },
     ...(race === undefined ? {} : { race }),
-    // One measurement per trial suffices; every shard's worker would otherwise measure.
+    // One latency measurement per trial suffices; otherwise every shard's worker would measure.
     measureLatency: request.optimizer.measureLatency && index === 0,
     deadline: assignment.deadline,
   };

@@ -7,5 +7,5 @@ import type { TrialRecord } from "../protocol/state.js";
  */
 export type RunStarted = RunRequested & { readonly restored?: readonly TrialRecord[] };
 
-/** An input of the reducer: an event from the queue, or a request with its restored trials. */
+/** An input of the reducer: an event from the queue, or a run's request together with its restored trials. */
 export type ReducerEvent = Exclude<RunEvent, RunRequested> | RunStarted;

@@ -26,7 +26,10 @@ export interface Reduction {
   readonly commands: readonly Command[];
 }
 
-/** Input from the coordinator itself, never a message: opens trials that the limit per save had left out. */
+/**
+ * Input of the reducer from the coordinator itself, never a message: opens the trials that the limit per save
+ * had left out.
+ */
 export interface ContinueOpeningTrials {
   readonly type: "ContinueOpeningTrials";
   readonly runId: string;
@@ -43,14 +46,14 @@ export interface ContinueOpeningTrials {
  * been sent.
  */
 export interface Reducer {
-  /** Applies an event; returns the same object if it changes nothing. */
+  /** Applies an event to a run's state; returns the same object if it changes nothing. */
   apply(state: RunState | undefined, event: ReducerEvent | ContinueOpeningTrials): RunState | undefined;
   /**
    * Proposes the configuration of the first open trial (started without one); returns the same object if
    * there is none.
    */
   propose(state: RunState): RunState;
-  /** Proposes the configurations of all open trials. */
+  /** Proposes the configurations of all open trials (those started without one). */
   proposeAll(state: RunState): RunState;
   /** Applies an event and proposes the configurations of all open trials. */
   reduce(state: RunState | undefined, event: ReducerEvent | ContinueOpeningTrials): Reduction;
@@ -173,7 +176,8 @@ function startRun({ request, restored = [], at }: RunStarted): RunState {
     startedAt: at,
     lastAt: at,
     pausedMilliseconds: 0,
-    // Restored trials have the instruction set that the request names.
+    // Restored trials (those of an earlier run) were computed with the instruction set that the request
+    // names.
     ...(restored.length === 0 || request.isa === undefined ? {} : { isa: request.isa }),
     statistics: waitingShards(request.statistics.shards, at, request.timeouts.statistics),
     asked: restored.length,

@@ -13,7 +13,7 @@ export function onStatisticsReported(state: RunState, event: StatisticsReported)
   const { assignment } = shard;
   if (event.shard.count !== state.statistics.length || event.attempt > assignment.attempt) return state;
   const { attempt, at, outcome } = event;
-  // Earlier attempts were charged when they were given up.
+  // Earlier attempts of the job were charged when they were given up.
   const isCurrent = attempt === assignment.attempt;
   const charged = isCurrent ? { ...state, spend: chargeReport(state, "other", event.billed) } : state;
   // If an earlier attempt ends the job, the current one is still running and will be billed.
@@ -38,7 +38,7 @@ export function onStatisticsReported(state: RunState, event: StatisticsReported)
   }
 }
 
-/** The state with overdue statistics jobs to be sent again. */
+/** The state with overdue statistics jobs to be sent again, or failed if a job's attempts are used up. */
 export function onStatisticsOverdue(state: RunState, at: number): RunState {
   let next = state;
   for (const [index, shard] of state.statistics.entries()) {

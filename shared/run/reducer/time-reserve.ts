@@ -8,7 +8,7 @@ import { limitsOf } from "./search-limits.js";
  * load.
  */
 const LATEST = 16;
-/** Safety margin on the duration of a trial, in standard deviations. */
+/** Safety margin on the expected duration of a trial, in standard deviations. */
 const MARGIN_DEVIATIONS = 2;
 /** Safety factor on the expected duration of the finish. */
 const FINISH_MARGIN = 1.25;

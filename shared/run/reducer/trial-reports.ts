@@ -36,7 +36,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   const { at, attempt } = event;
   const timeout = request.timeouts.trial;
   const isCurrent = attempt === shard.assignment.attempt;
-  // Earlier attempts were charged when they were given up.
+  // Earlier attempts of the job were charged when they were given up.
   const isNew = isCurrent && !shard.assignment.failedAttempts.includes(attempt);
   const charged = isNew ? { ...state, spend: chargeReport(state, "trial", event.billed) } : state;
   // If an earlier attempt answers, the current one is still running and will be billed.
@@ -256,7 +256,7 @@ function findDefect(
   return undefined;
 }
 
-/** The reason for rejecting a result of another instruction set. */
+/** The reason for rejecting a result that was computed with another instruction set than the run's. */
 export function wrongIsa(isa: string, wanted: string): string {
   return `only workers of ${isa} answered, and the run's results are of ${wanted}`;
 }

@@ -18,7 +18,7 @@ interface FloatOpBase {
   readonly type: string;
 }
 
-/** Why an op stays in float in the best model. */
+/** An op that stays in float in the best model, and why. */
 export type FloatOp = FloatOpBase &
   (
     | {
@@ -78,7 +78,7 @@ export interface FloatOpSources {
   /** The quantization plan of the best configuration. */
   readonly plan: QuantizationPlan;
   readonly best: Configuration;
-  /** Percent of accuracy that the best configuration lost. */
+  /** Percent of accuracy that the best configuration lost relative to the float model. */
   readonly bestLoss: number;
   /**
    * Groups left in float because of the calibration samples, whatever the configuration says, with reasons.

@@ -7,7 +7,7 @@ import { BASE_TRIAL, findReferences, judgeTrial, type Study } from "../protocol/
 export interface Divergence {
   readonly trial: number;
   readonly recorded: Configuration;
-  /** `undefined` if the sampler proposed nothing. */
+  /** The configuration that the sampler proposed now; `undefined` if it proposed nothing. */
   readonly replayed: Configuration | undefined;
 }
 

@@ -64,7 +64,7 @@ export interface KernelExactness {
   readonly products: readonly { readonly name: string; readonly type: string; readonly decibels: number }[];
 }
 
-/** A trial without a model, and the reason. */
+/** A trial whose model could not be scored, and the reason. */
 export interface MissingModel {
   readonly trial: number;
   readonly reason: string;
@@ -95,7 +95,7 @@ export interface RunResult {
    */
   readonly isa: string;
   readonly processor: ProcessorClass | null;
-  /** The target device; device CPU means the processor class of the machine that scored. */
+  /** The target device; `CPU` means the processor class of the machine that scored. */
   readonly target: string;
   /** How scores were computed, if the target's processor class is not that of the scoring machine. */
   readonly scoring: string | null;
@@ -148,7 +148,10 @@ export interface RunResult {
     readonly samplesScored: number;
     readonly samplesWithoutRace: number;
   };
-  /** Effect of selecting the best trial by the evaluation samples; `null` without validation samples. */
+  /**
+   * Selection bias: effect of selecting the best trial by the evaluation samples; `null` without validation
+   * samples.
+   */
   readonly selection: Selection | null;
   readonly explanation: Explanation;
   /** Problems of the finish that did not stop it, a sentence each. */

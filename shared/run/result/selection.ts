@@ -33,7 +33,11 @@ export interface Selection {
   readonly lost: number;
 }
 
-/** @returns `null` without validation samples */
+/**
+ * Computes the selection bias from the finalists' validation scores.
+ *
+ * @returns `null` without validation samples
+ */
 export function describeSelection(
   metric: Metric,
   float: Measurement,

@@ -10,7 +10,7 @@ export interface TrialLine {
   /** The earlier run that scored the trial, and its number there; absent where this run scored it. */
   readonly origin?: TrialOrigin;
   readonly state: "complete" | "pruned" | "failed";
-  /** `null` for trial 0, the float model. */
+  /** The trial's configuration: its choice for each parameter; `null` for trial 0, the float model. */
   readonly choices: Readonly<Record<string, Choice>> | null;
   readonly metric: number | null;
   readonly samples: number;

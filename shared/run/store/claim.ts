@@ -24,7 +24,7 @@ const claimSchema = z.discriminatedUnion("state", [
 ]);
 type Claim = z.infer<typeof claimSchema>;
 
-/** Jobs that workers claim, and their reports. */
+/** Types of the jobs that workers claim (reserve by a stored object), and of their reports. */
 export type ClaimedJob = TrialJob | FinishJob;
 export type ClaimedReport = TrialReported | FinishReported;
 
@@ -37,7 +37,11 @@ export type ClaimOutcome =
   | { readonly state: "answered"; readonly report: ClaimedReport };
 
 export interface Lease {
-  /** @returns whether this worker still holds the job; if not, it should stop working */
+  /**
+   * Extends the lease until a time in milliseconds since the epoch.
+   *
+   * @returns whether this worker still holds the job; if not, it should stop working
+   */
   extend(until: number): Promise<boolean>;
   /**
    * Stores the report in the claim (the stored object that reserves the job), for a worker that receives the
@@ -121,7 +125,11 @@ async function readClaim(
   };
 }
 
-/** @returns the new etag; `undefined` if the claim no longer matches the condition */
+/**
+ * Writes a claim under a condition.
+ *
+ * @returns the new etag; `undefined` if the claim no longer matches the condition
+ */
 async function replaceClaim(
   store: ObjectStore,
   key: string,

@@ -58,7 +58,7 @@ export async function discardContent({ folder }: ContentFolder, name: string): P
   await rm(join(folder, name), { force: true });
 }
 
-/** Marks a content as just used. */
+/** Marks a file of the cache as just used, by its modification time. */
 export async function touchContent(path: string): Promise<void> {
   const now = new Date();
   await utimes(path, now, now);

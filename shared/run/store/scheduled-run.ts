@@ -6,7 +6,10 @@ import { getBounded } from "./bounded-record.js";
 import { DamagedRecordError } from "./damaged-record.js";
 import { type WorkloadDocument, workloadDocumentSchema } from "./workload-document.js";
 
-/** Maximum size of a workload document plus a request, which is small enough for a message. */
+/**
+ * Maximum size in bytes of a stored schedule: a workload document plus a request, which is small enough for a
+ * message.
+ */
 const MAX_DOCUMENT_BYTES = 16 * 2 ** 20;
 /** Maximum length of a schedule's name: with the time appended it must still be a valid run id. */
 const MAX_SCHEDULE_NAME = 47;

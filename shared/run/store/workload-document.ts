@@ -118,7 +118,10 @@ export function workloadConfiguration(
   return configuration;
 }
 
-/** The files that gathering statistics needs: those of the model and of the calibration samples. */
+/**
+ * Of a workload's files, those that gathering statistics needs: the files of the model and of the calibration
+ * samples.
+ */
 export function calibrationFiles(
   { files }: WorkloadDocument,
   { engine }: Pick<ConfigurationFor<"tune">, "engine">,

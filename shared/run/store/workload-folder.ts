@@ -19,7 +19,8 @@ export interface WorkloadFolders {
   readonly folder: string;
   readonly cache: string;
   /**
-   * Maximum size of the cache, including this workload's files; the least recently used contents are removed.
+   * Maximum size of the cache in bytes, including this workload's files; the least recently used contents are
+   * removed.
    */
   readonly cacheBytes?: number;
 }
@@ -64,7 +65,8 @@ async function linkContent(content: string, path: string): Promise<void> {
 }
 
 async function fetchContent(store: ObjectStore, file: WorkloadFile, content: string): Promise<void> {
-  // Atomic, even if this process is killed and another one continues.
+  // The download goes to a draft and is renamed, so it is atomic even if this process is killed and another
+  // one continues.
   const draft = `${content}.${randomUUID()}`;
   try {
     await writeContent(store, file, draft);
