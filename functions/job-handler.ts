@@ -71,8 +71,8 @@ export interface Delivery<J extends Job | WarmUp> {
 }
 
 /**
- * The handler of a worker function behind a queue of jobs; docs/design/run-protocol.md, "What a crash does"
- * describes the protocol.
+ * Makes the handler of a Lambda function that carries out jobs from a queue; docs/design/run-protocol.md,
+ * "What a crash does" describes the protocol.
  *
  * @param carryOut returns whether the message can be acknowledged; if not, the queue redelivers it
  */

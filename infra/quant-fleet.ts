@@ -195,7 +195,7 @@ export class QuantFleet extends Construct {
       new SqsEventSource(this.events.queue, {
         batchSize: EVENTS_A_BATCH,
         reportBatchItemFailures: true,
-        // One invocation is left for the Tick's schedule, which invokes the function directly.
+        // One reserved invocation is left for the Tick's schedule, which invokes the function directly.
         ...(reservedCoordinators === undefined ? {} : { maxConcurrency: reservedCoordinators - 1 }),
       }),
     );

@@ -82,7 +82,10 @@ export const trialJobSchema = z.strictObject({
    */
   digest: digestSchema.exactOptional(),
   shard: shardSchema,
-  /** What early stopping compares the trial with; absent where the trial is scored to its end. */
+  /**
+   * What early stopping compares the trial with: stored scores of the float model, the incumbent and other
+   * trials; absent where the trial is scored to its end.
+   */
   race: raceSchema.optional(),
   measureLatency: z.boolean(),
   /**

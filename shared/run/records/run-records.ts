@@ -195,7 +195,8 @@ export class RunRecords {
     const space = this.#space(request);
     const { version: _, unsealed, statistics, running: _running, finishing, ...plain } = document;
     const running = await this.#runningIn(request, document);
-    // The earlier state may count a segment as written whose trials this document still contains.
+    // The earlier state may count a segment (a group of records) as written whose trials this document still
+    // contains.
     const first = Math.min(earlier?.sealedSegments ?? 0, document.sealedSegments);
     const known = earlier?.finished.slice(0, first * SEGMENT_SIZE) ?? [];
     const segments = Array.from({ length: document.sealedSegments - first }, (_, i) => first + i);

@@ -65,8 +65,8 @@ function rowsOf({ request }: RunState, record: TrialRecord, shard: number): stri
 }
 
 /**
- * The latest complete trials among those that had ended when this one was opened, so that a resent job is
- * compared with the same trials.
+ * The peers of a trial (other complete trials that it is compared with): the latest among those that had
+ * ended when it was opened, so that a resent job is compared with the same trials.
  */
 function latestComplete({ finished }: RunState, { seen, incumbent }: RunningTrial): readonly MeasuredTrial[] {
   const peers: MeasuredTrial[] = [];

@@ -55,7 +55,10 @@ export function estimateSecondsLeft(state: RunState, at: number): number | undef
 interface Pace extends TrialWork {
   /** Seconds of a worker per trial that do not depend on the number of samples, preparation included. */
   readonly fixed: number;
-  /** Elapsed seconds per expected second of a trial, which accounts for parallel workers and waiting. */
+  /**
+   * Elapsed seconds of the run per expected second of a trial's work, which accounts for parallel workers and
+   * waiting.
+   */
   readonly stretch: number;
   readonly trials: readonly MeasuredTrial[];
 }

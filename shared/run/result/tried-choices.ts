@@ -2,7 +2,7 @@ import { type ParameterImportance, parameterImportance } from "../../search/effe
 import type { Choice, Space } from "../../search/space/space.js";
 import type { FinishedTrial } from "../../search/trials/sampler.js";
 
-/** Outcomes of the trials with one choice of a parameter, and of those with another. */
+/** Outcomes of the trials with one choice of a parameter, and of those with another choice. */
 export interface TriedChoice {
   readonly choice: Choice;
   readonly with: TrialSummary;
@@ -46,9 +46,9 @@ export interface ImportantParameter {
   readonly group: string;
   /** This parameter's share (0 to 1) of the variance that all parameters explain individually. */
   readonly share: number;
-  /** 90 % credible interval of the share. */
+  /** 90 % credible interval of the share of explained variance. */
   readonly interval: readonly [low: number, high: number];
-  /** The effect of each choice with its posterior standard deviation. */
+  /** Effect of each choice on the outcome, with its posterior standard deviation. */
   readonly effects: readonly {
     readonly choice: Choice;
     readonly effect: number;
