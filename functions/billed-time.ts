@@ -5,13 +5,17 @@ export interface BilledTimeOptions {
   readonly megabytes: number;
   readonly architecture: Billed["architecture"];
   readonly now: () => number;
-  /** Time before the first invocation, because Lambda also bills the start of an environment. */
+  /**
+   * Milliseconds that this execution environment took to start before its first invocation; Lambda bills them
+   * too.
+   */
   readonly initMilliseconds: number;
 }
 
 /**
- * Billed time of this execution environment that no run has been charged for. A report is sent before its
- * invocation ends, so the time after it, and time that led to no report, is charged with the next report.
+ * Milliseconds billed to this Lambda execution environment that no run has been charged for yet. A worker
+ * sends its report before its invocation ends, so time after the report, and the time of invocations without
+ * a report, is charged with the next report.
  */
 export class BilledTime {
   #uncharged: number;
@@ -21,7 +25,7 @@ export class BilledTime {
     this.#uncharged = options.initMilliseconds;
   }
 
-  /** Runs an invocation and counts its time. */
+  /** Runs one invocation of the function and adds its duration to the time not yet charged. */
   async during<Result>(invocation: () => Promise<Result>): Promise<Result> {
     this.#since = this.options.now();
     try {
@@ -32,7 +36,7 @@ export class BilledTime {
     }
   }
 
-  /** The time to charge now; it is not charged again. */
+  /** Returns the time that no run has been charged for, and resets it to zero, so that it is charged once. */
   charge(): Billed {
     this.#take();
     const { megabytes, architecture } = this.options;

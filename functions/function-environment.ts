@@ -20,21 +20,21 @@ const environmentSchema = z.object({
   QUANTFLEET_JOBS_URL: z.url(),
   QUANTFLEET_STATISTICS_URL: z.url(),
   QUANTFLEET_EVENTS_URL: z.url(),
-  /** Queue for messages that the function cannot read. */
+  /** URL of the dead-letter queue for messages that the function cannot read. */
   QUANTFLEET_DEAD_LETTERS_URL: z.url(),
-  /** Schedule group of the Tick and of scheduled runs. */
+  /** Name of the EventBridge schedule group of the Tick's schedule and of schedules that start runs. */
   QUANTFLEET_SCHEDULE_GROUP: z.string().min(1).max(64),
-  /** Distinguishes this fleet's metrics from another's. */
+  /** Name of this fleet: the dimension that distinguishes its CloudWatch metrics from another fleet's. */
   QUANTFLEET_FLEET: z.string().min(1).max(250),
-  /** Seconds after which a silent worker is taken for dead. */
+  /** Seconds without a lease extension after which a worker is taken for dead. */
   QUANTFLEET_LEASE_SECONDS: z.coerce.number().min(1).max(900).default(60),
   /** Memory of the function in megabytes, set by Lambda. */
   AWS_LAMBDA_FUNCTION_MEMORY_SIZE: z.coerce.number().int().min(1).optional(),
 });
 
 /**
- * Retries on top of those of the AWS client, which repeats unanswered calls but neither a write that collided
- * with another (409) nor a body that broke off.
+ * Retries of object-store calls on top of those of the AWS client, which repeats unanswered calls but neither
+ * a write that collided with another (409) nor a download that broke off.
  */
 const RETRIES: RetryPolicy = {
   attempts: 4,
@@ -57,7 +57,7 @@ export interface FunctionEnvironment {
   ) => (event: Event, context: Invocation & Pick<Context, "awsRequestId">) => Promise<Answer>;
   readonly metrics: FleetMetrics;
   readonly leaseMilliseconds: number;
-  /** The billed time; `undefined` outside of Lambda. */
+  /** Time billed to this environment and not yet charged to a run; `undefined` outside of Lambda. */
   readonly billedTime: BilledTime | undefined;
 }
 

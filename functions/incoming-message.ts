@@ -3,13 +3,13 @@ import type * as z from "zod";
 import { DEFAULT_MAX_MESSAGE_BYTES, type Queue } from "../shared/queues/queue.js";
 import type { Log } from "./log.js";
 
-/** The reason why a message cannot be processed. */
+/** Thrown for a message that can never be processed; its text is the reason. */
 export class UnreadableMessageError extends Error {
   override readonly name = "UnreadableMessageError";
 }
 
 /**
- * A message's content.
+ * Returns the content of a queue message.
  *
  * @throws UnreadableMessageError if it is too large, not JSON, or does not match the schema, which includes
  * the version

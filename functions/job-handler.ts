@@ -18,20 +18,20 @@ import { answerBatch } from "./partial-batch.js";
 import { redeliverWithBackoff } from "./redelivery.js";
 import type { WarmUp } from "./warm-up.js";
 
-/** Time reserved for returning the job to the queue before Lambda ends the invocation. */
+/** Time at the end of an invocation that is reserved for returning an unfinished job to its queue. */
 const HAND_BACK_MILLISECONDS = 15_000;
 /**
- * After this many workers ran out of time, the job is reported as failed: each starts anew and has no more
- * time.
+ * Number of workers that ran out of time after which a job is reported as failed: each worker starts from the
+ * beginning and has the same time.
  */
 const MOST_IN_TIME = 3;
 /**
- * After this many deliveries without an answer (workers died, or errors persisted for ten minutes), the
- * function reports a failure itself. Otherwise the queue would soon move the job to the dead-letter queue,
- * and the coordinator would resend it until its attempts are used up.
+ * Number of deliveries of a job without an answer (workers died, or errors persisted for ten minutes) after
+ * which the function reports a failure itself. Otherwise the queue would soon move the job to the dead-letter
+ * queue, and the coordinator would resend it until its attempts are used up.
  */
 const MOST_UNANSWERED = 7;
-/** Maximum size of a report's bill in its message. */
+/** Upper bound in bytes of what the billed time adds to a report's message. */
 const BILL_BYTES = 256;
 
 export interface JobHandlerOptions {
@@ -42,34 +42,37 @@ export interface JobHandlerOptions {
   readonly log: Log;
   readonly metrics: FleetMetrics;
   readonly now: () => number;
-  /** Waits; the system clock's when absent. */
+  /** Waits for some milliseconds; the system clock's `sleep` when absent. */
   readonly sleep?: Clock["sleep"];
   readonly workers: {
-    /** The answer to a job; `undefined` if the job's run was never requested. */
+    /**
+     * Carries out a job in the worker thread and returns its report; `undefined` if its run was never
+     * requested.
+     */
     run(job: Job, signal: AbortSignal): Promise<JobReport | undefined>;
     close(): Promise<void>;
   };
-  /** Time after which a silent worker is taken for dead. */
+  /** Milliseconds without a lease extension after which a worker is taken for dead. */
   readonly leaseMilliseconds: number;
-  /** The billed time of this environment; absent where work is not billed. */
+  /** Time billed to this environment and not yet charged to a run; absent where work is not billed. */
   readonly billedTime?: BilledTime | undefined;
 }
 
 type InvocationContext = Pick<Context, "getRemainingTimeInMillis">;
 export type JobHandler = (event: SQSEvent, context: InvocationContext) => Promise<SQSBatchResponse>;
 
-/** A delivered job. */
+/** A job message that the queue has delivered to this function. */
 export interface Delivery<J extends Job | WarmUp> {
   readonly job: J;
   readonly record: SQSRecord;
   readonly context: InvocationContext;
-  /** When the invocation started to process it. */
+  /** When this function started to process the message, in milliseconds since the epoch. */
   readonly started: number;
 }
 
 /**
- * The handler of a worker function behind a queue of jobs; docs/design/run-protocol.md, "What a crash does"
- * describes the protocol.
+ * Makes the handler of a Lambda function that carries out jobs from a queue; docs/design/run-protocol.md,
+ * "What a crash does" describes the protocol.
  *
  * @param carryOut returns whether the message can be acknowledged; if not, the queue redelivers it
  */
@@ -113,7 +116,10 @@ export function createJobHandler<J extends Job | WarmUp>(
   return (event, context) => billedTime.during(() => handle(event, context));
 }
 
-/** Carries out a job without a claim, because it is idempotent and deterministic. */
+/**
+ * Carries out a job without a claim (the stored object that reserves a job for one worker). It suits
+ * statistics jobs: they are deterministic, so carrying one out twice does no harm.
+ */
 export async function carryOutUnclaimed(
   delivery: Delivery<Job>,
   options: JobHandlerOptions,
@@ -125,7 +131,7 @@ export async function carryOutUnclaimed(
 }
 
 /**
- * Runs a job in a worker while extending its lease.
+ * Runs a job in the worker thread and extends its lease (the time for which this worker holds it) meanwhile.
  *
  * @param extend extends the claim on the job; returns whether this worker still holds it
  * @returns the report; `undefined` if the job was returned to the queue or lost to another worker
@@ -159,7 +165,8 @@ export async function workOn(
     if (deliveries >= MOST_IN_TIME)
       return charge(failed(job, tooLong(job, atMostMilliseconds), now()), options);
     await lease.release();
-    // The claim first: otherwise the next worker to receive the message finds it taken.
+    // The claim ends before the message becomes visible: otherwise the next worker that receives the message
+    // finds the job taken.
     await extend(now());
     await jobs.changeVisibility(record.receiptHandle, 0);
     return undefined;
@@ -173,7 +180,7 @@ function charge(report: JobReport, { billedTime }: JobHandlerOptions): JobReport
   return billed === undefined ? report : { ...report, billed };
 }
 
-/** The report, or a failure if the report is larger than a message may be. */
+/** Returns the report, or a failure if the report is larger than a queue message may be. */
 function withinMessage(job: Job, report: JobReport): JobReport {
   const bytes = Buffer.byteLength(JSON.stringify(report)) + BILL_BYTES;
   if (bytes <= DEFAULT_MAX_MESSAGE_BYTES) return report;

@@ -1,6 +1,6 @@
 /**
- * Structured logging, as by the logger of Powertools, which writes an `error` among the details with its
- * stack trace.
+ * A structured log, such as the logger of Powertools (AWS's library for Lambda), which writes an `error`
+ * among the details with its stack trace.
  */
 export interface Log {
   info(message: string, details: Readonly<Record<string, unknown>>): void;
@@ -8,7 +8,7 @@ export interface Log {
   error(message: string, details: Readonly<Record<string, unknown>>): void;
 }
 
-/** An error in one line. */
+/** Returns the name and message of an error as one text. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

@@ -1,6 +1,6 @@
 /**
- * CloudWatch metrics that the functions publish and the dashboard shows; each has the dimensions `fleet` and
- * `service`.
+ * Namespace of the CloudWatch metrics that the functions publish and the dashboard shows; each metric has the
+ * dimensions `fleet` and `service`.
  */
 export const METRIC_NAMESPACE = "quantfleet";
 
@@ -11,7 +11,9 @@ export const METRIC = {
   jobsAnswered: "JobsAnswered",
   jobsFailed: "JobsFailed",
   messagesRefused: "MessagesRefused",
-  /** The metric of the best trial so far, with the additional dimension `run`. */
+  /**
+   * The quality metric (such as accuracy) of a run's best trial so far, with the additional dimension `run`.
+   */
   bestMetric: "BestMetric",
 } as const;
 

@@ -1,13 +1,13 @@
 import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
 import { METRIC_NAMESPACE, type MetricName } from "./metric-names.js";
 
-/** Metrics of a function. */
+/** CloudWatch metrics of a function. */
 export interface FleetMetrics {
-  /** Adds to a metric that is published at the end of the invocation. */
+  /** Adds a value to a metric that is published at the end of the invocation. */
   add(name: MetricName, value: number): void;
-  /** Publishes a value of one run immediately. */
+  /** Publishes a metric's value of one run immediately. */
   publishForRun(runId: string, name: MetricName, value: number): void;
-  /** Publishes the added metrics. */
+  /** Publishes the values that `add` has collected. */
   publish(): void;
 }
 

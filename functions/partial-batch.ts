@@ -14,7 +14,8 @@ export function answerBatch(
   };
   return processPartialResponse(event, settle, new BatchProcessor(EventType.SQS), {
     processInParallel: false,
-    // An exception would count as an error of the function, which a returned job is not.
+    // By default an exception is thrown if every message failed. It would count as an error of the function,
+    // which a job returned to its queue is not.
     throwOnFullBatchFailure: false,
   });
 }

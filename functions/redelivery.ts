@@ -2,13 +2,16 @@ import type { SQSRecord } from "aws-lambda";
 import type { Queue } from "../shared/queues/queue.js";
 
 const FIRST_PAUSE_MILLISECONDS = 5_000;
-/** Maximum pause: long enough for an operator to react to alarms before the queue's last delivery. */
+/**
+ * Maximum pause before a redelivery: long enough for an operator to react to alarms before the queue's last
+ * delivery.
+ */
 const LONGEST_PAUSE_MILLISECONDS = 360_000;
 
 /**
- * Makes a message that failed visible again after seconds, with exponential backoff. By default it stays
- * hidden for the queue's visibility timeout, six times the function's timeout, and in a FIFO queue it blocks
- * its run for that time.
+ * Makes the queue redeliver a failed message after a pause of seconds that doubles with each delivery. By
+ * default the message stays hidden for the queue's visibility timeout, six times the function's timeout, and
+ * in a FIFO queue it blocks its run for that time.
  */
 export async function redeliverWithBackoff(
   queue: Queue,
@@ -19,6 +22,6 @@ export async function redeliverWithBackoff(
   try {
     await queue.changeVisibility(receiptHandle, pause);
   } catch {
-    // The message is redelivered anyway, only later.
+    // If this call fails, the message is redelivered anyway, only later.
   }
 }

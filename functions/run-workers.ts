@@ -17,17 +17,22 @@ import { workerHost } from "../shared/runtime/worker-host.js";
 import { makeFolder } from "../shared/storage/make-folder.js";
 import type { ObjectStore } from "../shared/storage/object-store.js";
 
-/** Share of the temporary storage for cached models and data; the rest is for files derived from them. */
+/**
+ * Share of the function's temporary storage that cached models and data may take; the rest is for files
+ * derived from them.
+ */
 const CACHE_SHARE = 0.75;
 
-/** Time to wait for a thread that is opening a large model when another run's job arrives. */
+/**
+ * Time that a thread opening a large model may take before it is terminated when another run's job arrives.
+ */
 const READY_PATIENCE_MILLISECONDS = 60_000;
 
 /** Settings of the worker thread of a run. */
 export interface RunSettings {
   /** Folder of the run's files. */
   readonly directory: string;
-  /** Cache of contents, kept after the run. */
+  /** Cache of files by the hash of their content, kept for later runs. */
   readonly contents: ContentFolder;
   readonly document: WorkloadDocument;
   readonly statisticsShards: number;
@@ -38,9 +43,9 @@ export interface RunWorkersOptions {
   readonly store: ObjectStore;
   /** Folder for models and data, kept between invocations. */
   readonly folder: string;
-  /** Module of the thread. */
+  /** URL of the module that the worker thread runs. */
   readonly entry: URL;
-  /** The files that the thread needs, of those of a run in `directory`. */
+  /** Selects the files that the thread needs from those of a run whose folder is `directory`. */
   readonly filesOf: (document: WorkloadDocument, directory: string) => readonly WorkloadFile[];
 }
 
@@ -58,7 +63,7 @@ export function openRunWorkers(options: Omit<RunWorkersOptions, "folder">): RunW
  */
 class RunWorkers {
   #current: { readonly runId: string; readonly pool: ThreadPool<RunSettings> } | undefined;
-  /** A started thread without a run. */
+  /** A thread that has been started and has not been given a run yet. */
   #idle: ThreadPool<RunSettings> | undefined;
 
   constructor(private readonly options: RunWorkersOptions) {
@@ -66,7 +71,7 @@ class RunWorkers {
   }
 
   /**
-   * Runs a job; if the thread dies, the answer is a failure.
+   * Runs a job in the thread of its run; if the thread dies, the report is a failure.
    *
    * @returns `undefined` if the job's run was never requested
    */
@@ -77,7 +82,8 @@ class RunWorkers {
     try {
       pool = await this.#open(job.runId);
     } catch (error) {
-      // Reported as a failure, because retrying is useless and the run would end only after days.
+      // Missing files are reported as a failure of the job: retrying is useless, and the run would end only
+      // after days.
       if (error instanceof UnusableFilesError) return fail(error);
       throw error;
     }
@@ -92,7 +98,7 @@ class RunWorkers {
     }
   }
 
-  /** Waits until the thread has loaded its module and ONNX Runtime. */
+  /** Waits until the worker thread has loaded its module and ONNX Runtime. */
   async started(): Promise<void> {
     await (this.#idle ?? this.#current?.pool)?.loaded();
   }
@@ -108,7 +114,10 @@ class RunWorkers {
     return pool !== undefined;
   }
 
-  /** Ends the thread, whatever it is doing. */
+  /**
+   * Ends the thread of the current run, even during a job; it is terminated if it does not end by itself in
+   * time.
+   */
   async close(patienceMilliseconds?: number): Promise<void> {
     const { pool } = this.#current ?? {};
     this.#current = undefined;
@@ -127,10 +136,11 @@ class RunWorkers {
       new RunRecords(store).readPlainRequest(runId),
     ]);
     if (document === undefined || request === undefined) return undefined;
-    // The thread has no job, but may be preparing a run.
+    // The thread of the previous run has no job, but may still be opening its model.
     await this.close(READY_PATIENCE_MILLISECONDS);
     this.#idle ??= this.#startThread();
-    // Temporary storage suffices for one run; contents shared with the next run stay in the cache.
+    // Temporary storage suffices for one run, so the previous run's folder is removed; contents shared with
+    // the next run stay in the cache.
     await rm(join(folder, "runs"), { recursive: true, force: true });
     const directory = join(folder, "runs", runId);
     await makeFolder(directory);
@@ -153,12 +163,16 @@ class RunWorkers {
   }
 }
 
-/** Files of a run are missing from the bucket or have changed. */
+/** Thrown if files of a run are missing from the bucket or have changed. */
 class UnusableFilesError extends Error {
   override readonly name = "UnusableFilesError";
 }
 
-/** @throws UnusableFilesError */
+/**
+ * Fetches a run's files from the store into its folder.
+ *
+ * @throws UnusableFilesError if files are missing or have changed
+ */
 async function fetchFiles(
   store: ObjectStore,
   files: readonly WorkloadFile[],

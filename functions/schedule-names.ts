@@ -2,9 +2,9 @@
  * Names of EventBridge schedules in the fleet's group, shared by the stack, the functions and the commands.
  */
 
-/** The schedule that invokes the coordinator periodically while there are active runs. */
+/** Name of the schedule that invokes the coordinator every minute while there are active runs. */
 export const TICK_SCHEDULE = "tick";
-/** Input of the Tick's schedule to the coordinator. */
+/** Event that the Tick's schedule passes to the coordinator function. */
 export const TICK_INPUT = { type: "Tick" } as const;
-/** Prefix of the schedules of runs, followed by the schedule's own name. */
+/** Prefix of the names of schedules that start runs; the name that the user gave follows. */
 export const RUN_SCHEDULE_PREFIX = "run-";

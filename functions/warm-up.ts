@@ -10,24 +10,28 @@ import { MESSAGE_VERSION } from "../shared/run/protocol/messages.js";
 export const warmUpSchema = z.strictObject({
   version: z.literal(MESSAGE_VERSION),
   type: z.literal("warm-up"),
-  /** Absent while the run's model and data are not uploaded yet. */
+  /** The run to prepare for; absent while its model and data are not uploaded yet. */
   runId: runIdSchema.optional(),
-  /** After this time the message is ignored. */
+  /** Time in milliseconds since the epoch after which the message is ignored. */
   deadline: timestampSchema,
 });
 export type WarmUp = Readonly<z.infer<typeof warmUpSchema>>;
 
 /**
- * Maximum number of messages; the event source starts further environments while the first trials are scored.
+ * Maximum number of warm-up messages per run; Lambda's event source starts further environments while the
+ * first trials are scored.
  */
 const MOST_WARM_UPS = 100;
-/** Time after which messages expire: by then trials in the queue start environments themselves. */
+/**
+ * Milliseconds after which a warm-up message expires: by then trials in the queue start environments
+ * themselves.
+ */
 const DEADLINE_MILLISECONDS = 60_000;
 
 /**
- * Makes evaluators start and, if a run is named, fetch and open its model and data, while these are still
- * being uploaded or the statistics are gathered. One message per trial that may run at once; a warm evaluator
- * handles it in no time.
+ * Makes evaluators start and, if a run is named, fetch and open its model and data, while the data are still
+ * being uploaded or the statistics are gathered. Sends one message per trial that may run at once; an
+ * evaluator that is already prepared handles it in no time.
  */
 export async function sendWarmUps(
   jobs: Queue,

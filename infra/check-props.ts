@@ -1,12 +1,16 @@
 import type { Duration, Size } from "aws-cdk-lib";
 import type { QuantFleetProps } from "./quant-fleet-props.js";
 
-/** Limits of Lambda, and of SQS for pollers and concurrency. */
+/**
+ * Smallest and largest allowed values of the props: limits of Lambda, and of SQS event sources for pollers
+ * and concurrency.
+ */
 const MEMORY_MEGABYTES = [128, 10_240] as const;
 const STORAGE_MEGABYTES = [512, 10_240] as const;
 const CONCURRENCY = [2, 1_000] as const;
 /**
- * An event source has at least two invocations at once, and the Tick's schedule invokes the coordinator too.
+ * Limits of the coordinator's reserved concurrency: its event source needs at least two concurrent
+ * invocations, and the Tick's schedule one more.
  */
 const COORDINATORS = [3, 1_000] as const;
 const MINIMUM_POLLERS = [2, 200] as const;
@@ -47,8 +51,8 @@ export function checkProps(props: QuantFleetProps): void {
 }
 
 /**
- * Refuses reserved concurrency below the concurrency of the event source: Lambda would throttle the excess,
- * and its messages would stay hidden until the queue's visibility timeout ends.
+ * Refuses a reserved concurrency below the concurrency of the function's event source: Lambda would throttle
+ * the excess invocations, and their messages would stay hidden until the queue's visibility timeout ends.
  *
  * @throws {RangeError}
  */

@@ -2,8 +2,8 @@ import { statSync } from "node:fs";
 import { ConfigurationError } from "../shared/basics/errors.js";
 
 /**
- * The files of metric modules in CDK's context: a list in `cdk.json`, or names separated by commas with `-c
- * metricModules=…`.
+ * Returns the files of metric modules (users' code that computes a metric) that CDK's context names: a list
+ * in `cdk.json`, or names separated by commas with `-c metricModules=…`.
  *
  * @throws {ConfigurationError} if it is neither, or a file does not exist
  */

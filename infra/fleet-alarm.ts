@@ -9,7 +9,7 @@ import type { Construct } from "constructs";
 
 interface FleetAlarmProps {
   readonly description: string;
-  /** The metric; its period is the evaluation period of the alarm. */
+  /** The metric that the alarm watches; the metric's period is the alarm's evaluation period. */
   readonly metric: IMetric;
   /** The alarm is raised at this value or above. */
   readonly threshold: number;

@@ -99,7 +99,10 @@ export function fleetMetric(fleet: string, service: string, metricName: MetricNa
   });
 }
 
-/** One line per run, by a search, because the runs are not known in advance. */
+/**
+ * The best metric so far of each run, one line per run; a search expression, because the runs are not known
+ * in advance.
+ */
 function bestSoFar(fleet: string, searchRegion: string): IMetric {
   const dimensions = `{${METRIC_NAMESPACE},fleet,run,service}`;
   return new MathExpression({

@@ -34,7 +34,7 @@ interface FleetFunctionProps {
 }
 
 const LAMBDA_STORAGE = Size.mebibytes(512);
-/** Long enough for repeated errors of one message to raise one alarm. */
+/** Period of the alarms: long enough for repeated errors of one message to raise one alarm. */
 const ALARM_PERIOD = Duration.minutes(5);
 
 /** A Lambda function with alarms and its own role, which initially may only write its log. */
@@ -88,7 +88,7 @@ export class FleetFunction extends Construct {
   }
 }
 
-/** The code of a function, assembled locally without Docker or network. */
+/** The deployment package of a function, assembled locally without Docker or network. */
 function codeOf(
   name: FunctionName,
   architecture: Architecture,

@@ -13,8 +13,8 @@ import { addAlarm } from "./fleet-alarm.js";
 import { suppressDeadLetterRules } from "./nag-suppressions.js";
 
 /**
- * Deliveries after which a message moves to the dead-letter queue; a delivery to a worker that finds the job
- * claimed counts too.
+ * Number of deliveries after which a message moves to the dead-letter queue; a delivery to a worker that
+ * finds the job held by another worker counts too.
  */
 const MAX_DELIVERIES = 10;
 const RETENTION = Duration.days(14);
@@ -26,7 +26,7 @@ interface FleetQueueProps {
    * they receive a job.
    */
   readonly visibility: Duration;
-  /** Age of the oldest message that raises an alarm. */
+  /** Age of the oldest message at which an alarm is raised. */
   readonly tooOld: Duration;
   readonly encryptionKey: IKey | undefined;
   readonly removalPolicy: RemovalPolicy;
@@ -45,7 +45,7 @@ export class FleetQueue extends Construct {
       enforceSSL: true,
       retentionPeriod: RETENTION,
       removalPolicy,
-      // Messages of schedules cannot carry a deduplication id.
+      // EventBridge schedules cannot set a deduplication id, so the queue uses a hash of the message.
       ...(isFifo ? { fifo: true, contentBasedDeduplication: true } : {}),
       ...(encryptionKey === undefined
         ? { encryption: QueueEncryption.SQS_MANAGED }
@@ -55,7 +55,8 @@ export class FleetQueue extends Construct {
     suppressDeadLetterRules(this.deadLetters);
     this.queue = new Queue(this, "Queue", {
       ...common,
-      // Throughput limit and deduplication per message group; otherwise all runs share one FIFO limit.
+      // FIFO limits of throughput and deduplication hold per message group (run); otherwise all runs would
+      // share one throughput limit.
       ...(isFifo
         ? {
             deduplicationScope: DeduplicationScope.MESSAGE_GROUP,

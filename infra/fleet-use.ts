@@ -12,7 +12,7 @@ export interface FleetInUse {
   readonly schedules: RunSchedules;
 }
 
-/** Grants the permissions to use a fleet by the commands or from programs. */
+/** Grants the permissions that the commands, and programs that use the API, need to use a fleet. */
 export function grantFleetUse(grantee: IGrantable, { bucket, events, schedules }: FleetInUse): void {
   const stack = Stack.of(schedules);
   const allow = (actions: readonly string[], resourceArns: readonly string[], conditions = {}): void =>
@@ -31,10 +31,10 @@ export function grantFleetUse(grantee: IGrantable, { bucket, events, schedules }
   allow(
     ["s3:PutObject", "s3:AbortMultipartUpload"],
     [
-      // Statistics are included because those for channel alignment are gathered by the first program that
-      // needs them.
+      // Statistics are included because those for channel alignment (an algorithm that rewrites the float
+      // model) are gathered by the first program that needs them.
       ...objects("models", "data", "restored", "schedules", "statistics"),
-      // Rows of an earlier run stored in a local folder.
+      // Rows (per-sample scores) of an earlier run in a local folder, when a new run begins with its trials.
       ...objects("runs/*/scores"),
       bucket.arnForObjects("runs/*/workload.json"),
     ],

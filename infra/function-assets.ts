@@ -4,13 +4,13 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export type FunctionName = "coordinator" | "collector" | "evaluator";
-/** The architecture's name in Node.js and in the files of ONNX Runtime. */
+/** A processor architecture as named by Node.js and in the files of ONNX Runtime. */
 export type NodeArchitecture = "arm64" | "x64";
 
 const RUNTIME = "onnxruntime-node";
 const RUNTIME_COMMON = "onnxruntime-common";
 
-/** Folder of a function's bundle from the build, beside this module's folder. */
+/** Returns the folder of a function's bundle, which the build puts beside this module's folder. */
 export function bundleFolder(name: FunctionName): string {
   const folder = fileURLToPath(new URL(`../bundles/${name}`, import.meta.url));
   if (!existsSync(folder)) {

@@ -2,7 +2,7 @@ import { Stack, Validations } from "aws-cdk-lib";
 import type { CfnBucket, IBucket } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
 
-/** Reasons for rules of cdk-nag that the fleet deliberately does not follow. */
+/** Reasons why the fleet deliberately does not follow some rules of cdk-nag (a checker of CDK stacks). */
 const REASONS = {
   accessLogs:
     "Only the fleet's roles and those whom the account lets reach the bucket; who needs a record of each request turns on CloudTrail data events or gives a bucket of their own.",
@@ -26,7 +26,11 @@ export function suppressBucketRules(bucket: Construct): void {
   acknowledge(bucket, "AwsSolutions::AwsSolutions-S1", REASONS.accessLogs);
 }
 
-/** @param patterns key patterns of the objects that the role may access */
+/**
+ * Suppresses cdk-nag's findings of wildcards in the object keys that a role's policy names.
+ *
+ * @param patterns key patterns of the objects that the role may access
+ */
 export function suppressObjectWildcards(role: Construct, bucket: IBucket, patterns: Iterable<string>): void {
   const own = bucket.node.defaultChild as CfnBucket | undefined;
   const arn =

@@ -2,14 +2,14 @@ import { PolicyStatement, type Role } from "aws-cdk-lib/aws-iam";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
 import { suppressKeyWildcards, suppressObjectWildcards } from "./nag-suppressions.js";
 
-/** Patterns of object keys per kind of access. */
+/** Key patterns of the bucket's objects that a role may read, write and remove. */
 export interface ObjectAccess {
   readonly read: readonly string[];
   readonly write: readonly string[];
   readonly remove?: readonly string[];
 }
 
-/** Grants a role access to objects below prefixes, with individual actions. */
+/** Grants a role exactly the S3 actions that it needs to read, write and remove these objects. */
 export function grantObjects(role: Role, bucket: IBucket, { read, write, remove = [] }: ObjectAccess): void {
   const objects = (patterns: readonly string[]): string[] =>
     patterns.map((pattern) => bucket.arnForObjects(pattern));

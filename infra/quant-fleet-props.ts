@@ -21,9 +21,11 @@ export interface QuantFleetProps {
    * @default 3,008 MB
    */
   readonly evaluatorMemory?: Size;
-  /** Memory of a collector. @default that of an evaluator */
+  /**
+   * Memory of a collector (the function that gathers calibration statistics). @default that of an evaluator
+   */
   readonly collectorMemory?: Size;
-  /** Memory of the coordinator. @default 1,769 MB */
+  /** Memory of the coordinator (the function that decides a run's next steps). @default 1,769 MB */
   readonly coordinatorMemory?: Size;
   /**
    * Maximum number of concurrent evaluators, from 2 to 1,000; excludes `provisionedPollers`.
@@ -37,8 +39,9 @@ export interface QuantFleetProps {
    */
   readonly collectorConcurrency?: number;
   /**
-   * Provisioned pollers of the event source, which scale up to many evaluators three times as fast and are
-   * billed by the hour: a minimum of 2 to 200 and a maximum of 2 to 2,000.
+   * Provisioned pollers of the evaluators' event source (Lambda's readers of the job queue), which scale up
+   * to many evaluators three times as fast and are billed by the hour: a minimum of 2 to 200 and a maximum of
+   * 2 to 2,000.
    *
    * @default pollers on demand
    */
@@ -54,7 +57,8 @@ export interface QuantFleetProps {
   readonly reservedCollectors?: number;
   /**
    * Reserved concurrency of coordinators, from 3 to 1,000, so that other functions of the account do not
-   * delay runs. One is for the Tick; the number of runs handled at once is one less.
+   * delay runs. One of them is for the Tick (the periodic check of deadlines); the number of runs handled at
+   * once is one less.
    *
    * @default none
    */
@@ -69,7 +73,10 @@ export interface QuantFleetProps {
    * 2 GiB
    */
   readonly evaluatorStorage?: Size;
-  /** Time after which a silent worker is taken for dead, from 1 to 900 seconds. @default 60 seconds */
+  /**
+   * Time without a lease extension after which a worker is taken for dead, 1 to 900 seconds. @default 60
+   * seconds
+   */
   readonly lease?: Duration;
   /**
    * Cost of all runs per day in US dollars that raises an alarm. It does not stop runs, which have their own
@@ -78,7 +85,7 @@ export interface QuantFleetProps {
    * @default no such alarm
    */
   readonly budgetUsdPerDay?: number;
-  /** Retention of the functions' logs. @default RetentionDays.ONE_MONTH */
+  /** How long the functions' logs are kept. @default RetentionDays.ONE_MONTH */
   readonly logRetention?: RetentionDays;
   /**
    * Removal policy of bucket, queues and log groups. With RETAIN they stay; with DESTROY they are deleted

@@ -23,24 +23,27 @@ import { RunSchedules } from "./run-schedules.js";
 import { TickSchedule } from "./tick-schedule.js";
 
 const COORDINATOR_TIMEOUT = Duration.minutes(1);
-/** The maximum timeout of Lambda. */
+/** Time-out of the worker functions: the maximum of Lambda. */
 const WORKER_TIMEOUT = Duration.minutes(15);
-/** Visibility timeout as a multiple of the function's timeout, as AWS recommends. */
+/** Visibility timeout of a queue's messages as a multiple of the function's time-out, as AWS recommends. */
 const VISIBILITY_TIMEOUTS = 6;
 /**
- * Age of the oldest message that raises an alarm, as a multiple of the function's timeout: waiting for one
- * job of maximum duration and being processed as long.
+ * Age of the oldest message at which an alarm is raised, as a multiple of the function's time-out: a message
+ * may wait for one job of maximum duration and then be processed for as long.
  */
 const TOO_OLD_TIMEOUTS = 2;
 const LEAST_TOO_OLD = Duration.minutes(10);
 const EVENTS_A_BATCH = 10;
 const DEFAULT_EVALUATORS = 100;
 const DEFAULT_COLLECTORS = 20;
-/** Concurrent invocations per provisioned poller (Lambda's developer guide, "Provisioned mode"). */
+/** Number of concurrent invocations per provisioned poller (Lambda's developer guide, "Provisioned mode"). */
 const INVOCATIONS_A_POLLER = 10;
-/** Lambda's maximum for new accounts: a processor for ONNX Runtime's one thread, and most of another. */
+/**
+ * Default memory of a worker function, the maximum for new accounts. It comes with 1.7 processors: one for
+ * ONNX Runtime's single thread, the rest for everything else.
+ */
 const DEFAULT_WORKER_MEMORY = Size.mebibytes(3_008);
-/** Stands for any run in key patterns. */
+/** Stands for any run's id in patterns of object keys. */
 const ANY_RUN = "*";
 const MAX_FLEET_NAME = 64;
 
@@ -72,9 +75,9 @@ export class QuantFleet extends Construct {
   readonly evaluator: FleetFunction;
   readonly schedules: RunSchedules;
   readonly dashboard: FleetDashboard;
-  /** What the commands need to know about the fleet; your own stack must have these as outputs. */
+  /** Values by which the commands find and use the fleet; a stack of your own must have them as outputs. */
   readonly outputs: Readonly<Record<string, string>>;
-  /** Value of the dimension `fleet` of this fleet's metrics. */
+  /** Value of the dimension `fleet` of this fleet's CloudWatch metrics. */
   readonly #name: string;
   readonly #props: QuantFleetProps;
   readonly #removalPolicy: RemovalPolicy;
@@ -192,11 +195,12 @@ export class QuantFleet extends Construct {
       new SqsEventSource(this.events.queue, {
         batchSize: EVENTS_A_BATCH,
         reportBatchItemFailures: true,
-        // One invocation is left for the Tick's schedule, which invokes the function directly.
+        // One reserved invocation is left for the Tick's schedule, which invokes the function directly.
         ...(reservedCoordinators === undefined ? {} : { maxConcurrency: reservedCoordinators - 1 }),
       }),
     );
-    // It sends itself Ticks and the requests of scheduled runs.
+    // The coordinator sends jobs, and to itself Ticks (events to check deadlines) and the requests of
+    // scheduled runs.
     for (const queue of [
       this.jobs.queue,
       this.statisticsJobs.queue,
@@ -210,7 +214,7 @@ export class QuantFleet extends Construct {
         ...[requestKey, spaceKey, stateKey].map((key) => key(ANY_RUN)),
         `${runPrefix(ANY_RUN)}trials/*`,
         `${runPrefix(ANY_RUN)}asked/*`,
-        // For runs of schedules, which the coordinator requests.
+        // The coordinator requests the runs of schedules, so it writes their workload documents.
         `${runPrefix(ANY_RUN)}workload.json`,
         "active/*",
       ],
@@ -272,7 +276,7 @@ export class QuantFleet extends Construct {
     const worker = new FleetFunction(this, id, {
       ...own,
       architecture: this.#architecture,
-      // Collectors compute no metrics.
+      // Collectors score no samples, so they need no metric modules.
       metricModules: own.name === "evaluator" ? this.#metricModules : [],
       timeout: WORKER_TIMEOUT,
       storage: this.#props.evaluatorStorage ?? Size.gibibytes(2),
@@ -290,7 +294,11 @@ export class QuantFleet extends Construct {
     return worker;
   }
 
-  /** @param own the queue that the function receives its messages from */
+  /**
+   * The environment variables of a function.
+   *
+   * @param own the queue that the function receives its messages from
+   */
   #environment(own: FleetQueue): Record<string, string> {
     const { lease } = this.#props;
     return {

@@ -7,8 +7,8 @@ import { suppressKeyWildcards } from "./nag-suppressions.js";
 import { createSchedulerRole } from "./scheduler-role.js";
 
 /**
- * The group of the fleet's schedules, deleted with all its members, and the role of the schedules that the
- * commands add to it, which may send messages to the coordinator.
+ * The group of the fleet's schedules, deleted with all its members, and the role of those schedules that the
+ * commands add to start runs; the role may send messages to the coordinator's queue.
  */
 export class RunSchedules extends Construct {
   readonly group: ScheduleGroup;
@@ -23,7 +23,8 @@ export class RunSchedules extends Construct {
     this.group = new ScheduleGroup(this, "Group", { removalPolicy: RemovalPolicy.DESTROY });
     this.role = createSchedulerRole(this, this.group);
     events.queue.grantSendMessages(this.role);
-    // For messages that could not be sent; a FIFO queue cannot receive them.
+    // Dead letters of the schedules go to the jobs' dead-letter queue, because they cannot go to a FIFO
+    // queue.
     jobs.deadLetters.grantSendMessages(this.role);
     suppressKeyWildcards(this.role);
   }

@@ -3,7 +3,7 @@ import type { Construct } from "constructs";
 import { QuantFleet } from "./quant-fleet.js";
 import type { QuantFleetProps } from "./quant-fleet-props.js";
 
-/** A stack with one fleet. */
+/** A CloudFormation stack with one fleet, whose values for the commands are the stack's outputs. */
 export class QuantFleetStack extends Stack {
   readonly fleet: QuantFleet;
 

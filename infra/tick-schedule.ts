@@ -9,7 +9,10 @@ import { suppressKeyWildcards } from "./nag-suppressions.js";
 import { createSchedulerRole, SCHEDULER_SERVICE } from "./scheduler-role.js";
 
 const EVERY_MINUTE = "rate(1 minute)";
-/** Seconds after which an undelivered Tick is dropped; the next one comes in a minute. */
+/**
+ * Seconds after which an undelivered Tick (event to check deadlines) is dropped; the next one comes in a
+ * minute.
+ */
 const MAX_AGE_SECONDS = 60;
 const RETRIES = 2;
 
@@ -20,9 +23,9 @@ export interface TickScheduleProps {
 }
 
 /**
- * The schedule that makes the coordinator send a Tick to each active run every minute, so that it notices
- * deadlines. It is created disabled. The coordinator may only enable and disable it, with the first active
- * run and after the last.
+ * The schedule that makes the coordinator send a Tick (an event to check deadlines) to each active run every
+ * minute. It is created disabled. The coordinator may only enable and disable it, with the first active run
+ * and after the last.
  */
 export class TickSchedule extends Construct {
   constructor(scope: Construct, id: string, { group, coordinator, deadLetters }: TickScheduleProps) {
@@ -55,8 +58,8 @@ export class TickSchedule extends Construct {
   }
 
   /**
-   * Grants enabling and disabling. An update repeats the whole schedule including its role, hence the
-   * permission to pass the role.
+   * Grants the coordinator to enable and disable the Tick's schedule. An update repeats the whole schedule
+   * including its role, hence the permission to pass the role.
    */
   #grantSwitching(coordinator: Role, role: Role, group: ScheduleGroup): void {
     const schedule = Stack.of(this).formatArn({

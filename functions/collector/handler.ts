@@ -7,8 +7,8 @@ import {
 } from "../job-handler.js";
 
 /**
- * The handler of the collector function, behind the queue of statistics jobs: one shard of calibration
- * samples per invocation.
+ * The handler of the collector function, which receives statistics jobs from their queue: each invocation
+ * gathers the statistics of one shard (part) of the calibration samples.
  */
 export function createCollectorHandler(options: JobHandlerOptions): JobHandler {
   return createJobHandler(statisticsJobSchema, (delivery) => carryOutUnclaimed(delivery, options), options);

@@ -6,7 +6,7 @@ import { createCollectorHandler } from "./handler.js";
 
 const environment = openFunctionEnvironment("collector");
 
-/** The entry point for Lambda. */
+/** The collector function's entry point, which Lambda calls for each invocation. */
 export const handler = environment.logged(
   createCollectorHandler({
     ...environment,

@@ -11,7 +11,7 @@ serveJobs<RunSettings>(async ({ directory, contents, document, ...thread }) => {
   const configuration = workloadConfiguration(document, directory);
   const workload = await loadCalibration(configuration, directory, async () => statistics, contents);
   const { original, calibration: dataset, calibrated: used, modelPath } = workload;
-  // Whoever asked for the run had another machine's memory.
+  // The submitter checked the samples against the memory of another machine; this function may have less.
   await requireBoundedSamples(original.prepared.model, { dataset, used, batchSize: 1 }, modelPath);
   const context = { workload, statistics, now: Date.now };
   return {

@@ -7,8 +7,9 @@ import type { TickSwitch } from "./tick-switch.js";
 const PREFIX = "active/";
 
 /**
- * The list of runs that have not ended, one object per run. It is written after the run's first save and
- * removed after its last, so a run may be listed too long, which costs a Tick, but never too short.
+ * The stored list of runs that have not ended, one object per run. A run is listed after its first save and
+ * unlisted after its last, so it may be listed too long, which costs a needless Tick (the periodic event that
+ * makes the coordinator check deadlines), but never too short.
  *
  * The Tick's schedule is enabled after a run was listed. A coordinator that finds the list empty disables the
  * schedule and then checks the list again: a run that was listed in between either enabled the schedule after
@@ -26,7 +27,8 @@ export class ActiveRuns {
   /**
    * Adds a run to the list, or removes one that has ended.
    *
-   * @param isResumed whether another coordinator may have ended the run since this one listed it
+   * @param isResumed whether the run was resumed: another coordinator may have unlisted it since this one
+   * listed it
    */
   async update(state: RunState, isResumed = false): Promise<void> {
     const { runId } = state.request;
@@ -39,14 +41,17 @@ export class ActiveRuns {
     }
   }
 
-  /** Removes a run from the list. */
+  /** Removes a run from the list, and disables the Tick's schedule if no other run is listed. */
   async remove(runId: string): Promise<void> {
     await this.store.delete(`${PREFIX}${runId}`);
     this.#known.delete(runId);
     await this.#updateSchedule();
   }
 
-  /** The runs to send a Tick to; if there are none, the Tick's schedule is disabled. */
+  /**
+   * Returns the ids of the runs to send a Tick to; if there are none, the schedule that sends Ticks is
+   * disabled.
+   */
   async listForTick(): Promise<readonly string[]> {
     const runs = await this.#list();
     if (runs.length === 0) await this.#updateSchedule();

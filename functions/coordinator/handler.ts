@@ -78,17 +78,20 @@ interface Received<Message> {
 }
 
 interface Batch {
-  /** Events by run, in order. */
+  /** Events of runs by run id, in the order of the queue. */
   readonly runs: ReadonlyMap<string, readonly Received<RunEvent>[]>;
-  /** Due runs of schedules. */
+  /** Messages that say that a schedule's run is due. */
   readonly due: readonly Received<RunScheduled>[];
-  /** Runs announced before their request. */
+  /** Announcements of runs whose request follows once their model and data are uploaded. */
   readonly announced: readonly RunAnnounced[];
-  /** Invalid messages that could not be moved to the dead-letter queue. */
+  /**
+   * Invalid messages that could not be moved to the dead-letter queue, so that their queue must redeliver
+   * them.
+   */
   readonly unrefused: readonly SQSRecord[];
 }
 
-/** The messages of a batch; invalid ones are moved to the dead-letter queue. */
+/** Returns the messages of a batch by kind; invalid ones are moved to the dead-letter queue. */
 async function readBatch(
   records: readonly SQSRecord[],
   options: Pick<CoordinatorHandlerOptions, "deadLetters" | "log" | "metrics">,
@@ -120,13 +123,13 @@ async function readBatch(
   return { runs, due, announced, unrefused };
 }
 
-/** Events sent by users' programs. */
+/** Types of the events that users' programs send; all others come from the fleet's own functions. */
 const FROM_OUTSIDE: readonly RunEvent["type"][] = ["RunRequested", "RunResumed", "CancelRequested"];
 
 /**
- * The event, with the queue's timestamp if a user's program sent it. Users' clocks may be wrong: with one
- * that is behind, a run's first jobs would be overdue at once, and with one that is ahead, no deadline would
- * pass for that time. Events of the fleet itself have AWS's time.
+ * Returns the event, with the queue's timestamp in place of the sender's if a user's program sent it. Users'
+ * clocks may be wrong: if one is slow, a run's first jobs would be overdue at once; if one is fast, no
+ * deadline would pass until the true time has caught up. The fleet's own events have AWS's time.
  */
 function sentAt(event: RunEvent, { attributes }: SQSRecord): RunEvent {
   const isFromOutside = FROM_OUTSIDE.includes(event.type) && safeguard("queue-timestamps");
@@ -138,7 +141,11 @@ function requireGroup({ attributes }: SQSRecord, own: string): void {
     throw new UnreadableMessageError(`it is in the group of another run than its own, ${own}`);
 }
 
-/** @returns whether the message can be acknowledged */
+/**
+ * Requests the run that a schedule's message says is due.
+ *
+ * @returns whether the message can be acknowledged
+ */
 async function startDueRun(
   record: SQSRecord,
   due: RunScheduled,

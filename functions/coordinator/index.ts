@@ -15,7 +15,7 @@ const environment = openFunctionEnvironment("coordinator");
 
 const locateModule = deployedModules(fileURLToPath(new URL(".", import.meta.url)));
 
-/** The entry point for Lambda. */
+/** The coordinator function's entry point, which Lambda calls for each invocation. */
 export const handler = environment.logged(
   createCoordinatorHandler({
     ...environment,

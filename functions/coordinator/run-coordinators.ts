@@ -14,7 +14,7 @@ import type { FleetMetrics } from "../metrics.js";
 import { sendWarmUps } from "../warm-up.js";
 import type { ActiveRuns } from "./active-runs.js";
 
-/** Runs whose metric and state are cached between invocations. */
+/** Maximum number of runs whose coordinators (with metric and last state) are kept between invocations. */
 const RUNS_IN_MEMORY = 16;
 
 export interface RunCoordinatorsOptions {
@@ -25,11 +25,13 @@ export interface RunCoordinatorsOptions {
   readonly log: Log;
   readonly metrics: FleetMetrics;
   readonly now: () => number;
-  /** The billed time of this environment; absent where work is not billed. */
+  /** Time billed to this environment and not yet charged to a run; absent where work is not billed. */
   readonly billedTime?: BilledTime | undefined;
-  /** The study of a run; `undefined` if the run was never requested. */
+  /**
+   * Opens the study of a run (its sampler, objective and metric); `undefined` if the run was never requested.
+   */
   readonly openStudy: (runId: string) => Promise<Study | undefined>;
-  /** Creates the coordinator of a run; for tests. */
+  /** Creates the coordinator of a run; replaced in tests. */
   readonly createCoordinator?: (options: CoordinatorOptions) => RunCoordinator;
 }
 
@@ -39,7 +41,7 @@ const defaultCoordinator = (options: CoordinatorOptions): RunCoordinator => new 
 
 type Handled = "handled" | { readonly refused: string };
 
-/** The coordinators of the runs that this environment handled most recently. */
+/** The coordinators (event loops) of the runs that this Lambda environment handled most recently. */
 export class RunCoordinators {
   readonly #coordinators = new RecentlyUsed<string, RunCoordinator>(RUNS_IN_MEMORY);
 
@@ -51,7 +53,8 @@ export class RunCoordinators {
   /**
    * Handles events of one run.
    *
-   * @returns `failed` if the events must be redelivered; the reason if they can never be handled
+   * @returns `handled`; `failed` if the events must be redelivered; or the reason why they can never be
+   * handled
    */
   async handleEvents(runId: string, events: readonly RunEvent[]): Promise<Handled | "failed"> {
     const { log } = this.options;
@@ -90,15 +93,18 @@ export class RunCoordinators {
     }
   }
 
-  /** A run that cannot be handled gets no further Ticks, each of which would be refused as well. */
+  /**
+   * Refuses events of a run that cannot be handled. After a Tick it also unlists the run, so that it gets no
+   * further Ticks, each of which would be refused as well.
+   */
   async #refuse(runId: string, events: readonly RunEvent[], reason: string): Promise<Handled> {
     if (events.some(({ type }) => type === "Tick")) await this.active.remove(runId);
     return { refused: reason };
   }
 
   /**
-   * Asks evaluators to prepare a run, or only to start if no run is given. It is only an optimization:
-   * without it the first trials take longer.
+   * Asks evaluator functions to start and, if a run is given, to fetch and open its model and data. It is
+   * only an optimization: without it the first trials take longer.
    */
   async startEvaluators(run: { readonly runId?: string; readonly parallel: number }): Promise<void> {
     const { jobs, log, now } = this.options;
@@ -113,7 +119,7 @@ export class RunCoordinators {
     }
   }
 
-  /** Publishes metrics of a save. */
+  /** Publishes CloudWatch metrics of what changed between two saved states of a run. */
   #publishMetrics(before: RunState | undefined, after: RunState): void {
     const { metrics } = this.options;
     const ended = after.finished.slice(before?.finished.length ?? 0);

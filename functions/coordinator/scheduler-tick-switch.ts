@@ -7,7 +7,10 @@ export interface SchedulerTickSwitchOptions {
   readonly name: string;
 }
 
-/** The Tick's schedule in EventBridge Scheduler, which the stack has created, as a switch. */
+/**
+ * Enables and disables the Tick's schedule, which the stack created in EventBridge Scheduler and which
+ * invokes the coordinator every minute.
+ */
 export class SchedulerTickSwitch implements TickSwitch {
   constructor(private readonly options: SchedulerTickSwitchOptions) {}
 

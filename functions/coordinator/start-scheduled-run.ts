@@ -5,7 +5,8 @@ import { writeWorkloadDocument } from "../../shared/run/store/workload-document.
 import type { ObjectStore } from "../../shared/storage/object-store.js";
 
 /**
- * Requests the run that a schedule says is due, as `submit` does. Requesting the same run twice is harmless.
+ * Requests the run that a schedule says is due, as the command `submit` does. Requesting the same run twice
+ * is harmless.
  *
  * @returns the run's id; `undefined` if there is no such schedule
  */

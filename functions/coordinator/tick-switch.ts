@@ -1,6 +1,7 @@
 /**
- * Turns the Tick's schedule on and off, which is needed only while there are active runs. Both are
- * idempotent. Every adapter passes the conformance suite in test/functions.
+ * Turns on and off the schedule that sends Ticks (periodic checks of deadlines), which is needed only while
+ * there are active runs. Both methods are idempotent. Every adapter passes the conformance suite in
+ * test/functions.
  */
 export interface TickSwitch {
   turnOn(): Promise<void>;

@@ -28,16 +28,20 @@ const evaluatorJobSchema = z.discriminatedUnion("type", [
 export interface EvaluatorHandlerOptions extends JobHandlerOptions {
   readonly store: ObjectStore;
   readonly workers: JobHandlerOptions["workers"] & {
-    /** Waits until the thread has loaded its module and ONNX Runtime. */
+    /** Waits until the worker thread has loaded its module and ONNX Runtime. */
     started(): Promise<void>;
-    /** @returns `false` if the run was never requested */
+    /**
+     * Fetches and opens a run's model and data before its first job.
+     *
+     * @returns `false` if the run was never requested
+     */
     prepare(runId: string): Promise<boolean>;
   };
 }
 
 /**
- * The handler of the evaluator function, behind the queue of trial and finish jobs, and of small statistics
- * jobs.
+ * The handler of the evaluator function, which receives trial and finish jobs, and statistics jobs of little
+ * work, from their queue.
  */
 export function createEvaluatorHandler(options: EvaluatorHandlerOptions): JobHandler {
   return createJobHandler(
@@ -78,7 +82,8 @@ async function carryOutClaimed(
       const { lease } = claim;
       const report = await workOn(delivery, options, (until) => lease.extend(until));
       if (report === undefined || report.type === "StatisticsReported") return false;
-      // Rows are named by their content, so rows written after a lost lease do no harm.
+      // Rows (per-sample scores) are stored under the hash of their content, so writing them after another
+      // worker has taken over the job does no harm.
       const [isOurs] = await Promise.all([lease.answer(report), storeRows(store, report)]);
       if (!isOurs && safeguard("workers-report-with-claim-only")) return false;
       await sendReport(report, record, options);
@@ -91,11 +96,14 @@ async function storeRows(store: ObjectStore, report: ClaimedReport): Promise<voi
   if (report.type === "TrialReported") await storeScores(store, report);
 }
 
-/** Prepares for a run. Errors are ignored here: the first trial reports them. */
+/**
+ * Starts the worker thread and, if a run is named, opens its model and data. Errors are only logged: the
+ * run's first trial reports them.
+ */
 async function prepareRun(job: WarmUp, { workers, log }: EvaluatorHandlerOptions): Promise<boolean> {
   const { runId } = job;
   try {
-    // Awaited here, because Lambda freezes the environment between invocations.
+    // The start of the thread is awaited, because Lambda freezes the environment between invocations.
     if (runId === undefined) await workers.started();
     if (runId === undefined || (await workers.prepare(runId))) return true;
   } catch (error) {

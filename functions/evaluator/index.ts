@@ -5,12 +5,12 @@ import { createEvaluatorHandler } from "./handler.js";
 
 const environment = openFunctionEnvironment("evaluator");
 
-/** The entry point for Lambda. */
+/** The evaluator function's entry point, which Lambda calls for each invocation. */
 export const handler = environment.logged(
   createEvaluatorHandler({
     ...environment,
     now: Date.now,
-    // The file has the same name in the sources and in the bundle.
+    // The thread's file, thread.js, has the same name in the compiled sources and in the bundle.
     workers: openRunWorkers({
       store: environment.store,
       entry: new URL("./thread.js", import.meta.url),

@@ -14,7 +14,7 @@ import { deployedModules } from "../../shared/metrics/module-location.js";
 import { workloadConfiguration } from "../../shared/run/store/workload-document.js";
 import type { RunSettings } from "../run-workers.js";
 
-/** Model, data and statistics of one run, kept for the lifetime of the thread. */
+/** Loads what all jobs of one run share: model, data and statistics, kept for the lifetime of the thread. */
 async function openContext(settings: RunSettings & ThreadSettings): Promise<JobContext> {
   const { directory, contents, document, statisticsShards, name, properties } = settings;
   const store = openThreadStore(settings);
@@ -23,7 +23,7 @@ async function openContext(settings: RunSettings & ThreadSettings): Promise<JobC
     locateModule: deployedModules(fileURLToPath(new URL(".", import.meta.url))),
     contents,
   });
-  // Whoever asked for the run had another machine's memory.
+  // The submitter checked the samples against the memory of another machine; this function may have less.
   await requireBoundedWorkload(workload);
   const statistics = { store, shards: statisticsShards };
   const gate = openGate(settings);

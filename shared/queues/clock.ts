@@ -1,10 +1,10 @@
 import { setTimeout as timer } from "node:timers/promises";
 
-/** Time for coordinators and workers; the reducer has only the time of its events. */
+/** The clock of coordinators and workers; the reducer knows only the times of its events. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Resolves after that time, or immediately when the signal is aborted. */
+  /** Resolves after that many milliseconds, or immediately when the signal is aborted. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 

@@ -8,15 +8,18 @@ import {
   type ReceiveOptions,
 } from "./queue.js";
 
-/** Deduplication interval, as long as that of SQS. */
+/**
+ * Time during which a FIFO queue drops a message with an equal deduplication text; as long as that of SQS.
+ */
 const DEDUPLICATION_MILLISECONDS = 300_000;
 
 export interface InProcessQueueOptions {
   readonly kind: "standard" | "fifo";
-  /** How long a delivered message stays hidden. */
+  /** How long a delivered message stays hidden from other receivers. */
   readonly visibilityMilliseconds: number;
   /**
-   * Deliveries without acknowledgement after which a message moves to `deadLetter`; unlimited when absent.
+   * Number of deliveries without acknowledgement after which a message moves to `deadLetter`; unlimited when
+   * absent.
    */
   readonly maxDeliveries?: number;
   readonly deadLetter?: Queue;
@@ -167,8 +170,8 @@ export class InProcessQueue implements Queue {
 
   async #change(atMost: number, signal: AbortSignal | undefined): Promise<void> {
     const over = new AbortController();
-    // An explicit reason, because creating the default one (an exception with a stack trace) is the most
-    // expensive part.
+    // An explicit reason for the abort, because creating the default one (an exception with a stack trace) is
+    // the most expensive part.
     const end = (): void => over.abort("over");
     this.#waiting.add(end);
     signal?.addEventListener("abort", end, { once: true });

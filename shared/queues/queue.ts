@@ -1,7 +1,10 @@
 /** A message to send. First-in-first-out queues require `group` and `deduplication`. */
 export interface OutgoingMessage {
   readonly body: string;
-  /** Messages of a group are delivered in order, and none while an earlier one of the group is hidden. */
+  /**
+   * Name of the message's group: messages of a group are delivered in order, and none while an earlier one of
+   * the group is hidden.
+   */
   readonly group?: string;
   /** A message with an equal deduplication text sent within the last five minutes is dropped. */
   readonly deduplication?: string;
@@ -23,7 +26,7 @@ export interface ReceivedMessage {
 
 export interface ReceiveOptions {
   readonly max: number;
-  /** Maximum time to wait for a first message. */
+  /** Maximum time to wait for a first message; 0 returns immediately. */
   readonly waitMilliseconds: number;
   readonly signal?: AbortSignal;
 }
@@ -37,16 +40,20 @@ export interface ReceiveOptions {
  * queue. So delivery is at least once; a standard queue may duplicate and reorder messages.
  */
 export interface Queue {
-  /** @throws MessageTooLargeError before anything is sent */
+  /**
+   * Sends messages.
+   *
+   * @throws MessageTooLargeError before anything is sent
+   */
   send(messages: readonly OutgoingMessage[]): Promise<void>;
-  /** Up to `max` messages; none if the wait ended or the signal was aborted. */
+  /** Receives up to `max` messages; none if the wait ended or the signal was aborted. */
   receive(options: ReceiveOptions): Promise<readonly ReceivedMessage[]>;
   /**
    * Deletes a message that has been processed. An outdated receipt, whose message was delivered again, is
    * ignored.
    */
   acknowledge(receipt: string): Promise<void>;
-  /** Hides the message for that time from now; 0 makes it visible immediately. */
+  /** Hides a delivered message for that many milliseconds from now; 0 makes it visible immediately. */
   changeVisibility(receipt: string, milliseconds: number): Promise<void>;
 }
 

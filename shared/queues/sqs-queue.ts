@@ -20,12 +20,12 @@ import {
 
 /** Maximum number of messages per call of SQS. */
 const MAX_BATCH = 10;
-/** Maximum size of all messages of a batch together, equal to that of one message. */
+/** Maximum size in bytes of all messages of a batch together, equal to that of one message. */
 const MAX_BATCH_BYTES = DEFAULT_MAX_MESSAGE_BYTES;
 const MAX_WAIT_SECONDS = 20;
 const MAX_DELAY_SECONDS = 900;
 const MAX_VISIBILITY_SECONDS = 43_200;
-/** Attempts to send messages of a batch that SQS refused through a fault of its own. */
+/** Maximum number of attempts to send the messages of a batch that SQS refused through a fault of its own. */
 const SEND_ATTEMPTS = 5;
 
 export interface SqsQueueOptions {
@@ -43,7 +43,11 @@ export class SqsQueue implements Queue {
     this.#url = url;
   }
 
-  /** @throws MessagesRefusedError if SQS accepted only a part of a batch in every attempt */
+  /**
+   * Sends messages in batches.
+   *
+   * @throws MessagesRefusedError if SQS accepted only a part of a batch in every attempt
+   */
   async send(messages: readonly OutgoingMessage[]): Promise<void> {
     for (const batch of toBatches(messages)) await this.#sendBatch(batch);
   }
@@ -148,7 +152,7 @@ function toEntry(message: OutgoingMessage, index: number): SendMessageBatchReque
     Id: `${index}`,
     MessageBody: body,
     ...(group === undefined ? {} : { MessageGroupId: group }),
-    // Hashed, because SQS allows at most 128 characters of a restricted alphabet.
+    // The deduplication text is hashed, because SQS allows at most 128 characters of a restricted alphabet.
     ...(deduplication === undefined
       ? {}
       : { MessageDeduplicationId: createHash("sha256").update(deduplication).digest("hex") }),

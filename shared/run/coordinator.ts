@@ -15,22 +15,26 @@ import { type Command, markCarriedOut, pendingCommands } from "./reducer/pending
 import { createReducer, type Reducer } from "./reducer/reducer.js";
 import type { RunStarted } from "./reducer/reducer-event.js";
 
-/** Failed compare-and-swaps in a row after which the events go back to their queue. */
+/**
+ * Number of failed compare-and-swaps of a run's state in a row after which the events go back to their queue.
+ */
 const MAX_LOST_SAVES = 10;
 
 /**
- * Maximum number of trials opened per save. The next save contains their configurations, and a segment of its
- * own holds these before the save after that (records/running-trial-segments.ts). So the state document stays
+ * Maximum number of trials opened (numbered and started, their configurations still to be proposed) per save
+ * of the state. The next save contains their configurations, and before the save after that a segment (a
+ * stored group of running trials, records/running-trial-segments.ts) holds these. So the state document stays
  * small where a run starts with a thousand trials at once, and workers start the first trials while others
  * are still being opened.
  */
 const MAX_OPENED = 64;
 
-/** Segments written concurrently. */
+/** Maximum number of segments (stored groups of trials) that are written concurrently. */
 const WRITES = 32;
 
 /**
- * Runs whose state is cached in memory between events; the state of other runs is read from the store again.
+ * Maximum number of runs whose state is cached in memory between events; the state of other runs is read from
+ * the store again.
  */
 const RUNS_IN_MEMORY = 16;
 
@@ -42,21 +46,21 @@ export interface CoordinatorOptions {
   readonly statisticsJobs?: Queue;
   readonly study: Study;
   /**
-   * Number of running trials from which on their configurations are stored in segments, apart from the state
-   * document.
+   * Number of running trials from which on their configurations are stored in segments (groups of trials),
+   * apart from the state document.
    */
   readonly segmentThreshold?: number;
-  /** Maximum number of trials opened per save; 64 when absent. */
+  /** Maximum number of trials opened (numbered and started) per save of the state; 64 when absent. */
   readonly maxOpened?: number;
   /**
    * Yields to I/O between calls of the sampler, so that a save makes progress; `setImmediate` when absent.
    */
   readonly pause?: () => Promise<void>;
-  /** Called after each save with the states before and after it. */
+  /** Called after each save of a run's state with the states before and after it. */
   readonly onSaved?: (before: RunState | undefined, after: RunState) => void;
 }
 
-/** A run after one save, and how many of the events given that save includes. */
+/** The state of a run after one save, and how many of the given events it includes. */
 interface SavedEvents {
   readonly state: RunState | undefined;
   readonly eventCount: number;
@@ -105,7 +109,10 @@ export class Coordinator {
     this.#pause = () => pause();
   }
 
-  /** The run as last saved, with the sampler's proposals; `undefined` if there is no such run. */
+  /**
+   * The state of a run as last saved, with the configurations that the sampler proposes for it; `undefined`
+   * if there is no such run.
+   */
   async read(runId: string): Promise<RunState | undefined> {
     return (await this.#load(runId))?.state;
   }
@@ -131,15 +138,17 @@ export class Coordinator {
     for (let lost = 0; lost < MAX_LOST_SAVES; lost++) {
       const before = await this.#load(runId);
       const writingSegments = this.#writeSegments(before?.state);
-      // Awaited below; this handler is for the case that something else fails first.
+      // The promise is awaited below; this handler prevents an unhandled rejection if something else fails
+      // first.
       writingSegments.catch(() => undefined);
       const { state: reduced, eventCount } = await this.#reduceSome(runId, before?.state, events);
       if (reduced === undefined) return { state: undefined, eventCount };
       const begun = before === undefined ? await this.#writeRestoredSegments(reduced) : reduced;
-      // Charged with the next save that happens anyway.
+      // The coordinator's own work is charged only with a save that happens anyway.
       const isCharged = own !== undefined && begun !== before?.state;
       const state = isCharged ? { ...begun, spend: chargeCoordinator(begun, own) } : begun;
-      // Without waiting, this save would contain the configurations of the save before as well.
+      // Wait for the segments: otherwise this save would contain the configurations of the trials opened with
+      // the last save too.
       if (before !== undefined && canOpenMore(before.state)) await writingSegments;
       const saving = this.#saveChange(before, state);
       saving.catch(() => undefined);
@@ -160,7 +169,8 @@ export class Coordinator {
 
   async #proposeAll(state: RunState): Promise<RunState> {
     for (let before = state; ; ) {
-      // Also before the first call: otherwise the save starts only after the sampler is done.
+      // Pause also before the first call of the sampler: otherwise the save starts only after the sampler is
+      // done.
       await this.#pause();
       const after = this.#reducer.propose(before);
       if (after === before) return after;
@@ -168,7 +178,12 @@ export class Coordinator {
     }
   }
 
-  /** @returns the etag under which the state is stored; `undefined` if another coordinator has saved in between */
+  /**
+   * Saves the state if it has changed.
+   *
+   * @returns the etag under which the state is stored; `undefined` if another coordinator has saved in
+   * between
+   */
   async #saveChange(before: SavedState | undefined, state: RunState): Promise<string | undefined> {
     // An event may change nothing in an outdated state and still change the state that another coordinator
     // has saved.
@@ -182,9 +197,9 @@ export class Coordinator {
   }
 
   /**
-   * Reduces events until the state must open more trials than fit into one save. A state that was saved like
-   * that first opens its trials before any further event, in every coordinator: events eventCount in between
-   * would change what is opened.
+   * Reduces events until the state must open more trials than one save may hold. A state that was saved in
+   * this condition opens its other trials before any further event is applied, in every coordinator: an event
+   * in between would change which trials are opened.
    */
   async #reduceSome(
     runId: string,
@@ -194,7 +209,8 @@ export class Coordinator {
     let state = before;
     if (state !== undefined && canOpenMore(state)) {
       const [next] = events;
-      // The pause of a resumed run has not been subtracted from its time yet.
+      // The time before a resumption is a pause that has not been subtracted from the run's time yet, so the
+      // time of the last event counts instead.
       const at = next === undefined || next.type === "RunResumed" ? state.lastAt : next.at;
       return {
         state: this.#reducer.apply(state, { type: "ContinueOpeningTrials", runId, at }),
@@ -230,8 +246,9 @@ export class Coordinator {
   }
 
   /**
-   * Writes the full segments of a state that is saved and has no open trials. It runs concurrently with
-   * reducing and saving the next state, because the store takes as long for both.
+   * Writes the full segments (stored groups of trials) of a saved state without open trials, and returns the
+   * commands carried out. It runs concurrently with reducing and saving the next state, because the store
+   * takes as long for both.
    */
   async #writeSegments(saved: RunState | undefined): Promise<readonly Command[]> {
     if (saved === undefined) return [];
@@ -251,20 +268,20 @@ export class Coordinator {
   }
 
   /**
-   * Writes the segments of a new run's restored trials. Their records are immutable, so they may be written
-   * before the first state is saved.
+   * Writes the segments of a new run's restored trials (those taken from an earlier run). Their records are
+   * immutable, so they may be written before the first state is saved.
    */
   async #writeRestoredSegments(first: RunState): Promise<RunState> {
     return markCarriedOut(first, await this.#writeFinishedSegments(first));
   }
 
   /**
-   * Sends what the state asks for. A command that fails stays unmarked, here and in the store, and is
-   * repeated with the next event. The mark of a sent job is saved with the next state: if the process ends
-   * before that, the job is sent twice.
+   * Sends the jobs that a saved state implies. A command that fails stays unmarked, here and in the store,
+   * and is repeated with the next event. The mark of a sent job is saved with the next state: if the process
+   * ends before that, the job is sent twice.
    */
   async #carryOut(state: RunState, etag: string): Promise<RunState> {
-    // Segments are written with the next event, except after the last event.
+    // Segments (groups of finished trials) are written with the next event, except after the last event.
     const commands = pendingCommands(state).filter((command) => hasEnded(state) || !isSegment(command));
     if (commands.length === 0) return state;
     const jobs = commands.flatMap(jobOf);

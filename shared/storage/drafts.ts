@@ -9,15 +9,15 @@ import {
 } from "./process-identity.js";
 
 /**
- * The path of a new draft; the name contains the owner process, so that it is known even before the draft is
- * written.
+ * The path of a new draft (the temporary file of a write). Its name contains the process that writes it, so
+ * that the owner is known even before the draft is written.
  */
 export function newDraftPath(drafts: string): string {
   const owner = Buffer.from(JSON.stringify(currentProcess())).toString("base64url");
   return join(drafts, `${owner}.${randomUUID()}`);
 }
 
-/** Removes the drafts of processes that no longer exist. */
+/** Removes the drafts (temporary files of unfinished writes) of processes that no longer exist. */
 export async function removeAbandonedDrafts(drafts: string): Promise<void> {
   for (const name of await readdir(drafts)) {
     const owner = parseOwner(name);

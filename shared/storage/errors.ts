@@ -1,4 +1,4 @@
-/** The condition of a write does not hold: another writer was first. */
+/** Thrown if the condition of a write does not hold: another writer was first. */
 export class PreconditionFailedError extends Error {
   override readonly name = "PreconditionFailedError";
   constructor(
@@ -9,7 +9,7 @@ export class PreconditionFailedError extends Error {
   }
 }
 
-/** Two conditional writes of one key collided; this one was not carried out and can be repeated. */
+/** Thrown if two conditional writes of one key collided; this one was not carried out and can be repeated. */
 export class WriteConflictError extends Error {
   override readonly name = "WriteConflictError";
   constructor(
@@ -20,7 +20,7 @@ export class WriteConflictError extends Error {
   }
 }
 
-/** The store did not answer; it is unknown whether a write was carried out. */
+/** Thrown if the store did not answer; it is unknown whether a write was carried out. */
 export class StoreUnavailableError extends Error {
   override readonly name = "StoreUnavailableError";
   constructor(
@@ -31,7 +31,7 @@ export class StoreUnavailableError extends Error {
   }
 }
 
-/** A key with characters that not every adapter can store. */
+/** Thrown for a key with characters that not every adapter can store. */
 export class InvalidKeyError extends Error {
   override readonly name = "InvalidKeyError";
   constructor(readonly key: string) {
@@ -45,6 +45,8 @@ const KEY = /^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/;
 const MAX_KEY_LENGTH = 512;
 
 /**
+ * Checks that a key can be stored by every adapter.
+ *
  * @throws InvalidKeyError for a key that could leave the store's folder, or that S3 and files would treat
  * differently
  */

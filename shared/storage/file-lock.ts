@@ -31,11 +31,11 @@ export interface FileLock {
 export interface FileLockOptions {
   /** Whether to wait for a living owner to release the lock. */
   readonly wait: boolean;
-  /** Folder on the same file system for the lock file before it is linked into place. */
+  /** Folder, on the same file system, where the lock file is written before it is linked into place. */
   readonly drafts: string;
 }
 
-/** The lock is held by a process that may be alive. */
+/** Thrown if the lock is held by a process that may be alive. */
 export class LockedError extends Error {
   override readonly name = "LockedError";
   constructor(

@@ -8,7 +8,10 @@ import { makeFolder } from "./make-folder.js";
 import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./object-store.js";
 import { writing } from "./write-error.js";
 
-/** Folders beside the objects; they cannot clash with keys, whose parts never begin with a dot. */
+/**
+ * Internal folders of the store, beside its objects; they cannot clash with keys, whose parts never begin
+ * with a dot.
+ */
 const DRAFTS = ".drafts";
 const LOCKS = ".locks";
 
@@ -39,8 +42,8 @@ export class FileObjectStore implements ObjectStore {
   }
 
   /**
-   * An exclusive lock on the folder between cooperating processes; reads and writes of objects do not require
-   * it.
+   * Takes an exclusive lock on the folder between cooperating processes; reads and writes of objects do not
+   * require it.
    */
   lock(name: string): Promise<FileLock> {
     const drafts = join(this.#folder, DRAFTS);
@@ -124,7 +127,7 @@ export class FileObjectStore implements ObjectStore {
   }
 
   async #locked(key: string, action: () => Promise<void>): Promise<void> {
-    // Hashed, because a key may be longer than a file name.
+    // The lock is named by a hash of the key, because a key may be longer than a file name.
     const path = join(this.#folder, LOCKS, contentEtag(Buffer.from(key)));
     const lock = await acquireFileLock(path, { wait: true, drafts: join(this.#folder, DRAFTS) });
     try {

@@ -13,7 +13,11 @@ export async function makeFolder(path: string): Promise<void> {
   for (const folder of missing.reverse()) await mkdir(folder).catch((error) => unlessFolder(folder, error));
 }
 
-/** @returns whether the folder exists now; if not, its parent is missing */
+/**
+ * Creates one folder.
+ *
+ * @returns whether the folder exists now; if not, its parent is missing
+ */
 async function makeOne(folder: string): Promise<boolean> {
   try {
     await mkdir(folder);

@@ -10,7 +10,7 @@ export interface StoredObject {
  */
 export type PutCondition = { readonly ifNoneMatch: true } | { readonly ifMatch: string };
 
-/** A half-open range of bytes. */
+/** A range of an object's bytes, from `start` (included) to `end` (excluded). */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
@@ -25,7 +25,10 @@ export interface ByteRange {
  * no key is a folder of another, so that each is a file name too.
  */
 export interface ObjectStore {
-  /** The object, or the given range of its bytes cut to its end; `undefined` if it does not exist. */
+  /**
+   * Reads the object, or the given range of its bytes, cut to the object's end; `undefined` if it does not
+   * exist.
+   */
   get(key: string, range?: ByteRange): Promise<StoredObject | undefined>;
   /**
    * Writes the object and returns its etag.

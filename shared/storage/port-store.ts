@@ -17,7 +17,7 @@ interface Calls {
     readonly parameters: { readonly body: Uint8Array; readonly condition?: PutCondition };
     readonly result: string;
   };
-  /** All keys at once. */
+  /** Returns all keys at once, not page by page. */
   readonly list: { readonly parameters: object; readonly result: readonly string[] };
   readonly delete: { readonly parameters: object; readonly result: undefined };
 }
@@ -32,7 +32,7 @@ type Question = {
 
 type Answer =
   | { readonly number: number; readonly result: Calls[keyof Calls]["result"] }
-  /** Errors by name, because a message port does not preserve classes. */
+  /** An error is sent by its name, because a message port does not preserve classes. */
   | { readonly number: number; readonly error: { readonly name: string; readonly message: string } };
 
 interface Waiting {
@@ -83,7 +83,9 @@ function compact(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }
 
-/** The store of the thread at the other end of a port, which serves it by `serveObjectStore`. */
+/**
+ * The object store of the thread at the other end of a message port, which serves it by `serveObjectStore`.
+ */
 export class PortObjectStore implements ObjectStore {
   readonly #waiting = new Map<number, Waiting>();
   #number = 0;

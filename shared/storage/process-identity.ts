@@ -6,7 +6,7 @@ import * as z from "zod";
 export const processIdentitySchema = z.object({
   host: z.string(),
   pid: z.int().min(1),
-  /** The kernel's start time of the process, where the platform provides it (Linux). */
+  /** Start time of the process as the kernel states it, where the platform provides it (Linux). */
   started: z.string().optional(),
 });
 
@@ -25,8 +25,8 @@ function identify(): ProcessIdentity {
 }
 
 /**
- * Whether the process may still be running. A process of another host is assumed to be alive, because it
- * cannot be checked.
+ * Whether a process may still be running. A process of another host is assumed to be alive, because it cannot
+ * be checked.
  */
 export function mayBeAlive(owner: ProcessIdentity): boolean {
   if (owner.host !== hostname()) return true;

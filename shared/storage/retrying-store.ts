@@ -9,7 +9,8 @@ export interface RetryPolicy {
 }
 
 /**
- * Repeats calls that the store did not answer or that collided with another write.
+ * An object store that repeats calls of another store that were not answered or that collided with another
+ * write.
  *
  * A conditional write that succeeded without an answer fails its condition when it is repeated. So
  * PreconditionFailedError only says that the object differs from the one read; this store's own write may be

@@ -16,15 +16,15 @@ import type { ByteRange, ObjectStore, PutCondition, StoredObject } from "./objec
 
 /** Objects above this size are uploaded in parts of this size; the minimum of S3 is 5 MiB. */
 const PART_BYTES = 16 * 1_048_576;
-/** Maximum number of parts of S3. */
+/** Maximum number of parts per upload to S3. */
 const MOST_PARTS = 10_000;
-/** Parts uploaded concurrently, which bounds the memory for a source outside of memory. */
+/** Number of parts uploaded concurrently, which bounds the memory for a source outside of memory. */
 const PARTS_AT_ONCE = 4;
 
-/** Content that is read sequentially, each byte once. */
+/** Content to upload that is read sequentially, each byte once. */
 export interface ByteSource {
   readonly bytes: number;
-  /** If it throws, nothing is stored. */
+  /** Reads the bytes from `start` up to `end`; if it throws, nothing is stored. */
   read(start: number, end: number): Promise<Uint8Array>;
 }
 
@@ -34,7 +34,10 @@ export interface SourcePutOptions {
   readonly onSent?: (bytes: number) => void;
 }
 
-/** The size of an object's parts; larger for huge objects, because S3 limits the number of parts. */
+/**
+ * The part size of an object's upload in bytes; larger for huge objects, because S3 limits the number of
+ * parts.
+ */
 export function partBytesOf(bytes: number, least = PART_BYTES): number {
   return Math.max(least, Math.ceil(bytes / MOST_PARTS));
 }

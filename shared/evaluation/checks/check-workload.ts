@@ -10,12 +10,16 @@ import { controlFlowNotes } from "./control-flow-notes.js";
 import { dataWarnings } from "./data-warnings.js";
 import { floatWarnings } from "./float-warnings.js";
 
-/** Evaluation samples that show whether the labels fit a model; few enough to take little time. */
+/**
+ * Number of evaluation samples that are scored to see whether the labels fit the model; few enough to take
+ * little time.
+ */
 export const MOST_LOOKED_AT = 96;
 
 /**
- * Runs and scores the float model on a few samples of every section, among them extreme ones such as the longest,
- * so that what would fail every trial is found before any work.
+ * Runs and scores the float model on a few samples of every data section (calibration, evaluation,
+ * validation), among them extreme ones such as the longest, so that what would fail every trial is found
+ * before any work.
  *
  * @returns warnings of what is probably a mistake
  * @throws DataError when the model cannot be run on a sample, or its outputs do not fit the metric

@@ -3,10 +3,16 @@ import { note, type RunWarning } from "../../validation/warnings.js";
 
 const CONTROL_FLOW: ReadonlySet<string> = new Set(["If", "Loop", "Scan"]);
 
-/** Nodes that have a note of their own. */
+/**
+ * Maximum number of control flow nodes (If, Loop, Scan) that get a note each; one more note covers the
+ * others.
+ */
 const MOST_NAMED = 8;
 
-/** A note for each control flow node whose bodies hold ops that stay in float, and one for all beyond a few. */
+/**
+ * Returns notes on the control flow nodes (If, Loop, Scan) whose bodies hold ops that stay in float: a note
+ * for each of the first nodes, and one for all others.
+ */
 export function controlFlowNotes({ unquantizable }: Pick<QuantizerLayout, "unquantizable">): RunWarning[] {
   const nodes = unquantizable.filter(isControlFlow);
   const notes = nodes

@@ -6,25 +6,35 @@ import { firstSamples } from "../../data/first-samples.js";
 import { asNumbers, isFloating } from "../../runtime/element-type.js";
 import { note, type RunWarning, warning } from "../../validation/warnings.js";
 
-/** Number of samples per section whose values are compared. */
+/** Number of samples of calibration and of evaluation whose input values are compared. */
 const COMPARED_SAMPLES = 32;
-/** Largest ratio of the sections' standard deviations; two samples of the same data differ by less. */
+/**
+ * Largest ratio of the standard deviations of calibration and evaluation inputs without a warning; random
+ * samples of the same data differ by less.
+ */
 const LARGEST_SPREAD_RATIO = 3;
-/** Largest difference of the sections' means, in standard deviations of the wider section. */
+/**
+ * Largest difference of the means of calibration and evaluation inputs without a warning, in standard
+ * deviations of the more widely spread of the two.
+ */
 const LARGEST_SHIFT = 1.5;
-/** The same where scale, mean or std are written otherwise: what chance makes of other samples. */
+/**
+ * The same two limits, but narrower, where the configuration gives calibration another scale, mean or std
+ * than evaluation: random samples of the same data differ by about this much.
+ */
 const WRITTEN_OTHERWISE = { spreadRatio: 1.25, shift: 0.25 };
 
 interface Sections {
   readonly calibration: Dataset;
   readonly evaluation: Dataset;
   readonly validation: Dataset | undefined;
-  /** The sections as they are written. */
+  /** The data sections as the configuration has them. */
   readonly engine: Pick<RunConfiguration["engine"], "calibration" | "evaluation">;
 }
 
 /**
- * Warnings of probable mistakes in a run's data, found by the values and not by how they are configured.
+ * Returns warnings of probable mistakes in a run's data: calibration and evaluation that are preprocessed
+ * differently, and samples that evaluation shares with another section.
  *
  * @throws DataError when the validation samples are the evaluation samples
  */
@@ -69,10 +79,11 @@ function sharedWarning(
 }
 
 /**
- * Of calibration and evaluation where a command uses only one of them; nothing where the other cannot be read.
+ * Returns warnings that calibration and evaluation are preprocessed differently, for a command that uses only
+ * one of the two; none where the other cannot be read.
  *
- * @param used the section that the command has read
- * @param options of both but for their paths
+ * @param used the data section that the command has read
+ * @param options for reading either section, without its path
  */
 export async function otherSectionWarnings(
   used: { readonly calibration: Dataset } | { readonly evaluation: Dataset },
@@ -90,7 +101,10 @@ export async function otherSectionWarnings(
   return [...seen, ...imageWarnings(engine)];
 }
 
-/** By the values that the model is fed: a scale, mean or std that one section lacks shows in them. */
+/**
+ * Warns where the values of an input are distributed too differently in calibration and evaluation, as when
+ * one of them lacks a scale, mean or std.
+ */
 async function preprocessingWarnings(
   calibration: Dataset,
   evaluation: Dataset,
@@ -117,7 +131,7 @@ async function preprocessingWarnings(
 
 type Normalization = Pick<Partial<ImagePreprocessing>, "scale" | "mean" | "std">;
 
-/** Whether calibration and evaluation have another scale, mean or std for an input. */
+/** Whether the configuration gives an input another scale, mean or std in calibration than in evaluation. */
 function isWrittenOtherwise({ calibration, evaluation }: Sections["engine"], name: string): boolean {
   const [ours, theirs] = [calibration, evaluation].map((section) => {
     const input = section?.inputs?.[name];
@@ -131,7 +145,10 @@ function isWrittenOtherwise({ calibration, evaluation }: Sections["engine"], nam
 
 const DEFAULT_PREPROCESSING: Partial<ImagePreprocessing> = { channels: "RGB" };
 
-/** Colours in another order, or pictures cut otherwise, hardly show in the values. */
+/**
+ * Warns where calibration and evaluation have another channel order, resize or crop of images, which hardly
+ * shows in the distribution of their values.
+ */
 function imageWarnings({ calibration, evaluation }: Sections["engine"]): RunWarning[] {
   if (calibration?.images === undefined || evaluation?.images === undefined) return [];
   return (["channels", "resize", "crop"] as const).flatMap((key) => {
@@ -157,7 +174,7 @@ function described({ mean, spread }: Distribution): string {
   return `${mean.toPrecision(3)} ± ${spread.toPrecision(3)}`;
 }
 
-/** Mean and standard deviation of each float input over the first samples. */
+/** Mean and standard deviation of each float input over the first samples of a data section. */
 async function distributions(dataset: Dataset): Promise<ReadonlyMap<string, Distribution>> {
   const count = Math.min(COMPARED_SAMPLES, dataset.samples);
   const found = new Map<string, Distribution>();

@@ -3,16 +3,25 @@ import type { Metric } from "../../metrics/metric.js";
 import { type RunWarning, warning } from "../../validation/warnings.js";
 import type { Scored } from "../jobs/scorer.js";
 
-/** The scored batches of a model on a few samples. */
+/** Scored batches of a model on a few samples: outputs, labels and scores. */
 type Looks = readonly Scored[];
 
-/** Fewer samples do not tell a model that guesses from one that does not. */
+/** Minimum number of samples for a warning: fewer do not tell a model that guesses from one that does not. */
 const FEWEST_SAMPLES = 16;
-/** Accuracy below which a warning is given: a trained model is right more often than not. */
+/**
+ * Accuracy (0 to 1) below which a classifier gets a warning, and half of it for other metrics: a trained
+ * model is right more often than not.
+ */
 const LOW_ACCURACY = 0.5;
-/** Accuracy from which on a model does not count as guessing, even where most samples are of one class. */
+/**
+ * Accuracy (0 to 1) from which on a model does not count as guessing, even where most samples are of one
+ * class.
+ */
 const BEYOND_DOUBT = 0.8;
-/** By how much the accuracy must rise when all labels are shifted by one. */
+/**
+ * By how much the accuracy (0 to 1) must rise when all labels are shifted by one, for a warning that they are
+ * off by one.
+ */
 const SHIFT_GAIN = 0.3;
 
 /**

@@ -1,22 +1,28 @@
 import { isFaster, type LatencyRatio, ratioInterval } from "../../runtime/latency.js";
 
-/** A finalist as the choice sees it. */
+/** What the choice of the result needs to know of a finalist (a trial that the finish validates). */
 export interface Finalist {
   readonly trial: number;
-  /** Against the float model at its best level, all finalists timed in turn; absent where it could not be measured. */
+  /**
+   * Speed-up over the float model at its fastest optimization level, all finalists timed in turn; absent
+   * where it could not be measured.
+   */
   readonly latency?: LatencyRatio;
-  /** Of the model's files. */
+  /** Total size of the model's files. */
   readonly bytes: number;
 }
 
 export interface ChoiceGoal {
-  /** What is minimized within the accuracy bound; `undefined` where the objective weighs everything itself. */
+  /**
+   * What is minimized within the accuracy bound; `undefined` with objective `loss`, which weighs accuracy and
+   * latency itself.
+   */
   readonly minimize: "latency" | "size" | undefined;
-  /** The accuracy bound, in percent relative to float. */
+  /** The accuracy bound: maximum loss of accuracy, in percent relative to the float model. */
   readonly accuracyLoss: number;
-  /** How many of the finalists, from the first on, lose no more than that. */
+  /** How many of the finalists, from the first on, meet the accuracy bound. */
   readonly withinBound: number;
-  /** Of the float model's files. */
+  /** Total size of the float model's files. */
   readonly floatBytes: number;
 }
 
@@ -50,7 +56,7 @@ function chooseSmallest(within: readonly Finalist[], { floatBytes }: ChoiceGoal)
 
 function chooseFastest(within: readonly Finalist[]): Choice {
   const timed = within.filter((finalist) => finalist.latency !== undefined);
-  // Without a latency nothing speaks for the float model.
+  // If no latency could be measured, nothing speaks for keeping the float model.
   if (timed.length === 0) return { trial: within[0]!.trial };
   const fastest = timed.reduce((best, next) => (next.latency!.ratio > best.latency!.ratio ? next : best));
   const [low] = ratioInterval(fastest.latency!);

@@ -32,11 +32,16 @@ import { openRace, RowsInMemory } from "./trial-early-stopping.js";
 
 export interface EvaluatorOptions {
   readonly workload: Workload;
-  /** The run's records: rows of earlier trials, which early stopping compares with. */
+  /**
+   * Store of the run's records: early stopping reads the rows (per-sample scores) of earlier trials from it.
+   */
   readonly store: ObjectStore;
-  /** Keeps statistics by content, beyond the run. */
+  /**
+   * Store of calibration statistics under hashes of what they depend on, shared by runs; and the number of
+   * shards (parts) that they are gathered in.
+   */
   readonly statistics: { readonly store: ObjectStore; readonly shards: number };
-  /** Shared by the evaluators of one machine, so that the others pause while one measures latency. */
+  /** Lock shared by the evaluators of one machine, so that the others pause while one measures latency. */
   readonly gate?: ExclusiveGate;
 }
 
@@ -45,7 +50,10 @@ export interface EvaluatorOptions {
  * share: statistics, quantized weights, the float sessions.
  */
 export class Evaluator {
-  /** By variant; each quantizer keeps the constants that it has quantized. */
+  /**
+   * Quantizers by the name of their variant (the model with the algorithms that a configuration chooses);
+   * each keeps the constants that it has quantized.
+   */
   readonly #quantizers: RecentlyUsed<string, Promise<Quantizer>>;
   readonly #statistics = new Map<string, Promise<StatisticsTable>>();
   #fastestFloat: Promise<FastestSession> | undefined;
@@ -57,7 +65,10 @@ export class Evaluator {
     this.#quantizers = new RecentlyUsed(keptVariants(options.workload.subject));
   }
 
-  /** Quantizes and scores a trial's shard of the evaluation samples. */
+  /**
+   * Quantizes the model as a trial's configuration says and scores it on one shard (part) of the evaluation
+   * samples.
+   */
   async scoreTrial(job: TrialJob, signal?: AbortSignal): Promise<MeasuredOutcome> {
     const { workload } = this.options;
     const started = performance.now();
@@ -80,7 +91,8 @@ export class Evaluator {
           : undefined;
       const saturation = job.shard.index === 0 && candidate ? await this.#saturation(candidate) : undefined;
       const rows = packRows(scores.rows, workload.metric.rowWidth);
-      // Later trials are compared with this one; this worker then need not read the rows from the store.
+      // Early stopping compares later trials with this one: this worker then need not read its rows from the
+      // store.
       if (!pruned)
         this.#scoredRows.keep(
           scoresKey(job.runId, job.trial, job.shard.index, scoresName(rows)),
@@ -111,8 +123,8 @@ export class Evaluator {
   }
 
   /**
-   * The float model's latency, at its best level, divided by each candidate's. All are timed in turn while the other
-   * evaluators pause.
+   * Returns the speed-up of each candidate: the latency of the float model at its fastest optimization level
+   * divided by the candidate's. All are timed in turn while the other evaluators pause.
    */
   async latencies(candidates: readonly QuantizedModel[]): Promise<readonly LatencyRatio[]> {
     const { nthreads } = this.options.workload.configuration.optimizer.params.benchmark;
@@ -183,8 +195,8 @@ export class Evaluator {
   }
 
   /**
-   * Bytes of the files that the finish would write, without the metadata that it adds: metadata name the run, so that
-   * equal models of two runs would differ in size.
+   * Total size in bytes of the files that the finish would write for a model, without the metadata that it
+   * adds: metadata name the run, so that equal models of two runs would differ in size.
    */
   #bytesOf(candidate: QuantizedModel | undefined): number {
     const { prepared } = this.options.workload.subject;
@@ -192,8 +204,9 @@ export class Evaluator {
   }
 
   /**
-   * Signal-to-noise ratio in decibels of the model as it is scored against exact arithmetic: what saturation costs,
-   * apart from what quantization costs. `undefined` where nothing can saturate on this processor.
+   * Signal-to-noise ratio in decibels of the model as it is scored against exact arithmetic: what saturation
+   * costs, apart from what quantization costs. `undefined` where no product can saturate, or this processor
+   * is not of the target's class.
    */
   async #saturation({ model, plan }: QuantizedModel): Promise<number | undefined> {
     const { subject, calibrationBatches, session } = this.options.workload;
@@ -225,7 +238,10 @@ export class Evaluator {
     return latency!;
   }
 
-  /** While the other evaluators pause, finds the float model's fastest session, once, and times all of them in turn. */
+  /**
+   * Times the fastest session of the float model (found once) and the candidates' sessions in turn while the
+   * other evaluators pause. Returns how many times faster than the float model each candidate is.
+   */
   async #compareWithFloat(candidates: readonly InferenceSession[]): Promise<readonly LatencyRatio[]> {
     const { workload, gate } = this.options;
     const { engine, optimizer } = workload.configuration;
@@ -268,7 +284,7 @@ export class Evaluator {
   }
 }
 
-/** SHA-256 in hexadecimal. */
+/** SHA-256 of the bytes in hexadecimal. */
 export function contentHash(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

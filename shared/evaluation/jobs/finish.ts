@@ -17,7 +17,7 @@ import type { Workload } from "../workload/workload.js";
 import { chooseFinalist } from "./choose-finalist.js";
 import { contentHash, type Evaluator } from "./evaluator.js";
 
-/** Keys of the objects that the finish job writes. */
+/** Store keys of the objects that the finish job writes. */
 export const finishKeys = (runId: string) => ({
   model: `${runPrefix(runId)}model.onnx`,
   externalData: `${runPrefix(runId)}model.onnx.data`,
@@ -26,13 +26,15 @@ export const finishKeys = (runId: string) => ({
 
 type Finished = Extract<FinishReported["outcome"], { state: "complete" }>;
 
-/** A model that the finish made, with what is known of it so far. */
+/**
+ * A quantized model that the finish made of a finalist or of the base configuration, before it is measured.
+ */
 interface MadeModel {
   readonly trial: number;
   readonly candidate: QuantizedModel;
   readonly exactOn: readonly ProcessorClass[];
   readonly model: Model;
-  /** Of its files. */
+  /** Total size of its files. */
   readonly bytes: number;
 }
 
@@ -48,7 +50,8 @@ export async function finishRun(
   store: ObjectStore,
   properties: Readonly<Record<string, string>>,
 ): Promise<Finished> {
-  // The run was interrupted before the base was scored: there may be no statistics, and there is nothing to write.
+  // The run was interrupted before the base configuration was scored: there may be no statistics, and there
+  // is nothing to write.
   if (job.candidates.length === 0) return { state: "complete", best: null, validation: [], objects: [] };
   const keys = finishKeys(job.runId);
   const { subject, session, calibrationBatches } = workload;
@@ -59,7 +62,7 @@ export async function finishRun(
     objects.push({ key, bytes: body.byteLength, sha256: contentHash(body) });
   };
   const problems = new Set<string>();
-  /** Trials whose models could not be made, by reason. */
+  /** Trials whose models could not be made, by the reason. */
   const failures = new Map<string, readonly number[]>();
   const attempt = async <T>(
     what: string,
@@ -175,7 +178,10 @@ export async function finishRun(
   };
 }
 
-/** One sentence, with each reason once and the trials that it holds for. */
+/**
+ * The error message if no finalist's model could be made: each reason once, with the trials that it holds
+ * for.
+ */
 function noneMade(failures: ReadonlyMap<string, readonly number[]>): string {
   const reasons = [...failures].map(
     ([reason, trials]) =>

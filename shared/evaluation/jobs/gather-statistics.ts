@@ -12,14 +12,15 @@ import type { Workload } from "../workload/workload.js";
 /** What a statistics job needs: neither evaluation data nor a metric. */
 export interface StatisticsContext {
   readonly workload: Pick<Workload, "calibrationBatches" | "variants">;
-  /** Keeps statistics by content, beyond the run. */
+  /** Store of calibration statistics under hashes of what they depend on, shared by runs. */
   readonly statistics: ObjectStore;
   readonly now: () => number;
 }
 
 /**
- * Gathers the statistics of one shard unless they are kept already. If all shards are there then, measures the
- * sensitivity of the groups. A failure becomes the report's outcome; only an abort throws.
+ * Gathers the statistics of one shard (a part of the calibration samples) unless they are stored already. If
+ * all shards are stored then, measures the sensitivity of the groups (tensors that share a quantizer choice).
+ * A failure becomes the report's outcome; only an abort throws.
  */
 export async function runStatisticsJob(
   job: StatisticsJob,
@@ -43,7 +44,10 @@ export async function runStatisticsJob(
   return { version: MESSAGE_VERSION, type: "StatisticsReported", runId, attempt, at, shard, outcome };
 }
 
-/** Gathers the shard for every form of the float model that a configuration can ask for. */
+/**
+ * Gathers a shard's statistics for every rewritten form of the float model that a configuration can choose.
+ * Returns the sensitivity of the groups if all shards are stored then.
+ */
 async function gatherShard(
   { shard }: StatisticsJob,
   { workload, statistics }: StatisticsContext,
@@ -61,7 +65,8 @@ async function gatherShard(
     const table = await collectStatistics(subject.prepared.model, subject.statistics, batches, signal);
     await writeStatisticsShard(statistics, statisticsKey, shard, table);
   }
-  // Scales need all shards. The job that finds them complete measures; two jobs at once measure the same.
+  // Sensitivity needs quantizer scales, and these the statistics of all shards: the job that finds all of
+  // them measures it. Two jobs that do so at once measure the same.
   const [first] = await variants.rewritten();
   const { subject, statisticsKey } = await variants.of(first!.subject.space.base);
   const gathered = await readStatistics(statistics, statisticsKey, shard.count);

@@ -13,9 +13,9 @@ export interface JobContext extends StatisticsContext {
   readonly evaluator: Evaluator;
   readonly workload: Workload;
   readonly store: ObjectStore;
-  /** This worker's name in records. */
+  /** This worker's name in the records of the trials that it scores. */
   readonly worker: string;
-  /** Written into the final model's metadata. */
+  /** Entries that the finish writes into the metadata of the final model. */
   readonly properties: Readonly<Record<string, string>>;
 }
 

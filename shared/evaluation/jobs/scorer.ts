@@ -17,10 +17,16 @@ import {
   samplesFirst,
 } from "../workload/sample-axis.js";
 
-/** Most bytes of float outputs kept for metrics that compare with them; further ones are computed anew each time. */
+/**
+ * Maximum size in bytes of the float model's outputs kept in memory, for metrics that compare with them;
+ * further outputs are computed anew for each trial.
+ */
 const KEPT_OUTPUT_BYTES = 512 * 1024 ** 2;
 
-/** Most bytes of input batches kept from trial to trial; further ones are loaded anew each time. */
+/**
+ * Maximum size in bytes of input batches kept in memory from trial to trial; further ones are loaded anew for
+ * each trial.
+ */
 const KEPT_INPUT_BYTES = 256 * 1024 ** 2;
 
 /** The inputs of a batch, and the labels that its outputs are compared with. */
@@ -34,29 +40,37 @@ export interface ScorerOptions {
   readonly metric: Metric;
   /** Samples per inference, unless the model fixes them or its outputs have no axis of samples. */
   readonly batchSize: number;
-  /** The samples to score, in the order in which they are scored and their rows are kept. */
+  /**
+   * The indexes of the samples to score, in the order in which they are scored and their rows (per-sample
+   * scores) returned.
+   */
   readonly order: readonly number[];
   /** Opens the float model, for metrics that compare with its outputs. */
   readonly openFloat: () => Promise<InferenceSession>;
   readonly gate?: ExclusiveGate;
 }
 
-/** The result of scoring, and the time that ONNX Runtime took. */
+/** The result of scoring a model, and the time that ONNX Runtime took for it. */
 export interface Scores {
-  /** `samples x metric.rowWidth`, in scoring order. */
+  /** Rows (per-sample scores) in scoring order: `samples x metric.rowWidth` values. */
   readonly rows: Float32Array;
   readonly samples: number;
   readonly inferenceSeconds: number;
 }
 
-/** A batch with what the metric was given and returned. */
+/**
+ * One batch as the metric saw it: the outputs, what they are compared with, and the rows that it returned.
+ */
 export interface Scored {
   readonly outputs: ModelOutputs;
   readonly reference: Reference;
   readonly rows: Float32Array;
 }
 
-/** How samples are put into batches, and where outputs hold them: the same for the float and all quantized models. */
+/**
+ * How samples are grouped into batches, and which axis of each output counts them: the same for the float
+ * model and all quantized models.
+ */
 interface Arrangement {
   readonly batches: readonly Batch[];
   readonly axes: SampleAxes;
@@ -78,7 +92,10 @@ export class Scorer {
   }
 
   /**
-   * @param enough called after each batch with the rows so far; scoring stops when it returns true
+   * Runs the session's model on the samples and scores its outputs.
+   *
+   * @param enough called after each batch with the rows (per-sample scores) so far; scoring stops when it
+   * returns true
    * @param seen called with each scored batch
    */
   async score(
@@ -136,7 +153,10 @@ export class Scorer {
     return this.#arrangement;
   }
 
-  /** Where outputs have no axis of samples, samples are run one at a time. */
+  /**
+   * Decides, by running the model on a few samples, how samples are grouped into batches. Where outputs have
+   * no axis of samples, samples are run one at a time.
+   */
   async #arrange(session: InferenceSession): Promise<Arrangement> {
     const { dataset, batchSize, order, metric } = this.options;
     const { fixedBatch } = dataset;
@@ -161,7 +181,10 @@ export class Scorer {
     return { batches: makeBatches(order, 1, false), axes: axesOfOneSample(one) };
   }
 
-  /** The outputs of one sample, repeated where the model has a fixed batch. */
+  /**
+   * The model's outputs for one sample, which is repeated to fill the batch where the model has a fixed batch
+   * size.
+   */
   #runSample(session: InferenceSession, sample: number): Promise<ModelOutputs> {
     return this.#run(
       session,
@@ -174,7 +197,9 @@ export class Scorer {
     return this.#gated(session, await dataset.batch(samples), samples);
   }
 
-  /** Where a batch fails, the error names the first of its samples that fails by itself. */
+  /**
+   * Runs the model on a batch; if that fails, the error names the first of its samples that fails by itself.
+   */
   async #runBatch(session: InferenceSession, inputs: InputBatch, { samples }: Batch): Promise<ModelOutputs> {
     try {
       return await this.#gated(session, inputs, samples);
@@ -184,7 +209,7 @@ export class Scorer {
     }
   }
 
-  /** Of a sample that cannot be scored, file and row are named. */
+  /** Scores the outputs of a batch; the error for a sample that cannot be scored names its file and row. */
   #scoreBatch(outputs: ModelOutputs, reference: Reference, { samples }: Batch): Float32Array {
     try {
       return this.options.metric.score(outputs, reference);
@@ -206,7 +231,10 @@ export class Scorer {
     return outputs as unknown as ModelOutputs;
   }
 
-  /** Checks that the float model has the output of the scored model, which may have been exported with other names. */
+  /**
+   * Checks that the float model has the output that the metric scores, as the scored model may have been
+   * exported with other names.
+   */
   #requireOutput(given: ModelOutputs): void {
     const { output, name } = this.options.metric;
     if (output === undefined || given[output] !== undefined) return;
@@ -250,7 +278,7 @@ export class Scorer {
   }
 }
 
-/** Checks that the metric returned one row per sample. */
+/** Checks that the metric returned one row (of `rowWidth` values) per sample. */
 function requireRows(metric: Metric, rows: Float32Array, samples: number, outputs: ModelOutputs): void {
   if (rows.length === samples * metric.rowWidth) return;
   const name = metric.output ?? Object.keys(outputs)[0] ?? "";

@@ -12,13 +12,17 @@ import {
 import type { ObjectStore } from "../../storage/object-store.js";
 import type { Workload } from "../workload/workload.js";
 
-/** Early stopping of one trial while it is scored. */
+/** Decides on early stopping of one trial while it is scored. */
 export interface RunningRace {
-  /** Called after each batch with the rows so far; true once the trial has lost. */
+  /**
+   * Called after each batch with the rows (per-sample scores) so far; true once the trial has lost and can be
+   * stopped.
+   */
   isDecided(rows: Float32Array, samples: number): boolean;
   /**
-   * Confidence bound of the mean difference to the float model, in the metric's direction, that the whole trial could
-   * have reached, at the error probability of stopping. A stopped trial is judged by it, as its raw mean is noise.
+   * The best difference of the metric to the float model's that the trial could have reached on all samples:
+   * a confidence bound at the error probability of stopping. A stopped trial is judged by it, as its mean
+   * over few samples is noise.
    */
   reachable(rows: Float32Array): number;
 }
@@ -30,8 +34,8 @@ export interface RunningRace {
 const ROWS_IN_MEMORY = 16;
 
 /**
- * Rows of scored trials by their keys, read once, or never where this worker scored them: rows under a key never
- * change.
+ * Cache of the rows (per-sample scores) of scored trials by their store keys. Rows under a key never change,
+ * so they are read once, or never where this worker scored them.
  */
 export class RowsInMemory {
   readonly #rows = new RecentlyUsed<string, Float32Array>(ROWS_IN_MEMORY);
@@ -54,12 +58,13 @@ export class RowsInMemory {
 }
 
 /**
- * Compares a trial with the accuracy bound and with the incumbent on the samples of its shard, by paired differences of
- * its rows to the mean rows of the float model, the incumbent and some other trials (docs/design/search.md, "Early
- * stopping").
+ * Compares a trial with the accuracy bound and with the incumbent (the best trial so far) on the samples of
+ * its shard, by paired differences of its rows (per-sample scores) to the mean rows of the float model, the
+ * incumbent and some other trials (docs/design/search.md, "Early stopping").
  *
- * @param bytes of the trial's model
- * @returns `undefined` where the metric's rows have no bounds, without which there are no confidence intervals
+ * @param bytes size of the trial's model
+ * @returns `undefined` where the metric's rows have no bounds, without which there are no confidence
+ * intervals
  */
 export async function openRace(
   race: EarlyStoppingReference,
@@ -90,7 +95,8 @@ export async function openRace(
   // A latency is measured after scoring, so that no trial can be stopped for its latency.
   const incumbentBytes = minimize === "size" ? race.incumbent?.bytes : undefined;
   const betterElsewhere = incumbentBytes !== undefined && incumbentBytes <= bytes;
-  // Within the bound accuracy decides only between equal sizes: a larger trial cannot win by accuracy.
+  // Objective `constrained` compares the accuracy of trials within the bound only where their sizes are
+  // equal: a larger trial cannot win by accuracy.
   const accuracyCounts = objective !== "constrained" || incumbentBytes === bytes;
   const [low, high] = metric.range;
   const range = 2 * (high - low);

@@ -1,4 +1,7 @@
-/** The samples of one inference; those beyond `counted` only fill a fixed batch up, by repeating the last one. */
+/**
+ * The indexes of the samples of one inference; those beyond the first `counted` only fill up a fixed batch,
+ * by repeating the last sample.
+ */
 export interface Batch {
   readonly samples: readonly number[];
   readonly counted: number;

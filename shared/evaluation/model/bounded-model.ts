@@ -5,13 +5,18 @@ import { constantSize, inferenceSize } from "../../onnx/model/declared-memory.js
 import { boundConstantBodies, boundConstantRegion, withConstants } from "./constant-region.js";
 import { inferTypes, leastBytes, type TensorTypes } from "./tensor-types.js";
 
-/** Each constant is in memory three times: as it was read, in ONNX Runtime, and in the quantized model. */
+/**
+ * Number of copies of each constant in memory: as it was read, in ONNX Runtime, and in the quantized model.
+ */
 const COPIES_OF_CONSTANTS = 3;
 
-/** Three sessions keep the memory of an inference: of the float, the statistics and a quantized model. */
+/**
+ * Number of ONNX Runtime sessions that hold the memory of an inference at once: those of the float model, of
+ * the statistics and of a quantized model.
+ */
 const SESSIONS = 3;
 
-/** The tensors of an inference take more than the memory limit. */
+/** Thrown when the tensors of an inference need more memory than the limit. */
 export class MemoryLimitError extends ModelError {}
 
 /**
@@ -45,7 +50,7 @@ export async function requireBoundedTensors(model: Model, origin: string): Promi
   }
 }
 
-/** Checks the tensors of an inference alone, for models whose constants are folded. */
+/** Checks the memory that the tensors of an inference need, for models whose constants are folded already. */
 export function requireFits(graph: Model["graph"], tensors: TensorTypes["tensors"], origin: string): void {
   const { bytes, largest } = inferenceSize(graph, (name) => {
     const info = tensors.get(name);

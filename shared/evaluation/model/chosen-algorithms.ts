@@ -9,8 +9,8 @@ import {
 import type { Configuration } from "../../search/space/space.js";
 
 /**
- * The settings with the tuned algorithms as a configuration chooses them: left out, or with the chosen value of their
- * tuned setting.
+ * The quantization settings with the tuned algorithms (those that the search decides on) as a configuration
+ * chooses them: left out, or with the chosen value of their tuned setting.
  */
 export function withChosenAlgorithms(
   settings: QuantizationSettings,
@@ -29,10 +29,11 @@ export function withChosenAlgorithms(
 }
 
 /**
- * The choices that another configuration, which does not tune these algorithms, stands for: all of its trials had the
- * algorithms as its settings say.
+ * The choices of the tuned algorithms that stand for fixed settings: in a run that did not tune these
+ * algorithms, all trials had them as its settings say.
  *
- * @param tuned the algorithms that this configuration tunes
+ * @param tuned the algorithms whose choices are wanted
+ * @param fixed the settings of the run that did not tune them
  */
 export function fixedAlgorithmChoices(
   tuned: readonly TunedAlgorithm[],
@@ -50,7 +51,7 @@ function fixedChoices(tuned: TunedAlgorithm, { algorithms }: QuantizationSetting
   return algorithmSpace([{ ...tuned, setting: { ...setting, base } }]).base;
 }
 
-/** A text that is equal for settings whose algorithms do the same. */
+/** A key of the algorithms and their settings, equal for settings whose algorithms do the same. */
 export function algorithmsKey({ algorithms }: QuantizationSettings): string {
   return JSON.stringify(algorithms.map(({ algorithm, settings }) => [algorithm.name, settings]));
 }

@@ -54,7 +54,9 @@ export async function boundConstantRegion(
 }
 
 /**
- * The same check for the bodies of control flow, whose constants ONNX Runtime folds together with those around them.
+ * Checks the sizes of constant tensors in the bodies of control flow (If, Loop, Scan), whose constants ONNX
+ * Runtime folds together with those around them.
+ *
  * @param tensors as inferred for the top level
  */
 export async function boundConstantBodies(
@@ -79,7 +81,7 @@ export async function boundConstantBodies(
   await visit(model, model.graph.node);
 }
 
-/** The nodes and constants around a body and in it, as one graph. */
+/** The nodes and constants around a body of control flow and in it, as one graph. */
 function withBody(scope: Model, body: GraphProto): Model {
   const { graph } = scope;
   return edited(scope, {
@@ -91,7 +93,7 @@ function withBody(scope: Model, body: GraphProto): Model {
   });
 }
 
-/** Throws where tensors of a graph are too large. */
+/** Throws where the tensors of a graph need more than the memory limit. */
 type RequireFits = (graph: GraphProto, tensors: Tensors) => void;
 
 async function boundRegion(
@@ -130,13 +132,16 @@ export function withConstants(model: Model, constants: readonly TensorProto[]): 
   });
 }
 
-/** Names of the inputs that set the output sizes of {@link GROWING} ops, in the region or outside. */
+/** Names of the tensors whose values set the output sizes of {@link GROWING} ops, such as Expand and Tile. */
 export function growingSizes({ graph }: Model): ReadonlySet<string> {
   const growing = graph.node.filter(({ opType }) => GROWING.has(opType));
   return new Set(growing.flatMap(({ opType, input }) => SIZE_INPUTS[opType]!.map((at) => input[at] ?? "")));
 }
 
-/** The nodes that depend on constants only, where the shape of a tensor with fixed dimensions counts as constant. */
+/**
+ * The part of a model whose nodes depend on constants only; the shape of a tensor with fixed dimensions
+ * counts as a constant.
+ */
 function constantRegion(model: Model, tensors: Tensors): Model {
   const constants = new Map(model.graph.initializer.map((tensor) => [tensor.name, tensor]));
   const known = new Set(constants.keys());
@@ -182,9 +187,10 @@ function fixedShape(node: NodeProto, tensors: Tensors): TensorProto | undefined 
 }
 
 /**
- * The nodes to compute next: those that set sizes of nodes whose outputs are not inferred, and those that are not
- * inferred although their sizes are known.
- * @param sizes further tensors to compute, where the region computes them
+ * The nodes whose outputs are to be computed next, so that more sizes can be inferred: those that set the
+ * output size of a node, and those whose own size is not inferred although its inputs are known.
+ *
+ * @param sizes names of further tensors to compute, where the region computes them
  */
 function nodesToCompute(
   { node: nodes, initializer }: Model["graph"],
@@ -225,7 +231,7 @@ function isInferred(node: NodeProto, info: PortInfo | undefined): boolean {
   return info.shape.every((dimension) => typeof dimension === "number" && dimension >= 0);
 }
 
-/** Computes the outputs of some nodes of the region. */
+/** Computes the outputs of some nodes of a graph of constants with ONNX Runtime. */
 async function compute(
   region: Model,
   nodes: ReadonlySet<NodeProto>,

@@ -5,9 +5,11 @@ import { nearest } from "../../validation/requirement.js";
 import type { Subject } from "./tunable-model.js";
 
 /**
+ * Checks that the configured `ignored` names only nodes and op types that exist.
+ *
  * @param path the model's name in errors
- * @throws {ConfigurationError} when `ignored` names a node that the model does not have, or an op type that neither
- * ONNX, OpenVINO nor the model has
+ * @throws {ConfigurationError} when `ignored` names a node that the model does not have, or an op type that
+ * neither ONNX, OpenVINO nor the model has
  */
 export function requireKnownScope({ prepared, settings }: Subject, path: string): void {
   const scopes = [settings, ...settings.algorithms.map((each) => each.settings)].map(

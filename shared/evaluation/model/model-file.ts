@@ -8,10 +8,14 @@ import { decodeModel, type Model } from "../../onnx/model/codec.js";
 import { loadExternalData } from "../../onnx/model/external-data.js";
 import { requireBoundedConstants, requireBoundedTensors } from "./bounded-model.js";
 
-/** Largest size of a protobuf message. */
+/** Largest size of a protobuf message, in which an ONNX model is stored. */
 const MAX_FILE_BYTES = 2 ** 31 - 1;
 
-/** @throws {ModelError} when the file does not exist or is larger than a protobuf message can be */
+/**
+ * Reads the bytes of a model file.
+ *
+ * @throws {ModelError} when the file does not exist or is larger than a protobuf message can be
+ */
 export async function readModelFile(path: string): Promise<Uint8Array> {
   const unreadable = (cause: NodeJS.ErrnoException): never => {
     throw new ModelError(`The model ${path} cannot be read (${cause.code}); check the path.`, { cause });

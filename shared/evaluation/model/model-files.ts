@@ -7,7 +7,10 @@ import { encodedBytes } from "../../onnx/model/encoded-size.js";
 import { externalizeData, loadExternalData } from "../../onnx/model/external-data.js";
 import { readModelFile } from "./model-file.js";
 
-/** The model's files; tensors are written as external data where the float model had them there. */
+/**
+ * Encodes a model as its files; tensors are written as external data (a file of their own) where the float
+ * model had them there.
+ */
 export function encodeFiles(
   model: Model,
   external: boolean,
@@ -42,7 +45,7 @@ function externalized(model: Model): { readonly copy: Model; readonly pieces: re
   return { copy, pieces: externalizeData(copy, EXTERNAL_DATA_FILE) };
 }
 
-/** Lies beside `model.onnx`. */
+/** Name of the file of external data, which lies beside `model.onnx`. */
 const EXTERNAL_DATA_FILE = "model.onnx.data";
 
 /** The model with entries added to its metadata; they replace entries of the same keys. */

@@ -13,35 +13,44 @@ import type { Configuration } from "../../search/space/space.js";
 import { algorithmsKey, withChosenAlgorithms } from "./chosen-algorithms.js";
 import type { Subject } from "./tunable-model.js";
 
-/** A model with its algorithms as one configuration chooses them. */
+/** The model with the algorithms that one configuration chooses. */
 export interface ModelVariant {
   /** The float model rewritten; its settings hold the chosen algorithms. */
   readonly subject: Subject;
-  /** Names the rewritten model, the samples and what is gathered of them; variants that rewrite alike share it. */
+  /**
+   * Store key of the calibration statistics: a hash of the rewritten model, the samples and what is gathered
+   * of them. Variants that are rewritten alike share it.
+   */
   readonly statisticsKey: string;
-  /** Tells the variants of a workload apart. */
+  /** Unique among the variants of a workload; made of the chosen algorithms and their settings. */
   readonly name: string;
 }
 
-/** Most variants that a worker keeps for later trials, and most bytes of all their constants together. */
+/**
+ * Maximum number of variants that a worker keeps for later trials, and maximum size of all their constants
+ * together.
+ */
 const MOST_KEPT = 8;
 const MOST_KEPT_BYTES = 512 * 2 ** 20;
 
-/** How many variants, each with its own copy of the model's constants, a worker keeps: one at least. */
+/** Number of variants, each with its own copy of the model's constants, that a worker keeps; at least one. */
 export function keptVariants({ prepared }: Pick<Subject, "prepared">): number {
   return Math.max(1, Math.min(MOST_KEPT, Math.floor(MOST_KEPT_BYTES / prepared.bytes)));
 }
 
 /**
- * The model in one variant per choice of the tuned algorithms. Algorithms that rewrite the float model change its
- * statistics, so that each choice of them has a rewritten form of its own, made when it is first asked for. All others
- * work on the statistics of such a form, which are gathered for all of them.
+ * The model in one variant per choice of the tuned algorithms (those that the search decides on). Algorithms
+ * that rewrite the float model change its statistics, so each choice of them has a rewritten form of its own,
+ * made when it is first asked for. All other algorithms work on the statistics of such a form, which are
+ * gathered once for all of them.
  */
 export class ModelVariants {
   readonly #rewritten: RecentlyUsed<string, Promise<Pick<ModelVariant, "subject" | "statisticsKey">>>;
 
   /**
-   * @param original before any rewriting
+   * Makes variants when they are asked for.
+   *
+   * @param original the subject before any algorithm rewrites the float model
    * @param rewrite runs the algorithms of a subject's settings that rewrite the float model
    */
   constructor(
@@ -52,7 +61,11 @@ export class ModelVariants {
     this.#rewritten = new RecentlyUsed(keptVariants(original));
   }
 
-  /** @param configuration of the subject's space; parameters that it lacks have the base's value */
+  /**
+   * The variant that a configuration chooses.
+   *
+   * @param configuration of the subject's space; parameters that it lacks have the base's value
+   */
   async of(configuration: Configuration): Promise<ModelVariant> {
     const { settings, tunedAlgorithms } = this.original;
     const { subject, statisticsKey } = await this.#rewrittenBy(configuration);
@@ -69,7 +82,10 @@ export class ModelVariants {
     return algorithmSpace(this.original.tunedAlgorithms.filter(rewritesFloatModel));
   }
 
-  /** One variant per rewritten form of the float model, with all other algorithms; the base's first. */
+  /**
+   * One variant per rewritten form of the float model, with all other algorithms; that of the base
+   * configuration first.
+   */
   async rewritten(): Promise<readonly ModelVariant[]> {
     const { parameters, base } = this.#rewritingSpace();
     const space = encodeSpace(parameters);

@@ -39,7 +39,7 @@ export interface PreparedModel {
   readonly sha256: string;
   /** Descriptions of the algorithms that have rewritten the model, in their order (`RewrittenModel.description`). */
   readonly rewritings: readonly string[];
-  /** Size of the model file and its external data. */
+  /** Total size of the model file and its external data. */
   readonly bytes: number;
   /** Whether tensors were read from external files; those of the quantized model are written to one too. */
   readonly external: boolean;
@@ -85,7 +85,7 @@ export async function prepareModel(
   refuseNonFiniteWeights(prepared, path);
   const types = await inferTypes(prepared);
   requireFits(prepared.graph, types.tensors, path);
-  // ONNX Runtime gives tensors of unknown rank no axes.
+  // ONNX Runtime reports a rank of 0 for tensors of unknown rank, which cannot be padded.
   padAllAxes(prepared, (tensor) => types.tensors.get(tensor)?.shape.length || undefined);
   return {
     model: prepared,
@@ -115,7 +115,10 @@ async function loadOnce(model: Model, origin: string, optimizedModelPath: string
   await session.release();
 }
 
-/** Removes the unused ones of all the domains that ONNX Runtime writes into a model's imports. */
+/**
+ * Removes the operator domains that no node uses from a model's imports: ONNX Runtime writes all that it
+ * knows.
+ */
 function dropUnusedDomains(model: Model): void {
   const used = new Set<string>([""]);
   const visit = (graph: Model["graph"]): void => {

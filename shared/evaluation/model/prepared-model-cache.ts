@@ -12,7 +12,10 @@ import { onnxruntimeVersion } from "../../runtime/session.js";
 import { readModelFile } from "./model-file.js";
 import { type PreparedModel, prepareModel } from "./prepare-model.js";
 
-/** Raised when models are prepared or stored differently than before, so that earlier content is not used. */
+/**
+ * Version of the preparation, a part of the cache key: raised when models are prepared or stored differently
+ * than before, so that earlier files are not used.
+ */
 const PREPARATION_VERSION = 2;
 
 const DIGEST_BYTES = 32;
@@ -34,8 +37,9 @@ const headerSchema = z.strictObject({
 type Preparation = Pick<PreparedModel, "model" | "nodeNames" | "tensors" | "inputs" | "outputs">;
 
 /**
- * Reads and prepares the model at `path`, or takes from `contents` what an earlier process prepared from the same file.
- * Models with external data are always prepared anew, as the hash of the model file does not cover these data.
+ * Reads and prepares the model at `path`, or takes from the cache `contents` what an earlier process prepared
+ * from the same file. Models with external data are always prepared anew, as the hash of the model file does
+ * not cover these data.
  *
  * @throws {ModelError} as `prepareModel`
  */
@@ -55,7 +59,7 @@ export async function openPreparedModel(
   return prepared;
 }
 
-/** Hash of everything that a preparation depends on. */
+/** Cache key of a prepared model: a hash of everything that the preparation depends on. */
 function preparationName(modelSha256: string, opset: LiftTarget): string {
   const origin = ["prepared model", PREPARATION_VERSION, onnxruntimeVersion(), opset, modelSha256];
   return createHash("sha256").update(JSON.stringify(origin)).digest("hex");
@@ -69,7 +73,10 @@ async function readPreparation(contents: ContentFolder, name: string): Promise<P
   return preparation;
 }
 
-/** SHA-256 of the rest, length of the header in 4 bytes (little endian), header in JSON, model in protobuf. */
+/**
+ * Encodes a prepared model for the cache: SHA-256 of the rest, length of the header in 4 bytes (little
+ * endian), header in JSON, model in protobuf.
+ */
 function encodePreparation({ model, nodeNames, tensors, inputs, outputs }: Preparation): Uint8Array {
   const header = Buffer.from(
     JSON.stringify({ nodeNames: [...nodeNames], tensors: [...tensors.values()], inputs, outputs }),
@@ -80,7 +87,11 @@ function encodePreparation({ model, nodeNames, tensors, inputs, outputs }: Prepa
   return Buffer.concat([digest(content), content]);
 }
 
-/** @returns `undefined` where the bytes are not those that were written */
+/**
+ * Decodes a prepared model from the cache.
+ *
+ * @returns `undefined` where the bytes are not those that were written
+ */
 function decodePreparation(bytes: Uint8Array, name: string): Preparation | undefined {
   const content = bytes.subarray(DIGEST_BYTES);
   if (!digest(content).equals(bytes.subarray(0, DIGEST_BYTES))) return undefined;

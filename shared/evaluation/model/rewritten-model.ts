@@ -11,9 +11,10 @@ import { calibrationBatches, calibrationSamples } from "./calibration.js";
 import { makeSubject, type Subject } from "./tunable-model.js";
 
 /**
- * The subject after the configured algorithms that rewrite the float model, one after the other.
+ * The subject (the model with its quantizers and search space) after all configured algorithms that rewrite
+ * the float model, one after the other.
  *
- * @param openStatistics opens the store where statistics are kept by content
+ * @param openStatistics opens the store of statistics, which are stored under hashes of what they depend on
  */
 export async function rewrittenSubject(
   subject: Subject,
@@ -52,7 +53,10 @@ interface Gathering {
   readonly openStatistics: () => Promise<ObjectStore>;
 }
 
-/** Statistics of a subject's model, gathered once and kept by content, so that all workers of a run rewrite alike. */
+/**
+ * Statistics of a subject's model, gathered once and stored under a hash of what they depend on, so that all
+ * workers of a run rewrite the model alike.
+ */
 async function gather(
   { subject: { prepared }, calibration, openStatistics }: Gathering,
   sampling: Sampling,

@@ -23,7 +23,9 @@ import { listed } from "../../validation/requirement.js";
 import { type PreparedModel, prepareModelFile } from "./prepare-model.js";
 import { openPreparedModel } from "./prepared-model-cache.js";
 
-/** A model with its quantizers, search space and required statistics, before any sample is seen. */
+/**
+ * A model with its quantizers, search space and required calibration statistics, before any sample is seen.
+ */
 export interface Subject {
   readonly prepared: PreparedModel;
   readonly settings: QuantizationSettings;
@@ -58,7 +60,11 @@ export async function openSubject(
   return makeSubject(await prepare(opset), settings);
 }
 
-/** @throws {ConfigurationError} when the target device, by its hardware file, does not support the preset */
+/**
+ * Checks that the target device supports the configured preset.
+ *
+ * @throws {ConfigurationError} when the target device, by its hardware file, does not support the preset
+ */
 function requirePreset({ device, presets }: Hardware, preset: PresetName): void {
   if (presets.includes(preset)) return;
   throw new ConfigurationError(
@@ -67,7 +73,11 @@ function requirePreset({ device, presets }: Hardware, preset: PresetName): void 
   );
 }
 
-/** @param saturationFixed keys of ops to whose weights the saturation fix `first_layer` applies as well */
+/**
+ * Derives the quantizers, search space and required statistics of a prepared model.
+ *
+ * @param saturationFixed keys of ops to whose weights the saturation fix `first_layer` applies as well
+ */
 export function makeSubject(
   prepared: PreparedModel,
   settings: QuantizationSettings,
@@ -102,14 +112,20 @@ export function makeSubject(
   };
 }
 
-/** Whether an algorithm changes anything in the model; the parameters of one without effect would double trials. */
+/**
+ * Whether an algorithm changes anything in the model; if not, its parameters would only make the search
+ * repeat equal trials.
+ */
 function hasEffect({ algorithm, settings }: ConfiguredAlgorithm, model: LaidOutModel): boolean {
   return algorithm.stage === "rewrite"
     ? algorithm.findRewriting(model, settings) !== undefined
     : algorithm.hasEffect(model, settings);
 }
 
-/** The last algorithm's statistics first: their order is part of the statistics' key. */
+/**
+ * The statistics that the algorithms need, those of the last algorithm first: the order is part of the
+ * statistics' key.
+ */
 function algorithmStatistics(
   algorithms: readonly ConfiguredAlgorithm[],
   model: LaidOutModel,
@@ -130,6 +146,8 @@ function joinSpaces(first: TuningSpace, second: TuningSpace): TuningSpace {
 }
 
 /**
+ * Checks that some configuration can quantize some op of the model.
+ *
  * @param path the model's name in errors
  * @throws {ModelError} when no configuration can quantize any op
  */

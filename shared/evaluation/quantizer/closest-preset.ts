@@ -6,7 +6,10 @@ import type { Subject } from "../model/tunable-model.js";
 import { OutputNoise } from "./output-noise.js";
 import type { Quantizer } from "./quantizer.js";
 
-/** Calibration batches that presets are compared on: with 32, a single outlier can decide between presets. */
+/**
+ * Number of calibration batches that presets are compared on: at most `most`, at least `fewest`, others only
+ * while the outputs take at most `bytes`. With 32, a single outlier can decide between presets.
+ */
 const COMPARED = { most: 128, fewest: 32, bytes: 64 * 2 ** 20 };
 
 /**
@@ -14,16 +17,22 @@ const COMPARED = { most: 128, fewest: 32, bytes: 64 * 2 ** 20 };
  * decibel: on x86 without VNNI they run in slower kernels than the forms of INT8 that do not saturate.
  */
 const WORTH_SLOWER_KERNELS = 1.2;
-/** Noise, 20 decibels below the outputs, under which no gain is worth slower kernels. */
+/**
+ * Noise of the outputs, as a share of their energy (20 decibels below it), under which no gain is worth
+ * slower kernels.
+ */
 const NOTICEABLE_NOISE = 0.01;
 
-/** A preset, and how far the outputs of its model are from those of the float model. */
+/**
+ * A preset of range estimators, and how far the outputs of its quantized model are from those of the float
+ * model.
+ */
 export interface TriedPreset {
   readonly preset: EstimatorPreset;
   readonly choices: Configuration;
-  /** Set where weights are UINT8 although the base has faster codes. */
+  /** Set where weights are UINT8 although the base configuration has codes with faster kernels. */
   readonly codes?: "uint8";
-  /** Energy of the outputs' error over that of the float outputs, summed over the outputs. */
+  /** Energy of each output's error divided by the energy of the float output, summed over the outputs. */
   readonly noise: number;
 }
 
@@ -58,7 +67,7 @@ export async function closestPreset(
   return isWorth ? { ...fine, codes: "uint8" } : fast;
 }
 
-/** UINT8 codes for every weight that may have them. */
+/** Choices that give UINT8 codes to every weight that may have them. */
 function unsignedCodes({ space }: Subject): Configuration {
   const open = space.parameters.filter(
     ({ name, family, choices }) =>
@@ -67,7 +76,7 @@ function unsignedCodes({ space }: Subject): Configuration {
   return Object.fromEntries(open.map(({ name }) => [name, "uint8"]));
 }
 
-/** The base with one preset for every activation. */
+/** The base configuration with one preset of range estimators for all activations. */
 function withActivationPreset({ space }: Subject, preset: EstimatorPreset): Configuration {
   const chosen = space.parameters
     .filter(({ name, family }) => name in space.base && /^activations\/.*\/preset$/.test(family ?? ""))

@@ -17,18 +17,28 @@ import type { Quantizer } from "./quantizer.js";
 
 const STATISTIC = "sensitivity";
 
-/** Four batches already show clearly which groups matter most. */
+/**
+ * Number of calibration batches that outputs are compared on: at most `most`, at least `fewest`, others only
+ * while the outputs take at most `bytes`. Four already show clearly which groups matter most.
+ */
 const COMPARED = { most: 16, fewest: 1, bytes: 64 * 2 ** 20 };
 
-/** Sensitivity is not measured where it would take longer, as one trial per group would then cost about the same. */
+/**
+ * Maximum expected seconds of measuring the sensitivity; if it would take longer it is left out, as one trial
+ * per group would then cost about the same.
+ */
 const LONGEST_SECONDS = 120;
 
-/** Smallest noise, as a share of the outputs' energy, that float arithmetic does not cause by itself. */
+/**
+ * Lower limit of measured noise, as a share of the outputs' energy: float arithmetic causes as much by
+ * itself.
+ */
 const LEAST_NOISE = 1e-12;
 
 /**
- * By how many decibels the signal-to-noise ratio of the outputs rises when a group alone is switched from quantized to
- * float or back, by the group's name; groups without an entry are unknown.
+ * By how many decibels the signal-to-noise ratio of the outputs rises when a group (tensors that share a
+ * quantizer choice) alone is switched from quantized to float or back, by the group's name; groups without an
+ * entry are unknown.
  */
 export type GroupSensitivity = Readonly<Record<string, number>>;
 
@@ -69,7 +79,7 @@ export async function measureSensitivity(
   return sensitivity;
 }
 
-/** The groups' sensitivity, measured once and kept by content. */
+/** The groups' sensitivity, measured once and stored under a hash of what it depends on. */
 export async function keptSensitivity(
   calibration: Calibration,
   statistics: StatisticsTable,
@@ -93,7 +103,7 @@ export async function keptSensitivity(
   return table && fromTable(table);
 }
 
-/** One row with one column per group. */
+/** The sensitivity as a table that can be stored: one row with one column per group. */
 function toTable(sensitivity: GroupSensitivity): StatisticsTable {
   const columns = Object.keys(sensitivity).map((tensor) => ({ tensor, statistic: STATISTIC, width: 1 }));
   return StatisticsTable.ofRows(columns, [Float32Array.from(Object.values(sensitivity))]);

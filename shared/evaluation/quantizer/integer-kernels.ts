@@ -11,7 +11,7 @@ import type { QuantizationPlan } from "../../quantization/space/plan.js";
 import { openSession, type SessionSettings } from "../../runtime/session.js";
 import { inTemporaryFolder } from "../../storage/temporary-folder.js";
 
-/** The integer ops that ONNX Runtime fuses quantized Conv, MatMul and Gemm into. */
+/** Types of the integer ops that ONNX Runtime fuses quantized Conv, MatMul and Gemm into. */
 const INTEGER_TYPES: ReadonlySet<string> = new Set([
   "QLinearConv",
   "ConvInteger",
@@ -25,7 +25,7 @@ const INTEGER_TYPES: ReadonlySet<string> = new Set([
 /** Suffix that ONNX Runtime's layout transformations add to names of nodes. */
 const TOKEN = /_token_\d+$/;
 
-/** Ops that only move values, which fusions put behind a kernel. */
+/** Ops that only move values; fusions may put them between a kernel and the product's output. */
 const MOVING_TYPES: ReadonlySet<string> = new Set([
   "Reshape",
   "Transpose",
@@ -35,9 +35,12 @@ const MOVING_TYPES: ReadonlySet<string> = new Set([
   "Identity",
 ]);
 
-/** How many of a model's quantized products run as integer kernels, and why the others do not. */
+/**
+ * How many of a model's quantized products (Conv, ConvTranspose, MatMul, Gemm) run as integer kernels, and
+ * why the others do not.
+ */
 export interface IntegerKernels {
-  /** Quantized Conv, ConvTranspose, MatMul and Gemm. */
+  /** Number of quantized Conv, ConvTranspose, MatMul and Gemm. */
   readonly quantized: number;
   readonly integer: number;
   readonly unfused: { readonly name: string; readonly type: string; readonly reason: string }[];
@@ -48,8 +51,8 @@ interface Product {
   readonly name: string;
   readonly type: string;
   /**
-   * The product's output and its codes, and those of an Add that is its only reader and may have become its bias. A
-   * fused kernel has one of them as its output.
+   * Names of the product's output and its codes (the tensor quantized to integers), and of those of an Add
+   * that is its only reader and may have become its bias. A fused kernel has one of them as its output.
    */
   readonly outputs: readonly string[];
   /** Why the product cannot run as an integer kernel; `undefined` where it can. */
@@ -78,7 +81,10 @@ export function findIntegerKernels(
   return countIntegerKernels(model, products, settings);
 }
 
-/** The same for any QDQ model, also of other tools: its products are those with two dequantized operands. */
+/**
+ * Counts integer kernels as `findIntegerKernels` does, but for any model with QuantizeLinear and
+ * DequantizeLinear, also of other tools: its products are those with two dequantized operands.
+ */
 export function findIntegerKernelsOf(model: Model, settings: SessionSettings): Promise<IntegerKernels> {
   const index = new GraphIndex(model.graph);
   const products = index.nodes
@@ -96,7 +102,10 @@ export function findIntegerKernelsOf(model: Model, settings: SessionSettings): P
   return countIntegerKernels(model, products, settings);
 }
 
-/** A product's output and that of an Add that is its only reader, with the codes of both. */
+/**
+ * Names of a product's output and that of an Add that is its only reader, with the codes (quantized tensors)
+ * of both.
+ */
 function outputsBehind(output: string, index: GraphIndex): string[] {
   const [reader, ...others] = index.consumers(output);
   const isAdded = reader?.node.opType === "Add" && others.length === 0;
@@ -106,7 +115,7 @@ function outputsBehind(output: string, index: GraphIndex): string[] {
   ]);
 }
 
-/** The codes that a tensor is made into, and those that it is made of where it is the dequantized one. */
+/** Names of the integer tensors that a tensor is quantized to, or that it is dequantized from. */
 function codesOf(tensor: string, index: GraphIndex): string[] {
   const producer = index.producer(tensor);
   return [
@@ -118,7 +127,10 @@ function codesOf(tensor: string, index: GraphIndex): string[] {
   ];
 }
 
-/** As `simulationReason`, but from the element types and scales in the model. */
+/**
+ * Why a product cannot run as an integer kernel, from the element types and scales in the model; `undefined`
+ * where it can.
+ */
 function simulationReasonOf({ opType, input }: NodeProto, index: GraphIndex): string | undefined {
   if (opType === "ConvTranspose") return `ONNX Runtime has no integer ${opType}`;
   for (const operand of input.slice(0, 2)) {
@@ -172,7 +184,8 @@ async function countIntegerKernels(
 }
 
 /**
- * The product that a kernel replaces, by the kernel's name: fusions append a suffix such as `/MatMulAddFusion` to it.
+ * Name of the product (Conv, MatMul, Gemm) that a kernel replaces, found by the kernel's name: fusions append
+ * a suffix such as `/MatMulAddFusion` to it.
  */
 function fusedName(kernel: string, products: ReadonlySet<string>): string | undefined {
   for (let name = kernel; name !== ""; name = name.slice(0, Math.max(0, name.lastIndexOf("/")))) {
@@ -181,7 +194,7 @@ function fusedName(kernel: string, products: ReadonlySet<string>): string | unde
   return undefined;
 }
 
-/** A tensor and all tensors that result from it by ops that only move values. */
+/** Names of a tensor and of all tensors that result from it by ops that only move values. */
 function movedFrom(tensor: string, index: GraphIndex): string[] {
   const moved = index
     .consumers(tensor)
@@ -190,7 +203,7 @@ function movedFrom(tensor: string, index: GraphIndex): string[] {
   return [tensor, ...moved.flatMap((output) => movedFrom(output, index))];
 }
 
-/** The graph that ONNX Runtime executes. */
+/** The model as ONNX Runtime optimizes it before it executes it. */
 async function optimizedGraph(model: Model, settings: SessionSettings): Promise<Model> {
   return inTemporaryFolder("optimized", async (folder) => {
     const path = join(folder, "optimized.onnx");

@@ -14,13 +14,18 @@ import { edited } from "../../onnx/model/edited.js";
 import { NewNames } from "../../onnx/model/new-names.js";
 import { DataType } from "../../onnx/model/tensor.js";
 
-/** The products of a quantized model, each isolated from the others. */
+/** The products (Conv, MatMul, Gemm) of a quantized model, each isolated from the others. */
 export interface IsolatedProducts {
-  /** The model with the codes that its products read as additional outputs. */
+  /** The quantized model with the codes (integer tensors) that its products read as additional outputs. */
   readonly revealing: Model;
-  /** A model of the unconnected products, each with codes as inputs and values as output. */
+  /**
+   * A model of the unconnected products, each with codes (integer tensors) as inputs and float values as
+   * output.
+   */
   readonly isolated: Model;
-  /** The output of `revealing` that each input of `isolated` is fed with. */
+  /**
+   * For each input of the model `isolated` (`to`), the output of `revealing` that it is fed with (`from`).
+   */
   readonly inputs: readonly { readonly from: string; readonly to: string }[];
   readonly products: readonly { readonly name: string; readonly type: string; readonly output: string }[];
 }
@@ -102,7 +107,10 @@ function dequantizersOf(product: NodeProto, index: GraphIndex): (NodeProto | und
   return areOperands && isBias ? dequantizers : undefined;
 }
 
-/** The QuantizeLinear and DequantizeLinear behind a product; `undefined` where its output has other readers. */
+/**
+ * The QuantizeLinear and DequantizeLinear behind a product (Conv, MatMul, Gemm); `undefined` if there are
+ * none or its output has other readers.
+ */
 function roundedOutput(product: NodeProto, index: GraphIndex) {
   const readers = index.consumers(product.output[0]!);
   const quantize = readers[0]?.node;

@@ -7,15 +7,15 @@ import { openSession, type SessionSettings } from "../../runtime/session.js";
 import type { CalibrationBatches } from "../../statistics/collect.js";
 import { isolateProducts } from "./isolated-products.js";
 
-/** How many calibration batches are compared at most. */
+/** Maximum number of calibration batches on which a model is compared with exact arithmetic. */
 const COMPARED_BATCHES = 32;
 
-/** Decibels of equal outputs. */
+/** Signal-to-noise ratio in decibels that is stated for equal outputs. */
 const NO_DIFFERENCE = 200;
 
 /**
- * Decibels from which on two computations differ by rounding only: where exact integers are rescaled, one code in a few
- * thousand falls on the other side of a tie.
+ * Signal-to-noise ratio in decibels from which on two computations differ by rounding only: where exact
+ * integers are rescaled, one code in a few thousand falls on the other side of a tie.
  */
 const ROUNDING = 40;
 
@@ -43,7 +43,10 @@ export async function measureExactness(
   return { decibels, batches: count, products };
 }
 
-/** Compares each product alone, fed with the values that the exact model computes. */
+/**
+ * Compares each product (Conv, MatMul, Gemm) alone with its exact computation, fed with the values that the
+ * exact model computes.
+ */
 async function compareProducts(
   model: Model,
   feeds: readonly InferenceSession.OnnxValueMapType[],
@@ -72,7 +75,10 @@ interface Energies {
   noise: number;
 }
 
-/** By float output, the energy of the exact values and of the differences to them, over all feeds. */
+/**
+ * Runs a model exactly and as its session runs it. Returns, by float output, the energy of the exact values
+ * and of the differences to them, over all feeds.
+ */
 async function compareSessions(
   model: Model,
   feeds: readonly InferenceSession.OnnxValueMapType[],
@@ -105,7 +111,10 @@ function exactly({ intraOpNumThreads }: SessionSettings): SessionSettings {
   return { graphOptimizationLevel: "disabled", intraOpNumThreads };
 }
 
-/** Values whose difference is not finite, such as those of a mask, count as equal. */
+/**
+ * Adds the energy of exact values and of differences to the sums; values whose difference is not finite, such
+ * as those of a mask, are left out.
+ */
 function addEnergies(sum: Energies, expected: Float32Array, given: Float32Array): void {
   expected.forEach((value, i) => {
     const difference = value - given[i]!;

@@ -10,22 +10,22 @@ import type { Subject } from "../model/tunable-model.js";
 import { keptInputErrors } from "./propagated-input-errors.js";
 import { Quantizer } from "./quantizer.js";
 
-/** What a quantizer is made from besides the statistics themselves. */
+/** What a quantizer is made from, apart from the calibration statistics themselves. */
 export interface Calibration {
   readonly subject: Subject;
   readonly batches: CalibrationBatches;
-  /** Names the model, the samples and the statistics gathered of them. */
+  /** Store key of the statistics: a hash of the model, the samples and what is gathered of them. */
   readonly statisticsKey: string;
-  /** Keeps statistics by content, beyond the run. */
+  /** Store of calibration statistics under hashes of what they depend on, shared by runs. */
   readonly store: ObjectStore;
 }
 
 /**
- * A quantizer with everything that its algorithms gather beside the statistics, which is kept by content, so that all
- * workers of a run quantize alike.
+ * A quantizer with the tables that its algorithms need beside the statistics (second moments and input
+ * errors). The tables are stored, so that all workers of a run quantize alike.
  *
- * @param propagated the configuration that BiasCorrection measures input errors with, and that its correction is exact
- * for; the base when left out
+ * @param propagated the configuration that BiasCorrection measures input errors with, and for which its
+ * correction is exact; the base when left out
  */
 export async function openQuantizer(
   calibration: Calibration,
@@ -37,7 +37,10 @@ export async function openQuantizer(
   return new Quantizer(calibration.subject, statistics, { ...tables, inputErrors });
 }
 
-/** The second moments that the algorithms need, gathered where they are not kept yet; `undefined` if none need any. */
+/**
+ * The second moments of inputs (E[x xᵀ]) that the algorithms need, gathered where they are not stored yet;
+ * `undefined` if none need any.
+ */
 export async function keptSecondMoments(
   { subject, batches, statisticsKey, store }: Calibration,
   signal?: AbortSignal,

@@ -12,10 +12,13 @@ import { centredLogits } from "./centred-logits.js";
 type FloatOutputs = ReadonlyMap<string, Float32Array>;
 type Comparable = (outputs: InferenceSession.OnnxValueMapType) => FloatOutputs;
 
-/** How many calibration batches outputs are compared on. */
+/** Limits on the number of calibration batches that models' outputs are compared on. */
 export interface ComparedBatches {
   readonly most: number;
-  /** Compared whatever the size of the outputs; more only while the float model's outputs take at most `bytes`. */
+  /**
+   * Number of batches compared whatever the size of the outputs; more only while the float model's outputs
+   * take at most `bytes`.
+   */
   readonly fewest: number;
   readonly bytes: number;
 }
@@ -33,7 +36,9 @@ export class OutputNoise {
     private readonly session: SessionSettings,
   ) {}
 
-  /** Runs the float model; its outputs are kept. */
+  /**
+   * Runs the float model on the batches and keeps its outputs, which other models' outputs are compared with.
+   */
   static async against(
     { prepared, view }: Subject,
     batches: CalibrationBatches,
@@ -61,12 +66,15 @@ export class OutputNoise {
     return new OutputNoise(feeds, expected, comparable, settings);
   }
 
-  /** Whether there is an output that can be compared. */
+  /** Whether the model has an output that can be compared. */
   get isKnown(): boolean {
     return this.expected.some((outputs) => outputs.size > 0);
   }
 
-  /** The energy of each output's errors divided by that of the float output, summed over the outputs. */
+  /**
+   * Noise of a model: the energy of each output's errors divided by that of the float output, summed over the
+   * outputs.
+   */
   async of(model: Model): Promise<number> {
     const sums = new Map<string, { signal: number; noise: number }>();
     const session = await openSession(model, this.session);
@@ -90,7 +98,7 @@ export class OutputNoise {
   }
 }
 
-/** Selects the float outputs of an inference, those of a Softmax as logits. */
+/** Returns a function that selects the float outputs of an inference, those of a Softmax as logits. */
 function comparableOutputs(index: GraphIndex): Comparable {
   return (outputs) =>
     new Map(

@@ -23,23 +23,27 @@ import { sliceBatches } from "../model/calibration.js";
 import type { Subject } from "../model/tunable-model.js";
 import { Quantizer } from "./quantizer.js";
 
-/** Raised when the kept errors would come out otherwise, as ops are rounded or corrected otherwise than before. */
+/**
+ * Version of the stored input errors, a part of their key: raised when ops are rounded or corrected
+ * differently than before, so that earlier ones are not used.
+ */
 const REVISION = 2;
 
-/** What input errors are measured with. */
+/** What the input errors of products are measured with. */
 export interface Propagation {
   readonly subject: Subject;
   readonly statistics: StatisticsTable;
   readonly tables: AdjustmentTables;
   readonly batches: CalibrationBatches;
-  /** Names the model, the samples and the statistics gathered of them. */
+  /** Store key of the statistics: a hash of the model, the samples and what is gathered of them. */
   readonly statisticsKey: string;
   readonly store: ObjectStore;
 }
 
 /**
- * The errors of the inputs of the products that BiasCorrection corrects, measured op after op in topological order with
- * the ops before quantized as in `configuration` and corrected. Kept by content.
+ * The mean errors of the inputs of the products (Conv, MatMul, Gemm) that BiasCorrection corrects, measured
+ * op after op in topological order, with the ops before quantized as in `configuration` and corrected. Stored
+ * under a hash of what they depend on.
  *
  * @returns `undefined` where no algorithm needs input errors
  */
@@ -66,7 +70,11 @@ export async function keptInputErrors(
   );
 }
 
-/** @returns a table of one row: the mean errors of the input terms of each product */
+/**
+ * Measures the mean input errors of the products.
+ *
+ * @returns a table of one row: the mean errors of the input terms of each product
+ */
 async function propagate(
   { subject, statistics, tables, batches }: Propagation,
   plan: QuantizationPlan,
@@ -99,8 +107,8 @@ async function propagate(
 }
 
 /**
- * Means of a statistic over the first samples, those that errors are measured on: means over other samples would differ
- * by more than the errors.
+ * Means of a statistic per channel over the first samples, on which input errors are measured: means over
+ * other samples would differ by more than the errors.
  */
 function firstSamples(
   table: StatisticsTable,

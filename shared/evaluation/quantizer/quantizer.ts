@@ -26,25 +26,37 @@ import type { Configuration } from "../../search/space/space.js";
 import type { StatisticsTable } from "../../statistics/table.js";
 import type { Subject } from "../model/tunable-model.js";
 
-/** A share of the model's weighted ops: by their number, and by the elements of their weights. */
+/** A share (0 to 1) of the model's weighted ops: by their number, and by the elements of their weights. */
 export type QuantizedShare = MeasuredOutcome["quantizedShare"];
 
 export interface QuantizedModel {
   readonly model: Model;
   readonly plan: QuantizationPlan;
-  /** The groups that stay in float because of their calibration samples, with reasons. */
+  /**
+   * The groups (tensors that share a quantizer choice) that stay in float because of their calibration
+   * samples, with reasons.
+   */
   readonly unbounded: UnboundedGroups;
   readonly quantizedShare: QuantizedShare;
-  /** The part of it without an integer kernel in ONNX Runtime: it saves space, not time. */
+  /**
+   * The part of `quantizedShare` whose ops have no integer kernel in ONNX Runtime: it saves space, not time.
+   */
   readonly simulatedShare: QuantizedShare;
 }
 
-/** Makes quantized models of one float model, and keeps what several configurations share. */
+/**
+ * Makes quantized models of one float model, and keeps what several configurations share, such as quantized
+ * weights.
+ */
 export class Quantizer {
   readonly #weights: WeightCache;
   readonly #biases: Adjustment | undefined;
 
-  /** @param statistics of the calibration samples */
+  /**
+   * Prepares the algorithms that adjust weights and biases.
+   *
+   * @param statistics of the calibration samples
+   */
   constructor(
     private readonly subject: Subject,
     private readonly statistics: StatisticsTable,
@@ -63,12 +75,15 @@ export class Quantizer {
       view.index,
       adjustments.flatMap(({ refine }) => refine ?? []),
     );
-    // Each compares the weights after all refinements with the float weights, so that the last shift includes the
-    // others.
+    // Each shift of biases compares the weights after all refinements with the float weights, so that the
+    // last one includes the others.
     this.#biases = adjustments.findLast(({ shift }) => shift !== undefined);
   }
 
-  /** The plan of a configuration, without the groups that stay in float because of their calibration samples. */
+  /**
+   * The plan of a configuration (which tensors and ops are quantized, and how), without the groups that stay
+   * in float because of their calibration samples.
+   */
   plan(configuration: Configuration): BoundedPlan {
     const { layout, hardware, settings } = this.subject;
     return planWithinBounds(layout, hardware, settings.options, configuration, this.statistics);
@@ -97,7 +112,10 @@ export class Quantizer {
     };
   }
 
-  /** The codes and the bias shift of a product under a plan. */
+  /**
+   * A product (Conv, MatMul or Gemm) under a plan: the integer codes of its weight, and the shift of its
+   * bias.
+   */
   corrected(product: ConstantProduct, plan: QuantizationPlan): CorrectedProduct {
     const isQuantized = plan.ops.has(product.op.key);
     const tensor = isQuantized ? plan.weights.get(product.weight)! : undefined;
@@ -123,7 +141,10 @@ export class Quantizer {
     return elementCount(dimensions(this.subject.view.index.initializers.get(id)!));
   }
 
-  /** A share of all ops with constant weights, including those that cannot be quantized and those in bodies. */
+  /**
+   * The share of the ops that `counts` selects among all ops with constant weights, including those that
+   * cannot be quantized and those in bodies of control flow.
+   */
   #share(counts: (op: QuantizableOp) => boolean): QuantizedShare {
     const { layout, view } = this.subject;
     let [count, parameters, countedCount, countedParameters] = [0, 0, 0, 0];

@@ -5,11 +5,11 @@ import { type JobContext, runJob } from "../jobs/run-job.js";
 import { loadWorkload } from "../workload/workload.js";
 import { openGate, serveJobs, type ThreadSettings } from "./job-thread.js";
 
-/** What worker threads of a run on this machine are opened with. */
+/** Settings that the worker threads of a run on this machine are opened with. */
 export interface LocalSettings {
   readonly configuration: ConfigurationFor<"tune">;
   readonly directory: string;
-  /** Folders of the run's records and of the statistics. */
+  /** Folder of the run's records; `statistics` has the folder and the number of shards of the statistics. */
   readonly records: string;
   readonly statistics: { readonly folder: string; readonly shards: number };
   readonly properties: Readonly<Record<string, string>>;

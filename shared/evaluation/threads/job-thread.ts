@@ -5,14 +5,20 @@ import { ExclusiveGate } from "../../runtime/exclusive-gate.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 import { PortObjectStore } from "../../storage/port-store.js";
 
-/** What each thread of a pool is started with. */
+/** Settings that each worker thread of a pool is started with. */
 export interface ThreadSettings {
   readonly name: string;
-  /** Memory that the threads share, so that only one measures latency at a time, and this thread's slot in it. */
+  /**
+   * Memory that the threads share as a lock, so that only one measures latency at a time, and this thread's
+   * slot in it.
+   */
   readonly gate: { readonly buffer: SharedArrayBuffer; readonly slot: number };
-  /** Holds the number of the latest cancelled job. */
+  /**
+   * Shared memory that holds the number of the latest cancelled job; it and all earlier jobs of the thread
+   * are cancelled.
+   */
   readonly cancelled: SharedArrayBuffer;
-  /** Port to the pool's object store, which serves it if the pool has one. */
+  /** Port through which the thread uses the pool's object store, if the pool has one. */
   readonly store: MessagePort;
 }
 
@@ -25,7 +31,10 @@ export type ThreadMessage<Settings> =
 export type ReportMessage =
   /** The thread has loaded its module. */
   | { readonly loaded: true }
-  /** The thread is ready for a first job; if opening failed, the answer to that job says so. */
+  /**
+   * The thread has opened its settings and is ready for a first job; if opening failed, the answer to that
+   * job says so.
+   */
   | { readonly prepared: true }
   | { readonly number: number; readonly report: JobReport }
   | { readonly number: number; readonly failure: Failure };
@@ -34,7 +43,7 @@ export function openGate({ gate }: Pick<ThreadSettings, "gate">): ExclusiveGate 
   return new ExclusiveGate(gate.buffer, gate.slot);
 }
 
-/** The pool's object store. */
+/** The object store of the thread's pool, used through a message port. */
 export function openThreadStore({ store }: Pick<ThreadSettings, "store">): ObjectStore {
   return new PortObjectStore(store);
 }

@@ -12,7 +12,7 @@ const LOCAL_THREAD = new URL("./evaluator-thread.js", import.meta.url);
 
 /** How long a thread may take to end by itself before it is terminated. */
 const PATIENCE_MILLISECONDS = 5_000;
-/** Above every job's number. */
+/** A number above that of every job; stored as the latest cancelled job, it cancels all jobs. */
 const ALL_JOBS = 2 ** 31 - 1;
 
 interface Waiting {
@@ -55,7 +55,9 @@ export class ThreadPool<Settings extends object = LocalSettings> {
     await Promise.all(this.#threads.map((thread) => thread.loaded));
   }
 
-  /** Resolves when the threads are ready for their first jobs or have died; waits for `open`. */
+  /**
+   * Resolves when all threads are ready for their first jobs or have died; it waits for `open` to be called.
+   */
   async prepared(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.prepared));
   }
@@ -81,7 +83,7 @@ export class ThreadPool<Settings extends object = LocalSettings> {
     await Promise.all(this.#threads.map((thread) => thread.close(patienceMilliseconds)));
   }
 
-  /** The slot's thread; a dead one is replaced. */
+  /** The thread of a slot (a place in the pool); a dead one is replaced. */
   #alive(slot: number): Thread<Settings> {
     const thread = this.#threads[slot]!;
     if (!thread.dead || this.#closed) return thread;

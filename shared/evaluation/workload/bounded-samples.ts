@@ -20,20 +20,21 @@ import type { Workload } from "./workload.js";
 
 export interface BoundedSamples {
   readonly dataset: Dataset;
-  /** The samples that the model is run on. */
+  /** Indexes of the samples that the model is run on. */
   readonly used: readonly number[];
-  /** In one inference, unless the model fixes it. */
+  /** Samples per inference, unless the model fixes their number. */
   readonly batchSize: number;
 }
 
 /**
- * Checks what the tensors of an inference take that follow from the samples: from their shapes, which are all alike, and
- * from values that a size is computed of, such as a length that a ConstantOfShape is given. Of such values the first
- * sample and those of the least and the greatest are looked at. What sizes follow from through control flow, or from
- * values that the model computes of its weights and samples together, is not known before it is run.
+ * Checks the memory that the tensors of an inference need for these samples. Tensor sizes follow from the
+ * shapes of the samples, which are all alike, and from input values that a size is computed from, such as a
+ * length that a ConstantOfShape is given. For such inputs the first sample and those with the smallest and
+ * the largest values are checked. Sizes that follow from control flow, or from values that the model computes
+ * from its weights and samples together, are not known before it is run.
  *
  * @param origin how errors name the model
- * @throws {DataError} when it is more than the memory limit
+ * @throws {DataError} when the tensors need more than the memory limit
  */
 export async function requireBoundedSamples(
   model: Model,
@@ -56,7 +57,9 @@ export async function requireBoundedSamples(
 }
 
 /**
- * Checks what running the model on the sections of a workload takes.
+ * Checks the memory that an inference needs on each data section of a workload (calibration, evaluation,
+ * validation).
+ *
  * @throws {DataError} when it is more than the memory limit
  */
 export async function requireBoundedWorkload(workload: Workload): Promise<void> {
@@ -74,11 +77,11 @@ async function requireBoundedBatch(model: Model, origin: string): Promise<void> 
     await requireBoundedTensors(model, origin);
   } catch (cause) {
     if (cause instanceof MemoryLimitError) throw new DataError(cause.message, { cause });
-    // Samples that do not fit the model are told of by running it on them.
+    // Other errors are ignored here: samples that do not fit the model are reported when it is run on them.
   }
 }
 
-/** The inputs of the model whose values a size is computed of. */
+/** Names of the model's inputs whose values a tensor size is computed from. */
 function sizeInputs(model: Model): ReadonlySet<string> {
   const { graph } = model;
   const producers = new Map(graph.node.flatMap((node) => node.output.map((name) => [name, node] as const)));
@@ -98,7 +101,10 @@ function sizeInputs(model: Model): ReadonlySet<string> {
   return found;
 }
 
-/** The model for one batch: its inputs have the batch's shapes, and those that sizes are computed of its values. */
+/**
+ * The model for one batch: its inputs have the batch's shapes, and the inputs in `counted`, which sizes are
+ * computed from, become constants with the batch's values.
+ */
 function withBatch(model: Model, batch: InputBatch, counted: ReadonlySet<string>): Model {
   const { graph } = model;
   const constants = Object.entries(batch).flatMap(([name, value]) =>
@@ -113,7 +119,7 @@ function withBatch(model: Model, batch: InputBatch, counted: ReadonlySet<string>
           return value === undefined ? info : withShape(info, value.dims);
         }),
       initializer: [...graph.initializer, ...constants],
-      // What is declared of them may be of another batch.
+      // The declared shapes of outputs and of other tensors may be those of another batch.
       output: graph.output.map(({ name }) => create(ValueInfoProtoSchema, { name })),
       valueInfo: [],
     }),

@@ -14,7 +14,9 @@ import { ModelVariants } from "../model/model-variants.js";
 import { rewrittenSubject } from "../model/rewritten-model.js";
 import { openSubject, requireQuantizable, type Subject } from "../model/tunable-model.js";
 
-/** Model and calibration samples, which statistics are gathered of; without evaluation samples and metric. */
+/**
+ * Model and calibration samples, from which statistics are gathered; without evaluation samples and metric.
+ */
 export interface CalibrationWorkload {
   readonly modelPath: string;
   /** The float model before any algorithm rewrites it. */
@@ -31,8 +33,8 @@ export interface CalibrationWorkload {
 /**
  * Reads model and calibration samples; gathers no statistics.
  *
- * @param openStatistics opens the store where statistics are kept by content
- * @param contents keeps the prepared model for later processes
+ * @param openStatistics opens the store of statistics, which are stored under hashes of what they depend on
+ * @param contents cache folder that keeps the prepared model for later processes
  * @throws {ConfigurationError | ModelError | DataError}
  */
 export async function loadCalibration(

@@ -36,7 +36,7 @@ export interface MeasurementContent {
   readonly evaluation: { readonly contentHash: string; readonly samples: number };
   readonly batchSize: number;
   readonly onnxruntime: string;
-  /** `metricContent` of the configured metric. */
+  /** The configured metric with hashes of files' contents in place of their paths (`metricContent`). */
   readonly metric: Readonly<Record<string, unknown>>;
 }
 
@@ -47,7 +47,8 @@ export interface MeasurementContent {
 export function measurementKey(configuration: RunConfiguration, content: MeasurementContent): string {
   const { engine, optimizer } = configuration;
   const { metric, ...others } = content;
-  // How tensors are quantized and what is chosen for algorithms differs between the trials of one run.
+  // How tensors are quantized and what is chosen for algorithms is left out: it differs between the trials of
+  // one run.
   const document = {
     ...others,
     settings: hashedSettings(quantizationSettings(configuration)),

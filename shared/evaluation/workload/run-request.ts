@@ -16,23 +16,31 @@ export interface RequestOptions {
   readonly evaluationShards: number;
   /** Milliseconds after which an unanswered job counts as lost. */
   readonly timeouts: RunRequest["timeouts"];
-  /** Where the search starts from; the preset's configuration in the whole space when left out. */
+  /**
+   * The search space and the base configuration (trial 1); the whole space and the preset's configuration
+   * when left out.
+   */
   readonly start?: Pick<TuningSpace, "parameters" | "base">;
   /** Trials of an earlier run that this one begins with. */
   readonly restored?: RestoredReference;
-  /** The configuration's when left out. */
+  /** Maximum number of trials; that of the configuration file when left out. */
   readonly maxTrials?: number;
-  /** The only instruction set whose results count; the first result's where it is left out. */
+  /** The only instruction set of processors whose results count; that of the first result when left out. */
   readonly isa?: string;
   /** The accuracy drop and latency that objective `loss` is scaled by, where an earlier run measured them. */
   readonly lossReference?: LossReference;
   readonly warnings?: readonly RunWarning[];
 }
 
-/** Trials that are validated at the end: the best, and two more to show the selection bias of the best. */
+/**
+ * Number of finalists (trials that the finish validates): the best, and two more to show the selection bias
+ * of the best.
+ */
 const FINALISTS = 3;
 
-/** What the coordinator needs to know of a workload: names, shapes and counts. */
+/**
+ * The request of a run: what the coordinator needs to know of a workload, namely names, shapes and counts.
+ */
 export function makeRunRequest(workload: Workload, options: RequestOptions): RunRequest {
   const { subject, metric, configuration, order, statisticsKey } = workload;
   const params = configuration.optimizer.params;

@@ -12,9 +12,11 @@ export type SampleAxis = number | "whole" | undefined;
 export type SampleAxes = ReadonlyMap<string, SampleAxis>;
 
 /**
- * The axes of a model that takes any number of samples: those that grow with the batch, whatever the model calls them.
+ * The sample axis of each output of a model that takes any number of samples: the axis that grows with the
+ * batch, whatever the model calls it.
  *
- * @param two `undefined` where the model cannot be run on two samples at once
+ * @param one the outputs for one sample
+ * @param two the outputs for two samples; `undefined` where the model cannot be run on two samples at once
  */
 export function axesOfAnyBatch(one: ModelOutputs, two: ModelOutputs | undefined): SampleAxes {
   return new Map(
@@ -30,8 +32,9 @@ export function axesOfAnyBatch(one: ModelOutputs, two: ModelOutputs | undefined)
 }
 
 /**
- * The axes of a model that takes batches of `size` samples: those of that length along which the first sample's part
- * stays as it is when the others change. Several axes may have that length, such as that of as many classes.
+ * The sample axis of each output of a model that takes batches of `size` samples: the axis of that length
+ * along which the first sample's part stays as it is when the others change. Other axes may have that length
+ * too, such as that of the classes.
  *
  * @param others the outputs when all samples but the first are other ones
  */
@@ -44,7 +47,8 @@ export function axesOfFixedBatch(outputs: ModelOutputs, others: ModelOutputs, si
         ? []
         : candidates.filter((axis) => isAlike(firstAlong(output, axis), firstAlong(changed, axis)));
       if (kept.length === 1) return [name, kept[0]];
-      // Samples that give the same, or that the model mixes, tell nothing.
+      // Equal outputs, or a model that mixes samples, do not show the axis; the first one is taken if its
+      // length fits.
       return [name, candidates[0] === 0 ? 0 : undefined];
     }),
   );
@@ -54,7 +58,10 @@ function firstAlong(output: TensorValue, axis: number): TensorValue {
   return firstOf(moveAxis(output, axis, 0), 1);
 }
 
-/** Kernels may add up in another order where other samples stand beside one. */
+/**
+ * Largest difference of outputs that count as equal, relative to the largest value: kernels may sum in
+ * another order when a sample is batched with other samples.
+ */
 const ROUNDING = 1e-3;
 
 function isAlike(one: TensorValue, other: TensorValue): boolean {
@@ -68,19 +75,25 @@ function isAlike(one: TensorValue, other: TensorValue): boolean {
   return ours.length === theirs.length && difference <= ROUNDING * largest;
 }
 
-/** The axes for batches of one sample. */
+/** The sample axis of each output for batches of one sample. */
 export function axesOfOneSample(outputs: ModelOutputs): SampleAxes {
   return new Map(Object.entries(outputs).map(([name, { dims }]) => [name, wholeOrAxis(dims)]));
 }
 
-/** The first axis where its length is 1, else the only axis of length 1. */
+/**
+ * The sample axis of an output of one sample: the first axis where its length is 1, else the only axis of
+ * length 1, else "whole".
+ */
 function wholeOrAxis(dims: readonly number[]): SampleAxis {
   if (dims[0] === 1) return 0;
   const candidates = dims.flatMap((length, axis) => (length === 1 ? [axis] : []));
   return candidates.length === 1 ? candidates[0] : "whole";
 }
 
-/** The outputs of the first `counted` samples, with the sample axis first; outputs without samples are left out. */
+/**
+ * The outputs of the first `counted` samples of a batch, with the sample axis moved first; outputs without a
+ * sample axis are left out.
+ */
 export function samplesFirst(outputs: ModelOutputs, axes: SampleAxes, counted: number): ModelOutputs {
   return Object.fromEntries(
     Object.entries(outputs).flatMap(([name, output]) => {

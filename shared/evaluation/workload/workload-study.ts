@@ -7,7 +7,10 @@ import { readWorkloadDocument, workloadConfiguration } from "../../run/store/wor
 import { fetchWorkloadFiles } from "../../run/store/workload-folder.js";
 import type { ObjectStore } from "../../storage/object-store.js";
 
-/** The study of a run, made from the workload document in the store; `undefined` where there is no such run. */
+/**
+ * The study of a run (its sampler, objective and metric), made from the workload document in the store;
+ * `undefined` where there is no such run.
+ */
 export async function openStudy(
   store: ObjectStore,
   runId: string,

@@ -18,7 +18,10 @@ import type { Subject } from "../model/tunable-model.js";
 import { loadCalibration } from "./calibration-workload.js";
 import { measurementKey, metricContent } from "./measurement-key.js";
 
-/** The order in which evaluation samples are scored is the same for every run, so that `evaluate` shares it. */
+/**
+ * Seed of the order in which evaluation samples are scored: the same for every run and for the command
+ * `evaluate`.
+ */
 export const SCORING_ORDER_SEED = 0;
 
 /** Model, data and metric of a configuration, read and checked against each other. */
@@ -44,27 +47,33 @@ export interface Workload {
   readonly calibrationBatches: CalibrationBatches;
   /** Indexes of the evaluation samples in scoring order. */
   readonly order: readonly number[];
-  /** Key of the subject's statistics. */
+  /**
+   * Store key of the calibration statistics of the subject (the model as the base configuration rewrites it).
+   */
   readonly statisticsKey: string;
   /**
    * Settings of the sessions that models are scored in: `engine.session`, adapted to the target by
    * `scoringSession`.
    */
   readonly session: SessionSettings;
-  /** What trials of two runs must share to be compared (`measurementKey`). */
+  /** Hash of what trials of two runs must share to be compared (`measurementKey`). */
   readonly measuredUnder: string;
 }
 
 export interface WorkloadOptions {
-  /** Finds the code of a metric module; needed where the configuration does not lie beside it. */
+  /**
+   * Finds the code of a metric module (a user's metric); needed where the configuration does not lie beside
+   * it.
+   */
   readonly locateModule?: LocateModule;
-  /** Keeps the prepared model for later processes. */
+  /** Cache folder that keeps the prepared model for later processes. */
   readonly contents?: ContentFolder;
 }
 
 /**
  * Reads everything that a tuning run works on. What does not fit together is refused here, before any work.
- * @param openStatistics opens the store where statistics are kept by content
+ *
+ * @param openStatistics opens the store of statistics, which are stored under hashes of what they depend on
  * @throws {ConfigurationError | ModelError | DataError}
  */
 export async function loadWorkload(
@@ -124,7 +133,9 @@ export async function loadWorkload(
   };
 }
 
-/** Reads all labels once, so that one that the metric cannot use is found before any work. */
+/**
+ * Reads all labels of a data section once, so that one that the metric cannot use is found before any work.
+ */
 export function checkLabels(metric: Metric, dataset: Dataset, name: string): void {
   if (metric.needs !== "labels") return;
   const labels = dataset.labels({ from: 0, to: dataset.samples });

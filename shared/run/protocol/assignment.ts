@@ -1,21 +1,21 @@
 import { safeguard } from "../../basics/safeguard.js";
 import type { Failure } from "./failed-outcome.js";
 
-/** Failures reported for one job after which the job is given up. */
+/** Number of failures reported for one job at which the job is given up. */
 const MAX_FAILURES = 2;
 /**
- * Attempts of one job in all. An unanswered job, or one answered by another instruction set, does not count
- * as a failure of the trial; this bound ends a job that kills every worker.
+ * Maximum number of attempts of one job. An unanswered job, or one answered by another instruction set, does
+ * not count as a failure of the trial; this bound ends a job that kills every worker.
  */
 const MAX_ATTEMPTS = 6;
 
 /** A job that was given to the workers and has not been answered. */
 export interface Assignment {
-  /** 1 for the first sending; each resend has the next number. */
+  /** Number of the attempt: 1 for the first sending of the job; each resend has the next number. */
   readonly attempt: number;
   /**
-   * Number of this round's first attempt: above 1 where an earlier round of the same job had attempts of its
-   * own (a finish job before the run was resumed).
+   * Number of the first attempt of this assignment: above 1 where an earlier assignment of the same job had
+   * attempts of its own (a finish job before the run was resumed).
    */
   readonly firstAttempt: number;
   /** Whether the job is known to have been sent; `false` means unknown. */
@@ -25,7 +25,7 @@ export interface Assignment {
   readonly failedAttempts: readonly number[];
 }
 
-/** The new assignment, or the reason why the job was given up. */
+/** What follows a failed or overdue attempt: the job's new assignment, or the reason why it is given up. */
 export type AssignmentOutcome =
   | { readonly state: "waiting"; readonly assignment: Assignment }
   | ({ readonly state: "givenUp" } & Failure);
@@ -71,14 +71,14 @@ export function reportFailure(
   if (input) return { state: "givenUp", reason, input };
   if (failed.failedAttempts.length >= MAX_FAILURES || !safeguard("second-attempts"))
     return { state: "givenUp", reason };
-  // A newer attempt is already under way and may succeed.
+  // A newer attempt of the job is already under way and may succeed.
   if (attempt !== assignment.attempt) return { state: "waiting", assignment: failed };
   return sendAgain(failed, at, timeout, reason);
 }
 
 /**
- * The same attempt with a new deadline, to be sent again because the queue that held it ended with its
- * process.
+ * The assignment with the same attempt and a new deadline, to be sent again because the queue that held the
+ * job ended with its process.
  */
 export function renew(assignment: Assignment, at: number, timeout: number): Assignment {
   const doublings = assignment.attempt - assignment.firstAttempt;

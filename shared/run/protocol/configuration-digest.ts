@@ -3,7 +3,10 @@ import type { Configuration } from "../../search/space/space.js";
 import type { ProposedTrial } from "./state.js";
 import { BASE_TRIAL } from "./study.js";
 
-/** Cache: configurations are immutable, and a trial's is one object from its job to its report. */
+/**
+ * Cache of digests by configuration: configurations are immutable, and a trial's is the same object from its
+ * job to its report.
+ */
 const known = new WeakMap<Configuration, string>();
 
 /**

@@ -4,17 +4,20 @@ import { DataError, type ErrorCode, QuantfleetError, RunError } from "../../basi
 /** Maximum length of the reason of a failure, in characters. */
 export const MAX_REASON = 2_000;
 
-/** What the user has given is at fault, so that the same job fails again. */
+/**
+ * Codes of errors that are the fault of the user's input (arguments, configuration, model or data), so that
+ * the same job would fail again.
+ */
 const INPUT_CODES: ReadonlySet<ErrorCode> = new Set(["USAGE", "CONFIGURATION", "MODEL", "DATA"]);
 
-/** Why something failed. */
+/** Why a job, a trial or a run failed. */
 export interface Failure {
   readonly reason: string;
   /** Present if the user's model, data or configuration is at fault, so that the same job would fail again. */
   readonly input?: true;
 }
 
-/** The answer to a job that failed. */
+/** The outcome that a worker reports for a job that failed. */
 export const failedOutcomeSchema = z.strictObject({
   state: z.literal("failed"),
   reason: z.string().max(MAX_REASON),
@@ -34,12 +37,15 @@ export function failureOf(error: unknown): Failure {
     : { reason };
 }
 
-/** The error that a failure was, as far as its class tells who is at fault. */
+/** The error for a failure: a DataError if the user's input is at fault, otherwise a RunError. */
 export function toError({ reason, input }: Failure): DataError | RunError {
   return input ? new DataError(reason) : new RunError(reason);
 }
 
-/** Shortened in its middle: an error begins with the place and ends with the remedy. */
+/**
+ * The reason of a failure, shortened in its middle to the maximum length: an error begins with the place and
+ * ends with the remedy.
+ */
 function withinMessage(reason: string): string {
   if (reason.length <= MAX_REASON) return reason;
   const half = MAX_REASON / 2;

@@ -1,7 +1,7 @@
 import { failedOutcome } from "./failed-outcome.js";
 import { type Job, type JobReport, MESSAGE_VERSION } from "./messages.js";
 
-/** A failure has no numbers, whose instruction set would count. */
+/** Instruction set in the report of a failure, which has no numbers that could depend on one. */
 const NO_INSTRUCTION_SET = "none";
 
 /** The worker that reports, and the time of the report in milliseconds since the epoch. */
@@ -10,7 +10,7 @@ export interface Reporter {
   readonly at: number;
 }
 
-/** What a job's failure is reported as when there is no worker left to report it. */
+/** The report of a failed job, made for a worker that cannot report the failure itself. */
 export function failureReport(job: Job, error: unknown, { worker, at }: Reporter): JobReport {
   const { runId, attempt } = job;
   const base = { version: MESSAGE_VERSION, runId, at, attempt } as const;

@@ -13,7 +13,7 @@ const latencySchema = z.strictObject({
   candidateMs: z.number(),
 });
 
-/** What the finish job measured of one model; fields that could not be measured are absent. */
+/** What the finish job measured of one quantized model; fields that could not be measured are absent. */
 const candidateSchema = z.strictObject({
   trial: z.number(),
   validation: scoreSchema.optional(),
@@ -27,15 +27,15 @@ const candidateSchema = z.strictObject({
     })
     .optional(),
   /**
-   * Groups left in float because the calibration samples give them no finite range, each with its reason as a
-   * clause.
+   * Groups (tensors that share a quantizer choice) left in float because the calibration samples give them no
+   * finite range, each with its reason as a clause.
    */
   unbounded: z.record(z.string(), z.string()).default({}),
-  /** Processor classes on which no integer product of the model can saturate. */
+  /** Processor classes on which no integer product of the model can saturate, so that results are exact. */
   exactOn: z.array(z.enum(PROCESSOR_CLASSES)).optional(),
   /**
-   * Signal-to-noise ratio of ONNX Runtime's kernels against exact arithmetic; only for the base and the
-   * written model.
+   * Signal-to-noise ratio in decibels of ONNX Runtime's kernels against exact arithmetic, on calibration
+   * samples; only for the base configuration and the written model.
    */
   exactness: z
     .strictObject({
@@ -52,13 +52,13 @@ export const finishSummarySchema = z.strictObject({
   floatValidation: scoreSchema.optional(),
   /** The optimization level at which the float model is fastest. */
   floatLevel: z.string().exactOptional(),
-  /** Why the float model is the result, as a clause; absent where a candidate is. */
+  /** Why the float model is the result, as a clause; absent where a quantized model is. */
   keepFloat: z.string().exactOptional(),
-  /** The base configuration; absent where its model could not be made. */
+  /** Measurements of the base configuration (trial 1); absent where its model could not be made. */
   base: candidateSchema.optional(),
   /** The finalists whose models could be made, best first; the first one was written, unless the float model was. */
   candidates: z.array(candidateSchema),
-  /** Problems that did not stop the finish, a sentence each. */
+  /** Problems of the finish that did not stop it, a sentence each. */
   problems: z.array(z.string()).default([]),
 });
 

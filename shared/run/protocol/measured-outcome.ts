@@ -16,21 +16,25 @@ const timingsSchema = z.strictObject({
 });
 
 export const measuredOutcomeSchema = z.strictObject({
-  /** `pruned`: stopped early after `samples` samples. */
+  /**
+   * `complete`: the shard was scored to its end; `pruned`: scoring was stopped early, after `samples`
+   * samples.
+   */
   state: z.enum(["complete", "pruned"]),
   rows: packedRowsSchema,
-  /** Number of samples scored, equal to the number of rows. */
+  /** Number of samples scored, equal to the number of rows (per-sample scores). */
   samples: z.int().min(0),
   /**
-   * Of a pruned trial: upper confidence bound of the mean difference to the float model's rows over all
-   * samples, which fell short of what the trial had to reach.
+   * Of a pruned trial: the best difference of its metric to the float model's that it could have reached on
+   * all samples (a confidence bound), which fell short of what it had to reach.
    */
   reachable: z.number().exactOptional(),
   /** Size of the quantized model in bytes. */
   bytes: z.number().min(0),
   quantizedShare: quantizedShareSchema,
   /**
-   * Share without an integer kernel, simulated by QuantizeLinear and DequantizeLinear; absent where it is 0.
+   * Share of the ops that are quantized but have no integer kernel, simulated by QuantizeLinear and
+   * DequantizeLinear; absent where it is 0.
    */
   simulatedShare: quantizedShareSchema.exactOptional(),
   /**

@@ -24,7 +24,8 @@ const attempt = z.int().min(1).max(MAX_ATTEMPTS);
 const seconds = z.number().min(0);
 const workerSchema = z.string().min(1).max(256);
 
-// Jobs are the messages to workers. Sending one twice is harmless: run, trial, shard and attempt identify it.
+// Jobs are the coordinator's messages to workers. Sending one twice is harmless: run, trial, shard and
+// attempt identify it.
 
 export const statisticsJobSchema = z.strictObject({
   version,
@@ -36,24 +37,32 @@ export const statisticsJobSchema = z.strictObject({
   deadline: timestampSchema,
 });
 
-/** Trials beside the float model and the incumbent whose rows a worker fetches for early stopping. */
+/**
+ * Maximum number of peers (other complete trials that a trial is compared with) whose rows (per-sample
+ * scores) a worker fetches for early stopping.
+ */
 const MAX_RACE_PEERS = 16;
 
 const raceSchema = z.strictObject({
-  /** Key of the float model's rows for this shard. */
+  /**
+   * Store key of the float model's rows (per-sample scores) of this shard (a worker's part of the samples).
+   */
   referenceScores: storeKeySchema,
   incumbent: z
     .strictObject({
       trial: trialNumberSchema,
-      /** Key of the incumbent's rows for this shard. */
+      /** Store key of the rows (per-sample scores) of this shard of the incumbent (the best trial so far). */
       scores: storeKeySchema,
       bytes: z.number().min(0),
       latencyRatio: z.number().gt(0).optional(),
     })
     .optional(),
-  /** Keys of other complete trials' rows for this shard, used as control variates. */
+  /**
+   * Store keys of peers' rows (per-sample scores of other complete trials) of this shard, used as control
+   * variates.
+   */
   peerScores: z.array(storeKeySchema).max(MAX_RACE_PEERS),
-  /** This shard's part of the probability of stopping a trial wrongly. */
+  /** This shard's part of the probability of stopping a trial wrongly, between 0 and 1. */
   delta: z.number().gt(0).lt(1),
 });
 
@@ -65,16 +74,23 @@ export const trialJobSchema = z.strictObject({
   runId: runIdSchema,
   trial: trialNumberSchema,
   attempt,
-  /** `null` is the float model. */
+  /** The configuration to score; `null` is the float model. */
   configuration: configurationSchema.nullable(),
-  /** Digest of a configuration that the sampler proposed; the report repeats it (configuration-digest.ts). */
+  /**
+   * Digest (hash) of a configuration that the sampler proposed; the report repeats it
+   * (configuration-digest.ts).
+   */
   digest: digestSchema.exactOptional(),
   shard: shardSchema,
-  /** What early stopping compares the trial with; absent where the trial is scored to its end. */
+  /**
+   * What early stopping compares the trial with: stored scores of the float model, the incumbent and other
+   * trials; absent where the trial is scored to its end.
+   */
   race: raceSchema.optional(),
   measureLatency: z.boolean(),
   /**
-   * Time after which the job is taken for lost and sent again. A late answer still counts if it is the first.
+   * Time in milliseconds since the epoch after which the job is taken for lost and sent again. A late answer
+   * still counts if it is the first.
    */
   deadline: timestampSchema,
 });
@@ -89,9 +105,11 @@ export const finishJobSchema = z.strictObject({
   type: z.literal("finish"),
   runId: runIdSchema,
   attempt,
-  /** Configuration of trial 1, which the result compares the best trial with. */
+  /** The base configuration, trial 1, which the result compares the best trial with. */
   base: configurationSchema,
-  /** Best first; empty where no quantized trial is complete. */
+  /**
+   * The finalists (trials that the finish validates), best first; empty where no quantized trial is complete.
+   */
   candidates: z.array(candidateSchema).max(100),
   /** How many of the candidates, from the first on, meet the accuracy bound; all of them when left out. */
   withinBound: z.int().min(0).max(100).exactOptional(),
@@ -106,12 +124,13 @@ export type FinishJob = Readonly<z.infer<typeof finishJobSchema>>;
 export type Job = StatisticsJob | TrialJob | FinishJob;
 export type EarlyStoppingReference = z.infer<typeof raceSchema>;
 
-// Events are the messages to the reducer. `at` is the sender's clock; the reducer has no other clock.
+// Events are the messages that the coordinator's reducer applies to a run's state. `at` is the sender's
+// clock; the reducer has no other clock.
 
 const eventBase = { version, runId: runIdSchema, at: timestampSchema };
 const billedSchema = z.strictObject({
   milliseconds: z.number().min(0),
-  /** Memory of the function, which determines the price per second. */
+  /** Memory of the Lambda function, which determines the price per second. */
   megabytes: z.int().min(1).max(1_000_000),
   architecture: z.enum(["arm64", "x86_64"]),
 });
@@ -132,12 +151,13 @@ export const runRequestedSchema = z
   });
 
 /**
- * The process that held the jobs has ended: all unanswered jobs are sent again and do not count as overdue.
+ * Event that a run continues after the process that held its jobs has ended: all unanswered jobs are sent
+ * again and do not count as overdue.
  */
 export const runResumedSchema = z.strictObject({
   ...eventBase,
   type: z.literal("RunResumed"),
-  /** New limits; the run's limits stay as they are where this is absent. */
+  /** New limits of the search; the run's limits stay as they are where this is absent. */
   limits: limitsSchema.exactOptional(),
 });
 
@@ -150,7 +170,11 @@ export const statisticsReportedSchema = z.strictObject({
   outcome: z.discriminatedUnion("state", [
     z.strictObject({
       state: z.literal("complete"),
-      /** Quantization error per group; larger is more sensitive. Over shards the maximum is taken. */
+      /**
+       * Sensitivity per group (tensors that share a quantizer choice): by how many decibels the outputs'
+       * signal-to-noise ratio rises when the group alone is switched to float, or to quantized. Over shards
+       * the maximum is taken.
+       */
       sensitivity: z
         .record(z.string().max(1_024), z.number())
         .refine((groups) => Object.keys(groups).length <= MAX_GROUPS)
@@ -166,7 +190,7 @@ export const trialReportedSchema = z.strictObject({
   ...billed,
   type: z.literal("TrialReported"),
   trial: trialNumberSchema,
-  /** The digest of the job. */
+  /** The digest (hash) of the configuration, repeated from the job. */
   digest: digestSchema.exactOptional(),
   attempt,
   shard: shardSchema,
@@ -199,7 +223,7 @@ export const finishReportedSchema = z.strictObject({
   outcome: z.discriminatedUnion("state", [
     z.strictObject({
       state: z.literal("complete"),
-      /** The candidate whose model was written; `null` where there was no candidate. */
+      /** The trial whose model was written, 0 for the float model; `null` where there was no candidate. */
       best: trialNumberSchema.nullable(),
       validation: z.array(z.strictObject({ trial: trialNumberSchema, value: z.number() })).max(101),
       objects: z.array(writtenObjectSchema).max(MAX_OBJECTS),
@@ -236,5 +260,5 @@ export type RunEvent =
   | Tick
   | CancelRequested
   | FinishReported;
-/** The answer to a job. */
+/** A worker's answer to a job. */
 export type JobReport = StatisticsReported | TrialReported | FinishReported;

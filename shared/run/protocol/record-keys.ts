@@ -3,7 +3,7 @@ import type { Shard } from "../../basics/identifiers.js";
 import type { PackedRows } from "./rows.js";
 import type { TrialOrigin } from "./state.js";
 
-/** Trials per segment of records. */
+/** Number of trials per segment (a stored group of trial records). */
 export const SEGMENT_SIZE = 16;
 
 /** Prefix of all keys of a run in the object store. */
@@ -13,23 +13,27 @@ export const spaceKey = (runId: string): string => `${runPrefix(runId)}space.jso
 export const stateKey = (runId: string): string => `${runPrefix(runId)}state.json`;
 
 /**
- * Key of trials that runs begin with, named by the hash of their record so that several runs can share it.
+ * Store key of an earlier run's trials that runs begin with, named by the hash of their record so that
+ * several runs can share it.
  */
 export const restoredKey = (sha256: string): string => `restored/${sha256}.json`;
 
-/** Key of a segment of finished trials. */
+/** Store key of a segment (a group of 16 records) of finished trials. */
 export function segmentKey(runId: string, segment: number): string {
   return `${runPrefix(runId)}trials/${String(segment).padStart(6, "0")}.json`;
 }
 
-/** Key of the configurations of running trials whose numbers lie in the segment. */
+/**
+ * Store key of the configurations of running trials whose numbers lie in the segment (a group of 16 trials).
+ */
 export function runningTrialSegmentKey(runId: string, segment: number): string {
   return `${runPrefix(runId)}asked/${String(segment).padStart(6, "0")}.json`;
 }
 
 /**
- * The name of a shard's rows: the first 12 hexadecimal digits of their hash. Two different answers to one job
- * (early stopping may depend on a latency) never share a key, and the same answer written twice does.
+ * The name of a shard's rows (per-sample scores): the first 12 hexadecimal digits of their hash. Two
+ * different answers to one job (early stopping may depend on a latency) never share a key, and the same
+ * answer written twice does.
  */
 export function scoresName(rows: PackedRows): string {
   const { encoding, width, data } = rows;
@@ -40,7 +44,10 @@ export function scoresKey(runId: string, trial: number, shard: number, name: str
   return `${runPrefix(runId)}scores/${trial}/${shard}-${name}.json`;
 }
 
-/** Key of the rows of a trial's shard, which lie with the run that scored the trial. */
+/**
+ * Store key of the rows (per-sample scores) of a trial's shard, which lie with the run that scored the trial:
+ * this one, or the earlier run that a restored trial was taken from.
+ */
 export function rowsKey(
   runId: string,
   { number, origin }: { readonly number: number; readonly origin?: TrialOrigin },
@@ -50,7 +57,10 @@ export function rowsKey(
   return scoresKey(origin?.run ?? runId, origin?.trial ?? number, shard, name);
 }
 
-/** Prefix of the claims of workers on a run's jobs. */
+/**
+ * Prefix of the store keys of the claims on a run's jobs (objects that hold a worker's lease and later its
+ * answer).
+ */
 export function claimsPrefix(runId: string): string {
   return `${runPrefix(runId)}claims/`;
 }

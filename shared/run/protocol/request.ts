@@ -45,7 +45,10 @@ const optimizerSchema = z.strictObject({
   expectedQuantizationRatio: z.number().gt(0).lt(1),
   quantizationRatioWeight: z.number().min(0),
   race: z.boolean(),
-  /** Probability of stopping a trial wrongly, divided among all looks and shards. */
+  /**
+   * Probability of stopping a trial wrongly, divided among all looks (interim checks) and shards (workers'
+   * parts of the samples).
+   */
   raceDelta: z.number().gt(0).lt(1),
   sensitivity: z.enum(["auto", "off"]),
   measureLatency: z.boolean(),
@@ -54,25 +57,27 @@ const optimizerSchema = z.strictObject({
 const metricSchema = z.strictObject({
   name: nameSchema,
   direction: z.enum(["higher", "lower"]),
-  /** Values per sample. */
+  /** Number of values in a row, the scores of one sample. */
   rowWidth: z.int().min(1).max(65_536),
   /**
-   * Whether the metric is the mean of rows of one value, so that early stopping can compare trials sample by
-   * sample.
+   * Whether the metric is the mean of one score per sample, so that early stopping can compare trials sample
+   * by sample.
    */
   perSampleMean: z.boolean(),
-  /** Smallest and largest value of a row, where the metric has bounds; early stopping needs both. */
+  /**
+   * Smallest and largest value of a sample's score, where the metric has bounds; early stopping needs both.
+   */
   range: z.tuple([z.number(), z.number()]).optional(),
 });
 
-/** Prices of work in US dollars, and the budget. */
+/** Prices of a run's work in US dollars, and its budget. */
 const costSchema = z.strictObject({
   usdPerGigabyteSecond: z.strictObject({ arm64: z.number().min(0), x86_64: z.number().min(0) }),
-  /** Price of the requests to function, queues and store that come with each job. */
+  /** Price in US dollars of the requests to function, queues and store that come with each job. */
   usdPerJob: z.number().min(0),
-  /** Budget: no trial is started if the run is then expected to cost more. */
+  /** Budget in US dollars: no trial is started if the run is then expected to cost more. */
   maxUsd: z.number().gt(0).optional(),
-  /** Cost that was estimated when the run was requested. */
+  /** Cost in US dollars that was estimated when the run was requested. */
   estimatedUsd: z.number().min(0).optional(),
 });
 
@@ -109,15 +114,18 @@ export const runRequestSchema = z.strictObject({
   metric: metricSchema,
   /** Maximum number of trials running at once. */
   parallel: z.int().min(1).max(MAX_PARALLEL_TRIALS),
-  /** Work of the finish job per model: validation samples, and expected seconds of latency measurement. */
+  /**
+   * Work of the finish job per model: number of validation samples, and expected seconds of latency
+   * measurement.
+   */
   finish: z
     .strictObject({ samples: z.int().min(0).max(MAX_SAMPLES), latencySeconds: z.number().min(0) })
     .optional(),
-  /** How many of the best trials the finish job validates. */
+  /** Number of finalists: how many of the best trials the finish job validates. */
   finalists: z.int().min(1).max(100),
   /** Milliseconds after which an unanswered job is sent again; doubled with every attempt. */
   timeouts: z.strictObject({ statistics: timeoutSchema, trial: timeoutSchema, finish: timeoutSchema }),
-  /** Instruction set whose results are accepted; that of the first result when absent. */
+  /** Instruction set of the processors whose results are accepted; that of the first result when absent. */
   isa: z.string().min(1).max(64).optional(),
   cost: costSchema.optional(),
   /**
@@ -131,8 +139,8 @@ export const runRequestSchema = z.strictObject({
    */
   restored: z.strictObject({ trials: z.int().min(1).max(MAX_TRIALS), sha256: sha256Schema }).optional(),
   /**
-   * Hash of everything except the configuration that determines a measurement: trials of runs with equal
-   * hashes are comparable.
+   * Hash of everything except a trial's configuration that determines a measurement: trials of runs with
+   * equal hashes are comparable.
    */
   measuredUnder: sha256Schema.optional(),
   /**

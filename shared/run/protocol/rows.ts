@@ -1,6 +1,9 @@
 import * as z from "zod";
 
-/** Maximum length of the base64 text: 12 MiB of rows, which is more than a queue message can hold. */
+/**
+ * Maximum length in characters of rows (per-sample scores) as base64 text: 12 MiB before encoding, which is
+ * more than a queue message can hold.
+ */
 export const MAX_ENCODED_ROWS = 16 * 1024 * 1024;
 const MAX_ROWS = 10_000_000;
 const MAX_ROW_WIDTH = 65_536;
@@ -19,7 +22,7 @@ export const packedRowsSchema = z.strictObject({
 
 export type PackedRows = Readonly<z.infer<typeof packedRowsSchema>>;
 
-/** Packs rows of `width` values each, given row by row; lossless for 32-bit floats. */
+/** Packs rows (per-sample scores) of `width` values each, given row by row; lossless for 32-bit floats. */
 export function packRows(values: Float32Array, width: number): PackedRows {
   if (width < 1 || values.length % width !== 0)
     throw new RangeError(`${values.length} values do not make whole rows of ${width}`);
@@ -29,7 +32,7 @@ export function packRows(values: Float32Array, width: number): PackedRows {
 }
 
 /**
- * The rows as floats, row by row: `rows * width` values.
+ * Unpacks rows (per-sample scores) to floats, row by row: `rows * width` values.
  *
  * @throws RangeError if the data is not as long as the shape requires.
  */
@@ -52,7 +55,7 @@ export function unpackRows(packed: PackedRows): Float32Array {
   }
 }
 
-/** Whether the data is as long as the shape requires, so that the rows can be unpacked. */
+/** Whether the data of packed rows is as long as their shape requires, so that the rows can be unpacked. */
 export function isWhole(packed: PackedRows): boolean {
   return Buffer.from(packed.data, "base64").length === bytesOf(packed);
 }
@@ -61,7 +64,10 @@ function bytesOf({ encoding, rows, width }: PackedRows): number {
   return encoding === "bits" ? Math.ceil((rows * width) / 8) : rows * width * 4;
 }
 
-/** The rows of all shards, concatenated in the order given. */
+/**
+ * The rows (per-sample scores) of all shards (workers' parts of the samples), concatenated in the order
+ * given.
+ */
 export function concatenateRows(shards: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(shards.reduce((sum, shard) => sum + shard.length, 0));
   let offset = 0;
@@ -73,7 +79,7 @@ export function concatenateRows(shards: readonly Float32Array[]): Float32Array {
 }
 
 function isBinary(values: Float32Array): boolean {
-  // Object.is keeps -0 out, which bits could not give back.
+  // Object.is excludes -0, which the encoding as bits could not restore.
   return values.every((value) => value === 1 || Object.is(value, 0));
 }
 

@@ -18,7 +18,10 @@ export const runAnnouncedSchema = z.strictObject({
 });
 export type RunAnnounced = Readonly<z.infer<typeof runAnnouncedSchema>>;
 
-/** Announces a run in the run's message group, so that the queue delivers it before the request. */
+/**
+ * Announces a run in the message group of the run, so that the queue delivers the announcement before the
+ * run's request.
+ */
 export async function announceRun(
   events: Queue,
   { runId, requestedAt: at, parallel }: Pick<RunRequest, "runId" | "requestedAt" | "parallel">,

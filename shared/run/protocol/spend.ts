@@ -1,9 +1,9 @@
-/** Sums over the bills of jobs' reports. */
+/** Sums over the bills that jobs' reports contain. */
 export interface Tally {
   readonly reports: number;
   readonly milliseconds: number;
   readonly usd: number;
-  /** Sum of squares of the cost of each job, for its standard deviation. */
+  /** Sum of the squared costs of the jobs, from which the standard deviation of a job's cost follows. */
   readonly usdSquared: number;
 }
 
@@ -12,12 +12,12 @@ export interface Tally {
  * unanswered, with the mean of the reported ones; a late report of such an attempt is not charged again.
  */
 export interface Spend {
-  /** Everything charged, the coordinator's own work included. */
+  /** US dollars charged in all, for the coordinator's own work too. */
   readonly usd: number;
-  /** Billed time of the workers. */
+  /** Billed milliseconds of the workers. */
   readonly billedMilliseconds: number;
   readonly jobs: Tally;
-  /** The part of `jobs` that are trial jobs. */
+  /** The same sums for trial jobs only. */
   readonly trialJobs: Tally;
 }
 

@@ -7,7 +7,7 @@ import type { RunRequest } from "./request.js";
 import type { PackedRows } from "./rows.js";
 import type { Spend } from "./spend.js";
 
-/** `failed`: the run has ended without a result. */
+/** The phases of a run, in their order; `failed`: the run has ended without a result. */
 export type Phase = "statistics" | "search" | "finish" | "done" | "failed";
 
 export type StopReason =
@@ -18,34 +18,45 @@ export type StopReason =
   | "space_exhausted"
   | "cancelled";
 
-/** A shard of a job: with the workers, or answered. */
+/**
+ * The state of a shard (the part of a job that one worker carries out): given to the workers, or answered.
+ */
 export type ShardState<Result> =
   | { readonly state: "waiting"; readonly assignment: Assignment }
   | { readonly state: "done"; readonly attempt: number; readonly result: Result };
 
-/** The attempt that answered, or the latest one that was sent. */
+/** Number of the attempt that answered a shard, or of the latest one that was sent. */
 export function attemptOf(shard: ShardState<unknown>): number {
   return shard.state === "done" ? shard.attempt : shard.assignment.attempt;
 }
 
-/** What is kept of a shard's answer: its rows, and the name that they are stored under. */
+/**
+ * What is kept of the answer to a trial's shard: its rows (per-sample scores), and the name that they are
+ * stored under.
+ */
 export interface ScoredShard {
   readonly rows: PackedRows;
   readonly scores: string;
 }
 
-/** Measurements so far of a running trial, merged over its answered shards, beside the rows. */
+/**
+ * Measurements so far of a running trial, apart from its rows (per-sample scores), merged over its answered
+ * shards.
+ */
 export interface TrialMeasures {
   readonly worker: string;
   readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
   readonly simulatedShare?: NonNullable<MeasuredOutcome["simulatedShare"]>;
   readonly saturation?: number;
-  /** Upper confidence bound, from the shard that was stopped early. */
+  /**
+   * The best difference of the metric to the float model's that a stopped trial could have reached; from the
+   * shard that stopped it.
+   */
   readonly reachable?: number;
-  /** From shard 0, the only shard whose worker measures latency. */
+  /** The latency ratio from shard 0, the only shard whose worker measures latency. */
   readonly latency?: MeasuredOutcome["latency"];
-  /** Sums over the shards. */
+  /** Durations in seconds, summed over the shards. */
   readonly timings: MeasuredOutcome["timings"];
 }
 
@@ -57,14 +68,14 @@ export interface RunningTrial {
    */
   readonly configuration?: Configuration | null;
   /**
-   * Number of trials that had ended when this one was opened: the sampler sees `RunState.finished.slice(0,
-   * seen)`.
+   * Number of trials that had ended when this one was opened: the sampler bases its proposal on
+   * `RunState.finished.slice(0, seen)`.
    */
   readonly seen: number;
   readonly askedAt: number;
   /**
-   * Whether workers may stop the trial early, compared with the incumbent if there was one when the trial was
-   * opened.
+   * Whether workers may stop the trial early. They compare it with the trial `incumbent`, the best one when
+   * this trial was opened, if there was one.
    */
   readonly racing: boolean;
   readonly incumbent?: number;
@@ -79,7 +90,7 @@ export function isProposed(trial: RunningTrial): trial is ProposedTrial {
   return trial.configuration !== undefined;
 }
 
-/** Measurements of a trial on `samples` samples. */
+/** Measurements of a trial over all its `samples` scored samples. */
 export interface Measurement {
   readonly metric: number;
   readonly samples: number;
@@ -88,8 +99,9 @@ export interface Measurement {
   readonly simulatedShare?: NonNullable<MeasuredOutcome["simulatedShare"]>;
   readonly saturation?: number;
   /**
-   * Of a pruned trial: upper confidence bound of its metric's difference to the float model's. A pruned trial
-   * is judged by this bound, because `metric` covers only the first samples.
+   * Of a pruned trial: the best difference of its metric to the float model's that it could have reached (a
+   * confidence bound). A pruned trial is judged by this bound, because `metric` covers only the first
+   * samples.
    */
   readonly reachable?: number;
   readonly latency?: MeasuredOutcome["latency"];
@@ -104,15 +116,15 @@ export interface TrialOrigin {
 interface EndedTrial {
   readonly number: number;
   /**
-   * The earlier run that scored the trial and holds its rows (`warm_start`, `eval`); absent where this run
-   * did.
+   * The earlier run that scored the trial and holds its rows, its per-sample scores (`warm_start`, `eval`);
+   * absent where this run scored it.
    */
   readonly origin?: TrialOrigin;
   readonly configuration: Configuration | null;
   readonly seen: number;
   readonly askedAt: number;
   readonly endedAt: number;
-  /** The largest number of attempts over the trial's shards. */
+  /** Number of attempts of the trial's jobs: the largest over its shards. */
   readonly attempts: number;
 }
 
@@ -122,8 +134,8 @@ export interface MeasuredTrial extends EndedTrial {
   readonly worker: string;
   readonly timings: MeasuredOutcome["timings"];
   /**
-   * The name of each shard's rows in the store; "" for a shard that had not answered when the trial was
-   * pruned.
+   * The name of each shard's rows (per-sample scores) in the store; "" for a shard that had not answered when
+   * the trial was pruned.
    */
   readonly scores: readonly string[];
 }
@@ -132,7 +144,7 @@ export interface FailedTrial extends EndedTrial, Failure {
   readonly state: "failed";
 }
 
-/** A trial that has ended; immutable. */
+/** The immutable record of a trial that has ended. */
 export type TrialRecord = MeasuredTrial | FailedTrial;
 
 export interface FinishResult {
@@ -142,9 +154,12 @@ export interface FinishResult {
 
 /** The finish of a run: the finalists, and the job that validates them and writes the best model. */
 export interface FinishState {
-  /** Trial numbers, best first. */
+  /** Numbers of the finalists (the trials that the finish validates), best first. */
   readonly candidates: readonly number[];
-  /** How many of them, from the first on, meet the accuracy bound; absent in runs that earlier versions finished. */
+  /**
+   * How many of the candidates, from the first on, meet the accuracy bound; absent in runs that earlier
+   * versions finished.
+   */
   readonly withinBound?: number;
   readonly job: ShardState<FinishResult>;
 }
@@ -157,25 +172,27 @@ export interface RunState {
   readonly request: RunRequest;
   readonly phase: Phase;
   readonly startedAt: number;
-  /** The latest time of all events applied. */
+  /** The latest time of all events applied, in milliseconds since the epoch. */
   readonly lastAt: number;
   /** Time during which no process worked on the run, excluded from `maxMinutes`. */
   readonly pausedMilliseconds: number;
-  /** When the run was last resumed. */
+  /** When the run was last resumed, in milliseconds since the epoch. */
   readonly resumedAt?: number;
-  /** Limits that the run was last resumed with; the request's limits when absent. */
+  /** Limits of the search that the run was last resumed with; the request's limits when absent. */
   readonly limits?: Limits;
-  /** Instruction set of all results accepted so far. */
+  /** Instruction set of the processors that computed all results accepted so far. */
   readonly isa?: string;
   readonly statistics: readonly ShardState<{ readonly seconds: number }>[];
   readonly sensitivity?: Readonly<Record<string, number>>;
-  /** The number of the next trial. */
+  /** Number of the next trial to start, which equals the number of trials started so far. */
   readonly asked: number;
-  /** By ascending number. */
+  /** Trials that have been started and have not ended, by ascending number. */
   readonly running: readonly RunningTrial[];
-  /** In the order in which the trials ended; append-only. */
+  /** The records of all ended trials in the order in which they ended; append-only. */
   readonly finished: readonly TrialRecord[];
-  /** Number of leading segments of `finished` that are known to be written as records. */
+  /**
+   * Number of leading segments (groups of 16 trials) of `finished` that are known to be written to the store.
+   */
   readonly sealedSegments: number;
   /** The best complete quantized trial so far. */
   readonly best?: MeasuredTrial;
@@ -183,12 +200,12 @@ export interface RunState {
   readonly finishing?: FinishState;
   /** Why the run failed. */
   readonly failure?: string;
-  /** Present where model or data are at fault. */
+  /** Present if the run failed because of the user's model or data. */
   readonly failedByInput?: true;
   readonly spend: Spend;
 }
 
-/** The record of a trial that has ended. */
+/** The record of the ended trial with this number; `undefined` if there is none. */
 export function findFinished({ finished }: RunState, number: number): TrialRecord | undefined {
   // Trials end roughly in the order of their numbers, so the search goes outwards from that position.
   const start = Math.min(number, finished.length - 1);
@@ -201,7 +218,7 @@ export function findFinished({ finished }: RunState, number: number): TrialRecor
   return undefined;
 }
 
-/** Whether the run is over unless it is resumed. */
+/** Whether the run is over (done or failed) unless it is resumed. */
 export function hasEnded(state: RunState): boolean {
   return state.phase === "done" || state.phase === "failed";
 }

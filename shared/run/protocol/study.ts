@@ -2,17 +2,20 @@ import type { FinishedTrial, Sampler } from "../../search/trials/sampler.js";
 import type { RunRequest } from "./request.js";
 import type { Measurement, RunState, TrialRecord } from "./state.js";
 
-/** Measurements that ratios and losses of trials are relative to. */
+/**
+ * Measurements of the float model and the base configuration, which ratios and losses of trials are relative
+ * to.
+ */
 export interface References {
   readonly float: Measurement;
-  /** Absent where the base configuration could not be scored. */
+  /** Measurement of the base configuration; absent where it could not be scored. */
   readonly base?: Measurement;
 }
 
 export interface Judgement {
-  /** The values to minimize; one unless the objective is `pareto`. */
+  /** The objective's values, which are minimized; one unless the objective is `pareto`. */
   readonly values: readonly number[];
-  /** Percent of accuracy by which the bound is missed; 0 within the bound. */
+  /** By how many percent of accuracy the trial misses the accuracy bound; 0 within the bound. */
   readonly violation: number;
   /** Percent of accuracy lost relative to the float model; negative where the trial is better. */
   readonly accuracyLoss: number;
@@ -24,14 +27,22 @@ export interface Judgement {
   readonly meetsTarget: boolean;
 }
 
-/** Search and metric as the reducer uses them; all functions are pure. */
+/** Sampler, objective and metric of a run as the reducer uses them; all functions are pure. */
 export interface Study {
-  /** @param sensitivity quantization error per group, where the statistics include it */
+  /**
+   * Creates the sampler that proposes the run's configurations.
+   *
+   * @param sensitivity by how many decibels the outputs' signal-to-noise ratio rises when a group alone is
+   * switched to float or to quantized, by group; `undefined` where it was not measured
+   */
   createSampler(request: RunRequest, sensitivity: Readonly<Record<string, number>> | undefined): Sampler;
-  /** The metric of rows of `request.metric.rowWidth` values each, given row by row in sample order. */
+  /** The metric of rows (per-sample scores) of `request.metric.rowWidth` values each, in sample order. */
   aggregate(rows: Float32Array, request: RunRequest): number;
   judge(trial: Measurement, references: References, request: RunRequest): Judgement;
-  /** The best of complete trials; values within each other's standard error count as equal. */
+  /**
+   * The best of complete trials; of those whose values differ by no more than measurement noise, the most
+   * accurate.
+   */
   pickBest<Trial extends Judgement & { readonly number: number }>(
     trials: readonly Trial[],
     request: RunRequest,
@@ -41,7 +52,10 @@ export interface Study {
 export const FLOAT_TRIAL = 0;
 export const BASE_TRIAL = 1;
 
-/** The references; `undefined` until both reference trials have ended, or if the float model's failed. */
+/**
+ * The measurements of the reference trials, the float model and the base configuration; `undefined` until
+ * both have ended, or if the float model's failed.
+ */
 export function findReferences(state: RunState): References | undefined {
   let float: Measurement | undefined;
   let base: TrialRecord | undefined;
@@ -54,7 +68,10 @@ export function findReferences(state: RunState): References | undefined {
   return base.state === "failed" ? { float } : { float, base: base.measurement };
 }
 
-/** The trial as the sampler sees it; `undefined` for the float model where the space cannot express it. */
+/**
+ * An ended trial with its judgement, as the sampler sees it; `undefined` for the float model where the space
+ * cannot express it.
+ */
 export function judgeTrial(
   study: Study,
   request: RunRequest,

@@ -9,9 +9,9 @@ import {
 import type { Configuration } from "../../search/space/space.js";
 
 /**
- * The configuration as base64url text: the codes of its active parameters, each in as many bits as its number
- * of choices needs. A configuration of 600 parameters takes about a hundred characters instead of 20,000, so
- * that hundreds of running trials can be saved with every event.
+ * The configuration as base64url text: the codes of its active parameters (indexes of their choices), each in
+ * as many bits as its number of choices needs. A configuration of 600 parameters takes about a hundred
+ * characters instead of 20,000, so that hundreds of running trials can be saved with every event.
  */
 export function packConfiguration(space: EncodedSpace, configuration: Configuration): string {
   let packed = packedConfigurations.get(configuration);
@@ -22,7 +22,10 @@ export function packConfiguration(space: EncodedSpace, configuration: Configurat
   return packed;
 }
 
-/** Cache: a running trial's configuration is saved with every event and never changes. */
+/**
+ * Cache of encoded configurations: a running trial's configuration is saved with every event and never
+ * changes.
+ */
 const packedConfigurations = new WeakMap<Configuration, string>();
 
 function packCodes(space: EncodedSpace, codes: Codes): string {
@@ -44,7 +47,7 @@ function packCodes(space: EncodedSpace, codes: Codes): string {
 }
 
 /**
- * The configuration that `packConfiguration` encoded.
+ * Restores the configuration that `packConfiguration` encoded.
  *
  * @throws RangeError if the text is too short for the space or names a choice that the space does not have
  */

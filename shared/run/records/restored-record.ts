@@ -6,18 +6,19 @@ import type { TrialRecord } from "../protocol/state.js";
 import { toRecordDocument } from "./state-document.js";
 
 /**
- * Reference to the trials that a run begins with: their number, and the hash of the record that holds them.
+ * Reference to an earlier run's trials that a run begins with: their number, and the hash of the record that
+ * holds them.
  */
 export type RestoredReference = NonNullable<RunRequest["restored"]>;
 
-/** A stored record of trials, with the reference by which any number of requests can name it. */
+/** A record of an earlier run's trials, with the reference by which any number of requests can name it. */
 export interface RestoredRecord {
   readonly reference: RestoredReference;
   readonly body: Uint8Array;
 }
 
 /**
- * The record of trials for runs that begin with them.
+ * Makes the record of an earlier run's trials, for new runs that begin with them.
  *
  * @param space of the runs that begin with them, which encodes their configurations
  */
@@ -31,7 +32,7 @@ export function isRestoredRecord(body: Uint8Array, { sha256 }: RestoredReference
   return hashOf(body) === sha256;
 }
 
-/** A segment of trial records in its stored form. */
+/** Encodes a segment (a group of trial records) as it is stored. */
 export function packTrials(space: EncodedSpace, trials: readonly TrialRecord[]): Uint8Array {
   const document = { version: 1, trials: trials.map((trial) => toRecordDocument(space, trial)) };
   return Buffer.from(JSON.stringify(document));

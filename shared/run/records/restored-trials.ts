@@ -4,16 +4,19 @@ import { BASE_TRIAL, FLOAT_TRIAL } from "../protocol/study.js";
 
 /** The trials that a new run takes over from an earlier one. */
 export interface RestoredTrials {
-  /** In the order in which they ended, numbered without gaps. */
+  /** The restored trials in the order in which they ended, numbered without gaps. */
   readonly trials: readonly TrialRecord[];
-  /** Number of trials dropped because the new space cannot express them. */
+  /**
+   * Number of trials left out, because the new space cannot express them or the float model or the base is
+   * missing.
+   */
   readonly setAside: number;
 }
 
 /**
  * The trials of an earlier run as the first trials of a new run (`warm_start`): the same records, renumbered,
- * each with its origin. `seen` is kept and renumbered too, so the earlier run may have had any number of
- * workers.
+ * each with its origin. `seen` (how many trials had ended when a trial was opened) is kept and renumbered
+ * too, so the earlier run may have had any number of workers.
  *
  * @param adopt maps a configuration to the new space; `undefined` if it cannot be expressed there
  * @returns no trials if the float model's scores or the base configuration are not among the remaining ones

@@ -39,9 +39,9 @@ import {
   toStateDocument,
 } from "./state-document.js";
 
-/** Concurrent reads when a state is loaded. */
+/** Maximum number of concurrent reads when a state is loaded. */
 const READS = 32;
-/** Enough for 100,000 trials of about a hundred parameters. */
+/** Maximum size of a record of restored trials: enough for 100,000 trials of about a hundred parameters. */
 const MAX_RESTORED_BYTES = 64 * 1_048_576;
 
 const requestDocumentSchema = runRequestSchema.omit({ space: true });
@@ -63,6 +63,8 @@ export class RunRecords {
   readonly #runningTrials: RunningTrialSegments;
 
   /**
+   * Opens the records in an object store.
+   *
    * @param segmentThreshold running trials from which on their configurations are stored outside of the state
    * document
    */
@@ -84,7 +86,7 @@ export class RunRecords {
     );
   }
 
-  /** Writes the request unless the run has one, and returns the stored one. */
+  /** Writes the request of a new run unless the run has one, and returns the stored one. */
   async create(request: RunRequest): Promise<RunRequest> {
     const { space, ...document } = request;
     // The request is written last: a run whose request exists can be read.
@@ -95,12 +97,18 @@ export class RunRecords {
     return request;
   }
 
-  /** Writes trials that runs begin with; call it before requesting a run that names them. */
+  /**
+   * Writes the record of an earlier run's trials that runs begin with; call it before requesting a run that
+   * names it.
+   */
   async writeRestored({ reference, body }: RestoredRecord): Promise<void> {
     await putImmutable(this.#store, restoredKey(reference.sha256), body);
   }
 
-  /** The trials that the run begins with, which `writeRestored` wrote; empty if the request names none. */
+  /**
+   * The earlier run's trials that the run begins with, which `writeRestored` wrote; empty if the request
+   * names none.
+   */
   async readRestored({ space, restored }: RunRequest): Promise<readonly TrialRecord[]> {
     if (restored === undefined) return [];
     const key = restoredKey(restored.sha256);
@@ -118,7 +126,7 @@ export class RunRecords {
   async readRequest(runId: string): Promise<RunRequest | undefined> {
     const document = await this.readPlainRequest(runId);
     if (document === undefined) return undefined;
-    // Read after the request, because it was written before it.
+    // The space is read after the request, because it was written before it.
     const stored = await this.#store.get(spaceKey(runId));
     if (stored === undefined) throw new DamagedRecordError(spaceKey(runId), "is missing");
     return {
@@ -127,13 +135,13 @@ export class RunRecords {
     };
   }
 
-  /** The request without its space, which can be large and is not needed by workers. */
+  /** The request of a run without its search space, which can be large and is not needed by workers. */
   readPlainRequest(runId: string): Promise<Omit<RunRequest, "space"> | undefined> {
     return this.#read(requestKey(runId), requestDocumentSchema);
   }
 
   /**
-   * The state as last saved, without `best`, which is derived from it.
+   * The state of a run as last saved, without `best` (the best trial so far), which is derived from it.
    *
    * @param earlier an earlier state of the run, whose stored segments need not be read again
    */
@@ -147,7 +155,7 @@ export class RunRecords {
     return { state: await this.#restore(request, document, earlier), etag: stored.etag };
   }
 
-  /** Whether the stored state is still this one. */
+  /** Whether the stored state is still this one, so that no other coordinator has saved since. */
   async isCurrent({ state, etag }: SavedState): Promise<boolean> {
     return (await this.#store.get(stateKey(state.request.runId)))?.etag === etag;
   }
@@ -167,8 +175,8 @@ export class RunRecords {
   }
 
   /**
-   * Writes a segment of finished trials. Its trials are from a saved state, so every coordinator writes the
-   * same.
+   * Writes a segment (a group of records) of finished trials. Its trials are from a saved state, so every
+   * coordinator writes the same.
    */
   async writeSegment(request: RunRequest, segment: number, trials: readonly TrialRecord[]): Promise<void> {
     await putImmutable(
@@ -178,7 +186,7 @@ export class RunRecords {
     );
   }
 
-  /** Writes the segments of running trials of a saved state that are not known to be written. */
+  /** Writes those segments (groups) of running trials of a saved state that are not known to be written. */
   writeRunningTrialSegments(state: RunState): Promise<void> {
     return this.#runningTrials.writeFull(this.#space(state.request), state);
   }
@@ -187,7 +195,8 @@ export class RunRecords {
     const space = this.#space(request);
     const { version: _, unsealed, statistics, running: _running, finishing, ...plain } = document;
     const running = await this.#runningIn(request, document);
-    // The earlier state may count a segment as written whose trials this document still contains.
+    // The earlier state may count a segment (a group of records) as written whose trials this document still
+    // contains.
     const first = Math.min(earlier?.sealedSegments ?? 0, document.sealedSegments);
     const known = earlier?.finished.slice(0, first * SEGMENT_SIZE) ?? [];
     const segments = Array.from({ length: document.sealedSegments - first }, (_, i) => first + i);
@@ -262,7 +271,10 @@ export class RunRecords {
   }
 }
 
-/** The result of `read`; a space that contradicts itself makes the record a damaged one. */
+/**
+ * Returns the result of `read`, which checks a stored search space; an error of the space becomes one of a
+ * damaged record.
+ */
 function asRecord<T>(key: string, read: () => T): T {
   try {
     return read();
@@ -273,8 +285,8 @@ function asRecord<T>(key: string, read: () => T): T {
 }
 
 /**
- * Stores the rows of a scored shard. Workers call it before they report, so that rows exist for early
- * stopping and for a coordinator that reads the state back when the report is applied.
+ * Stores the rows (per-sample scores) of a scored shard. Workers call it before they report, so that rows
+ * exist for early stopping and for a coordinator that reads the state back when the report is applied.
  */
 export async function storeScores(store: ObjectStore, event: TrialReported): Promise<void> {
   const { runId, trial, shard, outcome } = event;

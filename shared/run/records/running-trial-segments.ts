@@ -9,16 +9,20 @@ import {
   toProposedTrialDocument,
 } from "./state-document.js";
 
-/** Below this number of running trials, all of them fit into the state document. */
+/** Number of running trials below which the state document holds all of them and no segments are written. */
 const SEGMENT_THRESHOLD = 64;
-/** Segments read or written concurrently. */
+/** Maximum number of segments that are read or written concurrently. */
 const CONCURRENCY = 32;
 
-/** Storage of segments. */
+/** Storage of segments (groups of running trials with their configurations). */
 export interface RunningTrialSegmentStore {
   /** Writes a segment unless it exists. */
   write(request: RunRequest, segment: number, content: RunningTrialSegment): Promise<void>;
-  /** @throws DamagedRecordError when there is none */
+  /**
+   * Reads a segment.
+   *
+   * @throws DamagedRecordError when there is none
+   */
   read(request: RunRequest, segment: number): Promise<RunningTrialSegment>;
 }
 
@@ -32,26 +36,30 @@ export interface RunningTrialSegmentStore {
  * segment.
  */
 export class RunningTrialSegments {
-  /** By run: running trials with smaller numbers are known to be in segments. */
+  /** By run, a trial number: running trials with smaller numbers are known to be in stored segments. */
   readonly #belowByRun = new WeakMap<RunRequest, number>();
 
-  /** @param threshold number of running trials from which on segments are written */
+  /**
+   * Stores segments in `segments`.
+   *
+   * @param threshold number of running trials from which on segments are written
+   */
   constructor(
     private readonly segments: RunningTrialSegmentStore,
     private readonly threshold = SEGMENT_THRESHOLD,
   ) {}
 
   /**
-   * Running trials with smaller numbers are in segments, so the state document need not repeat their
-   * configurations.
+   * A trial number: running trials with smaller numbers are in stored segments, so the state document need
+   * not repeat their configurations.
    */
   writtenBelow(request: RunRequest): number {
     return this.#belowByRun.get(request) ?? 0;
   }
 
   /**
-   * Writes the complete segments of a state that are not known to be written. The state is saved and has no
-   * open trials.
+   * Writes the complete segments (groups of trials) of a state that are not known to be written. The state is
+   * saved and has no open trials (those without a configuration).
    */
   async writeFull(space: EncodedSpace, { request, running, asked, phase }: RunState): Promise<void> {
     if (phase !== "search" || running.length < this.threshold) return;
@@ -69,7 +77,10 @@ export class RunningTrialSegments {
     this.#noteWritten(request, below);
   }
 
-  /** The stored parts of running trials of a loaded state, by number. */
+  /**
+   * The stored parts (configuration, and what it was proposed from) of a loaded state's running trials, by
+   * trial number.
+   */
   async read(
     request: RunRequest,
     numbers: readonly number[],

@@ -10,7 +10,7 @@ import { SEGMENT_SIZE } from "../protocol/record-keys.js";
 import type { ProposedTrial, RunningTrial, RunState, ShardState, TrialRecord } from "../protocol/state.js";
 import { packConfiguration, unpackConfiguration } from "./configuration-code.js";
 
-/** A packed configuration in the run's space; `null` is the float model. */
+/** A configuration encoded in the run's space (`packConfiguration`); `null` is the float model. */
 const packedSchema = z.string().max(65_536).nullable();
 const counter = z.int().min(0);
 const measures = measuredOutcomeSchema.pick({
@@ -29,7 +29,9 @@ const measures = measuredOutcomeSchema.pick({
  * most of the document.
  */
 const waitingSchema = z.tuple([counter, counter, z.int().min(0).max(1), counter], counter);
-/** An answered shard: the attempt, and what is kept of the answer. */
+/**
+ * An answered shard (a worker's part of a job): the attempt that answered, and what is kept of the answer.
+ */
 const doneSchema = <Kept extends z.ZodType>(kept: Kept) => z.strictObject({ attempt: counter, kept });
 const shardSchema = <Kept extends z.ZodType>(kept: Kept) => z.union([waitingSchema, doneSchema(kept)]);
 
@@ -37,7 +39,7 @@ const scoresNameSchema = z.string().regex(/^([0-9a-f]{12})?$/);
 
 const runningSchema = z.strictObject({
   number: trialNumberSchema,
-  /** Absent in an open trial. */
+  /** Absent in an open trial, whose configuration the sampler has not proposed yet. */
   configuration: packedSchema.exactOptional(),
   seen: counter,
   askedAt: timestampSchema,
@@ -47,7 +49,7 @@ const runningSchema = z.strictObject({
   measures: measures.extend({ worker: z.string() }).exactOptional(),
 });
 
-/** A running trial whose other fields are in a segment: number, shards, measurements so far. */
+/** A running trial whose other fields are in a stored segment: number, shards, measurements so far. */
 const compactRunningSchema = z.tuple(
   [trialNumberSchema, runningSchema.shape.shards],
   measures.extend({ worker: z.string() }),
@@ -56,7 +58,7 @@ const compactRunningSchema = z.tuple(
 const proposedTrialSchema = runningSchema
   .omit({ shards: true, measures: true })
   .required({ configuration: true });
-/** A segment of running trials (running-trial-segments.ts). */
+/** A segment (stored group) of running trials with their configurations (running-trial-segments.ts). */
 export const runningTrialSegmentSchema = z.strictObject({
   version: z.literal(1),
   trials: z.array(proposedTrialSchema),
@@ -90,7 +92,7 @@ const recordSchema = z.discriminatedUnion("state", [
   }),
 ]);
 
-/** A segment of finished trials. */
+/** A segment (stored group) of records of finished trials. */
 export const segmentSchema = z.strictObject({ version: z.literal(1), trials: z.array(recordSchema) });
 
 const finishResultSchema = z.strictObject({
@@ -105,7 +107,10 @@ const tallySchema = z.strictObject({
   usdSquared: z.number(),
 });
 
-/** `state.json`: everything that changes from event to event, without what other records hold. */
+/**
+ * The content of `state.json`, a run's state: everything that changes from event to event, without what other
+ * records hold.
+ */
 export const stateDocumentSchema = z.strictObject({
   version: z.literal(1),
   phase: z.enum(["statistics", "search", "finish", "done", "failed"]),
@@ -119,7 +124,10 @@ export const stateDocumentSchema = z.strictObject({
   sensitivity: z.record(z.string(), z.number()).exactOptional(),
   asked: counter,
   running: z.array(z.union([runningSchema, compactRunningSchema])),
-  /** Number of segments known to be written; `unsealed` holds the finished trials after them. */
+  /**
+   * Number of segments (groups of 16 finished trials) known to be written; `unsealed` holds the finished
+   * trials after them.
+   */
   sealedSegments: counter,
   unsealed: z.array(recordSchema),
   stop: z
@@ -148,7 +156,12 @@ export type RunningDocument = z.infer<typeof runningSchema>;
 export type CompactRunningDocument = z.infer<typeof compactRunningSchema>;
 type ShardDocument<Kept> = z.infer<typeof waitingSchema> | { attempt: number; kept: Kept };
 
-/** @param writtenBelow running trials with smaller numbers are in segments */
+/**
+ * Encodes a run's state for `state.json`.
+ *
+ * @param writtenBelow running trials with smaller numbers are in segments, so their configurations are left
+ * out
+ */
 export function toStateDocument(space: EncodedSpace, state: RunState, writtenBelow = 0): StateDocument {
   const { request: _request, best: _best, finished, statistics, running, finishing, ...plain } = state;
   return {
@@ -191,7 +204,11 @@ export function fromRecordDocument(space: EncodedSpace, record: RecordDocument):
   return { ...record, configuration: unpack(space, record.configuration) };
 }
 
-/** @param since time that the deadline is relative to: when the trial was opened, or the run started */
+/**
+ * Restores the state of a shard from its stored form.
+ *
+ * @param since time that the deadline is relative to: when the trial was opened, or the run started
+ */
 export function fromShardDocument<Kept, Result>(
   shard: ShardDocument<Kept>,
   since: number,
@@ -209,7 +226,11 @@ export function fromShardDocument<Kept, Result>(
   return { state: "waiting", assignment };
 }
 
-/** @param shards with their rows, which other records hold */
+/**
+ * Restores a running trial from its stored form.
+ *
+ * @param shards with their rows (per-sample scores), which other records hold
+ */
 export function fromRunningDocument(
   space: EncodedSpace,
   trial: RunningDocument,
@@ -228,7 +249,10 @@ export function toProposedTrialDocument(space: EncodedSpace, trial: ProposedTria
   return { ...asked, configuration: pack(space, trial.configuration) };
 }
 
-/** A running trial, joined with its part from a segment. */
+/**
+ * Joins what the state document holds of a running trial with its part from a segment (stored group of
+ * trials).
+ */
 export function expandRunning(
   [, shards, measured]: CompactRunningDocument,
   asked: ProposedTrialDocument,

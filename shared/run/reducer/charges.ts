@@ -7,22 +7,22 @@ import { finishSeconds, measureTrialWork } from "./finish-duration.js";
 
 /** Megabytes per gigabyte as Lambda bills them. */
 const MEGABYTES_A_GIGABYTE = 1_024;
-/** Safety margin on the cost of running jobs, in standard deviations of their sum. */
+/** Safety margin on the cost of jobs still to be billed, in standard deviations of their sum. */
 const MARGIN_DEVIATIONS = 2;
 /** Safety factor on the expected cost of the finish. */
 const FINISH_MARGIN = 1.25;
-/** Number of latest trials from which the duration of the finish is estimated. */
+/** Number of latest trials from which the duration and cost of the finish are estimated. */
 const LATEST = 64;
 /**
- * Models that the finish scores beside the finalists: the float model and the base. Without other information
- * each model of the finish is priced as one trial.
+ * Number of models that the finish scores beside the finalists: the float model and the base configuration.
+ * Without other information each model of the finish is priced as one trial.
  */
 const MODELS_BESIDE_FINALISTS = 2;
 
 export type BilledKind = "trial" | "other";
 type Charged = Pick<RunState, "request" | "spend">;
 
-/** The spend after a job's report; unbilled work costs nothing. */
+/** A run's spend after a job's report; unbilled work costs nothing. */
 export function chargeReport(
   { request, spend }: Charged,
   kind: BilledKind,
@@ -39,7 +39,7 @@ export function chargeReport(
   };
 }
 
-/** The spend after `attempts` jobs were given up without a report, each charged with the mean cost. */
+/** A run's spend after `attempts` jobs were given up without a report, each charged with the mean cost. */
 export function chargeUnanswered(
   { spend }: Pick<Charged, "spend">,
   kind: BilledKind,
@@ -54,7 +54,9 @@ export function chargeUnanswered(
   };
 }
 
-/** The spend after work of the coordinator itself; the price of a job includes the coordinator's requests. */
+/**
+ * A run's spend after work of the coordinator itself; the price of a job includes the coordinator's requests.
+ */
 export function chargeCoordinator({ request, spend }: Charged, billed: Billed): Spend {
   return { ...spend, usd: spend.usd + computeUsd(request, billed) };
 }
@@ -77,8 +79,8 @@ export function expectedUsd(state: RunState): number {
 
 /**
  * Expected cost of the finish in US dollars, from the speed and price of the trials so far; `undefined`
- * without scored trials. Trials do not give it directly, because the finish scores validation samples and
- * measures latency.
+ * without scored trials. The price of a trial alone does not give it, because the finish scores validation
+ * samples and measures latency.
  */
 function finishUsd({ request, spend, finished }: RunState): number | undefined {
   const scored = finished
@@ -87,7 +89,7 @@ function finishUsd({ request, spend, finished }: RunState): number | undefined {
   const { milliseconds, usd } = mean(spend, "trial");
   if (request.finish === undefined || scored.length === 0 || milliseconds === 0) return undefined;
   const seconds = FINISH_MARGIN * finishSeconds(request, measureTrialWork(request, scored));
-  // The fixed price of a job is paid once.
+  // The finish is one job, so the fixed price per job is paid once.
   const perJob = request.cost?.usdPerJob ?? 0;
   return perJob + (1_000 * seconds * (usd - perJob)) / milliseconds;
 }
@@ -105,7 +107,10 @@ function count(tally: Tally, milliseconds: number, usd: number): Tally {
   };
 }
 
-/** Mean over the jobs of a kind; over all jobs if none of that kind has reported. */
+/**
+ * Mean billed time and cost of the jobs of a kind, and the standard deviation of their cost; over all jobs if
+ * none of that kind has reported.
+ */
 function mean(spend: Spend, kind: BilledKind): { milliseconds: number; usd: number; deviation: number } {
   const tally = kind === "trial" && spend.trialJobs.reports > 0 ? spend.trialJobs : spend.jobs;
   const { reports } = tally;

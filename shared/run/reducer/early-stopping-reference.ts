@@ -10,18 +10,18 @@ import {
 import { FLOAT_TRIAL } from "../protocol/study.js";
 
 /**
- * Maximum number of other complete trials to compare with. More of them hardly reduce the variance: most of
- * the remaining variance is the trial's own.
+ * Maximum number of peers (other complete trials that a trial is compared with). More of them hardly reduce
+ * the variance: most of the remaining variance is the trial's own.
  */
 const PEERS = 4;
 /**
- * Complete trials that ended more trials ago than this are not used: they are too unlike the current ones.
+ * Maximum age of peers in trials: complete trials that ended more trials ago are too unlike the current ones.
  */
 const LOOK_BACK = 128;
 
 /**
- * What a trial's shard is compared with for early stopping; `undefined` if the float model's rows are not
- * stored for this shard.
+ * What a trial's shard (a worker's part of the samples) is compared with for early stopping; `undefined` if
+ * the float model's rows (per-sample scores) are not stored for this shard.
  */
 export function earlyStoppingReference(
   state: RunState,
@@ -54,7 +54,10 @@ export function earlyStoppingReference(
   };
 }
 
-/** Key of a trial's rows for a shard; `undefined` where an earlier run scored the trial in other shards. */
+/**
+ * Store key of a trial's rows (per-sample scores) for a shard; `undefined` where it failed, did not answer
+ * for the shard, or was scored in other shards by an earlier run.
+ */
 function rowsOf({ request }: RunState, record: TrialRecord, shard: number): string | undefined {
   if (record.state === "failed" || record.scores.length !== request.evaluation.shards) return undefined;
   const name = record.scores[shard];
@@ -62,8 +65,8 @@ function rowsOf({ request }: RunState, record: TrialRecord, shard: number): stri
 }
 
 /**
- * The latest complete trials among those that had ended when this one was opened, so that a resent job is
- * compared with the same trials.
+ * The peers of a trial (other complete trials that it is compared with): the latest among those that had
+ * ended when it was opened, so that a resent job is compared with the same trials.
  */
 function latestComplete({ finished }: RunState, { seen, incumbent }: RunningTrial): readonly MeasuredTrial[] {
   const peers: MeasuredTrial[] = [];

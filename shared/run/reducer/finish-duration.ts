@@ -2,23 +2,23 @@ import type { RunRequest } from "../protocol/request.js";
 import type { MeasuredTrial } from "../protocol/state.js";
 
 /**
- * Time per finalist beside validation and latency measurement, as a multiple of a trial's time to quantize
- * and to open a session: the finalist is written and opened to be validated, timed and inspected for integer
- * kernels. Measured: 5 to 10.
+ * Overhead of the finish per finalist, apart from validation and latency measurement, as a multiple of a
+ * trial's time to quantize and to open a session: the finalist is written and opened to be validated, timed
+ * and inspected for integer kernels. Measured: 5 to 10.
  */
 const FINALIST_PREPARATIONS = 7;
 
-/** Durations in seconds of one worker. */
+/** Durations of one worker's work on trials, in seconds. */
 export interface TrialWork {
-  /** Inference per sample. */
+  /** Inference time per sample. */
   readonly sample: number;
-  /** Quantizing a trial's model and opening its session. */
+  /** Time to quantize a trial's model and to open its session. */
   readonly preparation: number;
 }
 
 /**
- * Seconds that one worker needs: the mean inference time per sample, and the median preparation time per trial. A trial's
- * timings are sums over its shards, so the preparation is divided by their number.
+ * Seconds that one worker needs: the mean inference time per sample, and the median preparation time per
+ * trial. A trial's timings are sums over its shards, so the preparation is divided by their number.
  */
 export function measureTrialWork(
   { evaluation }: Pick<RunRequest, "evaluation">,

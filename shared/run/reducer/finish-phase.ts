@@ -8,7 +8,7 @@ import { rankCandidates } from "./open-trials.js";
 import { finalistsInTime } from "./time-reserve.js";
 import { wrongIsa } from "./trial-reports.js";
 
-/** The state with a finish job for the best trials. */
+/** The state with a finish job, which validates the best trials (the finalists) and writes the result. */
 export function startFinish(study: Study, state: RunState, at: number): RunState {
   const { timeouts } = state.request;
   // If a resumed run finishes again, late answers of the earlier finish must not match, so attempts continue
@@ -32,7 +32,7 @@ export function onFinishReported(state: RunState, event: FinishReported): RunSta
   const { assignment } = finishing.job;
   if (event.attempt < assignment.firstAttempt || event.attempt > assignment.attempt) return state;
   const { at, attempt, outcome } = event;
-  // Earlier attempts were charged when they were given up.
+  // Earlier attempts of the job were charged when they were given up.
   const isCurrent = attempt === assignment.attempt;
   const charged = isCurrent ? { ...state, spend: chargeReport(state, "other", event.billed) } : state;
   // If an earlier attempt ends the job, the current one is still running and will be billed.

@@ -14,8 +14,9 @@ import {
 import { findStopReason } from "./stopping.js";
 
 /**
- * Opens trials until the maximum number is running: first the float model and the base configuration, and
- * after both have ended, open trials whose configurations are proposed later (propose-trial.ts).
+ * Opens (numbers and starts) trials until the maximum number is running: first the float model and the base
+ * configuration, and after both have ended, trials whose configurations are proposed later
+ * (propose-trial.ts).
  *
  * @param most maximum number of trials to open; if it does not suffice, `canOpenMore` is true of the result
  */
@@ -32,7 +33,8 @@ export function openTrials(study: Study, state: RunState, at: number, most: numb
 }
 
 /**
- * Whether another trial may be opened: fewer than the maximum are running, and no reason to stop is known.
+ * Whether another trial may be opened (numbered and started): fewer than the maximum are running, and no
+ * reason to stop is known.
  */
 export function canOpenMore(state: RunState): boolean {
   if (state.phase !== "search" || state.stop !== undefined) return false;
@@ -41,8 +43,8 @@ export function canOpenMore(state: RunState): boolean {
 }
 
 /**
- * The state with `best` updated by the trials that ended after the first `known` ones. It ignores measurement
- * noise.
+ * The state with `best` (the best trial) updated by the trials that ended after the first `known` ones. It
+ * compares values exactly, without regard to measurement noise.
  */
 export function updateBest(study: Study, state: RunState, known: number): RunState {
   const references = findReferences(state);
@@ -55,8 +57,8 @@ export function updateBest(study: Study, state: RunState, known: number): RunSta
 }
 
 /**
- * The best complete quantized trials, best first. Unlike `updateBest`, it treats values within measurement
- * noise as equal.
+ * The `count` best complete quantized trials, best first. Unlike `updateBest`, it treats values within
+ * measurement noise as equal.
  */
 export function rankCandidates(study: Study, state: RunState, count: number): readonly MeasuredTrial[] {
   const references = findReferences(state);
@@ -128,7 +130,10 @@ function start(
   return { ...state, asked: number + 1, running: [...state.running, trial] };
 }
 
-/** The incumbent for early stopping: the best trial, if it meets the accuracy bound. */
+/**
+ * Number of the incumbent, the trial that early stopping compares with: the best one, if it meets the
+ * accuracy bound.
+ */
 function feasibleBest(study: Study, state: RunState): number | undefined {
   const references = findReferences(state);
   if (references === undefined || state.best === undefined) return undefined;

@@ -12,17 +12,18 @@ import {
 } from "../protocol/state.js";
 import { earlyStoppingReference } from "./early-stopping-reference.js";
 
-/** A command for the engine; carrying it out twice is harmless. */
+/** Something that the coordinator has to do for a saved state; doing it twice is harmless. */
 export type Command =
   | { readonly type: "SendStatisticsJob"; readonly job: StatisticsJob }
   | { readonly type: "SendTrialJob"; readonly job: TrialJob }
   | { readonly type: "SendFinishJob"; readonly job: FinishJob }
-  /** A full segment of finished trials, which is immutable. */
+  /** Write a full segment (a group of 16 records) of finished trials, which is immutable. */
   | { readonly type: "WriteRecord"; readonly segment: number; readonly trials: readonly TrialRecord[] };
 
 /**
- * All commands that the state implies and that are not known to have been carried out. They are derived from
- * the state, so commands that were saved before a crash are found again after it.
+ * All commands (jobs to send, records to write) that the state implies and that are not known to have been
+ * carried out. They are derived from the state, so commands that were saved before a crash are found again
+ * after it.
  */
 export function pendingCommands(state: RunState): readonly Command[] {
   return [
@@ -33,7 +34,7 @@ export function pendingCommands(state: RunState): readonly Command[] {
   ];
 }
 
-/** The state with these commands marked as carried out. */
+/** The state with these commands (jobs to send, records to write) marked as carried out. */
 export function markCarriedOut(state: RunState, commands: readonly Command[]): RunState {
   return commands.reduce(markOne, state);
 }
@@ -103,7 +104,7 @@ function trialJob(state: RunState, trial: ProposedTrial, index: number, assignme
     ...(digest === undefined ? {} : { digest }),
     shard: { index, count: request.evaluation.shards },
     ...(race === undefined ? {} : { race }),
-    // One measurement per trial suffices; every shard's worker would otherwise measure.
+    // One latency measurement per trial suffices; otherwise every shard's worker would measure.
     measureLatency: request.optimizer.measureLatency && index === 0,
     deadline: assignment.deadline,
   };

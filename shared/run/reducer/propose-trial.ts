@@ -4,9 +4,9 @@ import { startFinish } from "./finish-phase.js";
 import type { SamplerCache } from "./sampler-cache.js";
 
 /**
- * The state with a configuration for the first open trial, proposed by the sampler; the same object if no
- * trial is open. The proposal depends only on the state: on the trials that had ended and that were running
- * when the trial was opened.
+ * The state with a configuration, proposed by the sampler, for the first open trial (one that has been
+ * started without a configuration); the same object if no trial is open. The proposal depends only on the
+ * state: on the trials that had ended and that were running when the trial was opened.
  */
 export function proposeFirst(study: Study, cache: SamplerCache, state: RunState): RunState {
   const { running } = state;

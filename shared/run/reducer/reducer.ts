@@ -17,16 +17,19 @@ import { findStopReason } from "./stopping.js";
 import { onTrialReported, onTrialsOverdue } from "./trial-reports.js";
 
 export interface Reduction {
-  /** The same object if the event changed nothing. */
+  /** The state after the event; the same object if the event changed nothing. */
   readonly state: RunState | undefined;
   /**
-   * All commands that the state implies and that are not known to have been carried out, including those of
-   * earlier events.
+   * All commands (jobs to send, records to write) that the state implies and that are not known to have been
+   * carried out, including those of earlier events.
    */
   readonly commands: readonly Command[];
 }
 
-/** Input from the coordinator itself, never a message: opens trials that the limit per save had left out. */
+/**
+ * Input of the reducer from the coordinator itself, never a message: opens the trials that the limit per save
+ * had left out.
+ */
 export interface ContinueOpeningTrials {
   readonly type: "ContinueOpeningTrials";
   readonly runId: string;
@@ -34,7 +37,7 @@ export interface ContinueOpeningTrials {
 }
 
 /**
- * Pure functions: no clock, randomness or network.
+ * The transitions of a run's state, as pure functions: no clock, randomness or network.
  *
  * `apply` determines how many trials are opened and leaves their configurations open; `propose` fills in a
  * configuration from the sampler. Proposing takes most of the time and depends only on the state, so the
@@ -43,11 +46,14 @@ export interface ContinueOpeningTrials {
  * been sent.
  */
 export interface Reducer {
-  /** Applies an event; returns the same object if it changes nothing. */
+  /** Applies an event to a run's state; returns the same object if it changes nothing. */
   apply(state: RunState | undefined, event: ReducerEvent | ContinueOpeningTrials): RunState | undefined;
-  /** Proposes the configuration of the first open trial; returns the same object if no trial is open. */
+  /**
+   * Proposes the configuration of the first open trial (started without one); returns the same object if
+   * there is none.
+   */
   propose(state: RunState): RunState;
-  /** Proposes the configurations of all open trials. */
+  /** Proposes the configurations of all open trials (those started without one). */
   proposeAll(state: RunState): RunState;
   /** Applies an event and proposes the configurations of all open trials. */
   reduce(state: RunState | undefined, event: ReducerEvent | ContinueOpeningTrials): Reduction;
@@ -55,9 +61,9 @@ export interface Reducer {
 
 export interface ReducerOptions {
   /**
-   * Maximum number of trials opened per event; unlimited when absent. While `canOpenMore` is true after an
-   * event, only `ContinueOpeningTrials` may be applied, so that the same trials are opened as without the
-   * limit.
+   * Maximum number of trials opened (numbered and started) per event; unlimited when absent. While
+   * `canOpenMore` is true after an event, only `ContinueOpeningTrials` may be applied, so that the same
+   * trials are opened as without the limit.
    */
   readonly maxOpened?: number;
 }
@@ -141,7 +147,10 @@ function onTick(state: RunState, at: number): RunState {
   }
 }
 
-/** Steps that depend on the state only, after any event: open trials, stop, start the finish. */
+/**
+ * The state after the steps that follow any event and depend on the state only: open trials, stop, start the
+ * finish.
+ */
 function advance(study: Study, maxOpened: number, before: RunState, changed: RunState, at: number): RunState {
   let state = updateBest(study, changed, before.finished.length);
   // A cancelled run does not wait for its running trials; they stay in the state in case the run is resumed.
@@ -167,7 +176,8 @@ function startRun({ request, restored = [], at }: RunStarted): RunState {
     startedAt: at,
     lastAt: at,
     pausedMilliseconds: 0,
-    // Restored trials have the instruction set that the request names.
+    // Restored trials (those of an earlier run) were computed with the instruction set that the request
+    // names.
     ...(restored.length === 0 || request.isa === undefined ? {} : { isa: request.isa }),
     statistics: waitingShards(request.statistics.shards, at, request.timeouts.statistics),
     asked: restored.length,

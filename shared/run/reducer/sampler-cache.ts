@@ -5,7 +5,7 @@ import type { Sampler } from "../../search/trials/sampler.js";
 import { isProposed, type RunningTrial, type RunState, type TrialRecord } from "../protocol/state.js";
 import { findReferences, judgeTrial, type Study } from "../protocol/study.js";
 
-/** Runs whose sampler is cached between events; the sampler of other runs is rebuilt. */
+/** Maximum number of runs whose sampler is cached between events; the sampler of other runs is rebuilt. */
 const RUNS_IN_MEMORY = 16;
 
 interface Cached {
@@ -16,8 +16,8 @@ interface Cached {
 }
 
 /**
- * Caches the sampler of each run between events, so that an ask need not report all finished trials to it
- * again.
+ * Caches the sampler of each run between events, so that all finished trials need not be reported to it again
+ * before each proposal.
  *
  * A sampler is a function of the finished and the running trials, so this is only a cache: for a state that
  * does not continue the one last used (after a lost compare-and-swap, or a state read from the store), the
@@ -46,7 +46,11 @@ export class SamplerCache {
     return configuration;
   }
 
-  /** @param seen number of finished trials that the sampler sees as ended; it sees the others as running */
+  /**
+   * The run's sampler, to which the first `seen` finished trials have been reported.
+   *
+   * @param seen number of finished trials that the sampler sees as ended; it sees the others as running
+   */
   #synchronize(state: RunState, seen: number): Cached {
     const { runId } = state.request;
     const present = this.#cached.get(runId);
@@ -83,8 +87,8 @@ export class SamplerCache {
 }
 
 /**
- * Whether the state descends from the one that the sampler was last used with: records and configurations are
- * created once, so it then contains the very same objects.
+ * Whether the state descends from the one that the cached sampler was last used with: records and
+ * configurations are created once, so the state then contains the very same objects.
  */
 function continues(cached: Cached, state: RunState): boolean {
   if (cached.reported > 0 && state.finished[cached.reported - 1] !== cached.lastReported) return false;

@@ -2,7 +2,7 @@ import type { Limits } from "../protocol/limits.js";
 import type { RunRequest } from "../protocol/request.js";
 import type { RunState, StopReason } from "../protocol/state.js";
 
-/** The limits in force: those that the run was last resumed with, or else the request's. */
+/** The limits of the search in force: those that the run was last resumed with, or else the request's. */
 export function limitsOf({ request, limits }: Pick<RunState, "request" | "limits">): Limits {
   return limits ?? requestedLimits(request);
 }

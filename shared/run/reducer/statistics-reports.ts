@@ -4,14 +4,16 @@ import type { RunState } from "../protocol/state.js";
 import { chargeReport, chargeUnanswered } from "./charges.js";
 import { failRun } from "./failed-run.js";
 
-/** The state after a report of statistics; the first answer of each shard counts. */
+/**
+ * The state after a report of a statistics job; the first answer of each shard (part of the samples) counts.
+ */
 export function onStatisticsReported(state: RunState, event: StatisticsReported): RunState {
   const shard = state.statistics[event.shard.index];
   if (state.phase !== "statistics" || shard?.state !== "waiting") return state;
   const { assignment } = shard;
   if (event.shard.count !== state.statistics.length || event.attempt > assignment.attempt) return state;
   const { attempt, at, outcome } = event;
-  // Earlier attempts were charged when they were given up.
+  // Earlier attempts of the job were charged when they were given up.
   const isCurrent = attempt === assignment.attempt;
   const charged = isCurrent ? { ...state, spend: chargeReport(state, "other", event.billed) } : state;
   // If an earlier attempt ends the job, the current one is still running and will be billed.
@@ -36,7 +38,7 @@ export function onStatisticsReported(state: RunState, event: StatisticsReported)
   }
 }
 
-/** The state with overdue statistics jobs to be sent again. */
+/** The state with overdue statistics jobs to be sent again, or failed if a job's attempts are used up. */
 export function onStatisticsOverdue(state: RunState, at: number): RunState {
   let next = state;
   for (const [index, shard] of state.statistics.entries()) {
@@ -67,7 +69,10 @@ function applyOutcome(state: RunState, index: number, outcome: AssignmentOutcome
  */
 const SENSITIVITY_DIGITS = 6;
 
-/** The maximum over the shards, which does not depend on the order of their answers. */
+/**
+ * The sensitivity per group, merged over the shards' reports: the maximum, which does not depend on the order
+ * of the reports.
+ */
 function mergeSensitivity(
   before: RunState["sensitivity"],
   added: Readonly<Record<string, number>> | undefined,

@@ -5,7 +5,9 @@ import { expectedUsd } from "./charges.js";
 import { limitsOf } from "./search-limits.js";
 import { expectedMinutes } from "./time-reserve.js";
 
-/** The reason to start no further trial, checked before each one; `undefined` if there is none. */
+/**
+ * The reason to start no further trial of the search, checked before each one; `undefined` if there is none.
+ */
 export function findStopReason(study: Study, state: RunState, at: number): StopReason | undefined {
   const { maxTrials, maxMinutes, maxUsd = Infinity } = limitsOf(state);
   if (state.asked > maxTrials) return "max_trials";

@@ -8,17 +8,19 @@ import { limitsOf } from "./search-limits.js";
  * load.
  */
 const LATEST = 16;
-/** Safety margin on the duration of a trial, in standard deviations. */
+/** Safety margin on the expected duration of a trial, in standard deviations. */
 const MARGIN_DEVIATIONS = 2;
 /** Safety factor on the expected duration of the finish. */
 const FINISH_MARGIN = 1.25;
 /**
- * Models that the finish scores beside the finalists: the float model and the base. Without other information
- * each model of the finish is expected to take a trial's time.
+ * Number of models that the finish scores beside the finalists: the float model and the base configuration.
+ * Without other information each model of the finish is expected to take a trial's time.
  */
 const MODELS_BESIDE_FINALISTS = 2;
 
-/** Minutes since the request, without the time during which no process worked on the run. */
+/**
+ * Minutes of work since the run was requested, without the time during which no process worked on the run.
+ */
 export function workedMinutes(state: RunState, at: number): number {
   return (Math.max(at, state.lastAt) - state.startedAt - state.pausedMilliseconds) / 60_000;
 }
@@ -42,7 +44,10 @@ export function expectedMinutes(state: RunState, at: number): number {
   return workedMinutes(state, at) + (trial + reserve) / 60;
 }
 
-/** Number of finalists that can be validated and timed within the limit, from 1 to the request's number. */
+/**
+ * Number of finalists (best trials) that can be validated and timed within the time limit, from 1 to the
+ * request's number.
+ */
 export function finalistsInTime(state: RunState, at: number): number {
   const { finalists } = state.request;
   const { maxMinutes } = limitsOf(state);
@@ -53,7 +58,10 @@ export function finalistsInTime(state: RunState, at: number): number {
   return count;
 }
 
-/** Number of models that could be validated now, at most the request's number of finalists. */
+/**
+ * Number of complete quantized trials, which could be validated now; at most the request's number of
+ * finalists.
+ */
 function countCandidates({ request, finished }: RunState): number {
   let count = 0;
   for (const { state, configuration } of finished) {
@@ -63,7 +71,7 @@ function countCandidates({ request, finished }: RunState): number {
   return count;
 }
 
-/** Expected seconds of the finish, from the latest trials; `undefined` without any. */
+/** Expected seconds of the finish, from the durations of the latest trials; `undefined` without any. */
 function expectedFinishSeconds(state: RunState, finalists: number): number | undefined {
   const { request } = state;
   const scored = latestScored(state);
@@ -88,7 +96,7 @@ function turnaroundSeconds(
   { request, resumedAt = 0 }: RunState,
   { askedAt, endedAt, timings }: MeasuredTrial,
 ): number {
-  // The run was paused during this trial, possibly for days.
+  // The run was paused during this trial, possibly for days, so its working time counts instead.
   if (askedAt < resumedAt) return timings.total / request.evaluation.shards;
   return Math.max(0, endedAt - askedAt) / 1_000;
 }

@@ -36,7 +36,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
   const { at, attempt } = event;
   const timeout = request.timeouts.trial;
   const isCurrent = attempt === shard.assignment.attempt;
-  // Earlier attempts were charged when they were given up.
+  // Earlier attempts of the job were charged when they were given up.
   const isNew = isCurrent && !shard.assignment.failedAttempts.includes(attempt);
   const charged = isNew ? { ...state, spend: chargeReport(state, "trial", event.billed) } : state;
   // If an earlier attempt answers, the current one is still running and will be billed.
@@ -79,7 +79,7 @@ export function onTrialReported(study: Study, state: RunState, event: TrialRepor
  */
 const MOST_GIVEN_UP = 32;
 
-/** The state with overdue jobs to be sent again. */
+/** The state with overdue trial jobs to be sent again, or given up after their last attempt. */
 export function onTrialsOverdue(state: RunState, at: number): RunState {
   let next = state;
   let givenUp = 0;
@@ -99,7 +99,12 @@ export function onTrialsOverdue(state: RunState, at: number): RunState {
   return next;
 }
 
-/** @param underWay attempts of this shard that are neither answered nor charged */
+/**
+ * The state with the new assignment of a trial's shard, or, if its job is given up, with the trial ended as
+ * failed.
+ *
+ * @param underWay attempts of this shard that are neither answered nor charged
+ */
 function applyOutcome(
   state: RunState,
   trial: RunningTrial,
@@ -119,7 +124,11 @@ function applyOutcome(
   }
 }
 
-/** @param underWay jobs that are no longer waited for but will be billed */
+/**
+ * The state with a trial ended: its record replaces it among the running trials.
+ *
+ * @param underWay jobs that are no longer waited for but will be billed
+ */
 function end(state: RunState, record: TrialRecord, underWay: number): RunState {
   return {
     ...state,
@@ -193,8 +202,8 @@ function endMeasured(
 }
 
 /**
- * The metric, or the reason why it could not be computed: it may be a user's module, whose errors fail only
- * the trial.
+ * The metric of a trial's rows (per-sample scores), or the reason why it could not be computed: it may be a
+ * user's module, whose errors fail only the trial.
  */
 function aggregate(study: Study, request: RunRequest, rows: Float32Array): number | string {
   try {
@@ -205,7 +214,10 @@ function aggregate(study: Study, request: RunRequest, rows: Float32Array): numbe
   }
 }
 
-/** Where the float model itself gives no metric, samples or metric are at fault. */
+/**
+ * The failure of a trial without a metric: where it is the float model, the user's samples or metric are at
+ * fault.
+ */
 function metricFailure({ configuration }: ProposedTrial, reason: string): Failure {
   if (configuration !== null) return { reason };
   return {
@@ -223,7 +235,7 @@ function ended({ number, configuration, seen, askedAt, shards }: ProposedTrial, 
   return { number, configuration, seen, askedAt, endedAt: at, attempts };
 }
 
-/** What is inconsistent in a well-formed answer; `undefined` if nothing is. */
+/** What is inconsistent in a worker's well-formed answer; `undefined` if nothing is. */
 function findDefect(
   request: RunRequest,
   { state, rows, samples }: MeasuredOutcome,
@@ -244,7 +256,7 @@ function findDefect(
   return undefined;
 }
 
-/** The reason for rejecting a result of another instruction set. */
+/** The reason for rejecting a result that was computed with another instruction set than the run's. */
 export function wrongIsa(isa: string, wanted: string): string {
   return `only workers of ${isa} answered, and the run's results are of ${wanted}`;
 }

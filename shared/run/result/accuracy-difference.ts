@@ -1,7 +1,7 @@
 import type { Metric } from "../../metrics/metric.js";
 import { normalQuantile } from "../../search/numerics/normal.js";
 
-/** Maximum number of jackknife groups. */
+/** Maximum number of groups that the samples are divided into for the jackknife estimate of the error. */
 const MOST_PARTS = 20;
 /** Significance level: probability of reporting a difference where there is none. */
 const ERROR_RATE = 0.05;
@@ -10,7 +10,7 @@ const ERROR_RATE = 0.05;
  * Whether the metrics of two trials differ significantly, by a delete-a-group jackknife of their difference
  * (both trials scored the same samples).
  *
- * @param first rows of the most accurate of some trials
+ * @param first rows (per-sample scores) of the most accurate of some trials
  * @param second rows of the least accurate of these trials
  * @param trials number of trials that these two are the extremes of, for the Bonferroni correction over pairs
  */

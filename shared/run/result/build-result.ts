@@ -39,7 +39,7 @@ export interface ResultSources {
   readonly summary: FinishSummary;
   readonly layout: QuantizerLayout;
   readonly hardware: Pick<Hardware, "device" | "processor">;
-  /** The quantization plan of a configuration. */
+  /** The quantization plan of a configuration: which tensors and ops are quantized, and how. */
   readonly plan: (configuration: Configuration) => QuantizationPlan;
   readonly model: RunResult["model"];
   readonly session: RunResult["session"];
@@ -194,7 +194,8 @@ async function modelResult(
     trial: trial.number,
     metric: await metricResult(sources, trial),
     accuracyLoss: 100 * metric.loss(references.float.metric, measurement.metric),
-    // The finish times all finalists in turn and decides by that.
+    // The finish times all finalists in turn and decides by these latencies, so they take precedence over the
+    // trial's own.
     latencyRatio: finished?.latency?.ratio ?? measurement.latency?.ratio ?? null,
     latencyNoise: finished?.latency?.noise ?? measurement.latency?.noise ?? null,
     latencyMs: finished?.latency?.candidateMs ?? null,
@@ -212,7 +213,7 @@ async function modelResult(
   };
 }
 
-/** The float model as the result. */
+/** The entry of the float model where it is the result. */
 async function floatResult(sources: ResultSources, float: MeasuredTrial): Promise<ModelResult> {
   const { metric, summary, state } = sources;
   const none = { byCount: 0, byParameters: 0 };
@@ -261,7 +262,7 @@ async function testAccuracyDifference(
   return differBeyondNoise(sources.metric, high, low, trials.length);
 }
 
-/** The rows of all shards of a trial. */
+/** The rows (per-sample scores) of all shards of a trial. */
 async function scoresOf({ store, state }: ResultSources, trial: MeasuredTrial): Promise<Float32Array> {
   const shards: Float32Array[] = [];
   for (const [shard, name] of trial.scores.entries()) {
@@ -273,7 +274,10 @@ async function scoresOf({ store, state }: ResultSources, trial: MeasuredTrial): 
   return concatenateRows(shards);
 }
 
-/** The Pareto front of trials in accuracy and in what is minimized: latency if measured, otherwise size. */
+/**
+ * The Pareto front of trials in accuracy and in what is minimized: size if it is minimized or latency was not
+ * measured, otherwise latency.
+ */
 function frontOf({ metric, state }: ResultSources, trials: readonly MeasuredTrial[]): MeasuredTrial[] {
   const bySize = state.request.optimizer.minimize === "size";
   const points = trials.map(({ measurement: { metric: value, latency, bytes } }) => [

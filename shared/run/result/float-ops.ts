@@ -18,34 +18,40 @@ interface FloatOpBase {
   readonly type: string;
 }
 
-/** Why an op stays in float in the best model. */
+/** An op that stays in float in the best model, and why. */
 export type FloatOp = FloatOpBase &
   (
     | {
         /**
-         * No configuration could have quantized it: it is ignored, has no suitable kernel or operand, or has
-         * no finite range on the calibration samples. `reason` is a clause.
+         * No configuration could have quantized the op: it is ignored, has no suitable kernel or operand, or
+         * has no finite range on the calibration samples. `reason` is a clause.
          */
         readonly cause: "not quantizable";
         readonly reason: string;
       }
     | {
-        /** Its own group is switched off. */
+        /**
+         * The op's own group (tensors that share a quantizer choice) is switched off in the best
+         * configuration.
+         */
         readonly cause: "chosen";
         readonly group: string;
         readonly evidence: SwitchEvidence;
       }
     | {
         /**
-         * It reads or writes a tensor of a group that is switched off: POT leaves such an op in float as a
-         * whole (docs/reference/algorithms.md, "Quantizer groups").
+         * The op reads or writes a tensor of a group that is switched off: POT leaves such an op in float as
+         * a whole (docs/reference/algorithms.md, "Quantizer groups").
          */
         readonly cause: "block rule";
         readonly group: string;
       }
   );
 
-/** Evidence from trials about quantizing a group or leaving it in float. */
+/**
+ * Evidence from trials about quantizing a group (tensors that share a quantizer choice) or leaving it in
+ * float.
+ */
 export interface SwitchEvidence {
   readonly quantized: TrialSummary;
   readonly float: TrialSummary;
@@ -69,12 +75,14 @@ export interface SwitchEvidence {
 
 export interface FloatOpSources {
   readonly layout: QuantizerLayout;
-  /** The plan of the best configuration. */
+  /** The quantization plan of the best configuration. */
   readonly plan: QuantizationPlan;
   readonly best: Configuration;
-  /** Percent of accuracy that the best configuration lost. */
+  /** Percent of accuracy that the best configuration lost relative to the float model. */
   readonly bestLoss: number;
-  /** Groups left in float because of the calibration samples, whatever the configuration says. */
+  /**
+   * Groups left in float because of the calibration samples, whatever the configuration says, with reasons.
+   */
   readonly unbounded: UnboundedGroups;
   readonly trials: readonly FinishedTrial[];
   readonly importance: Importance;
@@ -109,8 +117,8 @@ export function explainFloatOps(sources: FloatOpSources): FloatOp[] {
 }
 
 /**
- * The group whose switch keeps an op in float: one that it reads from, or otherwise the one that it writes
- * to.
+ * Name of the group whose switch keeps an op in float: one that the op reads from, or otherwise the one that
+ * it writes to.
  */
 function offGroupOf(key: string, { layout, best, unbounded }: FloatOpSources): string {
   const held = withoutUnbounded(best, unbounded);
@@ -164,8 +172,8 @@ function withoutGroup(configuration: Configuration, name: string): Configuration
 }
 
 /**
- * The configuration restricted to parameters of the best one: the group's own parameters exist only where it
- * is quantized.
+ * The configuration of a trial restricted to parameters that the best one has too, without the group's
+ * switch: the group's own parameters exist only where it is quantized.
  */
 function sharedParameters(configuration: Configuration, best: Configuration, name: string): Configuration {
   return Object.fromEntries(

@@ -14,7 +14,7 @@ export function outcomeWarnings(
 ): RunWarning[] {
   const [first] = selection?.finalists ?? [];
   const warnings: RunWarning[] = [];
-  // Where the float model is the result, no finalist is.
+  // Where the float model is the result, no finalist's loss concerns the result.
   if (best?.withinBound === true && first?.trial === best.trial && first.validationLoss > bound) {
     warnings.push(
       warning(

@@ -7,7 +7,7 @@ import { estimateSecondsLeft } from "./time-left.js";
 /** Progress of a run. */
 export interface Progress {
   readonly phase: Phase;
-  /** Trials that have ended, and trials started, both including the float model. */
+  /** Number of trials that have ended; `trialsAsked` are those started. Both include the float model. */
   readonly trialsDone: number;
   readonly trialsAsked: number;
   /** Maximum number of trials, including the float model. */
@@ -21,7 +21,7 @@ export interface Progress {
   readonly stop?: StopReason;
   /** Why the run failed. */
   readonly failure?: string;
-  /** US dollars spent, estimated beforehand, and allowed; only where work is billed. */
+  /** US dollars spent (`usd`), estimated beforehand, and allowed; only where work is billed. */
   readonly cost?: { readonly usd: number; readonly estimatedUsd?: number; readonly maxUsd?: number };
 }
 

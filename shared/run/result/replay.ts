@@ -3,23 +3,24 @@ import type { Configuration } from "../../search/space/space.js";
 import { isProposed, type RunState } from "../protocol/state.js";
 import { BASE_TRIAL, findReferences, judgeTrial, type Study } from "../protocol/study.js";
 
-/** An ask whose repetition proposed a different configuration. */
+/** A trial for which the sampler, asked again, proposed another configuration than the recorded one. */
 export interface Divergence {
   readonly trial: number;
   readonly recorded: Configuration;
-  /** `undefined` if the sampler proposed nothing. */
+  /** The configuration that the sampler proposed now; `undefined` if it proposed nothing. */
   readonly replayed: Configuration | undefined;
 }
 
 export interface Replay {
-  /** Number of asks repeated. */
+  /** Number of trials for which the sampler was asked again. */
   readonly asks: number;
   readonly divergences: readonly Divergence[];
 }
 
 /**
- * Repeats every ask of a run from its seed and the recorded `seen` counts. With the same finished and running
- * trials the sampler must propose the same configurations, whatever the number of workers was.
+ * Asks the sampler again for every trial of a run, from its seed and the recorded `seen` counts (how many
+ * trials had ended when a trial was opened). With the same finished and running trials the sampler must
+ * propose the same configurations, whatever the number of workers was.
  */
 export function replayAsks(study: Study, state: RunState): Replay {
   const references = findReferences(state);

@@ -28,12 +28,12 @@ export interface ModelResult {
   readonly latencyRatio: number | null;
   readonly latencyNoise: number | null;
   readonly latencyMs: number | null;
-  /** Size of the model's files. */
+  /** Total size of the model's files. */
   readonly bytes: number;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"];
   /**
-   * Share without an integer kernel: simulated by QuantizeLinear and DequantizeLinear, it reduces size but
-   * not latency.
+   * Share of ops that are quantized without an integer kernel: simulated by QuantizeLinear and
+   * DequantizeLinear, they reduce size but not latency.
    */
   readonly simulatedShare: MeasuredOutcome["quantizedShare"];
   readonly integerKernels: IntegerKernelCount | null;
@@ -41,18 +41,22 @@ export interface ModelResult {
   readonly portable: boolean | null;
   /** Processor classes on which no integer product of the model can saturate. */
   readonly exactOn: readonly ProcessorClass[] | null;
-  /** Difference between ONNX Runtime's kernels and exact arithmetic, on calibration samples. */
+  /**
+   * Difference between ONNX Runtime's kernels and exact arithmetic on calibration samples, as signal-to-noise
+   * ratios.
+   */
   readonly exactness: KernelExactness | null;
   readonly loss: number;
-  /** Whether the accuracy bound is met, and whether the required speed-up is met too. */
+  /** Whether the accuracy bound is met; `meetsTarget` says whether the required speed-up is met too. */
   readonly withinBound: boolean;
   readonly meetsTarget: boolean;
   readonly validation: MetricResult | null;
 }
 
 /**
- * Signal-to-noise ratios in decibels of the outputs (200 where they are equal) and of the products that
- * differ by more than rounding.
+ * Signal-to-noise ratios in decibels of a model run by ONNX Runtime's kernels against exact arithmetic: of
+ * its outputs (200 where they are equal), and of the products (Conv, MatMul, Gemm) that differ by more than
+ * rounding.
  */
 export interface KernelExactness {
   readonly decibels: number;
@@ -60,7 +64,7 @@ export interface KernelExactness {
   readonly products: readonly { readonly name: string; readonly type: string; readonly decibels: number }[];
 }
 
-/** A trial without a model, and the reason. */
+/** A trial whose model could not be scored, and the reason. */
 export interface MissingModel {
   readonly trial: number;
   readonly reason: string;
@@ -68,9 +72,12 @@ export interface MissingModel {
 
 /** Explanation of the result from the run's trials. */
 export interface Explanation {
-  /** The parameters with an effect, most important first. */
+  /** The parameters with an effect on the objective or on accuracy, most important first. */
   readonly importance: Importance;
-  /** Choices tried per quantizer group. */
+  /**
+   * Choices tried per quantizer group (tensors that share a quantizer choice), with the outcomes of their
+   * trials.
+   */
   readonly groups: readonly TriedGroup[];
   /** The ops that the best model leaves in float, with reasons. */
   readonly float: readonly FloatOp[];
@@ -82,10 +89,13 @@ export interface RunResult {
   readonly runId: string;
   readonly seed: number;
   readonly objective: RunRequest["optimizer"]["objective"];
-  /** Instruction set that computed the scores, and the processor class that has it. */
+  /**
+   * Instruction set of the processor that computed the scores; `processor` is the processor class that has
+   * it.
+   */
   readonly isa: string;
   readonly processor: ProcessorClass | null;
-  /** The target device; device CPU means the processor class of the machine that scored. */
+  /** The target device; `CPU` means the processor class of the machine that scored. */
   readonly target: string;
   /** How scores were computed, if the target's processor class is not that of the scoring machine. */
   readonly scoring: string | null;
@@ -101,13 +111,19 @@ export interface RunResult {
   readonly float: {
     readonly metric: MetricResult;
     readonly latencyMs: number | null;
-    /** The optimization level at which it is fastest, which latencies are compared at. */
+    /**
+     * The optimization level at which the float model is fastest; the latencies of quantized models are
+     * compared with that.
+     */
     readonly graphOptimizationLevel: string | null;
     readonly bytes: number;
     readonly validation: MetricResult | null;
   };
   readonly base: ModelResult | MissingModel | null;
-  /** What was written: a quantized trial, or trial 0, the float model, where none within the accuracy bound beats it. */
+  /**
+   * The model that was written: a quantized trial, or trial 0, the float model, where none within the
+   * accuracy bound beats it.
+   */
   readonly best: ModelResult | null;
   /** Why the float model is the result, as a clause; `null` where a quantized model is. */
   readonly keepFloat: string | null;
@@ -125,14 +141,20 @@ export interface RunResult {
     readonly duplicates: number;
     /** Complete quantized trials that meet the accuracy bound. */
     readonly withinBound: number;
-    /** Evaluation samples that trials scored, and the number without early stopping. */
+    /**
+     * Evaluation samples scored by all trials after the base configuration; `samplesWithoutRace` is their
+     * number without early stopping.
+     */
     readonly samplesScored: number;
     readonly samplesWithoutRace: number;
   };
-  /** Effect of selecting the best trial by the evaluation samples; `null` without validation samples. */
+  /**
+   * Selection bias: effect of selecting the best trial by the evaluation samples; `null` without validation
+   * samples.
+   */
   readonly selection: Selection | null;
   readonly explanation: Explanation;
-  /** Problems that did not stop the finish, a sentence each. */
+  /** Problems of the finish that did not stop it, a sentence each. */
   readonly problems: readonly string[];
   readonly stop: string | null;
   /**

@@ -11,8 +11,8 @@ export interface ValidatedFinalist {
   readonly accuracyLoss: number;
   readonly validationLoss: number;
   /**
-   * `validationLoss` minus `accuracyLoss`, in percentage points: positive if the evaluation samples were too
-   * favourable.
+   * Loss on the validation samples minus loss on the evaluation samples, in percentage points: positive if
+   * the evaluation samples were too favourable.
    */
   readonly flattered: number;
 }
@@ -22,18 +22,25 @@ export interface ValidatedFinalist {
  * overestimates it.
  */
 export interface Selection {
-  /** Best first. */
+  /** The validated finalists (the best trials by evaluation samples), best first. */
   readonly finalists: readonly ValidatedFinalist[];
-  /** `validationLoss` minus `accuracyLoss` of the best trial, in percentage points. */
+  /**
+   * The best trial's loss on the validation samples minus its loss on the evaluation samples, in percentage
+   * points.
+   */
   readonly flattered: number;
   /**
-   * `validationLoss` of the best trial minus the smallest one of all finalists, in percentage points; 0 or
-   * more.
+   * The best trial's loss on the validation samples minus the smallest such loss of all finalists, in
+   * percentage points; 0 or more.
    */
   readonly lost: number;
 }
 
-/** @returns `null` without validation samples */
+/**
+ * Computes the selection bias from the finalists' validation scores.
+ *
+ * @returns `null` without validation samples
+ */
 export function describeSelection(
   metric: Metric,
   float: Measurement,

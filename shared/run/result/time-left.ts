@@ -6,19 +6,21 @@ import { limitsOf } from "../reducer/search-limits.js";
 import { workedMinutes } from "../reducer/time-reserve.js";
 
 /**
- * Weight of the expected share of samples seen, in trials. It is large because the first trials of a search
- * try whole families of choices, so their early stopping says little about later trials.
+ * Weight, in trials, of the share of samples that a trial is expected to score before any is measured. It is
+ * large because the first trials of a search try whole families of choices, so their early stopping says
+ * little about later trials.
  */
 const PRIOR_TRIALS = 80;
 /**
- * Measured share of trials stopped at each look, by incumbent: trials that can only be as small as the
- * incumbent must be more accurate; others only have to meet the accuracy bound.
+ * Measured share (0 to 1) of trials stopped at each look (interim check in early stopping), by incumbent:
+ * trials that can only be as small as the incumbent must be more accurate; others only have to meet the
+ * accuracy bound.
  */
 const STOPPED_AGAINST_SMALLEST = 0.3;
 const STOPPED_OTHERWISE = 0.25;
-/** Trials left out of the estimate: the first ones read data and compile. */
+/** Number of first trials left out of the estimate: they read data and compile. */
 const COLD_TRIALS = 2;
-/** Minimum number of further trials for an estimate. */
+/** Minimum number of trials beyond the first ones for an estimate of the time left. */
 const FEWEST_TRIALS = 3;
 /**
  * Estimated seconds until the run is done; `undefined` until a few trials have ended.
@@ -51,9 +53,12 @@ export function estimateSecondsLeft(state: RunState, at: number): number | undef
 }
 
 interface Pace extends TrialWork {
-  /** Seconds of a worker per trial independent of the samples, preparation included. */
+  /** Seconds of a worker per trial that do not depend on the number of samples, preparation included. */
   readonly fixed: number;
-  /** Elapsed seconds per expected second of a trial, which accounts for parallel workers and waiting. */
+  /**
+   * Elapsed seconds of the run per expected second of a trial's work, which accounts for parallel workers and
+   * waiting.
+   */
   readonly stretch: number;
   readonly trials: readonly MeasuredTrial[];
 }
@@ -106,8 +111,8 @@ function expectedShare({ request, best, finished }: RunState, { trials }: Pace):
 }
 
 /**
- * Mean share of samples that a trial scores if the share `stopped` of trials is stopped at each look but the
- * last.
+ * Mean share of the samples that a trial scores if the share `stopped` of trials is stopped at each look
+ * (interim check in early stopping) but the last.
  */
 function shareSeen(stopped: number, samples: number): number {
   let share = 0;
@@ -119,7 +124,10 @@ function shareSeen(stopped: number, samples: number): number {
   return share + going;
 }
 
-/** The estimate, limited by the remaining minutes: search and finish both end within the limit. */
+/**
+ * The estimated seconds left, limited by the remaining minutes: search and finish both end within the time
+ * limit.
+ */
 function limited(state: RunState, at: number, seconds: number): number {
   const { maxMinutes } = limitsOf(state);
   if (maxMinutes === 0) return seconds;

@@ -10,7 +10,7 @@ export interface TrialLine {
   /** The earlier run that scored the trial, and its number there; absent where this run scored it. */
   readonly origin?: TrialOrigin;
   readonly state: "complete" | "pruned" | "failed";
-  /** `null` for trial 0, the float model. */
+  /** The trial's configuration: its choice for each parameter; `null` for trial 0, the float model. */
   readonly choices: Readonly<Record<string, Choice>> | null;
   readonly metric: number | null;
   readonly samples: number;
@@ -19,7 +19,8 @@ export interface TrialLine {
   readonly bytes: number | null;
   readonly quantizedShare: MeasuredOutcome["quantizedShare"] | null;
   /**
-   * Share simulated by QuantizeLinear and DequantizeLinear, without an integer kernel; absent where it is 0.
+   * Share of ops simulated by QuantizeLinear and DequantizeLinear, without an integer kernel; absent where it
+   * is 0.
    */
   readonly simulatedShare?: MeasuredOutcome["quantizedShare"];
   /**
@@ -28,10 +29,10 @@ export interface TrialLine {
    * the kernels, not to the quantization.
    */
   readonly saturation?: number;
-  /** The first of `values`. */
+  /** The value of the objective, the first of `values`. */
   readonly loss: number | null;
   readonly values: readonly number[];
-  /** Percent of accuracy by which the bound is missed; 0 within it. */
+  /** By how many percent of accuracy the trial misses the accuracy bound; 0 within it. */
   readonly violation: number;
   readonly timings: MeasuredOutcome["timings"] | null;
   readonly worker: string | null;
@@ -44,7 +45,7 @@ export interface TrialLine {
   readonly reason?: string;
 }
 
-/** One line per trial, in the order in which they ended. */
+/** The lines of `trials.jsonl`, one per trial, in the order in which the trials ended. */
 export function* trialLines(study: Study, state: RunState): Generator<TrialLine> {
   const ended = new NumberRanges();
   let counted = 0;

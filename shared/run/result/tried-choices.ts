@@ -2,7 +2,7 @@ import { type ParameterImportance, parameterImportance } from "../../search/effe
 import type { Choice, Space } from "../../search/space/space.js";
 import type { FinishedTrial } from "../../search/trials/sampler.js";
 
-/** Outcomes of the trials with one choice of a parameter, and of those with another. */
+/** Outcomes of the trials with one choice of a parameter, and of those with another choice. */
 export interface TriedChoice {
   readonly choice: Choice;
   readonly with: TrialSummary;
@@ -16,9 +16,9 @@ export interface TrialSummary {
   readonly pruned: number;
   readonly failed: number;
   /**
-   * Minimum over the complete trials of what is minimized, and of the percent of accuracy lost; `null`
-   * without any. Minima and not means, because trials with and without a choice differ in everything else as
-   * well.
+   * The smallest objective value over the complete trials, and in `accuracyLoss` the smallest percent of
+   * accuracy lost; `null` without any. Minima and not means, because trials with and without a choice differ
+   * in everything else as well.
    */
   readonly loss: BestLoss | null;
   readonly accuracyLoss: BestLoss | null;
@@ -28,7 +28,7 @@ export interface BestLoss {
   readonly best: number;
 }
 
-/** Choices tried for a quantizer group. */
+/** Choices tried for a quantizer group (tensors that share a quantizer choice), by parameter. */
 export interface TriedGroup {
   readonly group: string;
   readonly parameters: readonly {
@@ -37,15 +37,18 @@ export interface TriedGroup {
   }[];
 }
 
-/** Importance of a parameter for an outcome, with the mean effect of each choice. */
+/**
+ * Importance of a parameter for an outcome of trials (objective or accuracy), with the mean effect of each
+ * choice.
+ */
 export interface ImportantParameter {
   readonly parameter: string;
   readonly group: string;
-  /** Share of the variance explained by all parameters individually. */
+  /** This parameter's share (0 to 1) of the variance that all parameters explain individually. */
   readonly share: number;
-  /** 90 % credible interval of the share. */
+  /** 90 % credible interval of the share of explained variance. */
   readonly interval: readonly [low: number, high: number];
-  /** The effect of each choice with its posterior standard deviation. */
+  /** Effect of each choice on the outcome, with its posterior standard deviation. */
   readonly effects: readonly {
     readonly choice: Choice;
     readonly effect: number;
@@ -54,13 +57,13 @@ export interface ImportantParameter {
 }
 
 export interface Importance {
-  /** Importance for what is minimized. */
+  /** Importance of parameters for the objective's value, which is minimized. */
   readonly loss: readonly ImportantParameter[];
-  /** Importance for the percent of accuracy lost relative to the float model. */
+  /** Importance of parameters for the percent of accuracy lost relative to the float model. */
   readonly accuracyLoss: readonly ImportantParameter[];
 }
 
-/** Minimum share of listed parameters, of which there may be thousands. */
+/** Minimum share of the explained variance for a parameter to be listed; there may be thousands. */
 const LEAST_SHARE = 0.001;
 
 /**
@@ -101,7 +104,10 @@ function withChoices(
   };
 }
 
-/** Per group: its parameters that can vary, with the choices that some trial had. */
+/**
+ * Returns, per quantizer group, its parameters with more than one choice, and of these the choices that some
+ * trial had.
+ */
 export function describeTried(space: Space, trials: readonly FinishedTrial[]): TriedGroup[] {
   const groups = new Map<string, TriedGroup["parameters"][number][]>();
   for (const { name, group, choices } of space) {
@@ -120,7 +126,10 @@ export function describeTried(space: Space, trials: readonly FinishedTrial[]): T
   return [...groups].map(([group, parameters]) => ({ group, parameters }));
 }
 
-/** Summary of trials; the minima are of complete trials only, because pruned ones have fewer samples. */
+/**
+ * Summary of trials; the minima of losses are over complete trials only, because pruned ones have fewer
+ * samples.
+ */
 export function summarize(trials: readonly FinishedTrial[]): TrialSummary {
   const complete = trials.filter(({ state }) => state === "complete");
   const count = (state: FinishedTrial["state"]) => trials.filter((trial) => trial.state === state).length;

@@ -1,7 +1,7 @@
 import type { ObjectStore, StoredObject } from "../../storage/object-store.js";
 import { DamagedRecordError } from "./damaged-record.js";
 
-/** An object that others may have written, read up to its maximum size only. */
+/** Reads an object that users may have written, which must not be larger than `maxBytes`. */
 export async function getBounded(
   store: ObjectStore,
   key: string,

@@ -24,7 +24,7 @@ const claimSchema = z.discriminatedUnion("state", [
 ]);
 type Claim = z.infer<typeof claimSchema>;
 
-/** Jobs that workers claim, and their reports. */
+/** Types of the jobs that workers claim (reserve by a stored object), and of their reports. */
 export type ClaimedJob = TrialJob | FinishJob;
 export type ClaimedReport = TrialReported | FinishReported;
 
@@ -37,11 +37,15 @@ export type ClaimOutcome =
   | { readonly state: "answered"; readonly report: ClaimedReport };
 
 export interface Lease {
-  /** @returns whether this worker still holds the job; if not, it should stop working */
+  /**
+   * Extends the lease until a time in milliseconds since the epoch.
+   *
+   * @returns whether this worker still holds the job; if not, it should stop working
+   */
   extend(until: number): Promise<boolean>;
   /**
-   * Stores the report in the claim, for a worker that receives the job again; call it before sending the
-   * report.
+   * Stores the report in the claim (the stored object that reserves the job), for a worker that receives the
+   * job again; call it before sending the report.
    *
    * @returns whether this worker still holds the job; if not, another worker has it and this report must not
    * be sent: as a failure it would cause a further attempt
@@ -50,10 +54,10 @@ export interface Lease {
 }
 
 /**
- * Claims a job for a worker, because a queue may deliver a message twice and a restarted coordinator may send
- * a job twice. The lease must be extended together with the message's visibility. When a worker dies, both
- * end, and the next worker that receives the message takes over the claim by compare-and-swap, which exactly
- * one of several workers wins.
+ * Claims a job for a worker by a stored object, because a queue may deliver a message twice and a restarted
+ * coordinator may send a job twice. The lease must be extended together with the message's visibility. When a
+ * worker dies, both end, and the next worker that receives the message takes over the claim by
+ * compare-and-swap, which exactly one of several workers wins.
  */
 export async function claimJob(
   store: ObjectStore,
@@ -121,7 +125,11 @@ async function readClaim(
   };
 }
 
-/** @returns the new etag; `undefined` if the claim no longer matches the condition */
+/**
+ * Writes a claim under a condition.
+ *
+ * @returns the new etag; `undefined` if the claim no longer matches the condition
+ */
 async function replaceClaim(
   store: ObjectStore,
   key: string,

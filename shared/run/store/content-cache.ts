@@ -2,7 +2,10 @@ import { randomUUID } from "node:crypto";
 import { readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Age after which a draft is known to be left by a process that ended while writing. */
+/**
+ * Age in milliseconds after which a draft (a file that is being written) is known to be left by a process
+ * that ended.
+ */
 const ABANDONED_MILLISECONDS = 3_600_000;
 
 interface Content {
@@ -11,13 +14,13 @@ interface Content {
   readonly usedAt: number;
 }
 
-/** A folder of files named by the hash of their content. */
+/** A cache folder of files named by the hash of their content, with its maximum total size. */
 export interface ContentFolder {
   readonly folder: string;
   readonly maxBytes: number;
 }
 
-/** The content of that name, marked as just used; `undefined` if there is none. */
+/** Reads the content of that name (hash), and marks it as just used; `undefined` if there is none. */
 export async function readContent({ folder }: ContentFolder, name: string): Promise<Buffer | undefined> {
   const path = join(folder, name);
   try {
@@ -30,7 +33,10 @@ export async function readContent({ folder }: ContentFolder, name: string): Prom
   }
 }
 
-/** Caches a content that can be recreated, if it fits. The write is atomic, and failures are ignored. */
+/**
+ * Caches a content that can be recreated, if it is not larger than the cache. The write is atomic, and
+ * failures are ignored.
+ */
 export async function writeContent(
   { folder, maxBytes }: ContentFolder,
   name: string,
@@ -52,7 +58,7 @@ export async function discardContent({ folder }: ContentFolder, name: string): P
   await rm(join(folder, name), { force: true });
 }
 
-/** Marks a content as just used. */
+/** Marks a file of the cache as just used, by its modification time. */
 export async function touchContent(path: string): Promise<void> {
   const now = new Date();
   await utimes(path, now, now);

@@ -1,4 +1,4 @@
-/** A record of the run is missing or is not what was written. */
+/** Thrown if a stored record of a run is missing or is not what was written. */
 export class DamagedRecordError extends Error {
   override readonly name = "DamagedRecordError";
   constructor(

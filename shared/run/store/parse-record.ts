@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { DamagedRecordError } from "./damaged-record.js";
 
 /**
- * The record's content.
+ * Parses a stored record.
  *
  * @throws DamagedRecordError if it is not JSON or does not match the schema
  */
@@ -19,7 +19,11 @@ export function parseRecord<Schema extends z.ZodType>(
   return parsed.data;
 }
 
-/** @throws DamagedRecordError if it is not JSON */
+/**
+ * Parses the JSON of a stored record.
+ *
+ * @throws DamagedRecordError if it is not JSON
+ */
 export function parseJson(key: string, body: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(body).toString("utf8"));

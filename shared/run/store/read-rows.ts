@@ -4,12 +4,12 @@ import { getBounded } from "./bounded-record.js";
 import { DamagedRecordError } from "./damaged-record.js";
 import { parseRecord } from "./parse-record.js";
 
-/** Maximum length of encoded rows, plus the JSON around them. */
+/** Maximum size in bytes of stored rows (per-sample scores): the encoded rows, plus the JSON around them. */
 const MAX_BYTES = MAX_ENCODED_ROWS + 1_024;
 
 /**
- * The rows of a scored shard. They are checked, because users may write those of trials that a run begins
- * with.
+ * Reads the rows (per-sample scores) of a scored shard. They are checked, because users may write those of
+ * trials that a run begins with.
  *
  * @returns `undefined` if there are none
  * @throws DamagedRecordError if they are larger than allowed or malformed

@@ -6,7 +6,10 @@ import { getBounded } from "./bounded-record.js";
 import { DamagedRecordError } from "./damaged-record.js";
 import { type WorkloadDocument, workloadDocumentSchema } from "./workload-document.js";
 
-/** Maximum size of a workload document plus a request, which is small enough for a message. */
+/**
+ * Maximum size in bytes of a stored schedule: a workload document plus a request, which is small enough for a
+ * message.
+ */
 const MAX_DOCUMENT_BYTES = 16 * 2 ** 20;
 /** Maximum length of a schedule's name: with the time appended it must still be a valid run id. */
 const MAX_SCHEDULE_NAME = 47;
@@ -14,17 +17,17 @@ export const scheduleNameSchema = z
   .string()
   .regex(new RegExp(`^[A-Za-z0-9][A-Za-z0-9_-]{0,${MAX_SCHEDULE_NAME - 1}}$`));
 
-/** Message that a schedule sends each time it is due, in the message group of its own name. */
+/** Message that a schedule sends each time that a run of it is due, in the message group of its own name. */
 export const runScheduledSchema = z.strictObject({
   version: z.literal(MESSAGE_VERSION),
   type: z.literal("RunScheduled"),
   schedule: scheduleNameSchema,
-  /** The time at which it was due; equal in repeated deliveries. */
+  /** The time at which the run was due; equal in repeated deliveries. */
   scheduledTime: z.iso.datetime(),
 });
 export type RunScheduled = Readonly<z.infer<typeof runScheduledSchema>>;
 
-/** Request and workload of each run of a schedule; name and time of the request are replaced. */
+/** What each run of a schedule is made from: a workload, and a request whose run id and time are replaced. */
 export interface ScheduledRun {
   readonly request: RunRequest;
   readonly workload: WorkloadDocument;
@@ -45,7 +48,11 @@ export function scheduledRunId({ schedule, scheduledTime }: RunScheduled): strin
   return `${schedule}-${new Date(scheduledTime).toISOString().replace(/[-:]|\.\d+/g, "")}`;
 }
 
-/** @throws PreconditionFailedError if a schedule of this name exists */
+/**
+ * Stores what the runs of a schedule are made from.
+ *
+ * @throws PreconditionFailedError if a schedule of this name exists
+ */
 export async function writeScheduledRun(
   store: ObjectStore,
   schedule: string,
@@ -56,6 +63,8 @@ export async function writeScheduledRun(
 }
 
 /**
+ * Reads what the runs of a schedule are made from.
+ *
  * @returns `undefined` if there is no such schedule
  * @throws DamagedRecordError if it is not what this version writes
  */

@@ -9,11 +9,11 @@ import { getBounded } from "./bounded-record.js";
 import { DamagedRecordError } from "./damaged-record.js";
 
 /**
- * Maximum size of a workload's files: Lambda's temporary storage has at most 10 GiB, and files derived from
- * them need the rest.
+ * Maximum size of all files of a workload (model and data): Lambda's temporary storage has at most 10 GiB,
+ * and files derived from them need the rest.
  */
 const MAX_WORKLOAD_BYTES = 8 * 2 ** 30;
-/** Maximum size of the document itself. */
+/** Maximum size of a workload document in bytes. */
 const MAX_DOCUMENT_BYTES = 8 * 2 ** 20;
 const MAX_FILES = 1_000;
 const MAX_DIMENSIONS = 64;
@@ -69,7 +69,7 @@ export type WorkloadDocument = Readonly<z.infer<typeof workloadDocumentSchema>>;
 const workloadKey = (runId: string): string => `${runPrefix(runId)}workload.json`;
 
 /**
- * Writes the document, which is immutable; call it before requesting the run.
+ * Writes a run's workload document, which is immutable; call it before requesting the run.
  *
  * @returns whether it is stored; if not, the run id belongs to other work
  */
@@ -85,6 +85,8 @@ export async function writeWorkloadDocument(
 }
 
 /**
+ * Reads the workload document of a run.
+ *
  * @returns `undefined` if there is no such run
  * @throws DamagedRecordError if it is not what this version writes
  */
@@ -102,7 +104,7 @@ export async function readWorkloadDocument(
   }
 }
 
-/** The document's configuration, with paths resolved against `directory`. */
+/** The configuration in a workload document, with its paths resolved against `directory`. */
 export function workloadConfiguration(
   document: WorkloadDocument,
   directory: string,
@@ -116,7 +118,10 @@ export function workloadConfiguration(
   return configuration;
 }
 
-/** The files that gathering statistics needs: those of the model and of the calibration samples. */
+/**
+ * Of a workload's files, those that gathering statistics needs: the files of the model and of the calibration
+ * samples.
+ */
 export function calibrationFiles(
   { files }: WorkloadDocument,
   { engine }: Pick<ConfigurationFor<"tune">, "engine">,

@@ -8,15 +8,19 @@ import { evictContents, touchContent } from "./content-cache.js";
 import { DamagedRecordError } from "./damaged-record.js";
 import type { WorkloadFile } from "./workload-document.js";
 
-/** Bytes read per request, which bounds the memory for a file of any size. */
+/** Bytes of a file read per request to the store, which bounds the memory for a file of any size. */
 const CHUNK_BYTES = 32 * 1_048_576;
 
-/** Folders of a workload, both on one file system (contents are hard-linked). */
+/**
+ * Folders for a workload's files and for the cache of contents, both on one file system (contents are
+ * hard-linked).
+ */
 export interface WorkloadFolders {
   readonly folder: string;
   readonly cache: string;
   /**
-   * Maximum size of the cache, including this workload's files; the least recently used contents are removed.
+   * Maximum size of the cache in bytes, including this workload's files; the least recently used contents are
+   * removed.
    */
   readonly cacheBytes?: number;
 }
@@ -50,8 +54,8 @@ export async function fetchWorkloadFiles(
 }
 
 /**
- * Hard-links the content, because external data of a model must not be a symbolic link out of the model's
- * folder.
+ * Hard-links a file of the cache to its place in the workload's folder: external data of a model must not be
+ * a symbolic link out of the model's folder.
  */
 async function linkContent(content: string, path: string): Promise<void> {
   await makeFolder(dirname(path));
@@ -61,7 +65,8 @@ async function linkContent(content: string, path: string): Promise<void> {
 }
 
 async function fetchContent(store: ObjectStore, file: WorkloadFile, content: string): Promise<void> {
-  // Atomic, even if this process is killed and another one continues.
+  // The download goes to a draft and is renamed, so it is atomic even if this process is killed and another
+  // one continues.
   const draft = `${content}.${randomUUID()}`;
   try {
     await writeContent(store, file, draft);
