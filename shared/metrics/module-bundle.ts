@@ -77,7 +77,7 @@ export function localCopy(file: string | undefined): LocateModule {
       );
     if (referencedHash(module) === bundleModule(file).hash) return file;
     throw new ConfigurationError(
-      `${file} is not the metric module that the run is scored with, ${name}; name the file as it was deployed, with what it imports.`,
+      `${file} is not the metric module that the run is scored with, ${name}; give --metric-module the version that was deployed, with the files that it imports unchanged.`,
       MODULE_PATH,
     );
   };

@@ -30,7 +30,10 @@ const NOTICEABLE_NOISE = 0.01;
 export interface TriedPreset {
   readonly preset: EstimatorPreset;
   readonly choices: Configuration;
-  /** Set where weights are UINT8 although the base configuration has codes with faster kernels. */
+  /**
+   * "uint8" if the weights were given UINT8 codes, because the outputs were clearly closer than with the INT8 codes that
+   * cannot saturate, whose kernels are faster; absent if those codes were kept.
+   */
   readonly codes?: "uint8";
   /** Energy of each output's error divided by the energy of the float output, summed over the outputs. */
   readonly noise: number;

@@ -27,12 +27,14 @@ const ESTIMATOR_SCOPES: ReadonlySet<string> = new Set<EstimatorScope>([
 ]);
 
 /**
- * The space around a configuration that an earlier run led to: parameters within the options' scopes and of the tuned
- * algorithms may vary, and every other parameter keeps the configuration's value as its only choice. Unlike in POT, a
- * group that the configuration leaves in float can be quantized again, whatever the scopes.
+ * The space around a configuration that an earlier run led to. Two kinds of parameters may vary: those in the tuning
+ * scopes of this run's options, and those of the tuned algorithms. Every other parameter keeps the configuration's value
+ * as its only choice. Unlike in OpenVINO's POT, a group (tensors that share a quantizer choice) that is left in float can
+ * be quantized again, whatever the scopes.
  *
  * @param space of the scopes of both runs together
  * @param center a configuration of `space`, the new base
+ * @param options with the tuning scopes of this run
  * @param tuned the algorithms that this run tunes
  */
 export function narrowSpace(

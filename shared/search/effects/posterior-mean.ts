@@ -36,8 +36,9 @@ export class PosteriorMean {
   readonly #base: Float64Array;
   readonly #rows: PosteriorRow[] = [];
   /**
-   * Number of leading rows that are folded into `#foldedMean`; the two arrays below hold their outcomes and
-   * innovations, with spare capacity.
+   * Number of the earliest rows (later trials) that are already summed into `#foldedMean`. The next two arrays hold, for
+   * each of them, its standardized outcome and its innovation (outcome minus prediction, in standard deviations); they
+   * may be longer than this number.
    */
   #folded = 0;
   #foldedOutcomes: Float64Array = new Float64Array(FOLD_STEP);

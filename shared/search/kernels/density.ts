@@ -25,10 +25,12 @@ export interface JointDensity {
 }
 
 /**
- * Builds the density around members (configurations of trials) and normalizes their weights.
+ * Builds the kernel density around members (configurations of trials). Its weights are copies, divided so that they and
+ * the prior's sum to 1.
  *
  * @param weights positive, one per member; `priorWeight` is on the same scale
- * @param indicesOf {@link centreIndices} of a member or a cached equivalent
+ * @param indicesOf a member's indices into the kernel table, or the prior's for `undefined`: {@link centreIndices}, or a
+ *   function that caches it
  */
 export function createJointDensity(
   kernels: CoordinateKernels,
