@@ -72,7 +72,10 @@ describe("A metric module on a fleet", () => {
     assert.equal(moduleReferenceOf(join(copy, "within.js")), moduleReferenceOf(file));
     await writeFile(join(copy, "distance.js"), "export const distance = (a, b) => (a - b) ** 2;");
     assert.notEqual(moduleReferenceOf(join(copy, "within.js")), moduleReferenceOf(file));
-    assert.throws(() => localCopy(join(copy, "within.js"))(moduleReferenceOf(file)), /with the files that it imports unchanged/);
+    assert.throws(
+      () => localCopy(join(copy, "within.js"))(moduleReferenceOf(file)),
+      /with the files that it imports unchanged/,
+    );
     const list = listOfModules([bundleModule(file).hash]);
     requireListed(moduleReferenceOf(file), list);
     for (const [reference, deployedWith] of [
