@@ -23,7 +23,7 @@ export async function requestRun(
   const message = JSON.parse(await read("message.json")) as { request: Record<string, unknown> };
   const at = Date.now();
   const request = { ...message.request, runId, seed, requestedAt: at };
-  // First what the run works on, then the message, as whoever hears it looks for the former.
+  // The workload document first, then the message: the coordinator looks for the document when it receives the message.
   await new S3Client({}).send(
     new PutObjectCommand({
       Bucket: bucket,

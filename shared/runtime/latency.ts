@@ -13,8 +13,10 @@ const MIN_SAMPLE_MILLISECONDS = 0.05;
 const MAX_INFERENCES_PER_SAMPLE = 1_000;
 /** Number of blocks of time into which the samples are cut; the ratios of the blocks give the standard error. */
 const BLOCKS = 10;
-/** Smallest number of timed samples of each model: five per block. */
-const MIN_SAMPLES = 5 * BLOCKS;
+/** Smallest number of timed samples of each model, whatever the time limit: one per block. */
+const MIN_SAMPLES = BLOCKS;
+/** Smallest number of timed samples of each model for timing to end before its time limit: five per block. */
+const MIN_SAMPLES_TO_END_EARLY = 5 * BLOCKS;
 const MAX_SAMPLES = 20_000;
 /** Timing ends when the relative standard error of every latency ratio is at most this. */
 const ENOUGH_NOISE = 0.01;
@@ -94,7 +96,7 @@ export async function timeInTurn(
   const start = now();
   const end = start + 1000 * (seconds ?? MAX_SECONDS);
   const earliest = start + 1000 * MIN_SECONDS;
-  let checkAt = MIN_SAMPLES;
+  let checkAt = MIN_SAMPLES_TO_END_EARLY;
   for (let count = 1; count <= MAX_SAMPLES; count++) {
     for (const { model, inferences, samples } of timed) samples.push(await time(model, inferences));
     if (count < MIN_SAMPLES) continue;

@@ -95,6 +95,15 @@ describe("The latency ratio", () => {
     assert.ok(noisy.milliseconds >= 1000 && noisy.milliseconds < 1300, `${noisy.milliseconds}`);
   });
 
+  test("of slow models ends at its time limit, after ten samples of each", async () => {
+    const clock = new Clock();
+    const [slow, slower] = [clock.model(() => 400), clock.model(() => 800)];
+    const { ratio } = await measure(clock, slower, slow, 0.5);
+    assert.ok(Math.abs(ratio - 2) < ROUNDING);
+    // A warm-up of three inferences, two more, then ten samples.
+    assert.deepEqual([slow.runs, slower.runs], [15, 15]);
+  });
+
   test("fills a sample with several inferences of a fast model, and with as many where the clock sees none", async () => {
     const clock = new Clock();
     const fast = clock.model(() => 0.03);
