@@ -28,7 +28,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
     name: "demo",
     title: "The demo",
     about:
-      "A small depthwise separable network with uneven channels, smallest file within 0.5 % of the float accuracy. `float / it` is the speed-up.",
+      "A small depthwise separable network with uneven channels, smallest file within 0.5 % of the float accuracy.",
     command: ["node", "dist/scripts/quantfleet.js", "demo", "--workers", "1", "--out", "OUT"],
     mode: "quick",
     leaveOut: /^(Written|In float|Selection|What moved)/,
